@@ -1,0 +1,48 @@
+# Two commands do all the set-up on a fresh machine: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The same versions today and tomorrow; pyproject.toml leaves ranges open for users.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test lint types check format screenshots clean
+
+run: $(VENV)/.run-installed
+	@$(BIN)/interpboard
+
+test: $(VENV)/.test-installed lint types
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.test-installed
+	$(BIN)/mypy
+
+format: $(VENV)/.test-installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+screenshots: $(VENV)/.run-installed
+	$(BIN)/python screenshots/make.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"InterpBoard needs Python 3.11 or newer, {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# Each stamp is newer than what decides the set-up, so a changed pyproject.toml installs again.
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing InterpBoard into $(VENV) (torch is large: minutes the first time) ..." >&2
+	@$(PIP) --editable . >&2
+	@touch $@
+
+$(VENV)/.test-installed: $(VENV)/.run-installed
+	@echo "Installing what the tests need ..." >&2
+	@$(PIP) --editable ".[test]" >&2
+	@touch $@

@@ -1,0 +1,53 @@
+"""Analyses by name on one prompt: what the command line, the engine and scripts call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from interpboard.analyses import ANALYSES, find_analysis
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Document, MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.watch import SILENT, Watch
+
+
+def analyze(
+    lm: LanguageModel,
+    text: str,
+    analyses: Sequence[str] = tuple(ANALYSES),
+    metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    watch: Watch = SILENT,
+    on_start: Callable[[str], None] | None = None,
+) -> Document:
+    """Run ``analyses`` (names of the registry) on ``text``; one document with all results.
+
+    ``params``: parameters by analysis name. Names and parameters are checked before anything runs.
+    Raises the errors of ``interpboard.errors``; ``Cancelled`` if ``watch`` says so.
+    """
+    given = params or {}
+    parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
+    prompt = make_prompt(lm, text)
+    resolved = resolve_metric(lm, prompt, metric)
+    results = []
+    for name, own in parsed.items():
+        if on_start is not None:
+            on_start(name)
+        results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **own))
+    return Document(model=lm.info, prompt=prompt, results=tuple(results))
+
+
+def run_one(
+    lm: LanguageModel,
+    text: str,
+    analysis: str,
+    metric: MetricRequest,
+    params: Mapping[str, Any],
+    watch: Watch,
+) -> tuple[PromptInfo, Result]:
+    """One analysis: the prompt as the model saw it, and the result."""
+    document = analyze(lm, text, (analysis,), metric, {analysis: params}, watch=watch)
+    return document.prompt, document.results[0]

@@ -1,0 +1,1 @@
+"""Which input tokens made the model say this: ``integrated_gradients``."""

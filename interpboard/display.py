@@ -1,0 +1,103 @@
+"""Token, prompt and model strings are data: the one function that makes them harmless to show.
+
+A token may hold an escape sequence, a newline, a right-to-left mark or half a character. Terminals
+and HTML act on those, so every string that is not our own source's passes ``visible`` first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import cell_len
+
+_PICTURES = {"\n": "⏎", "\t": "⇥", "\x1b": "␛", "\r": "␍", "\x00": "␀", "\x7f": "␡"}
+_ASCII_PICTURES = {"\n": "\\n", "\t": "\\t", "\x1b": "\\e", "\r": "\\r"}
+# Cc control, Cf format (zero width, direction marks), Cs surrogates, Co private use, Cn unassigned,
+# Zl/Zp line and paragraph separators, Me enclosing marks (their width differs between terminals).
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"})
+# Letters, marks and symbols by category, yet drawn as nothing, or changing the width of what stands
+# before them: grapheme joiner, Hangul fillers, Khmer inherent vowels, variation selectors, blank
+# Braille.
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F),
+            *(0x2800, 0x3164, 0xFFA0),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+_MARKS = ("Mn", "Mc")
+_MOST_MARKS = 2  # on one letter; more of them climb over the neighbouring lines
+
+
+def visible(text: str, *, space: str = " ", ascii_only: bool = False) -> str:
+    """``text`` on one line with every control, format and undefined character as a visible picture.
+
+    ``space`` is what a space becomes: ``·`` where leading spaces of tokens matter. Then the other
+    spaces of Unicode become escapes, since they are other tokens. A combining mark stays on its
+    letter; one that has none is shown on ``◌``. With ``ascii_only`` everything beyond ASCII becomes
+    an escape.
+    """
+    if text.isascii() and text.isprintable():
+        return text if space == " " else text.replace(" ", space)
+    shown: list[str] = []
+    bare, marks = True, 0  # is there a letter to sit on, and how many marks sit on it
+    for char in text:
+        if not ascii_only and char not in _INVISIBLE and unicodedata.category(char) in _MARKS:
+            shown.append("◌" + char if bare else char if marks < _MOST_MARKS else _escape(char))
+            bare, marks = False, marks + 1
+            continue
+        picture = _picture(char, space, ascii_only)
+        shown.append(picture)
+        bare, marks = picture != char or char == " ", 0
+    return "".join(shown)
+
+
+def visible_token(token: str, *, ascii_only: bool = False) -> str:
+    """A token with its spaces shown: `` Paris`` becomes ``·Paris``."""
+    return visible(token, space="_" if ascii_only else "·", ascii_only=ascii_only)
+
+
+def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
+    """``text`` (already visible) cut or padded to exactly ``width`` terminal cells."""
+    if width <= 0:
+        return ""
+    if cell_len(text) > width:
+        room = width - cell_len(ellipsis)
+        kept: list[str] = []
+        used = 0
+        for char in text:
+            cells = cell_len(char)
+            if used + cells > room:
+                break
+            kept.append(char)
+            used += cells
+        while kept and cell_len("".join(kept)) > room:  # joined characters can be wider
+            kept.pop()
+        text = "".join(kept) + ellipsis if room >= 0 else ""
+    return text + " " * (width - cell_len(text))
+
+
+def _picture(char: str, space: str, ascii_only: bool) -> str:
+    if char == " ":
+        return space
+    if ascii_only and not (char.isascii() and char.isprintable()):
+        return _ASCII_PICTURES.get(char) or _escape(char)
+    if char in _PICTURES:
+        return _PICTURES[char]
+    category = unicodedata.category(char)
+    if category in _HIDDEN or char in _INVISIBLE:
+        return _escape(char)
+    if category == "Zs":  # spaces that are not the space
+        return " " if space == " " else _escape(char)
+    return char
+
+
+def _escape(char: str) -> str:
+    point = ord(char)
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"

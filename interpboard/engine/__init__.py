@@ -1,0 +1,1 @@
+"""The engine process: ``protocol`` (messages), ``worker`` (the process), ``client`` (its owner)."""

@@ -1,0 +1,341 @@
+"""The engine's owner: starts the process, matches events to jobs, notices death, starts again.
+
+A *slot* is a place on the screen that shows one result at a time (``tokens``, ``heads``, ``model``).
+Running something in a slot cancels what ran there before, and events of replaced jobs are dropped, so
+a listener never sees a stale result. Everything happens on the event loop that called ``start``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from interpboard.config import engine_log
+from interpboard.engine import protocol
+
+MODEL_SLOT = "model"
+CANCEL_GRACE_S = 3.0
+MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
+LOG_LINES = 8
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The process ended by itself. ``slots`` lost their job. ``restarting``: a new one is on its way."""
+
+    exit_code: int
+    log_tail: tuple[str, ...]
+    slots: tuple[str, ...]
+    restarting: bool
+
+    @property
+    def reason(self) -> str:
+        """The exit code in words."""
+        code = self.exit_code
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+Listener = Callable[[str, "protocol.Event | Lost"], None]
+
+
+@dataclass
+class _Job:
+    number: int
+    slot: str
+    request: protocol.Request
+    sent: bool = False
+    cancelled: bool = False
+    killer: asyncio.TimerHandle | None = None
+
+
+@dataclass
+class EngineClient:
+    """Owns one engine process. ``listener(slot, event)`` is called on the loop for every event.
+
+    ``idle`` is set while no job is under way: tests and scripts wait for it instead of sleeping.
+    """
+
+    listener: Listener
+    command: Sequence[str] = (sys.executable, "-m", "interpboard.engine.worker")
+    log_path: Path | None = None
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    model_request: protocol.Load | None = None
+
+    def __post_init__(self) -> None:
+        self.log_path = self.log_path or engine_log()
+        self._jobs: dict[int, _Job] = {}
+        self._by_slot: dict[str, int] = {}
+        self._next_job = 1
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._log_start = 0
+        self._closing = False
+        self._starting = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._expected_kill = False
+        self._loaded: protocol.Load | None = None
+        self.idle.set()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine, None when there is none."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def busy_slots(self) -> tuple[str, ...]:
+        """The slots with a job under way."""
+        return tuple(job.slot for job in self._jobs.values() if not job.cancelled)
+
+    async def start(self) -> None:
+        """Start the process, if none runs; load again the model that was in use."""
+        if self.pid is not None or self._closing or self._starting:
+            return
+        assert self.log_path is not None
+        self._starting = True
+        try:
+            await self._spawn(self.log_path)
+        finally:
+            self._starting = False
+        if self.model_request is not None and MODEL_SLOT not in self.busy_slots:
+            self._submit(MODEL_SLOT, self.model_request)
+        # The model first: it was asked for after the analyses if those brought the engine back.
+        for job in sorted(self._jobs.values(), key=lambda job: job.slot != MODEL_SLOT):
+            self._send_job(job)
+
+    async def _spawn(self, log_path: Path) -> None:
+        with open(log_path, "ab") as log:
+            self._log_start = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # the terminal's ctrl+c and hang-up are the app's business
+            )
+        self._reader = asyncio.create_task(self._read(self._process))
+
+    def load(self, model: str, **options: Any) -> int:
+        """Load ``model`` (slot ``model``): Loading events, then Ready or Failed."""
+        request = protocol.Load(job=0, model=model, **options)
+        self.model_request = request
+        return self._submit(MODEL_SLOT, request)
+
+    def run(
+        self,
+        slot: str,
+        analysis: str,
+        text: str,
+        metric: protocol.MetricRequest | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Run an analysis in ``slot``: Progress events, then Finished, Failed or Stopped."""
+        request = protocol.Run(
+            job=0,
+            analysis=analysis,
+            text=text,
+            metric=metric or protocol.MetricRequest(),
+            params=dict(params or {}),
+        )
+        return self._submit(slot, request)
+
+    def cancel(self, slot: str | None = None) -> None:
+        """Cancel the job of ``slot``, or every analysis. Its last event will be Stopped."""
+        for job in list(self._jobs.values()):
+            if (slot is None and job.slot != MODEL_SLOT) or job.slot == slot:
+                self._cancel(job)
+
+    async def restart(self) -> None:
+        """Start anew on request, also after giving up."""
+        self._deaths.clear()
+        if self.pid is None:
+            await self.start()
+            return
+        await self._kill_and_restart()
+
+    async def stop(self) -> None:
+        """End the process and wait for it."""
+        self._closing = True
+        process = self._process
+        if process is None:
+            return
+        self._send(protocol.Shutdown())
+        with contextlib.suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 2.0)
+        except TimeoutError:
+            _kill(process)
+            await process.wait()
+        if self._reader is not None:
+            await self._reader
+        self._forget_all()
+        self._remove_empty_log()
+
+    def _submit(self, slot: str, request: Any) -> int:
+        number = self._next_job
+        self._next_job += 1
+        before = self._by_slot.get(slot)
+        if before is not None and before in self._jobs:
+            self._cancel(self._jobs[before])
+        job = _Job(number, slot, _numbered(request, number))
+        self._jobs[number] = job
+        self._by_slot[slot] = number
+        self.idle.clear()
+        if self.pid is None:
+            self._in_background(self.start())
+        else:
+            self._send_job(job)
+        return number
+
+    def _send_job(self, job: _Job) -> None:
+        if not job.sent and self.pid is not None and not self._starting:
+            job.sent = True
+            self._send(job.request)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _send(self, request: protocol.Request) -> None:
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            return  # the reader notices the death and reports the jobs as lost
+        with contextlib.suppress(ConnectionError):  # likewise
+            process.stdin.write(protocol.frame(request))
+
+    def _cancel(self, job: _Job) -> None:
+        if job.cancelled:
+            return
+        job.cancelled = True
+        if not job.sent:
+            self._forget(job)
+            self._tell(job, protocol.Stopped(job.number))
+            return
+        self._send(protocol.Cancel(job.number))
+        loop = asyncio.get_running_loop()
+        job.killer = loop.call_later(CANCEL_GRACE_S, self._cancel_was_not_heard, job.number)
+
+    def _cancel_was_not_heard(self, number: int) -> None:
+        if number in self._jobs:
+            self._in_background(self._kill_and_restart())
+
+    async def _kill_and_restart(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        wanted = [j for j in self._jobs.values() if not j.cancelled and j.slot != MODEL_SLOT]
+        dropped = [job for job in self._jobs.values() if job.cancelled]
+        self._expected_kill = True
+        _kill(process)
+        await process.wait()
+        if self._reader is not None:
+            await self._reader
+        self._forget_all()
+        for job in dropped:
+            self._tell(job, protocol.Stopped(job.number))
+        for job in wanted:  # innocent bystanders: they run again
+            self._submit(job.slot, job.request)
+        await self.start()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        try:
+            while True:
+                header = await process.stdout.readexactly(protocol.HEADER.size)
+                size = protocol.HEADER.unpack(header)[0]
+                payload = await process.stdout.readexactly(size)
+                self._take(protocol.decode_event(payload))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the end of the stream: the process is gone or going
+        code = await process.wait()
+        if self._expected_kill:
+            self._expected_kill = False
+        elif not self._closing:
+            await self._died(code)
+
+    def _take(self, event: protocol.Event) -> None:
+        if isinstance(event, protocol.Hello):
+            self.listener("", event)
+            return
+        job = self._jobs.get(event.job)
+        if job is None:
+            return
+        if isinstance(event, protocol.Ready):
+            self._loaded = _load_of(job)
+        elif isinstance(event, protocol.Failed) and job.slot == MODEL_SLOT:
+            self.model_request = self._loaded
+        if not isinstance(event, (protocol.Loading, protocol.Progress)):
+            self._forget(job)
+        self._tell(job, event)
+
+    def _tell(self, job: _Job, event: protocol.Event) -> None:
+        if self._by_slot.get(job.slot) != job.number:
+            return  # replaced by a newer job
+        if job.cancelled and not isinstance(event, (protocol.Stopped, protocol.Finished)):
+            return
+        self.listener(job.slot, event)
+
+    async def _died(self, code: int) -> None:
+        slots = tuple(dict.fromkeys(self.busy_slots))
+        cancelled = [job for job in self._jobs.values() if job.cancelled]
+        self._forget_all()
+        for job in cancelled:
+            self._tell(job, protocol.Stopped(job.number))
+        now = time.monotonic()
+        self._deaths.append(now)
+        hopeless = len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_WINDOW_S
+        self.listener("", Lost(code, self._log_tail(), slots, restarting=not hopeless))
+        if not hopeless:
+            await self.start()
+
+    def _forget(self, job: _Job) -> None:
+        if job.killer is not None:
+            job.killer.cancel()
+        self._jobs.pop(job.number, None)
+        if not self._jobs:
+            self.idle.set()
+
+    def _forget_all(self) -> None:
+        for job in list(self._jobs.values()):
+            self._forget(job)
+
+    def _log_tail(self) -> tuple[str, ...]:
+        assert self.log_path is not None
+        try:
+            with open(self.log_path, "rb") as log:
+                log.seek(self._log_start)
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError as error:
+            return (f"no log: {error}",)
+        return tuple(lines[-LOG_LINES:])
+
+    def _remove_empty_log(self) -> None:
+        assert self.log_path is not None
+        with contextlib.suppress(OSError):
+            if self.log_path.stat().st_size == 0:
+                self.log_path.unlink()
+
+
+def _numbered(request: Any, number: int) -> Any:
+    return msgspec.structs.replace(request, job=number)
+
+
+def _load_of(job: _Job) -> protocol.Load | None:
+    return job.request if isinstance(job.request, protocol.Load) else None
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()

@@ -1,0 +1,169 @@
+"""What the screen and the engine say to each other: small typed messages, no pickle.
+
+Each message is a msgpack map with a ``type`` tag, in a frame: four bytes of length, big-endian, then
+the payload. Arrays travel inside as dtype, shape and raw bytes. A *job* is a number chosen by the
+client; every event about it carries it. Nothing here assumes that both ends share a machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+from interpboard.results import (
+    LabelledArray,
+    MetricRequest,
+    ModelInfo,
+    PromptInfo,
+    Result,
+    pack,
+    unpack,
+)
+
+HEADER = struct.Struct(">I")
+MAX_FRAME = 1 << 30
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Load a model, in place of the one there is. A failed load leaves the old one in use."""
+
+    job: int
+    model: str = "demo"
+    device: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Run one analysis of the registry on one prompt."""
+
+    job: int
+    analysis: str
+    text: str
+    metric: MetricRequest = MetricRequest()
+    params: dict[str, Any] = {}
+
+
+class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
+    """Ask for the tokens of a text."""
+
+    job: int
+    text: str
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Stop a job, running or waiting. Answered by ``Stopped`` (or by its result, if it was quicker)."""
+
+    job: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
+    """End the process at once."""
+
+
+Request = Load | Run | Tokenize | Cancel | Shutdown
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """First event of a process, before torch is imported."""
+
+    pid: int
+    version: str
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """How far a load is: a stage in words and a fraction of the whole."""
+
+    job: int
+    stage: str
+    fraction: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """A model is loaded and has passed its self-check. ``notes`` name what it cannot do."""
+
+    job: int
+    model: ModelInfo
+    path: str
+    context: int
+    vocabulary: int
+    parameters: int
+    memory_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """``done`` of ``total`` steps. ``partial``: the values so far, NaN where not known yet."""
+
+    job: int
+    done: int
+    total: int
+    partial: LabelledArray | None = None
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """A job's result, whole."""
+
+    job: int
+    prompt: PromptInfo
+    result: Result
+    memory_bytes: int
+
+
+class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
+    """Answer to ``Tokenize``."""
+
+    job: int
+    prompt: PromptInfo
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """A job failed. ``kind`` is the error's kind, or ``bug``; ``message`` and ``remedy`` are for people."""
+
+    job: int
+    kind: str
+    message: str
+    remedy: str = ""
+    traceback: str = ""
+
+
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """A job was cancelled."""
+
+    job: int
+
+
+Event = Hello | Loading | Ready | Progress | Finished | Tokens | Failed | Stopped
+
+M = TypeVar("M")
+
+
+def frame(message: Request | Event) -> bytes:
+    """The bytes that carry ``message``."""
+    payload = pack(message)
+    return HEADER.pack(len(payload)) + payload
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next payload, or None at the end of the stream (also when it ends inside a frame)."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    size = HEADER.unpack(header)[0]
+    if size > MAX_FRAME:
+        raise ValueError(f"a frame of {size} bytes: the stream is not ours")
+    payload = stream.read(size)
+    return payload if len(payload) == size else None
+
+
+def decode_request(payload: bytes) -> Request:
+    """A request from its payload; raises ``msgspec.ValidationError``."""
+    return unpack(payload, Request)
+
+
+def decode_event(payload: bytes) -> Event:
+    """An event from its payload; raises ``msgspec.ValidationError``."""
+    return unpack(payload, Event)

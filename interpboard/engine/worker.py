@@ -1,0 +1,263 @@
+"""The engine process: ``python -m interpboard.engine.worker``, spoken to over its pipe.
+
+One thread reads requests, so a cancel is heard at once; the main thread computes. Descriptor 1 is kept
+for the protocol before anything else is imported, and what any library prints goes to the log
+(standard error). The process ends when its input ends, in the middle of a job too: an owner that was
+killed leaves nothing running.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, BinaryIO
+
+from interpboard import __version__
+from interpboard.engine import protocol
+from interpboard.errors import Cancelled, InterpBoardError
+
+if TYPE_CHECKING:
+    from interpboard.models.language_model import LanguageModel
+    from interpboard.results import LabelledArray
+
+PROGRESS_EVERY_S = 0.1
+
+
+class NoModel(InterpBoardError):
+    """An analysis was asked for before any model was loaded."""
+
+    kind = "no_model"
+
+
+class Outbox:
+    """Writes events, whole frames at a time, from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, event: protocol.Event) -> None:
+        """Write ``event``; an owner who is gone ends the process."""
+        with self._lock:
+            try:
+                self._stream.write(protocol.frame(event))
+                self._stream.flush()
+            except (BrokenPipeError, ValueError):
+                os._exit(0)
+
+
+class Queue:
+    """Jobs in order. ``cancel`` removes one that waits and flags one that runs."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[protocol.Load | protocol.Run | protocol.Tokenize] = deque()
+        self._changed = threading.Condition()
+        self._running: int | None = None
+        self._cancelled = False
+
+    def put(self, request: protocol.Load | protocol.Run | protocol.Tokenize) -> None:
+        """Add a job at the end."""
+        with self._changed:
+            self._waiting.append(request)
+            self._changed.notify()
+
+    def take(self) -> protocol.Load | protocol.Run | protocol.Tokenize:
+        """Wait for the next job; it then counts as running."""
+        with self._changed:
+            self._running, self._cancelled = None, False
+            while not self._waiting:
+                self._changed.wait()
+            request = self._waiting.popleft()
+            self._running = request.job
+            return request
+
+    def cancel(self, job: int) -> bool:
+        """True if the job was waiting and is now gone; one that runs is told to stop."""
+        with self._changed:
+            if job == self._running:
+                self._cancelled = True
+                return False
+            waiting = [request for request in self._waiting if request.job == job]
+            for request in waiting:
+                self._waiting.remove(request)
+            return bool(waiting)
+
+    def cancelled(self) -> bool:
+        """Whether the running job was cancelled."""
+        return self._cancelled
+
+
+class Worker:
+    """Holds the model and runs jobs one after the other."""
+
+    def __init__(self, outbox: Outbox, queue: Queue) -> None:
+        self.outbox = outbox
+        self.queue = queue
+        self.lm: LanguageModel | None = None
+
+    def serve(self) -> None:
+        """Run jobs until the process ends."""
+        while True:
+            request = self.queue.take()
+            try:
+                self._run(request)
+            except Cancelled:
+                self.outbox.send(protocol.Stopped(request.job))
+            except InterpBoardError as error:
+                self.outbox.send(
+                    protocol.Failed(
+                        request.job, error.kind, error.message, error.remedy, traceback.format_exc()
+                    )
+                )
+            except Exception as error:  # noqa: BLE001 - a bug in one job must not end the others
+                traceback.print_exc()
+                self.outbox.send(_bug(request.job, error))
+
+    def _run(self, request: protocol.Load | protocol.Run | protocol.Tokenize) -> None:
+        if self.queue.cancelled():
+            raise Cancelled
+        if isinstance(request, protocol.Load):
+            self._load(request)
+        elif isinstance(request, protocol.Tokenize):
+            from interpboard.runs.prompt import make_prompt
+
+            prompt = make_prompt(self._model(), request.text)
+            self.outbox.send(protocol.Tokens(request.job, prompt))
+        else:
+            self._analyze(request)
+
+    def _load(self, request: protocol.Load) -> None:
+        def say(stage: str, fraction: float) -> None:
+            if self.queue.cancelled():
+                raise Cancelled
+            self.outbox.send(protocol.Loading(request.job, stage, fraction))
+
+        say("importing torch", 0.0)
+        import torch
+
+        say("importing transformers", 0.1)
+        from interpboard.models.language_model import open_model
+
+        _ = torch.zeros(1)  # its thread pool starts here, not inside the first timed job
+        self.lm = lm = open_model(
+            request.model,
+            request.device,
+            request.dtype,
+            trust_remote_code=request.trust_remote_code,
+            allow_pickle=request.allow_pickle,
+            on_stage=say,
+        )
+        self.outbox.send(
+            protocol.Ready(
+                job=request.job,
+                model=lm.info,
+                path=lm.verified.path,
+                context=lm.anatomy.context or 0,
+                vocabulary=lm.anatomy.d_vocab,
+                parameters=lm.parameters,
+                memory_bytes=_memory(lm),
+                notes=lm.verified.notes,
+            )
+        )
+
+    def _analyze(self, request: protocol.Run) -> None:
+        lm = self._model()
+        from interpboard.analyze import run_one
+        from interpboard.runs.watch import Watch
+
+        last = 0.0
+
+        def tell(done: int, total: int, partial: LabelledArray | None) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PROGRESS_EVERY_S:
+                last = now
+                self.outbox.send(protocol.Progress(request.job, done, total, partial))
+
+        watch = Watch(on_progress=tell, cancelled=self.queue.cancelled)
+        prompt, result = run_one(
+            lm, request.text, request.analysis, request.metric, request.params, watch
+        )
+        self.outbox.send(protocol.Finished(request.job, prompt, result, _memory(lm)))
+
+    def _model(self) -> LanguageModel:
+        if self.lm is None:
+            raise NoModel("No model is loaded.", "Load one first.")
+        return self.lm
+
+
+def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
+    """Hear requests until the stream ends, then end the process."""
+    while (payload := protocol.read_frame(stream)) is not None:
+        request = protocol.decode_request(payload)
+        if isinstance(request, protocol.Shutdown):
+            break
+        if isinstance(request, protocol.Cancel):
+            if queue.cancel(request.job):
+                outbox.send(protocol.Stopped(request.job))
+        else:
+            queue.put(request)
+    os._exit(
+        0
+    )  # the computing thread may be deep inside a kernel: nothing here is worth waiting for
+
+
+def main() -> None:
+    """Take the pipe, greet, serve."""
+    stream = _private_stdout()
+    outbox, queue = Outbox(stream), Queue()
+    outbox.send(protocol.Hello(os.getpid(), __version__))
+    reader = threading.Thread(
+        target=_read_or_die, args=(sys.stdin.buffer, queue, outbox), daemon=True
+    )
+    reader.start()
+    Worker(outbox, queue).serve()
+
+
+def _read_or_die(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
+    try:
+        read_requests(stream, queue, outbox)
+    except Exception:  # noqa: BLE001 - an unreadable stream cannot be served: say why in the log
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _private_stdout() -> BinaryIO:
+    """Our own copy of descriptor 1, which from now on is the log for everybody else."""
+    private = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return private
+
+
+def _memory(lm: LanguageModel) -> int:
+    """Bytes in use: allocated on the GPU if the model is there, else resident in this process."""
+    import torch
+
+    if lm.device.type == "cuda":
+        return int(torch.cuda.memory_allocated(lm.device))
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # no /proc: the peak is the next best
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _bug(job: int, error: Exception) -> protocol.Failed:
+    return protocol.Failed(
+        job,
+        "bug",
+        f"{type(error).__name__}: {error}",
+        "This is a fault of interpboard; the log has the traceback.",
+        traceback.format_exc(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Every error a user can meet, each with what was wrong and what to do about it.
+
+An ``InterpBoardError`` is the user's to solve: it prints as one line, exits with code 2 and shows no
+traceback unless ``--debug`` asks for it. Anything else that escapes is a fault of ours (exit code 1).
+"""
+
+from __future__ import annotations
+
+
+class InterpBoardError(Exception):
+    """What was wrong (``message``) and what to do (``remedy``), in one line together."""
+
+    kind = "error"
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class UnknownModel(InterpBoardError):
+    """No such folder, no such model on the hub, or no network to look."""
+
+    kind = "unknown_model"
+
+
+class NotALanguageModel(InterpBoardError):
+    """The model loads, but predicts no next token or has no layers that can be found."""
+
+    kind = "not_a_language_model"
+
+
+class UnsafeWeights(InterpBoardError):
+    """Weights that are not safetensors, or a model that wants to run its own code."""
+
+    kind = "unsafe_weights"
+
+
+class BadDevice(InterpBoardError):
+    """A device or number format that this machine does not have."""
+
+    kind = "bad_device"
+
+
+class BadPrompt(InterpBoardError):
+    """Empty, or longer than the model's context."""
+
+    kind = "bad_prompt"
+
+
+class BadTarget(InterpBoardError):
+    """A target or foil that is not one token of the vocabulary."""
+
+    kind = "bad_target"
+
+
+class BadPosition(InterpBoardError):
+    """A position outside the prompt."""
+
+    kind = "bad_position"
+
+
+class BadParameter(InterpBoardError):
+    """An unknown analysis, metric or parameter, or a value out of range."""
+
+    kind = "bad_parameter"
+
+
+class Unsupported(InterpBoardError):
+    """Something this model cannot do, said by name."""
+
+    kind = "unsupported"
+
+
+class OutOfMemory(InterpBoardError):
+    """Even the smallest batch did not fit."""
+
+    kind = "out_of_memory"
+
+
+class BadResultFile(InterpBoardError):
+    """A file that holds no result of this program, or a damaged one."""
+
+    kind = "bad_result_file"
+
+
+class BadConfig(InterpBoardError):
+    """A configuration file or variable with an unknown name or a wrong value."""
+
+    kind = "bad_config"
+
+
+class EngineLost(InterpBoardError):
+    """The engine process ended in the middle of a job."""
+
+    kind = "engine_lost"
+
+
+class Cancelled(Exception):
+    """A job was cancelled; raised at the next step after the request."""

@@ -1,0 +1,1 @@
+"""Models: ``load`` them, find their parts (``anatomy``), prove it (``selfcheck``)."""

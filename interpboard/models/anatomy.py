@@ -1,0 +1,173 @@
+"""Where the parts of a decoder are: layers, embedding, final norm, unembedding, attention outputs.
+
+Models are never rewritten here. A family is recognised by the names its modules go by; what is found
+is then proved by ``selfcheck`` before anything relies on it. Sizes come from the modules themselves
+(``head_dim``, the width of the output projection), never from ``hidden_size / n_heads``, which is
+wrong for qwen3 and gemma3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from interpboard.errors import NotALanguageModel
+
+_ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
+_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo")
+_MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2")
+_FINAL_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f")
+_HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The parts of one model. Tuples have one entry per layer.
+
+    ``out_proj`` takes the concatenated head outputs ``z`` [batch, pos, n_heads · d_head].
+    """
+
+    model: nn.Module
+    base: nn.Module
+    bodies: tuple[
+        nn.Module, ...
+    ]  # base and what it wraps around the layers: a head calls one of them
+    layers: tuple[nn.Module, ...]
+    embedding: nn.Module
+    final_norm: nn.Module
+    unembedding: nn.Module
+    attention: tuple[nn.Module, ...]
+    out_proj: tuple[nn.Module, ...]
+    mlp: tuple[nn.Module, ...]
+    n_heads: int
+    d_head: tuple[int, ...]
+    d_model: int
+    d_vocab: int
+    context: int | None
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.layers)
+
+
+def find_anatomy(model: nn.Module) -> Anatomy:
+    """The parts of ``model``; raises ``NotALanguageModel`` naming the part that is missing."""
+    config: Any = model.config
+    text_config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
+    unembedding = _output_embeddings(model)
+    base = _base(model)
+    layers = _layers(base, int(text_config.num_hidden_layers))
+    attention = tuple(_child(layer, _ATTENTION, "attention") for layer in layers)
+    out_proj = tuple(_descendant(module, _OUT_PROJ) for module in attention)
+    n_heads = int(text_config.num_attention_heads)
+    return Anatomy(
+        model=model,
+        base=base,
+        bodies=_bodies(base, layers),
+        layers=layers,
+        embedding=model.get_input_embeddings(),  # type: ignore[operator]
+        final_norm=_final_norm(base, layers),
+        unembedding=unembedding,
+        attention=attention,
+        out_proj=out_proj,
+        mlp=tuple(_child(layer, _MLP, "MLP") for layer in layers),
+        n_heads=n_heads,
+        d_head=tuple(_head_size(a, p, n_heads) for a, p in zip(attention, out_proj, strict=True)),
+        d_model=int(text_config.hidden_size),
+        d_vocab=int(unembedding.weight.shape[0]),  # type: ignore[index]
+        context=_context(text_config),
+    )
+
+
+def in_width(projection: nn.Module) -> int:
+    """Input width of a linear module; GPT-2's Conv1D keeps its weight transposed."""
+    weight: Any = projection.weight
+    return int(weight.shape[0] if type(projection).__name__ == "Conv1D" else weight.shape[1])
+
+
+def _output_embeddings(model: nn.Module) -> nn.Module:
+    getter = getattr(model, "get_output_embeddings", None)
+    found: nn.Module | None = getter() if getter is not None else None
+    if found is None:
+        raise NotALanguageModel(
+            f"{type(model).__name__} has no unembedding.", "Choose a model that predicts tokens."
+        )
+    return found
+
+
+def _base(model: nn.Module) -> nn.Module:
+    base: nn.Module | None = getattr(model, str(getattr(model, "base_model_prefix", "")), None)
+    if base is None or base is model:
+        raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
+    return base
+
+
+def _layers(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
+    for _name, module in base.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == expected:
+            layers = tuple(module)
+            if all(any(hasattr(layer, name) for name in _ATTENTION) for layer in layers):
+                return layers
+    raise NotALanguageModel(
+        f"No stack of {expected} attention layers found in {type(base).__name__}.",
+        "Layers without attention (state-space, recurrent) are not supported.",
+    )
+
+
+def _bodies(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+    """``base`` and every module inside it that holds all the layers, the list itself left out."""
+    return tuple(
+        module
+        for module in base.modules()
+        if not isinstance(module, nn.ModuleList)
+        and {id(layer) for layer in layers} <= {id(inner) for inner in module.modules()}
+    )
+
+
+def _child(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
+    for name in names:
+        found = getattr(module, name, None)
+        if isinstance(found, nn.Module):
+            return found
+    raise NotALanguageModel(f"No {what} found in {type(module).__name__}.")
+
+
+def _descendant(attention: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    for name in names:
+        for path, module in attention.named_modules():
+            if path.rpartition(".")[2] == name and hasattr(module, "weight"):
+                return module
+    raise NotALanguageModel(f"No output projection found in {type(attention).__name__}.")
+
+
+def _final_norm(base: nn.Module, layers: tuple[nn.Module, ...]) -> nn.Module:
+    inside = {id(module) for layer in layers for module in layer.modules()}
+    for name in _FINAL_NORM:
+        for path, module in base.named_modules():
+            if path.rpartition(".")[2] == name and id(module) not in inside:
+                return module
+    raise NotALanguageModel(f"No final norm found in {type(base).__name__}.")
+
+
+def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
+    width = in_width(out_proj)
+    for owner in attention.modules():
+        for name in _HEAD_SIZE:
+            size = getattr(owner, name, None)
+            if isinstance(size, int) and size * n_heads == width:
+                return size
+    raise NotALanguageModel(
+        f"{type(attention).__name__}: an output projection of width {width} does not split into "
+        f"{n_heads} heads of its own head size."
+    )
+
+
+def _context(config: Any) -> int | None:
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None

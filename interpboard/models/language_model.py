@@ -1,0 +1,81 @@
+"""A model ready to be looked into: modules found, self-check passed, sizes known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interpboard.models.anatomy import Anatomy, find_anatomy
+from interpboard.models.load import Stage, load_model_and_tokenizer
+from interpboard.models.selfcheck import Verified, self_check
+from interpboard.results import ModelInfo
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """What every analysis takes. Make it with ``open_model`` or ``LanguageModel.of``."""
+
+    model: Any
+    tokenizer: Any
+    anatomy: Anatomy
+    verified: Verified
+    info: ModelInfo
+
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any, name: str | None = None) -> LanguageModel:
+        """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be."""
+        model.eval()
+        anatomy = find_anatomy(model)
+        verified = self_check(anatomy)
+        weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
+        info = ModelInfo(
+            name=name or str(getattr(model, "name_or_path", "") or type(model).__name__),
+            revision=getattr(model.config, "_commit_hash", None),
+            family=str(model.config.model_type),
+            layers=anatomy.n_layers,
+            heads=anatomy.n_heads,
+            dtype=str(weight.dtype).removeprefix("torch."),
+            device=str(weight.device),
+        )
+        return cls(model, tokenizer, anatomy, verified, info)
+
+    @property
+    def device(self) -> torch.device:
+        """Where prompts go."""
+        return self.anatomy.embedding.weight.device  # type: ignore[return-value]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters, shared ones counted once."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the parameters take."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+
+def open_model(
+    name_or_path: str | Path = "demo",
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    on_stage: Stage | None = None,
+) -> LanguageModel:
+    """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``."""
+    model, tokenizer = load_model_and_tokenizer(
+        name_or_path,
+        device,
+        dtype,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+        on_stage=on_stage,
+    )
+    if on_stage is not None:
+        on_stage("self-check", 0.9)
+    return LanguageModel.of(model, tokenizer, str(name_or_path))

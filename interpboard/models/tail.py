@@ -1,0 +1,66 @@
+"""From the residual stream to logits, by the model's own code.
+
+What follows the unembedding differs between families (soft caps, logit scales, biases). So the head
+is not rebuilt: the model's own forward is called with its body standing aside and handing over a
+hidden state of ours. Whatever the model does to its logits is done to these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.utils.generic import ModelOutput
+
+from interpboard.models.anatomy import Anatomy
+
+
+@dataclass
+class _Body(ModelOutput):
+    """Every field that some head reads from its body's output."""
+
+    last_hidden_state: Any = None
+    past_key_values: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+    cross_attentions: Any = None
+    router_logits: Any = None
+    aux_loss: Any = None
+
+
+def unembed(anatomy: Anatomy, normed: torch.Tensor) -> torch.Tensor:
+    """Logits [rows, d_vocab] of final hidden states [rows, d_model], after the final norm."""
+    placeholder = torch.zeros((normed.shape[0], 1), dtype=torch.long, device=normed.device)
+    with _standing_aside(anatomy, _Body(last_hidden_state=normed[:, None, :])):
+        output: Any = anatomy.model(input_ids=placeholder, use_cache=False, return_dict=True)
+    return output.logits[:, 0]
+
+
+def residual_to_logits(anatomy: Anatomy, residual: torch.Tensor) -> torch.Tensor:
+    """Logits [rows, d_vocab] of residual streams [rows, d_model], as if the model ended there."""
+    return unembed(anatomy, anatomy.final_norm(residual))
+
+
+def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> torch.Tensor:
+    """Logits [rows, d_vocab] at ``position`` of ``token_ids`` [rows, pos]; no others are computed."""
+    body: Any = anatomy.base(input_ids=token_ids, use_cache=False, return_dict=True)
+    return unembed(anatomy, body.last_hidden_state[:, position])
+
+
+@contextmanager
+def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
+    bodies: tuple[Any, ...] = anatomy.bodies
+    # A forward of a module's own is there where a model is spread over devices.
+    own = [body.__dict__.get("forward") for body in bodies]
+    for body in bodies:
+        body.forward = lambda *_args, **_kwargs: output
+    try:
+        yield
+    finally:
+        for body, forward in zip(bodies, own, strict=True):
+            del body.forward
+            if forward is not None:
+                body.forward = forward

@@ -1,0 +1,128 @@
+"""Metrics: the one number that is explained, computed from the logits at one position.
+
+| name | value | needs |
+|---|---|---|
+| ``logit`` | logit of the target | |
+| ``logit_diff`` | logit of the target − logit of the foil | a foil |
+| ``prob`` | probability of the target | |
+| ``logprob`` | natural logarithm of that probability | |
+| ``kl`` | KL(clean ‖ edited) over the vocabulary, in nats; 0 on the clean run | |
+| ``rank`` | how many tokens are likelier than the target, plus 1; no gradient | |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+
+from interpboard.errors import BadParameter, BadTarget
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import forward_logits
+from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
+from interpboard.runs.prompt import input_ids, resolve_position, show_tokens, token_text
+
+METRICS = ("logit", "logit_diff", "prob", "logprob", "kl", "rank")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A resolved metric. ``clean_logits`` [d_vocab]: the clean run's, at ``info.position``."""
+
+    info: MetricInfo
+    clean_logits: torch.Tensor
+
+    @property
+    def target_id(self) -> int:
+        """The token whose prediction is explained."""
+        assert self.info.target is not None
+        return self.info.target.id
+
+    @property
+    def baseline(self) -> float:
+        """The metric of the clean run."""
+        return float(self.of(self.clean_logits[None])[0])
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it has a gradient: not ``rank``."""
+        return self.info.name != "rank"
+
+    def of(self, logits: torch.Tensor) -> torch.Tensor:
+        """The metric [rows] of ``logits`` [rows, d_vocab], in at least float32."""
+        logits = at_least_float32(logits)
+        name, target = self.info.name, self.target_id
+        if name == "logit":
+            return logits[:, target]
+        if name == "logit_diff":
+            assert self.info.foil is not None
+            return logits[:, target] - logits[:, self.info.foil.id]
+        if name == "prob":
+            return logits.softmax(-1)[:, target]
+        if name == "logprob":
+            return logits.log_softmax(-1)[:, target]
+        if name == "kl":
+            clean = at_least_float32(self.clean_logits).log_softmax(-1)
+            return (clean.exp() * (clean - logits.log_softmax(-1))).sum(-1)
+        if name == "rank":
+            return 1 + (logits > logits[:, target, None]).sum(-1).to(logits.dtype)
+        raise ValueError(f"no metric {name!r}")
+
+
+@torch.no_grad()
+def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest) -> Metric:
+    """Fix target, foil and position; without a target the model's own top token is taken.
+
+    Raises ``BadParameter``, ``BadPosition`` or ``BadTarget``.
+    """
+    if request.name not in METRICS:
+        near = get_close_matches(request.name, METRICS, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(METRICS)}."
+        raise BadParameter(f"There is no metric {request.name!r}.", remedy)
+    position = resolve_position(prompt, request.position)
+    foil = resolve_token(lm, request.foil, "foil") if request.foil is not None else None
+    if request.name == "logit_diff" and foil is None:
+        raise BadTarget("The metric logit_diff needs a foil.", "Name one, e.g. --foil ' Rome'.")
+    target = resolve_token(lm, request.target, "target") if request.target is not None else None
+    logits = forward_logits(lm.anatomy, input_ids(lm, prompt), position)[0]
+    if target is None:
+        top = int(logits.argmax())
+        target = TokenRef(top, token_text(lm.tokenizer, top))
+    return Metric(MetricInfo(request.name, position, target, foil), logits)
+
+
+def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRef:
+    """``text`` as the one token it is. Raises ``BadTarget``, saying what it is instead."""
+    if not text:
+        raise BadTarget(f"The {role} is empty.", "Name one token, e.g. ' Paris'.")
+    ids = _encode(lm, text)
+    if len(ids) == 1 and token_text(lm.tokenizer, ids[0]) == text:
+        return TokenRef(ids[0], text)
+    tokens = tuple(token_text(lm.tokenizer, i) for i in ids)
+    if len(ids) == 1:  # the tokenizer put something else in its place, an unknown-word token say
+        raise BadTarget(f"The {role} {show_tokens((text,))} becomes {show_tokens(tokens)}.")
+    hint = f"Take the first, {show_tokens(tokens[:1])}, if that is what you mean."
+    if not text.startswith(" ") and len(_encode(lm, " " + text)) == 1:
+        hint = f"With its leading space, {show_tokens((' ' + text,))}, it is one token."
+    elif not text.startswith(" "):
+        hint += " A word inside a text begins with a space."
+    raise BadTarget(
+        f"The {role} {show_tokens((text,))} is {len(ids)} tokens: {show_tokens(tokens)}.", hint
+    )
+
+
+def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
+    """Half precision is widened before exponentials and differences are taken."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _encode(lm: LanguageModel, text: str) -> list[int]:
+    ids = [int(i) for i in lm.tokenizer(text, add_special_tokens=False)["input_ids"]]
+    # Decoders of the sentencepiece kind put a space of their own in front of any text.
+    if "".join(token_text(lm.tokenizer, i) for i in ids) == " " + text:
+        anchored = lm.tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
+        prefix = lm.tokenizer("\n", add_special_tokens=False)["input_ids"]
+        if list(anchored[: len(prefix)]) == list(prefix):
+            return [int(i) for i in anchored[len(prefix) :]]
+    return ids

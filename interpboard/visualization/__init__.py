@@ -1,0 +1,1 @@
+"""Views of results: ``terminal`` (of ``blocks``, in ``colors``) and ``export`` (text forms)."""
