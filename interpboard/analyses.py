@@ -27,6 +27,7 @@ class Parameter:
     help: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
     many: bool = False  # a tuple of ``kind``, written with commas; None means all
 
     def parse(self, value: Any) -> Any:
@@ -41,8 +42,8 @@ class Parameter:
 
     def _one(self, value: Any) -> Any:
         try:
-            parsed = self.kind(value.strip() if isinstance(value, str) else value)
-        except (TypeError, ValueError):
+            parsed = _CONVERT[self.kind](value.strip() if isinstance(value, str) else value)
+        except (TypeError, ValueError, OverflowError):
             raise BadParameter(
                 f"Parameter {self.name} takes {_article(self.kind)}, not {value!r}."
             ) from None
@@ -50,8 +51,10 @@ class Parameter:
             raise BadParameter(
                 f"Parameter {self.name} is one of {', '.join(self.choices)}, not {parsed!r}."
             )
-        if self.minimum is not None and parsed < self.minimum:
+        if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused
             raise BadParameter(f"Parameter {self.name} is at least {self.minimum:g}, not {parsed}.")
+        if self.maximum is not None and not parsed <= self.maximum:
+            raise BadParameter(f"Parameter {self.name} is at most {self.maximum:g}, not {parsed}.")
         return parsed
 
 
@@ -110,7 +113,12 @@ ANALYSES: dict[str, Analysis] = {
             scale="diverging",
             parameters=(
                 Parameter(
-                    "n_steps", int, 32, "points on the path from baseline to prompt", minimum=1
+                    "n_steps",
+                    int,
+                    32,
+                    "points on the path from baseline to prompt",
+                    minimum=1,
+                    maximum=1024,
                 ),
                 Parameter(
                     "baseline",
@@ -171,3 +179,25 @@ def find_analysis(name: str) -> Analysis:
 
 def _article(kind: type) -> str:
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, float) and number != value:
+        raise ValueError(value)
+    return number
+
+
+def _truth(value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]
+
+
+_CONVERT: dict[type, Callable[[Any], Any]] = {
+    int: _whole,
+    float: float,
+    str: str,
+    bool: _truth,
+}

@@ -38,7 +38,7 @@ class LabelledArray(msgspec.Struct, frozen=True, eq=False):
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        _check_shape(self.axes, self.values)
+        _put_in_shape(self)
 
 
 class TokenRef(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ class Result(msgspec.Struct, frozen=True, eq=False):
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_shape(self.axes, self.values)
+        _put_in_shape(self)
 
     def axis(self, name: str) -> Axis:
         """The axis called ``name``."""
@@ -203,11 +203,15 @@ def text_array(values: Any) -> np.ndarray:
     return np.array(values, dtype=object)
 
 
-def _check_shape(axes: tuple[Axis, ...], values: np.ndarray) -> None:
-    expected = tuple(len(axis.labels) for axis in axes)
-    if values.shape != expected:
-        names = ", ".join(axis.name for axis in axes)
-        raise ValueError(f"values have shape {values.shape}, axes ({names}) say {expected}")
+def _put_in_shape(array: LabelledArray | Result) -> None:
+    expected = tuple(len(axis.labels) for axis in array.axes)
+    if array.values.shape == expected:
+        return
+    if array.values.size == 0 and 0 in expected:  # nested lists lose the other sizes
+        msgspec.structs.force_setattr(array, "values", array.values.reshape(expected))
+        return
+    names = ", ".join(axis.name for axis in array.axes)
+    raise ValueError(f"values have shape {array.values.shape}, axes ({names}) say {expected}")
 
 
 def _to_lists(value: Any) -> Any:

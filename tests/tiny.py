@@ -88,7 +88,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
 def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: int = 0) -> Any:
     """A random model of ``family``: 3 layers, 4 heads, d_model 32. Weights large enough to matter."""
     torch.manual_seed(seed)
-    model = FAMILIES[family]().to(dtype).eval()
+    model = FAMILIES[family]().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # As initialised, all logits are nearly equal and any wrong number would pass.
@@ -96,7 +96,7 @@ def tiny_model(family: str = "gpt2", dtype: torch.dtype = torch.float32, seed: i
                 parameter.mul_(4.0)
             elif "norm" in name or "ln_" in name:
                 parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
+    return model.to(dtype)  # last, so that every format has the same numbers
 
 
 def tiny_tokenizer() -> Any:

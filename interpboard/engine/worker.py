@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from interpboard import __version__
 from interpboard.engine import protocol
+from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
 
 def main() -> None:
     """Take the pipe, greet, serve."""
+    let_threads_sleep()
     stream = _private_stdout()
     outbox, queue = Outbox(stream), Queue()
     outbox.send(protocol.Hello(os.getpid(), __version__))

@@ -15,7 +15,7 @@ All of them are plain module hooks, so they hold for every attention implementat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -37,14 +37,19 @@ def at_site(anatomy: Anatomy, site: str, layer: int | None, change: Change) -> I
     """
     module, before = _module(anatomy, site, layer)
     act = _split_heads(change, anatomy.n_heads) if site in HEAD_SITES else change
-    if before:
-        handle = module.register_forward_pre_hook(_input_hook(act), with_kwargs=True)
-    else:
-        handle = module.register_forward_hook(_output_hook(act))
-    try:
+    with ExitStack() as stack:
+        if site == "mlp_out" and layer is not None:
+            shape: list[torch.Size] = []
+            act = _in_rows(change, shape)
+            see = _input_hook(lambda hidden: shape.append(hidden.shape[:2]))
+            handle = anatomy.layers[layer].register_forward_pre_hook(see, with_kwargs=True)
+            stack.callback(handle.remove)
+        if before:
+            handle = module.register_forward_pre_hook(_input_hook(act), with_kwargs=True)
+        else:
+            handle = module.register_forward_hook(_output_hook(act))
+        stack.callback(handle.remove)
         yield
-    finally:
-        handle.remove()
 
 
 def _module(anatomy: Anatomy, site: str, layer: int | None) -> tuple[nn.Module, bool]:
@@ -68,6 +73,18 @@ def _split_heads(change: Change, n_heads: int) -> Change:
     def act(flat: torch.Tensor) -> torch.Tensor | None:
         changed = change(flat.unflatten(-1, (n_heads, -1)))
         return None if changed is None else changed.reshape(flat.shape)
+
+    return act
+
+
+def _in_rows(change: Change, shape: list[torch.Size]) -> Change:
+    """Some MLPs (opt) see all positions of all rows in one dimension: give them back theirs."""
+
+    def act(activation: torch.Tensor) -> torch.Tensor | None:
+        if activation.dim() != 2:
+            return change(activation)
+        changed = change(activation.unflatten(0, shape[-1]))
+        return None if changed is None else changed.flatten(0, 1)
 
     return act
 

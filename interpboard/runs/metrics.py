@@ -18,12 +18,11 @@ from difflib import get_close_matches
 import torch
 
 from interpboard.errors import BadParameter, BadTarget
+from interpboard.metric_names import METRICS
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import forward_logits
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.prompt import input_ids, resolve_position, show_tokens, token_text
-
-METRICS = ("logit", "logit_diff", "prob", "logprob", "kl", "rank")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Metric:
         if name == "logprob":
             return logits.log_softmax(-1)[:, target]
         if name == "kl":
-            clean = at_least_float32(self.clean_logits).log_softmax(-1)
+            clean = self.clean_logits.to(logits).log_softmax(-1)
             return (clean.exp() * (clean - logits.log_softmax(-1))).sum(-1)
         if name == "rank":
             return 1 + (logits > logits[:, target, None]).sum(-1).to(logits.dtype)

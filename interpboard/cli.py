@@ -1,0 +1,205 @@
+"""The door of the command line: ``interpboard [TEXT]``, ``… analyze``, ``… list``.
+
+Standard output is data, standard error is narration. Exit codes: 0 done, 2 bad input (one line
+that says what was wrong and what to do), 1 our fault, 130 interrupted. This module imports next to
+nothing, so that the bare command reaches the app's first screen without paying for the rest; the
+commands are in ``cli_commands``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+COMMANDS = ("analyze", "list")
+DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
+# Options in front of TEXT whose next argument is their value.
+WITH_VALUE = frozenset({"--model", "-m", "--text", "-t", "--device", "--dtype", "--color"})
+_COMPLETION = "_INTERPBOARD_COMPLETE"
+
+
+class Arguments(NamedTuple):
+    """What ``route`` found: arguments for the commands, and whether a traceback is wanted."""
+
+    args: list[str]
+    debug: bool
+
+
+class Opening(NamedTuple):
+    """What the app opens."""
+
+    model: str
+    text: str
+    device: str
+    dtype: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    debug = debug_wanted(False)
+    try:
+        if _COMPLETION in os.environ:
+            return _run_commands(given)
+        args, asked = route(given)
+        debug = debug or asked
+        opening = plain_opening(args)
+        if opening is not None and is_interactive():
+            return open_app(*opening)
+        return _run_commands(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        hush_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: every error becomes a line and a code
+        return _report(error, debug)
+
+
+def route(argv: Sequence[str]) -> Arguments:
+    """Make the free TEXT an option and put the command first, so that options may stand anywhere.
+
+    ``interpboard --model demo "some text"`` becomes ``--model demo --text=…``; a TEXT that is the
+    name of a command is written after ``--``. Raises ``BadParameter`` for a second TEXT, and for a
+    word that looks like a mistyped command.
+    """
+    texts: list[str] = []
+    rest: list[str] = []
+    waiting = iter(argv)
+    for arg in waiting:
+        if arg == "--":
+            texts += waiting
+        elif arg in WITH_VALUE:
+            rest += [arg, *([value] if (value := next(waiting, None)) is not None else [])]
+        elif arg.startswith("-") and arg != "-":
+            rest.append(arg)
+        elif arg in COMMANDS and not texts:
+            rest, tail = [arg, *rest], list(waiting)
+            before_dashes = tail[: tail.index("--")] if "--" in tail else tail
+            return Arguments(rest + tail, "--debug" in rest or "--debug" in before_dashes)
+        else:
+            _refuse_mistyped(arg)
+            texts.append(arg)
+    if len(texts) > 1:
+        from interpboard.errors import BadParameter
+
+        raise BadParameter("More than one TEXT was given.", "Put the prompt in quotes.")
+    return Arguments([*rest, *(f"--text={text}" for text in texts)], "--debug" in rest)
+
+
+def plain_opening(args: Sequence[str]) -> Opening | None:
+    """What the app is to open, where ``args`` (routed) say no more than that; else None.
+
+    It spares the usual start the command parser's import. Whatever is unusual is left to the parser.
+    """
+    chosen = {"--model": "demo", "--text": DEFAULT_TEXT, "--device": "auto", "--dtype": "auto"}
+    words = iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        found = value if equals else next(words, None)
+        if name not in chosen or found is None:
+            return None
+        chosen[name] = found
+    opening = Opening(*chosen.values())
+    usual = opening.text not in ("", "-") and not any(
+        "\ud800" <= c <= "\udfff" for c in opening.text
+    )
+    return opening if usual else None
+
+
+def debug_wanted(flag: bool) -> bool:
+    """``--debug``, or INTERPBOARD_DEBUG set to anything but 0."""
+    return flag or os.environ.get("INTERPBOARD_DEBUG", "") not in ("", "0")
+
+
+def is_interactive() -> bool:
+    """Whether there is a terminal at both ends that an app can draw on."""
+    if os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except (AttributeError, ValueError):  # a closed or missing stream
+        return False
+
+
+def open_app(model: str, text: str, device: str, dtype: str) -> int:
+    """Run the terminal app; its exit code."""
+    from tui.app import run  # late: it is heavy, and only this command needs it
+
+    return run(model=model, text=text, device=device, dtype=dtype)
+
+
+def hush_stdout() -> None:
+    """Whoever read our output has gone: let the interpreter's last flush go nowhere, quietly."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the very end
+
+
+def say(line: str) -> None:
+    """One line of narration on standard error, harmless whatever it quotes."""
+    from interpboard.display import visible
+
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    shown = visible(line, ascii_only=not encoding.lower().startswith("utf"))
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody listens
+        print(shown, file=sys.stderr, flush=True)
+
+
+def _run_commands(args: list[str]) -> int:
+    from interpboard.cli_commands import app
+
+    code = app(args, prog_name="interpboard", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse_mistyped(word: str) -> None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, n=1, cutoff=0.8)
+    if near:
+        from interpboard.errors import BadParameter
+
+        raise BadParameter(
+            f"There is no command {word!r}.",
+            f"Did you mean {near[0]}? As a prompt: interpboard -- {word}",
+        )
+
+
+def _report(error: Exception, debug: bool) -> int:
+    from interpboard.errors import Cancelled, InterpBoardError
+
+    if isinstance(error, Cancelled):
+        return 130
+    if debug:
+        import traceback
+
+        say_lines = "".join(traceback.format_exception(error)).splitlines()
+        for line in say_lines:
+            say(line)
+    if isinstance(error, InterpBoardError):
+        say(f"error: {error}")
+        return 2
+    if hasattr(error, "format_message"):  # the command parser's own: unknown option, missing value
+        say(f"error: {error.format_message().rstrip('.')}. See interpboard --help.")
+        return 2
+    if type(error).__name__ == "Abort":  # the parser's word for end of input or an interruption
+        return 130
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    say(f"error: {what.splitlines()[0]} This is a fault of interpboard; run with --debug.")
+    return 1
+
+
+def run_as_script() -> NoReturn:
+    """``python -m interpboard``."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run_as_script()

@@ -1,0 +1,191 @@
+"""The commands. Each checks its input first, then imports what it needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interpboard import __version__, cli
+from interpboard.analyses import ANALYSES
+from interpboard.cli_options import (
+    DTYPES,
+    Color,
+    Format,
+    ListFormat,
+    choose_analyses,
+    choose_metric,
+    choose_output,
+    choose_params,
+    read_text,
+)
+from interpboard.cli_registry import registry_json, registry_text
+from interpboard.cli_report import ModelChoice, compute, tell_warnings, view, write_file, write_out
+from interpboard.metric_names import METRICS
+
+app = typer.Typer(
+    name="interpboard",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="[TEXT] | COMMAND [ARGS]...",
+)
+
+
+def _starting(with_: tuple[str, ...], incomplete: str) -> list[str]:
+    return [name for name in with_ if name.startswith(incomplete)]
+
+
+def _complete_analysis(incomplete: str) -> list[str]:
+    return _starting(tuple(ANALYSES), incomplete)
+
+
+def _complete_metric(incomplete: str) -> list[str]:
+    return _starting(METRICS, incomplete)
+
+
+def _complete_dtype(incomplete: str) -> list[str]:
+    return _starting(DTYPES, incomplete)
+
+
+def _complete_param(incomplete: str) -> list[str]:
+    keys = {f"{p.name}=" for analysis in ANALYSES.values() for p in analysis.parameters}
+    return _starting(tuple(sorted(keys)), incomplete)
+
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[str, typer.Option(help=", ".join(DTYPES) + ".", autocompletion=_complete_dtype)]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Let the model run code of its own.")
+]
+Pickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load weights that can run code (not safetensors).")
+]
+Paint = Annotated[Color, typer.Option(help="Colour in text; auto follows NO_COLOR.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Tracebacks and the libraries' messages, on stderr.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        write_out(f"interpboard {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    text: Annotated[
+        str, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
+    ] = cli.DEFAULT_TEXT,
+    model: Model = "demo",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    color: Paint = Color.auto,
+    debug: Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Which tokens, heads and layers carry a language model's answer to TEXT.
+
+    Opens the app; where there is no terminal, writes a text report instead. A TEXT that is the name
+    of a command is written after --.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    interactive = cli.is_interactive()
+    text = read_text(text)
+    if interactive:
+        if color is Color.never:
+            os.environ["NO_COLOR"] = "1"
+        raise typer.Exit(cli.open_app(model, text, device, dtype))
+    choice = ModelChoice(model, device, dtype)
+    metric = choose_metric(None, None, None, -1)
+    debug = cli.debug_wanted(debug)
+    document = compute(choice, text, tuple(ANALYSES), metric, {}, debug=debug)
+    tell_warnings(document)
+    write_out(view(document, Format.text, color=color, to_file=False))
+
+
+@app.command("analyze")
+def analyze_command(
+    text: Annotated[str, typer.Option("--text", "-t", help="The prompt; - reads standard input.")],
+    model: Model = "demo",
+    analysis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--analysis",
+            "-a",
+            help="One analysis; may be repeated (all).",
+            autocompletion=_complete_analysis,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The token explained (the model's own first).")
+    ] = None,
+    foil: Annotated[
+        str | None, typer.Option(help="The token it is contrasted with, for logit_diff.")
+    ] = None,
+    position: Annotated[
+        int, typer.Option(help="Where the next token is predicted, from 0; -1 is the last.")
+    ] = -1,
+    metric: Annotated[
+        str | None,
+        typer.Option(help=", ".join(METRICS) + ".", autocompletion=_complete_metric),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="KEY=VALUE",
+            autocompletion=_complete_param,
+            help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
+        ),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    trust_remote_code: Trust = False,
+    allow_pickle: Pickle = False,
+    color: Paint = Color.auto,
+    debug: Debug = False,
+) -> None:
+    """Run analyses on a prompt and write the results to standard output or a file."""
+    chosen_form = choose_output(output, form)
+    analyses = choose_analyses(analysis)
+    request = choose_metric(metric, target, foil, position)
+    params = choose_params(param or (), analyses)
+    prompt = read_text(text)
+    choice = ModelChoice(model, device, dtype, trust_remote_code, allow_pickle)
+    document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
+    tell_warnings(document)
+    written = view(document, chosen_form, color=color, to_file=output is not None)
+    if output is None:
+        write_out(written)
+    else:
+        write_file(output, written)
+        cli.say(f"wrote {output}")
+
+
+@app.command("list")
+def list_command(
+    form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListFormat.text,
+    debug: Debug = False,
+) -> None:
+    """List the analyses: what their values mean, and their parameters."""
+    write_out(registry_json() if form is ListFormat.json else registry_text())

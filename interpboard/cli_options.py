@@ -1,0 +1,152 @@
+"""What the command line takes, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interpboard.analyses import ANALYSES, find_analysis
+from interpboard.errors import BadParameter, BadPrompt, Unsupported
+from interpboard.metric_names import METRICS
+
+if TYPE_CHECKING:  # it needs numpy, which --help does not
+    from interpboard.results import MetricRequest
+
+DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
+
+
+class Format(StrEnum):
+    """The views of a document."""
+
+    text = "text"
+    md = "md"
+    csv = "csv"
+    json = "json"
+    html = "html"
+
+
+class ListFormat(StrEnum):
+    """The views of the registry."""
+
+    text = "text"
+    json = "json"
+
+
+class Color(StrEnum):
+    """Whether to paint."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+_BY_SUFFIX = {
+    ".txt": Format.text,
+    ".md": Format.md,
+    ".csv": Format.csv,
+    ".json": Format.json,
+    ".html": Format.html,
+    ".htm": Format.html,
+}
+
+
+def choose_analyses(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The analyses named, each once, in the order given; all of them if none is."""
+    return tuple(dict.fromkeys(find_analysis(name).name for name in names or ())) or tuple(ANALYSES)
+
+
+def choose_metric(
+    name: str | None, target: str | None, foil: str | None, position: int
+) -> MetricRequest:
+    """The metric asked for. A foil without a metric asks for the difference to it."""
+    from interpboard.results import MetricRequest
+
+    name = name or ("logit_diff" if foil is not None else "logit")
+    if name not in METRICS:
+        raise BadParameter(f"There is no metric {name!r}.", _nearest(name, METRICS))
+    for text in (target, foil):
+        if text is not None:
+            _check_unicode(text)
+    return MetricRequest(name, target, foil, position)
+
+
+def choose_params(items: Iterable[str], analyses: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``key=value`` for every chosen analysis that has ``key``; ``analysis.key=value`` for one.
+
+    Raises ``BadParameter`` for a key that none has, an analysis not chosen, and a bad value.
+    """
+    everywhere: dict[str, dict[str, str]] = {name: {} for name in analyses}
+    particular: dict[str, dict[str, str]] = {name: {} for name in analyses}
+    known = {name: [p.name for p in ANALYSES[name].parameters] for name in analyses}
+    for item in items:
+        key, equals, value = item.partition("=")
+        owner, dot, own_key = key.strip().rpartition(".")
+        if not equals or not own_key:
+            raise BadParameter(f"--param takes key=value, not {item!r}.")
+        if dot:
+            if find_analysis(owner).name not in particular:
+                raise BadParameter(f"--param {item!r}: {owner} is not among the chosen analyses.")
+            particular[owner][own_key] = value
+            continue
+        owners = [name for name in analyses if own_key in known[name]]
+        if not owners:
+            every = sorted({key for keys in known.values() for key in keys})
+            raise BadParameter(
+                f"No chosen analysis has a parameter {own_key!r}.", _nearest(own_key, every)
+            )
+        for name in owners:
+            everywhere[name][own_key] = value
+    chosen: dict[str, dict[str, Any]] = {}
+    for name in analyses:
+        given = everywhere[name] | particular[name]
+        parsed = ANALYSES[name].parse(given)
+        if given:
+            chosen[name] = {key: parsed[key] for key in given}
+    return chosen
+
+
+def read_text(text: str) -> str:
+    """``text``, or standard input for ``-`` without the newline at its end. Checked to be text."""
+    if text == "-":
+        if sys.stdin is None:
+            raise BadPrompt("There is no standard input to read the prompt from.")
+        raw = sys.stdin.buffer.read()
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadPrompt(f"Standard input is not UTF-8 text: {error.reason}.") from None
+        text = text.removesuffix("\n").removesuffix("\r")
+    _check_unicode(text)
+    if not text:
+        raise BadPrompt("The prompt is empty.", "Give some text.")
+    return text
+
+
+def choose_output(path: Path | None, chosen: Format | None) -> Format:
+    """The format, by the file's ending where none is named; the file is checked to be writable."""
+    if path is not None:
+        if path.is_dir():
+            raise BadParameter(f"--output {path} is a folder.", "Name a file in it.")
+        if not path.parent.is_dir():
+            raise BadParameter(f"There is no folder {path.parent}.", "Create it first.")
+    by_suffix = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
+    form = chosen or by_suffix or Format.text
+    if form is Format.html:
+        raise Unsupported("HTML is not available yet.", "Use --format md, text, csv or json.")
+    return form
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadPrompt(f"{text!r} is not valid UTF-8 text.", "Check its encoding.") from None
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known) or 'none'}."

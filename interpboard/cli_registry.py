@@ -1,0 +1,73 @@
+"""The registry of analyses for readers of a terminal and for programs."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from interpboard.analyses import ANALYSES, Parameter
+
+_WIDTH = 96
+
+
+def registry_text() -> str:
+    """Every analysis: its title, axes, meaning and parameters."""
+    parts = []
+    for analysis in ANALYSES.values():
+        lines = [f"{analysis.name}  ({analysis.title}; {' x '.join(analysis.axes)})"]
+        lines += textwrap.wrap(
+            analysis.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
+        for parameter in analysis.parameters:
+            given = f"--param {parameter.name}={_default(parameter)}"
+            lines += textwrap.wrap(
+                f"{given}  {_kind(parameter)}: {parameter.help}",
+                _WIDTH,
+                initial_indent="    ",
+                subsequent_indent="        ",
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def registry_json() -> str:
+    """The same as JSON."""
+    listed = [
+        {
+            "name": analysis.name,
+            "title": analysis.title,
+            "axes": list(analysis.axes),
+            "meaning": analysis.meaning,
+            "scale": analysis.scale,
+            "parameters": [_plain(parameter) for parameter in analysis.parameters],
+        }
+        for analysis in ANALYSES.values()
+    ]
+    return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "type": parameter.kind.__name__,
+        "many": parameter.many,
+        "default": parameter.default,
+        "choices": list(parameter.choices),
+        "minimum": parameter.minimum,
+        "help": parameter.help,
+    }
+
+
+def _default(parameter: Parameter) -> str:
+    return "all" if parameter.many and parameter.default is None else str(parameter.default)
+
+
+def _kind(parameter: Parameter) -> str:
+    if parameter.choices:
+        return " or ".join(parameter.choices)
+    kind = {int: "whole number", float: "number", str: "text", bool: "true or false"}[
+        parameter.kind
+    ]
+    least = "" if parameter.minimum is None else f" from {parameter.minimum:g}"
+    return f"{kind}s with commas{least}" if parameter.many else f"{kind}{least}"

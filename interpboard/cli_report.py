@@ -1,0 +1,224 @@
+"""Compute a document, its progress on standard error, and write views of it where they belong."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from interpboard.analyses import ANALYSES
+from interpboard.cli import hush_stdout, say
+from interpboard.cli_options import Color, Format
+from interpboard.engine.threads import let_threads_sleep
+from interpboard.errors import BadParameter
+
+if TYPE_CHECKING:
+    from interpboard.results import Document, MetricRequest
+
+PIPE_WIDTH = 100
+# What the libraries say on standard error while they load, unless it is asked for.
+_QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class ModelChoice(NamedTuple):
+    """Which model, where, and what it may do."""
+
+    model: str = "demo"
+    device: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+
+
+def compute(
+    choice: ModelChoice,
+    text: str,
+    analyses: Sequence[str],
+    metric: MetricRequest,
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    debug: bool = False,
+) -> Document:
+    """Load the model and run the analyses. Here torch comes in."""
+    with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.analyze import analyze
+        from interpboard.models.language_model import open_model
+        from interpboard.runs.watch import Watch
+
+        lm = open_model(
+            choice.model,
+            device=choice.device,
+            dtype=choice.dtype,
+            trust_remote_code=choice.trust_remote_code,
+            allow_pickle=choice.allow_pickle,
+            on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
+        )
+        title = [""]
+
+        def on_start(name: str) -> None:
+            title[0] = ANALYSES[name].title if name in ANALYSES else name
+            show(title[0], 0, 0)
+
+        return analyze(
+            lm,
+            text,
+            analyses=tuple(analyses),
+            metric=metric,
+            params=params,
+            watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
+            on_start=on_start,
+        )
+
+
+def tell_warnings(document: Document) -> None:
+    """The warnings of the results, on standard error; they are in the data as well."""
+    for result in document.results:
+        for warning in result.warnings:
+            say(f"warning: {result.analysis}: {warning}")
+
+
+def view(document: Document, form: Format, *, color: Color, to_file: bool) -> str:
+    """``document`` as text of format ``form``."""
+    from interpboard.visualization import export, terminal
+
+    if form is Format.json:
+        return export.json_text(document)
+    if form is Format.csv:
+        return export.csv_text(document)
+    if form is Format.md:
+        return export.markdown(document)
+    is_terminal = not to_file and sys.stdout is not None and sys.stdout.isatty()
+    width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if not to_file else PIPE_WIDTH
+    encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
+    return terminal.render(
+        document,
+        width,
+        color=terminal.color_wanted(color.value, is_terminal),
+        dark=os.environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15"),
+        ascii_only=not encoding.lower().replace("-", "").startswith("utf"),
+    )
+
+
+def write_out(text: str) -> None:
+    """``text`` to standard output, as UTF-8 with its own line ends. A reader may leave."""
+    if sys.stdout is None:
+        raise BadParameter("Standard output is closed.", "Use --output FILE.")
+    try:
+        stream = getattr(sys.stdout, "buffer", None)
+        if stream is None:
+            sys.stdout.write(text)
+        else:
+            sys.stdout.flush()
+            stream.write(text.encode("utf-8"))
+            stream.flush()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hush_stdout()
+    except OSError as error:
+        hush_stdout()
+        raise BadParameter(f"Cannot write standard output: {error.strerror}.") from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """``text`` as the whole of ``path``: in one step, so that there is never half a file."""
+    try:
+        target = path.resolve()  # a link stays a link
+        if target.exists() and not target.is_file():  # a pipe or a device has no half
+            target.write_bytes(text.encode("utf-8"))
+            return
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise BadParameter(f"Cannot write {path}: {error.strerror}.") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadParameter(f"Cannot write {path}: {error.strerror}.") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """``show(what, done, total)``: one bar on standard error, nothing where that is no terminal."""
+    if not (sys.stderr and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+        yield lambda _what, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("", total=None)
+        shown = [""]
+
+        def show(what: str, done: int, total: int) -> None:
+            if what != shown[0]:
+                shown[0] = what
+                progress.reset(task, description=what, total=total or None)
+            progress.update(task, completed=done, total=total or None)
+
+        yield show
+
+
+@contextlib.contextmanager
+def _stdout_aside(debug: bool) -> Iterator[None]:
+    """Standard output is for data: whatever libraries print meanwhile goes to standard error with
+    ``--debug`` and nowhere without it, also what is written below Python."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        sink = sys.stderr if debug and sys.stderr is not None else nowhere
+        stack.enter_context(contextlib.redirect_stdout(sink))
+        with contextlib.suppress(OSError, ValueError):  # no descriptor 1, or no real stderr
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(sink.fileno(), 1)
+        yield
+
+
+@contextlib.contextmanager
+def _quiet_libraries(debug: bool) -> Iterator[None]:
+    if debug:
+        yield
+        return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

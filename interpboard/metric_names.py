@@ -1,0 +1,3 @@
+"""The names a metric can have; ``interpboard.runs.metrics`` says what each is."""
+
+METRICS = ("logit", "logit_diff", "prob", "logprob", "kl", "rank")

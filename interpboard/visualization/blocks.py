@@ -1,0 +1,208 @@
+"""The building blocks of the text views: bars, a painted prompt, a grid, the lens. Arrays → lines.
+
+A *look* says how wide the page is and what the terminal can show; every block is a pure function
+of values and a look, and returns rich ``Text`` lines no wider than the page. Strings from a model
+or a prompt enter only through ``Look.token`` and ``Look.words``, and never as markup. What colour
+says is said in characters too: the sign is always in front of a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.cells import cell_len
+from rich.text import Text
+
+from interpboard.display import fit, visible, visible_token
+from interpboard.visualization.colors import Scale, short_number, text_on
+
+_OURS_IN_ASCII = str.maketrans(
+    {"·": "-", "−": "-", "×": "x", "→": "->", "Δ": "d", "│": "|", "─": "-", "…": "..."}
+)
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_NUMBER = 6  # cells of a number beside a bar or under a token: "+12.34"
+_LABEL_MOST = 24
+_GRID_CELLS = (7, 6, 5, 4)  # widths of a cell, the gap in front of it included
+_LENS_CELLS = (14, 13, 12, 11, 10)  # a token, three cells of percentage, a gap
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the page looks: its width in cells, dark or light background, ASCII only or not."""
+
+    width: int
+    dark: bool = True
+    ascii_only: bool = False
+
+    @property
+    def ellipsis(self) -> str:
+        return "~" if self.ascii_only else "…"
+
+    def token(self, token: str) -> str:
+        """A token, harmless, with its spaces shown."""
+        return visible_token(token, ascii_only=self.ascii_only)
+
+    def words(self, text: str) -> str:
+        """A string that is not ours (a prompt, a model's name), harmless."""
+        return visible(text, ascii_only=self.ascii_only)
+
+    def ours(self, text: str) -> str:
+        """A string of our own source, in ASCII where that is all there is."""
+        return text.translate(_OURS_IN_ASCII) if self.ascii_only else text
+
+    def fit(self, text: str, width: int) -> str:
+        """``text`` in exactly ``width`` cells."""
+        return fit(text, width, ellipsis=self.ellipsis)
+
+    def number(self, value: float, width: int, *, signed: bool = True) -> str:
+        """``value`` in at most ``width`` cells; without ``signed`` a plus is not shown."""
+        shown = short_number(value, width)
+        if not signed and shown.startswith("+") and len(shown) > 1:
+            shown = short_number(value, width + 1)[1:]
+        return "." if shown == "·" and self.ascii_only else shown
+
+    def paint(self, scale: Scale, value: float) -> str:
+        """The style of a cell that holds ``value``; none for what is not known."""
+        if math.isnan(value):
+            return ""
+        behind = scale.background(value, dark=self.dark)
+        return f"{text_on(behind)} on {behind}"
+
+
+def bars(values: np.ndarray, labels: Sequence[str], scale: Scale, look: Look) -> list[Text]:
+    """One line an entry: (harmless) label, bar, number. Probabilities as percentages."""
+    widest = max((cell_len(label) for label in labels), default=0)
+    label_width = min(widest, _LABEL_MOST, max(1, look.width // 2))
+    number_width = 8
+    room = max(4, look.width - label_width - number_width - 3)
+    lines = []
+    for value, label in zip(values.tolist(), labels, strict=True):
+        line = Text(look.fit(label, label_width) + "  ")
+        share = 0.0 if math.isnan(value) else min(1.0, abs(value) / scale.limit)
+        bar = _bar(share, min(room, 40), look)
+        line.append(bar, scale.background(math.copysign(scale.limit, value), dark=look.dark))
+        line.append(_bar_number(value, scale, look).rjust(number_width))
+        lines.append(line)
+    return lines
+
+
+def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, look: Look) -> list[Text]:
+    """The prompt, each token painted by its value, the number under it, over several lines."""
+    lines: list[Text] = []
+    upper, lower = Text(), Text()
+    for value, token in zip(values.tolist(), tokens, strict=True):
+        shown = look.token(token)
+        number = look.number(value, _NUMBER, signed=scale.diverging)
+        width = min(max(cell_len(shown), cell_len(number)), look.width)
+        if upper.cell_len and upper.cell_len + 1 + width > look.width:
+            lines += [upper, lower]
+            upper, lower = Text(), Text()
+        if upper.cell_len:
+            upper.append(" ")
+            lower.append(" ")
+        upper.append(look.fit(shown, width), look.paint(scale, value))
+        lower.append(number.ljust(width))
+    return [*lines, upper, lower] if upper.cell_len else lines
+
+
+def grid(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    corner: str,
+    scale: Scale,
+    look: Look,
+    *,
+    numbered: bool = False,
+) -> list[Text]:
+    """A row a label, a painted number a cell; split into blocks of columns on a narrow page.
+
+    ``numbered`` puts the columns' positions above their labels (tokens repeat, positions do not).
+    """
+    label_width = min(max(cell_len(text) for text in (corner, *rows)), _LABEL_MOST)
+    room = look.width - label_width
+    cell = next((c for c in _GRID_CELLS if c * len(columns) <= room), _GRID_CELLS[2])
+    lines: list[Text] = []
+    for start, stop in _blocks(len(columns), max(1, room // cell)):
+        if lines:
+            lines.append(Text())
+        if numbered:
+            heads = map(str, range(start, stop))
+            lines.append(_heading(heads, "position", label_width, cell, look))
+        lines.append(_heading(columns[start:stop], corner, label_width, cell, look))
+        for label, entries in zip(rows, values[:, start:stop].tolist(), strict=True):
+            line = Text(look.fit(label, label_width))
+            for value in entries:
+                number = look.number(value, cell - 1, signed=scale.diverging)
+                line.append(number.rjust(cell), look.paint(scale, value))
+            lines.append(line)
+    return lines
+
+
+def lens(
+    values: np.ndarray,
+    top: np.ndarray,
+    layers: Sequence[str],
+    tokens: Sequence[str],
+    look: Look,
+) -> list[Text]:
+    """Layers × tokens: the top token of each cell, painted by the target's probability ``values``.
+
+    The probability stands beside it in percent from 1 up. ``top`` holds the tokens themselves.
+    """
+    scale = Scale(1.0, diverging=False)
+    label_width = max(cell_len(text) for text in ("position", *layers)) + 1
+    room = look.width - label_width
+    cell = next((c for c in _LENS_CELLS if c * len(tokens) <= room), _LENS_CELLS[2])
+    lines: list[Text] = []
+    for start, stop in _blocks(len(tokens), max(1, room // cell)):
+        if lines:
+            lines.append(Text())
+        heads = map(str, range(start, stop))
+        lines.append(_heading(heads, "position", label_width, cell, look, left=True))
+        names = [look.token(token) for token in tokens[start:stop]]
+        lines.append(_heading(names, "layer", label_width, cell, look, left=True))
+        for i, label in enumerate(layers):
+            line = Text(look.fit(label, label_width))
+            for j in range(start, stop):
+                value = float(values[i, j])
+                percent = "" if math.isnan(value) or value < 0.005 else f"{100 * value:.0f}"
+                shown = look.fit(look.token(str(top[i, j])), cell - 4) + percent.rjust(3)
+                line.append(shown, look.paint(scale, value))
+                line.append(" ")
+            lines.append(line)
+    return lines
+
+
+def _bar(share: float, width: int, look: Look) -> str:
+    if look.ascii_only:
+        return ("#" * round(share * width)).ljust(width)
+    eighths = round(share * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def _bar_number(value: float, scale: Scale, look: Look) -> str:
+    if math.isnan(value):
+        return look.number(value, 1)
+    return look.number(value, 7) if scale.diverging else f"{100 * value:.2f}%"
+
+
+def _blocks(count: int, size: int) -> list[tuple[int, int]]:
+    """Ranges of at most ``size`` that cover ``count`` entries; the last is full."""
+    starts = range(count - size, -size, -size)
+    return [(max(0, start), start + size) for start in reversed(starts)]
+
+
+def _heading(
+    labels: Iterable[str], corner: str, label_width: int, cell: int, look: Look, left: bool = False
+) -> Text:
+    line = Text(look.fit(corner, label_width), "dim")
+    for label in labels:
+        short = label if cell_len(label) < cell else look.fit(label, cell - 1)
+        gap = " " * (cell - cell_len(short))
+        line.append(short + gap if left else gap + short)
+    return line

@@ -1,0 +1,211 @@
+"""A document as plain text, markdown and CSV. (JSON is the document's own ``to_json``.)
+
+All of them are views: strings have passed ``display.visible``, so that a file can be shown with
+``cat`` and no token acts; the exact strings are in the JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from interpboard.analyses import ANALYSES
+from interpboard.display import visible, visible_token
+from interpboard.results import Axis, Document, PromptInfo, Result
+from interpboard.visualization.blocks import Look
+from interpboard.visualization.terminal import (
+    entry_names,
+    explained,
+    number,
+    plain_value,
+    render,
+    scale_of,
+    strongest,
+    top_tokens,
+)
+
+TEXT_WIDTH = 100
+_LOOK = Look(TEXT_WIDTH)
+_FIXED = ("model", "analysis", "params", "array", "metric", "target", "foil", "position")
+# Characters that are legal in JSON as they are and yet act on a terminal that shows the file.
+_ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_FORMULA = re.compile(r"[=+\-@](?=.*[A-Za-z])(?=.*[(|!\[\\])")
+
+
+def text(document: Document, width: int = TEXT_WIDTH) -> str:
+    """The page of ``visualization.terminal`` without colour."""
+    return render(document, width)
+
+
+def json_text(document: Document) -> str:
+    """The document's JSON, with the characters that act on terminals escaped. Nothing is lost."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", document.to_json()) + "\n"
+
+
+def markdown(document: Document) -> str:
+    """GitHub markdown: a table a result. Tokens are code, so no mark-up or mention in them acts."""
+    model, prompt = document.model, document.prompt
+    size = f"{model.layers} layers × {model.heads} heads"
+    parts = [
+        f"# InterpBoard: {_code(visible(model.name))}",
+        f"{_code(visible(model.family))}, {size}, "
+        f"{_code(visible(model.dtype))} on {_code(visible(model.device))}",
+        f"Prompt: {_code(visible(prompt.text))}",
+    ]
+    for result in document.results:
+        parts += _markdown_section(result, prompt)
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_text(document: Document) -> str:
+    """Long form, one row a value (RFC 4180): a table that other programs can filter and pivot.
+
+    Columns: ``model``, ``analysis``, ``params`` (JSON), ``array`` (``values``, ``baseline``, or the
+    name of an extra), ``metric``, ``target``, ``foil``, ``position``, then for each axis its label
+    and its index, then ``value``. What does not apply is empty, and so is NaN.
+
+    A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a
+    hostile vocabulary could hold one that calls a function. Only those get an apostrophe in front:
+    beginning so, with a letter and one of ``( | ! [ \\`` in them. To guard every token that begins
+    with a minus would change ``-``, ``+1`` or ``-old``, which are ordinary tokens, in the hands of
+    everyone who reads the file with a program.
+    """
+    names = list(
+        dict.fromkeys(
+            axis.name
+            for result in document.results
+            for axes in (result.axes, *(array.axes for array in result.extra.values()))
+            for axis in axes
+        )
+    )
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([*_FIXED, *(c for name in names for c in (name, f"{name}_index")), "value"])
+    for result in document.results:
+        writer.writerows(_csv_rows(document.model.name, result, names))
+    return out.getvalue()
+
+
+def _csv_rows(model: str, result: Result, names: Sequence[str]) -> Iterator[list[str]]:
+    metric = result.metric
+    params = json.dumps(result.params, ensure_ascii=False, default=str)
+    arrays: list[tuple[str, tuple[Axis, ...], np.ndarray]] = [
+        ("values", result.axes, result.values),
+        *((name, array.axes, array.values) for name, array in result.extra.items()),
+    ]
+    if result.baseline is not None:
+        arrays.append(("baseline", (), np.array(result.baseline)))
+    for array, axes, values in arrays:
+        fixed = [
+            *map(_cell, (model, result.analysis, params, array, metric.name)),
+            _cell(metric.target.token if metric.target else ""),
+            _cell(metric.foil.token if metric.foil else ""),
+            str(metric.position),
+        ]
+        for where, value in np.ndenumerate(values):
+            labels = dict.fromkeys(names, ("", ""))
+            for axis, k in zip(axes, where, strict=True):
+                labels[axis.name] = (_cell(axis.labels[k]), str(k))
+            yield [*fixed, *(c for name in names for c in labels[name]), _csv_value(value)]
+
+
+def _csv_value(value: Any) -> str:
+    if isinstance(value, str):
+        return _cell(value)
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value)) if np.isfinite(value) else ""
+    return "" if value is None else str(value)
+
+
+def _cell(text: str) -> str:
+    shown = visible(text)
+    return "'" + shown if _FORMULA.match(shown) else shown
+
+
+def _markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
+    known = ANALYSES.get(result.analysis)
+    params = ", ".join(f"{visible(k)}={plain_value(v, _LOOK)}" for k, v in result.params.items())
+    made = (
+        _code(params),
+        f"{result.elapsed_s:.2g} s",
+        f"path {_code(result.made_by.path)}",
+    )
+    facts = [_escape(explained(result, prompt, _LOOK))]
+    if known:
+        facts.append(_escape(known.meaning))
+    facts.append(", ".join(filter(None, made)))
+    for name, array in result.extra.items():
+        if array.values.size == 1:
+            facts.append(f"{_escape(visible(name))}: {_value(array.values.reshape(-1)[0])}")
+    facts += [f"**warning**: {_escape(visible(warning))}" for warning in result.warnings]
+    title = known.title if known else _code(visible(result.analysis))
+    parts = [f"## {title}", "\n".join(f"- {fact}" for fact in facts), _markdown_body(result)]
+    best = strongest(result, _LOOK) if result.values.ndim == 2 else ""
+    return [*parts, f"Strongest: {_escape(best)}"] if best else parts
+
+
+def _markdown_body(result: Result) -> str:
+    values, axes = result.values, result.axes
+    signed = scale_of(result).diverging
+    names = [_escape(visible(axis.name)) for axis in axes]
+    if values.ndim == 0:
+        return _value(values[()], signed)
+    if values.ndim == 1:
+        named = entry_names(result)
+        rows = [
+            [_code(visible_token(label)), _value(value, signed)]
+            for label, value in zip(axes[0].labels, values, strict=True)
+        ]
+        for row, token in zip(rows, named or (), strict=False):
+            row.insert(1, _code(visible_token(token)))
+        return _table([names[0], *(["token"] if named else []), "value"], rows)
+    if values.ndim == 2:
+        labels = [_code(visible_token(label)) for label in axes[0].labels]
+        head = [" / ".join(names), *(_code(visible_token(label)) for label in axes[1].labels)]
+        top = top_tokens(result)
+        if top is None:
+            cells = [[_value(value, signed) for value in row] for row in values]
+            return _table(head, ([a, *row] for a, row in zip(labels, cells, strict=True)))
+        shown = [
+            [f"{_code(visible_token(str(t)))} {_share(p)}" for t, p in zip(*pair, strict=True)]
+            for pair in zip(top, values, strict=True)
+        ]
+        table = _table(head, ([a, *row] for a, row in zip(labels, shown, strict=True)))
+        return f"Each cell: the most likely token, and the target's probability.\n\n{table}"
+    shape = " × ".join(f"{len(axis.labels)} {name}" for axis, name in zip(axes, names, strict=True))
+    return f"{shape}: too many dimensions for a table, see the JSON."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _value(value: Any, signed: bool = False) -> str:
+    return _code(visible_token(value)) if isinstance(value, str) else number(value, signed=signed)
+
+
+def _share(value: float) -> str:
+    return number(value) if not np.isfinite(value) else f"{100 * value:.1f}%"
+
+
+def _code(shown: str) -> str:
+    """``shown`` (harmless already) as code. A pipe or a backtick cannot be written safely in a
+    table's code span, so those go as an element whose punctuation is all entities."""
+    if not shown:
+        return ""
+    if "|" in shown or "`" in shown:
+        return f"<code>{_PUNCTUATION.sub(lambda found: f'&#{ord(found[0])};', shown)}</code>"
+    return f"`{shown}`"
+
+
+def _escape(shown: str) -> str:
+    """``shown`` as running text in which no mark-up, link or mention acts."""
+    return re.sub(r"[\\`*_{}\[\]<>|#~$@&]", lambda found: f"&#{ord(found[0])};", shown)

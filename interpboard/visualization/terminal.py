@@ -1,0 +1,255 @@
+"""A document as a page for a terminal: rich renderables, no torch, every string made harmless.
+
+``dashboard`` builds the page, ``render`` turns it into text of a given width. The plain text export
+is the same page without colour, so what is seen and what is saved cannot differ.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.text import Text
+
+from interpboard.analyses import ANALYSES
+from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
+from interpboard.visualization.blocks import Look, bars, grid, lens, strip
+from interpboard.visualization.colors import Scale
+
+_STRONGEST = 3  # cells named in words beside a grid
+
+
+def dashboard(
+    document: Document, console_width: int, dark: bool = True, ascii_only: bool = False
+) -> Group:
+    """The whole page: the model, the prompt, and a section for each result."""
+    look = Look(max(24, console_width), dark, ascii_only)
+    lines = [*_head(document, look)]
+    for result in document.results:
+        lines += [Text(), *section(result, document.prompt, look)]
+    return Group(*lines)
+
+
+def render(
+    document: Document,
+    width: int,
+    *,
+    color: bool = False,
+    dark: bool = True,
+    ascii_only: bool = False,
+) -> str:
+    """The page as text, ready to write. Without ``color`` it holds no escape sequence at all."""
+    console = Console(
+        file=StringIO(),
+        width=max(24, width),
+        color_system="256" if color else None,  # all our colours are entries of that table
+        force_terminal=color,
+        no_color=not color,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        _environ={},
+    )
+    with console.capture() as captured:
+        console.print(dashboard(document, width, dark, ascii_only), no_wrap=True, crop=False)
+    text = captured.get()
+    return text if color else "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
+    """One result: title, what was explained, what the values mean, the values, the warnings."""
+    known = ANALYSES.get(result.analysis)
+    title = known.title if known else look.words(result.analysis)
+    rule = "-" if look.ascii_only else "─"
+    lines = [Text()]
+    lines[0].append(f"{title} ", "bold")
+    lines[0].append(rule * max(0, look.width - lines[0].cell_len), "dim")
+    lines += _wrapped(explained(result, prompt, look), look)
+    if known:
+        lines += _wrapped(look.ours(known.meaning), look, "dim")
+    lines += _wrapped(_made(result, look), look, "dim")
+    lines += _body(result, prompt, look)
+    for name, array in result.extra.items():
+        if array.values.size == 1:
+            shown = plain_value(array.values.reshape(-1)[0], look)
+            lines += _wrapped(f"{look.words(name)}: {shown}", look)
+    for warning in result.warnings:
+        lines += _wrapped(f"warning: {look.words(warning)}", look, "bold")
+    return lines
+
+
+def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
+    """The metric in words: which number, of which token, where, and its value in the clean run."""
+    parts = [_metric(result.metric, look)]
+    position = result.metric.position
+    if 0 <= position < len(prompt.tokens):
+        parts.append(f"at position {position} ({look.token(prompt.tokens[position])})")
+    else:
+        parts.append(f"at position {position}")
+    if result.baseline is not None:
+        parts.append(f"clean run {number(result.baseline)}")
+    return f"metric: {parts[0]} {look.ours(' · ').join(parts[1:])}"
+
+
+def strongest(result: Result, look: Look) -> str:
+    """The entries of largest magnitude of a signed grid in words; empty where there are none."""
+    if scale_of(result).diverging is False or result.values.size == 0:
+        return ""
+    flat = np.abs(np.where(np.isfinite(result.values), result.values, 0.0)).reshape(-1)
+    order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]
+    named = []
+    for i in order:
+        where = np.unravel_index(i, result.values.shape)
+        names = (
+            f"{axis.name} {look.token(axis.labels[k])}"
+            for axis, k in zip(result.axes, where, strict=True)
+        )
+        named.append(f"{' '.join(names)} {number(float(result.values[where]), signed=True)}")
+    return "; ".join(named)
+
+
+def entry_names(result: Result) -> tuple[str, ...] | None:
+    """Names of the entries of a one-dimensional result that has them as text among its extras."""
+    for array in result.extra.values():
+        if array.axes == result.axes and array.values.dtype == object:
+            return tuple(str(value) for value in array.values.tolist())
+    return None
+
+
+def top_tokens(result: Result) -> np.ndarray | None:
+    """The best token of each cell, where a result carries ``top_tokens`` over its own axes."""
+    top: LabelledArray | None = result.extra.get("top_tokens")
+    if top is None or top.axes[:-1] != result.axes or not top.axes[-1].labels:
+        return None
+    return np.asarray(top.values[..., 0])
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """A number in words: four digits, a real minus is not used so that it can be pasted."""
+    if not math.isfinite(value):
+        return "·" if math.isnan(value) else f"{value:+}"
+    return f"{value:+.4g}" if signed else f"{value:.4g}"
+
+
+def _head(document: Document, look: Look) -> list[Text]:
+    model = document.model
+    paths = dict.fromkeys(result.made_by.path for result in document.results)
+    parts = (
+        look.words(model.name),
+        look.words(model.family),
+        look.ours(f"{model.layers} layers × {model.heads} heads"),
+        look.words(model.dtype),
+        look.words(model.device),
+        *((f"path {look.words(', '.join(paths))}",) if paths else ()),
+    )
+    lines = _wrapped(look.ours(" · ").join(parts), look, "bold")
+    return [*lines, *_wrapped(f"prompt: {look.words(document.prompt.text)}", look)]
+
+
+def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
+    if result.values.size == 0:
+        return [Text("(no values)")]
+    if result.values.dtype == object:
+        return _wrapped(f"text of shape {result.values.shape}: see the JSON", look)
+    values = result.values.astype(np.float64)
+    scale = scale_of(result)
+    names = tuple(axis.name for axis in result.axes)
+    if names == ("token",):
+        legend = [] if not scale.diverging else _legend(scale, look)
+        return [*strip(values, result.axes[0].labels, scale, look), *legend]
+    if values.ndim == 1:
+        return bars(values, _bar_labels(result, look), scale, look)
+    if values.ndim == 0:
+        return [Text(number(float(values), signed=scale.diverging))]
+    if values.ndim != 2:
+        shape = " x ".join(f"{len(axis.labels)} {axis.name}" for axis in result.axes)
+        return _wrapped(f"{look.words(shape)}: too many dimensions for a page, see the JSON", look)
+    rows, columns = ([look.token(label) for label in axis.labels] for axis in result.axes)
+    top = top_tokens(result)
+    if top is not None:
+        note = "each cell: the most likely token, and the target's probability in % where it shows"
+        tokens = result.axes[1].labels
+        return [*lens(values, top, rows, tokens, look), *_wrapped(note, look, "dim")]
+    corner = look.words("\\".join(names))
+    lines = grid(values, rows, columns, corner, scale, look, numbered=names[1] == "token")
+    best = strongest(result, look)
+    if best:
+        lines += _wrapped(f"strongest: {best}", look)
+    return lines + (_legend(scale, look) if scale.diverging else [])
+
+
+def _bar_labels(result: Result, look: Look) -> list[str]:
+    names = entry_names(result)
+    labels = result.axes[0].labels
+    if names is None:
+        return [look.token(label) for label in labels]
+    width = max(len(label) for label in labels)
+    ranked = zip(labels, names, strict=True)
+    return [f"{look.words(label).rjust(width)}  {look.token(name)}" for label, name in ranked]
+
+
+def scale_of(result: Result) -> Scale:
+    """The scale of the values: by the registry, and by the values for what it does not know."""
+    known = ANALYSES.get(result.analysis)
+    if result.values.dtype == object:
+        return Scale(1.0)
+    if known:
+        return Scale.of(result.values, diverging=known.scale == "diverging")
+    finite = result.values[np.isfinite(result.values)]
+    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
+    return Scale.of(result.values, diverging=not share)
+
+
+def _metric(metric: MetricInfo, look: Look) -> str:
+    text = look.words(metric.name)
+    if metric.target is not None:
+        text += f" of {look.token(metric.target.token)}"
+    if metric.foil is not None:
+        text += f" against {look.token(metric.foil.token)}"
+    return text
+
+
+def _made(result: Result, look: Look) -> str:
+    params = (f"{look.words(name)}={plain_value(v, look)}" for name, v in result.params.items())
+    time = f"{result.elapsed_s:.2g} s, path {look.words(result.made_by.path)}"
+    return look.ours(" · ").join([*params, time])
+
+
+def plain_value(value: Any, look: Look) -> str:
+    """The value of a parameter or of a lone extra, harmless; None asks for all there are."""
+    if value is None:
+        return "all"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, (list, tuple)):
+        return ",".join(plain_value(part, look) for part in value)
+    return look.words(str(value))
+
+
+def _legend(scale: Scale, look: Look) -> list[Text]:
+    end = number(scale.limit)
+    line = Text()
+    line.append("scale ", "dim")
+    line.append(f" -{end} ", look.paint(scale, -scale.limit))
+    line.append(" 0 ", look.paint(scale, 0.0))
+    line.append(f" +{end} ", look.paint(scale, scale.limit))
+    return [line]
+
+
+def _wrapped(text: str, look: Look, style: str = "") -> list[Text]:
+    """``text`` (harmless) over as many lines as the width asks for, cut inside words if need be."""
+    console = Console(width=look.width, file=StringIO(), _environ={})
+    return list(Text(text, style).wrap(console, look.width, overflow="fold")) or [Text()]
+
+
+def color_wanted(choice: str, is_terminal: bool) -> bool:
+    """Whether to paint. ``choice``: auto (follows NO_COLOR and the terminal), always or never."""
+    if choice != "auto":
+        return choice == "always"
+    quiet = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return is_terminal and not quiet

@@ -1,0 +1,87 @@
+"""Head ablation against models whose heads were cut out by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.circuits.head_ablation import head_ablation
+from interpboard.errors import BadParameter
+from interpboard.runs.prompt import input_ids
+from interpboard.runs.watch import Watch
+from tests.lm import TOLERANCE, case, fingerprint
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3", "bloom", "gpt_neox"])
+def test_zero_ablation_is_zeroing_the_heads_rows_of_w_o(family: str, dtype: torch.dtype) -> None:
+    lm, prompt, metric = case(family, dtype, name="logprob")
+    before = fingerprint(lm)
+    result = head_ablation(lm, prompt, metric)
+    assert fingerprint(lm) == before
+    expected = np.zeros((3, 4))
+    for layer in range(3):
+        for head in range(4):
+            cut = copy.deepcopy(lm.anatomy)
+            part = slice(head * cut.d_head[layer], (head + 1) * cut.d_head[layer])
+            with torch.no_grad():
+                weight = cut.out_proj[layer].weight
+                if family == "gpt2":
+                    weight[part] = 0
+                else:
+                    weight[:, part] = 0
+                logits = cut.model(input_ids=input_ids(lm, prompt)).logits[:, -1]
+            expected[layer, head] = float(metric.of(logits)[0]) - metric.baseline
+    tolerance = TOLERANCE[dtype]
+    if family == "bloom" and dtype == torch.float64:
+        tolerance = {"rtol": 1e-6, "atol": 1e-6}  # its attention works in float32
+    np.testing.assert_allclose(result.values, expected, **tolerance)
+    assert np.abs(expected).max() > 0.01
+
+
+def test_mean_ablation_of_a_prompt_of_equal_positions_changes_nothing() -> None:
+    # One token repeated, no positions in the values: z is the same at every position of layer 0.
+    lm, prompt, metric = case("llama", torch.float64, text="\n\n\n\n\n\n")
+    assert len(set(prompt.token_ids)) == 1
+    result = head_ablation(lm, prompt, metric, ablation="mean", layers=(0,))
+    np.testing.assert_allclose(result.values, 0, atol=1e-12)
+    zero = head_ablation(lm, prompt, metric, layers=(0,))
+    assert np.abs(zero.values).max() > 1e-3
+
+
+def test_a_subset_has_the_same_values_as_the_whole() -> None:
+    lm, prompt, metric = case("llama")
+    whole = head_ablation(lm, prompt, metric)
+    part = head_ablation(lm, prompt, metric, layers=(2, 0), heads=(3,))
+    assert [axis.labels for axis in part.axes] == [("2", "0"), ("3",)]
+    np.testing.assert_allclose(part.values, whole.values[[2, 0]][:, [3]], rtol=1e-5, atol=1e-6)
+
+
+def test_partial_values_grow_to_the_result() -> None:
+    lm, prompt, metric = case()
+    partials = []
+    result = head_ablation(
+        lm, prompt, metric, watch=Watch(on_progress=lambda *args: partials.append(args))
+    )
+    assert [done for done, _, _ in partials][-1] == 12
+    for _, total, partial in partials:
+        known = np.isfinite(partial.values)
+        assert total == 12
+        np.testing.assert_array_equal(partial.values[known], result.values[known])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"layers": (3,)}, "layers 0 to 2"),
+        ({"heads": (-1,)}, "heads 0 to 3"),
+        ({"heads": ()}, "No head"),
+    ],
+)
+def test_heads_that_are_not_there_are_refused_with_what_there_is(chosen: dict, words: str) -> None:
+    lm, prompt, metric = case()
+    with pytest.raises(BadParameter, match=words):
+        head_ablation(lm, prompt, metric, **chosen)

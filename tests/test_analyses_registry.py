@@ -1,0 +1,80 @@
+"""The registry: what every front end reads."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from interpboard.analyses import ANALYSES, find_analysis
+from interpboard.errors import BadParameter
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_every_analysis_says_what_its_values_and_signs_mean(name: str) -> None:
+    analysis = ANALYSES[name]
+    assert analysis.name == name
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    assert analysis.title
+    assert analysis.meaning
+    assert analysis.axes
+    assert analysis.scale in ("diverging", "probability")
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_every_parameter_accepts_its_own_default_also_as_text(name: str) -> None:
+    for parameter in ANALYSES[name].parameters:
+        assert parameter.help
+        if parameter.default is None:
+            assert parameter.many
+            assert parameter.parse("all") is None
+        else:
+            assert parameter.parse(parameter.default) == parameter.default
+            assert parameter.parse(str(parameter.default)) == parameter.default
+
+
+def test_reading_the_registry_imports_no_torch() -> None:
+    code = "import sys, interpboard.analyses; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_an_unknown_analysis_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(BadParameter, match="Did you mean head_ablation"):
+        find_analysis("head_ablatoin")
+
+
+def test_an_analysis_like_no_other_is_refused_with_the_list() -> None:
+    with pytest.raises(BadParameter, match=", ".join(ANALYSES)):
+        find_analysis("zzz")
+
+
+def test_what_is_not_given_takes_its_default() -> None:
+    parsed = find_analysis("head_ablation").parse({"ablation": "mean"})
+    assert parsed == {"ablation": "mean", "layers": None, "heads": None}
+
+
+def test_several_numbers_are_written_with_commas() -> None:
+    parsed = find_analysis("head_ablation").parse({"layers": "0, 2", "heads": [1]})
+    assert parsed["layers"] == (0, 2)
+    assert parsed["heads"] == (1,)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "given", "complaint"),
+    [
+        ("head_ablation", {"ablatoin": "zero"}, "has no parameter 'ablatoin'"),
+        ("head_ablation", {"ablation": "one"}, "one of zero, mean, not 'one'"),
+        ("head_ablation", {"layers": "a"}, "takes a whole number, not 'a'"),
+        ("integrated_gradients", {"n_steps": "0"}, "at least 1, not 0"),
+        ("integrated_gradients", {"n_steps": "3.5"}, "takes a whole number"),
+        ("logit_lens", {"top_k": ""}, "takes a whole number, not ''"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_in_words(
+    analysis: str, given: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(BadParameter, match=complaint):
+        find_analysis(analysis).parse(given)
