@@ -19,6 +19,8 @@ _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_lay
 _OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo")
 _MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2")
 _FINAL_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f")
+_BEFORE_MLP = ("pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm")
+_DOWN = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out")
 _HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
 
 
@@ -41,7 +43,14 @@ class Anatomy:
     attention: tuple[nn.Module, ...]
     out_proj: tuple[nn.Module, ...]
     mlp: tuple[nn.Module, ...]
+    attn_out: tuple[nn.Module, ...]  # whose output attention adds to the residual stream
+    mlp_out: tuple[nn.Module, ...]  # likewise for the MLP; both a norm where the family norms late
+    before_mlp: tuple[nn.Module, ...]  # whose input is the residual stream between the two
+    down_proj: tuple[
+        nn.Module | None, ...
+    ]  # whose input is the neurons; None for mixtures of experts
     n_heads: int
+    n_kv_heads: int
     d_head: tuple[int, ...]
     d_model: int
     d_vocab: int
@@ -62,6 +71,8 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     layers = _layers(base, int(text_config.num_hidden_layers))
     attention = tuple(_child(layer, _ATTENTION, "attention") for layer in layers)
     out_proj = tuple(_descendant(module, _OUT_PROJ) for module in attention)
+    mlp = tuple(_child(layer, _MLP, "MLP") for layer in layers)
+    down_proj = tuple(_down_proj(m) for m in mlp)
     n_heads = int(text_config.num_attention_heads)
     return Anatomy(
         model=model,
@@ -73,8 +84,19 @@ def find_anatomy(model: nn.Module) -> Anatomy:
         unembedding=unembedding,
         attention=attention,
         out_proj=out_proj,
-        mlp=tuple(_child(layer, _MLP, "MLP") for layer in layers),
+        mlp=mlp,
+        # The last linear map, not the module around it: bloom's modules add the stream themselves.
+        attn_out=tuple(
+            _late_norm(layer, "attention", p) for layer, p in zip(layers, out_proj, strict=True)
+        ),
+        mlp_out=tuple(
+            _late_norm(layer, "feedforward", d or m)
+            for layer, m, d in zip(layers, mlp, down_proj, strict=True)
+        ),
+        before_mlp=tuple(_before_mlp(layer, m) for layer, m in zip(layers, mlp, strict=True)),
+        down_proj=down_proj,
         n_heads=n_heads,
+        n_kv_heads=int(getattr(text_config, "num_key_value_heads", None) or n_heads),
         d_head=tuple(_head_size(a, p, n_heads) for a, p in zip(attention, out_proj, strict=True)),
         d_model=int(text_config.hidden_size),
         d_vocab=int(unembedding.weight.shape[0]),  # type: ignore[index]
@@ -141,6 +163,35 @@ def _descendant(attention: nn.Module, names: tuple[str, ...]) -> nn.Module:
             if path.rpartition(".")[2] == name and hasattr(module, "weight"):
                 return module
     raise NotALanguageModel(f"No output projection found in {type(attention).__name__}.")
+
+
+def _late_norm(layer: nn.Module, what: str, module: nn.Module) -> nn.Module:
+    """The norm behind ``module`` in families that norm what they add (gemma2, olmo2), or ``module``."""
+    if not hasattr(layer, "post_feedforward_layernorm"):
+        return module
+    norm: nn.Module = getattr(layer, f"post_{what}_layernorm")
+    return norm
+
+
+def _before_mlp(layer: nn.Module, mlp: nn.Module) -> nn.Module:
+    late = hasattr(layer, "post_feedforward_layernorm")
+    for name in _BEFORE_MLP[:1] if late else _BEFORE_MLP:
+        found = getattr(layer, name, None)
+        if isinstance(found, nn.Module):
+            return found
+    return mlp
+
+
+def _down_proj(mlp: nn.Module) -> nn.Module | None:
+    if hasattr(mlp, "weight"):  # opt: the MLP is two linear modules of the layer itself
+        return mlp
+    for (
+        name
+    ) in _DOWN:  # direct children only: shared experts have one too, and are not all there is
+        found = getattr(mlp, name, None)
+        if isinstance(found, nn.Module) and hasattr(found, "weight"):
+            return found
+    return None
 
 
 def _final_norm(base: nn.Module, layers: tuple[nn.Module, ...]) -> nn.Module:

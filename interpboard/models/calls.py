@@ -1,15 +1,18 @@
-"""Calling one decoder layer again: what it was called with, kept, and expanded to a batch.
+"""Calling one decoder layer again: what it was called with, kept, and cut and expanded to a batch.
 
-In the clean pass a pre-hook keeps each layer's input and its other arguments (mask, rotary angles,
-position ids). Calling the module again with them replays the layer with no code per family; whether
-that is exact for a given model is for ``selfcheck`` to prove.
+In a recorded pass a pre-hook keeps each layer's input and its other arguments (mask, rotary angles,
+position ids). Calling the module again with them replays the layer with no code per family. In a
+causal model positions before the first edited one are as they were, so a replay may begin there and
+take the keys and values before it from the recorded pass. Whether each of this is exact for a given
+model is for ``selfcheck`` to prove.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,36 +20,81 @@ from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 
+_CACHE = ("past_key_values", "past_key_value", "layer_past")
+_MASK = "attention_mask"
+_ALIBI = "alibi"
+
 
 class _EnoughSeen(Exception):
     """Raised at the first layer when only its input was wanted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerCall:
-    """One layer's recorded call. ``hidden`` [1, pos, d_model]."""
+    """One layer's recorded call. ``hidden`` [batch, pos, d_model]; everything else by name.
 
+    ``keys_values`` fills when it is first needed: [batch, kv_head, pos, d_head] each.
+    """
+
+    layer: nn.Module
     hidden: torch.Tensor
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    arguments: dict[str, Any]
+    keys_values: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
-    def replay(self, layer: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
-        """The layer's output [rows, pos, d_model] for ``hidden`` of the same shape."""
-        rows = hidden.shape[0]
-        args = [_expand(value, rows) for value in self.args]
-        kwargs = {name: _expand(value, rows) for name, value in self.kwargs.items()}
-        output = layer(hidden, *args, **kwargs)
-        return output[0] if isinstance(output, tuple) else output
+    def replay(
+        self,
+        hidden: torch.Tensor,
+        base: torch.Tensor | None = None,
+        first: int = 0,
+    ) -> torch.Tensor:
+        """The layer's output for ``hidden`` [rows, positions, d_model] at positions ``first`` and on.
+
+        ``base`` [rows] names the recorded row that each row belongs to (None: row 0). Positions
+        before ``first`` are taken to be as recorded; later ones than given are left out.
+        """
+        rows, length = hidden.shape[:2]
+        if base is None:
+            base = torch.zeros(rows, dtype=torch.long, device=hidden.device)
+        cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
+        arguments = {name: cut.argument(name, value) for name, value in self.arguments.items()}
+        if first:
+            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), hidden, first)
+            keys, values = self.keys_and_values()
+            cache = _Prefix(keys[base, :, :first], values[base, :, :first])
+            arguments[self._cache_argument()] = cache
+        return _hidden_of(self.layer(hidden, **arguments))
+
+    def keys_and_values(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of the recorded pass. Ask before any edit is open: the first time runs the layer."""
+        if not self.keys_values:
+            keeper = _Keeper()
+            with torch.no_grad():
+                self.layer(self.hidden, **{**self.arguments, self._cache_argument(): keeper})
+            self.keys_values.append(keeper.seen[0])
+        return self.keys_values[0]
+
+    def _cache_argument(self) -> str:
+        for name in _CACHE:
+            if name in self.arguments:
+                return name
+        raise KeyError("the layer takes no cache")
 
 
 @contextmanager
 def recording_calls(anatomy: Anatomy, calls: list[LayerCall]) -> Iterator[None]:
-    """While open, a forward of one row appends each layer's call to ``calls``."""
+    """While open, a forward appends each layer's call to ``calls``."""
 
-    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        rest = dict(kwargs)
-        hidden = args[0] if args else rest.pop("hidden_states")
-        calls.append(LayerCall(hidden, args[1:], rest))
+    def hook(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        bound = inspect.signature(layer.forward).bind(*args, **kwargs)
+        arguments: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = bound.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                arguments.update(value)
+            else:
+                arguments[name] = value
+        hidden = arguments.pop(next(iter(bound.signature.parameters)))
+        calls.append(LayerCall(layer, hidden, arguments))
 
     with ExitStack() as stack:
         for layer in anatomy.layers:
@@ -73,11 +121,81 @@ def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor
     return seen[0]
 
 
-def _expand(value: Any, rows: int) -> Any:
-    if isinstance(value, torch.Tensor):
-        if value.dim() > 1 and value.shape[0] == 1 and rows > 1:
-            return value.expand(rows, *value.shape[1:])
+@dataclass(frozen=True)
+class _Cut:
+    """Cuts recorded arguments to rows ``base`` of a batch and positions ``first`` to ``stop``."""
+
+    base: torch.Tensor
+    batch: int
+    length: int
+    first: int
+    stop: int
+
+    def argument(self, name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(self.argument(name, item) for item in value)
+        if not isinstance(value, torch.Tensor):
+            return value
+        if name == _ALIBI:  # [batch · head, 1, key], the same for every row
+            return value[: len(value) // self.batch, :, : self.stop].repeat(len(self.base), 1, 1)
+        return self._rows(self._positions(value))
+
+    def _positions(self, value: torch.Tensor) -> torch.Tensor:
+        if value.dim() == 4 and value.shape[-1] == self.length:
+            return value[..., self.first : self.stop, : self.stop]
+        if value.dim() in (2, 3) and value.shape[1] == self.length:
+            return value[:, self.first : self.stop]
+        if value.dim() == 1 and value.shape[0] == self.length:
+            return value[self.first : self.stop]
         return value
-    if isinstance(value, tuple):
-        return tuple(_expand(item, rows) for item in value)
-    return value
+
+    def _rows(self, value: torch.Tensor) -> torch.Tensor:
+        if value.dim() < 2:
+            return value
+        if value.shape[0] == 1:
+            return value.expand(len(self.base), *value.shape[1:])
+        return value[self.base] if value.shape[0] == self.batch else value
+
+
+class _Keeper:
+    """A cache that keeps what one layer puts in, and gives it back unchanged."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.seen.append((key, value))
+        return key, value
+
+    def get_seq_length(self, *_args: Any) -> int:
+        return 0
+
+
+class _Prefix:
+    """A cache that holds the keys and values before the first replayed position."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        self.keys, self.values = keys, values
+
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.cat([self.keys, key], dim=2), torch.cat([self.values, value], dim=2)
+
+    def get_seq_length(self, *_args: Any) -> int:
+        return int(self.keys.shape[2])
+
+
+def _causal_if_none(mask: torch.Tensor | None, hidden: torch.Tensor, first: int) -> torch.Tensor:
+    """Without a mask sdpa's own causal flag would align the first query with the first key."""
+    if mask is not None:
+        return mask
+    length = hidden.shape[1]
+    seen = torch.ones(length, first + length, dtype=torch.bool, device=hidden.device).tril(first)
+    return seen.expand(hidden.shape[0], 1, *seen.shape)
+
+
+def _hidden_of(output: Any) -> torch.Tensor:
+    return output[0] if isinstance(output, tuple) else output

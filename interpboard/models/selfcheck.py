@@ -1,19 +1,24 @@
 """At load, a model proves what the analyses rely on. What it cannot prove is switched off, by name.
 
-On eight random tokens: hooks fire and edits at every site change the logits; the last logits do not
-depend on later tokens; the tail gives the model's own logits; replayed layers equal the plain forward.
-A model that fails where nothing can work without it is refused. Never a silent wrong number.
+On two random prompts of eight tokens, a *donor* and a *receiver*: patching a site of the receiver with
+the donor's activation, at every position, must give the donor's activation at the next site down the
+stream. The last logits must not depend on later tokens; the tail must give the model's own logits;
+replayed layers must equal the plain forward. A model that fails where nothing can work without it is
+refused. Never a silent wrong number.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
@@ -21,21 +26,39 @@ from interpboard.models.tail import forward_logits, residual_to_logits
 # Some families compute attention in float32 whatever they are asked for, hence 1e-6 for float64.
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 5e-5, torch.bfloat16: 0.06, torch.float16: 0.02}
 _TOKENS = 8
+# Sites that are patched together, and the site that must then be the donor's.
+_PROOFS = (
+    (("embed",), "resid_post"),
+    (("resid_pre",), "resid_post"),
+    (("q", "k", "v"), "z"),
+    (("pattern", "v"), "z"),
+    (("z",), "attn_out"),
+    (("resid_pre", "attn_out", "mlp_out"), "resid_post"),
+    (("resid_mid",), "resid_post"),
+    (("neuron",), "mlp_out"),
+    (("resid_post",), "logits"),
+)
+# A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
+_MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a model proved. ``path``: ``replay`` (layers called again) or ``hooks`` (plain forwards)."""
+    """What a model proved. ``path``: ``replay`` (layers called again) or ``hooks`` (plain forwards).
+
+    ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
+    """
 
     path: str
+    reuse: bool
     sites: frozenset[str]
     lens: bool
     notes: tuple[str, ...]
 
     def require_site(self, site: str) -> None:
-        """Raise ``Unsupported`` unless edits at ``site`` were seen to act."""
+        """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should."""
         if site not in self.sites:
-            raise Unsupported(f"Edits at {site} do not act on this model.")
+            raise Unsupported(f"Edits at {site} are not available on this model.")
 
     def require_lens(self) -> None:
         """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""
@@ -47,16 +70,14 @@ class Verified:
 def self_check(anatomy: Anatomy) -> Verified:
     """Prove ``anatomy`` on random tokens; raises ``NotALanguageModel`` where nothing would work."""
     model: Any = anatomy.model
-    device: Any = anatomy.embedding.weight.device
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(min(anatomy.d_vocab, 1000), (1, _TOKENS), generator=generator).to(device)
+    ids, donor_ids = _random_prompts(anatomy)
     calls: list[LayerCall] = []
     last: list[torch.Tensor] = []
     with (
         recording_calls(anatomy, calls),
         at_site(anatomy, "resid_post", anatomy.n_layers - 1, last.append),
     ):
-        clean = _plain(model, ids)
+        clean = _logits(anatomy, ids)
     if len(calls) != anatomy.n_layers or not last:
         raise NotALanguageModel(
             f"{type(model).__name__}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",
@@ -69,26 +90,46 @@ def self_check(anatomy: Anatomy) -> Verified:
     if not agrees(forward_logits(anatomy, ids, 3)[0], clean[3]):
         raise NotALanguageModel(f"{type(model).__name__}: its head does more than unembed.")
     _refuse_if_it_looks_ahead(anatomy, ids, clean)
-    sites = frozenset(site for site in SITES if _edit_acts(anatomy, ids, clean, site))
+    sites = _proved_sites(anatomy, ids, donor_ids)
     if not sites:
-        raise NotALanguageModel(f"{type(model).__name__}: no edit at any site changes the logits.")
+        raise NotALanguageModel(f"{type(model).__name__}: no edit at any site acts as it should.")
     lens = _lens_agrees(anatomy, clean, last[0])
-    path = "replay" if lens and _replay_agrees(anatomy, clean, calls) else "hooks"
-    notes = [f"edits at {site} do not act on this model" for site in SITES if site not in sites]
-    if not lens:
-        notes.append("no logit lens: final norm and unembedding do not give this model's logits")
-    if path == "hooks":
-        notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
-    return Verified(path, sites, lens, tuple(notes))
+    replays = lens and _replay_agrees(anatomy, clean, calls, first=0)
+    reuse = replays and _replay_agrees(anatomy, clean, calls, first=3)
+    return Verified(
+        "replay" if replays else "hooks", reuse, sites, lens, _notes(sites, lens, replays)
+    )
 
 
 def agrees(measured: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two sets of logits are the same up to the rounding of their number format."""
+    """Whether two activations are the same up to the rounding of their number format."""
     scale = 1.0 + float(expected.abs().max())
     return float((measured - expected).abs().max()) <= _TOLERANCE[expected.dtype] * scale
 
 
-def _plain(model: Any, ids: torch.Tensor) -> torch.Tensor:
+def _notes(sites: frozenset[str], lens: bool, replays: bool) -> tuple[str, ...]:
+    missing = [site for site in SITES if site not in sites]
+    notes = [f"edits at {', '.join(missing)} are not available on this model"] if missing else []
+    if not lens:
+        notes.append("no logit lens: final norm and unembedding do not give this model's logits")
+    if not replays:
+        notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
+    return tuple(notes)
+
+
+def _random_prompts(anatomy: Anatomy) -> torch.Tensor:
+    """Two prompts [2, 1, pos] that differ at every position."""
+    generator = torch.Generator().manual_seed(0)
+    some = min(anatomy.d_vocab, 1000)
+    first = torch.randint(some, (1, _TOKENS), generator=generator)
+    shift = torch.randint(1, some, (1, _TOKENS), generator=generator)
+    device: Any = anatomy.embedding.weight.device
+    return torch.stack([first, (first + shift) % some]).to(device)
+
+
+def _logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
+    """Logits [pos, d_vocab] of the plain model."""
+    model: Any = anatomy.model
     try:
         logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits[0]
     except (RuntimeError, NotImplementedError) as error:  # a kernel that lacks this number format
@@ -102,30 +143,64 @@ def _plain(model: Any, ids: torch.Tensor) -> torch.Tensor:
 def _refuse_if_it_looks_ahead(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> None:
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % min(anatomy.d_vocab, 1000)
-    model: Any = anatomy.model
-    changed = model(input_ids=other, use_cache=False).logits[0]
-    if not agrees(changed[:-1], clean[:-1]):
+    if not agrees(_logits(anatomy, other)[:-1], clean[:-1]):
         raise NotALanguageModel(
-            f"{type(model).__name__} looks at later tokens, so it predicts no next token.",
+            f"{type(anatomy.model).__name__} looks at later tokens, so it predicts no next token.",
             "Choose a decoder (causal) model.",
         )
 
 
-def _edit_acts(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor, site: str) -> bool:
-    def scramble(value: torch.Tensor) -> torch.Tensor:
-        return value.flip(-1) * 3 + 1
+def _proved_sites(anatomy: Anatomy, ids: torch.Tensor, donor_ids: torch.Tensor) -> frozenset[str]:
+    """The sites proved at the first and at the last layer."""
+    plain = tuple(site for site in SITES if site not in ATTENTION_SITES)
+    proved = set(SITES)
+    for layer in {0, anatomy.n_layers - 1}:
+        here: set[str] = set()
+        # Apart, since looking into attention must itself be seen to change nothing (falcon).
+        for wanted in (plain, (*ATTENTION_SITES, "z")):
+            clean = _seen(anatomy, layer, ids, {}, wanted)
+            donor = _seen(anatomy, layer, donor_ids, {}, wanted)
+            if "logits" not in clean or not agrees(clean["logits"], _logits(anatomy, ids)):
+                continue
+            for patched, watched in _PROOFS:
+                if not all(site in donor for site in (*patched, watched)):
+                    continue
+                patches = {site: donor[site] for site in patched}
+                got = _seen(anatomy, layer, ids, patches, (watched,))
+                differs = not agrees(clean[watched], donor[watched])  # else it shows nothing
+                if differs and watched in got and agrees(got[watched], donor[watched]):
+                    here.update(patched)
+        proved &= here
+    return frozenset(proved)
 
-    model: Any = anatomy.model
-    for layer in (0, anatomy.n_layers - 1):
-        with at_site(anatomy, site, layer, scramble):
-            edited = model(input_ids=ids, use_cache=False).logits[0]
-        if torch.equal(edited, clean):
-            return False
-    return True
 
+def _seen(
+    anatomy: Anatomy,
+    layer: int,
+    ids: torch.Tensor,
+    patches: dict[str, torch.Tensor],
+    wanted: tuple[str, ...],
+) -> dict[str, torch.Tensor]:
+    """What passes at ``wanted`` sites of ``layer``, and the logits, under ``patches``; by site."""
+    seen: dict[str, torch.Tensor] = {}
 
-# A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
-_MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
+    def keep(site: str, value: torch.Tensor) -> None:
+        seen[site] = value.clone()
+
+    def put(value: torch.Tensor, _old: torch.Tensor) -> torch.Tensor:
+        return value.clone()  # some families (falcon) add to it in place
+
+    with ExitStack() as stack:
+        try:
+            for site, value in patches.items():
+                stack.enter_context(at_site(anatomy, site, layer, partial(put, value)))
+            for site in wanted:
+                if site != "logits" and not (site == "neuron" and not anatomy.down_proj[layer]):
+                    stack.enter_context(at_site(anatomy, site, layer, partial(keep, site)))
+            seen["logits"] = _logits(anatomy, ids)
+        except (*_MISFIT, NotALanguageModel):
+            return {}
+    return seen
 
 
 def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
@@ -135,19 +210,21 @@ def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> b
         return False
 
 
-def _replay_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: list[LayerCall]) -> bool:
+def _replay_agrees(
+    anatomy: Anatomy, clean: torch.Tensor, calls: list[LayerCall], first: int
+) -> bool:
     try:
         return all(
-            agrees(residual_to_logits(anatomy, row), clean)
+            agrees(residual_to_logits(anatomy, row), clean[first:])
             for start in {0, anatomy.n_layers // 2}
-            for row in _replayed(anatomy, calls, start)
+            for row in _replayed(calls[start:], first)
         )
     except _MISFIT:
         return False
 
 
-def _replayed(anatomy: Anatomy, calls: list[LayerCall], start: int) -> torch.Tensor:
-    hidden = calls[start].hidden.repeat(2, 1, 1)
-    for layer, call in zip(anatomy.layers[start:], calls[start:], strict=True):
-        hidden = call.replay(layer, hidden)
+def _replayed(calls: list[LayerCall], first: int) -> torch.Tensor:
+    hidden = calls[0].hidden[:, first:].repeat(2, 1, 1)
+    for call in calls:
+        hidden = call.replay(hidden, first=first)
     return hidden

@@ -4,29 +4,36 @@
 |---|---|---|
 | ``embed`` | output of the token embedding | [batch, pos, d_model] |
 | ``resid_pre`` | input of a layer | [batch, pos, d_model] |
+| ``q``, ``k``, ``v``, ``pattern`` | inside attention | see ``attention_sites`` |
 | ``z`` | input of the attention's output projection, split into heads | [batch, pos, head, d_head] |
-| ``attn_out`` | output of the attention module | [batch, pos, d_model] |
-| ``mlp_out`` | output of the MLP module | [batch, pos, d_model] |
+| ``attn_out`` | what attention adds to the residual stream | [batch, pos, d_model] |
+| ``resid_mid`` | residual stream between attention and MLP | [batch, pos, d_model] |
+| ``neuron`` | input of the MLP's last linear map (gated: gate times up) | [batch, pos, d_mlp] |
+| ``mlp_out`` | what the MLP adds to the residual stream | [batch, pos, d_model] |
 | ``resid_post`` | output of a layer | [batch, pos, d_model] |
 
-All of them are plain module hooks, so they hold for every attention implementation.
+Outside attention these are plain module hooks, so they hold for every attention implementation. Which
+of them a model has is for ``selfcheck`` to prove.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.attention_sites import ATTENTION_SITES, Change, in_attention
 
-Change = Callable[[torch.Tensor], torch.Tensor | None]
-
-SITES = ("embed", "resid_pre", "z", "attn_out", "mlp_out", "resid_post")
-HEAD_SITES = ("z",)
+SITES = (
+    "embed", "resid_pre", "q", "k", "v", "pattern", "z", "attn_out", "resid_mid", "neuron",
+    "mlp_out", "resid_post",
+)  # fmt: skip
+HEAD_SITES = ("q", "k", "v", "pattern", "z")
 
 
 @contextmanager
@@ -35,38 +42,43 @@ def at_site(anatomy: Anatomy, site: str, layer: int | None, change: Change) -> I
 
     What it returns takes the activation's place; None leaves it. ``layer`` is ignored for ``embed``.
     """
-    module, before = _module(anatomy, site, layer)
-    act = _split_heads(change, anatomy.n_heads) if site in HEAD_SITES else change
+    if site == "embed":
+        with _on_output(anatomy.embedding, change):
+            yield
+        return
+    if layer is None or site not in SITES:
+        raise ValueError(f"no site {site!r} at layer {layer}")
+    if site in ATTENTION_SITES:
+        with in_attention(anatomy, site, layer, change):
+            yield
+        return
     with ExitStack() as stack:
-        if site == "mlp_out" and layer is not None:
-            shape: list[torch.Size] = []
-            act = _in_rows(change, shape)
-            see = _input_hook(lambda hidden: shape.append(hidden.shape[:2]))
-            handle = anatomy.layers[layer].register_forward_pre_hook(see, with_kwargs=True)
-            stack.callback(handle.remove)
-        if before:
-            handle = module.register_forward_pre_hook(_input_hook(act), with_kwargs=True)
-        else:
-            handle = module.register_forward_hook(_output_hook(act))
-        stack.callback(handle.remove)
+        if site == "resid_mid":
+            change = _also_past_the_mlp(stack, anatomy.layers[layer], change)
+        if site in ("neuron", "mlp_out", "resid_mid"):
+            change = _in_rows(stack, anatomy.layers[layer], change)
+        if site == "z":
+            change = _split_heads(change, anatomy.n_heads)
+        module = _module(anatomy, site, layer)
+        before = site in ("resid_pre", "z", "resid_mid", "neuron")
+        stack.enter_context(_on_input(module, change) if before else _on_output(module, change))
         yield
 
 
-def _module(anatomy: Anatomy, site: str, layer: int | None) -> tuple[nn.Module, bool]:
-    if site == "embed":
-        return anatomy.embedding, False
-    assert layer is not None, f"site {site} needs a layer"
-    if site == "resid_pre":
-        return anatomy.layers[layer], True
-    if site == "resid_post":
-        return anatomy.layers[layer], False
-    if site == "z":
-        return anatomy.out_proj[layer], True
-    if site == "attn_out":
-        return anatomy.attention[layer], False
-    if site == "mlp_out":
-        return anatomy.mlp[layer], False
-    raise ValueError(f"no site {site!r}")
+def _module(anatomy: Anatomy, site: str, layer: int) -> nn.Module:
+    parts = {
+        "resid_pre": anatomy.layers,
+        "z": anatomy.out_proj,
+        "attn_out": anatomy.attn_out,
+        "resid_mid": anatomy.before_mlp,
+        "neuron": anatomy.down_proj,
+        "mlp_out": anatomy.mlp_out,
+        "resid_post": anatomy.layers,
+    }
+    module = parts[site][layer]
+    if module is None:
+        raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
+    return module
 
 
 def _split_heads(change: Change, n_heads: int) -> Change:
@@ -77,8 +89,10 @@ def _split_heads(change: Change, n_heads: int) -> Change:
     return act
 
 
-def _in_rows(change: Change, shape: list[torch.Size]) -> Change:
+def _in_rows(stack: ExitStack, layer: nn.Module, change: Change) -> Change:
     """Some MLPs (opt) see all positions of all rows in one dimension: give them back theirs."""
+    shape: list[torch.Size] = []
+    stack.enter_context(_on_input(layer, lambda hidden: shape.append(hidden.shape[:2])))
 
     def act(activation: torch.Tensor) -> torch.Tensor | None:
         if activation.dim() != 2:
@@ -89,7 +103,26 @@ def _in_rows(change: Change, shape: list[torch.Size]) -> Change:
     return act
 
 
-def _input_hook(act: Change) -> Callable[..., Any]:
+def _also_past_the_mlp(stack: ExitStack, layer: nn.Module, change: Change) -> Change:
+    """The stream also goes around the MLP, where no module can be hooked: the layer's output gets
+    the same difference."""
+    difference: list[torch.Tensor] = []
+
+    def act(residual: torch.Tensor) -> torch.Tensor | None:
+        changed = change(residual)
+        if changed is not None:
+            difference.append(changed - residual)
+        return changed
+
+    def around(output: torch.Tensor) -> torch.Tensor | None:
+        return output + difference.pop().reshape(output.shape) if difference else None
+
+    stack.enter_context(_on_output(layer, around))
+    return act
+
+
+@contextmanager
+def _on_input(module: nn.Module, act: Change) -> Iterator[None]:
     def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         changed = act(args[0] if args else kwargs["hidden_states"])
         if changed is None:
@@ -98,14 +131,23 @@ def _input_hook(act: Change) -> Callable[..., Any]:
             return (changed, *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": changed}
 
-    return hook
+    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
-def _output_hook(act: Change) -> Callable[..., Any]:
+@contextmanager
+def _on_output(module: nn.Module, act: Change) -> Iterator[None]:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
         changed = act(output[0] if isinstance(output, tuple) else output)
         if changed is None:
             return None
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    return hook
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

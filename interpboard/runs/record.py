@@ -1,10 +1,11 @@
-"""The clean run and what is kept of it."""
+"""The clean run, or a batch of edited ones, and what is kept of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -12,43 +13,109 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
+from interpboard.runs.edits import Counterfactual, Edit, apply_edits
 from interpboard.runs.prompt import input_ids
+
+CLEAN: tuple[Counterfactual, ...] = ((),)
+KEPT_ON_DEVICE = 1 << 30
 
 
 @dataclass(frozen=True)
 class Run:
-    """One clean forward pass. ``sites[site][layer]`` are the recorded activations, batch of one.
+    """One forward pass of ``batch`` rows: the clean prompt, or one row for each set of edits.
 
-    ``calls`` has each layer's input and arguments; ``resid_final`` [1, pos, d_model] is the output of
-    the last layer, before the final norm.
+    ``calls`` has each layer's input and arguments; ``resid_final`` [batch, pos, d_model] is the output
+    of the last layer, before the final norm. ``sites[site][layer]`` [batch, pos, …] are recorded
+    activations. A counterfactual on this run starts from one of its rows.
     """
 
     lm: LanguageModel
     prompt: PromptInfo
+    edits: tuple[Counterfactual, ...]
     calls: tuple[LayerCall, ...]
     resid_final: torch.Tensor
     sites: dict[str, tuple[torch.Tensor, ...]] = field(default_factory=dict)
 
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return len(self.edits)
+
     def residuals(self) -> torch.Tensor:
-        """[layer + 1, pos, d_model]: the input of layer 0, then the output of every layer."""
+        """[layer + 1, pos, d_model] of row 0: the input of layer 0, then the output of every layer."""
         inputs = [call.hidden[0].to(self.resid_final.device) for call in self.calls]
         return torch.stack([*inputs, self.resid_final[0]])
 
 
 @torch.no_grad()
-def record(lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str] = ()) -> Run:
-    """Run the prompt once, keeping the layer calls and the activations at ``sites``, all layers."""
+def record(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    sites: Sequence[str] = (),
+    edits: Sequence[Counterfactual] = CLEAN,
+    keep_on_device: int = KEPT_ON_DEVICE,
+) -> Run:
+    """Run the prompt once for each of ``edits``, keeping layer calls and the activations at ``sites``.
+
+    Activations beyond ``keep_on_device`` bytes go to host memory. Raises ``Unsupported`` for a site
+    that this model does not have.
+    """
+    for site in sites:
+        lm.verified.require_site(site)
+    keeper = _Keeper(keep_on_device)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
     kept: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
-    last_layer = lm.anatomy.n_layers - 1
+    n_layers = lm.anatomy.n_layers
     with ExitStack() as stack:
         stack.enter_context(recording_calls(lm.anatomy, calls))
-        stack.enter_context(at_site(lm.anatomy, "resid_post", last_layer, final.append))
+        enter_edits(stack, lm, edits, lambda _edit: True)
+        stack.enter_context(at_site(lm.anatomy, "resid_post", n_layers - 1, final.append))
         for site in sites:
-            for layer in range(lm.anatomy.n_layers):
-                stack.enter_context(at_site(lm.anatomy, site, layer, kept[site].append))
-        lm.anatomy.base(input_ids=input_ids(lm, prompt), use_cache=False)
+            for layer in range(n_layers):
+                keep = partial(keeper.keep, kept[site])
+                stack.enter_context(at_site(lm.anatomy, site, layer, keep))
+        lm.anatomy.base(input_ids=input_ids(lm, prompt).expand(len(edits), -1), use_cache=False)
     return Run(
-        lm, prompt, tuple(calls), final[0], {site: tuple(values) for site, values in kept.items()}
+        lm,
+        prompt,
+        tuple(edits),
+        tuple(calls),
+        final[0],
+        {site: tuple(values) for site, values in kept.items()},
     )
+
+
+def enter_edits(
+    stack: ExitStack,
+    lm: LanguageModel,
+    rows: Sequence[Counterfactual],
+    wanted: Callable[[Edit], bool],
+    first: int = 0,
+) -> None:
+    """Open a hook for every site that the wanted edits of ``rows`` touch.
+
+    ``first``: the prompt's position at which the forward's activations begin.
+    """
+    by_site: dict[tuple[str, int], list[tuple[int, Edit]]] = {}
+    for row, counterfactual in enumerate(rows):
+        for edit in counterfactual:
+            if wanted(edit):
+                by_site.setdefault((edit.site, edit.layer), []).append((row, edit))
+    for (site, layer), edits in by_site.items():
+        # Keys and values arrive with those of the positions before ``first`` in front.
+        begin = 0 if site in ("k", "v") else first
+        act = partial(apply_edits, rows=edits, first=begin)
+        stack.enter_context(at_site(lm.anatomy, site, layer, act))
+
+
+class _Keeper:
+    """Keeps activations on their device up to a budget, beyond it in host memory."""
+
+    def __init__(self, budget: int) -> None:
+        self.left = budget
+
+    def keep(self, where: list[torch.Tensor], value: torch.Tensor) -> None:
+        self.left -= value.numel() * value.element_size()
+        # A copy: some families go on to add to it in place.
+        where.append(value.clone() if self.left >= 0 else value.to("cpu", copy=True))

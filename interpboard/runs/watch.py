@@ -24,10 +24,14 @@ class Watch:
     on_progress: Callable[[int, int, LabelledArray | None], None] = _nobody
     cancelled: Callable[[], bool] = _never
 
-    def step(self, done: int, total: int, partial: LabelledArray | None = None) -> None:
-        """Report ``done`` of ``total``; raises ``Cancelled`` if asked to stop."""
+    def check(self) -> None:
+        """Raise ``Cancelled`` if asked to stop."""
         if self.cancelled():
             raise Cancelled
+
+    def step(self, done: int, total: int, partial: LabelledArray | None = None) -> None:
+        """Report ``done`` of ``total``; raises ``Cancelled`` if asked to stop."""
+        self.check()
         self.on_progress(done, total, partial)
 
 

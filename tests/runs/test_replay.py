@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,12 @@ import pytest
 import torch
 
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory
-from interpboard.models.anatomy import Anatomy
-from interpboard.models.sites import SITES
+from interpboard.models.anatomy import in_width
+from interpboard.models.attention_sites import ATTENTION_SITES
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import HEAD_SITES, SITES
+from interpboard.results import PromptInfo
+from interpboard.runs import replay
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -25,74 +31,150 @@ from tests.tiny import FAMILIES
 KINDS = ("zero", "patch", "add")
 
 
-def _random_edits(anatomy: Anatomy, dtype: torch.dtype) -> list[Counterfactual]:
+def _random_edits(lm: LanguageModel, dtype: torch.dtype, n_pos: int) -> list[Counterfactual]:
     """Every site with every kind, at some layer; whole and at positions; and several at once."""
+    anatomy = lm.anatomy
     generator = torch.Generator().manual_seed(7)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
+    sites = [site for site in SITES if site in lm.verified.sites]
+    d_v = anatomy.d_head[0]
+    d_qk = int(getattr(lm.model.config, "qk_head_dim", d_v))
+    width = {"q": d_qk, "k": d_qk, "v": d_v, "z": d_v, "pattern": n_pos}
     singles = []
     for number, (site, kind, positions) in enumerate(
-        itertools.product(SITES, KINDS, (None, (1, 4)))
+        itertools.product(sites, KINDS, (None, (1, 4)))
     ):
         layer = number % anatomy.n_layers
-        head = number % anatomy.n_heads if site == "z" else None
-        width = anatomy.d_head[layer] if site == "z" else anatomy.d_model
-        singles.append(Edit(site, layer, kind, head, positions, random(1, width)))
-    every_head = Edit("z", 1, "add", None, (2,), random(1, anatomy.n_heads, anatomy.d_head[1]))
+        heads = anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads
+        head = number % heads if site in HEAD_SITES else None
+        if site == "neuron":
+            n_neurons = in_width(anatomy.down_proj[layer])
+            neuron = number % n_neurons if number % 2 else None
+            value = random(1) if neuron is not None else random(1, n_neurons)
+            singles.append(Edit(site, layer, kind, None, positions, value, neuron))
+            continue
+        value = random(1, width.get(site, anatomy.d_model))
+        singles.append(Edit(site, layer, kind, head, positions, value))
+    every_head = Edit("z", 1, "add", None, (2,), random(1, anatomy.n_heads, d_v))
     pairs = [(a, b) for a, b in zip(singles[::5], singles[3::5], strict=False)]
     return [(edit,) for edit in singles] + [(every_head,)] + pairs
 
 
-def _by_plain_hooks(
-    anatomy: Anatomy, ids: torch.Tensor, edits: Counterfactual, metric: Metric
-) -> float:
-    """The same counterfactual in one forward of the model, hooks written out by hand."""
-
-    def changed(edit: Edit, value: torch.Tensor) -> torch.Tensor:
-        value = value.clone().reshape(1, len(ids[0]), -1)  # opt's MLP sees two dimensions
-        heads = value.unflatten(-1, (anatomy.n_heads, -1)) if edit.site == "z" else value
-        part = heads[0] if edit.head is None else heads[0, :, edit.head]
-        for pos in edit.positions or range(value.shape[1]):
-            if edit.kind == "zero":
-                part[pos] = 0
-            else:
-                new = edit.value[0]
-                part[pos] = new if edit.kind == "patch" else part[pos] + new
-        return value
-
-    handles = []
-    for edit in edits:
-        module, is_input = {
-            "embed": (anatomy.embedding, False),
-            "resid_pre": (anatomy.layers[edit.layer], True),
-            "resid_post": (anatomy.layers[edit.layer], False),
-            "z": (anatomy.out_proj[edit.layer], True),
-            "attn_out": (anatomy.attention[edit.layer], False),
-            "mlp_out": (anatomy.mlp[edit.layer], False),
-        }[edit.site]
-        if is_input:
-
-            def before(_m: Any, args: Any, kwargs: Any, edit: Edit = edit) -> Any:
-                if args:
-                    return (changed(edit, args[0]), *args[1:]), kwargs
-                hidden = changed(edit, kwargs["hidden_states"])
-                return args, {**kwargs, "hidden_states": hidden}
-
-            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+def _changed(edit: Edit, value: torch.Tensor) -> torch.Tensor:
+    """The edit written out by hand, on [1, pos, …] with heads in their own dimension."""
+    value = value.clone()
+    part = value[0]
+    part = part if edit.head is None else part[:, edit.head]
+    part = part if edit.neuron is None else part[:, edit.neuron]
+    for pos in edit.positions or range(value.shape[1]):
+        if edit.kind == "zero":
+            part[pos] = 0
         else:
+            new = edit.value[0]
+            part[pos] = new if edit.kind == "patch" else part[pos] + new
+    return value
 
-            def after(_m: Any, _args: Any, out: Any, edit: Edit = edit) -> Any:
-                if isinstance(out, tuple):
-                    return (changed(edit, out[0]), *out[1:])
-                return changed(edit, out).reshape(out.shape)
 
-            handles.append(module.register_forward_hook(after))
-    with torch.no_grad():
-        logits = anatomy.model(input_ids=ids).logits[:, metric.info.position]
-    for handle in handles:
-        handle.remove()
+def _on_module(module: Any, is_input: bool, act: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    def before(_m: Any, args: Any, kwargs: Any) -> Any:
+        if args:
+            return (act(args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": act(kwargs["hidden_states"])}
+
+    def after(_m: Any, _args: Any, out: Any) -> Any:
+        return (act(out[0]), *out[1:]) if isinstance(out, tuple) else act(out)
+
+    if is_input:
+        return module.register_forward_pre_hook(before, with_kwargs=True)
+    return module.register_forward_hook(after)
+
+
+def _around_eager(lm: LanguageModel, layer: int, edits: list[Edit], eager: Any) -> Any:
+    """The family's own eager attention with edits of ``layer`` inside."""
+
+    def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
+        if module.layer_idx != layer:
+            return eager(module, query, key, value, mask, **kwargs)
+        passing = {"q": query, "k": key, "v": value}
+        for edit in edits:
+            if edit.site in passing:
+                old = passing[edit.site]
+                passing[edit.site] = _changed(edit, old.transpose(1, 2)).transpose(1, 2)
+        q, k, v = passing.values()
+        output, pattern = eager(module, q, k, v, mask, **kwargs)
+        for edit in edits:
+            if edit.site == "pattern":
+                pattern = _changed(edit, pattern.transpose(1, 2)).transpose(1, 2)
+                v_all = v.repeat_interleave(q.shape[1] // v.shape[1], dim=1)
+                output = torch.einsum("bhqk,bhkd->bqhd", pattern.to(v_all.dtype), v_all)
+        return output, pattern
+
+    return attend
+
+
+@torch.no_grad()
+def _by_plain_hooks(
+    lm: LanguageModel, prompt: PromptInfo, edits: Counterfactual, metric: Metric
+) -> float:
+    """The same counterfactual in one forward of the model, everything written out by hand."""
+    anatomy, ids = lm.anatomy, input_ids(lm, prompt)
+    scale = float(getattr(lm.model.config, "residual_multiplier", 1.0))
+    shape = (1, ids.shape[1])
+    handles = []
+    inside: dict[int, list[Edit]] = {}
+    for edit in edits:
+        layer = anatomy.layers[edit.layer]
+        if edit.site in ("q", "k", "v", "pattern"):
+            inside.setdefault(edit.layer, []).append(edit)
+        elif edit.site == "resid_mid":  # by way of what attention adds to the layer's input
+            seen: list[torch.Tensor] = []
+
+            def see(x: torch.Tensor, seen: list[torch.Tensor] = seen) -> torch.Tensor:
+                seen.append(x)
+                return x
+
+            def add(x: torch.Tensor, edit: Edit = edit, seen: list[torch.Tensor] = seen) -> Any:
+                middle = seen[-1] + scale * x.reshape(seen[-1].shape)
+                return ((_changed(edit, middle) - seen[-1]) / scale).reshape(x.shape)
+
+            handles.append(_on_module(layer, True, see))
+            handles.append(_on_module(anatomy.attn_out[edit.layer], False, add))
+        else:
+            module, is_input, inner = {
+                "embed": (anatomy.embedding, False, ()),
+                "resid_pre": (layer, True, ()),
+                "resid_post": (layer, False, ()),
+                "z": (anatomy.out_proj[edit.layer], True, (anatomy.n_heads,)),
+                "attn_out": (anatomy.attn_out[edit.layer], False, ()),
+                "mlp_out": (anatomy.mlp_out[edit.layer], False, ()),
+                "neuron": (anatomy.down_proj[edit.layer], True, ()),
+            }[edit.site]
+
+            def act(x: torch.Tensor, edit: Edit = edit, inner: tuple[int, ...] = inner) -> Any:
+                return _changed(edit, x.reshape(*shape, *inner, -1)).reshape(x.shape)
+
+            handles.append(_on_module(module, is_input, act))
+    home = sys.modules[type(lm.model).__module__]
+    config = lm.model.config
+    own = getattr(config, "_attn_implementation", None)
+    eager = getattr(home, "eager_attention_forward", None)
+    try:
+        if inside:
+            config._attn_implementation = "eager"
+            for layer_index, here in inside.items():
+                home.eager_attention_forward = _around_eager(
+                    lm, layer_index, here, home.eager_attention_forward
+                )
+        logits = lm.model(input_ids=ids, use_cache=False).logits[:, metric.info.position]
+    finally:
+        for handle in handles:
+            handle.remove()
+        if inside:
+            config._attn_implementation = own
+            home.eager_attention_forward = eager
     return float(metric.of(logits)[0])
 
 
@@ -102,25 +184,27 @@ def test_every_site_and_kind_equals_a_plain_hooked_forward(family: str, dtype: t
     if dtype == torch.float64 and family in NO_FLOAT64:
         return  # refused by name at load: see test_selfcheck
     lm, prompt, metric = case(family, dtype, name="logprob", position=5)
-    counterfactuals = _random_edits(lm.anatomy, dtype)
+    counterfactuals = _random_edits(lm, dtype, len(prompt.token_ids))
     before = fingerprint(lm)
     measured = evaluate(record(lm, prompt), counterfactuals, metric)
     assert fingerprint(lm) == before
-    ids = input_ids(lm, prompt)
-    expected = [_by_plain_hooks(lm.anatomy, ids, edits, metric) for edits in counterfactuals]
+    expected = [_by_plain_hooks(lm, prompt, edits, metric) for edits in counterfactuals]
     tolerance = TOLERANCE[dtype]
     if dtype == torch.float64 and family in {"gpt_neo", "gptj", "bloom", "falcon"}:
         tolerance = {"rtol": 1e-6, "atol": 1e-6}  # parts of their attention are float32 always
-    np.testing.assert_allclose(measured, expected, **tolerance)
+    inside = np.array([any(e.site in ATTENTION_SITES for e in edits) for edits in counterfactuals])
+    np.testing.assert_allclose(measured[~inside], np.array(expected)[~inside], **tolerance)
+    if dtype == torch.float64:  # the eager attention of the oracle takes its softmax in float32
+        tolerance = {"rtol": 1e-6, "atol": 1e-6}
+    np.testing.assert_allclose(measured[inside], np.array(expected)[inside], **tolerance)
     moved = np.abs(measured - metric.baseline) > 1e-4
-    late = [all(e.positions == (5,) for e in edits) for edits in counterfactuals]
-    assert moved.sum() >= len(moved) - sum(late) - 8, "edits hardly act: the test shows nothing"
+    assert moved.mean() > 0.85, "edits hardly act: the test shows nothing"
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bloom"])
 def test_the_values_do_not_depend_on_the_size_of_the_batch(family: str) -> None:
     lm, prompt, metric = case(family)
-    counterfactuals = _random_edits(lm.anatomy, torch.float32)
+    counterfactuals = _random_edits(lm, torch.float32, len(prompt.token_ids))
     run = record(lm, prompt)
     one_by_one = evaluate(run, counterfactuals, metric, tokens_a_step=1)
     for tokens in (30, 100, 10_000):
@@ -132,9 +216,10 @@ def test_patching_an_activation_with_itself_changes_nothing() -> None:
     lm, prompt, metric = case("llama", torch.float64)
     run = record(lm, prompt, sites=SITES)
     own = [
-        (Edit(site, layer, "patch", value=run.sites[site][layer][0]),)
+        (Edit(site, layer, "patch", value=run.sites[site][layer][0], positions=positions),)
         for site in SITES
         for layer in range(3)
+        for positions in (None, tuple(range(len(prompt.token_ids))))
     ]
     np.testing.assert_allclose(evaluate(run, own, metric), metric.baseline, rtol=0, atol=1e-12)
 
@@ -148,7 +233,7 @@ def test_an_edit_after_the_metrics_position_changes_nothing() -> None:
 
 def test_values_stream_out_and_together_are_the_whole() -> None:
     lm, prompt, metric = case()
-    counterfactuals = _random_edits(lm.anatomy, torch.float32)
+    counterfactuals = _random_edits(lm, torch.float32, len(prompt.token_ids))
     seen = np.full(len(counterfactuals), np.nan)
     batches = []
 
@@ -173,12 +258,12 @@ def test_a_cancel_stops_at_the_next_step_and_leaves_no_hook() -> None:
     with pytest.raises(Cancelled):
         evaluate(
             record(lm, prompt),
-            _random_edits(lm.anatomy, torch.float32),
+            _random_edits(lm, torch.float32, len(prompt.token_ids)),
             metric,
             watch=Watch(cancelled=cancelled),
             tokens_a_step=1,
         )
-    assert len(steps) == 4
+    assert len(steps) == 4  # asked before every layer, too
     assert fingerprint(lm) == before
 
 
@@ -187,20 +272,18 @@ def test_out_of_memory_halves_the_batch_and_the_values_stay(
 ) -> None:
     lm, prompt, metric = case()
     run = record(lm, prompt)
-    counterfactuals = _random_edits(lm.anatomy, torch.float32)
+    counterfactuals = _random_edits(lm, torch.float32, len(prompt.token_ids))
     expected = evaluate(run, counterfactuals, metric)
     rows: list[int] = []
 
-    def limited(run: Any, batch: list[Counterfactual], position: int) -> torch.Tensor:
-        rows.append(len(batch))
-        if len(batch) > limit:
+    def limited(self: Any, position: int, watch: Watch) -> torch.Tensor:
+        rows.append(len(self.rows))
+        if len(self.rows) > limit:
             raise torch.OutOfMemoryError("out of memory")
-        return replayed(run, batch, position)
+        return replayed(self, position, watch)
 
-    from interpboard.runs import replay
-
-    replayed = replay._replayed
-    monkeypatch.setattr(replay, "_replayed", limited)
+    replayed = replay._Batch._replayed
+    monkeypatch.setattr(replay._Batch, "_replayed", limited)
     limit = 5
     values = evaluate(run, counterfactuals, metric)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
