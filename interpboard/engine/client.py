@@ -21,11 +21,11 @@ import msgspec
 
 from interpboard.config import engine_log
 from interpboard.engine import protocol
+from interpboard.engine.process import EngineProcess
 
 MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
 MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
-LOG_LINES = 8
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,17 @@ class EngineClient:
 
     listener: Listener
     command: Sequence[str] = (sys.executable, "-m", "interpboard.engine.worker")
-    log_path: Path | None = None
+    log_path: Path = field(default_factory=engine_log)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     model_request: protocol.Load | None = None
 
     def __post_init__(self) -> None:
-        self.log_path = self.log_path or engine_log()
         self._jobs: dict[int, _Job] = {}
-        self._by_slot: dict[str, int] = {}
+        self._newest: dict[str, int] = {}
         self._next_job = 1
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: EngineProcess | None = None
         self._reader: asyncio.Task[None] | None = None
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
-        self._log_start = 0
         self._closing = False
         self._starting = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +87,7 @@ class EngineClient:
     @property
     def pid(self) -> int | None:
         """Process id of the engine, None when there is none."""
-        return self._process.pid if self._process and self._process.returncode is None else None
+        return self._process.pid if self._process is not None else None
 
     @property
     def busy_slots(self) -> tuple[str, ...]:
@@ -100,35 +98,22 @@ class EngineClient:
         """Start the process, if none runs; load again the model that was in use."""
         if self.pid is not None or self._closing or self._starting:
             return
-        assert self.log_path is not None
         self._starting = True
         try:
-            await self._spawn(self.log_path)
+            self._process = await EngineProcess.spawn(self.command, self.log_path)
         finally:
             self._starting = False
+        self._reader = asyncio.create_task(self._read(self._process))
         if self.model_request is not None and MODEL_SLOT not in self.busy_slots:
             self._submit(MODEL_SLOT, self.model_request)
         # The model first: it was asked for after the analyses if those brought the engine back.
         for job in sorted(self._jobs.values(), key=lambda job: job.slot != MODEL_SLOT):
-            self._send_job(job)
-
-    async def _spawn(self, log_path: Path) -> None:
-        with open(log_path, "ab") as log:
-            self._log_start = log.tell()
-            self._process = await asyncio.create_subprocess_exec(
-                *self.command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # the terminal's ctrl+c and hang-up are the app's business
-            )
-        self._reader = asyncio.create_task(self._read(self._process))
+            self._send(job)
 
     def load(self, model: str, **options: Any) -> int:
         """Load ``model`` (slot ``model``): Loading events, then Ready or Failed."""
-        request = protocol.Load(job=0, model=model, **options)
-        self.model_request = request
-        return self._submit(MODEL_SLOT, request)
+        self.model_request = protocol.Load(job=0, model=model, **options)
+        return self._submit(MODEL_SLOT, self.model_request)
 
     def run(
         self,
@@ -159,71 +144,56 @@ class EngineClient:
         self._deaths.clear()
         if self.pid is None:
             await self.start()
-            return
-        await self._kill_and_restart()
+        else:
+            await self._kill_and_restart()
 
     async def stop(self) -> None:
         """End the process and wait for it."""
         self._closing = True
-        process = self._process
-        if process is None:
+        if self._process is None:
             return
-        self._send(protocol.Shutdown())
-        with contextlib.suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 2.0)
-        except TimeoutError:
-            _kill(process)
-            await process.wait()
+        await self._process.end()
         if self._reader is not None:
             await self._reader
         self._forget_all()
-        self._remove_empty_log()
+        with contextlib.suppress(OSError):
+            if self.log_path.stat().st_size == 0:
+                self.log_path.unlink()
 
-    def _submit(self, slot: str, request: Any) -> int:
+    def _submit(self, slot: str, request: protocol.Load | protocol.Run) -> int:
         number = self._next_job
         self._next_job += 1
-        before = self._by_slot.get(slot)
-        if before is not None and before in self._jobs:
-            self._cancel(self._jobs[before])
-        job = _Job(number, slot, _numbered(request, number))
+        before = self._jobs.get(self._newest.get(slot, 0))
+        if before is not None:
+            self._cancel(before)
+        job = _Job(number, slot, msgspec.structs.replace(request, job=number))
         self._jobs[number] = job
-        self._by_slot[slot] = number
+        self._newest[slot] = number
         self.idle.clear()
         if self.pid is None:
             self._in_background(self.start())
         else:
-            self._send_job(job)
+            self._send(job)
         return number
 
-    def _send_job(self, job: _Job) -> None:
-        if not job.sent and self.pid is not None and not self._starting:
+    def _send(self, job: _Job) -> None:
+        if self._process is not None and self.pid is not None and not (job.sent or self._starting):
             job.sent = True
-            self._send(job.request)
+            self._process.send(job.request)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _send(self, request: protocol.Request) -> None:
-        process = self._process
-        if process is None or process.stdin is None or process.stdin.is_closing():
-            return  # the reader notices the death and reports the jobs as lost
-        with contextlib.suppress(ConnectionError):  # likewise
-            process.stdin.write(protocol.frame(request))
-
     def _cancel(self, job: _Job) -> None:
         if job.cancelled:
             return
         job.cancelled = True
-        if not job.sent:
-            self._forget(job)
-            self._tell(job, protocol.Stopped(job.number))
+        if not job.sent or self._process is None:
+            self._finish(job, protocol.Stopped(job.number))
             return
-        self._send(protocol.Cancel(job.number))
+        self._process.send(protocol.Cancel(job.number))
         loop = asyncio.get_running_loop()
         job.killer = loop.call_later(CANCEL_GRACE_S, self._cancel_was_not_heard, job.number)
 
@@ -232,38 +202,27 @@ class EngineClient:
             self._in_background(self._kill_and_restart())
 
     async def _kill_and_restart(self) -> None:
-        process = self._process
-        if process is None:
+        if self._process is None:
             return
+        # Innocent bystanders run again; the model is loaded again by start.
         wanted = [j for j in self._jobs.values() if not j.cancelled and j.slot != MODEL_SLOT]
-        dropped = [job for job in self._jobs.values() if job.cancelled]
         self._expected_kill = True
-        _kill(process)
-        await process.wait()
+        await self._process.kill()
         if self._reader is not None:
             await self._reader
+        self._stop_cancelled()
         self._forget_all()
-        for job in dropped:
-            self._tell(job, protocol.Stopped(job.number))
-        for job in wanted:  # innocent bystanders: they run again
+        for job in wanted:
+            assert isinstance(job.request, protocol.Run)
             self._submit(job.slot, job.request)
         await self.start()
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        try:
-            while True:
-                header = await process.stdout.readexactly(protocol.HEADER.size)
-                size = protocol.HEADER.unpack(header)[0]
-                payload = await process.stdout.readexactly(size)
-                self._take(protocol.decode_event(payload))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the end of the stream: the process is gone or going
-        code = await process.wait()
+    async def _read(self, process: EngineProcess) -> None:
+        code = await process.read(self._take)
         if self._expected_kill:
             self._expected_kill = False
         elif not self._closing:
-            await self._died(code)
+            await self._died(process, code)
 
     def _take(self, event: protocol.Event) -> None:
         if isinstance(event, protocol.Hello):
@@ -272,33 +231,45 @@ class EngineClient:
         job = self._jobs.get(event.job)
         if job is None:
             return
-        if isinstance(event, protocol.Ready):
-            self._loaded = _load_of(job)
-        elif isinstance(event, protocol.Failed) and job.slot == MODEL_SLOT:
+        if isinstance(event, protocol.Ready) and isinstance(job.request, protocol.Load):
+            self._loaded = job.request
+        if isinstance(event, (protocol.Loading, protocol.Progress)):
+            self._tell(job, event)
+        else:
+            self._finish(job, event)
+
+    def _finish(self, job: _Job, event: protocol.Event) -> None:
+        """The last event of ``job``."""
+        self._forget(job)
+        came_to_nothing = isinstance(event, (protocol.Failed, protocol.Stopped))
+        if job.slot == MODEL_SLOT and came_to_nothing and self._is_newest(job):
             self.model_request = self._loaded
-        if not isinstance(event, (protocol.Loading, protocol.Progress)):
-            self._forget(job)
         self._tell(job, event)
 
     def _tell(self, job: _Job, event: protocol.Event) -> None:
-        if self._by_slot.get(job.slot) != job.number:
+        if not self._is_newest(job):
             return  # replaced by a newer job
         if job.cancelled and not isinstance(event, (protocol.Stopped, protocol.Finished)):
             return
         self.listener(job.slot, event)
 
-    async def _died(self, code: int) -> None:
+    def _is_newest(self, job: _Job) -> bool:
+        return self._newest.get(job.slot) == job.number
+
+    async def _died(self, process: EngineProcess, code: int) -> None:
+        self._stop_cancelled()
         slots = tuple(dict.fromkeys(self.busy_slots))
-        cancelled = [job for job in self._jobs.values() if job.cancelled]
         self._forget_all()
-        for job in cancelled:
-            self._tell(job, protocol.Stopped(job.number))
         now = time.monotonic()
         self._deaths.append(now)
         hopeless = len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_WINDOW_S
-        self.listener("", Lost(code, self._log_tail(), slots, restarting=not hopeless))
+        self.listener("", Lost(code, process.log_tail(), slots, restarting=not hopeless))
         if not hopeless:
             await self.start()
+
+    def _stop_cancelled(self) -> None:
+        for job in [job for job in self._jobs.values() if job.cancelled]:
+            self._finish(job, protocol.Stopped(job.number))
 
     def _forget(self, job: _Job) -> None:
         if job.killer is not None:
@@ -310,32 +281,3 @@ class EngineClient:
     def _forget_all(self) -> None:
         for job in list(self._jobs.values()):
             self._forget(job)
-
-    def _log_tail(self) -> tuple[str, ...]:
-        assert self.log_path is not None
-        try:
-            with open(self.log_path, "rb") as log:
-                log.seek(self._log_start)
-                lines = log.read().decode(errors="replace").splitlines()
-        except OSError as error:
-            return (f"no log: {error}",)
-        return tuple(lines[-LOG_LINES:])
-
-    def _remove_empty_log(self) -> None:
-        assert self.log_path is not None
-        with contextlib.suppress(OSError):
-            if self.log_path.stat().st_size == 0:
-                self.log_path.unlink()
-
-
-def _numbered(request: Any, number: int) -> Any:
-    return msgspec.structs.replace(request, job=number)
-
-
-def _load_of(job: _Job) -> protocol.Load | None:
-    return job.request if isinstance(job.request, protocol.Load) else None
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from interpboard.results import LabelledArray
 
 PROGRESS_EVERY_S = 0.1
+# Bars would be the last lines of the log that people are shown when a process dies.
+_NO_BARS = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 class NoModel(InterpBoardError):
@@ -210,6 +212,8 @@ def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
 def main() -> None:
     """Take the pipe, greet, serve."""
     let_threads_sleep()
+    for name, value in _NO_BARS.items():
+        os.environ.setdefault(name, value)
     stream = _private_stdout()
     outbox, queue = Outbox(stream), Queue()
     outbox.send(protocol.Hello(os.getpid(), __version__))

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # the app reads the colours before it can afford numpy
+    import numpy as np
 
 DARK = (
     "#87d7ff", "#5fafd7", "#0087af", "#005f87", "#1c1c1c",
@@ -38,6 +40,8 @@ class Scale:
     @classmethod
     def of(cls, values: np.ndarray, *, diverging: bool) -> Scale:
         """The scale that fits ``values``; probabilities always end at 1. NaN is passed over."""
+        import numpy as np
+
         if not diverging:
             return cls(1.0, diverging=False)
         finite = np.abs(values[np.isfinite(values)])

@@ -1,0 +1,78 @@
+"""The engine process, measured over its real pipe: start, first results, and how soon a cancel is heard.
+
+    python benchmarks/engine.py
+
+The demo model on a prompt that fills its context, so that every step of a job is as long as it gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from interpboard.engine import protocol
+from interpboard.engine.client import EngineClient, Lost
+
+ROUNDS = 10
+PROMPT = "The Eiffel Tower is located in the city of"
+
+
+class Clock:
+    """When each slot last got each kind of event; ``until`` waits for one."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        self.seen: dict[tuple[str, str], float] = {}
+
+    def __call__(self, slot: str, event: protocol.Event | Lost) -> None:
+        self.seen[slot, type(event).__name__] = time.perf_counter()
+        self.news.set()
+
+    async def until(self, slot: str, kind: str) -> float:
+        while (slot, kind) not in self.seen:
+            self.news.clear()
+            await self.news.wait()
+        return self.seen.pop((slot, kind))
+
+
+async def measure(folder: Path) -> dict[str, list[float]]:
+    """Milliseconds, by what was measured."""
+    clock = Clock()
+    client = EngineClient(clock, log_path=folder / "log")
+    figures: dict[str, list[float]] = {}
+    started = time.perf_counter()
+    await client.start()
+    client.load("demo")
+    figures["start to ready"] = [await clock.until("model", "Ready") - started]
+    for analysis in ("predictions", "integrated_gradients", "logit_lens", "head_ablation"):
+        took = figures.setdefault(f"request to result, {analysis}", [])
+        for _ in range(ROUNDS):
+            asked = time.perf_counter()
+            client.run(analysis, analysis, PROMPT)
+            took.append(await clock.until(analysis, "Finished") - asked)
+    long_prompt = " ".join([PROMPT] * 28)
+    heard = figures.setdefault("cancel to stopped, in a job of the longest steps", [])
+    for _ in range(ROUNDS):
+        client.run("slow", "head_ablation", long_prompt)
+        await clock.until("slow", "Progress")
+        asked = time.perf_counter()
+        client.cancel("slow")
+        heard.append(await clock.until("slow", "Stopped") - asked)
+    await client.stop()
+    return {name: [1000 * value for value in values] for name, values in figures.items()}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(measure(Path(folder)))
+    print("| engine | median ms | worst ms |\n|---|---|---|")
+    for name, values in figures.items():
+        print(f"| {name} | {statistics.median(values):.1f} | {max(values):.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""An app with a fake engine behind it, and screens as text compared with files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.fake import FakeEngine
+from tui.app import InterpBoardApp
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+
+
+class Board:
+    """An app under test: press keys, read the screen."""
+
+    def __init__(self, app: InterpBoardApp, pilot: Pilot[Any]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def engine(self) -> FakeEngine:
+        engine = self.app.session.engine
+        assert isinstance(engine, FakeEngine)
+        return engine
+
+    async def press(self, *keys: str) -> None:
+        """Press keys and wait until their consequences are on the screen."""
+        await self.pilot.press(*keys)
+        if not self.engine.held:
+            await self.app.settled()
+        else:
+            await self.pilot.pause()
+
+    async def write(self, text: str) -> None:
+        """Type a text."""
+        await self.press(*(char if char.isalnum() else _key(char) for char in text))
+
+    def lines(self) -> list[str]:
+        """The screen as the terminal has it."""
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+    @property
+    def screen(self) -> str:
+        return "\n".join(self.lines())
+
+    @property
+    def toasts(self) -> list[str]:
+        return [toast.message for toast in self.app._notifications]
+
+    def readout(self, slot: str) -> str:
+        return self.app.pane(slot).readout().plain.strip()
+
+    def matches(self, name: str) -> None:
+        """Compare the screen with a file; UPDATE_SNAPSHOTS=1 writes the file instead."""
+        path, screen = SNAPSHOTS / f"{name}.txt", self.screen + "\n"
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(screen, encoding="utf-8")
+        assert path.exists(), f"no snapshot {name}: run with UPDATE_SNAPSHOTS=1"
+        assert screen == path.read_text(encoding="utf-8")
+
+
+def _key(char: str) -> str:
+    import unicodedata
+
+    return (
+        "space"
+        if char == " "
+        else unicodedata.name(char).lower().replace(" ", "_").replace("-", "_")
+    )
+
+
+Boards = Callable[..., AbstractAsyncContextManager[Board]]
+
+
+@pytest.fixture
+def board() -> Boards:
+    """``async with board(size=(80, 24)) as b``: settled, unless ``settle=False``."""
+
+    @asynccontextmanager
+    async def make(
+        size: tuple[int, int] = (120, 40),
+        text: str | None = None,
+        engine: Callable[..., FakeEngine] = FakeEngine,
+        settle: bool = True,
+    ) -> AsyncIterator[Board]:
+        app = InterpBoardApp(text=text, engine_factory=engine)
+        async with app.run_test(size=size) as pilot:
+            if settle:
+                await app.settled()
+            else:
+                await app.session._up.wait()
+            yield Board(app, pilot)
+
+    return make

@@ -1,0 +1,246 @@
+"""An engine without a process: the same interface, canned and plausible answers, frozen figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from interpboard.engine import protocol
+from interpboard.engine.client import Lost
+from interpboard.results import (
+    Axis,
+    LabelledArray,
+    MadeBy,
+    MetricInfo,
+    ModelInfo,
+    PromptInfo,
+    Result,
+    TokenRef,
+    layer_axis,
+    text_array,
+    token_axis,
+)
+
+VOCABULARY = (
+    " Paris",
+    " London",
+    " Rome",
+    " the",
+    " Berlin",
+    " France",
+    " a",
+    " Madrid",
+    " love",
+    " is",
+    ",",
+    " of",
+)
+LAYERS, HEADS = 4, 8
+MEMORY = 15_000_000
+
+
+def tokens_of(text: str) -> tuple[str, ...]:
+    """Words with their leading space; a space of its own where two follow each other."""
+    tokens: list[str] = []
+    for char in text:
+        if char in " \n" or not tokens:
+            tokens.append(char)
+        else:
+            tokens[-1] += char
+    return tuple(tokens)
+
+
+class FakeEngine:
+    """Answers on the loop. ``held``: jobs wait until ``release``; ``steps`` of progress come before."""
+
+    def __init__(self, listener: Callable[[str, Any], None]) -> None:
+        self.listener = listener
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.held = False
+        self.alive = False
+        self.pid = 4242
+        self.layers, self.heads = LAYERS, HEADS
+        self.requests: list[protocol.Run] = []
+        self.stopped = False
+        self.tokens = tokens_of
+        self._jobs: dict[str, Any] = {}
+        self._number = 0
+        self._waiting: deque[tuple[str, Any]] = deque()
+        self._loaded = "demo"
+
+    @property
+    def busy_slots(self) -> tuple[str, ...]:
+        return tuple(self._jobs)
+
+    async def start(self) -> None:
+        self.alive = True
+
+    async def stop(self) -> None:
+        self.stopped, self.alive = True, False
+
+    async def restart(self) -> None:
+        self.alive = True
+        self._submit("model", protocol.Load(job=0, model=self._loaded))
+
+    def load(self, model: str, **options: Any) -> int:
+        return self._submit("model", protocol.Load(job=0, model=model, **options))
+
+    def run(
+        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+    ) -> int:
+        request = protocol.Run(
+            job=0,
+            analysis=analysis,
+            text=text,
+            metric=metric or protocol.MetricRequest(),
+            params=dict(params or {}),
+        )
+        self.requests.append(request)
+        return self._submit(slot, request)
+
+    def cancel(self, slot: str | None = None) -> None:
+        for name in [slot] if slot else [name for name in self._jobs if name != "model"]:
+            if self._jobs.pop(name, None) is not None:
+                self._tell(name, protocol.Stopped(0))
+        self._rest()
+
+    # -- for tests --------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Let waiting jobs answer."""
+        self.held = False
+        while self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer, *self._waiting.popleft())
+
+    def progress(self, slot: str, done: int, total: int, partial: Any = None) -> None:
+        """Say how far a job is."""
+        self._tell(slot, protocol.Progress(0, done, total, partial))
+
+    def die(self, restarting: bool = True) -> None:
+        """The process is killed; it comes back and loads the model, unless it gave up."""
+        slots = tuple(self._jobs)
+        self._jobs.clear()
+        self._waiting.clear()
+        self.idle.set()
+        self.alive = False
+        self.listener("", Lost(-9, ("loading weights", "CUDA error: [/oops"), slots, restarting))
+        if restarting:
+            self.alive = True
+            self._submit("model", protocol.Load(job=0, model=self._loaded))
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _submit(self, slot: str, request: Any) -> int:
+        self._number += 1
+        self._jobs[slot] = request
+        self.idle.clear()
+        if self.held:
+            self._waiting.append((slot, request))
+        else:
+            asyncio.get_running_loop().call_soon(self._answer, slot, request)
+        return self._number
+
+    def _answer(self, slot: str, request: Any) -> None:
+        if self._jobs.get(slot) is not request:
+            return
+        del self._jobs[slot]
+        self._rest()
+        self._tell(slot, self._event(request))
+
+    def _rest(self) -> None:
+        if not self._jobs:
+            self.idle.set()
+
+    def _tell(self, slot: str, event: Any) -> None:
+        self.listener(slot, event)
+
+    def _event(self, request: Any) -> Any:
+        if isinstance(request, protocol.Load):
+            if request.model not in ("demo", "other"):
+                return protocol.Failed(
+                    0, "unknown_model", f"There is no model {request.model!r}.", "Is it a folder?"
+                )
+            self._loaded = request.model
+            info = ModelInfo(
+                request.model, None, "llama", self.layers, self.heads, "float32", "cpu"
+            )
+            return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
+        tokens = self.tokens(request.text)
+        metric = request.metric
+        if not tokens:
+            return protocol.Failed(0, "bad_prompt", "The prompt is empty.", "Type a text.")
+        for token in (metric.target, metric.foil):
+            if token is not None and token not in VOCABULARY:
+                return protocol.Failed(
+                    0, "bad_target", f"{token!r} is 2 tokens: '[/INST]' 'x'.", "Choose one."
+                )
+        return protocol.Finished(0, *canned(request, tokens, self.layers, self.heads), MEMORY)
+
+
+def canned(
+    request: protocol.Run, tokens: tuple[str, ...], layers: int, heads: int
+) -> tuple[PromptInfo, Result]:
+    """A result that looks like one of the demo model."""
+    asked = request.metric
+    position = len(tokens) - 1 if asked.position < 0 else asked.position
+    target = asked.target or " Paris"
+    foil = None if asked.foil is None else TokenRef(VOCABULARY.index(asked.foil), asked.foil)
+    metric = MetricInfo(asked.name, position, TokenRef(VOCABULARY.index(target), target), foil)
+    wave = np.random.default_rng(7)
+    extra: dict[str, LabelledArray] = {}
+    ranks = Axis("rank", tuple(str(i + 1) for i in range(10)))
+    if request.analysis == "predictions":
+        axes: tuple[Axis, ...] = (ranks,)
+        values = 0.62 * 0.45 ** np.arange(10)
+        extra["token_ids"] = LabelledArray(axes, np.arange(10))
+        extra["tokens"] = LabelledArray(axes, text_array(list(VOCABULARY[:10])))
+        extra["logits"] = LabelledArray(axes, 14.2 + np.log(values))
+    elif request.analysis == "integrated_gradients":
+        axes = (token_axis(tokens),)
+        values = wave.normal(size=len(tokens)) * 1.4
+        values[position + 1 :] = 0.0
+        extra["delta"] = LabelledArray((Axis("value", ("delta",)),), np.array([0.0031]))
+    elif request.analysis == "head_ablation":
+        axes = (layer_axis(layers), Axis("head", tuple(str(i) for i in range(heads))))
+        values = wave.normal(size=(layers, heads)) * 0.3
+        values[layers // 2, heads // 2] = -4.21
+    else:
+        axes, values = _lens(extra, tokens, layers)
+    return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
+        analysis=request.analysis,
+        params=dict(request.params),
+        metric=metric,
+        baseline=14.2,
+        axes=axes,
+        values=values,
+        extra=extra,
+        elapsed_s=0.04,
+        made_by=MadeBy("0.1.0", "2.0", "5.0", path="replay"),
+    )
+
+
+def _lens(
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...], layers: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    axes = (layer_axis(layers, embed=True), token_axis(tokens))
+    shape = (layers + 1, len(tokens))
+    depth = np.linspace(0.02, 0.95, layers + 1)[:, None] * np.linspace(0.3, 1, len(tokens))[None]
+    order = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) * 5) % len(VOCABULARY)
+    order[-1] = 0
+    ids = (order[:, :, None] + np.arange(10)) % len(VOCABULARY)
+    top_axes = (*axes, Axis("top", tuple(str(i + 1) for i in range(10))))
+    probs = depth[:, :, None] * 0.5 ** np.arange(10)
+    names = text_array([VOCABULARY[i] for i in ids.flat]).reshape(ids.shape)
+    extra["top_ids"] = LabelledArray(top_axes, ids)
+    extra["top_tokens"] = LabelledArray(top_axes, names)
+    extra["top_probs"] = LabelledArray(top_axes, probs)
+    extra["rank"] = LabelledArray(axes, np.argmax(ids == 0, axis=2) + 1)
+    extra["entropy"] = LabelledArray(axes, 3 * (1 - depth))
+    extra["kl"] = LabelledArray(axes, 2 * (1 - depth))
+    values = np.where(order == 0, probs[:, :, 0], probs[:, :, 0] / 50)
+    return axes, values

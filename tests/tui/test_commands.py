@@ -1,0 +1,305 @@
+"""Commands of the whole app: running, asking, zooming, taking away, leaving."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from interpboard.results import Document
+from tests.tui.conftest import Boards
+from tui import keys
+from tui.screens.ask import AskScreen
+from tui.screens.export import ExportScreen
+from tui.screens.help import HelpScreen
+from tui.screens.palette import PaletteScreen
+
+
+async def test_everything_runs_by_itself_at_the_start(board: Boards) -> None:
+    async with board() as b:
+        asked = [request.analysis for request in b.engine.requests]
+        assert sorted(asked) == sorted(
+            ["predictions", "integrated_gradients", "logit_lens", "head_ablation"]
+        )
+        assert "engine: idle" in b.lines()[0]
+
+
+async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        before = len(b.engine.requests)
+        await b.press("i")
+        await b.write(" q 1z")
+        assert b.app.prompt.text.endswith("city of q 1z")
+        assert "prompt edited" in b.lines()[0]
+        assert len(b.engine.requests) == before
+        await b.press("enter")
+        assert {request.text for request in b.engine.requests[before:]} == {b.app.prompt.text}
+        assert len(b.engine.requests) == before + 4
+        assert "prompt edited" not in b.lines()[0]
+        assert b.app._focus_name() == "tokens"
+
+
+@pytest.mark.parametrize("key", ["enter", "r"])
+async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
+    async with board() as b:
+        before = len(b.engine.requests)
+        await b.press(key)
+        assert len(b.engine.requests) == before + 4
+
+
+@pytest.mark.parametrize("key", ["escape", "tab", "down"])
+async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
+    async with board() as b:
+        await b.press("3", "i")
+        assert b.app._focus_name() == "prompt"
+        await b.press(key)
+        assert b.app._focus_name() == "lens"
+
+
+async def test_ctrl_l_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
+    async with board() as b:
+        await b.press("ctrl+l", "backspace")
+        assert b.app.prompt.text.endswith("city o")
+        assert b.app._focus_name() == "prompt"
+
+
+async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None:
+    async with board() as b:
+        b.engine.held = True
+        await b.press("i")
+        await b.write(" x")
+        await b.press("enter", "x")
+        assert "·Paris" in b.screen
+        assert b.screen.count("an older question: Enter runs") == 4
+        b.engine.release()
+        await b.press("enter")
+        assert "an older question" not in b.screen
+
+
+async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Boards) -> None:
+    async with board() as b:
+        b.engine.held = True
+        await b.press("r")
+        assert b.engine.busy_slots
+        await b.press("x")
+        assert not b.engine.busy_slots
+        assert not b.app.state.busy
+        await b.press("x")
+        assert "Nothing is running." in b.toasts
+
+
+async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> None:
+    async with board() as b:
+        await b.press("t")
+        assert isinstance(b.app.screen, AskScreen)
+        await b.write(" Rome")
+        await b.press("enter")
+        assert b.engine.requests[-1].metric.target == " Rome"
+        assert "logit ·Rome" in b.lines()[0]
+        await b.press("t", "ctrl+u", "enter")
+        assert b.engine.requests[-1].metric.target is None
+
+
+async def test_a_wrong_target_is_a_toast_and_nothing_changes(board: Boards) -> None:
+    async with board() as b:
+        before, screen = b.app.state.ask, b.lines()[:12]
+        await b.press("t")
+        await b.write("nonsense")
+        await b.press("enter")
+        assert b.toasts == ["'nonsense' is 2 tokens: '[/INST]' 'x'. Choose one."]
+        assert b.app.state.ask == before
+        assert b.lines()[:12] == screen
+
+
+async def test_foil_makes_the_metric_a_difference_and_metrics_turn(board: Boards) -> None:
+    async with board() as b:
+        for expected in ("prob", "logprob", "logit"):
+            await b.press("m")
+            assert b.engine.requests[-1].metric.name == expected
+        await b.press("f")
+        await b.write(" Rome")
+        await b.press("enter")
+        assert b.engine.requests[-1].metric.name == "logit_diff"
+        assert "logit ·Paris − ·Rome" in b.lines()[0]
+        for expected in ("prob", "logprob", "logit", "logit_diff"):
+            await b.press("m")
+            assert b.engine.requests[-1].metric.name == expected
+
+
+async def test_another_model_replaces_results_and_a_wrong_one_does_not(board: Boards) -> None:
+    async with board() as b:
+        await b.press("o")
+        await b.write("nosuch")
+        await b.press("enter")
+        assert b.toasts == ["There is no model 'nosuch'. Is it a folder?"]
+        assert b.lines()[0].startswith(" demo")
+        assert "·Paris" in b.screen
+        await b.press("o")
+        await b.write("other")
+        await b.press("enter")
+        assert b.lines()[0].startswith(" other")
+        assert "·Paris" in b.screen
+
+
+async def test_zoom_and_three_ways_out(board: Boards) -> None:
+    async with board() as b:
+        assert "4 Next" in b.screen
+        for key in ("z", "escape", "backspace"):
+            await b.press("2", "z")
+            assert "1 Tokens │ 2 Heads" in b.screen
+            assert "L2 H4" in b.screen
+            assert "integrated gradients" not in b.screen
+            await b.press(key)
+            assert "integrated gradients" in b.screen
+
+
+async def test_tab_goes_round_by_number(board: Boards) -> None:
+    async with board() as b:
+        seen = []
+        for _ in range(4):
+            await b.press("tab")
+            seen.append(b.app.active)
+        assert seen == ["heads", "lens", "predictions", "tokens"]
+        await b.press("shift+tab")
+        assert b.app.active == "predictions"
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_names_the_keys_of_the_pane(board: Boards, key: str) -> None:
+    async with board() as b:
+        await b.press("2", key)
+        assert isinstance(b.app.screen, HelpScreen)
+        assert "2 Heads" in b.screen
+        assert "What replaces a head's output" in b.screen
+        await b.press("j", "k", "G", "g", "q")
+        assert not isinstance(b.app.screen, HelpScreen)
+
+
+@pytest.mark.parametrize("key", ["colon", "ctrl+p"])
+async def test_palette_finds_and_runs_commands(board: Boards, key: str) -> None:
+    async with board() as b:
+        await b.press(key)
+        assert isinstance(b.app.screen, PaletteScreen)
+        await b.write("light")
+        await b.press("enter")
+        assert not b.app.current_theme.dark
+        await b.press(key, "down", "up", "escape")
+        assert not isinstance(b.app.screen, PaletteScreen)
+
+
+async def test_theme_changes_by_key(board: Boards) -> None:
+    async with board() as b:
+        await b.press("ctrl+t")
+        assert not b.app.current_theme.dark
+        await b.press("ctrl+t")
+        assert b.app.current_theme.dark
+
+
+@pytest.mark.parametrize(("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "svg")])
+async def test_export_shows_the_name_and_writes_the_file(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, suffix: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with board() as b:
+        await b.press("2", "e", *["down"] * downs, "tab")
+        assert isinstance(b.app.screen, ExportScreen)
+        scope = "screen" if suffix == "svg" else "all"
+        path = tmp_path / f"interpboard-demo-{scope}.{suffix}"
+        assert b.app.screen.query_one(Input).value == str(path)
+        await b.press("enter")
+        await b.pilot.pause()
+        text = path.read_text()
+        assert b.toasts == [f"Written: {path}"]
+        if suffix == "json":
+            assert len(Document.from_json(text).results) == 4
+            json.loads(text)
+        elif suffix == "svg":
+            assert "<svg" in text
+            assert "everything" not in text  # the question is gone
+        else:
+            assert "Paris" in text
+
+
+async def test_export_of_one_pane_holds_that_pane_only(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with board() as b:
+        await b.press("3", "e", "down", "down", "enter")
+        (result,) = Document.load(tmp_path / "interpboard-demo-lens.json").results
+        assert result.analysis == "logit_lens"
+
+
+async def test_export_to_an_impossible_place_is_a_toast(board: Boards) -> None:
+    async with board() as b:
+        await b.press("e", "ctrl+u")
+        await b.write("/nowhere/at.md")
+        await b.press("enter")
+        assert b.toasts[0].startswith("Cannot write /nowhere/at.md")
+
+
+async def test_yank_writes_a_file_and_says_where(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    async with board() as b:
+        await b.press("2", "y")
+        path = tmp_path / "state" / "yank.txt"
+        assert path.read_text().startswith("L2 H4  −4.210")
+        assert str(path) in b.toasts[-1]
+        await b.press("Y")
+        assert (
+            "| layer |" in path.read_text().replace("|layer", "| layer") or "#" in path.read_text()
+        )
+
+
+async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) -> None:
+    for key in ("q", "ctrl+q"):
+        async with board() as b:
+            engine = b.engine
+            await b.pilot.press(key)
+        assert b.app.return_value == 0
+        assert engine.stopped
+
+
+async def test_ctrl_q_leaves_from_the_prompt_and_from_screens(board: Boards) -> None:
+    for opened in ("i", "e", "question_mark"):
+        async with board() as b:
+            await b.press(opened)
+            await b.pilot.press("ctrl+q")
+        assert b.app.return_value == 0
+
+
+async def test_ctrl_c_says_what_quits(board: Boards) -> None:
+    async with board() as b:
+        await b.press("ctrl+c")
+        assert "quits" in b.toasts[0]
+
+
+def test_no_two_commands_of_one_place_share_a_key_and_ids_are_unique() -> None:
+    assert len({command.id for command in keys.COMMANDS}) == len(keys.COMMANDS)
+    for slot in ("tokens", "heads", "lens", "predictions"):
+        used = [key for c in keys.commands("app", "move", slot) for key in c.keys.split(",")]
+        assert len(used) == len(set(used))
+
+
+def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
+    forbidden = {f"ctrl+{letter}" for letter in "abhijm"}
+    for command in keys.COMMANDS:
+        for key in command.keys.split(","):
+            assert key not in forbidden
+            assert not key.startswith(("alt+", "super+", "ctrl+shift"))
+
+
+@pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "predictions"])
+def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
+    from tui.state import State
+    from tui.theme import DARK
+    from tui.widgets.lines import footer
+
+    assert len(keys.footer(focus, busy=False)) <= 8
+    assert footer(focus, State(), DARK).cell_len <= 80

@@ -1,0 +1,215 @@
+"""Each pane: what it shows, and what each of its keys does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.conftest import Boards
+from tests.tui.fake import FakeEngine
+from tui.panes.heads import HeadsPane
+from tui.panes.lens import LensPane
+from tui.panes.next import NextPane
+from tui.panes.tokens import TokensPane
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "predictions"}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("key", PANES)
+async def test_screen_with_each_pane_in_focus(
+    board: Boards, size: tuple[int, int], key: str
+) -> None:
+    async with board(size) as b:
+        await b.press(key)
+        b.matches(f"{PANES[key]}-{size[0]}x{size[1]}")
+
+
+async def test_tokens_cursor_moves_by_token_and_line(board: Boards) -> None:
+    text = "one two three four five six seven eight nine ten " * 3
+    async with board((80, 24), text=text.strip()) as b:
+        strip = b.app.query_one(TokensPane).strip
+        last = len(strip.texts) - 1
+        assert strip.cursor == last
+        for keys, expected in (
+            (("h",), last - 1),
+            (("left",), last - 2),
+            (("l", "right"), last),
+            (("g",), 0),
+            (("$",), max(p.token for p in strip.lines(78)[0])),
+            (("0",), 0),
+            (("j",), strip.lines(78)[1][0].token),
+            (("k",), 0),
+            (("down", "up"), 0),
+            (("G",), last),
+            (("ctrl+u", "ctrl+u"), strip.cursor),
+        ):
+            if keys == ("ctrl+u", "ctrl+u"):
+                await b.press(*keys)
+                assert strip.cursor < last
+                continue
+            await b.press(*("dollar_sign" if key == "$" else key for key in keys))
+            assert strip.cursor == expected, keys
+
+
+async def test_tokens_readout_says_token_score_share_and_rank(board: Boards) -> None:
+    async with board() as b:
+        await b.press("g", "l")
+        assert b.readout("tokens").startswith("1 ·Eiffel  +0.418")
+        assert "rank 6/9" in b.readout("tokens")
+
+
+async def test_explained_position_moves_to_the_cursor_and_back(board: Boards) -> None:
+    async with board() as b:
+        await b.press("g", "l", "l", "p")
+        assert b.engine.requests[-1].metric.position == 2
+        assert "@2" in b.lines()[0]
+        assert "after 2 ·Tower" in b.screen
+        await b.press("p")
+        assert b.engine.requests[-1].metric.position == -1
+        assert "@2" not in b.lines()[0]
+
+
+async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        await b.press("2")
+        assert b.readout("heads") == "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/32"
+
+
+@pytest.mark.parametrize(
+    ("keys", "cell"),
+    [
+        ("h", (2, 3)),
+        ("left", (2, 3)),
+        ("l", (2, 5)),
+        ("right", (2, 5)),
+        ("j", (3, 4)),
+        ("down", (3, 4)),
+        ("k", (1, 4)),
+        ("up", (1, 4)),
+        ("g", (0, 4)),
+        ("G", (3, 4)),
+        ("0", (2, 0)),
+        ("home", (2, 0)),
+        ("dollar_sign", (2, 7)),
+        ("end", (2, 7)),
+        ("ctrl+u", (0, 4)),
+        ("pageup", (0, 4)),
+        ("ctrl+d", (3, 4)),
+        ("pagedown", (3, 4)),
+    ],
+)
+async def test_every_key_that_moves_in_a_grid(
+    board: Boards, keys: str, cell: tuple[int, int]
+) -> None:
+    async with board((80, 24)) as b:
+        await b.press("2", keys)
+        assert b.app.query_one(HeadsPane).grid.cursor == cell
+
+
+async def test_cursor_stays_inside_the_grid(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", *("h" * 12), *("k" * 12))
+        assert b.app.query_one(HeadsPane).grid.cursor == (0, 0)
+        await b.press(*("l" * 12), *("j" * 12))
+        assert b.app.query_one(HeadsPane).grid.cursor == (3, 7)
+
+
+async def test_ablation_toggles_and_runs_heads_only(board: Boards) -> None:
+    async with board() as b:
+        before = len(b.engine.requests)
+        await b.press("2", "a")
+        (request,) = b.engine.requests[before:]
+        assert (request.analysis, request.params) == ("head_ablation", {"ablation": "mean"})
+        assert "mean ablation" in b.screen
+        await b.press("a")
+        assert "zero ablation" in b.screen
+
+
+async def test_partial_values_show_as_they_come_and_unknown_ones_as_dots(board: Boards) -> None:
+    import numpy as np
+
+    from interpboard.results import Axis, LabelledArray, layer_axis
+
+    async with board(settle=True) as b:
+        b.engine.held = True
+        await b.press("2", "r")
+        values = np.full((4, 8), np.nan)
+        values[0] = -0.5
+        axes = (layer_axis(4), Axis("head", tuple("01234567")))
+        b.engine.progress("heads", 8, 32, LabelledArray(axes, values))
+        await b.pilot.pause(0.3)
+        grid = b.app.query_one(HeadsPane).grid
+        assert grid.data is not None
+        assert grid.data.values[0, 0] == -0.5
+        assert "·    ·    ·" in b.screen
+        assert " 25% " in b.lines()[0]
+        assert "x Cancel" in b.lines()[-1]
+        b.engine.release()
+        await b.app.settled()
+        assert "·    ·    ·" not in b.screen
+
+
+async def test_lens_readout_says_target_rank_and_five_tokens(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("3")
+        assert b.readout("lens").startswith("L3 after 8 ·of  p ·Paris 95.0% rank 1")
+        details = b.app.query_one(LensPane).details().plain
+        assert details.count("%") == 5
+        await b.press("k", "h")
+        assert b.readout("lens").startswith("L2 after 7 ·city")
+
+
+async def test_next_follows_the_lens_cursor_only_while_the_lens_has_the_focus(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        after = b.app.query_one(NextPane)
+        own = after.rows()
+        await b.press("3", "k")
+        assert after.subtitle() == "lens cell under cursor"
+        assert "L2 after 8 ·of" in b.readout("predictions")
+        assert after.rows() != own
+        await b.press("2")
+        assert after.subtitle() == "after 8 ·of"
+        assert after.rows() == own
+
+
+async def test_lens_colours_by_the_target_on_request(board: Boards) -> None:
+    async with board() as b:
+        await b.press("3")
+        assert "probability of the token shown" in b.screen
+        await b.press("c")
+        assert "probability of ·Paris" in b.screen
+
+
+async def test_a_position_selected_in_one_pane_is_met_by_the_other(board: Boards) -> None:
+    async with board() as b:
+        await b.press("1", "g", "l", "3")
+        assert b.app.query_one(LensPane).grid.cursor[1] == 1
+        await b.press("l", "1")
+        assert b.app.query_one(TokensPane).strip.cursor == 2
+
+
+async def test_next_cursor_offers_its_token_as_target(board: Boards) -> None:
+    async with board() as b:
+        await b.press("4", "j", "t", "enter")
+        assert b.engine.requests[-1].metric.target == " London"
+        assert "logit ·London" in b.lines()[0]
+
+
+async def test_wide_models_scroll_with_headers_in_sight(board: Boards) -> None:
+    class Large(FakeEngine):
+        def __init__(self, listener: object) -> None:
+            super().__init__(listener)  # type: ignore[arg-type]
+            self.layers, self.heads = 80, 64
+
+    async with board((80, 24), engine=Large) as b:
+        await b.press("2", "g", "0")
+        assert "L0" in b.screen
+        await b.press("G", "dollar_sign")
+        assert "L79" in b.screen
+        assert "H0" in b.screen or "H6" in b.screen
+        assert b.readout("heads").startswith("L79 H63")

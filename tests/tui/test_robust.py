@@ -1,0 +1,207 @@
+"""What must not break the app: death of the engine, hostile tokens, no colour, any keys, any size."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.tui.conftest import Boards
+from tests.tui.fake import FakeEngine
+from tui.app import InterpBoardApp
+from tui.panes.heads import HeadsPane
+from tui.panes.tokens import TokensPane
+
+HOSTILE = (
+    "[/INST]",
+    "\x1b[31mred",
+    "\x07",
+    "\u202eevil",
+    "日本語",
+    "🙂",
+    "[bold]",
+    "\n",
+    "e\u0301",
+    "\x9b2J",
+)
+
+
+class Hostile(FakeEngine):
+    """A tokenizer of the worst kind."""
+
+    def __init__(self, listener: object) -> None:
+        super().__init__(listener)  # type: ignore[arg-type]
+        self.tokens = lambda text: HOSTILE
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_hostile_tokens_are_pictures_in_every_pane(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size, engine=Hostile, text="[/INST] \x1b[31m [bold") as b:
+        for key in ("1", "3", "4", "2"):
+            await b.press(key, "g", "l", "j", "l")
+            raw = "".join(b.lines())
+            assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in raw)
+            assert "\u202e" not in raw
+        await b.press("1")
+        assert "␛[31mred" in b.screen
+        assert "[/INST]" in b.screen
+        await b.press("t", "escape", "y", "question_mark", "q", "e", "escape")
+        assert b.app.state.ask.text == "[/INST] \x1b[31m [bold"
+        await b.press("r")
+        assert b.engine.requests[-1].text == "[/INST] \x1b[31m [bold"
+
+
+async def test_toasts_show_hostile_text_as_it_is() -> None:
+    app = InterpBoardApp(engine_factory=FakeEngine)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await app.settled()
+        await pilot.press("t", *("left_square_bracket", "slash", "x"), "enter")
+        await app.settled()
+        await pilot.pause(0.2)
+        strips = app.screen._compositor.render_strips()
+        screen = "".join(segment.text for strip in strips for segment in strip)
+        assert "'[/x' is 2 tokens: '[/INST]' 'x'." in screen
+
+
+async def test_wide_characters_keep_lines_as_wide_as_the_screen(board: Boards) -> None:
+    async with board((80, 24), engine=Hostile) as b:
+        from rich.cells import cell_len
+
+        for strip in b.app.screen._compositor.render_strips():
+            assert sum(cell_len(segment.text) for segment in strip) == 80
+
+
+async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Boards) -> None:
+    async with board() as b:
+        b.engine.held = True
+        await b.press("r")
+        b.engine.die()
+        await b.pilot.pause()
+        assert "engine died: killed by signal 9" in b.lines()[0]
+        assert "CUDA error: [/oops" in b.toasts[0]
+        assert "·Paris" in b.screen
+        assert not b.app.state.busy
+        b.engine.release()
+        await b.app.settled()
+        assert "restarted: Enter runs" in b.lines()[0]
+        before = len(b.engine.requests)
+        await b.press("enter")
+        assert len(b.engine.requests) == before + 4
+        assert "engine: idle" in b.lines()[0]
+
+
+async def test_enter_tries_again_after_the_engine_gave_up(board: Boards) -> None:
+    async with board() as b:
+        b.engine.die(restarting=False)
+        await b.pilot.pause()
+        assert "Enter tries again" in b.lines()[0]
+        await b.press("enter")
+        assert "engine: idle" in b.lines()[0]
+        assert not b.app.state.busy
+
+
+async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> None:
+    async with board((200, 60)) as b:
+        await b.press("2", "j", "l")
+        for size in ((80, 24), (120, 40), (60, 20), (120, 24), (200, 60)):
+            await b.pilot.resize_terminal(*size)
+            await b.pilot.pause()
+            await b.app.settled()
+            if size[0] < 80:
+                assert "80 columns and 24 rows" in b.screen
+                continue
+            assert b.app.active == "heads"
+            assert b.app.query_one(HeadsPane).grid.cursor == (3, 5)
+            assert b.readout("heads").startswith("L3 H5")
+            assert "L3 H5" in b.screen
+            assert ("1 Tokens │ 2 Heads" in b.screen) == (size[0] < 110 or size[1] < 34)
+
+
+async def test_without_colour_signs_are_written(
+    board: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    class Large(FakeEngine):
+        def __init__(self, listener: object) -> None:
+            super().__init__(listener)  # type: ignore[arg-type]
+            self.layers, self.heads = 8, 64
+
+    async with board((80, 24), engine=Large) as b:
+        assert b.app.no_color
+        assert "city⁺" in b.screen
+        assert "in⁻" in b.screen
+        for key in ("2", "3", "4", "question_mark", "q", "e", "escape", "1"):
+            await b.press(key, "j", "l") if key.isdigit() else await b.press(key)
+        await b.press("2")
+        row = next(line for line in b.lines() if "L3" in line and "━" not in line)
+        assert "+" in row
+        assert "-" in row
+
+
+KEYS = [
+    *"hjklgG0$123456789zmxpacrt:?foeiyY",
+    "tab", "shift+tab", "enter", "escape", "backspace", "ctrl+u", "ctrl+d", "ctrl+t", "up", "down",
+    "left", "right", "home", "end", "f1", "ctrl+l", "ctrl+r", "space",
+]  # fmt: skip
+NAMES = {"$": "dollar_sign", ":": "colon", "?": "question_mark"}
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    text=st.text(max_size=60),
+    pressed=st.lists(st.sampled_from(KEYS), max_size=25),
+    size=st.sampled_from([(80, 24), (120, 40), (40, 10)]),
+)
+async def test_no_text_and_no_keys_raise(
+    tmp_path_factory: pytest.TempPathFactory,
+    text: str,
+    pressed: list[str],
+    size: tuple[int, int],
+) -> None:
+    folder = tmp_path_factory.mktemp("keys")
+    os.environ["INTERPBOARD_STATE"] = str(folder)
+    before = os.getcwd()
+    os.chdir(folder)  # exports land here
+    try:
+        app = InterpBoardApp(text=text, engine_factory=FakeEngine)
+        async with app.run_test(size=size) as pilot:
+            await app.settled()
+            await pilot.press(*(NAMES.get(key, key) for key in pressed))
+            await app.settled()
+            assert app.query_one(TokensPane).data is not None
+    finally:
+        os.chdir(before)
+
+
+def test_the_app_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, tui.app, tui.actions, tui.screens.help, tui.screens.export\n"
+        "heavy = ('torch', 'transformers', 'numpy', 'typer', 'plotext', 'msgspec',\n"
+        "  'interpboard.engine.worker', 'interpboard.engine.client', 'interpboard.results',\n"
+        "  'interpboard.models', 'interpboard.runs', 'interpboard.attribution')\n"
+        "print(*[name for name in heavy if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_signals_leave_like_q(board: Boards, number: signal.Signals) -> None:
+    async with board() as b:
+        engine = b.engine
+        os.kill(os.getpid(), number)
+        await b.pilot.pause(0.1)
+    assert b.app.return_value == 128 + number
+    assert engine.stopped

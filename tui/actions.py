@@ -1,0 +1,251 @@
+"""What the commands of ``keys`` do. A mixin of the app, apart so that each stays readable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from interpboard.display import visible
+from tui import clipboard, exporting, keys
+from tui.state import SLOTS
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from tui.app import InterpBoardApp
+
+    Base = App[int]
+else:
+    Base = object
+
+NUMBERS = ("tokens", "heads", "lens", "predictions")
+
+
+class Actions(Base):
+    """Actions of ``InterpBoardApp``."""
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def action_run(self) -> None:
+        """Run everything on what the prompt says."""
+        app = self._me
+        text = app.prompt.text
+        ask = app.state.ask
+        if text != ask.text:  # the old position may not exist in the new text
+            ask = replace(ask, text=text, position=-1)
+        app.session.ask(ask)
+
+    def action_cancel(self) -> None:
+        """Cancel what runs."""
+        if not self._me.session.cancel():
+            self._say("Nothing is running.")
+
+    def action_restart(self) -> None:
+        """Start the engine anew."""
+        self._me.session.restart()
+
+    def action_metric(self) -> None:
+        """The next metric."""
+        self._me.session.ask(self._me.state.ask.next_metric())
+
+    def action_ablation(self) -> None:
+        """Zero or mean ablation."""
+        now = self._me.state.params.get("heads", {}).get("ablation", "zero")
+        self._me.session.set_param("heads", "ablation", "mean" if now == "zero" else "zero")
+
+    def action_explain_here(self) -> None:
+        """Explain the prediction at the cursor's token; again: at the last one."""
+        from tui.panes.lens import LensPane
+        from tui.panes.tokens import TokensPane
+
+        pane = self._me.pane(self._me.active)
+        if isinstance(pane, TokensPane | LensPane) and pane.data.result is not None:
+            ask = self._me.state.ask
+            here = -1 if pane.position == ask.position else pane.position
+            self._me.session.ask(replace(ask, position=here))
+
+    # -- questions --------------------------------------------------------------------------------
+
+    def action_ask_target(self) -> None:
+        """Ask for the target; empty: the model's own top token."""
+        from tui.panes.next import NextPane
+
+        ask, pane = self._me.state.ask, self._me.pane(self._me.active)
+        value = pane.token if isinstance(pane, NextPane) and pane.token else ask.target or ""
+        self._question(
+            "Target: the token to explain",
+            (
+                "Most words begin with a space: “ Paris” is not “Paris”.",
+                "Empty: the model's top token.",
+            ),
+            value,
+            lambda text: self._me.session.ask(replace(ask, target=text or None)),
+        )
+
+    def action_ask_foil(self) -> None:
+        """Ask for the foil; empty: none."""
+        ask = self._me.state.ask
+        self._question(
+            "Foil: the token to contrast the target with",
+            ("The metric becomes logit(target) − logit(foil).", "Empty: no foil."),
+            ask.foil or "",
+            lambda text: self._me.session.ask(ask.with_foil(text or None)),
+        )
+
+    def action_ask_model(self) -> None:
+        """Ask for a model."""
+        self._question(
+            "Open a model",
+            ("demo, a name of the Hugging Face hub, or a folder.",),
+            "",
+            lambda text: self._me.session.load(text.strip()) if text.strip() else None,
+        )
+
+    def _question(self, title: str, hints: tuple[str, ...], value: str, then: Any) -> None:
+        from tui.screens.ask import AskScreen, Question
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        self.push_screen(AskScreen(Question(title, hints, value)), answered)
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def action_edit_prompt(self) -> None:
+        """Into the prompt."""
+        self._me.prompt.input.focus()
+
+    def action_leave_prompt(self) -> None:
+        """Back to the active pane."""
+        self._me.pane(self._me.active).view.focus()
+
+    def action_pane(self, number: int) -> None:
+        """Go to a pane by its number."""
+        self._me.go(NUMBERS[number - 1])
+
+    def action_step_pane(self, by: int) -> None:
+        """Go to the next pane by number."""
+        at = NUMBERS.index(self._me.active)
+        self._me.go(NUMBERS[(at + by) % len(NUMBERS)])
+
+    def action_focus_next(self) -> None:
+        """Tab is bound by Textual's screen before it reaches the app's table: the same thing."""
+        self.action_step_pane(1)
+
+    def action_focus_previous(self) -> None:
+        """And back."""
+        self.action_step_pane(-1)
+
+    def action_zoom(self) -> None:
+        """The active pane on the whole screen, and back."""
+        self.screen_stack[0].toggle_class("-zoomed")
+        self._me.arrange()
+
+    def action_unzoom(self) -> None:
+        """Out of the zoom."""
+        self.screen_stack[0].remove_class("-zoomed")
+        self._me.arrange()
+
+    def action_lens_colour(self) -> None:
+        """Colour the lens by the other probability."""
+        from tui.panes.lens import LensPane
+
+        pane = self._me.pane(self._me.active)
+        if isinstance(pane, LensPane):
+            pane.toggle_colour()
+
+    def action_switch_theme(self) -> None:
+        """Light or dark."""
+        dark = self.current_theme.dark
+        self.theme = "interpboard-light" if dark else "interpboard-dark"
+        self._me.repaint_words()
+
+    def action_help(self) -> None:
+        """The keys of the active pane."""
+        from tui.screens.help import HelpScreen
+
+        pane = self._me.pane(self._me.active)
+        self.push_screen(HelpScreen(pane.slot, f"{pane.number} {pane.title}"))
+
+    def action_palette(self) -> None:
+        """Every command by name."""
+        from tui.screens.palette import PaletteScreen
+
+        async def chosen(command: keys.Command | None) -> None:
+            if command is not None:
+                await self.run_action(command.action)
+
+        found = [c for c in keys.commands("app", self._me.active) if c.palette]
+        self.push_screen(PaletteScreen(found), chosen)
+
+    async def action_quit(self) -> None:
+        """Leave."""
+        self.exit(0)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+c: people press it; say what quits."""
+        self._say("q or ctrl+q quits, x cancels what runs.")
+
+    # -- taking away ------------------------------------------------------------------------------
+
+    async def action_yank(self) -> None:
+        """Copy the readout."""
+        text = self._me.pane(self._me.active).readout().plain.strip()
+        await self._copy(text)
+
+    async def action_yank_pane(self) -> None:
+        """Copy the pane as markdown."""
+        document = self._me.state.document([self._me.active])
+        await self._copy(exporting.render(document, "md") if document is not None else "")
+
+    async def _copy(self, text: str) -> None:
+        if not text:
+            self._say("Nothing to copy yet.")
+            return
+        try:
+            self._say(await clipboard.copy(text, self.copy_to_clipboard))
+        except OSError as error:
+            self._say(f"Not copied: {error}", "error")
+
+    def action_export(self) -> None:
+        """Ask how and where, then write."""
+        from tui.screens.export import ExportScreen
+
+        model = self._me.state.model
+        name = model.info.name if model is not None else "model"
+        self.push_screen(ExportScreen(name, self._me.active), self._export)
+
+    def _export(self, choice: Any) -> None:
+        if choice is None:
+            return
+        if choice.kind == "svg":  # after the question is gone from the screen
+            self.call_after_refresh(self._write, choice, None)
+            return
+        slots = list(SLOTS) if choice.scope == "all" else [choice.scope]
+        document = self._me.state.document(slots)
+        if document is None:
+            self._say("There is no result to export yet.", "warning")
+            return
+        self._write(choice, document)
+
+    def _write(self, choice: Any, document: Any) -> None:
+        try:
+            if document is None:
+                text = self.export_screenshot(title="InterpBoard")
+            else:
+                text = exporting.render(document, choice.kind)
+            choice.path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            self._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
+            return
+        self._say(f"Written: {choice.path.absolute()}")
+
+    # -- small ------------------------------------------------------------------------------------
+
+    def _say(self, message: str, severity: Any = "information") -> None:
+        self.notify(visible(message), severity=severity, markup=False, timeout=6)
+
+    @property
+    def _me(self) -> InterpBoardApp:
+        return self  # type: ignore[return-value]

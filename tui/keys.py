@@ -1,0 +1,148 @@
+"""The one table of commands: key bindings, footer, palette and help are all views of it.
+
+``where`` says in which focus a command lives: ``app`` (everywhere outside a text input), ``move``
+(every pane's cursor), the names of single panes, or ``prompt`` (the text input itself).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. ``keys`` are Textual's names, ``shown`` is what people read."""
+
+    id: str
+    keys: str
+    shown: str
+    label: str
+    help: str
+    action: str
+    where: tuple[str, ...] = ("app",)
+    palette: bool = True
+
+
+def _move(how: str, keys: str, shown: str, about: str) -> Command:
+    return Command(how, keys, shown, "", about, f"move('{how}')", ("move",), palette=False)
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("run", "enter,r", "Enter r", "Run", "Run every analysis on the prompt", "app.run"),
+    Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
+    Command("prompt", "i,ctrl+l", "i", "Prompt", "Edit the prompt", "app.edit_prompt"),
+    Command("target", "t", "t", "Target", "Choose the token to explain", "app.ask_target"),
+    Command("foil", "f", "f", "Foil", "Choose the token to contrast with", "app.ask_foil"),
+    Command(
+        "metric", "m", "m", "Metric", "The next metric: logit, prob, logprob, diff",
+        "app.metric",
+    ),
+    Command("model", "o", "o", "Open", "Open another model, by name or folder", "app.ask_model"),
+    Command(
+        "explain_here", "p", "p", "Explain",
+        "Explain what follows the cursor's token; again: the last", "app.explain_here",
+        ("tokens", "lens"),
+    ),
+    Command(
+        "ablation", "a", "a", "Zero/mean",
+        "What replaces a head's output: zeros or its mean over the prompt", "app.ablation",
+        ("heads",),
+    ),
+    Command(
+        "lens_colour", "c", "c", "Colour",
+        "Colour by the shown token's probability, or by the target's", "app.lens_colour", ("lens",),
+    ),
+    Command("zoom", "z", "z", "Zoom", "One pane on the whole screen, and back", "app.zoom"),
+    Command("pane_1", "1", "1", "Tokens", "Go to Tokens: which tokens mattered", "app.pane(1)"),
+    Command(
+        "pane_2", "2", "2", "Heads", "Go to Heads: which heads carry the answer",
+        "app.pane(2)",
+    ),
+    Command("pane_3", "3", "3", "Lens", "Go to Lens: where the answer appears", "app.pane(3)"),
+    Command("pane_4", "4", "4", "Next", "Go to Next: what the model predicts", "app.pane(4)"),
+    Command(
+        "next_pane", "tab", "Tab", "Next pane", "Go to the next pane", "app.step_pane(1)",
+        palette=False,
+    ),
+    Command(
+        "previous_pane", "shift+tab", "Shift+Tab", "Previous pane", "Go to the previous pane",
+        "app.step_pane(-1)", palette=False,
+    ),
+    Command(
+        "export", "e", "e", "Export", "Write this pane or everything to a file", "app.export",
+    ),
+    Command("yank", "y", "y", "Yank", "Copy the readout of the cursor", "app.yank"),
+    Command("yank_pane", "Y", "Y", "Yank pane", "Copy the pane as markdown", "app.yank_pane"),
+    Command(
+        "theme", "ctrl+t", "Ctrl+t", "Light/dark", "Switch between light and dark",
+        "app.switch_theme",
+    ),
+    Command(
+        "restart", "ctrl+r", "Ctrl+r", "Restart engine", "Start the engine process anew",
+        "app.restart",
+    ),
+    Command(
+        "palette", "colon,ctrl+p", ": Ctrl+p", "Cmd", "Every command by name",
+        "app.palette", palette=False,
+    ),
+    Command("help", "question_mark,f1", "? F1", "Help", "The keys of this pane", "app.help"),
+    Command(
+        "back", "escape,backspace", "Esc Bksp", "Back", "Leave the zoom", "app.unzoom",
+        palette=False,
+    ),
+    Command("quit", "q", "q Ctrl+q", "Quit", "Leave InterpBoard", "app.quit"),
+    _move("left", "left,h", "h ←", "Left"),
+    _move("down", "down,j", "j ↓", "Down"),
+    _move("up", "up,k", "k ↑", "Up"),
+    _move("right", "right,l", "l →", "Right"),
+    _move("top", "g", "g", "To the first row"),
+    _move("bottom", "G", "G", "To the last row"),
+    _move("home", "0,home", "0", "To the start of the row"),
+    _move("end", "dollar_sign,end", "$", "To the end of the row"),
+    _move("page_up", "ctrl+u,pageup", "Ctrl+u", "Half a page up"),
+    _move("page_down", "ctrl+d,pagedown", "Ctrl+d", "Half a page down"),
+    Command(
+        "submit", "enter", "Enter", "Run", "Run every analysis on the text", "submit",
+        ("prompt",), palette=False,
+    ),
+    Command(
+        "leave", "escape,tab,down", "Tab ↓ Esc", "Panes", "Back to the panes",
+        "app.leave_prompt", ("prompt",), palette=False,
+    ),
+)  # fmt: skip
+
+# Footer: at most eight, by what has the focus. ``*`` stands for every pane.
+_FOOTER = {
+    "prompt": ("submit", "leave"),
+    "*": ("help", "palette", "run", "prompt", "target", "{own}", "zoom", "export"),
+}
+_BY_ID = {command.id: command for command in COMMANDS}
+
+
+def commands(*where: str) -> tuple[Command, ...]:
+    """The commands that live in any of ``where``."""
+    return tuple(command for command in COMMANDS if set(command.where) & set(where))
+
+
+def bindings(*where: str) -> list[BindingType]:
+    """Textual bindings of the commands that live in ``where``."""
+    return [
+        Binding(command.keys, command.action, command.label, id=command.id, show=False)
+        for command in commands(*where)
+        if command.id != "submit"  # the input's own
+    ]
+
+
+def footer(focus: str, busy: bool) -> list[Command]:
+    """At most eight live commands for the footer. While a job runs, Cancel takes Run's place."""
+    chosen: list[Command] = []
+    for id in _FOOTER.get(focus, _FOOTER["*"]):
+        if id == "{own}":
+            chosen += commands(focus)
+        elif id == "run" and busy:
+            chosen.append(_BY_ID["cancel"])
+        else:
+            chosen.append(_BY_ID[id])
+    return chosen[:8]

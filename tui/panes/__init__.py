@@ -1,0 +1,1 @@
+"""One file a pane; ``base`` says what a pane is."""

@@ -1,0 +1,104 @@
+"""Events of the engine into the next snapshot: ``state, event -> state``, with no other effect.
+
+Imported after the first paint, because the messages bring numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from interpboard.engine import protocol
+from interpboard.engine.client import Lost
+from tui.state import Engine, Job, Model, Phase, Slot, State
+
+# The user's to correct: the ask goes back to the last one that was answered.
+WRONG_ASK = frozenset({"bad_target", "bad_position", "bad_prompt", "bad_parameter"})
+
+
+def reduce(state: State, slot: str, event: protocol.Event | Lost) -> State:
+    """The snapshot after ``event``."""
+    if isinstance(event, Lost):
+        return _lost(state, event)
+    if isinstance(event, protocol.Loading):
+        engine = replace(state.engine, phase="loading", stage=event.stage, fraction=event.fraction)
+        return replace(state, engine=engine)
+    if isinstance(event, protocol.Ready):
+        return _ready(state, event)
+    if slot == "model":
+        return (
+            _not_loaded(state) if isinstance(event, protocol.Failed | protocol.Stopped) else state
+        )
+    if slot not in state.slots:
+        return state
+    if isinstance(event, protocol.Progress):
+        partial = event.partial if event.partial is not None else state.slots[slot].partial
+        return state.with_slot(slot, job=Job(event.done, event.total), partial=partial)
+    if isinstance(event, protocol.Finished):
+        return _finished(state, slot, event)
+    if isinstance(event, protocol.Failed | protocol.Stopped):
+        return _ended(state, slot, event)
+    return state
+
+
+def _ready(state: State, event: protocol.Ready) -> State:
+    model = Model(
+        info=event.model,
+        path=event.path,
+        parameters=event.parameters,
+        memory_bytes=event.memory_bytes,
+        context=event.context,
+        notes=event.notes,
+    )
+    same = state.model is not None and state.model.info == event.model
+    state = replace(state, model=model, engine=replace(state.engine, phase="ready", stage=""))
+    if same or state.good is None:
+        return state
+    # Another model: other tokens, other heads. Nothing of the old results can stay.
+    ask = replace(state.ask, metric="logit", target=None, foil=None, position=-1)
+    slots = {name: Slot() for name in state.slots}
+    return replace(state, ask=ask, good=None, slots=slots, engine=Engine(phase="ready"))
+
+
+def _not_loaded(state: State) -> State:
+    phase: Phase = "ready" if state.model is not None else "failed"
+    return replace(state, engine=replace(state.engine, phase=phase, stage=""))
+
+
+def _finished(state: State, slot: str, event: protocol.Finished) -> State:
+    ask = state.slots[slot].pending or state.ask
+    state = state.with_slot(
+        slot,
+        result=event.result,
+        prompt=event.prompt,
+        ask=ask,
+        pending=None,
+        partial=None,
+        job=None,
+    )
+    model = state.model
+    if model is not None:
+        model = replace(model, memory_bytes=event.memory_bytes)
+    return replace(state, model=model, good=ask)
+
+
+def _ended(state: State, slot: str, event: protocol.Failed | protocol.Stopped) -> State:
+    asked = state.slots[slot].pending
+    state = state.with_slot(slot, job=None, partial=None, pending=None)
+    wrong = isinstance(event, protocol.Failed) and event.kind in WRONG_ASK
+    if wrong and state.good is not None and asked == state.ask:
+        return replace(state, ask=state.good)
+    return state
+
+
+def _lost(state: State, event: Lost) -> State:
+    for name in state.slots:
+        state = state.with_slot(name, job=None, partial=None, pending=None)
+    lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
+    said = [line for line in lines if line and "%|" not in line]  # no progress bars
+    phase: Phase = "restarting" if event.restarting else "gave up"
+    return replace(
+        state,
+        engine=Engine(
+            phase=phase, notice=f"engine died: {event.reason}", last_words=said[-1] if said else ""
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Screens over the panes: help, palette, export, and the small questions."""

@@ -1,0 +1,107 @@
+"""Export: format, scope, and the file's name, all shown before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from interpboard.display import visible
+from tui.exporting import FORMATS, propose
+from tui.screens.base import Box
+from tui.theme import inks
+from tui.widgets.line import Line
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to write, of what, and where."""
+
+    kind: str
+    scope: str
+    path: Path
+
+
+def short(path: Path) -> str:
+    """The path as people write it, ``~`` for their own folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+class ExportScreen(Box[Choice]):
+    """Up and down choose the format, Tab the scope; the name can be edited; Enter writes."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("up", "format(-1)", "Format"),
+        ("down", "format(1)", "Format"),
+        ("tab", "scope", "Scope"),
+        ("shift+tab", "scope", "Scope"),
+    ]
+
+    def __init__(self, model: str, pane: str) -> None:
+        super().__init__()
+        self.model, self.pane = model, pane
+        self.kind, self.scope = "md", pane
+        self._proposed = ""
+
+    def compose(self) -> ComposeResult:
+        """Formats, scope, name."""
+        with Vertical(classes="box") as box:
+            box.border_title = Text("Export")
+            for kind in FORMATS:
+                yield Line(id=f"format-{kind}")
+            yield Line(id="scope")
+            yield Line()
+            field = Input(compact=True, select_on_focus=False)
+            field.cursor_blink = False
+            yield field
+            yield Line()
+            hint = "↑ ↓ format   Tab this pane or everything   Enter writes   Esc leaves"
+            yield Line(Text(hint), classes="hint")
+
+    def on_mount(self) -> None:
+        """Propose a name."""
+        self._show()
+
+    def action_format(self, by: int) -> None:
+        """The next format."""
+        kinds = list(FORMATS)
+        self.kind = kinds[(kinds.index(self.kind) + by) % len(kinds)]
+        self._show()
+
+    def action_scope(self) -> None:
+        """This pane, or everything."""
+        self.scope = "all" if self.scope == self.pane else self.pane
+        self._show()
+
+    def _show(self) -> None:
+        ink = inks(self.app.current_theme.dark)
+        for kind, about in FORMATS.items():
+            here = kind == self.kind
+            style = Style(color=ink.accent if here else ink.muted, bold=here)
+            mark = "▸" if here else " "
+            self.query_one(f"#format-{kind}", Line).set(Text(f"{mark} {kind:<5} {about}", style))
+        what = f"this pane ({self.pane})" if self.scope == self.pane else "everything"
+        if self.kind == "svg":
+            what = "the screen as it is"
+        self.query_one("#scope", Line).set(
+            Text.assemble(("\u2002of    ", ink.muted), (what, ink.text))
+        )
+        field = self.query_one(Input)
+        if field.value == self._proposed:
+            scope = "screen" if self.kind == "svg" else self.scope
+            self._proposed = visible(short(propose(self.model, scope, self.kind)))
+            field.value = self._proposed
+            field.cursor_position = len(field.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        event.stop()
+        if event.value.strip():
+            path = Path(event.value.strip()).expanduser()
+            self.dismiss(Choice(self.kind, self.scope, path))

@@ -1,0 +1,91 @@
+"""Help: the keys of the focused pane and of the app, made from the command table."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from tui import keys
+from tui.screens.base import Box
+from tui.theme import Inks, inks
+
+ABOUT = {
+    "tokens": (
+        "Which tokens of the prompt mattered, by integrated gradients.",
+        "The scores sum to metric(prompt) − metric(zero embeddings), up to",
+        "the completeness error that the legend shows.",
+        "Positive, orange: the token raised the metric; negative, blue:",
+        "it lowered the metric.",
+    ),
+    "heads": (
+        "Each attention head's output is replaced, one at a time; exact.",
+        "effect = metric(ablated) − metric(clean)",
+        "Negative, blue: the head helps. Positive, orange: it hurts.",
+    ),
+    "lens": (
+        "Each layer's output, read as if the model ended there; exact.",
+        "emb is the input of layer 0; the last row is the model's own",
+        "prediction. 4 Next shows the ten likeliest tokens of the cell",
+        "under the cursor.",
+    ),
+    "predictions": (
+        "The ten likeliest next tokens at the explained position, exact.",
+        "t explains the token under the cursor.",
+    ),
+}
+_SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))
+
+
+def text(slot: str, title: str, ink: Inks) -> Text:
+    """The whole help for one pane."""
+    result = Text()
+    _head(result, title, ink)
+    for line in ABOUT.get(slot, ()):
+        result.append(f"{line}\n", ink.text)
+    for where, name in ((slot, ""), *_SECTIONS):
+        found = keys.commands(where)
+        if name and found:
+            result.append("\n")
+            _head(result, name, ink)
+        for command in found:
+            result.append(f"  {command.shown:<10}", Style(color=ink.accent, bold=True))
+            result.append(f" {command.help}\n", ink.text)
+    result.rstrip()
+    return result
+
+
+def _head(result: Text, title: str, ink: Inks) -> None:
+    result.append(f"{title}\n", Style(color=ink.text, bold=True, underline=True))
+
+
+class HelpScreen(Box[None]):
+    """Scrolls with the keys that move cursors."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("q,backspace,question_mark,f1,enter", "leave", "Back"),
+        ("j,down", "scroll(1)", "Down"),
+        ("k,up", "scroll(-1)", "Up"),
+        ("ctrl+d,pagedown", "scroll(10)", "Page down"),
+        ("ctrl+u,pageup", "scroll(-10)", "Page up"),
+        ("g,home", "scroll(-999)", "Top"),
+        ("G,end", "scroll(999)", "Bottom"),
+    ]
+    DEFAULT_CSS = "HelpScreen > .box { width: 84; max-width: 96%; height: auto; }"
+
+    def __init__(self, slot: str, title: str) -> None:
+        super().__init__()
+        self.slot, self.title_of_pane = slot, title
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        with VerticalScroll(classes="box", can_focus=False) as box:
+            box.border_title = Text("Help")
+            box.border_subtitle = Text("q closes, j k scroll")
+            yield Static(text(self.slot, self.title_of_pane, inks(self.app.current_theme.dark)))
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)

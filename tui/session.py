@@ -1,0 +1,244 @@
+"""The owner of the state: sends asks to the engine, takes its events, and says what changed.
+
+Changes are told in one go per turn of the loop, progress at most five times a second, so that the
+screen repaints no more than a person can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from tui.state import SLOTS, Ask, Engine, Job, State
+
+COALESCE_S = 0.2
+MODEL_SLOT = "model"
+
+
+class EngineLike(Protocol):
+    """What the app needs of ``interpboard.engine.client.EngineClient``."""
+
+    idle: asyncio.Event
+
+    async def start(self) -> None:
+        """Start the process."""
+
+    async def stop(self) -> None:
+        """End it."""
+
+    async def restart(self) -> None:
+        """Start anew, also after giving up."""
+
+    def load(self, model: str, **options: Any) -> int:
+        """Load a model."""
+
+    def run(
+        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+    ) -> int:
+        """Run an analysis."""
+
+    def cancel(self, slot: str | None = None) -> None:
+        """Cancel one job, or every analysis."""
+
+    @property
+    def busy_slots(self) -> tuple[str, ...]:
+        """Slots with a job."""
+
+
+EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]
+
+
+def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+    """The real engine; its client brings numpy, so it is imported after the first paint."""
+    from interpboard.engine.client import EngineClient
+
+    return EngineClient(listener)
+
+
+class Session:
+    """Holds the current ``State``. ``changed(names)`` is called after it has changed.
+
+    ``names`` are slots, or ``engine`` and ``ask``. ``tell(message, severity)`` is for people.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        changed: Callable[[set[str]], None],
+        tell: Callable[[str, str], None],
+        factory: EngineFactory,
+    ) -> None:
+        self.state = state
+        self.engine: EngineLike | None = None
+        self._changed, self._tell, self._factory = changed, tell, factory
+        self._dirty: set[str] = set()
+        self._flush: asyncio.Handle | None = None
+        self._flush_soon = False
+        self._told: set[str] = set()
+        self._run_when_ready = True
+        self._closed = False
+        self._up = asyncio.Event()
+        self._still = asyncio.Event()
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def boot(self, model: str, device: str, dtype: str) -> None:
+        """Start the engine, load the model, and run everything once it is there."""
+        from tui.reduce import reduce
+
+        self._reduce = reduce
+        self.engine = self._factory(self.take)
+        await self.engine.start()
+        self.engine.load(model, device=device, dtype=dtype)
+        self._up.set()
+
+    async def close(self) -> None:
+        """End the engine."""
+        self._closed = True
+        if self._flush is not None:
+            self._flush.cancel()
+        if self.engine is not None:
+            await self.engine.stop()
+
+    async def settled(self) -> None:
+        """Wait until the engine is idle and everything it said has been told."""
+        await self._up.wait()
+        assert self.engine is not None
+        while True:
+            await self.engine.idle.wait()
+            if self._flush is not None:
+                self._still.clear()
+                await self._still.wait()
+            elif self.engine.idle.is_set() and self.state.engine.phase in (
+                "ready",
+                "failed",
+                "gave up",
+            ):
+                return
+            else:
+                await asyncio.sleep(0.002)
+
+    # -- what the user does -----------------------------------------------------------------------
+
+    def ask(self, ask: Ask) -> None:
+        """Run everything for ``ask``; what is under way for an older one is replaced."""
+        self.state = replace(self.state, ask=ask)
+        self._mark({"ask"}, soon=True)
+        self.run(*SLOTS)
+
+    def run(self, *names: str) -> None:
+        """Run the analyses of some slots for the current ask, once there is a model."""
+        self._told.clear()
+        phase = self.state.engine.phase
+        if self.engine is None or phase in ("starting", "loading", "restarting"):
+            self._run_when_ready = True
+            return
+        if phase in ("gave up", "failed") or self.state.model is None:
+            self._run_when_ready = True
+            self.restart()
+            return
+        from interpboard.engine.protocol import MetricRequest
+
+        ask = self.state.ask
+        metric = MetricRequest(ask.metric, ask.target, ask.foil, ask.position)
+        self.state = replace(self.state, engine=Engine(phase="ready"))
+        for name in names:
+            params = self.state.params.get(name, {})
+            self.state = self.state.with_slot(name, job=Job(), pending=ask)
+            self.engine.run(name, SLOTS[name], ask.text, metric, params)
+        self._mark({*names, "engine"})
+
+    def cancel(self) -> bool:
+        """Cancel every analysis; says whether there was one."""
+        busy = self.engine is not None and bool(self.state.busy)
+        if busy and self.engine is not None:
+            self.engine.cancel()
+        return busy
+
+    def load(self, model: str) -> None:
+        """Open another model, then run everything on it."""
+        if self.engine is not None:
+            self._run_when_ready = True
+            self._set_engine(phase="loading", stage="waiting", fraction=0.0)
+            self.engine.load(model)
+
+    def restart(self) -> None:
+        """Start the engine anew."""
+        if self.engine is not None:
+            for name in self.state.slots:
+                self.state = self.state.with_slot(name, job=None, partial=None, pending=None)
+            self._set_engine(phase="restarting")
+            self._restarting = asyncio.create_task(self.engine.restart())
+
+    def set_param(self, slot: str, name: str, value: Any) -> None:
+        """Set one parameter of an analysis and run it."""
+        params = {**self.state.params, slot: {**self.state.params.get(slot, {}), name: value}}
+        self.state = replace(self.state, params=params)
+        self.run(slot)
+
+    def select(self, **places: int | None) -> None:
+        """Remember where a cursor is."""
+        self.state = replace(self.state, selection=replace(self.state.selection, **places))
+
+    # -- what the engine says ---------------------------------------------------------------------
+
+    def take(self, slot: str, event: Any) -> None:
+        """The engine's listener."""
+        if self._closed:
+            return
+        before = self.state
+        self.state = self._reduce(before, slot, event)
+        kind = type(event).__name__
+        names = {slot if slot in SLOTS else "engine"}
+        if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
+            names = {*SLOTS, "engine", "ask"}
+        if before.ask != self.state.ask:
+            names |= {"ask", *SLOTS}
+        self._mark(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
+        self._say(slot, event, kind)
+        if kind == "Ready" and self._run_when_ready:
+            self._run_when_ready = False
+            self.run(*SLOTS)
+
+    def _say(self, slot: str, event: Any, kind: str) -> None:
+        if kind == "Failed":
+            remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
+            message = f"{event.message} {remedy}".strip()
+            if message not in self._told:  # four analyses fail over one target: say it once
+                self._told.add(message)
+                self._tell(message, "error")
+        elif kind == "Lost":
+            self._run_when_ready = False
+            after = "Starting it again." if event.restarting else "Enter tries again."
+            engine = self.state.engine
+            last = f" It said: {engine.last_words}" if engine.last_words else ""
+            self._tell(f"The {engine.notice}. {after}{last}", "error")
+        elif kind == "Ready":
+            for note in event.notes:
+                self._tell(note, "warning")
+
+    def _set_engine(self, **changes: Any) -> None:
+        self.state = replace(self.state, engine=replace(self.state.engine, **changes))
+        self._mark({"engine"}, soon=True)
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _mark(self, names: set[str], soon: bool = False) -> None:
+        self._dirty |= names
+        if self._flush is not None and (self._flush_soon or not soon):
+            return
+        if self._flush is not None:
+            self._flush.cancel()
+        loop = asyncio.get_running_loop()
+        self._flush_soon = soon
+        self._flush = (
+            loop.call_soon(self._tell_all) if soon else loop.call_later(COALESCE_S, self._tell_all)
+        )
+
+    def _tell_all(self) -> None:
+        self._flush = None
+        names, self._dirty = self._dirty, set()
+        self._changed(names)
+        self._still.set()

@@ -1,0 +1,84 @@
+"""Colours of the app, light and dark, all exact entries of the 256-colour cube.
+
+The frames stay muted so that the only saturated things on screen are the values and the focus. Blue
+and orange belong to the values' scale; the accent is neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.style import Style
+from textual.theme import Theme
+
+
+@dataclass(frozen=True)
+class Inks:
+    """The few colours that texts use."""
+
+    dark: bool
+    background: str
+    text: str
+    muted: str
+    frame: str
+    accent: str
+    warning: str
+    cursor: str
+
+    def style(self, name: str, *, bold: bool = False) -> Style:
+        """Ink ``name`` on the app's background."""
+        return Style(color=getattr(self, name), bgcolor=self.background, bold=bold)
+
+
+DARK = Inks(True, "#121212", "#d0d0d0", "#8a8a8a", "#444444", "#87d7af", "#ff8787", "#eeeeee")
+LIGHT = Inks(False, "#ffffff", "#303030", "#6c6c6c", "#c6c6c6", "#00875f", "#af0000", "#303030")
+
+
+def _theme(name: str, inks: Inks) -> Theme:
+    return Theme(
+        name=name,
+        primary=inks.accent,
+        secondary=inks.accent,
+        accent=inks.accent,
+        warning=inks.warning,
+        error=inks.warning,
+        success=inks.accent,
+        foreground=inks.text,
+        background=inks.background,
+        surface=inks.background,
+        panel=inks.background,
+        dark=inks.dark,
+        variables=variables(inks),
+    )
+
+
+def variables(inks: Inks = DARK) -> dict[str, str]:
+    """What ``interpboard.tcss`` may use besides Textual's own names."""
+    return {"frame": inks.frame, "muted": inks.muted, "ink": inks.text}
+
+
+THEMES = (_theme("interpboard-dark", DARK), _theme("interpboard-light", LIGHT))
+
+
+def inks(dark: bool) -> Inks:
+    """The colours for texts drawn by hand."""
+    return DARK if dark else LIGHT
+
+
+@lru_cache(maxsize=64)
+def level_style(level: int, dark: bool) -> Style:
+    """Style of a cell at one of the nine levels of the scale. The neutral one steps back."""
+    from interpboard.visualization import colors
+
+    background = (colors.DARK if dark else colors.LIGHT)[level]
+    if level == colors.MIDDLE:
+        return Style(color=inks(dark).muted if dark else "#4e4e4e", bgcolor=background)
+    return Style(color=colors.text_on(background), bgcolor=background)
+
+
+@lru_cache(maxsize=2)
+def cursor_style(dark: bool) -> Style:
+    """The cell under a cursor that has the focus; reversed, so that it shows without colour too."""
+    own = inks(dark)
+    return Style(color=own.cursor, bgcolor=own.background, bold=True, reverse=True)

@@ -1,0 +1,146 @@
+"""A list of labelled values with bars: next tokens, strongest tokens, strongest heads, layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.reactive import reactive
+
+from interpboard.display import fit
+from tui import words
+from tui.theme import cursor_style
+from tui.widgets.cursor_view import CursorView, step
+
+MAX_BAR = 32
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: a label (already visible), the number in words, and its share of the longest bar."""
+
+    label: str
+    number: str
+    share: float  # −1 … 1; the sign chooses the colour
+    strong: bool = False
+
+
+class Bars(CursorView):
+    """Rows of ``Bar``. With ``title`` a muted line above says what they are."""
+
+    cursor: reactive[int] = reactive(0, repaint=False, init=False)
+
+    def __init__(
+        self, moved: Callable[[], None] | None = None, *, id: str | None = None, pad: int = 0
+    ) -> None:
+        super().__init__(moved or (lambda: None), id=id)
+        self.can_focus = moved is not None
+        self.pad = pad  # empty lines above, to stand apart from what is there
+        self.title = ""
+        self.bars: tuple[Bar, ...] = ()
+        if not self.can_focus:
+            self.styles.overflow_y = "hidden"
+
+    def show(self, bars: Sequence[Bar], title: str = "") -> None:
+        """Show ``bars``; only rows that changed are repainted."""
+        old, widths, old_title = self.bars, self._widths(), self.title
+        self.bars, self.title = tuple(bars), title
+        last = max(0, len(self.bars) - 1)
+        if self.cursor > last:
+            self.set_reactive(Bars.cursor, last)
+        if len(old) != len(self.bars) or widths != self._widths() or bool(old_title) != bool(title):
+            self.measure()
+            self.refresh()
+            return
+        if title != old_title:
+            self._refresh_row(-1)
+        for row, (before, after) in enumerate(zip(old, self.bars, strict=True)):
+            if before != after:
+                self._refresh_row(row)
+
+    @property
+    def above(self) -> int:
+        """Lines above the first bar."""
+        return self.pad + (1 if self.title else 0)
+
+    def line_count(self, width: int) -> int:
+        """Bars and what stands above them."""
+        return self.above + len(self.bars)
+
+    def _widths(self) -> tuple[int, int]:
+        label = max((cell_len(bar.label) for bar in self.bars), default=0)
+        label = -(-label // 8) * 8 if label > 8 else label  # in steps: few changes, few repaints
+        number = max((cell_len(bar.number) for bar in self.bars), default=0)
+        return min(label, max(6, self.size.width // 2)), number
+
+    def draw_line(self, line: int) -> list[Segment]:
+        """A bar, or the title."""
+        at = line + self.scroll_offset.y
+        if self.title and at == self.pad:
+            return [Segment(" " + self.title, self.inks.style("muted"))]
+        row = at - self.above
+        if not 0 <= row < len(self.bars) or (at < self.pad):
+            return []
+        bar, (label, number) = self.bars[row], self._widths()
+        here = row == self.cursor and self.can_focus
+        text = f" {fit(bar.label, label)}  {bar.number.rjust(number)} "
+        style = self.inks.style("text", bold=bar.strong)
+        if here and self.has_focus:
+            style = cursor_style(self.inks.dark)
+        elif here:
+            style += Style(bold=True, underline=True)
+        room = max(0, min(MAX_BAR, self.size.width - cell_len(text) - 2))
+        drawn = "" if math.isnan(bar.share) else words.rule(abs(bar.share), room)
+        return [
+            Segment(text, style),
+            Segment(" ", self.blank),
+            Segment(drawn, self._ink(bar.share)),
+        ]
+
+    def _ink(self, share: float) -> Style:
+        from interpboard.visualization import colors
+
+        levels = colors.DARK if self.inks.dark else colors.LIGHT
+        return Style(color=levels[1 if share < 0 else 7], bgcolor=self.inks.background)
+
+    def move_cursor(self, how: str) -> None:
+        """Up and down the list."""
+        if self.bars and self.can_focus:
+            page = max(1, self.size.height // 2)
+            self.cursor = step(how, self.cursor, len(self.bars), page)
+
+    def point(self, x: int, y: int) -> None:
+        """Click on a row."""
+        row = y + self.scroll_offset.y - self.above
+        if self.can_focus and 0 <= row < len(self.bars):
+            self.cursor = row
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Two rows change."""
+        if old == new:
+            return
+        self.reveal()
+        self._refresh_row(old)
+        self._refresh_row(new)
+        self.moved()
+
+    def reveal(self) -> None:
+        """Scroll until the cursor's row is in sight."""
+        if self.can_focus and self.size.height:
+            row = self.cursor + self.above
+            top = min(max(self.scroll_offset.y, row - self.size.height + 1), row)
+            if top != self.scroll_offset.y:
+                self.scroll_to(None, top, animate=False, force=True)
+
+    def refresh_cursor(self) -> None:
+        """The row under the cursor."""
+        self._refresh_row(self.cursor)
+
+    def _refresh_row(self, row: int) -> None:
+        y = row + self.above - self.scroll_offset.y
+        self.refresh(Region(0, y, self.size.width, 1))

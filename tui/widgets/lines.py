@@ -1,0 +1,125 @@
+"""The lines around the panes, as pure functions of the state: status, tabs, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+from interpboard.display import visible
+from tui import keys, words
+from tui.state import SLOTS, State
+from tui.theme import Inks
+
+_JOBS = {
+    "predictions": "next tokens",
+    "tokens": "integrated gradients",
+    "lens": "logit lens",
+    "heads": "head ablation",
+}
+_PHASES = {
+    "starting": "engine: starting",
+    "loading": "engine: loading",
+    "ready": "engine: idle",
+    "failed": "engine: no model",
+    "restarting": "engine: starting again",
+    "gave up": "engine: down",
+}
+BAR = 10
+
+
+def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
+    """`` demo · cpu · float32 · 15 MB │ logit ·Paris │ engine: idle``, or the running job.
+
+    Where it is narrow the model says less, so that what happens now is always in sight.
+    """
+    now = _now(state, ink, edited)
+    text = Text()
+    for details in (4, 3, 2, 1, 0):
+        text = _model(state, ink, details)
+        if text.cell_len + now.cell_len <= width:
+            break
+    return text.append_text(now)
+
+
+def _model(state: State, ink: Inks, details: int) -> Text:
+    text, model = Text(" ", ink.text), state.model
+    if model is None:
+        text.append("InterpBoard", Style(color=ink.accent, bold=True))
+    else:
+        text.append(visible(model.info.name), Style(color=ink.accent, bold=True))
+        info = model.info
+        parts = (info.device, words.memory(model.memory_bytes), info.dtype, model.path)
+        text.append("".join(f" · {visible(part)}" for part in parts[:details]), ink.text)
+    text.append(" │ ", ink.frame)
+    text.append(_asked(state), ink.text)
+    text.append(" │ ", ink.frame)
+    return text
+
+
+def _asked(state: State) -> str:
+    """The metric, with the target that the engine chose where none was asked for."""
+    for name in SLOTS:
+        result = state.slots[name].result
+        if result is not None and not state.stale(name):
+            asked = words.metric_name(result.metric)
+            break
+    else:
+        asked = words.ask_name(state.ask)
+    return asked + (f" @{state.ask.position}" if state.ask.position >= 0 else "")
+
+
+def _now(state: State, ink: Inks, edited: bool) -> Text:
+    text, engine, busy = Text(), state.engine, state.busy
+    if engine.notice and not busy and engine.phase != "loading":
+        after = {"restarting": ", starting again", "gave up": ", Enter tries again"}
+        text.append(visible(engine.notice), Style(color=ink.warning, bold=True))
+        text.append(after.get(engine.phase, ", restarted: Enter runs"), ink.text)
+        text.append(f"  {visible(engine.last_words)}", ink.muted)
+    elif engine.phase == "loading":
+        text.append(f"{visible(engine.stage) or 'loading'} ", ink.text)
+        _bar(text, engine.fraction, ink)
+    elif busy:
+        job = state.slots[busy[0]].job
+        text.append(f"{_JOBS[busy[0]]} ", ink.text)
+        _bar(text, job.fraction if job is not None else 0.0, ink)
+        if len(busy) > 1:
+            text.append(f" +{len(busy) - 1}", ink.muted)
+    else:
+        text.append(_PHASES[engine.phase], ink.muted)
+        if edited:
+            text.append("  prompt edited: Enter runs", ink.accent)
+    return text
+
+
+def _bar(text: Text, fraction: float, ink: Inks) -> None:
+    text.append(f"{fraction * 100:3.0f}% ", ink.text)
+    text.append("▕", ink.frame)
+    text.append(words.bar(fraction, BAR), ink.accent)
+    text.append("▏", ink.frame)
+
+
+def tabs(names: Sequence[tuple[int, str, str]], active: str, state: State, ink: Inks) -> Text:
+    """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, slot). A running pane has a dot."""
+    text = Text()
+    for at, (number, title, slot) in enumerate(names):
+        if at:
+            text.append("│", ink.frame)
+        here = slot == active
+        style = Style(color=ink.accent, bold=True, reverse=True) if here else Style(color=ink.muted)
+        mark = "…" if state.slots[slot].job is not None else " "
+        text.append(f" {number} {title}{mark}", style)
+    return text
+
+
+def footer(focus: str, state: State, ink: Inks) -> Text:
+    """At most eight live keys for what has the focus."""
+    text = Text()
+    for command in keys.footer(focus, bool(state.busy)):
+        text.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
+        text.append(f" {command.label} ", ink.muted)
+    return text
+
+
+assert set(_JOBS) == set(SLOTS)

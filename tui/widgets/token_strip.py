@@ -1,0 +1,196 @@
+"""The prompt's own text with a value painted behind each token, wrapped like text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.reactive import reactive
+
+from interpboard.display import visible
+from tui.theme import cursor_style, level_style
+from tui.widgets.cursor_view import CursorView
+
+if TYPE_CHECKING:
+    from interpboard.visualization.colors import Scale
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token's text on one line, from column ``x``."""
+
+    token: int
+    x: int
+    text: str
+
+
+def wrap(texts: Sequence[str], width: int) -> list[list[Piece]]:
+    """Tokens (already visible) in lines of ``width`` cells.
+
+    A line breaks before a token, if need be inside a long one, and after a token that ends in the
+    picture of a newline, so that text with line breaks looks like itself.
+    """
+    lines: list[list[Piece]] = [[]]
+    used = 0
+    for token, text in enumerate(texts):
+        if used and used + cell_len(text) > width:
+            lines.append([])
+            used = 0
+        for part in _cut(text, width):
+            if used and used + cell_len(part) > width:
+                lines.append([])
+                used = 0
+            lines[-1].append(Piece(token, used, part))
+            used += cell_len(part)
+        if text.endswith("⏎"):
+            lines.append([])
+            used = 0
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _cut(text: str, width: int) -> list[str]:
+    parts, part = [], ""
+    for char in text:
+        if part and cell_len(part + char) > width:
+            parts.append(part)
+            part = ""
+        part += char
+    return [*parts, part]
+
+
+class TokenStrip(CursorView):
+    """Tokens with values. The cursor is a token's index."""
+
+    cursor: reactive[int] = reactive(0, repaint=False, init=False)
+
+    def __init__(self, moved: Callable[[], None], *, id: str | None = None) -> None:
+        super().__init__(moved, id=id)
+        self.texts: tuple[str, ...] = ()
+        self.values: tuple[float, ...] = ()
+        self.scale: Scale | None = None
+        self.explained = -1
+        self._lines: tuple[int, list[list[Piece]]] = (0, [])
+
+    def show(
+        self,
+        tokens: Sequence[str],
+        values: Sequence[float],
+        scale: Scale | None,
+        explained: int,
+        cursor: int | None = None,
+    ) -> None:
+        """Show ``tokens`` painted by ``values``; ``explained`` is the position of the metric."""
+        texts = tuple(visible(token) for token in tokens)
+        if self.monochrome and scale is not None:
+            texts = tuple(
+                text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()
+                for text, value in zip(texts, values, strict=True)
+            )
+        changed = texts != self.texts
+        self.texts, self.values, self.scale = texts, tuple(values), scale
+        self.explained = explained
+        self._lines = (0, [])
+        at = self.cursor if cursor is None else cursor
+        self.set_reactive(TokenStrip.cursor, max(0, min(at, len(texts) - 1)))
+        self.measure()
+        self.reveal()
+        self.refresh(layout=changed)
+
+    def lines(self, width: int) -> list[list[Piece]]:
+        """The wrapped tokens at ``width``, kept until something changes."""
+        if self._lines[0] != width:
+            self._lines = (width, wrap(self.texts, max(4, width)))
+        return self._lines[1]
+
+    def line_count(self, width: int) -> int:
+        """Lines at ``width``."""
+        return len(self.lines(width)) if self.texts else 0
+
+    def draw_line(self, line: int) -> list[Segment]:
+        """One line of text."""
+        lines = self.lines(self.size.width)
+        at = line + self.scroll_offset.y
+        return [self._piece(piece) for piece in lines[at]] if at < len(lines) else []
+
+    def _piece(self, piece: Piece) -> Segment:
+        token, dark = piece.token, self.inks.dark
+        value = self.values[token] if token < len(self.values) else float("nan")
+        level = self.scale.level(value) if self.scale is not None else 4
+        text = piece.text
+        if token == self.cursor and self.has_focus:
+            return Segment(text, cursor_style(dark))
+        style = level_style(level, dark) if level != 4 else self.inks.style("text")
+        if token == self.cursor:
+            style += Style(bold=True, underline=True)
+        return Segment(text, style)
+
+    def move_cursor(self, how: str) -> None:
+        """Left and right by token, up and down by line."""
+        if not self.texts:
+            return
+        lines = self.lines(self.size.width)
+        row = next(i for i, line in enumerate(lines) if any(p.token == self.cursor for p in line))
+        here = next(p for p in lines[row] if p.token == self.cursor)
+        page = max(1, self.size.height // 2)
+        if how in ("up", "down", "page_up", "page_down"):
+            by = {"up": -1, "down": 1, "page_up": -page, "page_down": page}[how]
+            line = lines[max(0, min(len(lines) - 1, row + by))]
+            target = max((p for p in line if p.x <= here.x), key=lambda p: p.x, default=here).token
+        else:
+            target = {
+                "left": self.cursor - 1,
+                "right": self.cursor + 1,
+                "home": lines[row][0].token,
+                "end": lines[row][-1].token,
+                "top": 0,
+                "bottom": len(self.texts) - 1,
+            }[how]
+        self.cursor = max(0, min(len(self.texts) - 1, target))
+
+    def point(self, x: int, y: int) -> None:
+        """Click on a token."""
+        lines, at = self.lines(self.size.width), y + self.scroll_offset.y
+        if at < len(lines):
+            for piece in lines[at]:
+                if piece.x <= x < piece.x + cell_len(piece.text):
+                    self.cursor = piece.token
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Two tokens change."""
+        if old == new:
+            return
+        self.reveal()
+        self._refresh_token(old)
+        self._refresh_token(new)
+        self.moved()
+
+    def refresh_cursor(self) -> None:
+        """Where the cursor is."""
+        self._refresh_token(self.cursor)
+
+    def reveal(self) -> None:
+        """Scroll until the cursor's line is in sight."""
+        if not self.texts or self.size.height == 0:
+            return
+        for row, line in enumerate(self.lines(self.size.width)):
+            if any(piece.token == self.cursor for piece in line):
+                top = min(max(self.scroll_offset.y, row - self.size.height + 1), row)
+                if top != self.scroll_offset.y:
+                    self.scroll_to(None, top, animate=False, force=True)
+                return
+
+    def _refresh_token(self, token: int) -> None:
+        if self.size.width == 0:
+            return
+        for row, line in enumerate(self.lines(self.size.width)):
+            for piece in line:
+                if piece.token == token:
+                    y = row - self.scroll_offset.y
+                    self.refresh(Region(piece.x, y, max(1, cell_len(piece.text)), 1))

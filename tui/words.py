@@ -1,0 +1,99 @@
+"""Values into words: metric names, numbers and signs, the same wherever they are shown."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from interpboard.display import visible_token
+
+if TYPE_CHECKING:
+    from interpboard.results import LabelledArray, MetricInfo, Result
+    from tui.state import Ask
+
+MINUS = "−"
+_NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """``+1.234`` with a real minus; NaN is ``·``."""
+    if math.isnan(value):
+        return "·"
+    if value == 0:
+        return "0"
+    size = f"{abs(value):.{digits}f}"
+    if float(size) == 0 or abs(value) >= 1e5:
+        size = f"{abs(value):.1e}"
+    return (MINUS if value < 0 else "+") + size
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Like ``signed`` without the plus."""
+    return signed(value, digits).removeprefix("+")
+
+
+def percent(value: float) -> str:
+    """A probability in five characters: ``93.1%``, ``<.01%``; never a bare zero that is none."""
+    if math.isnan(value):
+        return "·"
+    share = value * 100
+    if 0 < share < 0.01:
+        return "<.01%"
+    if share < 99.95:
+        return f"{share:.1f}%" if share >= 0.1 else f"{share:.2f}%"
+    return "100%" if value >= 1 else ">99.9%"
+
+
+def metric_name(metric: MetricInfo) -> str:
+    """``logit ·Paris``, ``logit ·Paris − ·Rome``, ``p ·Paris``."""
+    target = visible_token(metric.target.token) if metric.target else "top token"
+    if metric.name == "logit_diff" and metric.foil is not None:
+        return f"logit {target} {MINUS} {visible_token(metric.foil.token)}"
+    return f"{_NAMES.get(metric.name, metric.name)} {target}"
+
+
+def ask_name(ask: Ask) -> str:
+    """What is asked for, before any result says which token that is."""
+    target = visible_token(ask.target) if ask.target is not None else "top token"
+    name = ask.metric
+    if ask.foil is not None and name == "logit_diff":
+        name, target = "logit", f"{target} {MINUS} {visible_token(ask.foil)}"
+    return f"{_NAMES.get(name, name)} {target}"
+
+
+def memory(size: int) -> str:
+    """Bytes for people: ``15 MB``, ``1.2 GB``."""
+    if size >= 10**9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB"
+
+
+def bar(fraction: float, width: int) -> str:
+    """A progress bar of eighths of a cell, padded to ``width``."""
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(width)
+
+
+def rule(fraction: float, width: int) -> str:
+    """A thin bar, to halves of a cell; what is not nothing shows at least a trace."""
+    halves = round(max(0.0, min(1.0, fraction)) * width * 2)
+    if halves == 0:
+        return "╴" if fraction > 0.001 else ""
+    return "━" * (halves // 2) + ("╸" if halves % 2 else "")
+
+
+def scalar(array: LabelledArray | None) -> float | None:
+    """The one number of an array of one."""
+    if array is None or array.values.size != 1:
+        return None
+    return float(array.values.reshape(-1)[0])
+
+
+def top_list(result: Result) -> list[tuple[int, str, float]]:
+    """(id, token, probability) of a ``predictions`` result, most likely first."""
+    ids, tokens = result.extra["token_ids"].values, result.extra["tokens"].values
+    return [
+        (int(id), str(token), float(p))
+        for id, token, p in zip(ids, tokens, result.values, strict=True)
+    ]
