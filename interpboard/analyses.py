@@ -7,55 +7,15 @@ entered here is everywhere. Functions are named, not imported: reading the table
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from interpboard.errors import BadParameter
+from interpboard.parameters import Parameter
 
 ScaleKind = Literal["diverging", "probability"]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: its type follows from ``default`` unless ``kind`` says otherwise."""
-
-    name: str
-    kind: type
-    default: Any
-    help: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    many: bool = False  # a tuple of ``kind``, written with commas; None means all
-
-    def parse(self, value: Any) -> Any:
-        """``value`` (text from a user, or a plain value) as this parameter's type."""
-        if self.many:
-            if value is None or value == "all":
-                return None
-            parts = value.split(",") if isinstance(value, str) else value
-            parts = [parts] if isinstance(parts, (int, float)) else parts
-            return tuple(self._one(part) for part in parts)
-        return self._one(value)
-
-    def _one(self, value: Any) -> Any:
-        try:
-            parsed = _CONVERT[self.kind](value.strip() if isinstance(value, str) else value)
-        except (TypeError, ValueError, OverflowError):
-            raise BadParameter(
-                f"Parameter {self.name} takes {_article(self.kind)}, not {value!r}."
-            ) from None
-        if self.choices and parsed not in self.choices:
-            raise BadParameter(
-                f"Parameter {self.name} is one of {', '.join(self.choices)}, not {parsed!r}."
-            )
-        if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused
-            raise BadParameter(f"Parameter {self.name} is at least {self.minimum:g}, not {parsed}.")
-        if self.maximum is not None and not parsed <= self.maximum:
-            raise BadParameter(f"Parameter {self.name} is at most {self.maximum:g}, not {parsed}.")
-        return parsed
 
 
 @dataclass(frozen=True)
@@ -85,11 +45,43 @@ class Analysis:
                     f"{self.name} has no parameter {name!r}.",
                     f"It has: {', '.join(known)}." if known else "It takes none.",
                 )
+        missing = [name for name in self.required if name not in given]
+        if missing:
+            raise BadParameter(
+                f"{self.name} needs {' and '.join(missing)}: {known[missing[0]].help}.",
+                f"Give it, e.g. --{missing[0]} '...'.",
+            )
         return {
             name: parameter.parse(given[name]) if name in given else parameter.default
             for name, parameter in known.items()
         }
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters that must be given."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.required)
+
+
+_CORRUPTED = Parameter(
+    "corrupted", str, None, "the corrupted prompt, as many tokens as the clean one", required=True
+)
+_SITE = Parameter(
+    "site",
+    str,
+    "resid_pre",
+    "which activations are exchanged",
+    choices=(
+        "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern",
+        "neuron", "embed",
+    ),
+)  # fmt: skip
+_ALONG = Parameter(
+    "along",
+    str,
+    "auto",
+    "what a cell is; auto: a position, a head or a neuron, as suits the site",
+    choices=("auto", "position", "head", "head_position", "neuron"),
+)
 
 ANALYSES: dict[str, Analysis] = {
     analysis.name: analysis
@@ -164,8 +156,97 @@ ANALYSES: dict[str, Analysis] = {
                 Parameter("heads", int, None, "heads to ablate, e.g. 0,3 (all)", many=True),
             ),
         ),
+        Analysis(
+            name="activation_patching",
+            title="Activation patching",
+            function="interpboard.patching.activation:activation_patching",
+            axes=("layer", "token"),
+            meaning="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
+            scale="diverging",
+            parameters=(
+                _CORRUPTED,
+                _SITE,
+                _ALONG,
+                Parameter(
+                    "direction",
+                    str,
+                    "denoising",
+                    "clean activations into the corrupted run, or the other way round",
+                    choices=("denoising", "noising"),
+                ),
+            ),
+        ),
+        Analysis(
+            name="attribution_patching",
+            title="Attribution patching",
+            function="interpboard.patching.estimates:attribution_patching",
+            axes=("layer", "token"),
+            meaning="estimate of metric(patched) − metric(corrupted); positive: the clean activation "
+            "raises the metric",
+            scale="diverging",
+            parameters=(
+                _CORRUPTED,
+                _SITE,
+                _ALONG,
+                Parameter(
+                    "method",
+                    str,
+                    "atp",
+                    "gradient at the corrupted run, or integrated along the way",
+                    choices=("atp", "ig"),
+                ),
+                Parameter(
+                    "n_steps", int, 8, "points along the way, for ig", minimum=1, maximum=1024
+                ),
+            ),
+        ),
+        Analysis(
+            name="causal_trace",
+            title="Causal trace",
+            function="interpboard.patching.causal_tracing:causal_trace",
+            axes=("layer", "token"),
+            meaning="metric(clean state restored) − metric(subject drowned in noise), mean over "
+            "samples; positive: the state carries the answer",
+            scale="diverging",
+            parameters=(
+                Parameter(
+                    "subject",
+                    object,
+                    None,
+                    "the subject as it stands in the prompt",
+                    required=True,
+                ),
+                Parameter(
+                    "state",
+                    str,
+                    "resid",
+                    "what is restored: the stream after a layer, or outputs in a window of layers",
+                    choices=("resid", "mlp", "attn"),
+                ),
+                Parameter(
+                    "window", int, 10, "layers restored together, for mlp and attn", minimum=1
+                ),
+                Parameter(
+                    "noise",
+                    float,
+                    3.0,
+                    "in standard deviations of the embeddings",
+                    minimum=0,
+                    maximum=1e6,
+                ),
+                Parameter("samples", int, 10, "noise samples", minimum=1, maximum=1024),
+                Parameter("seed", int, 0, "of the noise"),
+            ),
+        ),
     )
 }
+
+
+def analyses_for(given: Collection[str]) -> tuple[str, ...]:
+    """The analyses that can run when the parameters named in ``given`` are there."""
+    return tuple(
+        name for name, analysis in ANALYSES.items() if set(analysis.required) <= set(given)
+    )
 
 
 def find_analysis(name: str) -> Analysis:
@@ -175,29 +256,3 @@ def find_analysis(name: str) -> Analysis:
     near = get_close_matches(name, ANALYSES, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(ANALYSES)}."
     raise BadParameter(f"There is no analysis {name!r}.", remedy)
-
-
-def _article(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
-
-
-def _whole(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, float) and number != value:
-        raise ValueError(value)
-    return number
-
-
-def _truth(value: Any) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(value).lower() not in words:
-        raise ValueError(value)
-    return words[str(value).lower()]
-
-
-_CONVERT: dict[type, Callable[[Any], Any]] = {
-    int: _whole,
-    float: float,
-    str: str,
-    bool: _truth,
-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from interpboard.analyses import ANALYSES, find_analysis
+from interpboard.analyses import ANALYSES, analyses_for, find_analysis
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import resolve_metric
@@ -16,7 +16,7 @@ from interpboard.runs.watch import SILENT, Watch
 def analyze(
     lm: LanguageModel,
     text: str,
-    analyses: Sequence[str] = tuple(ANALYSES),
+    analyses: Sequence[str] | None = None,
     metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
     params: Mapping[str, Mapping[str, Any]] | None = None,
     *,
@@ -25,10 +25,14 @@ def analyze(
 ) -> Document:
     """Run ``analyses`` (names of the registry) on ``text``; one document with all results.
 
-    ``params``: parameters by analysis name. Names and parameters are checked before anything runs.
-    Raises the errors of ``interpboard.errors``; ``Cancelled`` if ``watch`` says so.
+    None: every analysis that needs no more than it was given. ``params``: parameters by analysis
+    name. Names and parameters are checked before anything runs. Raises the errors of
+    ``interpboard.errors``; ``Cancelled`` if ``watch`` says so.
     """
     given = params or {}
+    if analyses is None:
+        named = {key for own in given.values() for key in own}
+        analyses = analyses_for(named)
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     prompt = make_prompt(lm, text)
     resolved = resolve_metric(lm, prompt, metric)

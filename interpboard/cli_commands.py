@@ -111,7 +111,7 @@ def start(
     choice = ModelChoice(model, device, dtype)
     metric = choose_metric(None, None, None, -1)
     debug = cli.debug_wanted(debug)
-    document = compute(choice, text, tuple(ANALYSES), metric, {}, debug=debug)
+    document = compute(choice, text, choose_analyses(None), metric, {}, debug=debug)
     tell_warnings(document)
     write_out(view(document, Format.text, color=color, to_file=False))
 
@@ -142,6 +142,13 @@ def analyze_command(
         str | None,
         typer.Option(help=", ".join(METRICS) + ".", autocompletion=_complete_metric),
     ] = None,
+    corrupted: Annotated[
+        str | None,
+        typer.Option(help="A second prompt, as many tokens: patching between the two."),
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="The subject as it stands in the text: causal tracing.")
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -167,9 +174,15 @@ def analyze_command(
 ) -> None:
     """Run analyses on a prompt and write the results to standard output or a file."""
     chosen_form = choose_output(output, form)
-    analyses = choose_analyses(analysis)
+    given = {
+        name: value
+        for name, value in (("corrupted", corrupted), ("subject", subject))
+        if value is not None
+    }
+    pairs = (*(f"{name}={value}" for name, value in given.items()), *(param or ()))
+    analyses = choose_analyses(analysis, (pair.partition("=")[0] for pair in pairs))
     request = choose_metric(metric, target, foil, position)
-    params = choose_params(param or (), analyses)
+    params = choose_params(pairs, analyses)
     prompt = read_text(text)
     choice = ModelChoice(model, device, dtype, trust_remote_code, allow_pickle)
     document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interpboard.analyses import ANALYSES, find_analysis
+from interpboard.analyses import ANALYSES, analyses_for, find_analysis
 from interpboard.errors import BadParameter, BadPrompt, Unsupported
 from interpboard.metric_names import METRICS
 
@@ -54,9 +54,13 @@ _BY_SUFFIX = {
 }
 
 
-def choose_analyses(names: Iterable[str] | None) -> tuple[str, ...]:
-    """The analyses named, each once, in the order given; all of them if none is."""
-    return tuple(dict.fromkeys(find_analysis(name).name for name in names or ())) or tuple(ANALYSES)
+def choose_analyses(names: Iterable[str] | None, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """The analyses named, each once, in the order given.
+
+    If none is, all that can run with the options (``corrupted``, ``subject``) that are ``given``.
+    """
+    chosen = tuple(dict.fromkeys(find_analysis(name).name for name in names or ()))
+    return chosen or analyses_for(tuple(given))
 
 
 def choose_metric(

@@ -6,9 +6,17 @@ import json
 import textwrap
 from typing import Any
 
-from interpboard.analyses import ANALYSES, Parameter
+from interpboard.analyses import ANALYSES
+from interpboard.parameters import Parameter
 
 _WIDTH = 96
+KIND_WORDS = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    object: "text",
+}
 
 
 def registry_text() -> str:
@@ -20,7 +28,11 @@ def registry_text() -> str:
             analysis.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  "
         )
         for parameter in analysis.parameters:
-            given = f"--param {parameter.name}={_default(parameter)}"
+            given = (
+                f"--{parameter.name} ..."
+                if parameter.required
+                else f"--param {parameter.name}={_default(parameter)}"
+            )
             lines += textwrap.wrap(
                 f"{given}  {_kind(parameter)}: {parameter.help}",
                 _WIDTH,
@@ -52,9 +64,11 @@ def _plain(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "type": parameter.kind.__name__,
         "many": parameter.many,
+        "required": parameter.required,
         "default": parameter.default,
         "choices": list(parameter.choices),
         "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
         "help": parameter.help,
     }
 
@@ -66,8 +80,6 @@ def _default(parameter: Parameter) -> str:
 def _kind(parameter: Parameter) -> str:
     if parameter.choices:
         return " or ".join(parameter.choices)
-    kind = {int: "whole number", float: "number", str: "text", bool: "true or false"}[
-        parameter.kind
-    ]
+    kind = KIND_WORDS[parameter.kind]
     least = "" if parameter.minimum is None else f" from {parameter.minimum:g}"
     return f"{kind}s with commas{least}" if parameter.many else f"{kind}{least}"

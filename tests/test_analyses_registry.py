@@ -27,7 +27,11 @@ def test_every_analysis_says_what_its_values_and_signs_mean(name: str) -> None:
 def test_every_parameter_accepts_its_own_default_also_as_text(name: str) -> None:
     for parameter in ANALYSES[name].parameters:
         assert parameter.help
-        if parameter.default is None:
+        if parameter.required:
+            assert parameter.default is None
+            with pytest.raises(BadParameter, match=f"needs .*{parameter.name}"):
+                ANALYSES[name].parse({})
+        elif parameter.default is None:
             assert parameter.many
             assert parameter.parse("all") is None
         else:

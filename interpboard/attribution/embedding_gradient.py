@@ -38,7 +38,7 @@ def metric_and_gradient(
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
     with (
         torch.enable_grad(),
-        _frozen(lm.model),
+        frozen(lm.model),
         at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
     ):
         values = metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
@@ -47,7 +47,8 @@ def metric_and_gradient(
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
+    """No parameter takes a gradient while this is open."""
     free = [p for p in model.parameters() if p.requires_grad]
     for parameter in free:
         parameter.requires_grad_(False)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interpboard import cli, cli_commands, cli_options, cli_report
-from interpboard.analyses import ANALYSES
+from interpboard.analyses import ANALYSES, analyses_for
 from interpboard.errors import BadParameter
 from interpboard.results import MetricRequest
 
@@ -78,18 +78,31 @@ def test_everything_asked_for_arrives(asked: dict[str, Any]) -> None:
     assert asked["debug"] is True
 
 
+def test_a_second_prompt_and_a_subject_bring_the_analyses_that_need_them(
+    asked: dict[str, Any],
+) -> None:
+    words = ["analyze", "--text", "t", "--corrupted", "x = 1, y", "--subject", "a, b"]
+    assert cli.main(words) == 0
+    _, _, analyses, _, params = asked["args"]
+    assert analyses == tuple(ANALYSES)
+    assert params["activation_patching"] == {"corrupted": "x = 1, y"}
+    assert params["causal_trace"] == {"subject": "a, b"}
+    assert cli.main(["analyze", "--text", "t", "-a", "causal_trace"]) == 2
+
+
 def test_by_default_all_analyses_run_and_nothing_unsafe_is_allowed(asked: dict[str, Any]) -> None:
     assert cli.main(["analyze", "--text", "t"]) == 0
     choice, _, analyses, metric, params = asked["args"]
     assert choice == cli_report.ModelChoice("demo", "auto", "auto", False, False)
-    assert analyses == tuple(ANALYSES)
+    assert analyses == analyses_for(())
+    assert "activation_patching" not in analyses  # there is nothing to patch from
     assert metric == MetricRequest("logit", None, None, -1)
     assert params == {}
     assert asked["debug"] is False
 
 
 def test_a_parameter_without_a_prefix_goes_to_every_analysis_that_has_it() -> None:
-    chosen = cli_options.choose_params(["top_k=4", "logit_lens.top_k=5"], tuple(ANALYSES))
+    chosen = cli_options.choose_params(["top_k=4", "logit_lens.top_k=5"], analyses_for(()))
     assert chosen == {"predictions": {"top_k": 4}, "logit_lens": {"top_k": 5}}
 
 

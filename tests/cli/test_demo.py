@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interpboard import cli
-from interpboard.analyses import ANALYSES
+from interpboard.analyses import ANALYSES, analyses_for
 from interpboard.results import Document
 from tests.cli.process import ROOT, interpboard
 
@@ -28,7 +28,7 @@ def test_the_bare_command_into_a_pipe_prints_the_dashboard_with_paris_on_top(
     assert lines[1] == f"prompt: {cli.DEFAULT_TEXT}"
     first = next(line for line in lines if line.split()[:1] == ["1"])
     assert first.split()[1] == "·Paris"
-    for analysis in ANALYSES.values():
+    for analysis in (ANALYSES[name] for name in analyses_for(())):
         assert any(line.startswith(f"{analysis.title} ─") for line in lines)
 
 
@@ -43,7 +43,7 @@ def test_analyze_on_the_demo_writes_json_that_keeps_to_the_schema(tmp_path: Path
     assert (done.returncode, done.stdout) == (0, b""), done.stderr
     whole = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.validate(whole, json.loads((ROOT / "docs" / "schema.json").read_text()))
-    assert [result["analysis"] for result in whole["results"]] == list(ANALYSES)
+    assert [result["analysis"] for result in whole["results"]] == list(analyses_for(()))
     metric = whole["results"][0]["metric"]
     assert (metric["name"], metric["position"], metric["foil"]["token"]) == (
         "logit_diff", 8, " Rome",

@@ -47,7 +47,9 @@ def test_list_names_every_analysis_and_parameter(capsys: pytest.CaptureFixture[s
         assert listed[name]["meaning"] == analysis.meaning
         names = [parameter.name for parameter in analysis.parameters]
         assert [entry["name"] for entry in listed[name]["parameters"]] == names
-        assert all(f"--param {own}=" in shown for own in names)
+        required = analysis.required
+        assert all(f"--param {own}=" in shown for own in names if own not in required)
+        assert all(f"--{own} ..." in shown for own in required)
 
 
 @pytest.mark.parametrize(

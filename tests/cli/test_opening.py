@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from interpboard import cli
-from interpboard.analyses import ANALYSES
+from interpboard.analyses import analyses_for
 from tests.cli.process import ROOT
 
 
@@ -37,7 +37,7 @@ def test_without_a_terminal_the_report_is_written_with_paris_on_top(
     assert "\n1  ·Paris " in out
     assert "\x1b" not in out
     assert err == ""
-    assert asked["args"][1:3] == (cli.DEFAULT_TEXT, tuple(ANALYSES))
+    assert asked["args"][1:3] == (cli.DEFAULT_TEXT, analyses_for(()))
 
 
 @pytest.mark.parametrize("args", [[], ["Hello", "--model", "m"], ["--dtype=float32", "--", "list"]])

@@ -136,6 +136,21 @@ async def test_a_worker_deaf_to_a_cancel_is_killed_and_other_jobs_run_again(
 
 
 @on_one_loop
+async def test_a_cancelled_load_is_not_taken_up_again_after_a_restart(
+    new_engine: EngineClient, recorder: Recorder, tiny_folder: Path
+) -> None:
+    new_engine.run("pane", "slow", TEXT, params={"steps": 100_000})
+    await recorder.until("pane", protocol.Progress)
+    new_engine.load("no/such/folder/anywhere")
+    new_engine.cancel("model")
+    await recorder.until("model", protocol.Stopped)
+    assert new_engine.model_request.model == str(tiny_folder)
+    await new_engine.restart()
+    ready = await recorder.until("model", protocol.Ready, 2)
+    assert ready.model.name == str(tiny_folder)
+
+
+@on_one_loop
 async def test_what_libraries_print_reaches_the_log_and_not_the_stream(
     engine: EngineClient, recorder: Recorder
 ) -> None:

@@ -1,0 +1,84 @@
+"""Parameters of analyses: their types, their limits, and how what a user wrote becomes a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from interpboard.errors import BadParameter
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its type follows from ``default`` unless ``kind`` says otherwise."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    required: bool = False  # it has no default that would make sense
+    many: bool = False  # a tuple of ``kind``, written with commas; None means all
+
+    def parse(self, value: Any) -> Any:
+        """``value`` (text from a user, or a plain value) as this parameter's type."""
+        if self.many:
+            if value is None or value == "all":
+                return None
+            parts = value.split(",") if isinstance(value, str) else value
+            parts = [parts] if isinstance(parts, (int, float)) else parts
+            return tuple(self._one(part) for part in parts)
+        return self._one(value)
+
+    def _one(self, value: Any) -> Any:
+        try:
+            parsed = _CONVERT[self.kind](value.strip() if isinstance(value, str) else value)
+        except (TypeError, ValueError, OverflowError):
+            raise BadParameter(
+                f"Parameter {self.name} takes {_article(self.kind)}, not {value!r}."
+            ) from None
+        if self.choices and parsed not in self.choices:
+            raise BadParameter(
+                f"Parameter {self.name} is one of {', '.join(self.choices)}, not {parsed!r}."
+            )
+        if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused
+            raise BadParameter(f"Parameter {self.name} is at least {self.minimum:g}, not {parsed}.")
+        if self.maximum is not None and not parsed <= self.maximum:
+            raise BadParameter(f"Parameter {self.name} is at most {self.maximum:g}, not {parsed}.")
+        return parsed
+
+
+def _article(kind: type) -> str:
+    return {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        object: "a value",
+    }[kind]
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, float) and number != value:
+        raise ValueError(value)
+    return number
+
+
+def _truth(value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]
+
+
+_CONVERT: dict[type, Callable[[Any], Any]] = {
+    int: _whole,
+    float: float,
+    str: str,
+    bool: _truth,
+    object: lambda value: value,
+}

@@ -1,0 +1,103 @@
+"""Where the difference between two prompts lives: activations of one run put into the other."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.grid import make_grid
+from interpboard.patching.pair import Pair, make_pair
+from interpboard.results import LabelledArray, PromptInfo, Result
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+DIRECTIONS = ("denoising", "noising")
+
+
+def activation_patching(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    corrupted: str,
+    site: str = "resid_pre",
+    along: str = "auto",
+    direction: str = "denoising",
+    watch: Watch = SILENT,
+) -> Result:
+    """Recovered fraction [layer, token], [layer, head], [layer, head, token] or [layer, neuron].
+
+    (patched − corrupted) / (clean − corrupted) of the metric: 0 is the corrupted run, 1 the clean one.
+    ``denoising`` puts clean activations into the corrupted run (what is sufficient to restore the
+    answer), ``noising`` corrupted ones into the clean run (what is necessary for it). ``prompt`` is
+    the clean one; see Zhang and Nanda 2024, "Towards Best Practices of Activation Patching". Without
+    positions in its axes a head or neuron is patched at all of them. For ``k`` and ``v`` heads are
+    key/value heads; at ``pattern`` a token is the query.
+
+    ``extra``: ``metric`` (the patched metric itself, same axes), ``clean`` and ``corrupted`` (the
+    metric of the two runs). If the two agree there is nothing to recover: NaN, and a warning.
+
+    Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter``, ``Unsupported``.
+    """
+    started = time.perf_counter()
+    if direction not in DIRECTIONS:
+        raise BadParameter(
+            f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
+        )
+    pair = make_pair(lm, prompt, corrupted, metric)
+    grid = make_grid(lm, prompt, site, along)
+    into, source = (
+        (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
+    )
+    donor = record(lm, source, sites=(site,))
+    values = np.full(grid.shape, np.nan)
+    known = 0
+
+    def take(indices: list[int], new: np.ndarray) -> None:
+        nonlocal known
+        values.flat[indices] = new
+        known += len(indices)
+        watch.step(known, values.size, LabelledArray(grid.axes, _recovered(pair, values)))
+
+    evaluate(
+        record(lm, into),
+        grid.cells(donor),
+        metric,
+        watch=Watch(cancelled=watch.cancelled),
+        on_values=take,
+    )
+    return Result(
+        analysis="activation_patching",
+        params={"corrupted": corrupted, "site": site, "along": grid.along, "direction": direction},
+        metric=metric.info,
+        baseline=pair.on_clean,
+        axes=grid.axes,
+        values=_recovered(pair, values),
+        extra={
+            "metric": LabelledArray(grid.axes, values),
+            "clean": LabelledArray((), np.array(pair.on_clean)),
+            "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path),
+        warnings=nothing_to_recover(pair),
+    )
+
+
+def nothing_to_recover(pair: Pair) -> tuple[str, ...]:
+    """A warning if the metric does not tell the prompts apart."""
+    if abs(pair.on_clean - pair.on_corrupted) > 1e-6 * (1 + abs(pair.on_clean)):
+        return ()
+    return ("The metric is the same on both prompts: there is nothing to recover.",)
+
+
+def _recovered(pair: Pair, values: np.ndarray) -> np.ndarray:
+    if nothing_to_recover(pair):
+        return np.full(values.shape, np.nan)
+    return (values - pair.on_corrupted) / (pair.on_clean - pair.on_corrupted)

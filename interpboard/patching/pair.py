@@ -1,0 +1,54 @@
+"""A clean and a corrupted prompt, position for position, and the metric on both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from interpboard.errors import BadPrompt
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import forward_logits
+from interpboard.results import PromptInfo
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import input_ids, make_prompt, show_tokens
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two prompts of equal length; ``on_clean`` and ``on_corrupted`` are the metric on each."""
+
+    clean: PromptInfo
+    corrupted: PromptInfo
+    on_clean: float
+    on_corrupted: float
+
+    @property
+    def first_difference(self) -> int:
+        """The first position at which the tokens differ."""
+        pairs = zip(self.clean.token_ids, self.corrupted.token_ids, strict=True)
+        return next(position for position, (a, b) in enumerate(pairs) if a != b)
+
+    def recovered(self, value: float) -> float:
+        """(value − corrupted) / (clean − corrupted): 0 = corrupted, 1 = clean; NaN if they agree."""
+        span = self.on_clean - self.on_corrupted
+        return (value - self.on_corrupted) / span if span else float("nan")
+
+
+@torch.no_grad()
+def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metric) -> Pair:
+    """Tokenise ``corrupted`` and evaluate ``metric`` on it.
+
+    Raises ``BadPrompt`` if the prompts have different lengths (showing both) or are the same.
+    """
+    other = make_prompt(lm, corrupted)
+    if len(other.token_ids) != len(clean.token_ids):
+        raise BadPrompt(
+            f"The clean prompt has {len(clean.token_ids)} tokens, the corrupted one "
+            f"{len(other.token_ids)}: {show_tokens(clean.tokens)} against {show_tokens(other.tokens)}.",
+            "Choose a corrupted prompt that is equally long.",
+        )
+    if other.token_ids == clean.token_ids:
+        raise BadPrompt("The clean and the corrupted prompt are the same.", "Change a token.")
+    logits = forward_logits(lm.anatomy, input_ids(lm, other), metric.info.position)
+    return Pair(clean, other, metric.baseline, float(metric.of(logits)[0]))

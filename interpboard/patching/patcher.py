@@ -1,0 +1,52 @@
+"""``ActivationPatcher``: activation patching of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.activation import activation_patching
+from interpboard.patching.estimates import attribution_patching
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+class ActivationPatcher:
+    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
+
+    Raises ``NotALanguageModel`` if the model cannot be looked into.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.lm = LanguageModel.of(model, tokenizer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def patch(
+        self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """The exact grid; options and values as in ``activation_patching``."""
+        prompt, resolved = self._case(clean, metric)
+        return activation_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+
+    def estimate(
+        self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """The same grid estimated from gradients; see ``attribution_patching``."""
+        prompt, resolved = self._case(clean, metric)
+        return attribution_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

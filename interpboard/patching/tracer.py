@@ -1,0 +1,82 @@
+"""``CausalTracer``: causal tracing of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.causal_tracing import causal_trace
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+@dataclass(frozen=True)
+class CausalTrace:
+    """A trace of one prompt. Effects are metric differences; positive: the clean state helps."""
+
+    prompt: PromptInfo
+    result: Result
+
+    @property
+    def restoration_effect(self) -> np.ndarray:
+        """[layer, position]: metric(restored) − metric(corrupted), mean over the noise samples."""
+        return self.result.values
+
+    @property
+    def indirect_effects(self) -> np.ndarray:
+        """[sample, layer, position]: the same of every sample."""
+        return self.result.extra["per_sample"].values
+
+    @property
+    def total_effect(self) -> float:
+        """metric(clean) − metric(corrupted), mean over the noise samples."""
+        return float(self.result.extra["total_effect"].values)
+
+
+class CausalTracer:
+    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
+
+    Raises ``NotALanguageModel`` if the model cannot be looked into.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.lm = LanguageModel.of(model, tokenizer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def trace_causal_effect(
+        self,
+        text: str,
+        subject_tokens: str | Sequence[str] | Sequence[int],
+        target_token_position: int = -1,
+        *,
+        target: str | None = None,
+        metric: str = "prob",
+        **options: Any,
+    ) -> CausalTrace:
+        """Trace the prediction at ``target_token_position``; options as in ``causal_trace``.
+
+        ``target``: the token traced, the model's own first unless given. The metric is its
+        probability, as in ROME, unless another is named.
+        """
+        prompt = make_prompt(self.lm, text)
+        request = MetricRequest(metric, target, None, target_token_position)
+        resolved = resolve_metric(self.lm, prompt, request)
+        return CausalTrace(
+            prompt, causal_trace(self.lm, prompt, resolved, subject=subject_tokens, **options)
+        )

@@ -1,0 +1,52 @@
+"""Seeded noise on the embeddings of some tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.runs.edits import Counterfactual, Edit
+
+TOKENS_A_STEP = 8192
+
+
+def embedding_noise(
+    lm: LanguageModel, positions: Sequence[int], scale: float, samples: int, seed: int
+) -> tuple[Counterfactual, ...]:
+    """``samples`` counterfactuals, each adding its own Gaussian noise to the embeddings at ``positions``.
+
+    Its standard deviation is ``scale`` times that of the embeddings over the vocabulary. The same seed
+    gives the same noise on every device. Raises ``BadParameter``.
+    """
+    if samples < 1 or scale < 0:
+        raise BadParameter("Noise needs at least one sample and a scale of 0 or more.")
+    generator = torch.Generator().manual_seed(seed)
+    deviation = scale * embedding_deviation(lm)
+    shape = (len(positions), lm.anatomy.d_model)
+    return tuple(
+        (
+            Edit(
+                "embed",
+                0,
+                "add",
+                positions=tuple(positions),
+                value=deviation * torch.randn(shape, generator=generator),
+            ),
+        )
+        for _ in range(samples)
+    )
+
+
+@torch.no_grad()
+def embedding_deviation(lm: LanguageModel) -> float:
+    """Standard deviation of all numbers of all embeddings, as the embedding module gives them."""
+    total, squares, count = 0.0, 0.0, 0
+    for ids in torch.arange(lm.anatomy.d_vocab, device=lm.device).split(TOKENS_A_STEP):
+        embedded = lm.anatomy.embedding(ids).double()
+        total += float(embedded.sum())
+        squares += float(embedded.square().sum())
+        count += embedded.numel()
+    return float((squares / count - (total / count) ** 2) ** 0.5)
