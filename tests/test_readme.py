@@ -1,0 +1,54 @@
+"""The README tells the truth: its keys, its Python, its commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from interpboard.cli_commands import app
+from tui.keys import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.where == ("app",)], ids=lambda c: c.id
+)
+def test_every_key_of_the_app_is_in_the_readme(command) -> None:
+    for key in command.shown.split():
+        assert f"`{key}`" in README, f"{command.label}: {key}"
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = _blocks("python")
+    exec(compile(block, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert out.startswith("(4, 8)")
+    assert '"schema": "interpboard/1"' in out
+
+
+def test_every_option_of_the_readmes_command_lines_exists() -> None:
+    lines = [line for block in _blocks("sh") for line in block.splitlines()]
+    used = [word for line in lines for word in shlex.split(line, comments=True) if word[:2] == "--"]
+    assert len(used) > 4
+    terminal = {"COLUMNS": "200", "NO_COLOR": "1"}
+    pages = [
+        CliRunner().invoke(app, [*command, "--help"], env=terminal).output
+        for command in ([], ["analyze"])
+    ]
+    for option in used:
+        assert any(re.search(rf"{option}\b", page) for page in pages), option
+
+
+def test_files_that_the_readme_links_to_are_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
