@@ -149,11 +149,14 @@ ANALYSES: dict[str, Analysis] = {
                     "ablation",
                     str,
                     "zero",
-                    "what replaces the head's output z: zeros, or its mean over the prompt's positions",
-                    choices=("zero", "mean"),
+                    "what replaces the head's output z: zeros, its mean over the prompt, its outputs "
+                    "permuted, its mean or its outputs on the references",
+                    choices=("zero", "mean", "random", "dataset_mean", "resample"),
                 ),
                 Parameter("layers", int, None, "layers to ablate in, e.g. 0,3 (all)", many=True),
                 Parameter("heads", int, None, "heads to ablate, e.g. 0,3 (all)", many=True),
+                Parameter("references", str, "", "reference prompts, one a line"),
+                Parameter("seed", int, 0, "of random and resample"),
             ),
         ),
         Analysis(

@@ -57,7 +57,9 @@ def test_an_analysis_like_no_other_is_refused_with_the_list() -> None:
 
 def test_what_is_not_given_takes_its_default() -> None:
     parsed = find_analysis("head_ablation").parse({"ablation": "mean"})
-    assert parsed == {"ablation": "mean", "layers": None, "heads": None}
+    assert parsed["ablation"] == "mean"
+    assert parsed["layers"] is parsed["heads"] is None
+    assert (parsed["references"], parsed["seed"]) == ("", 0)
 
 
 def test_several_numbers_are_written_with_commas() -> None:
@@ -70,7 +72,11 @@ def test_several_numbers_are_written_with_commas() -> None:
     ("analysis", "given", "complaint"),
     [
         ("head_ablation", {"ablatoin": "zero"}, "has no parameter 'ablatoin'"),
-        ("head_ablation", {"ablation": "one"}, "one of zero, mean, not 'one'"),
+        (
+            "head_ablation",
+            {"ablation": "one"},
+            "dataset_mean, resample, not 'one'",
+        ),
         ("head_ablation", {"layers": "a"}, "takes a whole number, not 'a'"),
         ("integrated_gradients", {"n_steps": "0"}, "at least 1, not 0"),
         ("integrated_gradients", {"n_steps": "3.5"}, "takes a whole number"),

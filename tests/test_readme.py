@@ -29,11 +29,12 @@ def test_every_key_of_the_app_is_in_the_readme(command) -> None:
 
 
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = _blocks("python")
-    exec(compile(block, "README.md", "exec"), {})
+    for block in _blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
     assert out.startswith("(4, 8)")
     assert '"schema": "interpboard/1"' in out
+    assert "\n(4, 5)\n[CriticalHead(layer=" in out
 
 
 def test_every_option_of_the_readmes_command_lines_exists() -> None:

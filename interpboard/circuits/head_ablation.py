@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from interpboard.circuits.replacements import OF_THE_PROMPT, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
-from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
-from interpboard.runs.record import Run, record
+from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
@@ -26,20 +26,25 @@ def head_ablation(
     ablation: str = "zero",
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
+    references: str | Sequence[str] = (),
+    seed: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
     """Effect [layer, head] = metric(head ablated) − metric(clean). Negative: the head helped.
 
-    A head's output ``z`` (before the output projection) is replaced at every position: by zeros, or
-    (``ablation="mean"``) by its mean over the prompt's positions. Exact: one counterfactual a head.
-    Zero ablation follows Michel et al. 2019, "Are Sixteen Heads Really Better than One?".
+    A head's output ``z`` (before the output projection) is replaced at every position, by what
+    ``ablation`` says; see ``replacements``. ``references`` are prompts, as a list or one a line. Exact:
+    one counterfactual a head. Zero ablation follows Michel et al. 2019, "Are Sixteen Heads Really
+    Better than One?".
 
-    Raises ``BadParameter`` for layers or heads that the model does not have.
+    Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
     started = time.perf_counter()
     chosen_layers = _chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = _chosen(heads, lm.anatomy.n_heads, "head")
-    run = record(lm, prompt, sites=("z",) if ablation == "mean" else ())
+    run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
+    texts = references.splitlines() if isinstance(references, str) else list(references)
+    replace = replacement(run, ablation, texts, seed)
     axes = (
         Axis("layer", tuple(str(i) for i in chosen_layers)),
         Axis("head", tuple(str(i) for i in chosen_heads)),
@@ -56,31 +61,28 @@ def head_ablation(
 
     evaluate(
         run,
-        [(_edit(run, ablation, i, h),) for i in chosen_layers for h in chosen_heads],
+        [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads],
         metric,
         watch=Watch(cancelled=watch.cancelled),
         on_values=take,
     )
     return Result(
         analysis="head_ablation",
-        params={"ablation": ablation, "layers": layers, "heads": heads},
+        params={
+            "ablation": ablation,
+            "layers": layers,
+            "heads": heads,
+            "references": texts,
+            "seed": seed,
+        },
         metric=metric.info,
         baseline=baseline,
         axes=axes,
         values=effects,
         extra={},
         elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
+        made_by=made_by(lm.verified.path, seed),
     )
-
-
-def _edit(run: Run, ablation: str, layer: int, head: int) -> Edit:
-    if ablation == "zero":
-        return Edit("z", layer, "zero", head)
-    if ablation == "mean":
-        mean = run.sites["z"][layer][0, :, head].mean(0, keepdim=True)
-        return Edit("z", layer, "patch", head, value=mean)
-    raise BadParameter(f"There is no ablation {ablation!r}.", "Use zero or mean.")
 
 
 def _chosen(given: Sequence[int] | None, count: int, what: str) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ def attribution_patching(
             "n_steps": n_steps,
         },
         metric=metric.info,
-        baseline=pair.on_corrupted,
+        baseline=pair.on_clean,
         axes=grid.axes,
         values=values,
         extra={

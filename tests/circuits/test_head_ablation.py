@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.replacements import _derangement
 from interpboard.errors import BadParameter
-from interpboard.runs.prompt import input_ids
+from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
 
@@ -50,6 +51,81 @@ def test_mean_ablation_of_a_prompt_of_equal_positions_changes_nothing() -> None:
     np.testing.assert_allclose(result.values, 0, atol=1e-12)
     zero = head_ablation(lm, prompt, metric, layers=(0,))
     assert np.abs(zero.values).max() > 1e-3
+
+
+STRATEGIES = ("random", "dataset_mean", "resample")
+REFERENCES = ("The Louvre is located in the old house", "Mary gave a drink to John in Paris")
+
+
+def test_each_strategy_is_a_plain_forward_with_that_in_the_heads_place() -> None:
+    lm, prompt, metric = case("llama", torch.float64, name="logprob")
+    length = len(prompt.token_ids)
+    fitting = next(
+        text
+        for text in ("Mary" + " the" * n for n in range(1, 20))
+        if len(make_prompt(lm, text).token_ids) == length
+    )
+    others = [t for t in REFERENCES if len(make_prompt(lm, t).token_ids) != length]
+    assert others
+    references = (*others, fitting)
+    layer, head = 1, 2
+    part = slice(head * 8, head * 8 + 8)
+    kept: list[torch.Tensor] = []
+    module = lm.anatomy.out_proj[layer]
+
+    def z_of(text: str) -> torch.Tensor:
+        handle = module.register_forward_pre_hook(lambda _m, args: kept.append(args[0].clone()))
+        with torch.no_grad():
+            lm.model(input_ids=input_ids(lm, make_prompt(lm, text)))
+        handle.remove()
+        return kept.pop()[0, :, part]
+
+    own = z_of(prompt.text)
+    order = _derangement(length, 3)
+    assert (order != torch.arange(length)).all()
+    assert sorted(order.tolist()) == list(range(length))
+    pooled = torch.cat([z_of(text) for text in references]).mean(0)
+    for strategy in STRATEGIES:
+        result = head_ablation(
+            lm, prompt, metric, ablation=strategy, references=references, layers=(layer,), seed=3
+        )
+        value = {"random": own[order], "dataset_mean": pooled, "resample": z_of(fitting)}[strategy]
+
+        def put(_m, args, value=value):
+            z = args[0].clone()
+            z[0, :, part] = value
+            return (z,)
+
+        handle = module.register_forward_pre_hook(put)
+        with torch.no_grad():
+            logits = lm.model(input_ids=input_ids(lm, prompt)).logits[:, -1]
+        handle.remove()
+        expected = float(metric.of(logits)[0]) - metric.baseline
+        assert result.values[0, head] == pytest.approx(expected, abs=1e-6), strategy
+
+
+def test_references_may_be_lines_and_must_fit() -> None:
+    lm, prompt, metric = case()
+    lines = head_ablation(
+        lm, prompt, metric, ablation="dataset_mean", references="\n".join(REFERENCES)
+    )
+    listed = head_ablation(lm, prompt, metric, ablation="dataset_mean", references=REFERENCES)
+    np.testing.assert_array_equal(lines.values, listed.values)
+    with pytest.raises(BadParameter, match="needs reference prompts"):
+        head_ablation(lm, prompt, metric, ablation="resample")
+    with pytest.raises(BadParameter, match="has the prompt's"):
+        head_ablation(lm, prompt, metric, ablation="resample", references=("Mary",))
+    with pytest.raises(BadParameter, match="There is no ablation 'one'"):
+        head_ablation(lm, prompt, metric, ablation="one")
+
+
+def test_the_mean_over_identical_prompts_is_the_mean_over_the_prompt() -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    own = head_ablation(lm, prompt, metric, ablation="mean")
+    same = head_ablation(lm, prompt, metric, ablation="dataset_mean", references=[prompt.text] * 3)
+    np.testing.assert_allclose(same.values, own.values, atol=1e-9)
+    again = head_ablation(lm, prompt, metric, ablation="resample", references=[prompt.text])
+    np.testing.assert_allclose(again.values, 0, atol=1e-12)
 
 
 def test_a_subset_has_the_same_values_as_the_whole() -> None:

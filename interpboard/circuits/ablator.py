@@ -1,0 +1,94 @@
+"""``AttentionHeadAblator``: head ablation of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from interpboard.circuits.compare_ablations import compare_ablations
+from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.head_pairs import head_pairs
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+@dataclass(frozen=True)
+class CriticalHead:
+    """A head and its effect on the metric; negative: it helped."""
+
+    layer: int
+    head: int
+    effect: float
+
+
+class AttentionHeadAblator:
+    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
+
+    Raises ``NotALanguageModel`` if the model cannot be looked into.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.lm = LanguageModel.of(model, tokenizer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def systematic_head_ablation(
+        self,
+        text: str,
+        layers: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        *,
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """Effect [layer, head] of each head; options as in ``head_ablation``."""
+        prompt, resolved = self._case(text, metric)
+        return head_ablation(self.lm, prompt, resolved, layers=layers, heads=heads, **options)
+
+    def find_critical_heads(self, result: Result, top_k: int = 5) -> list[CriticalHead]:
+        """The heads of ``result`` whose ablation lowered the metric most, at most ``top_k``."""
+        layers, heads = (axis.labels for axis in result.axes)
+        found = [
+            CriticalHead(int(layer), int(head), float(result.values[i, j]))
+            for i, layer in enumerate(layers)
+            for j, head in enumerate(heads)
+        ]
+        helping = [head for head in found if head.effect < 0]
+        return sorted(helping, key=lambda head: head.effect)[:top_k]
+
+    def compare_ablations(
+        self,
+        prompt: str,
+        strategies: Sequence[str] = ("zero", "mean", "random"),
+        components: Sequence[tuple[int, int]] | None = None,
+        *,
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """Effect [component, strategy]; see ``compare_ablations``."""
+        made, resolved = self._case(prompt, metric)
+        return compare_ablations(
+            self.lm, made, resolved, strategies=strategies, components=components, **options
+        )
+
+    def pairs(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Interaction [head_a, head_b] of the strongest heads; see ``head_pairs``."""
+        prompt, resolved = self._case(text, metric)
+        return head_pairs(self.lm, prompt, resolved, **options)
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

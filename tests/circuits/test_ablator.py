@@ -1,0 +1,87 @@
+"""Several heads together, several ablations side by side, and the public class over them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.circuits import AttentionHeadAblator
+from interpboard.circuits.compare_ablations import compare_ablations, rank_agreement
+from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.head_pairs import head_pairs, strongest
+from interpboard.errors import BadParameter
+from interpboard.runs.edits import Edit
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from tests.lm import TEXT, case, fingerprint
+
+
+def test_the_table_holds_the_grid_of_each_strategy() -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    components = [(2, 1), (0, 3), (1, 0)]
+    table = compare_ablations(lm, prompt, metric, components=components, seed=4)
+    assert table.axes[0].labels == ("L2 H1", "L0 H3", "L1 H0")
+    assert table.axes[1].labels == ("zero", "mean", "random")
+    for column, strategy in enumerate(table.axes[1].labels):
+        grid = head_ablation(lm, prompt, metric, ablation=strategy, seed=4).values
+        expected = [grid[component] for component in components]
+        np.testing.assert_allclose(table.values[:, column], expected, atol=1e-6)
+
+
+def test_rank_agreement_is_known_by_hand() -> None:
+    effects = np.array([[1, 10, 3, 5], [2, 20, 2, 5], [3, 15, 1, 5]], dtype=float)
+    found = rank_agreement(effects)
+    np.testing.assert_allclose(found[:3, :3], [[1, 0.5, -1], [0.5, 1, -0.5], [-1, -0.5, 1]])
+    assert np.isnan(found[3]).all()
+    ties = rank_agreement(np.array([[1.0, 1.0], [1.0, 2.0], [2.0, 3.0]]))
+    assert ties[0, 1] == pytest.approx(np.sqrt(3) / 2)
+
+
+def test_an_interaction_is_the_joint_effect_less_the_sum() -> None:
+    lm, prompt, metric = case("gpt2", torch.float64)
+    before = fingerprint(lm)
+    result = head_pairs(lm, prompt, metric, top_k=4)
+    single = head_ablation(lm, prompt, metric).values
+    heads = strongest(single, 4)
+    assert np.isnan(np.diag(result.values)).all()
+    np.testing.assert_array_equal(result.values, result.values.T)
+    joint = evaluate(
+        record(lm, prompt),
+        [(Edit("z", *_of(heads[0])), Edit("z", *_of(heads[2])))],
+        metric,
+    )[0]
+    expected = joint - metric.baseline - single[heads[0]] - single[heads[2]]
+    assert result.values[0, 2] == pytest.approx(expected, abs=1e-9)
+    np.testing.assert_allclose(result.extra["alone"].values, [single[head] for head in heads])
+    assert fingerprint(lm) == before
+
+
+def _of(head: tuple[int, int]):
+    return head[0], "zero", head[1]
+
+
+def test_the_class_gives_what_the_functions_give() -> None:
+    lm, prompt, metric = case()
+    with AttentionHeadAblator(lm.model, lm.tokenizer) as ablator:
+        results = ablator.systematic_head_ablation(TEXT, layers=[0, 2], heads=[1, 3])
+        critical = ablator.find_critical_heads(results, top_k=2)
+        compared = ablator.compare_ablations(TEXT, ["zero", "mean"], [(0, 1)])
+        pairs = ablator.pairs(TEXT, top_k=3)
+    whole = head_ablation(lm, prompt, metric).values
+    np.testing.assert_allclose(results.values, whole[np.ix_([0, 2], [1, 3])], rtol=1e-4, atol=1e-6)
+    assert [head.effect for head in critical] == sorted(v for v in results.values.flat if v < 0)[:2]
+    for head in critical:
+        assert head.effect == pytest.approx(whole[head.layer, head.head], rel=1e-4)
+    assert compared.values.shape == (1, 2)
+    assert pairs.values.shape == (3, 3)
+
+
+def test_what_is_not_there_is_refused() -> None:
+    lm, prompt, metric = case()
+    with pytest.raises(BadParameter, match="layers 0 to 2 of heads 0 to 3"):
+        compare_ablations(lm, prompt, metric, components=[(8, 4)])
+    with pytest.raises(BadParameter, match="No component"):
+        compare_ablations(lm, prompt, metric, components=[])
+    with pytest.raises(BadParameter, match="at least two"):
+        head_pairs(lm, prompt, metric, top_k=1)
