@@ -56,6 +56,7 @@ async def measure(folder: Path) -> dict[str, list[float]]:
     long_prompt = " ".join([PROMPT] * 28)
     heard = figures.setdefault("cancel to stopped, in a job of the longest steps", [])
     for _ in range(ROUNDS):
+        clock.seen.clear()  # of the round before, whose last progress nobody took
         client.run("slow", "head_ablation", long_prompt)
         await clock.until("slow", "Progress")
         asked = time.perf_counter()
