@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from interpboard.circuits.compare_ablations import compare_ablations
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.circuits.head_pairs import head_pairs
-from interpboard.models.language_model import LanguageModel
+from interpboard.models.holder import Holder
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
@@ -25,25 +24,8 @@ class CriticalHead:
     effect: float
 
 
-class AttentionHeadAblator:
-    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
-
-    Raises ``NotALanguageModel`` if the model cannot be looked into.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.lm = LanguageModel.of(model, tokenizer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+class AttentionHeadAblator(Holder):
+    """Head ablation of one model. A ``Holder``: usable as a context manager."""
 
     def systematic_head_ablation(
         self,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from interpboard.models.language_model import LanguageModel
+from interpboard.models.holder import Holder
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.estimates import attribution_patching
 from interpboard.results import MetricRequest, PromptInfo, Result
@@ -13,25 +12,8 @@ from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 
 
-class ActivationPatcher:
-    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
-
-    Raises ``NotALanguageModel`` if the model cannot be looked into.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.lm = LanguageModel.of(model, tokenizer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+class ActivationPatcher(Holder):
+    """Activation patching of one model. A ``Holder``: usable as a context manager."""
 
     def patch(
         self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from interpboard.models.language_model import LanguageModel
+from interpboard.models.holder import Holder
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import resolve_metric
@@ -39,25 +38,8 @@ class CausalTrace:
         return float(self.result.extra["total_effect"].values)
 
 
-class CausalTracer:
-    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
-
-    Raises ``NotALanguageModel`` if the model cannot be looked into.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.lm = LanguageModel.of(model, tokenizer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+class CausalTracer(Holder):
+    """Causal tracing of one model. A ``Holder``: usable as a context manager."""
 
     def trace_causal_effect(
         self,

@@ -1,0 +1,29 @@
+"""What the public classes are: a model and its tokenizer, held for the functions."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from interpboard.models.language_model import LanguageModel
+
+
+class Holder:
+    """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
+
+    Raises ``NotALanguageModel`` if the model cannot be looked into.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.lm = LanguageModel.of(model, tokenizer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
