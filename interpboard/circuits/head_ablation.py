@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from interpboard.circuits.replacements import OF_THE_PROMPT, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -50,22 +48,8 @@ def head_ablation(
         Axis("head", tuple(str(i) for i in chosen_heads)),
     )
     baseline = metric.baseline
-    effects = np.full((len(chosen_layers), len(chosen_heads)), np.nan)
-    known = 0
-
-    def take(indices: list[int], values: np.ndarray) -> None:
-        nonlocal known
-        effects.flat[indices] = values - baseline
-        known += len(indices)
-        watch.step(known, effects.size, LabelledArray(axes, effects.copy()))
-
-    evaluate(
-        run,
-        [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads],
-        metric,
-        watch=Watch(cancelled=watch.cancelled),
-        on_values=take,
-    )
+    cells = [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads]
+    values = evaluate_cells(run, cells, metric, axes, lambda new: new - baseline, watch=watch)
     return Result(
         analysis="head_ablation",
         params={
@@ -78,7 +62,7 @@ def head_ablation(
         metric=metric.info,
         baseline=baseline,
         axes=axes,
-        values=effects,
+        values=values - baseline,
         extra={},
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),

@@ -11,10 +11,10 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grid import make_grid
 from interpboard.patching.pair import Pair, make_pair
 from interpboard.results import LabelledArray, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
@@ -56,21 +56,13 @@ def activation_patching(
         (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
     )
     donor = record(lm, source, sites=(site,))
-    values = np.full(grid.shape, np.nan)
-    known = 0
-
-    def take(indices: list[int], new: np.ndarray) -> None:
-        nonlocal known
-        values.flat[indices] = new
-        known += len(indices)
-        watch.step(known, values.size, LabelledArray(grid.axes, _recovered(pair, values)))
-
-    evaluate(
+    values = evaluate_cells(
         record(lm, into),
         grid.cells(donor),
         metric,
-        watch=Watch(cancelled=watch.cancelled),
-        on_values=take,
+        grid.axes,
+        lambda new: _recovered(pair, new),
+        watch=watch,
     )
     return Result(
         analysis="activation_patching",

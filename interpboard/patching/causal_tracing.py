@@ -13,12 +13,12 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import residual_to_logits
 from interpboard.patching.subject import subject_positions
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
+from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run, record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 STATES = {"resid": "resid_post", "mlp": "mlp_out", "attn": "attn_out"}
@@ -64,24 +64,15 @@ def causal_trace(
     corrupted = _metric_of_rows(run, metric)[1:]
     cells = _cells(run, site, 1 if state == "resid" else window)
     axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
-    shape = (samples, *(len(axis.labels) for axis in axes))
-    values = np.full(shape, np.nan)
-    known = 0
-
-    def take(indices: list[int], new: np.ndarray) -> None:
-        nonlocal known
-        values.flat[indices] = new
-        known += len(indices)
-        so_far = (values - corrupted[:, None, None]).mean(0)  # NaN until every sample is there
-        watch.step(known, values.size, LabelledArray(axes, so_far))
-
-    evaluate(
+    values = evaluate_cells(
         run,
         cells * samples,
         metric,
+        axes,
+        lambda new: (new - corrupted[:, None, None]).mean(0),  # NaN until every sample is there
+        shape=(samples, *(len(axis.labels) for axis in axes)),
         base=[sample + 1 for sample in range(samples) for _ in cells],
-        watch=Watch(cancelled=watch.cancelled),
-        on_values=take,
+        watch=watch,
     )
     effects = values - corrupted[:, None, None]
     total = metric.baseline - float(corrupted.mean())

@@ -1,0 +1,43 @@
+"""Which tokens mattered."""
+
+from __future__ import annotations
+
+from interpboard.analyses.kind import Analysis
+from interpboard.parameters import Parameter
+
+TABLE: tuple[Analysis, ...] = (
+    Analysis(
+        name="integrated_gradients",
+        title="Integrated gradients",
+        function="interpboard.attribution.integrated_gradients:integrated_gradients",
+        axes=("token",),
+        meaning="share of metric(prompt) − metric(baseline) due to the token; "
+        "positive: the token raised the metric",
+        scale="diverging",
+        in_overview=True,
+        parameters=(
+            Parameter(
+                "n_steps",
+                int,
+                32,
+                "points on the path from baseline to prompt",
+                minimum=1,
+                maximum=1024,
+            ),
+            Parameter(
+                "baseline",
+                str,
+                "zero",
+                "start of the path: zero embeddings, or the mean of the vocabulary's",
+                choices=("zero", "mean"),
+            ),
+            Parameter(
+                "method",
+                str,
+                "gauss_legendre",
+                "quadrature rule along the path",
+                choices=("gauss_legendre", "trapezoid", "riemann_left", "riemann_right"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Activations of one run put into another."""
+
+from __future__ import annotations
+
+from interpboard.analyses.kind import Analysis
+from interpboard.parameters import Parameter
+
+_CORRUPTED = Parameter(
+    "corrupted", str, None, "the corrupted prompt, as many tokens as the clean one", required=True
+)
+_SITE = Parameter(
+    "site",
+    str,
+    "resid_pre",
+    "which activations are exchanged",
+    choices=(
+        "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern",
+        "neuron", "embed",
+    ),
+)  # fmt: skip
+_ALONG = Parameter(
+    "along",
+    str,
+    "auto",
+    "what a cell is; auto: a position, a head or a neuron, as suits the site",
+    choices=("auto", "position", "head", "head_position", "neuron"),
+)
+
+TABLE: tuple[Analysis, ...] = (
+    Analysis(
+        name="activation_patching",
+        title="Activation patching",
+        function="interpboard.patching.activation:activation_patching",
+        axes=("layer", "token"),
+        meaning="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
+        scale="diverging",
+        in_overview=True,
+        parameters=(
+            _CORRUPTED,
+            _SITE,
+            _ALONG,
+            Parameter(
+                "direction",
+                str,
+                "denoising",
+                "clean activations into the corrupted run, or the other way round",
+                choices=("denoising", "noising"),
+            ),
+        ),
+    ),
+    Analysis(
+        name="attribution_patching",
+        title="Attribution patching",
+        function="interpboard.patching.estimates:attribution_patching",
+        axes=("layer", "token"),
+        meaning="estimate of metric(patched) − metric(corrupted); positive: the clean activation "
+        "raises the metric",
+        scale="diverging",
+        parameters=(
+            _CORRUPTED,
+            _SITE,
+            _ALONG,
+            Parameter(
+                "method",
+                str,
+                "atp",
+                "gradient at the corrupted run, or integrated along the way",
+                choices=("atp", "ig"),
+            ),
+            Parameter("n_steps", int, 8, "points along the way, for ig", minimum=1, maximum=1024),
+        ),
+    ),
+    Analysis(
+        name="causal_trace",
+        title="Causal trace",
+        function="interpboard.patching.causal_tracing:causal_trace",
+        axes=("layer", "token"),
+        meaning="metric(clean state restored) − metric(subject drowned in noise), mean over "
+        "samples; positive: the state carries the answer",
+        scale="diverging",
+        in_overview=True,
+        parameters=(
+            Parameter(
+                "subject",
+                object,
+                None,
+                "the subject as it stands in the prompt",
+                required=True,
+            ),
+            Parameter(
+                "state",
+                str,
+                "resid",
+                "what is restored: the stream after a layer, or outputs in a window of layers",
+                choices=("resid", "mlp", "attn"),
+            ),
+            Parameter("window", int, 10, "layers restored together, for mlp and attn", minimum=1),
+            Parameter(
+                "noise",
+                float,
+                3.0,
+                "in standard deviations of the embeddings",
+                minimum=0,
+                maximum=1e6,
+            ),
+            Parameter("samples", int, 10, "noise samples", minimum=1, maximum=1024),
+            Parameter("seed", int, 0, "of the noise"),
+        ),
+    ),
+)

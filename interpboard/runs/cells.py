@@ -1,0 +1,44 @@
+"""A grid of counterfactuals, one a cell, filled and reported as the values come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from interpboard.results import Axis, LabelledArray
+from interpboard.runs.edits import Counterfactual
+from interpboard.runs.metrics import Metric
+from interpboard.runs.record import Run
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+
+def evaluate_cells(
+    run: Run,
+    cells: Sequence[Counterfactual],
+    metric: Metric,
+    axes: tuple[Axis, ...],
+    shown: Callable[[np.ndarray], np.ndarray],
+    *,
+    shape: tuple[int, ...] | None = None,
+    base: Sequence[int] | None = None,
+    watch: Watch = SILENT,
+) -> np.ndarray:
+    """The metric of each of ``cells``, in ``shape`` (that of ``axes`` unless given), float64.
+
+    ``watch`` hears ``shown(values)`` (shape of ``axes``) with each batch; cells not yet known are NaN.
+    Errors as in ``evaluate``.
+    """
+    values = np.full(shape or tuple(len(axis.labels) for axis in axes), np.nan)
+    known = 0
+
+    def take(indices: list[int], new: np.ndarray) -> None:
+        nonlocal known
+        values.flat[indices] = new
+        known += len(indices)
+        watch.step(known, values.size, LabelledArray(axes, shown(values)))
+
+    silent = Watch(cancelled=watch.cancelled)
+    evaluate(run, cells, metric, base=base, watch=silent, on_values=take)
+    return values
