@@ -75,7 +75,7 @@ def test_several_numbers_are_written_with_commas() -> None:
         (
             "head_ablation",
             {"ablation": "one"},
-            "dataset_mean, resample, not 'one'",
+            "position_mean, resample, not 'one'",
         ),
         ("head_ablation", {"layers": "a"}, "takes a whole number, not 'a'"),
         ("integrated_gradients", {"n_steps": "0"}, "at least 1, not 0"),

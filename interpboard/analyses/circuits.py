@@ -5,6 +5,18 @@ from __future__ import annotations
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
+_STRATEGIES = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample")
+_ABLATION = Parameter(
+    "ablation",
+    str,
+    "zero",
+    "what replaces the head's output z: zeros, its mean over the prompt, its outputs permuted, its "
+    "mean over the references (pooled or by position), its outputs on one of them",
+    choices=_STRATEGIES,
+)
+_REFERENCES = Parameter("references", str, "", "reference prompts, one a line")
+_SEED = Parameter("seed", int, 0, "of random and resample")
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="logit_lens",
@@ -25,18 +37,47 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         in_overview=True,
         parameters=(
-            Parameter(
-                "ablation",
-                str,
-                "zero",
-                "what replaces the head's output z: zeros, its mean over the prompt, its outputs "
-                "permuted, its mean or its outputs on the references",
-                choices=("zero", "mean", "random", "dataset_mean", "resample"),
-            ),
+            _ABLATION,
             Parameter("layers", int, None, "layers to ablate in, e.g. 0,3 (all)", many=True),
             Parameter("heads", int, None, "heads to ablate, e.g. 0,3 (all)", many=True),
-            Parameter("references", str, "", "reference prompts, one a line"),
-            Parameter("seed", int, 0, "of random and resample"),
+            _REFERENCES,
+            _SEED,
+        ),
+    ),
+    Analysis(
+        name="head_pairs",
+        title="Pairs of heads",
+        function="interpboard.circuits.head_pairs:head_pairs",
+        axes=("head_a", "head_b"),
+        meaning="interaction = effect(both ablated) − effect(a) − effect(b); negative: together they "
+        "cost more than apart, as backups of each other do",
+        scale="diverging",
+        parameters=(
+            _ABLATION,
+            Parameter("top_k", int, 8, "heads with the largest effects alone", minimum=2),
+            _REFERENCES,
+            _SEED,
+        ),
+    ),
+    Analysis(
+        name="compare_ablations",
+        title="Ablations side by side",
+        function="interpboard.circuits.compare_ablations:compare_ablations",
+        axes=("component", "strategy"),
+        meaning="effect = metric(ablated) − metric(clean); negative: the head helped",
+        scale="diverging",
+        parameters=(
+            Parameter(
+                "strategies",
+                str,
+                None,
+                "ablations to compare (zero, mean, random, and dataset_mean given references)",
+                choices=_STRATEGIES,
+                many=True,
+            ),
+            Parameter("components", object, None, "heads, e.g. 3.5,2.1 (all)", many=True),
+            _REFERENCES,
+            _SEED,
         ),
     ),
 )

@@ -11,6 +11,7 @@ from interpboard.circuits.head_ablation import head_ablation
 from interpboard.circuits.head_pairs import head_pairs
 from interpboard.models.holder import Holder
 from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.components import Head
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 
@@ -55,7 +56,7 @@ class AttentionHeadAblator(Holder):
         self,
         prompt: str,
         strategies: Sequence[str] = ("zero", "mean", "random"),
-        components: Sequence[tuple[int, int]] | None = None,
+        components: Sequence[Head | str] | str | None = None,
         *,
         metric: MetricRequest | None = None,
         **options: Any,

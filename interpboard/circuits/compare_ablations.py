@@ -7,15 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interpboard.circuits.replacements import replacement
+from interpboard.circuits.replacements import reference_texts, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.components import Head, head_label, resolve_head
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
+
+OF_ALL = ("zero", "mean", "random")
 
 
 def compare_ablations(
@@ -23,38 +26,51 @@ def compare_ablations(
     prompt: PromptInfo,
     metric: Metric,
     *,
-    strategies: Sequence[str] = ("zero", "mean", "random"),
-    components: Sequence[tuple[int, int]] | None = None,
-    references: Sequence[str] = (),
+    strategies: Sequence[str] | None = None,
+    components: Sequence[Head | str] | str | None = None,
+    references: str | Sequence[str] = (),
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
-    """Effect [component, strategy] of ablating each head (layer, head); None: every head.
+    """Effect [component, strategy] of ablating each head. Negative: the head helped.
 
-    Negative: the head helped. ``extra``: ``rank_agreement`` [strategy, strategy], Spearman's rank
+    ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
+    ``strategies``: those of ``replacements``; None: zero, mean and random, and given ``references``
+    dataset_mean. ``extra``: ``rank_agreement`` [strategy, strategy], Spearman's rank
     correlation of the effects over the components (NaN if a strategy's are all equal).
 
     Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
     """
     started = time.perf_counter()
-    heads = _components(lm, components)
+    heads = _heads(lm, components)
+    texts = reference_texts(references)
+    if strategies is None:
+        strategies = (*OF_ALL, "dataset_mean") if texts else OF_ALL
     if not strategies:
         raise BadParameter("No strategy was given.", "Use e.g. zero, mean.")
     run = record(lm, prompt, sites=("z",))
     counterfactuals = []
     for strategy in strategies:
-        replace = replacement(run, strategy, references, seed)
+        replace = replacement(run, strategy, texts, seed)
         counterfactuals += [(replace(layer, head),) for layer, head in heads]
-    values = evaluate(run, counterfactuals, metric, watch=watch) - metric.baseline
-    effects = values.reshape(len(strategies), len(heads)).T
-    component = Axis("component", tuple(f"L{layer} H{head}" for layer, head in heads))
+    component = Axis("component", tuple(head_label(head) for head in heads))
     axes = (component, Axis("strategy", tuple(strategies)))
+    values = evaluate_cells(
+        run,
+        counterfactuals,
+        metric,
+        axes,
+        lambda new: (new - metric.baseline).T,
+        shape=(len(strategies), len(heads)),
+        watch=watch,
+    )
+    effects = (values - metric.baseline).T
     return Result(
         analysis="compare_ablations",
         params={
             "strategies": list(strategies),
             "components": [list(head) for head in heads],
-            "references": list(references),
+            "references": texts,
             "seed": seed,
         },
         metric=metric.info,
@@ -84,18 +100,13 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _components(
-    lm: LanguageModel, given: Sequence[tuple[int, int]] | None
-) -> list[tuple[int, int]]:
-    n_layers, n_heads = lm.anatomy.n_layers, lm.anatomy.n_heads
+def _heads(lm: LanguageModel, given: Sequence[Head | str] | str | None) -> list[Head]:
     if given is None:
+        n_layers, n_heads = lm.anatomy.n_layers, lm.anatomy.n_heads
         return [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
-    if not given:
-        raise BadParameter("No component was given.", "Name heads as (layer, head).")
-    for layer, head in given:
-        if not (0 <= layer < n_layers and 0 <= head < n_heads):
-            raise BadParameter(
-                f"The model has no head {head} in layer {layer}.",
-                f"It has layers 0 to {n_layers - 1} of heads 0 to {n_heads - 1}.",
-            )
-    return [(int(layer), int(head)) for layer, head in given]
+    heads = [
+        resolve_head(lm, one) for one in (given.split(",") if isinstance(given, str) else given)
+    ]
+    if not heads:
+        raise BadParameter("No component was given.", "Name heads, e.g. 3.5,2.1.")
+    return heads

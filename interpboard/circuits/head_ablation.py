@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from interpboard.circuits.replacements import OF_THE_PROMPT, replacement
+from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, PromptInfo, Result
@@ -41,7 +41,7 @@ def head_ablation(
     chosen_layers = _chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = _chosen(heads, lm.anatomy.n_heads, "head")
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
-    texts = references.splitlines() if isinstance(references, str) else list(references)
+    texts = reference_texts(references)
     replace = replacement(run, ablation, texts, seed)
     axes = (
         Axis("layer", tuple(str(i) for i in chosen_layers)),

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.replacements import OF_THE_PROMPT, replacement
+from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.components import head_label
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -26,7 +27,7 @@ def head_pairs(
     *,
     ablation: str = "zero",
     top_k: int = 8,
-    references: Sequence[str] = (),
+    references: str | Sequence[str] = (),
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
@@ -37,47 +38,59 @@ def head_pairs(
     [head_a].
     """
     started = time.perf_counter()
+    texts = reference_texts(references)
+    count = lm.anatomy.n_layers * lm.anatomy.n_heads
+    top_k = min(top_k, count)
     if top_k < 2:
         raise BadParameter("Pairs need at least two heads.", "Raise top_k.")
+    pairs = [(i, j) for i in range(top_k) for j in range(i)]
+    total = count + len(pairs)
     single = head_ablation(
         lm,
         prompt,
         metric,
         ablation=ablation,
-        references=references,
+        references=texts,
         seed=seed,
-        watch=Watch(cancelled=watch.cancelled),
+        watch=watch.stage(0, total, shown=False),
     )
     heads = strongest(single.values, top_k)
+    alone = np.array([single.values[head] for head in heads])
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
-    replace = replacement(run, ablation, references, seed)
-    pairs = [(i, j) for i in range(len(heads)) for j in range(i)]
-    joint = evaluate(
+    replace = replacement(run, ablation, texts, seed)
+    labels = tuple(head_label(head) for head in heads)
+    axes = (Axis("head_a", labels), Axis("head_b", labels))
+
+    def together(values: np.ndarray) -> np.ndarray:
+        joint = np.full((top_k, top_k), np.nan)
+        for (i, j), value in zip(pairs, values, strict=True):
+            joint[i, j] = joint[j, i] = value - metric.baseline
+        return joint
+
+    both = evaluate_cells(
         run,
         [(replace(*heads[i]), replace(*heads[j])) for i, j in pairs],
         metric,
-        watch=watch,
+        axes,
+        lambda new: together(new) - alone[:, None] - alone[None, :],
+        shape=(len(pairs),),
+        watch=watch.stage(count, total),
     )
-    alone = np.array([single.values[head] for head in heads])
-    together = np.full((len(heads), len(heads)), np.nan)
-    for (i, j), value in zip(pairs, joint, strict=True):
-        together[i, j] = together[j, i] = value - metric.baseline
-    labels = tuple(f"L{layer} H{head}" for layer, head in heads)
-    axes = (Axis("head_a", labels), Axis("head_b", labels))
+    joint = together(both)
     return Result(
         analysis="head_pairs",
         params={
             "ablation": ablation,
             "top_k": top_k,
-            "references": list(references),
+            "references": texts,
             "seed": seed,
         },
         metric=metric.info,
         baseline=metric.baseline,
         axes=axes,
-        values=together - alone[:, None] - alone[None, :],
+        values=joint - alone[:, None] - alone[None, :],
         extra={
-            "joint": LabelledArray(axes, together),
+            "joint": LabelledArray(axes, joint),
             "alone": LabelledArray((axes[0],), alone),
         },
         elapsed_s=time.perf_counter() - started,

@@ -34,5 +34,16 @@ class Watch:
         self.check()
         self.on_progress(done, total, partial)
 
+    def stage(self, before: int, total: int, *, shown: bool = True) -> Watch:
+        """For a part of the work that begins when ``before`` of ``total`` steps are done.
+
+        Not ``shown``: its partial values are of another shape than the whole's and are left out.
+        """
+
+        def pass_on(done: int, _total: int, partial: LabelledArray | None) -> None:
+            self.on_progress(before + done, total, partial if shown else None)
+
+        return Watch(pass_on, self.cancelled)
+
 
 SILENT = Watch()

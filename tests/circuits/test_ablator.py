@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.analyze import analyze
 from interpboard.circuits import AttentionHeadAblator
 from interpboard.circuits.compare_ablations import compare_ablations, rank_agreement
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.circuits.head_pairs import head_pairs, strongest
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Cancelled
+from interpboard.results import Document
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import Watch
 from tests.lm import TEXT, case, fingerprint
 
 
@@ -85,3 +88,51 @@ def test_what_is_not_there_is_refused() -> None:
         compare_ablations(lm, prompt, metric, components=[])
     with pytest.raises(BadParameter, match="at least two"):
         head_pairs(lm, prompt, metric, top_k=1)
+    for wrong in ("3", "one", "1.2.3", [1.5], "1."):
+        with pytest.raises(BadParameter, match=r"layer\.head"):
+            compare_ablations(lm, prompt, metric, components=wrong)
+
+
+def test_heads_are_named_in_text_as_in_the_labels() -> None:
+    lm, prompt, metric = case()
+    expected = compare_ablations(lm, prompt, metric, components=[(2, 1), (0, 3)]).values
+    for text in ("2.1,0.3", "L2 H1, L0 H3", "L2H1,0.3", ["2.1", (0, 3)]):
+        named = compare_ablations(lm, prompt, metric, components=text)
+        assert named.params["components"] == [[2, 1], [0, 3]]
+        np.testing.assert_array_equal(named.values, expected)
+
+
+def test_from_the_registry_references_add_a_strategy_and_text_is_enough() -> None:
+    lm, _, _ = case()
+    params = {
+        "compare_ablations": {"components": "2.1,0.3", "references": "Mary gave\nThe keys"},
+        "head_pairs": {"top_k": "3", "ablation": "mean"},
+    }
+    document = analyze(lm, TEXT, ("compare_ablations", "head_pairs"), params=params)
+    compared, pairs = document.results
+    assert compared.axes[1].labels == ("zero", "mean", "random", "dataset_mean")
+    assert compared.params["references"] == ["Mary gave", "The keys"]
+    assert pairs.values.shape == (3, 3)
+    assert Document.from_json(document.to_json()).results[1].params == pairs.params
+
+
+@pytest.mark.parametrize("analysis", [head_pairs, compare_ablations])
+def test_partial_values_grow_to_the_result_and_a_cancel_leaves_nothing(analysis) -> None:
+    lm, prompt, metric = case()
+    before = fingerprint(lm)
+    heard = []
+    watch = Watch(on_progress=lambda *args: heard.append(args))
+    result = analysis(lm, prompt, metric, watch=watch)
+    done, totals, partials = zip(*heard, strict=True)
+    assert list(done) == sorted(done)
+    assert {done[-1]} == set(totals)
+    shown = [partial for partial in partials if partial is not None]
+    assert shown
+    for partial in shown:
+        assert partial.axes == result.axes
+        known = np.isfinite(partial.values)
+        np.testing.assert_array_equal(partial.values[known], result.values[known])
+    steps = iter(range(1000))
+    with pytest.raises(Cancelled):
+        analysis(lm, prompt, metric, watch=Watch(cancelled=lambda: next(steps) > 4))
+    assert fingerprint(lm) == before

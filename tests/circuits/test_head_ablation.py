@@ -161,3 +161,47 @@ def test_heads_that_are_not_there_are_refused_with_what_there_is(chosen: dict, w
     lm, prompt, metric = case()
     with pytest.raises(BadParameter, match=words):
         head_ablation(lm, prompt, metric, **chosen)
+
+
+def test_the_mean_by_position_over_identical_prompts_changes_nothing() -> None:
+    for family in ("gpt2", "llama"):
+        lm, prompt, metric = case(family, torch.float64)
+        same = head_ablation(
+            lm, prompt, metric, ablation="position_mean", references=[prompt.text] * 3
+        )
+        np.testing.assert_allclose(same.values, 0, atol=1e-12)
+
+
+def test_the_mean_by_position_is_each_positions_own_mean() -> None:
+    lm, prompt, metric = case("llama", torch.float64, text="The keys to")
+    references = [f"The {word} to" for word in ("cabinet", "house", "old")]
+    assert {len(make_prompt(lm, text).token_ids) for text in references} == {3}
+    layer, head, module = 1, 3, lm.anatomy.out_proj[1]
+    kept: list[torch.Tensor] = []
+    keep = module.register_forward_pre_hook(lambda _m, args: kept.append(args[0].clone()))
+    with torch.no_grad():
+        for text in references:
+            lm.model(input_ids=input_ids(lm, make_prompt(lm, text)))
+        keep.remove()
+
+        def put(_m, args):
+            z = args[0].clone()
+            z[0, :, head * 8 : head * 8 + 8] = (sum(kept) / 3)[0, :, head * 8 : head * 8 + 8]
+            return (z,)
+
+        handle = module.register_forward_pre_hook(put)
+        logits = lm.model(input_ids=input_ids(lm, prompt)).logits[:, -1]
+        handle.remove()
+    result = head_ablation(lm, prompt, metric, ablation="position_mean", references=references)
+    expected = float(metric.of(logits)[0]) - metric.baseline
+    assert result.values[layer, head] == pytest.approx(expected, abs=1e-6)
+    pooled = head_ablation(lm, prompt, metric, ablation="dataset_mean", references=references)
+    assert np.abs(result.values - pooled.values).max() > 1e-4
+    with pytest.raises(BadParameter, match=r"The prompt has 3 tokens, a reference 4: 'The'"):
+        head_ablation(
+            lm,
+            prompt,
+            metric,
+            ablation="position_mean",
+            references=["The keys to the", *references],
+        )
