@@ -86,11 +86,23 @@ class BadResultFile(InterpBoardError):
 
     kind = "bad_result_file"
 
+    def about(self, path: object) -> BadResultFile:
+        """The same with the name of the file in front, once."""
+        if str(path) in self.message:
+            return self
+        return BadResultFile(f"{path}: {self.message}", self.remedy)
+
 
 class BadConfig(InterpBoardError):
     """A configuration file or variable with an unknown name or a wrong value."""
 
     kind = "bad_config"
+
+
+class MissingPackage(InterpBoardError):
+    """A package that only some views need is not installed."""
+
+    kind = "missing_package"
 
 
 class EngineLost(InterpBoardError):

@@ -18,6 +18,7 @@ import numpy as np
 from interpboard.analyses import ANALYSES
 from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
+from interpboard.results.arrays import names_of
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.terminal import (
     entry_names,
@@ -60,7 +61,7 @@ def markdown(document: Document) -> str:
         f"Prompt: {_code(visible(prompt.text))}",
     ]
     for result in document.results:
-        parts += _markdown_section(result, prompt)
+        parts += markdown_section(result, prompt)
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,19 +78,24 @@ def csv_text(document: Document) -> str:
     with a minus would change ``-``, ``+1`` or ``-old``, which are ordinary tokens, in the hands of
     everyone who reads the file with a program.
     """
+    return csv_of(document.model.name, document.results)
+
+
+def csv_of(model: str, results: Sequence[Result]) -> str:
+    """The same for results of a model of that name."""
     names = list(
         dict.fromkeys(
-            axis.name
-            for result in document.results
+            name
+            for result in results
             for axes in (result.axes, *(array.axes for array in result.extra.values()))
-            for axis in axes
+            for name in names_of(axes)
         )
     )
     out = StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([*_FIXED, *(c for name in names for c in (name, f"{name}_index")), "value"])
-    for result in document.results:
-        writer.writerows(_csv_rows(document.model.name, result, names))
+    for result in results:
+        writer.writerows(_csv_rows(model, result, names))
     return out.getvalue()
 
 
@@ -111,8 +117,8 @@ def _csv_rows(model: str, result: Result, names: Sequence[str]) -> Iterator[list
         ]
         for where, value in np.ndenumerate(values):
             labels = dict.fromkeys(names, ("", ""))
-            for axis, k in zip(axes, where, strict=True):
-                labels[axis.name] = (_cell(axis.labels[k]), str(k))
+            for name, axis, k in zip(names_of(axes), axes, where, strict=True):
+                labels[name] = (_cell(axis.labels[k]), str(k))
             yield [*fixed, *(c for name in names for c in labels[name]), _csv_value(value)]
 
 
@@ -129,7 +135,8 @@ def _cell(text: str) -> str:
     return "'" + shown if _FORMULA.match(shown) else shown
 
 
-def _markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
+def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
+    """One result: paragraphs, to be joined by empty lines."""
     known = ANALYSES.get(result.analysis)
     params = ", ".join(f"{visible(k)}={plain_value(v, _LOOK)}" for k, v in result.params.items())
     made = (

@@ -43,6 +43,12 @@ def render(
     ascii_only: bool = False,
 ) -> str:
     """The page as text, ready to write. Without ``color`` it holds no escape sequence at all."""
+    page = dashboard(document, width, dark, ascii_only)
+    return page_text(page, width, color=color)
+
+
+def page_text(page: Group, width: int, *, color: bool = False) -> str:
+    """``page`` as text. Without ``color`` it holds no escape sequence at all."""
     console = Console(
         file=StringIO(),
         width=max(24, width),
@@ -56,7 +62,7 @@ def render(
         _environ={},
     )
     with console.capture() as captured:
-        console.print(dashboard(document, width, dark, ascii_only), no_wrap=True, crop=False)
+        console.print(page, no_wrap=True, crop=False)
     text = captured.get()
     return text if color else "\n".join(line.rstrip() for line in text.split("\n"))
 

@@ -1,0 +1,60 @@
+"""What a result is about: the model, the prompt, the metric, and what made it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TokenRef(msgspec.Struct, frozen=True):
+    """A token of the vocabulary: its id and its text, leading space included."""
+
+    id: int
+    token: str
+
+
+class MetricRequest(msgspec.Struct, frozen=True):
+    """The metric asked for. ``target=None``: the model's own top token. Position −1: the last."""
+
+    name: str = "logit"
+    target: str | None = None
+    foil: str | None = None
+    position: int = -1
+
+
+class MetricInfo(msgspec.Struct, frozen=True):
+    """The number that was explained, at one position (counted from 0) of the prompt."""
+
+    name: str
+    position: int
+    target: TokenRef | None = None
+    foil: TokenRef | None = None
+
+
+class MadeBy(msgspec.Struct, frozen=True):
+    """Versions, seed and the engine path (``replay`` or ``hooks``; ``autograd`` for gradients)."""
+
+    interpboard: str
+    torch: str
+    transformers: str
+    seed: int = 0
+    path: str = "hooks"
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What was looked at."""
+
+    name: str
+    revision: str | None
+    family: str
+    layers: int
+    heads: int
+    dtype: str
+    device: str
+
+
+class PromptInfo(msgspec.Struct, frozen=True):
+    """The prompt as the model saw it. ``tokens`` are texts, leading spaces included."""
+
+    text: str
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]

@@ -1,0 +1,129 @@
+"""``Result``: one analysis of one prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from interpboard.display import visible, visible_token
+from interpboard.errors import BadResultFile
+from interpboard.results.arrays import Axis, LabelledArray, put_in_shape
+from interpboard.results.encoding import SCHEMA, from_json, json_of, read_file, write_file
+from interpboard.results.info import MadeBy, MetricInfo
+from interpboard.results.table import columns, pandas
+from interpboard.results.top import Entry, Order, top_entries
+from interpboard.results.views import Viewable
+
+_NAMED = 3  # entries that repr names
+
+
+class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
+    """One analysis of one prompt. ``values`` follow ``axes``; ``extra`` holds further named arrays.
+
+    ``baseline`` is the metric of the clean run. What the values mean, and their sign, is said by the
+    registry (``interpboard.analyses``) under the name ``analysis``.
+    """
+
+    analysis: str
+    params: dict[str, Any]
+    metric: MetricInfo
+    baseline: float | None
+    axes: tuple[Axis, ...]
+    values: np.ndarray
+    extra: dict[str, LabelledArray]
+    elapsed_s: float
+    made_by: MadeBy
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        put_in_shape(self)
+
+    def axis(self, name: str) -> Axis:
+        """The axis called ``name``."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        raise KeyError(name)
+
+    def top(self, k: int = 10, *, by: Order = "magnitude") -> list[Entry]:
+        """At most ``k`` entries, ``by`` magnitude, the highest or the lowest first; no NaN.
+
+        Raises ``BadParameter`` for an unknown order, a negative ``k``, and values that are text.
+        """
+        return top_entries(self, k, by)
+
+    def to_dataframe(self) -> Any:
+        """A pandas frame, one row an entry: for each axis its label and ``<axis>_index``, then
+        ``value``, then every extra with the same axes.
+
+        Raises ``MissingPackage`` where pandas is not installed.
+        """
+        return pandas().DataFrame(columns(self, self.extra))
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The result as JSON text: what a document holds of it, and the schema."""
+        return json_of(_Saved(schema=SCHEMA, **_fields(self)), indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Result:
+        """What ``to_json`` wrote. Raises ``BadResultFile`` for anything else."""
+        return cls(**_fields(from_json(text, _Saved)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the JSON to ``path`` and return it. Raises ``BadResultFile``."""
+        return write_file(path, self.to_json() + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read what ``save`` wrote. Raises ``BadResultFile``, with the name of the file."""
+        try:
+            return cls.from_json(read_file(path))
+        except BadResultFile as error:
+            raise error.about(path) from error
+
+    def __repr__(self) -> str:
+        shape = ", ".join(f"{visible(axis.name)} {len(axis.labels)}" for axis in self.axes)
+        lines = [f"<{visible(self.analysis)} [{shape}] of {_metric(self)}"]
+        if self.values.dtype != object:
+            lines += [f"  {_words(entry)}" for entry in self.top(_NAMED) if entry.value]
+        lines += [f"  {visible(name)}: {_lone(array)}" for name, array in _scalars(self)]
+        lines += [f"  warning: {visible(warning)}" for warning in self.warnings]
+        return "\n".join(lines) + ">"
+
+
+class _Saved(Result, frozen=True, eq=False, kw_only=True):
+    """A result in a file of its own."""
+
+    schema: str
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in Result.__struct_fields__}
+
+
+def _metric(result: Result) -> str:
+    metric = result.metric
+    text = visible(metric.name)
+    if metric.target is not None:
+        text += f" of {visible_token(metric.target.token)}"
+    if metric.foil is not None:
+        text += f" against {visible_token(metric.foil.token)}"
+    text += f" at position {metric.position}"
+    return text if result.baseline is None else f"{text}, clean run {result.baseline:.4g}"
+
+
+def _words(entry: Entry) -> str:
+    where = " ".join(f"{name} {visible_token(label)}" for name, label in entry.labels.items())
+    return f"{where} {entry.value:+.4g}".strip()
+
+
+def _scalars(result: Result) -> list[tuple[str, LabelledArray]]:
+    return [(name, array) for name, array in result.extra.items() if array.values.size == 1]
+
+
+def _lone(array: LabelledArray) -> str:
+    value = array.values.reshape(-1)[0]
+    return visible(value) if isinstance(value, str) else f"{value:.4g}"

@@ -1,0 +1,54 @@
+"""The entries of an array that stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from interpboard.display import visible_token
+from interpboard.errors import BadParameter
+from interpboard.results.arrays import Labelled, names_of
+
+Order = Literal["magnitude", "highest", "lowest"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: where it stands (label and index by name of axis), and its value."""
+
+    labels: Mapping[str, str]
+    index: Mapping[str, int]
+    value: float
+
+    def __repr__(self) -> str:
+        where = " ".join(f"{name} {visible_token(label)}" for name, label in self.labels.items())
+        return f"<{where}: {self.value:+.4g}>"
+
+
+def top_entries(array: Labelled, k: int, by: Order) -> list[Entry]:
+    """At most ``k`` entries, the first in the order ``by`` first. NaN is passed over.
+
+    Raises ``BadParameter`` for an unknown order, a negative ``k``, and values that are text.
+    """
+    if by not in ("magnitude", "highest", "lowest"):
+        raise BadParameter(
+            f"There is no order {by!r}.", "Use by='magnitude', 'highest' or 'lowest'."
+        )
+    if k < 0:
+        raise BadParameter(f"Cannot give the top {k}.", "Use k=0 or more.")
+    if array.values.dtype == object:
+        raise BadParameter("These values are text and have no order.")
+    values = array.values.reshape(-1).astype(np.float64)
+    rank = {"magnitude": -np.abs(values), "highest": -values, "lowest": values}[by]
+    order = [int(i) for i in np.argsort(rank, kind="stable") if not np.isnan(values[i])]
+    return [_entry(array, i, float(values[i])) for i in order[:k]]
+
+
+def _entry(array: Labelled, flat: int, value: float) -> Entry:
+    where = [int(i) for i in np.unravel_index(flat, array.values.shape)]
+    names = names_of(array.axes)
+    labels = [axis.labels[i] for axis, i in zip(array.axes, where, strict=True)]
+    return Entry(dict(zip(names, labels, strict=True)), dict(zip(names, where, strict=True)), value)

@@ -1,0 +1,44 @@
+"""The views of results, by name: text, markdown, CSV.
+
+A view is built on results and so stands above them. Here it is named, not imported, as the functions
+are in the registry of analyses: it is looked up when somebody asks for it, and a program that only
+computes never loads it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_VIEWS = {
+    "text": "interpboard.visualization.views:text",
+    "markdown": "interpboard.visualization.views:markdown",
+    "csv": "interpboard.visualization.views:csv_text",
+}
+
+
+def view(name: str, item: Any, **options: Any) -> Any:
+    """``item`` (a result or a document) in the view called ``name``."""
+    module, _, function = _VIEWS[name].partition(":")
+    return getattr(importlib.import_module(module), function)(item, **options)
+
+
+class Viewable:
+    """What a result and a document have in common: how they are shown and taken away."""
+
+    __slots__ = ()
+
+    def to_text(self, width: int = 100) -> str:
+        """The page of the terminal, without colour."""
+        text: str = view("text", self, width=width)
+        return text
+
+    def to_markdown(self) -> str:
+        """GitHub markdown: a table a result. Tokens are code, so no mark-up in them acts."""
+        text: str = view("markdown", self)
+        return text
+
+    def to_csv(self) -> str:
+        """Long form, one row a value; the columns are those of ``visualization.export.csv_text``."""
+        text: str = view("csv", self)
+        return text

@@ -1,0 +1,36 @@
+"""The views of one result or of a whole document, as ``interpboard.results.views`` names them."""
+
+from __future__ import annotations
+
+from rich.console import Group
+
+from interpboard.results import Document, PromptInfo, Result
+from interpboard.visualization import export, terminal
+from interpboard.visualization.blocks import Look
+
+
+def text(item: Result | Document, width: int = export.TEXT_WIDTH) -> str:
+    """The page of the terminal, without colour."""
+    if isinstance(item, Document):
+        return export.text(item, width)
+    lines = terminal.section(item, prompt_of(item), Look(max(24, width)))
+    return terminal.page_text(Group(*lines), width)
+
+
+def markdown(item: Result | Document) -> str:
+    """GitHub markdown."""
+    if isinstance(item, Document):
+        return export.markdown(item)
+    return "\n\n".join(export.markdown_section(item, prompt_of(item))) + "\n"
+
+
+def csv_text(item: Result | Document) -> str:
+    """Long form; the model of a lone result is not known and its column is empty."""
+    return export.csv_text(item) if isinstance(item, Document) else export.csv_of("", (item,))
+
+
+def prompt_of(result: Result) -> PromptInfo:
+    """As much of the prompt as a lone result holds: the tokens of an axis over all of them."""
+    names = ("token", "query")
+    tokens = next((axis.labels for axis in result.axes if axis.name in names), ())
+    return PromptInfo("".join(tokens), tokens, ())
