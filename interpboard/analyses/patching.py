@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -25,6 +27,13 @@ _ALONG = Parameter(
     "what a cell is; auto: a position, a head or a neuron, as suits the site",
     choices=("auto", "position", "head", "head_position", "neuron"),
 )
+_DIRECTION = Parameter(
+    "direction",
+    str,
+    "denoising",
+    "clean activations into the corrupted run, or the other way round",
+    choices=("denoising", "noising"),
+)
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
@@ -39,13 +48,7 @@ TABLE: tuple[Analysis, ...] = (
             _CORRUPTED,
             _SITE,
             _ALONG,
-            Parameter(
-                "direction",
-                str,
-                "denoising",
-                "clean activations into the corrupted run, or the other way round",
-                choices=("denoising", "noising"),
-            ),
+            _DIRECTION,
         ),
     ),
     Analysis(
@@ -68,6 +71,26 @@ TABLE: tuple[Analysis, ...] = (
                 choices=("atp", "ig"),
             ),
             Parameter("n_steps", int, 8, "points along the way, for ig", minimum=1, maximum=1024),
+        ),
+    ),
+    Analysis(
+        name="path_patching",
+        title="Path patching",
+        function="interpboard.patching.paths:path_patching",
+        axes=("layer", "component"),
+        meaning="effect = metric(the receiver alone sees the sender's change) − metric(run patched "
+        "into); noising: negative, the path carried the answer",
+        scale="diverging",
+        parameters=(
+            _CORRUPTED,
+            Parameter(
+                "receiver",
+                str,
+                "output",
+                "who sees the change: output, 2.mlp, 2.attn, 3.5 (a head), 3.5.q, .k or .v; several "
+                "with commas",
+            ),
+            replace(_DIRECTION, default="noising"),
         ),
     ),
     Analysis(

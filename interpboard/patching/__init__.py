@@ -1,4 +1,4 @@
-"""Interventions between two runs: ``activation`` patching, ``causal_tracing``, ``estimates`` of both."""
+"""Interventions between two runs: ``activation``, ``causal_tracing``, ``paths``; ``estimates`` of them."""
 
 from interpboard.patching.patcher import ActivationPatcher
 from interpboard.patching.tracer import CausalTrace, CausalTracer

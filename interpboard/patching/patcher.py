@@ -1,12 +1,14 @@
-"""``ActivationPatcher``: activation patching of a loaded Hugging Face model."""
+"""``ActivationPatcher``: activation and path patching of a loaded Hugging Face model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from interpboard.models.holder import Holder
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.estimates import attribution_patching
+from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
@@ -28,6 +30,20 @@ class ActivationPatcher(Holder):
         """The same grid estimated from gradients; see ``attribution_patching``."""
         prompt, resolved = self._case(clean, metric)
         return attribution_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+
+    def paths(
+        self,
+        clean: str,
+        corrupted: str,
+        receiver: str | Sequence[str] = "output",
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """Every sender's effect through ``receiver`` alone; see ``path_patching``."""
+        prompt, resolved = self._case(clean, metric)
+        return path_patching(
+            self.lm, prompt, resolved, corrupted=corrupted, receiver=receiver, **options
+        )
 
     def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
         prompt = make_prompt(self.lm, text)

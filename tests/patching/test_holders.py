@@ -8,6 +8,7 @@ import pytest
 from interpboard.patching import ActivationPatcher, CausalTracer
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
+from interpboard.patching.paths import path_patching
 from tests.lm import case, fingerprint
 from tests.patching.test_activation import CLEAN, CORRUPTED
 
@@ -29,6 +30,9 @@ def test_the_patcher_gives_what_the_function_gives() -> None:
     with ActivationPatcher(lm.model, lm.tokenizer) as patcher:
         exact = patcher.patch(CLEAN, CORRUPTED, site="z")
         estimate = patcher.estimate(CLEAN, CORRUPTED, site="z")
+        paths = patcher.paths(CLEAN, CORRUPTED, "2.mlp")
     expected = activation_patching(lm, prompt, metric, corrupted=CORRUPTED, site="z")
     np.testing.assert_array_equal(exact.values, expected.values)
     assert estimate.axes == exact.axes
+    through = path_patching(lm, prompt, metric, corrupted=CORRUPTED, receiver="2.mlp")
+    np.testing.assert_array_equal(paths.values, through.values)

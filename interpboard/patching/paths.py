@@ -1,0 +1,137 @@
+"""Which paths carry the difference between two prompts: one sender's change, seen by chosen receivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.activation import DIRECTIONS, nothing_to_recover
+from interpboard.patching.pair import make_pair
+from interpboard.patching.receivers import OUTPUT, Receiver, read, resolve_receivers
+from interpboard.patching.senders import Sent, record_senders, sent
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import Run
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+
+def path_patching(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    corrupted: str,
+    receiver: str | Sequence[str] = "output",
+    direction: str = "noising",
+    watch: Watch = SILENT,
+) -> Result:
+    """Effect [layer, component] of one sender's change along its direct paths to the receivers.
+
+    Goldowsky-Dill et al. 2023, "Localizing Model Behavior with Path Patching". Senders are the heads and
+    the MLP of every layer, and the embedding (in the first row). What a sender writes to the residual
+    stream is exchanged for what it writes on the other prompt, but only ``receiver`` sees that: all
+    heads and MLPs between are held at what they were. Behind the receivers the model runs on. Several
+    receivers (with commas; see ``receivers`` for their names) see it together, each also what those
+    before it then do differently. So all receivers together are the sender itself patched.
+
+    effect = metric(path patched) − metric(the run patched into). ``noising`` puts changes of the
+    corrupted prompt into the clean run: negative means that the path carried the answer. ``denoising``
+    the other way round: positive means that the path suffices to bring it back. NaN: no such path.
+    ``extra``: ``share`` (of the whole difference between the two runs), ``metric`` (same axes),
+    ``clean`` and ``corrupted``.
+
+    Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter`` for receivers that are not
+    there, ``Unsupported`` where the model cannot be taken apart in this way.
+    """
+    started = time.perf_counter()
+    if direction not in DIRECTIONS:
+        raise BadParameter(
+            f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
+        )
+    receivers = resolve_receivers(lm, receiver)
+    pair = make_pair(lm, prompt, corrupted, metric)
+    noising = direction == "noising"
+    into, other = (pair.clean, pair.corrupted) if noising else (pair.corrupted, pair.clean)
+    at_base = pair.on_clean if noising else pair.on_corrupted
+    axes = _axes(lm)
+    base, source = record_senders(lm, into), record_senders(lm, other)
+    first = min(pair.first_difference, metric.info.position)
+    values = _evaluated(base, source, receivers, metric, axes, first, at_base, watch)
+    effects = values - at_base
+    warnings = nothing_to_recover(pair)
+    span = np.nan if warnings else (pair.on_corrupted - pair.on_clean) * (1 if noising else -1)
+    return Result(
+        analysis="path_patching",
+        params={
+            "corrupted": corrupted,
+            "receiver": [one.name for one in receivers],
+            "direction": direction,
+        },
+        metric=metric.info,
+        baseline=pair.on_clean,
+        axes=axes,
+        values=effects,
+        extra={
+            "share": LabelledArray(axes, effects / span),
+            "metric": LabelledArray(axes, values),
+            "clean": LabelledArray((), np.array(pair.on_clean)),
+            "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path),
+        warnings=warnings,
+    )
+
+
+def _axes(lm: LanguageModel) -> tuple[Axis, ...]:
+    heads = tuple(f"H{head}" for head in range(lm.anatomy.n_heads))
+    return layer_axis(lm.anatomy.n_layers), Axis("component", (*heads, "mlp", "embed"))
+
+
+def _evaluated(
+    base: Run,
+    source: Run,
+    receivers: tuple[Receiver, ...],
+    metric: Metric,
+    axes: tuple[Axis, ...],
+    first: int,
+    at_base: float,
+    watch: Watch,
+) -> np.ndarray:
+    """The metric [layer, component] with each sender's change seen by the receivers; else NaN."""
+    values = np.full(tuple(len(axis.labels) for axis in axes), np.nan)
+    last = metric.info.position
+    before = receivers[-1].reads
+    total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
+    if all(receiver.site == OUTPUT for receiver in receivers):
+        first = last  # a sender writes position by position
+    known = 0
+    watch.step(0, total)
+    for portion in sent(base, source, before, first, last + 1, watch):
+        rows = read(base, receivers, portion.changes, portion.written, first, last + 1, watch)
+        seen = [row for row, edits in enumerate(rows) if edits]
+        known += len(rows) - len(seen)
+
+        def take(
+            indices: list[int], new: np.ndarray, portion: Sent = portion, seen: list[int] = seen
+        ) -> None:
+            nonlocal known
+            for index, value in zip(indices, new, strict=True):
+                values[portion.cells[seen[index]]] = value
+            known += len(indices)
+            watch.step(known, total, LabelledArray(axes, values - at_base))
+
+        evaluate(
+            base,
+            [rows[row] for row in seen],
+            metric,
+            watch=Watch(cancelled=watch.cancelled),
+            on_values=take,
+        )
+    return values

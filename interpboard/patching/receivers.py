@@ -1,0 +1,148 @@
+"""Receivers of a path: parts of the model whose input is changed while their own input stream is not.
+
+| name | what reads the change |
+|---|---|
+| ``output`` | the final norm and the unembedding, at the metric's position |
+| ``2.mlp`` | the MLP of layer 2 |
+| ``2.attn`` | all heads of layer 2 |
+| ``3.5`` | head 5 of layer 3: its query, key and value |
+| ``3.5.q``, ``3.5.k``, ``3.5.v`` | only one of them; of ``k`` and ``v`` head 5 is a key/value head |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+
+from interpboard.errors import BadParameter, Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.selfcheck import agrees
+from interpboard.patching.one_layer import seen_in_layer
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.record import Run
+from interpboard.runs.watch import Watch
+
+OUTPUT = "resid_post"  # of the last layer: nothing but the end of the model reads it
+MIDDLE = "resid_mid"  # where a model has it, the MLP comes behind attention
+_NAME = re.compile(r"(\d+)\.(?:(mlp|attn)|(\d+)(?:\.([qkv]))?)")
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where the change is read: what the receiver then does is patched at ``site``.
+
+    ``reads``: the moment, 2 · layer for attention and one later for an MLP behind it. What is written
+    before that moment is seen: by the heads of a layer at 2 · layer, by its MLP at 2 · layer + 1.
+    """
+
+    name: str
+    layer: int
+    site: str
+    reads: int
+    head: int | None = None
+
+
+def resolve_receivers(lm: LanguageModel, given: str | Sequence[str]) -> tuple[Receiver, ...]:
+    """Receivers by name, one or several (with commas). Raises ``BadParameter``, ``Unsupported``."""
+    names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given)]
+    found = tuple(_resolve(lm, name) for name in dict.fromkeys(names))
+    if not found:
+        raise BadParameter("No receiver was given.", "Use e.g. output, 2.mlp or 3.5.q.")
+    for receiver in found:
+        lm.verified.require_site(receiver.site)
+    return tuple(sorted(found, key=lambda receiver: receiver.reads))
+
+
+def _resolve(lm: LanguageModel, name: str) -> Receiver:
+    anatomy = lm.anatomy
+    if name == "output":
+        return Receiver(name, anatomy.n_layers - 1, OUTPUT, 2 * anatomy.n_layers)
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise BadParameter(
+            f"There is no receiver {name!r}.", "Use output, 2.mlp, 2.attn, 3.5 or 3.5.q."
+        )
+    layer = int(match[1])
+    if layer >= anatomy.n_layers:
+        raise BadParameter(
+            f"Receiver {name}: there is no layer {layer}.",
+            f"There are 0 to {anatomy.n_layers - 1}.",
+        )
+    if match[2] == "mlp":
+        return Receiver(name, layer, "mlp_out", 2 * layer + (MIDDLE in lm.verified.sites))
+    if match[2] == "attn":
+        return Receiver(name, layer, "attn_out", 2 * layer)
+    head, site = int(match[3]), match[4] or "z"
+    count = anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads
+    if head >= count:
+        what = "key/value head" if site in ("k", "v") else "head"
+        raise BadParameter(
+            f"Receiver {name}: there is no {what} {head}.", f"There are 0 to {count - 1}."
+        )
+    return Receiver(name, layer, site, 2 * layer, head)
+
+
+def read(
+    run: Run,
+    receivers: Sequence[Receiver],
+    changes: torch.Tensor,
+    written: Sequence[int],
+    first: int,
+    stop: int,
+    watch: Watch,
+) -> list[Counterfactual]:
+    """What ``receivers`` (in order) make of changes of the stream that only they see, row by row.
+
+    ``changes`` [row, stop − first, d_model] at positions ``first`` to ``stop`` − 1 are written at the
+    moment ``written[row]``; only receivers that read later see them. A receiver also sees what
+    receivers before it now do differently. The counterfactual of a row that none sees is empty.
+    """
+    rows: list[Counterfactual] = [()] * len(changes)
+    hidden: torch.Tensor | None = None
+    at = receivers[0].layer
+    moments = groupby(receivers, key=lambda receiver: (receiver.layer, receiver.site == "mlp_out"))
+    for (layer, is_mlp), group in moments:
+        here = list(group)
+        while at < layer and run.lm.verified.path == "replay":
+            seen = seen_in_layer(run, at, rows, (OUTPUT,), first, stop, hidden=hidden, watch=watch)
+            hidden, at = seen[OUTPUT], at + 1
+        who = [row for row, moment in enumerate(written) if moment < here[0].reads]
+        where = tuple(range(first, stop))
+        if here[0].site == OUTPUT:
+            for row in who:
+                rows[row] += (Edit(OUTPUT, layer, "add", None, where[-1:], changes[row][-1:]),)
+            continue
+        entry = MIDDLE if is_mlp and MIDDLE in run.lm.verified.sites else "resid_pre"
+        if is_mlp and entry == "resid_pre":
+            _refuse_unless_parallel(run, layer, first, stop)
+        altered = [
+            (*rows[row], Edit(entry, layer, "add", None, where, changes[row])) for row in who
+        ]
+        sites = tuple({receiver.site for receiver in here})
+        own = None if hidden is None else hidden[who]
+        seen = seen_in_layer(run, layer, altered, sites, first, stop, hidden=own, watch=watch)
+        for number, row in enumerate(who):
+            for receiver in here:
+                value = seen[receiver.site][number]
+                value = value if receiver.head is None else value[:, receiver.head]
+                edit = Edit(receiver.site, layer, "patch", receiver.head, where, value)
+                rows[row] += (edit,)
+    return rows
+
+
+def _refuse_unless_parallel(run: Run, layer: int, first: int, stop: int) -> None:
+    """Without a stream between attention and MLP, the MLP must not see what attention adds."""
+    hidden = run.calls[layer].hidden[0]
+    probe = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(layer))
+    value = hidden.std() * probe.to(hidden)
+    rows: list[Counterfactual] = [(), (Edit("attn_out", layer, "add", value=value),)]
+    found = seen_in_layer(run, layer, rows, ("mlp_out",), first, stop)["mlp_out"]
+    if not agrees(found[1], found[0]):
+        raise Unsupported(
+            f"What the MLP of layer {layer} reads cannot be told apart on this model.",
+            "Choose other receivers.",
+        )

@@ -1,0 +1,101 @@
+"""Senders of a path: what each head, each MLP and the embedding adds to the stream in two runs.
+
+A sender's change is measured, not rebuilt from weights: its output of the other run is put into its
+layer, the layer's MLP is held at what it was, and the layer's output compared. So norms behind
+attention (gemma2, olmo2), scaled additions (granite) and parallel blocks need no rule of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.selfcheck import agrees
+from interpboard.patching.one_layer import seen_in_layer
+from interpboard.results import PromptInfo
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.record import Run, record
+from interpboard.runs.watch import Watch
+
+SITES = ("z", "attn_out", "mlp_out")
+_KEPT_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Changes of the stream by some senders: ``changes`` [sender, pos, d_model].
+
+    ``cells``: (layer, column) of each, the heads of a layer first, then its MLP, then the embedding.
+    ``written``: the moment of each, as receivers count them; −1 for the embedding.
+    """
+
+    cells: tuple[tuple[int, int], ...]
+    written: tuple[int, ...]
+    changes: torch.Tensor
+
+
+def record_senders(lm: LanguageModel, prompt: PromptInfo) -> Run:
+    """A run with all that ``sent`` needs of it. Raises ``Unsupported``."""
+    lm.verified.require_site("resid_pre")
+    return record(lm, prompt, SITES)
+
+
+def sent(
+    base: Run, source: Run, before: int, first: int, stop: int, watch: Watch
+) -> Iterator[Sent]:
+    """Changes source − base of the senders that write before the moment ``before``, in portions.
+
+    At positions ``first`` to ``stop`` − 1; the runs must agree before ``first``. Raises ``Unsupported``
+    if a layer does not pass the stream on as it is.
+    """
+    part = slice(first, stop)
+    n_heads = base.lm.anatomy.n_heads
+    embedded = source.calls[0].hidden[:, part] - base.calls[0].hidden[:, part]
+    cells, written, changes = [(0, n_heads + 1)], [-1], [embedded]
+    for layer in range(base.lm.anatomy.n_layers):
+        if 2 * layer >= before:
+            break
+        new = _of_layer(base, source, layer, first, stop, watch)
+        cells += [(layer, column) for column in range(n_heads + 1)]
+        written += [2 * layer] * n_heads + [2 * layer + 1]
+        changes.append(new.to(embedded.device))
+        if sum(c.numel() * c.element_size() for c in changes) > _KEPT_BYTES:
+            yield Sent(tuple(cells), tuple(written), torch.cat(changes))
+            cells, written, changes = [], [], []
+    if changes:
+        yield Sent(tuple(cells), tuple(written), torch.cat(changes))
+
+
+def _of_layer(
+    base: Run, source: Run, layer: int, first: int, stop: int, watch: Watch
+) -> torch.Tensor:
+    """[head …, MLP; pos, d_model]"""
+    z, mlp = source.sites["z"][layer][0], source.sites["mlp_out"][layer][0]
+    same_mlp = Edit("mlp_out", layer, "patch", value=base.sites["mlp_out"][layer][0])
+    same_attention = Edit("attn_out", layer, "patch", value=base.sites["attn_out"][layer][0])
+    probe = _probe(base, layer)
+    rows: list[Counterfactual] = [
+        *(
+            (Edit("z", layer, "patch", head, value=z[:, head]), same_mlp)
+            for head in range(base.lm.anatomy.n_heads)
+        ),
+        (same_attention, Edit("mlp_out", layer, "patch", value=mlp)),
+        (same_attention, same_mlp),
+        (Edit("resid_pre", layer, "add", value=probe), same_attention, same_mlp),
+    ]
+    seen = seen_in_layer(base, layer, rows, ("resid_post",), first, stop, watch=watch)
+    *changed, unchanged, probed = seen["resid_post"]
+    if not agrees(probed, unchanged + probe[first:stop].to(unchanged)):
+        raise Unsupported(f"Layer {layer} does not pass the residual stream on as it is.")
+    return torch.stack(changed) - unchanged
+
+
+def _probe(run: Run, layer: int) -> torch.Tensor:
+    hidden = run.calls[layer].hidden[0]
+    generator = torch.Generator().manual_seed(layer)
+    noise = torch.randn(hidden.shape, generator=generator)
+    return hidden.std() * noise.to(hidden)

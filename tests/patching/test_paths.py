@@ -1,0 +1,309 @@
+"""Path patching against plain forwards in which every other head and MLP is held by a hook."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.errors import BadParameter, BadPrompt, Cancelled, Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching import senders
+from interpboard.patching.paths import path_patching
+from interpboard.runs.edits import Edit
+from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import Watch
+from tests.lm import TOLERANCE, case, fingerprint, tiny_lm
+from tests.patching.test_activation import CLEAN, CORRUPTED
+
+MLP, EMBED = 4, 5  # columns behind the four heads
+
+
+def _before(module: Any, act: Any) -> Any:
+    def hook(_m: Any, args: Any) -> Any:
+        new = act(args[0])
+        return None if new is None else (new, *args[1:])
+
+    return module.register_forward_pre_hook(hook)
+
+
+def _behind(module: Any, act: Any) -> Any:
+    return module.register_forward_hook(lambda _m, _args, out: act(out))
+
+
+@dataclass
+class Oracle:
+    """Plain hooked forwards, one at a time. Nothing of the package but names of modules."""
+
+    lm: LanguageModel
+    ids: torch.Tensor
+    other: torch.Tensor
+    kept: list[dict[Any, torch.Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        anatomy = self.lm.anatomy
+        for ids in (self.ids, self.other):
+            found: dict[Any, torch.Tensor] = {}
+            self.kept.append(found)
+            with ExitStack() as stack:
+                for layer in range(3):
+                    self._open(stack, _before, anatomy.out_proj[layer], ("z", layer), found)
+                    self._open(stack, _behind, anatomy.mlp_out[layer], ("mlp", layer), found)
+                self._open(stack, _behind, anatomy.embedding, "embed", found)
+                self._logits(ids)
+
+    def _open(self, stack: ExitStack, how: Any, module: Any, name: Any, found: Any) -> None:
+        def keep(value: torch.Tensor) -> None:
+            found[name] = value.clone()
+
+        stack.callback(how(module, keep).remove)
+
+    @torch.no_grad()
+    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.lm.model(input_ids=ids).logits
+
+    def logits(self, sender: tuple[int, int], receiver: str) -> torch.Tensor:
+        """Logits [pos, d_vocab] with the receiver reading the sender's change alone."""
+        anatomy = self.lm.anatomy
+        base, source = self.kept
+        seen: list[torch.Tensor] = []
+        with ExitStack() as stack:
+            if sender[1] == EMBED:
+                put = lambda _value: source["embed"].clone()  # noqa: E731
+                stack.callback(_behind(anatomy.embedding, put).remove)
+            # First, so that it sees what the receiver does before that is held.
+            if receiver != "output":
+                self._at(stack, receiver, lambda value: seen.append(value.clone()))
+            for layer in range(3):
+                z = base["z", layer].clone()
+                part = self._part(layer, sender[1])
+                if sender[0] == layer and sender[1] < MLP:
+                    z[..., part] = source["z", layer][..., part]
+                stack.callback(_before(anatomy.out_proj[layer], lambda _v, z=z: z.clone()).remove)
+                mlp = (source if sender == (layer, MLP) else base)["mlp", layer]
+                stack.callback(_behind(anatomy.mlp_out[layer], lambda _v, m=mlp: m.clone()).remove)
+            logits = self._logits(self.ids)
+        if receiver == "output":
+            return logits[0]
+        with ExitStack() as stack:
+            self._at(stack, receiver, lambda _value: seen[0].clone())
+            return self._logits(self.ids)[0]
+
+    def _part(self, layer: int, head: int) -> slice:
+        size = self.lm.anatomy.d_head[layer]
+        return slice(head * size, (head + 1) * size)
+
+    def _at(self, stack: ExitStack, receiver: str, act: Any) -> None:
+        """``act`` sees, and may replace, what the receiver computes from its input."""
+        first, second, *third = receiver.split(".")
+        layer = int(first)
+        anatomy = self.lm.anatomy
+        if second == "mlp":
+            stack.callback(_behind(anatomy.mlp_out[layer], act).remove)
+            return
+        if second == "attn":
+            stack.callback(_before(anatomy.out_proj[layer], act).remove)
+            return
+        part = self._part(layer, int(second))
+        how, module = _before, anatomy.out_proj[layer]
+        if third:
+            how = _behind
+            attention = anatomy.attention[layer]
+            if hasattr(attention, "c_attn"):
+                module, width = attention.c_attn, anatomy.d_model
+                offset = "qkv".index(third[0]) * width
+                part = slice(part.start + offset, part.stop + offset)
+            else:
+                module = getattr(attention, f"{third[0]}_proj")
+
+        def only_the_head(value: torch.Tensor) -> torch.Tensor | None:
+            new = act(value[..., part])
+            if new is None:
+                return None
+            value = value.clone()
+            value[..., part] = new
+            return value
+
+        stack.callback(how(module, only_the_head).remove)
+
+
+def _reads(family: str, receiver: str) -> float:
+    """Layers before this are seen; a half behind a layer's heads. Parallel blocks have no half."""
+    if receiver == "output":
+        return 3
+    layer, part = receiver.split(".")[:2]
+    parallel = family in {"gpt_neox", "falcon", "cohere"}
+    return int(layer) + (0.5 if part == "mlp" and not parallel else 0)
+
+
+def _compare(
+    family: str, dtype: torch.dtype, receiver: str, direction: str, **request: Any
+) -> None:
+    lm, prompt, metric = case(family, dtype, text=CLEAN, name="logprob", **request)
+    before = fingerprint(lm)
+    result = path_patching(
+        lm, prompt, metric, corrupted=CORRUPTED, receiver=receiver, direction=direction
+    )
+    assert fingerprint(lm) == before
+    ids = [input_ids(lm, prompt), input_ids(lm, make_prompt(lm, CORRUPTED))]
+    oracle = Oracle(lm, *(ids if direction == "noising" else ids[::-1]))
+    expected = np.full((3, 6), np.nan)
+    for layer in range(3):
+        for column in range(EMBED + 1):
+            writes = -1 if column == EMBED else layer + (0.5 if column == MLP else 0)
+            if writes < _reads(family, receiver) and (column < EMBED or layer == 0):
+                logits = oracle.logits((layer, column), receiver)
+                expected[layer, column] = float(metric.of(logits[None, metric.info.position])[0])
+    tolerance = TOLERANCE[dtype]
+    if dtype == torch.float64:  # llama's norms and rotary angles, bloom's attention: float32 always
+        tolerance = {"rtol": 2e-6, "atol": 2e-6}
+    np.testing.assert_allclose(result.extra["metric"].values, expected, **tolerance)
+    baseline = result.extra["clean" if direction == "noising" else "corrupted"].values
+    np.testing.assert_allclose(result.values, expected - float(baseline), atol=1e-4)
+    assert np.nanmax(np.abs(result.values)) > 1e-4, "nothing moved: the test shows nothing"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "receiver", ["output", "2.1.q", "1.0.k", "2.1.v", "1.3", "1.mlp", "2.attn"]
+)
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_every_sender_is_a_forward_with_all_else_held(
+    family: str, receiver: str, dtype: torch.dtype
+) -> None:
+    _compare(family, dtype, receiver, "noising")
+
+
+@pytest.mark.parametrize("receiver", ["output", "2.1", "2.mlp"])
+@pytest.mark.parametrize(
+    "family", ["gemma2", "olmo2", "granite", "gpt_neox", "falcon", "bloom", "opt", "mixtral"]
+)
+def test_late_norms_scaled_additions_and_parallel_blocks_are_right(
+    family: str, receiver: str
+) -> None:
+    _compare(family, torch.float32, receiver, "denoising")
+
+
+def test_a_metric_before_the_end_and_queries_under_late_norms_are_right() -> None:
+    _compare("gemma2", torch.float64, "2.1.q", "noising", position=6)
+
+
+def test_without_replay_the_values_are_the_same() -> None:
+    lm, prompt, metric = case("llama", torch.float64, text=CLEAN)
+    options = {"corrupted": CORRUPTED, "receiver": "1.1.k,1.mlp,2.0,output"}
+    hooks = replace(lm, verified=replace(lm.verified, path="hooks", reuse=False))
+    whole = replace(lm, verified=replace(lm.verified, reuse=False))
+    expected = path_patching(lm, prompt, metric, **options).values
+    for other in (hooks, whole):
+        found = path_patching(other, prompt, metric, **options).values
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "falcon"])
+def test_all_paths_of_a_sender_together_are_the_sender_patched(family: str) -> None:
+    lm, prompt, metric = case(family, torch.float64, text=CLEAN, name="logprob")
+    everything = ",".join(f"{layer}.{part}" for layer in range(3) for part in ("attn", "mlp"))
+    result = path_patching(
+        lm, prompt, metric, corrupted=CORRUPTED, receiver=f"{everything},output"
+    ).extra["metric"]
+    donor = record(lm, make_prompt(lm, CORRUPTED), ("z", "mlp_out", "embed"))
+    z, mlp = donor.sites["z"], donor.sites["mlp_out"]
+    nodes = [
+        (Edit("z", layer, "patch", head, value=z[layer][0][:, head]),)
+        for layer in range(3)
+        for head in range(4)
+    ]
+    nodes += [(Edit("mlp_out", layer, "patch", value=mlp[layer][0]),) for layer in range(3)]
+    nodes += [(Edit("embed", 0, "patch", value=donor.sites["embed"][0][0]),)]
+    expected = evaluate(record(lm, prompt), nodes, metric)
+    np.testing.assert_allclose(result.values[:, :4].ravel(), expected[:12], atol=2e-6)
+    np.testing.assert_allclose(result.values[:, MLP], expected[12:15], atol=2e-6)
+    np.testing.assert_allclose(result.values[0, EMBED], expected[15], atol=2e-6)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "granite", "gpt_neox", "falcon"])
+def test_where_the_end_is_linear_the_direct_effects_sum_to_the_whole(family: str) -> None:
+    lm = tiny_lm(family, torch.float64)
+    lm.anatomy.final_norm.forward = lambda x: x
+    try:
+        _, prompt, metric = case(family, torch.float64, text=CLEAN)
+        result = path_patching(lm, prompt, metric, corrupted=CORRUPTED)
+    finally:
+        del lm.anatomy.final_norm.forward
+    whole = float(result.extra["corrupted"].values) - float(result.extra["clean"].values)
+    assert abs(whole) > 1e-3
+    assert np.nansum(result.values) == pytest.approx(whole, rel=1e-6)
+    assert np.nansum(result.extra["share"].values) == pytest.approx(1, rel=1e-6)
+
+
+def test_before_the_first_difference_no_path_carries_anything() -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, text=CLEAN, position=3)
+    result = path_patching(lm, prompt, metric, corrupted=CORRUPTED, receiver="1.mlp,output")
+    np.testing.assert_allclose(result.values[np.isfinite(result.values)], 0, atol=1e-9)
+    assert np.isnan(result.extra["share"].values).all()
+    assert "nothing to recover" in result.warnings[0]
+
+
+def test_portions_of_senders_give_the_same_values_and_partial_values_grow_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", text=CLEAN)
+    options = {"corrupted": CORRUPTED, "receiver": "1.mlp,2.3.q"}
+    expected = path_patching(lm, prompt, metric, **options)
+    monkeypatch.setattr(senders, "_KEPT_BYTES", 1)
+    heard: list[Any] = []
+    watch = Watch(on_progress=lambda *args: heard.append(args))
+    result = path_patching(lm, prompt, metric, **options, watch=watch)
+    np.testing.assert_allclose(result.values, expected.values, atol=1e-5)
+    partials = [partial for _, _, partial in heard if partial is not None]
+    assert len(partials) > 1
+    for shown in partials:
+        known = np.isfinite(shown.values)
+        np.testing.assert_array_equal(shown.values[known], result.values[known])
+    assert heard[-1][0] == heard[-1][1] == np.isfinite(result.values).sum()
+
+
+def test_a_model_that_scales_its_stream_is_refused_by_name() -> None:
+    lm, prompt, metric = case("gpt2", text=CLEAN)
+    handle = lm.anatomy.layers[1].register_forward_hook(
+        lambda _m, _args, out: (0.5 * out[0], *out[1:]) if isinstance(out, tuple) else 0.5 * out
+    )
+    try:
+        with pytest.raises(Unsupported, match="Layer 1 does not pass the residual stream"):
+            path_patching(lm, prompt, metric, corrupted=CORRUPTED)
+    finally:
+        handle.remove()
+
+
+def test_what_is_not_there_is_refused_and_nothing_is_left_behind() -> None:
+    lm, prompt, metric = case("llama", text=CLEAN)
+    before = fingerprint(lm)
+    run = partial(path_patching, lm, prompt, metric, corrupted=CORRUPTED)
+    for receiver, words in (
+        ("3.mlp", "no layer 3.*0 to 2"),
+        ("0.4.q", "no head 4"),
+        ("0.2.k", "no key/value head 2.*0 to 1"),
+        ("mlp", "no receiver 'mlp'"),
+        ("", "no receiver ''"),
+        ([], "No receiver"),
+    ):
+        with pytest.raises(BadParameter, match=words):
+            run(receiver=receiver)
+    with pytest.raises(BadParameter, match="direction"):
+        run(direction="up")
+    with pytest.raises(BadPrompt, match="against"):
+        path_patching(lm, prompt, metric, corrupted="The Eiffel")
+    steps = iter(range(1000))
+    with pytest.raises(Cancelled):
+        run(receiver="2.mlp", watch=Watch(cancelled=lambda: next(steps) > 5))
+    assert fingerprint(lm) == before
+    falcon = case("falcon", text=CLEAN)
+    with pytest.raises(Unsupported, match="Edits at q"):
+        path_patching(*falcon, corrupted=CORRUPTED, receiver="1.0.q")
