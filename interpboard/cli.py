@@ -1,4 +1,4 @@
-"""The door of the command line: ``interpboard [TEXT]``, ``… analyze``, ``… list``.
+"""The door of the command line: ``interpboard [TEXT]``, ``… analyze``, ``… list``, ``… config``.
 
 Standard output is data, standard error is narration. Exit codes: 0 done, 2 bad input (one line
 that says what was wrong and what to do), 1 our fault, 130 interrupted. This module imports next to
@@ -12,12 +12,22 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-COMMANDS = ("analyze", "list")
+if TYPE_CHECKING:
+    from interpboard.config import Settings
+
+COMMANDS = ("analyze", "list", "config")
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Options in front of TEXT whose next argument is their value.
-WITH_VALUE = frozenset({"--model", "-m", "--text", "-t", "--device", "--dtype", "--color"})
+WITH_VALUE = frozenset(
+    {"--model", "-m", "--text", "-t", "--device", "--dtype", "--color", "--theme"}
+)
+_SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name
+_SWITCHES: dict[str, tuple[str, bool]] = {
+    "--ascii": ("ascii", True),
+    "--no-mouse": ("mouse", False),
+}
 _COMPLETION = "_INTERPBOARD_COMPLETE"
 
 
@@ -29,12 +39,10 @@ class Arguments(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What the app opens."""
+    """What the app opens, and the settings that flags give. ``text`` None: none was given."""
 
-    model: str
-    text: str
-    device: str
-    dtype: str
+    text: str | None
+    flags: dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         debug = debug or asked
         opening = plain_opening(args)
         if opening is not None and is_interactive():
-            return open_app(*opening)
+            return open_app(opening)
         return _run_commands(args)
     except KeyboardInterrupt:
         return 130
@@ -95,19 +103,25 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
 
     It spares the usual start the command parser's import. Whatever is unusual is left to the parser.
     """
-    chosen = {"--model": "demo", "--text": DEFAULT_TEXT, "--device": "auto", "--dtype": "auto"}
+    text: str | None = None
+    flags: dict[str, Any] = {}
     words = iter(args)
     for word in words:
+        if word in _SWITCHES:
+            setting, on = _SWITCHES[word]
+            flags[setting] = on
+            continue
         name, equals, value = word.partition("=")
         found = value if equals else next(words, None)
-        if name not in chosen or found is None:
+        if found is None or name not in ("--text", *_SETTINGS):
             return None
-        chosen[name] = found
-    opening = Opening(*chosen.values())
-    usual = opening.text not in ("", "-") and not any(
-        "\ud800" <= c <= "\udfff" for c in opening.text
-    )
-    return opening if usual else None
+        if name == "--text":
+            text = found
+        else:
+            flags[name.removeprefix("--")] = found
+    if text in ("", "-") or any("\ud800" <= c <= "\udfff" for c in text or ""):
+        return None
+    return Opening(text, flags)
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -125,11 +139,36 @@ def is_interactive() -> bool:
         return False
 
 
-def open_app(model: str, text: str, device: str, dtype: str) -> int:
-    """Run the terminal app; its exit code."""
+def open_app(opening: Opening) -> int:
+    """Run the terminal app; its exit code. Raises ``BadConfig``."""
+    from interpboard import config
+
+    settings = config.read(opening.flags).settings
+    pass_on(settings)
+    if os.environ.get("NO_COLOR") == "":  # the convention: empty is not set
+        del os.environ["NO_COLOR"]
+    if settings.color == "none":
+        os.environ["NO_COLOR"] = "1"
+    elif settings.color != "auto":
+        os.environ.pop("NO_COLOR", None)
+        system = {"16": "standard"}.get(settings.color, settings.color)
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = system  # Textual reads it when it is imported
     from tui.app import run  # late: it is heavy, and only this command needs it
 
-    return run(model=model, text=text, device=device, dtype=dtype)
+    return run(settings, text=opening.text, dark=is_dark(settings.theme))
+
+
+def pass_on(settings: Settings) -> None:
+    """Put into the environment what the engine, in this process or a child, reads there."""
+    if settings.batch_tokens:
+        os.environ["INTERPBOARD_BATCH_TOKENS"] = str(settings.batch_tokens)
+
+
+def is_dark(theme: str) -> bool:
+    """``dark`` or ``light``; for ``auto`` what COLORFGBG says of the terminal, or dark."""
+    if theme != "auto":
+        return theme == "dark"
+    return os.environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15")
 
 
 def hush_stdout() -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from interpboard import __version__, cli
+from interpboard import __version__, cli, cli_config, config
 from interpboard.analyses import ANALYSES
 from interpboard.cli_options import (
     DTYPES,
     Color,
     Format,
     ListFormat,
+    Theme,
     choose_analyses,
     choose_metric,
     choose_output,
@@ -57,17 +58,24 @@ def _complete_param(incomplete: str) -> list[str]:
 
 
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub.")
+    str | None,
+    typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Dtype = Annotated[str, typer.Option(help=", ".join(DTYPES) + ".", autocompletion=_complete_dtype)]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[
+    str | None, typer.Option(help=", ".join(DTYPES) + ".", autocompletion=_complete_dtype)
+]
 Trust = Annotated[
     bool, typer.Option("--trust-remote-code", help="Let the model run code of its own.")
 ]
 Pickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load weights that can run code (not safetensors).")
 ]
-Paint = Annotated[Color, typer.Option(help="Colour in text; auto follows NO_COLOR.")]
+Paint = Annotated[
+    Color | None, typer.Option(help="How many colours; auto follows the terminal and NO_COLOR.")
+]
+Background = Annotated[Theme | None, typer.Option(help="The terminal's background.")]
+Ascii = Annotated[bool | None, typer.Option("--ascii", help="Draw with ASCII characters only.")]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Tracebacks and the libraries' messages, on stderr.")
 ]
@@ -83,12 +91,17 @@ def _version(wanted: bool) -> None:
 def start(
     context: typer.Context,
     text: Annotated[
-        str, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
-    ] = cli.DEFAULT_TEXT,
-    model: Model = "demo",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    color: Paint = Color.auto,
+        str | None, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
+    ] = None,
+    model: Model = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    no_mouse: Annotated[
+        bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
+    ] = None,
     debug: Debug = False,
     version: Annotated[
         bool,
@@ -103,23 +116,41 @@ def start(
     if context.invoked_subcommand is not None:
         return
     interactive = cli.is_interactive()
-    text = read_text(text)
+    if text is not None:
+        text = read_text(text)
+    mouse = False if no_mouse else None
+    flags = {
+        "model": model, "device": device, "dtype": dtype, "color": _plain(color),
+        "theme": _plain(theme), "ascii": ascii, "mouse": mouse,
+    }  # fmt: skip
     if interactive:
-        if color is Color.never:
-            os.environ["NO_COLOR"] = "1"
-        raise typer.Exit(cli.open_app(model, text, device, dtype))
-    choice = ModelChoice(model, device, dtype)
-    metric = choose_metric(None, None, None, -1)
+        raise typer.Exit(cli.open_app(cli.Opening(text, flags)))
+    settings = config.read(flags).settings
+    metric = choose_metric(None, None, None, -1, settings.metric)
     debug = cli.debug_wanted(debug)
-    document = compute(choice, text, choose_analyses(None), metric, {}, debug=debug)
+    document = compute(
+        _model_choice(settings), cli.DEFAULT_TEXT if text is None else text,
+        choose_analyses(None), metric, {}, debug=debug,
+    )  # fmt: skip
     tell_warnings(document)
-    write_out(view(document, Format.text, color=color, to_file=False))
+    write_out(view(document, Format.text, settings, to_file=False))
+
+
+def _plain(choice: StrEnum | None) -> str | None:
+    return None if choice is None else choice.value
+
+
+def _model_choice(
+    settings: config.Settings, trust: bool = False, pickle: bool = False
+) -> ModelChoice:
+    cli.pass_on(settings)
+    return ModelChoice(settings.model, settings.device, settings.dtype, trust, pickle)
 
 
 @app.command("analyze")
 def analyze_command(
     text: Annotated[str, typer.Option("--text", "-t", help="The prompt; - reads standard input.")],
-    model: Model = "demo",
+    model: Model = None,
     analysis: Annotated[
         list[str] | None,
         typer.Option(
@@ -165,11 +196,13 @@ def analyze_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
     ] = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
+    device: Device = None,
+    dtype: Dtype = None,
     trust_remote_code: Trust = False,
     allow_pickle: Pickle = False,
-    color: Paint = Color.auto,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
     debug: Debug = False,
 ) -> None:
     """Run analyses on a prompt and write the results to standard output or a file."""
@@ -181,13 +214,19 @@ def analyze_command(
     }
     pairs = (*(f"{name}={value}" for name, value in given.items()), *(param or ()))
     analyses = choose_analyses(analysis, (pair.partition("=")[0] for pair in pairs))
-    request = choose_metric(metric, target, foil, position)
+    settings = config.read(
+        {
+            "model": model, "device": device, "dtype": dtype, "color": _plain(color),
+            "theme": _plain(theme), "ascii": ascii,
+        }
+    ).settings  # fmt: skip
+    request = choose_metric(metric, target, foil, position, settings.metric)
     params = choose_params(pairs, analyses)
     prompt = read_text(text)
-    choice = ModelChoice(model, device, dtype, trust_remote_code, allow_pickle)
+    choice = _model_choice(settings, trust_remote_code, allow_pickle)
     document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
     tell_warnings(document)
-    written = view(document, chosen_form, color=color, to_file=output is not None)
+    written = view(document, chosen_form, settings, to_file=output is not None)
     if output is None:
         write_out(written)
     else:
@@ -202,3 +241,6 @@ def list_command(
 ) -> None:
     """List the analyses: what their values mean, and their parameters."""
     write_out(registry_json() if form is ListFormat.json else registry_text())
+
+
+app.add_typer(cli_config.app, name="config")

@@ -37,11 +37,21 @@ class ListFormat(StrEnum):
 
 
 class Color(StrEnum):
-    """Whether to paint."""
+    """How many colours; ``auto`` asks the terminal and NO_COLOR."""
 
     auto = "auto"
-    always = "always"
-    never = "never"
+    truecolor = "truecolor"
+    many = "256"
+    few = "16"
+    none = "none"
+
+
+class Theme(StrEnum):
+    """The background of the terminal."""
+
+    auto = "auto"
+    dark = "dark"
+    light = "light"
 
 
 _BY_SUFFIX = {
@@ -64,12 +74,12 @@ def choose_analyses(names: Iterable[str] | None, given: Iterable[str] = ()) -> t
 
 
 def choose_metric(
-    name: str | None, target: str | None, foil: str | None, position: int
+    name: str | None, target: str | None, foil: str | None, position: int, usual: str = "logit"
 ) -> MetricRequest:
-    """The metric asked for. A foil without a metric asks for the difference to it."""
+    """The metric asked for: ``usual`` unless named; a foil alone asks for the difference to it."""
     from interpboard.results import MetricRequest
 
-    name = name or ("logit_diff" if foil is not None else "logit")
+    name = name or ("logit_diff" if foil is not None else usual)
     if name not in METRICS:
         raise BadParameter(f"There is no metric {name!r}.", _nearest(name, METRICS))
     for text in (target, foil):

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interpboard.analyses import ANALYSES
-from interpboard.cli import hush_stdout, say
-from interpboard.cli_options import Color, Format
+from interpboard.cli import hush_stdout, is_dark, say
+from interpboard.cli_options import Format
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadParameter
 
 if TYPE_CHECKING:
+    from interpboard.config import Settings
     from interpboard.results import Document, MetricRequest
 
 PIPE_WIDTH = 100
@@ -92,8 +93,8 @@ def tell_warnings(document: Document) -> None:
             say(f"warning: {result.analysis}: {warning}")
 
 
-def view(document: Document, form: Format, *, color: Color, to_file: bool) -> str:
-    """``document`` as text of format ``form``."""
+def view(document: Document, form: Format, settings: Settings, *, to_file: bool) -> str:
+    """``document`` as text of format ``form``, painted as the settings say."""
     from interpboard.visualization import export, terminal
 
     if form is Format.json:
@@ -108,9 +109,9 @@ def view(document: Document, form: Format, *, color: Color, to_file: bool) -> st
     return terminal.render(
         document,
         width,
-        color=terminal.color_wanted(color.value, is_terminal),
-        dark=os.environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15"),
-        ascii_only=not encoding.lower().replace("-", "").startswith("utf"),
+        color=terminal.color_wanted(settings.color, is_terminal),
+        dark=is_dark(settings.theme),
+        ascii_only=settings.ascii or not encoding.lower().replace("-", "").startswith("utf"),
     )
 
 

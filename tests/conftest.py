@@ -14,3 +14,4 @@ os.environ["OMP_NUM_THREADS"] = "1"
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERPBOARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("INTERPBOARD_CONFIG", str(tmp_path / "config.toml"))

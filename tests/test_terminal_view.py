@@ -125,7 +125,7 @@ def test_without_colour_the_page_holds_no_escape_sequence_at_all() -> None:
 
 def test_colour_changes_no_character_and_uses_only_its_own_sequences() -> None:
     for document in (sample.full(), sample.hostile()):
-        painted = render(document, 80, color=True)
+        painted = render(document, 80, color="256")
         bare = ESCAPE.sub("", painted)
         assert "\x1b" not in bare
         plain = render(document, 80)
@@ -134,7 +134,7 @@ def test_colour_changes_no_character_and_uses_only_its_own_sequences() -> None:
 
 def test_the_ends_of_the_scale_are_painted_in_its_two_colours() -> None:
     for dark, colors in ((True, DARK), (False, LIGHT)):
-        page = render(sample.full(), 100, color=True, dark=dark)
+        page = render(sample.full(), 100, color="256", dark=dark)
         for color in (colors[0], colors[-1]):
             assert f"48;5;{Color.parse(color).downgrade(ColorSystem.EIGHT_BIT).number}m" in page
 
@@ -214,24 +214,25 @@ def test_the_dashboard_can_be_printed_by_any_rich_console() -> None:
 @pytest.mark.parametrize(
     ("choice", "terminal", "environment", "wanted"),
     [
-        ("auto", True, {}, True),
-        ("auto", False, {}, False),
-        ("auto", True, {"NO_COLOR": "1"}, False),
-        ("auto", True, {"NO_COLOR": ""}, True),
-        ("auto", True, {"TERM": "dumb"}, False),
-        ("always", False, {"NO_COLOR": "1"}, True),
-        ("never", True, {}, False),
+        ("auto", True, {}, "256"),
+        ("auto", False, {}, ""),
+        ("auto", True, {"NO_COLOR": "1"}, ""),
+        ("auto", True, {"NO_COLOR": ""}, "256"),
+        ("auto", True, {"TERM": "dumb"}, ""),
+        ("256", False, {"NO_COLOR": "1"}, "256"),
+        ("16", False, {}, "16"),
+        ("none", True, {}, ""),
     ],
 )
 def test_colour_follows_the_flag_then_no_color_then_the_terminal(
     choice: str,
     terminal: bool,
     environment: dict[str, str],
-    wanted: bool,
+    wanted: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert color_wanted(choice, terminal) is wanted
+    assert color_wanted(choice, terminal) == wanted

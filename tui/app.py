@@ -17,6 +17,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.timer import Timer
 
+from interpboard.config import Settings
 from tui import keys, theme
 from tui.actions import Actions
 from tui.panes.base import Pane
@@ -51,22 +52,23 @@ class InterpBoardApp(Actions, App[int]):
 
     def __init__(
         self,
-        model: str = "demo",
         text: str | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+        dark: bool = True,
         engine_factory: EngineFactory = engine_process,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
-        self._wanted = (model, device, dtype)
-        ask = Ask(DEFAULT_TEXT if text is None else text)
+        self.settings = settings
+        self.set_keymap(keys.use(settings.keys))
+        self._wanted = (settings.model, settings.device, settings.dtype)
+        ask = Ask(DEFAULT_TEXT if text is None else text, settings.metric)
         self.session = Session(State(ask=ask), self._changed, self._tell, engine_factory)
         self.active = TokensPane.slot
         self._following: Timer | None = None
         for own in theme.THEMES:
             self.register_theme(own)
-        self.theme = "interpboard-dark"
+        self.theme = "interpboard-dark" if dark else "interpboard-light"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The style sheet's own names, also before a theme is chosen."""
@@ -258,10 +260,8 @@ class InterpBoardApp(Actions, App[int]):
         self.action_leave_prompt()
 
 
-def run(
-    model: str = "demo", text: str | None = None, device: str = "auto", dtype: str = "auto"
-) -> int:
+def run(settings: Settings, text: str | None = None, dark: bool = True) -> int:
     """Run the app; the exit code."""
-    app = InterpBoardApp(model, text, device, dtype)
-    code = app.run()
+    app = InterpBoardApp(text, settings, dark)
+    code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
+from tui import keymap
+
+if TYPE_CHECKING:  # ``interpboard config show`` reads the table and needs no Textual
+    from textual.binding import BindingType
 
 
 @dataclass(frozen=True)
@@ -118,20 +123,39 @@ _FOOTER = {
     "prompt": ("submit", "leave"),
     "*": ("help", "palette", "run", "prompt", "target", "{own}", "zoom", "export"),
 }
-_BY_ID = {command.id: command for command in COMMANDS}
+_in_use: tuple[Command, ...] = COMMANDS  # with the keys of this process's configuration
+
+
+def rebound(chosen: Mapping[str, str]) -> tuple[Command, ...]:
+    """The whole table with ``chosen`` keys by id. Raises ``BadConfig``."""
+    return keymap.rebound(COMMANDS, chosen)
+
+
+def use(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Show ``chosen`` keys from now on; what Textual's key map needs to obey them."""
+    global _in_use
+    _in_use = rebound(chosen)
+    return {command.id: command.keys for command in _in_use if command.id in chosen}
+
+
+def command(id: str) -> Command:
+    """The command called ``id``, with its keys in use."""
+    return next(command for command in _in_use if command.id == id)
 
 
 def commands(*where: str) -> tuple[Command, ...]:
     """The commands that live in any of ``where``."""
-    return tuple(command for command in COMMANDS if set(command.where) & set(where))
+    return tuple(command for command in _in_use if set(command.where) & set(where))
 
 
 def bindings(*where: str) -> list[BindingType]:
-    """Textual bindings of the commands that live in ``where``."""
+    """Textual bindings of the commands that live in ``where``; ``use`` rebinds them by their ids."""
+    from textual.binding import Binding
+
     return [
         Binding(command.keys, command.action, command.label, id=command.id, show=False)
-        for command in commands(*where)
-        if command.id != "submit"  # the input's own
+        for command in COMMANDS
+        if set(command.where) & set(where) and command.id != "submit"  # the input's own
     ]
 
 
@@ -142,7 +166,7 @@ def footer(focus: str, busy: bool) -> list[Command]:
         if id == "{own}":
             chosen += commands(focus)
         elif id == "run" and busy:
-            chosen.append(_BY_ID["cancel"])
+            chosen.append(command("cancel"))
         else:
-            chosen.append(_BY_ID[id])
+            chosen.append(command(id))
     return chosen[:8]

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from interpboard.config import batch_limit
 from interpboard.errors import BadParameter, OutOfMemory
 from interpboard.models.calls import first_layer_input
 from interpboard.models.tail import forward_logits, residual_to_logits
@@ -105,6 +106,9 @@ class _StepSize:
     def __init__(self, device: str, fixed: int | None) -> None:
         self.least, self.most = TOKENS_A_STEP.get(device, TOKENS_A_STEP["cpu"])
         self.grows = fixed is None
+        limit = batch_limit()
+        if limit:
+            self.least, self.most = min(self.least, limit), min(self.most, limit)
         self.tokens = fixed if fixed is not None else (self.most if device == "cpu" else self.least)
 
     def took(self, seconds: float, tokens: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console, Group
@@ -21,6 +21,9 @@ from interpboard.visualization.blocks import Look, bars, grid, lens, strip
 from interpboard.visualization.colors import Scale
 
 _STRONGEST = 3  # cells named in words beside a grid
+_SYSTEMS: dict[str, Literal["truecolor", "256", "standard"] | None] = {
+    "": None, "truecolor": "truecolor", "256": "256", "16": "standard",
+}  # fmt: skip
 
 
 def dashboard(
@@ -38,22 +41,23 @@ def render(
     document: Document,
     width: int,
     *,
-    color: bool = False,
+    color: str = "",
     dark: bool = True,
     ascii_only: bool = False,
 ) -> str:
-    """The page as text, ready to write. Without ``color`` it holds no escape sequence at all."""
+    """The page as text, ready to write. ``color``: truecolor, 256 or 16; without it the text holds
+    no escape sequence at all."""
     page = dashboard(document, width, dark, ascii_only)
     return page_text(page, width, color=color)
 
 
-def page_text(page: Group, width: int, *, color: bool = False) -> str:
+def page_text(page: Group, width: int, *, color: str = "") -> str:
     """``page`` as text. Without ``color`` it holds no escape sequence at all."""
     console = Console(
         file=StringIO(),
         width=max(24, width),
-        color_system="256" if color else None,  # all our colours are entries of that table
-        force_terminal=color,
+        color_system=_SYSTEMS[color],
+        force_terminal=bool(color),
         no_color=not color,
         legacy_windows=False,
         highlight=False,
@@ -253,9 +257,10 @@ def _wrapped(text: str, look: Look, style: str = "") -> list[Text]:
     return list(Text(text, style).wrap(console, look.width, overflow="fold")) or [Text()]
 
 
-def color_wanted(choice: str, is_terminal: bool) -> bool:
-    """Whether to paint. ``choice``: auto (follows NO_COLOR and the terminal), always or never."""
+def color_wanted(choice: str, is_terminal: bool) -> str:
+    """The colours for ``render``. ``choice``: auto (follows NO_COLOR and the terminal) or a system."""
     if choice != "auto":
-        return choice == "always"
+        return "" if choice == "none" else choice
     quiet = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return is_terminal and not quiet
+    # All our colours are entries of the table of 256.
+    return "256" if is_terminal and not quiet else ""

@@ -37,11 +37,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    calls: list[dict[str, str]] = []
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stands in for the app; what it was asked to open."""
+    calls: list[dict[str, Any]] = []
 
-    def run(**options: str) -> int:
-        calls.append(options)
+    def run(settings: Any, **options: Any) -> int:
+        calls.append({"settings": settings, **options})
         return 7
 
     app = types.ModuleType("tui.app")

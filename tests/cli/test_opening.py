@@ -12,21 +12,64 @@ import pytest
 
 from interpboard import cli
 from interpboard.analyses import analyses_for
+from interpboard.config import Settings
 from tests.cli.process import ROOT
 
 
 def test_on_a_terminal_the_bare_command_opens_the_app_and_returns_its_code(
-    opened: list[dict[str, str]],
+    opened: list[dict[str, Any]],
 ) -> None:
     assert cli.main([]) == 7
-    assert opened == [
-        {"model": "demo", "text": cli.DEFAULT_TEXT, "device": "auto", "dtype": "auto"}
-    ]
+    (asked,) = opened
+    assert (asked["settings"], asked["text"], asked["dark"]) == (Settings(), None, True)
 
 
-def test_on_a_terminal_a_text_and_options_reach_the_app(opened: list[dict[str, str]]) -> None:
-    assert cli.main(["Hello [bold]", "--model", "m", "--dtype", "float32"]) == 7
-    assert opened == [{"model": "m", "text": "Hello [bold]", "device": "auto", "dtype": "float32"}]
+@pytest.mark.parametrize("parsed", [False, True])  # by the quick way, and by the parser
+def test_on_a_terminal_a_text_and_options_reach_the_app(
+    parsed: bool, opened: list[dict[str, Any]]
+) -> None:
+    words = ["Hello [bold]", "--model", "m", "--dtype", "float32", "--theme", "light", "--ascii"]
+    more = ["--debug"] if parsed else []
+    assert cli.main([*words, "--no-mouse", *more]) == 7
+    wanted = Settings(model="m", dtype="float32", theme="light", ascii=True, mouse=False)
+    (asked,) = opened
+    assert (asked["settings"], asked["text"], asked["dark"]) == (wanted, "Hello [bold]", False)
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("auto", {"NO_COLOR": None, "TEXTUAL_COLOR_SYSTEM": None}),
+        ("none", {"NO_COLOR": "1", "TEXTUAL_COLOR_SYSTEM": None}),
+        ("16", {"NO_COLOR": None, "TEXTUAL_COLOR_SYSTEM": "standard"}),
+        ("256", {"NO_COLOR": None, "TEXTUAL_COLOR_SYSTEM": "256"}),
+        ("truecolor", {"NO_COLOR": None, "TEXTUAL_COLOR_SYSTEM": "truecolor"}),
+    ],
+)
+def test_colours_are_chosen_before_textual_is_imported(
+    flag: str,
+    expected: dict[str, str | None],
+    opened: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in expected:
+        monkeypatch.setenv(name, "")  # so that it is put back
+    monkeypatch.delenv("TEXTUAL_COLOR_SYSTEM")
+    assert cli.main(["--color", flag]) == 7
+    assert {name: os.environ.get(name) for name in expected} == expected
+
+
+def test_a_broken_configuration_is_one_line_and_no_app(
+    opened: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INTERPBOARD_THEME", "drak")
+    assert cli.main([]) == 2
+    assert capsys.readouterr().err == (
+        "error: INTERPBOARD_THEME: theme is one of auto, dark, light, not 'drak'.\n"
+    )
+    assert opened == []
 
 
 def test_without_a_terminal_the_report_is_written_with_paris_on_top(
@@ -44,7 +87,7 @@ def test_without_a_terminal_the_report_is_written_with_paris_on_top(
 def test_a_real_terminal_is_recognized_and_the_app_opened_without_typer(args: list[str]) -> None:
     script = (
         "import sys, types; app = types.ModuleType('tui.app')\n"
-        "app.run = lambda **o: 3 + ('typer' in sys.modules or 'rich' in sys.modules)\n"
+        "app.run = lambda settings, **o: 3 + ('typer' in sys.modules or 'rich' in sys.modules)\n"
         "sys.modules['tui.app'] = app\n"
         f"from interpboard.cli import main; sys.exit(main({args!r}))"
     )
@@ -70,4 +113,4 @@ def test_what_is_unusual_is_left_to_the_command_parser(args: list[str]) -> None:
 
 def test_the_last_of_two_values_counts_as_in_the_command_parser() -> None:
     opening = cli.plain_opening(["--model", "a", "--model=b", "--text=x=y"])
-    assert opening == cli.Opening("b", "x=y", "auto", "auto")
+    assert opening == cli.Opening("x=y", {"model": "b"})

@@ -91,9 +91,10 @@ def test_a_link_and_a_device_are_written_through(tmp_path: Path) -> None:
     ("flags", "environment", "painted"),
     [
         ((), {}, False),
-        (("--color", "always"), {}, True),
-        (("--color", "always"), {"NO_COLOR": "1"}, True),
-        (("--color", "never"), {}, False),
+        (("--color", "256"), {}, True),
+        (("--color", "16"), {"NO_COLOR": "1"}, True),
+        (("--color", "none"), {}, False),
+        ((), {"INTERPBOARD_COLOR": "truecolor"}, True),
     ],
 )
 def test_colour_is_on_stdout_only_where_wanted(

@@ -10,6 +10,14 @@ import platformdirs
 _APP = "interpboard"
 
 
+def config_file() -> Path:
+    """The configuration file, there or not; ``INTERPBOARD_CONFIG`` overrides."""
+    chosen = os.environ.get("INTERPBOARD_CONFIG")
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_config_path(_APP, appauthor=False) / "config.toml"
+
+
 def state_folder() -> Path:
     """Logs and saved results; ``INTERPBOARD_STATE`` overrides. Created when first asked for."""
     chosen = os.environ.get("INTERPBOARD_STATE")

@@ -1,0 +1,57 @@
+"""Keys of the configuration file act, and footer and help show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from interpboard.config import Settings
+from tests.tui.conftest import Board
+from tests.tui.fake import FakeEngine
+from tui import keys
+from tui.app import InterpBoardApp
+
+
+@pytest.fixture(autouse=True)
+def _usual_keys_afterwards() -> Iterator[None]:
+    yield
+    keys.use({})
+
+
+async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
+    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": "s", "leave": "ctrl+e"}
+    app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.settled()
+        b = Board(app, pilot)
+        await b.press("z")
+        assert b.engine.requests[-1].metric.name == "prob"
+        assert not app.screen_stack[0].has_class("-zoomed")
+        await b.press("Z")
+        assert app.screen_stack[0].has_class("-zoomed")
+        before = len(b.engine.requests)
+        await b.press("m", "2", "a")
+        assert len(b.engine.requests) == before
+        await b.press("exclamation_mark")
+        assert b.engine.requests[-1].params == {"ablation": "mean"}
+        await b.press("g", "s")
+        assert b.readout("heads").startswith("L1 ")
+        await b.press("down")
+        assert b.readout("heads").startswith("L1 ")
+        await b.press("i", "down")
+        assert app._focus_name() == "prompt"
+        await b.press("ctrl+e")
+        assert app._focus_name() == "heads"
+
+
+async def test_footer_and_help_show_the_rebound_keys() -> None:
+    settings = Settings(keys={"zoom": "Z,f5", "export": "ctrl+x"})
+    app = InterpBoardApp(settings=settings, engine_factory=FakeEngine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.settled()
+        b = Board(app, pilot)
+        assert " Z Zoom " in b.lines()[-1]
+        assert " Ctrl+x Export" in b.lines()[-1]
+        await b.press("question_mark", "G")
+        assert "Z F5" in b.screen
