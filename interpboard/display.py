@@ -7,8 +7,12 @@ and HTML act on those, so every string that is not our own source's passes ``vis
 from __future__ import annotations
 
 import unicodedata
+from contextvars import ContextVar
 
 from rich.cells import cell_len
+
+# Set where everything is to be shown in ASCII, as in the app on a terminal that has no more.
+ascii_everywhere: ContextVar[bool] = ContextVar("ascii_everywhere", default=False)
 
 _PICTURES = {"\n": "⏎", "\t": "⇥", "\x1b": "␛", "\r": "␍", "\x00": "␀", "\x7f": "␡"}
 _ASCII_PICTURES = {"\n": "\\n", "\t": "\\t", "\x1b": "\\e", "\r": "\\r"}
@@ -33,14 +37,16 @@ _MARKS = ("Mn", "Mc")
 _MOST_MARKS = 2  # on one letter; more of them climb over the neighbouring lines
 
 
-def visible(text: str, *, space: str = " ", ascii_only: bool = False) -> str:
+def visible(text: str, *, space: str = " ", ascii_only: bool | None = None) -> str:
     """``text`` on one line with every control, format and undefined character as a visible picture.
 
     ``space`` is what a space becomes: ``·`` where leading spaces of tokens matter. Then the other
     spaces of Unicode become escapes, since they are other tokens. A combining mark stays on its
     letter; one that has none is shown on ``◌``. With ``ascii_only`` everything beyond ASCII becomes
-    an escape.
+    an escape; None: as ``ascii_everywhere`` says.
     """
+    if ascii_only is None:
+        ascii_only = ascii_everywhere.get()
     if text.isascii() and text.isprintable():
         return text if space == " " else text.replace(" ", space)
     shown: list[str] = []
@@ -56,8 +62,10 @@ def visible(text: str, *, space: str = " ", ascii_only: bool = False) -> str:
     return "".join(shown)
 
 
-def visible_token(token: str, *, ascii_only: bool = False) -> str:
+def visible_token(token: str, *, ascii_only: bool | None = None) -> str:
     """A token with its spaces shown: `` Paris`` becomes ``·Paris``."""
+    if ascii_only is None:
+        ascii_only = ascii_everywhere.get()
     return visible(token, space="_" if ascii_only else "·", ascii_only=ascii_only)
 
 

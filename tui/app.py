@@ -18,7 +18,7 @@ from textual.containers import Container
 from textual.timer import Timer
 
 from interpboard.config import Settings
-from tui import keys, theme
+from tui import keys, look, theme
 from tui.actions import Actions
 from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
@@ -61,6 +61,7 @@ class InterpBoardApp(Actions, App[int]):
         self.animation_level = "none"
         self.settings = settings
         self.set_keymap(keys.use(settings.keys))
+        look.adapt(self, ascii_only=settings.ascii)
         self._wanted = (settings.model, settings.device, settings.dtype)
         ask = Ask(DEFAULT_TEXT if text is None else text, settings.metric)
         self.session = Session(State(ask=ask), self._changed, self._tell, engine_factory)

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interpboard.display import ascii_everywhere
+
 if TYPE_CHECKING:
     from interpboard.results import Document
 
@@ -35,4 +37,8 @@ def render(document: Document, kind: str) -> str:
     from interpboard.visualization import export
 
     writers = {"md": export.markdown, "csv": export.csv_text, "json": export.json_text}
-    return writers[kind](document)
+    shown = ascii_everywhere.set(False)  # that is the terminal's limit, not the file's
+    try:
+        return writers[kind](document)
+    finally:
+        ascii_everywhere.reset(shown)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import string
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from interpboard.config import Settings
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 
+LETTERS = string.ascii_letters + string.digits
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
@@ -57,9 +61,23 @@ class Board:
     def readout(self, slot: str) -> str:
         return self.app.pane(slot).readout().plain.strip()
 
-    def matches(self, name: str) -> None:
+    def painted(self) -> str:
+        """The screen with its colours: under each line a letter for the style of each cell."""
+        letters: dict[str, str] = {}
+        shown = []
+        for strip in self.app.screen._compositor.render_strips():
+            line, styles = "", ""
+            for text, style, _ in strip:
+                name = str(style)
+                letter = letters.setdefault(name, LETTERS[len(letters) % len(LETTERS)])
+                line += text
+                styles += letter * cell_len(text)
+            shown += [line.rstrip(), styles]
+        return "\n".join([*shown, *(f"{letter} {name}" for name, letter in letters.items())])
+
+    def matches(self, name: str, screen: str | None = None) -> None:
         """Compare the screen with a file; UPDATE_SNAPSHOTS=1 writes the file instead."""
-        path, screen = SNAPSHOTS / f"{name}.txt", self.screen + "\n"
+        path, screen = SNAPSHOTS / f"{name}.txt", (screen or self.screen) + "\n"
         if os.environ.get("UPDATE_SNAPSHOTS"):
             path.parent.mkdir(exist_ok=True)
             path.write_text(screen, encoding="utf-8")
@@ -90,8 +108,10 @@ def board() -> Boards:
         text: str | None = None,
         engine: Callable[..., FakeEngine] = FakeEngine,
         settle: bool = True,
+        settings: Settings = Settings(),  # noqa: B008 - frozen
+        dark: bool = True,
     ) -> AsyncIterator[Board]:
-        app = InterpBoardApp(text=text, engine_factory=engine)
+        app = InterpBoardApp(text=text, settings=settings, dark=dark, engine_factory=engine)
         async with app.run_test(size=size) as pilot:
             if settle:
                 await app.settled()

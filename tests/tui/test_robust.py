@@ -124,28 +124,6 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
             assert ("1 Tokens │ 2 Heads" in b.screen) == (size[0] < 110 or size[1] < 34)
 
 
-async def test_without_colour_signs_are_written(
-    board: Boards, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    class Large(FakeEngine):
-        def __init__(self, listener: object) -> None:
-            super().__init__(listener)  # type: ignore[arg-type]
-            self.layers, self.heads = 8, 64
-
-    async with board((80, 24), engine=Large) as b:
-        assert b.app.no_color
-        assert "city⁺" in b.screen
-        assert "in⁻" in b.screen
-        for key in ("2", "3", "4", "question_mark", "q", "e", "escape", "1"):
-            await b.press(key, "j", "l") if key.isdigit() else await b.press(key)
-        await b.press("2")
-        row = next(line for line in b.lines() if "L3" in line and "━" not in line)
-        assert "+" in row
-        assert "-" in row
-
-
 KEYS = [
     *"hjklgG0$123456789zmxpacrt:?foeiyY",
     "tab", "shift+tab", "enter", "escape", "backspace", "ctrl+u", "ctrl+d", "ctrl+t", "up", "down",

@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import keys
+from tui.look import signs_wanted
 from tui.theme import Inks, inks
 
 
@@ -42,8 +43,8 @@ class CursorView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def monochrome(self) -> bool:
-        """Is there no colour to tell signs apart?"""
-        return self.app.no_color
+        """Are there too few colours to tell signs apart?"""
+        return signs_wanted(self.app)
 
     @property
     def blank(self) -> Style:
