@@ -67,10 +67,12 @@ TABLE: tuple[Analysis, ...] = (
                 "method",
                 str,
                 "atp",
-                "gradient at the corrupted run, or integrated along the way",
-                choices=("atp", "ig"),
+                "gradient at the corrupted run; integrated along the way; with the pattern of q or k "
+                "computed anew; that and GradDrop, which gives sizes without sign",
+                choices=("atp", "ig", "atp_qk", "atp_star"),
             ),
             Parameter("n_steps", int, 8, "points along the way, for ig", minimum=1, maximum=1024),
+            Parameter("verify", int, 0, "cells of largest estimate to evaluate exactly", minimum=0),
         ),
     ),
     Analysis(

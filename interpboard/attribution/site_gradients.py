@@ -73,5 +73,5 @@ def site_gradients(
             torch.zeros_like(activation[0]) if gradient is None else gradient[0]
             for activation, gradient in zip(seen, gradients, strict=True)
         ),
-        float(value),
+        float(value.detach()),
     )

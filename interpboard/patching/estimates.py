@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ from interpboard.attribution.site_gradients import SiteGradients, site_gradients
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import nothing_to_recover
+from interpboard.patching.grad_drop import dropped_gradients, mean_size
 from interpboard.patching.grid import Grid, make_grid
-from interpboard.patching.pair import make_pair
+from interpboard.patching.pair import Pair, equally_long
+from interpboard.patching.products import QK_SITES, linear_products, pattern_products
+from interpboard.patching.verification import verified_cells
 from interpboard.results import LabelledArray, PromptInfo, Result
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric
@@ -20,7 +24,7 @@ from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
-METHODS = ("atp", "ig")
+METHODS = ("atp", "ig", "atp_qk", "atp_star")
 
 
 def attribution_patching(
@@ -33,40 +37,58 @@ def attribution_patching(
     along: str = "auto",
     method: str = "atp",
     n_steps: int = 8,
+    verify: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
     """Estimated effect of putting the clean activation into the corrupted run, as a whole grid.
 
     (clean − corrupted activation) · gradient of the metric: a first-order estimate of
-    metric(patched) − metric(corrupted). Positive: the clean activation raises the metric. ``atp`` takes
-    the gradient at the corrupted run (Nanda 2023, "Attribution Patching"; two forward passes and one
-    backward). ``ig`` averages it over ``n_steps`` midpoints between the two activations, each layer
-    moved alone (Hanna, Pezzelle and Belinkov 2024): dearer, and right about saturation.
+    metric(patched) − metric(corrupted). Positive: the clean activation raises the metric. ``method``:
 
-    ``extra``: ``recovered`` (the same as a share of clean − corrupted), ``clean``, ``corrupted``. An
+    - ``atp``: the gradient at the corrupted run (Nanda 2023, "Attribution Patching"); two forward
+      passes and one backward.
+    - ``ig``: its average over ``n_steps`` midpoints between the two activations, each layer moved alone
+      (Hanna, Pezzelle and Belinkov 2024): dearer, and right about saturation.
+    - ``atp_qk``, for ``q`` and ``k``: the pattern they give is computed anew and only what comes behind it
+      is linear (the QK fix of Kramár et al. 2024, "AtP*").
+    - ``atp_star``: that, and GradDrop: the mean size of the estimates with the gradient through one layer
+      at a time dropped, against effects that cancel. It has no sign; ``extra["signed"]`` is the estimate
+      before GradDrop. As many backward passes as layers.
+
+    The ``verify`` cells of largest estimate are evaluated exactly: ``extra`` then has ``exact``, ``error``
+    (estimate − exact; sizes for ``atp_star``), both NaN elsewhere, and the scalar ``mean_abs_error``.
+    Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. An
     estimate: ``activation_patching`` gives the exact values.
     """
     started = time.perf_counter()
     if method not in METHODS:
-        raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(METHODS)}.")
-    pair = make_pair(lm, prompt, corrupted, metric)
+        raise BadParameter(f"There is no method {method!r}.", f"Use {', '.join(METHODS)}.")
+    if method == "atp_qk" and site not in QK_SITES:
+        raise BadParameter("The method atp_qk is for q and k.", "Use atp, ig or atp_star.")
+    other = equally_long(lm, prompt, corrupted)
     grid = make_grid(lm, prompt, site, along)
-    donor = record(lm, pair.clean, sites=(site,))
-    watch.step(0, 2)
-    base = site_gradients(lm, pair.corrupted, metric, site)
-    watch.step(1, 2)
-    gradients = base.gradients
-    if method == "ig":
-        gradients = _mean_gradients(lm, pair.corrupted, metric, grid, base, donor, n_steps, watch)
-    scores = torch.stack(
-        [
-            _along(grid, (clean[0].to(a) - a) * g)
-            for clean, a, g in zip(donor.sites[site], base.activations, gradients, strict=False)
-        ]
-    )
-    values = scores.double().cpu().numpy()
-    span = pair.on_clean - pair.on_corrupted
-    watch.step(2, 2)
+    work = _steps(lm, method, n_steps)
+    verify = min(verify, int(np.prod(grid.shape)))
+    early = watch.stage(0, work + verify)
+    case = _Case(lm, other, metric, grid, record(lm, prompt, sites=(site,)), early)
+    estimates, on_corrupted = case.estimates(method, n_steps)
+    values = estimates[0].double().cpu().numpy()
+    extra = {}
+    if method == "atp_star":
+        extra["signed"] = LabelledArray(grid.axes, values)
+        # A model of one layer has no other to drop.
+        sizes = mean_size(estimates[1:], site) if len(estimates) > 2 else estimates[0].abs()
+        values = sizes.double().cpu().numpy()
+    early.step(work, work, LabelledArray(grid.axes, values))
+    pair = Pair(prompt, other, metric.baseline, on_corrupted)
+    no_span = nothing_to_recover(pair)
+    span = np.nan if no_span else pair.on_clean - pair.on_corrupted
+    if verify:
+        run = record(lm, other)
+        extra |= verified_cells(
+            run, grid.cells(case.donor), metric, grid.axes, values, verify, on_corrupted,
+            sizes=method == "atp_star", watch=watch.stage(work, work + verify),
+        )  # fmt: skip
     return Result(
         analysis="attribution_patching",
         params={
@@ -75,59 +97,74 @@ def attribution_patching(
             "along": grid.along,
             "method": method,
             "n_steps": n_steps,
+            "verify": verify,
         },
         metric=metric.info,
         baseline=pair.on_clean,
         axes=grid.axes,
         values=values,
-        extra={
-            "recovered": LabelledArray(
-                grid.axes, values / (span if not nothing_to_recover(pair) else np.nan)
-            ),
+        extra=extra
+        | {
+            "recovered": LabelledArray(grid.axes, values / span),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("autograd"),
-        warnings=(
-            "These are first-order estimates, not measured effects.",
-            *nothing_to_recover(pair),
-        ),
+        warnings=("These are first-order estimates, not measured effects.", *no_span),
     )
 
 
-def _mean_gradients(
-    lm: LanguageModel,
-    prompt: PromptInfo,
-    metric: Metric,
-    grid: Grid,
-    base: SiteGradients,
-    donor: Run,
-    n_steps: int,
-    watch: Watch,
-) -> tuple[torch.Tensor, ...]:
-    """Gradients [layer] averaged over midpoints of the way from the base to the donor activation."""
-    means = []
-    total = len(base.activations) * n_steps
-    for layer, activation in enumerate(base.activations):
-        way = donor.sites[grid.site][layer][0].to(activation) - activation
-        gradients = []
-        for step in range(n_steps):
-            watch.step(layer * n_steps + step, total)
-            moved = Edit(grid.site, layer, "patch", value=activation + (step + 0.5) / n_steps * way)
-            gradients.append(
-                site_gradients(lm, prompt, metric, grid.site, edits=(moved,)).gradients[layer]
-            )
-        means.append(torch.stack(gradients).mean(0))
-    return tuple(means)
+def _steps(lm: LanguageModel, method: str, n_steps: int) -> int:
+    """Gradients that a method takes."""
+    n_layers = lm.anatomy.n_layers
+    return {"ig": 1 + n_layers * n_steps, "atp_star": 1 + n_layers}.get(method, 1)
 
 
-def _along(grid: Grid, product: torch.Tensor) -> torch.Tensor:
-    """``product`` [pos, …] of one layer summed to the grid's remaining axes."""
-    if grid.along == "position":
-        return product.flatten(1).sum(-1)
-    if grid.along == "neuron":
-        return product.sum(0)
-    if grid.along == "head":
-        return product.sum((0, 2))
-    return product.sum(-1).T
+@dataclass(frozen=True)
+class _Case:
+    """The run patched into (``prompt``), the donor, and the grid between them."""
+
+    lm: LanguageModel
+    prompt: PromptInfo
+    metric: Metric
+    grid: Grid
+    donor: Run
+    watch: Watch
+
+    def estimates(self, method: str, n_steps: int) -> tuple[torch.Tensor, float]:
+        """Estimates [gradient, …grid], the plain one first, and the metric of the run patched into."""
+        self.watch.step(0, 1)
+        after = self.watch.stage(1, 1)
+        grid = self.grid
+        by_pattern = grid.site in QK_SITES and method in ("atp_qk", "atp_star")
+        site = "pattern" if by_pattern else grid.site
+        base = site_gradients(self.lm, self.prompt, self.metric, site)
+        sets = [base.gradients]
+        if method == "ig":
+            sets = [self._mean_gradients(base, n_steps, after)]
+        if method == "atp_star":
+            sets += dropped_gradients(self.lm, self.prompt, self.metric, site, after)
+        if by_pattern:
+            run = record(self.lm, self.prompt)
+            return pattern_products(grid, run, self.donor, sets, self.watch), base.metric
+        return linear_products(grid, base.activations, self.donor, sets), base.metric
+
+    def _mean_gradients(
+        self, base: SiteGradients, n_steps: int, watch: Watch
+    ) -> tuple[torch.Tensor, ...]:
+        """Gradients [layer] averaged over midpoints of the way from the base to the donor activation."""
+        means = []
+        total = len(base.activations) * n_steps
+        site = self.grid.site
+        for layer, activation in enumerate(base.activations):
+            way = self.donor.sites[site][layer][0].to(activation) - activation
+            gradients = []
+            for step in range(n_steps):
+                watch.step(layer * n_steps + step, total)
+                value = activation + (step + 0.5) / n_steps * way
+                edits = (Edit(site, layer, "patch", value=value),)
+                found = site_gradients(self.lm, self.prompt, self.metric, site, edits=edits)
+                gradients.append(found.gradients[layer])
+            means.append(torch.stack(gradients).mean(0))
+        return tuple(means)

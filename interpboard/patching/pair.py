@@ -35,9 +35,8 @@ class Pair:
         return (value - self.on_corrupted) / span if span else float("nan")
 
 
-@torch.no_grad()
-def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metric) -> Pair:
-    """Tokenise ``corrupted`` and evaluate ``metric`` on it.
+def equally_long(lm: LanguageModel, clean: PromptInfo, corrupted: str) -> PromptInfo:
+    """``corrupted``, tokenised.
 
     Raises ``BadPrompt`` if the prompts have different lengths (showing both) or are the same.
     """
@@ -50,5 +49,12 @@ def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metr
         )
     if other.token_ids == clean.token_ids:
         raise BadPrompt("The clean and the corrupted prompt are the same.", "Change a token.")
+    return other
+
+
+@torch.no_grad()
+def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metric) -> Pair:
+    """Tokenise ``corrupted`` and evaluate ``metric`` on it. Errors as in ``equally_long``."""
+    other = equally_long(lm, clean, corrupted)
     logits = forward_logits(lm.anatomy, input_ids(lm, other), metric.info.position)
     return Pair(clean, other, metric.baseline, float(metric.of(logits)[0]))

@@ -1,0 +1,39 @@
+"""GradDrop: estimates that do not cancel, from gradients that leave out one layer at a time."""
+
+from __future__ import annotations
+
+import torch
+
+from interpboard.attribution.site_gradients import site_gradients
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo
+from interpboard.runs.metrics import Metric
+from interpboard.runs.watch import Watch
+
+_IN_THE_STREAM = ("embed", "resid_pre", "resid_mid", "resid_post")
+
+
+def dropped_gradients(
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, site: str, watch: Watch
+) -> list[tuple[torch.Tensor, ...]]:
+    """For each layer, the gradients at ``site`` with none passing through what that layer adds."""
+    found = []
+    for layer in range(lm.anatomy.n_layers):
+        watch.step(layer, lm.anatomy.n_layers)
+        found.append(site_gradients(lm, prompt, metric, site, without=(layer,)).gradients)
+    return found
+
+
+def mean_size(estimates: torch.Tensor, site: str) -> torch.Tensor:
+    """Mean size [layer, …] of ``estimates`` [dropped layer, layer, …] over the dropped layers.
+
+    What is inside a layer reaches the metric only through what that layer adds, so there its own is
+    left out of the mean. A stream site passes it by.
+    """
+    sizes = estimates.abs()
+    n_dropped, n_layers = sizes.shape[:2]
+    if site in _IN_THE_STREAM:
+        return sizes.mean(0)
+    own = torch.eye(n_dropped, n_layers, dtype=torch.bool, device=sizes.device)
+    own = own.reshape(n_dropped, n_layers, *[1] * (sizes.dim() - 2))
+    return sizes.masked_fill(own, 0).sum(0) / (n_dropped - 1)

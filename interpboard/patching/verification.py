@@ -1,0 +1,63 @@
+"""The estimates that matter most, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from interpboard.results import Axis, LabelledArray
+from interpboard.runs.edits import Counterfactual
+from interpboard.runs.metrics import Metric
+from interpboard.runs.record import Run
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import Watch
+
+
+def verified_cells(
+    run: Run,
+    cells: Sequence[Counterfactual],
+    metric: Metric,
+    axes: tuple[Axis, ...],
+    estimates: np.ndarray,
+    count: int,
+    at_base: float,
+    *,
+    sizes: bool,
+    watch: Watch,
+) -> dict[str, LabelledArray]:
+    """``exact``, ``error`` (estimate − exact) and ``mean_abs_error`` of the ``count`` largest estimates.
+
+    ``sizes``: the estimates have no sign, so the size of the exact effect is what they are held against.
+    ``watch`` hears the estimates with exact values in their place as these come.
+    """
+    flat = estimates.ravel()
+    chosen = np.argsort(-np.abs(np.nan_to_num(flat)), kind="stable")[:count]
+    exact = np.full(flat.shape, np.nan)
+    shown = flat.copy()
+
+    def effects(values: np.ndarray) -> np.ndarray:
+        return np.abs(values - at_base) if sizes else values - at_base
+
+    known = 0
+
+    def take(indices: list[int], values: np.ndarray) -> None:
+        nonlocal known
+        exact[chosen[indices]] = values - at_base
+        shown[chosen[indices]] = effects(values)
+        known += len(indices)
+        watch.step(known, len(chosen), LabelledArray(axes, shown.reshape(estimates.shape).copy()))
+
+    evaluate(
+        run,
+        [cells[i] for i in chosen],
+        metric,
+        watch=Watch(cancelled=watch.cancelled),
+        on_values=take,
+    )
+    error = flat - (np.abs(exact) if sizes else exact)
+    return {
+        "exact": LabelledArray(axes, exact.reshape(estimates.shape)),
+        "error": LabelledArray(axes, error.reshape(estimates.shape)),
+        "mean_abs_error": LabelledArray((), np.array(np.nanmean(np.abs(error)))),
+    }
