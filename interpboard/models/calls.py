@@ -46,19 +46,23 @@ class LayerCall:
         hidden: torch.Tensor,
         base: torch.Tensor | None = None,
         first: int = 0,
+        attending: int | None = None,
     ) -> torch.Tensor:
         """The layer's output for ``hidden`` [rows, positions, d_model] at positions ``first`` and on.
 
         ``base`` [rows] names the recorded row that each row belongs to (None: row 0). Positions
-        before ``first`` are taken to be as recorded; later ones than given are left out.
+        before ``first`` are taken to be as recorded; later ones than given are left out. Masks, angles
+        and caches are given for the first ``attending`` rows only (None: all), where the others
+        keep their attention (``partial_layer.attention_kept``).
         """
         rows, length = hidden.shape[:2]
         if base is None:
             base = torch.zeros(rows, dtype=torch.long, device=hidden.device)
+        base = base[:attending]
         cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
         arguments = {name: cut.argument(name, value) for name, value in self.arguments.items()}
         if first:
-            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), hidden, first)
+            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), hidden[:attending], first)
             keys, values = self.keys_and_values()
             cache = _Prefix(keys[base, :, :first], values[base, :, :first])
             arguments[self._cache_argument()] = cache

@@ -20,11 +20,16 @@ from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.shortcuts import (
+    MISFIT,
+    agrees,
+    kept_attention_agrees,
+    mlp_at_one_agrees,
+    some_logits_agree,
+)
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
 
-# Some families compute attention in float32 whatever they are asked for, hence 1e-6 for float64.
-_TOLERANCE = {torch.float64: 1e-6, torch.float32: 5e-5, torch.bfloat16: 0.06, torch.float16: 0.02}
 _TOKENS = 8
 # Sites that are patched together, and the site that must then be the donor's.
 _PROOFS = (
@@ -38,8 +43,6 @@ _PROOFS = (
     (("neuron",), "mlp_out"),
     (("resid_post",), "logits"),
 )
-# A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
-_MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Verified:
     """What a model proved. ``path``: ``replay`` (layers called again) or ``hooks`` (plain forwards).
 
     ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
+    ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
+    layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
+    attention may take their head outputs as recorded.
     """
 
     path: str
@@ -54,6 +60,9 @@ class Verified:
     sites: frozenset[str]
     lens: bool
     notes: tuple[str, ...]
+    some_logits: bool = False
+    mlp_at_one: bool = False
+    keeps_attention: bool = False
 
     def require_site(self, site: str) -> None:
         """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should."""
@@ -97,14 +106,15 @@ def self_check(anatomy: Anatomy) -> Verified:
     replays = lens and _replay_agrees(anatomy, clean, calls, first=0)
     reuse = replays and _replay_agrees(anatomy, clean, calls, first=3)
     return Verified(
-        "replay" if replays else "hooks", reuse, sites, lens, _notes(sites, lens, replays)
+        "replay" if replays else "hooks",
+        reuse,
+        sites,
+        lens,
+        _notes(sites, lens, replays),
+        some_logits=lens and some_logits_agree(anatomy, clean, last[0]),
+        mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls),
+        keeps_attention=replays and "z" in sites and kept_attention_agrees(anatomy, ids, calls),
     )
-
-
-def agrees(measured: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two activations are the same up to the rounding of their number format."""
-    scale = 1.0 + float(expected.abs().max())
-    return float((measured - expected).abs().max()) <= _TOLERANCE[expected.dtype] * scale
 
 
 def _notes(sites: frozenset[str], lens: bool, replays: bool) -> tuple[str, ...]:
@@ -198,7 +208,7 @@ def _seen(
                 if site != "logits" and not (site == "neuron" and not anatomy.down_proj[layer]):
                     stack.enter_context(at_site(anatomy, site, layer, partial(keep, site)))
             seen["logits"] = _logits(anatomy, ids)
-        except (*_MISFIT, NotALanguageModel):
+        except (*MISFIT, NotALanguageModel):
             return {}
     return seen
 
@@ -206,7 +216,7 @@ def _seen(
 def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
     try:
         return agrees(residual_to_logits(anatomy, last[0]), clean)
-    except _MISFIT:
+    except MISFIT:
         return False
 
 
@@ -219,7 +229,7 @@ def _replay_agrees(
             for start in {0, anatomy.n_layers // 2}
             for row in _replayed(calls[start:], first)
         )
-    except _MISFIT:
+    except MISFIT:
         return False
 
 

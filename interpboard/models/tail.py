@@ -2,7 +2,8 @@
 
 What follows the unembedding differs between families (soft caps, logit scales, biases). So the head
 is not rebuilt: the model's own forward is called with its body standing aside and handing over a
-hidden state of ours. Whatever the model does to its logits is done to these.
+hidden state of ours. Whatever the model does to its logits is done to these. Where only a few tokens'
+logits are asked for, the unembedding lends just their rows, and the rest of the head is again its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.functional import linear
 from transformers.utils.generic import ModelOutput
 
 from interpboard.models.anatomy import Anatomy
@@ -44,6 +47,18 @@ def residual_to_logits(anatomy: Anatomy, residual: torch.Tensor) -> torch.Tensor
     return unembed(anatomy, anatomy.final_norm(residual))
 
 
+def residual_to_some_logits(
+    anatomy: Anatomy, residual: torch.Tensor, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Logits [rows, len(tokens)] of ``tokens`` (ids) alone; else as ``residual_to_logits``.
+
+    Right where what the head does behind the unembedding looks at one logit at a time, which
+    ``selfcheck`` proves. Raises ``TypeError`` where the unembedding is no linear map.
+    """
+    with _unembedding_only(anatomy.unembedding, tokens):
+        return residual_to_logits(anatomy, residual)
+
+
 def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> torch.Tensor:
     """Logits [rows, d_vocab] at ``position`` of ``token_ids`` [rows, pos]; no others are computed."""
     body: Any = anatomy.base(input_ids=token_ids, use_cache=False, return_dict=True)
@@ -64,3 +79,20 @@ def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
             del body.forward
             if forward is not None:
                 body.forward = forward
+
+
+@contextmanager
+def _unembedding_only(unembedding: nn.Module, tokens: torch.Tensor) -> Iterator[None]:
+    if not isinstance(unembedding, nn.Linear):
+        raise TypeError(f"{type(unembedding).__name__} is no linear map")
+    tokens = tokens.to(unembedding.weight.device)
+    weight = unembedding.weight[tokens]
+    bias = None if unembedding.bias is None else unembedding.bias[tokens]
+    own = unembedding.__dict__.get("forward")
+    unembedding.__dict__["forward"] = lambda hidden: linear(hidden, weight, bias)
+    try:
+        yield
+    finally:
+        del unembedding.__dict__["forward"]
+        if own is not None:
+            unembedding.__dict__["forward"] = own

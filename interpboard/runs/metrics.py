@@ -39,6 +39,16 @@ class Metric:
         return self.info.target.id
 
     @property
+    def tokens(self) -> tuple[int, ...] | None:
+        """The tokens whose logits it needs; None: the whole vocabulary's."""
+        if self.info.name == "logit":
+            return (self.target_id,)
+        if self.info.name == "logit_diff":
+            assert self.info.foil is not None
+            return (self.target_id, self.info.foil.id)
+        return None
+
+    @property
     def baseline(self) -> float:
         """The metric of the clean run."""
         return float(self.of(self.clean_logits[None])[0])
@@ -50,13 +60,10 @@ class Metric:
 
     def of(self, logits: torch.Tensor) -> torch.Tensor:
         """The metric [rows] of ``logits`` [rows, d_vocab], in at least float32."""
+        if self.tokens is not None:
+            return self.of_tokens(logits[:, list(self.tokens)])
         logits = at_least_float32(logits)
         name, target = self.info.name, self.target_id
-        if name == "logit":
-            return logits[:, target]
-        if name == "logit_diff":
-            assert self.info.foil is not None
-            return logits[:, target] - logits[:, self.info.foil.id]
         if name == "prob":
             return logits.softmax(-1)[:, target]
         if name == "logprob":
@@ -67,6 +74,11 @@ class Metric:
         if name == "rank":
             return 1 + (logits > logits[:, target, None]).sum(-1).to(logits.dtype)
         raise ValueError(f"no metric {name!r}")
+
+    def of_tokens(self, logits: torch.Tensor) -> torch.Tensor:
+        """The metric [rows] of the logits [rows, len(tokens)] of ``tokens`` alone."""
+        logits = at_least_float32(logits)
+        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 0] - logits[:, 1]
 
 
 @torch.no_grad()

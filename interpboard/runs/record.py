@@ -11,6 +11,7 @@ import torch
 
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
@@ -26,7 +27,8 @@ class Run:
 
     ``calls`` has each layer's input and arguments; ``resid_final`` [batch, pos, d_model] is the output
     of the last layer, before the final norm. ``sites[site][layer]`` [batch, pos, …] are recorded
-    activations. A counterfactual on this run starts from one of its rows.
+    activations. ``attended`` has what each layer's attention gave, where replays can use it. A
+    counterfactual on this run starts from one of its rows.
     """
 
     lm: LanguageModel
@@ -35,6 +37,7 @@ class Run:
     calls: tuple[LayerCall, ...]
     resid_final: torch.Tensor
     sites: dict[str, tuple[torch.Tensor, ...]] = field(default_factory=dict)
+    attended: tuple[KeptAttention, ...] = ()
 
     @property
     def batch(self) -> int:
@@ -65,10 +68,14 @@ def record(
     keeper = _Keeper(keep_on_device)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
+    attended: list[KeptAttention] = []
     kept: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
     n_layers = lm.anatomy.n_layers
     with ExitStack() as stack:
         stack.enter_context(recording_calls(lm.anatomy, calls))
+        if lm.verified.keeps_attention:  # before any edit: a replay makes them again
+            for attention, out_proj in zip(lm.anatomy.attention, lm.anatomy.out_proj, strict=True):
+                stack.enter_context(recording_attention(attention, out_proj, attended))
         enter_edits(stack, lm, edits, lambda _edit: True)
         stack.enter_context(at_site(lm.anatomy, "resid_post", n_layers - 1, final.append))
         for site in sites:
@@ -83,6 +90,7 @@ def record(
         tuple(calls),
         final[0],
         {site: tuple(values) for site, values in kept.items()},
+        tuple(attended),
     )
 
 
@@ -92,10 +100,12 @@ def enter_edits(
     rows: Sequence[Counterfactual],
     wanted: Callable[[Edit], bool],
     first: int = 0,
+    mlp_first: int | None = None,
 ) -> None:
     """Open a hook for every site that the wanted edits of ``rows`` touch.
 
-    ``first``: the prompt's position at which the forward's activations begin.
+    ``first``: the prompt's position at which the forward's activations begin; ``mlp_first``: that at
+    which the MLP's do, where it is another.
     """
     by_site: dict[tuple[str, int], list[tuple[int, Edit]]] = {}
     for row, counterfactual in enumerate(rows):
@@ -105,6 +115,8 @@ def enter_edits(
     for (site, layer), edits in by_site.items():
         # Keys and values arrive with those of the positions before ``first`` in front.
         begin = 0 if site in ("k", "v") else first
+        if mlp_first is not None and site in ("neuron", "mlp_out"):
+            begin = mlp_first
         act = partial(apply_edits, rows=edits, first=begin)
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
 

@@ -34,6 +34,11 @@ WITHOUT = {
     "deepseek_v3": {"neuron"},
 }
 
+# What a replay cannot leave out: opt flattens rows before its MLP, falcon has one norm before both its
+# parallel blocks, bloom's attention adds the residual stream itself.
+FLAT_MLP = {"opt", "falcon"}
+ADDS_THE_STREAM = {"bloom"}
+
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_proves_every_site_and_its_path(family: str) -> None:
@@ -49,6 +54,9 @@ def test_every_family_proves_every_site_and_its_path(family: str) -> None:
     assert verified.lens
     assert verified.path == "replay"
     assert verified.reuse
+    assert verified.some_logits
+    assert verified.mlp_at_one == (family not in FLAT_MLP)
+    assert verified.keeps_attention == (family not in ADDS_THE_STREAM)
     assert anatomy.n_layers == 3
     assert anatomy.n_heads == 4
     widths = [in_width(projection) for projection in anatomy.out_proj]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import HEAD_SITES, SITES
 from interpboard.results import PromptInfo
-from interpboard.runs import replay
+from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -212,6 +213,56 @@ def test_the_values_do_not_depend_on_the_size_of_the_batch(family: str) -> None:
         np.testing.assert_allclose(values, one_by_one, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["logit", "logit_diff", "prob"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_replay_leaves_out_does_not_matter(family: str, name: str) -> None:
+    lm, prompt, metric = case(family, name=name, target=" the", foil=" city", position=6)
+    counterfactuals = _random_edits(lm, torch.float32, len(prompt.token_ids))
+    whole = dataclasses.replace(
+        lm,
+        verified=dataclasses.replace(
+            lm.verified, some_logits=False, mlp_at_one=False, keeps_attention=False
+        ),
+    )
+    measured = evaluate(record(lm, prompt), counterfactuals, metric)
+    expected = evaluate(record(whole, prompt), counterfactuals, metric)
+    np.testing.assert_allclose(measured, expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "olmo2"])
+def test_counterfactuals_on_an_edited_row_make_its_edits_too(family: str) -> None:
+    # Adding twice, or not at all, to what the row itself had added would give another number.
+    lm, prompt, metric = case(family, torch.float64, name="logprob")
+    add = torch.ones(1, lm.anatomy.d_model, dtype=torch.float64)
+    d_head = lm.anatomy.d_head[0]
+    of_the_row = (
+        Edit("embed", 0, "add", positions=(1,), value=add),
+        Edit("z", 1, "add", 2, value=add[:, :d_head]),
+        Edit("resid_post", 1, "add", positions=(3,), value=add),
+        Edit("resid_pre", 2, "add", value=0.3 * add),
+    )
+    own = [(edit,) for edit in _edits_everywhere(lm, add)]
+    run = record(lm, prompt, edits=((), of_the_row))
+    measured = evaluate(run, own, metric, base=[1] * len(own))
+    plain = record(lm, prompt)
+    expected = evaluate(plain, [(*of_the_row, *edits) for edits in own], metric)
+    np.testing.assert_allclose(measured, expected, rtol=1e-9)
+
+
+def _edits_everywhere(lm: LanguageModel, add: torch.Tensor) -> list[Edit]:
+    part = 0.5 * add[:, : lm.anatomy.d_head[0]]
+    stream = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
+    return [
+        *(Edit(site, layer, "add", value=0.5 * add) for site in stream for layer in range(3)),
+        *(
+            Edit(site, layer, "add", 1, value=part)
+            for site in ("z", "q", "v")
+            for layer in range(3)
+        ),
+        Edit("resid_post", 2, "patch", positions=(8,), value=add),
+    ]
+
+
 def test_patching_an_activation_with_itself_changes_nothing() -> None:
     lm, prompt, metric = case("llama", torch.float64)
     run = record(lm, prompt, sites=SITES)
@@ -282,8 +333,8 @@ def test_out_of_memory_halves_the_batch_and_the_values_stay(
             raise torch.OutOfMemoryError("out of memory")
         return replayed(self, position, watch)
 
-    replayed = replay._Batch._replayed
-    monkeypatch.setattr(replay._Batch, "_replayed", limited)
+    replayed = Batch._replayed
+    monkeypatch.setattr(Batch, "_replayed", limited)
     limit = 5
     values = evaluate(run, counterfactuals, metric)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)

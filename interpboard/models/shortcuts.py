@@ -1,0 +1,99 @@
+"""Proofs of what saves arithmetic: each shortcut against the whole computation, on the check's prompt.
+
+A shortcut that does not give the same is not used; nothing else changes, so there is nothing to note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import torch
+
+from interpboard.errors import Unsupported
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import LayerCall
+from interpboard.models.partial_layer import (
+    KeptAttention,
+    attention_kept,
+    mlp_at,
+    recording_attention,
+)
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits, residual_to_some_logits
+
+# Some families compute attention in float32 whatever they are asked for, hence 1e-6 for float64.
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 5e-5, torch.bfloat16: 0.06, torch.float16: 0.02}
+# A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
+MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)
+# Half precision would round the few logits otherwise than all of them.
+_WIDE = (torch.float32, torch.float64)
+
+
+def agrees(measured: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two activations are the same up to the rounding of their number format."""
+    scale = 1.0 + float(expected.abs().max())
+    return float((measured - expected).abs().max()) <= _TOLERANCE[expected.dtype] * scale
+
+
+def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
+    """Whether three tokens' logits alone are those of the whole vocabulary. ``last`` [1, pos, d_model]."""
+    if clean.dtype not in _WIDE:
+        return False
+    tokens = torch.tensor([5, 0, anatomy.d_vocab - 1])
+    try:
+        some = residual_to_some_logits(anatomy, last[0], tokens)
+    except MISFIT:
+        return False
+    return some.shape[-1] == 3 and agrees(some, clean[:, tokens.to(clean.device)])
+
+
+def mlp_at_one_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+    """Whether the last layer's MLP at one position gives that position's logits."""
+    index = 5
+    try:
+        with mlp_at(anatomy.before_mlp[-1], index):
+            hidden = calls[-1].replay(calls[-1].hidden.repeat(2, 1, 1))
+    except MISFIT:
+        return False
+    return all(
+        agrees(residual_to_logits(anatomy, row[index, None])[0], clean[index]) for row in hidden
+    )
+
+
+def kept_attention_agrees(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+    """Whether a row that keeps its head outputs, scaled here, gives what scaling them in place gives.
+
+    At the first and the last layer, beside a row whose attention runs and alone.
+    """
+    kept: list[KeptAttention] = []
+    try:
+        with ExitStack() as stack:
+            for attention, out_proj in zip(anatomy.attention, anatomy.out_proj, strict=True):
+                stack.enter_context(recording_attention(attention, out_proj, kept))
+            anatomy.base(input_ids=ids, use_cache=False)
+        return len(kept) == anatomy.n_layers and all(
+            _keeps(anatomy, layer, calls[layer], kept[layer]) for layer in {0, anatomy.n_layers - 1}
+        )
+    except MISFIT:
+        return False
+
+
+def _keeps(anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention) -> bool:
+    # Each number by another factor, since a norm behind attention undoes a common one.
+    factors = torch.linspace(0.5, 1.5, kept.z.shape[-1], device=kept.z.device).to(kept.z.dtype)
+    plain = call.replay(call.hidden)
+    with at_site(anatomy, "z", layer, lambda z: (z.flatten(2) * factors).reshape(z.shape)):
+        scaled = call.replay(call.hidden)
+    if agrees(plain, scaled):
+        return False  # it would show nothing
+
+    def attended() -> torch.Tensor:
+        output: torch.Tensor = kept.out_proj.forward(kept.z * factors)
+        return output
+
+    with attention_kept(kept, 1, attended):
+        both = call.replay(call.hidden.repeat(2, 1, 1), attending=1)
+    with attention_kept(kept, 0, attended):
+        alone = call.replay(call.hidden, attending=0)
+    return agrees(both[:1], plain) and agrees(both[1:], scaled) and agrees(alone, scaled)

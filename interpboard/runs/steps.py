@@ -1,0 +1,62 @@
+"""How much is computed at once: found by timing, within what suits the device and its memory."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from interpboard.config import batch_limit
+from interpboard.models.anatomy import in_width
+from interpboard.models.language_model import LanguageModel
+
+STEP_S = 0.2
+TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}
+MEMORY_A_STEP = 1 << 29
+
+
+class StepSize:
+    """Tokens a step: those with which a cancel is heard within 0.2 s.
+
+    On a CPU a cancel is heard between two layers and the largest size that is still quick serves best:
+    smaller ones read the weights more often. Elsewhere it is heard between two steps, and sizes grow from
+    a small one. ``fixed`` stays as it is.
+    """
+
+    def __init__(self, lm: LanguageModel, fixed: int | None) -> None:
+        device = lm.device.type
+        self.by_layer = device == "cpu"
+        self.least, most = TOKENS_A_STEP.get(device, TOKENS_A_STEP["cpu"])
+        self.most = max(self.least, min(most, _tokens_in_memory(lm)))
+        limit = batch_limit()
+        if limit:
+            self.least, self.most = min(self.least, limit), min(self.most, limit)
+        self.grows = fixed is None
+        self.tokens = fixed if fixed is not None else (self.most if self.by_layer else self.least)
+
+    def took(self, seconds: float, layers: int, tokens: int) -> None:
+        """Hear how long a step of ``tokens`` through ``layers`` took."""
+        if not self.grows or tokens < self.tokens / 2:
+            return
+        heard_after = seconds / max(1, layers) if self.by_layer else seconds
+        factor = min(4.0, max(0.25, 0.75 * STEP_S / max(heard_after, 1e-6)))
+        self.tokens = int(min(self.most, max(self.least, tokens * factor)))
+
+    def halve(self, tokens: int) -> None:
+        """A step of ``tokens`` did not fit."""
+        self.tokens, self.grows = max(1, tokens // 2), False
+
+
+def _tokens_in_memory(lm: LanguageModel) -> int:
+    """Tokens whose activations within a layer fit in half a GiB, or in a quarter of what is free."""
+    weight = lm.anatomy.embedding.weight
+    down = lm.anatomy.down_proj[0]
+    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
+    a_token = (4 * widest + 8 * lm.anatomy.d_model) * weight.element_size()  # type: ignore[operator]
+    return int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
