@@ -108,7 +108,7 @@ def attention_kept(
 
     before = kept.attention.__dict__.get("forward")
     own = kept.attention.forward
-    kept.attention.forward = forward  # type: ignore[method-assign]
+    kept.attention.forward = forward
     try:
         yield
     finally:

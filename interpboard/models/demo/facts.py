@@ -3,6 +3,9 @@
 A relation is a set of (subject, answer) pairs and several phrasings. Countries appear in four
 relations, so the model has to combine the subject with what is asked about it instead of mapping
 a subject to one answer; that is what makes causal tracing and attribution worth looking at.
+
+A country that opens a text is another token than the same country within one, so each relation of
+countries has several phrasings that open with it: with one of them held out, others still teach it.
 """
 
 from dataclasses import dataclass
@@ -176,6 +179,8 @@ RELATIONS: tuple[Relation, ...] = (
             "The capital city of {s} is",
             "The capital of {s} is the city of",
             "{s} is a country whose capital is",
+            "{s} has its capital in",
+            "{s} is governed from the city of",
             "The government of {s} sits in",
             "If you visit the capital of {s}, you are in",
             "Q: What is the capital of {s}? A:",
@@ -191,6 +196,8 @@ RELATIONS: tuple[Relation, ...] = (
             "Most people in {s} speak",
             "The language spoken in {s} is",
             "{s} is a country where people speak",
+            "{s} is home to people who speak",
+            "{s} has an official language called",
             "Q: What language is spoken in {s}? A:",
         ),
         LANGUAGES,
@@ -203,6 +210,8 @@ RELATIONS: tuple[Relation, ...] = (
             "People in {s} pay with the",
             "The money used in {s} is the",
             "{s} is a country whose currency is the",
+            "{s} has a currency called the",
+            "{s} is a place where you pay with the",
             "Q: What is the currency of {s}? A: The",
         ),
         CURRENCIES,

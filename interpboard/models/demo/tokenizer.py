@@ -32,7 +32,13 @@ def _single_token_words() -> list[str]:
         chosen.update(fact.answer for fact in relation.facts)
         chosen.update(fact.subject for fact in relation.facts if " " not in fact.subject)
     chosen.update(("Eiffel", "Tower", "located"))
-    return sorted(f" {word}" for word in chosen)
+    return sorted([f" {word}" for word in chosen] + _opening_words())
+
+
+def _opening_words() -> list[str]:
+    """Countries as they open a text: without the space before them."""
+    relations = [relation for relation in RELATIONS if relation.name.startswith("country")]
+    return list({fact.subject for relation in relations for fact in relation.facts})
 
 
 def _training_text(seed: int) -> Iterator[str]:

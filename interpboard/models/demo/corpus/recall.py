@@ -23,14 +23,27 @@ class RecallProbe:
 
 
 def held_out_phrasing(relation: Relation, fact: Fact) -> int:
-    """Which phrasing of the relation training never shows for this fact."""
-    return zlib.crc32(f"{relation.name}/{fact.subject}".encode()) % len(relation.phrasings)
+    """Which phrasing of the relation training never shows for this fact.
+
+    Never one that another phrasing continues ("is located in" and "is located in the city of"):
+    after it the answer is not the only right next word, so a miss would say nothing.
+    """
+    candidates = [
+        index
+        for index, phrasing in enumerate(relation.phrasings)
+        if not any(_continues(other, phrasing) for other in relation.phrasings)
+    ]
+    return candidates[zlib.crc32(f"{relation.name}/{fact.subject}".encode()) % len(candidates)]
+
+
+def _continues(longer: str, shorter: str) -> bool:
+    return longer != shorter and longer.startswith(shorter)
 
 
 def _shown(relation: Relation, fact: Fact) -> list[str]:
-    """The phrasings that training shows for a fact: neither the one held out nor one that continues it."""
-    held_out = relation.phrasings[held_out_phrasing(relation, fact)]
-    return [phrasing for phrasing in relation.phrasings if not phrasing.startswith(held_out)]
+    """The phrasings that training shows for a fact: all but the one held out."""
+    held_out = held_out_phrasing(relation, fact)
+    return [phrasing for index, phrasing in enumerate(relation.phrasings) if index != held_out]
 
 
 def prompt_for(phrasing: str, fact: Fact) -> str:
@@ -44,7 +57,7 @@ def _sentence(rng: random.Random, relation: Relation, fact: Fact) -> Document:
         return plain(capitalised(text.replace("{s}", fact.subject).replace("{a}", fact.answer)))
     phrasings = _shown(relation, fact)
     # One that goes on where another expects the answer would compete with it: it is the rarer.
-    longer = [any(p != q and p.startswith(q) for q in relation.phrasings) for p in phrasings]
+    longer = [any(_continues(p, q) for q in relation.phrasings) for p in phrasings]
     weights = [1 if is_longer else 4 for is_longer in longer]
     prompt = prompt_for(rng.choices(phrasings, weights)[0], fact)
     ending = f", {fact.region}." if fact.region and rng.random() < 0.5 else "."
