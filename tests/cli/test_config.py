@@ -111,10 +111,11 @@ def test_the_engine_hears_the_batch_limit_and_refuses_nonsense(
 ) -> None:
     monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "64")
     assert config.batch_limit() == 64
-    from interpboard.runs.replay import _StepSize
+    from interpboard.runs.steps import StepSize
+    from tests.lm import tiny_lm
 
-    size = _StepSize("cuda", None)
-    size.took(1e-6, 64)
+    size = StepSize(tiny_lm(), None)
+    size.took(1e-6, 1, 64)
     assert size.tokens == 64
     monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "x")
     with pytest.raises(BadConfig, match="INTERPBOARD_BATCH_TOKENS: batch_tokens is a whole"):
