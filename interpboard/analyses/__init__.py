@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from interpboard.analyses import attribution, circuits, parts, patching, prediction
+from interpboard.analyses import attribution, circuits, parts, patching, prediction, what_if
 from interpboard.analyses.kind import Analysis
 from interpboard.errors import BadParameter
 
@@ -17,7 +17,14 @@ __all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis"]
 
 ANALYSES: dict[str, Analysis] = {
     analysis.name: analysis
-    for table in (prediction.TABLE, attribution.TABLE, circuits.TABLE, parts.TABLE, patching.TABLE)
+    for table in (
+        prediction.TABLE,
+        attribution.TABLE,
+        circuits.TABLE,
+        parts.TABLE,
+        patching.TABLE,
+        what_if.TABLE,
+    )
     for analysis in table
 }
 

@@ -55,29 +55,49 @@ def logit_lens(
     """
     started = time.perf_counter()
     lm.verified.require_lens()
-    residuals = record(lm, prompt).residuals()
-    n_rows, n_pos, _ = residuals.shape
-    top_k = min(top_k, lm.anatomy.d_vocab)
-    reads: list[_Read] = []
-    a_step = max(1, LOGITS_A_STEP // (lm.anatomy.d_vocab * n_rows))
-    for start in range(0, n_pos, a_step):
-        watch.step(start, n_pos)
-        column = residuals[:, start : start + a_step]
-        logits = residual_to_logits(lm.anatomy, column.flatten(0, 1))
-        reads.append(_read(logits.unflatten(0, column.shape[:2]), metric.target_id, top_k))
-    watch.step(n_pos, n_pos)
+    read = read_lens(lm, record(lm, prompt).residuals(), metric.target_id, top_k, watch)
     axes = (layer_axis(lm.anatomy.n_layers, embed=True), token_axis(prompt.tokens))
+    top = Axis("top", tuple(str(i + 1) for i in range(read["top_ids"].shape[-1])))
     return Result(
         analysis="logit_lens",
         params={"top_k": top_k},
         metric=metric.info,
         baseline=metric.baseline,
         axes=axes,
-        values=_joined(reads, "prob"),
-        extra=_extra(lm, reads, axes, top_k),
+        values=read.pop("prob"),
+        extra={
+            name: LabelledArray((*axes, top) if name.startswith("top_") else axes, values)
+            for name, values in read.items()
+        },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),
     )
+
+
+def read_lens(
+    lm: LanguageModel, residuals: torch.Tensor, target: int, top_k: int, watch: Watch
+) -> dict[str, np.ndarray]:
+    """What the lens reads in ``residuals`` [layer, token, d_model]; the last layer is the final one.
+
+    ``prob``, ``rank``, ``entropy``, ``kl`` [layer, token]; ``top_ids``, ``top_tokens``, ``top_probs``
+    [layer, token, top], as in ``logit_lens``.
+    """
+    n_rows, n_pos, _ = residuals.shape
+    reads: list[_Read] = []
+    a_step = max(1, LOGITS_A_STEP // (lm.anatomy.d_vocab * n_rows))
+    for start in range(0, n_pos, a_step):
+        watch.step(start, n_pos)
+        column = residuals[:, start : start + a_step]
+        logits = residual_to_logits(lm.anatomy, column.flatten(0, 1))
+        logits = logits.unflatten(0, column.shape[:2])
+        reads.append(_read(logits, target, min(top_k, lm.anatomy.d_vocab)))
+    watch.step(n_pos, n_pos)
+    names = ("prob", "top_ids", "top_probs", "entropy", "kl", "rank")
+    found = {name: _joined(reads, name) for name in names}
+    ids = found["top_ids"]
+    texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(ids)}
+    found["top_tokens"] = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)
+    return found
 
 
 def _read(logits: torch.Tensor, target: int, top_k: int) -> _Read:
@@ -98,20 +118,3 @@ def _read(logits: torch.Tensor, target: int, top_k: int) -> _Read:
 def _joined(reads: list[_Read], name: str) -> np.ndarray:
     joined: np.ndarray = torch.cat([getattr(read, name) for read in reads], dim=1).cpu().numpy()
     return joined
-
-
-def _extra(
-    lm: LanguageModel, reads: list[_Read], axes: tuple[Axis, ...], top_k: int
-) -> dict[str, LabelledArray]:
-    top_axes = (*axes, Axis("top", tuple(str(i + 1) for i in range(top_k))))
-    ids = _joined(reads, "top_ids")
-    texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(ids)}
-    tokens = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)
-    return {
-        "top_ids": LabelledArray(top_axes, ids),
-        "top_tokens": LabelledArray(top_axes, tokens),
-        "top_probs": LabelledArray(top_axes, _joined(reads, "top_probs")),
-        "entropy": LabelledArray(axes, _joined(reads, "entropy")),
-        "kl": LabelledArray(axes, _joined(reads, "kl")),
-        "rank": LabelledArray(axes, _joined(reads, "rank")),
-    }

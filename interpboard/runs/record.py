@@ -44,10 +44,10 @@ class Run:
         """Number of rows."""
         return len(self.edits)
 
-    def residuals(self) -> torch.Tensor:
-        """[layer + 1, pos, d_model] of row 0: the input of layer 0, then the output of every layer."""
-        inputs = [call.hidden[0].to(self.resid_final.device) for call in self.calls]
-        return torch.stack([*inputs, self.resid_final[0]])
+    def residuals(self, row: int = 0) -> torch.Tensor:
+        """[layer + 1, pos, d_model] of a row: the input of layer 0, then the output of every layer."""
+        inputs = [call.hidden[row].to(self.resid_final.device) for call in self.calls]
+        return torch.stack([*inputs, self.resid_final[row]])
 
 
 @torch.no_grad()

@@ -1,0 +1,28 @@
+"""Interventions that are held together."""
+
+from __future__ import annotations
+
+from interpboard.analyses.kind import Analysis
+from interpboard.parameters import Parameter
+
+TABLE: tuple[Analysis, ...] = (
+    Analysis(
+        name="what_if",
+        title="What if",
+        function="interpboard.circuits.what_if:what_if",
+        axes=("run",),
+        meaning="the metric of the clean run and of the run with all interventions made at once",
+        scale="diverging",
+        parameters=(
+            Parameter(
+                "interventions",
+                str,
+                None,
+                'what is held: 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"',
+                required=True,
+            ),
+            Parameter("source", str, "", "the prompt that patch takes its values from"),
+            Parameter("top_k", int, 10, "tokens kept", minimum=1),
+        ),
+    ),
+)

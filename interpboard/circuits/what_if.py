@@ -1,0 +1,141 @@
+"""What would have happened: a few interventions held at once, clean and edited side by side."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from interpboard.circuits.interventions import (
+    Intervention,
+    edit_of,
+    parse_interventions,
+    sites_of,
+)
+from interpboard.circuits.logit_lens import read_lens
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import residual_to_logits
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array, token_axis
+from interpboard.runs.edits import Counterfactual
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.prompt import make_prompt, show_tokens, token_text
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import CLEAN, Run, record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+RUNS = Axis("run", ("clean", "edited"))
+
+
+@torch.no_grad()
+def what_if(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    interventions: str,
+    source: str = "",
+    top_k: int = 10,
+    watch: Watch = SILENT,
+) -> Result:
+    """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
+
+    Exact: one forward pass of two rows. ``interventions`` is text such as
+    ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"``; ``interventions.py`` has the grammar.
+    ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
+
+    ``extra``: ``effect`` (edited − clean) and, where there are several, ``alone`` [intervention], the
+    effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the likeliest
+    next tokens of each run, and ``top_other`` [run, rank], their probability in the other run; the lens
+    of each run, as ``logit_lens`` gives it: ``lens`` [run, layer, token], the target's probability
+    (NaN throughout where the lens is not verified), with ``lens_top_ids``, ``lens_top_tokens``,
+    ``lens_top_probs``, ``lens_entropy``, ``lens_kl``, ``lens_rank``.
+
+    Raises ``BadParameter`` for what cannot be read or is not there, ``BadPrompt`` for a source of
+    another length, ``BadPosition``, ``BadTarget``, ``Unsupported``.
+    """
+    started = time.perf_counter()
+    held = parse_interventions(interventions)
+    clean = record(lm, prompt, sites_of(held, "mean"))
+    watch.step(0, 2)
+    other = _source(lm, prompt, held, source)
+    edits = [edit_of(lm, prompt, each, clean, other) for each in held]
+    both = record(lm, prompt, edits=(*CLEAN, tuple(edits)))
+    watch.step(1, 2)
+    position = metric.info.position
+    logits = at_least_float32(residual_to_logits(lm.anatomy, both.resid_final[:, position]))
+    baseline, edited = metric.baseline, float(metric.of(logits)[1])
+    extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
+    if len(edits) > 1:
+        alone: list[Counterfactual] = [(edit,) for edit in edits]
+        values = evaluate(clean, alone, metric, watch=Watch(cancelled=watch.cancelled))
+        axis = Axis("intervention", tuple(each.text for each in held))
+        extra["alone"] = LabelledArray((axis,), values - baseline)
+    if lm.verified.lens:
+        extra |= _lenses(both, metric, top_k, watch)
+    watch.step(2, 2)
+    return Result(
+        analysis="what_if",
+        params={"interventions": interventions, "source": source, "top_k": top_k},
+        metric=metric.info,
+        baseline=baseline,
+        axes=(RUNS,),
+        values=np.array([baseline, edited]),
+        extra=extra,
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("hooks"),
+    )
+
+
+def _source(
+    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
+) -> Run | None:
+    sites = sites_of(held, "patch")
+    if not sites:
+        return None
+    if not source:
+        raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
+    for site in sites:
+        lm.verified.require_site(site)
+    other = make_prompt(lm, source)
+    if len(other.token_ids) != len(prompt.token_ids):
+        raise BadPrompt(
+            f"The source has {len(other.token_ids)} tokens, the prompt {len(prompt.token_ids)}: "
+            f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
+            "Choose a source that is equally long.",
+        )
+    return record(lm, other, sites)
+
+
+def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, LabelledArray]:
+    probs = logits.softmax(-1)
+    top = probs.topk(min(top_k, logits.shape[-1]))
+    ids = top.indices.cpu().numpy()
+    axes = (RUNS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
+    names = text_array([token_text(lm.tokenizer, int(i)) for i in ids.flat]).reshape(ids.shape)
+    return {
+        "top_ids": LabelledArray(axes, ids),
+        "top_tokens": LabelledArray(axes, names),
+        "top_probs": LabelledArray(axes, top.values.cpu().numpy()),
+        "top_other": LabelledArray(axes, probs.flip(0).gather(1, top.indices).cpu().numpy()),
+    }
+
+
+def _lenses(both: Run, metric: Metric, top_k: int, watch: Watch) -> dict[str, LabelledArray]:
+    """The lens of each row, one array for both."""
+    quiet = Watch(cancelled=watch.cancelled)
+    reads = [
+        read_lens(both.lm, both.residuals(row), metric.target_id, top_k, quiet) for row in (0, 1)
+    ]
+    layers = Axis("layer", ("embed", *(str(i) for i in range(both.lm.anatomy.n_layers))))
+    axes = (RUNS, layers, token_axis(both.prompt.tokens))
+    top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
+    return {
+        "lens" if name == "prob" else f"lens_{name}": LabelledArray(
+            (*axes, top) if name.startswith("top_") else axes,
+            np.stack([read[name] for read in reads]),
+        )
+        for name in reads[0]
+    }
