@@ -105,6 +105,12 @@ class MissingPackage(InterpBoardError):
     kind = "missing_package"
 
 
+class StoreProblem(InterpBoardError):
+    """Saved results that cannot be written or read: a full disk, no permission, damaged bytes."""
+
+    kind = "store"
+
+
 class EngineLost(InterpBoardError):
     """The engine process ended in the middle of a job."""
 
