@@ -80,4 +80,31 @@ TABLE: tuple[Analysis, ...] = (
             _SEED,
         ),
     ),
+    Analysis(
+        name="critical_components",
+        title="Critical components",
+        function="interpboard.circuits.critical_components:find_critical_components",
+        axes=("component",),
+        meaning="effect = metric(ablated) − metric(clean), largest first; negative: the component "
+        "helped; empty: estimated only",
+        scale="diverging",
+        parameters=(
+            Parameter("budget", int, 64, "components to measure exactly, at most", minimum=1),
+            Parameter(
+                "kinds",
+                str,
+                None,
+                "of components (all)",
+                choices=("head", "mlp", "layer", "embed"),
+                many=True,
+            ),
+            Parameter(
+                "ablation",
+                str,
+                "zero",
+                "what replaces a component: zeros, or its mean over the prompt",
+                choices=("zero", "mean"),
+            ),
+        ),
+    ),
 )

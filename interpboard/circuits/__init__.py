@@ -1,5 +1,6 @@
 """What the parts of a model do: the logit lens, head ablation and what is built on it."""
 
 from interpboard.circuits.ablator import AttentionHeadAblator, CriticalHead
+from interpboard.circuits.critical_components import find_critical_components
 
-__all__ = ["AttentionHeadAblator", "CriticalHead"]
+__all__ = ["AttentionHeadAblator", "CriticalHead", "find_critical_components"]

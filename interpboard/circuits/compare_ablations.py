@@ -69,7 +69,7 @@ def compare_ablations(
         analysis="compare_ablations",
         params={
             "strategies": list(strategies),
-            "components": [list(head) for head in heads],
+            "components": [f"{layer}.{head}" for layer, head in heads],
             "references": texts,
             "seed": seed,
         },

@@ -98,7 +98,7 @@ def test_heads_are_named_in_text_as_in_the_labels() -> None:
     expected = compare_ablations(lm, prompt, metric, components=[(2, 1), (0, 3)]).values
     for text in ("2.1,0.3", "L2 H1, L0 H3", "L2H1,0.3", ["2.1", (0, 3)]):
         named = compare_ablations(lm, prompt, metric, components=text)
-        assert named.params["components"] == [[2, 1], [0, 3]]
+        assert named.params["components"] == ["2.1", "0.3"]
         np.testing.assert_array_equal(named.values, expected)
 
 
