@@ -16,4 +16,17 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         parameters=(Parameter("neurons", bool, False, "every neuron too, in extra"),),
     ),
+    Analysis(
+        name="attention",
+        title="Attention",
+        function="interpboard.circuits.attention:attention",
+        axes=("layer", "head", "query", "key"),
+        meaning="probability with which the head's query attends to the key",
+        scale="probability",
+        parameters=(
+            Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),
+            Parameter("heads", int, None, "heads to look into, e.g. 0,3 (all)", many=True),
+            Parameter("top_k", int, 5, "strongest pairs kept per head", minimum=1),
+        ),
+    ),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from interpboard.circuits.chosen import chosen
 from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
-from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, PromptInfo, Result
 from interpboard.runs.cells import evaluate_cells
@@ -38,8 +38,8 @@ def head_ablation(
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
     started = time.perf_counter()
-    chosen_layers = _chosen(layers, lm.anatomy.n_layers, "layer")
-    chosen_heads = _chosen(heads, lm.anatomy.n_heads, "head")
+    chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
+    chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
     texts = reference_texts(references)
     replace = replacement(run, ablation, texts, seed)
@@ -67,16 +67,3 @@ def head_ablation(
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
     )
-
-
-def _chosen(given: Sequence[int] | None, count: int, what: str) -> tuple[int, ...]:
-    chosen = tuple(range(count)) if given is None else tuple(dict.fromkeys(given))
-    wrong = [i for i in chosen if not 0 <= i < count]
-    if wrong:
-        raise BadParameter(
-            f"The model has no {what} {', '.join(map(str, wrong))}.",
-            f"It has {what}s 0 to {count - 1}.",
-        )
-    if not chosen:
-        raise BadParameter(f"No {what} was chosen.", f"The model has {what}s 0 to {count - 1}.")
-    return chosen

@@ -1,0 +1,162 @@
+"""What every head looks at: attention patterns, and what sums them up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from interpboard.circuits.chosen import chosen
+from interpboard.circuits.patterns import each_pattern
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import input_ids
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+MOST_VALUES = 1 << 22  # of a result: 17 MB
+
+
+def attention(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    top_k: int = 5,
+    watch: Watch = SILENT,
+) -> Result:
+    """Probability [layer, head, query, key] with which the head's query attends to the key.
+
+    Key and query are positions of the prompt; keys behind the query have 0. Where a model has sinks
+    (gpt_oss) a row sums to less than 1.
+
+    ``extra``, each of [layer, head] a mean over all queries but the first, which has only itself to
+    attend to (NaN if there is no other): ``entropy`` of the row in nats; ``distance`` from query to key
+    in tokens, weighted by the row; ``first``, the probability of the first token; ``sink``, what goes to
+    no token. Entropy and distance are of the row brought to sum 1. ``top_pairs`` [layer, head, pair, end]
+    are the ``top_k`` (query, key) of highest probability, the first query left out (−1: there are
+    fewer), ``top_probs`` [layer, head, pair] their probabilities.
+
+    Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
+    says so. Raises ``Unsupported`` where it cannot be read, ``BadParameter`` for layers or heads that
+    are not there and for more than 4 million values.
+    """
+    started = time.perf_counter()
+    chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
+    chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
+    _refuse_too_large(len(chosen_layers) * len(chosen_heads), len(prompt.token_ids))
+    patterns, proved = _patterns(lm, prompt, chosen_layers, chosen_heads, watch)
+    axes = (
+        Axis("layer", tuple(str(i) for i in chosen_layers)),
+        Axis("head", tuple(str(i) for i in chosen_heads)),
+        Axis("query", prompt.tokens),
+        Axis("key", prompt.tokens),
+    )
+    return Result(
+        analysis="attention",
+        params={"layers": layers, "heads": heads, "top_k": top_k},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=patterns,
+        extra=_extra(patterns, axes, top_k),
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("forward"),
+        warnings=() if proved else ("Patterns as the model reports them, not proved by editing.",),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means [layer, head] over the queries of patterns; see ``attention``."""
+
+    entropy: np.ndarray
+    distance: np.ndarray
+    first: np.ndarray
+    sink: np.ndarray
+
+
+def summarise(patterns: np.ndarray) -> Summary:
+    """What ``patterns`` [layer, head, query, key] come to."""
+    rows = patterns[:, :, 1:].astype(np.float64)
+    n_pos = patterns.shape[-1]
+    if n_pos < 2:
+        nothing = np.full(patterns.shape[:2], np.nan)
+        return Summary(nothing, nothing, nothing, nothing)
+    total = rows.sum(-1, keepdims=True)
+    shares = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    back = np.maximum(np.arange(1, n_pos)[:, None] - np.arange(n_pos), 0)
+    return Summary(
+        entropy=-(shares * logs).sum(-1).mean(-1),
+        distance=(shares * back).sum(-1).mean(-1),
+        first=rows[..., 0].mean(-1),
+        sink=np.maximum(1 - total[..., 0], 0).mean(-1),
+    )
+
+
+def _extra(patterns: np.ndarray, axes: tuple[Axis, ...], top_k: int) -> dict[str, LabelledArray]:
+    summary = summarise(patterns)
+    pairs, probabilities = _top_pairs(patterns, top_k)
+    by_pair = (*axes[:2], Axis("pair", tuple(str(i + 1) for i in range(pairs.shape[2]))))
+    return {
+        "entropy": LabelledArray(axes[:2], summary.entropy),
+        "distance": LabelledArray(axes[:2], summary.distance),
+        "first": LabelledArray(axes[:2], summary.first),
+        "sink": LabelledArray(axes[:2], summary.sink),
+        "top_pairs": LabelledArray((*by_pair, Axis("end", ("query", "key"))), pairs),
+        "top_probs": LabelledArray(by_pair, probabilities),
+    }
+
+
+def _top_pairs(patterns: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The strongest (query, key) [layer, head, pair, 2] of each head, and how strong [layer, head, pair]."""
+    n_layers, n_heads, n_pos, _ = patterns.shape
+    pairs = np.full((n_layers, n_heads, top_k, 2), -1)
+    probabilities = np.full((n_layers, n_heads, top_k), np.nan)
+    queries, keys = np.tril_indices(n_pos)
+    queries, keys = queries[1:], keys[1:]  # the first query has only itself
+    kept = min(top_k, len(queries))
+    seen = patterns[:, :, queries, keys]
+    order = np.argsort(-seen, axis=-1, kind="stable")[..., :kept]
+    pairs[:, :, :kept] = np.stack([queries[order], keys[order]], axis=-1)
+    probabilities[:, :, :kept] = np.take_along_axis(seen, order, axis=-1)
+    return pairs, probabilities
+
+
+def _patterns(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    layers: Sequence[int],
+    heads: Sequence[int],
+    watch: Watch,
+) -> tuple[np.ndarray, bool]:
+    """[layer, head, query, key], and whether they were proved."""
+    n_pos = len(prompt.token_ids)
+    patterns = np.zeros((len(layers), len(heads), n_pos, n_pos), dtype=np.float32)
+
+    def keep(layer: int, pattern: torch.Tensor) -> None:
+        row = layers.index(layer)
+        watch.step(row, len(layers))
+        patterns[row] = pattern[0][:, list(heads)].transpose(0, 1).float().cpu().numpy()
+
+    proved = each_pattern(lm, input_ids(lm, prompt), sorted(layers), keep)
+    watch.step(len(layers), len(layers))
+    return patterns, proved
+
+
+def _refuse_too_large(n_heads: int, n_pos: int) -> None:
+    values = n_heads * n_pos * n_pos
+    if values > MOST_VALUES:
+        raise BadParameter(
+            f"Attention of {n_heads} heads over {n_pos} tokens is {values:,} numbers, "
+            f"{MOST_VALUES:,} are the most in one result.",
+            "Choose layers or heads, e.g. --param layers=0,1.",
+        )

@@ -1,0 +1,79 @@
+"""Attention patterns of the clean run, of every family that has any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.selfcheck import agrees
+from interpboard.models.sites import at_site
+
+OnPattern = Callable[[int, torch.Tensor], None]
+
+
+@torch.no_grad()
+def each_pattern(
+    lm: LanguageModel, token_ids: torch.Tensor, layers: Sequence[int], hear: OnPattern
+) -> bool:
+    """Run ``token_ids`` [batch, pos]; ``hear(layer, pattern [batch, query, head, key])`` in order.
+
+    True if the patterns are those that the self-check proved by editing them. Families that hide theirs
+    (falcon, bloom, gptj, gpt_neo) report them on demand; those are taken if they are probabilities of
+    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise.
+    """
+    body: Any = lm.anatomy.base
+    if "pattern" not in lm.verified.sites:
+        for layer, pattern in zip(layers, _reported(lm, token_ids, layers), strict=True):
+            hear(layer, pattern.transpose(1, 2))
+        return False
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(at_site(lm.anatomy, "pattern", layer, partial(hear, layer)))
+        body(input_ids=token_ids, use_cache=False)
+    return True
+
+
+def _reported(
+    lm: LanguageModel, token_ids: torch.Tensor, layers: Sequence[int]
+) -> list[torch.Tensor]:
+    """[batch, head, query, key] of each of ``layers``, in the model's own words."""
+    body: Any = lm.anatomy.base
+    plain = body(input_ids=token_ids, use_cache=False, return_dict=True).last_hidden_state
+    try:
+        with _eager(body.config):
+            output = body(
+                input_ids=token_ids, use_cache=False, return_dict=True, output_attentions=True
+            )
+        reported = [output.attentions[layer] for layer in layers]
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise Unsupported("The attention patterns of this model cannot be read.") from error
+    n_pos = token_ids.shape[1]
+    shape = (len(token_ids), lm.anatomy.n_heads, n_pos, n_pos)
+    believable = agrees(output.last_hidden_state, plain) and all(
+        isinstance(pattern, torch.Tensor)
+        and pattern.shape == shape
+        and float(pattern.min()) >= 0
+        and float(pattern.sum(-1).max()) <= 1.01
+        and not float(pattern.triu(1).abs().max())
+        for pattern in reported
+    )
+    if not believable:
+        raise Unsupported("What this model reports as its attention are no patterns.")
+    return reported
+
+
+@contextmanager
+def _eager(config: Any) -> Iterator[None]:
+    """Falcon makes no mask where it expects a kernel to mask, and then reports what was not masked."""
+    own = config._attn_implementation
+    config._attn_implementation_internal = "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation_internal = own
