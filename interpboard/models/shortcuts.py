@@ -51,11 +51,14 @@ def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor)
 def mlp_at_one_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
     """Whether the last layer's MLP at one position gives that position's logits."""
     index = 5
+    call = calls[-1]
     try:
         with mlp_at(anatomy.before_mlp[-1], index):
-            hidden = calls[-1].replay(calls[-1].hidden.repeat(2, 1, 1))
+            hidden = call.replay(call.hidden.repeat(2, 1, 1))
     except MISFIT:
         return False
+    if hidden.shape[1] != call.hidden.shape[1]:
+        return False  # nothing goes around the MLP
     return all(
         agrees(residual_to_logits(anatomy, row[index, None])[0], clean[index]) for row in hidden
     )

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.replacements import _derangement
 from interpboard.errors import BadParameter
 from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.stand_ins import cycle
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
 
@@ -81,7 +81,7 @@ def test_each_strategy_is_a_plain_forward_with_that_in_the_heads_place() -> None
         return kept.pop()[0, :, part]
 
     own = z_of(prompt.text)
-    order = _derangement(length, 3)
+    order = cycle(length, 3)
     assert (order != torch.arange(length)).all()
     assert sorted(order.tolist()) == list(range(length))
     pooled = torch.cat([z_of(text) for text in references]).mean(0)
