@@ -1,4 +1,5 @@
-"""The door of the command line: ``interpboard [TEXT]``, ``… analyze``, ``… list``, ``… config``.
+"""The door of the command line: ``interpboard [TEXT]``, ``… analyze``, ``… report``, ``… list``,
+``… config``.
 
 Standard output is data, standard error is narration. Exit codes: 0 done, 2 bad input (one line
 that says what was wrong and what to do), 1 our fault, 130 interrupted. This module imports next to
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 if TYPE_CHECKING:
     from interpboard.config import Settings
 
-COMMANDS = ("analyze", "list", "config")
+COMMANDS = ("analyze", "report", "list", "config")
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Options in front of TEXT whose next argument is their value.
 WITH_VALUE = frozenset(

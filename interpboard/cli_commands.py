@@ -23,7 +23,16 @@ from interpboard.cli_options import (
     read_text,
 )
 from interpboard.cli_registry import registry_json, registry_text
-from interpboard.cli_report import ModelChoice, compute, tell_warnings, view, write_file, write_out
+from interpboard.cli_report import (
+    ModelChoice,
+    compute,
+    deliver,
+    read_saved,
+    side_by_side,
+    tell_warnings,
+    view,
+    write_out,
+)
 from interpboard.metric_names import METRICS
 
 app = typer.Typer(
@@ -226,12 +235,33 @@ def analyze_command(
     choice = _model_choice(settings, trust_remote_code, allow_pickle)
     document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
     tell_warnings(document)
-    written = view(document, chosen_form, settings, to_file=output is not None)
-    if output is None:
-        write_out(written)
+    deliver(view(document, chosen_form, settings, to_file=output is not None), output)
+
+
+@app.command("report")
+def report_command(
+    files: Annotated[list[Path], typer.Argument(help="Results saved as JSON.", show_default=False)],
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    debug: Debug = False,
+) -> None:
+    """Show saved results again, in any format; several files side by side, in HTML."""
+    chosen = choose_output(output, form)
+    flags = {"color": _plain(color), "theme": _plain(theme), "ascii": ascii}
+    settings = config.read(flags).settings
+    documents = read_saved(files)
+    if len(documents) > 1:
+        written = side_by_side(documents, chosen)
     else:
-        write_file(output, written)
-        cli.say(f"wrote {output}")
+        written = view(documents[0], chosen, settings, to_file=output is not None)
+    deliver(written, output)
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interpboard.analyses import ANALYSES, analyses_for, find_analysis
-from interpboard.errors import BadParameter, BadPrompt, Unsupported
+from interpboard.errors import BadParameter, BadPrompt
 from interpboard.metric_names import METRICS
 
 if TYPE_CHECKING:  # it needs numpy, which --help does not
@@ -148,10 +148,7 @@ def choose_output(path: Path | None, chosen: Format | None) -> Format:
         if not path.parent.is_dir():
             raise BadParameter(f"There is no folder {path.parent}.", "Create it first.")
     by_suffix = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
-    form = chosen or by_suffix or Format.text
-    if form is Format.html:
-        raise Unsupported("HTML is not available yet.", "Use --format md, text, csv or json.")
-    return form
+    return chosen or by_suffix or Format.text
 
 
 def _check_unicode(text: str) -> None:

@@ -103,6 +103,8 @@ def view(document: Document, form: Format, settings: Settings, *, to_file: bool)
         return export.csv_text(document)
     if form is Format.md:
         return export.markdown(document)
+    if form is Format.html:
+        return export.html(document)
     is_terminal = not to_file and sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if not to_file else PIPE_WIDTH
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
@@ -113,6 +115,34 @@ def view(document: Document, form: Format, settings: Settings, *, to_file: bool)
         dark=is_dark(settings.theme),
         ascii_only=settings.ascii or not encoding.lower().replace("-", "").startswith("utf"),
     )
+
+
+def read_saved(files: Sequence[Path]) -> list[Document]:
+    """The documents that were saved in ``files``. Raises ``BadResultFile``."""
+    from interpboard.results import Document
+
+    return [Document.load(path) for path in files]
+
+
+def side_by_side(documents: Sequence[Document], form: Format) -> str:
+    """Several documents as one page. Raises ``BadParameter`` for any other format."""
+    if form is not Format.html:
+        raise BadParameter(
+            f"{len(documents)} files stand side by side in HTML only, not in {form.value}.",
+            "Use --format html, or one file.",
+        )
+    from interpboard.visualization.html import report
+
+    return report(documents)
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """``text`` to standard output, or to the file ``output``, said on standard error."""
+    if output is None:
+        write_out(text)
+    else:
+        write_file(output, text)
+        say(f"wrote {output}")
 
 
 def write_out(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The views of results, by name: text, markdown, CSV.
+"""The views of results, by name: text, markdown, CSV, HTML.
 
 A view is built on results and so stands above them. Here it is named, not imported, as the functions
 are in the registry of analyses: it is looked up when somebody asks for it, and a program that only
@@ -14,6 +14,8 @@ _VIEWS = {
     "text": "interpboard.visualization.views:text",
     "markdown": "interpboard.visualization.views:markdown",
     "csv": "interpboard.visualization.views:csv_text",
+    "html": "interpboard.visualization.views:html",
+    "fragment": "interpboard.visualization.views:fragment",
 }
 
 
@@ -41,4 +43,13 @@ class Viewable:
     def to_csv(self) -> str:
         """Long form, one row a value; the columns are those of ``visualization.export.csv_text``."""
         text: str = view("csv", self)
+        return text
+
+    def to_html(self) -> str:
+        """One self-contained page: no request to any network, readable without JavaScript."""
+        text: str = view("html", self)
+        return text
+
+    def _repr_html_(self) -> str:
+        text: str = view("fragment", self)
         return text

@@ -1,4 +1,4 @@
-"""A document as plain text, markdown and CSV. (JSON is the document's own ``to_json``.)
+"""A document as plain text, markdown, CSV and HTML. (JSON is the document's own ``to_json``.)
 
 All of them are views: strings have passed ``display.visible``, so that a file can be shown with
 ``cat`` and no token acts; the exact strings are in the JSON.
@@ -48,6 +48,15 @@ def text(document: Document, width: int = TEXT_WIDTH) -> str:
 def json_text(document: Document) -> str:
     """The document's JSON, with the characters that act on terminals escaped. Nothing is lost."""
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", document.to_json()) + "\n"
+
+
+def html(document: Document) -> str:
+    """One self-contained page; see ``visualization.html``."""
+    from interpboard.visualization.html import (
+        report,  # late: only this form needs a template engine
+    )
+
+    return report(document)
 
 
 def markdown(document: Document) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.console import Group
 
-from interpboard.results import Document, PromptInfo, Result
+from interpboard.results import Document, Result
 from interpboard.visualization import export, terminal
 from interpboard.visualization.blocks import Look
+from interpboard.visualization.lone import prompt_of
 
 
 def text(item: Result | Document, width: int = export.TEXT_WIDTH) -> str:
@@ -29,8 +30,15 @@ def csv_text(item: Result | Document) -> str:
     return export.csv_text(item) if isinstance(item, Document) else export.csv_of("", (item,))
 
 
-def prompt_of(result: Result) -> PromptInfo:
-    """As much of the prompt as a lone result holds: the tokens of an axis over all of them."""
-    names = ("token", "query")
-    tokens = next((axis.labels for axis in result.axes if axis.name in names), ())
-    return PromptInfo("".join(tokens), tokens, ())
+def html(item: Result | Document) -> str:
+    """One self-contained page."""
+    from interpboard.visualization.html import report
+
+    return report(item)
+
+
+def fragment(item: Result | Document) -> str:
+    """What a notebook shows: the figures without a page around them."""
+    from interpboard.visualization.html import fragment
+
+    return fragment(item)

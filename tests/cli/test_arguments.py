@@ -118,7 +118,6 @@ def test_a_parameter_without_a_prefix_goes_to_every_analysis_that_has_it() -> No
         (["--param", "head_ablation.top_k=1"], "has no parameter 'top_k'"),
         (["-a", "logit_lens", "--param", "head_ablation.layers=1"], "not among the chosen"),
         (["-a", "logit_lens", "--param", "layers=1"], "No chosen analysis has a parameter"),
-        (["--format", "html"], "not available yet"),
         (["--format", "xml"], "xml"),
         (["--output", "no/such/folder/a.json"], "There is no folder"),
         (["--output", "."], "is a folder"),

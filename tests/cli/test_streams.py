@@ -35,6 +35,7 @@ def test_warnings_of_results_go_to_stderr_and_stay_in_the_data(
         ("md", "# InterpBoard"),
         ("csv", "model,analysis"),
         ("json", '{\n  "schema": "interpboard/1"'),
+        ("html", "<!DOCTYPE html>"),
     ],
 )
 def test_each_format_goes_to_stdout_or_by_its_name_to_a_file(

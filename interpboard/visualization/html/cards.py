@@ -1,0 +1,205 @@
+"""Results as cards on panes: a pane an analysis, in it a card a document that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from interpboard.analyses import ANALYSES
+from interpboard.display import visible
+from interpboard.results import Document, PromptInfo, Result
+from interpboard.visualization.colors import Scale
+from interpboard.visualization.html.data import card_data
+from interpboard.visualization.html.figures import LOOK, Figure, figure
+from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.terminal import (
+    entry_names,
+    explained,
+    number,
+    plain_value,
+    scale_of,
+    top_tokens,
+)
+
+_TOP = 20
+_EXTRA_CELLS = 2000  # of an extra that is drawn on its own
+
+
+@dataclass(frozen=True)
+class Card:
+    """One result: words, its figure, its strongest entries, and the numbers for the script."""
+
+    heading: str
+    facts: tuple[str, ...]
+    warnings: tuple[str, ...]
+    figure: Figure
+    extras: tuple[tuple[str, Figure], ...]
+    top: dict[str, Any] | None
+    arrays: tuple[str, ...]
+    data: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One analysis."""
+
+    title: str
+    meaning: str
+    cards: tuple[Card, ...]
+
+
+def panes(documents: Sequence[Document]) -> list[Pane]:
+    """Panes in the order in which the documents name their analyses."""
+    names = dict.fromkeys(result.analysis for d in documents for result in d.results)
+    return [_pane(name, documents) for name in names]
+
+
+def pane_of(result: Result, prompt: PromptInfo | None = None) -> Pane:
+    """The pane of a lone result; without ``prompt`` the tokens come from its axes."""
+    title, meaning = _words(result.analysis)
+    return Pane(title, meaning, (card(result, prompt or prompt_of(result)),))
+
+
+def card(result: Result, prompt: PromptInfo, heading: str = "", scale: Scale | None = None) -> Card:
+    """The card of one result; ``scale``: that of the results it stands beside."""
+    scale = scale or scale_of(result)
+    drawn = figure(
+        result.axes,
+        result.values,
+        scale,
+        names=entry_names(result),
+        top=top_tokens(result),
+        marked=subject_of(result),
+    )
+    data = card_data(result, scale, "value")
+    return Card(
+        heading=heading,
+        facts=(explained(result, prompt, LOOK), _made(result), *_scalars(result)),
+        warnings=tuple(visible(warning) for warning in result.warnings),
+        figure=drawn,
+        extras=tuple(_extras(result)),
+        top=_top(result) if result.values.ndim >= 2 else None,
+        arrays=tuple(data["arrays"]) if data else (),
+        data=data,
+    )
+
+
+def _pane(name: str, documents: Sequence[Document]) -> Pane:
+    found = [(i, d, result) for i, d in enumerate(documents) for result in d.results
+             if result.analysis == name]  # fmt: skip
+    scale = _shared([result for _, _, result in found])
+    several = len(documents) > 1
+    cards = [
+        card(result, d.prompt, _label(i, d) if several else "", scale) for i, d, result in found
+    ]
+    first = found[0]
+    for i, d, result in found[1:]:
+        difference = _difference(first[2], result) if i != first[0] else None
+        if difference is not None:
+            heading = f"{letter(i)} − {letter(first[0])}"
+            own = Scale.of(difference.values, diverging=True)
+            cards.append(card(difference, d.prompt, heading, own))
+    return Pane(*_words(name), tuple(cards))
+
+
+def _words(name: str) -> tuple[str, str]:
+    known = ANALYSES.get(name)
+    return (known.title, known.meaning) if known else (visible(name), "")
+
+
+def letter(i: int) -> str:
+    """How the ``i``-th document is called beside others: A, B, …, Z, then by number."""
+    return chr(ord("A") + i) if i < 26 else f"#{i + 1}"
+
+
+def _label(i: int, document: Document) -> str:
+    return f"{letter(i)}: {visible(document.model.name)}, {visible(document.prompt.text)}"
+
+
+def _shared(results: Sequence[Result]) -> Scale | None:
+    """One scale for results that stand side by side; none where there is but one."""
+    scales = [scale_of(result) for result in results]
+    if len(scales) < 2 or len({scale.diverging for scale in scales}) > 1:
+        return None
+    return Scale(max(scale.limit for scale in scales), scales[0].diverging)
+
+
+def _difference(first: Result, second: Result) -> Result | None:
+    """``second`` − ``first`` where they have the same axes, metric and kind of values."""
+    same = first.axes == second.axes and first.metric.name == second.metric.name
+    if not same or object in (first.values.dtype, second.values.dtype) or not first.axes:
+        return None
+    return Result(
+        analysis="difference",
+        params={},
+        metric=second.metric,
+        baseline=None,
+        axes=first.axes,
+        values=second.values.astype(np.float64) - first.values.astype(np.float64),
+        extra={},
+        elapsed_s=0.0,
+        made_by=second.made_by,
+    )
+
+
+def _made(result: Result) -> str:
+    params = [f"{visible(k)}={plain_value(v, LOOK)}" for k, v in result.params.items()]
+    if result.analysis == "difference":
+        return "the second's value less the first's, entry by entry"
+    made = result.made_by
+    versions = f"torch {visible(made.torch)}, transformers {visible(made.transformers)}"
+    return " · ".join([*params, f"{result.elapsed_s:.2g} s, path {visible(made.path)}, {versions}"])
+
+
+def _scalars(result: Result) -> list[str]:
+    return [
+        f"{visible(name)}: {plain_value(array.values.reshape(-1)[0], LOOK)}"
+        for name, array in result.extra.items()
+        if array.values.size == 1
+    ]
+
+
+def _extras(result: Result) -> list[tuple[str, Figure]]:
+    """Extras that the figure does not show already: over other axes, of a size for a page."""
+    return [
+        (visible(name), figure(array.axes, array.values, _own_scale(array.values)))
+        for name, array in result.extra.items()
+        if array.axes != result.axes and 1 < array.values.size <= _EXTRA_CELLS
+        and array.values.ndim <= 2
+    ]  # fmt: skip
+
+
+def _own_scale(values: np.ndarray) -> Scale:
+    if values.dtype == object:
+        return Scale(1.0)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
+    return Scale.of(values.astype(np.float64), diverging=not share)
+
+
+def _top(result: Result) -> dict[str, Any] | None:
+    if result.values.dtype == object:
+        return None
+    entries = [entry for entry in result.top(_TOP) if entry.value]
+    if not entries:
+        return None
+    rows = [
+        (
+            [(LOOK.token(label), entry.index[name]) for name, label in entry.labels.items()],
+            number(entry.value, signed=True),
+            repr(entry.value),
+        )
+        for entry in entries
+    ]
+    return {"names": [visible(name) for name in entries[0].labels], "rows": rows}
+
+
+def subject_of(result: Result) -> tuple[int, ...]:
+    """Positions of the subject, where the result's parameters name them."""
+    subject = result.params.get("subject")
+    if not isinstance(subject, (list, tuple)):
+        return ()
+    return tuple(part for part in subject if isinstance(part, int))

@@ -1,0 +1,196 @@
+"""What a result looks like on a page, by its axes: plain data that the template writes down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpboard.display import visible
+from interpboard.results import Axis
+from interpboard.visualization.blocks import Look
+from interpboard.visualization.colors import Scale, short_number
+from interpboard.visualization.html.picture import MOST_PIXELS, mosaic
+from interpboard.visualization.terminal import number
+
+TOKEN_AXES = ("token", "query", "key")
+MOST_CELLS = 40_000  # of a table: a browser lays out that many in about half a second
+MOST_VALUES = 4_000_000  # of an array that a slider goes through
+LOOK = Look(100)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """``kind`` names the template's macro; the rest is what it writes."""
+
+    kind: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column or row: its label, its position where labels are tokens, and whether it is marked."""
+
+    label: str
+    position: int | None = None
+    marked: bool = False
+
+
+def headings(axis: Axis, marked: tuple[int, ...] = ()) -> list[Heading]:
+    """One a label; tokens with their positions, since tokens repeat."""
+    tokens = axis.name in TOKEN_AXES
+    return [
+        Heading(LOOK.token(label), i if tokens else None, tokens and i in marked)
+        for i, label in enumerate(axis.labels)
+    ]
+
+
+def figure(
+    axes: tuple[Axis, ...],
+    values: np.ndarray,
+    scale: Scale,
+    *,
+    names: tuple[str, ...] | None = None,
+    top: np.ndarray | None = None,
+    marked: tuple[int, ...] = (),
+) -> Figure:
+    """The figure of an array. ``names``: of the entries of one axis; ``top``: the token of each cell;
+    ``marked``: positions of tokens that stand out (the subject)."""
+    if values.size == 0:
+        return Figure("note", "(no values)")
+    if values.dtype == object:
+        return _text(axes, values)
+    values = values.astype(np.float64)
+    if values.ndim == 0:
+        return Figure("number", number(float(values), signed=scale.diverging))
+    if values.ndim == 1 and axes[0].name == "token":
+        return _strip(axes[0], values, scale, marked)
+    if values.ndim == 1:
+        return _bars(axes[0], values, scale, names)
+    if values.ndim == 2 and values.size <= MOST_CELLS:
+        return (
+            _lens(axes, values, top, scale)
+            if top is not None
+            else _grid(axes, values, scale, marked)
+        )
+    return _slices(axes, values, scale)
+
+
+def _text(axes: tuple[Axis, ...], values: np.ndarray) -> Figure:
+    if values.ndim == 1 and len(axes[0].labels) <= 200:
+        pairs = zip(axes[0].labels, values.tolist(), strict=True)
+        rows = [(LOOK.token(label), LOOK.token(str(value))) for label, value in pairs]
+        return Figure("texts", {"axis": visible(axes[0].name), "rows": rows})
+    return Figure("note", f"text of shape {values.shape}: see the JSON")
+
+
+def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ...]) -> Figure:
+    cells = [
+        (scale.level(value), LOOK.token(token), _short(value, scale), i in marked)
+        for i, (value, token) in enumerate(zip(values.tolist(), axis.labels, strict=True))
+    ]
+    return Figure("strip", {"cells": cells, "ends": _ends(scale)})
+
+
+def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...] | None) -> Figure:
+    order = list(range(len(values)))
+    if len(values) > 500:
+        order = sorted(np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:500].tolist())
+    rows = []
+    for i in order:
+        value = float(values[i])
+        share = 0.0 if not math.isfinite(value) else min(1.0, abs(value) / scale.limit)
+        label = LOOK.token(axis.labels[i])
+        name = LOOK.token(names[i]) if names else None
+        shown = number(value, signed=scale.diverging)
+        rows.append((label, name, f"{100 * share:.1f}", scale.level(value), shown, _exact(value)))
+    left_out = len(values) - len(rows)
+    return Figure(
+        "bars",
+        {
+            "axis": visible(axis.name),
+            "named": names is not None,
+            "rows": rows,
+            "left_out": left_out,
+        },
+    )
+
+
+def _grid(
+    axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale, marked: tuple[int, ...]
+) -> Figure:
+    level = _levels(values, scale)
+    numbers = values.tolist()
+    rows = [
+        (head, list(zip(levels, (_short(v, scale) for v in row), strict=True)))
+        for head, levels, row in zip(headings(axes[0], marked), level, numbers, strict=True)
+    ]
+    return Figure("grid", _table(axes, rows, scale, marked))
+
+
+def _lens(axes: tuple[Axis, ...], values: NDArray[Any], top: np.ndarray, scale: Scale) -> Figure:
+    level = _levels(values, scale)
+    rows = []
+    for i, head in enumerate(headings(axes[0])):
+        row = zip(level[i], top[i].tolist(), values[i].tolist(), strict=True)
+        cells = [(at, LOOK.token(str(token)), _percent(value)) for at, token, value in row]
+        rows.append((head, cells))
+    return Figure("lens", _table(axes, rows, scale, ()))
+
+
+def _table(
+    axes: tuple[Axis, ...], rows: Any, scale: Scale, marked: tuple[int, ...]
+) -> dict[str, Any]:
+    return {
+        "corner": " \\ ".join(visible(axis.name) for axis in axes),
+        "columns": headings(axes[1], marked),
+        "rows": rows,
+        "ends": _ends(scale),
+        "numbered": axes[1].name in TOKEN_AXES,
+    }
+
+
+def _slices(axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale) -> Figure:
+    shape = " × ".join(f"{len(axis.labels)} {visible(axis.name)}" for axis in axes)
+    if values.size > MOST_VALUES:
+        return Figure("note", f"{shape}: too many values for a page, see the JSON.")
+    sliders = [(visible(axis.name), len(axis.labels) - 1) for axis in axes[:-2]]
+    picture = mosaic(values, scale) if values.size <= MOST_PIXELS else None
+    corner = " \\ ".join(visible(axis.name) for axis in axes[-2:])
+    return Figure(
+        "slices",
+        {
+            "shape": shape,
+            "sliders": sliders,
+            "picture": picture,
+            "corner": corner,
+            "ends": _ends(scale),
+        },
+    )
+
+
+def _levels(values: NDArray[Any], scale: Scale) -> list[list[int]]:
+    return [[scale.level(value) for value in row] for row in values.tolist()]
+
+
+def _short(value: float, scale: Scale) -> str:
+    shown = short_number(value, 5)
+    return shown if scale.diverging else shown.removeprefix("+")
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) or value < 0.005 else f"{100 * value:.0f}"
+
+
+def _exact(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
+
+
+def _ends(scale: Scale) -> list[tuple[int, str]]:
+    end = number(scale.limit)
+    if not scale.diverging:
+        return [(4, "0"), (6, ""), (8, end)]
+    return [(0, f"−{end}"), (2, ""), (4, "0"), (6, ""), (8, f"+{end}")]

@@ -1,0 +1,113 @@
+"""Cards into a page: the template, the style and the script, put together."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from interpboard import __version__
+from interpboard.display import visible
+from interpboard.results import Document, PromptInfo, Result
+from interpboard.visualization.colors import DARK, LIGHT, text_on
+from interpboard.visualization.html.cards import Pane, letter, pane_of, panes
+from interpboard.visualization.html.figures import LOOK
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDER = files("interpboard.visualization.html")
+
+
+def report(
+    shown: Result | Document | Sequence[Document],
+    *,
+    title: str | None = None,
+    prompt: PromptInfo | None = None,
+) -> str:
+    """One page of all results of a document, of several documents side by side, or of one result.
+
+    Several: a card each in every pane, on one scale, and the difference to the first where the axes
+    agree. ``title``: the page's; the prompt or the models otherwise. ``prompt``: of a lone result.
+    """
+    documents = _documents(shown)
+    chosen = [pane_of(shown, prompt)] if isinstance(shown, Result) else panes(documents)
+    script = _read("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=visible(title) if title else _title(documents, chosen),
+            documents=[(letter(i), d, _facts(d)) for i, d in enumerate(documents)],
+            panes=chosen,
+            style=Markup(_style()),
+            script=Markup(script),
+            script_hash=_hash(script),
+            version=__version__,
+            token=LOOK.token,
+        )
+    )
+
+
+def fragment(shown: Result | Document, prompt: PromptInfo | None = None) -> str:
+    """The figures without a page around them, as a notebook shows them: style, no script."""
+    chosen = [pane_of(shown, prompt)] if isinstance(shown, Result) else panes(_documents(shown))
+    return _environment().get_template("fragment.html").render(panes=chosen, style=Markup(_style()))
+
+
+def _documents(shown: Result | Document | Sequence[Document]) -> list[Document]:
+    if isinstance(shown, Result):
+        return []
+    return [shown] if isinstance(shown, Document) else list(shown)
+
+
+def _title(documents: Sequence[Document], shown: Sequence[Pane]) -> str:
+    if len(documents) == 1:
+        return visible(documents[0].prompt.text)
+    return f"{len(documents)} side by side" if documents else shown[0].title
+
+
+def _facts(document: Document) -> str:
+    model = document.model
+    size = f"{model.layers} layers × {model.heads} heads"
+    parts = (model.name, model.family, size, model.dtype, model.device)
+    return " · ".join(visible(part) for part in parts)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the values come first
+    return environment
+
+
+@lru_cache
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    """The style with the scale's colours, light and dark, as the terminal has them."""
+    light, dark = (
+        "".join(f"--c{i}:{color};--t{i}:{text_on(color)};" for i, color in enumerate(colors))
+        for colors in (LIGHT, DARK)
+    )
+    return _read("page.css").replace("/*light*/", light).replace("/*dark*/", dark)
+
+
+def _hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
