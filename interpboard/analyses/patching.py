@@ -52,6 +52,34 @@ TABLE: tuple[Analysis, ...] = (
         ),
     ),
     Analysis(
+        name="patching_confidence",
+        title="Activation patching over pairs",
+        function="interpboard.patching.confidence:patching_confidence",
+        axes=("layer", "token"),
+        meaning="mean over pairs of metric(patched) − metric(run patched into); denoising: positive, the "
+        "clean activation brings the answer back",
+        scale="diverging",
+        parameters=(
+            _CORRUPTED,
+            Parameter(
+                "pairs",
+                str,
+                "",
+                "further pairs, one a line: clean => corrupted, and if wanted => target => foil (a "
+                "target's own leading space comes after the one behind the arrow)",
+            ),
+            _SITE,
+            _ALONG,
+            _DIRECTION,
+            Parameter(
+                "level", float, 0.95, "of the bootstrap interval", minimum=0.01, maximum=0.999
+            ),
+            Parameter("resamples", int, 2000, "draws, and patterns of signs", minimum=1),
+            Parameter("control", bool, False, "also random vectors as long as the difference"),
+            Parameter("seed", int, 0, "of draws, signs and random vectors"),
+        ),
+    ),
+    Analysis(
         name="attribution_patching",
         title="Attribution patching",
         function="interpboard.patching.estimates:attribution_patching",

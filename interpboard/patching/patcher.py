@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from interpboard.errors import BadParameter
 from interpboard.models.holder import Holder
 from interpboard.patching.activation import activation_patching
+from interpboard.patching.confidence import patching_confidence
+from interpboard.patching.corrupt import swap_span
 from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
+from interpboard.patching.prompt_pairs import pair_fields
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
@@ -30,6 +36,33 @@ class ActivationPatcher(Holder):
         """The same grid estimated from gradients; see ``attribution_patching``."""
         prompt, resolved = self._case(clean, metric)
         return attribution_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
+
+    def confidence(
+        self,
+        pairs: str | Sequence[str | Sequence[str]],
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """Mean effect of each cell over ``pairs``, at least two; see ``patching_confidence``.
+
+        ``metric`` is read on the first pair; the others' targets are their own.
+        """
+        fields = pair_fields(pairs)
+        if not fields:
+            raise BadParameter("No pair was given.", "Give at least two, one a line.")
+        (clean, corrupted, *named), *further = fields
+        request = metric or MetricRequest()
+        if named:
+            target, foil = (*named, request.foil)[:2]
+            request = msgspec.structs.replace(request, target=target, foil=foil)
+        prompt, resolved = self._case(clean, request)
+        return patching_confidence(
+            self.lm, prompt, resolved, corrupted=corrupted, pairs=further, **options
+        )
+
+    def corrupt(self, clean: str, span: str, other: str, **options: Any) -> str:
+        """``clean`` with ``span`` exchanged for ``other``, equally long; see ``swap_span``."""
+        return swap_span(self.lm, clean, span, other, **options)
 
     def paths(
         self,

@@ -1,0 +1,180 @@
+"""How sure a patching grid is: the same grid over a list of prompt pairs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.activation import DIRECTIONS
+from interpboard.patching.grid import Grid, make_grid
+from interpboard.patching.prompt_pairs import Case, make_cases, pair_fields
+from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import Run, record
+from interpboard.runs.watch import SILENT, Watch
+
+
+def patching_confidence(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    corrupted: str,
+    pairs: str | Sequence[str | Sequence[str]],
+    site: str = "resid_pre",
+    along: str = "auto",
+    direction: str = "denoising",
+    level: float = 0.95,
+    resamples: int = 2000,
+    control: bool = False,
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Mean effect [layer, token] (or as in ``activation_patching``) over prompt pairs.
+
+    effect = metric(patched) − metric(the run patched into); ``denoising``: positive means that the clean
+    activation brings the answer back; ``noising``: negative that the corrupted one takes it away.
+    The first pair is ``prompt`` and ``corrupted``; ``pairs`` are further ones (see ``pair_fields``). Cells
+    with positions in them need prompts that are all equally long.
+
+    ``extra``: ``low`` and ``high``, the bootstrap interval at ``level`` over the pairs (``resamples`` draws,
+    seeded); ``p_value``, two-sided, by flipping the signs of pairs (every pattern of signs, or
+    ``resamples`` of them); ``p_family``, the same for all cells together; ``per_pair`` [pair, …]; ``share``,
+    the mean effect as a share of the mean difference between the runs (so 1: all of it); the scalar
+    ``n_pairs``. With ``control`` also ``control``, the mean effect of random vectors in the place of the
+    difference, as long as it at every position, and ``p_control``, that effects are as large as those
+    (by size). Every run is exact; what is uncertain is which prompts were chosen.
+
+    Raises ``BadPrompt`` for prompts that are not equally long, ``BadParameter``, ``Unsupported``.
+    """
+    started = time.perf_counter()
+    if direction not in DIRECTIONS:
+        raise BadParameter(
+            f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
+        )
+    if not 0 < level < 1 or resamples < 1:
+        raise BadParameter("The level is between 0 and 1, and resamples at least 1.")
+    if control and site == "pattern":
+        raise BadParameter("A pattern has no random vector to compare with.", "Use another site.")
+    further = pair_fields(pairs)
+    if not further:
+        raise BadParameter("Confidence needs at least two pairs.", "Give more, one a line.")
+    grid = make_grid(lm, prompt, site, along)
+    cases = make_cases(lm, prompt, metric, corrupted, further)
+    _check_lengths(cases, grid)
+    effects, controls = _effects(lm, cases, grid, direction, control, seed, watch)
+    ways = 1 if direction == "denoising" else -1
+    span = ways * float(np.mean([case.pair.on_clean - case.pair.on_corrupted for case in cases]))
+    return Result(
+        analysis="patching_confidence",
+        params={
+            "corrupted": corrupted,
+            "pairs": [list(fields) for fields in further],
+            "site": site,
+            "along": grid.along,
+            "direction": direction,
+            "level": level,
+            "resamples": resamples,
+            "control": control,
+            "seed": seed,
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=grid.axes,
+        values=effects.mean(0),
+        extra={
+            name: LabelledArray(grid.axes, values.reshape(grid.shape))
+            for name, values in _statistics(effects, controls, level, resamples, seed).items()
+        }
+        | {
+            "share": LabelledArray(grid.axes, effects.mean(0) / (span if span else np.nan)),
+            "per_pair": LabelledArray(
+                (Axis("pair", tuple(str(i) for i in range(len(cases)))), *grid.axes), effects
+            ),
+            "n_pairs": LabelledArray((), np.array(len(cases))),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path, seed),
+    )
+
+
+def _check_lengths(cases: Sequence[Case], grid: Grid) -> None:
+    lengths = [len(case.pair.clean.token_ids) for case in cases]
+    if grid.along in ("position", "head_position") and len(set(lengths)) > 1:
+        raise BadParameter(
+            f"The pairs have {', '.join(map(str, lengths))} tokens: their positions cannot be compared.",
+            "Use pairs of one length, or a grid along heads or neurons.",
+        )
+
+
+def _effects(
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    grid: Grid,
+    direction: str,
+    control: bool,
+    seed: int,
+    watch: Watch,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Effects [pair, …grid], and those of random vectors."""
+    generator = torch.Generator().manual_seed(seed)
+    size = int(np.prod(grid.shape))
+    total = size * len(cases) * (1 + control)
+    effects: list[np.ndarray] = []
+    controls: list[np.ndarray] = []
+    done = 0
+    for case in cases:
+        pair = case.pair
+        into, source, at_base = (
+            (pair.corrupted, pair.clean, pair.on_corrupted)
+            if direction == "denoising"
+            else (pair.clean, pair.corrupted, pair.on_clean)
+        )
+        run = record(lm, into, (grid.site,) if control else ())
+        donor = record(lm, source, (grid.site,))
+        donors = [donor, _random_donor(run, donor, grid, generator)] if control else [donor]
+        for kept, one in zip((effects, controls), donors, strict=False):
+            stage = watch.stage(done, total, shown=False)
+            cells = grid.cells(one)
+            values = evaluate_cells(run, cells, case.metric, grid.axes, lambda v: v, watch=stage)
+            kept.append(values - at_base)
+            done += size
+        watch.step(done, total, LabelledArray(grid.axes, np.mean(effects, axis=0)))
+    return np.stack(effects), np.stack(controls) if control else None
+
+
+def _random_donor(run: Run, donor: Run, grid: Grid, generator: torch.Generator) -> Run:
+    """The donor with each difference from ``run`` exchanged for a random one of the same length."""
+    values = []
+    for own, other in zip(run.sites[grid.site], donor.sites[grid.site], strict=True):
+        difference = other.to(own) - own
+        noise = torch.randn(difference.shape, generator=generator).to(own)
+        if grid.along == "neuron":  # one number a position: all that is random is its sign
+            values.append(own + noise.sign() * difference)
+            continue
+        length = difference.norm(dim=-1, keepdim=True)
+        values.append(own + length * noise / noise.norm(dim=-1, keepdim=True))
+    return replace(donor, sites={grid.site: tuple(values)})
+
+
+def _statistics(
+    effects: np.ndarray, controls: np.ndarray | None, level: float, resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    flat = effects.reshape(len(effects), -1)
+    low, high = bootstrap_interval(flat, level, resamples, seed)
+    own, family = sign_flip_p_values(flat, resamples, seed)
+    found = {"low": low, "high": high, "p_value": own, "p_family": family}
+    if controls is not None:
+        random = controls.reshape(flat.shape)
+        larger = sign_flip_p_values(np.abs(flat) - np.abs(random), resamples, seed)[0]
+        found |= {"control": random.mean(0), "p_control": larger}
+    return found

@@ -1,0 +1,73 @@
+"""Lists of prompt pairs, each with a metric of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.pair import Pair, make_pair
+from interpboard.results import MetricRequest, PromptInfo
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+_ARROW = "=>"
+Fields = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair and the metric that is read on it."""
+
+    pair: Pair
+    metric: Metric
+
+
+def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
+    """(clean, corrupted), (…, target) or (…, target, foil) of each pair.
+
+    As text, one a line: ``clean => corrupted => target => foil``, with one space on each side of an arrow
+    taken away; a target with a leading space so has two in front. Raises ``BadParameter``.
+    """
+    lines = pairs.splitlines() if isinstance(pairs, str) else pairs
+    found = [_fields(line) if isinstance(line, str) else tuple(line) for line in lines if line]
+    for fields in found:
+        if not 2 <= len(fields) <= 4:
+            raise BadParameter(
+                f"{' => '.join(fields)!r} is no pair of prompts.", "Write clean => corrupted."
+            )
+    return found
+
+
+def make_cases(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    corrupted: str,
+    further: Sequence[Fields],
+) -> list[Case]:
+    """The pair of ``prompt`` and ``corrupted`` with ``metric``, then each of ``further`` with its own.
+
+    A further pair's metric is of the same kind, at the same distance from the prompt's end; its target is
+    the model's own first token on the clean prompt unless it names one. Errors as in ``make_pair`` and
+    ``resolve_metric``.
+    """
+    cases = [Case(make_pair(lm, prompt, corrupted, metric), metric)]
+    position = metric.info.position - len(prompt.token_ids)
+    for clean_text, corrupted_text, *rest in further:
+        target, foil = (*rest, None, None)[:2]
+        clean = make_prompt(lm, clean_text)
+        request = MetricRequest(metric.info.name, target, foil, position)
+        own = resolve_metric(lm, clean, request)
+        cases.append(Case(make_pair(lm, clean, corrupted_text, own), own))
+    return cases
+
+
+def _fields(line: str) -> Fields:
+    parts = line.split(_ARROW)
+    last = len(parts) - 1
+    return tuple(
+        part.removeprefix(" " if i else "").removesuffix(" " if i < last else "")
+        for i, part in enumerate(parts)
+    )
