@@ -44,6 +44,7 @@ class Opening(NamedTuple):
 
     text: str | None
     flags: dict[str, Any]
+    resume: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,11 +107,15 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
     """
     text: str | None = None
     flags: dict[str, Any] = {}
+    resume = False
     words = iter(args)
     for word in words:
         if word in _SWITCHES:
             setting, on = _SWITCHES[word]
             flags[setting] = on
+            continue
+        if word == "--resume":
+            resume = True
             continue
         name, equals, value = word.partition("=")
         found = value if equals else next(words, None)
@@ -122,7 +127,7 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
             flags[name.removeprefix("--")] = found
     if text in ("", "-") or any("\ud800" <= c <= "\udfff" for c in text or ""):
         return None
-    return Opening(text, flags)
+    return Opening(text, flags, resume)
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -156,7 +161,7 @@ def open_app(opening: Opening) -> int:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = system  # Textual reads it when it is imported
     from tui.app import run  # late: it is heavy, and only this command needs it
 
-    return run(settings, text=opening.text, dark=is_dark(settings.theme))
+    return run(settings, text=opening.text, dark=is_dark(settings.theme), resume=opening.resume)
 
 
 def pass_on(settings: Settings) -> None:

@@ -111,6 +111,9 @@ def start(
     no_mouse: Annotated[
         bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Bring back the last results; nothing is computed.")
+    ] = False,
     debug: Debug = False,
     version: Annotated[
         bool,
@@ -133,7 +136,7 @@ def start(
         "theme": _plain(theme), "ascii": ascii, "mouse": mouse,
     }  # fmt: skip
     if interactive:
-        raise typer.Exit(cli.open_app(cli.Opening(text, flags)))
+        raise typer.Exit(cli.open_app(cli.Opening(text, flags, resume)))
     settings = config.read(flags).settings
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = cli.debug_wanted(debug)

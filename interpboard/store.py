@@ -26,21 +26,26 @@ from interpboard.results import Document, pack, unpack
 
 VERSION = 1
 WAIT_S = 5.0  # for another app that is writing
-_TABLE = """
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, fingerprint BLOB UNIQUE NOT NULL, made_at REAL NOT NULL,
     model TEXT NOT NULL, prompt TEXT NOT NULL, analysis TEXT NOT NULL, metric TEXT NOT NULL,
-    target TEXT NOT NULL, foil TEXT NOT NULL, elapsed_s REAL NOT NULL, slot TEXT NOT NULL,
-    ask TEXT NOT NULL, document BLOB NOT NULL
+    target TEXT NOT NULL, foil TEXT NOT NULL, params TEXT NOT NULL, elapsed_s REAL NOT NULL,
+    slot TEXT NOT NULL, ask TEXT NOT NULL, document BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS newest ON runs (made_at DESC, id DESC);
 """
-_COLUMNS = "id, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, ask"
-_WRITTEN = (
-    "fingerprint, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, ask, "
-    "document"
+_COLUMNS = (
+    "id, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, params, ask"
 )
-_DAMAGE = ("malformed", "not a database", "no such", "no column", "corrupt", "ON CONFLICT clause")
+_WRITTEN = (
+    "fingerprint, made_at, model, prompt, analysis, metric, target, foil, params, elapsed_s, slot, "
+    "ask, document"
+)
+_DAMAGE = (
+    "malformed", "not a database", "no such", "no column", "corrupt", "ON CONFLICT clause",
+    "Could not decode",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -59,6 +64,7 @@ class Run:
     foil: str
     elapsed_s: float
     slot: str
+    params: dict[str, Any]
     ask: dict[str, Any]
 
 
@@ -80,7 +86,8 @@ class Store:
             hashlib.blake2b(pack(whole), digest_size=16).digest(), made_at, document.model.name,
             document.prompt.text, result.analysis, metric.name,
             metric.target.token if metric.target else "", metric.foil.token if metric.foil else "",
-            result.elapsed_s, slot, json.dumps(dict(ask)), zlib.compress(pack(document), 1),
+            json.dumps(result.params, default=str), result.elapsed_s, slot, json.dumps(dict(ask)),
+            zlib.compress(pack(document), 1),
         )  # fmt: skip
 
         def write(database: sqlite3.Connection) -> int:
@@ -107,7 +114,7 @@ class Store:
             rows = database.execute(
                 f"SELECT {_COLUMNS} FROM runs ORDER BY made_at DESC, id DESC LIMIT ?", (limit,)
             )
-            return [Run(*(*row[:-1], _ask(row[-1]))) for row in rows]
+            return [Run(*(*row[:-2], _table(row[-2]), _table(row[-1]))) for row in rows]
 
         return self._do(read)
 
@@ -129,6 +136,8 @@ class Store:
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return self._once(work)
+        except UnicodeDecodeError:
+            pass  # damage in the schema itself: SQLite quotes it
         except sqlite3.DatabaseError as error:
             if not any(word in str(error) for word in _DAMAGE):
                 raise _problem(error, self.path) from error
@@ -154,7 +163,7 @@ class Store:
                     f"{self.path} was written by a newer interpboard.", "Upgrade, or move it away."
                 )
             if version == 0:
-                database.executescript(f"{_TABLE}PRAGMA user_version = {VERSION};")
+                database.executescript(f"{_SCHEMA}PRAGMA user_version = {VERSION};")
             yield database
 
     def _set_aside(self) -> None:
@@ -171,12 +180,12 @@ class Store:
         self.notice = f"The store of runs was damaged; it is kept as {aside}, and a new one begun."
 
 
-def _ask(text: str) -> dict[str, Any]:
+def _table(text: str) -> dict[str, Any]:
     try:
-        ask = json.loads(text)
+        table = json.loads(text)
     except ValueError:
         return {}
-    return ask if isinstance(ask, dict) else {}
+    return table if isinstance(table, dict) else {}
 
 
 def _problem(error: Exception, path: Path) -> StoreProblem:

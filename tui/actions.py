@@ -192,14 +192,15 @@ class Actions(Base):
     async def action_yank(self) -> None:
         """Copy the readout."""
         text = self._me.pane(self._me.active).readout().plain.strip()
-        await self._copy(text)
+        await self.copy_text(text)
 
     async def action_yank_pane(self) -> None:
         """Copy the pane as markdown."""
         document = self._me.state.document([self._me.active])
-        await self._copy(exporting.render(document, "md") if document is not None else "")
+        await self.copy_text(exporting.render(document, "md") if document is not None else "")
 
-    async def _copy(self, text: str) -> None:
+    async def copy_text(self, text: str) -> None:
+        """Copy ``text`` and say where it went."""
         if not text:
             self._say("Nothing to copy yet.")
             return

@@ -20,11 +20,13 @@ from textual.timer import Timer
 from interpboard.config import Settings
 from tui import keys, look, theme
 from tui.actions import Actions
+from tui.history import History
 from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
 from tui.panes.lens import LensPane
 from tui.panes.next import NextPane
 from tui.panes.tokens import TokensPane
+from tui.saving import Saver
 from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
 from tui.state import DEFAULT_TEXT, Ask, State
@@ -36,10 +38,11 @@ PANES: tuple[type[Pane], ...] = (TokensPane, HeadsPane, LensPane, NextPane)
 ON_SCREEN = (TokensPane, NextPane, HeadsPane, LensPane)  # in the order of the grid
 ONE_PANE = ("-narrow", "-low", "-zoomed")  # classes of the screen
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
+RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, App[int]):
+class InterpBoardApp(Actions, History, App[int]):
     """Four panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -55,6 +58,7 @@ class InterpBoardApp(Actions, App[int]):
         text: str | None = None,
         settings: Settings = Settings(),  # noqa: B008 - frozen
         dark: bool = True,
+        resume: bool = False,
         engine_factory: EngineFactory = engine_process,
     ) -> None:
         super().__init__()
@@ -64,7 +68,11 @@ class InterpBoardApp(Actions, App[int]):
         look.adapt(self, ascii_only=settings.ascii)
         self._wanted = (settings.model, settings.device, settings.dtype)
         ask = Ask(DEFAULT_TEXT if text is None else text, settings.metric)
-        self.session = Session(State(ask=ask), self._changed, self._tell, engine_factory)
+        self.saver = Saver(settings.keep_runs, self._tell)
+        self._resume = resume
+        self.session = Session(
+            State(ask=ask), self._changed, self._tell, engine_factory, self.saver.finished
+        )
         self.active = TokensPane.slot
         self._following: Timer | None = None
         for own in theme.THEMES:
@@ -108,15 +116,20 @@ class InterpBoardApp(Actions, App[int]):
 
     async def _boot(self) -> None:
         model, device, dtype = self._wanted
-        await self.session.boot(model, device, dtype)
+        resumed = self._resume and await self.resume()
+        if resumed and self.state.model is not None:
+            model = self.state.model.info.name
+        await self.session.boot(model, device, dtype, run=not resumed)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""
         await self.session.close()
+        await self.saver.close()
 
     async def settled(self) -> None:
         """Wait until the engine is idle and everything it said is on the screen."""
         await self.session.settled()
+        await self.saver.settled()
         while self._following is not None:
             await asyncio.sleep(REST_S / 4)
         painted = asyncio.Event()
@@ -180,7 +193,7 @@ class InterpBoardApp(Actions, App[int]):
         ink, state = theme.inks(self.current_theme.dark), self.state
         edited = base.query_one(Prompt).text != state.ask.text
         base.query_one("#status", Line).set(lines.status(state, ink, self.size.width, edited))
-        names = [(kind.number, kind.title, kind.slot) for kind in PANES]
+        names = [*((kind.number, kind.title, kind.slot) for kind in PANES), RUNS]
         base.query_one("#tabs", Line).set(lines.tabs(names, self.active, state, ink))
         base.query_one("#footer", Line).set(lines.footer(self._focus_name(), state, ink))
 
@@ -261,8 +274,10 @@ class InterpBoardApp(Actions, App[int]):
         self.action_leave_prompt()
 
 
-def run(settings: Settings, text: str | None = None, dark: bool = True) -> int:
+def run(
+    settings: Settings, text: str | None = None, dark: bool = True, resume: bool = False
+) -> int:
     """Run the app; the exit code."""
-    app = InterpBoardApp(text, settings, dark)
+    app = InterpBoardApp(text, settings, dark, resume)
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

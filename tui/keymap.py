@@ -30,6 +30,7 @@ _RENAMED = {
 }  # fmt: skip
 _TEXT = "prompt"  # the place where letters are text
 _EVERYWHERE = frozenset({"app", "move"})
+_SCREENS = frozenset({"runs"})  # over the panes: the app's own commands do not reach there
 _FIXED = frozenset({"submit"})
 
 
@@ -122,7 +123,8 @@ def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> No
     commands = list(commands)
     places = {place for command in commands for place in command.where}
     for place in places:
-        live = {place} if place == _TEXT else {place} | _EVERYWHERE
+        around = frozenset({"move"}) if place in _SCREENS else _EVERYWHERE
+        live = {place} if place == _TEXT else {place} | around
         owner: dict[str, Command] = {}
         for command in commands:
             if not live & set(command.where):

@@ -34,6 +34,11 @@ def _move(how: str, keys: str, shown: str, about: str) -> Command:
     return Command(how, keys, shown, "", about, f"move('{how}')", ("move",), palette=False)
 
 
+def _on(screen: str, id: str, keys: str, shown: str, label: str, help: str, action: str) -> Command:
+    """A command of a screen over the panes."""
+    return Command(id, keys, shown, label, help, action, (screen,), palette=False)
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("run", "enter,r", "Enter r", "Run", "Run every analysis on the prompt", "app.run"),
     Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
@@ -67,6 +72,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("pane_3", "3", "3", "Lens", "Go to Lens: where the answer appears", "app.pane(3)"),
     Command("pane_4", "4", "4", "Next", "Go to Next: what the model predicts", "app.pane(4)"),
+    Command("pane_8", "8", "8", "Runs", "Saved results: reopen, pin, compare", "app.runs"),
     Command(
         "next_pane", "tab", "Tab", "Next pane", "Go to the next pane", "app.step_pane(1)",
         palette=False,
@@ -116,6 +122,18 @@ COMMANDS: tuple[Command, ...] = (
         "leave", "escape,tab,down", "Tab ↓ Esc", "Panes", "Back to the panes",
         "app.leave_prompt", ("prompt",), palette=False,
     ),
+    _on("runs", "runs_open", "enter", "Enter", "Reopen", "Put it back into the panes", "reopen"),
+    _on("runs", "runs_pin", "space", "Space", "Pin", "Pin it, to compare two", "pin"),
+    _on("runs", "runs_difference", "d", "d", "A − B", "Side by side, or the difference A − B",
+        "difference"),
+    _on("runs", "runs_search", "slash", "/", "Search", "Search by words", "search"),
+    _on("runs", "runs_whole", "z", "z", "Whole", "The result on the whole screen, and back", "whole"),
+    _on("runs", "runs_yank", "Y", "Y", "Yank", "Copy what is shown as markdown", "yank_view"),
+    _on("runs", "runs_scroll_down", "J,ctrl+e", "J", "", "Scroll the result down", "scroll_view(3)"),
+    _on("runs", "runs_scroll_up", "K,ctrl+y", "K", "", "Scroll the result up", "scroll_view(-3)"),
+    _on("runs", "runs_help", "question_mark,f1", "? F1", "", "These keys", "help"),
+    _on("runs", "runs_leave", "q,escape,backspace,8", "q Esc Bksp", "Back", "Back to the panes",
+        "leave"),
 )  # fmt: skip
 
 # Footer: at most eight, by what has the focus. ``*`` stands for every pane.

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tui.state import SLOTS, Ask, Engine, Job, State
+
+if TYPE_CHECKING:
+    from interpboard.results import ModelInfo
 
 COALESCE_S = 0.2
 MODEL_SLOT = "model"
@@ -61,6 +64,7 @@ class Session:
     """Holds the current ``State``. ``changed(names)`` is called after it has changed.
 
     ``names`` are slots, or ``engine`` and ``ask``. ``tell(message, severity)`` is for people.
+    ``finished(state, slot)`` is called with each new result.
     """
 
     def __init__(
@@ -69,8 +73,11 @@ class Session:
         changed: Callable[[set[str]], None],
         tell: Callable[[str, str], None],
         factory: EngineFactory,
+        finished: Callable[[State, str], None] = lambda _state, _slot: None,
     ) -> None:
         self.state = state
+        self._finished = finished
+        self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
         self._changed, self._tell, self._factory = changed, tell, factory
         self._dirty: set[str] = set()
@@ -84,11 +91,13 @@ class Session:
 
     # -- life -------------------------------------------------------------------------------------
 
-    async def boot(self, model: str, device: str, dtype: str) -> None:
-        """Start the engine, load the model, and run everything once it is there."""
+    async def boot(self, model: str, device: str, dtype: str, run: bool = True) -> None:
+        """Start the engine, load the model, and ``run`` everything once it is there."""
         from tui.reduce import reduce
 
         self._reduce = reduce
+        self._run_when_ready = run
+        self._options = {"device": device, "dtype": dtype}
         self.engine = self._factory(self.take)
         await self.engine.start()
         self.engine.load(model, device=device, dtype=dtype)
@@ -139,6 +148,9 @@ class Session:
             self._run_when_ready = True
             self.restart()
             return
+        if self._engine_model is not None and self._engine_model != self.state.model.info:
+            self.load(self.state.model.info.name)  # a saved run of another model is on the screen
+            return
         from interpboard.engine.protocol import MetricRequest
 
         ask = self.state.ask
@@ -162,7 +174,7 @@ class Session:
         if self.engine is not None:
             self._run_when_ready = True
             self._set_engine(phase="loading", stage="waiting", fraction=0.0)
-            self.engine.load(model)
+            self.engine.load(model, **self._options)
 
     def restart(self) -> None:
         """Start the engine anew."""
@@ -178,6 +190,12 @@ class Session:
         self.state = replace(self.state, params=params)
         self.run(slot)
 
+    def restore(self, state: State) -> None:
+        """Show saved results in place of what there is; what runs is cancelled."""
+        self.cancel()
+        self.state = state
+        self._mark({*SLOTS, "engine", "ask"}, soon=True)
+
     def select(self, **places: int | None) -> None:
         """Remember where a cursor is."""
         self.state = replace(self.state, selection=replace(self.state.selection, **places))
@@ -191,6 +209,12 @@ class Session:
         before = self.state
         self.state = self._reduce(before, slot, event)
         kind = type(event).__name__
+        if kind == "Ready":
+            self._engine_model = event.model
+        elif kind == "Finished" and slot in SLOTS:
+            self._finished(self.state, slot)
+        elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
+            self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
         names = {slot if slot in SLOTS else "engine"}
         if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
             names = {*SLOTS, "engine", "ask"}

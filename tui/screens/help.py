@@ -31,6 +31,11 @@ ABOUT = {
         "prediction. 4 Next shows the ten likeliest tokens of the cell",
         "under the cursor.",
     ),
+    "runs": (
+        "Every finished result, newest first. Reopening computes nothing and",
+        "needs no model: the next Enter in the panes loads it and runs.",
+        "Two pinned runs are shown side by side, or as A − B.",
+    ),
     "predictions": (
         "The ten likeliest next tokens at the explained position, exact.",
         "t explains the token under the cursor.",

@@ -108,7 +108,8 @@ def tabs(names: Sequence[tuple[int, str, str]], active: str, state: State, ink: 
             text.append("│", ink.frame)
         here = slot == active
         style = Style(color=ink.accent, bold=True, reverse=True) if here else Style(color=ink.muted)
-        mark = "…" if state.slots[slot].job is not None else " "
+        running = slot in state.slots and state.slots[slot].job is not None
+        mark = "…" if running else " "
         text.append(f" {number} {title}{mark}", style)
     return text
 

@@ -54,6 +54,11 @@ class Prompt(Horizontal, can_focus=False):
         yield Line(Text(" ›"), id="prompt-sign")
         yield PromptInput(self._raw)
 
+    def show(self, text: str) -> None:
+        """Put ``text`` into the field."""
+        self._raw = text
+        self.input.value = visible(text)
+
     @property
     def input(self) -> PromptInput:
         """The field."""

@@ -1,0 +1,243 @@
+"""Results are saved as they finish, come back without an engine, and can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from interpboard.config import Settings
+from interpboard.errors import StoreProblem
+from interpboard.store import Store
+from tests.tui.conftest import Board, Boards
+from tests.tui.fake import FakeEngine
+from tui.app import InterpBoardApp
+from tui.screens.help import HelpScreen
+from tui.screens.runs import RunsScreen
+
+
+class NoModel(FakeEngine):
+    """A machine on which no model can be loaded."""
+
+    def _event(self, request: Any) -> Any:
+        from interpboard.engine import protocol
+
+        if isinstance(request, protocol.Load):
+            return protocol.Failed(0, "bad_device", "No device is called 'cuda'.", "Use cpu.")
+        return protocol.Failed(0, "no_model", "No model is loaded.", "Load one first.")
+
+
+@asynccontextmanager
+async def resumed(engine: Any = FakeEngine, **options: Any) -> AsyncIterator[Board]:
+    app = InterpBoardApp(resume=True, engine_factory=engine, **options)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.settled()
+        yield Board(app, pilot)
+
+
+async def view(b: Board) -> str:
+    screen = b.app.screen
+    assert isinstance(screen, RunsScreen)
+    await screen.settled()
+    await b.pilot.pause()
+    return b.screen
+
+
+async def test_every_finished_result_is_in_the_store(board: Boards) -> None:
+    async with board() as b:
+        shown = {name: slot.result for name, slot in b.app.state.slots.items()}
+        store = b.app.saver.store
+    runs = store.runs()
+    assert {run.slot for run in runs} == {name for name, result in shown.items() if result}
+    for run in runs:
+        saved, result = store.document(run.id).results[0], shown[run.slot]
+        assert result is not None
+        assert (saved.values == result.values).all()
+        assert run.prompt == "The Eiffel Tower is located in the city of"
+
+
+@pytest.mark.parametrize("engine", [FakeEngine, NoModel])
+async def test_resume_brings_the_panes_back_and_computes_nothing(
+    board: Boards, engine: type[FakeEngine]
+) -> None:
+    async with board(text="A prompt of its own [/x") as b:
+        await b.press("2", "a", "m", "t", *" Rome".replace(" ", "_").split("_")[0], "escape")
+        heads, screen, ask = b.readout("heads"), b.lines()[2:18], b.app.state.ask
+    async with resumed(engine) as b:
+        assert b.app.state.ask == ask
+        assert b.engine.requests == []
+        assert b.readout("heads") == heads
+        await b.press("2")
+        assert b.lines()[2:18] == screen
+        assert b.app.prompt.text == "A prompt of its own [/x"
+        assert "mean ablation" in b.screen
+        if engine is NoModel:
+            assert "No device is called" in b.toasts[0]
+            assert "engine: no model" in b.lines()[0]
+
+
+async def test_after_resuming_enter_runs_the_same_question(board: Boards) -> None:
+    async with board() as b:
+        await b.press("m")
+    async with resumed() as b:
+        await b.press("enter")
+        assert len(b.engine.requests) == 4
+        assert {request.metric.name for request in b.engine.requests} == {"prob"}
+
+
+async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
+    async with resumed() as b:
+        assert "There is no saved run to resume." in b.toasts
+        assert len(b.engine.requests) == 4
+
+
+async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> None:
+    async with board() as b:
+        path = b.app.saver.store.path
+    path.write_text("nonsense " * 1000)
+    async with resumed() as b:
+        assert len(b.engine.requests) == 4
+        assert any("damaged" in toast for toast in b.toasts)
+
+
+async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
+    async with board() as b:
+        await b.press("i")
+        await b.write(" x")
+        await b.press("enter", "8")
+        text = await view(b)
+        assert "8 of 8, newest first" in text
+        first = b.app.screen.list.run  # type: ignore[attr-defined]
+        assert first.prompt.endswith("city of x")
+        before = len(b.engine.requests)
+        while b.app.screen.list.run.prompt.endswith(" x"):  # type: ignore[attr-defined]
+            await b.pilot.press("j")
+        text = await view(b)
+        assert "prompt: The Eiffel Tower is located in the city of\n" in "\n".join(
+            line.rstrip(" ┃│") for line in text.splitlines()
+        )
+        await b.press("enter")
+        assert not isinstance(b.app.screen, RunsScreen)
+        assert b.app.prompt.text == "The Eiffel Tower is located in the city of"
+        assert len(b.engine.requests) == before
+        assert all(slot.result is not None for slot in b.app.state.slots.values())
+
+
+async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_runs(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        await b.press("o")
+        await b.write("other")
+        await b.press("enter", "8")
+        await view(b)
+        await b.pilot.press("G", "enter")
+        await b.app.settled()
+        assert b.lines()[0].startswith(" demo")
+        assert b.engine._loaded == "other"
+        await b.press("enter")
+        assert b.engine._loaded == "demo"
+        assert b.lines()[0].startswith(" demo")
+        assert not b.app.state.busy
+
+
+async def test_search_narrows_and_pins_compare(board: Boards) -> None:
+    async with board((180, 40)) as b:
+        await b.press("2", "a", "8", "slash")
+        await b.write("head")
+        await b.press("enter")
+        text = await view(b)
+        assert "2 of 5, newest first  with “head”" in text
+        await b.pilot.press("space", "j", "space")
+        text = await view(b)
+        assert "2 pinned" in text
+        assert "Head ablation mean" in text
+        assert " A " in text
+        assert " B " in text
+        await b.pilot.press("d")
+        text = await view(b)
+        assert "A − B: positive where A is larger" in text
+        assert "different parameters: ablation=mean − none" in text
+        await b.pilot.press("space")
+        assert "1 pinned" in await view(b)
+        await b.pilot.press("z")
+        assert "Head ablation" in await view(b)
+        await b.pilot.press("J", "K", "z", "question_mark")
+        assert isinstance(b.app.screen, HelpScreen)
+        await b.pilot.press("q", "q")
+        assert not isinstance(b.app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize("key", ["q", "escape", "backspace", "8"])
+async def test_ways_out_of_runs(board: Boards, key: str) -> None:
+    async with board() as b:
+        await b.press("8")
+        await b.pilot.press(key)
+        assert not isinstance(b.app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_screen_of_runs(
+    board: Boards, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.runs.time.strftime", lambda *_: "11-24 12:00:00")
+    async with board(size) as b:
+        await b.press("2", "a", "8")
+        await view(b)
+        b.matches(f"runs-{size[0]}x{size[1]}")
+
+
+async def test_yank_copies_the_shown_run_as_markdown(board: Boards, tmp_path: Any) -> None:
+    async with board() as b:
+        await b.press("8")
+        await view(b)
+        await b.pilot.press("Y")
+        await b.pilot.pause()
+        await b.app.workers.wait_for_complete()
+        text = (tmp_path / "state" / "yank.txt").read_text()
+        assert text.startswith("# InterpBoard: `demo`")
+
+
+async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
+    board: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, full = Store.add, [True]
+
+    def sometimes(self: Store, *args: Any) -> int:
+        if full[0]:
+            raise StoreProblem("The disk is full: runs.sqlite takes no more.", "Free some space.")
+        return add(self, *args)
+
+    monkeypatch.setattr(Store, "add", sometimes)
+    async with board() as b:
+        assert b.toasts == [
+            "Not saved: The disk is full: runs.sqlite takes no more. Free some space. "
+            "What is on the screen stays."
+        ]
+        assert "·Paris" in b.screen
+        assert b.app.saver.store.runs() == []
+        full[0] = False
+        await b.press("m")
+        assert len(b.app.saver.store.runs()) == 8  # the four of before and the four of now
+
+
+async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:
+    from tui.saving import ask_of
+    from tui.state import Ask
+
+    async with board() as b:
+        (run, *_) = b.app.saver.store.runs()
+    from dataclasses import replace
+
+    assert ask_of(replace(run, ask={})) == Ask(run.prompt)
+    strange = {"text": "x", "metric": ["no"], "colour": 3, "target": None}
+    assert ask_of(replace(run, ask=strange)) == Ask("x")
+
+
+async def test_settings_reach_the_store() -> None:
+    app = InterpBoardApp(settings=Settings(keep_runs=2), engine_factory=FakeEngine)
+    async with app.run_test(size=(120, 40)):
+        await app.settled()
+        assert len(app.saver.store.runs()) == 2

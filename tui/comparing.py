@@ -1,0 +1,61 @@
+"""Saved documents as text for the Runs screen: one, two side by side, or their difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from interpboard.comparison import difference
+from interpboard.errors import BadParameter
+from interpboard.visualization.terminal import dashboard, section
+
+if TYPE_CHECKING:
+    from interpboard.results import Document
+    from interpboard.visualization.blocks import Look
+
+GAP = 3
+
+
+def page(document: Document, look: Look) -> Text:
+    """The page of one document, as ``interpboard analyze`` prints it."""
+    return _joined(_lines(document, look))
+
+
+def side_by_side(first: Document, second: Document, look: Look) -> Text:
+    """A on the left, B on the right."""
+    half = replace(look, width=(look.width - GAP) // 2)
+    left, right = (
+        [Text(name, "bold"), *_lines(document, half)]
+        for name, document in (("A", first), ("B", second))
+    )
+    bar = "|" if look.ascii_only else "│"
+    rows = []
+    for at in range(max(len(left), len(right))):
+        row = left[at].copy() if at < len(left) else Text()
+        row.append(" " * max(0, half.width - cell_len(row.plain)) + f" {bar} ")
+        rows.append(row.append_text(right[at]) if at < len(right) else row)
+    return _joined(rows)
+
+
+def difference_page(first: Document, second: Document, look: Look) -> Text:
+    """A − B where that means something; otherwise why not, and the two side by side."""
+    try:
+        result = difference(first, second)
+    except BadParameter as error:
+        return Text(f"{error}\n\n").append_text(side_by_side(first, second, look))
+    head = [Text("A − B: positive where A is larger" if not look.ascii_only else "A - B", "bold")]
+    for name, document in (("A", first), ("B", second)):
+        head.append(Text(look.fit(f"{name}: {look.words(document.prompt.text)}", look.width)))
+    return _joined([*head, Text(), *section(result, first.prompt, look)])
+
+
+def _lines(document: Document, look: Look) -> list[Text]:
+    group = dashboard(document, look.width, look.dark, look.ascii_only)
+    return [line for line in group.renderables if isinstance(line, Text)]
+
+
+def _joined(lines: list[Text]) -> Text:
+    return Text("\n", no_wrap=True).join(lines)

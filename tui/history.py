@@ -1,0 +1,74 @@
+"""Saved runs in the app: the Runs screen, reopening, resuming. A mixin of the app."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from interpboard.errors import InterpBoardError
+from tui.saving import together
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from interpboard.store import Run
+    from tui.app import InterpBoardApp
+
+    Base = App[int]
+else:
+    Base = object
+
+
+class History(Base):
+    """Actions of ``InterpBoardApp`` on the store."""
+
+    def action_runs(self) -> None:
+        """The saved runs."""
+        from tui.screens.runs import RunsScreen
+
+        async def chosen(run: Run | None) -> None:
+            if run is not None:
+                await self.reopen(run)
+
+        self.push_screen(RunsScreen(self._own.saver.store), chosen)
+
+    async def resume(self) -> bool:
+        """The newest question with all its results, as before a dropped link; false: there is none."""
+        app = self._own
+        try:
+            runs = await asyncio.to_thread(app.saver.store.runs)
+        except InterpBoardError as problem:
+            app._tell(f"Not resumed: {problem}", "error")
+            return False
+        known = [run for run in runs if run.slot in app.state.slots]
+        if not known:
+            app._tell("There is no saved run to resume.", "information")
+            return False
+        return await self.reopen(known[0])
+
+    async def reopen(self, run: Run) -> bool:
+        """Put ``run``, and what was computed on the same question, back into the panes."""
+        from tui.restoring import restored
+
+        app = self._own
+        if run.slot not in app.state.slots:
+            app._tell("No pane shows this analysis: z shows it whole.", "warning")
+            return False
+        store = app.saver.store
+        try:
+            runs = await asyncio.to_thread(store.runs)
+            found = [
+                (one, await asyncio.to_thread(store.document, one.id))
+                for one in together(runs, run)
+            ]
+        except InterpBoardError as problem:
+            app._tell(str(problem), "error")
+            return False
+        app.session.restore(restored(app.state, found))
+        app.prompt.show(app.state.ask.text)
+        app.go(run.slot)
+        return True
+
+    @property
+    def _own(self) -> InterpBoardApp:
+        return self  # type: ignore[return-value]
