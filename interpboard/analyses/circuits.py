@@ -26,7 +26,16 @@ TABLE: tuple[Analysis, ...] = (
         meaning="probability of the target if the model ended after the layer",
         scale="probability",
         in_overview=True,
-        parameters=(Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),),
+        parameters=(
+            Parameter(
+                "site",
+                str,
+                "resid_post",
+                "what is read: the stream after, before or within a layer, or what a part adds",
+                choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
+            ),
+            Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),
+        ),
     ),
     Analysis(
         name="head_ablation",

@@ -2,5 +2,6 @@
 
 from interpboard.circuits.ablator import AttentionHeadAblator, CriticalHead
 from interpboard.circuits.critical_components import find_critical_components
+from interpboard.circuits.lens import LogitLens
 
-__all__ = ["AttentionHeadAblator", "CriticalHead", "find_critical_components"]
+__all__ = ["AttentionHeadAblator", "CriticalHead", "LogitLens", "find_critical_components"]

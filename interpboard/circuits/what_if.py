@@ -13,7 +13,7 @@ from interpboard.circuits.interventions import (
     parse_interventions,
     sites_of,
 )
-from interpboard.circuits.logit_lens import read_lens
+from interpboard.circuits.lens_reading import read_lens
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import residual_to_logits

@@ -9,10 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from interpboard.circuits import logit_lens as lens_module
-from interpboard.circuits.logit_lens import logit_lens
+from interpboard.circuits import LogitLens, lens_reading
+from interpboard.circuits.lens_reading import converged
+from interpboard.circuits.logit_lens import LENS_SITES, logit_lens
+from interpboard.errors import BadParameter
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.tail import residual_to_logits
 from interpboard.runs.prompt import input_ids
-from tests.lm import TOLERANCE, case, fingerprint
+from tests.lm import TEXT, TOLERANCE, case, fingerprint
 
 FAMILIES = ["gpt2", "llama", "gemma2", "opt", "cohere", "gpt_neox", "gpt_oss"]
 
@@ -83,14 +87,102 @@ def test_every_array_agrees_with_its_definition() -> None:
     ]
 
 
-def test_reading_in_pieces_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("site", LENS_SITES)
+def test_reading_in_pieces_gives_the_same_and_holds_few_logits(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lm, prompt, metric = case()
-    whole = logit_lens(lm, prompt, metric)
-    monkeypatch.setattr(lens_module, "LOGITS_A_STEP", lm.anatomy.d_vocab * 4 * 2)  # two positions
-    pieces = logit_lens(lm, prompt, metric)
+    whole = logit_lens(lm, prompt, metric, site=site)
+    held: list[int] = []
+
+    def counted(anatomy: Anatomy, residual: torch.Tensor) -> torch.Tensor:
+        logits = residual_to_logits(anatomy, residual)
+        held.append(logits.numel())
+        return logits
+
+    most = lm.anatomy.d_vocab * 4 * 2  # two positions
+    monkeypatch.setattr(lens_reading, "LOGITS_A_STEP", {"cpu": most})
+    monkeypatch.setattr(lens_reading, "residual_to_logits", counted)
+    pieces = logit_lens(lm, prompt, metric, site=site)
+    assert max(held) <= most
+    assert sum(held) == whole.values.size * lm.anatomy.d_vocab
     np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-5, atol=1e-7)
     for name, extra in whole.extra.items():
         if extra.values.dtype.kind == "f":
             np.testing.assert_allclose(
                 pieces.extra[name].values, extra.values, rtol=1e-4, atol=1e-6
             )
+
+
+def test_the_stream_before_a_layer_is_the_stream_after_the_one_before() -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    after = logit_lens(lm, prompt, metric)
+    before = logit_lens(lm, prompt, metric, site="resid_pre")
+    assert before.axes[0].labels == ("0", "1", "2", "final")
+    np.testing.assert_array_equal(before.values, after.values)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+@pytest.mark.parametrize("site", ["attn_out", "mlp_out", "resid_mid"])
+def test_parts_of_a_layer_are_read_as_they_come_out_of_their_modules(
+    family: str, site: str
+) -> None:
+    lm, prompt, metric = case(family, torch.float64)
+    seen: list[torch.Tensor] = []
+    module = {
+        "attn_out": lm.anatomy.attn_out[1],
+        "mlp_out": lm.anatomy.mlp_out[1],
+        "resid_mid": lm.anatomy.before_mlp[1],
+    }[site]
+    handle = module.register_forward_hook(
+        lambda _m, args, out: seen.append(args[0] if site == "resid_mid" else out)
+    )
+    with torch.no_grad():
+        final = lm.model(input_ids=input_ids(lm, prompt)).logits[0].log_softmax(-1)
+        handle.remove()
+        logits = lm.model.lm_head(lm.anatomy.final_norm(seen[0][0]))
+    if family == "gemma2":
+        cap = lm.model.config.final_logit_softcapping
+        logits = cap * (logits / cap).tanh()
+    result = logit_lens(lm, prompt, metric, site=site)
+    assert result.axes[0].labels[-1] == "final"
+    probs = logits.softmax(-1)[:, metric.target_id]
+    np.testing.assert_allclose(result.values[1], probs, rtol=1e-6)
+    np.testing.assert_allclose(result.values[-1], final.exp()[:, metric.target_id], rtol=1e-6)
+    kl = (final.exp() * (final - logits.log_softmax(-1))).sum(-1)
+    np.testing.assert_allclose(result.extra["kl"].values[1], kl, rtol=1e-6)
+
+
+def test_convergence_is_known_by_hand() -> None:
+    best = np.array([[7, 1, 5, 2], [3, 4, 5, 4], [7, 4, 5, 2], [7, 4, 5, 9]])
+    np.testing.assert_array_equal(converged(best[..., None]), [2, 1, 0, 3])
+
+
+def test_convergence_counts_layers_from_minus_one_for_the_embedding() -> None:
+    lm, prompt, metric = case("llama")
+    result = logit_lens(lm, prompt, metric)
+    best = result.extra["top_ids"].values[..., 0]
+    for token, layer in enumerate(result.extra["convergence"].values):
+        assert (best[layer + 1 :, token] == best[-1, token]).all()
+        assert layer == -1 or best[layer, token] != best[-1, token]
+    before = logit_lens(lm, prompt, metric, site="resid_pre")
+    np.testing.assert_array_equal(
+        before.extra["convergence"].values, result.extra["convergence"].values + 1
+    )
+
+
+def test_a_site_without_a_lens_is_refused() -> None:
+    lm, prompt, metric = case()
+    with pytest.raises(BadParameter, match="no lens at 'z'"):
+        logit_lens(lm, prompt, metric, site="z")
+
+
+def test_the_class_gives_what_the_function_gives() -> None:
+    lm, prompt, metric = case()
+    before = fingerprint(lm)
+    with LogitLens(lm.model, lm.tokenizer) as lens:
+        result = lens.read(TEXT, site="mlp_out", top_k=3)
+    assert fingerprint(lm) == before
+    expected = logit_lens(lm, prompt, metric, site="mlp_out", top_k=3)
+    np.testing.assert_array_equal(result.values, expected.values)
+    assert result.params == {"site": "mlp_out", "top_k": 3}

@@ -1,0 +1,77 @@
+"""Rows of a residual stream read as predictions, and what is kept of each: the part all lenses share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import residual_to_logits
+from interpboard.results import text_array
+from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.prompt import token_text
+from interpboard.runs.watch import Watch
+
+# Logits held at a time: memory stays flat, and a step stays short.
+LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
+_NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
+
+
+def read_lens(
+    lm: LanguageModel, rows: torch.Tensor, target: int, top_k: int, watch: Watch
+) -> dict[str, np.ndarray]:
+    """What final norm and unembedding read in ``rows`` [row, token, d_model]; the last is the final one.
+
+    ``prob`` of the target, its ``rank`` (1 = first), ``entropy`` and ``kl`` (KL(last row ‖ row)) in nats,
+    each [row, token]; ``top_ids``, ``top_tokens``, ``top_probs`` [row, token, top].
+
+    A few positions at a time, so that memory does not grow with the prompt; each position is then gone
+    over by itself, since what fits a processor's cache is read four times as fast.
+    """
+    n_rows, n_pos, _ = rows.shape
+    top_k = min(top_k, lm.anatomy.d_vocab)
+    columns: list[tuple[torch.Tensor, ...]] = []
+    most = LOGITS_A_STEP.get(rows.device.type, LOGITS_A_STEP["cpu"])
+    a_step = max(1, most // (lm.anatomy.d_vocab * n_rows))
+    for start in range(0, n_pos, a_step):
+        watch.step(start, n_pos)
+        chunk = rows[:, start : start + a_step].transpose(0, 1)
+        logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
+        for column in logits.unflatten(0, chunk.shape[:2]):
+            columns.append(_read(at_least_float32(column), target, top_k))
+            watch.check()
+    watch.step(n_pos, n_pos)
+    joined = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*columns, strict=True))
+    found = dict(zip(_NAMES, joined, strict=True))
+    ids = found["top_ids"]
+    texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(ids)}
+    found["top_tokens"] = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)
+    return found
+
+
+def converged(top_ids: np.ndarray) -> np.ndarray:
+    """The first row [token] from which on the best token of ``top_ids`` [row, token, top] stays."""
+    best = top_ids[..., 0]
+    same = np.logical_and.accumulate((best == best[-1])[::-1])[::-1]
+    first: np.ndarray = same.argmax(0)
+    return first
+
+
+def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
+    """What is kept of ``logits`` [row, d_vocab] of one position, in the order of ``_NAMES``."""
+    top = logits.topk(top_k)
+    rank = 1 + (logits > logits[:, target, None]).sum(-1)
+    logits = logits - top.values[:, :1]
+    weights = logits.exp()
+    total = weights.sum(-1)
+    log_total = total.log()
+    # KL = Σ final (log final − log row): of the row only its mean under the final row is needed.
+    expected = logits @ (weights[-1] / total[-1]) - log_total
+    return (
+        weights[:, target] / total,
+        rank,
+        log_total - weights.mul(logits).sum(-1) / total,
+        (expected[-1] - expected).clamp(min=0),
+        (top.values - top.values[:, :1]).exp() / total[:, None],
+        top.indices,
+    )
