@@ -199,7 +199,9 @@ async def test_theme_changes_by_key(board: Boards) -> None:
         assert b.app.current_theme.dark
 
 
-@pytest.mark.parametrize(("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "svg")])
+@pytest.mark.parametrize(
+    ("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "svg"), (4, "html")]
+)
 async def test_export_shows_the_name_and_writes_the_file(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, suffix: str
 ) -> None:
