@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from interpboard.analyses import attribution, circuits, parts, patching, prediction, what_if
+from interpboard.analyses import (
+    attribution,
+    circuits,
+    discovery,
+    parts,
+    patching,
+    prediction,
+    what_if,
+)
 from interpboard.analyses.kind import Analysis
 from interpboard.errors import BadParameter
 
@@ -22,6 +30,7 @@ ANALYSES: dict[str, Analysis] = {
         attribution.TABLE,
         circuits.TABLE,
         parts.TABLE,
+        discovery.TABLE,
         patching.TABLE,
         what_if.TABLE,
     )

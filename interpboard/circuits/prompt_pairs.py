@@ -1,0 +1,252 @@
+"""The data of a circuit: clean prompts with their answers, each with a corrupted partner as long.
+
+A line of text is one example::
+
+    The capital of France is => The capital of Italy is | Paris | Rome
+
+clean prompt, corrupted partner, target, foil; all but the first may be left out. Several targets or
+foils stand with slashes between them. They are taken with a space in front, as words in a text have it;
+in quotes, ``'62'``, as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interpboard.errors import BadParameter, BadPrompt, BadTarget
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import forward_logits
+from interpboard.results import PromptInfo
+from interpboard.runs.metrics import at_least_float32, resolve_token
+from interpboard.runs.prompt import input_ids, make_prompt, show_tokens
+from interpboard.runs.watch import SILENT, Watch
+
+MEASURES = ("logit_diff", "prob_diff")
+_FIELDS = ("clean", "corrupted", "target", "foil", "subject")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clean prompt as given. ``target``, ``foil``: one token each or several; None: to be found.
+
+    ``subject``: the words of ``clean`` that are swapped to make a corrupted partner.
+    """
+
+    clean: str
+    corrupted: str | None = None
+    target: tuple[str, ...] | None = None
+    foil: tuple[str, ...] | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """An example as the model sees it; ``corrupted`` is as long as ``clean``, or None."""
+
+    clean: PromptInfo
+    corrupted: PromptInfo | None
+    targets: tuple[int, ...]
+    foils: tuple[int, ...]
+
+
+def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
+    """Examples from lines (or a file of lines), or from strings, (clean, corrupted) pairs or mappings.
+
+    Raises ``BadParameter`` for anything else.
+    """
+    if isinstance(dataset, str):
+        text = dataset
+        if "\n" not in text and len(text) < 1024 and Path(text.strip()).is_file():
+            text = Path(text.strip()).read_text(encoding="utf-8")
+        examples = [_of_line(line) for line in text.splitlines() if line.strip()]
+    else:
+        examples = [_of_item(item) for item in dataset]
+    if not examples:
+        raise BadParameter("The dataset is empty.", "Give prompts, one a line: clean => corrupted.")
+    return examples
+
+
+def resolve_cases(
+    lm: LanguageModel, examples: Sequence[Example], *, partners: bool = True, watch: Watch = SILENT
+) -> list[Case]:
+    """Examples as tokens. Where they are not given: with ``partners``, the corrupted prompt is the
+    example's own with its subject swapped for another example's, or without a subject the most similar
+    prompt of equal length; the target is the model's own top token; the foil is the partner's target,
+    or the model's top token on the corrupted prompt.
+
+    Raises ``BadPrompt`` where no partner fits, ``BadTarget`` where target and foil are the same.
+    """
+    prompts = [make_prompt(lm, example.clean) for example in examples]
+    targets = [
+        _ids(lm, example.target, "target") or (_top(lm, prompt, watch),)
+        for example, prompt in zip(examples, prompts, strict=True)
+    ]
+    cases = []
+    for index, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
+        foils = _ids(lm, example.foil, "foil")
+        corrupted = None
+        if example.corrupted is not None:
+            corrupted = equally_long(prompt, make_prompt(lm, example.corrupted))
+        elif partners:
+            corrupted, other = _partner(lm, examples, prompts, targets, index)
+            foils = foils or targets[other]
+        if not foils and corrupted is not None:
+            foils = (_top(lm, corrupted, watch),)
+        if set(foils) & set(targets[index]):
+            raise BadTarget(
+                f"Target and foil of {example.clean!r} are the same.", "Name a target and a foil."
+            )
+        cases.append(Case(prompt, corrupted, targets[index], foils))
+    if len({bool(case.foils) for case in cases}) > 1:
+        raise BadTarget("Some examples have a foil and some have none.", "Name one for each.")
+    return cases
+
+
+def equally_long(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo:
+    """``corrupted`` as it is; raises ``BadPrompt`` unless it is as long as ``clean`` and another prompt."""
+    if len(clean.token_ids) != len(corrupted.token_ids):
+        raise BadPrompt(
+            f"The clean prompt has {len(clean.token_ids)} tokens, its corrupted partner "
+            f"{len(corrupted.token_ids)}: {show_tokens(clean.tokens)} against "
+            f"{show_tokens(corrupted.tokens)}.",
+            "Choose a corrupted prompt that is equally long.",
+        )
+    if clean.token_ids == corrupted.token_ids:
+        raise BadPrompt(
+            f"{clean.text!r} and its corrupted partner are the same.", "Change a token."
+        )
+    return corrupted
+
+
+def measured(logits: torch.Tensor, cases: Sequence[Case], measure: str) -> torch.Tensor:
+    """The behaviour [row] in ``logits`` [row, d_vocab], in at least float32, one case a row.
+
+    ``logit_diff``: mean logit of the targets − mean logit of the foils (without foils the targets'
+    alone). ``prob_diff``: probability of all targets − probability of all foils.
+    """
+    values = at_least_float32(logits)
+    if measure == "prob_diff":
+        values = values.softmax(-1)
+    rows = []
+    for row, case in zip(values, cases, strict=True):
+        right, wrong = row[list(case.targets)], row[list(case.foils)]
+        if measure == "prob_diff":
+            rows.append(right.sum() - wrong.sum())
+        else:
+            rows.append(right.mean() - wrong.mean() if case.foils else right.mean())
+    return torch.stack(rows)
+
+
+def _of_line(line: str) -> Example:
+    prompts, *answers = line.split(" | ")
+    clean, arrow, corrupted = prompts.partition("=>")
+    if len(answers) > 2 or "=>" in corrupted or (arrow and not corrupted.strip()):
+        raise BadParameter(
+            f"This is no example: {line!r}.", "Write: clean => corrupted | target | foil."
+        )
+    words = [tuple(map(_answer, part.split("/"))) for part in answers] + [None, None]
+    return Example(clean.strip(), corrupted.strip() if arrow else None, words[0], words[1])
+
+
+def _answer(text: str) -> str:
+    word = text.strip()
+    quoted = len(word) > 2 and word[0] == word[-1] and word[0] in "'\""
+    return word[1:-1] if quoted else " " + word
+
+
+def _of_item(item: Any) -> Example:
+    if isinstance(item, Example):
+        return item
+    if isinstance(item, str):
+        return _of_line(item)
+    if isinstance(item, Mapping):
+        unknown = [key for key in item if key not in _FIELDS]
+        if unknown or not isinstance(item.get("clean"), str):
+            raise BadParameter(
+                f"An example has the fields {', '.join(_FIELDS)}; {', '.join(item)} was given."
+            )
+        return Example(
+            item["clean"],
+            item.get("corrupted"),
+            _words(item.get("target")),
+            _words(item.get("foil")),
+            item.get("subject"),
+        )
+    if isinstance(item, Sequence) and len(item) == 2 and all(isinstance(i, str) for i in item):
+        return Example(item[0], item[1])
+    raise BadParameter(
+        f"This is no example: {item!r}.", "Give a prompt or a (clean, corrupted) pair."
+    )
+
+
+def _words(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[int, ...]:
+    found = []
+    for word in words or ():
+        try:
+            found.append(resolve_token(lm, word, role).id)
+        except BadTarget:
+            other = word[1:] if word.startswith(" ") else " " + word
+            if not word.strip() or len(lm.tokenizer(other, add_special_tokens=False).input_ids) > 1:
+                raise
+            found.append(resolve_token(lm, other, role).id)
+    return tuple(found)
+
+
+@torch.no_grad()
+def _top(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> int:
+    watch.check()
+    return int(forward_logits(lm.anatomy, input_ids(lm, prompt), -1)[0].argmax())
+
+
+def _partner(
+    lm: LanguageModel,
+    examples: Sequence[Example],
+    prompts: Sequence[PromptInfo],
+    targets: Sequence[tuple[int, ...]],
+    index: int,
+) -> tuple[PromptInfo, int]:
+    """A corrupted prompt for example ``index``, and the example that it was made with."""
+    own, subject = prompts[index], examples[index].subject
+    others = [j for j in range(len(prompts)) if not set(targets[j]) & set(targets[index])]
+    if subject is not None:
+        for other in others:
+            swapped = _swapped(lm, examples[index], examples[other])
+            if swapped is not None and len(swapped.token_ids) == len(own.token_ids):
+                return swapped, other
+    else:
+        fitting = [j for j in others if len(prompts[j].token_ids) == len(own.token_ids)]
+        if fitting:
+            other = max(fitting, key=lambda j: _agreement(own, prompts[j]))
+            return prompts[other], other
+    raise BadPrompt(
+        f"No other prompt of {len(own.token_ids)} tokens and another answer can corrupt "
+        f"{own.text!r}.",
+        "Give a corrupted partner: clean => corrupted.",
+    )
+
+
+def _swapped(lm: LanguageModel, example: Example, other: Example) -> PromptInfo | None:
+    assert example.subject is not None
+    if example.subject not in example.clean:
+        raise BadPrompt(
+            f"The subject {example.subject!r} is not in {example.clean!r}.",
+            "Write it as it stands there.",
+        )
+    if other.subject is None or other.subject == example.subject:
+        return None
+    return make_prompt(lm, example.clean.replace(example.subject, other.subject))
+
+
+def _agreement(a: PromptInfo, b: PromptInfo) -> int:
+    return sum(x == y for x, y in zip(a.token_ids, b.token_ids, strict=True))
