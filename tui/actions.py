@@ -199,6 +199,21 @@ class Actions(Base):
         document = self._me.state.document([self._me.active])
         await self.copy_text(exporting.render(document, "md") if document is not None else "")
 
+    async def action_code(self) -> None:
+        """Copy the lines that make the pane again."""
+        from interpboard.reproduce import command_line, python_lines
+        from interpboard.results import MetricRequest
+
+        slot = self._me.state.slots.get(self._me.active)
+        document = self._me.state.document([self._me.active]) if slot is not None else None
+        if slot is None or slot.ask is None or document is None:
+            self._say("There is no result to make again yet.")
+            return
+        ask = slot.ask
+        asked = MetricRequest(ask.metric, ask.target, ask.foil, ask.position)
+        shell = "".join(f"# {line}\n" for line in command_line(document, asked).splitlines())
+        await self.copy_text(f"{python_lines(document, asked)}\n{shell}".rstrip("\n"))
+
     async def copy_text(self, text: str) -> None:
         """Copy ``text`` and say where it went."""
         if not text:
@@ -215,7 +230,8 @@ class Actions(Base):
 
         model = self._me.state.model
         name = model.info.name if model is not None else "model"
-        self.push_screen(ExportScreen(name, self._me.active), self._export)
+        folder = self._me.settings.export_folder
+        self.push_screen(ExportScreen(name, self._me.active, folder), self._export)
 
     def _export(self, choice: Any) -> None:
         if choice is None:
@@ -232,11 +248,13 @@ class Actions(Base):
 
     def _write(self, choice: Any, document: Any) -> None:
         try:
-            if document is None:
-                text = self.export_screenshot(title="InterpBoard")
-            else:
+            if document is not None:
                 text = exporting.render(document, choice.kind)
-            choice.path.write_text(text, encoding="utf-8")
+            elif choice.scope == "all":
+                text = exporting.picture(self, self.screen.region)
+            else:
+                text = exporting.picture(self, self._me.pane(choice.scope).region)
+            exporting.write(choice.path, text)
         except OSError as error:
             self._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
             return

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.segment import Segment, Segments
 
 from interpboard.display import ascii_everywhere
 from interpboard.visualization.files import propose
 
 if TYPE_CHECKING:
+    from textual.app import App
+    from textual.geometry import Region
+
     from interpboard.results import Document
 
-__all__ = ["FORMATS", "propose", "render"]
+__all__ = ["FORMATS", "picture", "propose", "render", "write"]
 
 FORMATS = {
     "md": "markdown, for people",
     "csv": "csv, one row a value",
     "json": "json, whole: can be read back",
-    "svg": "svg, a picture of the screen",
-    "html": "html, one page for a browser",
+    "html": "html, one file for a browser",
+    "svg": "svg, a picture as it is now",
 }
 
 
@@ -34,3 +44,35 @@ def render(document: Document, kind: str) -> str:
         return writers[kind](document)
     finally:
         ascii_everywhere.reset(shown)
+
+
+def picture(app: App[int], region: Region) -> str:
+    """A part of the screen as SVG."""
+    console = Console(
+        width=region.width, height=region.height, file=StringIO(), force_terminal=True,
+        color_system="truecolor", record=True, legacy_windows=False, safe_box=False,
+    )  # fmt: skip
+    strips = app.screen._compositor.render_strips()[region.y : region.bottom]
+    lines = (strip.crop(region.x, region.right) for strip in strips)
+    segments = [segment for line in lines for segment in (*line, Segment.line())]
+    console.print(Segments(segments), end="")
+    return console.export_svg(title="InterpBoard")
+
+
+def write(path: Path, text: str) -> None:
+    """``text`` as the whole of ``path``, or nothing of it. Raises ``OSError``."""
+    if path.exists() and not path.is_file():  # a pipe or a device has no half
+        path.write_text(text, encoding="utf-8")
+        return
+    target = path.resolve()  # a link stays a link
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

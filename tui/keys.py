@@ -61,7 +61,7 @@ COMMANDS: tuple[Command, ...] = (
         ("heads",),
     ),
     Command(
-        "lens_colour", "c", "c", "Colour",
+        "lens_colour", "v", "v", "Colour",
         "Colour by the shown token's probability, or by the target's", "app.lens_colour", ("lens",),
     ),
     Command("zoom", "z", "z", "Zoom", "One pane on the whole screen, and back", "app.zoom"),
@@ -85,6 +85,10 @@ COMMANDS: tuple[Command, ...] = (
         "export", "e", "e", "Export", "Write this pane or everything to a file", "app.export",
     ),
     Command("yank", "y", "y", "Yank", "Copy the readout of the cursor", "app.yank"),
+    Command(
+        "code", "c", "c", "Code", "Copy the Python and the command line that make this pane again",
+        "app.code",
+    ),
     Command("yank_pane", "Y", "Y", "Yank pane", "Copy the pane as markdown", "app.yank_pane"),
     Command(
         "theme", "ctrl+t", "Ctrl+t", "Light/dark", "Switch between light and dark",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from interpboard.reproduce import own_params
 from tui.saving import ask_of
 from tui.state import Model, Slot, State
 
@@ -33,22 +34,5 @@ def restored(state: State, found: Found) -> State:
         result = saved.results[0]
         if run.slot in slots:
             slots[run.slot] = Slot(result=result, prompt=saved.prompt, ask=ask)
-            params[run.slot] = own_params(result.analysis, result.params)
+            params[run.slot] = own_params(result)
     return replace(state, ask=ask, good=None, model=model, slots=slots, params=params)
-
-
-def own_params(analysis: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are not what the registry takes by itself."""
-    from interpboard.analyses import ANALYSES
-
-    known = ANALYSES.get(analysis)
-    usual = {own.name: own.default for own in known.parameters} if known else {}
-    return {
-        name: value
-        for name, value in params.items()
-        if name in usual and _plain(value) != _plain(usual[name])
-    }
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from interpboard.config import Settings
 from interpboard.results import Document
 from tests.tui.conftest import Boards
-from tui import keys
+from tui import exporting, keys
 from tui.screens.ask import AskScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
@@ -200,7 +201,7 @@ async def test_theme_changes_by_key(board: Boards) -> None:
 
 
 @pytest.mark.parametrize(
-    ("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "svg"), (4, "html")]
+    ("downs", "suffix"), [(0, "md"), (1, "csv"), (2, "json"), (3, "html"), (4, "svg")]
 )
 async def test_export_shows_the_name_and_writes_the_file(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, suffix: str
@@ -209,8 +210,7 @@ async def test_export_shows_the_name_and_writes_the_file(
     async with board() as b:
         await b.press("2", "e", *["down"] * downs, "tab")
         assert isinstance(b.app.screen, ExportScreen)
-        scope = "screen" if suffix == "svg" else "all"
-        path = tmp_path / f"interpboard-demo-{scope}.{suffix}"
+        path = tmp_path / f"interpboard-demo-all.{suffix}"
         assert b.app.screen.query_one(Input).value == str(path)
         await b.press("enter")
         await b.pilot.pause()
@@ -234,6 +234,73 @@ async def test_export_of_one_pane_holds_that_pane_only(
         await b.press("3", "e", "down", "down", "enter")
         (result,) = Document.load(tmp_path / "interpboard-demo-lens.json").results
         assert result.analysis == "logit_lens"
+
+
+async def test_a_picture_of_one_pane_holds_that_pane_only(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with board() as b:
+        await b.press("3", "e", "up", "enter")
+        await b.pilot.pause()
+        text = (tmp_path / "interpboard-demo-lens.svg").read_text().replace("&#160;", " ")
+        assert "entropy 0.15 nats" in text
+        assert "helps" not in text
+        assert "engine: idle" not in text
+
+
+async def test_exports_go_where_the_settings_say_and_never_over_a_file_unasked(
+    board: Boards, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    taken = folder / "mine.md"
+    taken.write_text("mine")
+    async with board(settings=Settings(export_folder=str(folder))) as b:
+        await b.press("2", "e", "enter")
+        assert (folder / "interpboard-demo-heads.md").exists()
+        await b.press("e")
+        assert b.app.screen.query_one(Input).value.endswith("interpboard-demo-heads-2.md")
+        await b.press("ctrl+u")
+        await b.write(str(taken))
+        await b.press("enter")
+        assert isinstance(b.app.screen, ExportScreen)
+        assert "mine.md exists: Enter again writes over it" in b.screen
+        assert taken.read_text() == "mine"
+        await b.press("enter")
+        assert taken.read_text().startswith("# InterpBoard")
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "interpboard-demo-heads.md",
+            "mine.md",
+        ]
+
+
+async def test_a_write_that_fails_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        exporting.write(path, "half\udcff")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a.md"]
+
+
+async def test_the_copied_lines_make_the_pane_again(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    async with board() as b:
+        await b.press("2", "a", "t")
+        await b.write(" Rome")
+        await b.press("enter", "c")
+        text = (tmp_path / "state" / "yank.txt").read_text()
+        assert "MetricRequest('logit', target=' Rome')" in text
+        assert "{'head_ablation': {'ablation': 'mean'}}" in text
+        line = text.strip().splitlines()[-1]
+        assert line.startswith("# interpboard analyze --model demo ")
+        assert "--param head_ablation.ablation=mean" in line
+        compile(text, "lines", "exec")
 
 
 async def test_export_to_an_impossible_place_is_a_toast(board: Boards) -> None:

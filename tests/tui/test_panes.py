@@ -181,7 +181,7 @@ async def test_lens_colours_by_the_target_on_request(board: Boards) -> None:
     async with board() as b:
         await b.press("3")
         assert "probability of the token shown" in b.screen
-        await b.press("c")
+        await b.press("v")
         assert "probability of ·Paris" in b.screen
 
 

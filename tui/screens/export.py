@@ -43,11 +43,13 @@ class ExportScreen(Box[Choice]):
         ("shift+tab", "scope", "Scope"),
     ]
 
-    def __init__(self, model: str, pane: str) -> None:
+    def __init__(self, model: str, pane: str, folder: str = "") -> None:
         super().__init__()
         self.model, self.pane = model, pane
+        self.folder = Path(folder).expanduser() if folder else None
         self.kind, self.scope = "md", pane
         self._proposed = ""
+        self._known: Path | None = None  # a file that was there, and the user knows
 
     def compose(self) -> ComposeResult:
         """Formats, scope, name."""
@@ -62,7 +64,7 @@ class ExportScreen(Box[Choice]):
             yield field
             yield Line()
             hint = "↑ ↓ format   Tab this pane or everything   Enter writes   Esc leaves"
-            yield Line(Text(hint), classes="hint")
+            yield Line(Text(hint), id="export-hint", classes="hint")
 
     def on_mount(self) -> None:
         """Propose a name."""
@@ -86,16 +88,15 @@ class ExportScreen(Box[Choice]):
             style = Style(color=ink.accent if here else ink.muted, bold=here)
             mark = "▸" if here else " "
             self.query_one(f"#format-{kind}", Line).set(Text(f"{mark} {kind:<5} {about}", style))
-        what = f"this pane ({self.pane})" if self.scope == self.pane else "everything"
-        if self.kind == "svg":
-            what = "the screen as it is"
+        everything = "the whole screen" if self.kind == "svg" else "everything"
+        what = f"this pane ({self.pane})" if self.scope == self.pane else everything
         self.query_one("#scope", Line).set(
             Text.assemble(("\u2002of    ", ink.muted), (what, ink.text))
         )
         field = self.query_one(Input)
         if field.value == self._proposed:
-            scope = "screen" if self.kind == "svg" else self.scope
-            self._proposed = visible(short(propose(self.model, scope, self.kind)))
+            path = propose(self.model, self.scope, self.kind, self.folder)
+            self._proposed = visible(short(path))
             field.value = self._proposed
             field.cursor_position = len(field.value)
 
@@ -104,4 +105,11 @@ class ExportScreen(Box[Choice]):
         event.stop()
         if event.value.strip():
             path = Path(event.value.strip()).expanduser()
+            if path.is_file() and path != self._known:
+                self._known = path  # never over a file unasked
+                self._hint(f"{path.name} exists: Enter again writes over it")
+                return
             self.dismiss(Choice(self.kind, self.scope, path))
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#export-hint", Line).set(Text(visible(text)))

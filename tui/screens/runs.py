@@ -22,8 +22,8 @@ from textual.widgets import Static
 from interpboard.analyses import ANALYSES
 from interpboard.display import ascii_everywhere, fit, visible, visible_token
 from interpboard.errors import InterpBoardError
+from interpboard.reproduce import chosen_params
 from tui import keys
-from tui.restoring import own_params
 from tui.theme import Inks, cursor_style, inks
 from tui.widgets.cursor_view import CursorView, step
 from tui.widgets.line import Line
@@ -42,7 +42,7 @@ def line_of(run: Run, width: int, pin: str) -> str:
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(run.made_at))
     model = fit(visible(run.model if len(run.model) < 13 else Path(run.model).name), 12)
     title = known.title if known else visible(run.analysis)
-    chosen = [visible(str(value)) for value in own_params(run.analysis, run.params).values()]
+    chosen = [visible(str(value)) for value in chosen_params(run.analysis, run.params).values()]
     what = fit(" ".join([title, *chosen]), 22)
     metric = fit(f"{run.metric} {visible_token(run.target)}", 16)
     return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)

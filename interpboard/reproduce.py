@@ -1,0 +1,144 @@
+"""The lines that make a document again: Python, and a command line. No torch.
+
+The same model, text, metric and parameters; the target is named only where the user named it, since
+the model's own top token is found again anyway and need not be writable as text.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interpboard.analyses import ANALYSES
+from interpboard.parameters import Parameter
+from interpboard.results import Document, MetricRequest, Result
+
+
+def python_lines(document: Document, asked: MetricRequest) -> str:
+    """Python that leaves the results in ``document``."""
+    names = [result.analysis for result in document.results]
+    params = {result.analysis: own_params(result) for result in document.results}
+    params = {name: own for name, own in params.items() if own}
+    model = document.model
+    place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
+    lines = [
+        "from interpboard import MetricRequest, open_model",
+        "from interpboard.analyze import analyze",
+        "",
+        f"lm = open_model({place})",
+        "document = analyze(",
+        "    lm,",
+        f"    {document.prompt.text!r},",
+        f"    {names!r},",
+        f"    MetricRequest({_arguments(asked)}),",
+        *([f"    {params!r},"] if params else []),
+        ")",
+        "print(document.to_json())",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def command_line(document: Document, asked: MetricRequest) -> str:
+    """``interpboard analyze …`` for bash or zsh; a comment where a parameter is no text."""
+    model, text = document.model, document.prompt.text
+    words = ["interpboard", "analyze", "--model", model.name]
+    words += ["--device", model.device, "--dtype", model.dtype]
+    for result in document.results:
+        words += ["--analysis", result.analysis]
+    words += ["--metric", asked.name]
+    if asked.position >= 0:
+        words += ["--position", str(asked.position)]
+    words += [f"--{name}={token}" for name, token in _tokens(asked)]
+    for result in document.results:
+        for name, value in own_params(result).items():
+            written = _stretch(value, document) if _is_free(result, name) else _written(value)
+            if written is None:
+                return f"# no command line can say {result.analysis}.{name} = {value!r}\n"
+            words += ["--param", f"{result.analysis}.{name}={written}"]
+    words += ["--format", "json", f"--text={text}"]
+    line = " ".join(_quoted(word) for word in words)
+    # The text "-" means standard input, so it comes from there.
+    return f"printf %s - | {line}\n" if text == "-" else f"{line}\n"
+
+
+def own_params(result: Result) -> dict[str, Any]:
+    """The parameters of a result that are not what the registry takes by itself."""
+    return chosen_params(result.analysis, result.params)
+
+
+def chosen_params(analysis: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``params`` that ``analysis`` takes and that differ from its defaults."""
+    usual = {own.name: own.default for own in _parameters(analysis)}
+    return {
+        name: value
+        for name, value in params.items()
+        if name in usual and _plain(value) != _plain(usual[name])
+    }
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _arguments(asked: MetricRequest) -> str:
+    words = [repr(asked.name), *(f"{name}={token!r}" for name, token in _tokens(asked))]
+    if asked.position >= 0:
+        words.append(f"position={asked.position}")
+    return ", ".join(words)
+
+
+def _tokens(asked: MetricRequest) -> list[tuple[str, str]]:
+    pairs = (("target", asked.target), ("foil", asked.foil))
+    return [(name, token) for name, token in pairs if token is not None]
+
+
+def _written(value: Any) -> str | None:
+    """A parameter's value as ``--param`` reads it back; None where it would not."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return value if value == value.strip() else None
+    if isinstance(value, Sequence) and all(type(part) is int for part in value):
+        return ",".join(map(str, value))
+    return None
+
+
+def _is_free(result: Result, name: str) -> bool:
+    """Does the parameter take text or positions? Then ``1,2`` on a command line is text."""
+    return any(own.name == name and own.kind is object for own in _parameters(result.analysis))
+
+
+def _stretch(value: Any, document: Document) -> str | None:
+    """Positions as the text that stands there, if it stands nowhere else."""
+    if isinstance(value, str):
+        return _written(value)
+    tokens, text = document.prompt.tokens, document.prompt.text
+    places = list(value) if isinstance(value, Sequence) else []
+    if not places or places != list(range(places[0], places[0] + len(places))):
+        return None
+    words = "".join(tokens[place] for place in places).strip()
+    return words if words and text.count(words) == 1 else None
+
+
+def _parameters(analysis: str) -> tuple[Parameter, ...]:
+    known = ANALYSES.get(analysis)
+    return known.parameters if known else ()
+
+
+def _quoted(word: str) -> str:
+    """``word`` for a shell; control characters written out, so that a paste does nothing."""
+    if word.isprintable():
+        return shlex.quote(word)
+    names = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    parts = []
+    for char in word:
+        if char in names:
+            parts.append(names[char])
+        elif char.isprintable():
+            parts.append(char)
+        else:
+            parts += [f"\\{byte:03o}" for byte in char.encode()]
+    return "$'" + "".join(parts) + "'"
