@@ -66,7 +66,7 @@ def _input(
     own = run.calls[layer].hidden[:1, begin:stop].expand(len(rows), -1, -1)
     if hidden is None:
         return own
-    return torch.cat([own[:, : stop - begin - hidden.shape[1]], hidden], dim=1)
+    return torch.cat([own[:, : stop - begin - hidden.shape[1]], hidden.to(own.device)], dim=1)
 
 
 def _replayed(
