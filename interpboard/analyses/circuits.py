@@ -51,6 +51,7 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("heads", int, None, "heads to ablate, e.g. 0,3 (all)", many=True),
             _REFERENCES,
             _SEED,
+            Parameter("preview", bool, False, "show first-order estimates until exact values come"),
         ),
     ),
     Analysis(

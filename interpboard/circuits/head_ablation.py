@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from interpboard.circuits.chosen import chosen
+from interpboard.circuits.estimated_effects import estimated_effects
 from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
@@ -26,6 +29,7 @@ def head_ablation(
     heads: Sequence[int] | None = None,
     references: str | Sequence[str] = (),
     seed: int = 0,
+    preview: bool = False,
     watch: Watch = SILENT,
 ) -> Result:
     """Effect [layer, head] = metric(head ablated) − metric(clean). Negative: the head helped.
@@ -34,6 +38,10 @@ def head_ablation(
     ``ablation`` says; see ``replacements``. ``references`` are prompts, as a list or one a line. Exact:
     one counterfactual a head. Zero ablation follows Michel et al. 2019, "Are Sixteen Heads Really
     Better than One?".
+
+    ``preview``: first-order estimates of all heads are reported first (``estimated_effects``) and
+    replaced as exact values come; ``extra`` then has ``estimate`` and ``estimate_error`` (estimate −
+    exact), both [layer, head].
 
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
@@ -49,7 +57,14 @@ def head_ablation(
     )
     baseline = metric.baseline
     cells = [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads]
-    values = evaluate_cells(run, cells, metric, axes, lambda new: new - baseline, watch=watch)
+    estimates = None
+    if preview and metric.differentiable:
+        estimates = estimated_effects(lm, prompt, metric, cells)
+        estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
+    values = evaluate_cells(
+        run, cells, metric, axes, lambda new: new - baseline, estimates=estimates, watch=watch
+    )
+    effects = values - baseline
     return Result(
         analysis="head_ablation",
         params={
@@ -58,12 +73,24 @@ def head_ablation(
             "heads": heads,
             "references": texts,
             "seed": seed,
+            "preview": preview,
         },
         metric=metric.info,
         baseline=baseline,
         axes=axes,
-        values=values - baseline,
-        extra={},
+        values=effects,
+        extra=_compared(axes, estimates, effects),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
     )
+
+
+def _compared(
+    axes: tuple[Axis, ...], estimates: np.ndarray | None, effects: np.ndarray
+) -> dict[str, LabelledArray]:
+    if estimates is None:
+        return {}
+    return {
+        "estimate": LabelledArray(axes, estimates),
+        "estimate_error": LabelledArray(axes, estimates - effects),
+    }

@@ -25,11 +25,16 @@ class Labelled(Protocol):
     def values(self) -> np.ndarray: ...
 
 
-class LabelledArray(msgspec.Struct, frozen=True, eq=False):
-    """``values`` has one dimension per axis, in order. Numbers, or strings as ``text_array`` makes."""
+class LabelledArray(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
+    """``values`` has one dimension per axis, in order. Numbers, or strings as ``text_array`` makes.
+
+    ``estimated`` (same shape, true or false) marks values that exact ones will take the place of: only
+    in what is shown while a result is computed, never in a result.
+    """
 
     axes: tuple[Axis, ...]
     values: np.ndarray
+    estimated: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         put_in_shape(self)

@@ -23,12 +23,13 @@ def evaluate_cells(
     *,
     shape: tuple[int, ...] | None = None,
     base: Sequence[int] | None = None,
+    estimates: np.ndarray | None = None,
     watch: Watch = SILENT,
 ) -> np.ndarray:
     """The metric of each of ``cells``, in ``shape`` (that of ``axes`` unless given), float64.
 
-    ``watch`` hears ``shown(values)`` (shape of ``axes``) with each batch; cells not yet known are NaN.
-    Errors as in ``evaluate``.
+    ``watch`` hears ``shown(values)`` (shape of ``axes``) with each batch; cells not yet known are NaN,
+    or what ``estimates`` (shape of ``axes``) has for them, marked as such. Errors as in ``evaluate``.
     """
     values = np.full(shape or tuple(len(axis.labels) for axis in axes), np.nan)
     known = 0
@@ -37,8 +38,17 @@ def evaluate_cells(
         nonlocal known
         values.flat[indices] = new
         known += len(indices)
-        watch.step(known, values.size, LabelledArray(axes, shown(values)))
+        tell()
 
+    def tell() -> None:
+        so_far, unknown = shown(values), None
+        if estimates is not None:
+            unknown = np.isnan(so_far)
+            so_far = np.where(unknown, estimates, so_far)
+        watch.step(known, values.size, LabelledArray(axes, so_far, unknown))
+
+    if estimates is not None:
+        tell()
     silent = Watch(cancelled=watch.cancelled)
     evaluate(run, cells, metric, base=base, watch=silent, on_values=take)
     return values

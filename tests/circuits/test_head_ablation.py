@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.circuits.estimated_effects import estimated_effects
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.errors import BadParameter
+from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
 from interpboard.runs.stand_ins import cycle
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
@@ -147,6 +151,53 @@ def test_partial_values_grow_to_the_result() -> None:
         known = np.isfinite(partial.values)
         assert total == 12
         np.testing.assert_array_equal(partial.values[known], result.values[known])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_preview_is_marked_estimated_until_exact_values_take_its_place(
+    dtype: torch.dtype,
+) -> None:
+    lm, prompt, metric = case("llama", dtype)
+    shown = []
+    before = fingerprint(lm)
+    result = head_ablation(
+        lm,
+        prompt,
+        metric,
+        preview=True,
+        watch=Watch(on_progress=lambda _done, _total, partial: shown.append(partial)),
+    )
+    assert fingerprint(lm) == before
+    estimate = result.extra["estimate"].values
+    assert shown[0].estimated.all()
+    np.testing.assert_array_equal(shown[0].values, estimate)
+    assert not shown[-1].estimated.any()
+    for partial in shown:
+        assert np.isfinite(partial.values).all()
+        expected = np.where(partial.estimated, estimate, result.values)
+        np.testing.assert_array_equal(partial.values, expected)
+    np.testing.assert_array_equal(result.extra["estimate_error"].values, estimate - result.values)
+    plain = head_ablation(lm, prompt, metric)
+    np.testing.assert_array_equal(plain.values, result.values)
+    assert not plain.extra
+
+
+def test_an_estimate_is_the_derivative_of_the_effect() -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, name="logprob")
+    run = record(lm, prompt, ("z",))
+    for layer, head in ((0, 1), (1, 3), (2, 0)):
+        own = run.sites["z"][layer][0][:, head]
+        step = 1e-6
+        nearly = (Edit("z", layer, "patch", head, value=(1 - step) * own),)
+        zeroed = (Edit("z", layer, "zero", head),)
+        measured = (evaluate(run, [nearly], metric)[0] - metric.baseline) / step
+        estimate = estimated_effects(lm, prompt, metric, [zeroed])[0]
+        assert estimate == pytest.approx(measured, rel=1e-4, abs=1e-8)
+
+
+def test_a_metric_without_a_gradient_has_no_preview() -> None:
+    lm, prompt, metric = case("gpt2", name="rank", target=" the")
+    assert not head_ablation(lm, prompt, metric, preview=True).extra
 
 
 @pytest.mark.parametrize(
