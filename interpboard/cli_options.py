@@ -27,6 +27,9 @@ class Format(StrEnum):
     csv = "csv"
     json = "json"
     html = "html"
+    dot = "dot"
+    mermaid = "mermaid"
+    svg = "svg"
 
 
 class ListFormat(StrEnum):
@@ -60,6 +63,10 @@ _BY_SUFFIX = {
     ".csv": Format.csv,
     ".json": Format.json,
     ".html": Format.html,
+    ".dot": Format.dot,
+    ".gv": Format.dot,
+    ".mmd": Format.mermaid,
+    ".svg": Format.svg,
     ".htm": Format.html,
 }
 

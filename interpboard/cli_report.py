@@ -96,6 +96,7 @@ def tell_warnings(document: Document) -> None:
 def view(document: Document, form: Format, settings: Settings, *, to_file: bool) -> str:
     """``document`` as text of format ``form``, painted as the settings say."""
     from interpboard.visualization import export, terminal
+    from interpboard.visualization.circuit_page import DIAGRAMS, diagram
 
     if form is Format.json:
         return export.json_text(document)
@@ -105,6 +106,8 @@ def view(document: Document, form: Format, settings: Settings, *, to_file: bool)
         return export.markdown(document)
     if form is Format.html:
         return export.html(document)
+    if form.value in DIAGRAMS:
+        return diagram(document, form.value)
     is_terminal = not to_file and sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if not to_file else PIPE_WIDTH
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")

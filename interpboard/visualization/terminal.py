@@ -18,6 +18,7 @@ from rich.text import Text
 from interpboard.analyses import ANALYSES
 from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.visualization.blocks import Look, bars, grid, lens, strip
+from interpboard.visualization.circuit_page import circuit_page, is_circuit
 from interpboard.visualization.colors import Scale
 
 _STRONGEST = 3  # cells named in words beside a grid
@@ -97,7 +98,9 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
     """The metric in words: which number, of which token, where, and its value in the clean run."""
     parts = [_metric(result.metric, look)]
     position = result.metric.position
-    if 0 <= position < len(prompt.tokens):
+    if result.metric.target is None:
+        parts.append("mean over a dataset, at the last position of each prompt")
+    elif 0 <= position < len(prompt.tokens):
         parts.append(f"at position {position} ({look.token(prompt.tokens[position])})")
     else:
         parts.append(f"at position {position}")
@@ -169,6 +172,8 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     values = result.values.astype(np.float64)
     scale = scale_of(result)
     names = tuple(axis.name for axis in result.axes)
+    if is_circuit(result):
+        return list(circuit_page(result, look))
     if names == ("token",):
         legend = [] if not scale.diverging else _legend(scale, look)
         return [*strip(values, result.axes[0].labels, scale, look), *legend]

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from interpboard.analyses import ANALYSES
 from interpboard.display import visible
 from interpboard.results import Document, PromptInfo, Result
+from interpboard.visualization.circuit_page import is_circuit
 from interpboard.visualization.colors import Scale
+from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, Figure, figure
 from interpboard.visualization.lone import prompt_of
@@ -25,6 +28,7 @@ from interpboard.visualization.terminal import (
 )
 
 _TOP = 20
+_MOST_EDGES = 60  # of a circuit that is drawn
 _EXTRA_CELLS = 2000  # of an extra that is drawn on its own
 
 
@@ -74,6 +78,8 @@ def card(result: Result, prompt: PromptInfo, heading: str = "", scale: Scale | N
         top=top_tokens(result),
         marked=subject_of(result),
     )
+    if is_circuit(result):
+        drawn = Figure("drawing", Markup(svg(drawing_of(result, most=_MOST_EDGES))))
     data = card_data(result, scale, "value")
     return Card(
         heading=heading,

@@ -1,0 +1,71 @@
+"""A circuit on the terminal's page: the diagram, what it leaves out, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.text import Text
+
+from interpboard.errors import BadParameter
+from interpboard.results import Document, Result
+from interpboard.visualization.blocks import Look, bars
+from interpboard.visualization.colors import Scale
+from interpboard.visualization.diagrams import dot, drawing_of, layered, mermaid, svg
+
+_LEGEND = (
+    "a line is as heavy as the strongest edge it carries; q, k, v: that input of the head; "
+    "lines that cross without a joint do not meet"
+)
+
+
+DIAGRAMS = {"dot": dot, "mermaid": mermaid, "svg": svg}
+
+
+def diagram(document: Document, form: str) -> str:
+    """The first circuit of ``document``, whole, as ``form``; raises ``BadParameter`` if there is none."""
+    for result in document.results:
+        if is_circuit(result):
+            return DIAGRAMS[form](drawing_of(result))
+    raise BadParameter(f"Only circuits are drawn as {form}.", "Add --analysis circuit.")
+
+
+def is_circuit(result: Result) -> bool:
+    """Whether ``result`` can be drawn as a circuit."""
+    return tuple(axis.name for axis in result.axes) == ("edge",) and "in_circuit" in result.extra
+
+
+def circuit_page(result: Result, look: Look) -> Iterator[Text]:
+    """The lines of the page."""
+    whole = drawing_of(result)
+    diagram, shown = layered(whole, look)
+    yield from diagram
+    if not diagram:
+        yield Text("(no edge from the embedding to the output)")
+    counted = (
+        f"{whole.of} of {len(result.values)} edges are in the circuit"
+        f"{'' if len(shown.edges) == len(whole.edges) else f'; the strongest {len(shown.edges)} are drawn'}"
+    )
+    yield from _wrapped(f"{counted}; {_LEGEND}", look)
+    yield Text()
+    yield Text(
+        look.fit("faithfulness of the circuits of the series, measured", look.width).rstrip()
+    )
+    series = result.extra["faithfulness"]
+    sizes = result.extra["size"].values
+    labels = [f"{size} edges" for size in sizes.tolist()]
+    width = max(map(len, labels), default=0)
+    values = np.clip(series.values.astype(np.float64), 0, None)
+    scale = Scale(max(1.0, float(np.nanmax(values, initial=0))), diverging=False)
+    yield from bars(values, [label.rjust(width) for label in labels], scale, look)
+
+
+def _wrapped(text: str, look: Look) -> Iterator[Text]:
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > look.width:
+            yield Text(line, "dim")
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    yield Text(line, "dim")
