@@ -66,4 +66,24 @@ TABLE: tuple[Analysis, ...] = (
             ),
         ),
     ),
+    Analysis(
+        name="steering",
+        title="Steering",
+        function="interpboard.circuits.steering:steering",
+        axes=("scale",),
+        meaning="effect = metric(steered) − metric(clean), with scale times the vector added at every "
+        "position",
+        scale="diverging",
+        parameters=(
+            Parameter("positive", str, "", "prompts that the vector points to, one a line"),
+            Parameter("negative", str, "", "prompts that it points away from, one a line"),
+            Parameter("vector", str, "", "a saved vector instead: a safetensors file"),
+            Parameter(
+                "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1
+            ),
+            Parameter("scales", float, None, "e.g. 1,4 (-2 to 2); 0 is always there", many=True),
+            Parameter("new_tokens", int, 20, "length of the text", minimum=0, maximum=4096),
+            Parameter("save", str, "", "write the vector to this safetensors file"),
+        ),
+    ),
 )

@@ -1,0 +1,189 @@
+"""Steering: a vector added to the residual stream, and what the model then says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.models.tail import forward_logits
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.watch import SILENT, Watch
+
+SCALES = (-2.0, -1.0, 0.0, 1.0, 2.0)
+_NAME = "vector"
+
+
+@torch.no_grad()
+def difference_of_means(
+    lm: LanguageModel, positive: Sequence[str], negative: Sequence[str], layer: int
+) -> torch.Tensor:
+    """Mean stream [d_model] behind ``layer`` at the last token of the ``positive`` prompts − that of the
+    ``negative`` ones (Turner et al. 2023, "Activation Addition"; Rimsky et al. 2024). Raises
+    ``BadParameter`` for an empty set or a layer that is not there."""
+    _check_layer(lm, layer)
+    if not positive or not negative:
+        raise BadParameter(
+            "A steering vector needs prompts on both sides.", "Give positive and negative prompts."
+        )
+    means = []
+    for texts in (positive, negative):
+        last = [
+            record(lm, make_prompt(lm, text), ("resid_post",)).sites["resid_post"][layer][0, -1]
+            for text in texts
+        ]
+        means.append(torch.stack(last).double().mean(0))
+    return (means[0] - means[1]).to(last[0].dtype)
+
+
+def save_vector(path: str | Path, vector: torch.Tensor, layer: int) -> Path:
+    """Write ``vector`` [d_model] and the layer it was read behind as safetensors."""
+    path = Path(path)
+    plain = vector.detach().cpu().contiguous()
+    save_file({_NAME: plain}, path, metadata={"layer": str(layer)})
+    return path
+
+
+def load_vector(lm: LanguageModel, path: str | Path) -> torch.Tensor:
+    """The one tensor [d_model] of a safetensors file. Raises ``BadParameter`` for anything else."""
+    try:
+        tensors = load_file(Path(path))
+    except (OSError, SafetensorError) as error:
+        raise BadParameter(f"{path} holds no steering vector: {error}.") from error
+    fitting = [tensor for tensor in tensors.values() if tensor.shape == (lm.anatomy.d_model,)]
+    if len(tensors) != 1 or not fitting or not torch.isfinite(fitting[0]).all():
+        raise BadParameter(
+            f"{path} does not hold one finite vector of the model's width, {lm.anatomy.d_model}."
+        )
+    return fitting[0]
+
+
+@torch.no_grad()
+def steering(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    positive: str | Sequence[str] = (),
+    negative: str | Sequence[str] = (),
+    vector: str = "",
+    layer: int = -1,
+    scales: Sequence[float] | None = None,
+    new_tokens: int = 20,
+    save: str = "",
+    watch: Watch = SILENT,
+) -> Result:
+    """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
+
+    scale · vector is added to the residual stream behind ``layer`` (−1: the middle one) at every position,
+    those generated included. The vector is the difference of means between ``positive`` and ``negative``
+    prompts (lists, or one a line; see ``difference_of_means``), or a saved one: a safetensors file named by
+    ``vector``. ``save`` writes it there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0
+    is the model unsteered, and is always among them.
+
+    ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
+    ``BadParameter``.
+    """
+    started = time.perf_counter()
+    texts = [t.splitlines() if isinstance(t, str) else list(t) for t in (positive, negative)]
+    if bool(vector) == any(texts):
+        raise BadParameter(
+            "Steering needs positive and negative prompts, or a saved vector: one of the two."
+        )
+    layer = lm.anatomy.n_layers // 2 if layer == -1 else layer
+    _check_layer(lm, layer)
+    lm.verified.require_site("resid_post")
+    chosen = tuple(sorted({0.0, *map(float, SCALES if scales is None else scales)}))
+    if not np.isfinite(chosen).all():
+        raise BadParameter("A scale is not finite.", "Give numbers.")
+    watch.step(0, new_tokens + 1)
+    direction = (
+        load_vector(lm, vector) if vector else difference_of_means(lm, texts[0], texts[1], layer)
+    )
+    wide = at_least_float32(direction.cpu())
+    added = torch.tensor(chosen, dtype=wide.dtype)[:, None, None] * wide
+    metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
+    if save:
+        save_vector(save, direction, layer)
+    axes = (Axis("scale", tuple(f"{scale:g}" for scale in chosen)),)
+    return Result(
+        analysis="steering",
+        params={
+            "positive": texts[0],
+            "negative": texts[1],
+            "vector": vector,
+            "layer": layer,
+            "scales": list(chosen),
+            "new_tokens": new_tokens,
+            "save": "",
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=metrics - metric.baseline,
+        extra={
+            "text": LabelledArray(axes, text_array(continuations)),
+            "metric": LabelledArray(axes, metrics),
+            "norm": LabelledArray((), np.array(float(direction.float().norm()))),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("hooks"),
+    )
+
+
+def _steered(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    layer: int,
+    added: torch.Tensor,
+    new_tokens: int,
+    watch: Watch,
+) -> tuple[np.ndarray, list[str]]:
+    """Metric [row] and continuation of each row of ``added`` [row, 1, d_model]."""
+    ids = input_ids(lm, prompt).expand(len(added), -1)
+    length = ids.shape[1]
+    ends = _end_tokens(lm)
+    limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
+    ended = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
+    with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
+        values = metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
+        for step in range(min(new_tokens, limit)):
+            watch.step(1 + step, new_tokens + 1)
+            chosen = forward_logits(lm.anatomy, ids, -1).argmax(-1).to(ids.device)
+            ids = torch.cat([ids, chosen[:, None]], dim=1)
+            ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device))
+            if ended.all():
+                break
+    watch.step(new_tokens + 1, new_tokens + 1)
+    rows = [_until_end(row, ends) for row in ids[:, length:].tolist()]
+    return values.double().cpu().numpy(), [lm.tokenizer.decode(row) for row in rows]
+
+
+def _end_tokens(lm: LanguageModel) -> list[int]:
+    end = lm.model.generation_config.eos_token_id if lm.model.can_generate() else None
+    return [] if end is None else [end] if isinstance(end, int) else list(end)
+
+
+def _until_end(row: list[int], ends: list[int]) -> list[int]:
+    stop = next((i for i, token in enumerate(row) if token in ends), len(row))
+    return row[:stop]
+
+
+def _check_layer(lm: LanguageModel, layer: int) -> None:
+    if not 0 <= layer < lm.anatomy.n_layers:
+        raise BadParameter(
+            f"Layer {layer} does not exist.", f"The model has 0 to {lm.anatomy.n_layers - 1}."
+        )

@@ -1,0 +1,107 @@
+"""Steering: the vector added is the one that was meant, everywhere, and the text is the model's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from interpboard.circuits.steering import difference_of_means, load_vector, steering
+from interpboard.errors import BadParameter, Cancelled
+from interpboard.runs.edits import Edit
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import Watch
+from tests.lm import TOLERANCE, case, fingerprint
+
+PROMPTS = {"positive": "The old house\nMary and John", "negative": "The keys\nParis is on the"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+def test_an_effect_is_that_of_the_vector_added_at_every_position(family: str, dtype) -> None:
+    lm, prompt, metric = case(family, dtype)
+    before = fingerprint(lm)
+    result = steering(lm, prompt, metric, **PROMPTS, layer=1, scales=[3, -1], new_tokens=2)
+    assert fingerprint(lm) == before
+    sides = [text.splitlines() for text in PROMPTS.values()]
+    means = [
+        torch.stack(
+            [record(lm, make_prompt(lm, t), ("resid_post",)).sites["resid_post"][1][0, -1] for t in side]
+        ).mean(0)
+        for side in sides
+    ]  # fmt: skip
+    vector = means[0] - means[1]
+    edits = [(Edit("resid_post", 1, "add", value=scale * vector[None]),) for scale in (-1, 3)]
+    expected = evaluate(record(lm, prompt), edits, metric)
+    tolerance = {key: 10 * value for key, value in TOLERANCE[dtype].items()}
+    np.testing.assert_allclose(result.extra["metric"].values[[0, 2]], expected, **tolerance)
+    assert result.axes[0].labels == ("-1", "0", "3")
+    assert abs(result.values[1]) < 1e-4
+    assert np.abs(result.values[[0, 2]]).min() > 1e-3
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_unsteered_text_is_what_the_model_generates_and_steered_text_follows_the_vector(
+    family,
+) -> None:
+    lm, prompt, metric = case(family)
+    result = steering(lm, prompt, metric, **PROMPTS, layer=0, scales=[8], new_tokens=6)
+    ids = torch.tensor([prompt.token_ids])
+    made = lm.model.generate(ids, max_new_tokens=6, do_sample=False)[0, ids.shape[1] :]
+    text = result.extra["text"].values
+    assert text[0] == lm.tokenizer.decode(made)
+    assert text[1] != text[0]
+    vector = 8 * difference_of_means(lm, *(t.splitlines() for t in PROMPTS.values()), 0)
+    handle = lm.anatomy.layers[0].register_forward_hook(
+        lambda _m, _a, out: (out[0] + vector, *out[1:]) if isinstance(out, tuple) else out + vector
+    )
+    made = lm.model.generate(ids, max_new_tokens=6, do_sample=False)[0, ids.shape[1] :]
+    handle.remove()
+    assert text[1] == lm.tokenizer.decode(made)
+
+
+def test_a_saved_vector_steers_as_the_one_that_was_saved(tmp_path: Path) -> None:
+    lm, prompt, metric = case("llama")
+    file = str(tmp_path / "v.safetensors")
+    first = steering(lm, prompt, metric, **PROMPTS, layer=1, new_tokens=0, save=file)
+    again = steering(lm, prompt, metric, vector=file, layer=1, new_tokens=0)
+    np.testing.assert_array_equal(again.values, first.values)
+    assert len(first.values) == 5
+
+
+def test_text_ends_with_the_models_context() -> None:
+    lm, prompt, metric = case("gpt2")
+    result = steering(lm, prompt, metric, **PROMPTS, new_tokens=500, scales=[1])
+    assert lm.anatomy.context == 64
+    assert all(isinstance(text, str) and text for text in result.extra["text"].values)
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    lm, prompt, metric = case("gpt2")
+    with pytest.raises(BadParameter, match="one of the two"):
+        steering(lm, prompt, metric)
+    with pytest.raises(BadParameter, match="both sides"):
+        steering(lm, prompt, metric, positive="Mary")
+    with pytest.raises(BadParameter, match="The model has 0 to 2"):
+        steering(lm, prompt, metric, **PROMPTS, layer=3)
+    with pytest.raises(BadParameter, match="not finite"):
+        steering(lm, prompt, metric, **PROMPTS, scales=[float("nan")])
+    with pytest.raises(BadParameter, match="holds no steering vector"):
+        load_vector(lm, tmp_path / "none.safetensors")
+    save_file({"a": torch.ones(7)}, tmp_path / "short.safetensors")
+    with pytest.raises(BadParameter, match="width, 32"):
+        load_vector(lm, tmp_path / "short.safetensors")
+
+
+def test_cancelling_leaves_the_model_as_it_was() -> None:
+    lm, prompt, metric = case("gpt2")
+    before = fingerprint(lm)
+    left = iter([False] * 3 + [True] * 9)
+    with pytest.raises(Cancelled):
+        steering(lm, prompt, metric, **PROMPTS, watch=Watch(cancelled=lambda: next(left)))
+    assert fingerprint(lm) == before
