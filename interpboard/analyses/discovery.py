@@ -86,4 +86,17 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("save", str, "", "write the vector to this safetensors file"),
         ),
     ),
+    Analysis(
+        name="neurons",
+        title="Neurons",
+        function="interpboard.circuits.neurons:neurons",
+        axes=("layer", "neuron"),
+        meaning="what the neuron writes directly into the logit (or logit difference), activation × "
+        "effect of a unit; positive: it raises it",
+        scale="diverging",
+        parameters=(
+            Parameter("neuron", str, "", "one to look at, e.g. 2.117: its tokens and activations"),
+            Parameter("top_k", int, 10, "tokens it promotes and suppresses", minimum=1),
+        ),
+    ),
 )

@@ -4,11 +4,13 @@ from interpboard.circuits.ablator import AttentionHeadAblator, CriticalHead
 from interpboard.circuits.analyzer import CircuitAnalyzer
 from interpboard.circuits.critical_components import find_critical_components
 from interpboard.circuits.lens import LogitLens
+from interpboard.circuits.neurons import NeuronAnalyzer
 
 __all__ = [
     "AttentionHeadAblator",
     "CircuitAnalyzer",
     "CriticalHead",
     "LogitLens",
+    "NeuronAnalyzer",
     "find_critical_components",
 ]

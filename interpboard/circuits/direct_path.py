@@ -103,6 +103,18 @@ def pull_back(module: Map, at: torch.Tensor, direction: torch.Tensor, name: str)
     return Pulled(gradient, float(constant))
 
 
+def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """What ``step`` [width] at the input of ``module`` adds to its output, its statistics held at ``at``."""
+    with torch.enable_grad(), _StatisticsHeld():
+        leaf = at.detach().clone().requires_grad_()
+        output = module(leaf[None])[0]
+        # The gradient is linear in the direction: its own gradient is the map the other way round.
+        direction = torch.zeros_like(output, requires_grad=True)
+        (back,) = torch.autograd.grad(output, leaf, direction, create_graph=True)
+        (found,) = torch.autograd.grad(back, direction, step)
+    return found.detach()
+
+
 def _close(found: torch.Tensor, value: torch.Tensor, size: float, dtype: torch.dtype) -> bool:
     scale = max(1.0, size)
     return agrees((found / scale).to(dtype), (value / scale).to(dtype))

@@ -1,0 +1,89 @@
+"""What scoring every edge costs, in plain forward passes of the same batch; A B A B in one run.
+
+    python benchmarks/discovery.py [--length 16] [--rows 8] [--rounds 3] [--demo]
+
+EAP asks for two forward passes and one backward; the rest is the product of what senders write with the
+gradient at every receiver. A run with only some edges live is one forward pass with a stream per receiver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.models import MODELS, opened, random_case
+from interpboard.circuits.edge_runs import edge_patched
+from interpboard.circuits.edge_scores import edge_scores
+from interpboard.circuits.experiment import Experiment
+from interpboard.circuits.faithfulness import top_edges
+from interpboard.circuits.prompt_pairs import Case
+from interpboard.models.language_model import LanguageModel, open_model
+
+
+def random_cases(lm: LanguageModel, length: int, rows: int) -> list[Case]:
+    """Pairs of prompts of random ids."""
+    prompts = [random_case(lm, length + i)[0] for i in range(rows + 1)]
+    cut = [type(p)(p.text, p.tokens[:length], p.token_ids[:length]) for p in prompts]
+    return [Case(a, b, (1,), (2,)) for a, b in zip(cut, cut[1:], strict=False)]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def compare(name: str, lm: LanguageModel, length: int, rows: int, rounds: int) -> None:
+    """One line of the table."""
+    cases = random_cases(lm, length, rows)
+    experiment = Experiment.of(lm, cases)
+    edges = top_edges(experiment.wiring.graph, edge_scores(experiment, "eap"), 500)
+
+    def forward() -> None:
+        with torch.no_grad():
+            for batch in experiment.batches:
+                lm.anatomy.base(input_ids=batch.clean, use_cache=False)
+
+    def score() -> None:
+        edge_scores(Experiment.of(lm, cases), "eap")
+
+    def patched() -> None:
+        for batch in experiment.batches:
+            edge_patched(experiment.wiring, batch.clean, experiment.reference(batch), edges)
+
+    plain, scored, run = [], [], []
+    for _ in range(rounds):
+        plain.append(timed(forward))
+        scored.append(timed(score))
+        run.append(timed(patched))
+    base = min(plain)
+    count = int(experiment.wiring.graph.edges.sum())
+    print(
+        f"| {name} | {rows} × {length} | {count} | {base:.3f} | {min(scored) / base:.1f}× | "
+        f"{min(run) / base:.1f}× |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--length", type=int, default=16)
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--demo", action="store_true", help="the demo model only")
+    chosen = parser.parse_args()
+    print(
+        "| model | tokens | edges | forward, s | EAP | edge-patched run |\n|---|---|---|---|---|---|"
+    )
+    for name in ("demo",) if chosen.demo else ("demo", *MODELS):
+        lm = open_model("demo", device="cpu") if name == "demo" else opened(name)
+        compare(name, lm, chosen.length, chosen.rows, chosen.rounds)
+
+
+if __name__ == "__main__":
+    main()
