@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -27,7 +28,7 @@ def random_cases(lm: LanguageModel, length: int, rows: int) -> list[Case]:
     """Pairs of prompts of random ids."""
     prompts = [random_case(lm, length + i)[0] for i in range(rows + 1)]
     cut = [type(p)(p.text, p.tokens[:length], p.token_ids[:length]) for p in prompts]
-    return [Case(a, b, (1,), (2,)) for a, b in zip(cut, cut[1:], strict=False)]
+    return [Case(a, b, (1,), (2,)) for a, b in pairwise(cut)]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -43,13 +44,16 @@ def compare(name: str, lm: LanguageModel, length: int, rows: int, rounds: int) -
     experiment = Experiment.of(lm, cases)
     edges = top_edges(experiment.wiring.graph, edge_scores(experiment, "eap"), 500)
 
+    def fresh() -> Experiment:  # with no reference run kept
+        return Experiment(experiment.wiring, experiment.batches, "logit_diff", "corrupted")
+
     def forward() -> None:
         with torch.no_grad():
             for batch in experiment.batches:
                 lm.anatomy.base(input_ids=batch.clean, use_cache=False)
 
     def score() -> None:
-        edge_scores(Experiment.of(lm, cases), "eap")
+        edge_scores(fresh(), "eap")
 
     def patched() -> None:
         for batch in experiment.batches:

@@ -130,7 +130,7 @@ def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
             "This model norms what MLPs add, so a neuron alone writes no fixed tokens.",
             "Leave neuron out.",
         )
-    weight: torch.Tensor = down.weight.detach()
+    weight: torch.Tensor = down.weight.detach()  # type: ignore[operator]
     return weight if type(down).__name__ == "Conv1D" else weight.T
 
 
