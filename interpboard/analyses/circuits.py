@@ -14,7 +14,7 @@ _ABLATION = Parameter(
     "mean over the references (pooled or by position), its outputs on one of them",
     choices=_STRATEGIES,
 )
-_REFERENCES = Parameter("references", str, "", "reference prompts, one a line")
+_REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
 _SEED = Parameter("seed", int, 0, "of random and resample")
 
 TABLE: tuple[Analysis, ...] = (

@@ -63,7 +63,7 @@ TABLE: tuple[Analysis, ...] = (
             _CORRUPTED,
             Parameter(
                 "pairs",
-                str,
+                object,
                 "",
                 "further pairs, one a line: clean => corrupted, and if wanted => target => foil (a "
                 "target's own leading space comes after the one behind the arrow)",
@@ -115,7 +115,7 @@ TABLE: tuple[Analysis, ...] = (
             _CORRUPTED,
             Parameter(
                 "receiver",
-                str,
+                object,
                 "output",
                 "who sees the change: output, 2.mlp, 2.attn, 3.5 (a head), 3.5.q, .k or .v; several "
                 "with commas",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interpboard.circuits.compare_ablations import compare_ablations
+from interpboard.circuits.critical_components import find_critical_components
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.circuits.head_pairs import head_pairs
 from interpboard.models.holder import Holder
@@ -71,6 +72,13 @@ class AttentionHeadAblator(Holder):
         """Interaction [head_a, head_b] of the strongest heads; see ``head_pairs``."""
         prompt, resolved = self._case(text, metric)
         return head_pairs(self.lm, prompt, resolved, **options)
+
+    def find_critical_components(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Heads, MLPs, layers and embeddings by effect; see ``find_critical_components``."""
+        prompt, resolved = self._case(text, metric)
+        return find_critical_components(self.lm, prompt, resolved, **options)
 
     def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
         prompt = make_prompt(self.lm, text)

@@ -93,7 +93,9 @@ def patching_confidence(
         values=effects.mean(0),
         extra={
             name: LabelledArray(grid.axes, values.reshape(grid.shape))
-            for name, values in _statistics(effects, controls, level, resamples, seed).items()
+            for name, values in _statistics(
+                effects, controls, level, resamples, seed, watch
+            ).items()
         }
         | {
             "share": LabelledArray(grid.axes, effects.mean(0) / (span if span else np.nan)),
@@ -167,14 +169,20 @@ def _random_donor(run: Run, donor: Run, grid: Grid, generator: torch.Generator) 
 
 
 def _statistics(
-    effects: np.ndarray, controls: np.ndarray | None, level: float, resamples: int, seed: int
+    effects: np.ndarray,
+    controls: np.ndarray | None,
+    level: float,
+    resamples: int,
+    seed: int,
+    watch: Watch,
 ) -> dict[str, np.ndarray]:
     flat = effects.reshape(len(effects), -1)
-    low, high = bootstrap_interval(flat, level, resamples, seed)
-    own, family = sign_flip_p_values(flat, resamples, seed)
+    low, high = bootstrap_interval(flat, level, resamples, seed, watch)
+    own, family = sign_flip_p_values(flat, resamples, seed, watch)
     found = {"low": low, "high": high, "p_value": own, "p_family": family}
     if controls is not None:
         random = controls.reshape(flat.shape)
-        larger = sign_flip_p_values(np.abs(flat) - np.abs(random), resamples, seed)[0]
+        sizes = np.abs(flat) - np.abs(random)
+        larger = sign_flip_p_values(sizes, resamples, seed, watch)[0]
         found |= {"control": random.mean(0), "p_control": larger}
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-_CELLS_A_STEP = 4096
+from interpboard.runs.watch import SILENT, Watch
+
+_CELLS_A_STEP = 2048
 
 
 def bootstrap_interval(
-    effects: np.ndarray, level: float, resamples: int, seed: int
+    effects: np.ndarray, level: float, resamples: int, seed: int, watch: Watch = SILENT
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile interval (low, high) [cell] of the mean over pairs of ``effects`` [pair, cell].
 
@@ -18,16 +20,17 @@ def bootstrap_interval(
     generator = np.random.default_rng(seed)
     drawn = generator.multinomial(n_pairs, np.full(n_pairs, 1 / n_pairs), size=resamples) / n_pairs
     tails = [50 * (1 - level), 50 * (1 + level)]
-    parts = [
-        np.percentile(drawn @ effects[:, start : start + _CELLS_A_STEP], tails, axis=0)
-        for start in range(0, n_cells, _CELLS_A_STEP)
-    ]
+    parts = []
+    for start in range(0, n_cells, _CELLS_A_STEP):
+        watch.check()
+        means = drawn @ effects[:, start : start + _CELLS_A_STEP]
+        parts.append(np.percentile(means, tails, axis=0))
     low, high = np.concatenate(parts, axis=1)
     return low, high
 
 
 def sign_flip_p_values(
-    effects: np.ndarray, permutations: int, seed: int
+    effects: np.ndarray, permutations: int, seed: int, watch: Watch = SILENT
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided p-values [cell] that the mean over pairs of ``effects`` [pair, cell] is 0.
 
@@ -44,6 +47,7 @@ def sign_flip_p_values(
     own = np.empty(n_cells)
     largest = np.zeros(len(signs))
     for start in range(0, n_cells, _CELLS_A_STEP):
+        watch.check()
         part = slice(start, start + _CELLS_A_STEP)
         means = np.abs(signs @ effects[:, part]) / n_pairs
         own[part] = (means >= least[part]).mean(0)

@@ -71,6 +71,7 @@ def test_the_class_gives_what_the_functions_give() -> None:
         critical = ablator.find_critical_heads(results, top_k=2)
         compared = ablator.compare_ablations(TEXT, ["zero", "mean"], [(0, 1)])
         pairs = ablator.pairs(TEXT, top_k=3)
+        components = ablator.find_critical_components(TEXT, budget=6, kinds=("mlp",))
     whole = head_ablation(lm, prompt, metric).values
     np.testing.assert_allclose(results.values, whole[np.ix_([0, 2], [1, 3])], rtol=1e-4, atol=1e-6)
     assert [head.effect for head in critical] == sorted(v for v in results.values.flat if v < 0)[:2]
@@ -78,6 +79,7 @@ def test_the_class_gives_what_the_functions_give() -> None:
         assert head.effect == pytest.approx(whole[head.layer, head.head], rel=1e-4)
     assert compared.values.shape == (1, 2)
     assert pairs.values.shape == (3, 3)
+    assert sorted(components.axes[0].labels) == ["L0 MLP", "L1 MLP", "L2 MLP"]
 
 
 def test_what_is_not_there_is_refused() -> None:

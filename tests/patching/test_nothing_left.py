@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from interpboard.analyze import analyze
 from interpboard.errors import Cancelled
 from interpboard.models import attention_sites
 from interpboard.models.language_model import LanguageModel
+from interpboard.results import Document
 from interpboard.runs.watch import Watch
 from tests.lm import fingerprint, tiny_lm
 from tests.patching.test_activation import CLEAN, CORRUPTED
@@ -20,8 +22,8 @@ from tests.patching.test_confidence import LINES
 
 ANALYSES: dict[str, dict[str, Any]] = {
     "head_ablation": {"ablation": "mean"},
-    "head_pairs": {"top_k": 3},
-    "compare_ablations": {},
+    "head_pairs": {"top_k": 3, "ablation": "dataset_mean", "references": "The Eiffel\nMary"},
+    "compare_ablations": {"components": "0.1,2.3", "references": "The Eiffel\nMary"},
     "critical_components": {"budget": 9},
     "activation_patching": {"corrupted": CORRUPTED, "site": "pattern"},
     "attribution_patching": {
@@ -110,3 +112,13 @@ def test_an_exception_of_the_listener_leaves_nothing(name: str) -> None:
 
     with untouched(lm), pytest.raises(ZeroDivisionError):
         _run(lm, name, Watch(on_progress=fail))
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_saved_results_parameters_make_it_again(name: str) -> None:
+    lm = tiny_lm("llama")
+    first = analyze(lm, CLEAN, (name,), params={name: ANALYSES[name]})
+    params = Document.from_json(first.to_json()).results[0].params
+    again = analyze(lm, CLEAN, (name,), params={name: params}).results[0]
+    assert again.params == first.results[0].params
+    np.testing.assert_array_equal(again.values, first.results[0].values)

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard import open_model
+from interpboard.analyze import analyze
 from interpboard.errors import BadParameter, BadPrompt, Cancelled, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching import senders
 from interpboard.patching.paths import path_patching
+from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import record
@@ -307,3 +310,25 @@ def test_what_is_not_there_is_refused_and_nothing_is_left_behind() -> None:
     falcon = case("falcon", text=CLEAN)
     with pytest.raises(Unsupported, match="Edits at q"):
         path_patching(*falcon, corrupted=CORRUPTED, receiver="1.0.q")
+
+
+def test_in_the_demo_model_direct_paths_are_what_the_components_write_to_the_logit() -> None:
+    lm = open_model("demo")
+    clean = "When Mary and John went to the store, John gave a drink to"
+    corrupted = clean.replace("store, John", "store, Mary")
+    request = MetricRequest("logit", " Mary")
+    params = {"path_patching": {"corrupted": corrupted, "direction": "denoising"}}
+    paths = analyze(lm, clean, ("path_patching",), request, params).results[0].values
+    written = []
+    for text in (clean, corrupted):
+        direct = analyze(lm, text, ("direct_logit_attribution",), request).results[0]
+        written.append(dict(zip(direct.axes[0].labels, direct.values, strict=True)))
+    heads = range(lm.anatomy.n_heads)
+    labels = [
+        f"L{layer} {part}"
+        for layer in range(lm.anatomy.n_layers)
+        for part in (*(f"H{head}" for head in heads), "mlp")
+    ]
+    differences = [written[0][label] - written[1][label] for label in labels]
+    # Not the same: the final norm is held in the one and runs in the other.
+    assert np.corrcoef(paths[:, :-1].ravel(), differences)[0, 1] > 0.9
