@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible
 from tui import clipboard, exporting, keys
+from tui.holding import Holding
 from tui.state import SLOTS
 
 if TYPE_CHECKING:
@@ -18,16 +20,21 @@ if TYPE_CHECKING:
 else:
     Base = object
 
-NUMBERS = ("tokens", "heads", "lens", "predictions")
+ABLATIONS = ("zero", "mean", "resample")
 
 
-class Actions(Base):
+class Actions(Holding, Base):
     """Actions of ``InterpBoardApp``."""
 
     # -- running ----------------------------------------------------------------------------------
 
+    def action_open(self) -> None:
+        """What is under the cursor; where nothing opens, run."""
+        if not self._me.pane(self._me.active).open():
+            self.action_run()
+
     def action_run(self) -> None:
-        """Run everything on what the prompt says."""
+        """Run what is in sight on what the prompt says."""
         app = self._me
         text = app.prompt.text
         ask = app.state.ask
@@ -49,9 +56,67 @@ class Actions(Base):
         self._me.session.ask(self._me.state.ask.next_metric())
 
     def action_ablation(self) -> None:
-        """Zero or mean ablation."""
-        now = self._me.state.params.get("heads", {}).get("ablation", "zero")
-        self._me.session.set_param("heads", "ablation", "mean" if now == "zero" else "zero")
+        """Zero, mean, or resampled from the corrupted prompt where there is one."""
+        own = self._me.state.params.get("heads", {})
+        at = ABLATIONS.index(own.get("ablation", "zero"))
+        following = ABLATIONS[(at + 1) % len(ABLATIONS)]
+        if following == "resample" and not self._me.state.corrupted:
+            following = "zero"
+        self._me.session.set_param("heads", "ablation", following, "mlps")
+
+    def action_method(self) -> None:
+        """The next method of the pane."""
+        from interpboard.analyses import ANALYSES
+
+        state, slot = self._me.state, self._me.active
+        methods = ["causal_trace", "activation_patching"]
+        if slot == "tokens":
+            methods = [
+                name
+                for name, analysis in ANALYSES.items()
+                if analysis.axes == ("token",) and not analysis.required
+            ]
+        now = state.analyses.get(slot, SLOTS[slot])
+        self._me.session.set_analysis(slot, methods[(methods.index(now) + 1) % len(methods)])
+
+    def action_view(self) -> None:
+        """The next view of the pane."""
+        from tui.panes.trace import SITES, TracePane
+
+        pane = self._me.pane(self._me.active)
+        if isinstance(pane, TracePane):
+            following = SITES[(SITES.index(pane.site) + 1) % len(SITES)]
+            self._me.session.set_param("trace", "site", following)
+        elif hasattr(pane, "next_view"):
+            pane.next_view()
+
+    def action_subject(self) -> None:
+        """The cursor's token joins or leaves the subject."""
+        from tui.panes.tokens import TokensPane
+
+        pane, state = self._me.pane(self._me.active), self._me.state
+        if isinstance(pane, TokensPane) and pane.data.result is not None:
+            marked = set(state.subject) ^ {pane.position}
+            self._me.session.change(
+                "trace", "tokens", marked=(state.ask.text, tuple(sorted(marked)))
+            )
+
+    def action_ask_corrupted(self) -> None:
+        """Ask for the corrupted prompt; it begins as the clean one."""
+        state = self._me.state
+        self._question(
+            "Corrupted prompt",
+            ("As many tokens as the clean one, which is:", state.ask.text),
+            state.corrupted or state.ask.text,
+            lambda text: self._me.session.change(
+                "other",
+                "trace",
+                "heads",
+                "what_if",
+                corrupted=text or None,
+                analyses={**state.analyses, "trace": "activation_patching"},
+            ),
+        )
 
     def action_explain_here(self) -> None:
         """Explain the prediction at the cursor's token; again: at the last one."""
@@ -68,17 +133,14 @@ class Actions(Base):
 
     def action_ask_target(self) -> None:
         """Ask for the target; empty: the model's own top token."""
-        from tui.panes.next import NextPane
-
-        ask, pane = self._me.state.ask, self._me.pane(self._me.active)
-        value = pane.token if isinstance(pane, NextPane) and pane.token else ask.target or ""
+        ask = self._me.state.ask
         self._question(
             "Target: the token to explain",
             (
                 "Most words begin with a space: “ Paris” is not “Paris”.",
                 "Empty: the model's top token.",
             ),
-            value,
+            ask.target or "",
             lambda text: self._me.session.ask(replace(ask, target=text or None)),
         )
 
@@ -101,6 +163,10 @@ class Actions(Base):
             lambda text: self._me.session.load(text.strip()) if text.strip() else None,
         )
 
+    def pick_token(self, title: str, value: str, then: Callable[[str], None]) -> None:
+        """Ask for a token."""
+        self._question(title, ("One token; most words begin with a space.",), value, then)
+
     def _question(self, title: str, hints: tuple[str, ...], value: str, then: Any) -> None:
         from tui.screens.ask import AskScreen, Question
 
@@ -122,12 +188,14 @@ class Actions(Base):
 
     def action_pane(self, number: int) -> None:
         """Go to a pane by its number."""
-        self._me.go(NUMBERS[number - 1])
+        for pane in self._me.panes:
+            if pane.number == number:
+                self._me.go(pane.slot)
 
     def action_step_pane(self, by: int) -> None:
         """Go to the next pane by number."""
-        at = NUMBERS.index(self._me.active)
-        self._me.go(NUMBERS[(at + by) % len(NUMBERS)])
+        slots = [pane.slot for pane in self._me.panes]
+        self._me.go(slots[(slots.index(self._me.active) + by) % len(slots)])
 
     def action_focus_next(self) -> None:
         """Tab is bound by Textual's screen before it reaches the app's table: the same thing."""
@@ -146,14 +214,6 @@ class Actions(Base):
         """Out of the zoom."""
         self.screen_stack[0].remove_class("-zoomed")
         self._me.arrange()
-
-    def action_lens_colour(self) -> None:
-        """Colour the lens by the other probability."""
-        from tui.panes.lens import LensPane
-
-        pane = self._me.pane(self._me.active)
-        if isinstance(pane, LensPane):
-            pane.toggle_colour()
 
     def action_switch_theme(self) -> None:
         """Light or dark."""
@@ -239,7 +299,7 @@ class Actions(Base):
         if choice.kind == "svg":  # after the question is gone from the screen
             self.call_after_refresh(self._write, choice, None)
             return
-        slots = list(SLOTS) if choice.scope == "all" else [choice.scope]
+        slots = [pane.slot for pane in self._me.panes] if choice.scope == "all" else [choice.scope]
         document = self._me.state.document(slots)
         if document is None:
             self._say("There is no result to export yet.", "warning")

@@ -18,39 +18,39 @@ from textual.containers import Container
 from textual.timer import Timer
 
 from interpboard.config import Settings
-from tui import keys, look, theme
+from tui import keys, layout, look, theme
 from tui.actions import Actions
 from tui.history import History
 from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
 from tui.panes.lens import LensPane
-from tui.panes.next import NextPane
+from tui.panes.logits import LogitsPane
 from tui.panes.tokens import TokensPane
+from tui.panes.trace import TracePane
 from tui.saving import Saver
 from tui.screens.board import Board
+from tui.screens.interventions import InterventionsScreen
 from tui.session import EngineFactory, Session, engine_process
 from tui.state import DEFAULT_TEXT, Ask, State
 from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
 
-PANES: tuple[type[Pane], ...] = (TokensPane, HeadsPane, LensPane, NextPane)
-ON_SCREEN = (TokensPane, NextPane, HeadsPane, LensPane)  # in the order of the grid
-ONE_PANE = ("-narrow", "-low", "-zoomed")  # classes of the screen
+PANES: tuple[type[Pane], ...] = (TokensPane, HeadsPane, LensPane, TracePane, LogitsPane)
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
 RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
 class InterpBoardApp(Actions, History, App[int]):
-    """Four panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
+    """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
     CSS_PATH = "interpboard.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = keys.bindings("app")
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (110, "-medium"), (180, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (34, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (34, "-tall"), (50, "-high")]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 8.0
 
     def __init__(
@@ -74,6 +74,7 @@ class InterpBoardApp(Actions, History, App[int]):
             State(ask=ask), self._changed, self._tell, engine_factory, self.saver.finished
         )
         self.active = TokensPane.slot
+        self.visited: list[str] = []
         self._following: Timer | None = None
         for own in theme.THEMES:
             self.register_theme(own)
@@ -85,19 +86,23 @@ class InterpBoardApp(Actions, History, App[int]):
 
     def get_default_screen(self) -> Board:
         """The screen of the panes, with the layout of its size from the first paint on."""
+        return Board(id="board", classes=" ".join(self._size_names()))
+
+    def _size_names(self) -> list[str]:
+        """The breakpoints' names for the size of now; the screen's classes come a paint later."""
         tables = zip(
             (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.size, strict=True
         )
-        names = [[name for start, name in table if start <= size][-1] for table, size in tables]
-        return Board(id="board", classes=" ".join(names))
+        return [[name for start, name in table if start <= size][-1] for table, size in tables]
 
     def compose(self) -> ComposeResult:
-        """Status, prompt, tabs, panes, footer."""
+        """Status, prompt, what is held, tabs, panes, footer."""
         yield Line(id="status")
         yield Prompt(self.session.state.ask.text)
+        yield Line(id="held")
         yield Line(id="tabs")
         with Container(id="panes"):
-            for kind in ON_SCREEN:
+            for kind in PANES:
                 yield kind(self._select)
         yield Line(Text(TOO_SMALL), id="small")
         yield Line(id="footer")
@@ -128,13 +133,18 @@ class InterpBoardApp(Actions, History, App[int]):
 
     async def settled(self) -> None:
         """Wait until the engine is idle and everything it said is on the screen."""
+        while not self.session.up.is_set():
+            if self._exception is not None:
+                raise self._exception
+            await asyncio.sleep(0.005)
         await self.session.settled()
         await self.saver.settled()
         while self._following is not None:
             await asyncio.sleep(REST_S / 4)
-        painted = asyncio.Event()
-        self.call_after_refresh(painted.set)
-        await painted.wait()
+        for _ in range(2):  # what a resize shows or hides is laid out after its first paint
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            await painted.wait()
 
     def _restore_on(self, *signals: signal.Signals) -> None:
         # A dropped SSH link is a SIGHUP: leave the way q does, so that the terminal is as it was.
@@ -150,6 +160,12 @@ class InterpBoardApp(Actions, History, App[int]):
         """The current snapshot."""
         return self.session.state
 
+    @property
+    def panes(self) -> list[Pane]:
+        """All panes, by number."""
+        found = self.screen_stack[0].query(Pane)
+        return sorted(found, key=lambda pane: pane.number)
+
     def pane(self, slot: str) -> Pane:
         """The pane that shows ``slot``."""
         return self.screen_stack[0].query_one(f"#{slot}", Pane)
@@ -160,9 +176,11 @@ class InterpBoardApp(Actions, History, App[int]):
         return self.screen_stack[0].query_one(Prompt)
 
     def go(self, slot: str) -> None:
-        """Bring a pane to the front and focus it."""
+        """Bring the pane that shows ``slot`` to the front and focus it."""
+        shown_by = {name: pane.slot for pane in reversed(self.panes) for name in pane.leans_on}
+        slot = slot if slot in {pane.slot for pane in self.panes} else shown_by[slot]
         pane = self.pane(slot)
-        self._sync_cursor(pane)
+        pane.meet(self.state.selection)
         self.screen_stack[0].set_focus(pane.view)  # at once: all of it in one paint
         self._activate(slot)
 
@@ -179,20 +197,29 @@ class InterpBoardApp(Actions, History, App[int]):
             return
         state = self.state
         with self.batch_update():
-            for pane in self.screen_stack[0].query(Pane):
-                if pane.slot in names or ("engine" in names and pane.data.result is None):
+            for pane in self.panes:
+                leans = {pane.slot, *pane.leans_on}
+                if leans & names or ("engine" in names and pane.data.result is None):
                     pane.show(state)
+                    if pane.slot != self.active and pane.meet(state.selection):
+                        pane.refresh_readout()
                 else:
                     pane.state = state
             if "lens" in names:
-                self._follow_lens()
+                self._at_rest()
             self._show_lines()
+            if isinstance(self.screen, InterventionsScreen):
+                self.screen.show(state)
 
     def _show_lines(self) -> None:
         base = self.screen_stack[0]
         ink, state = theme.inks(self.current_theme.dark), self.state
         edited = base.query_one(Prompt).text != state.ask.text
         base.query_one("#status", Line).set(lines.status(state, ink, self.size.width, edited))
+        held = base.query_one("#held", Line)
+        held.set(lines.held(state, ink))
+        if held.has_class("-nothing") == bool(state.held.items):
+            held.set_class(not state.held.items, "-nothing")
         names = [*((kind.number, kind.title, kind.slot) for kind in PANES), RUNS]
         base.query_one("#tabs", Line).set(lines.tabs(names, self.active, state, ink))
         base.query_one("#footer", Line).set(lines.footer(self._focus_name(), state, ink))
@@ -221,39 +248,38 @@ class InterpBoardApp(Actions, History, App[int]):
     def _activate(self, slot: str) -> None:
         """Make a pane the active one, in sight and framed as such; no style sheet is consulted."""
         self.active = slot
+        self.visited = [*(name for name in self.visited if name != slot), slot]
         base = self.screen_stack[0]
-        one = any(base.has_class(name) for name in ONE_PANE)
+        slots = [pane.slot for pane in self.panes]
+        names = [*self._size_names(), *(name for name in ("-zoomed",) if base.has_class(name))]
+        sight = layout.in_sight(slots, names, slot, self.visited)
         in_panes = self._focus_name() != "prompt"
-        for pane in base.query(Pane):
-            here = pane.slot == slot
-            pane.display = here or not one
-            pane.frame(here and in_panes)
-        self._follow_lens()
-
-    def _sync_cursor(self, pane: Pane) -> None:
-        """One position of the prompt is selected; panes meet it when they get the focus."""
-        token = self.state.selection.token
-        if token is None or pane.data.result is None:
-            return
-        if isinstance(pane, TokensPane) and token < len(pane.strip.texts):
-            pane.strip.cursor = token
-        elif isinstance(pane, LensPane) and pane.grid.data and token < len(pane.grid.data.columns):
-            pane.grid.cursor = (pane.grid.cursor[0], token)
+        for pane in self.panes:
+            pane.display = pane.slot in sight
+            pane.frame(pane.slot == slot and in_panes)
+        leans = {name for pane in self.panes if pane.display for name in pane.leans_on}
+        self.session.see(sight | leans)
+        self._at_rest()
 
     def _select(self, **places: int | None) -> None:
         self.session.select(**places)
-        if self.active == LensPane.slot:
-            if self._following is not None:
-                self._following.stop()
-            self._following = self.set_timer(REST_S, self._follow_lens)
+        if self._following is not None:
+            self._following.stop()
+        self._following = self.set_timer(REST_S, self._at_rest)
 
-    def _follow_lens(self) -> None:
-        """Next shows the cell of the lens while the lens has the focus, once its cursor rests."""
+    def _at_rest(self) -> None:
+        """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
         self._following = None
-        base = self.screen_stack[0]
-        lens, after = base.query_one(LensPane), base.query_one(NextPane)
-        lens.follow()
-        after.show_lens(lens.cell() if self.active == LensPane.slot else None)
+        selection, lens = self.state.selection, self.pane("lens")
+        for pane in self.panes:
+            if pane.display and pane.slot != self.active and pane.meet(selection):
+                pane.refresh_readout()
+            if pane.display:
+                pane.rest()
+        tokens = self.pane("tokens")
+        assert isinstance(lens, LensPane)
+        assert isinstance(tokens, TokensPane)
+        tokens.show_lens(lens.cell() if self.active == LensPane.slot else None)
 
     def on_resize(self) -> None:
         """The status line says what fits."""

@@ -40,29 +40,63 @@ def _on(screen: str, id: str, keys: str, shown: str, label: str, help: str, acti
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("run", "enter,r", "Enter r", "Run", "Run every analysis on the prompt", "app.run"),
+    Command(
+        "open", "enter", "Enter", "Open", "Open what is under the cursor; where nothing opens: run",
+        "app.open",
+    ),
+    Command("run", "r", "r", "Run", "Run the analyses in sight on the prompt", "app.run"),
     Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
-    Command("prompt", "i,ctrl+l", "i", "Prompt", "Edit the prompt", "app.edit_prompt"),
+    Command("prompt", "p,ctrl+l", "p", "Prompt", "Edit the prompt", "app.edit_prompt"),
     Command("target", "t", "t", "Target", "Choose the token to explain", "app.ask_target"),
     Command("foil", "f", "f", "Foil", "Choose the token to contrast with", "app.ask_foil"),
     Command(
-        "metric", "m", "m", "Metric", "The next metric: logit, prob, logprob, diff",
+        "metric", "M", "M", "Metric", "The next metric: logit, prob, logprob, diff",
         "app.metric",
     ),
     Command("model", "o", "o", "Open", "Open another model, by name or folder", "app.ask_model"),
     Command(
-        "explain_here", "p", "p", "Explain",
+        "interventions", "i", "i", "What if", "List what is held; add, switch and let go",
+        "app.interventions",
+    ),
+    Command("undo", "u", "u", "Undo", "Undo the last change to what is held", "app.undo"),
+    Command("redo", "ctrl+r", "Ctrl+r", "Redo", "Do it again", "app.redo"),
+    Command(
+        "explain_here", "space", "Space", "Explain",
         "Explain what follows the cursor's token; again: the last", "app.explain_here",
         ("tokens", "lens"),
     ),
     Command(
-        "ablation", "a", "a", "Zero/mean",
-        "What replaces a head's output: zeros or its mean over the prompt", "app.ablation",
-        ("heads",),
+        "toggle", "space", "Space", "Off/on",
+        "Switch the head or MLP under the cursor off, or on again", "app.toggle_part", ("heads",),
     ),
     Command(
-        "lens_colour", "v", "v", "Colour",
-        "Colour by the shown token's probability, or by the target's", "app.lens_colour", ("lens",),
+        "hold_patch", "space", "Space", "Hold",
+        "Hold the corrupted prompt's state at the cursor, or let it go (patching)", "app.hold_patch",
+        ("trace",),
+    ),
+    Command(
+        "subject", "s", "s", "Subject", "Mark the cursor's token as subject, or no longer",
+        "app.subject", ("tokens",),
+    ),
+    Command(
+        "replace", "w", "w", "Swap word", "Hold another token in the place of the cursor's",
+        "app.replace_token", ("tokens",),
+    ),
+    Command(
+        "method", "m", "m", "Method", "The next method", "app.method", ("tokens", "trace"),
+    ),
+    Command(
+        "view", "v", "v", "View", "The next view: what is painted, which site, which order",
+        "app.view", ("lens", "trace", "logits"),
+    ),
+    Command(
+        "corrupted", "d", "d", "Corrupted", "Write the corrupted prompt to compare with",
+        "app.ask_corrupted", ("trace",),
+    ),
+    Command(
+        "ablation", "a", "a", "Zero/mean",
+        "What replaces an output: zeros, its mean, or its outputs on the corrupted prompt",
+        "app.ablation", ("heads",),
     ),
     Command("zoom", "z", "z", "Zoom", "One pane on the whole screen, and back", "app.zoom"),
     Command("pane_1", "1", "1", "Tokens", "Go to Tokens: which tokens mattered", "app.pane(1)"),
@@ -71,7 +105,8 @@ COMMANDS: tuple[Command, ...] = (
         "app.pane(2)",
     ),
     Command("pane_3", "3", "3", "Lens", "Go to Lens: where the answer appears", "app.pane(3)"),
-    Command("pane_4", "4", "4", "Next", "Go to Next: what the model predicts", "app.pane(4)"),
+    Command("pane_4", "4", "4", "Trace", "Go to Trace: where the fact passes", "app.pane(4)"),
+    Command("pane_6", "6", "6", "Logits", "Go to Logits: who writes the answer", "app.pane(6)"),
     Command("pane_8", "8", "8", "Runs", "Saved results: reopen, pin, compare", "app.runs"),
     Command(
         "next_pane", "tab", "Tab", "Next pane", "Go to the next pane", "app.step_pane(1)",
@@ -95,7 +130,7 @@ COMMANDS: tuple[Command, ...] = (
         "app.switch_theme",
     ),
     Command(
-        "restart", "ctrl+r", "Ctrl+r", "Restart engine", "Start the engine process anew",
+        "restart", "R", "R", "Restart engine", "Start the engine process anew",
         "app.restart",
     ),
     Command(
@@ -143,7 +178,8 @@ COMMANDS: tuple[Command, ...] = (
 # Footer: at most eight, by what has the focus. ``*`` stands for every pane.
 _FOOTER = {
     "prompt": ("submit", "leave"),
-    "*": ("help", "palette", "run", "prompt", "target", "{own}", "zoom", "export"),
+    "tokens": ("help", "palette", "run", "prompt", "target", "explain_here", "subject", "method"),
+    "*": ("help", "palette", "run", "prompt", "target", "{own}", "interventions", "zoom"),
 }
 _in_use: tuple[Command, ...] = COMMANDS  # with the keys of this process's configuration
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
-from tui.state import Engine, Job, Model, Phase, Slot, State
+from tui.held import Held
+from tui.state import Engine, Job, Model, Phase, Selection, Slot, State
 
 # The user's to correct: the ask goes back to the last one that was answered.
+LEADING = "predictions"  # runs with every ask, first: what is wrong with the ask is wrong here
 WRONG_ASK = frozenset({"bad_target", "bad_position", "bad_prompt", "bad_parameter"})
 
 
@@ -55,8 +57,15 @@ def _ready(state: State, event: protocol.Ready) -> State:
         return state
     # Another model: other tokens, other heads. Nothing of the old results can stay.
     ask = replace(state.ask, metric="logit", target=None, foil=None, position=-1)
-    slots = {name: Slot() for name in state.slots}
-    return replace(state, ask=ask, good=None, slots=slots, engine=Engine(phase="ready"))
+    return replace(
+        state,
+        ask=ask,
+        good=None,
+        slots={name: Slot() for name in state.slots},
+        engine=Engine(phase="ready"),
+        held=Held(),
+        selection=Selection(),
+    )
 
 
 def _not_loaded(state: State) -> State:
@@ -65,34 +74,45 @@ def _not_loaded(state: State) -> State:
 
 
 def _finished(state: State, slot: str, event: protocol.Finished) -> State:
-    ask = state.slots[slot].pending or state.ask
+    request = state.slots[slot].pending
     state = state.with_slot(
         slot,
         result=event.result,
         prompt=event.prompt,
-        ask=ask,
+        request=request,
         pending=None,
         partial=None,
         job=None,
+        failed=None,
+        failure="",
     )
     model = state.model
     if model is not None:
         model = replace(model, memory_bytes=event.memory_bytes)
-    return replace(state, model=model, good=ask)
+    good = request.ask if request is not None and slot == LEADING else state.good
+    return replace(state, model=model, good=good)
 
 
 def _ended(state: State, slot: str, event: protocol.Failed | protocol.Stopped) -> State:
     asked = state.slots[slot].pending
-    state = state.with_slot(slot, job=None, partial=None, pending=None)
-    wrong = isinstance(event, protocol.Failed) and event.kind in WRONG_ASK
-    if wrong and state.good is not None and asked == state.ask:
+    failed = event if isinstance(event, protocol.Failed) else None
+    failure = f"{failed.message} {failed.remedy}".strip() if failed is not None else ""
+    state = state.with_slot(
+        slot, job=None, partial=None, pending=None, failure=failure, failed=asked
+    )
+    if failed is None or asked is None:
+        return state
+    if slot == LEADING and failed.kind in WRONG_ASK and state.good and asked.ask == state.ask:
         return replace(state, ask=state.good)
+    if slot == "what_if" and asked.params.get("interventions") == state.held.text:
+        return replace(state, held=state.held.refused())
     return state
 
 
 def _lost(state: State, event: Lost) -> State:
-    for name in state.slots:
-        state = state.with_slot(name, job=None, partial=None, pending=None)
+    for name, slot in state.slots.items():
+        # What was under way may be what ended it: it is asked again on request only.
+        state = state.with_slot(name, job=None, partial=None, pending=None, failed=slot.pending)
     lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
     said = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"

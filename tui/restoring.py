@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interpboard.reproduce import own_params
+from tui.held import Held, read
+from tui.questions import question
 from tui.saving import ask_of
-from tui.state import Model, Slot, State
+from tui.state import SLOTS, Model, Request, Slot, State
 
 if TYPE_CHECKING:
-    from interpboard.results import Document
+    from interpboard.results import Document, Result
     from interpboard.store import Run
 
+_SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 Found = Sequence[tuple["Run", "Document"]]
 
 
@@ -28,11 +31,37 @@ def restored(state: State, found: Found) -> State:
     if model is None or model.info != document.model:
         path = document.results[0].made_by.path
         model = Model(info=document.model, path=path, parameters=0, memory_bytes=0)
+    state = replace(state, ask=ask, good=None, model=model, params={}, analyses={}, held=Held())
+    for run, saved in found:
+        state = _decided(state, run.slot, saved.results[0])
     slots = {name: Slot() for name in state.slots}
-    params: dict[str, dict[str, Any]] = {}
     for run, saved in found:
         result = saved.results[0]
         if run.slot in slots:
-            slots[run.slot] = Slot(result=result, prompt=saved.prompt, ask=ask)
-            params[run.slot] = own_params(result)
-    return replace(state, ask=ask, good=None, model=model, slots=slots, params=params)
+            request = question(state, run.slot)
+            request = request or Request(result.analysis, ask, dict(result.params))
+            slots[run.slot] = Slot(result=result, prompt=saved.prompt, request=request)
+    return replace(state, slots=slots)
+
+
+def _decided(state: State, slot: str, result: Result) -> State:
+    """``state`` with what the user had decided for ``slot``."""
+    params = result.params
+    if slot == "what_if":
+        corrupted = params.get("source") or state.corrupted
+        return replace(state, held=read(str(params["interventions"])), corrupted=corrupted)
+    if slot in ("mlps", "predictions", "other"):
+        return state
+    own = own_params(result)
+    if slot == "heads" and own.pop("references", None):
+        state = replace(state, corrupted="\n".join(params["references"]))
+    if slot == "trace":
+        own = {"site": _SITES.get(str(params.get("state", params.get("site"))), "resid")}
+        if "corrupted" in params:
+            state = replace(state, corrupted=str(params["corrupted"]))
+        else:
+            state = replace(state, marked=(state.ask.text, tuple(params["subject"])))
+    analyses = dict(state.analyses)
+    if result.analysis != SLOTS.get(slot):
+        analyses[slot] = result.analysis
+    return replace(state, params={**state.params, slot: own}, analyses=analyses)

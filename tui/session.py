@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui.held import Held
+from tui.questions import CHEAP, question
 from tui.state import SLOTS, Ask, Engine, Job, State
 
 if TYPE_CHECKING:
@@ -85,8 +87,9 @@ class Session:
         self._flush_soon = False
         self._told: set[str] = set()
         self._run_when_ready = True
+        self.in_sight: tuple[str, ...] = ()
         self._closed = False
-        self._up = asyncio.Event()
+        self.up = asyncio.Event()
         self._still = asyncio.Event()
 
     # -- life -------------------------------------------------------------------------------------
@@ -101,7 +104,7 @@ class Session:
         self.engine = self._factory(self.take)
         await self.engine.start()
         self.engine.load(model, device=device, dtype=dtype)
-        self._up.set()
+        self.up.set()
 
     async def close(self) -> None:
         """End the engine."""
@@ -113,7 +116,7 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until the engine is idle and everything it said has been told."""
-        await self._up.wait()
+        await self.up.wait()
         assert self.engine is not None
         while True:
             await self.engine.idle.wait()
@@ -132,13 +135,35 @@ class Session:
     # -- what the user does -----------------------------------------------------------------------
 
     def ask(self, ask: Ask) -> None:
-        """Run everything for ``ask``; what is under way for an older one is replaced."""
-        self.state = replace(self.state, ask=ask)
-        self._mark({"ask"}, soon=True)
-        self.run(*SLOTS)
+        """Ask ``ask`` in every pane in sight; what is under way for an older one is replaced."""
+        before = self.state
+        self.state = replace(before, ask=ask)
+        if ask.text != before.ask.text:  # positions of another text
+            self.state = replace(self.state, held=before.held.for_another_text())
+        self._mark({"ask", *SLOTS}, soon=True)
+        self.run(*CHEAP, *self.in_sight)
+
+    def see(self, slots: set[str]) -> None:
+        """These slots are on the screen from now on: what they lack is asked."""
+        self.in_sight = tuple(name for name in SLOTS if name in slots)
+        if self.state.engine.phase == "ready":
+            self.ensure(*self.in_sight)
+
+    def ensure(self, *names: str) -> None:
+        """Ask what these slots neither show nor are about to."""
+        missing = []
+        for name in names:
+            slot, wanted = self.state.slots[name], question(self.state, name)
+            there = slot.request if slot.job is None else slot.pending
+            tried = slot.failed if slot.job is None else None
+            if wanted is not None and wanted not in (there, tried):
+                missing.append(name)
+        model, loaded = self.state.model, self._engine_model
+        if missing and self.state.engine.phase == "ready" and model and loaded == model.info:
+            self._send(*missing)
 
     def run(self, *names: str) -> None:
-        """Run the analyses of some slots for the current ask, once there is a model."""
+        """Ask the questions of some slots, once there is a model."""
         self._told.clear()
         phase = self.state.engine.phase
         if self.engine is None or phase in ("starting", "loading", "restarting"):
@@ -151,16 +176,37 @@ class Session:
         if self._engine_model is not None and self._engine_model != self.state.model.info:
             self.load(self.state.model.info.name)  # a saved run of another model is on the screen
             return
+        self.state = replace(self.state, engine=Engine(phase="ready"))
+        self._send(*(name for name in SLOTS if name in names))
+
+    def _send(self, *names: str) -> None:
         from interpboard.engine.protocol import MetricRequest
 
-        ask = self.state.ask
-        metric = MetricRequest(ask.metric, ask.target, ask.foil, ask.position)
-        self.state = replace(self.state, engine=Engine(phase="ready"))
+        assert self.engine is not None
         for name in names:
-            params = self.state.params.get(name, {})
-            self.state = self.state.with_slot(name, job=Job(), pending=ask)
-            self.engine.run(name, SLOTS[name], ask.text, metric, params)
+            request = question(self.state, name)
+            if request is None:
+                continue
+            ask = request.ask
+            metric = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
+            self.state = self.state.with_slot(name, job=Job(), pending=request, failure="")
+            self.engine.run(name, request.analysis, ask.text, metric, request.params)
         self._mark({*names, "engine"})
+
+    def change(self, *names: str, **changes: Any) -> None:
+        """Change the state, and ask anew what ``names`` show, as far as it is in sight."""
+        self.state = replace(self.state, **changes)
+        self._mark({*names, "ask"}, soon=True)
+        self.ensure(*(name for name in names if name in self.in_sight or name in CHEAP))
+
+    def hold(self, held: Held) -> None:
+        """Hold these interventions from now on."""
+        if held.items == self.state.held.items:
+            return
+        if not held.text and self.engine is not None and self.state.slots["what_if"].job:
+            self.engine.cancel("what_if")
+        self.change("what_if", held=held)
+        self._mark({*SLOTS}, soon=True)
 
     def cancel(self) -> bool:
         """Cancel every analysis; says whether there was one."""
@@ -184,11 +230,14 @@ class Session:
             self._set_engine(phase="restarting")
             self._restarting = asyncio.create_task(self.engine.restart())
 
-    def set_param(self, slot: str, name: str, value: Any) -> None:
-        """Set one parameter of an analysis and run it."""
+    def set_param(self, slot: str, name: str, value: Any, *also: str) -> None:
+        """Set one parameter of a slot's analysis and ask it, and ``also`` other slots, anew."""
         params = {**self.state.params, slot: {**self.state.params.get(slot, {}), name: value}}
-        self.state = replace(self.state, params=params)
-        self.run(slot)
+        self.change(slot, *also, params=params)
+
+    def set_analysis(self, slot: str, analysis: str) -> None:
+        """Another analysis for a slot."""
+        self.change(slot, analyses={**self.state.analyses, slot: analysis})
 
     def restore(self, state: State) -> None:
         """Show saved results in place of what there is; what runs is cancelled."""
@@ -224,10 +273,10 @@ class Session:
         self._say(slot, event, kind)
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
-            self.run(*SLOTS)
+            self.run(*CHEAP, *self.in_sight)
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
-        if kind == "Failed":
+        if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS):
             remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
             message = f"{event.message} {remedy}".strip()
             if message not in self._told:  # four analyses fail over one target: say it once
@@ -235,7 +284,7 @@ class Session:
                 self._tell(message, "error")
         elif kind == "Lost":
             self._run_when_ready = False
-            after = "Starting it again." if event.restarting else "Enter tries again."
+            after = "Starting it again." if event.restarting else "r tries again."
             engine = self.state.engine
             last = f" It said: {engine.last_words}" if engine.last_words else ""
             self._tell(f"The {engine.notice}. {after}{last}", "error")

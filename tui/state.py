@@ -1,7 +1,8 @@
 """What the app knows, as frozen snapshots. ``session.Session`` owns the one current snapshot.
 
-An *ask* is everything the user decides: text, metric, target, foil, position. Each slot keeps the
-newest result together with the ask it answers, so a pane can tell whether what it shows is stale.
+An *ask* is what every pane explains: text, metric, target, foil, position. A *request* is what one
+slot asks of the engine about it (``questions`` says which). Each slot keeps the newest result together
+with the request it answers, so a pane can tell whether what it shows is stale.
 Nothing here imports numpy: the first screen is painted from these classes alone.
 """
 
@@ -11,18 +12,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tui.held import Held
+
 if TYPE_CHECKING:
     from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
 
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 METRICS = ("logit", "logit_diff", "prob", "logprob")
 
-# Slot -> the analysis that runs there, in the order they are asked of the engine: quick ones first.
+# Slot -> the analysis that runs there at first, in the order they are asked of the engine: quick ones
+# first. Most are a pane's; ``predictions``, ``what_if``, ``mlps`` and
+# ``other`` (what the model says of the corrupted prompt) are shown by several.
 SLOTS: dict[str, str] = {
     "predictions": "predictions",
+    "what_if": "what_if",
     "tokens": "integrated_gradients",
     "lens": "logit_lens",
+    "logits": "direct_logit_attribution",
     "heads": "head_ablation",
+    "mlps": "what_if",
+    "other": "predictions",
+    "trace": "causal_trace",
 }
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
@@ -54,6 +64,16 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Request:
+    """One analysis asked about an ask. ``metric``: instead of the ask's, where that cannot be had."""
+
+    analysis: str
+    ask: Ask
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = ""
+
+
+@dataclass(frozen=True)
 class Job:
     """A running or waiting analysis. ``total=0``: it has not begun."""
 
@@ -68,14 +88,24 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """One place on the screen: the newest result, the ask it answers, and the job under way."""
+    """One place on the screen: the newest result, the request it answers, and the job under way.
+
+    ``failed`` came to nothing, for the reason ``failure``.
+    """
 
     result: Result | None = None
     prompt: PromptInfo | None = None
-    ask: Ask | None = None
-    pending: Ask | None = None  # what the job under way will answer
+    request: Request | None = None
+    pending: Request | None = None  # what the job under way will answer
+    failed: Request | None = None
+    failure: str = ""
     partial: LabelledArray | None = None
     job: Job | None = None
+
+    @property
+    def ask(self) -> Ask | None:
+        """What the result explains."""
+        return self.request.ask if self.request is not None else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +133,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Selection:
-    """Where the cursors are: one position of the prompt shared by panes, one layer, one head."""
+    """Where the cursors are, shared by all panes: a position of the prompt, a layer, a head.
+
+    Layer −1 is the embedding; head None is the whole of a layer, its MLP on the grid of heads.
+    """
 
     token: int | None = None
     layer: int | None = None
@@ -120,16 +153,33 @@ class State:
     engine: Engine = Engine()
     selection: Selection = Selection()
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of those of SLOTS
+    held: Held = field(default_factory=Held)
+    marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
+    corrupted: str | None = None  # the prompt that the clean one is compared with
     slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
 
     def with_slot(self, name: str, **changes: Any) -> State:
         """This snapshot with one slot changed."""
         return replace(self, slots={**self.slots, name: replace(self.slots[name], **changes)})
 
+    @property
+    def subject(self) -> tuple[int, ...]:
+        """Positions of the subject that was marked in this prompt."""
+        return self.marked[1] if self.marked[0] == self.ask.text else ()
+
     def stale(self, name: str) -> bool:
         """Does the slot show an answer to an older question?"""
+        from tui.questions import question
+
         slot = self.slots[name]
-        return slot.result is not None and slot.ask != self.ask
+        return slot.result is not None and slot.request != question(self, name)
+
+    def edited(self) -> Result | None:
+        """The newest what-if result while something is held; ``stale("what_if")`` if it is older."""
+        slot = self.slots["what_if"]
+        same = slot.request is not None and slot.request.ask == self.ask
+        return slot.result if self.held.text and same else None
 
     @property
     def busy(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from interpboard.display import visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
-    from tui.state import Ask
+    from tui.state import Ask, State
 
 MINUS = "−"
 _NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
@@ -50,6 +50,19 @@ def metric_name(metric: MetricInfo) -> str:
     if metric.name == "logit_diff" and metric.foil is not None:
         return f"logit {target} {MINUS} {visible_token(metric.foil.token)}"
     return f"{_NAMES.get(metric.name, metric.name)} {target}"
+
+
+def analysis_title(state: State, slot: str) -> str:
+    """The name of the analysis that a slot runs, in lower case: ``integrated gradients``."""
+    from interpboard.analyses import ANALYSES
+    from tui.state import SLOTS
+
+    return ANALYSES[state.analyses.get(slot, SLOTS[slot])].title.lower()
+
+
+def exact(result: Result) -> bool:
+    """Whether a grid's numbers were measured, not estimated from gradients."""
+    return result.made_by.path != "autograd"
 
 
 def ask_name(ask: Ask) -> str:

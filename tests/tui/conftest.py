@@ -116,7 +116,7 @@ def board() -> Boards:
             if settle:
                 await app.settled()
             else:
-                await app.session._up.wait()
+                await app.session.up.wait()
             yield Board(app, pilot)
 
     return make

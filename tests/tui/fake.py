@@ -179,6 +179,10 @@ class FakeEngine:
                 return protocol.Failed(
                     0, "bad_target", f"{token!r} is 2 tokens: '[/INST]' 'x'.", "Choose one."
                 )
+        if "nonsense" in str(request.params.get("interventions", "")):
+            return protocol.Failed(0, "bad_parameter", "Cannot read that.", "Write 2.5=zero.")
+        if len(self.tokens(request.params.get("corrupted", request.text))) != len(tokens):
+            return protocol.Failed(0, "bad_prompt", "Not equally long.", "Choose another.")
         return protocol.Finished(0, *canned(request, tokens, self.layers, self.heads), MEMORY)
 
 
@@ -209,11 +213,25 @@ def canned(
         axes = (layer_axis(layers), Axis("head", tuple(str(i) for i in range(heads))))
         values = wave.normal(size=(layers, heads)) * 0.3
         values[layers // 2, heads // 2] = -4.21
+    elif request.analysis == "what_if":
+        axes, values = _what_if(extra, request, tokens, layers)
+    elif request.analysis == "direct_logit_attribution":
+        names = ["embed"]
+        for layer in range(layers):
+            names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} mlp"]
+        axes = (Axis("component", tuple(names)),)
+        values = wave.normal(size=len(names)) * 0.4
+        values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
+    elif request.analysis in ("causal_trace", "activation_patching"):
+        axes = (layer_axis(layers), token_axis(tokens))
+        values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
+        values[0, 0] = 0.875
+        extra["recovered"] = LabelledArray(axes, values / 2)
     else:
         axes, values = _lens(extra, tokens, layers)
     return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
         analysis=request.analysis,
-        params=dict(request.params),
+        params={"samples": 10, **request.params},
         metric=metric,
         baseline=14.2,
         axes=axes,
@@ -244,3 +262,29 @@ def _lens(
     extra["kl"] = LabelledArray(axes, 2 * (1 - depth))
     values = np.where(order == 0, probs[:, :, 0], probs[:, :, 0] / 50)
     return axes, values
+
+
+def _what_if(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """Each intervention takes 2.5 from the metric, and the edited run says London."""
+    held = [item.strip() for item in str(request.params["interventions"]).split(";")]
+    runs = Axis("run", ("clean", "edited"))
+    extra["effect"] = LabelledArray((), np.array(-2.5 * len(held)))
+    if len(held) > 1:
+        alone = np.full(len(held), -2.5)
+        extra["alone"] = LabelledArray((Axis("intervention", tuple(held)),), alone)
+    axes = (runs, Axis("rank", tuple(str(i + 1) for i in range(10))))
+    ids = np.stack([np.arange(10), (np.arange(10) + 1) % 10])
+    extra["top_ids"] = LabelledArray(axes, ids)
+    names = text_array([VOCABULARY[i] for i in ids.flat]).reshape(ids.shape)
+    extra["top_tokens"] = LabelledArray(axes, names)
+    extra["top_probs"] = LabelledArray(axes, np.tile(0.62 * 0.45 ** np.arange(10), (2, 1)))
+    clean: dict[str, LabelledArray] = {}
+    lens_axes, probs = _lens(clean, tokens, layers)
+    both = {"": probs, **{f"_{name}": array.values for name, array in clean.items()}}
+    for name, values in both.items():
+        own = (*lens_axes, Axis("top", tuple(map(str, range(10))))) if "_top" in name else lens_axes
+        other = values if values.dtype == object else values * (1 if "ids" in name else 0.5)
+        extra[f"lens{name}"] = LabelledArray((runs, *own), np.stack([values, other]))
+    return (runs,), np.array([14.2, 14.2 - 2.5 * len(held)])

@@ -22,7 +22,14 @@ async def test_everything_runs_by_itself_at_the_start(board: Boards) -> None:
     async with board() as b:
         asked = [request.analysis for request in b.engine.requests]
         assert sorted(asked) == sorted(
-            ["predictions", "integrated_gradients", "logit_lens", "head_ablation"]
+            [
+                "predictions",
+                "integrated_gradients",
+                "logit_lens",
+                "direct_logit_attribution",
+                "head_ablation",
+                "what_if",
+            ]
         )
         assert "engine: idle" in b.lines()[0]
 
@@ -32,14 +39,14 @@ async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
 ) -> None:
     async with board() as b:
         before = len(b.engine.requests)
-        await b.press("i")
+        await b.press("p")
         await b.write(" q 1z")
         assert b.app.prompt.text.endswith("city of q 1z")
         assert "prompt edited" in b.lines()[0]
         assert len(b.engine.requests) == before
         await b.press("enter")
         assert {request.text for request in b.engine.requests[before:]} == {b.app.prompt.text}
-        assert len(b.engine.requests) == before + 4
+        assert len(b.engine.requests) == before + 6
         assert "prompt edited" not in b.lines()[0]
         assert b.app._focus_name() == "tokens"
 
@@ -49,13 +56,13 @@ async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
     async with board() as b:
         before = len(b.engine.requests)
         await b.press(key)
-        assert len(b.engine.requests) == before + 4
+        assert len(b.engine.requests) == before + 6
 
 
 @pytest.mark.parametrize("key", ["escape", "tab", "down"])
 async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
     async with board() as b:
-        await b.press("3", "i")
+        await b.press("3", "p")
         assert b.app._focus_name() == "prompt"
         await b.press(key)
         assert b.app._focus_name() == "lens"
@@ -71,11 +78,11 @@ async def test_ctrl_l_goes_to_the_prompt_and_backspace_stays_an_editing_key(boar
 async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None:
     async with board() as b:
         b.engine.held = True
-        await b.press("i")
+        await b.press("p")
         await b.write(" x")
         await b.press("enter", "x")
         assert "·Paris" in b.screen
-        assert b.screen.count("an older question: Enter runs") == 4
+        assert b.screen.count("an older question: r runs") == 4
         b.engine.release()
         await b.press("enter")
         assert "an older question" not in b.screen
@@ -119,7 +126,7 @@ async def test_a_wrong_target_is_a_toast_and_nothing_changes(board: Boards) -> N
 async def test_foil_makes_the_metric_a_difference_and_metrics_turn(board: Boards) -> None:
     async with board() as b:
         for expected in ("prob", "logprob", "logit"):
-            await b.press("m")
+            await b.press("M")
             assert b.engine.requests[-1].metric.name == expected
         await b.press("f")
         await b.write(" Rome")
@@ -127,7 +134,7 @@ async def test_foil_makes_the_metric_a_difference_and_metrics_turn(board: Boards
         assert b.engine.requests[-1].metric.name == "logit_diff"
         assert "logit ·Paris − ·Rome" in b.lines()[0]
         for expected in ("prob", "logprob", "logit", "logit_diff"):
-            await b.press("m")
+            await b.press("M")
             assert b.engine.requests[-1].metric.name == expected
 
 
@@ -148,7 +155,7 @@ async def test_another_model_replaces_results_and_a_wrong_one_does_not(board: Bo
 
 async def test_zoom_and_three_ways_out(board: Boards) -> None:
     async with board() as b:
-        assert "4 Next" in b.screen
+        assert "4 Trace" in b.screen
         for key in ("z", "escape", "backspace"):
             await b.press("2", "z")
             assert "1 Tokens │ 2 Heads" in b.screen
@@ -161,12 +168,12 @@ async def test_zoom_and_three_ways_out(board: Boards) -> None:
 async def test_tab_goes_round_by_number(board: Boards) -> None:
     async with board() as b:
         seen = []
-        for _ in range(4):
+        for _ in range(5):
             await b.press("tab")
             seen.append(b.app.active)
-        assert seen == ["heads", "lens", "predictions", "tokens"]
+        assert seen == ["heads", "lens", "trace", "logits", "tokens"]
         await b.press("shift+tab")
-        assert b.app.active == "predictions"
+        assert b.app.active == "logits"
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
@@ -175,7 +182,7 @@ async def test_help_names_the_keys_of_the_pane(board: Boards, key: str) -> None:
         await b.press("2", key)
         assert isinstance(b.app.screen, HelpScreen)
         assert "2 Heads" in b.screen
-        assert "What replaces a head's output" in b.screen
+        assert "What replaces an output" in b.screen
         await b.press("j", "k", "G", "g", "q")
         assert not isinstance(b.app.screen, HelpScreen)
 
@@ -244,7 +251,7 @@ async def test_a_picture_of_one_pane_holds_that_pane_only(
         await b.press("3", "e", "up", "enter")
         await b.pilot.pause()
         text = (tmp_path / "interpboard-demo-lens.svg").read_text().replace("&#160;", " ")
-        assert "entropy 0.15 nats" in text
+        assert "entropy 0.15" in text
         assert "helps" not in text
         assert "engine: idle" not in text
 
@@ -336,7 +343,7 @@ async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) ->
 
 
 async def test_ctrl_q_leaves_from_the_prompt_and_from_screens(board: Boards) -> None:
-    for opened in ("i", "e", "question_mark"):
+    for opened in ("p", "i", "e", "question_mark"):
         async with board() as b:
             await b.press(opened)
             await b.pilot.press("ctrl+q")
@@ -351,7 +358,7 @@ async def test_ctrl_c_says_what_quits(board: Boards) -> None:
 
 def test_no_two_commands_of_one_place_share_a_key_and_ids_are_unique() -> None:
     assert len({command.id for command in keys.COMMANDS}) == len(keys.COMMANDS)
-    for slot in ("tokens", "heads", "lens", "predictions"):
+    for slot in ("tokens", "heads", "lens", "trace", "logits"):
         used = [key for c in keys.commands("app", "move", slot) for key in c.keys.split(",")]
         assert len(used) == len(set(used))
 
@@ -364,7 +371,7 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
             assert not key.startswith(("alt+", "super+", "ctrl+shift"))
 
 
-@pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "predictions"])
+@pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
 def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
     from tui.state import State
     from tui.theme import DARK

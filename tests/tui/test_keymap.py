@@ -20,7 +20,7 @@ def _usual_keys_afterwards() -> Iterator[None]:
 
 
 async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
-    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": "s", "leave": "ctrl+e"}
+    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": ";", "leave": "ctrl+e"}
     app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)) as pilot:
         await app.settled()
@@ -31,27 +31,28 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         await b.press("Z")
         assert app.screen_stack[0].has_class("-zoomed")
         before = len(b.engine.requests)
-        await b.press("m", "2", "a")
+        await b.press("M", "2", "a")
         assert len(b.engine.requests) == before
         await b.press("exclamation_mark")
-        assert b.engine.requests[-1].params == {"ablation": "mean"}
-        await b.press("g", "s")
+        assert b.engine.requests[-2].params == {"ablation": "mean"}
+        await b.press("g", "semicolon")
         assert b.readout("heads").startswith("L1 ")
         await b.press("down")
         assert b.readout("heads").startswith("L1 ")
-        await b.press("i", "down")
+        await b.press("p", "down")
         assert app._focus_name() == "prompt"
         await b.press("ctrl+e")
         assert app._focus_name() == "heads"
 
 
 async def test_footer_and_help_show_the_rebound_keys() -> None:
-    settings = Settings(keys={"zoom": "Z,f5", "export": "ctrl+x"})
+    settings = Settings(keys={"zoom": "Z,f5", "interventions": "ctrl+x"})
     app = InterpBoardApp(settings=settings, engine_factory=FakeEngine)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(200, 60)) as pilot:
         await app.settled()
         b = Board(app, pilot)
-        assert " Z Zoom " in b.lines()[-1]
-        assert " Ctrl+x Export" in b.lines()[-1]
+        await b.press("6")
+        assert " Z Zoom" in b.lines()[-1]
+        assert " Ctrl+x What if" in b.lines()[-1]
         await b.press("question_mark", "G")
         assert "Z F5" in b.screen

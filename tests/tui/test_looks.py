@@ -14,7 +14,7 @@ from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.look import plain_ascii
 
-PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "predictions"}
+PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "trace", "6": "logits"}
 
 
 class Large(FakeEngine):
@@ -70,7 +70,7 @@ async def test_signs_are_written_where_colours_cannot_tell_them_apart(
         await b.press("2")
         data = grid.data  # type: ignore[attr-defined]
         row = next(line for line in b.lines() if line.startswith("┃L0 "))
-        shown = row.removeprefix("┃L0 ")[:64]
+        shown = row.removeprefix("┃L0 ")[:65]
         assert shown == "".join("-" if value < 0 else "+" for value in data.values[0])
 
 
@@ -82,13 +82,14 @@ async def test_in_ascii_every_screen_is_ascii_and_as_wide_as_the_terminal(board:
             "2",
             "3",
             "4",
+            "6",
             "question_mark",
             "q",
             "colon",
             "escape",
             "e",
             "escape",
-            "i",
+            "p",
         ):
             await b.press(key)
             assert b.screen.isascii()

@@ -8,11 +8,10 @@ from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui.panes.heads import HeadsPane
 from tui.panes.lens import LensPane
-from tui.panes.next import NextPane
 from tui.panes.tokens import TokensPane
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "predictions"}
+PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "trace", "6": "logits"}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -61,11 +60,11 @@ async def test_tokens_readout_says_token_score_share_and_rank(board: Boards) -> 
 
 async def test_explained_position_moves_to_the_cursor_and_back(board: Boards) -> None:
     async with board() as b:
-        await b.press("g", "l", "l", "p")
+        await b.press("g", "l", "l", "space")
         assert b.engine.requests[-1].metric.position == 2
         assert "@2" in b.lines()[0]
         assert "after 2 ·Tower" in b.screen
-        await b.press("p")
+        await b.press("space")
         assert b.engine.requests[-1].metric.position == -1
         assert "@2" not in b.lines()[0]
 
@@ -75,7 +74,7 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
 ) -> None:
     async with board() as b:
         await b.press("2")
-        assert b.readout("heads") == "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/32"
+        assert b.readout("heads") == "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36"
 
 
 @pytest.mark.parametrize(
@@ -93,8 +92,8 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
         ("G", (3, 4)),
         ("0", (2, 0)),
         ("home", (2, 0)),
-        ("dollar_sign", (2, 7)),
-        ("end", (2, 7)),
+        ("dollar_sign", (2, 8)),
+        ("end", (2, 8)),
         ("ctrl+u", (0, 4)),
         ("pageup", (0, 4)),
         ("ctrl+d", (3, 4)),
@@ -114,14 +113,15 @@ async def test_cursor_stays_inside_the_grid(board: Boards) -> None:
         await b.press("2", *("h" * 12), *("k" * 12))
         assert b.app.query_one(HeadsPane).grid.cursor == (0, 0)
         await b.press(*("l" * 12), *("j" * 12))
-        assert b.app.query_one(HeadsPane).grid.cursor == (3, 7)
+        assert b.app.query_one(HeadsPane).grid.cursor == (3, 8)
 
 
 async def test_ablation_toggles_and_runs_heads_only(board: Boards) -> None:
     async with board() as b:
         before = len(b.engine.requests)
         await b.press("2", "a")
-        (request,) = b.engine.requests[before:]
+        request, mlps = b.engine.requests[before:]
+        assert mlps.params["interventions"].startswith("0.mlp=mean; 1.mlp=mean")
         assert (request.analysis, request.params) == ("head_ablation", {"ablation": "mean"})
         assert "mean ablation" in b.screen
         await b.press("a")
@@ -152,37 +152,42 @@ async def test_partial_values_show_as_they_come_and_unknown_ones_as_dots(board: 
         assert "·    ·    ·" not in b.screen
 
 
-async def test_lens_readout_says_target_rank_and_five_tokens(board: Boards) -> None:
+async def test_lens_readout_says_target_rank_and_ten_tokens(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("3")
         assert b.readout("lens").startswith("L3 after 8 ·of  p ·Paris 95.0% rank 1")
         details = b.app.query_one(LensPane).details().plain
-        assert details.count("%") == 5
+        assert details.count("%") == 10
         await b.press("k", "h")
         assert b.readout("lens").startswith("L2 after 7 ·city")
 
 
-async def test_next_follows_the_lens_cursor_only_while_the_lens_has_the_focus(
+async def test_next_tokens_follow_the_lens_cursor_only_while_the_lens_has_the_focus(
     board: Boards,
 ) -> None:
     async with board() as b:
-        after = b.app.query_one(NextPane)
-        own = after.rows()
+        tokens = b.app.query_one(TokensPane)
+        own = tokens.next_tokens()
         await b.press("3", "k")
-        assert after.subtitle() == "lens cell under cursor"
-        assert "L2 after 8 ·of" in b.readout("predictions")
-        assert after.rows() != own
+        assert "L2 after 8 ·of" in b.screen
+        assert tokens.next_tokens() != own
         await b.press("2")
-        assert after.subtitle() == "after 8 ·of"
-        assert after.rows() == own
+        assert tokens.next_tokens() == own
 
 
-async def test_lens_colours_by_the_target_on_request(board: Boards) -> None:
-    async with board() as b:
+async def test_v_turns_what_colours_the_lens(board: Boards) -> None:
+    async with board((80, 24)) as b:
         await b.press("3")
-        assert "probability of the token shown" in b.screen
-        await b.press("v")
-        assert "probability of ·Paris" in b.screen
+        for words in (
+            "probability of the token shown",
+            "probability of ·Paris",
+            "entropy in nats",
+            "KL to the final layer",
+            "rank of ·Paris",
+            "probability of the token shown",
+        ):
+            assert words in b.screen
+            await b.press("v")
 
 
 async def test_a_position_selected_in_one_pane_is_met_by_the_other(board: Boards) -> None:
@@ -191,13 +196,6 @@ async def test_a_position_selected_in_one_pane_is_met_by_the_other(board: Boards
         assert b.app.query_one(LensPane).grid.cursor[1] == 1
         await b.press("l", "1")
         assert b.app.query_one(TokensPane).strip.cursor == 2
-
-
-async def test_next_cursor_offers_its_token_as_target(board: Boards) -> None:
-    async with board() as b:
-        await b.press("4", "j", "t", "enter")
-        assert b.engine.requests[-1].metric.target == " London"
-        assert "logit ·London" in b.lines()[0]
 
 
 async def test_wide_models_scroll_with_headers_in_sight(board: Boards) -> None:
@@ -212,4 +210,4 @@ async def test_wide_models_scroll_with_headers_in_sight(board: Boards) -> None:
         await b.press("G", "dollar_sign")
         assert "L79" in b.screen
         assert "H0" in b.screen or "H6" in b.screen
-        assert b.readout("heads").startswith("L79 H63")
+        assert b.readout("heads").startswith("L79 MLP")

@@ -63,7 +63,7 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
     board: Boards, engine: type[FakeEngine]
 ) -> None:
     async with board(text="A prompt of its own [/x") as b:
-        await b.press("2", "a", "m", "t", *" Rome".replace(" ", "_").split("_")[0], "escape")
+        await b.press("2", "a", "M", "t", *" Rome".replace(" ", "_").split("_")[0], "escape")
         heads, screen, ask = b.readout("heads"), b.lines()[2:18], b.app.state.ask
     async with resumed(engine) as b:
         assert b.app.state.ask == ask
@@ -80,17 +80,20 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
 
 async def test_after_resuming_enter_runs_the_same_question(board: Boards) -> None:
     async with board() as b:
-        await b.press("m")
+        await b.press("M")
     async with resumed() as b:
         await b.press("enter")
-        assert len(b.engine.requests) == 4
-        assert {request.metric.name for request in b.engine.requests} == {"prob"}
+        assert len(b.engine.requests) == 6
+        # Direct logit attribution has no probability to take apart: it explains the logit.
+        for request in b.engine.requests:
+            direct = request.analysis == "direct_logit_attribution"
+            assert request.metric.name == ("logit" if direct else "prob")
 
 
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
     async with resumed() as b:
         assert "There is no saved run to resume." in b.toasts
-        assert len(b.engine.requests) == 4
+        assert len(b.engine.requests) == 6
 
 
 async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> None:
@@ -98,17 +101,17 @@ async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> No
         path = b.app.saver.store.path
     path.write_text("nonsense " * 1000)
     async with resumed() as b:
-        assert len(b.engine.requests) == 4
+        assert len(b.engine.requests) == 6
         assert any("damaged" in toast for toast in b.toasts)
 
 
 async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
     async with board() as b:
-        await b.press("i")
+        await b.press("p")
         await b.write(" x")
         await b.press("enter", "8")
         text = await view(b)
-        assert "8 of 8, newest first" in text
+        assert "12 of 12, newest first" in text
         first = b.app.screen.list.run  # type: ignore[attr-defined]
         assert first.prompt.endswith("city of x")
         before = len(b.engine.requests)
@@ -122,7 +125,8 @@ async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
         assert not isinstance(b.app.screen, RunsScreen)
         assert b.app.prompt.text == "The Eiffel Tower is located in the city of"
         assert len(b.engine.requests) == before
-        assert all(slot.result is not None for slot in b.app.state.slots.values())
+        for name in ("predictions", "tokens", "lens", "logits", "heads", "mlps"):
+            assert b.app.state.slots[name].result is not None, name
 
 
 async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_runs(
@@ -149,7 +153,7 @@ async def test_search_narrows_and_pins_compare(board: Boards) -> None:
         await b.write("head")
         await b.press("enter")
         text = await view(b)
-        assert "2 of 5, newest first  with “head”" in text
+        assert "2 of 8, newest first  with “head”" in text
         await b.pilot.press("space", "j", "space")
         text = await view(b)
         assert "2 pinned" in text
@@ -219,8 +223,10 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
         assert "·Paris" in b.screen
         assert b.app.saver.store.runs() == []
         full[0] = False
-        await b.press("m")
-        assert len(b.app.saver.store.runs()) == 8  # the four of before and the four of now
+        await b.press("M")
+        assert (
+            len(b.app.saver.store.runs()) == 11
+        )  # six and six; what the logits say is the same for both and kept once
 
 
 async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:

@@ -13,8 +13,9 @@ from textual.containers import Vertical
 from textual.geometry import Region
 from textual.widget import Widget
 
+from interpboard.display import visible
 from tui import words
-from tui.state import Slot, State
+from tui.state import Selection, Slot, State
 from tui.theme import Inks, inks, level_style
 from tui.widgets.line import Line
 
@@ -34,6 +35,7 @@ class Pane(Vertical, can_focus=False):
     title: ClassVar[str]
     slot: ClassVar[str]
     detailed: ClassVar[bool] = False  # a second line of readout
+    leans_on: ClassVar[tuple[str, ...]] = ()  # further slots that it shows
 
     def __init__(self, select: Select) -> None:
         super().__init__(id=self.slot, classes="pane")
@@ -73,9 +75,24 @@ class Pane(Vertical, can_focus=False):
         """The second line of the readout, where there is one."""
         return Text()
 
+    def invitation(self) -> str:
+        """What to do where there is nothing yet."""
+        return "nothing yet: r runs"
+
     def legend(self) -> Text:
         """Scale, meaning of the sign, and how exact it is."""
         raise NotImplementedError
+
+    def meet(self, selection: Selection) -> bool:
+        """Put the cursor where another pane's is; did it move?"""
+        return False
+
+    def open(self) -> bool:
+        """Open what is under the cursor; False where nothing opens."""
+        return False
+
+    def rest(self) -> None:
+        """The cursor has come to rest: show what is too much for every key of a run."""
 
     # -- the same for all -------------------------------------------------------------------------
 
@@ -125,13 +142,15 @@ class Pane(Vertical, can_focus=False):
     def _waiting(self) -> str:
         engine = self.state.engine
         if engine.phase == "ready":
-            return "running …" if self.data.job is not None else "nothing yet: Enter runs"
+            if self.data.job is not None:
+                return "running …"
+            return visible(self.data.failure) or self.invitation()
         return {
             "starting": "the engine is starting …",
             "loading": "the model is loading …",
             "restarting": "the engine is starting again …",
             "failed": "no model: o opens one",
-            "gave up": "no engine: Enter tries again",
+            "gave up": "no engine: r tries again",
         }[engine.phase]
 
     def _set_titles(self) -> None:
@@ -140,8 +159,10 @@ class Pane(Vertical, can_focus=False):
         if more:
             title.append(f"  {more}")
         below = Text()
-        if self.data.job is None and self.state.stale(self.slot):
-            below.append("an older question: Enter runs this one", self.inks.warning)
+        if self.data.job is None and self.data.result is not None and self.data.failure:
+            below.append(visible(self.data.failure), self.inks.warning)
+        elif self.data.job is None and self.state.stale(self.slot):
+            below.append("an older question: r runs this one", self.inks.warning)
         elif self.data.job is not None and self.data.job.total:
             below.append("running" if self.data.result is None else "running: values of before")
         if (title, below) != self._titles:

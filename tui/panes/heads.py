@@ -1,22 +1,27 @@
-"""Heads: which attention heads carry the answer: each one taken away, layer × head."""
+"""Heads: which attention heads and MLPs carry the answer: each one taken away, layer × head."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rich.text import Text
 from textual.widget import Widget
 
 from tui import keys, words
 from tui.panes.base import Pane, Select
+from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
 
+MLP = "MLP"
+
 
 class HeadsPane(Pane):
-    """Effect on the metric of ablating each head; exact."""
+    """Effect on the metric of ablating each head, and each MLP in a last column."""
 
     number, title, slot = 2, "Heads", "heads"
+    leans_on = ("mlps",)
     BINDINGS = keys.bindings("heads")
 
     def __init__(self, select: Select) -> None:
@@ -35,29 +40,58 @@ class HeadsPane(Pane):
         """What a head's output is replaced by."""
         return str(self.state.params.get(self.slot, {}).get("ablation", "zero"))
 
+    def estimated(self, row: int, column: int) -> bool:
+        """Is the cell's number an estimate that an exact one is to replace?"""
+        partial, result = self.data.partial, self.data.result
+        if partial is not None:
+            marks = partial.estimated
+            inside = marks is not None and column < marks.shape[1]
+            return inside and marks is not None and bool(marks[row, column])
+        return result is not None and not words.exact(result)
+
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
-        if source is self._shown:
+        mlps = self.state.slots["mlps"].result
+        shown = (source, mlps, self.state.held.on)
+        if shown == self._shown:
             return
         first = self._cursor_is_ours and self.data.partial is None
-        self._shown = source
+        self._shown = shown
         if source is None:
             self.grid.show(None)
             self.ranking.show(())
             return
+        import numpy as np
+
         from interpboard.visualization.colors import Scale
 
         layers, heads = source.axes
-        scale = Scale.of(source.values, diverging=True)
+        column = np.full((len(layers.labels), 1), np.nan)
+        if mlps is not None and self.data.partial is None:
+            effects = mlps.extra["alone" if "alone" in mlps.extra else "effect"].values.reshape(-1)
+            column[: len(effects), 0] = effects
+        values = np.hstack([source.values, column])
         data = GridData(
             rows=tuple(f"L{label}" for label in layers.labels),
-            columns=tuple(f"H{label}" for label in heads.labels),
-            values=source.values,
-            scale=scale,
+            columns=(*(f"H{label}" for label in heads.labels), MLP),
+            values=values,
+            scale=Scale.of(values, diverging=True),
         )
         order = self._rank(data)
-        self.grid.show(data, order[0] if first and order else None)
+        data = replace(data, off=self._off(data))
+        heads_only = [cell for cell in order if cell[1] < len(heads.labels)]
+        self.grid.show(data, heads_only[0] if first and heads_only else None)
+
+    def _off(self, data: GridData) -> frozenset[tuple[int, int]]:
+        """Cells of what is held, whatever is put there."""
+        places = {item.place for item in self.state.held.on}
+        return frozenset(
+            (row, column)
+            for row in range(len(data.rows))
+            for column in range(len(data.columns))
+            if _place(data, row, column) in places
+        )
 
     def _rank(self, data: GridData) -> list[tuple[int, int]]:
         """List the strongest heads; their cells."""
@@ -74,6 +108,17 @@ class HeadsPane(Pane):
         self.ranking.show(bars, "strongest first")
         return cells
 
+    def cell(self) -> tuple[int, int | None]:
+        """(layer, head) under the cursor; head None: the MLP."""
+        row, column = self.grid.cursor
+        data = self.grid.data
+        mlp = data is not None and data.columns[column] == MLP
+        return row, None if mlp else column
+
+    def place(self) -> str | None:
+        """The part under the cursor, as interventions name it."""
+        return _place(self.grid.data, *self.grid.cursor) if self.grid.data is not None else None
+
     def subtitle(self) -> str:
         """Which ablation of what."""
         result = self.data.result
@@ -81,7 +126,7 @@ class HeadsPane(Pane):
         return f"Δ {what}, {self.ablation} ablation"
 
     def readout(self) -> Text:
-        """The head under the cursor: effect, and the metric before and after."""
+        """The part under the cursor: effect, and the metric before and after."""
         data, result = self.grid.data, self.data.result
         if data is None:
             return Text()
@@ -94,13 +139,18 @@ class HeadsPane(Pane):
         if value != value:
             text.append("  not computed yet", self.ink("muted"))
             return text
+        if self.estimated(row, column):
+            text.append(" est.", self.ink("warning"))
         meaning = "helps" if value < 0 else "hurts" if value > 0 else "no effect"
         text.append(f" {meaning}", self.ink("muted"))
         if result is not None and result.baseline is not None and self.data.partial is None:
             before, after = result.baseline, result.baseline + value
             text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
-            rank = 1 + int((abs(result.values) > abs(value)).sum())
-            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            known = data.values[data.values == data.values]
+            rank = 1 + int((abs(known) > abs(value)).sum())
+            text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        if (row, column) in data.off:
+            text.append("  off", self.ink("warning"))
         return text
 
     def legend(self) -> Text:
@@ -110,11 +160,29 @@ class HeadsPane(Pane):
         limit = self.grid.data.scale.limit
         text = self.swatch(-limit, limit, True)
         text.append("− helps, + hurts", self.ink("text"))
-        text.append("  exact", self.ink("muted"))
+        partial = self.data.partial
+        estimates = partial is not None and partial.estimated is not None
+        estimates = estimates or self.estimated(*self.grid.cursor)
+        text.append("  est. until exact" if estimates else "  exact", self.ink("muted"))
         return text
 
-    def _moved(self) -> None:
-        row, column = self.grid.cursor
+    def meet(self, selection: Selection) -> bool:
+        """The selected layer and head."""
+        data = self.grid.data
+        if data is None or selection.layer is None or selection.layer < 0:
+            return False
+        row, column = selection.layer, self.grid.cursor[1]
         self._cursor_is_ours = False
-        self.select(layer=row, head=column)
+        return self.grid.put((row, selection.head if selection.head is not None else column))
+
+    def _moved(self) -> None:
+        layer, head = self.cell()
+        self._cursor_is_ours = False
+        self.select(layer=layer, head=head)
         self.refresh_readout()
+
+
+def _place(data: GridData, row: int, column: int) -> str:
+    name = data.columns[column]
+    layer = data.rows[row].removeprefix("L")
+    return f"{layer}.mlp" if name == MLP else f"{layer}.{name.removeprefix('H')}"

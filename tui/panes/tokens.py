@@ -1,34 +1,41 @@
-"""Tokens: which tokens of the prompt mattered, painted on the prompt's own text."""
+"""Tokens: which tokens of the prompt mattered, painted on its own text, and what comes next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from rich.text import Text
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from interpboard.display import fit, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
+from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.token_strip import TokenStrip
 
+TopList = list[tuple[str, float]]
+
 
 class TokensPane(Pane):
-    """Integrated gradients of the metric, one signed score a token."""
+    """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
 
     number, title, slot = 1, "Tokens", "tokens"
+    leans_on = ("predictions", "what_if")
     BINDINGS = keys.bindings("tokens")
 
     def __init__(self, select: Select) -> None:
         super().__init__(select)
         self.strip = TokenStrip(self._moved, id="strip")
-        self.ranking = Bars(id="strongest-tokens", pad=1)
+        self.ranking = Bars(id="strongest-tokens")
+        self.after, self.edited = Bars(id="next", folds=True), Bars(id="next-edited")
+        self._lens: tuple[str, TopList] | None = None
         self._shown: object = None
 
     def body(self) -> Iterable[Widget]:
-        """The text, and below it the strongest tokens."""
-        return (self.strip, self.ranking)
+        """The text; under it the strongest tokens and the next ones, clean and edited."""
+        return (self.strip, Horizontal(self.ranking, self.after, self.edited, id="lists"))
 
     @property
     def position(self) -> int:
@@ -37,22 +44,25 @@ class TokensPane(Pane):
 
     def fill(self) -> None:
         """Paint the tokens."""
+        self._fill_next()
         result, prompt = self.data.result, self.data.prompt
-        if result is None or prompt is None or result is self._shown:
-            if result is None:
-                self._shown = None
-                self.strip.show((), (), None, -1)
-                self.ranking.show(())
+        shown = (result, self.state.subject)
+        if result is None or prompt is None:
+            self._shown = None
+            self.strip.show((), (), None, -1)
+            self.ranking.show(())
+            return
+        if shown == self._shown:
             return
         from interpboard.visualization.colors import Scale
 
         first = self._shown is None
-        self._shown = result
+        self._shown = shown
         at = result.metric.position
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
         scores = [float(value) for value in result.values]
         scale = Scale.of(result.values, diverging=True)
-        self.strip.show(prompt.tokens, scores, scale, at, cursor)
+        self.strip.show(prompt.tokens, scores, scale, at, cursor, self.state.subject)
         order = sorted(range(len(scores)), key=lambda i: -abs(scores[i]))
         bars = [
             Bar(
@@ -64,12 +74,60 @@ class TokensPane(Pane):
         ]
         self.ranking.show(bars, "strongest first")
 
+    # -- next tokens ------------------------------------------------------------------------------
+
+    def show_lens(self, cell: tuple[str, TopList] | None) -> None:
+        """Show a cell of the lens instead; None: the model's own predictions again."""
+        if cell != self._lens:
+            self._lens = cell
+            self._fill_next()
+
+    def next_tokens(self) -> TopList:
+        """(token, probability), likeliest first: the model's, or of the lens cell under its cursor."""
+        if self._lens is not None:
+            return self._lens[1]
+        result = self.state.slots["predictions"].result
+        return [] if result is None else [(t, p) for _, t, p in words.top_list(result)]
+
+    def _fill_next(self) -> None:
+        result, edited = self.state.slots["predictions"].result, self.state.edited()
+        where = ""
+        if self._lens is not None:
+            where = self._lens[0]
+        elif result is not None and self.data.prompt is not None:
+            at = result.metric.position
+            tokens = self.data.prompt.tokens
+            where = f"after {at} {visible_token(tokens[at])}" if at < len(tokens) else ""
+        both = edited is not None and self._lens is None
+        self.after.show(self._bars(self.next_tokens()), "clean" if both else where)
+        if edited is not None and both:
+            tokens, probs = (
+                edited.extra["top_tokens"].values[1],
+                edited.extra["top_probs"].values[1],
+            )
+            top = [(str(t), float(p)) for t, p in zip(tokens, probs, strict=True)]
+            self.edited.show(self._bars(top), "edited" + self._late())
+        if self.edited.display != both:
+            self.edited.display = both
+
+    def _late(self) -> str:
+        return " (of before)" if self.state.stale("what_if") else ""
+
+    def _bars(self, top: TopList) -> list[Bar]:
+        result = self.state.slots["predictions"].result
+        target = result.metric.target.token if result and result.metric.target else None
+        return [
+            Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
+            for rank, (token, p) in enumerate(top, start=1)
+        ]
+
+    # -- words ------------------------------------------------------------------------------------
+
     def subtitle(self) -> str:
         """The method and what it explains."""
         result = self.data.result
-        if result is None:
-            return "integrated gradients"
-        return f"integrated gradients of {words.metric_name(result.metric)}"
+        name = words.analysis_title(self.state, self.slot)
+        return name if result is None else f"{name} of {words.metric_name(result.metric)}"
 
     def readout(self) -> Text:
         """The token under the cursor and its score."""
@@ -88,6 +146,8 @@ class TokensPane(Pane):
         )
         if at == result.metric.position:
             text.append("  explained here", self.ink("muted"))
+        if at in self.state.subject:
+            text.append("  subject", self.ink("muted"))
         return text
 
     def legend(self) -> Text:
@@ -105,6 +165,10 @@ class TokensPane(Pane):
             style = self.ink("warning" if result.warnings else "muted")
             text.append(f"  completeness error {words.signed(delta)}", style)
         return text
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected position."""
+        return selection.token is not None and self.strip.put(selection.token)
 
     def _moved(self) -> None:
         self.select(token=self.strip.cursor)

@@ -28,7 +28,7 @@ ABOUT = {
     "lens": (
         "Each layer's output, read as if the model ended there; exact.",
         "emb is the input of layer 0; the last row is the model's own",
-        "prediction. 4 Next shows the ten likeliest tokens of the cell",
+        "prediction. Tokens shows the ten likeliest tokens of the cell",
         "under the cursor.",
     ),
     "runs": (
@@ -36,9 +36,15 @@ ABOUT = {
         "needs no model: the next Enter in the panes loads it and runs.",
         "Two pinned runs are shown side by side, or as A − B.",
     ),
-    "predictions": (
-        "The ten likeliest next tokens at the explained position, exact.",
-        "t explains the token under the cursor.",
+    "trace": (
+        "Clean states put back into a corrupted run, one at a time; exact.",
+        "Causal trace: noise on the subject that s marks in Tokens.",
+        "Activation patching: from the corrupted prompt, under the clean one.",
+        "v chooses stream, MLP or attention, m the method.",
+    ),
+    "logits": (
+        "What each part writes straight into the logit of the target; exact.",
+        "The parts sum to the logit; effects through later layers are not in it.",
     ),
 }
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.reactive import reactive
+from textual.strip import Strip
 
 from interpboard.display import fit
 from tui import words
@@ -18,6 +19,7 @@ from tui.theme import cursor_style
 from tui.widgets.cursor_view import CursorView, step
 
 MAX_BAR = 32
+FOLD_FROM = 40
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,16 @@ class Bars(CursorView):
     cursor: reactive[int] = reactive(0, repaint=False, init=False)
 
     def __init__(
-        self, moved: Callable[[], None] | None = None, *, id: str | None = None, pad: int = 0
+        self,
+        moved: Callable[[], None] | None = None,
+        *,
+        id: str | None = None,
+        pad: int = 0,
+        folds: bool = False,
     ) -> None:
         super().__init__(moved or (lambda: None), id=id)
         self.can_focus = moved is not None
+        self.folds = folds  # into two columns where there is no height for one
         self.pad = pad  # empty lines above, to stand apart from what is there
         self.title = ""
         self.bars: tuple[Bar, ...] = ()
@@ -86,6 +94,18 @@ class Bars(CursorView):
         row = at - self.above
         if not 0 <= row < len(self.bars) or (at < self.pad):
             return []
+        rows = self.size.height - self.above
+        if self.folds and 0 < rows < len(self.bars) <= 2 * rows and self.size.width >= FOLD_FROM:
+            half = -(-len(self.bars) // 2)
+            if row >= half:
+                return []
+            width = self.size.width // 2
+            right = self._bar(row + half, width) if row + half < len(self.bars) else []
+            left = Strip(self._bar(row, width)).adjust_cell_length(width, self.blank)
+            return [*left, *right]
+        return self._bar(row, self.size.width)
+
+    def _bar(self, row: int, width: int) -> list[Segment]:
         bar, (label, number) = self.bars[row], self._widths()
         here = row == self.cursor and self.can_focus
         text = f" {fit(bar.label, label)}  {bar.number.rjust(number)} "
@@ -94,7 +114,7 @@ class Bars(CursorView):
             style = cursor_style(self.inks.dark)
         elif here:
             style += Style(bold=True, underline=True)
-        room = max(0, min(MAX_BAR, self.size.width - cell_len(text) - 2))
+        room = max(0, min(MAX_BAR, width - cell_len(text) - 2))
         drawn = "" if math.isnan(bar.share) else words.rule(abs(bar.share), room)
         return [
             Segment(text, style),
@@ -128,6 +148,17 @@ class Bars(CursorView):
         self._refresh_row(old)
         self._refresh_row(new)
         self.moved()
+
+    def put(self, row: int) -> bool:
+        """Put the cursor where another pane's is; did it move?"""
+        if not 0 <= row < len(self.bars) or row == self.cursor:
+            return False
+        old = self.cursor
+        self.set_reactive(Bars.cursor, row)
+        self.reveal()
+        self._refresh_row(old)
+        self._refresh_row(row)
+        return True
 
     def reveal(self) -> None:
         """Scroll until the cursor's row is in sight."""

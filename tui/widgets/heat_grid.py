@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -35,7 +36,8 @@ GLYPHS = " ▁▂▃▄▅▆▇█"
 class GridData:
     """What a grid shows. ``values`` [row, column] give the colour; ``words`` the text, if any.
 
-    ``notes`` is a second line in each cell where there is height for it; ``marked`` cells are bold.
+    ``notes`` is a second line in each cell where there is height for it; ``below`` is another grid of
+    words, drawn as every row's second line. ``marked`` cells are bold, ``off`` ones are switched off.
     Labels and words are already harmless to show.
     """
 
@@ -46,11 +48,15 @@ class GridData:
     words: np.ndarray | None = None
     notes: np.ndarray | None = None
     marked: np.ndarray | None = None
+    below: GridData | None = None
+    off: frozenset[tuple[int, int]] = frozenset()
+    second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
 
     def same_frame(self, other: GridData) -> bool:
         """Do only values differ, so that rows can be repainted one by one?"""
         return (
-            (self.rows, self.columns, self.scale) == (other.rows, other.columns, other.scale)
+            (self.rows, self.columns, self.scale, self.off, self.second)
+            == (other.rows, other.columns, other.scale, other.off, other.second)
             and self.words is None
             and other.words is None
         )
@@ -92,6 +98,11 @@ class HeatGrid(CursorView):
         """Columns of the row labels."""
         return max((len(label) for label in self.data.rows), default=0) + 1 if self.data else 0
 
+    @property
+    def headers(self) -> int:
+        """Lines above the cells."""
+        return 2 if self.data is not None and self.data.second else 1
+
     def content_width(self) -> int:
         """Labels and cells."""
         if self.data is None:
@@ -99,8 +110,8 @@ class HeatGrid(CursorView):
         return self.header_width + self.cell_width * len(self.data.columns)
 
     def line_count(self, width: int) -> int:
-        """A header line and the rows."""
-        return 1 + len(self.data.rows) * self.cell_height if self.data else 0
+        """Header lines and the rows."""
+        return self.headers + len(self.data.rows) * self.cell_height if self.data else 0
 
     def measure(self) -> None:
         """Choose the cells' size for the space there is."""
@@ -121,7 +132,7 @@ class HeatGrid(CursorView):
         rows, columns = max(1, len(self.data.rows)), max(1, len(self.data.columns))
         room = max(1, space.width - self.header_width)
         tall = self.data.notes is not None and 3 * rows + 3 <= space.height  # room for the rest too
-        self.cell_height = 2 if tall else 1
+        self.cell_height = 2 if tall or self.data.below is not None else 1
         if self.data.words is None:
             self.cell_width = next((w for w in NUMBER_WIDTHS if w * columns <= room), 1)
         else:
@@ -135,17 +146,18 @@ class HeatGrid(CursorView):
         data = self.data
         if data is None:
             return []
-        if line == 0:
-            return self._header(data)
-        row, part = divmod(line - 1 + self.scroll_offset.y, self.cell_height)
+        if line < self.headers:
+            return self._header(data, data.columns if line == 0 else data.second)
+        row, part = divmod(line - self.headers + self.scroll_offset.y, self.cell_height)
         if row >= len(data.rows):
             return []
         at_cursor = self.has_focus and row == self.cursor[0]
         style = self.inks.style("text" if at_cursor else "muted", bold=at_cursor)
-        label = data.rows[row] if part == 0 else ""
+        label = data.rows[row] if part == 0 else "→" if data.below is not None else ""
         segments = [Segment(label.rjust(self.header_width - 1) + " ", style)]
         for column in self._columns_in_sight(data):
-            segments += self._cell(data, row, column, part)
+            shown = data.below if part == 1 and data.below is not None else data
+            segments += self._cell(shown, row, column, 0 if shown is not data else part)
         return segments
 
     def _columns_in_sight(self, data: GridData) -> range:
@@ -153,18 +165,28 @@ class HeatGrid(CursorView):
         count = -(-max(0, self.size.width - self.header_width) // self.cell_width)
         return range(first, min(len(data.columns), first + count))
 
-    def _header(self, data: GridData) -> list[Segment]:
+    def _header(self, data: GridData, labels: tuple[str, ...]) -> list[Segment]:
         width, muted = self.cell_width, self.inks.style("muted")
         segments = [Segment(" " * self.header_width, muted)]
         if data.words is None and width < 4:
-            every = -(-max(len(label) + 1 for label in data.columns) // width)
+            every = -(-min(8, max(cell_len(label) + 1 for label in labels)) // width)
             shown = self._columns_in_sight(data)
-            cells = [fit(data.columns[c], width * every) for c in shown[:: max(1, every)]]
+            cells = [
+                f"{fit(labels[c], width * every - 1)} "
+                for c in shown[:: max(1, every)]
+                if c < len(labels)
+            ]
             return [*segments, Segment("".join(cells)[: width * len(shown)], muted)]
         for column in self._columns_in_sight(data):
-            label = data.columns[column]
-            text = f" {fit(label, width - 1)}" if data.words is not None else label.rjust(width)
-            segments.append(Segment(text, muted))
+            label = labels[column] if column < len(labels) else ""
+            if data.words is None and cell_len(label) < width:
+                text = " " * (width - cell_len(label)) + label
+            else:
+                text = f" {fit(label, width - 1)}"
+            differs = labels is not data.columns and label != data.columns[column]
+            segments.append(
+                Segment(text, self.inks.style("accent", bold=True) if differs else muted)
+            )
         return segments
 
     def _cell(self, data: GridData, row: int, column: int, part: int) -> list[Segment]:
@@ -188,6 +210,8 @@ class HeatGrid(CursorView):
         from interpboard.visualization.colors import MIDDLE, short_number
 
         value, width = float(data.values[row, column]), self.cell_width
+        if (row, column) in data.off:
+            return "off".rjust(width) if width >= 3 else "x".rjust(width)
         if part == 1 and data.notes is not None:
             return f" {fit(str(data.notes[row, column]), width - 1)}"
         if data.words is not None:
@@ -208,7 +232,7 @@ class HeatGrid(CursorView):
         if self.data is None:
             return
         (row, column), (rows, columns) = self.cursor, self.data.values.shape
-        page = max(1, (self.size.height - 1) // self.cell_height // 2)
+        page = max(1, (self.size.height - self.headers) // self.cell_height // 2)
         row = step(how, row, rows, page)
         column = {"left": column - 1, "right": column + 1, "home": 0, "end": columns - 1}.get(
             how, column
@@ -217,9 +241,9 @@ class HeatGrid(CursorView):
 
     def point(self, x: int, y: int) -> None:
         """Click on a cell."""
-        if self.data is None or y < 1 or x < self.header_width:
+        if self.data is None or y < self.headers or x < self.header_width:
             return
-        row = (y - 1 + self.scroll_offset.y) // self.cell_height
+        row = (y - self.headers + self.scroll_offset.y) // self.cell_height
         column = (
             x - self.header_width
         ) // self.cell_width + self.scroll_offset.x // self.cell_width
@@ -227,16 +251,34 @@ class HeatGrid(CursorView):
             self.cursor = (row, column)
 
     def watch_cursor(self, old: tuple[int, int], new: tuple[int, int]) -> None:
-        """Two cells change, and the labels of two rows."""
+        """The user moved it."""
+        if old != new:
+            self._moved_from(old, new)
+            self.moved()
+
+    def put(self, cursor: tuple[int, int]) -> bool:
+        """Put the cursor where another pane's is, as far as there is such a cell; did it move?"""
+        if self.data is None:
+            return False
+        rows, columns = self.data.values.shape
+        old, new = (
+            self.cursor,
+            (max(0, min(cursor[0], rows - 1)), max(0, min(cursor[1], columns - 1))),
+        )
         if old == new:
-            return
+            return False
+        self.set_reactive(HeatGrid.cursor, new)
+        self._moved_from(old, new)
+        return True
+
+    def _moved_from(self, old: tuple[int, int], new: tuple[int, int]) -> None:
+        """Two cells change, and the labels of two rows."""
         self.reveal()
         self._refresh_cell(*old)
         self._refresh_cell(*new)
         if old[0] != new[0]:
             for row in (old[0], new[0]):
                 self.refresh(Region(0, self._line(row), self.header_width, 1))
-        self.moved()
 
     def reveal(self) -> None:
         """Scroll by whole cells until the cursor is in sight."""
@@ -245,7 +287,7 @@ class HeatGrid(CursorView):
         row, column = self.cursor
         width, height = self.cell_width, self.cell_height
         fits_x = max(1, (self.size.width - self.header_width) // width)
-        fits_y = max(1, self.size.height - 1)
+        fits_y = max(1, self.size.height - self.headers)
         first = self.scroll_offset.x // width
         first = min(max(first, column - fits_x + 1), column)
         top = min(max(self.scroll_offset.y, (row + 1) * height - fits_y), row * height)
@@ -259,7 +301,7 @@ class HeatGrid(CursorView):
             self.refresh(Region(0, self._line(self.cursor[0]), self.header_width, 1))
 
     def _line(self, row: int) -> int:
-        return 1 + row * self.cell_height - self.scroll_offset.y
+        return self.headers + row * self.cell_height - self.scroll_offset.y
 
     def _refresh_cell(self, row: int, column: int) -> None:
         x = self.header_width + column * self.cell_width - self.scroll_offset.x

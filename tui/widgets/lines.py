@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
-from interpboard.display import visible
+from interpboard.display import visible, visible_token
 from tui import keys, words
-from tui.state import SLOTS, State
+from tui.state import State
 from tui.theme import Inks
 
-_JOBS = {
-    "predictions": "next tokens",
-    "tokens": "integrated gradients",
-    "lens": "logit lens",
-    "heads": "head ablation",
-}
 _PHASES = {
     "starting": "engine: starting",
     "loading": "engine: loading",
@@ -60,11 +54,9 @@ def _model(state: State, ink: Inks, details: int) -> Text:
 
 def _asked(state: State) -> str:
     """The metric, with the target that the engine chose where none was asked for."""
-    for name in SLOTS:
-        result = state.slots[name].result
-        if result is not None and not state.stale(name):
-            asked = words.metric_name(result.metric)
-            break
+    result = state.slots["predictions"].result
+    if result is not None and not state.stale("predictions"):
+        asked = words.metric_name(result.metric)
     else:
         asked = words.ask_name(state.ask)
     return asked + (f" @{state.ask.position}" if state.ask.position >= 0 else "")
@@ -73,23 +65,52 @@ def _asked(state: State) -> str:
 def _now(state: State, ink: Inks, edited: bool) -> Text:
     text, engine, busy = Text(), state.engine, state.busy
     if engine.notice and not busy and engine.phase != "loading":
-        after = {"restarting": ", starting again", "gave up": ", Enter tries again"}
+        after = {"restarting": ", starting again", "gave up": ", r tries again"}
         text.append(visible(engine.notice), Style(color=ink.warning, bold=True))
-        text.append(after.get(engine.phase, ", restarted: Enter runs"), ink.text)
+        text.append(after.get(engine.phase, ", restarted: r runs"), ink.text)
         text.append(f"  {visible(engine.last_words)}", ink.muted)
     elif engine.phase == "loading":
         text.append(f"{visible(engine.stage) or 'loading'} ", ink.text)
         _bar(text, engine.fraction, ink)
     elif busy:
         job = state.slots[busy[0]].job
-        text.append(f"{_JOBS[busy[0]]} ", ink.text)
+        name = "MLP ablation" if busy[0] == "mlps" else words.analysis_title(state, busy[0])
+        text.append(f"{name} ", ink.text)
         _bar(text, job.fraction if job is not None else 0.0, ink)
         if len(busy) > 1:
             text.append(f" +{len(busy) - 1}", ink.muted)
     else:
         text.append(_PHASES[engine.phase], ink.muted)
         if edited:
-            text.append("  prompt edited: Enter runs", ink.accent)
+            text.append("  prompt edited: r runs", ink.accent)
+    return text
+
+
+def held(state: State, ink: Inks) -> Text:
+    """What is held, and the metric without and with it; an invitation where nothing is."""
+    text = Text(" what if ", Style(color=ink.muted))
+    if not state.held.items:
+        hint = f"{keys.command('toggle').shown} on a head or MLP switches it off, "
+        hint += f"{keys.command('interventions').shown} lists and adds"
+        return text.append(hint, ink.muted)
+    edited = state.edited()
+    if edited is not None:
+        before, after = (float(value) for value in edited.values)
+        name = words.metric_name(edited.metric)
+        text.append(f" {name} {words.plain(before, 2)} → ", ink.text)
+        text.append(words.plain(after, 2), Style(color=ink.accent, bold=True))
+        text.append(f" ({words.signed(after - before, 2)})", ink.text)
+        tokens, probs = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
+        says = [f"{visible_token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
+        text.append(f"  says {says[0]} → ", ink.text)
+        text.append(says[1], Style(color=ink.accent, bold=True))
+        text.append(" of before " if state.stale("what_if") else " exact ", ink.muted)
+    elif state.held.text:
+        text.append(" computing … ", ink.muted)
+    for item in state.held.items:
+        style = Style(color=ink.text) if item.on else Style(color=ink.muted, strike=True)
+        text.append(" ")
+        text.append(visible(item.text) if item.on else f"({visible(item.text)})", style)
     return text
 
 
@@ -121,6 +142,3 @@ def footer(focus: str, state: State, ink: Inks) -> Text:
         text.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
         text.append(f" {command.label} ", ink.muted)
     return text
-
-
-assert set(_JOBS) == set(SLOTS)

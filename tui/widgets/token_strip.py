@@ -76,6 +76,7 @@ class TokenStrip(CursorView):
         self.values: tuple[float, ...] = ()
         self.scale: Scale | None = None
         self.explained = -1
+        self.subject: frozenset[int] = frozenset()
         self._lines: tuple[int, list[list[Piece]]] = (0, [])
 
     def show(
@@ -85,8 +86,12 @@ class TokenStrip(CursorView):
         scale: Scale | None,
         explained: int,
         cursor: int | None = None,
+        subject: Sequence[int] = (),
     ) -> None:
-        """Show ``tokens`` painted by ``values``; ``explained`` is the position of the metric."""
+        """Show ``tokens`` painted by ``values``; ``explained`` is the position of the metric.
+
+        Tokens of the ``subject`` are underlined.
+        """
         texts = tuple(visible(token) for token in tokens)
         if self.monochrome and scale is not None:
             texts = tuple(
@@ -95,7 +100,7 @@ class TokenStrip(CursorView):
             )
         changed = texts != self.texts
         self.texts, self.values, self.scale = texts, tuple(values), scale
-        self.explained = explained
+        self.explained, self.subject = explained, frozenset(subject)
         self._lines = (0, [])
         at = self.cursor if cursor is None else cursor
         self.set_reactive(TokenStrip.cursor, max(0, min(at, len(texts) - 1)))
@@ -127,6 +132,8 @@ class TokenStrip(CursorView):
         if token == self.cursor and self.has_focus:
             return Segment(text, cursor_style(dark))
         style = level_style(level, dark) if level != 4 else self.inks.style("text")
+        if token in self.subject:
+            style += Style(underline=True)
         if token == self.cursor:
             style += Style(bold=True, underline=True)
         return Segment(text, style)
@@ -166,10 +173,22 @@ class TokenStrip(CursorView):
         """Two tokens change."""
         if old == new:
             return
+        self._moved_from(old, new)
+        self.moved()
+
+    def put(self, token: int) -> bool:
+        """Put the cursor where another pane's is; did it move?"""
+        if not 0 <= token < len(self.texts) or token == self.cursor:
+            return False
+        old = self.cursor
+        self.set_reactive(TokenStrip.cursor, token)
+        self._moved_from(old, token)
+        return True
+
+    def _moved_from(self, old: int, new: int) -> None:
         self.reveal()
         self._refresh_token(old)
         self._refresh_token(new)
-        self.moved()
 
     def refresh_cursor(self) -> None:
         """Where the cursor is."""

@@ -1,0 +1,127 @@
+"""What is held: switched on and off by keys, listed, undone, shown beside the clean run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.conftest import Boards
+from tui.held import Held, read
+from tui.panes.heads import HeadsPane
+from tui.panes.lens import LensPane
+from tui.panes.tokens import TokensPane
+from tui.screens.interventions import InterventionsScreen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_space_switches_a_head_off_and_both_runs_are_shown(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await b.press("2", "space")
+        assert b.engine.requests[-1].params == {"interventions": "2.4=zero"}
+        assert "14.20 → 11.70 (−2.50)" in b.screen
+        assert "says ·Paris 62.0% → ·London 62.0%" in b.screen
+        assert b.readout("heads").endswith("off")
+        b.matches(f"what-if-{size[0]}x{size[1]}")
+        await b.press("3")
+        assert "95.0% → 47.5%" in b.readout("lens")
+        await b.press("2", "space")
+        assert "(2.4=zero)" in b.screen
+        assert "14.20 → 11.70" not in b.screen
+        await b.press("3")
+        assert "→" not in b.readout("lens")
+
+
+async def test_an_mlp_undo_redo_and_the_ablation_of_the_pane(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", "a", "end", "space")
+        assert b.engine.requests[-1].params == {"interventions": "2.mlp=mean"}
+        await b.press("0", "space")
+        assert b.engine.requests[-1].params == {"interventions": "2.mlp=mean; 2.0=mean"}
+        await b.press("u")
+        assert b.app.state.held.text == "2.mlp=mean"
+        await b.press("u")
+        assert not b.app.state.held.items
+        await b.press("u", "ctrl+r", "ctrl+r")
+        assert "Nothing to undo." in b.toasts
+        assert b.app.state.held.text == "2.mlp=mean; 2.0=mean"
+
+
+async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", "space", "i")
+        assert isinstance(b.app.screen, InterventionsScreen)
+        assert "alone −2.500" in b.screen
+        await b.press("a")
+        await b.write("1.mlp=mean")
+        await b.press("enter")
+        assert b.app.state.held.text == "2.4=zero; 1.mlp=mean"
+        await b.press("space")
+        assert b.app.state.held.text == "1.mlp=mean"
+        await b.press("j", "d", "u", "ctrl+r", "q")
+        assert [item.text for item in b.app.state.held.items] == ["2.4=zero"]
+
+
+async def test_what_cannot_be_read_is_a_toast_and_is_not_held(board: Boards) -> None:
+    async with board() as b:
+        await b.press("i", "a")
+        await b.write("nonsense")
+        await b.press("enter", "q")
+        assert b.toasts == ["Cannot read that. Write 2.5=zero."]
+        assert not b.app.state.held.items
+
+
+async def test_a_word_is_swapped_and_let_go_with_another_prompt(board: Boards) -> None:
+    async with board() as b:
+        await b.press("g", "l", "w", "ctrl+u")
+        await b.write(" Rome")
+        await b.press("enter")
+        assert b.app.state.held.text == '@1=" Rome"'
+        await b.press("p")
+        await b.write(" x")
+        await b.press("enter")
+        assert not b.app.state.held.items
+
+
+async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
+    board: Boards,
+) -> None:
+    async with board((200, 60)) as b:
+        await b.press("g", "l", "s", "l", "s")
+        assert b.engine.requests[-1].analysis == "causal_trace"
+        assert b.engine.requests[-1].params == {"subject": [1, 2], "state": "resid"}
+        await b.press("4", "v")
+        assert b.engine.requests[-1].params["state"] == "mlp"
+        await b.press("d", "end", "backspace", "n", "enter")
+        assert b.engine.requests[-1].params == {
+            "corrupted": "The Eiffel Tower is located in the city on",
+            "site": "mlp_out",
+        }
+        assert "the corrupted prompt says ·Paris" in b.screen
+        await b.press("g", "0", "space")
+        held = b.engine.requests[-1].params
+        assert held["interventions"] == "0.mlp@0=patch"
+        assert held["source"].endswith("city on")
+
+
+async def test_one_selection_is_shared_by_all_panes(board: Boards) -> None:
+    async with board((200, 60)) as b:
+        await b.press("2", "g", "0", "l")
+        assert b.app.query_one(LensPane).grid.cursor[0] == 1
+        assert b.readout("logits").startswith("L0 H1")
+        await b.press("3", "j", "j", "0", "l", "l")
+        assert b.app.query_one(HeadsPane).grid.cursor[0] == 2
+        assert b.app.query_one(TokensPane).strip.cursor == 2
+
+
+async def test_v_orders_the_logits_as_the_model_does(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("6")
+        assert b.readout("logits").startswith("L2 H4  +6.500  rank 1/37")
+        await b.press("v")
+        assert "in the model's order" in b.screen
+
+
+def test_reading_back_what_is_held_loses_nothing() -> None:
+    held = Held().put('@1="; x"').put("2.4=zero").toggled("1.mlp", "mean")
+    assert read(held.text).items == held.items

@@ -1,0 +1,167 @@
+"""Trace: where a fact passes: clean states put back into a corrupted run, layer × position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+from textual.widget import Widget
+
+from interpboard.display import visible, visible_token
+from tui import keys, words
+from tui.panes.base import Pane, Select
+from tui.state import SLOTS, Selection
+from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.line import Line
+
+SITES = ("resid", "mlp", "attn")
+_STATES = {"resid": "stream", "mlp": "MLP", "attn": "attention"}
+
+
+class TracePane(Pane):
+    """Causal tracing of a marked subject, or activation patching from a corrupted prompt; exact."""
+
+    number, title, slot = 4, "Trace", "trace"
+    leans_on = ("other",)
+    BINDINGS = keys.bindings("trace")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.grid = HeatGrid(self._moved, id="trace-grid")
+        self.said = Line(id="corrupted-says")
+        self._shown: object = None
+
+    def body(self) -> Iterable[Widget]:
+        """The grid, and under it what was corrupted."""
+        return (self.grid, self.said)
+
+    @property
+    def method(self) -> str:
+        """``causal_trace`` or ``activation_patching``."""
+        return self.state.analyses.get(self.slot, SLOTS[self.slot])
+
+    @property
+    def site(self) -> str:
+        """Which states are put back."""
+        return str(self.state.params.get(self.slot, {}).get("site", SITES[0]))
+
+    def fill(self) -> None:
+        """The finished grid, or what is known of it so far."""
+        result, partial = self.data.result, self.data.partial
+        source = partial if partial is not None else result
+        shown = (source, self._corrupted())
+        if shown == self._shown:
+            return
+        first, self._shown = self._shown is None, shown
+        if source is None:
+            self.grid.show(None)
+            self.said.set(Text())
+            return
+        from interpboard.visualization.colors import Scale
+
+        layers, tokens = source.axes
+        data = GridData(
+            rows=tuple(f"L{label}" for label in layers.labels),
+            columns=tuple(visible_token(label) for label in tokens.labels),
+            values=source.values,
+            scale=Scale.of(source.values, diverging=True),
+            second=self._corrupted(),
+        )
+        strongest = None
+        if first and partial is None:
+            strongest = divmod(int(abs(source.values).argmax()), len(data.columns))
+        self.grid.show(data, strongest)
+        self.said.set(self._said())
+
+    def _corrupted(self) -> tuple[str, ...]:
+        """The corrupted prompt's tokens, where it is as long as the clean one."""
+        other, request = self.state.slots["other"], self.data.request
+        if request is None or other.prompt is None or self.data.prompt is None:
+            return ()
+        same = other.prompt.text == request.params.get("corrupted")
+        fits = len(other.prompt.tokens) == len(self.data.prompt.tokens)
+        return tuple(map(visible_token, other.prompt.tokens)) if same and fits else ()
+
+    def _said(self) -> Text:
+        text, request, prompt = Text(), self.data.request, self.data.prompt
+        other = self.state.slots["other"].result
+        if request is None or prompt is None:
+            return text
+        if request.analysis == "causal_trace":
+            named = "".join(prompt.tokens[i] for i in request.params["subject"]).strip()
+            return text.append(f" noise on {visible(named)}", self.inks.muted)
+        if other is not None and self._corrupted():
+            _, token, share = words.top_list(other)[0]
+            says = f" the corrupted prompt says {visible_token(token)} {words.percent(share)}"
+            text.append(says, self.inks.muted)
+        return text
+
+    def subtitle(self) -> str:
+        """What is put back, and what it is measured by."""
+        result = self.data.result
+        what = _STATES[self.site]
+        if result is None:
+            return f"{words.analysis_title(self.state, self.slot)}, {what}"
+        if result.analysis == "causal_trace":
+            return f"Δ {words.metric_name(result.metric)}, clean {what} put back"
+        return f"{words.metric_name(result.metric)} recovered, {what} patched"
+
+    def invitation(self) -> str:
+        """What is missing."""
+        if self.method == "causal_trace":
+            return f"mark the subject in Tokens with {keys.command('subject').shown}"
+        return f"{keys.command('corrupted').shown} writes the corrupted prompt"
+
+    def readout(self) -> Text:
+        """The cell under the cursor."""
+        data, result = self.grid.data, self.data.result
+        if data is None:
+            return Text()
+        row, column = self.grid.cursor
+        value = float(data.values[row, column])
+        text = Text.assemble(
+            (f" {data.rows[row]} at {column} {data.columns[column]}", self.ink("text", bold=True)),
+            (f"  {words.signed(value)}", self.ink("accent", bold=True)),
+        )
+        if value != value:
+            text.append("  not computed yet", self.ink("muted"))
+        elif result is not None and self.data.partial is None:
+            if "recovered" in result.extra:
+                share = float(result.extra["recovered"].values[row, column])
+                text.append(f"  {words.plain(share, 2)} of the effect", self.ink("text"))
+            elif "metric" in result.extra:
+                patched = float(result.extra["metric"].values[row, column])
+                text.append(f"  metric {words.plain(patched, 2)}", self.ink("text"))
+            rank = 1 + int((abs(result.values) > abs(value)).sum())
+            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+        return text
+
+    def legend(self) -> Text:
+        """Scale and sign."""
+        if self.grid.data is None:
+            return Text()
+        limit = self.grid.data.scale.limit
+        text = self.swatch(-limit, limit, True)
+        result = self.data.result
+        patched = result is not None and result.analysis == "activation_patching"
+        meaning = "0 corrupted, 1 clean" if patched else "+ carries the answer"
+        text.append(meaning, self.ink("text"))
+        if result is not None and not patched:
+            text.append(f"  mean of {result.params['samples']} noises", self.ink("muted"))
+        else:
+            text.append("  exact", self.ink("muted"))
+        return text
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected layer and position."""
+        row, column = self.grid.cursor
+        if selection.layer is not None and selection.layer >= 0:
+            row = selection.layer
+        if selection.token is not None:
+            column = selection.token
+        return self.grid.put((row, column))
+
+    def _moved(self) -> None:
+        row, column = self.grid.cursor
+        self.select(layer=row, token=column)
+        self.refresh_readout()

@@ -1,0 +1,98 @@
+"""What each slot is to ask of the engine, given everything the user decided. Pure.
+
+A slot without a question shows nothing new: a trace before there is a subject, a what-if with nothing
+held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tui.state import SLOTS, Request, State
+
+# Asked with every new ask, in sight or not: cheap, and other panes lean on them.
+CHEAP = ("predictions", "what_if")
+# A question that names no metric of its own explains the logit where this one cannot be taken apart.
+_LINEAR = ("logit", "logit_diff")
+
+
+def question(state: State, slot: str) -> Request | None:
+    """What ``slot`` asks now, None if it has nothing to ask."""
+    make = _SPECIAL.get(slot)
+    if make is not None:
+        return make(state)
+    return _plain(state, slot)
+
+
+def _plain(state: State, slot: str) -> Request:
+    analysis = state.analyses.get(slot, SLOTS[slot])
+    return Request(analysis, state.ask, dict(state.params.get(slot, {})))
+
+
+def _held(state: State) -> Request | None:
+    text = state.held.text
+    if not text:
+        return None
+    params = {"interventions": text}
+    if any(item.what == "patch" for item in state.held.on):
+        params["source"] = state.corrupted or ""
+    return Request("what_if", state.ask, params)
+
+
+def _mlps(state: State) -> Request | None:
+    """Every MLP taken away, one at a time, beside the heads."""
+    if state.model is None:
+        return None
+    ablation = state.params.get("heads", {}).get("ablation", "zero")
+    if ablation not in ("zero", "mean"):
+        return None
+    layers = range(state.model.info.layers)
+    held = "; ".join(f"{layer}.mlp={ablation}" for layer in layers)
+    return Request("what_if", state.ask, {"interventions": held, "top_k": 1})
+
+
+def _heads(state: State) -> Request:
+    request = _plain(state, "heads")
+    if request.params.get("ablation") == "resample":
+        return replace(request, params={**request.params, "references": state.corrupted or ""})
+    return request
+
+
+def _logits(state: State) -> Request:
+    request = _plain(state, "logits")
+    if state.ask.metric in _LINEAR:
+        return request
+    return replace(request, metric="logit")
+
+
+def _other(state: State) -> Request | None:
+    if not state.corrupted or state.analyses.get("trace") != "activation_patching":
+        return None
+    return Request("predictions", replace(state.ask, text=state.corrupted), {})
+
+
+def _trace(state: State) -> Request | None:
+    own: Mapping[str, Any] = state.params.get("trace", {})
+    site = own.get("site", "resid")
+    if state.analyses.get("trace", SLOTS["trace"]) == "causal_trace":
+        if not state.subject:
+            return None
+        params = {"subject": list(state.subject), "state": site}
+        return Request("causal_trace", state.ask, params)
+    if not state.corrupted:
+        return None
+    names = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
+    params = {"corrupted": state.corrupted, "site": names[site]}
+    return Request("activation_patching", state.ask, params)
+
+
+_SPECIAL: dict[str, Callable[[State], Request | None]] = {
+    "what_if": _held,
+    "mlps": _mlps,
+    "heads": _heads,
+    "logits": _logits,
+    "other": _other,
+    "trace": _trace,
+}
