@@ -12,6 +12,8 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.screens.spans import SpanCompositor
+
 
 class Board(Screen[None]):
     """Paints once at the start; when the focus moves, panes repaint their own frames."""
@@ -20,6 +22,7 @@ class Board(Screen[None]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._compositor = SpanCompositor()
         self._laid_out = False
         self._extra_paint = False
 
