@@ -29,4 +29,18 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("top_k", int, 5, "strongest pairs kept per head", minimum=1),
         ),
     ),
+    Analysis(
+        name="head_scores",
+        title="Head types",
+        function="interpboard.circuits.head_scores:head_scores",
+        axes=("score", "layer", "head"),
+        meaning="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
+        "far above it (z, in standard errors) are in extra",
+        scale="probability",
+        parameters=(
+            Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),
+            Parameter("length", int, 32, "random tokens that are repeated once", minimum=2),
+            Parameter("seed", int, 0, "of the random tokens"),
+        ),
+    ),
 )

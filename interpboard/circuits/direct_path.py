@@ -71,36 +71,48 @@ def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> Dire
         capped = not _affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
 
     def explained(rows: torch.Tensor) -> torch.Tensor:
-        return metric.of(lm.anatomy.unembedding(rows) if capped else unembed(lm.anatomy, rows))
+        logits = lm.anatomy.unembedding(rows) if capped else unembed(lm.anatomy, rows)
+        return metric.of(logits)[:, None]
 
-    head = pull_back(explained, normed, torch.ones((), device=normed.device), "The unembedding")
+    head = pull_back(explained, normed, torch.ones(1, device=normed.device), "The unembedding")
     norm = pull_back(lm.anatomy.final_norm, stream, head.gradient, "The final norm")
     with torch.no_grad():
-        total = float(explained(normed[None])[0])
+        total = float(explained(normed[None]))
     return DirectPath(norm.gradient, norm.constant, head.constant, total, capped)
 
 
 def pull_back(module: Map, at: torch.Tensor, direction: torch.Tensor, name: str) -> Pulled:
-    """``module`` around ``at`` [width], its statistics held, along ``direction`` of its output.
+    """``pull_back_rows`` for one ``direction`` [width of the output]."""
+    gradient, constant = pull_back_rows(module, at, direction[None], name)
+    return Pulled(gradient[0], float(constant[0]))
 
-    The constant is what the module makes of zero, found apart from the gradient, so that a module that
-    is not affine even so is found out: raises ``Unsupported`` saying ``name``.
+
+def pull_back_rows(
+    module: Map, at: torch.Tensor, directions: torch.Tensor, name: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``module`` around ``at`` [width], its statistics held, along each of ``directions`` [row, …].
+
+    Gradients [row, width] and constants [row]. The constant is what the module makes of zero, found
+    apart from the gradient, so that a module that is not affine even so is found out: raises
+    ``Unsupported`` saying ``name``.
     """
 
     def along(x: torch.Tensor) -> torch.Tensor:
-        return (at_least_float32(module(x[None])[0]) * direction).sum()
+        return (at_least_float32(module(x)) * directions).sum(-1)
 
+    rows = at.detach().expand(len(directions), -1)
     with torch.enable_grad(), _StatisticsHeld():
-        leaf = at.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(along(leaf), leaf)
+        leaf = rows.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(along(leaf).sum(), leaf)
     with torch.no_grad():
-        value, constant = along(at), along(torch.zeros_like(at))
-    found = (gradient.double() * at.double()).sum() + constant
+        value, constant = along(rows), along(torch.zeros_like(rows))
+    terms = gradient.double() * rows.double()
     # The value may be small beside the terms that it is the sum of.
-    size = float((gradient.double() * at.double()).abs().sum())
-    if not _close(found, value, size, at.dtype):
+    scale = terms.abs().sum(-1).clamp(min=1)
+    found = (terms.sum(-1) + constant) / scale
+    if not agrees(found.to(at.dtype), (value / scale).to(at.dtype)):
         raise Unsupported(f"{name} of this model does not become affine with its scale held.")
-    return Pulled(gradient, float(constant))
+    return gradient, constant
 
 
 def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -113,11 +125,6 @@ def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Ten
         (back,) = torch.autograd.grad(output, leaf, direction, create_graph=True)
         (found,) = torch.autograd.grad(back, direction, step)
     return found.detach()
-
-
-def _close(found: torch.Tensor, value: torch.Tensor, size: float, dtype: torch.dtype) -> bool:
-    scale = max(1.0, size)
-    return agrees((found / scale).to(dtype), (value / scale).to(dtype))
 
 
 def _affine(head: Map, normed: torch.Tensor) -> bool:
