@@ -30,6 +30,7 @@ from interpboard.cli_report import (
     read_saved,
     side_by_side,
     tell_warnings,
+    tune,
     view,
     write_out,
 )
@@ -265,6 +266,32 @@ def report_command(
     else:
         written = view(documents[0], chosen, settings, to_file=output is not None)
     deliver(written, output)
+
+
+@app.command("tune-lens")
+def tune_lens_command(
+    corpus: Annotated[Path, typer.Option(help="A text file to train on.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the lens.", show_default=False)],
+    model: Model = None,
+    steps: Annotated[int, typer.Option(min=1)] = 250,
+    batch: Annotated[int, typer.Option(min=1, help="Windows of text a step.")] = 8,
+    length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = 64,
+    rate: Annotated[float, typer.Option(help="Learning rate, falling to zero.")] = 1e-3,
+    device: Device = None,
+    dtype: Dtype = None,
+    trust_remote_code: Trust = False,
+    allow_pickle: Pickle = False,
+    debug: Debug = False,
+) -> None:
+    """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
+    flags = {"model": model, "device": device, "dtype": dtype}
+    choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
+    settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
+    last = tune(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
+    names = ("embed", *map(str, range(len(last) - 1)))
+    shown = "  ".join(f"{name} {kl:.3g}" for name, kl in zip(names, last, strict=True))
+    cli.say(f"wrote {out}")
+    cli.say(f"KL(final | layer) of the last step, nats a token: {shown}")
 
 
 @app.command("list")

@@ -21,6 +21,7 @@ from interpboard.errors import BadParameter
 
 if TYPE_CHECKING:
     from interpboard.config import Settings
+    from interpboard.models.language_model import LanguageModel
     from interpboard.results import Document, MetricRequest
 
 PIPE_WIDTH = 100
@@ -58,17 +59,9 @@ def compute(
         show("importing torch", 0, 0)
         let_threads_sleep()
         from interpboard.analyze import analyze
-        from interpboard.models.language_model import open_model
         from interpboard.runs.watch import Watch
 
-        lm = open_model(
-            choice.model,
-            device=choice.device,
-            dtype=choice.dtype,
-            trust_remote_code=choice.trust_remote_code,
-            allow_pickle=choice.allow_pickle,
-            on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
-        )
+        lm = _opened(choice, show)
         title = [""]
 
         def on_start(name: str) -> None:
@@ -84,6 +77,47 @@ def compute(
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
             on_start=on_start,
         )
+
+
+def tune(
+    choice: ModelChoice,
+    corpus: Path,
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    debug: bool = False,
+) -> list[float]:
+    """Train a tuned lens on the text file ``corpus`` into the folder ``out``; the last KL [layer]."""
+    with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.circuits.tune_lens import Settings, tune_lens
+        from interpboard.results import LabelledArray
+        from interpboard.runs.watch import Watch
+
+        last: list[float] = []
+
+        def hear(done: int, total: int, partial: LabelledArray | None) -> None:
+            show("Tuned lens", done, total)
+            if partial is not None:
+                last[:] = [float(value) for value in partial.values]
+
+        lm = _opened(choice, show)
+        tune_lens(lm, corpus, out, Settings(**settings), Watch(on_progress=hear))
+        return last
+
+
+def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
+    from interpboard.models.language_model import open_model
+
+    return open_model(
+        choice.model,
+        device=choice.device,
+        dtype=choice.dtype,
+        trust_remote_code=choice.trust_remote_code,
+        allow_pickle=choice.allow_pickle,
+        on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
+    )
 
 
 def tell_warnings(document: Document) -> None:

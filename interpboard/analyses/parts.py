@@ -43,4 +43,17 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("seed", int, 0, "of the random tokens"),
         ),
     ),
+    Analysis(
+        name="tuned_lens",
+        title="Tuned lens",
+        function="interpboard.circuits.tuned_lens:tuned_lens",
+        axes=("layer", "token"),
+        meaning="probability of the target after the layer, read through a map trained for that layer",
+        scale="probability",
+        parameters=(
+            Parameter("translators", str, "", "folder that tune-lens wrote, or a published one"),
+            Parameter("allow_pickle", bool, False, "read a published params.pt"),
+            Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),
+        ),
+    ),
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from interpboard.circuits.logit_lens import logit_lens
+from interpboard.circuits.translators import Translators
+from interpboard.circuits.tune_lens import Settings, tune_lens
+from interpboard.circuits.tuned_lens import tuned_lens
 from interpboard.models.holder import Holder
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import Metric, resolve_metric
@@ -18,6 +22,22 @@ class LogitLens(Holder):
         """Probability [layer, token] of the target; options as in ``logit_lens``."""
         prompt, resolved = self._case(text, metric)
         return logit_lens(self.lm, prompt, resolved, **options)
+
+    def read_tuned(
+        self,
+        text: str,
+        translators: str | Path,
+        *,
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """The same through the maps in the folder ``translators``; options as in ``tuned_lens``."""
+        prompt, resolved = self._case(text, metric)
+        return tuned_lens(self.lm, prompt, resolved, translators=str(translators), **options)
+
+    def tune(self, corpus: str | Path, out: str | Path, **settings: Any) -> Translators:
+        """Train translators on a text file into a folder; ``settings`` as in ``tune_lens.Settings``."""
+        return tune_lens(self.lm, corpus, out, Settings(**settings))
 
     def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
         prompt = make_prompt(self.lm, text)

@@ -1,0 +1,212 @@
+"""Training the tuned lens on a text file, on the spot: cancellable, and taken up where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from interpboard.attribution.embedding_gradient import frozen
+from interpboard.circuits.head_probes import text_prefix
+from interpboard.circuits.translators import Translators, save_whole
+from interpboard.errors import BadParameter, Cancelled
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits
+from interpboard.results import LabelledArray, layer_axis
+from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.watch import SILENT, Watch
+
+STATE = "training.safetensors"
+SAVED_EVERY = 25  # steps
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the training does. One step: ``batch`` windows of ``length`` tokens; Adam, its rate falling
+    to zero along a line."""
+
+    steps: int = 250
+    batch: int = 8
+    length: int = 64
+    rate: float = 1e-3
+
+
+def tune_lens(
+    lm: LanguageModel,
+    text: str | Path,
+    out: str | Path,
+    settings: Settings = Settings(),
+    watch: Watch = SILENT,
+) -> Translators:
+    """Train translators on the text file ``text`` and save them in the folder ``out``.
+
+    They start as the identity and minimise KL(final ‖ layer), in nats a token, each layer its own
+    (Belrose et al. 2023). The file is read a line at a time, over and over, in windows. ``watch`` hears
+    each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
+    lies in ``out``: the same call then goes on there, to the same result as without the stop.
+
+    Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that holds an
+    unfinished training with other settings; ``Cancelled``; ``Unsupported`` without a verified head.
+    """
+    lm.verified.require_lens()
+    _check(lm, settings)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    start = Translators.identity(lm)
+    weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
+    adam = torch.optim.Adam([weight, bias], lr=settings.rate)
+    about = {**asdict(settings), "model": lm.info.name, "text": str(text)}
+    done = _restored(out / STATE, about, (weight, bias), adam)
+    batches = islice(_batches(lm, Path(text), settings), done, settings.steps)
+    axis = layer_axis(lm.anatomy.n_layers, embed=True)
+    rows = type(axis)(axis.name, axis.labels[:-1])
+    try:
+        for ids in batches:
+            watch.step(done, settings.steps)
+            for group in adam.param_groups:
+                group["lr"] = settings.rate * (1 - done / settings.steps)
+            kl = _gradients(lm, start, ids, watch)
+            adam.step()
+            adam.zero_grad()
+            done += 1
+            if done % SAVED_EVERY == 0:
+                _save_state(out / STATE, about, (weight, bias), adam, done)
+            watch.step(done, settings.steps, LabelledArray((rows,), kl.cpu().numpy()))
+    except Cancelled:
+        _save_state(out / STATE, about, (weight, bias), adam, done)
+        raise
+    found = Translators(weight.detach(), bias.detach(), lm.info.name)
+    found.save(out)
+    (out / STATE).unlink(missing_ok=True)
+    return found
+
+
+def _gradients(
+    lm: LanguageModel, translators: Translators, ids: torch.Tensor, watch: Watch
+) -> torch.Tensor:
+    """Adds each layer's gradient to the translators'; the KL [layer] of the batch."""
+    with torch.no_grad():
+        streams = _streams(lm, ids)
+        final = at_least_float32(residual_to_logits(lm.anatomy, streams[-1])).log_softmax(-1)
+    losses = []
+    with frozen(lm.model), torch.enable_grad():
+        for layer, stream in enumerate(streams[:-1]):
+            watch.check()
+            logits = residual_to_logits(lm.anatomy, translators.translated(layer, stream))
+            lens = at_least_float32(logits).log_softmax(-1)
+            loss = (final.exp() * (final - lens)).sum(-1).mean()
+            loss.backward()
+            losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
+    """The input of every layer, and the final stream, each [rows · pos, d_model]."""
+    seen: list[torch.Tensor] = []
+
+    def keep(value: torch.Tensor) -> None:
+        seen.append(value.flatten(0, 1).clone())
+
+    last = lm.anatomy.n_layers - 1
+    with ExitStack() as stack:
+        for layer in range(lm.anatomy.n_layers):
+            stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, keep))
+        stack.enter_context(at_site(lm.anatomy, "resid_post", last, keep))
+        lm.anatomy.base(input_ids=ids, use_cache=False)
+    return seen
+
+
+def _batches(lm: LanguageModel, path: Path, settings: Settings) -> Iterator[torch.Tensor]:
+    """Windows of the text [batch, pos], over and over, each behind what the tokenizer puts first."""
+    prefix = text_prefix(lm)
+    room = settings.length - len(prefix)
+    rows: list[list[int]] = []
+    while True:
+        windows = 0
+        for window in _windows(lm, path, room):
+            windows += 1
+            rows.append([*prefix, *window])
+            if len(rows) == settings.batch:
+                yield torch.tensor(rows, device=lm.device)
+                rows = []
+        if not windows:
+            raise BadParameter(
+                f"{path} has fewer than {room} tokens.", "Use a longer text, or a smaller length."
+            )
+
+
+def _windows(lm: LanguageModel, path: Path, room: int) -> Iterator[list[int]]:
+    ids: list[int] = []
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in iter(partial(lines.readline, 1 << 16), ""):
+                ids += lm.tokenizer(line, add_special_tokens=False)["input_ids"]
+                while len(ids) >= room:
+                    yield ids[:room]
+                    ids = ids[room:]
+    except OSError as error:
+        raise BadParameter(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadParameter(f"{path} is not UTF-8 text.") from error
+
+
+def _check(lm: LanguageModel, settings: Settings) -> None:
+    least = len(text_prefix(lm)) + 1
+    most = lm.anatomy.context or settings.length
+    if settings.steps < 1 or settings.batch < 1 or not settings.rate > 0:
+        raise BadParameter("Training needs at least one step, one window and a rate above 0.")
+    if not least <= settings.length <= most:
+        raise BadParameter(f"Windows of {settings.length} tokens do not fit.", f"Use up to {most}.")
+
+
+def _save_state(
+    path: Path,
+    about: dict[str, Any],
+    parameters: tuple[torch.Tensor, ...],
+    adam: torch.optim.Adam,
+    done: int,
+) -> None:
+    tensors = {}
+    for number, parameter in enumerate(parameters):
+        tensors[str(number)] = parameter.detach().cpu().contiguous()
+        for name, value in adam.state[parameter].items():
+            tensors[f"{number}.{name}"] = value.cpu().contiguous()
+    save_whole(path, tensors, {"settings": json.dumps(about), "done": str(done)})
+
+
+def _restored(
+    path: Path, about: dict[str, Any], parameters: tuple[torch.Tensor, ...], adam: torch.optim.Adam
+) -> int:
+    """Steps done so far; puts back what ``_save_state`` wrote, if anything."""
+    if not path.is_file():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata, names = file.metadata(), list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise BadParameter(f"{path} is damaged: {error}.", "Delete it to start anew.") from error
+    if json.loads(metadata["settings"]) != about:
+        raise BadParameter(
+            f"{path.parent} holds an unfinished training with other settings.",
+            f"Delete {path.name} there, or name another folder.",
+        )
+    for number, parameter in enumerate(parameters):
+        parameter.data.copy_(tensors[str(number)])
+        state = {name: tensors.get(f"{number}.{name}") for name in ("step", *_MOMENTS)}
+        if state["step"] is not None:
+            adam.state[parameter] = {
+                "step": state["step"],
+                **{name: state[name].to(parameter.device) for name in _MOMENTS},  # type: ignore[union-attr]
+            }
+    return int(metadata["done"])
