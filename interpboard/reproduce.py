@@ -78,6 +78,9 @@ def chosen_params(analysis: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """One form for what means the same: lists are tuples, and no text is an empty list of texts."""
+    if value == "":
+        return ()
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -103,7 +106,13 @@ def _written(value: Any) -> str | None:
         return value if value == value.strip() else None
     if isinstance(value, Sequence) and all(type(part) is int for part in value):
         return ",".join(map(str, value))
+    if isinstance(value, Sequence) and all(_is_a_line(part) for part in value):
+        return "\n".join(value)
     return None
+
+
+def _is_a_line(value: Any) -> bool:
+    return isinstance(value, str) and value == value.strip() and len(value.splitlines()) == 1
 
 
 def _is_free(result: Result, name: str) -> bool:
@@ -113,10 +122,10 @@ def _is_free(result: Result, name: str) -> bool:
 
 def _stretch(value: Any, document: Document) -> str | None:
     """Positions as the text that stands there, if it stands nowhere else."""
-    if isinstance(value, str):
+    places = list(value) if isinstance(value, Sequence) else []
+    if isinstance(value, str) or any(isinstance(place, str) for place in places):
         return _written(value)
     tokens, text = document.prompt.tokens, document.prompt.text
-    places = list(value) if isinstance(value, Sequence) else []
     if not places or places != list(range(places[0], places[0] + len(places))):
         return None
     words = "".join(tokens[place] for place in places).strip()

@@ -26,6 +26,8 @@ CASES: list[tuple[str, list[str], MetricRequest, dict[str, dict[str, Any]]]] = [
     (TEXT, ["head_ablation"], MetricRequest(), {"head_ablation": {"ablation": "mean"}}),
     (TEXT, ["head_ablation"], MetricRequest("prob", " Rome", None, 5),
      {"head_ablation": {"layers": (0, 2), "heads": (1,)}}),
+    (TEXT, ["head_ablation"], MetricRequest("prob"),
+     {"head_ablation": {"ablation": "dataset_mean", "references": (CORRUPTED, "Rome is in")}}),
     (TEXT, ["predictions", "logit_lens", "integrated_gradients"],
      MetricRequest("logit_diff", " Paris", " Rome"), {"predictions": {"top_k": 3}}),
     (TEXT, ["causal_trace"], MetricRequest("prob"),

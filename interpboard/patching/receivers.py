@@ -47,8 +47,9 @@ class Receiver:
 
 
 def resolve_receivers(lm: LanguageModel, given: str | Sequence[str]) -> tuple[Receiver, ...]:
-    """Receivers by name, one or several (with commas). Raises ``BadParameter``, ``Unsupported``."""
-    names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given)]
+    """Receivers by name, one or several (by commas or lines). Raises ``BadParameter``, ``Unsupported``."""
+    written = given.replace("\n", ",").split(",") if isinstance(given, str) else given
+    names = [name.strip() for name in written]
     found = tuple(_resolve(lm, name) for name in dict.fromkeys(names))
     if not found:
         raise BadParameter("No receiver was given.", "Use e.g. output, 2.mlp or 3.5.q.")

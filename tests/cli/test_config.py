@@ -172,7 +172,7 @@ def test_configuration_is_read_without_anything_heavy() -> None:
     [
         ({"zoo": "Z"}, "there is no command 'zoo' to bind. Did you mean zoom?"),
         ({"submit": "ctrl+e"}, "no command 'submit'"),
-        ({"zoom": "m"}, "m would be both metric and zoom"),
+        ({"zoom": "M"}, "M would be both metric and zoom"),
         ({"zoom": "j"}, "j would be both zoom and down"),
         ({"zoom": "a"}, "a would be both ablation and zoom"),
         ({"zoom": "ctrl+m"}, "ctrl+m is enter to a terminal"),
@@ -191,8 +191,8 @@ def test_bindings_that_would_not_work_are_refused_in_a_line(
 
 
 def test_keys_can_change_places_and_are_spelled_for_people() -> None:
-    table = {c.id: c for c in keys.rebound({"zoom": "m", "metric": "z", "help": "!,f2"})}
-    assert (table["zoom"].keys, table["metric"].keys) == ("m", "z")
+    table = {c.id: c for c in keys.rebound({"zoom": "M", "metric": "z", "help": "!,f2"})}
+    assert (table["zoom"].keys, table["metric"].keys) == ("M", "z")
     assert (table["help"].keys, table["help"].shown) == ("exclamation_mark,f2", "! F2")
     for key, shown in {"ctrl+e": "Ctrl+e", "slash": "/", "minus": "-", "pageup": "PgUp"}.items():
         assert keymap.spelled(key) == shown
