@@ -1,139 +1,198 @@
-"""Whole grids of interventions against a loop of plain hooked forwards, in one run, A B A B.
+"""Whole grids of interventions by several engines, in one run, in turns (A B A B).
 
-    python benchmarks/grids.py [--lengths 16 64] [--rounds 2]
+    python -m benchmarks.grids [--model gpt2-small llama-12] [--lengths 16 64] [--rounds 2]
+        [--engine interpboard hooks] [--python nnsight=/path/to/its/python] [--device cuda --dtype bfloat16]
 
-Head grid: every head of every layer zero-ablated. Causal trace: ten noise samples, every layer and
-position restored, where the loop runs one forward of eleven rows a cell. Values must agree before
-anything is timed; the loop of the trace is timed on some of its cells and scaled to all of them.
+Head grid: every head of every layer set to zero. Causal trace: ten noise samples, every layer and position
+restored; an engine that runs one forward pass a cell is timed on some of the cells and scaled to all.
+Preview: estimates of the head grid against one plain forward pass. Values must agree with plain hooks
+before anything is timed. Every measurement is a line of JSON on standard output; the table follows.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from benchmarks.models import MODELS, opened, random_case
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.models.language_model import LanguageModel
-from interpboard.patching.causal_tracing import causal_trace
-from interpboard.results import PromptInfo
-from interpboard.runs.metrics import Metric
-from interpboard.runs.noise import embedding_noise
-from interpboard.runs.prompt import input_ids
+from benchmarks import work
+from benchmarks.engines import NAMES, NOISED
+from benchmarks.sizes import SIZES, random_ids
 
 SAMPLES = 10
-TRACE_CELLS = 24  # cells of the trace that the loop is timed on
+TRACE_CELLS = 24
+AGREEMENT = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 
 
-@torch.no_grad()
-def looped_heads(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> np.ndarray:
-    """One plain hooked forward a head."""
-    ids, values = input_ids(lm, prompt), []
-    for layer in range(lm.anatomy.n_layers):
-        size = lm.anatomy.d_head[layer]
-        for head in range(lm.anatomy.n_heads):
+class Worker:
+    """One engine's process."""
 
-            def cut(_m, args, head=head, size=size):
-                z = args[0].clone()
-                z[..., head * size : (head + 1) * size] = 0
-                return (z,)
+    def __init__(self, name: str, python: str, model: str, chosen: argparse.Namespace) -> None:
+        self.name = name
+        words = [name, model, chosen.device, chosen.dtype, str(chosen.threads)]
+        self.process = subprocess.Popen(
+            [python, "-m", "benchmarks.worker", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.about = self._read()
 
-            handle = lm.anatomy.out_proj[layer].register_forward_pre_hook(cut)
-            logits = lm.model(input_ids=ids).logits[:, -1]
-            handle.remove()
-            values.append(float(metric.of(logits)[0]) - metric.baseline)
-    return np.array(values).reshape(lm.anatomy.n_layers, -1)
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Do it there, and wait."""
+        assert self.process.stdin
+        print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+        return self._read()
 
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
 
-@torch.no_grad()
-def looped_trace(
-    lm: LanguageModel, prompt: PromptInfo, metric: Metric, cells: list[tuple[int, int]]
-) -> np.ndarray:
-    """One forward of eleven rows a cell: row 0 clean, the others noised; the state restored in all."""
-    ids = input_ids(lm, prompt).expand(SAMPLES + 1, -1)
-    noise = [edits[0].value for edits in embedding_noise(lm, (1, 2), 3.0, SAMPLES, 0)]
-    values = []
-
-    def drown(_m, _args, out):
-        out = out.clone()
-        for row, value in enumerate(noise):
-            out[row + 1, [1, 2]] += value
-        return out
-
-    for layer, position in cells:
-
-        def restore(_m, _args, out, position=position):
-            hidden = (out[0] if isinstance(out, tuple) else out).clone()
-            hidden[1:, position] = hidden[0, position]
-            return (hidden, *out[1:]) if isinstance(out, tuple) else hidden
-
-        handles = [
-            lm.anatomy.embedding.register_forward_hook(drown),
-            lm.anatomy.layers[layer].register_forward_hook(restore),
-        ]
-        logits = lm.model(input_ids=ids).logits[:, -1]
-        for handle in handles:
-            handle.remove()
-        values.append(metric.of(logits)[1:].double().numpy())
-    return np.array(values)
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"The engine {self.name} ended; what it said stands above.")
+        return json.loads(line)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def compare(workers: list[Worker], model: str, length: int, chosen: argparse.Namespace) -> None:
+    """All tasks on one model and length."""
+    ours, loop = workers[0], workers[1]
+    widths = work.Widths.of(SIZES[model]().config) if model != "llama-8b" else _large()
+    ids = random_ids(ours.about["vocabulary"], length)
+    target = loop.ask("clean_top", ids=ids)["values"]
+    rate = ours.ask("rate")["values"]
+    say = {"model": model, "tokens": length, "device": chosen.device, "dtype": chosen.dtype}
+
+    if "heads" in chosen.task:
+        asked = {"do": "head_grid", "ids": ids, "target": target}
+        times, peaks = _in_turns(workers, [asked] * len(workers), chosen)
+        _tell(say, "head grid", times, peaks, work.head_grid(widths, length) / rate)
+
+    if "trace" in chosen.task:
+        every = [(layer, at) for layer in range(widths.layers) for at in range(length)]
+        some = every[:: max(1, len(every) // TRACE_CELLS)]
+        tracing = [w for w in workers if w.name != "batched_hooks"]
+        with tempfile.TemporaryDirectory() as folder:
+            noise = str(Path(folder) / "noise.npy")
+            np.save(noise, np.array(ours.ask("noise", samples=SAMPLES)["values"], np.float32))
+            asked = {"do": "trace", "ids": ids, "target": target, "noise": noise, "cells": some}
+            times, peaks = _in_turns(tracing, [asked] * len(tracing), chosen)
+        for worker in tracing[1:]:
+            times[worker.name] = [t * len(every) / len(some) for t in times[worker.name]]
+        ideal = work.trace(widths, length, SAMPLES, min(NOISED)) / rate
+        _tell(say, "causal trace", times, peaks, ideal, cells_timed=len(some))
+
+    if "preview" in chosen.task:
+        pairs = [ours.ask("preview", ids=ids, target=target)["values"] for _ in range(9)]
+        passed, estimated = (float(np.median(part)) for part in zip(*pairs, strict=True))
+        _say({**say, "task": "preview", "engine": "interpboard", "seconds": estimated,
+              "forward": passed, "passes": round(estimated / passed, 2)})  # fmt: skip
 
 
-def compare(lm: LanguageModel, length: int, rounds: int) -> None:
-    """Two rows of the table."""
-    prompt, metric = random_case(lm, length)
-    ours = head_ablation(lm, prompt, metric).values
-    np.testing.assert_allclose(ours, looped_heads(lm, prompt, metric), rtol=1e-3, atol=1e-4)
-    loop, grid = [], []
-    for _ in range(rounds):
-        loop.append(timed(lambda: looped_heads(lm, prompt, metric)))
-        grid.append(timed(lambda: head_ablation(lm, prompt, metric)))
-    row("head grid", lm, length, min(loop), min(grid))
-
-    every = [(layer, pos) for layer in range(lm.anatomy.n_layers) for pos in range(length)]
-    some = every[:: max(1, len(every) // TRACE_CELLS)]
-    traced = causal_trace(lm, prompt, metric, subject=(1, 2))
-    corrupted = metric.baseline - float(traced.extra["total_effect"].values)
-    expected = looped_trace(lm, prompt, metric, some).mean(1) - corrupted
-    measured = np.array([traced.values[cell] for cell in some])
-    np.testing.assert_allclose(measured, expected, rtol=1e-3, atol=1e-4)
-    loop, grid = [], []
-    for _ in range(rounds):
-        took = timed(lambda: looped_trace(lm, prompt, metric, some))
-        loop.append(took * len(every) / len(some))
-        grid.append(timed(lambda: causal_trace(lm, prompt, metric, subject=(1, 2))))
-    row("causal trace", lm, length, min(loop), min(grid))
+def _large() -> work.Widths:
+    return work.Widths(32, 32, 4096, 1024, 14_336, 3)
 
 
-def row(task: str, lm: LanguageModel, length: int, loop: float, ours: float) -> None:
-    """One line of the table."""
-    print(
-        f"| {task} | {lm.info.name} | {length} | {loop:.2f} | {ours:.2f} | {loop / ours:.1f}× |",
-        flush=True,
-    )
+def _in_turns(
+    workers: list[Worker], asked: list[dict[str, Any]], chosen: argparse.Namespace
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Seconds by engine, one a round, after values were seen to agree; and peak bytes."""
+    found = [w.ask(**what) for w, what in zip(workers, asked, strict=True)]
+    expected = np.array(found[1]["values"])
+    allowed = AGREEMENT[chosen.dtype] * np.abs(expected).max()
+    for worker, answer in zip(workers, found, strict=True):
+        off = np.abs(np.array(answer["values"]) - expected).max()
+        if not off <= allowed:
+            raise SystemExit(f"{worker.name} is off by {off:.3g} where {allowed:.3g} is allowed.")
+    times: dict[str, list[float]] = {w.name: [] for w in workers}
+    peaks = {w.name: answer["peak"] for w, answer in zip(workers, found, strict=True)}
+    for _ in range(chosen.rounds):
+        for worker, what in zip(workers, asked, strict=True):
+            times[worker.name].append(worker.ask(**what)["seconds"])
+    return times, peaks
+
+
+def _tell(
+    say: dict[str, Any],
+    task: str,
+    times: dict[str, list[float]],
+    peaks: dict[str, int],
+    ideal: float,
+    **more: Any,
+) -> None:
+    base = min(times["hooks"])
+    for engine, took in times.items():
+        best = min(took)
+        _say({**say, "task": task, "engine": engine, "seconds": round(best, 4),
+              "rounds": [round(t, 4) for t in took], "times_faster_than_hooks": round(base / best, 2),
+              "of_the_possible": round(ideal / best, 3), "peak_mib": round(peaks[engine] / 2**20),
+              **more})  # fmt: skip
+
+
+LINES: list[dict[str, Any]] = []
+
+
+def _say(line: dict[str, Any]) -> None:
+    LINES.append(line)
+    print(json.dumps(line), flush=True)
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """Markdown, one row a measurement."""
+    rows = [
+        "| task | model | tokens | engine | seconds | against hooks | of the possible | peak, MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in lines:
+        place = f"{one['task']} | {one['model']} | {one['tokens']} | {one['engine']}"
+        if one["task"] == "preview":
+            rows.append(f"| {place} | {one['seconds']:.3f} | {one['passes']} passes | | |")
+            continue
+        rows.append(
+            f"| {place} | {one['seconds']:.2f} | {one['times_faster_than_hooks']:.1f}× | "
+            f"{one['of_the_possible']:.0%} | {one['peak_mib']} |"
+        )
+    return "\n".join(rows)
 
 
 def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, and print lines and table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", nargs="+", default=["gpt2-small", "llama-12"], choices=SIZES)
     parser.add_argument("--lengths", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--task", nargs="+", default=["heads", "trace", "preview"])
+    parser.add_argument("--engine", nargs="+", default=["batched_hooks"], choices=NAMES)
+    parser.add_argument("--python", nargs="+", default=[], help="engine=interpreter")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32", choices=AGREEMENT)
+    parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
-    print("| task | model | tokens | loop, s | InterpBoard, s | ratio |\n|---|---|---|---|---|---|")
-    for name in MODELS:
-        lm = opened(name)
+    pythons = dict(pair.split("=", 1) for pair in chosen.python)
+    engines = ["interpboard", "hooks", *chosen.engine, *pythons]
+    for model in chosen.model:
+        names = list(dict.fromkeys(engines))
+        workers = [Worker(n, pythons.get(n, sys.executable), model, chosen) for n in names]
+        for worker in workers:
+            _say({"engine": worker.name, "date": time.strftime("%Y-%m-%d"), **worker.about})
         for length in chosen.lengths:
-            compare(lm, length, chosen.rounds)
+            compare(workers, model, length, chosen)
+        for worker in workers:
+            worker.close()
+    print(table([line for line in LINES if "task" in line]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+"""A loop of plain PyTorch hooks: one forward pass a cell, as in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.engines import NOISED
+from benchmarks.sizes import Parts
+
+
+class Engine:
+    """See ``benchmarks.engines``."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.parts = model, Parts.of(model)
+
+    def _logit(self, ids: torch.Tensor, target: int) -> torch.Tensor:
+        return self.model(input_ids=ids).logits[:, -1, target].double().cpu()
+
+    @torch.no_grad()
+    def head_grid(self, ids: list[int], target: int) -> np.ndarray:
+        """One forward pass a head."""
+        given = torch.tensor([ids], device=self.model.device)
+        clean, values = self._logit(given, target)[0], []
+        for out_proj in self.parts.out_proj:
+            for head in range(self.parts.n_heads):
+
+                def cut(_module: Any, args: Any, head: int = head) -> Any:
+                    z = args[0].clone()
+                    z.unflatten(-1, (self.parts.n_heads, -1))[:, :, head] = 0
+                    return (z, *args[1:])
+
+                handle = out_proj.register_forward_pre_hook(cut)
+                values.append(self._logit(given, target)[0] - clean)
+                handle.remove()
+        return torch.stack(values).numpy().reshape(len(self.parts.layers), -1)
+
+    @torch.no_grad()
+    def trace(
+        self, ids: list[int], target: int, noise: np.ndarray, cells: list[tuple[int, int]]
+    ) -> np.ndarray:
+        """One forward pass of a clean row and the noised ones a cell."""
+        rows = torch.tensor([ids] * (len(noise) + 1), device=self.model.device)
+        added = torch.tensor(noise, device=rows.device, dtype=self.model.dtype)
+
+        def drown(_module: Any, _args: Any, out: torch.Tensor) -> torch.Tensor:
+            out = out.clone()
+            out[1:, list(NOISED)] += added
+            return out
+
+        handle = self.parts.embedding.register_forward_hook(drown)
+        corrupted, values = self._logit(rows, target)[1:].mean(), []
+        for layer, position in cells:
+
+            def restore(_module: Any, _args: Any, out: Any, position: int = position) -> Any:
+                hidden = (out[0] if isinstance(out, tuple) else out).clone()
+                hidden[1:, position] = hidden[0, position]
+                return (hidden, *out[1:]) if isinstance(out, tuple) else hidden
+
+            inner = self.parts.layers[layer].register_forward_hook(restore)
+            values.append(self._logit(rows, target)[1:].mean() - corrupted)
+            inner.remove()
+        handle.remove()
+        return torch.stack(values).numpy()

@@ -1,0 +1,78 @@
+"""InterpBoard itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from benchmarks.engines import NOISED
+from interpboard.circuits.estimated_effects import estimated_effects
+from interpboard.circuits.head_ablation import head_ablation
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.causal_tracing import causal_trace
+from interpboard.results import MetricInfo, PromptInfo, TokenRef
+from interpboard.runs.edits import Edit
+from interpboard.runs.metrics import Metric
+from interpboard.runs.noise import embedding_noise
+
+
+class Engine:
+    """See ``benchmarks.engines``. The grids come from the public analyses."""
+
+    def __init__(self, model: Any) -> None:
+        self.lm = opened(model)
+
+    def head_grid(self, ids: list[int], target: int) -> np.ndarray:
+        """``head_ablation``."""
+        prompt, metric = self._case(ids, target)
+        return head_ablation(self.lm, prompt, metric).values
+
+    def trace(
+        self, ids: list[int], target: int, noise: np.ndarray, cells: list[tuple[int, int]] | None
+    ) -> np.ndarray:
+        """``causal_trace``, always the whole grid; its own noise is what ``noise`` was made with."""
+        prompt, metric = self._case(ids, target)
+        found = causal_trace(self.lm, prompt, metric, subject=NOISED, samples=len(noise))
+        return found.values if cells is None else np.array([found.values[cell] for cell in cells])
+
+    def noise(self, samples: int) -> np.ndarray:
+        """[sample, place, d_model], as ``causal_trace`` draws it."""
+        rows = embedding_noise(self.lm, NOISED, 3.0, samples, 0)
+        return np.stack([row[0].value.numpy() for row in rows])  # type: ignore[union-attr]
+
+    def preview(self, ids: list[int], target: int) -> tuple[float, float]:
+        """Seconds of one plain forward pass, and of estimates of the whole head grid."""
+        prompt, metric = self._case(ids, target)
+        shape = self.lm.anatomy
+        cells = [
+            (Edit("z", layer, "zero", head=head),)
+            for layer in range(shape.n_layers)
+            for head in range(shape.n_heads)
+        ]
+        started = time.perf_counter()
+        with torch.no_grad():
+            self.lm.model(input_ids=torch.tensor([ids], device=self.lm.device))
+        passed = time.perf_counter() - started
+        started = time.perf_counter()
+        estimated_effects(self.lm, prompt, metric, cells)
+        return passed, time.perf_counter() - started
+
+    @torch.no_grad()
+    def _case(self, ids: list[int], target: int) -> tuple[PromptInfo, Metric]:
+        logits = self.lm.model(
+            input_ids=torch.tensor([ids], device=self.lm.device), logits_to_keep=1
+        ).logits[0, -1]
+        prompt = PromptInfo("", tuple(map(str, ids)), tuple(ids))
+        return prompt, Metric(MetricInfo("logit", len(ids) - 1, TokenRef(target, "")), logits)
+
+
+def opened(model: Any, name: str = "random") -> LanguageModel:
+    """``model``, looked into. The tokenizer is never asked: prompts are made of ids."""
+    words = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    return LanguageModel.of(model, PreTrainedTokenizerFast(tokenizer_object=words), name)
