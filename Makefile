@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 # The same versions today and tomorrow; pyproject.toml leaves ranges open for users.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types check format screenshots clean
+.PHONY: run test lint types docs format screenshots clean
 
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
 
-test: $(VENV)/.test-installed lint types
+test: $(VENV)/.test-installed lint types docs
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.test-installed
@@ -21,6 +21,10 @@ lint: $(VENV)/.test-installed
 
 types: $(VENV)/.test-installed
 	$(BIN)/mypy
+
+# A broken link, or a name that the program no longer has, fails it.
+docs: $(VENV)/.test-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(VENV)/.test-installed
 	$(BIN)/ruff format .
@@ -44,5 +48,5 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test-installed: $(VENV)/.run-installed
 	@echo "Installing what the tests need ..." >&2
-	@$(PIP) --editable ".[test]" >&2
+	@$(PIP) --editable ".[test,docs]" >&2
 	@touch $@

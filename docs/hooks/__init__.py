@@ -1,0 +1,1 @@
+"""What the site says that is read from the program, so that it cannot go stale."""

@@ -1,0 +1,58 @@
+"""What the site reads from the program is whole: every key, setting, analysis and option."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from mkdocs.exceptions import PluginError
+
+from docs.hooks import analyses, commands, keys, settings, site
+from interpboard.analyses import ANALYSES
+from interpboard.config.settings import Settings
+from tui.keys import COMMANDS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_command_of_the_app_stands_in_the_tables_of_keys_with_its_help() -> None:
+    rows = keys.tables().splitlines()
+    for command in COMMANDS:
+        found = [row for row in rows if row.endswith(f"| `{command.id}` |")]
+        assert len(found) == len(command.where), command.id
+        assert all(command.help in row for row in found)
+        assert all(f"`{key}`" in found[0] for key in command.shown.split())
+
+
+def test_every_setting_is_listed() -> None:
+    listed = settings.listed()
+    for setting in fields(Settings):
+        assert f"| `{setting.name}` |" in listed
+        assert setting.metadata["help"] in listed
+
+
+def test_every_analysis_is_listed_with_its_parameters_and_its_function() -> None:
+    overview, functions = analyses.overview(), analyses.functions()
+    for analysis in ANALYSES.values():
+        assert f"](#{analysis.name}) |" in overview
+        own = functions.split(f"{{ #{analysis.name} }}")[1].split("\n## ")[0]
+        assert f"::: {analysis.function.replace(':', '.')}" in own
+        assert all(f"| `{parameter.name}` |" in own for parameter in analysis.parameters)
+
+
+def test_the_help_of_every_command_is_taken_in() -> None:
+    usage = commands.usage()
+    for option in ("--subject", "--corpus", "--resume", "--format"):
+        assert option in usage
+
+
+def test_a_page_that_asks_for_what_is_not_generated_fails_the_build() -> None:
+    with pytest.raises(PluginError, match="nothing is generated as 'kyes'"):
+        site.fill("<!-- generated: kyes -->", "terminal.md")
+
+
+def test_every_table_has_a_place_on_a_page() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
+    for name in site.FILLINGS:
+        assert f"\n<!-- generated: {name} -->\n" in pages, name
