@@ -13,6 +13,7 @@ from interpboard.analyses import (
     attribution,
     circuits,
     discovery,
+    gradients,
     parts,
     patching,
     prediction,
@@ -28,6 +29,7 @@ ANALYSES: dict[str, Analysis] = {
     for table in (
         prediction.TABLE,
         attribution.TABLE,
+        gradients.TABLE,
         circuits.TABLE,
         parts.TABLE,
         discovery.TABLE,

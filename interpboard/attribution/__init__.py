@@ -1,1 +1,5 @@
-"""Which input tokens made the model say this: ``integrated_gradients``."""
+"""Which input tokens made the model say this: gradients, attention, perturbation."""
+
+from interpboard.attribution.gradients import GradientAttributor
+
+__all__ = ["GradientAttributor"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from interpboard.errors import Unsupported
+from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits
+from interpboard.models.tail import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.steps import rows_of_a_backward_pass
+from interpboard.runs.watch import Watch
 
 
 @torch.no_grad()
@@ -32,8 +34,7 @@ def metric_and_gradient(
     The parameters are frozen meanwhile, so the backward pass computes no gradient that is thrown
     away. Raises ``Unsupported`` for a metric without a gradient.
     """
-    if not metric.differentiable:
-        raise Unsupported(f"The metric {metric.info.name} has no gradient.", "Use logit or prob.")
+    require_gradient(metric)
     leaf = embeddings.detach().requires_grad_()
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
     with (
@@ -41,9 +42,61 @@ def metric_and_gradient(
         frozen(lm.model),
         at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
     ):
-        values = metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
+        values = metric_of_forward(lm, metric, ids)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
     return values.detach(), gradient
+
+
+def require_gradient(metric: Metric) -> None:
+    """Raise ``Unsupported`` for a metric without a gradient."""
+    if not metric.differentiable:
+        raise Unsupported(f"The metric {metric.info.name} has no gradient.", "Use logit or prob.")
+
+
+def metric_of_forward(lm: LanguageModel, metric: Metric, ids: torch.Tensor) -> torch.Tensor:
+    """Metric [rows] of a plain forward of ``ids`` [rows, pos], with no logit computed in vain."""
+    if metric.tokens is not None and lm.verified.some_logits:
+        tokens = torch.tensor(metric.tokens, device=ids.device)
+        return metric.of_tokens(forward_some_logits(lm.anatomy, ids, metric.info.position, tokens))
+    return metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
+
+
+def each_gradient(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    count: int,
+    embeddings: Callable[[int, int], torch.Tensor],
+    take: Callable[[int, torch.Tensor, torch.Tensor], None],
+    watch: Watch,
+) -> None:
+    """Gradients at ``count`` inputs, as many at a time as memory allows, none kept.
+
+    ``embeddings(first, last)`` makes inputs [rows, pos, d_model]; ``take(first, inputs, gradients)``
+    hears of them. Raises ``OutOfMemory`` where not even one fits, ``Cancelled``, and ``Unsupported``.
+    """
+    rows = rows_of_a_backward_pass(lm, len(prompt.token_ids))
+    done = 0
+    while done < count:
+        watch.step(done, count)
+        inputs = embeddings(done, min(count, done + rows))
+        try:
+            gradients = metric_and_gradient(lm, prompt, metric, inputs)[1]
+        except torch.OutOfMemoryError as error:
+            if rows == 1:
+                raise OutOfMemory(
+                    "One backward pass of the prompt does not fit.", "Shorten the prompt."
+                ) from error
+            rows //= 2
+            continue
+        take(done, inputs, gradients)
+        done += len(inputs)
+    watch.step(count, count)
+
+
+def wide(tensor: torch.Tensor) -> torch.dtype:
+    """What sums are kept in: float64 for float64, else float32."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
 @contextmanager

@@ -65,6 +65,17 @@ def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> 
     return unembed(anatomy, body.last_hidden_state[:, position])
 
 
+def forward_some_logits(
+    anatomy: Anatomy, token_ids: torch.Tensor, position: int, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Logits [rows, len(tokens)] of ``tokens`` alone at ``position`` of ``token_ids`` [rows, pos].
+
+    Right where ``residual_to_some_logits`` is.
+    """
+    with _unembedding_only(anatomy.unembedding, tokens):
+        return forward_logits(anatomy, token_ids, position)
+
+
 @contextmanager
 def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
     bodies: tuple[Any, ...] = anatomy.bodies

@@ -56,6 +56,23 @@ def _tokens_in_memory(lm: LanguageModel) -> int:
     return int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
 
 
+def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
+    """How many prompts of ``length`` go through one forward and backward pass, at least one.
+
+    What a layer keeps for the backward pass is there for all layers at once; it takes at most a quarter
+    of the free memory, and on a CPU no more tokens than keep it busy.
+    """
+    weight = lm.anatomy.embedding.weight
+    down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
+    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
+    a_layer = 8 * widest + 12 * lm.anatomy.d_model + 4 * lm.anatomy.n_heads * length
+    a_token = lm.anatomy.n_layers * a_layer * weight.element_size()  # type: ignore[operator]
+    fitting = int(_free_memory(lm.device) // 4 // a_token)
+    most = TOKENS_A_STEP.get(lm.device.type, TOKENS_A_STEP["cpu"])[1]
+    limit = batch_limit() or most
+    return max(1, min(most, fitting, limit) // length)
+
+
 def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

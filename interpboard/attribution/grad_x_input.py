@@ -1,0 +1,56 @@
+"""Which tokens mattered: gradient times input."""
+
+from __future__ import annotations
+
+import time
+
+from interpboard.attribution.embedding_gradient import (
+    metric_and_gradient,
+    prompt_embeddings,
+    wide,
+)
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+
+def grad_x_input(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    per_dimension: bool = False,
+    watch: Watch = SILENT,
+) -> Result:
+    """Signed score [token]: gradient of the metric · the token's embedding, in units of the metric.
+
+    Shrikumar, Greenside and Kundaje 2017, "Not Just a Black Box". The first-order guess of
+    metric(prompt) − metric(embedding zeroed): positive, the token raised the metric. Exact only where
+    the metric is linear in the embedding. ``per_dimension``: also ``extra["per_dimension"]``
+    [token, dimension], which sums to the scores. Raises ``Unsupported`` for metrics without a gradient.
+    """
+    started = time.perf_counter()
+    watch.step(0, 1)
+    inputs = prompt_embeddings(lm, prompt)
+    gradient = metric_and_gradient(lm, prompt, metric, inputs[None])[1][0]
+    shares = (gradient.to(wide(inputs)) * inputs.to(wide(inputs))).cpu()
+    extra = {}
+    if per_dimension:
+        dimensions = Axis("dimension", tuple(map(str, range(shares.shape[-1]))))
+        extra["per_dimension"] = LabelledArray(
+            (token_axis(prompt.tokens), dimensions), shares.numpy()
+        )
+    watch.step(1, 1)
+    return Result(
+        analysis="grad_x_input",
+        params={"per_dimension": per_dimension},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(token_axis(prompt.tokens),),
+        values=shares.sum(-1).numpy(),
+        extra=extra,
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+    )

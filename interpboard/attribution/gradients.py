@@ -1,0 +1,41 @@
+"""``GradientAttributor``: gradient attribution of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interpboard.attribution.grad_x_input import grad_x_input
+from interpboard.attribution.integrated_gradients import integrated_gradients
+from interpboard.attribution.saliency import saliency
+from interpboard.models.holder import Holder
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+class GradientAttributor(Holder):
+    """Gradient attribution with one model. A ``Holder``: usable as a context manager.
+
+    Each method takes the options of the function of its name; without a metric, the logit of the
+    model's own next token is explained.
+    """
+
+    def saliency(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Size of the gradient [token]; see ``saliency``."""
+        return saliency(self.lm, *self._case(text, metric), **options)
+
+    def grad_x_input(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Gradient times input [token], signed; see ``grad_x_input``."""
+        return grad_x_input(self.lm, *self._case(text, metric), **options)
+
+    def integrated_gradients(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Share of the metric's change from a baseline [token]; see ``integrated_gradients``."""
+        return integrated_gradients(self.lm, *self._case(text, metric), **options)
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

@@ -1,0 +1,67 @@
+"""Which tokens mattered: the size of the metric's gradient at each token's embedding."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+NORMS = ("l2", "l1", "sum")
+
+
+def saliency(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    norm: str = "l2",
+    watch: Watch = SILENT,
+) -> Result:
+    """Score [token]: the gradient of the metric with respect to the token's embedding, as one number.
+
+    Simonyan, Vedaldi and Zisserman 2013, "Deep Inside Convolutional Networks". In units of the metric
+    per unit of embedding. ``norm``: ``l2`` and ``l1`` are never negative and say how much a small change
+    matters, not which way; ``sum`` is signed: positive where raising all dimensions raises the metric
+    (a layer norm right behind the embedding does not see that, and it is then 0).
+    Raises ``Unsupported`` for a metric without a gradient, ``BadParameter`` for another norm.
+    """
+    started = time.perf_counter()
+    require_norm(norm)
+    watch.step(0, 1)
+    inputs = prompt_embeddings(lm, prompt)
+    gradient = metric_and_gradient(lm, prompt, metric, inputs[None])[1][0]
+    scores = normed(gradient, norm)
+    watch.step(1, 1)
+    return Result(
+        analysis="saliency",
+        params={"norm": norm},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(token_axis(prompt.tokens),),
+        values=scores.cpu().numpy(),
+        extra={},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+    )
+
+
+def require_norm(norm: str) -> None:
+    """Raise ``BadParameter`` for a norm that there is not."""
+    if norm not in NORMS:
+        raise BadParameter(f"There is no norm {norm!r}.", f"Use {', '.join(NORMS)}.")
+
+
+def normed(gradient: torch.Tensor, norm: str) -> torch.Tensor:
+    """``gradient`` [..., d_model] as one number each, in at least float32."""
+    wide = gradient if gradient.dtype == torch.float64 else gradient.float()
+    if norm == "sum":
+        return wide.sum(-1)
+    return wide.norm(p=1 if norm == "l1" else 2, dim=-1)
