@@ -22,6 +22,7 @@ class Parameter:
     maximum: float | None = None
     required: bool = False  # it has no default that would make sense
     many: bool = False  # a tuple of ``kind``, written with commas; None means all
+    words: tuple[str, ...] = ()  # that may stand in place of a number
 
     def parse(self, value: Any) -> Any:
         """``value`` (text from a user, or a plain value) as this parameter's type."""
@@ -34,11 +35,14 @@ class Parameter:
         return self._one(value)
 
     def _one(self, value: Any) -> Any:
+        if isinstance(value, str) and value.strip() in self.words:
+            return value.strip()
         try:
             parsed = _CONVERT[self.kind](value.strip() if isinstance(value, str) else value)
         except (TypeError, ValueError, OverflowError):
             raise BadParameter(
-                f"Parameter {self.name} takes {_article(self.kind)}, not {value!r}."
+                f"Parameter {self.name} takes {' or '.join((_article(self.kind), *self.words))}, "
+                f"not {value!r}."
             ) from None
         if self.choices and parsed not in self.choices:
             raise BadParameter(

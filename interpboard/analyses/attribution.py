@@ -20,16 +20,24 @@ TABLE: tuple[Analysis, ...] = (
                 "n_steps",
                 int,
                 32,
-                "points on the path from baseline to prompt",
+                "points on the path from baseline to prompt; auto doubles them until complete",
                 minimum=1,
                 maximum=1024,
+                words=("auto",),
             ),
             Parameter(
                 "baseline",
                 str,
                 "zero",
-                "start of the path: zero embeddings, or the mean of the vocabulary's",
-                choices=("zero", "mean"),
+                "start of the path: zero embeddings, the mean of the vocabulary's, the pad token, "
+                "or baseline_text",
+                choices=("zero", "mean", "pad", "text"),
+            ),
+            Parameter(
+                "baseline_text",
+                str,
+                "",
+                "for the baseline text: one token, or as many tokens as the prompt",
             ),
             Parameter(
                 "method",

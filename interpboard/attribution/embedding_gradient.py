@@ -47,6 +47,15 @@ def metric_and_gradient(
     return values.detach(), gradient
 
 
+@torch.no_grad()
+def metric_of_embeddings(
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
+) -> float:
+    """The metric with ``embeddings`` [pos, d_model] in place of the prompt's."""
+    with at_site(lm.anatomy, "embed", None, lambda _clean: embeddings[None]):
+        return float(metric_of_forward(lm, metric, input_ids(lm, prompt))[0])
+
+
 def require_gradient(metric: Metric) -> None:
     """Raise ``Unsupported`` for a metric without a gradient."""
     if not metric.differentiable:

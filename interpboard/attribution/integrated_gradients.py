@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
-import torch
 
-from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
+from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.attribution.embedding_gradient import (
+    metric_of_embeddings,
+    prompt_embeddings,
+    require_gradient,
+)
+from interpboard.attribution.path_integral import path_integrals
 from interpboard.attribution.quadrature import quadrature
-from interpboard.errors import BadParameter, OutOfMemory
+from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
-TOKENS_A_STEP = 512
 TOLERATED_DELTA = 0.05
+FIRST_STEPS, MOST_STEPS = 8, 1024
+_SEARCHED = (2, 4)  # times the steps asked for, when these were too few
+
+Integral = Callable[[int], np.ndarray]
 
 
 def integrated_gradients(
@@ -25,8 +34,9 @@ def integrated_gradients(
     prompt: PromptInfo,
     metric: Metric,
     *,
-    n_steps: int = 32,
+    n_steps: int | str = 32,
     baseline: str = "zero",
+    baseline_text: str = "",
     method: str = "gauss_legendre",
     watch: Watch = SILENT,
 ) -> Result:
@@ -35,43 +45,45 @@ def integrated_gradients(
     Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks". Positive: the token
     raised the metric above its value at the baseline x′. The scores sum to metric(x) − metric(x′) but
     for the completeness error, given in ``extra["delta"]`` (sum − change); beyond 5 % of the change the
-    result carries a warning. ``extra["baseline_metric"]`` is metric(x′).
+    result carries a warning, with the number of steps that would do where four times as many are enough.
+    ``extra["baseline_metric"]`` is metric(x′), ``extra["n_steps"]`` the steps taken.
 
-    ``baseline``: ``zero`` embeddings, or the ``mean`` of the vocabulary's. ``method``: see
-    ``quadrature``. Raises ``Unsupported`` for metrics without a gradient.
+    ``n_steps``: a number, or ``auto``: doubled from 8 until the error is tolerable, to 1024 at most.
+    A norm right behind the embeddings (llama) makes the metric jump just beside a baseline of zero,
+    where no rule does well: take ``mean`` there.
+    ``baseline``, ``baseline_text``: see ``baseline_embeddings``. ``method``: see ``quadrature``. Raises
+    ``Unsupported`` for metrics without a gradient, ``BadParameter``, ``OutOfMemory``.
     """
     started = time.perf_counter()
-    points, weights = quadrature(method, n_steps)
+    require_gradient(metric)
+    asked = require_steps(n_steps)
+    quadrature(method, asked or FIRST_STEPS)
     inputs = prompt_embeddings(lm, prompt)
-    start = _baseline(lm, inputs, baseline)
-    path = inputs - start
-    total = torch.zeros(inputs.shape, dtype=_wide(inputs), device=inputs.device)
-    rows = max(1, TOKENS_A_STEP // len(prompt.token_ids))
-    done = 0
-    while done < n_steps:
-        watch.step(done, n_steps)
-        alphas = torch.tensor(points[done : done + rows], dtype=_wide(inputs)).to(inputs.device)
-        embeddings = (start + alphas[:, None, None] * path).to(inputs.dtype)
-        try:
-            gradient = metric_and_gradient(lm, prompt, metric, embeddings)[1]
-        except torch.OutOfMemoryError as error:
-            if rows == 1:
-                raise OutOfMemory(
-                    "One backward pass of the prompt does not fit.", "Shorten the prompt."
-                ) from error
-            rows //= 2
-            continue
-        share = torch.tensor(weights[done : done + rows], dtype=_wide(inputs)).to(inputs.device)
-        total += torch.einsum("r,rpd->pd", share, gradient.to(total.dtype))
-        done += len(alphas)
-    scores = (total * path).sum(-1).cpu().numpy()
-    ends, _ = metric_and_gradient(lm, prompt, metric, torch.stack([start, inputs]))
-    at_baseline, at_prompt = (float(end) for end in ends)
-    delta = float(scores.sum()) - (at_prompt - at_baseline)
-    watch.step(n_steps, n_steps)
+    start = baseline_embeddings(lm, prompt, baseline, baseline_text)
+    at_baseline, at_prompt = (
+        metric_of_embeddings(lm, prompt, metric, end) for end in (start, inputs)
+    )
+    change = at_prompt - at_baseline
+
+    def integral(steps: int) -> np.ndarray:
+        rule = quadrature(method, steps)
+        scores = path_integrals(lm, prompt, metric, start, inputs[None], rule, watch)
+        return scores[0].cpu().numpy()
+
+    steps = asked or FIRST_STEPS
+    scores = integral(steps)
+    while asked is None and not _complete(scores, change) and steps < MOST_STEPS:
+        steps *= 2
+        scores = integral(steps)
+    delta = float(scores.sum()) - change
     return Result(
         analysis="integrated_gradients",
-        params={"n_steps": n_steps, "baseline": baseline, "method": method},
+        params={
+            "n_steps": n_steps,
+            "baseline": baseline,
+            "baseline_text": baseline_text,
+            "method": method,
+        },
         metric=metric.info,
         baseline=metric.baseline,
         axes=(token_axis(prompt.tokens),),
@@ -79,32 +91,37 @@ def integrated_gradients(
         extra={
             "delta": LabelledArray((), np.array(delta)),
             "baseline_metric": LabelledArray((), np.array(at_baseline)),
+            "n_steps": LabelledArray((), np.array(steps)),
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("autograd"),
-        warnings=_warnings(delta, at_prompt - at_baseline, n_steps),
+        warnings=() if _complete(scores, change) else (_warning(delta, change, steps, integral),),
     )
 
 
-def _baseline(lm: LanguageModel, inputs: torch.Tensor, name: str) -> torch.Tensor:
-    if name == "zero":
-        return torch.zeros_like(inputs)
-    if name == "mean":
-        ids = torch.arange(lm.anatomy.d_vocab, device=inputs.device)
-        with torch.no_grad():
-            mean: torch.Tensor = lm.anatomy.embedding(ids).to(_wide(inputs)).mean(0)
-        return mean.to(inputs.dtype).expand_as(inputs)
-    raise BadParameter(f"There is no baseline {name!r}.", "Use zero or mean.")
+def require_steps(n_steps: int | str) -> int | None:
+    """The number of steps, None for ``auto``. Raises ``BadParameter``."""
+    if n_steps == "auto":
+        return None
+    if isinstance(n_steps, str):
+        raise BadParameter(f"n_steps is a whole number or auto, not {n_steps!r}.")
+    return n_steps
 
 
-def _wide(tensor: torch.Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+def _complete(scores: np.ndarray, change: float) -> bool:
+    return abs(float(scores.sum()) - change) <= TOLERATED_DELTA * abs(change)
 
 
-def _warnings(delta: float, change: float, n_steps: int) -> tuple[str, ...]:
-    if abs(delta) <= TOLERATED_DELTA * abs(change):
-        return ()
-    return (
+def _warning(delta: float, change: float, steps: int, integral: Integral) -> str:
+    """What is wrong, and the number of steps that was seen to be enough."""
+    words = (
         f"Completeness error {delta:+.3g} is more than {TOLERATED_DELTA:.0%} of the metric's change "
-        f"{change:+.3g}: raise n_steps above {n_steps}.",
+        f"{change:+.3g}: raise n_steps above {steps}"
     )
+    for times in _SEARCHED:
+        if steps * times <= MOST_STEPS and _complete(integral(steps * times), change):
+            return f"{words}; {steps * times} would do."
+    tried = min(MOST_STEPS, steps * _SEARCHED[-1])
+    if steps >= MOST_STEPS:
+        return f"{words}, or choose another baseline or method."
+    return f"{words}; {tried} would not do, try baseline=mean or n_steps=auto."

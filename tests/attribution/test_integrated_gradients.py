@@ -7,6 +7,8 @@ import pytest
 import torch
 from captum.attr import LayerIntegratedGradients
 
+from interpboard.attribution import embedding_gradient
+from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.quadrature import METHODS, quadrature
@@ -153,3 +155,65 @@ def test_bad_steps_methods_and_metrics_are_refused() -> None:
         quadrature("simpson", 3)
     with pytest.raises(Unsupported, match="rank"):
         integrated_gradients(*case(name="rank"))
+
+
+@BOTH
+def test_auto_doubles_until_the_scores_are_complete(family: str) -> None:
+    lm, prompt, metric = case(family, torch.float64)
+    result = integrated_gradients(lm, prompt, metric, n_steps="auto", baseline="mean")
+    steps = int(result.extra["n_steps"].values)
+    again = integrated_gradients(lm, prompt, metric, n_steps=steps, baseline="mean")
+    np.testing.assert_array_equal(result.values, again.values)
+    assert not result.warnings
+    if steps > 8:
+        fewer = integrated_gradients(lm, prompt, metric, n_steps=steps // 2, baseline="mean")
+        assert f"{steps} would do" in fewer.warnings[0]
+
+
+def test_the_prompt_itself_as_baseline_changes_nothing() -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    result = integrated_gradients(lm, prompt, metric, baseline="text", baseline_text=prompt.text)
+    assert not result.values.any()
+    assert float(result.extra["baseline_metric"].values) == pytest.approx(metric.baseline)
+
+
+@BOTH
+def test_one_token_as_baseline_stands_at_every_position_and_shared_tokens_score_zero(
+    family: str,
+) -> None:
+    lm, prompt, metric = case(family, torch.float64)
+    token = " of"
+    result = integrated_gradients(lm, prompt, metric, baseline="text", baseline_text=token)
+    same = np.array([each == token for each in prompt.tokens])
+    assert same.any()
+    assert not result.values[same].any()
+    assert result.values[~same].all()
+    weight = lm.anatomy.embedding.weight
+    start = baseline_embeddings(lm, prompt, "text", token)
+    for row in start:
+        assert torch.equal(row, weight[prompt.token_ids[int(same.argmax())]])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"baseline": "pad"}, "no pad token"),
+        ({"baseline": "text"}, "needs baseline_text"),
+        ({"baseline": "text", "baseline_text": "The Eiffel Tower"}, "as many as the prompt"),
+        ({"baseline": "ones"}, "no baseline 'ones'"),
+        ({"baseline_text": "a"}, "the baseline is zero"),
+        ({"n_steps": "many"}, "whole number or auto"),
+    ],
+)
+def test_a_baseline_that_is_none_is_refused(options: dict[str, str], complaint: str) -> None:
+    with pytest.raises(BadParameter, match=complaint):
+        integrated_gradients(*case(), **options)
+
+
+def test_the_batch_does_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    together = integrated_gradients(lm, prompt, metric)
+    monkeypatch.setattr(embedding_gradient, "rows_of_a_backward_pass", lambda _lm, _length: 3)
+    np.testing.assert_allclose(
+        integrated_gradients(lm, prompt, metric).values, together.values, rtol=1e-6
+    )

@@ -1,0 +1,64 @@
+"""Where paths of embeddings begin: an input that says nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from interpboard.attribution.embedding_gradient import prompt_embeddings, wide
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo
+from interpboard.runs.prompt import make_prompt, show_tokens
+
+BASELINES = ("zero", "mean", "pad", "text")
+_TOKENS_A_STEP = 8192
+
+
+@torch.no_grad()
+def baseline_embeddings(
+    lm: LanguageModel, prompt: PromptInfo, name: str, text: str = ""
+) -> torch.Tensor:
+    """Embeddings [pos, d_model] that the prompt is compared with.
+
+    ``zero``; the ``mean`` of the vocabulary's; the tokenizer's ``pad`` token; ``text``: one token at
+    every position, or as many tokens as the prompt has, one for each. Raises ``BadParameter``.
+    """
+    inputs = prompt_embeddings(lm, prompt)
+    if text and name != "text":
+        raise BadParameter(
+            f"baseline_text is given, the baseline is {name}.", "Use baseline=text with it."
+        )
+    if name == "zero":
+        return torch.zeros_like(inputs)
+    if name == "mean":
+        total = torch.zeros(inputs.shape[-1], dtype=wide(inputs), device=inputs.device)
+        for ids in torch.arange(lm.anatomy.d_vocab, device=inputs.device).split(_TOKENS_A_STEP):
+            total += lm.anatomy.embedding(ids).to(total.dtype).sum(0)
+        return (total / lm.anatomy.d_vocab).to(inputs.dtype).expand_as(inputs)
+    if name not in BASELINES:
+        raise BadParameter(f"There is no baseline {name!r}.", f"Use {', '.join(BASELINES)}.")
+    ids = _pad(lm) if name == "pad" else _text(lm, prompt, text)
+    return lm.anatomy.embedding(torch.tensor(ids, device=lm.device)).expand_as(inputs)
+
+
+def _pad(lm: LanguageModel) -> tuple[int, ...]:
+    pad = lm.tokenizer.pad_token_id
+    if pad is None:
+        raise BadParameter("The tokenizer has no pad token.", "Use zero, mean or text.")
+    return (int(pad),)
+
+
+def _text(lm: LanguageModel, prompt: PromptInfo, text: str) -> tuple[int, ...]:
+    if not text:
+        raise BadParameter("The baseline text needs baseline_text.", "Give one token or a text.")
+    bare = lm.tokenizer(text, add_special_tokens=False)["input_ids"]
+    if len(bare) == 1:
+        return (int(bare[0]),)
+    other = make_prompt(lm, text)
+    if len(other.token_ids) != len(prompt.token_ids):
+        raise BadParameter(
+            f"The baseline has {len(other.token_ids)} tokens, {show_tokens(other.tokens)}; "
+            f"the prompt has {len(prompt.token_ids)}, {show_tokens(prompt.tokens)}.",
+            "Give one token or as many as the prompt.",
+        )
+    return other.token_ids
