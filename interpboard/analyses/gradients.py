@@ -13,6 +13,18 @@ NORM = Parameter(
     choices=("l2", "l1", "sum"),
 )
 
+NOISE = (
+    Parameter("samples", int, 16, "noisy copies of the embeddings", minimum=1, maximum=1000),
+    Parameter(
+        "noise",
+        float,
+        0.1,
+        "standard deviation, in units of that of the vocabulary's embeddings",
+        minimum=0,
+    ),
+    Parameter("seed", int, 0, "of the noise", minimum=0),
+)
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="saliency",
@@ -33,6 +45,67 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         parameters=(
             Parameter("per_dimension", bool, False, "also the share of every embedding dimension"),
+        ),
+    ),
+    Analysis(
+        name="smoothgrad",
+        title="SmoothGrad",
+        function="interpboard.attribution.smoothgrad:smoothgrad",
+        axes=("token",),
+        meaning="size of the metric's mean gradient over noisy embeddings; l2 and l1 have no sign",
+        scale="diverging",
+        parameters=(*NOISE, NORM),
+    ),
+    Analysis(
+        name="noise_tunnel",
+        title="Noise tunnel",
+        function="interpboard.attribution.noise_tunnel:noise_tunnel",
+        axes=("token",),
+        meaning="mean over noisy embeddings of another method's score; its sign is that method's "
+        "(positive: the token raised the metric; saliency has none)",
+        scale="diverging",
+        parameters=(
+            Parameter(
+                "of",
+                str,
+                "integrated_gradients",
+                "the method",
+                choices=("saliency", "grad_x_input", "integrated_gradients"),
+            ),
+            *NOISE,
+            Parameter(
+                "n_steps",
+                int,
+                32,
+                "points on each path (integrated gradients)",
+                minimum=1,
+                maximum=1024,
+            ),
+            Parameter(
+                "baseline",
+                str,
+                "zero",
+                "start of each path (integrated gradients)",
+                choices=("zero", "mean", "pad"),
+            ),
+        ),
+    ),
+    Analysis(
+        name="lrp",
+        title="Relevance propagation (AttnLRP)",
+        function="interpboard.attribution.lrp:lrp",
+        axes=("token",),
+        meaning="relevance of what enters the first layer at the token; "
+        "positive: the token raised the metric",
+        scale="diverging",
+        parameters=(
+            Parameter(
+                "attention",
+                str,
+                "softmax",
+                "follow queries and keys through the softmax, or take the pattern as a constant",
+                choices=("softmax", "frozen"),
+            ),
         ),
     ),
 )

@@ -6,7 +6,10 @@ from typing import Any
 
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
+from interpboard.attribution.lrp import lrp
+from interpboard.attribution.noise_tunnel import noise_tunnel
 from interpboard.attribution.saliency import saliency
+from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.models.holder import Holder
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import Metric, resolve_metric
@@ -35,6 +38,22 @@ class GradientAttributor(Holder):
     ) -> Result:
         """Share of the metric's change from a baseline [token]; see ``integrated_gradients``."""
         return integrated_gradients(self.lm, *self._case(text, metric), **options)
+
+    def smoothgrad(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Size of the mean gradient over noisy copies [token]; see ``smoothgrad``."""
+        return smoothgrad(self.lm, *self._case(text, metric), **options)
+
+    def noise_tunnel(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Mean score over noisy copies [token]; see ``noise_tunnel``."""
+        return noise_tunnel(self.lm, *self._case(text, metric), **options)
+
+    def lrp(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Relevance [token] by the rules of AttnLRP; see ``lrp``."""
+        return lrp(self.lm, *self._case(text, metric), **options)
 
     def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
         prompt = make_prompt(self.lm, text)

@@ -1,0 +1,87 @@
+"""Which tokens mattered: layer-wise relevance propagation with rules for transformers."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from interpboard.attribution.embedding_gradient import (
+    frozen,
+    metric_of_forward,
+    require_gradient,
+    wide,
+)
+from interpboard.attribution.lrp_rules import relevance_rules
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import input_ids
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+ATTENTION = ("softmax", "frozen")
+
+
+def lrp(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    attention: str = "softmax",
+    watch: Watch = SILENT,
+) -> Result:
+    """Relevance [token] of what enters the first layer at each token, in units of the metric; signed.
+
+    AttnLRP, Achtibat et al. 2024, "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for
+    Transformers". Positive: the token raised the metric. Chosen over DeepLIFT because its rules follow
+    the parts of a transformer (norm, gate, softmax, the products of attention), need no baseline and one
+    backward pass, and because gradients through norms and saturated softmaxes are what makes plain
+    gradient × input unfaithful. The rules are in ``lrp_rules``. Positions' own embeddings (gpt2) count
+    for the token that stands there.
+
+    ``attention``: ``softmax`` follows queries and keys too. Its softmax rule is a Taylor expansion and
+    does not conserve. ``frozen`` takes the pattern as a constant (Ali et al. 2022): relevance that went
+    through what was attended to is left out, and then it conserves: where the model has no biases and
+    the metric is linear in the logits, the scores sum to the metric. Biases take the share that is
+    theirs. ``extra["delta"]`` is the sum − the metric. One prompt at a time.
+
+    Raises ``Unsupported`` for a metric without a gradient and for families whose MLP or attention is
+    not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj).
+    """
+    started = time.perf_counter()
+    require_gradient(metric)
+    if attention not in ATTENTION:
+        raise BadParameter(f"There is no rule {attention!r}.", f"Use {', '.join(ATTENTION)}.")
+    watch.step(0, 1)
+    entered: list[torch.Tensor] = []
+
+    def begin(stream: torch.Tensor) -> torch.Tensor:
+        entered.append(stream.detach().clone().requires_grad_())
+        return entered[-1]
+
+    with (
+        torch.enable_grad(),
+        frozen(lm.model),
+        at_site(lm.anatomy, "resid_pre", 0, begin),
+        relevance_rules(lm, attention),
+    ):
+        value = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
+        (gradient,) = torch.autograd.grad(value, entered)
+    stream = entered[0].detach()
+    scores = (gradient.to(wide(stream)) * stream.to(wide(stream))).sum(-1)[0].cpu().numpy()
+    watch.step(1, 1)
+    return Result(
+        analysis="lrp",
+        params={"attention": attention},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(token_axis(prompt.tokens),),
+        values=scores,
+        extra={"delta": LabelledArray((), np.array(float(scores.sum()) - float(value.detach())))},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+    )

@@ -1,0 +1,56 @@
+"""Which tokens mattered: the gradient averaged over noisy copies of the prompt."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from interpboard.attribution.embedding_gradient import each_gradient, wide
+from interpboard.attribution.noisy_inputs import noisy_inputs
+from interpboard.attribution.saliency import normed, require_norm
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+
+def smoothgrad(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    samples: int = 16,
+    noise: float = 0.1,
+    seed: int = 0,
+    norm: str = "l2",
+    watch: Watch = SILENT,
+) -> Result:
+    """Score [token]: ``saliency`` of the mean gradient over ``samples`` noisy copies of the embeddings.
+
+    Smilkov et al. 2017, "SmoothGrad". ``noise``: standard deviation, in units of that of the embeddings
+    over the vocabulary; without noise it is ``saliency``. ``norm``, units, sign: as there. The norm is
+    taken of the mean, so that what differs in sign between copies cancels. Raises ``Unsupported`` for
+    a metric without a gradient, ``BadParameter``, ``OutOfMemory``.
+    """
+    started = time.perf_counter()
+    require_norm(norm)
+    inputs = noisy_inputs(lm, prompt, samples, noise, seed)
+    mean = torch.zeros(inputs.shape[1:], dtype=wide(inputs), device=inputs.device)
+
+    def take(_first: int, _inputs: torch.Tensor, gradients: torch.Tensor) -> None:
+        mean.add_(gradients.to(mean.dtype).sum(0) / samples)
+
+    each_gradient(lm, prompt, metric, samples, lambda i, j: inputs[i:j], take, watch)
+    return Result(
+        analysis="smoothgrad",
+        params={"samples": samples, "noise": noise, "seed": seed, "norm": norm},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(token_axis(prompt.tokens),),
+        values=normed(mean, norm).cpu().numpy(),
+        extra={},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd", seed),
+    )
