@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from interpboard.circuits.collect_examples import Collection, collect_examples
 from interpboard.circuits.direct import direct_logit_attribution
 from interpboard.circuits.direct_path import push_forward
 from interpboard.errors import BadParameter, Unsupported
@@ -24,13 +26,12 @@ from interpboard.results import (
     text_array,
     token_axis,
 )
+from interpboard.results.examples import ExamplesFile, neuron_named
 from interpboard.runs.metrics import Metric, at_least_float32, resolve_metric
 from interpboard.runs.prompt import make_prompt, token_text
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
-
-_NAME = "as layer.neuron, e.g. 2.117"
 
 
 def neurons(
@@ -90,6 +91,15 @@ class NeuronAnalyzer(Holder):
         resolved = resolve_metric(self.lm, prompt, metric or MetricRequest())
         return neurons(self.lm, prompt, resolved, **options)
 
+    def max_activating(
+        self, corpus: str | Path, out: str | Path, *, watch: Watch = SILENT, **options: Any
+    ) -> ExamplesFile:
+        """Examples over a text file or folder, kept in ``out``: ``.neuron(layer, neuron)`` reads them.
+
+        ``options`` are those of ``Collection``; going on and errors as in ``collect_examples``.
+        """
+        return collect_examples(self.lm, corpus, out, Collection(**options), watch)
+
     def activations(self, text: str, layer: int) -> LabelledArray:
         """Activation [token, neuron] of every neuron of ``layer`` at every position."""
         prompt = make_prompt(self.lm, text)
@@ -105,19 +115,17 @@ class NeuronAnalyzer(Holder):
 
 
 def _resolve(lm: LanguageModel, neuron: str) -> tuple[int, int]:
-    layer, _, index = neuron.partition(".")
-    if not (layer.isascii() and layer.isdigit() and index.isascii() and index.isdigit()):
-        raise BadParameter(f"{neuron!r} names no neuron.", f"Write it {_NAME}.")
-    if int(layer) >= lm.anatomy.n_layers:
+    layer, index = neuron_named(neuron)
+    if layer >= lm.anatomy.n_layers:
         raise BadParameter(
             f"Layer {layer} does not exist.", f"The model has 0 to {lm.anatomy.n_layers - 1}."
         )
-    written = _writes(lm, int(layer))
-    if int(index) >= len(written):
+    written = _writes(lm, layer)
+    if index >= len(written):
         raise BadParameter(
             f"Neuron {index} does not exist.", f"Layer {layer} has 0 to {len(written) - 1}."
         )
-    return int(layer), int(index)
+    return layer, index
 
 
 def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
