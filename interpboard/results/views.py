@@ -15,6 +15,7 @@ _VIEWS = {
     "markdown": "interpboard.visualization.views:markdown",
     "csv": "interpboard.visualization.views:csv_text",
     "html": "interpboard.visualization.views:html",
+    "plot": "interpboard.visualization.figures.choice:figure_of",
     "fragment": "interpboard.visualization.views:fragment",
 }
 
@@ -49,6 +50,13 @@ class Viewable:
         """One self-contained page: no request to any network, readable without JavaScript."""
         text: str = view("html", self)
         return text
+
+    def plot(self, **options: Any) -> Any:
+        """The matplotlib figure that suits it, of a document a list: ``visualization.figures.figure_of``.
+
+        Raises ``MissingPackage`` without matplotlib, ``BadParameter`` for what is not drawn as it is.
+        """
+        return view("plot", self, **options)
 
     def _repr_html_(self) -> str:
         text: str = view("fragment", self)

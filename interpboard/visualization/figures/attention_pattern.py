@@ -1,0 +1,42 @@
+"""Where one head looks: query × key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interpboard.display import visible
+from interpboard.errors import BadParameter
+from interpboard.results import Result
+from interpboard.visualization.figures import canvas
+from interpboard.visualization.figures.grid import painted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def attention_pattern(
+    result: Result, layer: int, head: int, *, columns: int = 1, title: str | None = None
+) -> Figure:
+    """Probability from each query (row) to each key of ``head`` of ``layer``, numbered as the model does.
+
+    Raises ``BadParameter`` for another result, or a layer or head that it does not hold.
+    """
+    if tuple(axis.name for axis in result.axes) != ("layer", "head", "query", "key"):
+        raise BadParameter(
+            f"{visible(result.analysis)} holds no attention patterns.",
+            "Draw a result of the analysis attention.",
+        )
+    where = []
+    for axis, chosen in zip(result.axes[:2], (layer, head), strict=True):
+        if str(chosen) not in axis.labels:
+            first, last = axis.labels[0], axis.labels[-1]
+            raise BadParameter(
+                f"The result has no {axis.name} {chosen}.",
+                f"It has {axis.name}s {first} to {last}.",
+            )
+        where.append(axis.labels.index(str(chosen)))
+    values = result.values[where[0], where[1]]
+    text = title or f"{canvas.name_of(result)} of L{layer} H{head}"
+    return painted(
+        result, values, result.axes[2:], columns=columns, title=text, label="attention probability"
+    )

@@ -1,0 +1,52 @@
+"""A result of one dimension as bars, the largest magnitudes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interpboard.display import visible
+from interpboard.errors import BadParameter
+from interpboard.results import Result
+from interpboard.visualization.colors import LIGHT
+from interpboard.visualization.figures import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST = 24
+
+
+def bars(result: Result, *, most: int = MOST, columns: int = 1, title: str | None = None) -> Figure:
+    """At most ``most`` entries; what is left out is said. Raises ``BadParameter`` for other shapes."""
+    if result.values.ndim != 1 or result.values.dtype == object:
+        raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
+    size = np.nan_to_num(np.abs(result.values), nan=-1.0)
+    kept = np.sort(np.argsort(-size, kind="stable")[:most])
+    names = names_of(result)
+    values = result.values[kept].astype(np.float64)
+    with canvas.style():
+        figure = canvas.new_figure(columns, 1.0 + 0.15 * len(kept))
+        axes = figure.add_subplot()
+        colors = [LIGHT[1] if value < 0 else LIGHT[-2] for value in values]
+        axes.barh(np.arange(len(kept)) + 0.5, values, color=colors, height=0.75)
+        axes.axvline(0, color="black", linewidth=0.6)
+        axes.invert_yaxis()
+        shown = canvas.shown_labels([names[i] for i in kept], tokens=True)
+        canvas.put_labels(axes, "y", shown, len(kept))
+        text = canvas.meaning_of(result)
+        if len(kept) < len(size):
+            text += f" ({len(kept)} of {len(size)} shown, the largest)"
+        axes.set_xlabel(canvas.wrapped(text, columns, 0.8), parse_math=False)
+        axes.set_ylabel(visible(result.axes[0].name), parse_math=False)
+        canvas.put_title(axes, title or canvas.title_of(result), columns)
+    return figure
+
+
+def names_of(result: Result) -> list[str]:
+    """The entries' names: tokens that a result names beside its ranks, else the axis's labels."""
+    for array in result.extra.values():
+        if array.axes == result.axes and array.values.dtype == object:
+            return [str(value) for value in array.values]
+    return list(result.axes[0].labels)

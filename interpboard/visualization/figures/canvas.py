@@ -1,0 +1,173 @@
+"""What every figure stands on: matplotlib in our style, sizes of a printed page, colours, labels.
+
+A figure is drawn and saved in the style's settings and leaves those of the program as they were; it
+is no part of pyplot and opens no window. Strings of a result are drawn as they are: mathematics in
+dollar signs does not act in them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interpboard.analyses import ANALYSES
+from interpboard.display import visible, visible_token
+from interpboard.errors import BadParameter, MissingPackage
+from interpboard.results import Result
+from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTHS = {1: 3.35, 2: 6.9}  # inches of one and of two columns of a journal's page
+_LABEL_MOST = 18  # characters of a tick label
+_CHARS_AN_INCH = 19  # of text at 7 points
+_TICKS_AN_INCH = 9
+
+
+def matplotlib() -> Any:
+    """The module. Raises ``MissingPackage`` with the command that installs it."""
+    try:
+        import matplotlib
+        import matplotlib.figure
+    except ImportError:
+        raise MissingPackage(
+            "A figure needs matplotlib.", "pip install 'interpboard[plots]'"
+        ) from None
+    return matplotlib
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Our settings of matplotlib, on top of its defaults, for as long as it lasts."""
+    mpl = matplotlib()
+    sheet = files("interpboard.visualization.styles") / "interpboard.mplstyle"
+    with as_file(sheet) as path, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc_file(path, use_default_template=False)
+        yield
+
+
+def new_figure(columns: int, height: float) -> Figure:
+    """An empty figure ``columns`` (1 or 2) wide, ``height`` inches high; call within ``style``.
+
+    It saves itself in the style, whatever the settings are by then.
+    """
+    if columns not in WIDTHS:
+        raise BadParameter(f"A figure is 1 or 2 columns wide, not {columns!r}.", "Give columns=1.")
+    mpl = matplotlib()
+
+    class Styled(mpl.figure.Figure):  # type: ignore[name-defined]
+        def savefig(self, *args: Any, **kwargs: Any) -> None:
+            with style():
+                super().savefig(*args, **kwargs)
+
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    return Styled(figsize=(WIDTHS[columns], height), layout="constrained")
+
+
+def colors_of(scale: Scale) -> tuple[Any, Any]:
+    """Colour map and normalisation of ``scale``: the nine levels of every view, blended between."""
+    mpl = matplotlib()
+    levels = LIGHT if scale.diverging else LIGHT[MIDDLE:]
+    shades = mpl.colors.LinearSegmentedColormap.from_list("interpboard", levels, N=257)
+    shades = shades.with_extremes(bad="white")
+    low = -scale.limit if scale.diverging else 0.0
+    return shades, mpl.colors.Normalize(low, scale.limit)
+
+
+def scale_of(result: Result, values: np.ndarray) -> Scale:
+    """The scale of ``values`` of ``result``; raises ``BadParameter`` for values that are text."""
+    if values.dtype == object:
+        raise BadParameter(f"{visible(result.analysis)} holds text, which is not drawn.", "")
+    known = ANALYSES.get(result.analysis)
+    finite = values[np.isfinite(values)]
+    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
+    return Scale.of(values, diverging=known.scale == "diverging" if known else not share)
+
+
+def title_of(result: Result) -> str:
+    """The analysis and the metric it explains."""
+    metric = result.metric
+    text = f"{name_of(result)}: {visible(metric.name)}"
+    if metric.target is not None:
+        text += f" of {visible_token(metric.target.token)}"
+    if metric.foil is not None:
+        text += f" − {visible_token(metric.foil.token)}"
+    return text
+
+
+def name_of(result: Result) -> str:
+    """The title of the analysis."""
+    known = ANALYSES.get(result.analysis)
+    return known.title if known else visible(result.analysis)
+
+
+def meaning_of(result: Result) -> str:
+    """What a value is and what its sign says, as the registry has it; else the bare word."""
+    known = ANALYSES.get(result.analysis)
+    return known.meaning if known else "value"
+
+
+def put_title(axes: Axes, text: str, columns: int) -> None:
+    """A title over as many lines as it takes; nothing in it acts."""
+    axes.set_title(wrapped(text, columns), loc="left", parse_math=False)
+
+
+def wrapped(text: str, columns: int, share: float = 1.0) -> str:
+    """``text`` in lines that a part of the figure's width holds."""
+    return textwrap.fill(text, max(16, int(WIDTHS[columns] * _CHARS_AN_INCH * share)))
+
+
+def color_bar(figure: Figure, drawn: Any, axes: Axes, label: str, columns: int) -> None:
+    """The legend below ``axes``: the colours, and what they and their sign mean."""
+    bar = figure.colorbar(drawn, ax=axes, location="bottom", aspect=40, shrink=0.8, pad=0.03)
+    bar.outline.set_linewidth(0.4)
+    as_shapes(bar)
+    bar.set_label(wrapped(label, columns, 0.9), parse_math=False)
+
+
+def as_shapes(bar: Any) -> None:
+    """Draw the colours of a legend as vector shapes; matplotlib makes a picture of many."""
+    bar.solids.set(rasterized=False, edgecolor="face")
+
+
+def shown_labels(labels: Sequence[str], *, tokens: bool) -> list[str]:
+    """Labels harmless, and short enough to stand at an axis."""
+    shown = (visible_token(text) if tokens else visible(text) for text in labels)
+    return [text if len(text) <= _LABEL_MOST else text[: _LABEL_MOST - 1] + "…" for text in shown]
+
+
+def put_labels(
+    axes: Axes, which: str, labels: Sequence[str], inches: float, *, rotate: bool = False
+) -> None:
+    """Label the cells of the x or y axis, every n-th where all do not fit into ``inches``."""
+    step = max(1, -(-len(labels) // max(1, int(inches * _TICKS_AN_INCH))))
+    ticks = range(0, len(labels), step)
+    place: Callable[..., Any] = getattr(axes, f"set_{which}ticks")
+    angle = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if rotate else {}
+    place([i + 0.5 for i in ticks], [labels[i] for i in ticks], parse_math=False, **angle)
+
+
+def heat(axes: Axes, values: np.ndarray, scale: Scale, *, first_on_top: bool = True) -> Any:
+    """Cells of [row, column] as vector shapes. What is not known stays white."""
+    shades, norm = colors_of(scale)
+    masked = np.ma.masked_invalid(values.astype(np.float64))
+    drawn = axes.pcolormesh(masked, cmap=shades, norm=norm, edgecolors="white", linewidth=0.3)
+    if first_on_top:
+        axes.invert_yaxis()
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return drawn

@@ -1,0 +1,61 @@
+"""A circuit: its nodes from the embedding (bottom) to the output, its edges as heavy as their score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interpboard.results import Result
+from interpboard.visualization.colors import LIGHT
+from interpboard.visualization.diagrams import drawing_of
+from interpboard.visualization.figures import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BOW = 0.12  # how far an edge leaves the straight line, so that parallel ones stay apart
+
+
+def circuit(
+    result: Result, *, most: int = 60, columns: int = 2, title: str | None = None
+) -> Figure:
+    """At most ``most`` edges, the strongest; what is left out is said in the caption.
+
+    Raises ``BadParameter`` for a result that is no circuit.
+    """
+    drawing = drawing_of(result, most=most)
+    ranks = sorted({node.rank for node in drawing.nodes})
+    at = {}
+    for row, rank in enumerate(ranks):
+        nodes = [node for node in drawing.nodes if node.rank == rank]
+        for place, node in enumerate(nodes):
+            at[node.name] = ((place + 1) / (len(nodes) + 1), float(row))
+    with canvas.style():
+        figure = canvas.new_figure(columns, 1.2 + 0.42 * max(1, len(ranks)))
+        mpl, axes = canvas.matplotlib(), figure.add_subplot()
+        for edge in reversed(drawing.edges):
+            share = abs(edge.score) / drawing.strongest
+            arrow = mpl.patches.FancyArrowPatch(
+                at[edge.sender], at[edge.receiver], arrowstyle="-|>", mutation_scale=5,
+                shrinkA=7, shrinkB=7, linewidth=0.3 + 1.7 * share, alpha=0.85,
+                color=LIGHT[0] if edge.score < 0 else LIGHT[-2],
+                connectionstyle=f"arc3,rad={_BOW * {'q': -1, 'v': 1}.get(edge.letter, 0)}",
+            )  # fmt: skip
+            axes.add_patch(arrow)
+        for node in drawing.nodes:
+            layer = node.name.partition(".")[0]
+            label = f"L{layer} {node.label}" if layer.isdigit() else node.label
+            axes.text(
+                *at[node.name], label, ha="center", va="center", fontsize=6, parse_math=False,
+                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#444444", "lw": 0.6},
+            )  # fmt: skip
+        axes.set_xlim(0, 1)
+        axes.set_ylim(-0.5, max(1, len(ranks)) - 0.5)
+        axes.axis("off")
+        canvas.put_title(axes, title or canvas.title_of(result), columns)
+        signs = f"orange: positive, blue: negative; score: {canvas.meaning_of(result)}"
+        told = f"{len(drawing.edges)} edges drawn of {drawing.of} in the circuit; {signs}"
+        axes.text(
+            0, -0.03, canvas.wrapped(told, columns), transform=axes.transAxes, va="top",
+            fontsize=6, parse_math=False,
+        )  # fmt: skip
+    return figure

@@ -1,0 +1,40 @@
+"""Effects or scores of every head: layer × head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interpboard.display import visible
+from interpboard.errors import BadParameter
+from interpboard.results import Result
+from interpboard.visualization.figures.grid import painted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def head_grid(
+    result: Result, *, of: str | None = None, columns: int = 1, title: str | None = None
+) -> Figure:
+    """A cell a head, layer 0 at the bottom.
+
+    ``of``: an entry of the first axis where there are three (a score of ``head_scores``), or a named
+    extra over layer and head. Raises ``BadParameter`` where the result has no such grid.
+    """
+    over = ("layer", "head")
+    names = tuple(axis.name for axis in result.axes)
+    if of is None and names == over:
+        return painted(result, result.values, result.axes, columns=columns, title=title)
+    if of is not None and names[1:] == over and of in result.axes[0].labels:
+        values = result.values[result.axes[0].labels.index(of)]
+        label = f"{visible(result.axes[0].name)} {visible(of)}"
+        return painted(result, values, result.axes[1:], columns=columns, title=title, label=label)
+    choices = list(result.axes[0].labels) if names[1:] == over else []
+    choices += [k for k, v in result.extra.items() if tuple(a.name for a in v.axes) == over]
+    if of in result.extra and of in choices:
+        extra = result.extra[of]
+        return painted(
+            result, extra.values, extra.axes, columns=columns, title=title, label=visible(of)
+        )
+    has = f"Choose of={', '.join(map(visible, choices))}." if choices else "It has none."
+    raise BadParameter(f"{visible(result.analysis)}: no such grid of layer and head.", has)
