@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from interpboard.display import visible
 from tui import clipboard, exporting, keys
 from tui.holding import Holding
+from tui.questions import looked_at
 from tui.state import SLOTS
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class Actions(Holding, Base):
 
     def action_open(self) -> None:
         """What is under the cursor; where nothing opens, run."""
-        if not self._me.pane(self._me.active).open():
+        opened = self._me.pane(self._me.active).opens()
+        if opened:
+            self._me.go(opened)
+        else:
             self.action_run()
 
     def action_run(self) -> None:
@@ -128,6 +132,21 @@ class Actions(Holding, Base):
             ask = self._me.state.ask
             here = -1 if pane.position == ask.position else pane.position
             self._me.session.ask(replace(ask, position=here))
+
+    def action_step_head(self, by: int) -> None:
+        """The next head, on into the next layer."""
+        model = self._me.state.model
+        if model is not None:
+            heads, (layer, head) = model.info.heads, looked_at(self._me.state)
+            at = max(0, min(model.info.layers * heads - 1, layer * heads + head + by))
+            self._me._select(layer=at // heads, head=at % heads)
+
+    def action_step_layer(self, by: int) -> None:
+        """The same head of the next layer."""
+        model = self._me.state.model
+        if model is not None:
+            layer, head = looked_at(self._me.state)
+            self._me._select(layer=max(0, min(model.info.layers - 1, layer + by)), head=head)
 
     # -- questions --------------------------------------------------------------------------------
 

@@ -21,12 +21,14 @@ from interpboard.config import Settings
 from tui import keys, layout, look, theme
 from tui.actions import Actions
 from tui.history import History
+from tui.panes.attention import AttentionPane
 from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
 from tui.panes.lens import LensPane
 from tui.panes.logits import LogitsPane
 from tui.panes.tokens import TokensPane
 from tui.panes.trace import TracePane
+from tui.questions import FOLLOWING
 from tui.saving import Saver
 from tui.screens.board import Board
 from tui.screens.interventions import InterventionsScreen
@@ -36,7 +38,9 @@ from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
 
-PANES: tuple[type[Pane], ...] = (TokensPane, HeadsPane, LensPane, TracePane, LogitsPane)
+PANES: tuple[type[Pane], ...] = (
+    TokensPane, HeadsPane, LensPane, TracePane, AttentionPane, LogitsPane,
+)  # fmt: skip
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
 RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
@@ -205,7 +209,7 @@ class InterpBoardApp(Actions, History, App[int]):
                         pane.refresh_readout()
                 else:
                     pane.state = state
-            if "lens" in names:
+            if {"lens", "heads"} & names:
                 self._at_rest()
             self._show_lines()
             if isinstance(self.screen, InterventionsScreen):
@@ -271,6 +275,7 @@ class InterpBoardApp(Actions, History, App[int]):
         """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
         self._following = None
         selection, lens = self.state.selection, self.pane("lens")
+        self.session.ensure(*(name for name in FOLLOWING if name in self.session.in_sight))
         for pane in self.panes:
             if pane.display and pane.slot != self.active and pane.meet(selection):
                 pane.refresh_readout()

@@ -87,7 +87,23 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "view", "v", "v", "View", "The next view: what is painted, which site, which order",
-        "app.view", ("lens", "trace", "logits"),
+        "app.view", ("lens", "trace", "attention", "logits"),
+    ),
+    Command(
+        "next_head", "right_square_bracket", "]", "Next head", "The next head, through the layers",
+        "app.step_head(1)", ("attention",),
+    ),
+    Command(
+        "previous_head", "left_square_bracket", "[", "Head before", "The head before",
+        "app.step_head(-1)", ("attention",),
+    ),
+    Command(
+        "next_layer", "right_curly_bracket", "}", "Next layer", "The same head one layer up",
+        "app.step_layer(1)", ("attention",),
+    ),
+    Command(
+        "previous_layer", "left_curly_bracket", "{", "Layer before",
+        "The same head one layer down", "app.step_layer(-1)", ("attention",),
     ),
     Command(
         "corrupted", "d", "d", "Corrupted", "Write the corrupted prompt to compare with",
@@ -106,6 +122,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("pane_3", "3", "3", "Lens", "Go to Lens: where the answer appears", "app.pane(3)"),
     Command("pane_4", "4", "4", "Trace", "Go to Trace: where the fact passes", "app.pane(4)"),
+    Command(
+        "pane_5", "5", "5", "Attention", "Go to Attention: where a head looks", "app.pane(5)",
+    ),
     Command("pane_6", "6", "6", "Logits", "Go to Logits: who writes the answer", "app.pane(6)"),
     Command("pane_8", "8", "8", "Runs", "Saved results: reopen, pin, compare", "app.runs"),
     Command(

@@ -15,6 +15,8 @@ from tui.state import SLOTS, Request, State
 # Asked with every new ask, in sight or not: cheap, and other panes lean on them.
 CHEAP = ("predictions", "what_if")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
+# Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
+FOLLOWING = ("attention",)
 _LINEAR = ("logit", "logit_diff")
 
 
@@ -60,6 +62,33 @@ def _heads(state: State) -> Request:
     return request
 
 
+def looked_at(state: State) -> tuple[int, int]:
+    """(layer, head) that is selected; before that the strongest known head, else the first one.
+
+    Where a whole layer is selected: the head that was looked at last, in that layer.
+    """
+    layer, head = state.selection.layer, state.selection.head
+    if layer is None:
+        found = state.slots["heads"].result
+        if found is None:
+            return 0, 0
+        strongest = int(abs(found.values).argmax())
+        return divmod(strongest, found.values.shape[1])
+    if head is None:
+        last = state.slots["attention"].request
+        head = int(last.params["heads"][0]) if last is not None else 0
+    return max(0, layer), head
+
+
+def _attention(state: State) -> Request | None:
+    """The one slice that is shown."""
+    if state.model is None:
+        return None
+    info, (layer, head) = state.model.info, looked_at(state)
+    params = {"layers": [min(layer, info.layers - 1)], "heads": [min(head, info.heads - 1)]}
+    return Request("attention", state.ask, params)
+
+
 def _logits(state: State) -> Request:
     request = _plain(state, "logits")
     if state.ask.metric in _LINEAR:
@@ -92,6 +121,7 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "what_if": _held,
     "mlps": _mlps,
     "heads": _heads,
+    "attention": _attention,
     "logits": _logits,
     "other": _other,
     "trace": _trace,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from tui.questions import FOLLOWING
 from tui.state import Ask, State
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Saver:
 
     def finished(self, state: State, slot: str) -> None:
         """The result of ``slot`` is new: write it."""
+        if slot in FOLLOWING:  # every head that a cursor passes: cheap to ask again
+            return
         document, ask = state.document([slot]), state.slots[slot].ask
         if document is None:
             return

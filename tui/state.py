@@ -29,6 +29,7 @@ SLOTS: dict[str, str] = {
     "tokens": "integrated_gradients",
     "lens": "logit_lens",
     "logits": "direct_logit_attribution",
+    "attention": "attention",
     "heads": "head_ablation",
     "mlps": "what_if",
     "other": "predictions",

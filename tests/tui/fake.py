@@ -222,6 +222,8 @@ def canned(
         axes = (Axis("component", tuple(names)),)
         values = wave.normal(size=len(names)) * 0.4
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
+    elif request.analysis == "attention":
+        axes, values = _attention(extra, request, tokens)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -262,6 +264,21 @@ def _lens(
     extra["kl"] = LabelledArray(axes, 2 * (1 - depth))
     values = np.where(order == 0, probs[:, :, 0], probs[:, :, 0] / 50)
     return axes, values
+
+
+def _attention(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """One head; the further its number, the more it looks back."""
+    (layer,), (head,) = request.params["layers"], request.params["heads"]
+    one = (Axis("layer", (str(layer),)), Axis("head", (str(head),)))
+    back = np.arange(len(tokens))[:, None] - np.arange(len(tokens))
+    weights = np.where(back >= 0, np.exp(-np.abs(back - layer - head / 2.0)), 0.0)
+    weights /= weights.sum(-1, keepdims=True)
+    for name, value in (("entropy", 1.25), ("distance", 2.5), ("first", 0.3), ("sink", 0.0)):
+        extra[name] = LabelledArray(one, np.array([[value]]))
+    axes = (*one, Axis("query", tokens), Axis("key", tokens))
+    return axes, weights[None, None]
 
 
 def _what_if(

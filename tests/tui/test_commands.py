@@ -168,10 +168,10 @@ async def test_zoom_and_three_ways_out(board: Boards) -> None:
 async def test_tab_goes_round_by_number(board: Boards) -> None:
     async with board() as b:
         seen = []
-        for _ in range(5):
+        for _ in range(6):
             await b.press("tab")
             seen.append(b.app.active)
-        assert seen == ["heads", "lens", "trace", "logits", "tokens"]
+        assert seen == ["heads", "lens", "trace", "attention", "logits", "tokens"]
         await b.press("shift+tab")
         assert b.app.active == "logits"
 

@@ -87,9 +87,9 @@ class Pane(Vertical, can_focus=False):
         """Put the cursor where another pane's is; did it move?"""
         return False
 
-    def open(self) -> bool:
-        """Open what is under the cursor; False where nothing opens."""
-        return False
+    def opens(self) -> str:
+        """The slot of the pane that shows what is under the cursor; empty: nothing opens."""
+        return ""
 
     def rest(self) -> None:
         """The cursor has come to rest: show what is too much for every key of a run."""

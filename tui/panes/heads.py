@@ -175,6 +175,14 @@ class HeadsPane(Pane):
         self._cursor_is_ours = False
         return self.grid.put((row, selection.head if selection.head is not None else column))
 
+    def opens(self) -> str:
+        """A head's attention."""
+        layer, head = self.cell()
+        if self.grid.data is None or head is None:
+            return ""
+        self.select(layer=layer, head=head)
+        return "attention"
+
     def _moved(self) -> None:
         layer, head = self.cell()
         self._cursor_is_ours = False

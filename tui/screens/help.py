@@ -42,6 +42,11 @@ ABOUT = {
         "Activation patching: from the corrupted prompt, under the clean one.",
         "v chooses stream, MLP or attention, m the method.",
     ),
+    "attention": (
+        "Where the selected head looks: probability [query, key]; exact.",
+        "Enter on a head in Heads opens it here. v paints the prompt itself:",
+        "where the cursor's token looks, or who looks at it.",
+    ),
     "logits": (
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",

@@ -50,6 +50,7 @@ class GridData:
     marked: np.ndarray | None = None
     below: GridData | None = None
     off: frozenset[tuple[int, int]] = frozenset()
+    absent: str = "·"  # what stands for NaN
     second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
 
     def same_frame(self, other: GridData) -> bool:
@@ -96,7 +97,7 @@ class HeatGrid(CursorView):
     @property
     def header_width(self) -> int:
         """Columns of the row labels."""
-        return max((len(label) for label in self.data.rows), default=0) + 1 if self.data else 0
+        return max(map(cell_len, self.data.rows), default=0) + 1 if self.data else 0
 
     @property
     def headers(self) -> int:
@@ -154,7 +155,7 @@ class HeatGrid(CursorView):
         at_cursor = self.has_focus and row == self.cursor[0]
         style = self.inks.style("text" if at_cursor else "muted", bold=at_cursor)
         label = data.rows[row] if part == 0 else "→" if data.below is not None else ""
-        segments = [Segment(label.rjust(self.header_width - 1) + " ", style)]
+        segments = [Segment(" " * (self.header_width - 1 - cell_len(label)) + label + " ", style)]
         for column in self._columns_in_sight(data):
             shown = data.below if part == 1 and data.below is not None else data
             segments += self._cell(shown, row, column, 0 if shown is not data else part)
@@ -217,12 +218,17 @@ class HeatGrid(CursorView):
         if data.words is not None:
             return f" {fit(str(data.words[row, column]), width - 1)}"
         if math.isnan(value):
-            return "·".center(width)
+            return data.absent.center(width)
+        signed = data.scale.diverging
         if width >= 3:
-            return short_number(value, width - 1 if width >= 5 else width).rjust(width)
+            text = short_number(value, width - 1 if width >= 5 else width)
+            return (text if signed else text.removeprefix("+")).rjust(width)
+        glyph = GLYPHS[min(8, abs(level - MIDDLE) * 2)]
+        if not signed:
+            return glyph.rjust(width) if width == 2 or self.monochrome else " "
         sign = "-" if value < 0 else "+" if value > 0 else "0"
         if width == 2:
-            return sign + GLYPHS[min(8, abs(level - MIDDLE) * 2)]
+            return sign + glyph
         return sign if self.monochrome else " "
 
     # -- the cursor -------------------------------------------------------------------------------

@@ -108,6 +108,15 @@ class TokenStrip(CursorView):
         self.reveal()
         self.refresh(layout=changed)
 
+    def paint(self, values: Sequence[float]) -> None:
+        """Other values for the same tokens; only those that change their colour are repainted."""
+        if self.scale is None:
+            return
+        before, self.values = self.values, tuple(values)
+        for token, (old, new) in enumerate(zip(before, values, strict=True)):
+            if self.scale.level(old) != self.scale.level(new):
+                self._refresh_token(token)
+
     def lines(self, width: int) -> list[list[Piece]]:
         """The wrapped tokens at ``width``, kept until something changes."""
         if self._lines[0] != width:

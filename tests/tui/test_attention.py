@@ -1,0 +1,104 @@
+"""Pane 5: the selected head's pattern, the painted prompt, and one slice fetched at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.conftest import Board, Boards
+from tui.panes.attention import AttentionPane
+
+
+def _asked(b: Board) -> list[tuple[list[int], list[int]]]:
+    return [
+        (request.params["layers"], request.params["heads"])
+        for request in b.engine.requests
+        if request.analysis == "attention"
+    ]
+
+
+async def test_enter_on_a_head_opens_its_attention_and_fetches_that_slice_only(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        assert not _asked(b)
+        await b.press("2", "enter")
+        assert b.app.active == "attention"
+        assert _asked(b) == [([2], [4])]
+        assert b.app.state.slots["attention"].result.values.shape[:2] == (1, 1)  # type: ignore[union-attr]
+        assert b.readout("attention").startswith("L2 H4  8 ·of → 4 ·located")
+        assert b.readout("attention").endswith("exact")
+
+
+async def test_enter_on_an_mlp_runs_as_before(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", "dollar_sign", "enter")
+        assert b.app.active == "heads"
+
+
+@pytest.mark.parametrize(
+    ("keys", "head"),
+    [
+        (("right_square_bracket",), (2, 5)),
+        (("left_square_bracket",), (2, 3)),
+        (("right_curly_bracket",), (3, 4)),
+        (("left_curly_bracket",), (1, 4)),
+        (("right_square_bracket",) * 4, (3, 0)),
+        (("right_curly_bracket",) * 9, (3, 4)),
+        (("left_square_bracket",) * 40, (0, 0)),
+    ],
+)
+async def test_brackets_move_through_heads_and_braces_through_layers(
+    board: Boards, keys: tuple[str, ...], head: tuple[int, int]
+) -> None:
+    async with board() as b:
+        await b.press("2", "enter", *keys)
+        assert b.app.query_one(AttentionPane).head == head
+        assert _asked(b)[-1] == ([head[0]], [head[1]])
+        assert (b.app.state.selection.layer, b.app.state.selection.head) == head
+
+
+async def test_heads_and_attention_share_one_selection(board: Boards) -> None:
+    async with board((200, 60)) as b:
+        await b.press("2", "h")
+        assert b.app.query_one(AttentionPane).head == (2, 3)
+        await b.press("5", "right_curly_bracket")
+        assert b.app.pane("heads").view.cursor == (3, 3)  # type: ignore[attr-defined]
+
+
+async def test_the_cursor_reads_a_pair_and_says_where_a_token_cannot_look(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", "enter", "k", "l", "l", "l", "l")
+        pane = b.app.query_one(AttentionPane)
+        assert (pane.looker, pane.seen) == (7, 8)
+        assert b.app.state.selection.token == 7
+        assert "cannot look there" in b.readout("attention")
+        await b.press("0")
+        value = pane.pattern[7, 0]  # type: ignore[index]
+        assert f"{value * 100:.1f}%" in b.readout("attention")
+
+
+async def test_v_paints_the_prompt_by_where_a_token_looks_and_by_who_looks_at_it(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        await b.press("2", "enter", "v")
+        pane = b.app.query_one(AttentionPane)
+        assert b.app.focused is pane.strip
+        assert list(pane.strip.values) == pytest.approx(list(pane.pattern[8]))  # type: ignore[index]
+        await b.press("h")
+        assert list(pane.strip.values) == pytest.approx(list(pane.pattern[7]))  # type: ignore[index]
+        assert "7 ·city looks at" in b.screen
+        await b.press("v")
+        assert list(pane.strip.values) == pytest.approx(list(pane.pattern[:, 4]))  # type: ignore[index]
+        assert "who looks at 4 ·located" in b.screen
+        await b.press("v")
+        assert b.app.focused is pane.grid
+        assert pane.grid.cursor == (7, 4)
+
+
+async def test_another_prompt_brings_another_pattern(board: Boards) -> None:
+    async with board() as b:
+        await b.press("2", "enter", "p")
+        await b.write(" x")
+        await b.press("enter")
+        assert b.app.query_one(AttentionPane).pattern.shape == (10, 10)  # type: ignore[union-attr]
