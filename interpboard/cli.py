@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 if TYPE_CHECKING:
     from interpboard.config import Settings
 
-COMMANDS = ("analyze", "report", "list", "config", "tune-lens")
+COMMANDS = ("analyze", "report", "list", "config", "tune-lens", "max-activating", "examples")
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Options in front of TEXT whose next argument is their value.
 WITH_VALUE = frozenset(

@@ -10,6 +10,7 @@ import typer
 
 from interpboard import __version__, cli, cli_config, config
 from interpboard.analyses import ANALYSES
+from interpboard.cli_examples import Form, shown
 from interpboard.cli_options import (
     DTYPES,
     Color,
@@ -25,6 +26,7 @@ from interpboard.cli_options import (
 from interpboard.cli_registry import registry_json, registry_text
 from interpboard.cli_report import (
     ModelChoice,
+    collect,
     compute,
     deliver,
     read_saved,
@@ -292,6 +294,52 @@ def tune_lens_command(
     shown = "  ".join(f"{name} {kl:.3g}" for name, kl in zip(names, last, strict=True))
     cli.say(f"wrote {out}")
     cli.say(f"KL(final | layer) of the last step, nats a token: {shown}")
+
+
+@app.command("max-activating")
+def max_activating_command(
+    corpus: Annotated[Path, typer.Option(help="A text file, or a folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File for the examples.", show_default=False)],
+    model: Model = None,
+    layers: Annotated[str | None, typer.Option(help="Layers, e.g. 0,3 (all).")] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Examples kept per neuron.")] = 16,
+    length: Annotated[int, typer.Option(min=1, help="Tokens of a window of text.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Windows a step.")] = 16,
+    before: Annotated[int, typer.Option(min=0, help="Tokens kept before a peak.")] = 15,
+    after: Annotated[int, typer.Option(min=0, help="Tokens kept after a peak.")] = 5,
+    device: Device = None,
+    dtype: Dtype = None,
+    trust_remote_code: Trust = False,
+    allow_pickle: Pickle = False,
+    debug: Debug = False,
+) -> None:
+    """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
+    flags = {"model": model, "device": device, "dtype": dtype}
+    choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
+    settings = {
+        "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,
+        "length": length, "batch": batch, "before": before, "after": after,
+    }  # fmt: skip
+    tokens = collect(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
+    cli.say(f"wrote {out}: {tokens} tokens; a neuron's: interpboard examples {out} 0.0")
+
+
+@app.command("examples")
+def examples_command(
+    file: Annotated[Path, typer.Argument(help="What max-activating wrote.", show_default=False)],
+    neuron: Annotated[str, typer.Argument(help="Layer and neuron: 2.117.", show_default=False)],
+    form: Annotated[Form, typer.Option("--format", "-f")] = Form.text,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Show the max-activating examples of a neuron; the peak's token stands in [[ ]]."""
+    from interpboard.results.examples import ExamplesFile, neuron_named
+
+    choose_output(output, None)
+    layer, index = neuron_named(neuron)
+    deliver(shown(ExamplesFile(file).neuron(layer, index), form), output)
 
 
 @app.command("list")

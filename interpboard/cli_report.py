@@ -107,6 +107,26 @@ def tune(
         return last
 
 
+def collect(
+    choice: ModelChoice,
+    corpus: Path,
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    debug: bool = False,
+) -> int:
+    """Collect max-activating examples over ``corpus`` into ``out``; how many tokens there were."""
+    with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.circuits.collect_examples import Collection, collect_examples
+        from interpboard.runs.watch import Watch
+
+        watch = Watch(on_progress=lambda done, total, _partial: show("Examples", done, total))
+        lm = _opened(choice, show)
+        return collect_examples(lm, corpus, out, Collection(**settings), watch).info.tokens
+
+
 def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
     from interpboard.models.language_model import open_model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from interpboard import cli
 from interpboard.circuits import NeuronAnalyzer
 from interpboard.circuits.collect_examples import Collection, collect_examples
 from interpboard.circuits.corpus import Place, corpus_files, windows
@@ -291,3 +293,22 @@ def test_the_analysis_and_the_holder_read_the_same_examples(corpus: Path, tmp_pa
     assert result.values[1, 5] == result.extra["activation"].values[0]
     with pytest.raises(BadParameter, match="needs a corpus"):
         max_activating(lm, prompt, metric)
+
+
+def test_the_commands_collect_and_show(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.safetensors"
+    words = ["max-activating", "--corpus", str(corpus), "--out", str(out), "--model", "demo"]
+    assert cli.main([*words, "--layers", "1", "--top-k", "2", "--length", "24"]) == 0
+    assert "tokens" in capsys.readouterr().err
+    for form in ("text", "md", "json"):
+        assert cli.main(["examples", str(out), "1.7", "--format", form]) == 0
+    text, _, rest = capsys.readouterr().out.partition("activation | file")
+    peak = ExamplesFile(out).neuron(1, 7).examples[0]
+    assert f"[[{peak.tokens[peak.peak]}]]" in text
+    found = json.loads(rest[rest.index("{\n") :])
+    assert found["examples"][0]["activation"] == pytest.approx(peak.activation)
+    assert cli.main(["examples", str(out), "0.7"]) == 2
+    assert cli.main([*words, "--layers", "1", "--top-k", "3", "--length", "24"]) == 2
+    assert "other top_k" in capsys.readouterr().err
