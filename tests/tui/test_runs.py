@@ -78,11 +78,11 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
             assert "engine: no model" in b.lines()[0]
 
 
-async def test_after_resuming_enter_runs_the_same_question(board: Boards) -> None:
+async def test_after_resuming_r_runs_the_same_question(board: Boards) -> None:
     async with board() as b:
         await b.press("M")
     async with resumed() as b:
-        await b.press("enter")
+        await b.press("r")
         assert len(b.engine.requests) == 6
         # Direct logit attribution has no probability to take apart: it explains the logit.
         for request in b.engine.requests:
