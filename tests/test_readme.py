@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\b[^\n]*\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_every_option_of_the_readmes_command_lines_exists() -> None:
-    lines = [line for block in _blocks("sh") for line in block.splitlines()]
+    lines = [line for block in _blocks("bash") for line in block.splitlines()]
     used = [word for line in lines for word in shlex.split(line, comments=True) if word[:2] == "--"]
     assert len(used) > 4
     terminal = {"COLUMNS": "200", "NO_COLOR": "1"}
     pages = [
         CliRunner().invoke(app, [*command, "--help"], env=terminal).output
-        for command in ([], ["analyze"])
+        for command in ([], ["analyze"], ["report"])
     ]
     for option in used:
         assert any(re.search(rf"{option}\b", page) for page in pages), option

@@ -14,13 +14,14 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
-from docs.hooks import analyses, commands, keys, settings
+from docs.hooks import analyses, commands, keys, models, settings
 
 ROOT = Path(__file__).parent.parent.parent
 
 FILLINGS: dict[str, Callable[[], str]] = {
     "analyses": analyses.overview,
     "commands": commands.usage,
+    "families": models.table_of_families,
     "functions": analyses.functions,
     "keys": keys.tables,
     "settings": settings.listed,
