@@ -38,7 +38,8 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_every_option_of_the_readmes_command_lines_exists() -> None:
-    lines = [line for block in _blocks("bash") for line in block.splitlines()]
+    blocks = [block.replace("\\\n", " ") for block in _blocks("bash")]
+    lines = [line for block in blocks for line in block.splitlines()]
     used = [word for line in lines for word in shlex.split(line, comments=True) if word[:2] == "--"]
     assert len(used) > 4
     terminal = {"COLUMNS": "200", "NO_COLOR": "1"}
