@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
-COMMANDS = ((), ("analyze",), ("report",), ("tune-lens",), ("list",), ("config", "show"))
+COMMANDS = (
+    (),
+    ("analyze",),
+    ("report",),
+    ("tune-lens",),
+    ("max-activating",),
+    ("examples",),
+    ("list",),
+    ("config", "show"),
+)
 
 
 def usage() -> str:

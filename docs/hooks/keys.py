@@ -14,6 +14,7 @@ PLACES = {
     "heads": "Pane 2, Heads",
     "lens": "Pane 3, Lens",
     "trace": "Pane 4, Trace",
+    "attention": "Pane 5, Attention",
     "logits": "Pane 6, Logits",
     "runs": "Saved results",
 }
