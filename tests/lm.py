@@ -40,7 +40,7 @@ def case(
 
 def fingerprint(lm: LanguageModel) -> tuple[float, int]:
     """Changes if any parameter changes or any hook is left."""
-    total = sum(float(p.double().abs().sum()) for p in lm.model.parameters())
+    total = sum(float(p.detach().double().abs().sum()) for p in lm.model.parameters())
     hooks = sum(
         len(m._forward_hooks) + len(m._forward_pre_hooks) + ("forward" in vars(m))
         for m in lm.model.modules()
