@@ -108,4 +108,23 @@ TABLE: tuple[Analysis, ...] = (
             ),
         ),
     ),
+    Analysis(
+        name="continuation_attribution",
+        title="Attribution of a continuation",
+        function="interpboard.attribution.continuation:continuation_attribution",
+        axes=("generated", "source"),
+        meaning="score of every earlier token for each token of the greedy continuation; positive: "
+        "it raised that token's metric (saliency has no sign); empty: it comes later",
+        scale="diverging",
+        parameters=(
+            Parameter("new_tokens", int, 8, "tokens to generate", minimum=1),
+            Parameter(
+                "method",
+                str,
+                "grad_x_input",
+                "how each is explained",
+                choices=("saliency", "grad_x_input", "integrated_gradients", "lrp"),
+            ),
+        ),
+    ),
 )

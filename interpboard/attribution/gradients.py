@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from interpboard.attribution.continuation import continuation_attribution
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.lrp import lrp
@@ -19,7 +20,7 @@ from interpboard.runs.prompt import make_prompt
 class GradientAttributor(Holder):
     """Gradient attribution with one model. A ``Holder``: usable as a context manager.
 
-    Each method takes the options of the function of its name; without a metric, the logit of the
+    Each method takes the options of the function it names; without a metric, the logit of the
     model's own next token is explained.
     """
 
@@ -54,6 +55,12 @@ class GradientAttributor(Holder):
     def lrp(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Relevance [token] by the rules of AttnLRP; see ``lrp``."""
         return lrp(self.lm, *self._case(text, metric), **options)
+
+    def continuation(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Every generated token to every earlier one; see ``continuation_attribution``."""
+        return continuation_attribution(self.lm, *self._case(text, metric), **options)
 
     def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
         prompt = make_prompt(self.lm, text)

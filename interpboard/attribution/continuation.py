@@ -1,0 +1,114 @@
+"""Why every token of a greedy continuation was written: each of them to all that stood before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+
+from interpboard.attribution.grad_x_input import grad_x_input
+from interpboard.attribution.integrated_gradients import integrated_gradients
+from interpboard.attribution.lrp import lrp
+from interpboard.attribution.saliency import saliency
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import forward_logits
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import input_ids, show_tokens, token_text
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+METHODS: dict[str, Callable[..., Result]] = {
+    "saliency": saliency,
+    "grad_x_input": grad_x_input,
+    "integrated_gradients": integrated_gradients,
+    "lrp": lrp,
+}
+
+
+def continuation_attribution(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    new_tokens: int = 8,
+    method: str = "grad_x_input",
+    watch: Watch = SILENT,
+) -> Result:
+    """Attribution [generated, source] of each greedily decoded token to every token before it.
+
+    At most ``new_tokens``; the end-of-text token is the last.
+
+    The metric is that of the request with each generated token as target at the position before it
+    (a foil stays the foil). ``method``: one of ``METHODS``, as by default; signs as there. A token has no
+    score for what comes after it: NaN. ``extra["metric"]`` [generated] is the metric explained.
+
+    Raises ``BadParameter`` where the continuation would pass the context, ``Unsupported`` for metrics
+    without a gradient.
+    """
+    started = time.perf_counter()
+    if method not in METHODS:
+        raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
+    length = len(prompt.token_ids)
+    whole = _continued(lm, prompt, new_tokens, watch)
+    count = len(whole.token_ids) - length
+    scores = np.full((count, length + count - 1), np.nan)
+    values, warnings = np.empty(count), []
+    for number in range(count):
+        watch.step(number, count)
+        at = length + number
+        before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
+        target = TokenRef(whole.token_ids[at], whole.tokens[at])
+        own, own_text = _metric(lm, before, metric, target), show_tokens((target.token,))
+        found = METHODS[method](lm, before, own, watch=Watch(cancelled=watch.cancelled))
+        scores[number, :at], values[number] = found.values, own.baseline
+        warnings += [f"{number} {own_text}: {words}" for words in found.warnings]
+    watch.step(count, count)
+    labels = whole.tokens
+    axes = (Axis("generated", labels[length:]), Axis("source", labels[:-1]))
+    return Result(
+        analysis="continuation_attribution",
+        params={"new_tokens": new_tokens, "method": method},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=scores,
+        extra={"metric": LabelledArray(axes[:1], values)},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+        warnings=tuple(warnings),
+    )
+
+
+@torch.no_grad()
+def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) -> PromptInfo:
+    context = lm.anatomy.context
+    if count < 1:
+        raise BadParameter("A continuation needs at least one token.", "Raise new_tokens.")
+    if context is not None and len(prompt.token_ids) + count > context:
+        raise BadParameter(
+            f"{len(prompt.token_ids)} tokens and {count} more are beyond the model's context of "
+            f"{context}.",
+            "Lower new_tokens.",
+        )
+    ids = list(prompt.token_ids)
+    for _ in range(count):
+        watch.check()
+        given = torch.tensor([ids], device=lm.device)
+        ids.append(int(forward_logits(lm.anatomy, given, len(ids) - 1)[0].argmax()))
+        if ids[-1] == lm.tokenizer.eos_token_id:
+            break
+    new = tuple(ids[len(prompt.token_ids) :])
+    texts = tuple(token_text(lm.tokenizer, token) for token in new)
+    return PromptInfo(prompt.text, prompt.tokens + texts, tuple(ids))
+
+
+@torch.no_grad()
+def _metric(lm: LanguageModel, prompt: PromptInfo, metric: Metric, target: TokenRef) -> Metric:
+    position = len(prompt.token_ids) - 1
+    logits = forward_logits(lm.anatomy, input_ids(lm, prompt), position)[0]
+    return Metric(replace(metric.info, position=position, target=target), logits)
