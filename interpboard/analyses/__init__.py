@@ -16,6 +16,7 @@ from interpboard.analyses import (
     gradients,
     parts,
     patching,
+    perturbation,
     prediction,
     what_if,
 )
@@ -30,6 +31,7 @@ ANALYSES: dict[str, Analysis] = {
         prediction.TABLE,
         attribution.TABLE,
         gradients.TABLE,
+        perturbation.TABLE,
         circuits.TABLE,
         parts.TABLE,
         discovery.TABLE,

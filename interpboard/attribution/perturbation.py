@@ -1,0 +1,34 @@
+"""``PerturbationAttributor``: attribution by taking tokens away, of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.shapley import shapley
+from interpboard.models.holder import Holder
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+class PerturbationAttributor(Holder):
+    """Perturbation attribution with one model. A ``Holder``: usable as a context manager.
+
+    Each method takes the options of the function it names; without a metric, the logit of the model's
+    own next token is explained.
+    """
+
+    def occlusion(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """What is lost without the token [token], signed; see ``occlusion``."""
+        return occlusion(self.lm, *self._case(text, metric), **options)
+
+    def shapley(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Shapley values [token] by sampling, signed; see ``shapley``."""
+        return shapley(self.lm, *self._case(text, metric), **options)
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

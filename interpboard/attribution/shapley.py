@@ -1,0 +1,93 @@
+"""Which tokens mattered, however they work together: Shapley values by sampling orders."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+Present = frozenset[int]
+
+
+def shapley(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    samples: int = 16,
+    baseline: str = "zero",
+    baseline_text: str = "",
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Signed attribution [token]: the mean of what the token adds to the metric as it joins the others.
+
+    Shapley values by sampling permutations (Castro, Gómez and Tejada 2009, "Polynomial calculation of
+    the Shapley value based on sampling"): ``samples`` seeded orders, in each of which the tokens take
+    the place of the baseline one after the other. Positive: the token raised the metric. The scores sum
+    to metric(prompt) − metric(baseline), ``extra["baseline_metric"]``, whatever the number of samples;
+    ``extra["standard_error"]`` [token] says how far sampling may have moved each. Tokens behind the
+    metric's position have 0. ``baseline``, ``baseline_text``: see ``baseline_embeddings``.
+
+    Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
+    """
+    started = time.perf_counter()
+    lm.verified.require_site("embed")
+    if samples < 1:
+        raise BadParameter("Shapley values need at least one sample.", "Raise samples.")
+    instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
+    players = metric.info.position + 1
+    generator = np.random.default_rng(seed)
+    orders = [generator.permutation(players) for _ in range(samples)]
+    # Orders share their beginnings and ends: each set of tokens is computed once.
+    sets = list(dict.fromkeys(present for order in orders for present in _growing(order)))
+    asked = [present for present in sets if len(present) < players]
+
+    def without(present: Present) -> Counterfactual:
+        absent = tuple(place for place in range(players) if place not in present)
+        return (Edit("embed", 0, "patch", positions=absent, value=instead[list(absent)]),)
+
+    values = evaluate(record(lm, prompt), [without(p) for p in asked], metric, watch=watch)
+    worth = dict(zip(asked, values, strict=True))
+    worth[frozenset(range(players))] = metric.baseline
+    added = np.zeros((samples, len(prompt.token_ids)))
+    for row, order in zip(added, orders, strict=True):
+        steps = [worth[present] for present in _growing(order)]
+        row[order] = np.diff(steps)
+    axis = token_axis(prompt.tokens)
+    spread = added.std(0, ddof=1) if samples > 1 else np.full(added.shape[1], np.nan)
+    return Result(
+        analysis="shapley",
+        params={
+            "samples": samples,
+            "baseline": baseline,
+            "baseline_text": baseline_text,
+            "seed": seed,
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(axis,),
+        values=added.mean(0),
+        extra={
+            "standard_error": LabelledArray((axis,), spread / np.sqrt(samples)),
+            "baseline_metric": LabelledArray((), np.array(worth[frozenset()])),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path, seed),
+    )
+
+
+def _growing(order: np.ndarray) -> list[Present]:
+    """The sets of tokens that are present, from none to all."""
+    return [frozenset(map(int, order[:count])) for count in range(len(order) + 1)]
