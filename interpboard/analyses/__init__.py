@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from interpboard.analyses import (
     attribution,
+    by_attention,
     circuits,
     discovery,
     gradients,
@@ -32,6 +33,7 @@ ANALYSES: dict[str, Analysis] = {
         attribution.TABLE,
         gradients.TABLE,
         perturbation.TABLE,
+        by_attention.TABLE,
         circuits.TABLE,
         parts.TABLE,
         discovery.TABLE,

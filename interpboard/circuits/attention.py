@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from interpboard.circuits.chosen import chosen
-from interpboard.circuits.patterns import each_pattern
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.runs.metrics import Metric
+from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from interpboard.circuits.moved import TOP, moved_alone, promotion
-from interpboard.circuits.patterns import each_pattern
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.patterns import each_pattern
 from interpboard.runs.watch import Watch
 
 COPIED_TOKENS = 32  # of each sample

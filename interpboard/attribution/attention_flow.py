@@ -1,0 +1,55 @@
+"""How much could have flowed from each token: maximum flow through the layers' attention."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from interpboard.attribution.fused_attention import fused_attention, with_residual
+from interpboard.attribution.max_flow import max_flow
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+
+def attention_flow(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    fusion: str = "mean",
+    discard: float = 0.0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Maximum flow [token] from the metric's position down to each token, from 0 to 1.
+
+    Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the layers' ½A + ½I (heads fused
+    as in ``attention_rollout``) are the capacities of a graph with one node per position and layer;
+    the score of a token is the most that can flow between it and the metric's position, computed
+    exactly for each token by itself. Never below the widest path nor above 1; unlike rollout's
+    shares the scores need not sum to 1, and tokens in front, with more ways up, tend to score higher.
+
+    Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
+    """
+    started = time.perf_counter()
+    layers = with_residual(fused_attention(lm, prompt, fusion, discard, watch))
+    top, length = metric.info.position, len(prompt.token_ids)
+    scores = np.zeros(length)
+    for source in range(top + 1):
+        watch.step(source, top + 1)
+        scores[source] = max_flow(layers, top, source)
+    watch.step(top + 1, top + 1)
+    return Result(
+        analysis="attention_flow",
+        params={"fusion": fusion, "discard": discard},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(token_axis(prompt.tokens),),
+        values=scores,
+        extra={},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("attention"),
+    )

@@ -1,0 +1,42 @@
+"""``AttentionAttributor``: attribution by what attends to what, of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interpboard.attribution.attention_flow import attention_flow
+from interpboard.attribution.attention_rollout import attention_rollout
+from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
+from interpboard.models.holder import Holder
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+class AttentionAttributor(Holder):
+    """Attention attribution with one model. A ``Holder``: usable as a context manager.
+
+    Each method takes the options of the function it names. Of the metric only the position matters.
+    """
+
+    def attention_rollout(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Shares [token] by the product of the layers' attention; see ``attention_rollout``."""
+        return attention_rollout(self.lm, *self._case(text, metric), **options)
+
+    def attention_flow(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Maximum flow [token] through the layers' attention; see ``attention_flow``."""
+        return attention_flow(self.lm, *self._case(text, metric), **options)
+
+    def value_weighted_rollout(
+        self, text: str, *, metric: MetricRequest | None = None, **options: Any
+    ) -> Result:
+        """Shares [token] by the norms of what moves; see ``value_weighted_rollout``."""
+        return value_weighted_rollout(self.lm, *self._case(text, metric), **options)
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

@@ -1,0 +1,107 @@
+"""Rollout by what heads really move: norms of value-transformed vectors instead of bare attention."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from interpboard.attribution.attention_rollout import rollout_result
+from interpboard.attribution.fused_attention import rows_to_one
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.selfcheck import agrees
+from interpboard.models.sites import at_site
+from interpboard.results import PromptInfo, Result
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import input_ids
+from interpboard.runs.watch import SILENT, Watch
+
+
+def value_weighted_rollout(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    watch: Watch = SILENT,
+) -> Result:
+    """Share [token] of the metric's position that comes from each token, at least 0, summing to 1.
+
+    Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with Vector Norms", and
+    2021, "Incorporating Residual and Normalization Layers": what a layer brings from key j to query i is
+    the vector Σ over heads of pattern[i, j] · value_j through the output projection; for j = i the
+    query's own residual stream is part of it. The norms of these vectors, rows made to sum to 1, take
+    the place of ½A + ½I, so an attention sink whose value is nearly zero counts for nothing.
+    ``extra["rollout"]`` [query, key] has every position. MLPs and the metric are still left out.
+
+    Raises ``Unsupported`` where patterns and values cannot be looked at.
+    """
+    started = time.perf_counter()
+    for site in ("pattern", "v", "resid_pre"):
+        lm.verified.require_site(site)
+    layers = _moved(lm, prompt, watch)
+    return rollout_result(
+        "value_weighted_rollout", {}, rows_to_one(layers), prompt, metric, started
+    )
+
+
+@torch.no_grad()
+def _moved(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> np.ndarray:
+    """Norm [layer, query, key] of what each layer brings from key to query, residual stream included."""
+    norms: list[np.ndarray] = []
+    seen: dict[str, torch.Tensor] = {}
+    proved = "resid_mid" in lm.verified.sites  # else attention and MLP are side by side
+
+    def keep(site: str, value: torch.Tensor) -> None:
+        seen[site] = value[0]
+
+    def hear(layer: int, pattern: torch.Tensor) -> None:
+        watch.check()
+        found, seen["sum"] = _vectors(lm, layer, pattern[0], seen["v"], seen["resid_pre"])
+        norms.append(found)
+
+    def prove(middle: torch.Tensor) -> None:
+        if not agrees(seen["sum"], middle[0]):
+            raise Unsupported(
+                f"{type(lm.model).__name__} changes what attention adds before it adds it, so its "
+                "heads' vectors do not add up.",
+                "Use attention_rollout.",
+            )
+
+    with ExitStack() as stack:
+        for layer in range(lm.anatomy.n_layers):
+            for site in ("resid_pre", "v"):
+                stack.enter_context(at_site(lm.anatomy, site, layer, partial(keep, site)))
+            stack.enter_context(at_site(lm.anatomy, "pattern", layer, partial(hear, layer)))
+            if proved:
+                stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, prove))
+        base: Any = lm.anatomy.base
+        base(input_ids=input_ids(lm, prompt), use_cache=False)
+    return np.stack(norms)
+
+
+def _vectors(
+    lm: LanguageModel, layer: int, pattern: torch.Tensor, value: torch.Tensor, stream: torch.Tensor
+) -> tuple[np.ndarray, torch.Tensor]:
+    """Norms [query, key], and what the stream [query, d_model] becomes, the bias included.
+
+    ``pattern`` [query, head, key], ``value`` [key, kv_head, d_head], ``stream`` [query, d_model].
+    """
+    project: Any = lm.anatomy.out_proj[layer]
+    value = value.repeat_interleave(pattern.shape[1] // value.shape[1], dim=1)
+    bias = project(torch.zeros_like(value[:1].flatten(1)))
+    n_pos = len(stream)
+    norms, becomes = np.zeros((n_pos, n_pos)), torch.empty_like(stream)
+    for query in range(n_pos):
+        # One row at a time: all pairs would be [query, key, d_model] at once.
+        keys = query + 1
+        weighted = pattern[query, :, :keys].T[:, :, None].to(value.dtype) * value[:keys]
+        moved = project(weighted.flatten(1)) - bias
+        moved[query] += stream[query]
+        norms[query, :keys] = moved.double().norm(dim=-1).cpu().numpy()
+        becomes[query] = moved.sum(0) + bias[0]
+    return norms, becomes
