@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from interpboard.display import visible
 
 if TYPE_CHECKING:  # it needs numpy, which --help does not
@@ -24,6 +22,8 @@ class Form(StrEnum):
 def shown(found: NeuronExamples, form: Form) -> str:
     """The examples of one neuron as text, Markdown or JSON."""
     if form is Form.json:
+        import msgspec  # `config show` and --help do without it
+
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
     name = f"neuron {found.layer}.{found.neuron} of {visible(found.model)}"
     where = f"{found.tokens} tokens of {visible(found.corpus)}"
