@@ -26,6 +26,9 @@ from interpboard.dashboards import create_unified_dashboard
 attribution_dashboard, ablation_dashboard = create_unified_dashboard("gpt2")
 text = "The Eiffel Tower is located in Paris, France."
 """
+ATTRIBUTION = """
+attribution_result = attribution_dashboard.analyze(text, methods=["integrated_gradients", "attention_rollout"], visualize=True, save_html=True)
+"""  # noqa: E501
 ABLATION = """
 ablation_result = ablation_dashboard.analyze(text, analyses=["patching", "logit_lens", "head_ablation"], visualize=True)
 """  # noqa: E501
@@ -33,6 +36,18 @@ LOAD = """
 from interpboard import load_model_and_tokenizer
 model, tokenizer = load_model_and_tokenizer("gpt2")
 """
+GRADIENTS = """
+from interpboard.attribution import GradientAttributor, AttributionVisualizer
+attributor = GradientAttributor(model, tokenizer)
+result = attributor.integrated_gradients("The capital of France is Paris.")
+visualizer = AttributionVisualizer()
+visualizer.plot_token_heatmap(result, title="Token Attribution")
+"""
+CIRCUITS = """
+from interpboard.circuits import CircuitAnalyzer
+analyzer = CircuitAnalyzer(model, tokenizer)
+circuits = analyzer.discover_circuits(dataset=["The capital of France is", "The president of USA is"], target_behavior="country_capital")
+"""  # noqa: E501
 TRACE = """
 from interpboard.patching import CausalTracer
 with CausalTracer(model, tokenizer) as tracer:
@@ -86,6 +101,31 @@ def test_the_ablation_dashboard(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "every token was drowned in noise" in found.results[0].warnings[0]
     assert found.result("head_ablation").values.shape == (12, 12)
     assert "Head ablation" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["random", "demo"])
+def test_the_attribution_dashboard(
+    run: Run, model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = run(DASHBOARDS, ATTRIBUTION, model=model)
+    found = names["attribution_result"]
+    assert [r.analysis for r in found.results] == ["integrated_gradients", "attention_rollout"]
+    assert "Attention rollout" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.html"))) == 1
+
+
+@pytest.mark.parametrize("model", ["random", "demo"])
+def test_gradients_and_their_figure(run: Run, model: str) -> None:
+    names = run(LOAD, GRADIENTS, model=model)
+    assert names["result"].analysis == "integrated_gradients"
+    assert names["result"].values.shape == (len(names["result"].axes[0].labels),)
+
+
+@pytest.mark.parametrize("model", ["random", "demo"])
+def test_circuits(run: Run, model: str) -> None:
+    names = run(LOAD, CIRCUITS, model=model)
+    assert names["circuits"].analysis == "circuit"
+    assert len(names["circuits"].extra) > 0
 
 
 def test_causal_tracing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,8 +118,19 @@ def circuit(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("autograd"),
-        warnings=warnings,
+        warnings=(*_about(cases), *warnings),
     )
+
+
+def _about(cases: Sequence[Case]) -> list[str]:
+    """A warning where corrupted prompts had to be patched together."""
+    made = [case.corrupted.text for case in cases if case.patched_together and case.corrupted]
+    if not made:
+        return []
+    return [
+        f"No other prompt was as long as {len(made)} of {len(cases)}, so tokens were exchanged, e.g. "
+        f"{made[0]!r}. Better give partners of your own: clean => corrupted."
+    ]
 
 
 @dataclass

@@ -46,12 +46,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Case:
-    """An example as the model sees it; ``corrupted`` is as long as ``clean``, or None."""
+    """An example as the model sees it; ``corrupted`` is as long as ``clean``, or None.
+
+    ``patched_together``: no whole prompt fitted, so the corrupted one is made of two.
+    """
 
     clean: PromptInfo
     corrupted: PromptInfo | None
     targets: tuple[int, ...]
     foils: tuple[int, ...]
+    patched_together: bool = False
 
 
 def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
@@ -74,9 +78,12 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
 def resolve_cases(
     lm: LanguageModel, examples: Sequence[Example], *, partners: bool = True, watch: Watch = SILENT
 ) -> list[Case]:
-    """Examples as tokens. Where they are not given: with ``partners``, the corrupted prompt is the
-    example's own with its subject swapped for another example's, or without a subject the most similar
-    prompt of equal length; the target is the model's own top token; the foil is the partner's target,
+    """Examples as tokens, with what they leave open found for them.
+
+    The corrupted prompt, with ``partners``: the example's own with its subject swapped for another
+    example's; without a subject the most similar prompt of equal length; where there is none, the own
+    one with as many of another's tokens as fit in front of the end that both share
+    (``Case.patched_together``). The target: the model's own top token. The foil: the partner's target,
     or the model's top token on the corrupted prompt.
 
     Raises ``BadPrompt`` where no partner fits, ``BadTarget`` where target and foil are the same.
@@ -89,11 +96,11 @@ def resolve_cases(
     cases = []
     for index, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
         foils = _ids(lm, example.foil, "foil")
-        corrupted = None
+        corrupted, patched = None, False
         if example.corrupted is not None:
             corrupted = equally_long(prompt, make_prompt(lm, example.corrupted))
         elif partners:
-            corrupted, other = _partner(lm, examples, prompts, targets, index)
+            corrupted, other, patched = _partner(lm, examples, prompts, targets, index)
             foils = foils or targets[other]
         if not foils and corrupted is not None:
             foils = (_top(lm, corrupted, watch),)
@@ -101,7 +108,7 @@ def resolve_cases(
             raise BadTarget(
                 f"Target and foil of {example.clean!r} are the same.", "Name a target and a foil."
             )
-        cases.append(Case(prompt, corrupted, targets[index], foils))
+        cases.append(Case(prompt, corrupted, targets[index], foils, patched))
     if len({bool(case.foils) for case in cases}) > 1:
         raise BadTarget("Some examples have a foil and some have none.", "Name one for each.")
     return cases
@@ -215,25 +222,50 @@ def _partner(
     prompts: Sequence[PromptInfo],
     targets: Sequence[tuple[int, ...]],
     index: int,
-) -> tuple[PromptInfo, int]:
-    """A corrupted prompt for example ``index``, and the example that it was made with."""
+) -> tuple[PromptInfo, int, bool]:
+    """A corrupted prompt for example ``index``, the example that it was made with, and whether it had
+    to be patched together."""
     own, subject = prompts[index], examples[index].subject
     others = [j for j in range(len(prompts)) if not set(targets[j]) & set(targets[index])]
     if subject is not None:
         for other in others:
             swapped = _swapped(lm, examples[index], examples[other])
             if swapped is not None and len(swapped.token_ids) == len(own.token_ids):
-                return swapped, other
+                return swapped, other, False
     else:
         fitting = [j for j in others if len(prompts[j].token_ids) == len(own.token_ids)]
         if fitting:
             other = max(fitting, key=lambda j: _agreement(own, prompts[j]))
-            return prompts[other], other
+            return prompts[other], other, False
+        for other in others:
+            mixed = _patched_together(own, prompts[other])
+            if mixed is not None:
+                return mixed, other, True
     raise BadPrompt(
         f"No other prompt of {len(own.token_ids)} tokens and another answer can corrupt "
         f"{own.text!r}.",
         "Give a corrupted partner: clean => corrupted.",
     )
+
+
+def _patched_together(own: PromptInfo, other: PromptInfo) -> PromptInfo | None:
+    """``own`` with tokens of ``other`` in front of the end that both share; None if nothing is left."""
+    shared = 0
+    while own.token_ids[-1 - shared :][:1] == other.token_ids[-1 - shared :][:1]:
+        shared += 1
+        if shared == min(len(own.token_ids), len(other.token_ids)):
+            return None
+    ends = [len(each.token_ids) - shared for each in (own, other)]
+    begins = 0
+    while begins < min(ends) and own.token_ids[begins] == other.token_ids[begins]:
+        begins += 1
+    count = min(ends) - begins
+    if count == 0:
+        return None
+    mine, theirs = (slice(end - count, end) for end in ends)
+    ids = own.token_ids[: mine.start] + other.token_ids[theirs] + own.token_ids[mine.stop :]
+    tokens = own.tokens[: mine.start] + other.tokens[theirs] + own.tokens[mine.stop :]
+    return PromptInfo("".join(tokens), tokens, ids)
 
 
 def _swapped(lm: LanguageModel, example: Example, other: Example) -> PromptInfo | None:

@@ -316,3 +316,21 @@ def test_progress_ends_at_the_end_and_cancelling_leaves_the_model_as_it_was() ->
         with pytest.raises(Cancelled):
             analyze(lm, "a", ["circuit"], MetricRequest(), params, watch=stop)
     assert fingerprint(lm) == before
+
+
+def test_prompts_of_other_lengths_lend_their_tokens_and_the_result_says_so() -> None:
+    lm = demo()
+    lines = ["The capital of France is", "The president of USA is"]
+    cases = resolve_cases(lm, read_examples(lines))
+    for case, other in zip(cases, cases[::-1], strict=True):
+        assert case.patched_together
+        assert case.corrupted is not None
+        clean, corrupted = case.clean.token_ids, case.corrupted.token_ids
+        assert len(corrupted) == len(clean)
+        assert corrupted[-1] == clean[-1]  # the end that both share stays
+        assert corrupted[-2] == other.clean.token_ids[-2] != clean[-2]
+        assert case.corrupted.text == "".join(case.corrupted.tokens)
+    with CircuitAnalyzer(lm.model, lm.tokenizer) as analyzer:
+        found = analyzer.discover_circuits(dataset=lines, target_behavior="country_capital")
+    assert "tokens were exchanged" in found.warnings[0]
+    assert cases[0].corrupted.text in list(found.extra["corrupted_prompts"].values)

@@ -25,18 +25,19 @@ _FOLDER = files("interpboard.visualization.html")
 
 
 def report(
-    shown: Result | Document | Sequence[Document],
+    shown: Result | Document | Sequence[Document] | Sequence[Result],
     *,
     title: str | None = None,
     prompt: PromptInfo | None = None,
 ) -> str:
-    """One page of all results of a document, of several documents side by side, or of one result.
+    """One page of all results of a document, of several documents side by side, or of lone results.
 
     Several: a card each in every pane, on one scale, and the difference to the first where the axes
     agree. ``title``: the page's; the prompt or the models otherwise. ``prompt``: of a lone result.
     """
+    lone = _lone(shown)
     documents = _documents(shown)
-    chosen = [pane_of(shown, prompt)] if isinstance(shown, Result) else panes(documents)
+    chosen = [pane_of(result, prompt) for result in lone] or panes(documents)
     script = _read("page.js")
     return (
         _environment()
@@ -60,16 +61,26 @@ def fragment(shown: Result | Document, prompt: PromptInfo | None = None) -> str:
     return _environment().get_template("fragment.html").render(panes=chosen, style=Markup(_style()))
 
 
-def _documents(shown: Result | Document | Sequence[Document]) -> list[Document]:
+def _lone(shown: Result | Document | Sequence[Document] | Sequence[Result]) -> list[Result]:
+    if isinstance(shown, Result):
+        return [shown]
+    return [] if isinstance(shown, Document) else [r for r in shown if isinstance(r, Result)]
+
+
+def _documents(shown: Result | Document | Sequence[Document] | Sequence[Result]) -> list[Document]:
     if isinstance(shown, Result):
         return []
-    return [shown] if isinstance(shown, Document) else list(shown)
+    if isinstance(shown, Document):
+        return [shown]
+    return [document for document in shown if isinstance(document, Document)]
 
 
 def _title(documents: Sequence[Document], shown: Sequence[Pane]) -> str:
     if len(documents) == 1:
         return visible(documents[0].prompt.text)
-    return f"{len(documents)} side by side" if documents else shown[0].title
+    if documents:
+        return f"{len(documents)} side by side"
+    return shown[0].title if len(shown) == 1 else f"{len(shown)} results on one prompt"
 
 
 def _facts(document: Document) -> str:
