@@ -38,7 +38,7 @@ class Parameter:
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
         try:
-            parsed = _CONVERT[self.kind](value.strip() if isinstance(value, str) else value)
+            parsed = _CONVERT[self.kind](self._bare(value))
         except (TypeError, ValueError, OverflowError):
             raise BadParameter(
                 f"Parameter {self.name} takes {' or '.join((_article(self.kind), *self.words))}, "
@@ -53,6 +53,11 @@ class Parameter:
         if self.maximum is not None and not parsed <= self.maximum:
             raise BadParameter(f"Parameter {self.name} is at most {self.maximum:g}, not {parsed}.")
         return parsed
+
+    def _bare(self, value: Any) -> Any:
+        """``value`` without spaces around it, but for free text: there they make other tokens."""
+        free = self.kind in (str, object) and not self.choices and not self.many
+        return value if free or not isinstance(value, str) else value.strip()
 
 
 def _article(kind: type) -> str:

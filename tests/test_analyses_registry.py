@@ -88,3 +88,12 @@ def test_a_wrong_parameter_is_refused_in_words(
 ) -> None:
     with pytest.raises(BadParameter, match=complaint):
         find_analysis(analysis).parse(given)
+
+
+def test_spaces_around_free_text_are_kept_and_around_everything_else_are_not() -> None:
+    occlusion = find_analysis("occlusion")
+    assert occlusion.parse({"baseline_text": " the"})["baseline_text"] == " the"
+    assert occlusion.parse({"baseline": " text "})["baseline"] == "text"
+    assert occlusion.parse({"window": " 2 "})["window"] == 2
+    compared = find_analysis("compare_ablations").parse({"components": "3.5, 2.1"})
+    assert compared["components"] == ("3.5", "2.1")
