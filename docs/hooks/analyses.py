@@ -30,6 +30,7 @@ def _function(analysis: Analysis) -> str:
     parameters = table(heads, rows) if rows else "It takes no parameters of its own."
     return (
         f"## {analysis.title} {{ #{analysis.name} }}\n\n{parameters}\n\n"
+        f"[Formula, sign, source and pitfalls](../methods.md#{analysis.name})\n\n"
         f"::: {module}.{name}\n    options:\n      heading_level: 3"
     )
 
