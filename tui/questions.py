@@ -56,10 +56,12 @@ def _mlps(state: State) -> Request | None:
 
 
 def _heads(state: State) -> Request:
+    """Estimates of every head first, replaced as the exact values come."""
     request = _plain(state, "heads")
-    if request.params.get("ablation") == "resample":
-        return replace(request, params={**request.params, "references": state.corrupted or ""})
-    return request
+    params = {**request.params, "preview": True}
+    if params.get("ablation") == "resample":
+        params["references"] = state.corrupted or ""
+    return replace(request, params=params)
 
 
 def looked_at(state: State) -> tuple[int, int]:

@@ -34,7 +34,7 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         await b.press("M", "2", "a")
         assert len(b.engine.requests) == before
         await b.press("exclamation_mark")
-        assert b.engine.requests[-2].params == {"ablation": "mean"}
+        assert b.engine.requests[-2].params == {"ablation": "mean", "preview": True}
         await b.press("g", "semicolon")
         assert b.readout("heads").startswith("L1 ")
         await b.press("down")

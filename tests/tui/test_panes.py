@@ -122,7 +122,8 @@ async def test_ablation_toggles_and_runs_heads_only(board: Boards) -> None:
         await b.press("2", "a")
         request, mlps = b.engine.requests[before:]
         assert mlps.params["interventions"].startswith("0.mlp=mean; 1.mlp=mean")
-        assert (request.analysis, request.params) == ("head_ablation", {"ablation": "mean"})
+        assert request.analysis == "head_ablation"
+        assert request.params == {"ablation": "mean", "preview": True}
         assert "mean ablation" in b.screen
         await b.press("a")
         assert "zero ablation" in b.screen
@@ -150,6 +151,71 @@ async def test_partial_values_show_as_they_come_and_unknown_ones_as_dots(board: 
         b.engine.release()
         await b.app.settled()
         assert "·    ·    ·" not in b.screen
+
+
+async def test_estimates_come_first_marked_and_exact_values_take_their_place_one_by_one(
+    board: Boards,
+) -> None:
+    import numpy as np
+
+    from interpboard.results import Axis, LabelledArray, layer_axis
+
+    async with board((80, 24)) as b:
+        b.engine.held = True
+        await b.press("2", "r")
+        values, marks = np.full((4, 8), -0.5), np.ones((4, 8), dtype=bool)
+        axes = (layer_axis(4), Axis("head", tuple("01234567")))
+
+        async def come(done: int) -> HeadsPane:
+            partial = LabelledArray(axes, values.copy(), marks.copy())
+            b.engine.progress("heads", done, 32, partial)
+            await b.pilot.pause(0.3)
+            return b.app.query_one(HeadsPane)
+
+        pane = await come(0)
+        assert b.screen.count("~-.50") == 32
+        assert b.screen.count("~−0.500") > 0
+        assert "−0.500 est." in b.readout("heads")
+        assert "~ estimates until exact" in pane.legend().plain
+        values[0, 0], marks[0, 0] = -0.75, False
+        pane = await come(1)
+        assert b.screen.count("~-.50") == 31
+        assert "est." not in b.readout("heads")
+        marks[2, 4] = False  # an estimate that was right: only its mark goes
+        pane = await come(2)
+        assert b.screen.count("~-.50") == 30
+        b.engine.release()
+        await b.app.settled()
+        assert "~" not in b.screen
+        assert pane.legend().plain.endswith("exact")
+
+
+@pytest.mark.parametrize(("heads", "mark"), [(16, "~-5"), (24, "~-5"), (34, "-~")])
+async def test_an_estimate_shows_in_cells_of_every_width(
+    board: Boards, heads: int, mark: str
+) -> None:
+    import numpy as np
+
+    from interpboard.results import Axis, LabelledArray, layer_axis
+
+    class Wide(FakeEngine):
+        def __init__(self, listener: object) -> None:
+            super().__init__(listener)  # type: ignore[arg-type]
+            self.heads = heads
+
+    async with board((80, 24), engine=Wide) as b:
+        b.engine.held = True
+        await b.press("2", "r")
+        axes = (layer_axis(4), Axis("head", tuple(map(str, range(heads)))))
+        values = np.full((4, heads), -5.0)
+        b.engine.progress(
+            "heads", 0, 9, LabelledArray(axes, values, np.ones((4, heads), dtype=bool))
+        )
+        await b.pilot.pause(0.3)
+        row = next(line for line in b.lines() if line.startswith("┃L0"))
+        assert row.count(mark) == heads
+        b.engine.release()
+        await b.app.settled()
 
 
 async def test_lens_readout_says_target_rank_and_ten_tokens(board: Boards) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.widget import Widget
@@ -13,6 +14,9 @@ from tui.panes.base import Pane, Select
 from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MLP = "MLP"
 
@@ -42,12 +46,22 @@ class HeadsPane(Pane):
 
     def estimated(self, row: int, column: int) -> bool:
         """Is the cell's number an estimate that an exact one is to replace?"""
+        data = self.grid.data
+        return data is not None and data.estimated is not None and bool(data.estimated[row, column])
+
+    def _estimates(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Which cells are estimates; those of MLPs never are. None: no cell is."""
+        import numpy as np
+
         partial, result = self.data.partial, self.data.result
-        if partial is not None:
-            marks = partial.estimated
-            inside = marks is not None and column < marks.shape[1]
-            return inside and marks is not None and bool(marks[row, column])
-        return result is not None and not words.exact(result)
+        if partial is None:
+            guessed = result is not None and not words.exact(result)
+            return np.ones(shape, dtype=bool) if guessed else None
+        if partial.estimated is None or not partial.estimated.any():
+            return None
+        marks = np.zeros(shape, dtype=bool)
+        marks[:, : partial.estimated.shape[1]] = partial.estimated
+        return marks
 
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
@@ -77,9 +91,10 @@ class HeadsPane(Pane):
             columns=(*(f"H{label}" for label in heads.labels), MLP),
             values=values,
             scale=Scale.of(values, diverging=True),
+            estimated=self._estimates(values.shape),
         )
-        order = self._rank(data)
         data = replace(data, off=self._off(data))
+        order = self._rank(data)
         heads_only = [cell for cell in order if cell[1] < len(heads.labels)]
         self.grid.show(data, heads_only[0] if first and heads_only else None)
 
@@ -104,7 +119,9 @@ class HeadsPane(Pane):
         for row, column in cells:
             value = float(data.values[row, column])
             label = f"{data.rows[row]:>3} {data.columns[column]:<3}"
-            bars.append(Bar(label, words.signed(value), value / data.scale.limit))
+            guess = data.estimated is not None and data.estimated[row, column]
+            number = ("~" if guess else "") + words.signed(value)
+            bars.append(Bar(label, number, value / data.scale.limit))
         self.ranking.show(bars, "strongest first")
         return cells
 
@@ -160,10 +177,8 @@ class HeadsPane(Pane):
         limit = self.grid.data.scale.limit
         text = self.swatch(-limit, limit, True)
         text.append("− helps, + hurts", self.ink("text"))
-        partial = self.data.partial
-        estimates = partial is not None and partial.estimated is not None
-        estimates = estimates or self.estimated(*self.grid.cursor)
-        text.append("  est. until exact" if estimates else "  exact", self.ink("muted"))
+        estimates = self.grid.data.estimated is not None
+        text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
         return text
 
     def meet(self, selection: Selection) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REST_S = 0.06
 PINS = "AB"
+_ON_THE_WAY = ("preview",)  # what was shown before the result, not what it is
 
 
 def line_of(run: Run, width: int, pin: str) -> str:
@@ -42,7 +43,11 @@ def line_of(run: Run, width: int, pin: str) -> str:
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(run.made_at))
     model = fit(visible(run.model if len(run.model) < 13 else Path(run.model).name), 12)
     title = known.title if known else visible(run.analysis)
-    chosen = [visible(str(value)) for value in chosen_params(run.analysis, run.params).values()]
+    chosen = [
+        visible(str(value))
+        for name, value in chosen_params(run.analysis, run.params).items()
+        if name not in _ON_THE_WAY
+    ]
     what = fit(" ".join([title, *chosen]), 22)
     metric = fit(f"{run.metric} {visible_token(run.target)}", 16)
     return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)

@@ -2,7 +2,7 @@
 
 Headers stay in sight while the cells scroll under them. Cells are as wide as the space allows, from
 six columns down to one; the narrower, the less is written and the more the colour says. Where there
-is no colour, the sign is written at every width. Not computed yet is ``·``.
+is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class GridData:
     """What a grid shows. ``values`` [row, column] give the colour; ``words`` the text, if any.
 
     ``notes`` is a second line in each cell where there is height for it; ``below`` is another grid of
-    words, drawn as every row's second line. ``marked`` cells are bold, ``off`` ones are switched off.
-    Labels and words are already harmless to show.
+    words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
+    ``marked`` ones are bold, ``off`` ones switched off. Labels and words are already harmless to show.
     """
 
     rows: tuple[str, ...]
@@ -49,6 +49,7 @@ class GridData:
     notes: np.ndarray | None = None
     marked: np.ndarray | None = None
     below: GridData | None = None
+    estimated: np.ndarray | None = None
     off: frozenset[tuple[int, int]] = frozenset()
     absent: str = "·"  # what stands for NaN
     second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
@@ -61,6 +62,11 @@ class GridData:
             and self.words is None
             and other.words is None
         )
+
+    def row(self, row: int) -> tuple[bytes, bytes]:
+        """All that a row shows of numbers, to see whether it changed."""
+        marks = b"" if self.estimated is None else self.estimated[row].tobytes()
+        return self.values[row].tobytes(), marks
 
 
 class HeatGrid(CursorView):
@@ -84,7 +90,7 @@ class HeatGrid(CursorView):
         self.set_reactive(HeatGrid.cursor, (min(at[0], rows - 1), min(at[1], columns - 1)))
         if old is not None and old.same_frame(data):
             for row in range(rows):
-                if old.values[row].tobytes() != data.values[row].tobytes():
+                if old.row(row) != data.row(row):
                     self._refresh_row(row)
             return
         self.measure()
@@ -220,10 +226,14 @@ class HeatGrid(CursorView):
         if math.isnan(value):
             return data.absent.center(width)
         signed = data.scale.diverging
+        guess = data.estimated is not None and bool(data.estimated[row, column])
         if width >= 3:
-            text = short_number(value, width - 1 if width >= 5 else width)
-            return (text if signed else text.removeprefix("+")).rjust(width)
-        glyph = GLYPHS[min(8, abs(level - MIDDLE) * 2)]
+            text = short_number(value, width - 1 if width >= 5 or guess else width)
+            text = text if signed else text.removeprefix("+")
+            return (f"~{text}" if guess else text).rjust(width)
+        if guess and width == 1 and not self.monochrome:
+            return "~"
+        glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
         if not signed:
             return glyph.rjust(width) if width == 2 or self.monochrome else " "
         sign = "-" if value < 0 else "+" if value > 0 else "0"
