@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.sizes import built
 
-VERSIONS = ("torch", "transformers", "transformer-lens", "nnsight", "interpboard")
+VERSIONS = ("torch", "transformers", "transformer-lens", "nnsight", "captum", "interpboard")
 
 
 def main() -> None:
@@ -33,7 +33,8 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     model = built(size, device, dtype)
     engine = importlib.import_module(f"benchmarks.engines.{name}").Engine(model)
-    engine.head_grid([1, 2, 3, 4], 5)  # whatever is built on first use is built
+    if hasattr(engine, "head_grid"):
+        engine.head_grid([1, 2, 3, 4], 5)  # whatever is built on first use is built
 
     def answer(found: dict[str, Any]) -> None:
         print(json.dumps(found), file=out, flush=True)

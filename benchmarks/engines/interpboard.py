@@ -11,6 +11,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.engines import NOISED
+from interpboard.attribution.embedding_gradient import prompt_embeddings
+from interpboard.attribution.path_integral import path_integrals
+from interpboard.attribution.quadrature import quadrature
 from interpboard.circuits.estimated_effects import estimated_effects
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.models.language_model import LanguageModel
@@ -19,6 +22,7 @@ from interpboard.results import MetricInfo, PromptInfo, TokenRef
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
+from interpboard.runs.watch import SILENT
 
 
 class Engine:
@@ -39,6 +43,18 @@ class Engine:
         prompt, metric = self._case(ids, target)
         found = causal_trace(self.lm, prompt, metric, subject=NOISED, samples=len(noise))
         return found.values if cells is None else np.array([found.values[cell] for cell in cells])
+
+    def integrated_gradients(
+        self, ids: list[int], target: int, baseline: int, n_steps: int
+    ) -> np.ndarray:
+        """[token], from a token everywhere."""
+        prompt, metric = self._case(ids, target)
+        start = torch.tensor([baseline] * len(ids), device=self.lm.device)
+        with torch.no_grad():
+            begin, end = self.lm.anatomy.embedding(start), prompt_embeddings(self.lm, prompt)
+        rule = quadrature("gauss_legendre", n_steps)
+        found = path_integrals(self.lm, prompt, metric, begin, end[None], rule, SILENT)
+        return found[0].cpu().numpy()
 
     def noise(self, samples: int) -> np.ndarray:
         """[sample, place, d_model], as ``causal_trace`` draws it."""

@@ -1,0 +1,36 @@
+"""captum: integrated gradients with respect to the embedding layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from captum.attr import LayerIntegratedGradients
+
+
+class Engine:
+    """Only attribution; see ``benchmarks.attribution``."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def integrated_gradients(
+        self, ids: list[int], target: int, baseline: int, n_steps: int, rows: int
+    ) -> np.ndarray:
+        """[token], ``rows`` points at a time; only the last position's logits are computed."""
+
+        def forward(given: torch.Tensor) -> torch.Tensor:
+            return self.model(input_ids=given, logits_to_keep=1).logits[:, -1]
+
+        given = torch.tensor([ids], device=self.model.device)
+        method = LayerIntegratedGradients(forward, self.model.get_input_embeddings())
+        found = method.attribute(
+            given,
+            baselines=torch.full_like(given, baseline),
+            target=target,
+            n_steps=n_steps,
+            method="gausslegendre",
+            internal_batch_size=rows,
+        )
+        return found[0].sum(-1).detach().cpu().numpy()
