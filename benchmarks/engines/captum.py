@@ -16,12 +16,12 @@ class Engine:
         self.model = model
 
     def integrated_gradients(
-        self, ids: list[int], target: int, baseline: int, n_steps: int, rows: int
+        self, ids: list[int], target: int, baseline: int, n_steps: int, rows: int, kept: int = 0
     ) -> np.ndarray:
-        """[token], ``rows`` points at a time; only the last position's logits are computed."""
+        """[token], ``rows`` points at a time; ``kept``: positions whose logits are computed, 0: all."""
 
         def forward(given: torch.Tensor) -> torch.Tensor:
-            return self.model(input_ids=given, logits_to_keep=1).logits[:, -1]
+            return self.model(input_ids=given, logits_to_keep=kept).logits[:, -1]
 
         given = torch.tensor([ids], device=self.model.device)
         method = LayerIntegratedGradients(forward, self.model.get_input_embeddings())

@@ -60,7 +60,8 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     """How many prompts of ``length`` go through one forward and backward pass, at least one.
 
     What a layer keeps for the backward pass is there for all layers at once; it takes at most a quarter
-    of the free memory, and on a CPU no more tokens than keep it busy.
+    of the free memory, and half the tokens of a forward step: more were seen to save 7 % for twice the
+    memory.
     """
     weight = lm.anatomy.embedding.weight
     down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
@@ -70,7 +71,7 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     fitting = int(_free_memory(lm.device) // 4 // a_token)
     most = TOKENS_A_STEP.get(lm.device.type, TOKENS_A_STEP["cpu"])[1]
     limit = batch_limit() or most
-    return max(1, min(most, fitting, limit) // length)
+    return max(1, min(most // 2, fitting, limit) // length)
 
 
 def _free_memory(device: torch.device) -> int:
