@@ -3,8 +3,8 @@
     python -m benchmarks.attribution [--model gpt2-small] [--tokens 64] [--steps 50] [--rounds 3]
 
 captum is timed at several internal batch sizes first and then runs at its best: as its documentation has
-it, with the model's plain forward, and with a forward that computes the last logits only. Scores must agree before
-anything is timed. Peak memory is what a process takes above what it held with the model loaded.
+it, with the model's plain forward, and with a forward that computes the last logits only. Scores must
+agree before anything is timed. Peak memory is what a process takes above what it held with the model loaded.
 Attention flow is timed by itself, on 12 layers of that many tokens. Lines of JSON, then a table.
 """
 
