@@ -96,6 +96,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         parameters=(
             Parameter("neuron", str, "", "one to look at, e.g. 2.117: its tokens and activations"),
+            Parameter("layers", int, None, "layers to show, e.g. 0,3 (all)", many=True),
             Parameter("top_k", int, 10, "tokens it promotes and suppresses", minimum=1),
         ),
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from interpboard.circuits.chosen import chosen
 from interpboard.circuits.collect_examples import Collection, collect_examples
 from interpboard.circuits.direct import direct_logit_attribution
 from interpboard.circuits.direct_path import push_forward
@@ -40,6 +42,7 @@ def neurons(
     metric: Metric,
     *,
     neuron: str = "",
+    layers: Sequence[int] | None = None,
     top_k: int = 10,
     watch: Watch = SILENT,
 ) -> Result:
@@ -48,33 +51,37 @@ def neurons(
     Activation at the metric's position × what a unit of it writes directly into the metric, the final
     norm's scale held; as in ``direct_logit_attribution``, whose errors apply. A neuron is an input of the
     MLP's last linear map: in gated MLPs (llama) gate times up. Effects through later layers are not in it.
+    ``layers`` chooses rows.
 
     ``extra``: ``activation`` [layer, neuron]. With ``neuron`` (``"2.117"``) also ``along`` [token], its
     activation at every position, and ``promoted``, ``suppressed`` [rank], the ``top_k`` tokens whose logit
     one unit of it raises and lowers most, with ``promoted_by`` and ``suppressed_by`` in logits. Raises
-    ``BadParameter`` for a neuron that is not there, ``Unsupported`` for mixtures of experts.
+    ``BadParameter`` for a neuron or layer that is not there, ``Unsupported`` for mixtures of experts.
     """
     started = time.perf_counter()
-    chosen = _resolve(lm, neuron) if neuron else None
+    looked_at = _resolve(lm, neuron) if neuron else None
+    rows = list(chosen(layers, lm.anatomy.n_layers, "layer"))
     direct = direct_logit_attribution(lm, prompt, metric, neurons=True, watch=watch)
-    contribution = direct.extra["neurons"]
+    every = direct.extra["neurons"]
+    axes = (Axis("layer", tuple(map(str, rows))), every.axes[1])
     run = record(lm, prompt, sites=("neuron",))
-    activation = np.full(contribution.values.shape, np.nan)
-    for row, values in zip(activation, run.sites["neuron"], strict=True):
+    activation = np.full(every.values[rows].shape, np.nan)
+    for row, layer in zip(activation, rows, strict=True):
+        values = run.sites["neuron"][layer]
         row[: values.shape[-1]] = values[0, metric.info.position].double().cpu().numpy()
-    extra = {"activation": LabelledArray(contribution.axes, activation)}
-    if chosen is not None:
-        along = run.sites["neuron"][chosen[0]][0, :, chosen[1]].double().cpu().numpy()
+    extra = {"activation": LabelledArray(axes, activation)}
+    if looked_at is not None:
+        along = run.sites["neuron"][looked_at[0]][0, :, looked_at[1]].double().cpu().numpy()
         extra["along"] = LabelledArray((token_axis(prompt.tokens),), along)
         stream = run.resid_final[0, metric.info.position]
-        extra |= _spoken_for(lm, _logits_a_unit(lm, chosen, stream), top_k)
+        extra |= _spoken_for(lm, _logits_a_unit(lm, looked_at, stream), top_k)
     return Result(
         analysis="neurons",
-        params={"neuron": neuron, "top_k": top_k},
+        params={"neuron": neuron, "layers": layers, "top_k": top_k},
         metric=metric.info,
         baseline=metric.baseline,
-        axes=contribution.axes,
-        values=contribution.values,
+        axes=axes,
+        values=every.values[rows],
         extra=extra,
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),

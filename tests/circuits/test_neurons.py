@@ -31,6 +31,19 @@ def test_activation_times_the_effect_of_a_unit_is_the_contribution(family: str, 
     assert fingerprint(lm) == before
 
 
+def test_chosen_layers_are_the_rows_of_all_and_the_neuron_may_be_of_another() -> None:
+    lm, prompt, metric = case("gpt2")
+    every = neurons(lm, prompt, metric, neuron="0.3")
+    some = neurons(lm, prompt, metric, neuron="0.3", layers=[2, 0])
+    assert some.axes[0].labels == ("2", "0")
+    np.testing.assert_array_equal(some.values, every.values[[2, 0]])
+    for name, array in every.extra.items():
+        rows = array.values[[2, 0]] if name == "activation" else array.values
+        np.testing.assert_array_equal(some.extra[name].values, rows)
+    with pytest.raises(BadParameter, match="no layer 9"):
+        neurons(lm, prompt, metric, layers=[9])
+
+
 def test_promoted_tokens_come_first_and_suppressed_ones_last() -> None:
     lm, prompt, metric = case("llama")
     result = neurons(lm, prompt, metric, neuron="1.5", top_k=4)
