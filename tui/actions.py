@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible
 from tui import clipboard, exporting, keys
+from tui.examples import making
 from tui.holding import Holding
 from tui.questions import looked_at
 from tui.state import SLOTS
@@ -171,6 +172,17 @@ class Actions(Holding, Base):
             ("The metric becomes logit(target) − logit(foil).", "Empty: no foil."),
             ask.foil or "",
             lambda text: self._me.session.ask(ask.with_foil(text or None)),
+        )
+
+    def action_ask_examples(self) -> None:
+        """Ask for the file with max-activating examples."""
+        state = self._me.state
+        name = state.model.info.name if state.model is not None else "demo"
+        self._question(
+            "File of max-activating examples",
+            ("What this wrote:", making(name), "Empty: none."),
+            state.examples,
+            lambda text: self._me.session.change("neurons", examples=text.strip()),
         )
 
     def action_ask_model(self) -> None:

@@ -26,6 +26,7 @@ from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
 from tui.panes.lens import LensPane
 from tui.panes.logits import LogitsPane
+from tui.panes.neurons import NeuronsPane
 from tui.panes.tokens import TokensPane
 from tui.panes.trace import TracePane
 from tui.questions import FOLLOWING
@@ -39,7 +40,7 @@ from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
 
 PANES: tuple[type[Pane], ...] = (
-    TokensPane, HeadsPane, LensPane, TracePane, AttentionPane, LogitsPane,
+    TokensPane, HeadsPane, LensPane, TracePane, AttentionPane, LogitsPane, NeuronsPane,
 )  # fmt: skip
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
 RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and two to compare
@@ -75,7 +76,11 @@ class InterpBoardApp(Actions, History, App[int]):
         self.saver = Saver(settings.keep_runs, self._tell)
         self._resume = resume
         self.session = Session(
-            State(ask=ask), self._changed, self._tell, engine_factory, self.saver.finished
+            State(ask=ask, examples=settings.examples_file),
+            self._changed,
+            self._tell,
+            engine_factory,
+            self.saver.finished,
         )
         self.active = TokensPane.slot
         self.visited: list[str] = []
@@ -209,7 +214,7 @@ class InterpBoardApp(Actions, History, App[int]):
                         pane.refresh_readout()
                 else:
                     pane.state = state
-            if {"lens", "heads"} & names:
+            if {"lens", "heads", "neurons"} & names:
                 self._at_rest()
             self._show_lines()
             if isinstance(self.screen, InterventionsScreen):
@@ -225,7 +230,9 @@ class InterpBoardApp(Actions, History, App[int]):
         if held.has_class("-nothing") == bool(state.held.items):
             held.set_class(not state.held.items, "-nothing")
         names = [*((kind.number, kind.title, kind.slot) for kind in PANES), RUNS]
-        base.query_one("#tabs", Line).set(lines.tabs(names, self.active, state, ink))
+        base.query_one("#tabs", Line).set(
+            lines.tabs(names, self.active, state, ink, self.size.width)
+        )
         base.query_one("#footer", Line).set(lines.footer(self._focus_name(), state, ink))
 
     def _focus_name(self) -> str:
@@ -265,7 +272,7 @@ class InterpBoardApp(Actions, History, App[int]):
         self.session.see(sight | leans)
         self._at_rest()
 
-    def _select(self, **places: int | None) -> None:
+    def _select(self, **places: Any) -> None:
         self.session.select(**places)
         if self._following is not None:
             self._following.stop()

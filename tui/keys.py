@@ -87,7 +87,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "view", "v", "v", "View", "The next view: what is painted, which site, which order",
-        "app.view", ("lens", "trace", "attention", "logits"),
+        "app.view", ("lens", "trace", "attention", "logits", "neurons"),
+    ),
+    Command(
+        "examples_file", "E", "E", "Examples", "Open a file of max-activating examples",
+        "app.ask_examples", ("neurons",),
     ),
     Command(
         "next_head", "right_square_bracket", "]", "Next head", "The next head, through the layers",
@@ -126,6 +130,7 @@ COMMANDS: tuple[Command, ...] = (
         "pane_5", "5", "5", "Attention", "Go to Attention: where a head looks", "app.pane(5)",
     ),
     Command("pane_6", "6", "6", "Logits", "Go to Logits: who writes the answer", "app.pane(6)"),
+    Command("pane_7", "7", "7", "Neurons", "Go to Neurons: which neurons speak for it", "app.pane(7)"),
     Command("pane_8", "8", "8", "Runs", "Saved results: reopen, pin, compare", "app.runs"),
     Command(
         "next_pane", "tab", "Tab", "Next pane", "Go to the next pane", "app.step_pane(1)",

@@ -16,7 +16,7 @@ from tui.state import SLOTS, Request, State
 CHEAP = ("predictions", "what_if")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
-FOLLOWING = ("attention",)
+FOLLOWING = ("attention", "neuron")
 _LINEAR = ("logit", "logit_diff")
 
 
@@ -91,11 +91,36 @@ def _attention(state: State) -> Request | None:
     return Request("attention", state.ask, params)
 
 
-def _logits(state: State) -> Request:
-    request = _plain(state, "logits")
-    if state.ask.metric in _LINEAR:
-        return request
-    return replace(request, metric="logit")
+def neuron_at(state: State) -> tuple[int, int] | None:
+    """(layer, number) of the neuron that is selected, else of the strongest of the selected layer.
+
+    None while it is not known which that is.
+    """
+    layer, chosen = state.selection.layer, state.selection.neuron
+    if chosen is not None and layer in (None, chosen[0]):
+        return chosen
+    known = state.slots["neurons"]
+    if known.result is None or known.ask != state.ask:
+        return None
+    sizes = abs(known.result.values)
+    sizes[sizes != sizes] = -1.0  # narrower layers end in NaN
+    if layer is not None and 0 <= layer < len(sizes):
+        return layer, int(sizes[layer].argmax())
+    return divmod(int(sizes.argmax()), sizes.shape[1])
+
+
+def _neuron(state: State) -> Request | None:
+    """The chosen neuron, with the one layer that has it."""
+    chosen = neuron_at(state)
+    if chosen is None:
+        return None
+    params = {"neuron": f"{chosen[0]}.{chosen[1]}", "layers": [chosen[0]]}
+    return _linear(state, Request("neurons", state.ask, params))
+
+
+def _linear(state: State, request: Request) -> Request:
+    """Only logits are sums of parts."""
+    return request if state.ask.metric in _LINEAR else replace(request, metric="logit")
 
 
 def _other(state: State) -> Request | None:
@@ -124,7 +149,9 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "mlps": _mlps,
     "heads": _heads,
     "attention": _attention,
-    "logits": _logits,
+    "logits": lambda state: _linear(state, _plain(state, "logits")),
+    "neurons": lambda state: _linear(state, _plain(state, "neurons")),
+    "neuron": _neuron,
     "other": _other,
     "trace": _trace,
 }

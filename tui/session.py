@@ -245,7 +245,7 @@ class Session:
         self.state = state
         self._mark({*SLOTS, "engine", "ask"}, soon=True)
 
-    def select(self, **places: int | None) -> None:
+    def select(self, **places: Any) -> None:
         """Remember where a cursor is."""
         self.state = replace(self.state, selection=replace(self.state.selection, **places))
 

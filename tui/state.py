@@ -21,8 +21,8 @@ DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 METRICS = ("logit", "logit_diff", "prob", "logprob")
 
 # Slot -> the analysis that runs there at first, in the order they are asked of the engine: quick ones
-# first. Most are a pane's; ``predictions``, ``what_if``, ``mlps`` and
-# ``other`` (what the model says of the corrupted prompt) are shown by several.
+# first. Most are a pane's; ``predictions``, ``what_if``, ``mlps``, ``neuron`` (the chosen one) and
+# ``other`` (what the model says of the corrupted prompt) are shown beside them.
 SLOTS: dict[str, str] = {
     "predictions": "predictions",
     "what_if": "what_if",
@@ -30,6 +30,8 @@ SLOTS: dict[str, str] = {
     "lens": "logit_lens",
     "logits": "direct_logit_attribution",
     "attention": "attention",
+    "neurons": "neurons",
+    "neuron": "neurons",
     "heads": "head_ablation",
     "mlps": "what_if",
     "other": "predictions",
@@ -137,11 +139,13 @@ class Selection:
     """Where the cursors are, shared by all panes: a position of the prompt, a layer, a head.
 
     Layer −1 is the embedding; head None is the whole of a layer, its MLP on the grid of heads.
+    ``neuron`` is (layer, number), and means nothing while another layer is selected.
     """
 
     token: int | None = None
     layer: int | None = None
     head: int | None = None
+    neuron: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +162,7 @@ class State:
     held: Held = field(default_factory=Held)
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     corrupted: str | None = None  # the prompt that the clean one is compared with
+    examples: str = ""  # a file of max-activating examples
     slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
 
     def with_slot(self, name: str, **changes: Any) -> State:

@@ -16,6 +16,7 @@ PLACES = {
     "trace": "Pane 4, Trace",
     "attention": "Pane 5, Attention",
     "logits": "Pane 6, Logits",
+    "neurons": "Pane 7, Neurons",
     "runs": "Saved results",
 }
 

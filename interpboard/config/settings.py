@@ -50,6 +50,9 @@ class Settings:
     model_folders: tuple[str, ...] = _setting(
         (), "folders in which the model picker looks, besides the current one and the hub's cache"
     )
+    examples_file: str = _setting(
+        "", "max-activating examples of the model's neurons, as max-activating writes them"
+    )
     keep_runs: int = _setting(2000, "results kept in the store; the oldest go first", least=1)
     keys: Mapping[str, str] = _setting(
         MappingProxyType({}), "key bindings by the name of the command, e.g. zoom = 'Z'"

@@ -224,6 +224,8 @@ def canned(
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
     elif request.analysis == "attention":
         axes, values = _attention(extra, request, tokens)
+    elif request.analysis == "neurons":
+        axes, values = _neurons(extra, request, tokens, layers)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -279,6 +281,26 @@ def _attention(
         extra[name] = LabelledArray(one, np.array([[value]]))
     axes = (*one, Axis("query", tokens), Axis("key", tokens))
     return axes, weights[None, None]
+
+
+def _neurons(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """16 a layer; the strongest is 5 of layer 2. The chosen one promotes and suppresses tokens."""
+    values = np.random.default_rng(11).normal(size=(layers, 16)) * 0.3
+    values[2 % layers, 5] = 3.25
+    rows = request.params.get("layers") or list(range(layers))
+    axes = (Axis("layer", tuple(map(str, rows))), Axis("neuron", tuple(map(str, range(16)))))
+    extra["activation"] = LabelledArray(axes, values[rows] / 0.5)
+    if request.params.get("neuron"):
+        along = np.linspace(-0.1, 1.0, len(tokens))
+        extra["along"] = LabelledArray((token_axis(tokens),), along)
+        ranks = (Axis("rank", tuple(str(i + 1) for i in range(10))),)
+        ends = {"promoted": (VOCABULARY[:10], 1.0), "suppressed": (VOCABULARY[:1:-1], -1.0)}
+        for name, (words, sign) in ends.items():
+            extra[name] = LabelledArray(ranks, text_array(list(words)))
+            extra[f"{name}_by"] = LabelledArray(ranks, sign * 0.5 * 0.8 ** np.arange(10))
+    return axes, values[rows]
 
 
 def _what_if(

@@ -29,12 +29,6 @@ async def test_enter_on_a_head_opens_its_attention_and_fetches_that_slice_only(
         assert b.readout("attention").endswith("exact")
 
 
-async def test_enter_on_an_mlp_runs_as_before(board: Boards) -> None:
-    async with board() as b:
-        await b.press("2", "dollar_sign", "enter")
-        assert b.app.active == "heads"
-
-
 @pytest.mark.parametrize(
     ("keys", "head"),
     [

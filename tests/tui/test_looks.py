@@ -14,7 +14,15 @@ from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.look import plain_ascii
 
-PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "trace", "5": "attention", "6": "logits"}
+PANES = {
+    "1": "tokens",
+    "2": "heads",
+    "3": "lens",
+    "4": "trace",
+    "5": "attention",
+    "6": "logits",
+    "7": "neurons",
+}
 
 
 class Large(FakeEngine):

@@ -11,7 +11,15 @@ from tui.panes.lens import LensPane
 from tui.panes.tokens import TokensPane
 
 SIZES = ((80, 24), (120, 40), (200, 60))
-PANES = {"1": "tokens", "2": "heads", "3": "lens", "4": "trace", "5": "attention", "6": "logits"}
+PANES = {
+    "1": "tokens",
+    "2": "heads",
+    "3": "lens",
+    "4": "trace",
+    "5": "attention",
+    "6": "logits",
+    "7": "neurons",
+}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -191,12 +191,12 @@ class HeadsPane(Pane):
         return self.grid.put((row, selection.head if selection.head is not None else column))
 
     def opens(self) -> str:
-        """A head's attention."""
+        """A head's attention; an MLP's neurons."""
         layer, head = self.cell()
-        if self.grid.data is None or head is None:
+        if self.grid.data is None:
             return ""
         self.select(layer=layer, head=head)
-        return "attention"
+        return "neurons" if head is None else "attention"
 
     def _moved(self) -> None:
         layer, head = self.cell()

@@ -21,6 +21,7 @@ _PHASES = {
     "gave up": "engine: down",
 }
 BAR = 10
+_SHORT = {"Attention": "Attn", "Neurons": "Neur"}
 
 
 def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
@@ -121,9 +122,16 @@ def _bar(text: Text, fraction: float, ink: Inks) -> None:
     text.append("▏", ink.frame)
 
 
-def tabs(names: Sequence[tuple[int, str, str]], active: str, state: State, ink: Inks) -> Text:
-    """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, slot). A running pane has a dot."""
+def tabs(
+    names: Sequence[tuple[int, str, str]], active: str, state: State, ink: Inks, width: int
+) -> Text:
+    """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, slot). A running pane has dots.
+
+    Where they do not all fit, long names are shortened.
+    """
     text = Text()
+    if sum(len(title) + 5 for _, title, _ in names) > width:
+        names = [(number, _SHORT.get(title, title), slot) for number, title, slot in names]
     for at, (number, title, slot) in enumerate(names):
         if at:
             text.append("│", ink.frame)

@@ -1,0 +1,46 @@
+"""Max-activating examples of a neuron from a saved file, or why there are none. No engine, no torch."""
+
+from __future__ import annotations
+
+import shlex
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interpboard.errors import InterpBoardError
+
+if TYPE_CHECKING:
+    from interpboard.results.examples import ExamplesFile, NeuronExamples
+
+OUT = "examples.safetensors"
+
+
+def found(path: str, model: str, neuron: tuple[int, int]) -> NeuronExamples | str:
+    """The examples of ``neuron`` in the file, or in words why there are none."""
+    try:
+        file = _opened(path, _changed_at(path))
+        if file.info.model != model:
+            return f"{path} has examples of another model: {file.info.model}."
+        return file.neuron(*neuron)
+    except InterpBoardError as error:
+        return str(error)
+
+
+def making(model: str) -> str:
+    """The command that makes a file of examples for ``model``."""
+    return f"interpboard max-activating -m {shlex.quote(model)} --corpus TEXT --out {OUT}"
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, _changed: int) -> ExamplesFile:
+    from interpboard.results.examples import ExamplesFile
+
+    return ExamplesFile(path)
+
+
+def _changed_at(path: str) -> int:
+    """A file that is still being collected is read anew after each of its checkpoints."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0  # opening it says why
