@@ -43,6 +43,9 @@ class Actions(Holding, Base):
         app = self._me
         text = app.prompt.text
         ask = app.state.ask
+        if text == ask.text and app.state.engine.lost:  # the jobs that a dead engine took along
+            app.session.run(*app.state.engine.lost)
+            return
         if text != ask.text:  # the old position may not exist in the new text
             ask = replace(ask, text=text, position=-1)
         app.session.ask(ask)
@@ -269,6 +272,16 @@ class Actions(Holding, Base):
 
         found = [c for c in keys.commands("app", self._me.active) if c.palette]
         self.push_screen(PaletteScreen(found), chosen)
+
+    def action_log(self) -> None:
+        """The engine's last words."""
+        from tui.screens.log import LogScreen
+
+        def left(again: bool | None) -> None:
+            if again:
+                self.action_run()
+
+        self.push_screen(LogScreen(self._me.state.engine), left)
 
     async def action_quit(self) -> None:
         """Leave."""

@@ -125,7 +125,7 @@ class InterpBoardApp(Actions, History, App[int]):
         for pane in self.query(Pane):
             pane.show(self.session.state)
         self._show_lines()
-        self._restore_on(signal.SIGTERM, signal.SIGHUP)
+        self._restore_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
@@ -242,7 +242,8 @@ class InterpBoardApp(Actions, History, App[int]):
     def _tell(self, message: str, severity: Any) -> None:
         from interpboard.display import visible
 
-        self.notify(visible(message), severity=severity, markup=False)
+        shown = "\n".join(visible(line) for line in message.split("\n"))
+        self.notify(shown, severity=severity, markup=False)
 
     # -- focus and selection ----------------------------------------------------------------------
 

@@ -158,6 +158,10 @@ COMMANDS: tuple[Command, ...] = (
         "app.restart",
     ),
     Command(
+        "log", "L", "L", "Log", "The engine's last log lines; what it lost can be run again",
+        "app.log",
+    ),
+    Command(
         "palette", "colon,ctrl+p", ": Ctrl+p", "Cmd", "Every command by name",
         "app.palette", palette=False,
     ),

@@ -116,9 +116,6 @@ def _lost(state: State, event: Lost) -> State:
     lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
     said = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"
-    return replace(
-        state,
-        engine=Engine(
-            phase=phase, notice=f"engine died: {event.reason}", last_words=said[-1] if said else ""
-        ),
-    )
+    lost = tuple(name for name in state.slots if name in event.slots)
+    engine = Engine(phase=phase, notice=f"engine died: {event.reason}", log=tuple(said), lost=lost)
+    return replace(state, engine=engine)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui import keys
 from tui.held import Held
 from tui.questions import CHEAP, question
 from tui.state import SLOTS, Ask, Engine, Job, State
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 COALESCE_S = 0.2
 MODEL_SLOT = "model"
+TOLD_LINES = 3  # of a dead engine's log, in the toast; the log screen has them all
 
 
 class EngineLike(Protocol):
@@ -273,7 +275,7 @@ class Session:
         self._say(slot, event, kind)
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
-            self.run(*CHEAP, *self.in_sight)
+            self.run(*CHEAP, *self.in_sight, *self.state.engine.lost)
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
         if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS):
@@ -284,10 +286,12 @@ class Session:
                 self._tell(message, "error")
         elif kind == "Lost":
             self._run_when_ready = False
-            after = "Starting it again." if event.restarting else "r tries again."
             engine = self.state.engine
-            last = f" It said: {engine.last_words}" if engine.last_words else ""
-            self._tell(f"The {engine.notice}. {after}{last}", "error")
+            run, log = (keys.command(id).shown for id in ("run", "log"))
+            lost = f" {run} then runs what was lost." if engine.lost else ""
+            after = f"Starting it again.{lost}" if event.restarting else f"{run} tries again."
+            said = "".join(f"\n{line}" for line in engine.log[-TOLD_LINES:])
+            self._tell(f"The {engine.notice}. {after} {log} shows its log.{said}", "error")
         elif kind == "Ready":
             for note in event.notes:
                 self._tell(note, "warning")

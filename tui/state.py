@@ -131,7 +131,8 @@ class Engine:
     stage: str = ""
     fraction: float = 0.0
     notice: str = ""
-    last_words: str = ""  # the last line of a dead engine's log
+    log: tuple[str, ...] = ()  # the last lines of a dead engine's log
+    lost: tuple[str, ...] = ()  # slots whose job went with it
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from interpboard.engine import protocol
 
-LOG_LINES = 8
+LOG_LINES = 40
 END_GRACE_S = 2.0
 
 

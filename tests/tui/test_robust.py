@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from interpboard.config import engine_log
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
@@ -86,6 +87,7 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
         await b.pilot.pause()
         assert "engine died: killed by signal 9" in b.lines()[0]
         assert "CUDA error: [/oops" in b.toasts[0]
+        assert "loading weights" in b.toasts[0]
         assert "·Paris" in b.screen
         assert not b.app.state.busy
         b.engine.release()
@@ -95,6 +97,64 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
         await b.press("enter")
         assert len(b.engine.requests) == before + 6
         assert "engine: idle" in b.lines()[0]
+
+
+@pytest.mark.parametrize("restarting", [True, False])
+async def test_only_what_died_with_the_engine_runs_again(board: Boards, restarting: bool) -> None:
+    async with board() as b:
+        b.engine.held = True
+        await b.press("2", "a")
+        lost = [request.analysis for request in b.engine.requests[-2:]]
+        b.engine.die(restarting)
+        await b.pilot.pause()
+        assert b.app.state.engine.lost == ("heads", "mlps")
+        b.engine.release()
+        await b.app.settled()
+        await b.press("8", "q")  # elsewhere: only r brings the jobs back
+        assert b.app.state.engine.lost == ("heads", "mlps")
+        before = len(b.engine.requests)
+        await b.press("r")
+        again = {request.analysis for request in b.engine.requests[before:]}
+        assert again >= set(lost) == {"head_ablation", "what_if"}
+        if restarting:
+            assert len(b.engine.requests) == before + 2
+        assert not b.app.state.engine.lost
+        assert b.app.state.params["heads"] == {"ablation": "mean"}
+        assert not b.app.state.stale("heads")
+
+
+async def test_the_log_screen_shows_the_last_words_and_runs_again(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("L")
+        assert "The log is empty" in b.screen
+        await b.press("L")
+        engine_log().write_text("a warning\n\x1b[31mred [/INST]\n50%\r60%\n")
+        await b.press("L")
+        assert "␛[31mred [/INST]" in b.screen
+        assert "60%" in b.screen
+        assert "50%" not in b.screen
+        await b.press("q")
+        b.engine.held = True
+        await b.press("r")
+        b.engine.die()
+        b.engine.release()
+        await b.app.settled()
+        await b.press("L")
+        for words in ("killed by signal 9", "took 2 jobs along", "loading weights", "[/oops"):
+            assert words in b.screen
+        before = len(b.engine.requests)
+        await b.press("r")
+        assert len(b.engine.requests) == before + 2
+        assert b.app.screen is b.app.screen_stack[0]
+
+
+async def test_a_long_log_is_cut_at_its_end_and_opens_there(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        engine_log().write_text("".join(f"line {at} {'x' * 500}\n" for at in range(5000)))
+        await b.press("L")
+        assert "line 4999" in b.screen
+        await b.press("g")
+        assert "line 4999" not in b.screen
 
 
 async def test_enter_tries_again_after_the_engine_gave_up(board: Boards) -> None:

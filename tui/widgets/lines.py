@@ -9,7 +9,7 @@ from rich.text import Text
 
 from interpboard.display import visible, visible_token
 from tui import keys, words
-from tui.state import State
+from tui.state import Engine, State
 from tui.theme import Inks
 
 _PHASES = {
@@ -66,10 +66,9 @@ def _asked(state: State) -> str:
 def _now(state: State, ink: Inks, edited: bool) -> Text:
     text, engine, busy = Text(), state.engine, state.busy
     if engine.notice and not busy and engine.phase != "loading":
-        after = {"restarting": ", starting again", "gave up": ", r tries again"}
         text.append(visible(engine.notice), Style(color=ink.warning, bold=True))
-        text.append(after.get(engine.phase, ", restarted: r runs"), ink.text)
-        text.append(f"  {visible(engine.last_words)}", ink.muted)
+        text.append(_after_death(engine), ink.text)
+        text.append(f"  {visible(engine.log[-1])}" if engine.log else "", ink.muted)
     elif engine.phase == "loading":
         text.append(f"{visible(engine.stage) or 'loading'} ", ink.text)
         _bar(text, engine.fraction, ink)
@@ -85,6 +84,15 @@ def _now(state: State, ink: Inks, edited: bool) -> Text:
         if edited:
             text.append("  prompt edited: r runs", ink.accent)
     return text
+
+
+def _after_death(engine: Engine) -> str:
+    run, log = (keys.command(id).shown for id in ("run", "log"))
+    if engine.phase == "restarting":
+        return f", starting again, {log} its log"
+    if engine.phase == "gave up":
+        return f", {run} tries again, {log} its log"
+    return f", restarted: {run} runs{' what was lost' if engine.lost else ''}, {log} its log"
 
 
 def held(state: State, ink: Inks) -> Text:

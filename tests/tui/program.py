@@ -1,0 +1,27 @@
+"""``interpboard`` as a program with canned answers for an engine, and one key that breaks it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import tui.app
+from interpboard.cli import main
+from tests.tui.fake import FakeEngine
+
+
+class App(tui.app.InterpBoardApp):
+    """``ctrl+t`` is a fault of ours."""
+
+    CSS_PATH = Path(tui.app.__file__).with_name("interpboard.tcss")
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args, engine_factory=FakeEngine)  # type: ignore[arg-type]
+
+    def action_switch_theme(self) -> None:
+        raise RuntimeError("boom [/INST]")
+
+
+if __name__ == "__main__":
+    tui.app.InterpBoardApp = App  # type: ignore[misc]
+    sys.exit(main(sys.argv[1:]))
