@@ -51,7 +51,7 @@ Listener = Callable[[str, "protocol.Event | Lost"], None]
 class _Job:
     number: int
     slot: str
-    request: protocol.Request
+    request: protocol.Job
     sent: bool = False
     cancelled: bool = False
     killer: asyncio.TimerHandle | None = None
@@ -133,6 +133,14 @@ class EngineClient:
         )
         return self._submit(slot, request)
 
+    def split(self, slot: str, text: str) -> int:
+        """Ask which tokens ``text`` is: Tokens, or Failed."""
+        return self._submit(slot, protocol.Split(job=0, text=text))
+
+    def vocabulary(self, slot: str) -> int:
+        """Ask for the strings of all tokens: TokenStrings, or Failed."""
+        return self._submit(slot, protocol.Vocabulary(job=0))
+
     def cancel(self, slot: str | None = None) -> None:
         """Cancel the job of ``slot``, or every analysis. Its last event will be Stopped."""
         for job in list(self._jobs.values()):
@@ -160,7 +168,7 @@ class EngineClient:
             if self.log_path.stat().st_size == 0:
                 self.log_path.unlink()
 
-    def _submit(self, slot: str, request: protocol.Load | protocol.Run) -> int:
+    def _submit(self, slot: str, request: protocol.Job) -> int:
         number = self._next_job
         self._next_job += 1
         before = self._jobs.get(self._newest.get(slot, 0))
@@ -213,7 +221,6 @@ class EngineClient:
         self._stop_cancelled()
         self._forget_all()
         for job in wanted:
-            assert isinstance(job.request, protocol.Run)
             self._submit(job.slot, job.request)
         await self.start()
 

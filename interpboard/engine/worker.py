@@ -57,18 +57,21 @@ class Queue:
     """Jobs in order. ``cancel`` removes one that waits and flags one that runs."""
 
     def __init__(self) -> None:
-        self._waiting: deque[protocol.Load | protocol.Run | protocol.Tokenize] = deque()
+        self._waiting: deque[protocol.Job] = deque()
         self._changed = threading.Condition()
         self._running: int | None = None
         self._cancelled = False
 
-    def put(self, request: protocol.Load | protocol.Run | protocol.Tokenize) -> None:
-        """Add a job at the end."""
+    def put(self, request: protocol.Job) -> None:
+        """Add a job at the end; what somebody waits for while typing goes first."""
         with self._changed:
-            self._waiting.append(request)
+            if isinstance(request, protocol.Split | protocol.Vocabulary):
+                self._waiting.appendleft(request)
+            else:
+                self._waiting.append(request)
             self._changed.notify()
 
-    def take(self) -> protocol.Load | protocol.Run | protocol.Tokenize:
+    def take(self) -> protocol.Job:
         """Wait for the next job; it then counts as running."""
         with self._changed:
             self._running, self._cancelled = None, False
@@ -120,7 +123,7 @@ class Worker:
                 traceback.print_exc()
                 self.outbox.send(_bug(request.job, error))
 
-    def _run(self, request: protocol.Load | protocol.Run | protocol.Tokenize) -> None:
+    def _run(self, request: protocol.Job) -> None:
         if self.queue.cancelled():
             raise Cancelled
         if isinstance(request, protocol.Load):
@@ -130,6 +133,15 @@ class Worker:
 
             prompt = make_prompt(self._model(), request.text)
             self.outbox.send(protocol.Tokens(request.job, prompt))
+        elif isinstance(request, protocol.Split):
+            from interpboard.runs.vocabulary import pieces
+
+            self.outbox.send(protocol.Tokens(request.job, pieces(self._model(), request.text)))
+        elif isinstance(request, protocol.Vocabulary):
+            from interpboard.runs.vocabulary import token_strings
+
+            strings = token_strings(self._model())
+            self.outbox.send(protocol.TokenStrings.of(request.job, strings))
         else:
             self._analyze(request)
 

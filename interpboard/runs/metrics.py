@@ -107,14 +107,14 @@ def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRe
     """``text`` as the one token it is. Raises ``BadTarget``, saying what it is instead."""
     if not text:
         raise BadTarget(f"The {role} is empty.", "Name one token, e.g. ' Paris'.")
-    ids = _encode(lm, text)
+    ids = ids_inside(lm, text)
     if len(ids) == 1 and token_text(lm.tokenizer, ids[0]) == text:
         return TokenRef(ids[0], text)
     tokens = tuple(token_text(lm.tokenizer, i) for i in ids)
     if len(ids) == 1:  # the tokenizer put something else in its place, an unknown-word token say
         raise BadTarget(f"The {role} {show_tokens((text,))} becomes {show_tokens(tokens)}.")
     hint = f"Take the first, {show_tokens(tokens[:1])}, if that is what you mean."
-    if not text.startswith(" ") and len(_encode(lm, " " + text)) == 1:
+    if not text.startswith(" ") and len(ids_inside(lm, " " + text)) == 1:
         hint = f"With its leading space, {show_tokens((' ' + text,))}, it is one token."
     elif not text.startswith(" "):
         hint += " A word inside a text begins with a space."
@@ -128,7 +128,8 @@ def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _encode(lm: LanguageModel, text: str) -> list[int]:
+def ids_inside(lm: LanguageModel, text: str) -> list[int]:
+    """The token ids of ``text`` as a part of a longer text, without those that begin one."""
     ids = [int(i) for i in lm.tokenizer(text, add_special_tokens=False)["input_ids"]]
     # Decoders of the sentencepiece kind put a space of their own in front of any text.
     if "".join(token_text(lm.tokenizer, i) for i in ids) == " " + text:

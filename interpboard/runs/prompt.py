@@ -61,7 +61,7 @@ def resolve_position(prompt: PromptInfo, position: int) -> int:
 def token_text(tokenizer: Any, token_id: int) -> str:
     """The text of one token, leading space included; half a character as ``\\xNN``."""
     # Decoded behind another token, since some decoders strip the first one's space.
-    anchor = _anchor(tokenizer)
+    anchor = anchor_of(tokenizer)
     before = tokenizer.decode([anchor], clean_up_tokenization_spaces=False)
     both = tokenizer.decode([anchor, token_id], clean_up_tokenization_spaces=False)
     text: str = both[len(before) :] if both.startswith(before) else tokenizer.decode([token_id])
@@ -74,7 +74,8 @@ def show_tokens(tokens: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _anchor(tokenizer: Any) -> int:
+def anchor_of(tokenizer: Any) -> int:
+    """A token of plain text, to decode others behind."""
     ids = tokenizer("a", add_special_tokens=False)["input_ids"]
     return int(ids[-1]) if ids else 0
 
