@@ -150,8 +150,11 @@ def test_markup_in_tokens_never_acts_in_markdown() -> None:
     assert "&#124;" in text
 
 
-def test_too_many_dimensions_are_named_and_left_to_the_json() -> None:
-    axes = (layer_axis(2), Axis("head", ("0",)), Axis("query", ("a",)))
-    one = sample.document(sample.result("attention", axes, np.zeros((2, 1, 1))))
-    assert "2 layer × 1 head × 1 query: too many dimensions" in export.markdown(one)
-    assert len(rows(one)) == 2 + 1
+def test_of_many_dimensions_the_strongest_entries_stand_in_the_table() -> None:
+    axes = (layer_axis(2), Axis("head", ("0", "1")), Axis("token", ("a", " b")))
+    values = np.zeros((2, 2, 2))
+    values[1, 0, 1] = -3
+    one = sample.document(sample.result("activation_patching", axes, values))
+    shown = export.markdown(one)
+    assert re.findall(r"^\| `(.*?)` \| (.*?) \|$", shown, re.MULTILINE)[0] == ("1.0 ·b@1", "-3")
+    assert len(rows(one)) == 8 + 1

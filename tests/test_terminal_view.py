@@ -104,7 +104,7 @@ def test_a_warning_is_on_the_page() -> None:
         ((), "+2"),
         ((2,), "a  "),
         ((2, 2), "one\\two"),
-        ((2, 2, 2), "2 one x 2 two x 2 three: too many dimensions for a page, see the JSON"),
+        ((2, 2, 2), "b a b  ████"),
         ((0,), "(no values)"),
         ((0, 2), "(no values)"),
     ],

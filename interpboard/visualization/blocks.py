@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 
 import numpy as np
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from interpboard.display import fit, visible, visible_token
@@ -72,10 +74,22 @@ class Look:
         return f"{text_on(behind)} on {behind}"
 
 
-def bars(values: np.ndarray, labels: Sequence[str], scale: Scale, look: Look) -> list[Text]:
+def wrapped(text: str, look: Look, style: str = "") -> list[Text]:
+    """``text`` (harmless) over as many lines as the width asks for, cut inside words if need be."""
+    console = Console(width=look.width, file=StringIO(), _environ={})
+    return list(Text(text, style).wrap(console, look.width, overflow="fold")) or [Text()]
+
+
+def bars(
+    values: np.ndarray,
+    labels: Sequence[str],
+    scale: Scale,
+    look: Look,
+    label_most: int = _LABEL_MOST,
+) -> list[Text]:
     """One line an entry: (harmless) label, bar, number. Probabilities as percentages."""
     widest = max((cell_len(label) for label in labels), default=0)
-    label_width = min(widest, _LABEL_MOST, max(1, look.width // 2))
+    label_width = min(widest, label_most, max(1, look.width // 2))
     number_width = 8
     room = max(4, look.width - label_width - number_width - 3)
     lines = []

@@ -20,6 +20,7 @@ from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
 from interpboard.visualization.blocks import Look
+from interpboard.visualization.selections import Selection, details, flat, selections
 from interpboard.visualization.terminal import (
     entry_names,
     explained,
@@ -163,16 +164,22 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
     facts += [f"**warning**: {_escape(visible(warning))}" for warning in result.warnings]
     title = known.title if known else _code(visible(result.analysis))
     parts = [f"## {title}", "\n".join(f"- {fact}" for fact in facts), _markdown_body(result)]
-    best = strongest(result, _LOOK) if result.values.ndim == 2 else ""
+    parts += [_markdown_selection(part) for part in details(result, _LOOK)]
+    whole = result.values.ndim == 2 and not selections(result, _LOOK)
+    best = strongest(result, _LOOK) if whole else ""
     return [*parts, f"Strongest: {_escape(best)}"] if best else parts
 
 
 def _markdown_body(result: Result) -> str:
+    result = flat(result)
     values, axes = result.values, result.axes
     signed = scale_of(result).diverging
     names = [_escape(visible(axis.name)) for axis in axes]
     if values.ndim == 0:
         return _value(values[()], signed)
+    chosen = selections(result, _LOOK) if values.dtype != object else []
+    if chosen:
+        return "\n\n".join(_markdown_selection(part) for part in chosen)
     if values.ndim == 1:
         named = entry_names(result)
         rows = [
@@ -197,6 +204,14 @@ def _markdown_body(result: Result) -> str:
         return f"Each cell: the most likely token, and the target's probability.\n\n{table}"
     shape = " × ".join(f"{len(axis.labels)} {name}" for axis, name in zip(axes, names, strict=True))
     return f"{shape}: too many dimensions for a table, see the JSON."
+
+
+def _markdown_selection(part: Selection) -> str:
+    shown = [_value(value, part.signed) if part.signed else _share(value) for _, value in part.rows]
+    table = _table(
+        ["", "value"], ([_code(name), v] for (name, _), v in zip(part.rows, shown, strict=True))
+    )
+    return "\n\n".join(filter(None, [_escape(part.title), table, _escape(part.note)]))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

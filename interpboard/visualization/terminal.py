@@ -17,11 +17,13 @@ from rich.text import Text
 
 from interpboard.analyses import ANALYSES
 from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
-from interpboard.visualization.blocks import Look, bars, grid, lens, strip
+from interpboard.visualization.blocks import Look, bars, grid, lens, strip, wrapped
 from interpboard.visualization.circuit_page import circuit_page, is_circuit
 from interpboard.visualization.colors import Scale
+from interpboard.visualization.selections import Selection, details, flat, selections
 
 _STRONGEST = 3  # cells named in words beside a grid
+_RUNNING = 7  # cells of a number in front of running text
 _SYSTEMS: dict[str, Literal["truecolor", "256", "standard"] | None] = {
     "": None, "truecolor": "truecolor", "256": "256", "16": "standard",
 }  # fmt: skip
@@ -80,17 +82,19 @@ def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     lines = [Text()]
     lines[0].append(f"{title} ", "bold")
     lines[0].append(rule * max(0, look.width - lines[0].cell_len), "dim")
-    lines += _wrapped(explained(result, prompt, look), look)
+    lines += wrapped(explained(result, prompt, look), look)
     if known:
-        lines += _wrapped(look.ours(known.meaning), look, "dim")
-    lines += _wrapped(_made(result, look), look, "dim")
+        lines += wrapped(look.ours(known.meaning), look, "dim")
+    lines += wrapped(_made(result, look), look, "dim")
     lines += _body(result, prompt, look)
+    for part in details(result, look):
+        lines += _selected(part, Scale.of(_values(part), diverging=part.signed), look)
     for name, array in result.extra.items():
         if array.values.size == 1:
             shown = plain_value(array.values.reshape(-1)[0], look)
-            lines += _wrapped(f"{look.words(name)}: {shown}", look)
+            lines += wrapped(f"{look.words(name)}: {shown}", look)
     for warning in result.warnings:
-        lines += _wrapped(f"warning: {look.words(warning)}", look, "bold")
+        lines += wrapped(f"warning: {look.words(warning)}", look, "bold")
     return lines
 
 
@@ -160,15 +164,16 @@ def _head(document: Document, look: Look) -> list[Text]:
         look.words(model.device),
         *((f"path {look.words(', '.join(paths))}",) if paths else ()),
     )
-    lines = _wrapped(look.ours(" · ").join(parts), look, "bold")
-    return [*lines, *_wrapped(f"prompt: {look.words(document.prompt.text)}", look)]
+    lines = wrapped(look.ours(" · ").join(parts), look, "bold")
+    return [*lines, *wrapped(f"prompt: {look.words(document.prompt.text)}", look)]
 
 
 def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     if result.values.size == 0:
         return [Text("(no values)")]
     if result.values.dtype == object:
-        return _wrapped(f"text of shape {result.values.shape}: see the JSON", look)
+        return wrapped(f"text of shape {result.values.shape}: see the JSON", look)
+    result = flat(result)
     values = result.values.astype(np.float64)
     scale = scale_of(result)
     names = tuple(axis.name for axis in result.axes)
@@ -177,25 +182,40 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     if names == ("token",):
         legend = [] if not scale.diverging else _legend(scale, look)
         return [*strip(values, result.axes[0].labels, scale, look), *legend]
+    chosen = selections(result, look)
+    if chosen:
+        return [line for part in chosen for line in _selected(part, scale, look)]
     if values.ndim == 1:
         return bars(values, _bar_labels(result, look), scale, look)
     if values.ndim == 0:
         return [Text(number(float(values), signed=scale.diverging))]
-    if values.ndim != 2:
-        shape = " x ".join(f"{len(axis.labels)} {axis.name}" for axis in result.axes)
-        return _wrapped(f"{look.words(shape)}: too many dimensions for a page, see the JSON", look)
     rows, columns = ([look.token(label) for label in axis.labels] for axis in result.axes)
     top = top_tokens(result)
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
         tokens = result.axes[1].labels
-        return [*lens(values, top, rows, tokens, look), *_wrapped(note, look, "dim")]
+        return [*lens(values, top, rows, tokens, look), *wrapped(note, look, "dim")]
     corner = look.words("\\".join(names))
-    lines = grid(values, rows, columns, corner, scale, look, numbered=names[1] == "token")
+    lines = grid(values, rows, columns, corner, scale, look, numbered=names[1] in ("token", "key"))
     best = strongest(result, look)
     if best:
-        lines += _wrapped(f"strongest: {best}", look)
+        lines += wrapped(f"strongest: {best}", look)
     return lines + (_legend(scale, look) if scale.diverging else [])
+
+
+def _selected(part: Selection, scale: Scale, look: Look) -> list[Text]:
+    lines = wrapped(part.title, look, "bold") if part.title else []
+    if part.running:
+        for name, value in part.rows:
+            lines += wrapped(f"{look.number(value, _RUNNING)}  {name}", look)
+    else:
+        names = [name for name, _ in part.rows]
+        lines += bars(_values(part), names, scale, look, look.width // 2)
+    return [*lines, *wrapped(part.note, look, "dim")] if part.note else lines
+
+
+def _values(part: Selection) -> np.ndarray:
+    return np.array([value for _, value in part.rows], dtype=np.float64)
 
 
 def _bar_labels(result: Result, look: Look) -> list[str]:
@@ -254,12 +274,6 @@ def _legend(scale: Scale, look: Look) -> list[Text]:
     line.append(" 0 ", look.paint(scale, 0.0))
     line.append(f" +{end} ", look.paint(scale, scale.limit))
     return [line]
-
-
-def _wrapped(text: str, look: Look, style: str = "") -> list[Text]:
-    """``text`` (harmless) over as many lines as the width asks for, cut inside words if need be."""
-    console = Console(width=look.width, file=StringIO(), _environ={})
-    return list(Text(text, style).wrap(console, look.width, overflow="fold")) or [Text()]
 
 
 def color_wanted(choice: str, is_terminal: bool) -> str:

@@ -1,0 +1,182 @@
+"""Which entries a page shows of a result that is too large for it: the strongest, with their names.
+
+A page is read by people. A grid of thousands of neurons, or four dimensions of attention, says nothing
+there; the few entries that stand out do. All values are in the JSON and the CSV, and a note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from interpboard.results import LabelledArray, Result
+from interpboard.results.top import Entry, Order, top_entries
+from interpboard.visualization.blocks import Look
+
+SHOWN = 16  # entries of a selection
+_OF_A_TYPE = 5  # heads of a type
+_COLUMNS_MOST = 64  # of a grid that is shown whole
+_ENTRIES_MOST = 48  # of bars that are all shown
+_PLACES = ("token", "query", "key", "source")  # axes along a prompt, read in order however long
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A list of (harmless name, value). ``title`` is empty where the values are the result's own.
+
+    ``note`` says what was left out. ``signed``: whether a value has a sign; else it is a share of 1.
+    ``running``: the names are running text, too long for bars.
+    """
+
+    title: str
+    rows: tuple[tuple[str, float], ...]
+    note: str = ""
+    signed: bool = True
+    running: bool = False
+
+
+def flat(result: Result) -> Result:
+    """``result`` without axes of one entry, where that leaves a grid: one head's pattern, say."""
+    kept = [i for i, axis in enumerate(result.axes) if len(axis.labels) != 1]
+    if result.values.ndim <= 2 or len(kept) != 2:
+        return result
+    shape = [result.values.shape[i] for i in kept]
+    axes = tuple(result.axes[i] for i in kept)
+    return msgspec.structs.replace(result, axes=axes, values=result.values.reshape(shape))
+
+
+def selections(result: Result, look: Look) -> list[Selection]:
+    """What stands for ``result`` on a page; empty where its values can be shown whole."""
+    names = tuple(axis.name for axis in result.axes)
+    if result.analysis == "head_scores" and names == ("score", "layer", "head"):
+        return list(_types_of_heads(result, look))
+    if result.analysis == "attention" and names == ("layer", "head", "query", "key"):
+        return list(_attended(result, look))
+    if not _too_large(result):
+        return []
+    order: Order = "highest" if result.analysis == "max_activating" else "magnitude"
+    chosen = top_entries(result, SHOWN, order)
+    return [Selection("", _rows(chosen, look), _left_out(result, len(chosen)))]
+
+
+def details(result: Result, look: Look) -> list[Selection]:
+    """What a result says of the one neuron that was asked for."""
+    neuron = look.words(str(result.params.get("neuron", "")))
+    extra, found = result.extra, []
+    if "along" in extra:
+        chosen = sorted(
+            top_entries(extra["along"], SHOWN, "magnitude"), key=lambda entry: entry.index["token"]
+        )
+        found.append(Selection(f"activation of neuron {neuron} by token", _rows(chosen, look)))
+    for name, does in (("promoted", "raises"), ("suppressed", "lowers")):
+        if name in extra and f"{name}_by" in extra:
+            pairs = _pairs(extra[name], extra[f"{name}_by"], look)
+            found.append(Selection(f"tokens whose logit a unit of it {does} most", pairs))
+    if "peak_token" in extra:
+        title = look.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
+        found.append(Selection(title, tuple(_examples(extra, look)), running=True))
+    return found
+
+
+def _too_large(result: Result) -> bool:
+    values = result.values
+    if values.ndim > 2:
+        return True
+    if values.ndim == 2:
+        columns = result.axes[1]
+        return len(columns.labels) > _COLUMNS_MOST and columns.name not in _PLACES
+    if values.ndim == 1 and result.axes[0].name == "component":
+        return values.size > _ENTRIES_MOST or bool(np.isnan(values).any())
+    return False
+
+
+def _left_out(result: Result, shown: int) -> str:
+    known = int(np.isfinite(result.values).sum())
+    unknown = result.values.size - known
+    most = "highest value" if result.analysis == "max_activating" else "largest magnitude"
+    parts = [f"the {shown} of {known} of {most}"] if shown < known else []
+    parts += [f"{unknown} without a value are left out"] if unknown else []
+    return "; ".join([*parts, "all are in the JSON and CSV"] if parts else parts)
+
+
+def _types_of_heads(result: Result, look: Look) -> Iterator[Selection]:
+    null = result.extra["null"].values
+    for i, score in enumerate(result.axes[0].labels):
+        of_type = LabelledArray(result.axes[1:], result.values[i])
+        rows = []
+        for entry in top_entries(of_type, _OF_A_TYPE, "highest"):
+            chance = float(null[(i, *entry.index.values())])
+            rows.append((f"{_name(entry, look)}  (null {100 * chance:.1f}%)", entry.value))
+        if rows:
+            yield Selection(look.words(score), tuple(rows), signed=False)
+
+
+def _attended(result: Result, look: Look) -> Iterator[Selection]:
+    """Where heads look from the metric's position, and their strongest pairs; never the first token."""
+    n_queries, n_keys = result.values.shape[2:]
+    position = result.metric.position
+    patterns = np.where(np.arange(n_keys) == 0, np.nan, result.values.astype(np.float64))
+    if 0 < position < n_queries:
+        token = _placed(result.axes[2].labels[position], position, look)
+        here = np.where((np.arange(n_queries) == position)[:, None], patterns, np.nan)
+        yield _pairs_of_heads(result, here, f"from {token}, the metric's position", look)
+    elsewhere = np.where(np.eye(n_queries, n_keys, dtype=bool), np.nan, patterns)
+    yield _pairs_of_heads(result, elsewhere, "to another token, at any position", look)
+
+
+def _pairs_of_heads(result: Result, patterns: np.ndarray, where: str, look: Look) -> Selection:
+    """The strongest pair of each head, the strongest first."""
+    flat = np.nan_to_num(patterns.reshape(*patterns.shape[:2], -1), nan=-1.0)
+    best = np.where(np.arange(flat.shape[-1]) == flat.argmax(-1)[..., None], flat, np.nan)
+    best = np.where(best < 0, np.nan, best).reshape(patterns.shape)
+    chosen = top_entries(LabelledArray(result.axes, best), SHOWN, "highest")
+    heads = result.values.shape[0] * result.values.shape[1]
+    note = f"the strongest pair of each head, {len(chosen)} of {heads} heads"
+    note += "; all are in the JSON and CSV" if len(chosen) < heads else ""
+    title = f"where heads look most {where} (the first token left out)"
+    return Selection(title, _rows(chosen, look), note, signed=False)
+
+
+def _rows(entries: Iterable[Entry], look: Look) -> tuple[tuple[str, float], ...]:
+    return tuple((_name(entry, look), entry.value) for entry in entries)
+
+
+def _name(entry: Entry, look: Look) -> str:
+    """``3.975`` for a head or neuron, ``·is@4`` for a place in the prompt, ``a → b`` for a pair."""
+    names = list(entry.labels)
+    parts: list[str] = []
+    for i, name in enumerate(names):
+        label = entry.labels[name]
+        if name in ("head", "neuron") and names[:i][-1:] == ["layer"]:
+            parts[-1] = f"{look.words(entry.labels['layer'])}.{look.words(label)}"
+        elif name == "layer":
+            parts.append(f"layer {look.words(label)}")
+        elif name in _PLACES:
+            arrow = look.ours("→ ") if name == "key" else ""
+            parts.append(arrow + _placed(label, entry.index[name], look))
+        else:
+            parts.append(look.token(label))
+    return " ".join(parts)
+
+
+def _placed(token: str, position: int, look: Look) -> str:
+    return f"{look.token(token)}@{position}"
+
+
+def _pairs(
+    tokens: LabelledArray, values: LabelledArray, look: Look
+) -> tuple[tuple[str, float], ...]:
+    both = zip(tokens.values.tolist(), values.values.tolist(), strict=True)
+    return tuple((look.token(str(token)), float(value)) for token, value in both)
+
+
+def _examples(extra: dict[str, LabelledArray], look: Look) -> Iterator[tuple[str, float]]:
+    columns = ("text_before", "peak_token", "text_after", "activation")
+    for before, peak, after, value in zip(
+        *(extra[c].values.tolist() for c in columns), strict=True
+    ):
+        text = f"{look.words(before)}[[{look.words(peak)}]]{look.words(after)}"
+        yield text, float(value)
