@@ -10,7 +10,7 @@ from interpboard.attribution.fused_attention import fused_attention, with_residu
 from interpboard.attribution.max_flow import max_flow
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, Result, token_axis
-from interpboard.runs.metrics import Metric
+from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
@@ -38,10 +38,11 @@ def attention_flow(
     layers = with_residual(fused_attention(lm, prompt, fusion, discard, watch))
     top, length = metric.info.position, len(prompt.token_ids)
     scores = np.zeros(length)
-    for source in range(top + 1):
-        watch.step(source, top + 1)
+    sources = reach(lm, prompt, metric)
+    for source in range(sources):
+        watch.step(source, sources)
         scores[source] = max_flow(layers, top, source)
-    watch.step(top + 1, top + 1)
+    watch.step(sources, sources)
     return Result(
         analysis="attention_flow",
         params={"fusion": fusion, "discard": discard},

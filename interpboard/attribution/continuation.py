@@ -13,7 +13,7 @@ from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.saliency import saliency
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
@@ -53,6 +53,8 @@ def continuation_attribution(
     started = time.perf_counter()
     if method not in METHODS:
         raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
+    if not lm.verified.causal:
+        raise Unsupported("An encoder continues no text.", "Choose a causal model.")
     length = len(prompt.token_ids)
     whole = _continued(lm, prompt, new_tokens, watch)
     count = len(whole.token_ids) - length

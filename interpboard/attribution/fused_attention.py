@@ -39,7 +39,7 @@ def fused_attention(
     def hear(_layer: int, pattern: torch.Tensor) -> None:
         watch.check()
         fused = FUSIONS[fusion](pattern[0].double().transpose(0, 1))
-        layers.append(_without_the_smallest(fused.cpu().numpy(), discard))
+        layers.append(_without_the_smallest(fused.cpu().numpy(), discard, lm.verified.causal))
 
     each_pattern(lm, input_ids(lm, prompt), range(lm.anatomy.n_layers), hear)
     return rows_to_one(np.stack(layers))
@@ -58,10 +58,11 @@ def rows_to_one(matrices: np.ndarray) -> np.ndarray:
     return divided
 
 
-def _without_the_smallest(fused: np.ndarray, discard: float) -> np.ndarray:
-    """Row by row, over the keys that the query may see."""
+def _without_the_smallest(fused: np.ndarray, discard: float, causal: bool) -> np.ndarray:
+    """Row by row, over the keys that the query may see, itself left out of it."""
     kept = fused.copy()
     for query in range(len(kept)):
-        number = int(discard * query)
-        kept[query, np.argsort(kept[query, :query], kind="stable")[:number]] = 0
+        others = np.delete(np.arange(len(kept)), np.s_[query:] if causal else query)
+        smallest = others[np.argsort(kept[query, others], kind="stable")]
+        kept[query, smallest[: int(discard * len(others))]] = 0
     return kept

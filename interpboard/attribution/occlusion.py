@@ -12,7 +12,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.metrics import Metric
+from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
@@ -48,7 +48,7 @@ def occlusion(
     windows = [tuple(range(at, at + window)) for at in range(length - window + 1)]
     cells: list[Counterfactual] = [
         (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)
-        for places in windows[: metric.info.position + 1]  # what comes later cannot matter
+        for places in windows[: reach(lm, prompt, metric)]
     ]
     labels = tuple("".join(prompt.tokens[place] for place in places) for places in windows)
     axis = Axis("window", labels) if window > 1 else token_axis(prompt.tokens)

@@ -11,7 +11,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.metrics import Metric
+from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
@@ -38,7 +38,7 @@ def shapley(
     the place of the baseline one after the other. Positive: the token raised the metric. The scores sum
     to metric(prompt) − metric(baseline), ``extra["baseline_metric"]``, whatever the number of samples;
     ``extra["standard_error"]`` [token] says how far sampling may have moved each. Tokens behind the
-    metric's position have 0. ``baseline``, ``baseline_text``: see ``baseline_embeddings``.
+    metric's position have 0 in a causal model. ``baseline``, ``baseline_text``: see ``baseline_embeddings``.
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """
@@ -47,7 +47,7 @@ def shapley(
     if samples < 1:
         raise BadParameter("Shapley values need at least one sample.", "Raise samples.")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
-    players = metric.info.position + 1
+    players = reach(lm, prompt, metric)
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(players) for _ in range(samples)]
     # Orders share their beginnings and ends: each set of tokens is computed once.

@@ -93,7 +93,7 @@ def summarise(patterns: np.ndarray) -> Summary:
     total = rows.sum(-1, keepdims=True)
     shares = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    back = np.maximum(np.arange(1, n_pos)[:, None] - np.arange(n_pos), 0)
+    back = np.abs(np.arange(1, n_pos)[:, None] - np.arange(n_pos))
     return Summary(
         entropy=-(shares * logs).sum(-1).mean(-1),
         distance=(shares * back).sum(-1).mean(-1),

@@ -16,7 +16,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
-_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo")
+_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo", "out_lin")
 _MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2")
 _FINAL_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f")
 _BEFORE_MLP = ("pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm")
@@ -66,11 +66,10 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     """The parts of ``model``; raises ``NotALanguageModel`` naming the part that is missing."""
     config: Any = model.config
     text_config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
-    unembedding = _output_embeddings(model)
-    base = _base(model)
-    layers = _layers(base, int(text_config.num_hidden_layers))
-    attention = tuple(_child(layer, _ATTENTION, "attention") for layer in layers)
-    out_proj = tuple(_descendant(module, _OUT_PROJ) for module in attention)
+    unembedding = unembedding_of(model)
+    base = body_of(model)
+    layers = layers_of(base, int(text_config.num_hidden_layers))
+    attention, out_proj = attention_modules(layers)
     mlp = tuple(_child(layer, _MLP, "MLP") for layer in layers)
     down_proj = tuple(_down_proj(m) for m in mlp)
     n_heads = int(text_config.num_attention_heads)
@@ -104,13 +103,22 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     )
 
 
+def attention_modules(
+    layers: tuple[nn.Module, ...],
+) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
+    """Attention and its output projection, one of each a layer; raises ``NotALanguageModel``."""
+    attention = tuple(_child(layer, _ATTENTION, "attention") for layer in layers)
+    return attention, tuple(_descendant(module, _OUT_PROJ) for module in attention)
+
+
 def in_width(projection: nn.Module) -> int:
     """Input width of a linear module; GPT-2's Conv1D keeps its weight transposed."""
     weight: Any = projection.weight
     return int(weight.shape[0] if type(projection).__name__ == "Conv1D" else weight.shape[1])
 
 
-def _output_embeddings(model: nn.Module) -> nn.Module:
+def unembedding_of(model: nn.Module) -> nn.Module:
+    """The unembedding; raises ``NotALanguageModel``."""
     getter = getattr(model, "get_output_embeddings", None)
     found: nn.Module | None = getter() if getter is not None else None
     if found is None:
@@ -120,14 +128,16 @@ def _output_embeddings(model: nn.Module) -> nn.Module:
     return found
 
 
-def _base(model: nn.Module) -> nn.Module:
+def body_of(model: nn.Module) -> nn.Module:
+    """All of the model but its head; raises ``NotALanguageModel``."""
     base: nn.Module | None = getattr(model, str(getattr(model, "base_model_prefix", "")), None)
     if base is None or base is model:
         raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
     return base
 
 
-def _layers(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
+def layers_of(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
+    """The stack of ``expected`` layers; raises ``NotALanguageModel``."""
     for _name, module in base.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == expected:
             layers = tuple(module)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from interpboard.models.anatomy import Anatomy, find_anatomy
+from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.load import Stage, load_model_and_tokenizer
 from interpboard.models.selfcheck import Verified, self_check
 from interpboard.results import ModelInfo
@@ -28,8 +29,12 @@ class LanguageModel:
     def of(cls, model: Any, tokenizer: Any, name: str | None = None) -> LanguageModel:
         """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be."""
         model.eval()
-        anatomy = find_anatomy(model)
-        verified = self_check(anatomy)
+        if is_encoder(model):
+            anatomy = encoder_anatomy(model)
+            verified = check_encoder(anatomy)
+        else:
+            anatomy = find_anatomy(model)
+            verified = self_check(anatomy)
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
             name=name or str(getattr(model, "name_or_path", "") or type(model).__name__),

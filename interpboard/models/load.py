@@ -1,4 +1,4 @@
-"""Loading any causal language model: the demo, a local folder, or a name on the model hub."""
+"""Loading any language model: the demo, a local folder, or a name on the model hub."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from interpboard.errors import BadDevice, NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models import demo
+from interpboard.models.encoder import predicts_masked_tokens
 
 DTYPES = {
     "float64": torch.float64, "fp64": torch.float64,
@@ -35,7 +36,9 @@ def load_model_and_tokenizer(
     allow_pickle: bool = False,
     on_stage: Stage | None = None,
 ) -> tuple[Any, Any]:
-    """A Hugging Face causal language model, in evaluation mode, and its fast tokenizer.
+    """A Hugging Face language model, in evaluation mode, and its fast tokenizer.
+
+    A causal one, or an encoder that predicts masked tokens (BERT), for attribution only.
 
     ``name_or_path``: ``"demo"``, a folder that ``save_pretrained`` wrote, or a name on the hub.
     ``device``: ``auto`` (cuda, else mps, else cpu) or a torch device. ``dtype``: ``auto`` (bfloat16
@@ -61,7 +64,8 @@ def load_model_and_tokenizer(
     if not allow_pickle:
         options["use_safetensors"] = True
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        kind = AutoModelForMaskedLM if predicts_masked_tokens(config) else AutoModelForCausalLM
+        model, loading = kind.from_pretrained(
             source,
             config=config,
             dtype=chosen_dtype,

@@ -52,7 +52,7 @@ class Verified:
     ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
     layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
-    attention may take their head outputs as recorded.
+    attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
     """
 
     path: str
@@ -63,6 +63,7 @@ class Verified:
     some_logits: bool = False
     mlp_at_one: bool = False
     keeps_attention: bool = False
+    causal: bool = True
 
     def require_site(self, site: str) -> None:
         """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should."""
@@ -79,14 +80,14 @@ class Verified:
 def self_check(anatomy: Anatomy) -> Verified:
     """Prove ``anatomy`` on random tokens; raises ``NotALanguageModel`` where nothing would work."""
     model: Any = anatomy.model
-    ids, donor_ids = _random_prompts(anatomy)
+    ids, donor_ids = random_prompts(anatomy)
     calls: list[LayerCall] = []
     last: list[torch.Tensor] = []
     with (
         recording_calls(anatomy, calls),
         at_site(anatomy, "resid_post", anatomy.n_layers - 1, last.append),
     ):
-        clean = _logits(anatomy, ids)
+        clean = plain_logits(anatomy, ids)
     if len(calls) != anatomy.n_layers or not last:
         raise NotALanguageModel(
             f"{type(model).__name__}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",
@@ -127,7 +128,7 @@ def _notes(sites: frozenset[str], lens: bool, replays: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _random_prompts(anatomy: Anatomy) -> torch.Tensor:
+def random_prompts(anatomy: Anatomy) -> torch.Tensor:
     """Two prompts [2, 1, pos] that differ at every position."""
     generator = torch.Generator().manual_seed(0)
     some = min(anatomy.d_vocab, 1000)
@@ -137,7 +138,7 @@ def _random_prompts(anatomy: Anatomy) -> torch.Tensor:
     return torch.stack([first, (first + shift) % some]).to(device)
 
 
-def _logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
+def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     """Logits [pos, d_vocab] of the plain model."""
     model: Any = anatomy.model
     try:
@@ -153,7 +154,7 @@ def _logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
 def _refuse_if_it_looks_ahead(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> None:
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % min(anatomy.d_vocab, 1000)
-    if not agrees(_logits(anatomy, other)[:-1], clean[:-1]):
+    if not agrees(plain_logits(anatomy, other)[:-1], clean[:-1]):
         raise NotALanguageModel(
             f"{type(anatomy.model).__name__} looks at later tokens, so it predicts no next token.",
             "Choose a decoder (causal) model.",
@@ -170,7 +171,7 @@ def _proved_sites(anatomy: Anatomy, ids: torch.Tensor, donor_ids: torch.Tensor) 
         for wanted in (plain, (*ATTENTION_SITES, "z")):
             clean = _seen(anatomy, layer, ids, {}, wanted)
             donor = _seen(anatomy, layer, donor_ids, {}, wanted)
-            if "logits" not in clean or not agrees(clean["logits"], _logits(anatomy, ids)):
+            if "logits" not in clean or not agrees(clean["logits"], plain_logits(anatomy, ids)):
                 continue
             for patched, watched in _PROOFS:
                 if not all(site in donor for site in (*patched, watched)):
@@ -207,7 +208,7 @@ def _seen(
             for site in wanted:
                 if site != "logits" and not (site == "neuron" and not anatomy.down_proj[layer]):
                     stack.enter_context(at_site(anatomy, site, layer, partial(keep, site)))
-            seen["logits"] = _logits(anatomy, ids)
+            seen["logits"] = plain_logits(anatomy, ids)
         except (*MISFIT, NotALanguageModel):
             return {}
     return seen

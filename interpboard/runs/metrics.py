@@ -17,7 +17,7 @@ from difflib import get_close_matches
 
 import torch
 
-from interpboard.errors import BadParameter, BadTarget
+from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.metric_names import METRICS
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import forward_logits
@@ -85,13 +85,14 @@ class Metric:
 def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest) -> Metric:
     """Fix target, foil and position; without a target the model's own top token is taken.
 
-    Raises ``BadParameter``, ``BadPosition`` or ``BadTarget``.
+    An encoder's position is by default that of the prompt's only mask token. Raises ``BadParameter``,
+    ``BadPosition`` or ``BadTarget``.
     """
     if request.name not in METRICS:
         near = get_close_matches(request.name, METRICS, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(METRICS)}."
         raise BadParameter(f"There is no metric {request.name!r}.", remedy)
-    position = resolve_position(prompt, request.position)
+    position = resolve_position(prompt, _asked(lm, prompt, request.position))
     foil = resolve_token(lm, request.foil, "foil") if request.foil is not None else None
     if request.name == "logit_diff" and foil is None:
         raise BadTarget("The metric logit_diff needs a foil.", "Name one, e.g. --foil ' Rome'.")
@@ -103,6 +104,24 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     return Metric(MetricInfo(request.name, position, target, foil), logits)
 
 
+def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:
+    """How many tokens, from the first, can matter for the metric."""
+    return metric.info.position + 1 if lm.verified.causal else len(prompt.token_ids)
+
+
+def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:
+    mask = getattr(lm.tokenizer, "mask_token_id", None)
+    if lm.verified.causal or position != -1:
+        return position
+    masks = [at for at, token in enumerate(prompt.token_ids) if token == mask]
+    if len(masks) != 1:
+        raise BadPosition(
+            f"An encoder fills a mask in; the prompt has {len(masks)} mask tokens.",
+            f"Write one {lm.tokenizer.mask_token or 'mask'}, or name a position.",
+        )
+    return masks[0]
+
+
 def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRef:
     """``text`` as the one token it is. Raises ``BadTarget``, saying what it is instead."""
     if not text:
@@ -111,6 +130,9 @@ def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRe
     if len(ids) == 1 and token_text(lm.tokenizer, ids[0]) == text:
         return TokenRef(ids[0], text)
     tokens = tuple(token_text(lm.tokenizer, i) for i in ids)
+    # Where words are told apart before they are tokens (BERT), a leading space says nothing.
+    if tokens == (" " + text,) and ids_inside(lm, " " + text) == ids:
+        return TokenRef(ids[0], tokens[0])
     if len(ids) == 1:  # the tokenizer put something else in its place, an unknown-word token say
         raise BadTarget(f"The {role} {show_tokens((text,))} becomes {show_tokens(tokens)}.")
     hint = f"Take the first, {show_tokens(tokens[:1])}, if that is what you mean."

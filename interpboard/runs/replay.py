@@ -108,7 +108,8 @@ def _stop(run: Run, counterfactuals: Sequence[Counterfactual], position: int) ->
         for counterfactual in (*counterfactuals, *run.edits)
         for edit in counterfactual
     )
-    return len(run.prompt.token_ids) if looks_ahead else position + 1
+    whole = looks_ahead or not run.lm.verified.causal
+    return len(run.prompt.token_ids) if whole else position + 1
 
 
 def _check(run: Run, counterfactual: Counterfactual) -> None:
