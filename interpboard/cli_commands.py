@@ -21,7 +21,9 @@ from interpboard.cli_options import (
     choose_metric,
     choose_output,
     choose_params,
+    needs_no_text,
     read_text,
+    swapped,
 )
 from interpboard.cli_registry import registry_json, registry_text
 from interpboard.cli_report import (
@@ -36,6 +38,7 @@ from interpboard.cli_report import (
     view,
     write_out,
 )
+from interpboard.errors import BadParameter, BadPrompt
 from interpboard.metric_names import METRICS
 
 app = typer.Typer(
@@ -164,7 +167,15 @@ def _model_choice(
 
 @app.command("analyze")
 def analyze_command(
-    text: Annotated[str, typer.Option("--text", "-t", help="The prompt; - reads standard input.")],
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            "-t",
+            show_default=False,
+            help="The prompt; - reads standard input. Only circuits of a dataset do without.",
+        ),
+    ] = None,
     model: Model = None,
     analysis: Annotated[
         list[str] | None,
@@ -191,6 +202,10 @@ def analyze_command(
     corrupted: Annotated[
         str | None,
         typer.Option(help="A second prompt, as many tokens: patching between the two."),
+    ] = None,
+    swap: Annotated[
+        str | None,
+        typer.Option(metavar="OLD=NEW", help="The corrupted prompt: the text, OLD made NEW."),
     ] = None,
     subject: Annotated[
         str | None, typer.Option(help="The subject as it stands in the text: causal tracing.")
@@ -222,6 +237,9 @@ def analyze_command(
 ) -> None:
     """Run analyses on a prompt and write the results to standard output or a file."""
     chosen_form = choose_output(output, form)
+    prompt = None if text is None else read_text(text)
+    if swap is not None:
+        corrupted = _corrupted(prompt, corrupted, swap)
     given = {
         name: value
         for name, value in (("corrupted", corrupted), ("subject", subject))
@@ -237,11 +255,20 @@ def analyze_command(
     ).settings  # fmt: skip
     request = choose_metric(metric, target, foil, position, settings.metric)
     params = choose_params(pairs, analyses)
-    prompt = read_text(text)
+    if prompt is None and not needs_no_text(analyses, params):
+        raise BadPrompt("There is no prompt.", "Give one with --text '...'.")
     choice = _model_choice(settings, trust_remote_code, allow_pickle)
     document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
     tell_warnings(document)
     deliver(view(document, chosen_form, settings, to_file=output is not None), output)
+
+
+def _corrupted(prompt: str | None, corrupted: str | None, swap: str) -> str:
+    if corrupted is not None:
+        raise BadParameter("--swap and --corrupted both give a corrupted prompt.", "Use one.")
+    if prompt is None:
+        raise BadPrompt("--swap needs a prompt.", "Give one with --text '...'.")
+    return swapped(prompt, swap)
 
 
 @app.command("report")

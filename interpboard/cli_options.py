@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -145,6 +145,23 @@ def read_text(text: str) -> str:
     if not text:
         raise BadPrompt("The prompt is empty.", "Give some text.")
     return text
+
+
+def needs_no_text(analyses: Sequence[str], params: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the prompt can be the first of the circuit's own dataset."""
+    own = params.get("circuit", {})
+    return tuple(analyses) == ("circuit",) and bool(own.get("dataset") or own.get("behavior"))
+
+
+def swapped(text: str, swap: str) -> str:
+    """``text`` with the last OLD of ``OLD=NEW`` exchanged for NEW. Raises ``BadParameter``."""
+    old, equals, new = (part.strip() for part in swap.partition("="))
+    if not (old and equals and new):
+        raise BadParameter(f"--swap takes OLD=NEW, not {swap!r}.", "E.g. 'Eiffel Tower=Colosseum'.")
+    before, found, after = text.rpartition(old)
+    if not found:
+        raise BadParameter(f"--swap: {old!r} is not in the text.", "Write it as it stands there.")
+    return f"{before}{new}{after}"
 
 
 def choose_output(path: Path | None, chosen: Format | None) -> Format:

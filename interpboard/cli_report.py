@@ -47,14 +47,17 @@ class ModelChoice(NamedTuple):
 
 def compute(
     choice: ModelChoice,
-    text: str,
+    text: str | None,
     analyses: Sequence[str],
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
     *,
     debug: bool = False,
 ) -> Document:
-    """Load the model and run the analyses. Here torch comes in."""
+    """Load the model and run the analyses. Here torch comes in.
+
+    Without a text it is the first prompt of the circuit's dataset; see ``needs_no_text``.
+    """
     with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
@@ -62,6 +65,7 @@ def compute(
         from interpboard.runs.watch import Watch
 
         lm = _opened(choice, show)
+        text = _first_prompt(params["circuit"]) if text is None else text
         title = [""]
 
         def on_start(name: str) -> None:
@@ -77,6 +81,15 @@ def compute(
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
             on_start=on_start,
         )
+
+
+def _first_prompt(circuit: Mapping[str, Any]) -> str:
+    from interpboard.circuits.behaviours import load_behaviour
+    from interpboard.circuits.prompt_pairs import read_examples
+
+    if circuit.get("dataset"):
+        return read_examples(circuit["dataset"])[0].clean
+    return load_behaviour(circuit["behavior"]).examples[0].clean
 
 
 def tune(

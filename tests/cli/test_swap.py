@@ -1,0 +1,67 @@
+"""--swap makes the corrupted prompt; a circuit of a dataset needs no prompt."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from interpboard.cli import main
+from interpboard.cli_options import swapped
+from interpboard.errors import BadParameter
+
+TEXT = "The capital of France is"
+
+
+def test_the_last_occurrence_is_exchanged() -> None:
+    assert swapped("a b a", "a=c") == "a b c"
+    assert swapped(TEXT, " France = Italy ") == "The capital of Italy is"
+    assert swapped(TEXT, "is=was, in x=y") == "The capital of France was, in x=y"
+    for wrong in ("France", "=Italy", "France=", "Spain=Italy"):
+        with pytest.raises(BadParameter, match="--swap"):
+            swapped(TEXT, wrong)
+
+
+def test_swapping_is_the_same_as_writing_the_corrupted_prompt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = ["analyze", "--text", TEXT, "-a", "activation_patching", "-f", "json"]
+    assert main([*usual, "--swap", "France=Italy"]) == 0
+    by_swap = json.loads(capsys.readouterr().out)
+    assert main([*usual, "--corrupted", "The capital of Italy is"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert by_swap["results"][0]["values"] == written["results"][0]["values"]
+    assert by_swap["results"][0]["params"]["corrupted"] == "The capital of Italy is"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--text", TEXT, "--swap", "France=Italy", "--corrupted", "x"], "Use one"),
+        (["--swap", "France=Italy"], "--swap needs a prompt"),
+        (["-a", "head_ablation"], "There is no prompt"),
+        (["-a", "circuit"], "There is no prompt"),
+        (["-a", "circuit", "-a", "logit_lens", "-p", "behavior=ioi"], "There is no prompt"),
+        (["--text", TEXT, "--swap", "France=the Kingdom of Italy", "-a", "activation_patching"],
+         "tokens"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["analyze", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_circuit_of_a_behaviour_or_dataset_brings_its_own_prompt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = f"{TEXT} => The capital of Italy is | Paris | Rome"
+    for given, first in (
+        (["-p", f"dataset={dataset}"], TEXT),
+        (["-p", "behavior=agreement", "-p", "sizes=20"], "The"),
+    ):
+        assert main(["analyze", "-a", "circuit", "-f", "json", *given]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["prompt"]["text"].startswith(first)
+        assert document["results"][0]["analysis"] == "circuit"
