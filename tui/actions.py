@@ -212,6 +212,12 @@ class Actions(Holding, Base):
 
     # -- looking ----------------------------------------------------------------------------------
 
+    def action_circuit(self) -> None:
+        """The circuit's own screen."""
+        from tui.screens.circuit import CircuitScreen
+
+        self.push_screen(CircuitScreen())
+
     def action_edit_prompt(self) -> None:
         """Into the prompt."""
         self._me.prompt.input.focus()
@@ -305,11 +311,15 @@ class Actions(Holding, Base):
 
     async def action_code(self) -> None:
         """Copy the lines that make the pane again."""
+        await self.copy_code(self._me.active)
+
+    async def copy_code(self, name: str) -> None:
+        """Copy the lines that make the result of a slot again."""
         from interpboard.reproduce import command_line, python_lines
         from interpboard.results import MetricRequest
 
-        slot = self._me.state.slots.get(self._me.active)
-        document = self._me.state.document([self._me.active]) if slot is not None else None
+        slot = self._me.state.slots.get(name)
+        document = self._me.state.document([name]) if slot is not None else None
         if slot is None or slot.ask is None or document is None:
             self._say("There is no result to make again yet.")
             return
@@ -330,12 +340,16 @@ class Actions(Holding, Base):
 
     def action_export(self) -> None:
         """Ask how and where, then write."""
+        self.export(self._me.active)
+
+    def export(self, slot: str) -> None:
+        """Ask how and where the result of ``slot``, or everything, is to be written."""
         from tui.screens.export import ExportScreen
 
         model = self._me.state.model
         name = model.info.name if model is not None else "model"
         folder = self._me.settings.export_folder
-        self.push_screen(ExportScreen(name, self._me.active, folder), self._export)
+        self.push_screen(ExportScreen(name, slot, folder), self._export)
 
     def _export(self, choice: Any) -> None:
         if choice is None:
@@ -354,7 +368,7 @@ class Actions(Holding, Base):
         try:
             if document is not None:
                 text = exporting.render(document, choice.kind)
-            elif choice.scope == "all":
+            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._me.panes}:
                 text = exporting.picture(self, self.screen.region)
             else:
                 text = exporting.picture(self, self._me.pane(choice.scope).region)

@@ -31,8 +31,8 @@ from tui.panes.tokens import TokensPane
 from tui.panes.trace import TracePane
 from tui.questions import FOLLOWING
 from tui.saving import Saver
+from tui.screens.base import Live
 from tui.screens.board import Board
-from tui.screens.interventions import InterventionsScreen
 from tui.session import EngineFactory, Session, engine_process
 from tui.state import DEFAULT_TEXT, Ask, State
 from tui.widgets import lines
@@ -186,6 +186,9 @@ class InterpBoardApp(Actions, History, App[int]):
 
     def go(self, slot: str) -> None:
         """Bring the pane that shows ``slot`` to the front and focus it."""
+        if slot == "circuit":
+            self.action_circuit()
+            return
         shown_by = {name: pane.slot for pane in reversed(self.panes) for name in pane.leans_on}
         slot = slot if slot in {pane.slot for pane in self.panes} else shown_by[slot]
         pane = self.pane(slot)
@@ -217,7 +220,7 @@ class InterpBoardApp(Actions, History, App[int]):
             if {"lens", "heads", "neurons"} & names:
                 self._at_rest()
             self._show_lines()
-            if isinstance(self.screen, InterventionsScreen):
+            if isinstance(self.screen, Live):
                 self.screen.show(state)
 
     def _show_lines(self) -> None:

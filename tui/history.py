@@ -40,7 +40,8 @@ class History(Base):
         except InterpBoardError as problem:
             app._tell(f"Not resumed: {problem}", "error")
             return False
-        known = [run for run in runs if run.slot in app.state.slots]
+        # A circuit is of a dataset more often than of a prompt: it has a screen of its own.
+        known = [run for run in runs if run.slot in app.state.slots and run.slot != "circuit"]
         if not known:
             app._tell("There is no saved run to resume.", "information")
             return False

@@ -30,7 +30,9 @@ _RENAMED = {
 }  # fmt: skip
 _TEXT = "prompt"  # the place where letters are text
 _EVERYWHERE = frozenset({"app", "move"})
-_SCREENS = frozenset({"runs"})  # over the panes: the app's own commands do not reach there
+_SCREENS = frozenset(
+    {"runs", "circuit"}
+)  # over the panes: the app's own commands do not reach there
 _FIXED = frozenset({"submit"})
 
 

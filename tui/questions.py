@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui.state import SLOTS, Request, State
+from tui.state import SLOTS, Ask, Request, State
 
 # Asked with every new ask, in sight or not: cheap, and other panes lean on them.
 CHEAP = ("predictions", "what_if")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
 FOLLOWING = ("attention", "neuron")
+# Of the demo model, on the circuit's screen; they do not look at the prompt.
+BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 _LINEAR = ("logit", "logit_diff")
 
 
@@ -144,6 +146,16 @@ def _trace(state: State) -> Request | None:
     return Request("activation_patching", state.ask, params)
 
 
+def _circuit(state: State) -> Request | None:
+    """Of a named behaviour, or of the pair of prompts."""
+    behavior = state.params.get("circuit", {}).get("behavior", "")
+    if behavior:
+        return Request("circuit", Ask(), {"behavior": behavior})
+    if not state.corrupted:
+        return None
+    return _linear(state, Request("circuit", state.ask, {"corrupted": state.corrupted}))
+
+
 _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "what_if": _held,
     "mlps": _mlps,
@@ -154,4 +166,5 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "neuron": _neuron,
     "other": _other,
     "trace": _trace,
+    "circuit": _circuit,
 }

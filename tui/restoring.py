@@ -53,6 +53,9 @@ def _decided(state: State, slot: str, result: Result) -> State:
     if slot in ("mlps", "predictions", "other"):
         return state
     own = own_params(result)
+    if slot == "circuit":
+        state = replace(state, corrupted=str(params["corrupted"]) or state.corrupted)
+        own = {"behavior": params["behavior"]}
     if slot == "heads" and own.pop("references", None):
         state = replace(state, corrupted="\n".join(params["references"]))
     if slot == "trace":

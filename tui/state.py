@@ -36,6 +36,7 @@ SLOTS: dict[str, str] = {
     "mlps": "what_if",
     "other": "predictions",
     "trace": "causal_trace",
+    "circuit": "circuit",
 }
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]

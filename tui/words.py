@@ -44,6 +44,11 @@ def percent(value: float) -> str:
     return "100%" if value >= 1 else ">99.9%"
 
 
+def share(value: float) -> str:
+    """A share that may lie outside 0 … 1: ``86.0%``, ``−3.1%``, ``104.2%``."""
+    return f"{plain(100 * value, 1)}%" if value == value else "·"
+
+
 def metric_name(metric: MetricInfo) -> str:
     """``logit ·Paris``, ``logit ·Paris − ·Rome``, ``p ·Paris``."""
     target = visible_token(metric.target.token) if metric.target else "top token"

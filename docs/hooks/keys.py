@@ -18,6 +18,7 @@ PLACES = {
     "logits": "Pane 6, Logits",
     "neurons": "Pane 7, Neurons",
     "runs": "Saved results",
+    "circuit": "Circuits",
 }
 
 

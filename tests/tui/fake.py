@@ -40,6 +40,10 @@ VOCABULARY = (
     " of",
 )
 LAYERS, HEADS = 4, 8
+_USUAL: dict[str, dict[str, Any]] = {
+    "causal_trace": {"samples": 10},
+    "circuit": {"behavior": "", "corrupted": ""},
+}
 MEMORY = 15_000_000
 
 
@@ -226,6 +230,8 @@ def canned(
         axes, values = _attention(extra, request, tokens)
     elif request.analysis == "neurons":
         axes, values = _neurons(extra, request, tokens, layers)
+    elif request.analysis == "circuit":
+        axes, values = _circuit(extra, layers, heads)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -235,7 +241,7 @@ def canned(
         axes, values = _lens(extra, tokens, layers)
     return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
         analysis=request.analysis,
-        params={"samples": 10, **request.params},
+        params={**_USUAL.get(request.analysis, {}), **request.params},
         metric=metric,
         baseline=14.2,
         axes=axes,
@@ -301,6 +307,35 @@ def _neurons(
             extra[name] = LabelledArray(ranks, text_array(list(words)))
             extra[f"{name}_by"] = LabelledArray(ranks, sign * 0.5 * 0.8 ** np.arange(10))
     return axes, values[rows]
+
+
+def _circuit(
+    extra: dict[str, LabelledArray], layers: int, heads: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """Every head hears the embedding and is heard by the output and the last MLP; sizes 0, 6, 12, all."""
+    last = layers - 1
+    names = [f"embed>{i}.{h}.v" for i in range(layers) for h in range(heads)]
+    names += [f"{i}.{h}>output" for i in range(layers) for h in range(heads)]
+    names += [f"{i}.{h}>{last}.mlp" for i in range(layers) for h in range(heads)]
+    names += [f"{last}.mlp>output"]
+    size = np.array([2.0 / (1 + at) for at in range(layers * heads)])
+    scores = np.concatenate([size, -size * 0.9, size * 0.8, [1.5]])
+    order = np.argsort(-np.abs(scores))
+    enters = np.full(len(scores), float(len(scores)))
+    for count in (12, 6):
+        enters[order[:count]] = count
+    edge, series = (
+        (Axis("edge", tuple(names)),),
+        (Axis("edges", ("0", "6", "12", str(len(names)))),),
+    )
+    extra["enters"] = LabelledArray(edge, enters)
+    extra["in_circuit"] = LabelledArray(edge, (enters <= 12).astype(np.int64))
+    extra["size"] = LabelledArray(series, np.array([0, 6, 12, len(names)]))
+    extra["faithfulness"] = LabelledArray(series, np.array([0.0, 0.4, 0.9, 1.0]))
+    extra["completeness"] = LabelledArray(series, np.array([0.0, 0.7, 1.05, 1.0]))
+    one = {"circuit_size": 12, "clean": 3.5, "corrupted": -1.25}
+    extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
+    return edge, scores
 
 
 def _what_if(

@@ -168,12 +168,12 @@ async def test_zoom_and_three_ways_out(board: Boards) -> None:
 async def test_tab_goes_round_by_number(board: Boards) -> None:
     async with board() as b:
         seen = []
-        for _ in range(6):
+        for _ in range(7):
             await b.press("tab")
             seen.append(b.app.active)
-        assert seen == ["heads", "lens", "trace", "attention", "logits", "tokens"]
+        assert seen == ["heads", "lens", "trace", "attention", "logits", "neurons", "tokens"]
         await b.press("shift+tab")
-        assert b.app.active == "logits"
+        assert b.app.active == "neurons"
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])

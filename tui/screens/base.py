@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.screen import ModalScreen
 
+if TYPE_CHECKING:
+    from tui.state import State
+
 R = TypeVar("R")
+
+
+class Live:
+    """A screen over the panes that shows the state; the app gives it each new snapshot."""
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        raise NotImplementedError
 
 
 class Box(ModalScreen[R], Generic[R]):

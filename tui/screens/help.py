@@ -47,6 +47,18 @@ ABOUT = {
         "Enter on a head in Heads opens it here. v paints the prompt itself:",
         "where the cursor's token looks, or who looks at it.",
     ),
+    "neurons": (
+        "What each neuron writes straight into the logit of the target: its",
+        "activation × what a unit of it writes; exact. Below the tokens that a",
+        "unit of the chosen one raises and lowers most, and texts in which it",
+        "is most active, from a file that interpboard max-activating wrote.",
+    ),
+    "circuit": (
+        "Which edges between heads and MLPs carry a behaviour. Edges are chosen",
+        "by estimated scores; faithfulness is measured: with only the circuit",
+        "live, how much of clean − corrupted is left. Completeness: how much is",
+        "lost without it. [ and ] show the sizes measured, computing nothing.",
+    ),
     "logits": (
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 
 from interpboard.display import fit, visible
 from tui import words
-from tui.screens.base import Box
+from tui.screens.base import Box, Live
 from tui.state import State
 from tui.theme import inks
 from tui.widgets.line import Line
@@ -22,7 +22,7 @@ HINTS = (
 )
 
 
-class InterventionsScreen(Box[None]):
+class InterventionsScreen(Live, Box[None]):
     """Rows of what is held, with the effect of each alone where it is known."""
 
     BINDINGS = [  # noqa: RUF012

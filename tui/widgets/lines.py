@@ -29,13 +29,13 @@ def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
 
     Where it is narrow the model says less, so that what happens now is always in sight.
     """
-    now = _now(state, ink, edited)
+    doing = now(state, ink, edited)
     text = Text()
     for details in (4, 3, 2, 1, 0):
         text = _model(state, ink, details)
-        if text.cell_len + now.cell_len <= width:
+        if text.cell_len + doing.cell_len <= width:
             break
-    return text.append_text(now)
+    return text.append_text(doing)
 
 
 def _model(state: State, ink: Inks, details: int) -> Text:
@@ -63,7 +63,8 @@ def _asked(state: State) -> str:
     return asked + (f" @{state.ask.position}" if state.ask.position >= 0 else "")
 
 
-def _now(state: State, ink: Inks, edited: bool) -> Text:
+def now(state: State, ink: Inks, edited: bool = False) -> Text:
+    """What the engine does: the running job, or that it is idle, or what happened to it."""
     text, engine, busy = Text(), state.engine, state.busy
     if engine.notice and not busy and engine.phase != "loading":
         text.append(visible(engine.notice), Style(color=ink.warning, bold=True))

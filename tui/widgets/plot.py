@@ -51,7 +51,7 @@ class Plot(Widget, can_focus=False):
 def drawn(
     title: str, labels: Sequence[str], series: Sequence[Series], width: int, height: int
 ) -> Text:
-    """The plot as text of ``width`` and ``height``; probabilities, so the axis is 0 … 1."""
+    """The plot as text of ``width`` and ``height``; shares, so the axis is 0 … 1, or more where they are."""
     import plotext as plt
 
     plt.clear_figure()
@@ -61,7 +61,8 @@ def drawn(
     places = list(range(len(labels)))
     every = max(1, -(-len(labels) * 5 // max(1, width - 8)))
     plt.xticks(places[::every], list(labels[::every]))
-    plt.ylim(0, 1)
+    values = [value for line in series for value in line.values]
+    plt.ylim(min(0, *values), max(1, *values))
     plt.yticks([0, 0.5, 1])
     marker = "*" if ascii_everywhere.get() else "braille"
     for line in series:

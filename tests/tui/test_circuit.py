@@ -1,0 +1,145 @@
+"""The circuit's screen: behaviours, sizes by [ and ], diagram and faithfulness, nothing computed twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Board, Boards
+from tui.questions import BEHAVIOURS
+from tui.screens.circuit import CircuitScreen
+from tui.screens.export import ExportScreen
+from tui.screens.help import HelpScreen
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+
+
+def _asked(b: Board) -> list[dict[str, object]]:
+    return [r.params for r in b.engine.requests if r.analysis == "circuit"]
+
+
+async def press(b: Board, *keys: str) -> CircuitScreen:
+    await b.press(*keys)
+    await b.pilot.pause()
+    assert isinstance(b.app.screen, CircuitScreen)
+    return b.app.screen
+
+
+def test_the_behaviours_listed_are_those_there_are() -> None:
+    from interpboard.circuits import behaviours
+
+    assert BEHAVIOURS == behaviours.BEHAVIOURS
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_screen_of_a_circuit(board: Boards, size: tuple[int, int]) -> None:
+    async with board(size) as b:
+        await press(b, "C", "enter")
+        b.matches(f"circuit-{size[0]}x{size[1]}")
+
+
+async def test_nothing_is_computed_until_enter_finds_the_behaviour_under_the_cursor(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C", "j")
+        assert not _asked(b)
+        assert "Enter finds the circuit" in b.screen
+        await press(b, "enter")
+        assert _asked(b) == [{"behavior": "induction"}]
+        assert "C Circuit  induction" in b.lines()[0]
+        await b.press("q")
+        await press(b, "C")
+        assert len(_asked(b)) == 1
+        assert b.app.screen.chosen == "induction"  # type: ignore[attr-defined]
+
+
+async def test_brackets_redraw_diagram_and_faithfulness_and_compute_nothing(board: Boards) -> None:
+    async with board((120, 40)) as b:
+        screen = await press(b, "C", "enter")
+        assert "12 of 97 edges  faithfulness 90.0%  completeness 105.0%" in b.screen
+        before, large = len(b.engine.requests), b.screen
+        await press(b, "left_square_bracket")
+        assert "6 of 97 edges  faithfulness 40.0%" in b.screen
+        assert b.screen.count("[H") < large.count("[H")
+        weakest = sorted(abs(screen.of.values))[-6]  # type: ignore[union-attr]
+        assert f"|score| ≥ {weakest:.3f}" in b.screen
+        await press(b, *("left_square_bracket",) * 3)
+        assert "0 of 97 edges  faithfulness 0%" in b.screen
+        assert "No edge leads" in b.screen
+        await press(b, *("right_square_bracket",) * 9)
+        assert "97 of 97 edges  faithfulness 100.0%" in b.screen
+        assert "are drawn" in b.screen
+        assert len(b.engine.requests) == before
+
+
+async def test_a_pair_of_prompts_is_a_behaviour_of_its_own(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C", "G", "enter")
+        assert not _asked(b)
+        assert "Write the corrupted prompt first" in b.toasts[-1]
+        await b.press("d")
+        await b.write(" The Eiffel Tower is located in the town of".strip())
+        await press(b, "enter", "enter")
+        assert len(_asked(b)) == 1
+        assert str(_asked(b)[0]["corrupted"]).endswith("town of")
+        assert "against “" in b.lines()[0]
+        assert "logit ·Paris: clean 3.50, corrupted −1.25" in b.screen
+
+
+async def test_keys_of_the_screen(
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    async with board((80, 24)) as b:
+        yanked = tmp_path / "state" / "yank.txt"
+        screen = await press(b, "C", "enter", "y")
+        assert yanked.read_text().startswith("12 of 97 edges  faithfulness 90.0%")
+        await press(b, "Y")
+        assert "embed>0.0.v" in yanked.read_text()
+        await press(b, "c")
+        assert "{'circuit': {'behavior': 'ioi'}}" in yanked.read_text()
+        await press(b, "z")
+        assert screen.has_class("-whole")
+        assert "behaviour" not in "".join(b.lines()[1:20])
+        await press(b, "J", "K", "q")
+        assert not screen.has_class("-whole")
+        await b.press("e")
+        assert isinstance(b.app.screen, ExportScreen)
+        await b.press("escape", "question_mark")
+        assert isinstance(b.app.screen, HelpScreen)
+        await b.press("q", "x")
+        assert "Nothing is running." in b.toasts[-1]
+        await b.press("q")
+        assert b.app.focused is b.app.pane("tokens").view
+
+
+async def test_while_it_runs_the_screen_says_so_and_x_cancels(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C")
+        b.engine.held = True
+        await b.press("enter")
+        b.engine.progress("circuit", 3, 12)
+        await b.pilot.pause(0.3)
+        assert "circuit  25%" in b.lines()[0]
+        assert "x Cancel" in b.lines()[-1]
+        await b.press("x")
+        b.engine.held = False
+        await b.app.settled()
+        assert "engine: idle" in b.lines()[0]
+
+
+async def test_a_saved_circuit_reopens_and_resume_goes_to_the_panes(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C", "enter")
+        await b.press("q")
+        before = len(b.engine.requests)
+        await b.press("8")
+        await b.app.screen.settled()  # type: ignore[attr-defined]
+        await b.pilot.press("enter")
+        await b.app.settled()
+        await b.pilot.pause()
+        assert isinstance(b.app.screen, CircuitScreen)
+        assert "12 of 97 edges" in b.screen
+        assert len(b.engine.requests) == before
