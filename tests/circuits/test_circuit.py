@@ -334,3 +334,27 @@ def test_prompts_of_other_lengths_lend_their_tokens_and_the_result_says_so() -> 
         found = analyzer.discover_circuits(dataset=lines, target_behavior="country_capital")
     assert "tokens were exchanged" in found.warnings[0]
     assert cases[0].corrupted.text in list(found.extra["corrupted_prompts"].values)
+
+
+@pytest.mark.parametrize(("method", "n_steps", "forwards"), [("eap", 1, 2), ("eap_ig", 3, 5)])
+def test_scoring_every_edge_takes_two_forward_passes_and_one_backward_a_batch(
+    method: str, n_steps: int, forwards: int
+) -> None:
+    # eap_ig: one backward a step, and the clean and the reference run once.
+    lm = tiny_lm("llama")
+    made = Experiment.of(lm, resolve_cases(lm, read_examples(["The city => The Eiffel | is | of"])))
+    fresh = Experiment(made.wiring, made.batches, "logit_diff", "corrupted")
+    passes, backwards = [], []
+    whole = lm.anatomy.layers[1]
+    handles = [
+        whole.register_forward_hook(lambda *_: passes.append(1)),
+        whole.register_full_backward_hook(lambda *_: backwards.append(1)),
+    ]
+    try:
+        edge_scores(fresh, method, n_steps)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert len(made.batches) == 1
+    assert len(passes) == forwards
+    assert len(backwards) == (n_steps if method == "eap_ig" else 1)
