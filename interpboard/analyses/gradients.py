@@ -33,6 +33,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("token",),
         meaning="size of the metric's gradient at the token's embedding; l2 and l1 have no sign",
         scale="diverging",
+        unsigned=("norm", ("l2", "l1")),
         parameters=(NORM,),
     ),
     Analysis(
@@ -54,6 +55,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("token",),
         meaning="size of the metric's mean gradient over noisy embeddings; l2 and l1 have no sign",
         scale="diverging",
+        unsigned=("norm", ("l2", "l1")),
         parameters=(*NOISE, NORM),
     ),
     Analysis(
@@ -64,6 +66,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="mean over noisy embeddings of another method's score; its sign is that method's "
         "(positive: the token raised the metric; saliency has none)",
         scale="diverging",
+        unsigned=("of", ("saliency",)),
         parameters=(
             Parameter(
                 "of",
@@ -116,6 +119,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="score of every earlier token for each token of the greedy continuation; positive: "
         "it raised that token's metric (saliency has no sign); empty: it comes later",
         scale="diverging",
+        unsigned=("method", ("saliency",)),
         parameters=(
             Parameter("new_tokens", int, 8, "tokens to generate", minimum=1),
             Parameter(

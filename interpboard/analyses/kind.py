@@ -10,14 +10,15 @@ from typing import Any, Literal
 from interpboard.errors import BadParameter
 from interpboard.parameters import Parameter
 
-ScaleKind = Literal["diverging", "probability"]
+ScaleKind = Literal["diverging", "probability", "magnitude"]
 
 
 @dataclass(frozen=True)
 class Analysis:
     """One analysis. ``meaning`` says in a line what a value is and what its sign says.
 
-    ``in_overview``: run where no analysis is named, given what it requires.
+    ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
+    those of its values with which a diverging scale has no negative side.
     """
 
     name: str
@@ -28,6 +29,15 @@ class Analysis:
     scale: ScaleKind
     parameters: tuple[Parameter, ...] = ()
     in_overview: bool = False
+    unsigned: tuple[str, tuple[str, ...]] | None = None
+
+    def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
+        """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""
+        if self.unsigned is None:
+            return self.scale
+        name, values = self.unsigned
+        usual = next((own.default for own in self.parameters if own.name == name), None)
+        return "magnitude" if params.get(name, usual) in values else self.scale
 
     def load(self) -> Callable[..., Any]:
         """Import the function. This is where torch comes in."""

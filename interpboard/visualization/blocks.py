@@ -202,7 +202,9 @@ def _bar(share: float, width: int, look: Look) -> str:
 def _bar_number(value: float, scale: Scale, look: Look) -> str:
     if math.isnan(value):
         return look.number(value, 1)
-    return look.number(value, 7) if scale.diverging else f"{100 * value:.2f}%"
+    return (
+        f"{100 * value:.2f}%" if scale.of_shares else look.number(value, 7, signed=scale.diverging)
+    )
 
 
 def _blocks(count: int, size: int) -> list[tuple[int, int]]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the app reads the colours before it can afford numpy
     import numpy as np
 
+    from interpboard.analyses.kind import ScaleKind
+
 DARK = (
     "#87d7ff", "#5fafd7", "#0087af", "#005f87", "#1c1c1c",
     "#875f00", "#af8700", "#d7af00", "#ffd75f",
@@ -47,6 +49,17 @@ class Scale:
         finite = np.abs(values[np.isfinite(values)])
         largest = float(finite.max()) if finite.size else 0.0
         return cls(largest if largest > 0 else 1.0)
+
+    @classmethod
+    def of_kind(cls, values: np.ndarray, kind: ScaleKind) -> Scale:
+        """The scale of a registry's kind: magnitudes go from 0 to the largest."""
+        fitting = cls.of(values, diverging=kind != "probability")
+        return cls(fitting.limit, diverging=False) if kind == "magnitude" else fitting
+
+    @property
+    def of_shares(self) -> bool:
+        """Whether it is of probabilities, which are written as such."""
+        return not self.diverging and self.limit == 1.0
 
     def level(self, value: float) -> int:
         """Colour level of ``value``, 0 … 8; 4 (the neutral one) for NaN."""

@@ -114,8 +114,8 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
 
 
 def strongest(result: Result, look: Look) -> str:
-    """The entries of largest magnitude of a signed grid in words; empty where there are none."""
-    if scale_of(result).diverging is False or result.values.size == 0:
+    """The entries of largest magnitude in words; empty of probabilities and where there are none."""
+    if scale_of(result).of_shares or result.values.size == 0:
         return ""
     flat = np.abs(np.where(np.isfinite(result.values), result.values, 0.0)).reshape(-1)
     order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]
@@ -180,7 +180,7 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     if is_circuit(result):
         return list(circuit_page(result, look))
     if names == ("token",):
-        legend = [] if not scale.diverging else _legend(scale, look)
+        legend = [] if scale.of_shares else _legend(scale, look)
         return [*strip(values, result.axes[0].labels, scale, look), *legend]
     chosen = selections(result, look)
     if chosen:
@@ -200,7 +200,7 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     best = strongest(result, look)
     if best:
         lines += wrapped(f"strongest: {best}", look)
-    return lines + (_legend(scale, look) if scale.diverging else [])
+    return lines + ([] if scale.of_shares else _legend(scale, look))
 
 
 def _selected(part: Selection, scale: Scale, look: Look) -> list[Text]:
@@ -234,7 +234,7 @@ def scale_of(result: Result) -> Scale:
     if result.values.dtype == object:
         return Scale(1.0)
     if known:
-        return Scale.of(result.values, diverging=known.scale == "diverging")
+        return Scale.of_kind(result.values, known.scale_with(result.params))
     finite = result.values[np.isfinite(result.values)]
     share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
     return Scale.of(result.values, diverging=not share)
@@ -270,9 +270,11 @@ def _legend(scale: Scale, look: Look) -> list[Text]:
     end = number(scale.limit)
     line = Text()
     line.append("scale ", "dim")
-    line.append(f" -{end} ", look.paint(scale, -scale.limit))
+    if scale.diverging:
+        line.append(f" -{end} ", look.paint(scale, -scale.limit))
     line.append(" 0 ", look.paint(scale, 0.0))
-    line.append(f" +{end} ", look.paint(scale, scale.limit))
+    sign = "+" if scale.diverging else ""
+    line.append(f" {sign}{end} ", look.paint(scale, scale.limit))
     return [line]
 
 

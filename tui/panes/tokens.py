@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.containers import Horizontal
@@ -14,6 +15,10 @@ from tui.panes.base import Pane, Select
 from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.token_strip import TokenStrip
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+    from interpboard.visualization.colors import Scale
 
 TopList = list[tuple[str, float]]
 
@@ -54,20 +59,18 @@ class TokensPane(Pane):
             return
         if shown == self._shown:
             return
-        from interpboard.visualization.colors import Scale
-
         first = self._shown is None
         self._shown = shown
         at = result.metric.position
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
         scores = [float(value) for value in result.values]
-        scale = Scale.of(result.values, diverging=True)
+        scale = _scale(result)
         self.strip.show(prompt.tokens, scores, scale, at, cursor, self.state.subject)
         order = sorted(range(len(scores)), key=lambda i: -abs(scores[i]))
         bars = [
             Bar(
                 f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
-                words.signed(scores[i]),
+                _written(scores[i], scale),
                 scores[i] / scale.limit,
             )
             for i in order[:50]
@@ -140,7 +143,7 @@ class TokensPane(Pane):
         text = Text.assemble(
             (f" {at} ", self.ink("muted")),
             (visible_token(prompt.tokens[at]), self.ink("text", bold=True)),
-            (f"  {words.signed(value)}", self.ink("accent", bold=True)),
+            (f"  {_written(value, _scale(result))}", self.ink("accent", bold=True)),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
         )
@@ -155,11 +158,12 @@ class TokensPane(Pane):
         result = self.data.result
         if result is None:
             return Text()
-        from interpboard.visualization.colors import Scale
-
-        limit = Scale.of(result.values, diverging=True).limit
-        text = self.swatch(-limit, limit, True)
-        text.append("− lowers, + raises", self.ink("text"))
+        scale = _scale(result)
+        text = self.swatch(-scale.limit if scale.diverging else 0.0, scale.limit, scale.diverging)
+        said = (
+            "− lowers, + raises" if scale.diverging else "a share" if scale.of_shares else "a size"
+        )
+        text.append(said if scale.diverging else f"{said}, no sign", self.ink("text"))
         delta = words.scalar(result.extra.get("delta"))
         if delta is not None:
             style = self.ink("warning" if result.warnings else "muted")
@@ -173,3 +177,15 @@ class TokensPane(Pane):
     def _moved(self) -> None:
         self.select(token=self.strip.cursor)
         self.refresh_readout()
+
+
+def _scale(result: Result) -> Scale:
+    """By the registry: with a sign, of shares, or of sizes."""
+    from interpboard.analyses import ANALYSES
+    from interpboard.visualization.colors import Scale
+
+    return Scale.of_kind(result.values, ANALYSES[result.analysis].scale_with(result.params))
+
+
+def _written(value: float, scale: Scale) -> str:
+    return words.signed(value) if scale.diverging else words.plain(value, 3)

@@ -94,7 +94,9 @@ def scale_of(result: Result, values: np.ndarray) -> Scale:
     known = ANALYSES.get(result.analysis)
     finite = values[np.isfinite(values)]
     share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
-    return Scale.of(values, diverging=known.scale == "diverging" if known else not share)
+    if known:
+        return Scale.of_kind(values, known.scale_with(result.params))
+    return Scale.of(values, diverging=not share)
 
 
 def title_of(result: Result) -> str:
