@@ -48,4 +48,34 @@ TABLE: tuple[Analysis, ...] = (
             ),
         ),
     ),
+    Analysis(
+        name="compare_attributions",
+        title="Attributions side by side",
+        function="interpboard.attribution.compare:compare_attributions",
+        axes=("method", "token"),
+        meaning="each method's scores, as shares of its largest; positive: the token raised the metric "
+        "(saliency, smoothgrad and the attention methods have no sign)",
+        scale="diverging",
+        parameters=(
+            Parameter(
+                "methods",
+                str,
+                None,
+                "to compare (all that can be)",
+                choices=(
+                    "integrated_gradients",
+                    "grad_x_input",
+                    "lrp",
+                    "occlusion",
+                    "shapley",
+                    "saliency",
+                    "smoothgrad",
+                    "attention_rollout",
+                    "value_weighted_rollout",
+                    "attention_flow",
+                ),
+                many=True,
+            ),
+        ),
+    ),
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from interpboard.circuits.replacements import reference_texts, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.agreement import rank_agreement
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.components import Head, head_label, resolve_head
 from interpboard.runs.metrics import Metric
@@ -81,23 +80,6 @@ def compare_ablations(
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
     )
-
-
-def rank_agreement(effects: np.ndarray) -> np.ndarray:
-    """Spearman's correlation [column, column] of ``effects`` [row, column]; ties share their rank."""
-    ranks = np.stack([_ranks(column) for column in effects.T])
-    centred = ranks - ranks.mean(1, keepdims=True)
-    norms = np.sqrt((centred**2).sum(1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        agreement: np.ndarray = centred @ centred.T / np.outer(norms, norms)
-    return agreement
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: np.ndarray = (ends - (counts - 1) / 2)[inverse]
-    return ranks
 
 
 def _heads(lm: LanguageModel, given: Sequence[Head | str] | str | None) -> list[Head]:

@@ -68,7 +68,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
 EACH = pytest.mark.parametrize("family", FAMILIES)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 WORKING = {
-    "predictions", "integrated_gradients", "saliency", "grad_x_input", "smoothgrad",
+    "compare_attributions", "predictions", "integrated_gradients", "saliency", "grad_x_input", "smoothgrad",
     "noise_tunnel", "occlusion", "shapley", "attention_rollout", "attention_flow",
     "attention",
 }  # fmt: skip

@@ -1,0 +1,111 @@
+"""Do the methods agree? Several attributions of one prompt, row by row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from interpboard.attribution.attention_flow import attention_flow
+from interpboard.attribution.attention_rollout import attention_rollout
+from interpboard.attribution.grad_x_input import grad_x_input
+from interpboard.attribution.integrated_gradients import integrated_gradients
+from interpboard.attribution.lrp import lrp
+from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.saliency import saliency
+from interpboard.attribution.shapley import shapley
+from interpboard.attribution.smoothgrad import smoothgrad
+from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
+from interpboard.errors import BadParameter, Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.agreement import rank_agreement
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+METHODS: dict[str, Callable[..., Result]] = {
+    "integrated_gradients": integrated_gradients,
+    "grad_x_input": grad_x_input,
+    "lrp": lrp,
+    "occlusion": occlusion,
+    "shapley": shapley,
+    "saliency": saliency,
+    "smoothgrad": smoothgrad,
+    "attention_rollout": attention_rollout,
+    "value_weighted_rollout": value_weighted_rollout,
+    "attention_flow": attention_flow,
+}
+
+
+def compare_attributions(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    methods: Sequence[str] | None = None,
+    watch: Watch = SILENT,
+) -> Result:
+    """Scores [method, token], each row divided by its largest magnitude, since units differ.
+
+    Signs as in the method's own docstring; those without a sign are at least 0. Each runs with its
+    defaults. ``methods`` None: all that this model and metric allow; the others are named in a warning.
+    ``extra``: ``scores`` [method, token] undivided, and ``rank_agreement`` [method, method], Spearman's
+    rank correlation over the tokens (NaN if a method's scores are all equal).
+
+    Raises ``BadParameter`` for unknown methods, ``Unsupported`` for one that was named and cannot be.
+    """
+    started = time.perf_counter()
+    wanted = tuple(METHODS if methods is None else dict.fromkeys(methods))
+    unknown = [name for name in wanted if name not in METHODS]
+    if unknown or not wanted:
+        raise BadParameter(
+            f"There is no method {', '.join(unknown) or 'to compare'}.",
+            f"There are: {', '.join(METHODS)}.",
+        )
+    axis = token_axis(prompt.tokens)
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    warnings: list[str] = []
+    for number, name in enumerate(wanted):
+        watch.step(number, len(wanted), _partial(names, axis, rows))
+        try:
+            found = METHODS[name](lm, prompt, metric, watch=Watch(cancelled=watch.cancelled))
+        except Unsupported as missing:
+            if methods is not None:
+                raise
+            warnings.append(f"Left out {name}: {missing}")
+            continue
+        names.append(name)
+        rows.append(found.values.astype(np.float64))
+        warnings += [f"{name}: {words}" for words in found.warnings]
+    watch.step(len(wanted), len(wanted))
+    scores, method = np.stack(rows), Axis("method", tuple(names))
+    return Result(
+        analysis="compare_attributions",
+        params={"methods": None if methods is None else list(wanted)},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=(method, axis),
+        values=_shares(scores),
+        extra={
+            "scores": LabelledArray((method, axis), scores),
+            "rank_agreement": LabelledArray((method, method), rank_agreement(scores.T)),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path),
+        warnings=tuple(warnings),
+    )
+
+
+def _shares(scores: np.ndarray) -> np.ndarray:
+    largest = np.abs(scores).max(-1, keepdims=True)
+    divided: np.ndarray = np.divide(scores, largest, out=np.zeros_like(scores), where=largest > 0)
+    return divided
+
+
+def _partial(names: list[str], axis: Axis, rows: list[np.ndarray]) -> LabelledArray | None:
+    if not rows:
+        return None
+    return LabelledArray((Axis("method", tuple(names)), axis), _shares(np.stack(rows)))
