@@ -157,24 +157,22 @@ class Actions(Holding, Base):
     def action_ask_target(self) -> None:
         """Ask for the target; empty: the model's own top token."""
         ask = self._me.state.ask
-        self._question(
+        self.pick_token(
             "Target: the token to explain",
-            (
-                "Most words begin with a space: “ Paris” is not “Paris”.",
-                "Empty: the model's top token.",
-            ),
             ask.target or "",
-            lambda text: self._me.session.ask(replace(ask, target=text or None)),
+            lambda text: self._me.session.ask(replace(self._me.state.ask, target=text or None)),
+            empty="the model's own top token",
         )
 
     def action_ask_foil(self) -> None:
         """Ask for the foil; empty: none."""
         ask = self._me.state.ask
-        self._question(
+        self.pick_token(
             "Foil: the token to contrast the target with",
-            ("The metric becomes logit(target) − logit(foil).", "Empty: no foil."),
             ask.foil or "",
-            lambda text: self._me.session.ask(ask.with_foil(text or None)),
+            lambda text: self._me.session.ask(self._me.state.ask.with_foil(text or None)),
+            empty="no foil",
+            hints=("The metric becomes logit(target) − logit(foil).",),
         )
 
     def action_ask_examples(self) -> None:
@@ -197,9 +195,26 @@ class Actions(Holding, Base):
             lambda text: self._me.session.load(text.strip()) if text.strip() else None,
         )
 
-    def pick_token(self, title: str, value: str, then: Callable[[str], None]) -> None:
-        """Ask for a token."""
-        self._question(title, ("One token; most words begin with a space.",), value, then)
+    def pick_token(
+        self,
+        title: str,
+        value: str,
+        then: Callable[[str], None],
+        empty: str = "",
+        hints: tuple[str, ...] = (),
+    ) -> None:
+        """Ask for a token of the vocabulary; ``empty``: what no token means."""
+        from tui.screens.pick_token import PickTokenScreen, TokenQuestion, likely
+
+        rows, probabilities = likely(self._me.state)
+        hints = (*hints, "Most words begin with a space: “·Paris” is not “Paris”.")
+        question = TokenQuestion(title, hints, value, empty, rows, probabilities)
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        self.push_screen(PickTokenScreen(question, self._me.session.tokens), answered)
 
     def _question(self, title: str, hints: tuple[str, ...], value: str, then: Any) -> None:
         from tui.screens.ask import AskScreen, Question

@@ -148,6 +148,9 @@ class InterpBoardApp(Actions, History, App[int]):
             await asyncio.sleep(0.005)
         await self.session.settled()
         await self.saver.settled()
+        screen_settled = getattr(self.screen, "settled", None)
+        if screen_settled is not None:
+            await screen_settled()
         while self._following is not None:
             await asyncio.sleep(REST_S / 4)
         for _ in range(2):  # what a resize shows or hides is laid out after its first paint

@@ -28,12 +28,11 @@ _RENAMED = {
     "solidus": "slash", "reverse_solidus": "backslash", "commercial_at": "at",
     "hyphen_minus": "minus", "plus_sign": "plus", "low_line": "underscore",
 }  # fmt: skip
-_TEXT = "prompt"  # the place where letters are text
+# Places where letters are text, and where that is.
+_TEXT = {"prompt": "in the prompt", "pick": "in the field of a list"}
 _EVERYWHERE = frozenset({"app", "move"})
-_SCREENS = frozenset(
-    {"runs", "circuit"}
-)  # over the panes: the app's own commands do not reach there
-_FIXED = frozenset({"submit"})
+_SCREENS = frozenset({"runs", "circuit"})  # over the panes: the app's own do not reach there
+_FIXED = frozenset({"submit", "pick_take"})
 
 
 def rebound(commands: Sequence[Command], chosen: Mapping[str, str]) -> tuple[Command, ...]:
@@ -96,8 +95,9 @@ def _key(command: Command, word: str) -> str:
             f"keys.{command.id}: {word!r} is no key that every terminal sends.",
             "Use a character, ctrl+letter, f1 to f12, or a name as enter, space, pageup.",
         )
-    if plain and _TEXT in command.where:
-        raise BadConfig(f"keys.{command.id}: {word!r} is text in the prompt.", "Use ctrl+letter.")
+    field = next((_TEXT[place] for place in command.where if place in _TEXT), "")
+    if plain and field:
+        raise BadConfig(f"keys.{command.id}: {word!r} is text {field}.", "Use ctrl+letter.")
     return key
 
 
@@ -126,7 +126,7 @@ def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> No
     places = {place for command in commands for place in command.where}
     for place in places:
         around = frozenset({"move"}) if place in _SCREENS else _EVERYWHERE
-        live = {place} if place == _TEXT else {place} | around
+        live = {place} if place in _TEXT else {place} | around
         owner: dict[str, Command] = {}
         for command in commands:
             if not live & set(command.where):

@@ -193,6 +193,13 @@ COMMANDS: tuple[Command, ...] = (
         "leave", "escape,tab,down", "Tab ↓ Esc", "Panes", "Back to the panes",
         "app.leave_prompt", ("prompt",), palette=False,
     ),
+    _on("pick", "pick_take", "enter", "Enter", "takes", "Take the chosen row", "submit"),
+    _on("pick", "pick_down", "down,tab,ctrl+n", "↓ Tab Ctrl+n", "next", "The next row", "step(1)"),
+    _on("pick", "pick_up", "up,shift+tab,ctrl+p", "↑ Ctrl+p", "before", "The row before", "step(-1)"),
+    _on("pick", "pick_page_down", "pagedown", "PgDn", "", "Ten rows down", "step(10)"),
+    _on("pick", "pick_page_up", "pageup", "PgUp", "", "Ten rows up", "step(-10)"),
+    _on("pick", "pick_leave", "escape,ctrl+g", "Esc Ctrl+g", "leaves", "Leave without an answer",
+        "leave"),
     _on("runs", "runs_open", "enter", "Enter", "Reopen", "Put it back into the panes", "reopen"),
     _on("runs", "runs_pin", "space", "Space", "Pin", "Pin it, to compare two", "pin"),
     _on("runs", "runs_difference", "d", "d", "A − B", "Side by side, or the difference A − B",
@@ -264,7 +271,7 @@ def bindings(*where: str) -> list[BindingType]:
     return [
         Binding(command.keys, command.action, command.label, id=command.id, show=False)
         for command in COMMANDS
-        if set(command.where) & set(where) and command.id != "submit"  # the input's own
+        if set(command.where) & set(where) and command.action != "submit"  # the input's own
     ]
 
 

@@ -15,6 +15,7 @@ from tui import keys
 from tui.held import Held
 from tui.questions import CHEAP, question
 from tui.state import SLOTS, Ask, Engine, Job, State
+from tui.vocabulary import PIECES, STRINGS, Tokens
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
@@ -45,6 +46,12 @@ class EngineLike(Protocol):
         self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
     ) -> int:
         """Run an analysis."""
+
+    def split(self, slot: str, text: str) -> int:
+        """Ask which tokens a text is."""
+
+    def vocabulary(self, slot: str) -> int:
+        """Ask for the strings of all tokens."""
 
     def cancel(self, slot: str | None = None) -> None:
         """Cancel one job, or every analysis."""
@@ -83,6 +90,7 @@ class Session:
         self._finished = finished
         self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
+        self.tokens = Tokens(lambda: self.engine)
         self._changed, self._tell, self._factory = changed, tell, factory
         self._dirty: set[str] = set()
         self._flush: asyncio.Handle | None = None
@@ -256,6 +264,9 @@ class Session:
     def take(self, slot: str, event: Any) -> None:
         """The engine's listener."""
         if self._closed:
+            return
+        self.tokens.take(slot, event, type(event).__name__)
+        if slot in (STRINGS, PIECES):
             return
         before = self.state
         self.state = self._reduce(before, slot, event)

@@ -19,6 +19,7 @@ PLACES = {
     "neurons": "Pane 7, Neurons",
     "runs": "Saved results",
     "circuit": "Circuits",
+    "pick": "Lists to choose from: tokens, models, prompts",
 }
 
 

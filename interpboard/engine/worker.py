@@ -65,7 +65,8 @@ class Queue:
     def put(self, request: protocol.Job) -> None:
         """Add a job at the end; what somebody waits for while typing goes first."""
         with self._changed:
-            if isinstance(request, protocol.Split | protocol.Vocabulary):
+            quick = isinstance(request, protocol.Split | protocol.Vocabulary)
+            if quick and not any(isinstance(job, protocol.Load) for job in self._waiting):
                 self._waiting.appendleft(request)
             else:
                 self._waiting.append(request)

@@ -180,6 +180,8 @@ def test_configuration_is_read_without_anything_heavy() -> None:
         ({"zoom": "nosuch"}, "no key that every terminal sends"),
         ({"zoom": ""}, "no key that every terminal sends"),
         ({"leave": "Z"}, "is text in the prompt"),
+        ({"pick_up": "Z"}, "is text in the field of a list"),
+        ({"pick_up": "ctrl+g"}, "Ctrl+g would be both pick_up and pick_leave"),
     ],
 )
 def test_bindings_that_would_not_work_are_refused_in_a_line(
@@ -199,5 +201,5 @@ def test_keys_can_change_places_and_are_spelled_for_people() -> None:
 
 
 def test_the_default_table_is_one_that_the_file_could_hold() -> None:
-    own = {c.id: c.keys for c in keys.COMMANDS if c.id != "submit"}
+    own = {c.id: c.keys for c in keys.COMMANDS if c.action != "submit"}
     assert [c.keys for c in keys.rebound(own)] == [c.keys for c in keys.COMMANDS]

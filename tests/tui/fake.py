@@ -71,6 +71,7 @@ class FakeEngine:
         self.layers, self.heads = LAYERS, HEADS
         self.requests: list[protocol.Run] = []
         self.stopped = False
+        self.vocabularies = 0
         self.tokens = tokens_of
         self._jobs: dict[str, Any] = {}
         self._number = 0
@@ -106,6 +107,13 @@ class FakeEngine:
         )
         self.requests.append(request)
         return self._submit(slot, request)
+
+    def split(self, slot: str, text: str) -> int:
+        return self._submit(slot, protocol.Split(job=0, text=text))
+
+    def vocabulary(self, slot: str) -> int:
+        self.vocabularies += 1
+        return self._submit(slot, protocol.Vocabulary(job=0))
 
     def cancel(self, slot: str | None = None) -> None:
         for name in [slot] if slot else [name for name in self._jobs if name != "model"]:
@@ -174,6 +182,12 @@ class FakeEngine:
                 request.model, None, "llama", self.layers, self.heads, "float32", "cpu"
             )
             return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
+        if isinstance(request, protocol.Vocabulary):
+            return protocol.TokenStrings.of(0, VOCABULARY)
+        if isinstance(request, protocol.Split):
+            known = request.text in VOCABULARY
+            found = (request.text,) if known else self.tokens(request.text)
+            return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
         tokens = self.tokens(request.text)
         metric = request.metric
         if not tokens:

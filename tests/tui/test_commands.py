@@ -12,7 +12,7 @@ from interpboard.config import Settings
 from interpboard.results import Document
 from tests.tui.conftest import Boards
 from tui import exporting, keys
-from tui.screens.ask import AskScreen
+from tui.screens.pick_token import PickTokenScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import PaletteScreen
@@ -103,7 +103,7 @@ async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Board
 async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> None:
     async with board() as b:
         await b.press("t")
-        assert isinstance(b.app.screen, AskScreen)
+        assert isinstance(b.app.screen, PickTokenScreen)
         await b.write(" Rome")
         await b.press("enter")
         assert b.engine.requests[-1].metric.target == " Rome"
