@@ -12,10 +12,10 @@ from interpboard.config import Settings
 from interpboard.results import Document
 from tests.tui.conftest import Boards
 from tui import exporting, keys
-from tui.screens.pick_token import PickTokenScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import PaletteScreen
+from tui.screens.pick_token import PickTokenScreen
 
 
 async def test_everything_runs_by_itself_at_the_start(board: Boards) -> None:
