@@ -27,7 +27,7 @@ FILLINGS: dict[str, Callable[[], str]] = {
     "settings": settings.listed,
 }
 # Pages that are files of the repository, and where their relative links lead from the site.
-ELSEWHERE = {"changelog.md": "CHANGELOG.md"}
+ELSEWHERE = {"benchmarks.md": "benchmarks/README.md", "changelog.md": "CHANGELOG.md"}
 _MARKER = re.compile(r"^<!-- generated: (.*?) -->$", re.MULTILINE)
 
 
