@@ -28,7 +28,14 @@ from interpboard.circuits.translators import save_whole
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.results.examples import OUTSIDE, SCHEMA, ExamplesFile, ExamplesInfo
+from interpboard.results.examples import (
+    KEY,
+    OUTSIDE,
+    SCHEMA,
+    ExamplesFile,
+    ExamplesInfo,
+    ExamplesMetadata,
+)
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import SILENT, Watch
@@ -165,8 +172,8 @@ class _State:
             for layer, best in self.best.items()
             for name, value in best.tensors().items()
         }
-        metadata = {"about": about, "vocabulary": dict(sorted(self.words.items()))}
-        save_whole(out, tensors, {k: msgspec.json.encode(v).decode() for k, v in metadata.items()})
+        said = ExamplesMetadata(about, dict(sorted(self.words.items())))
+        save_whole(out, tensors, {KEY: msgspec.json.encode(said).decode()})
 
 
 class _Enough(Exception):

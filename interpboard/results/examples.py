@@ -3,7 +3,8 @@
 For each layer the file has ``L.activation`` [neuron, rank], highest first; ``L.context``
 [neuron, rank, around], token ids around the peak, −1 beyond its window; ``L.place`` [neuron, rank, 2],
 the number of the text's file and of the peak's token in it; ``L.positive`` [neuron], at how many tokens
-the activation was above 0. Ranks that no text has filled are −inf. The metadata says the rest, in JSON.
+the activation was above 0. Ranks that no text has filled are −inf. The metadata says the rest, as JSON under
+one key: safetensors writes several keys in any order, and the same examples are to be the same bytes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from interpboard.errors import BadParameter, BadResultFile
 
 SCHEMA = "interpboard-examples/1"
+KEY = "examples"
 OUTSIDE = -1
 
 
@@ -38,6 +40,13 @@ class ExamplesInfo(msgspec.Struct, frozen=True):
     tokens: int = 0
     at: dict[str, Any] | None = None
     made_by: dict[str, str] = {}
+
+
+class ExamplesMetadata(msgspec.Struct, frozen=True):
+    """What a file says beside its tensors. ``vocabulary``: the texts of the tokens that were seen."""
+
+    about: ExamplesInfo
+    vocabulary: dict[int, str]
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -78,12 +87,10 @@ class ExamplesFile:
             what = getattr(error, "strerror", None) or error
             raise BadResultFile(f"Cannot read {path}: {what}.") from error
         try:
-            self.info = msgspec.json.decode(metadata.get("about", "{}"), type=ExamplesInfo)
-            self.vocabulary = msgspec.json.decode(
-                metadata.get("vocabulary", "{}"), type=dict[int, str]
-            )
+            said = msgspec.json.decode(metadata.get(KEY, "{}"), type=ExamplesMetadata)
         except msgspec.DecodeError as error:
             raise BadResultFile(f"{path} holds no max-activating examples.") from error
+        self.info, self.vocabulary = said.about, said.vocabulary
         if self.info.schema != SCHEMA:
             raise BadResultFile(f"{path} is of another version: {self.info.schema}.")
 

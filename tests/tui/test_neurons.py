@@ -102,13 +102,14 @@ def _file(path: Path, model: str = "demo") -> Path:
     import msgspec
     from safetensors.numpy import save_file
 
-    from interpboard.results.examples import SCHEMA, ExamplesInfo
+    from interpboard.results.examples import KEY, SCHEMA, ExamplesInfo, ExamplesMetadata
 
     info = ExamplesInfo(
         schema=SCHEMA, model=model, dtype="float32", corpus="corpus.txt",
         files=(("corpus.txt", 99),), layers=(2,), top_k=2, length=8, batch=1, before=2, after=1,
         tokens=1000,
     )  # fmt: skip
+    said = ExamplesMetadata(info, {0: "In ", 1: "\x1b[31mParis", 2: " now"})
     activation = np.tile([4.5, -np.inf], (16, 1))
     activation[5] = [7.25, 3.5]
     context = np.tile(np.array([-1, 0, 1, 2]), (16, 2, 1))
@@ -120,10 +121,7 @@ def _file(path: Path, model: str = "demo") -> Path:
             "2.positive": np.full(16, 30, dtype=np.int64),
         },
         path,
-        metadata={
-            "about": msgspec.json.encode(info).decode(),
-            "vocabulary": msgspec.json.encode({0: "In ", 1: "\x1b[31mParis", 2: " now"}).decode(),
-        },
+        metadata={KEY: msgspec.json.encode(said).decode()},
     )
     return path
 
