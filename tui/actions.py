@@ -233,6 +233,12 @@ class Actions(Holding, Base):
 
         self.push_screen(CircuitScreen())
 
+    def action_methods(self) -> None:
+        """Every attribution, row by row."""
+        from tui.screens.methods import MethodsScreen
+
+        self.push_screen(MethodsScreen())
+
     def action_edit_prompt(self) -> None:
         """Into the prompt."""
         self._me.prompt.input.focus()

@@ -189,8 +189,8 @@ class InterpBoardApp(Actions, History, App[int]):
 
     def go(self, slot: str) -> None:
         """Bring the pane that shows ``slot`` to the front and focus it."""
-        if slot == "circuit":
-            self.action_circuit()
+        if slot in ("circuit", "methods"):
+            getattr(self, f"action_{slot}")()
             return
         shown_by = {name: pane.slot for pane in reversed(self.panes) for name in pane.leans_on}
         slot = slot if slot in {pane.slot for pane in self.panes} else shown_by[slot]

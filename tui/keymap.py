@@ -31,7 +31,9 @@ _RENAMED = {
 # Places where letters are text, and where that is.
 _TEXT = {"prompt": "in the prompt", "pick": "in the field of a list"}
 _EVERYWHERE = frozenset({"app", "move"})
-_SCREENS = frozenset({"runs", "circuit"})  # over the panes: the app's own do not reach there
+_SCREENS = frozenset(
+    {"runs", "circuit", "methods"}
+)  # over the panes: the app's own do not reach there
 _FIXED = frozenset({"submit", "pick_take"})
 
 

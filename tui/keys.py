@@ -122,6 +122,10 @@ COMMANDS: tuple[Command, ...] = (
         "circuit", "C", "C", "Circuit", "Circuits: of a behaviour, or of the two prompts",
         "app.circuit",
     ),
+    Command(
+        "methods", "V", "V", "Methods", "Every attribution of the prompt, row by row",
+        "app.methods",
+    ),
     Command("zoom", "z", "z", "Zoom", "One pane on the whole screen, and back", "app.zoom"),
     Command("pane_1", "1", "1", "Tokens", "Go to Tokens: which tokens mattered", "app.pane(1)"),
     Command(
@@ -230,6 +234,15 @@ COMMANDS: tuple[Command, ...] = (
     _on("circuit", "circuit_export", "e", "e", "Export", "Write the circuit to a file", "export"),
     _on("circuit", "circuit_help", "question_mark,f1", "? F1", "Help", "These keys", "help"),
     _on("circuit", "circuit_leave", "q,escape,backspace,C", "q Esc Bksp", "Back", "Back to the panes",
+        "leave"),
+    _on("methods", "methods_choose", "enter", "Enter", "Use", "Paint Tokens with this method", "choose"),
+    _on("methods", "methods_cancel", "x", "x", "Cancel", "Cancel what is running", "cancel"),
+    _on("methods", "methods_yank", "y", "y", "", "Copy the readout", "yank"),
+    _on("methods", "methods_yank_all", "Y", "Y", "Yank", "Copy the rows as markdown", "yank_view"),
+    _on("methods", "methods_code", "c", "c", "", "Copy the lines that make them again", "code"),
+    _on("methods", "methods_export", "e", "e", "Export", "Write the rows to a file", "export"),
+    _on("methods", "methods_help", "question_mark,f1", "? F1", "Help", "These keys", "help"),
+    _on("methods", "methods_leave", "q,escape,backspace,V", "q Esc Bksp", "Back", "Back to the panes",
         "leave"),
 )  # fmt: skip
 

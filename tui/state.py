@@ -37,6 +37,7 @@ SLOTS: dict[str, str] = {
     "other": "predictions",
     "trace": "causal_trace",
     "circuit": "circuit",
+    "methods": "compare_attributions",
 }
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from interpboard.analyses import ANALYSES
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from interpboard.results import (
@@ -222,7 +223,7 @@ def canned(
         extra["token_ids"] = LabelledArray(axes, np.arange(10))
         extra["tokens"] = LabelledArray(axes, text_array(list(VOCABULARY[:10])))
         extra["logits"] = LabelledArray(axes, 14.2 + np.log(values))
-    elif request.analysis == "integrated_gradients":
+    elif ANALYSES[request.analysis].axes == ("token",):
         axes = (token_axis(tokens),)
         values = wave.normal(size=len(tokens)) * 1.4
         values[position + 1 :] = 0.0
@@ -244,6 +245,8 @@ def canned(
         axes, values = _attention(extra, request, tokens)
     elif request.analysis == "neurons":
         axes, values = _neurons(extra, request, tokens, layers)
+    elif request.analysis == "compare_attributions":
+        axes, values = _methods(extra, tokens)
     elif request.analysis == "circuit":
         axes, values = _circuit(extra, layers, heads)
     elif request.analysis in ("causal_trace", "activation_patching"):
@@ -264,6 +267,21 @@ def canned(
         elapsed_s=0.04,
         made_by=MadeBy("0.1.0", "2.0", "5.0", path="replay"),
     )
+
+
+def _methods(
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    names = ("integrated_gradients", "occlusion", "attention_rollout")
+    axes = (Axis("method", names), token_axis(tokens))
+    scores = np.random.default_rng(3).normal(size=(3, len(tokens))) * np.array(
+        [[2.0], [30.0], [1.0]]
+    )
+    scores[2] = np.abs(scores[2])
+    extra["scores"] = LabelledArray(axes, scores)
+    agreement = np.array([[1.0, 0.75, -0.25], [0.75, 1.0, 0.5], [-0.25, 0.5, 1.0]])
+    extra["rank_agreement"] = LabelledArray((axes[0], axes[0]), agreement)
+    return axes, scores / np.abs(scores).max(-1, keepdims=True)
 
 
 def _lens(
