@@ -4,7 +4,7 @@
 
 One run, A B A B: the bare arithmetic is one forward pass of the model's body and, for the embedding and
 each layer, the product of its residual stream at every position with the unembedding. The lens adds the
-final norm, top tokens, entropy, KL and rank. The figure of the issue: at most 1.5× at GPT-2-small size.
+final norm, top tokens, entropy, KL and rank. The aim: at most 1.5× at GPT-2-small size.
 """
 
 from __future__ import annotations
