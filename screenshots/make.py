@@ -1,6 +1,6 @@
 """Make the pictures of this folder: the app on the demo model, through the real engine.
 
-    python screenshots/make.py
+    python screenshots/make.py [NAME]...
 
 Each picture is a size, a prompt and the keys that lead to it. Needs no display: the SVGs are drawn
 from the screen's own cells.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,25 @@ class Picture:
     text: str | None = None
 
 
+_SUBJECT = ("1", "g", "l", "s", "l", "s")
 PICTURES = (
-    Picture("overview-120x40", (120, 40), ("3", "k", "k")),
-    Picture("overview-200x60", (200, 60), ("2",)),
+    # One exploration: why does the model say Paris, and where does it know that from?
+    Picture("overview-120x40", (120, 40), (*_SUBJECT, "3", "G", "$", "k")),
+    Picture("overview-200x60", (200, 60), (*_SUBJECT, "2")),
     Picture("tokens-80x24", (80, 24), ("1", "g", "l")),
     Picture("heads-80x24", (80, 24), ("2",)),
-    Picture("lens-80x24", (80, 24), ("3", "k", "k", "k")),
-    Picture("next-80x24", (80, 24), ("4", "j")),
-    Picture("difference-120x40", (120, 40), ("f", "space", *"Rome", "enter", "2")),
+    Picture("attention-80x24", (80, 24), ("2", "enter")),
+    Picture("before-120x40", (120, 40), ("2",)),
+    Picture("what-if-120x40", (120, 40), ("2", "space", "h", "space", "h", "space")),
+    Picture("trace-80x24", (80, 24), (*_SUBJECT, "4", "l")),
+    Picture("lens-80x24", (80, 24), ("3", "k", "k")),
+    Picture("logits-80x24", (80, 24), ("6",)),
+    Picture("neurons-80x24", (80, 24), ("7",)),
+    Picture("circuit-120x40", (120, 40), ("C", "j", "enter")),
+    Picture("methods-120x40", (120, 40), ("V",)),
+    Picture("difference-120x40", (120, 40), ("f", *" Rome", "enter", "2")),
+    Picture("runs-80x24", (80, 24), ("8",)),
+    # Beside it.
     Picture("light-120x40", (120, 40), ("ctrl+t", "3")),
     Picture("help-120x40", (120, 40), ("2", "question_mark")),
     Picture("palette-80x24", (80, 24), ("colon",)),
@@ -50,12 +62,11 @@ async def make(picture: Picture) -> None:
     app = InterpBoardApp(text=picture.text)
     async with app.run_test(size=picture.size, notifications=True) as pilot:
         await app.settled()
-        missing = [name for name, slot in app.state.slots.items() if slot.result is None]
-        if missing:
-            raise SystemExit(f"{picture.name}: no result for {', '.join(missing)}")
         for key in picture.keys:
-            await pilot.press(key)
-        await app.settled()
+            await pilot.press("space" if key == " " else key)
+            await app.settled()
+        if app.state.engine.log or app.state.slots["tokens"].result is None:
+            raise SystemExit(f"{picture.name}: the engine did not answer")
         svg = app.export_screenshot(title="InterpBoard")
     (FOLDER / f"{picture.name}.svg").write_text(tidy(svg), encoding="utf-8")
     print(picture.name)
@@ -67,10 +78,11 @@ def tidy(svg: str) -> str:
     return re.sub(r"terminal-\d+", "terminal", svg)
 
 
-async def main() -> None:
-    """Make them all, one after the other."""
+async def main(names: list[str]) -> None:
+    """Make the named ones, or all, one after the other."""
     for picture in PICTURES:
-        await make(picture)
+        if not names or picture.name in names:
+            await make(picture)
 
 
 if __name__ == "__main__":
@@ -78,4 +90,4 @@ if __name__ == "__main__":
         os.environ["INTERPBOARD_STATE"] = os.environ["HOME"] = state
         os.environ.pop("NO_COLOR", None)
         os.chdir(state)  # the export's proposed name is of a neutral place
-        asyncio.run(main())
+        asyncio.run(main(sys.argv[1:]))
