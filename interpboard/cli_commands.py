@@ -299,7 +299,9 @@ def report_command(
 
 @app.command("tune-lens")
 def tune_lens_command(
-    corpus: Annotated[Path, typer.Option(help="A text file to train on.", show_default=False)],
+    corpus: Annotated[
+        Path, typer.Option(help="A text file to train on, or a folder of them.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the lens.", show_default=False)],
     model: Model = None,
     steps: Annotated[int, typer.Option(min=1)] = 250,

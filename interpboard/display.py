@@ -15,6 +15,7 @@ from rich.cells import cell_len
 ascii_everywhere: ContextVar[bool] = ContextVar("ascii_everywhere", default=False)
 
 _PICTURES = {"\n": "⏎", "\t": "⇥", "\x1b": "␛", "\r": "␍", "\x00": "␀", "\x7f": "␡"}
+_CONTROLS = {picture: char for char, picture in _PICTURES.items()}
 _ASCII_PICTURES = {"\n": "\\n", "\t": "\\t", "\x1b": "\\e", "\r": "\\r"}
 # Cc control, Cf format (zero width, direction marks), Cs surrogates, Co private use, Cn unassigned,
 # Zl/Zp line and paragraph separators, Me enclosing marks (their width differs between terminals).
@@ -67,6 +68,12 @@ def visible_token(token: str, *, ascii_only: bool | None = None) -> str:
     if ascii_only is None:
         ascii_only = ascii_everywhere.get()
     return visible(token, space="_" if ascii_only else "·", ascii_only=ascii_only)
+
+
+def spelled(char: str) -> str:
+    """``char`` as its escape, where it cannot be drawn; a picture as that of the character it stands for."""
+    control = _CONTROLS.get(char)
+    return _escape(char) if control is None else visible(control, ascii_only=True)
 
 
 def fit(text: str, width: int, *, ellipsis: str = "…") -> str:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from interpboard.attribution.embedding_gradient import frozen
+from interpboard.circuits.corpus import corpus_files, windows
 from interpboard.circuits.head_probes import text_prefix
 from interpboard.circuits.translators import Translators, save_whole
 from interpboard.errors import BadParameter, Cancelled
@@ -48,10 +48,10 @@ def tune_lens(
     settings: Settings = Settings(),
     watch: Watch = SILENT,
 ) -> Translators:
-    """Train translators on the text file ``text`` and save them in the folder ``out``.
+    """Train translators on ``text``, a text file or a folder of them, and save them in the folder ``out``.
 
     They start as the identity and minimise KL(final ‖ layer), in nats a token, each layer its own
-    (Belrose et al. 2023). The file is read a line at a time, over and over, in windows. ``watch`` hears
+    (Belrose et al. 2023). The text is read a line at a time, over and over, in windows. ``watch`` hears
     each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
     lies in ``out``: the same call then goes on there, to the same result as without the stop.
 
@@ -67,7 +67,12 @@ def tune_lens(
     adam = torch.optim.Adam([weight, bias], lr=settings.rate)
     about = {**asdict(settings), "model": lm.info.name, "text": str(text)}
     done = _restored(out / STATE, about, (weight, bias), adam)
-    batches = islice(_batches(lm, Path(text), settings), done, settings.steps)
+    files = tuple(
+        (file, size)
+        for file, size in corpus_files(Path(text))
+        if out.resolve() not in file.resolve().parents
+    )
+    batches = islice(_batches(lm, files, settings), done, settings.steps)
     axis = layer_axis(lm.anatomy.n_layers, embed=True)
     rows = type(axis)(axis.name, axis.labels[:-1])
     try:
@@ -126,38 +131,28 @@ def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
     return seen
 
 
-def _batches(lm: LanguageModel, path: Path, settings: Settings) -> Iterator[torch.Tensor]:
+def _batches(
+    lm: LanguageModel, files: tuple[tuple[Path, int], ...], settings: Settings
+) -> Iterator[torch.Tensor]:
     """Windows of the text [batch, pos], over and over, each behind what the tokenizer puts first."""
     prefix = text_prefix(lm)
     room = settings.length - len(prefix)
     rows: list[list[int]] = []
     while True:
-        windows = 0
-        for window in _windows(lm, path, room):
-            windows += 1
-            rows.append([*prefix, *window])
+        found = 0
+        for window in windows(lm, files, room):
+            if len(window.ids) < room:  # what is left of a file
+                continue
+            found += 1
+            rows.append([*prefix, *window.ids])
             if len(rows) == settings.batch:
                 yield torch.tensor(rows, device=lm.device)
                 rows = []
-        if not windows:
+        if not found:
             raise BadParameter(
-                f"{path} has fewer than {room} tokens.", "Use a longer text, or a smaller length."
+                f"Every file of the text has fewer than {room} tokens.",
+                "Use a longer text, or a smaller length.",
             )
-
-
-def _windows(lm: LanguageModel, path: Path, room: int) -> Iterator[list[int]]:
-    ids: list[int] = []
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for line in iter(partial(lines.readline, 1 << 16), ""):
-                ids += lm.tokenizer(line, add_special_tokens=False)["input_ids"]
-                while len(ids) >= room:
-                    yield ids[:room]
-                    ids = ids[room:]
-    except OSError as error:
-        raise BadParameter(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadParameter(f"{path} is not UTF-8 text.") from error
 
 
 def _check(lm: LanguageModel, settings: Settings) -> None:

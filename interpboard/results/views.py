@@ -16,6 +16,7 @@ _VIEWS = {
     "csv": "interpboard.visualization.views:csv_text",
     "html": "interpboard.visualization.views:html",
     "plot": "interpboard.visualization.figures.choice:figure_of",
+    "interactive": "interpboard.visualization.interactive.choice:figure_of",
     "fragment": "interpboard.visualization.views:fragment",
 }
 
@@ -57,6 +58,13 @@ class Viewable:
         Raises ``MissingPackage`` without matplotlib, ``BadParameter`` for what is not drawn as it is.
         """
         return view("plot", self, **options)
+
+    def plot_interactive(self, **options: Any) -> Any:
+        """The same as a plotly figure, with exact values on hover: ``visualization.interactive.figure_of``.
+
+        Raises ``MissingPackage`` without plotly, ``BadParameter`` as ``plot`` does.
+        """
+        return view("interactive", self, **options)
 
     def _repr_html_(self) -> str:
         text: str = view("fragment", self)

@@ -41,9 +41,9 @@ class AttributionVisualizer:
 
     def plot_interactive(self, results: Results, title: str | None = None) -> Any:
         """The plotly figure. Raises ``MissingPackage`` without plotly."""
-        from interpboard.visualization.interactive import token_rows
+        from interpboard.visualization.interactive import token_heatmap as interactive_heatmap
 
-        return token_rows(results, title=title)
+        return interactive_heatmap(results, title=title)
 
     def text(
         self, results: Results, title: str | None = None, *, width: int = 100, color: str = ""

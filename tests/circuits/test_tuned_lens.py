@@ -177,6 +177,18 @@ def test_folders_that_do_not_fit_are_refused_in_words(tmp_path: Path) -> None:
     assert "trained on another" in result.warnings[0]
 
 
+def test_a_folder_is_read_file_by_file_but_for_what_is_trained_into_it(
+    tmp_path: Path, corpus: Path
+) -> None:
+    lm = tiny_lm("gpt2")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(corpus.read_bytes())
+    for _ in range(2):  # the second time the translators of the first lie in the folder
+        made = tune_lens(lm, folder, folder / "lens", SHORT)
+    assert torch.equal(made.weight, tune_lens(lm, corpus, tmp_path / "out", SHORT).weight)
+
+
 def test_texts_that_do_not_do_are_refused_in_words(tmp_path: Path) -> None:
     lm = tiny_lm("gpt2")
     short, binary = tmp_path / "short.txt", tmp_path / "binary.txt"

@@ -20,7 +20,6 @@ from interpboard.results import (
     TokenRef,
     token_axis,
 )
-from interpboard.visualization import interactive
 
 TOKENS = ("The", " <b>Eiffel", " Tower\x1b[31m", " is")
 SCORES = np.array([0.25, -1.5, 3.0, 0.0])
@@ -88,16 +87,6 @@ def test_the_interactive_figure_holds_the_values_row_by_row() -> None:
     assert "positive: the token raised the metric" in figure.layout.title.text
     assert list(figure.layout.xaxis.ticktext)[1] == "·&lt;b&gt;Eiffel"
     assert list(figure.layout.yaxis.ticktext) == ["Integrated gradients", "Occlusion"]
-
-
-def test_an_interactive_grid_has_its_axes_and_values() -> None:
-    figure = interactive.heatmap(GRID)
-    (cells,) = figure.data
-    np.testing.assert_array_equal(np.array(cells.customdata), GRID.values)
-    assert figure.layout.xaxis.title.text == "head"
-    assert figure.layout.yaxis.title.text == "layer"
-    with pytest.raises(BadParameter, match="two axes"):
-        interactive.heatmap(attributed())
 
 
 def test_the_printed_figure_has_the_title_asked_for() -> None:

@@ -11,40 +11,12 @@ import numpy as np
 import pytest
 
 from interpboard.errors import BadParameter, MissingPackage
-from interpboard.results import Axis, LabelledArray, Result, layer_axis, token_axis
+from interpboard.results import LabelledArray, MetricInfo, Result, token_axis
 from interpboard.visualization import figures
+from interpboard.visualization.diagrams import drawing_of, svg
+from interpboard.visualization.figures import canvas
 from tests import sample
-
-
-def attention() -> Result:
-    tokens = ("a", " b", " c")
-    values = np.random.default_rng(0).random((2, 2, 3, 3))
-    axes = (layer_axis(2), Axis("head", ("0", "3")), Axis("query", tokens), Axis("key", tokens))
-    return sample.result("attention", axes, values)
-
-
-def trace() -> Result:
-    axes = (layer_axis(3), token_axis(("The", " Eiffel", " Tower", " is")))
-    return sample.result(
-        "causal_trace", axes, np.arange(12.0).reshape(3, 4) / 12, params={"subject": [1, 2]}
-    )
-
-
-def written() -> Result:
-    layer, sums = layer_axis(2), layer_axis(2, embed=True)
-    extra = {
-        "attention": LabelledArray((layer,), np.array([1.0, -2.0])),
-        "mlp": LabelledArray((layer,), np.array([0.5, 3.0])),
-        "accumulated": LabelledArray((sums,), np.array([0.0, 1.5, 2.5])),
-    }
-    names = Axis("component", ("embed", "L0", "L1"))
-    return sample.result("direct_logit_attribution", (names,), [0.0, 1.5, 1.0], extra)
-
-
-def edges() -> Result:
-    axis = Axis("edge", ("embed>0.1.q", "0.1>0.mlp", "0.mlp>output", "embed>output"))
-    extra = {"in_circuit": LabelledArray((axis,), np.array([1, 1, 1, 0]))}
-    return sample.result("circuit", (axis,), [0.5, -1.0, 2.0, 0.01], extra)
+from tests.figures import shapes
 
 
 def mesh(figure: Any, panel: int = 0) -> np.ndarray:
@@ -61,7 +33,7 @@ def texts(figure: Any) -> list[str]:
     [
         (sample.ablation(), sample.ablation().values),
         (sample.lens(), sample.lens().values),
-        (trace(), trace().values),
+        (shapes.trace(), shapes.trace().values),
     ],
 )
 def test_every_cell_is_drawn_and_none_that_is_not_known(result: Result, values: Any) -> None:
@@ -78,14 +50,14 @@ def test_the_ends_of_the_scale_are_the_colours_of_every_view() -> None:
 
 
 def test_a_head_that_the_result_holds_is_drawn_and_another_is_refused() -> None:
-    result = attention()
+    result = shapes.attention()
     np.testing.assert_array_equal(mesh(result.plot(layer=1, head=3)), result.values[1, 1])
     with pytest.raises(BadParameter, match=r"no head 1\. It has heads 0 to 3"):
         result.plot(layer=1, head=1)
 
 
 def test_the_subject_is_marked_and_nothing_else() -> None:
-    figure = trace().plot()
+    figure = shapes.trace().plot()
     marks = {line.get_gid() for line in figure.axes[0].lines}
     assert marks == {"subject-1", "subject-2"}
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -93,7 +65,7 @@ def test_the_subject_is_marked_and_nothing_else() -> None:
 
 
 def test_the_flow_is_what_each_layer_writes_and_its_sum() -> None:
-    axes = figures.activation_flow(written()).axes[0]
+    axes = figures.activation_flow(shapes.written()).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [1.0, -2.0, 0.5, 3.0]
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.0, 1.5, 2.5])
     lens = sample.lens()
@@ -102,7 +74,7 @@ def test_the_flow_is_what_each_layer_writes_and_its_sum() -> None:
 
 
 def test_a_circuit_has_the_edges_that_are_in_it() -> None:
-    figure = edges().plot()
+    figure = shapes.edges().plot()
     arrows = [p for p in figure.axes[0].patches if isinstance(p, mpl.patches.FancyArrowPatch)]
     assert len(arrows) == 3
     assert {"embed", "L0 H1", "L0 MLP", "output"} <= set(texts(figure))
@@ -161,7 +133,7 @@ def test_hostile_tokens_are_drawn_as_what_they_are(tmp_path: Path) -> None:
     result = sample.result("integrated_gradients", (token_axis(tokens),), np.linspace(-1, 1, 5))
     figure = result.plot(title="$\\bad{")
     figure.savefig(tmp_path / "a.svg")
-    assert {"$\\frac{", "␛[31m", "$\\bad{"} <= set(texts(figure))
+    assert {"$\\frac{", canvas.drawable("␛[31m"), "$\\bad{"} <= set(texts(figure))
 
 
 def test_without_matplotlib_the_command_that_installs_it_is_named(
@@ -181,9 +153,57 @@ def test_without_matplotlib_the_command_that_installs_it_is_named(
     assert "\n" not in str(refused.value)
 
 
-def test_what_cannot_be_drawn_whole_is_refused() -> None:
-    cube = sample.result("unheard", tuple(Axis(n, ("0",)) for n in "abc"), np.zeros((1, 1, 1)))
-    with pytest.raises(BadParameter, match="not drawn whole"):
-        cube.plot()
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(BadParameter, match="single number"):
+        sample.result("unheard", (), 0.5).plot()
+    with pytest.raises(BadParameter, match=r"takes 'layer'.*Options: columns, title"):
+        sample.gradients().plot(layer=0)
+    other = sample.result("head_ablation", sample.ablation().axes, sample.ablation().values,
+                          metric=MetricInfo("prob", 8, None, None))  # fmt: skip
+    with pytest.raises(BadParameter, match="explain logit and prob"):
+        figures.comparison(sample.ablation(), other)
     with pytest.raises(BadParameter, match="1 or 2 columns"):
         sample.ablation().plot(columns=3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_no_font_holds_is_drawn_as_its_escape(tmp_path: Path) -> None:
+    """Noto and others are used where they are installed; here a character that no font has."""
+    tokens = ("\x1b[2J", "\U0001f9ff", "\ue000", "é")
+    figure = sample.result("integrated_gradients", (token_axis(tokens),), np.ones(4)).plot()
+    figure.savefig(tmp_path / "a.pdf")
+    shown = texts(figure)
+    assert "é" in shown
+    assert "\\e[2J" in shown or "␛[2J" in shown  # as a font for the picture is installed or not
+    assert "\\ue000" in shown
+
+
+def test_of_a_document_every_result_has_its_figure_and_takes_its_options() -> None:
+    document = sample.document(sample.full().results[1], shapes.attention(), sample.ablation())
+    drawn = document.plot(columns=2, layer=1, head=3)
+    np.testing.assert_array_equal(mesh(drawn[1]), shapes.attention().values[1, 1])
+    assert [figure.get_size_inches()[0] for figure in drawn] == [6.9] * 3
+    first = document.plot()[1].axes[0]
+    assert "where heads look most" in first.get_title("left")
+    strongest = max(bar.get_width() for bar in first.patches)
+    assert strongest == pytest.approx(shapes.strongest_pair(shapes.attention()))
+
+
+def test_a_named_part_has_the_scale_of_its_own_values() -> None:
+    attention = shapes.attention()
+    nats = LabelledArray(attention.axes[:2], np.array([[0.5, 2.0], [3.0, 0.0]]))
+    result = sample.result("attention", attention.axes, attention.values, {"entropy": nats})
+    drawn = result.plot(of="entropy").axes[0].collections[0]
+    assert drawn.get_clim() == (0.0, 3.0)
+
+
+def test_a_circuit_says_how_many_of_its_edges_are_drawn() -> None:
+    whole = " ".join(" ".join(texts(shapes.edges().plot())).split())
+    assert "3 edges in the circuit, all drawn" in whole
+    one_edge = shapes.edges(weak=True).plot(most=3)
+    assert "4 edges in the circuit; of 4 lines the strongest 3 are drawn" in " ".join(
+        " ".join(texts(one_edge)).split()
+    )
+    assert ">4 edges in the circuit; of 4 lines the strongest 3 are drawn</text>" in svg(
+        drawing_of(shapes.edges(weak=True), most=3)
+    )

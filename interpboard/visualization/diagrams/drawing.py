@@ -40,11 +40,22 @@ class Edge:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Nodes by rank, edges by |score|, largest first. ``of``: edges in the circuit, drawn or not."""
+    """Nodes by rank, edges by |score|, largest first. ``of``: edges in the circuit, drawn or not;
+    ``lines``: what they would all be drawn as, more where heads share a key."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     of: int
+    lines: int
+
+    @property
+    def counted(self) -> str:
+        """How many edges the circuit has, and whether all are drawn: said wherever it is."""
+        edges = f"{self.of} edge{'s' * (self.of != 1)} in the circuit"
+        shown = len(self.edges)
+        if shown == self.lines:
+            return f"{edges}, all drawn"
+        return f"{edges}; of {self.lines} lines the strongest {shown} are drawn"
 
     @property
     def strongest(self) -> float:
@@ -55,7 +66,7 @@ class Drawing:
         """The ``most`` strongest edges, less those that then lie on no way from embedding to output."""
         kept = _connected(self.edges[:most])
         ends = {name for edge in kept for name in (edge.sender, edge.receiver)}
-        return Drawing(tuple(n for n in self.nodes if n.name in ends), kept, self.of)
+        return Drawing(tuple(n for n in self.nodes if n.name in ends), kept, self.of, self.lines)
 
 
 def drawing_of(result: Result, *, size: int | None = None, most: int | None = None) -> Drawing:
@@ -82,7 +93,7 @@ def drawing_of(result: Result, *, size: int | None = None, most: int | None = No
     names = {name for edge in edges for name in (edge.sender, edge.receiver)}
     last = max((_layer(name) for name in names if name not in ("embed", "output")), default=0)
     nodes = tuple(sorted((_node(n, last) for n in names), key=lambda n: (n.rank, _place(n.name))))
-    drawing = Drawing(nodes, tuple(edges), int(chosen.sum()))
+    drawing = Drawing(nodes, tuple(edges), int(chosen.sum()), len(edges))
     return drawing if most is None else drawing.only(most)
 
 

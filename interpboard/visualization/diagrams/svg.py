@@ -12,6 +12,7 @@ from interpboard.visualization.diagrams.text import color, long_label, width
 _NODE = (64, 26)  # width and height
 _GAP = (22, 54)
 _EDGE_PAD = 24
+_CHAR = 7  # width of a character
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -28,9 +29,14 @@ def svg(drawing: Drawing) -> str:
     across = max((len(nodes) for nodes in ranks), default=1)
     wide = 2 * _EDGE_PAD + across * (_NODE[0] + _GAP[0])
     high = 2 * _EDGE_PAD + len(ranks) * (_NODE[1] + _GAP[1]) - _GAP[1]
+    note = drawing.counted if len(drawing.edges) < drawing.lines else ""
+    if note:
+        wide, high = max(wide, len(note) * _CHAR), high + _EDGE_PAD
     centers = _centers(ranks, wide)
     parts = [_path(drawing, edge, centers) for edge in reversed(drawing.edges)]
     parts += [_box(node, *centers[node.name]) for nodes in ranks for node in nodes]
+    if note:
+        parts.append(f'<text x="{wide / 2:.1f}" y="{high - 8}" text-anchor="middle">{note}</text>')
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,18 @@ from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures import canvas
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Flow:
+    """``line`` [label], and in ``bars`` what each layer adds to it, from the ``first`` label on."""
+
+    labels: tuple[str, ...]
+    name: str
+    line: np.ndarray
+    bars: tuple[tuple[str, np.ndarray], ...] = ()
+    first: int = 0
 
 
 def activation_flow(result: Result, *, columns: int = 1, title: str | None = None) -> Figure:
@@ -23,17 +34,23 @@ def activation_flow(result: Result, *, columns: int = 1, title: str | None = Non
 
     Raises ``BadParameter`` for a result that holds neither.
     """
+    flow = flow_of(result)
     with canvas.style():
         figure = canvas.new_figure(columns, 2.3)
         axes = figure.add_subplot()
-        if {"attention", "mlp", "accumulated"} <= set(result.extra):
-            _written(axes, result)
-        elif tuple(axis.name for axis in result.axes) == ("layer", "token"):
-            _followed(axes, result)
+        for i, (name, values) in enumerate(flow.bars):
+            at = np.arange(len(values)) + flow.first + (0.4 * i - 0.2)
+            axes.bar(at, values, 0.38, label=name, color=LIGHT[(1, -2)[i]])
+        axes.plot(
+            np.arange(len(flow.line)), flow.line, label=flow.name, marker="o", markersize=2.5,
+            color="black" if flow.bars else LIGHT[-1],
+        )  # fmt: skip
+        axes.set_xticks(np.arange(len(flow.labels)), flow.labels, parse_math=False)
+        if flow.bars:
+            axes.legend(frameon=False)
         else:
-            raise BadParameter(
-                f"{visible(result.analysis)} does not say what flows from layer to layer.",
-                "Draw direct_logit_attribution, a lens, or another grid of layer and token.",
+            axes.annotate(
+                flow.name, (0.02, 0.95), xycoords="axes fraction", va="top", parse_math=False
             )
         axes.set_xlabel("layer")
         axes.set_ylabel(canvas.wrapped(canvas.meaning_of(result), columns, 0.5), parse_math=False)
@@ -42,30 +59,23 @@ def activation_flow(result: Result, *, columns: int = 1, title: str | None = Non
     return figure
 
 
-def _written(axes: Axes, result: Result) -> None:
-    attention, mlp = result.extra["attention"], result.extra["mlp"]
-    sums = result.extra["accumulated"]
-    at = np.arange(len(attention.axes[0].labels)) + len(sums.values) - len(attention.values)
-    axes.bar(at - 0.2, attention.values, 0.38, label="attention", color=LIGHT[1])
-    axes.bar(at + 0.2, mlp.values, 0.38, label="MLP", color=LIGHT[-2])
-    axes.plot(
-        np.arange(len(sums.values)), sums.values, color="black", marker="o", markersize=2.5,
-        label="sum so far",
-    )  # fmt: skip
-    axes.set_xticks(np.arange(len(sums.values)), sums.axes[0].labels, parse_math=False)
-    axes.legend(frameon=False)
-
-
-def _followed(axes: Axes, result: Result) -> None:
-    tokens = result.axes[1].labels
+def flow_of(result: Result) -> Flow:
+    """What ``activation_flow`` draws. Raises ``BadParameter`` as it does."""
+    extra = result.extra
+    if {"attention", "mlp", "accumulated"} <= set(extra):
+        sums = extra["accumulated"]
+        bars = (("attention", extra["attention"].values), ("MLP", extra["mlp"].values))
+        first = len(sums.values) - len(bars[0][1])
+        labels = tuple(map(visible, sums.axes[0].labels))
+        return Flow(labels, "sum so far", sums.values, bars, first)
+    if tuple(axis.name for axis in result.axes) != ("layer", "token"):
+        raise BadParameter(
+            f"{visible(result.analysis)} does not say what flows from layer to layer.",
+            "Draw direct_logit_attribution, a lens, or another grid of layer and token.",
+        )
+    layers, tokens = (axis.labels for axis in result.axes)
     position = result.metric.position
     if not 0 <= position < len(tokens):
         raise BadParameter(f"The result does not hold position {position}.", "")
-    labels = result.axes[0].labels
-    shown = f"position {position} ({visible_token(tokens[position])})"
-    axes.plot(
-        np.arange(len(labels)), result.values[:, position], color=LIGHT[-1], marker="o",
-        markersize=2.5,
-    )  # fmt: skip
-    axes.annotate(shown, (0.02, 0.95), xycoords="axes fraction", va="top", parse_math=False)
-    axes.set_xticks(np.arange(len(labels)), labels, parse_math=False)
+    name = f"position {position} ({visible_token(tokens[position])})"
+    return Flow(tuple(map(visible, layers)), name, result.values[:, position])

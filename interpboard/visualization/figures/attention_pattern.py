@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
@@ -21,6 +23,15 @@ def attention_pattern(
 
     Raises ``BadParameter`` for another result, or a layer or head that it does not hold.
     """
+    values = pattern_of(result, layer, head)
+    text = title or head_title(result, layer, head)
+    return painted(
+        result, values, result.axes[2:], columns=columns, title=text, label="attention probability"
+    )
+
+
+def pattern_of(result: Result, layer: int, head: int) -> np.ndarray:
+    """[query, key] of one head. Raises ``BadParameter`` as ``attention_pattern`` does."""
     if tuple(axis.name for axis in result.axes) != ("layer", "head", "query", "key"):
         raise BadParameter(
             f"{visible(result.analysis)} holds no attention patterns.",
@@ -35,8 +46,10 @@ def attention_pattern(
                 f"It has {axis.name}s {first} to {last}.",
             )
         where.append(axis.labels.index(str(chosen)))
-    values = result.values[where[0], where[1]]
-    text = title or f"{canvas.name_of(result)} of L{layer} H{head}"
-    return painted(
-        result, values, result.axes[2:], columns=columns, title=text, label="attention probability"
-    )
+    values: np.ndarray = result.values[where[0], where[1]]
+    return values
+
+
+def head_title(result: Result, layer: int, head: int) -> str:
+    """The analysis and the head."""
+    return f"{canvas.name_of(result)} of L{layer} H{head}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.resources import as_file, files
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interpboard.analyses import ANALYSES
-from interpboard.display import visible, visible_token
+from interpboard.display import spelled, visible, visible_token
 from interpboard.errors import BadParameter, MissingPackage
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches of one and of two columns of a journal's page
+_FONT = "DejaVu Sans"
+_FURTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Hiragino Sans",
+    "PingFang SC", "Microsoft YaHei", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari",
+    "Noto Sans Symbols2", "Symbola", "Arial Unicode MS",
+)  # fmt: skip
 _LABEL_MOST = 18  # characters of a tick label
 _CHARS_AN_INCH = 19  # of text at 7 points
 _TICKS_AN_INCH = 9
@@ -52,7 +59,37 @@ def style() -> Iterator[None]:
     with as_file(sheet) as path, mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc_file(path, use_default_template=False)
+        mpl.rcParams["font.family"] = list(font_families())
         yield
+
+
+@lru_cache(maxsize=1)
+def font_families() -> tuple[str, ...]:
+    """Ours, which comes with matplotlib, and those installed that hold what it lacks."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return (_FONT, *(name for name in _FURTHER_FONTS if name in installed))
+
+
+@lru_cache(maxsize=1)
+def _drawn() -> frozenset[int]:
+    """Code points that one of the fonts holds."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(
+        code for name in font_families() for code in FT2Font(findfont(name)).get_charmap()
+    )
+
+
+def drawable(text: str) -> str:
+    """``text`` with what no font at hand can draw as its escape: a box would say nothing."""
+    if text.isascii():
+        return text
+    return "".join(
+        char if ord(char) in _drawn() or char == "\n" else spelled(char) for char in text
+    )
 
 
 def new_figure(columns: int, height: float) -> Figure:
@@ -74,6 +111,11 @@ def new_figure(columns: int, height: float) -> Figure:
             self.savefig(buffer, format="png")
             return buffer.getvalue()
 
+        def draw(self, renderer: Any) -> None:
+            for text in self.findobj(mpl.text.Text):
+                text.set_text(drawable(text.get_text()))
+            super().draw(renderer)
+
     return Styled(figsize=(WIDTHS[columns], height), layout="constrained")
 
 
@@ -92,11 +134,15 @@ def scale_of(result: Result, values: np.ndarray) -> Scale:
     if values.dtype == object:
         raise BadParameter(f"{visible(result.analysis)} holds text, which is not drawn.", "")
     known = ANALYSES.get(result.analysis)
-    finite = values[np.isfinite(values)]
-    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
-    if known:
-        return Scale.of_kind(values, known.scale_with(result.params))
-    return Scale.of(values, diverging=not share)
+    return Scale.of_kind(values, known.scale_with(result.params)) if known else own_scale(values)
+
+
+def own_scale(values: np.ndarray) -> Scale:
+    """The scale of values of which no more is known than themselves."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not finite.size or finite.min() < 0:
+        return Scale.of(finite, diverging=True)
+    return Scale.of_kind(finite, "probability" if finite.max() <= 1 else "magnitude")
 
 
 def title_of(result: Result) -> str:

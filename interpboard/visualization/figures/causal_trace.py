@@ -18,13 +18,7 @@ def causal_trace(result: Result, *, columns: int = 1, title: str | None = None) 
 
     Raises ``BadParameter`` for a result that is not over layer and token or names no subject.
     """
-    subject = result.params.get("subject")
-    over = tuple(axis.name for axis in result.axes)
-    if over != ("layer", "token") or not isinstance(subject, list):
-        raise BadParameter(
-            f"{visible(result.analysis)} is no trace of a subject over layer and token.",
-            "Draw a result of causal_trace.",
-        )
+    subject = subject_of(result)
     figure = grid(result, columns=columns, title=title)
     axes = figure.axes[0]
     at = [int(tick) for tick in axes.get_xticks()]
@@ -41,3 +35,15 @@ def causal_trace(result: Result, *, columns: int = 1, title: str | None = None) 
         )  # fmt: skip
     axes.set_xlabel("token (* subject)")
     return figure
+
+
+def subject_of(result: Result) -> list[int]:
+    """Positions of the subject. Raises ``BadParameter`` as ``causal_trace`` does."""
+    subject = result.params.get("subject")
+    over = tuple(axis.name for axis in result.axes)
+    if over != ("layer", "token") or not isinstance(subject, list):
+        raise BadParameter(
+            f"{visible(result.analysis)} is no trace of a subject over layer and token.",
+            "Draw a result of causal_trace.",
+        )
+    return subject

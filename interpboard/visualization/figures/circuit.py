@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT
-from interpboard.visualization.diagrams import drawing_of
+from interpboard.visualization.diagrams import Drawing, drawing_of
+from interpboard.visualization.diagrams.text import long_label
 from interpboard.visualization.figures import canvas
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ def circuit(
     Raises ``BadParameter`` for a result that is no circuit.
     """
     drawing = drawing_of(result, most=most)
-    ranks = sorted({node.rank for node in drawing.nodes})
-    at = {}
-    for row, rank in enumerate(ranks):
-        nodes = [node for node in drawing.nodes if node.rank == rank]
-        for place, node in enumerate(nodes):
-            at[node.name] = ((place + 1) / (len(nodes) + 1), float(row))
+    at = places(drawing)
+    ranks = {node.rank for node in drawing.nodes}
     with canvas.style():
         figure = canvas.new_figure(columns, 1.2 + 0.42 * max(1, len(ranks)))
         mpl, axes = canvas.matplotlib(), figure.add_subplot()
@@ -42,20 +39,32 @@ def circuit(
             )  # fmt: skip
             axes.add_patch(arrow)
         for node in drawing.nodes:
-            layer = node.name.partition(".")[0]
-            label = f"L{layer} {node.label}" if layer.isdigit() else node.label
             axes.text(
-                *at[node.name], label, ha="center", va="center", fontsize=6, parse_math=False,
+                *at[node.name], long_label(node.name), ha="center", va="center", fontsize=6, parse_math=False,
                 bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#444444", "lw": 0.6},
             )  # fmt: skip
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.5, max(1, len(ranks)) - 0.5)
         axes.axis("off")
         canvas.put_title(axes, title or canvas.title_of(result), columns)
-        signs = f"orange: positive, blue: negative; score: {canvas.meaning_of(result)}"
-        told = f"{len(drawing.edges)} edges drawn of {drawing.of} in the circuit; {signs}"
         axes.text(
-            0, -0.03, canvas.wrapped(told, columns), transform=axes.transAxes, va="top",
+            0, -0.03, canvas.wrapped(caption(result, drawing), columns), transform=axes.transAxes, va="top",
             fontsize=6, parse_math=False,
         )  # fmt: skip
     return figure
+
+
+def places(drawing: Drawing) -> dict[str, tuple[float, float]]:
+    """Where each node stands: across from 0 to 1, and its rank counted from the embedding."""
+    at = {}
+    for row, rank in enumerate(sorted({node.rank for node in drawing.nodes})):
+        nodes = [node for node in drawing.nodes if node.rank == rank]
+        for place, node in enumerate(nodes):
+            at[node.name] = ((place + 1) / (len(nodes) + 1), float(row))
+    return at
+
+
+def caption(result: Result, drawing: Drawing) -> str:
+    """How many edges are drawn of how many, and what colours and scores mean."""
+    signs = f"orange: positive, blue: negative; score: {canvas.meaning_of(result)}"
+    return f"{drawing.counted}; {signs}"

@@ -27,31 +27,17 @@ def comparison(
 ) -> Figure:
     """``before``, ``after`` on one scale, and after − before on its own, [row, column] or a row each.
 
-    Raises ``BadParameter`` for results of different analyses or axes of unequal length: then there
-    is no difference cell by cell.
+    Raises ``BadParameter`` for results of different analyses or metrics, or axes of unequal length: then
+    there is no difference cell by cell.
     """
-    same = before.analysis == after.analysis and before.values.shape == after.values.shape
-    if not same or tuple(a.name for a in before.axes) != tuple(a.name for a in after.axes):
-        raise BadParameter(
-            "Only results of one analysis with equal axes are compared cell by cell.",
-            "Run both with the same parameters on prompts of equal length.",
-        )
-    if before.values.ndim not in (1, 2):
-        raise BadParameter("A comparison draws results of one or two axes.", "Choose a slice.")
-    shared = canvas.scale_of(before, np.concatenate([before.values, after.values], axis=0))
-    change = after.values - before.values
-    panels = (
-        (names[0], before, before.values, shared),
-        (names[1], after, after.values, shared),
-        (f"{names[1]} − {names[0]}", after, change, Scale.of(change, diverging=True)),
-    )
+    parts = panels(before, after, names)
     rows = before.values.shape[0] if before.values.ndim == 2 else 1
     across = before.axes[-1]
     with canvas.style():
         height = min(9.0, 1.7 + 0.16 * max(4, rows))
         figure = canvas.new_figure(columns, height)
         inches = canvas.WIDTHS[columns] / 3 - 0.4
-        for i, (name, result, values, scale) in enumerate(panels):
+        for i, (name, result, values, scale) in enumerate(parts):
             axes = figure.add_subplot(1, 3, i + 1)
             upwards = result.axes[0].name == "layer"
             drawn = canvas.heat(axes, np.atleast_2d(values), scale, first_on_top=not upwards)
@@ -72,3 +58,30 @@ def comparison(
         figure.suptitle(title or canvas.title_of(before), fontsize=8, parse_math=False)
         figure.supxlabel(meaning, fontsize=6, parse_math=False)
     return figure
+
+
+def panels(
+    before: Result, after: Result, names: tuple[str, str]
+) -> tuple[tuple[str, Result, np.ndarray, Scale], ...]:
+    """Before, after, and after − before: name, labels, values and scale of each. Raises ``BadParameter``
+    as ``comparison`` does."""
+    same = before.analysis == after.analysis and before.values.shape == after.values.shape
+    if not same or tuple(a.name for a in before.axes) != tuple(a.name for a in after.axes):
+        raise BadParameter(
+            "Only results of one analysis with equal axes are compared cell by cell.",
+            "Run both with the same parameters on prompts of equal length.",
+        )
+    if before.metric.name != after.metric.name:
+        raise BadParameter(
+            f"The results explain {visible(before.metric.name)} and {visible(after.metric.name)}.",
+            "Run both with one metric.",
+        )
+    if before.values.ndim not in (1, 2):
+        raise BadParameter("A comparison draws results of one or two axes.", "Choose a slice.")
+    shared = canvas.scale_of(before, np.concatenate([before.values, after.values], axis=0))
+    change = after.values - before.values
+    return (
+        (names[0], before, before.values, shared),
+        (names[1], after, after.values, shared),
+        (f"{names[1]} − {names[0]}", after, change, Scale.of(change, diverging=True)),
+    )

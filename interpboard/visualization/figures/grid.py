@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Result
+from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures import canvas
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def painted(
     columns: int,
     title: str | None,
     label: str | None = None,
+    scale: Scale | None = None,
 ) -> Figure:
-    """The grid of ``values`` over two axes, with its legend."""
-    scale = canvas.scale_of(result, values)
+    """The grid of ``values`` over two axes, with its legend; the scale that of the result's values."""
+    scale = scale or canvas.scale_of(result, values)
     rows, across = axes_of
     with canvas.style():
         height = min(9.0, 1.35 + 0.16 * max(4, len(rows.labels)))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from interpboard.display import visible
 from interpboard.errors import BadParameter
-from interpboard.results import Result
+from interpboard.results import Axis, Result
+from interpboard.visualization.colors import Scale
+from interpboard.visualization.figures import canvas
 from interpboard.visualization.figures.grid import painted
 
 if TYPE_CHECKING:
@@ -21,20 +26,38 @@ def head_grid(
     ``of``: an entry of the first axis where there are three (a score of ``head_scores``), or a named
     extra over layer and head. Raises ``BadParameter`` where the result has no such grid.
     """
+    part = heads_of(result, of)
+    return painted(
+        result, part.values, part.axes, columns=columns, title=title, label=part.label,
+        scale=part.scale,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Heads:
+    """``values`` [layer, head]; ``label`` says what they are."""
+
+    values: np.ndarray
+    axes: tuple[Axis, ...]
+    scale: Scale
+    label: str
+
+
+def heads_of(result: Result, of: str | None) -> Heads:
+    """The part of ``result`` that ``of`` names. Raises ``BadParameter`` as ``head_grid`` does."""
     over = ("layer", "head")
     names = tuple(axis.name for axis in result.axes)
     if of is None and names == over:
-        return painted(result, result.values, result.axes, columns=columns, title=title)
+        scale = canvas.scale_of(result, result.values)
+        return Heads(result.values, result.axes, scale, canvas.meaning_of(result))
     if of is not None and names[1:] == over and of in result.axes[0].labels:
         values = result.values[result.axes[0].labels.index(of)]
-        label = f"{visible(result.axes[0].name)} {visible(of)}"
-        return painted(result, values, result.axes[1:], columns=columns, title=title, label=label)
+        label = f"{visible(result.axes[0].name)} {visible(of)}: {canvas.meaning_of(result)}"
+        return Heads(values, result.axes[1:], canvas.scale_of(result, values), label)
     choices = list(result.axes[0].labels) if names[1:] == over else []
     choices += [k for k, v in result.extra.items() if tuple(a.name for a in v.axes) == over]
     if of in result.extra and of in choices:
         extra = result.extra[of]
-        return painted(
-            result, extra.values, extra.axes, columns=columns, title=title, label=visible(of)
-        )
+        return Heads(extra.values, extra.axes, canvas.own_scale(extra.values), visible(of))
     has = f"Choose of={', '.join(map(visible, choices))}." if choices else "It has none."
     raise BadParameter(f"{visible(result.analysis)}: no such grid of layer and head.", has)

@@ -8,7 +8,7 @@ import numpy as np
 
 from interpboard.display import visible, visible_token
 from interpboard.errors import BadParameter
-from interpboard.results import Result
+from interpboard.results import LabelledArray, Result
 from interpboard.visualization.colors import text_on
 from interpboard.visualization.figures import canvas
 from interpboard.visualization.figures.grid import label_axes
@@ -25,9 +25,7 @@ def lens(result: Result, *, columns: int = 2, title: str | None = None) -> Figur
     Tokens are written where the cell holds at least three characters. Raises ``BadParameter`` for a
     result without ``top_tokens``.
     """
-    top = result.extra.get("top_tokens")
-    if result.values.ndim != 2 or top is None or top.axes[:-1] != result.axes:
-        raise BadParameter(f"{visible(result.analysis)} is no lens: it holds no top tokens.", "")
+    top = top_of(result)
     rows, across = result.axes
     scale = canvas.scale_of(result, result.values)
     with canvas.style():
@@ -50,3 +48,11 @@ def lens(result: Result, *, columns: int = 2, title: str | None = None) -> Figur
         canvas.put_title(axes, title or canvas.title_of(result), columns)
         canvas.color_bar(figure, drawn, axes, canvas.meaning_of(result), columns)
     return figure
+
+
+def top_of(result: Result) -> LabelledArray:
+    """The likeliest tokens [layer, token, rank]. Raises ``BadParameter`` as ``lens`` does."""
+    top = result.extra.get("top_tokens")
+    if result.values.ndim != 2 or top is None or top.axes[:-1] != result.axes:
+        raise BadParameter(f"{visible(result.analysis)} is no lens: it holds no top tokens.", "")
+    return top

@@ -104,7 +104,11 @@ def _write(
                 mpl.patches.Rectangle((left, y), own, 0.17, facecolor=behind, linewidth=0)
             )
             middle = left + own / 2
-            how: dict[str, Any] = {"ha": "center", "va": "center", "family": "DejaVu Sans Mono"}
+            how: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "family": ["DejaVu Sans Mono", *canvas.font_families()],
+            }
             token = visible_token(result.axes[0].labels[i])
             axes.text(
                 middle,

@@ -1,0 +1,38 @@
+"""The figure of plotly that suits a result: what ``result.plot_interactive()`` gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interpboard.results import Document, Result
+from interpboard.visualization.figures.choice import Kit, draw
+from interpboard.visualization.interactive.bars import bars, strongest
+from interpboard.visualization.interactive.circuit import circuit
+from interpboard.visualization.interactive.grids import (
+    attention_pattern,
+    causal_trace,
+    grid,
+    head_grid,
+    lens,
+)
+from interpboard.visualization.interactive.token_heatmap import token_heatmap
+
+MOVING: Kit = {
+    "attention_pattern": attention_pattern,
+    "bars": bars,
+    "causal_trace": causal_trace,
+    "circuit": circuit,
+    "grid": grid,
+    "head_grid": head_grid,
+    "lens": lens,
+    "strongest": strongest,
+    "token_heatmap": token_heatmap,
+}
+
+
+def figure_of(item: Result | Document, **options: Any) -> Any:
+    """The plotly figure of a result by its axes; of a document a list, one for each result.
+
+    Options and errors as in ``visualization.figures.figure_of``, without ``columns``.
+    """
+    return draw(MOVING, item, options)

@@ -1,0 +1,139 @@
+"""Every analysis of the registry, run once on the demo model, leaves in every format that there is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import lru_cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from interpboard import LanguageModel, open_model
+from interpboard.analyses import ANALYSES
+from interpboard.analyze import analyze
+from interpboard.circuits.translators import Translators
+from interpboard.cli_options import Format
+from interpboard.cli_report import view
+from interpboard.config import Settings
+from interpboard.errors import BadParameter
+from interpboard.results import Document, Result
+from interpboard.visualization.circuit_page import DIAGRAMS
+from tests.html.test_page import words
+
+TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
+NEEDED: dict[str, dict[str, Any]] = {
+    "activation_patching": {"corrupted": CORRUPTED},
+    "attribution_patching": {"corrupted": CORRUPTED},
+    "compare_attributions": {"methods": "grad_x_input,saliency"},
+    "causal_trace": {"subject": "France", "samples": 2},
+    "circuit": {"corrupted": CORRUPTED, "sizes": "200"},
+    "continuation_attribution": {"new_tokens": 2},
+    "critical_components": {"budget": 4},
+    "head_scores": {"samples": 2},
+    "integrated_gradients": {"n_steps": 4},
+    "max_activating": {"corpus": "corpus.txt", "out": "seen.safetensors", "neuron": "1.7"},
+    "neurons": {"neuron": "1.7"},
+    "noise_tunnel": {"samples": 2, "n_steps": 2},
+    "patching_confidence": {
+        "corrupted": CORRUPTED, "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
+    },
+    "path_patching": {"corrupted": CORRUPTED},
+    "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 2},
+    "tuned_lens": {"translators": "translators"},
+    "what_if": {"interventions": "0.3=zero"},
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def demo() -> LanguageModel:
+    return open_model("demo", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, and translators, for the analyses that read files."""
+    made = tmp_path_factory.mktemp("files")
+    (made / "corpus.txt").write_text("The capital of Italy is Rome. The sky is blue.\n" * 3)
+    Translators.identity(demo()).save(made / "translators")
+    return made
+
+
+@pytest.fixture(scope="module")
+def documents(folder: Path) -> dict[str, Document]:
+    """Filled as the tests ask, so that each analysis runs once."""
+    return {}
+
+
+@pytest.fixture
+def document(
+    name: str, documents: dict[str, Document], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Document:
+    monkeypatch.chdir(folder)
+    if name not in documents:
+        documents[name] = analyze(demo(), TEXT, (name,), params={name: NEEDED.get(name, {})})
+    return documents[name]
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_what_is_read_back_is_what_was_computed(name: str, document: Document) -> None:
+    result, again = document.results[0], Document.from_json(document.to_json())
+    assert again.to_json() == document.to_json()
+    assert (again.model, again.prompt) == (document.model, document.prompt)
+    _same(again.results[0], result)
+    _same(Result.from_json(result.to_json()), result)
+
+
+def _same(again: Result, result: Result) -> None:
+    assert again.axes == result.axes
+    assert (again.metric, again.made_by) == (result.metric, result.made_by)
+    assert json.dumps(again.params) == json.dumps(result.params)
+    arrays = [(again.values, result.values)]
+    arrays += [(again.extra[key].values, array.values) for key, array in result.extra.items()]
+    assert set(again.extra) == set(result.extra)
+    for one, other in arrays:
+        assert one.shape == other.shape
+        if other.dtype == object:
+            assert one.tolist() == other.tolist()
+        else:
+            finite = np.where(np.isfinite(other), other, np.nan)
+            np.testing.assert_allclose(one.astype(np.float64), finite.astype(np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
+    name: str, document: Document
+) -> None:
+    shown = {}
+    for form in Format:
+        if form.value in DIAGRAMS and name != "circuit":
+            with pytest.raises(BadParameter, match=f"drawn as {form.value}"):
+                view(document, form, Settings(), to_file=True)
+        else:
+            shown[form] = view(document, form, Settings(), to_file=True)
+    title, result = ANALYSES[name].title, document.results[0]
+    assert title in shown[Format.text]
+    assert f"## {title}" in shown[Format.md]
+    assert title in words(shown[Format.html])
+    assert json.loads(shown[Format.json]) == json.loads(document.to_json())
+    rows = [r for r in csv.DictReader(StringIO(shown[Format.csv])) if r["array"] == "values"]
+    wanted = np.where(np.isfinite(result.values), result.values, np.nan).reshape(-1)
+    np.testing.assert_allclose([float(row["value"] or "nan") for row in rows], wanted, rtol=1e-6)
+    meaning = " ".join(ANALYSES[name].meaning.split())
+    for form in (Format.text, Format.html):
+        said = words(shown[form]) if form is Format.html else " ".join(shown[form].split())
+        assert meaning in said, form
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.filterwarnings("error")
+def test_it_is_drawn_and_shown_in_a_notebook(name: str, document: Document) -> None:
+    result = document.results[0]
+    result.plot().draw_without_rendering()
+    assert result.plot_interactive().data
+    assert repr(result).startswith(f"<{name} [")
+    assert ANALYSES[name].title in result._repr_html_()
+    assert len(result.top(3)) <= 3
