@@ -1,10 +1,13 @@
 """The terminal app, measured from outside: start, bytes, key latency, idling, memory, imports.
 
-    python benchmarks/app.py            # every figure, about two minutes
-    python benchmarks/app.py --quick    # start and imports only
+    python benchmarks/app.py            # the table of benchmarks/README.md, about six minutes
+    python benchmarks/app.py --quick    # 80x24 only
 
 The app runs in a pty of its own with the real engine and the demo model, as in a terminal; what it
-writes is counted, not drawn. *First paint* is when the frames and the prompt have been written.
+writes is counted, not drawn. Bytes are the same on every machine; times are those of this one, and
+mean little where others use its cores: the load is printed with them. *First paint* is when the
+frames and the prompt have been written. The bytes of a key are all that it leads to, up to a quarter
+of a second of silence: also what is drawn once the cursor rests, and answers of the engine.
 """
 
 from __future__ import annotations
@@ -28,17 +31,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SIZES = ((80, 24), (120, 40), (200, 60))
+FIRST_KB = dict(zip(SIZES, (40, 60, 100), strict=True))
 ROOT = Path(__file__).resolve().parents[1]
-APP = "import sys; from interpboard.cli import main; sys.exit(main([]))"
+APP = "import sys; from interpboard.cli import main; sys.exit(main(sys.argv[1:]))"
 FRAMES = (b"Tokens", b"Eiffel Tower")
-KEYS = 60
+PROMPT = "The Eiffel Tower is located in the city of"
+LONG = " ".join([PROMPT] * 28)  # fills the demo model's context: its head grid takes seconds
+SUBJECT = "1gs"  # Tokens, the first token, mark it: then Trace has something to show
+PANES = ("Tokens", "Heads", "Lens", "Trace", "Attention", "Logits", "Neurons", "Runs")
+MOVES = "hljkhljkllhhjjkk"
+SCREENS = {"help": "?", "palette": ":", "what if": "i", "export": "e", "circuit": "C", "log": "L"}
+RESTED_S = 0.25  # silence after which a key has no more consequences
+BUSY_KEYS = 80
 
 MODULES = """
 import asyncio, json, sys
 from tui.app import InterpBoardApp
 async def main():
     app = InterpBoardApp()
-    async with app.run_test(size=(120, 40)):
+    async with app.run_test(size=(200, 60)):
         await app.settled()
         assert app.state.slots["heads"].result is not None
         heavy = ("torch", "transformers", "safetensors", "tokenizers", "captum", "matplotlib",
@@ -47,23 +58,27 @@ async def main():
 asyncio.run(main())
 """
 
+Rows = dict[str, str]
+
 
 class Terminal:
     """The app in a pty. ``read`` collects what it writes."""
 
-    def __init__(self, size: tuple[int, int], state: str) -> None:
+    def __init__(self, size: tuple[int, int], state: str, *args: str) -> None:
         columns, rows = size
+        shape = struct.pack("HHHH", rows, columns, 0, 0)
         self.started = time.perf_counter()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, shape)
             keep = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
             for name in ("NO_COLOR", "TMUX"):
                 keep.pop(name, None)
             keep["INTERPBOARD_STATE"] = state
+            keep["INTERPBOARD_CONFIG"] = f"{state}/config.toml"
             os.chdir(ROOT)
-            os.execve(sys.executable, [sys.executable, "-c", APP], keep)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execve(sys.executable, [sys.executable, "-c", APP, *args], keep)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, shape)
         self.output = bytearray()
 
     def read(self, wait: float) -> bytes:
@@ -92,13 +107,13 @@ class Terminal:
             pass
         return len(self.output) - before
 
-    def press(self, key: str) -> tuple[float, int]:
-        """Milliseconds to the first byte, and the bytes of the answer."""
+    def press(self, keys: str, gap: float = RESTED_S) -> tuple[float, int]:
+        """Milliseconds to the first byte, and the bytes of the answer; 0 bytes: nothing happened."""
         start = time.perf_counter()
-        os.write(self.fd, key.encode())
-        first = self.read(2.0)
+        os.write(self.fd, keys.encode())
+        first = self.read(2 * RESTED_S)
         elapsed = (time.perf_counter() - start) * 1e3
-        return elapsed, len(first) + self.quiet(0.06)
+        return elapsed, len(first) + self.quiet(gap)
 
     def close(self) -> None:
         """Leave by the key for it."""
@@ -115,29 +130,20 @@ class Terminal:
 
 
 @contextmanager
-def terminal(size: tuple[int, int]) -> Iterator[Terminal]:
+def terminal(size: tuple[int, int], *args: str) -> Iterator[Terminal]:
     """A terminal with the app in it."""
     with tempfile.TemporaryDirectory() as state:
-        app = Terminal(size, state)
+        app = Terminal(size, state, *args)
         try:
             yield app
         finally:
             app.close()
 
 
-def first_paint(size: tuple[int, int], times: int) -> list[float]:
-    """Milliseconds from the start of the interpreter to frames and prompt."""
-    found = []
-    for _ in range(times):
-        with terminal(size) as app:
-            found.append(app.until(*FRAMES) * 1e3)
-    return found
-
-
-def cpu_ticks(pid: int) -> int:
-    """User and system time of a process, in ticks."""
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> float:
@@ -148,72 +154,128 @@ def resident(pid: int) -> float:
     return float("nan")
 
 
-def show(name: str, value: str, budget: str = "") -> None:
-    """A row of the table."""
-    print(f"{name:<52} {value:>22}  {budget}", flush=True)
+def spread(times: list[float]) -> str:
+    """Median and 99th percentile, in milliseconds."""
+    if not times:
+        return "nothing moved"
+    ordered = sorted(times)
+    return f"{statistics.median(ordered):.1f}, {ordered[int(len(ordered) * 0.99)]:.1f} ms"
 
 
-def measure_size(size: tuple[int, int], budget_kb: int, full: bool) -> None:
-    """Bytes of the first screen, then keys, switching and idling at one size."""
-    name = f"{size[0]}x{size[1]}"
+def first_paint(size: tuple[int, int]) -> Rows:
+    """From the start of the interpreter to frames and prompt."""
+    found = []
+    for _ in range(5):
+        with terminal(size) as app:
+            found.append(app.until(*FRAMES) * 1e3)
+    said = f"{statistics.median(found):.0f}, {max(found):.0f} ms"
+    return {"start to first paint, median, worst of 5 (450 ms)": said}
+
+
+def at_rest(size: tuple[int, int]) -> Rows:
+    """Bytes of the first screen, of switching, of moves, of screens; idling; memory."""
+    rows: Rows = {}
     with terminal(size) as app:
         app.until(*FRAMES)
         app.quiet(0.15)
         frames = len(app.output)
         ready = app.until(b"Paris")
         app.quiet(2.0)
-        total = len(app.output)
-        show(f"{name} frames painted", f"{frames / 1e3:.1f} kB", f"{budget_kb} kB")
-        show(f"{name} everything filled, with the loading line", f"{total / 1e3:.1f} kB")
-        show(f"{name} start to the first result", f"{ready:.1f} s")
-        for pane, key in (("tokens", "1"), ("heads", "2"), ("lens", "3"), ("next", "4")):
-            switch = app.press(key)[1]
-            moves = [app.press("hjkl"[at % 4]) for at in range(KEYS if full else 8)]
-            answered = sorted(ms for ms, size in moves if size)
-            middle = statistics.median(answered) if answered else float("nan")
-            last = answered[int(len(answered) * 0.99)] if answered else float("nan")
-            sent = statistics.median([size for _, size in moves if size] or [0])
-            show(
-                f"{name} {pane}: switch / move / key median, p99",
-                f"{switch / 1e3:.1f} kB {sent:.0f} B {middle:.1f}, {last:.1f} ms",
-                "12 kB, 1300 B, 5, 20 ms",
+        rows[f"bytes of the first frames ({'/'.join(map(str, FIRST_KB.values()))} kB)"] = kb(frames)
+        rows["bytes until every pane is filled"] = kb(len(app.output))
+        rows["start to the first result"] = f"{ready:.1f} s"
+        for key in SUBJECT:
+            app.press(key)
+        app.press("4")
+        app.quiet(1.5)  # the trace has been computed
+        answered: list[float] = []
+        for number, pane in enumerate(PANES, start=1):
+            app.press("8q" if number == 1 else "1")
+            switch = app.press(str(number))[1]
+            moves = [app.press(key) for key in MOVES]
+            moves = [move for move in moves if move[1]]
+            answered += [ms for ms, _ in moves]
+            sent = [count for _, count in moves] or [0]
+            rows[f"{number} {pane}: switch (12 kB at 80x24); move, median, most (1.3 kB)"] = (
+                f"{kb(switch)}; {statistics.median(sent):.0f}, {max(sent)} B"
             )
-        os.write(app.fd, b"2r")
-        busy = sorted(app.press("hjkl"[at % 4])[0] for at in range(16))
-        show(f"{name} key while jobs run, median, worst", f"{busy[8]:.1f}, {busy[-1]:.1f} ms")
-        if full:
-            app.quiet(2.0)
-            ticks, start = cpu_ticks(app.pid), time.perf_counter()
-            written = 0
-            while time.perf_counter() - start < 5:
-                written += len(app.read(0.5))
-            share = (cpu_ticks(app.pid) - ticks) / os.sysconf("SC_CLK_TCK") / 5
-            show(f"{name} idle, 5 s: bytes, CPU", f"{written} B, {share:.2%}", "0 B, 0.30 %")
-            show(f"{name} memory of the app's process", f"{resident(app.pid):.0f} MiB", "80 MiB")
+        app.press("q")
+        rows["key to first byte, nothing running: median, p99 (5, 20 ms)"] = spread(answered)
+        for name, key in SCREENS.items():
+            rows[f"bytes of opening {name}"] = kb(app.press(key)[1])
+            app.press("\x1b", gap=0.5)
+        rows.update(idling(app))
+    return rows
+
+
+def idling(app: Terminal) -> Rows:
+    """Five seconds in which nobody does anything."""
+    app.quiet(1.0)
+    used, start, written = cpu_s(app.pid), time.perf_counter(), 0
+    while time.perf_counter() - start < 5:
+        written += len(app.read(0.5))
+    share = (cpu_s(app.pid) - used) / 5
+    return {
+        "idle, 5 s: bytes, CPU (0 B, 0.30 %)": f"{written} B, {share:.2%}",
+        "memory of the app's process (80 MiB)": f"{resident(app.pid):.0f} MiB",
+    }
+
+
+def at_work(size: tuple[int, int]) -> Rows:
+    """Keys in the grid of heads while it is computed, on a prompt that fills the context."""
+    with terminal(size, LONG) as app:
+        app.until(b"Paris")
+        app.quiet(2.0)
+        app.press("2")
+        children = Path(f"/proc/{app.pid}/task/{app.pid}/children").read_text().split()
+        engine = int(children[0])
+        times: list[float] = []
+        used, start = cpu_s(engine), time.perf_counter()
+        while len(times) < BUSY_KEYS:
+            app.press("r", gap=0.05)  # again before it can be finished
+            for key in "hlhlkjkj":
+                elapsed, size_of_answer = app.press(key, gap=0.02)
+                if size_of_answer:
+                    times.append(elapsed)
+        cores = (cpu_s(engine) - used) / (time.perf_counter() - start)
+    said = f"{spread(times)}; engine on {cores:.1f} cores"
+    return {"key to first byte, head grid running: median, p99 (5, 20 ms)": said}
+
+
+def kb(count: int) -> str:
+    """Bytes, in thousands."""
+    return f"{count / 1e3:.1f} kB"
+
+
+def modules() -> str:
+    """How much the app has imported with every pane filled."""
+    answer = subprocess.run(
+        [sys.executable, "-c", MODULES], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    count, heavy = json.loads(answer.stdout.strip().splitlines()[-1])
+    return (
+        f"Modules in the app, all panes filled: {count}; "
+        f"of torch, transformers and the engine's own: {', '.join(heavy) or 'none'}."
+    )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="start and imports only")
-    quick = parser.parse_args().quick
-    first_paint(SIZES[0], 1)  # warms the files
-    for size in SIZES[:1] if quick else SIZES:
-        found = first_paint(size, 5)
-        show(
-            f"{size[0]}x{size[1]} interpreter to first paint, median, worst",
-            f"{statistics.median(found):.0f}, {max(found):.0f} ms",
-            "450 ms",
-        )
-    answer = subprocess.run(
-        [sys.executable, "-c", MODULES], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    count, heavy = json.loads(answer.stdout.strip().splitlines()[-1])
-    show("modules in the app, all panes filled", str(count))
-    show("of torch, transformers and the engine's own", ", ".join(heavy) or "none", "none")
-    if not quick:
-        for size, budget in zip(SIZES, (40, 60, 100), strict=True):
-            measure_size(size, budget, full=size == (120, 40))
+    parser.add_argument("--quick", action="store_true", help="80x24 only")
+    sizes = SIZES[:1] if parser.parse_args().quick else SIZES
+    load = os.getloadavg()[0]
+    found: list[Rows] = []
+    first_paint(sizes[0])  # warms the files
+    for size in sizes:
+        print(f"{size[0]}x{size[1]} ...", file=sys.stderr)
+        found.append({**first_paint(size), **at_rest(size), **at_work(size)})
+    names = [f"{columns}x{rows}" for columns, rows in sizes]
+    print(f"| figure (budget) | {' | '.join(names)} |\n|{'---|' * (1 + len(names))}")
+    for row in found[0]:
+        print(f"| {row} | {' | '.join(rows[row] for rows in found)} |")
+    shared = "" if load < 1 else ": the cores were shared, times are upper bounds"
+    print(f"\n{modules()} Load when it began: {load:.2f}{shared}.")
 
 
 if __name__ == "__main__":

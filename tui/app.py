@@ -11,14 +11,16 @@ import contextlib
 import signal
 from typing import Any
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.screen import Screen
 from textual.timer import Timer
 
 from interpboard.config import Settings
-from tui import keys, layout, look, theme
+from tui import keys, layout, look, painting, theme
 from tui.actions import Actions
 from tui.history import History
 from tui.panes.attention import AttentionPane
@@ -68,6 +70,7 @@ class InterpBoardApp(Actions, History, App[int]):
     ) -> None:
         super().__init__()
         self.animation_level = "none"
+        self.terminal = painting.Terminal()
         self.settings = settings
         self.set_keymap(keys.use(settings.keys))
         look.adapt(self, ascii_only=settings.ascii)
@@ -300,8 +303,13 @@ class InterpBoardApp(Actions, History, App[int]):
         assert isinstance(tokens, TokensPane)
         tokens.show_lens(lens.cell() if self.active == LensPane.slot else None)
 
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Textual's way out to the terminal: only what differs from what is there goes through it."""
+        super()._display(screen, painting.change(renderable, self.terminal, self.size))
+
     def on_resize(self) -> None:
-        """The status line says what fits."""
+        """The status line says what fits. Also after the app was suspended."""
+        self.terminal.forget()
         if self.is_running and self.screen_stack:
             self.call_after_refresh(self._resized)
 

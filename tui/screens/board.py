@@ -1,4 +1,4 @@
-"""The screen of the panes, sparing with bytes: each full paint is tens of kilobytes over SSH.
+"""The screen of the panes, sparing with paints: each costs a key's worth of time.
 
 Textual 8 paints a first screen three times and repaints a whole screen whenever the focus moves. What
 is left out here has been painted already; without these overrides the app looks the same.
@@ -12,8 +12,6 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.screens.spans import SpanCompositor
-
 
 class Board(Screen[None]):
     """Paints once at the start; when the focus moves, panes repaint their own frames."""
@@ -22,7 +20,6 @@ class Board(Screen[None]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._compositor = SpanCompositor()
         self._laid_out = False
         self._extra_paint = False
 

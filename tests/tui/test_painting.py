@@ -1,0 +1,181 @@
+"""What is sent adds up to the screen, and is no more than what changed."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.geometry import Region
+from textual.strip import Strip
+
+from tests.tui.conftest import Board, Boards
+from tests.tui.emulator import Emulator
+from tests.tui.fake import FakeEngine
+from tests.tui.test_robust import Hostile
+from tui.app import InterpBoardApp
+from tui.painting import Terminal, change
+
+CONSOLE = Console(color_system="truecolor", force_terminal=True)
+MOVE_BYTES, SWITCH_BYTES, FIRST_BYTES = 1300, 12_000, {80: 40_000, 120: 60_000, 200: 100_000}
+DIGITS = "12345678"
+
+
+class Watched:
+    """What an app would send to its terminal, and what that leaves on it."""
+
+    def __init__(self, app: InterpBoardApp) -> None:
+        self.app, self.sent = app, 0
+        self.emulator = Emulator(app.size)
+        self.terminal = Terminal()
+        self._display = app._display
+        app._display = self.display  # type: ignore[method-assign]
+        self.display(app.screen, app.screen._compositor.render_full_update())
+
+    def display(self, screen: object, update: object) -> None:
+        if not self.app._batch_count:
+            changed = change(update, self.terminal, self.app.size)
+            if changed is not None:
+                text = changed.render_segments(CONSOLE)  # type: ignore[attr-defined]
+                self.sent += len(text.encode())
+                self.emulator.write(text)
+        self._display(screen, update)  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        """The screen is what a complete paint by Textual itself makes it."""
+        whole = Emulator(self.app.size)
+        whole.write(self.app.screen._compositor.render_full_update().render_segments(CONSOLE))
+        assert self.emulator.shown() == whole.shown()
+
+    async def bytes_of(self, board: Board, *keys: str) -> int:
+        before = self.sent
+        await board.press(*keys)
+        return self.sent - before
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: str(size[0]))
+async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
+    board: Boards, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with board(size) as b:
+        await b.press("1", "g", "s")
+        watched = Watched(b.app)
+        assert watched.sent <= FIRST_BYTES[size[0]]
+        for digit in DIGITS:
+            switch = await watched.bytes_of(b, digit)
+            watched.check()
+            assert switch <= SWITCH_BYTES or (size[0] > 80 and digit == "8"), digit
+            alone, followed = [], []
+            for key in "jklhjlkh":
+                before = watched.sent
+                with monkeypatch.context() as unrested:
+                    unrested.setattr("tui.app.REST_S", 3600.0)
+                    await b.pilot.press(key)
+                alone.append(watched.sent - before)
+                if b.app._following is not None:  # now it rests
+                    b.app._following.stop()
+                    b.app._at_rest()
+                await b.app.settled()
+                followed.append(watched.sent - before)
+            watched.check()
+            if digit == "8":
+                await b.press("q")
+            else:
+                assert max(alone) <= MOVE_BYTES, (digit, alone)
+            assert statistics.median(followed) <= MOVE_BYTES * (2 if size[0] == 200 else 1)
+        watched.check()
+
+
+async def test_screens_over_the_panes_and_hostile_text_add_up(board: Boards) -> None:
+    async with board((80, 24), engine=Hostile) as b:
+        watched = Watched(b.app)
+        for keys in (
+            "1l", "2jz", "3kv", "4", "5lv", "6j", "7j", ("question_mark",), ("escape",), ("colon",),
+            ("f",), ("escape",), "e", ("escape",), "i", ("escape",), "C", ("escape",), "L", "q",
+            "8j", "q", ("ctrl+t",), ("r",), "p", ("escape",),
+        ):  # fmt: skip
+            await b.press(*keys)
+            watched.check()
+
+
+async def test_an_unchanged_screen_sends_nothing_and_a_forgotten_one_everything(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        watched = Watched(b.app)
+        whole = watched.sent
+        b.app.screen.refresh(layout=True)
+        await b.app.settled()
+        assert watched.sent == whole
+        watched.terminal.forget()
+        b.app.screen.refresh(layout=True)
+        await b.app.settled()
+        assert watched.sent == 2 * whole
+
+
+async def test_after_a_resize_everything_is_sent(board: Boards) -> None:
+    async with board((80, 24), engine=FakeEngine) as b:
+        b.app.terminal.fit(80, 24)
+        await b.pilot.resize_terminal(81, 24)
+        await b.pilot.resize_terminal(80, 24)
+        await b.app.settled()
+        assert b.app.terminal._size == (0, 0)
+
+
+STYLES = [
+    Style(color="#d0d0d0", bgcolor="#121212"),
+    Style(color="#87d7af", bgcolor="#121212", bold=True),
+    Style(color="#d0d0d0", bgcolor="#121212", underline=True),
+    Style(bgcolor="#5f87d7", reverse=True),
+    Style(color="red"),
+    Style(),
+]
+TEXTS = st.text("ab ·─日é🙂\u0301", min_size=0, max_size=6)
+LINES = st.lists(st.tuples(TEXTS, st.sampled_from(STYLES)), max_size=5)
+WIDTH = 12
+
+
+def line(parts: list[tuple[str, Style]]) -> Strip:
+    return Strip([Segment(text, style) for text, style in parts]).adjust_cell_length(
+        WIDTH, STYLES[0]
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(LINES, min_size=2, max_size=2), min_size=2, max_size=4), st.data())
+def test_any_updates_in_a_row_leave_what_the_last_one_shows(
+    frames: list[list[list[tuple[str, Style]]]], data: st.DataObject
+) -> None:
+    size = (WIDTH, 2)
+    terminal, emulator = Terminal(), Emulator(size)
+    for frame in frames:
+        strips = [line(parts) for parts in frame]
+        update = LayoutUpdate([[strip] for strip in strips], Region(0, 0, *size))
+        emulator.write(change(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
+        whole = Emulator(size)
+        for y, strip in enumerate(strips):
+            whole.write(f"\x1b[{y + 1};1H{strip.render(CONSOLE)}")
+        assert emulator.shown() == whole.shown()
+    at = data.draw(st.integers(0, WIDTH - 4))
+    part = Strip([Segment("xy z", STYLES[1])])
+    update = ChopsUpdate([{}, {at: part}], [(1, at, at + 4)], [[], [at + 4]])
+    emulator.write(change(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
+    whole.write(f"\x1b[2;{at + 1}H{part.render(CONSOLE)}")
+    assert emulator.shown() == whole.shown()
+
+
+def test_one_new_letter_is_one_move_one_colour_and_one_letter() -> None:
+    terminal, size = Terminal(), (WIDTH, 1)
+
+    def sent(text: str) -> str:
+        update = LayoutUpdate([[line([(text, STYLES[0])])]], Region(0, 0, *size))
+        return change(update, terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
+
+    sent("hello world")
+    assert sent("hello wurld") == "\x1b[1;8H\x1b[38;5;252;48;5;233mu\x1b[0m"
+    assert sent("hello wurld") == ""
