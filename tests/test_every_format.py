@@ -132,7 +132,11 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
 @pytest.mark.filterwarnings("error")
 def test_it_is_drawn_and_shown_in_a_notebook(name: str, document: Document) -> None:
     result = document.results[0]
-    result.plot().draw_without_rendering()
+    figure = result.plot()
+    figure.draw_without_rendering()
+    ink, page = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(ink.xmin, ink.ymin) > -0.02
+    assert max(ink.xmax - page[0], ink.ymax - page[1]) < 0.02
     assert result.plot_interactive().data
     assert repr(result).startswith(f"<{name} [")
     assert ANALYSES[name].title in result._repr_html_()

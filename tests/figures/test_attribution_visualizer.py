@@ -92,7 +92,7 @@ def test_the_interactive_figure_holds_the_values_row_by_row() -> None:
 def test_the_printed_figure_has_the_title_asked_for() -> None:
     figure = AttributionVisualizer().plot_token_heatmap(attributed(), title="Token Attribution")
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert any("Token Attribution" in text for text in [*texts, figure.axes[0].get_title("left")])
+    assert any("Token Attribution" in text for text in [*texts, figure.get_suptitle()])
     assert "+3" in " ".join(texts)
 
 

@@ -201,9 +201,9 @@ def test_a_circuit_says_how_many_of_its_edges_are_drawn() -> None:
     whole = " ".join(" ".join(texts(shapes.edges().plot())).split())
     assert "3 edges in the circuit, all drawn" in whole
     one_edge = shapes.edges(weak=True).plot(most=3)
-    assert "4 edges in the circuit; of 4 lines the strongest 3 are drawn" in " ".join(
+    assert "4 edges in the circuit; 3 of 4 lines drawn, the strongest" in " ".join(
         " ".join(texts(one_edge)).split()
     )
-    assert ">4 edges in the circuit; of 4 lines the strongest 3 are drawn</text>" in svg(
+    assert ">4 edges in the circuit; 3 of 4 lines drawn, the strongest</text>" in svg(
         drawing_of(shapes.edges(weak=True), most=3)
     )

@@ -55,7 +55,7 @@ class Drawing:
         shown = len(self.edges)
         if shown == self.lines:
             return f"{edges}, all drawn"
-        return f"{edges}; of {self.lines} lines the strongest {shown} are drawn"
+        return f"{edges}; {shown} of {self.lines} lines drawn, the strongest"
 
     @property
     def strongest(self) -> float:

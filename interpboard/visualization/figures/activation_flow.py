@@ -53,9 +53,9 @@ def activation_flow(result: Result, *, columns: int = 1, title: str | None = Non
                 flow.name, (0.02, 0.95), xycoords="axes fraction", va="top", parse_math=False
             )
         axes.set_xlabel("layer")
-        axes.set_ylabel(canvas.wrapped(canvas.meaning_of(result), columns, 0.5), parse_math=False)
+        canvas.put_meaning(figure, canvas.meaning_of(result), columns)
         axes.axhline(0, color="black", linewidth=0.6)
-        canvas.put_title(axes, title or canvas.title_of(result), columns)
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
     return figure
 
 

@@ -38,9 +38,9 @@ def bars(result: Result, *, most: int = MOST, columns: int = 1, title: str | Non
         text = canvas.meaning_of(result)
         if len(kept) < len(size):
             text += f" ({len(kept)} of {len(size)} shown, the largest)"
-        axes.set_xlabel(canvas.wrapped(text, columns, 0.8), parse_math=False)
+        canvas.put_meaning(figure, text, columns)
         axes.set_ylabel(visible(result.axes[0].name), parse_math=False)
-        canvas.put_title(axes, title or canvas.title_of(result), columns)
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
     return figure
 
 

@@ -168,9 +168,14 @@ def meaning_of(result: Result) -> str:
     return known.meaning if known else "value"
 
 
-def put_title(axes: Axes, text: str, columns: int) -> None:
-    """A title over as many lines as it takes; nothing in it acts."""
-    axes.set_title(wrapped(text, columns), loc="left", parse_math=False)
+def put_title(figure: Figure, text: str, columns: int) -> None:
+    """A title over as many lines as it takes, as wide as the figure; nothing in it acts."""
+    figure.suptitle(wrapped(text, columns), x=0.01, ha="left", parse_math=False)
+
+
+def put_meaning(figure: Figure, text: str, columns: int) -> None:
+    """What values and signs mean, below everything, as wide as the figure."""
+    figure.supxlabel(wrapped(text, columns), fontsize=6.5, parse_math=False)
 
 
 def wrapped(text: str, columns: int, share: float = 1.0) -> str:
@@ -179,11 +184,11 @@ def wrapped(text: str, columns: int, share: float = 1.0) -> str:
 
 
 def color_bar(figure: Figure, drawn: Any, axes: Axes, label: str, columns: int) -> None:
-    """The legend below ``axes``: the colours, and what they and their sign mean."""
+    """The legend below ``axes``: the colours, and below the figure what they and their sign mean."""
     bar = figure.colorbar(drawn, ax=axes, location="bottom", aspect=40, shrink=0.8, pad=0.03)
     bar.outline.set_linewidth(0.4)
     as_shapes(bar)
-    bar.set_label(wrapped(label, columns, 0.9), parse_math=False)
+    put_meaning(figure, label, columns)
 
 
 def as_shapes(bar: Any) -> None:

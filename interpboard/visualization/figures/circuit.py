@@ -46,11 +46,8 @@ def circuit(
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.5, max(1, len(ranks)) - 0.5)
         axes.axis("off")
-        canvas.put_title(axes, title or canvas.title_of(result), columns)
-        axes.text(
-            0, -0.03, canvas.wrapped(caption(result, drawing), columns), transform=axes.transAxes, va="top",
-            fontsize=6, parse_math=False,
-        )  # fmt: skip
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
+        canvas.put_meaning(figure, caption(result, drawing), columns)
     return figure
 
 

@@ -54,9 +54,8 @@ def comparison(
             axes.set_title(visible(name), parse_math=False)
             bar = figure.colorbar(drawn, ax=axes, location="bottom", aspect=20, pad=0.03)
             canvas.as_shapes(bar)
-        meaning = canvas.wrapped(canvas.meaning_of(before), columns)
-        figure.suptitle(title or canvas.title_of(before), fontsize=8, parse_math=False)
-        figure.supxlabel(meaning, fontsize=6, parse_math=False)
+        canvas.put_title(figure, title or canvas.title_of(before), columns)
+        canvas.put_meaning(figure, canvas.meaning_of(before), columns)
     return figure
 
 

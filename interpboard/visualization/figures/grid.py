@@ -52,7 +52,7 @@ def painted(
         upwards = rows.name == "layer"  # as the residual stream runs
         drawn = canvas.heat(axes, values, scale, first_on_top=not upwards)
         label_axes(axes, rows, across, columns, height)
-        canvas.put_title(axes, title or canvas.title_of(result), columns)
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
         canvas.color_bar(figure, drawn, axes, label or canvas.meaning_of(result), columns)
     return figure
 

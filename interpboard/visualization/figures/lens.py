@@ -45,7 +45,7 @@ def lens(result: Result, *, columns: int = 2, title: str | None = None) -> Figur
                 color=text_on(behind), parse_math=False,
             )  # fmt: skip
         label_axes(axes, rows, across, columns, height)
-        canvas.put_title(axes, title or canvas.title_of(result), columns)
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
         canvas.color_bar(figure, drawn, axes, canvas.meaning_of(result), columns)
     return figure
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROW = 0.14  # inches
+_ROW, _CHAR = 0.14, 0.055  # inches
 _LABEL_MOST = 40
 
 
@@ -34,11 +34,8 @@ def strongest(result: Result, *, columns: int = 1, title: str | None = None) -> 
         grid = figure.add_gridspec(len(parts), height_ratios=rows)
         for i, part in enumerate(parts):
             _draw(figure.add_subplot(grid[i]), part, columns)
-        figure.suptitle(
-            canvas.wrapped(title or canvas.title_of(result), columns), fontsize=8, parse_math=False
-        )
-        meaning = canvas.wrapped(canvas.meaning_of(result), columns)
-        figure.supxlabel(meaning, fontsize=6, parse_math=False)
+        canvas.put_title(figure, title or canvas.title_of(result), columns)
+        canvas.put_meaning(figure, canvas.meaning_of(result), columns)
     return figure
 
 
@@ -54,6 +51,10 @@ def strongest_of(result: Result) -> list[Selection]:
 
 
 def _draw(axes: Axes, part: Selection, columns: int) -> None:
+    names = [_short(name) for name, _ in part.rows]
+    share = (
+        0.9 - _CHAR * max(map(len, names), default=0) / canvas.WIDTHS[columns]
+    )  # beside the names
     values = np.array([value for _, value in part.rows])
     colors = [LIGHT[1] if value < 0 else LIGHT[-2] for value in values]
     at = np.arange(len(values))
@@ -61,12 +62,13 @@ def _draw(axes: Axes, part: Selection, columns: int) -> None:
     axes.axvline(0, color="black", linewidth=0.6)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.set_yticks(at, [_short(name) for name, _ in part.rows], parse_math=False)
+    axes.set_yticks(at, names, parse_math=False)
     if not part.signed:
         axes.set_xlim(0, 1)
-    axes.set_title(canvas.wrapped(part.title, columns), loc="left", fontsize=7, parse_math=False)
+    title = canvas.wrapped(part.title, columns, share)
+    axes.set_title(title, loc="left", fontsize=7, parse_math=False)
     if part.note:
-        axes.set_xlabel(canvas.wrapped(part.note, columns, 0.6), fontsize=6, parse_math=False)
+        axes.set_xlabel(canvas.wrapped(part.note, columns, share), fontsize=6, parse_math=False)
 
 
 def _short(name: str) -> str:

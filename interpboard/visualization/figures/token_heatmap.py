@@ -51,7 +51,7 @@ def token_heatmap(
             _write(axes, result, each, scale, top + names)
             top += names + _LINE * len(each)
         text = title or (canvas.title_of(chosen[0]) if len(chosen) == 1 else _several(chosen))
-        canvas.put_title(axes, text, columns)
+        canvas.put_title(figure, text, columns)
         _legend(figure, axes, chosen, columns)
     return figure
 

@@ -15,7 +15,7 @@ from interpboard.visualization.figures.canvas import meaning_of, title_of
 from interpboard.visualization.figures.strongest import strongest_of
 from interpboard.visualization.interactive import canvas
 
-_ROW, _ROOM = 20, 180  # pixels of a bar, and of what stands around them
+_ROW, _GAP, _BELOW = 20, 34, 60  # pixels of a bar, of the numbers of an axis, and below the last
 _HOVER = "%{customdata}: %{x:.6g}<extra></extra>"
 
 
@@ -25,7 +25,7 @@ def bars(result: Result, *, title: str | None = None) -> Any:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
     drawn = _bars(list(map(canvas.token, names_of(result))), result.values.astype(np.float64))
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
-    _lay_out(figure, [drawn])
+    _lay_out(figure, [drawn], _ROW * len(drawn.y))
     figure.update_yaxes(title=canvas.text(result.axes[0].name))
     return figure
 
@@ -35,20 +35,26 @@ def strongest(result: Result, *, title: str | None = None) -> Any:
     parts = strongest_of(result)
     from plotly.subplots import make_subplots
 
+    names = [
+        [*canvas.wrapped(part.title), *(f"<sub>{line}</sub>" for line in canvas.wrapped(part.note))]
+        for part in parts
+    ]
+    above = max(map(len, names))
     rows = [len(part.rows) for part in parts]
+    whole = _ROW * sum(rows) + (_GAP + _ROW * above) * (len(parts) - 1)
     figure = make_subplots(
-        len(parts), 1, row_heights=rows, vertical_spacing=min(0.08, 0.6 / len(parts)),
-        subplot_titles=[canvas.text(" · ".join(filter(None, (part.title, part.note)))) for part in parts],
+        len(parts), 1, row_heights=rows, subplot_titles=["<br>".join(lines) for lines in names],
+        vertical_spacing=(_GAP + _ROW * above) / whole,
     )  # fmt: skip
     drawn = []
     for i, part in enumerate(parts):
-        names = [canvas.text(name) for name, _ in part.rows]
-        drawn.append(_bars(names, np.array([value for _, value in part.rows])))
+        labels = [canvas.text(name) for name, _ in part.rows]
+        drawn.append(_bars(labels, np.array([value for _, value in part.rows])))
         figure.add_trace(drawn[-1], i + 1, 1)
         if not part.signed:
             figure.update_xaxes(range=[0, 1], row=i + 1, col=1)
-    canvas.put_title(figure, title or title_of(result), meaning_of(result))
-    _lay_out(figure, drawn)
+    canvas.put_title(figure, title or title_of(result), meaning_of(result), panels=above)
+    _lay_out(figure, drawn, whole)
     return figure
 
 
@@ -64,11 +70,11 @@ def _bars(names: Sequence[str], values: np.ndarray) -> Any:
     )
 
 
-def _lay_out(figure: Any, drawn: Sequence[Any]) -> None:
-    """Names at the bars, the first on top, and a height that gives each its room."""
+def _lay_out(figure: Any, drawn: Sequence[Any], high: int) -> None:
+    """Names at the bars, the first on top; ``high``: pixels of what the axes span."""
     for i, trace in enumerate(drawn):
         figure.update_yaxes(
             autorange="reversed", tickmode="array", tickvals=trace.y, ticktext=trace.customdata,
             selector=i,
         )  # fmt: skip
-    figure.update_layout(height=_ROOM + sum(_ROW * (len(trace.y) + 2) for trace in drawn))
+    figure.update_layout(height=high + figure.layout.margin.t + _BELOW, margin_b=_BELOW)

@@ -50,13 +50,23 @@ def new_figure(title: str, meaning: str, *traces: Any) -> Any:
     return figure
 
 
-def put_title(figure: Any, title: str, meaning: str) -> None:
-    """The title, and what values and signs mean in small below it."""
-    lines = [escape(line) for line in textwrap.wrap(visible(meaning), _LINE)]
+def put_title(figure: Any, title: str, meaning: str, *, panels: int = 0) -> None:
+    """The title, and what values and signs mean in small below it. ``panels``: lines of the names of
+    the panels, which stand above each."""
+    lines = wrapped(meaning)
     below = "".join(f"<br><sub>{line}</sub>" for line in lines)
+    figure.update_annotations(font_size=12)
     figure.update_layout(
-        title=f"{text(title)}{below}", template="plotly_white", margin={"t": 60 + 20 * len(lines)}
-    )
+        title={"text": f"{text(title)}{below}", "y": 1, "yref": "container", "yanchor": "top",
+               "pad": {"t": 20}},
+        template="plotly_white",
+        margin={"t": 70 + 20 * len(lines) + 18 * panels},
+    )  # fmt: skip
+
+
+def wrapped(shown: str) -> list[str]:
+    """``shown`` in lines that fit a figure, each as plotly is given it."""
+    return [escape(line) for line in textwrap.wrap(visible(shown), _LINE)]
 
 
 def cells(values: np.ndarray, scale: Scale, *, exact: np.ndarray | None = None, **more: Any) -> Any:

@@ -39,5 +39,5 @@ def comparison(
     figure.update_yaxes(
         title=canvas.text(before.axes[0].name) if before.values.ndim == 2 else "", col=1
     )
-    canvas.put_title(figure, title or title_of(before), meaning_of(before))
+    canvas.put_title(figure, title or title_of(before), meaning_of(before), panels=1)
     return figure
