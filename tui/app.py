@@ -31,7 +31,7 @@ from tui.panes.logits import LogitsPane
 from tui.panes.neurons import NeuronsPane
 from tui.panes.tokens import TokensPane
 from tui.panes.trace import TracePane
-from tui.questions import FOLLOWING
+from tui.questions import AFTERWARDS, FOLLOWING
 from tui.saving import Saver
 from tui.screens.base import Live
 from tui.screens.board import Board
@@ -292,7 +292,8 @@ class InterpBoardApp(Actions, History, App[int]):
         """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
         self._following = None
         selection, lens = self.state.selection, self.pane("lens")
-        self.session.ensure(*(name for name in FOLLOWING if name in self.session.in_sight))
+        due = (*FOLLOWING, *AFTERWARDS)
+        self.session.ensure(*(name for name in due if name in self.session.in_sight))
         for pane in self.panes:
             if pane.display and pane.slot != self.active and pane.meet(selection):
                 pane.refresh_readout()

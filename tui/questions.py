@@ -17,6 +17,8 @@ CHEAP = ("predictions", "what_if")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
 FOLLOWING = ("attention", "neuron")
+# Asked once what they go with is there.
+AFTERWARDS = ("head_types",)
 # Of the demo model, on the circuit's screen; they do not look at the prompt.
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 _LINEAR = ("logit", "logit_diff")
@@ -64,6 +66,14 @@ def _heads(state: State) -> Request:
     if params.get("ablation") == "resample":
         params["references"] = state.corrupted or ""
     return replace(request, params=params)
+
+
+def _head_types(state: State) -> Request | None:
+    """Which types the heads are of, once their effects are known."""
+    heads = state.slots["heads"]
+    if heads.result is None or heads.ask != state.ask:
+        return None
+    return _plain(state, "head_types")
 
 
 def looked_at(state: State) -> tuple[int, int]:
@@ -160,6 +170,7 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "what_if": _held,
     "mlps": _mlps,
     "heads": _heads,
+    "head_types": _head_types,
     "attention": _attention,
     "logits": lambda state: _linear(state, _plain(state, "logits")),
     "neurons": lambda state: _linear(state, _plain(state, "neurons")),

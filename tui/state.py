@@ -36,6 +36,7 @@ SLOTS: dict[str, str] = {
     "mlps": "what_if",
     "other": "predictions",
     "trace": "causal_trace",
+    "head_types": "head_scores",
     "circuit": "circuit",
     "methods": "compare_attributions",
 }

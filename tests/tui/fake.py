@@ -243,6 +243,8 @@ def canned(
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
     elif request.analysis == "attention":
         axes, values = _attention(extra, request, tokens)
+    elif request.analysis == "head_scores":
+        axes, values = _head_types(extra, layers, heads)
     elif request.analysis == "neurons":
         axes, values = _neurons(extra, request, tokens, layers)
     elif request.analysis == "compare_attributions":
@@ -319,6 +321,22 @@ def _attention(
         extra[name] = LabelledArray(one, np.array([[value]]))
     axes = (*one, Axis("query", tokens), Axis("key", tokens))
     return axes, weights[None, None]
+
+
+def _head_types(
+    extra: dict[str, LabelledArray], layers: int, heads: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """The strongest head is for induction, the first one looks at the token before."""
+    names = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
+    own = (layer_axis(layers), Axis("head", tuple(map(str, range(heads)))))
+    values = np.full((len(names), layers, heads), 0.05)
+    label = np.full((layers, heads), "", dtype=object)
+    values[2, layers // 2, heads // 2], label[layers // 2, heads // 2] = 0.87, "induction"
+    values[0, 0, 0], label[0, 0] = 0.5, "previous_token"
+    extra["label"] = LabelledArray(own, label)
+    axes = (Axis("score", names), *own)
+    extra["null"] = LabelledArray(axes, np.full(values.shape, 0.04))
+    return axes, values
 
 
 def _neurons(

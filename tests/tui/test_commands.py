@@ -28,6 +28,7 @@ async def test_everything_runs_by_itself_at_the_start(board: Boards) -> None:
                 "logit_lens",
                 "direct_logit_attribution",
                 "head_ablation",
+                "head_scores",
                 "what_if",
             ]
         )
@@ -46,7 +47,7 @@ async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
         assert len(b.engine.requests) == before
         await b.press("enter")
         assert {request.text for request in b.engine.requests[before:]} == {b.app.prompt.text}
-        assert len(b.engine.requests) == before + 6
+        assert len(b.engine.requests) == before + 7
         assert "prompt edited" not in b.lines()[0]
         assert b.app._focus_name() == "tokens"
 
@@ -56,7 +57,7 @@ async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
     async with board() as b:
         before = len(b.engine.requests)
         await b.press(key)
-        assert len(b.engine.requests) == before + 6
+        assert len(b.engine.requests) == before + 7
 
 
 @pytest.mark.parametrize("key", ["escape", "tab", "down"])

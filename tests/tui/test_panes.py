@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
-from tui.panes.heads import HeadsPane
+from tui.panes.heads import BADGES, HeadsPane
 from tui.panes.lens import LensPane
 from tui.panes.tokens import TokensPane
 
@@ -82,7 +82,34 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
 ) -> None:
     async with board() as b:
         await b.press("2")
-        assert b.readout("heads") == "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36"
+        assert b.readout("heads") == (
+            "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36  induction 0.87"
+        )
+
+
+def test_every_type_of_head_has_a_letter_of_its_own() -> None:
+    from interpboard.circuits.head_scores import SCORES
+
+    assert set(BADGES) == set(SCORES)
+    assert len(set(BADGES.values())) == len(SCORES)
+
+
+async def test_types_of_heads_are_asked_after_their_effects_and_shown_as_letters(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        assert "head_scores" not in [r.analysis for r in b.engine.requests]
+        await b.press("2")
+        asked = [r.analysis for r in b.engine.requests]
+        assert asked.index("head_scores") > asked.index("head_ablation")
+        assert "i-4.21" in b.screen
+        assert "p   +0" in b.screen
+        assert "L2 H4 i" in b.screen
+        assert "p previous  i induction" in b.screen
+        await b.press("h")
+        assert "induction" not in b.readout("heads")
+        await b.press("a")
+        assert asked.count("head_scores") == 1
 
 
 @pytest.mark.parametrize(
@@ -195,7 +222,7 @@ async def test_estimates_come_first_marked_and_exact_values_take_their_place_one
         b.engine.release()
         await b.app.settled()
         assert "~" not in b.screen
-        assert pane.legend().plain.endswith("exact")
+        assert "hurts  exact" in pane.legend().plain
 
 
 @pytest.mark.parametrize(("heads", "mark"), [(16, "~-5"), (24, "~-5"), (34, "-~")])

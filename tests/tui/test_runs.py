@@ -83,7 +83,7 @@ async def test_after_resuming_r_runs_the_same_question(board: Boards) -> None:
         await b.press("M")
     async with resumed() as b:
         await b.press("r")
-        assert len(b.engine.requests) == 6
+        assert len(b.engine.requests) == 7
         # Direct logit attribution has no probability to take apart: it explains the logit.
         for request in b.engine.requests:
             direct = request.analysis == "direct_logit_attribution"
@@ -93,7 +93,7 @@ async def test_after_resuming_r_runs_the_same_question(board: Boards) -> None:
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
     async with resumed() as b:
         assert "There is no saved run to resume." in b.toasts
-        assert len(b.engine.requests) == 6
+        assert len(b.engine.requests) == 7
 
 
 async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> None:
@@ -101,7 +101,7 @@ async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> No
         path = b.app.saver.store.path
     path.write_text("nonsense " * 1000)
     async with resumed() as b:
-        assert len(b.engine.requests) == 6
+        assert len(b.engine.requests) == 7
         assert any("damaged" in toast for toast in b.toasts)
 
 
@@ -111,7 +111,7 @@ async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
         await b.write(" x")
         await b.press("enter", "8")
         text = await view(b)
-        assert "12 of 12, newest first" in text
+        assert "14 of 14, newest first" in text
         first = b.app.screen.list.run  # type: ignore[attr-defined]
         assert first.prompt.endswith("city of x")
         before = len(b.engine.requests)
@@ -150,10 +150,10 @@ async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_r
 async def test_search_narrows_and_pins_compare(board: Boards) -> None:
     async with board((180, 40)) as b:
         await b.press("2", "a", "8", "slash")
-        await b.write("head")
+        await b.write("head_ab")
         await b.press("enter")
         text = await view(b)
-        assert "2 of 8, newest first  with “head”" in text
+        assert "2 of 9, newest first  with “head_ab”" in text
         await b.pilot.press("space", "j", "space")
         text = await view(b)
         assert "2 pinned" in text
@@ -225,8 +225,8 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
         full[0] = False
         await b.press("M")
         assert (
-            len(b.app.saver.store.runs()) == 11
-        )  # six and six; what the logits say is the same for both and kept once
+            len(b.app.saver.store.runs()) == 13
+        )  # seven and seven; what the logits say is the same for both and kept once
 
 
 async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:

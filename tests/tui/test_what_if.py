@@ -99,7 +99,7 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         }
         assert "the corrupted prompt says ·Paris" in b.screen
         await b.press("g", "0", "space")
-        held = b.engine.requests[-1].params
+        held = [r.params for r in b.engine.requests if r.analysis == "what_if"][-1]
         assert held["interventions"] == "0.mlp@0=patch"
         assert held["source"].endswith("city on")
 

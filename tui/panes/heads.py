@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 MLP = "MLP"
+# The letter of each type of head; a legend has room for the first word only.
+BADGES = {
+    "previous_token": "p",
+    "duplicate_token": "d",
+    "induction": "i",
+    "copying": "c",
+    "name_mover": "n",
+}
 
 
 class HeadsPane(Pane):
     """Effect on the metric of ablating each head, and each MLP in a last column."""
 
     number, title, slot = 2, "Heads", "heads"
-    leans_on = ("mlps",)
+    leans_on = ("mlps", "head_types")
     BINDINGS = keys.bindings("heads")
 
     def __init__(self, select: Select) -> None:
@@ -67,7 +75,7 @@ class HeadsPane(Pane):
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
         mlps = self.state.slots["mlps"].result
-        shown = (source, mlps, self.state.held.on)
+        shown = (source, mlps, self.state.slots["head_types"].result, self.state.held.on)
         if shown == self._shown:
             return
         first = self._cursor_is_ours and self.data.partial is None
@@ -92,6 +100,7 @@ class HeadsPane(Pane):
             values=values,
             scale=Scale.of(values, diverging=True),
             estimated=self._estimates(values.shape),
+            badges={at: BADGES[name] for at, name in self._types().items()},
         )
         data = replace(data, off=self._off(data))
         order = self._rank(data)
@@ -108,6 +117,25 @@ class HeadsPane(Pane):
             if _place(data, row, column) in places
         )
 
+    def _types(self) -> dict[tuple[int, int], str]:
+        """The name of the type of each head that is of a known one.
+
+        Only what moves names depends on the prompt; the others are the same for the next one.
+        """
+        slot = self.state.slots["head_types"]
+        if slot.result is None:
+            return {}
+        partial, pending = self.data.partial, self.data.pending
+        ask = pending.ask if partial is not None and pending is not None else self.data.ask
+        of_now = slot.ask == ask
+        labels = slot.result.extra["label"].values
+        return {
+            (row, head): str(name)
+            for row, names in enumerate(labels)
+            for head, name in enumerate(names)
+            if name and (of_now or name != "name_mover")
+        }
+
     def _rank(self, data: GridData) -> list[tuple[int, int]]:
         """List the strongest heads; their cells."""
         import numpy as np
@@ -118,7 +146,8 @@ class HeadsPane(Pane):
         bars = []
         for row, column in cells:
             value = float(data.values[row, column])
-            label = f"{data.rows[row]:>3} {data.columns[column]:<3}"
+            badge = data.badges.get((row, column), " ")
+            label = f"{data.rows[row]:>3} {data.columns[column]:<3}{badge}"
             guess = data.estimated is not None and data.estimated[row, column]
             number = ("~" if guess else "") + words.signed(value)
             bars.append(Bar(label, number, value / data.scale.limit))
@@ -166,6 +195,10 @@ class HeadsPane(Pane):
             known = data.values[data.values == data.values]
             rank = 1 + int((abs(known) > abs(value)).sum())
             text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
+        if kind is not None and types is not None:
+            score = types.values[types.axes[0].labels.index(kind), row, column]
+            text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
         if (row, column) in data.off:
             text.append("  off", self.ink("warning"))
         return text
@@ -179,6 +212,11 @@ class HeadsPane(Pane):
         text.append("− helps, + hurts", self.ink("text"))
         estimates = self.grid.data.estimated is not None
         text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
+        shown = set(self._types().values())
+        for name, letter in BADGES.items():
+            if name in shown:
+                text.append(f"  {letter}", self.ink("text", bold=True))
+                text.append(f" {name.split('_')[0]}", self.ink("muted"))
         return text
 
     def meet(self, selection: Selection) -> bool:

@@ -24,6 +24,8 @@ ABOUT = {
         "Each attention head's output is replaced, one at a time; exact.",
         "effect = metric(ablated) − metric(clean)",
         "Negative, blue: the head helps. Positive, orange: it hurts.",
+        "Letters, what type the head is of: on random repeated tokens p previous",
+        "token, d duplicate token, i induction, c copying; here n name mover.",
     ),
     "lens": (
         "Each layer's output, read as if the model ended there; exact.",

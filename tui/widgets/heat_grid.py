@@ -8,8 +8,8 @@ is no colour, the sign is written at every width. Not computed yet is ``·``, an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -38,7 +38,8 @@ class GridData:
 
     ``notes`` is a second line in each cell where there is height for it; ``below`` is another grid of
     words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
-    ``marked`` ones are bold, ``off`` ones switched off. Labels and words are already harmless to show.
+    ``marked`` ones are bold, ``off`` ones switched off. ``badges`` are letters of cells, written in front
+    of numbers where there is room. Labels and words are already harmless to show.
     """
 
     rows: tuple[str, ...]
@@ -51,14 +52,15 @@ class GridData:
     below: GridData | None = None
     estimated: np.ndarray | None = None
     off: frozenset[tuple[int, int]] = frozenset()
+    badges: Mapping[tuple[int, int], str] = field(default_factory=dict)
     absent: str = "·"  # what stands for NaN
     second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
 
     def same_frame(self, other: GridData) -> bool:
         """Do only values differ, so that rows can be repainted one by one?"""
         return (
-            (self.rows, self.columns, self.scale, self.off, self.second)
-            == (other.rows, other.columns, other.scale, other.off, other.second)
+            (self.rows, self.columns, self.scale, self.off, self.second, self.badges)
+            == (other.rows, other.columns, other.scale, other.off, other.second, other.badges)
             and self.words is None
             and other.words is None
         )
@@ -230,7 +232,9 @@ class HeatGrid(CursorView):
         if width >= 3:
             text = short_number(value, width - 1 if width >= 5 or guess else width)
             text = text if signed else text.removeprefix("+")
-            return (f"~{text}" if guess else text).rjust(width)
+            text = (f"~{text}" if guess else text).rjust(width)
+            badge = data.badges.get((row, column), "")
+            return badge + text[1:] if badge and text[0] == " " else text
         if guess and width == 1 and not self.monochrome:
             return "~"
         glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
