@@ -5,6 +5,15 @@ from __future__ import annotations
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
+_INTERVENTIONS = Parameter(
+    "interventions",
+    str,
+    None,
+    'what is held: 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"',
+    required=True,
+)
+_SOURCE = Parameter("source", str, "", "the prompt that patch takes its values from")
+
 TABLE: tuple[Analysis, ...] = (
     Analysis(
         name="what_if",
@@ -14,15 +23,19 @@ TABLE: tuple[Analysis, ...] = (
         meaning="the metric of the clean run and of the run with all interventions made at once",
         scale="diverging",
         parameters=(
-            Parameter(
-                "interventions",
-                str,
-                None,
-                'what is held: 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"',
-                required=True,
-            ),
-            Parameter("source", str, "", "the prompt that patch takes its values from"),
+            _INTERVENTIONS,
+            _SOURCE,
             Parameter("top_k", int, 10, "tokens kept", minimum=1),
         ),
+    ),
+    Analysis(
+        name="edited_direct_attribution",
+        title="Direct logit attribution, edited",
+        function="interpboard.circuits.edited_direct:edited_direct_attribution",
+        axes=("run", "component"),
+        meaning="what the component writes directly into the logit (or logit difference) of the clean run "
+        "and of the run with all interventions made at once; positive: it raises it",
+        scale="diverging",
+        parameters=(_INTERVENTIONS, _SOURCE),
     ),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,19 +19,33 @@ from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
+SITES = ("z", "attn_out", "mlp_out")
+_BESIDE_PARTS = ("attn_out", "resid_mid", "resid_post")  # edits of these are no head's and no MLP's
+
 
 @dataclass(frozen=True)
-class _Layer:
+class LayerParts:
     """Contributions of one layer. ``heads`` [head], ``neurons`` [neuron] (empty unless asked for)."""
 
     heads: np.ndarray
     bias: float  # of attention: of its output projection and of a norm behind it
     mlp: float
     neurons: np.ndarray
+    edit: float = 0.0  # what an edit of attention's output, or of the stream, put in beside them
 
     @property
     def attention(self) -> float:
+        """All that attention adds."""
         return float(self.heads.sum()) + self.bias
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Contributions of everything in one row of a run."""
+
+    path: DirectPath
+    embedded: float
+    layers: list[LayerParts]
 
 
 def direct_logit_attribution(
@@ -59,19 +74,10 @@ def direct_logit_attribution(
     Raises ``Unsupported`` for another metric, and for a model whose parts do not sum to its logit.
     """
     started = time.perf_counter()
-    sites = ("z", "attn_out", "mlp_out", *(("neuron",) if neurons else ()))
-    watch.step(0, lm.anatomy.n_layers + 1)
-    run = record(lm, prompt, sites=sites)
-    path = direct_path(lm, metric, run.resid_final[0, metric.info.position])
-    layers = []
-    for layer in range(lm.anatomy.n_layers):
-        watch.step(layer + 1, lm.anatomy.n_layers + 1)
-        layers.append(_layer(run, path, layer, metric.info.position, neurons))
-    embedded = _dot(path.gradient, run.calls[0].hidden[0, metric.info.position])
-    values = _components(lm, path, embedded, layers)
-    unexplained = path.total - float(sum(values.values()))
-    _refuse_unless_small(unexplained, path, list(values.values()), run)
-    watch.step(lm.anatomy.n_layers + 1, lm.anatomy.n_layers + 1)
+    run = record(lm, prompt, sites=(*SITES, *(("neuron",) if neurons else ())))
+    parts = parts_of(run, 0, metric, neurons, watch)
+    values = {name: each[0] for name, each in components([parts]).items()}
+    unexplained = unexplained_by(parts, list(values.values()), run)
     return Result(
         analysis="direct_logit_attribution",
         params={"neurons": neurons},
@@ -79,16 +85,31 @@ def direct_logit_attribution(
         baseline=metric.baseline,
         axes=(Axis("component", tuple(values)),),
         values=np.array(list(values.values())),
-        extra=_extra(lm, path, embedded, layers, unexplained, neurons),
+        extra=_extra(lm, parts, unexplained, neurons),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),
-        warnings=_warnings(metric, path),
+        warnings=capped_warnings(metric, parts.path),
     )
 
 
-def _layer(run: Run, path: DirectPath, layer: int, position: int, neurons: bool) -> _Layer:
+def parts_of(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> Parts:
+    """What everything writes in one row of ``run``, which has recorded ``SITES``."""
+    n_layers, position = run.lm.anatomy.n_layers, metric.info.position
+    watch.step(0, n_layers + 1)
+    path = direct_path(run.lm, metric, run.resid_final[row, position])
+    layers = []
+    for layer in range(n_layers):
+        watch.step(layer + 1, n_layers + 1)
+        layers.append(_layer(run, row, path, layer, position, neurons))
+    watch.step(n_layers + 1, n_layers + 1)
+    return Parts(path, _dot(path.gradient, run.calls[0].hidden[row, position]), layers)
+
+
+def _layer(
+    run: Run, row: int, path: DirectPath, layer: int, position: int, neurons: bool
+) -> LayerParts:
     anatomy, scale = run.lm.anatomy, _scale_of_what_is_added(run, layer)
-    z = run.sites["z"][layer][0, position]
+    z = run.sites["z"][layer][row, position]
     direction = path.gradient.to(z.device)
     through, bias = _pulled(
         anatomy.out_proj[layer], anatomy.attn_out[layer], z.flatten(), direction, "Attention"
@@ -99,11 +120,15 @@ def _layer(run: Run, path: DirectPath, layer: int, position: int, neurons: bool)
         down = anatomy.down_proj[layer]
         if down is None:
             raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
-        active = run.sites["neuron"][layer][0, position]
+        active = run.sites["neuron"][layer][row, position]
         through, _ = _pulled(down, anatomy.mlp_out[layer], active, direction, "The MLP")
         each = (through * active.double()).cpu().numpy()
-    mlp = _dot(direction, run.sites["mlp_out"][layer][0, position])
-    return _Layer(scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each)
+    mlp = _dot(direction, run.sites["mlp_out"][layer][row, position])
+    found = LayerParts(scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each)
+    if any(e.layer == layer and e.site in _BESIDE_PARTS for e in run.edits[row]):
+        before, after = (_dot(direction, stream[position]) for stream in _around(run, layer, row))
+        return replace(found, edit=after - before - found.attention - found.mlp)
+    return found
 
 
 def _pulled(
@@ -125,11 +150,11 @@ def _pulled(
 
 
 def _scale_of_what_is_added(run: Run, layer: int) -> float:
-    """The factor on what attention and MLP add to the stream: 1 but for a few families (granite)."""
-    before = run.calls[layer].hidden[0]
-    after = (
-        run.calls[layer + 1].hidden[0] if layer + 1 < len(run.calls) else run.resid_final[0]
-    ).to(before.device)
+    """The factor on what attention and MLP add to the stream: 1 but for a few families (granite).
+
+    The first row tells, which is clean.
+    """
+    before, after = _around(run, layer, 0)
     added = run.sites["attn_out"][layer][0].to(before) + run.sites["mlp_out"][layer][0].to(before)
     if agrees(before + added, after):
         return 1.0
@@ -142,33 +167,44 @@ def _scale_of_what_is_added(run: Run, layer: int) -> float:
     return scale
 
 
-def _components(
-    lm: LanguageModel, path: DirectPath, embedded: float, layers: list[_Layer]
-) -> dict[str, float]:
-    values = {"embed": embedded}
-    biased = any(layer.bias for layer in layers)
+def _around(run: Run, layer: int, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The stream [pos, d_model] before a layer and after it."""
+    before, last = run.calls[layer].hidden[row], layer + 1 == len(run.calls)
+    after = run.resid_final[row] if last else run.calls[layer + 1].hidden[row]
+    return before, after.to(before.device)
+
+
+def components(
+    rows: Sequence[Parts],
+) -> dict[str, list[float]]:
+    """The contribution [row] of every component; biases and edits that are nowhere are left out."""
+    values = {"embed": [row.embedded for row in rows]}
+    layers = list(zip(*(row.layers for row in rows), strict=True))
+    biased = any(each.bias for layer in layers for each in layer)
     for number, layer in enumerate(layers):
-        values |= {f"L{number} H{head}": float(v) for head, v in enumerate(layer.heads)}
+        heads = np.stack([each.heads for each in layer], axis=1)
+        values |= {f"L{number} H{head}": own.tolist() for head, own in enumerate(heads)}
         if biased:
-            values[f"L{number} bias"] = layer.bias
-        values[f"L{number} mlp"] = layer.mlp
-    constants = {"final norm bias": path.norm_bias, "unembed bias": path.unembed_bias}
-    return values | {name: value for name, value in constants.items() if value}
+            values[f"L{number} bias"] = [each.bias for each in layer]
+        values[f"L{number} mlp"] = [each.mlp for each in layer]
+        if any(each.edit for each in layer):
+            values[f"L{number} edit"] = [each.edit for each in layer]
+    constants = {
+        "final norm bias": [row.path.norm_bias for row in rows],
+        "unembed bias": [row.path.unembed_bias for row in rows],
+    }
+    return values | {name: own for name, own in constants.items() if any(own)}
 
 
 def _extra(
-    lm: LanguageModel,
-    path: DirectPath,
-    embedded: float,
-    layers: list[_Layer],
-    unexplained: float,
-    neurons: bool,
+    lm: LanguageModel, parts: Parts, unexplained: float, neurons: bool
 ) -> dict[str, LabelledArray]:
+    layers, path = parts.layers, parts.path
     by_layer = layer_axis(lm.anatomy.n_layers)
     by_head = Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads)))
     attention = np.array([layer.attention for layer in layers])
     mlp = np.array([layer.mlp for layer in layers])
-    first = embedded + path.norm_bias + path.unembed_bias
+    first = parts.embedded + path.norm_bias + path.unembed_bias
     extra = {
         "heads": LabelledArray((by_layer, by_head), np.stack([layer.heads for layer in layers])),
         "attention": LabelledArray((by_layer,), attention),
@@ -190,19 +226,22 @@ def _extra(
     return extra
 
 
-def _refuse_unless_small(
-    unexplained: float, path: DirectPath, values: list[float], run: Run
-) -> None:
+def unexplained_by(parts: Parts, values: list[float], run: Run) -> float:
+    """What ``values`` leave of the number that is attributed. Raises ``Unsupported`` if it is not little."""
+    total = parts.path.total
+    unexplained = total - float(sum(values))
     scale = 1.0 + float(np.abs(values).sum())
     missing = torch.tensor(unexplained / scale, dtype=run.resid_final.dtype)
     if not agrees(missing, torch.zeros_like(missing)):
         raise Unsupported(
-            f"The parts of this model sum to {path.total - unexplained:.4g}, "
-            f"its logit is {path.total:.4g}: it adds something that is not known here."
+            f"The parts of this model sum to {total - unexplained:.4g}, "
+            f"its logit is {total:.4g}: it adds something that is not known here."
         )
+    return unexplained
 
 
-def _warnings(metric: Metric, path: DirectPath) -> tuple[str, ...]:
+def capped_warnings(metric: Metric, path: DirectPath) -> tuple[str, ...]:
+    """A warning where what is attributed is not the metric itself."""
     if not path.capped:
         return ()
     return (

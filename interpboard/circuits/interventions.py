@@ -135,7 +135,7 @@ def sites_of(interventions: tuple[Intervention, ...], *whats: str) -> tuple[str,
 
 
 def edit_of(
-    lm: LanguageModel, prompt: PromptInfo, each: Intervention, clean: Run, source: Run | None
+    lm: LanguageModel, prompt: PromptInfo, each: Intervention, clean: Run | None, source: Run | None
 ) -> Edit:
     """The edit that ``each`` is on this prompt.
 

@@ -58,11 +58,9 @@ def what_if(
     """
     started = time.perf_counter()
     held = parse_interventions(interventions)
-    clean = record(lm, prompt, sites_of(held, "mean"))
     watch.step(0, 2)
-    other = _source(lm, prompt, held, source)
-    edits = [edit_of(lm, prompt, each, clean, other) for each in held]
-    both = record(lm, prompt, edits=(*CLEAN, tuple(edits)))
+    edits = edits_of(lm, prompt, interventions, source)
+    both = record(lm, prompt, edits=(*CLEAN, edits))
     watch.step(1, 2)
     position = metric.info.position
     logits = at_least_float32(residual_to_logits(lm.anatomy, both.resid_final[:, position]))
@@ -70,7 +68,7 @@ def what_if(
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
     if len(edits) > 1:
         alone: list[Counterfactual] = [(edit,) for edit in edits]
-        values = evaluate(clean, alone, metric, watch=Watch(cancelled=watch.cancelled))
+        values = evaluate(both, alone, metric, watch=Watch(cancelled=watch.cancelled))
         axis = Axis("intervention", tuple(each.text for each in held))
         extra["alone"] = LabelledArray((axis,), values - baseline)
     if lm.verified.lens:
@@ -87,6 +85,17 @@ def what_if(
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("hooks"),
     )
+
+
+def edits_of(
+    lm: LanguageModel, prompt: PromptInfo, interventions: str, source: str
+) -> Counterfactual:
+    """The edits that ``interventions`` are on this prompt. Errors as in ``what_if``."""
+    held = parse_interventions(interventions)
+    means = sites_of(held, "mean")
+    clean = record(lm, prompt, means) if means else None
+    other = _source(lm, prompt, held, source)
+    return tuple(edit_of(lm, prompt, each, clean, other) for each in held)
 
 
 def _source(
