@@ -49,6 +49,7 @@ TABLE: tuple[Analysis, ...] = (
             _SITE,
             _ALONG,
             _DIRECTION,
+            Parameter("preview", bool, False, "show first-order estimates until exact values come"),
         ),
     ),
     Analysis(

@@ -8,7 +8,9 @@ import torch
 
 from interpboard.errors import BadParameter, BadPrompt, Cancelled, Unsupported
 from interpboard.patching.activation import activation_patching
+from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.grid import PATCH_SITES
+from interpboard.results import LabelledArray
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint
@@ -125,3 +127,29 @@ def test_bad_input_is_refused_by_name_and_nothing_is_left_behind() -> None:
             lm, prompt, metric, corrupted=CORRUPTED, watch=Watch(cancelled=lambda: True)
         )
     assert fingerprint(lm) == before
+
+
+@pytest.mark.parametrize("direction", ["denoising", "noising"])
+@pytest.mark.parametrize("site", ["resid_pre", "z"])
+def test_a_preview_comes_first_and_changes_no_exact_value(site: str, direction: str) -> None:
+    lm, prompt, metric = case("llama", torch.float64, text=CLEAN, name="logprob")
+    heard: list[LabelledArray] = []
+    options = {"corrupted": CORRUPTED, "site": site, "direction": direction}
+    result = activation_patching(
+        lm, prompt, metric, preview=True, **options,
+        watch=Watch(lambda _done, _total, partial: heard.append(partial)),
+    )  # fmt: skip
+    plain = activation_patching(lm, prompt, metric, **options)
+    np.testing.assert_array_equal(result.values, plain.values)
+    assert "estimate" not in plain.extra
+    estimate = result.extra["estimate"].values
+    assert heard[0].estimated.all()
+    np.testing.assert_array_equal(heard[0].values, estimate)
+    assert not heard[-1].estimated.any()
+    np.testing.assert_array_equal(heard[-1].values, plain.values)
+    error = result.extra["estimate_error"].values
+    np.testing.assert_allclose(error, estimate - plain.values)
+    assert np.abs(error).max() > 1e-6
+    if direction == "denoising":
+        same = attribution_patching(lm, prompt, metric, corrupted=CORRUPTED, site=site)
+        np.testing.assert_allclose(estimate, same.extra["recovered"].values)
