@@ -77,6 +77,9 @@ class Actions(Holding, Base):
         from interpboard.analyses import ANALYSES
 
         state, slot = self._me.state, self._me.active
+        if slot == "lens":
+            self._me.next_lens()
+            return
         methods = ["causal_trace", "activation_patching"]
         if slot == "tokens":
             methods = [
@@ -111,20 +114,18 @@ class Actions(Holding, Base):
 
     def action_ask_corrupted(self) -> None:
         """Ask for the corrupted prompt; it begins as the clean one."""
-        state = self._me.state
-        self._question(
-            "Corrupted prompt",
-            ("As many tokens as the clean one, which is:", state.ask.text),
-            state.corrupted or state.ask.text,
-            lambda text: self._me.session.change(
-                "other",
-                "trace",
-                "heads",
-                "what_if",
-                corrupted=text or None,
-                analyses={**state.analyses, "trace": "activation_patching"},
-            ),
-        )
+        from tui.screens.corrupted import CorruptedScreen
+
+        state, session = self._me.state, self._me.session
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                analyses = {**state.analyses, "trace": "activation_patching"}
+                slots = ("other", "trace", "heads", "what_if")
+                session.change(*slots, corrupted=text or None, analyses=analyses)
+
+        value = state.corrupted or state.ask.text
+        self.push_screen(CorruptedScreen(state.ask.text, value, session.tokens), answered)
 
     def action_explain_here(self) -> None:
         """Explain the prediction at the cursor's token; again: at the last one."""
@@ -143,14 +144,15 @@ class Actions(Holding, Base):
         if model is not None:
             heads, (layer, head) = model.info.heads, looked_at(self._me.state)
             at = max(0, min(model.info.layers * heads - 1, layer * heads + head + by))
-            self._me._select(layer=at // heads, head=at % heads)
+            self._me._select(layer=at // heads, head=at % heads, mlp=False)
 
     def action_step_layer(self, by: int) -> None:
         """The same head of the next layer."""
         model = self._me.state.model
         if model is not None:
             layer, head = looked_at(self._me.state)
-            self._me._select(layer=max(0, min(model.info.layers - 1, layer + by)), head=head)
+            layer = max(0, min(model.info.layers - 1, layer + by))
+            self._me._select(layer=layer, head=head, mlp=False)
 
     # -- questions --------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from interpboard.config import Settings
 from tui import keys, layout, look, painting, theme
 from tui.actions import Actions
 from tui.history import History
+from tui.lensing import Lensing
 from tui.panes.attention import AttentionPane
 from tui.panes.base import Pane
 from tui.panes.heads import HeadsPane
@@ -49,7 +50,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, App[int]):
+class InterpBoardApp(Actions, History, Lensing, App[int]):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -79,7 +80,7 @@ class InterpBoardApp(Actions, History, App[int]):
         self.saver = Saver(settings.keep_runs, self._tell)
         self._resume = resume
         self.session = Session(
-            State(ask=ask, examples=settings.examples_file),
+            State(ask=ask, examples=settings.examples_file, translators=settings.lens_folder),
             self._changed,
             self._tell,
             engine_factory,

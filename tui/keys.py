@@ -83,11 +83,19 @@ COMMANDS: tuple[Command, ...] = (
         "app.replace_token", ("tokens",),
     ),
     Command(
-        "method", "m", "m", "Method", "The next method", "app.method", ("tokens", "trace"),
+        "method", "m", "m", "Method", "The next method", "app.method", ("tokens", "trace", "lens"),
     ),
     Command(
         "view", "v", "v", "View", "The next view: what is painted, which site, which order",
         "app.view", ("lens", "trace", "attention", "logits", "neurons"),
+    ),
+    Command(
+        "site", "s", "s", "Site", "Read the next site: the stream, or what attention or the MLP adds",
+        "app.lens_site", ("lens",),
+    ),
+    Command(
+        "lens_folder", "T", "T", "Tuned lens", "Open a folder of trained translators: a tuned lens",
+        "app.ask_translators", ("lens",),
     ),
     Command(
         "examples_file", "E", "E", "Examples", "Open a file of max-activating examples",
@@ -250,6 +258,7 @@ COMMANDS: tuple[Command, ...] = (
 _FOOTER = {
     "prompt": ("submit", "leave"),
     "tokens": ("help", "palette", "run", "prompt", "target", "explain_here", "subject", "method"),
+    "lens": ("help", "palette", "run", "prompt", "explain_here", "method", "view", "site"),
     "*": ("help", "palette", "run", "prompt", "target", "{own}", "interventions", "zoom"),
 }
 _in_use: tuple[Command, ...] = COMMANDS  # with the keys of this process's configuration

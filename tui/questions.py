@@ -37,14 +37,19 @@ def _plain(state: State, slot: str) -> Request:
     return Request(analysis, state.ask, dict(state.params.get(slot, {})))
 
 
-def _held(state: State) -> Request | None:
+def _held(state: State, analysis: str = "what_if") -> Request | None:
     text = state.held.text
     if not text:
         return None
     params = {"interventions": text}
     if any(item.what == "patch" for item in state.held.on):
         params["source"] = state.corrupted or ""
-    return Request("what_if", state.ask, params)
+    return Request(analysis, state.ask, params)
+
+
+def _logits_edited(state: State) -> Request | None:
+    request = _held(state, "edited_direct_attribution")
+    return _linear(state, request) if request is not None else None
 
 
 def _mlps(state: State) -> Request | None:
@@ -66,6 +71,15 @@ def _heads(state: State) -> Request:
     if params.get("ablation") == "resample":
         params["references"] = state.corrupted or ""
     return replace(request, params=params)
+
+
+def _lens(state: State) -> Request | None:
+    """Plain at a site, or tuned with the translators that are open."""
+    if state.analyses.get("lens") != "tuned_lens":
+        return _plain(state, "lens")
+    if not state.translators:
+        return None
+    return Request("tuned_lens", state.ask, {"translators": state.translators})
 
 
 def _head_types(state: State) -> Request | None:
@@ -152,7 +166,7 @@ def _trace(state: State) -> Request | None:
     if not state.corrupted:
         return None
     names = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
-    params = {"corrupted": state.corrupted, "site": names[site]}
+    params = {"corrupted": state.corrupted, "site": names[site], "preview": True}
     return Request("activation_patching", state.ask, params)
 
 
@@ -171,8 +185,10 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "mlps": _mlps,
     "heads": _heads,
     "head_types": _head_types,
+    "lens": _lens,
     "attention": _attention,
     "logits": lambda state: _linear(state, _plain(state, "logits")),
+    "logits_edited": _logits_edited,
     "neurons": lambda state: _linear(state, _plain(state, "neurons")),
     "neuron": _neuron,
     "other": _other,

@@ -50,7 +50,7 @@ def _decided(state: State, slot: str, result: Result) -> State:
     if slot == "what_if":
         corrupted = params.get("source") or state.corrupted
         return replace(state, held=read(str(params["interventions"])), corrupted=corrupted)
-    if slot in ("mlps", "predictions", "other"):
+    if slot in ("mlps", "predictions", "other", "logits_edited"):
         return state
     own = own_params(result)
     if slot == "circuit":
@@ -58,6 +58,9 @@ def _decided(state: State, slot: str, result: Result) -> State:
         own = {"behavior": params["behavior"]}
     if slot == "heads" and own.pop("references", None):
         state = replace(state, corrupted="\n".join(params["references"]))
+    if "translators" in own:
+        state = replace(state, translators=str(own["translators"]))
+        own = {}
     if slot == "trace":
         own = {"site": _SITES.get(str(params.get("state", params.get("site"))), "resid")}
         if "corrupted" in params:

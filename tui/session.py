@@ -15,7 +15,7 @@ from tui import keys
 from tui.held import Held
 from tui.questions import CHEAP, question
 from tui.state import SLOTS, Ask, Engine, Job, State
-from tui.vocabulary import PIECES, STRINGS, Tokens
+from tui.vocabulary import ANSWERED, Tokens
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
@@ -47,8 +47,11 @@ class EngineLike(Protocol):
     ) -> int:
         """Run an analysis."""
 
+    def tokenize(self, slot: str, text: str) -> int:
+        """Ask which tokens a prompt is."""
+
     def split(self, slot: str, text: str) -> int:
-        """Ask which tokens a text is."""
+        """Ask which tokens a text is inside another."""
 
     def vocabulary(self, slot: str) -> int:
         """Ask for the strings of all tokens."""
@@ -215,7 +218,7 @@ class Session:
             return
         if not held.text and self.engine is not None and self.state.slots["what_if"].job:
             self.engine.cancel("what_if")
-        self.change("what_if", held=held)
+        self.change("what_if", "logits_edited", held=held)
         self._mark({*SLOTS}, soon=True)
 
     def cancel(self) -> bool:
@@ -266,7 +269,7 @@ class Session:
         if self._closed:
             return
         self.tokens.take(slot, event, type(event).__name__)
-        if slot in (STRINGS, PIECES):
+        if slot in ANSWERED:
             return
         before = self.state
         self.state = self._reduce(before, slot, event)

@@ -21,14 +21,16 @@ DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 METRICS = ("logit", "logit_diff", "prob", "logprob")
 
 # Slot -> the analysis that runs there at first, in the order they are asked of the engine: quick ones
-# first. Most are a pane's; ``predictions``, ``what_if``, ``mlps``, ``neuron`` (the chosen one) and
-# ``other`` (what the model says of the corrupted prompt) are shown beside them.
+# first. Most are a pane's; ``predictions``, ``what_if``, ``logits_edited``, ``mlps``, ``neuron`` (the
+# chosen one), ``head_types`` and ``other`` (what the model says of the corrupted prompt) are shown
+# beside them.
 SLOTS: dict[str, str] = {
     "predictions": "predictions",
     "what_if": "what_if",
     "tokens": "integrated_gradients",
     "lens": "logit_lens",
     "logits": "direct_logit_attribution",
+    "logits_edited": "edited_direct_attribution",
     "attention": "attention",
     "neurons": "neurons",
     "neuron": "neurons",
@@ -142,13 +144,14 @@ class Engine:
 class Selection:
     """Where the cursors are, shared by all panes: a position of the prompt, a layer, a head.
 
-    Layer −1 is the embedding; head None is the whole of a layer, its MLP on the grid of heads.
+    Layer −1 is the embedding; head None is the whole of a layer, or with ``mlp`` its MLP.
     ``neuron`` is (layer, number), and means nothing while another layer is selected.
     """
 
     token: int | None = None
     layer: int | None = None
     head: int | None = None
+    mlp: bool = False
     neuron: tuple[int, int] | None = None
 
 
@@ -167,6 +170,7 @@ class State:
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
+    translators: str = ""  # a folder with a tuned lens
     slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
 
     def with_slot(self, name: str, **changes: Any) -> State:
@@ -185,9 +189,9 @@ class State:
         slot = self.slots[name]
         return slot.result is not None and slot.request != question(self, name)
 
-    def edited(self) -> Result | None:
-        """The newest what-if result while something is held; ``stale("what_if")`` if it is older."""
-        slot = self.slots["what_if"]
+    def edited(self, name: str = "what_if") -> Result | None:
+        """The newest result of what is held, while something is; ``stale(name)`` if it is older."""
+        slot = self.slots[name]
         same = slot.request is not None and slot.request.ask == self.ask
         return slot.result if self.held.text and same else None
 

@@ -11,7 +11,8 @@ from tui.type_ahead import Vocabulary
 if TYPE_CHECKING:
     from tui.session import EngineLike
 
-STRINGS, PIECES = "vocabulary", "pieces"  # slots of the engine
+STRINGS, PIECES, PROMPT = "vocabulary", "pieces", "prompt_tokens"
+ANSWERED = (STRINGS, PIECES, PROMPT)  # slots of the engine
 
 
 class Tokens:
@@ -34,9 +35,16 @@ class Tokens:
         return self._known
 
     async def pieces(self, text: str) -> tuple[str, ...] | None:
-        """What ``text`` falls into."""
+        """What ``text`` falls into inside another."""
         answer: tuple[str, ...] | None = await self._ask(
             PIECES, lambda engine: engine.split(PIECES, text)
+        )
+        return answer
+
+    async def of_prompt(self, text: str) -> tuple[str, ...] | None:
+        """The tokens of a prompt."""
+        answer: tuple[str, ...] | None = await self._ask(
+            PROMPT, lambda engine: engine.tokenize(PROMPT, text)
         )
         return answer
 
@@ -46,7 +54,7 @@ class Tokens:
             self._answer(slot, event.strings)
         elif kind == "Tokens":
             self._answer(slot, event.prompt.tokens)
-        elif kind in ("Failed", "Stopped") and slot in (STRINGS, PIECES):
+        elif kind in ("Failed", "Stopped") and slot in ANSWERED:
             self._answer(slot, None)
         elif kind in ("Ready", "Lost"):
             self._known = None  # another model, or none

@@ -53,6 +53,9 @@ class Settings:
     examples_file: str = _setting(
         "", "max-activating examples of the model's neurons, as max-activating writes them"
     )
+    lens_folder: str = _setting(
+        "", "translators of the model's tuned lens, as tune-lens writes them"
+    )
     keep_runs: int = _setting(2000, "results kept in the store; the oldest go first", least=1)
     keys: Mapping[str, str] = _setting(
         MappingProxyType({}), "key bindings by the name of the command, e.g. zoom = 'Z'"

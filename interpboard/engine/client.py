@@ -133,8 +133,12 @@ class EngineClient:
         )
         return self._submit(slot, request)
 
+    def tokenize(self, slot: str, text: str) -> int:
+        """Ask which tokens ``text`` is as a prompt: Tokens, or Failed."""
+        return self._submit(slot, protocol.Tokenize(job=0, text=text))
+
     def split(self, slot: str, text: str) -> int:
-        """Ask which tokens ``text`` is: Tokens, or Failed."""
+        """Ask which tokens ``text`` is inside a text: Tokens, or Failed."""
         return self._submit(slot, protocol.Split(job=0, text=text))
 
     def vocabulary(self, slot: str) -> int:

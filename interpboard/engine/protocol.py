@@ -50,7 +50,7 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
-    """Ask for the tokens of a text."""
+    """Ask which tokens a text is as a prompt. Answer: ``Tokens``."""
 
     job: int
     text: str

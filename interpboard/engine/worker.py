@@ -65,8 +65,9 @@ class Queue:
     def put(self, request: protocol.Job) -> None:
         """Add a job at the end; what somebody waits for while typing goes first."""
         with self._changed:
-            quick = isinstance(request, protocol.Split | protocol.Vocabulary)
-            if quick and not any(isinstance(job, protocol.Load) for job in self._waiting):
+            quick = protocol.Split | protocol.Tokenize | protocol.Vocabulary
+            loads = any(isinstance(job, protocol.Load) for job in self._waiting)
+            if isinstance(request, quick) and not loads:
                 self._waiting.appendleft(request)
             else:
                 self._waiting.append(request)

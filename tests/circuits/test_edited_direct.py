@@ -14,10 +14,11 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
-from tests.lm import TOLERANCE, case, fingerprint
+from tests.lm import case, fingerprint
 from tests.tiny import tiny_model, tiny_tokenizer
 
-DTYPES = (torch.float32, torch.float64)
+# RMSNorm works in float32 in every model, hence the second figure.
+CLOSE = {torch.float32: 4e-6, torch.float64: 2e-7}
 OTHER = "The Eiffel Tower is located in the city on"
 HELD = (
     "1.2=zero; 0.mlp=mean",
@@ -31,7 +32,7 @@ def of_edited(result: Result, component: str) -> float:
     return float(result.values[1, result.axes[1].labels.index(component)])
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
 @pytest.mark.parametrize("family", ["gpt2", "llama", "granite", "gemma3"])
 def test_both_runs_sum_to_their_metric_and_the_clean_one_is_taken_apart_as_ever(
     family: str, dtype: torch.dtype
@@ -41,19 +42,15 @@ def test_both_runs_sum_to_their_metric_and_the_clean_one_is_taken_apart_as_ever(
     for held in HELD:
         result = edited_direct_attribution(lm, prompt, metric, interventions=held, source=OTHER)
         whole = what_if(lm, prompt, metric, interventions=held, source=OTHER)
-        np.testing.assert_allclose(result.values.sum(1), whole.values, **TOLERANCE[dtype])
+        np.testing.assert_allclose(result.values.sum(1), whole.values, atol=CLOSE[dtype])
         effect = result.extra["effect"].values.sum()
-        np.testing.assert_allclose(effect, whole.extra["effect"].values, **TOLERANCE[dtype])
+        np.testing.assert_allclose(effect, whole.extra["effect"].values, atol=CLOSE[dtype])
         assert abs(effect) > 1e-4
         clean = dict(zip(result.axes[1].labels, result.values[0], strict=True))
         for name, value in zip(alone.axes[0].labels, alone.values, strict=True):
-            assert clean.pop(name) == pytest.approx(value, **_named(dtype))
+            assert clean.pop(name) == pytest.approx(value, abs=CLOSE[dtype])
         assert set(clean.values()) <= {0.0}  # edits, of which the clean run has none
     assert fingerprint(lm) == before
-
-
-def _named(dtype: torch.dtype) -> dict[str, float]:
-    return {"rel": TOLERANCE[dtype]["rtol"], "abs": TOLERANCE[dtype]["atol"]}
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

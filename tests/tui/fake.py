@@ -109,6 +109,9 @@ class FakeEngine:
         self.requests.append(request)
         return self._submit(slot, request)
 
+    def tokenize(self, slot: str, text: str) -> int:
+        return self._submit(slot, protocol.Tokenize(job=0, text=text))
+
     def split(self, slot: str, text: str) -> int:
         return self._submit(slot, protocol.Split(job=0, text=text))
 
@@ -185,6 +188,9 @@ class FakeEngine:
             return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
         if isinstance(request, protocol.Vocabulary):
             return protocol.TokenStrings.of(0, VOCABULARY)
+        if isinstance(request, protocol.Tokenize):
+            found = self.tokens(request.text)
+            return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
         if isinstance(request, protocol.Split):
             known = request.text in VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)
@@ -234,13 +240,17 @@ def canned(
         values[layers // 2, heads // 2] = -4.21
     elif request.analysis == "what_if":
         axes, values = _what_if(extra, request, tokens, layers)
-    elif request.analysis == "direct_logit_attribution":
+    elif request.analysis in ("direct_logit_attribution", "edited_direct_attribution"):
         names = ["embed"]
         for layer in range(layers):
             names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} mlp"]
         axes = (Axis("component", tuple(names)),)
         values = wave.normal(size=len(names)) * 0.4
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
+        if request.analysis == "edited_direct_attribution":  # the last MLP makes up for some of it
+            axes, values = (Axis("run", ("clean", "edited")), *axes), np.stack([values, values])
+            values[1, names.index(f"L{layers // 2} H{heads // 2}")] = 0.0
+            values[1, -1] += 4.0
     elif request.analysis == "attention":
         axes, values = _attention(extra, request, tokens)
     elif request.analysis == "head_scores":
@@ -257,7 +267,7 @@ def canned(
         values[0, 0] = 0.875
         extra["recovered"] = LabelledArray(axes, values / 2)
     else:
-        axes, values = _lens(extra, tokens, layers)
+        axes, values = _lens(extra, tokens, layers, str(request.params.get("site", "resid_post")))
     return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
         analysis=request.analysis,
         params={**_USUAL.get(request.analysis, {}), **request.params},
@@ -287,9 +297,12 @@ def _methods(
 
 
 def _lens(
-    extra: dict[str, LabelledArray], tokens: tuple[str, ...], layers: int
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...], layers: int, site: str = "resid_post"
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
-    axes = (layer_axis(layers, embed=True), token_axis(tokens))
+    rows = layer_axis(layers, embed=True)
+    if site != "resid_post":
+        rows = Axis("layer", (*layer_axis(layers).labels, "final"))
+    axes = (rows, token_axis(tokens))
     shape = (layers + 1, len(tokens))
     depth = np.linspace(0.02, 0.95, layers + 1)[:, None] * np.linspace(0.3, 1, len(tokens))[None]
     order = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) * 5) % len(VOCABULARY)

@@ -79,9 +79,10 @@ async def test_a_pair_of_prompts_is_a_behaviour_of_its_own(board: Boards) -> Non
         await press(b, "C", "G", "enter")
         assert not _asked(b)
         assert "Write the corrupted prompt first" in b.toasts[-1]
-        await b.press("d")
+        await b.press("d", "ctrl+u")
         await b.write(" The Eiffel Tower is located in the town of".strip())
-        await press(b, "enter", "enter")
+        await b.press("enter")
+        await press(b, "enter")
         assert len(_asked(b)) == 1
         assert str(_asked(b)[0]["corrupted"]).endswith("town of")
         assert "against “" in b.lines()[0]

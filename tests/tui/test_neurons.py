@@ -26,7 +26,7 @@ async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: B
         assert not _asked(b)
         await b.press("7")
         assert _asked(b) == [("", None), ("2.5", [2])]
-        assert b.readout("neurons") == "L2 N5  +3.250 raises  activation 6.50  rank 1/64"
+        assert b.readout("neurons") == "L2 N5  +3.250 raises  activation 6.50  rank 1/64  exact"
         pane = b.app.query_one(NeuronsPane)
         assert [bar.label for bar in pane.promoted.bars[:2]] == ["·Paris", "·London"]
         assert pane.promoted.bars[0].number == "+.50"
@@ -46,7 +46,7 @@ async def test_moving_asks_for_the_neuron_where_the_cursor_rests_and_for_its_lay
         await b.press("7", "j")
         layer, neuron = b.app.query_one(NeuronsPane).chosen  # type: ignore[misc]
         assert _asked(b)[-1] == (f"{layer}.{neuron}", [layer])
-        assert b.app.state.selection == Selection(None, layer, None, (layer, neuron))
+        assert b.app.state.selection == Selection(None, layer, None, True, (layer, neuron))
         await b.press("j", "G")
         last = b.app.query_one(NeuronsPane)._order[-1]
         assert _asked(b)[-1] == (f"{last[0]}.{last[1]}", [last[0]])

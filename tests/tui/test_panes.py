@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.tui.conftest import Boards
@@ -83,7 +85,7 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
     async with board() as b:
         await b.press("2")
         assert b.readout("heads") == (
-            "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36  induction 0.87"
+            "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36  exact  induction 0.87"
         )
 
 
@@ -289,6 +291,59 @@ async def test_v_turns_what_colours_the_lens(board: Boards) -> None:
         ):
             assert words in b.screen
             await b.press("v")
+
+
+async def test_s_turns_the_site_of_the_lens_and_the_cursor_stays_on_its_layer(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        await b.press("3", "k")
+        assert b.readout("lens").startswith("L2 after 8 ·of")
+        for site, words, where in (
+            ("resid_pre", "if the model ended before the layer", "L2 pre after 8 ·of"),
+            ("attn_out", "of what attention adds", "L2 attn after 8 ·of"),
+            ("resid_mid", "if the model ended between attention and MLP", "L2 mid after 8 ·of"),
+            ("mlp_out", "of what the MLP adds", "L2 MLP after 8 ·of"),
+        ):
+            await b.press("s")
+            asked = b.engine.requests[-1]
+            assert (asked.analysis, asked.params) == ("logit_lens", {"site": site})
+            assert f"top token {words}" in b.screen
+            assert b.readout("lens").startswith(where)
+            assert b.screen.count(where) == 2  # the ten likeliest of the cell are below the grid
+        await b.press("j", "j")
+        assert b.readout("lens").startswith("out after 8 ·of")
+        assert b.app.state.selection.layer == 3
+        await b.press("s")
+        assert b.readout("lens").startswith("L3 after 8 ·of")
+
+
+async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_that_is_said(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        await b.press("3", "m")
+        command = "interpboard tune-lens -m demo --corpus TEXT --out LENS"
+        assert b.toasts == [f"{command}\ntrains a tuned lens; T opens it."]
+        await b.press("T")
+        assert command in b.screen
+        await b.write("~/lens")
+        await b.press("enter")
+        asked = b.engine.requests[-1]
+        assert asked.analysis == "tuned_lens"
+        assert asked.params == {"translators": str(Path("~/lens").expanduser())}
+        assert "tuned lens: top token after the layer" in b.screen
+        assert "by trained maps" in b.screen
+        await b.press("2", "space", "3")
+        assert "; clean only" in b.screen  # what is held is read by the plain lens
+        before = len(b.engine.requests)
+        await b.press("s")
+        assert len(b.engine.requests) == before
+        await b.press("m")
+        assert b.engine.requests[-1].analysis == "logit_lens"
+        assert "; → edited" in b.screen
+        await b.press("m")
+        assert b.engine.requests[-1].analysis == "tuned_lens"
 
 
 async def test_a_position_selected_in_one_pane_is_met_by_the_other(board: Boards) -> None:

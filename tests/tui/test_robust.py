@@ -95,7 +95,7 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
         assert "restarted: r runs" in b.lines()[0]
         before = len(b.engine.requests)
         await b.press("enter")
-        assert len(b.engine.requests) == before + 6
+        assert len(b.engine.requests) == before + 7
         assert "engine: idle" in b.lines()[0]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.tui.conftest import Boards
 from tui.held import Held, read
-from tui.panes.heads import HeadsPane
-from tui.panes.lens import LensPane
-from tui.panes.tokens import TokensPane
 from tui.screens.interventions import InterventionsScreen
 
 
@@ -92,10 +91,18 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert b.engine.requests[-1].params == {"subject": [1, 2], "state": "resid"}
         await b.press("4", "v")
         assert b.engine.requests[-1].params["state"] == "mlp"
-        await b.press("d", "end", "backspace", "n", "enter")
+        await b.press("d", "end", "backspace", "n")
+        assert re.search(r"│ clean +… ·in +·the ·city ·of ", b.screen)
+        assert re.search(r"│ corrupted +… ·in +·the ·city ·on ", b.screen)
+        assert "9 tokens, as the clean prompt has; 1 differ" in b.screen
+        await b.press("space", "x")
+        await b.press("enter")
+        assert "10 tokens, the clean prompt has 9: write as many" in b.screen
+        await b.press("backspace", "backspace", "enter")
         assert b.engine.requests[-1].params == {
             "corrupted": "The Eiffel Tower is located in the city on",
             "site": "mlp_out",
+            "preview": True,
         }
         assert "the corrupted prompt says ·Paris" in b.screen
         await b.press("g", "0", "space")
@@ -104,22 +111,62 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert held["source"].endswith("city on")
 
 
-async def test_one_selection_is_shared_by_all_panes(board: Boards) -> None:
+async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_exact_it_is(
+    board: Boards,
+) -> None:
     async with board((200, 60)) as b:
+        await b.press("g", "l", "s")  # a subject, so that there is a trace
+
+        def reads(**beginnings: str) -> None:
+            found = {slot: b.readout(slot) for slot in beginnings}
+            for slot, beginning in beginnings.items():
+                assert found[slot].startswith(beginning), (slot, found)
+                assert "rank" in found[slot]
+                assert any(how in found[slot] for how in ("exact", "approximate", "mean of"))
+
         await b.press("2", "g", "0", "l")
-        assert b.app.query_one(LensPane).grid.cursor[0] == 1
-        assert b.readout("logits").startswith("L0 H1")
+        reads(heads="L0 H1  +0.090 hurts", lens="L0 after 1", trace="L0 at 1", logits="L0 H1")
+        reads(attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens="1 ·Eiffel  +0.418")
         await b.press("3", "j", "j", "0", "l", "l")
-        assert b.app.query_one(HeadsPane).grid.cursor[0] == 2
-        assert b.app.query_one(TokensPane).strip.cursor == 2
+        reads(heads="L2 H1", lens="L2 after 2", trace="L2 at 2", logits="L2 H1")
+        reads(attention="L2 H1  2 ·Tower", neurons="L2 N5", tokens="2 ·Tower")
+        await b.press("4", "k", "l")
+        reads(heads="L1 H1", lens="L1 after 3", trace="L1 at 3 ·is  +0.051", logits="L1 H1")
+        reads(attention="L1 H1  3 ·is", neurons="L1 N", tokens="3 ·is")
+        await b.press("5", "right_square_bracket", "j")
+        reads(heads="L1 H2", lens="L1 after 4", trace="L1 at 4", logits="L1 H2")
+        reads(attention="L1 H2  4 ·located", tokens="4 ·located")
+        await b.press("6", "g")
+        reads(heads="L2 H4", lens="L2 after 4", trace="L2 at 4", logits="L2 H4  +6.500")
+        reads(attention="L2 H4  4 ·located", neurons="L2 N5")
+        await b.press("7", "j")  # a neuron is its layer's MLP
+        layer = b.readout("neurons")[:2]
+        reads(heads=f"{layer} MLP", lens=f"{layer} after 4", trace=layer, logits=f"{layer} mlp")
+        await b.press("1", "h")
+        reads(lens=f"{layer} after 3", trace=f"{layer} at 3", attention=f"{layer} H4  3 ·is")
 
 
-async def test_v_orders_the_logits_as_the_model_does(board: Boards) -> None:
+async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_them(
+    board: Boards,
+) -> None:
     async with board((80, 24)) as b:
         await b.press("6")
         assert b.readout("logits").startswith("L2 H4  +6.500  rank 1/37")
         await b.press("v")
         assert "in the model's order" in b.screen
+        assert b.readout("logits").startswith("L2 H4")  # the cursor stays on its component
+        await b.press("2", "space", "6")
+        assert b.engine.requests[-1].analysis == "edited_direct_attribution"
+        assert b.engine.requests[-1].params == {"interventions": "2.4=zero"}
+        assert b.readout("logits").startswith("L2 H4  +6.500 → 0 (−6.500)  rank 1/37")
+        assert "into logit ·Paris; → edited" in b.screen
+        await b.press("v", "v")
+        assert "by change" in b.screen
+        await b.press("g", "j")
+        assert b.readout("logits").startswith("L3 mlp  −0.013 → +3.987 (+4.000)  rank 2/37")
+        await b.press("u")
+        assert "edited" not in b.screen
+        assert "by size" in b.screen
 
 
 def test_reading_back_what_is_held_loses_nothing() -> None:

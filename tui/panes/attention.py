@@ -221,6 +221,8 @@ class AttentionPane(Pane):
         if query == self.looker:
             return False
         self.looker, self._cursor_is_ours = query, False
+        if self.seen > query and self.pattern is not None:  # it cannot look there
+            self.seen = int(self.pattern[query].argmax())
         self.grid.put((query, self.seen))
         if self.by != "pattern":
             self.strip.put(query)

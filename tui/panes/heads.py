@@ -195,6 +195,8 @@ class HeadsPane(Pane):
             known = data.values[data.values == data.values]
             rank = 1 + int((abs(known) > abs(value)).sum())
             text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        if not self.estimated(row, column):
+            text.append("  exact", self.ink("muted"))
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
             score = types.values[types.axes[0].labels.index(kind), row, column]
@@ -226,20 +228,24 @@ class HeadsPane(Pane):
             return False
         row, column = selection.layer, self.grid.cursor[1]
         self._cursor_is_ours = False
-        return self.grid.put((row, selection.head if selection.head is not None else column))
+        if selection.mlp:
+            column = len(data.columns) - 1
+        elif selection.head is not None:
+            column = selection.head
+        return self.grid.put((row, column))
 
     def opens(self) -> str:
         """A head's attention; an MLP's neurons."""
         layer, head = self.cell()
         if self.grid.data is None:
             return ""
-        self.select(layer=layer, head=head)
+        self.select(layer=layer, head=head, mlp=head is None)
         return "neurons" if head is None else "attention"
 
     def _moved(self) -> None:
         layer, head = self.cell()
         self._cursor_is_ours = False
-        self.select(layer=layer, head=head)
+        self.select(layer=layer, head=head, mlp=head is None)
         self.refresh_readout()
 
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual.containers import Horizontal
 from textual.widget import Widget
 
-from interpboard.display import visible_token
+from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
 from tui.panes.tokens import TopList
 from tui.state import Selection
+from tui.widgets.bars import Bar, Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.plot import Plot, Series
 
@@ -30,10 +32,19 @@ VIEWS = (
     ("kl", "KL to the final layer in nats"),
     ("rank", "rank of the target"),
 )
+# Where the plain lens reads: the word beside a layer, and what a cell then is.
+SITES = {
+    "resid_post": ("", "if the model ended after the layer"),
+    "resid_pre": ("pre", "if the model ended before the layer"),
+    "attn_out": ("attn", "of what attention adds"),
+    "resid_mid": ("mid", "if the model ended between attention and MLP"),
+    "mlp_out": ("MLP", "of what the MLP adds"),
+}
+_ROWS = {"embed": "emb", "final": "out"}
 
 
 class LensPane(Pane):
-    """The lens: layers × positions; every layer's residual stream read out. Edited below clean."""
+    """The lens: layers × positions; every layer read out at a site. Edited below clean."""
 
     number, title, slot = 3, "Lens", "lens"
     detailed = True
@@ -43,14 +54,14 @@ class LensPane(Pane):
     def __init__(self, select: Select) -> None:
         super().__init__(select)
         self.grid = HeatGrid(self._moved, id="lens-grid")
-        self.plot = Plot(id="lens-plot")
+        self.plot, self.top = Plot(id="lens-plot"), Bars(id="lens-top")
         self.view_at = 0
         self._shown: object = None
         self._column = -1
 
     def body(self) -> Iterable[Widget]:
-        """The table, and below it the target's way up at the cursor's position."""
-        return (self.grid, self.plot)
+        """The table; below it the target's way up at the cursor's position, and the cell's tokens."""
+        return (self.grid, Horizontal(self.plot, self.top, id="lens-below"))
 
     @property
     def position(self) -> int:
@@ -61,6 +72,29 @@ class LensPane(Pane):
     def by(self) -> str:
         """What colours the cells."""
         return VIEWS[self.view_at][0]
+
+    @property
+    def site(self) -> str:
+        """Where the lens reads."""
+        result = self.data.result
+        return str(result.params.get("site", "resid_post")) if result is not None else "resid_post"
+
+    def _row_of(self, layer: int) -> int:
+        """The row of a layer; −1 is the embedding, which not every site has."""
+        labels = self._labels()
+        name = str(layer) if layer >= 0 else "embed"
+        return labels.index(name) if name in labels else 0
+
+    def _layer_of(self, row: int) -> int:
+        """The layer of a row; the last row is the model's own output."""
+        label = self._labels()[row]
+        if label == "final":
+            return row - 1
+        return -1 if label == "embed" else int(label)
+
+    def _labels(self) -> tuple[str, ...]:
+        result = self.data.result
+        return result.axes[0].labels if result is not None else ()
 
     def fill(self) -> None:
         """Words from the top tokens, colours from what is chosen."""
@@ -74,19 +108,26 @@ class LensPane(Pane):
             self._shown = None
             self.grid.show(None)
             self.plot.show("", (), ())
+            self.top.show(())
             return
         arrays = _arrays(result, None)
         data = self._grid(result, arrays)
         if edited is not None:
             data = replace(data, notes=None, below=self._grid(result, _arrays(edited, 1)))
         cursor = (len(data.rows) - 1, result.metric.position) if first else None
+        layer = self.state.selection.layer
+        if self.grid.data is not None and self.grid.data.rows != data.rows and layer is not None:
+            cursor = (self._row_of(layer), self.grid.cursor[1])  # another site has other rows
         self.grid.show(data, cursor)
         self._show_plot()
+        self._show_top()
 
     def _edited(self) -> Result | None:
         """The what-if result, if it speaks of the same question and has a lens."""
         edited, result = self.state.edited(), self.data.result
         if edited is None or result is None or "lens" not in edited.extra:
+            return None
+        if result.analysis != "logit_lens" or self.site != "resid_post":
             return None
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
 
@@ -108,7 +149,7 @@ class LensPane(Pane):
             sequential = Scale(float(np.nanmax(size)) or 1.0, diverging=False)
             values = size
         return GridData(
-            rows=tuple("emb" if label == "embed" else f"L{label}" for label in layers.labels),
+            rows=tuple(_ROWS.get(label, f"L{label}") for label in layers.labels),
             columns=tuple(visible_token(label) for label in tokens.labels),
             values=values,
             scale=sequential,
@@ -136,14 +177,23 @@ class LensPane(Pane):
         tokens = result.extra["top_tokens"].values[row, column]
         probs = result.extra["top_probs"].values[row, column]
         top = [(str(token), float(p)) for token, p in zip(tokens, probs, strict=True)]
-        return f"{data.rows[row]} after {column} {data.columns[column]}", top
+        site = SITES[self.site][0]
+        where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
+        return f"{where} after {column} {data.columns[column]}", top
 
     def subtitle(self) -> str:
         """What a cell is."""
-        both = self._edited() is not None
-        late = " of before" if both and self.state.stale("what_if") else ""
-        more = f"; → edited{late}" if both else ""
-        return f"top token if the model ended after the layer{more}"
+        result = self.data.result
+        if result is not None and result.analysis == "tuned_lens":
+            what = "tuned lens: top token after the layer"
+        else:
+            what = f"top token {SITES[self.site][1]}"
+        more = ""
+        if self._edited() is not None:
+            more = f"; → edited{' of before' if self.state.stale('what_if') else ''}"
+        elif self.state.held.text:
+            more = "; clean only"
+        return f"{what}{more}"
 
     def readout(self) -> Text:
         """Where, and the target's probability and rank there, clean and edited."""
@@ -162,6 +212,8 @@ class LensPane(Pane):
             text.append(f" rank {int(result.extra['rank'].values[at])}", self.ink("text"))
             if edited is not None:
                 text.append(f" → {int(edited.extra['lens_rank'].values[(1, *at)])}", self.inks.text)
+        how = "trained" if result.analysis == "tuned_lens" else "exact"
+        text.append(f" {how}", self.ink("muted"))
         entropy = float(result.extra["entropy"].values[at])
         kl = float(result.extra["kl"].values[at])
         text.append(f"  entropy {entropy:.2f} KL {kl:.2f} nats", self.ink("muted"))
@@ -184,7 +236,13 @@ class LensPane(Pane):
         if self.by == "rank":
             text = Text(" dark: rank 1; ", self.ink("text"))
         text.append(VIEWS[self.view_at][1].replace("the target", name), self.ink("text"))
-        text.append(f"  bold: {name}  exact", self.ink("muted"))
+        text.append(f"  bold: {name}", self.ink("muted"))
+        if result is not None and result.analysis == "tuned_lens":
+            text.append("  by trained maps", self.ink("muted"))
+            for warning in result.warnings:
+                text.append(f"  {visible(warning)}", self.ink("warning"))
+        else:
+            text.append("  exact", self.ink("muted"))
         return text
 
     def next_view(self) -> None:
@@ -206,20 +264,32 @@ class LensPane(Pane):
         target = visible_token(result.metric.target.token)
         self.plot.show(f"p {target} after {column} {data.columns[column]}", data.rows, lines)
 
+    def _show_top(self) -> None:
+        """The likeliest tokens of the cell, one a line."""
+        cell = self.cell()
+        if cell is None:
+            return
+        bars = [
+            Bar(f"{rank:>2} {visible_token(token)}", words.percent(share), share)
+            for rank, (token, share) in enumerate(cell[1], start=1)
+        ]
+        self.top.show(bars, cell[0])
+
     def meet(self, selection: Selection) -> bool:
         """The selected layer and position; the lens has the embedding as a row of its own."""
         row, column = self.grid.cursor
         if selection.layer is not None:
-            row = selection.layer + 1
+            row = self._row_of(selection.layer)
         return self.grid.put((row, column if selection.token is None else selection.token))
 
     def _moved(self) -> None:
         row, column = self.grid.cursor
-        self.select(layer=row - 1, token=column)
+        self.select(layer=self._layer_of(row), token=column)
         self.refresh_readout()
 
     def rest(self) -> None:
-        """The target's way up at the position where the cursor rests."""
+        """The cell's tokens, and the target's way up at the position, where the cursor rests."""
+        self._show_top()
         if self.grid.cursor[1] != self._column:
             self._show_plot()
 

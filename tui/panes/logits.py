@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.widget import Widget
@@ -14,102 +15,143 @@ from tui.panes.base import Pane, Select
 from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 
-_PART = re.compile(r"L(\d+) (?:H(\d+)|mlp|bias)")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interpboard.results import Result
+
+_PART = re.compile(r"L(\d+) (?:H(\d+)|mlp|bias|edit)")
+# What the bars are sorted by; by change only while something is held.
+ORDERS = {"size": "by size", "change": "by change", "model": "in the model's order"}
 
 
 class LogitsPane(Pane):
-    """Direct logit attribution by component: exact, they sum to the logit."""
+    """Direct logit attribution by component, clean and edited: exact, they sum to the logit."""
 
     number, title, slot = 6, "Logits", "logits"
+    leans_on = ("logits_edited",)
     BINDINGS = keys.bindings("logits")
 
     def __init__(self, select: Select) -> None:
         super().__init__(select)
         self.list = Bars(self._moved, id="components")
-        self.by_size = True
+        self.by = "size"
         self._shown: object = None
         self._order: list[int] = []
+        self._names: tuple[str, ...] = ()
+        self._values: np.ndarray | None = None  # [clean and, while something is held, edited; part]
+        self._sizes: np.ndarray  # [part], by which they are ranked
 
     def body(self) -> Iterable[Widget]:
         """The list."""
         return (self.list,)
 
+    @property
+    def order(self) -> str:
+        """How the parts are sorted: by change where there is one."""
+        return "size" if self.by == "change" and self._edited() is None else self.by
+
+    def _edited(self) -> Result | None:
+        """The parts of both runs, if they explain the same number as those of the clean one."""
+        edited, result = self.state.edited("logits_edited"), self.data.result
+        return (
+            edited
+            if edited is not None and result is not None and (edited.metric == result.metric)
+            else None
+        )
+
     def fill(self) -> None:
-        """One bar a component."""
-        result = self.data.result
-        shown = (result, self.by_size)
+        """One bar a component: what it writes, edited where something is held."""
+        result, edited = self.data.result, self._edited()
+        shown = (result, edited, self.order)
         if shown == self._shown:
             return
-        self._shown = shown
+        before, self._shown = self._under_cursor(), shown
         if result is None:
+            self._values, self._order = None, []
             self.list.show(())
             return
         import numpy as np
 
-        values = result.values
-        self._order = [int(i) for i in np.argsort(-np.abs(values), kind="stable")]
-        if not self.by_size:
-            self._order = list(range(len(values)))
+        source = edited if edited is not None else result
+        self._names = source.axes[-1].labels
+        self._values = values = source.values.reshape(-1, len(self._names))
+        sizes = np.abs(values).max(0)
+        self._sizes = np.abs(values[-1] - values[0]) if self.order == "change" else sizes
+        keys = np.arange(len(self._names)) if self.order == "model" else -self._sizes
+        self._order = [int(i) for i in np.argsort(keys, kind="stable")]
         limit = float(np.abs(values).max()) or 1.0
-        names = result.axes[0].labels
-        bars = [
-            Bar(visible(names[i]), words.signed(float(values[i])), float(values[i]) / limit)
-            for i in self._order
-        ]
-        self.list.show(bars)
+        self.list.show([self._bar(at, values, limit) for at in self._order])
+        if before in self._names:  # the cursor stays on its component, wherever that now stands
+            self.list.put(self._order.index(self._names.index(before)))
+
+    def _bar(self, at: int, values: np.ndarray, limit: float) -> Bar:
+        digits = 3 if len(values) == 1 else 2
+        numbers = " → ".join(words.signed(float(value), digits) for value in values[:, at])
+        return Bar(visible(self._names[at]), numbers, float(values[-1, at]) / limit)
+
+    def _under_cursor(self) -> str:
+        at = self.list.cursor
+        return self._names[self._order[at]] if at < len(self._order) else ""
 
     def next_view(self) -> None:
-        """By size, or in the order of the model."""
-        self.by_size = not self.by_size
+        """By size, by change, or in the order of the model."""
+        names = [name for name in ORDERS if name != "change" or self._edited() is not None]
+        self.by = names[(names.index(self.order) + 1) % len(names)]
         self.fill()
         self.refresh_words()
 
     def subtitle(self) -> str:
         """What they sum to."""
-        result = self.data.result
-        return f"into {words.metric_name(result.metric)}" if result is not None else ""
+        result, more = self.data.result, ""
+        if self._edited() is not None:
+            more = f"; → edited{' of before' if self.state.stale('logits_edited') else ''}"
+        return f"into {words.metric_name(result.metric)}{more}" if result is not None else ""
 
     def readout(self) -> Text:
         """The component under the cursor."""
-        result = self.data.result
-        if result is None or self.list.cursor >= len(self._order):
+        result, values = self.data.result, self._values
+        if result is None or values is None or self.list.cursor >= len(self._order):
             return Text()
         at = self._order[self.list.cursor]
-        value = float(result.values[at])
-        rank = 1 + int((abs(result.values) > abs(value)).sum())
+        value = float(values[0, at])
+        rank = 1 + int((self._sizes > self._sizes[at]).sum())
         text = Text.assemble(
-            (f" {visible(result.axes[0].labels[at])}", self.ink("text", bold=True)),
+            (f" {visible(self._names[at])}", self.ink("text", bold=True)),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
-            (f"  rank {rank}/{result.values.size}", self.ink("text")),
         )
-        if result.baseline is not None:
-            text.append(f"  of {words.plain(result.baseline, 2)}", self.ink("text"))
-        return text
+        if len(values) > 1:
+            after = float(values[1, at])
+            text.append(f" → {words.signed(after)}", self.ink("accent", bold=True))
+            text.append(f" ({words.signed(after - value)})", self.ink("text"))
+        text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
+        sums = [words.plain(float(total), 2) for total in values.sum(1)]
+        text.append(f"  of {' → '.join(sums)}", self.ink("text"))
+        return text.append("  exact", self.ink("muted"))
 
     def legend(self) -> Text:
         """What the numbers are."""
-        order = "by size" if self.by_size else "in the model's order"
-        text = Text(f" logits, {order}; + raises", self.ink("text"))
+        text = Text(f" logits, {ORDERS[self.order]}; + raises", self.ink("text"))
         text.append("  direct effect only, exact", self.ink("muted"))
         return text
 
     def meet(self, selection: Selection) -> bool:
         """The selected head, or the MLP of the selected layer."""
-        result = self.data.result
-        if result is None or selection.layer is None or selection.layer < 0:
+        if self._values is None or selection.layer is None:
             return False
-        part = "mlp" if selection.head is None else f"H{selection.head}"
-        name = f"L{selection.layer} {part}"
-        labels = result.axes[0].labels
-        if name not in labels:
+        whole = selection.mlp or selection.head is None
+        part = "mlp" if whole else f"H{selection.head}"
+        name = f"L{selection.layer} {part}" if selection.layer >= 0 else "embed"
+        if name not in self._names:
             return False
-        return self.list.put(self._order.index(labels.index(name)))
+        return self.list.put(self._order.index(self._names.index(name)))
 
     def _moved(self) -> None:
-        result = self.data.result
-        if result is not None and self.list.cursor < len(self._order):
-            part = _PART.fullmatch(result.axes[0].labels[self._order[self.list.cursor]])
-            if part is not None:
-                head = int(part[2]) if part[2] is not None else None
-                self.select(layer=int(part[1]), head=head)
+        name = self._under_cursor()
+        part = _PART.fullmatch(name)
+        if part is not None:
+            head = int(part[2]) if part[2] is not None else None
+            self.select(layer=int(part[1]), head=head, mlp=name.endswith("mlp"))
+        elif name == "embed":
+            self.select(layer=-1, head=None, mlp=False)
         self.refresh_readout()

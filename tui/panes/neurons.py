@@ -145,7 +145,8 @@ class NeuronsPane(Pane):
         text.append(" raises" if value > 0 else " lowers" if value < 0 else "", self.ink("muted"))
         text.append(f"  activation {words.plain(active, 2)}", self.ink("text"))
         rank = 1 + int((known > abs(value)).sum())
-        return text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        return text.append("  exact", self.ink("muted"))
 
     def details(self) -> Text:
         """Where in this prompt the neuron is most active, or why more is not known of it."""
@@ -219,7 +220,7 @@ class NeuronsPane(Pane):
     def _moved(self) -> None:
         chosen = self.chosen
         if chosen is not None:
-            self.select(layer=chosen[0], head=None, neuron=chosen)
+            self.select(layer=chosen[0], head=None, mlp=True, neuron=chosen)
         self.refresh_readout()
 
 

@@ -147,6 +147,7 @@ class TokensPane(Pane):
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
         )
+        text.append(f"  {_how(result)}", self.ink("muted"))
         if at == result.metric.position:
             text.append("  explained here", self.ink("muted"))
         if at in self.state.subject:
@@ -189,3 +190,10 @@ def _scale(result: Result) -> Scale:
 
 def _written(value: float, scale: Scale) -> str:
     return words.signed(value) if scale.diverging else words.plain(value, 3)
+
+
+def _how(result: Result) -> str:
+    """Whether a score is exactly what its method says, or a sum or a sample in its place."""
+    if "delta" in result.extra:
+        return "approximate"
+    return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"

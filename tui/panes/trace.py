@@ -10,7 +10,7 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
-from tui.state import SLOTS, Selection
+from tui.state import SLOTS, Request, Selection
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
@@ -65,6 +65,7 @@ class TracePane(Pane):
             columns=tuple(visible_token(label) for label in tokens.labels),
             values=source.values,
             scale=Scale.of(source.values, diverging=True),
+            estimated=partial.estimated if partial is not None else None,
             second=self._corrupted(),
         )
         strongest = None
@@ -72,6 +73,12 @@ class TracePane(Pane):
             strongest = divmod(int(abs(source.values).argmax()), len(data.columns))
         self.grid.show(data, strongest)
         self.said.set(self._said())
+
+    @property
+    def _shows(self) -> Request | None:
+        """What the grid answers: the job under way once it has values, else the last one."""
+        partial, pending = self.data.partial, self.data.pending
+        return pending if partial is not None and pending is not None else self.data.request
 
     def _corrupted(self) -> tuple[str, ...]:
         """The corrupted prompt's tokens, where it is as long as the clean one."""
@@ -98,13 +105,14 @@ class TracePane(Pane):
 
     def subtitle(self) -> str:
         """What is put back, and what it is measured by."""
-        result = self.data.result
-        what = _STATES[self.site]
-        if result is None:
-            return f"{words.analysis_title(self.state, self.slot)}, {what}"
-        if result.analysis == "causal_trace":
-            return f"Δ {words.metric_name(result.metric)}, clean {what} put back"
-        return f"{words.metric_name(result.metric)} recovered, {what} patched"
+        result, shows = self.data.result, self._shows
+        if shows is None:
+            return f"{words.analysis_title(self.state, self.slot)}, {_STATES[self.site]}"
+        metric = words.metric_name(result.metric) if result is not None else "metric"
+        what = _what(shows)
+        if shows.analysis == "causal_trace":
+            return f"Δ {metric}, clean {what} put back"
+        return f"{metric} recovered, {what} patched"
 
     def invitation(self) -> str:
         """What is missing."""
@@ -119,11 +127,14 @@ class TracePane(Pane):
             return Text()
         row, column = self.grid.cursor
         value = float(data.values[row, column])
+        guess = data.estimated is not None and bool(data.estimated[row, column])
         text = Text.assemble(
             (f" {data.rows[row]} at {column} {data.columns[column]}", self.ink("text", bold=True)),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
-        if value != value:
+        if guess:
+            text.append(" est.", self.ink("muted"))
+        elif value != value:
             text.append("  not computed yet", self.ink("muted"))
         elif result is not None and self.data.partial is None:
             if "recovered" in result.extra:
@@ -134,23 +145,24 @@ class TracePane(Pane):
                 text.append(f"  metric {words.plain(patched, 2)}", self.ink("text"))
             rank = 1 + int((abs(result.values) > abs(value)).sum())
             text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            sampled = result.analysis == "causal_trace"
+            how = f"mean of {result.params['samples']} noises" if sampled else "exact"
+            text.append(f"  {how}", self.ink("muted"))
         return text
 
     def legend(self) -> Text:
         """Scale and sign."""
-        if self.grid.data is None:
+        data, shows = self.grid.data, self._shows
+        if data is None or shows is None:
             return Text()
-        limit = self.grid.data.scale.limit
-        text = self.swatch(-limit, limit, True)
-        result = self.data.result
-        patched = result is not None and result.analysis == "activation_patching"
-        meaning = "0 corrupted, 1 clean" if patched else "+ carries the answer"
-        text.append(meaning, self.ink("text"))
-        if result is not None and not patched:
-            text.append(f"  mean of {result.params['samples']} noises", self.ink("muted"))
-        else:
-            text.append("  exact", self.ink("muted"))
-        return text
+        text = self.swatch(-data.scale.limit, data.scale.limit, True)
+        if shows.analysis == "causal_trace":
+            text.append("+ carries the answer", self.ink("text"))
+            return text.append("  a mean over noises", self.ink("muted"))
+        text.append("0 corrupted, 1 clean", self.ink("text"))
+        guesses = data.estimated is not None and data.estimated.any()
+        how = "~ estimates until exact" if guesses else "exact"
+        return text.append(f"  {how}", self.ink("muted"))
 
     def meet(self, selection: Selection) -> bool:
         """The selected layer and position."""
@@ -165,3 +177,9 @@ class TracePane(Pane):
         row, column = self.grid.cursor
         self.select(layer=row, token=column)
         self.refresh_readout()
+
+
+def _what(request: Request) -> str:
+    """Which states a request puts in place, in words."""
+    site = str(request.params.get("state", request.params.get("site")))
+    return _STATES[site.removesuffix("_out").removesuffix("_pre")]

@@ -28,10 +28,10 @@ ABOUT = {
         "token, d duplicate token, i induction, c copying; here n name mover.",
     ),
     "lens": (
-        "Each layer's output, read as if the model ended there; exact.",
-        "emb is the input of layer 0; the last row is the model's own",
-        "prediction. Tokens shows the ten likeliest tokens of the cell",
-        "under the cursor.",
+        "Each layer's stream, read as if the model ended there; exact. emb is the",
+        "input of layer 0; the last row is the model's own prediction. s reads the",
+        "stream before or within layers, or what attention or the MLP adds. m goes",
+        "to a tuned lens, through maps trained by interpboard tune-lens, and back.",
     ),
     "runs": (
         "Every finished result, newest first. Reopening computes nothing and",
@@ -64,6 +64,8 @@ ABOUT = {
     "logits": (
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",
+        "While something is held, clean → edited: the parts of both runs, each read",
+        "at its own final norm's scale; v sorts by size, by change, or by place.",
     ),
 }
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))

@@ -1,0 +1,76 @@
+"""What the commands of the lens do: its site, plain or tuned. A mixin of the app."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui import keys
+from tui.panes.lens import SITES
+
+if TYPE_CHECKING:
+    from tui.app import InterpBoardApp
+
+
+def training(model: str) -> str:
+    """The command that trains a tuned lens for ``model``."""
+    return f"interpboard tune-lens -m {shlex.quote(model)} --corpus TEXT --out LENS"
+
+
+class Lensing:
+    """Actions on pane 3."""
+
+    def action_lens_site(self) -> None:
+        """The next site; a tuned lens is trained for one only."""
+        app = self._board
+        if app.state.analyses.get("lens") == "tuned_lens":
+            app._tell(
+                f"A tuned lens reads the stream only; {self._key('method')}: the plain lens.",
+                "information",
+            )
+            return
+        sites = list(SITES)
+        at = sites.index(app.state.params.get("lens", {}).get("site", sites[0]))
+        app.session.set_param("lens", "site", sites[(at + 1) % len(sites)])
+
+    def next_lens(self) -> None:
+        """Plain or tuned, where there is a tuned one."""
+        app = self._board
+        if app.state.analyses.get("lens") == "tuned_lens":
+            app.session.set_analysis("lens", "logit_lens")
+        elif app.state.translators:
+            app.session.set_analysis("lens", "tuned_lens")
+        else:
+            app._tell(
+                f"{training(self._model())}\ntrains a tuned lens; {self._key('lens_folder')} opens it.",
+                "information",
+            )
+
+    def action_ask_translators(self) -> None:
+        """Ask for the folder of a tuned lens; empty: the plain lens."""
+        from tui.screens.ask import AskScreen, Question
+
+        app = self._board
+        hints = ("The folder that this wrote:", training(self._model()), "Empty: the plain lens.")
+
+        def answered(text: str | None) -> None:
+            if text is None:
+                return
+            folder = str(Path(text.strip()).expanduser()) if text.strip() else ""
+            name = "tuned_lens" if folder else "logit_lens"
+            analyses = {**app.state.analyses, "lens": name}
+            app.session.change("lens", translators=folder, analyses=analyses)
+
+        app.push_screen(AskScreen(Question("Tuned lens", hints, app.state.translators)), answered)
+
+    def _model(self) -> str:
+        model = self._board.state.model
+        return model.info.name if model is not None else "demo"
+
+    def _key(self, id: str) -> str:
+        return keys.command(id).shown
+
+    @property
+    def _board(self) -> InterpBoardApp:
+        return self  # type: ignore[return-value]
