@@ -36,15 +36,11 @@ class Holding:
         if pane.method != "activation_patching" or not app.state.corrupted:
             app.notify("Only states of a corrupted prompt can be held: m changes the method.")
             return
-        layer, position = pane.grid.cursor
-        if (
-            pane.site == "resid"
-        ):  # the grid's rows are inputs of layers: the output of the one before
-            layer -= 1
-            if layer < 0:
-                app.notify("The stream before layer 0 is the embedding: swap the token in Tokens.")
-                return
-        app.session.hold(app.state.held.toggled(f"{layer}.{pane.site}@{position}", "patch"))
+        place = pane.place(*pane.grid.cursor)
+        if place is None:
+            app.notify("The stream before layer 0 is the embedding: swap the token in Tokens.")
+            return
+        app.session.hold(app.state.held.toggled(place, "patch"))
 
     def action_replace_token(self) -> None:
         """Ask for a token to hold in the place of the cursor's."""

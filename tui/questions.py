@@ -22,6 +22,9 @@ AFTERWARDS = ("head_types",)
 # Of the demo model, on the circuit's screen; they do not look at the prompt.
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 _LINEAR = ("logit", "logit_diff")
+WINDOW = (
+    10 / 48
+)  # layers restored together: ten of GPT-2 XL's 48 (Meng et al. 2022), of others as many
 
 
 def question(state: State, slot: str) -> Request | None:
@@ -162,6 +165,9 @@ def _trace(state: State) -> Request | None:
         if not state.subject:
             return None
         params = {"subject": list(state.subject), "state": site}
+        if site != "resid" and state.model is not None:
+            usual = max(1, round(state.model.info.layers * WINDOW))
+            params["window"] = int(own.get("window", usual))
         return Request("causal_trace", state.ask, params)
     if not state.corrupted:
         return None

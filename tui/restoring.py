@@ -67,6 +67,7 @@ def _decided(state: State, slot: str, result: Result) -> State:
             state = replace(state, corrupted=str(params["corrupted"]))
         else:
             state = replace(state, marked=(state.ask.text, tuple(params["subject"])))
+            own["window"] = params["window"]
     analyses = dict(state.analyses)
     if result.analysis != SLOTS.get(slot):
         analyses[slot] = result.analysis

@@ -90,7 +90,9 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert b.engine.requests[-1].analysis == "causal_trace"
         assert b.engine.requests[-1].params == {"subject": [1, 2], "state": "resid"}
         await b.press("4", "v")
-        assert b.engine.requests[-1].params["state"] == "mlp"
+        assert b.engine.requests[-1].params == {"subject": [1, 2], "state": "mlp", "window": 1}
+        await b.press("m")
+        assert "older: d writes the corrupted prompt" in b.screen
         await b.press("d", "end", "backspace", "n")
         assert re.search(r"│ clean +… ·in +·the ·city ·of ", b.screen)
         assert re.search(r"│ corrupted +… ·in +·the ·city ·on ", b.screen)
@@ -109,6 +111,7 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         held = [r.params for r in b.engine.requests if r.analysis == "what_if"][-1]
         assert held["interventions"] == "0.mlp@0=patch"
         assert held["source"].endswith("city on")
+        assert b.readout("trace").endswith("exact  held")
 
 
 async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_exact_it_is(

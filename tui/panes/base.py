@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
+from tui.questions import question
 from tui.state import Selection, Slot, State
 from tui.theme import Inks, inks, level_style
 from tui.widgets.line import Line
@@ -162,7 +163,11 @@ class Pane(Vertical, can_focus=False):
         if self.data.job is None and self.data.result is not None and self.data.failure:
             below.append(visible(self.data.failure), self.inks.warning)
         elif self.data.job is None and self.state.stale(self.slot):
-            below.append("an older question: r runs this one", self.inks.warning)
+            asks = question(self.state, self.slot) is not None
+            missing = f"older: {self.invitation()}"
+            below.append(
+                "an older question: r runs this one" if asks else missing, self.inks.warning
+            )
         elif self.data.job is not None and self.data.job.total:
             below.append("running" if self.data.result is None else "running: values of before")
         if (title, below) != self._titles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.widget import Widget
@@ -13,6 +14,9 @@ from tui.panes.base import Pane, Select
 from tui.state import SLOTS, Request, Selection
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SITES = ("resid", "mlp", "attn")
 _STATES = {"resid": "stream", "mlp": "MLP", "attn": "attention"}
@@ -30,6 +34,7 @@ class TracePane(Pane):
         self.grid = HeatGrid(self._moved, id="trace-grid")
         self.said = Line(id="corrupted-says")
         self._shown: object = None
+        self._cursor_is_ours = True  # until it moves, it is put on the strongest cell
 
     def body(self) -> Iterable[Widget]:
         """The grid, and under it what was corrupted."""
@@ -49,10 +54,10 @@ class TracePane(Pane):
         """The finished grid, or what is known of it so far."""
         result, partial = self.data.result, self.data.partial
         source = partial if partial is not None else result
-        shown = (source, self._corrupted())
+        shown = (source, self._corrupted(), self.state.held.on)
         if shown == self._shown:
             return
-        first, self._shown = self._shown is None, shown
+        self._shown = shown
         if source is None:
             self.grid.show(None)
             self.said.set(Text())
@@ -67,9 +72,10 @@ class TracePane(Pane):
             scale=Scale.of(source.values, diverging=True),
             estimated=partial.estimated if partial is not None else None,
             second=self._corrupted(),
+            marked=self._held(source.values.shape),
         )
         strongest = None
-        if first and partial is None:
+        if self._cursor_is_ours and partial is None:
             strongest = divmod(int(abs(source.values).argmax()), len(data.columns))
         self.grid.show(data, strongest)
         self.said.set(self._said())
@@ -79,6 +85,23 @@ class TracePane(Pane):
         """What the grid answers: the job under way once it has values, else the last one."""
         partial, pending = self.data.partial, self.data.pending
         return pending if partial is not None and pending is not None else self.data.request
+
+    def place(self, row: int, column: int) -> str | None:
+        """A cell as interventions name it; None for the stream before layer 0, which is none's output."""
+        layer = (
+            row - 1 if self.site == "resid" else row
+        )  # the stream before a layer is the one after
+        return f"{layer}.{self.site}@{column}" if layer >= 0 else None
+
+    def _held(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Cells whose states are held."""
+        import numpy as np
+
+        places = {item.place for item in self.state.held.on}
+        marks = np.zeros(shape, dtype=bool)
+        for at in np.ndindex(*shape) if places else ():
+            marks[at] = self.place(*at) in places
+        return marks
 
     def _corrupted(self) -> tuple[str, ...]:
         """The corrupted prompt's tokens, where it is as long as the clean one."""
@@ -148,6 +171,8 @@ class TracePane(Pane):
             sampled = result.analysis == "causal_trace"
             how = f"mean of {result.params['samples']} noises" if sampled else "exact"
             text.append(f"  {how}", self.ink("muted"))
+        if data.marked is not None and data.marked[row, column]:
+            text.append("  held", self.ink("warning"))
         return text
 
     def legend(self) -> Text:
@@ -167,6 +192,8 @@ class TracePane(Pane):
     def meet(self, selection: Selection) -> bool:
         """The selected layer and position."""
         row, column = self.grid.cursor
+        if selection.layer is not None or selection.token is not None:
+            self._cursor_is_ours = False
         if selection.layer is not None and selection.layer >= 0:
             row = selection.layer
         if selection.token is not None:
@@ -175,6 +202,7 @@ class TracePane(Pane):
 
     def _moved(self) -> None:
         row, column = self.grid.cursor
+        self._cursor_is_ours = False
         self.select(layer=row, token=column)
         self.refresh_readout()
 
@@ -182,4 +210,6 @@ class TracePane(Pane):
 def _what(request: Request) -> str:
     """Which states a request puts in place, in words."""
     site = str(request.params.get("state", request.params.get("site")))
-    return _STATES[site.removesuffix("_out").removesuffix("_pre")]
+    what = _STATES[site.removesuffix("_out").removesuffix("_pre")]
+    window = int(request.params.get("window", 1))
+    return what if window == 1 else f"{what} of {window} layers"

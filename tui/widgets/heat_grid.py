@@ -65,10 +65,13 @@ class GridData:
             and other.words is None
         )
 
-    def row(self, row: int) -> tuple[bytes, bytes]:
+    def row(self, row: int) -> tuple[bytes, ...]:
         """All that a row shows of numbers, to see whether it changed."""
-        marks = b"" if self.estimated is None else self.estimated[row].tobytes()
-        return self.values[row].tobytes(), marks
+        marks = (self.estimated, self.marked)
+        return (
+            self.values[row].tobytes(),
+            *(b"" if each is None else each[row].tobytes() for each in marks),
+        )
 
 
 class HeatGrid(CursorView):
