@@ -43,8 +43,10 @@ result = attributor.integrated_gradients("The capital of France is Paris.")
 visualizer = AttributionVisualizer()
 visualizer.plot_token_heatmap(result, title="Token Attribution")
 """
+PARTS = """
+from interpboard.circuits import AttentionHeadAblator, CircuitAnalyzer
+"""
 CIRCUITS = """
-from interpboard.circuits import CircuitAnalyzer
 analyzer = CircuitAnalyzer(model, tokenizer)
 circuits = analyzer.discover_circuits(dataset=["The capital of France is", "The president of USA is"], target_behavior="country_capital")
 """  # noqa: E501
@@ -55,7 +57,6 @@ with CausalTracer(model, tokenizer) as tracer:
     print(f"Restoration effect: {result.restoration_effect}")
 """  # noqa: E501
 HEADS = """
-from interpboard.circuits import AttentionHeadAblator
 with AttentionHeadAblator(model, tokenizer) as ablator:
     results = ablator.systematic_head_ablation("The cat sat on the mat.", layers=[8, 9, 10, 11], heads=list(range(12)))
     critical_heads = ablator.find_critical_heads(results)
@@ -123,7 +124,7 @@ def test_gradients_and_their_figure(run: Run, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["random", "demo"])
 def test_circuits(run: Run, model: str) -> None:
-    names = run(LOAD, CIRCUITS, model=model)
+    names = run(LOAD, PARTS, CIRCUITS, model=model)
     assert names["circuits"].analysis == "circuit"
     assert len(names["circuits"].extra) > 0
 
@@ -137,7 +138,7 @@ def test_causal_tracing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_head_ablation(run: Run) -> None:
-    names = run(LOAD, HEADS)
+    names = run(LOAD, PARTS, HEADS)
     assert names["results"].values.shape == (4, 12)
     assert [head.effect for head in names["critical_heads"]] == sorted(
         names["results"].values[names["results"].values < 0]
@@ -146,11 +147,11 @@ def test_head_ablation(run: Run) -> None:
 
 @pytest.mark.parametrize("holder", ["dashboard", "ablator"])
 def test_comparing_ablations(run: Run, holder: str) -> None:
-    made = "from interpboard.circuits import AttentionHeadAblator\n" + (
-        "ablation = ablation_dashboard" if holder == "dashboard"
-        else "ablation = AttentionHeadAblator(model, tokenizer)"
-    )  # fmt: skip
-    names = run(DASHBOARDS if holder == "dashboard" else LOAD, made, f"found = {COMPARE.strip()}")
+    if holder == "dashboard":
+        before = (DASHBOARDS, "ablation = ablation_dashboard")
+    else:
+        before = (LOAD, PARTS, "ablation = AttentionHeadAblator(model, tokenizer)")
+    names = run(*before, f"found = {COMPARE.strip()}")
     assert names["found"].values.shape == (3, 3)
     assert names["found"].axes[0].labels == ("L8 H4", "L9 H2", "L10 H1")
 
@@ -158,7 +159,7 @@ def test_comparing_ablations(run: Run, holder: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "has"),
     [
-        ((LOAD, HEADS), "It has layers 0 to 3."),
+        ((LOAD, PARTS, HEADS), "It has layers 0 to 3."),
         ((DASHBOARDS, "ablation = ablation_dashboard", COMPARE), "layers 0 to 3 of heads 0 to 7"),
     ],
 )
