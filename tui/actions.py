@@ -10,7 +10,8 @@ from interpboard.display import visible
 from tui import clipboard, exporting, keys
 from tui.examples import making
 from tui.holding import Holding
-from tui.questions import looked_at
+from tui.methods import OF_THE_PANE, painting, token_methods
+from tui.questions import looked_at, params_key
 from tui.state import SLOTS
 
 if TYPE_CHECKING:
@@ -74,21 +75,37 @@ class Actions(Holding, Base):
 
     def action_method(self) -> None:
         """The next method of the pane."""
-        from interpboard.analyses import ANALYSES
-
         state, slot = self._me.state, self._me.active
         if slot == "lens":
             self._me.next_lens()
             return
-        methods = ["causal_trace", "activation_patching"]
-        if slot == "tokens":
-            methods = [
-                name
-                for name, analysis in ANALYSES.items()
-                if analysis.axes == ("token",) and not analysis.required
-            ]
+        traces = ("causal_trace", "activation_patching")
+        methods = token_methods() if slot == "tokens" else traces
         now = state.analyses.get(slot, SLOTS[slot])
         self._me.session.set_analysis(slot, methods[(methods.index(now) + 1) % len(methods)])
+
+    def action_paint(self, method: str) -> None:
+        """Paint Tokens by ``method``."""
+        self._me.go("tokens")
+        self._me.session.set_analysis("tokens", method)
+
+    def action_ask_parameters(self) -> None:
+        """Ask for the parameters of the pane's method."""
+        from interpboard.analyses import find_analysis
+        from tui.screens.parameters import ParametersScreen
+
+        slot, state = self._me.active, self._me.state
+        analysis = find_analysis(state.analyses.get(slot, SLOTS[slot]))
+        known = [own for own in analysis.parameters if own.name not in OF_THE_PANE]
+        key = params_key(state, slot)
+
+        def answered(params: dict[str, Any] | None) -> None:
+            if params is not None:
+                chosen = {**self._me.state.params, key: params}
+                self._me.session.change(slot, params=chosen)
+
+        now = state.params.get(key, {})
+        self.push_screen(ParametersScreen(analysis.title, known, now), answered)
 
     def action_view(self) -> None:
         """The next view of the pane."""
@@ -300,7 +317,7 @@ class Actions(Holding, Base):
                 await self.run_action(command.action)
 
         found = [c for c in keys.commands("app", self._me.active) if c.palette]
-        self.push_screen(PaletteScreen(found), chosen)
+        self.push_screen(PaletteScreen([*found, *painting()]), chosen)
 
     def action_log(self) -> None:
         """The engine's last words."""

@@ -98,6 +98,10 @@ COMMANDS: tuple[Command, ...] = (
         "app.ask_translators", ("lens",),
     ),
     Command(
+        "parameters", "P", "P", "Parameters", "Set the parameters of the method",
+        "app.ask_parameters", ("tokens", "trace"),
+    ),
+    Command(
         "examples_file", "E", "E", "Examples", "Open a file of max-activating examples",
         "app.ask_examples", ("neurons",),
     ),

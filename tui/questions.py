@@ -21,10 +21,11 @@ FOLLOWING = ("attention", "neuron")
 AFTERWARDS = ("head_types",)
 # Of the demo model, on the circuit's screen; they do not look at the prompt.
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
+# Their analysis is one of several: parameters are kept by its name.
+MANY_METHODS = ("tokens", "trace")
 _LINEAR = ("logit", "logit_diff")
-WINDOW = (
-    10 / 48
-)  # layers restored together: ten of GPT-2 XL's 48 (Meng et al. 2022), of others as many
+# Layers restored together: ten of GPT-2 XL's 48 (Meng et al. 2022), of others as large a share.
+WINDOW = 10 / 48
 
 
 def question(state: State, slot: str) -> Request | None:
@@ -37,7 +38,17 @@ def question(state: State, slot: str) -> Request | None:
 
 def _plain(state: State, slot: str) -> Request:
     analysis = state.analyses.get(slot, SLOTS[slot])
-    return Request(analysis, state.ask, dict(state.params.get(slot, {})))
+    return Request(analysis, state.ask, chosen_params(state, slot))
+
+
+def chosen_params(state: State, slot: str) -> dict[str, Any]:
+    """What the user chose for the analysis of ``slot``; one of many methods keeps its own."""
+    return dict(state.params.get(params_key(state, slot), {}))
+
+
+def params_key(state: State, slot: str) -> str:
+    """Where ``State.params`` keeps those of ``slot``."""
+    return state.analyses.get(slot, SLOTS[slot]) if slot in MANY_METHODS else slot
 
 
 def _held(state: State, analysis: str = "what_if") -> Request | None:
@@ -166,13 +177,14 @@ def _trace(state: State) -> Request | None:
             return None
         params = {"subject": list(state.subject), "state": site}
         if site != "resid" and state.model is not None:
-            usual = max(1, round(state.model.info.layers * WINDOW))
-            params["window"] = int(own.get("window", usual))
+            params["window"] = max(1, round(state.model.info.layers * WINDOW))
+        params.update(chosen_params(state, "trace"))
         return Request("causal_trace", state.ask, params)
     if not state.corrupted:
         return None
     names = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
-    params = {"corrupted": state.corrupted, "site": names[site], "preview": True}
+    own = chosen_params(state, "trace")
+    params = {"corrupted": state.corrupted, "site": names[site], "preview": True, **own}
     return Request("activation_patching", state.ask, params)
 
 

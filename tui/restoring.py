@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from interpboard.reproduce import own_params
 from tui.held import Held, read
-from tui.questions import question
+from tui.methods import OF_THE_PANE
+from tui.questions import MANY_METHODS, question
 from tui.saving import ask_of
 from tui.state import SLOTS, Model, Request, Slot, State
 
@@ -61,14 +62,21 @@ def _decided(state: State, slot: str, result: Result) -> State:
     if "translators" in own:
         state = replace(state, translators=str(own["translators"]))
         own = {}
+    chosen = {**state.params}
+    if slot in MANY_METHODS:
+        own = {k: v for k, v in own.items() if k not in OF_THE_PANE}
+        chosen[result.analysis] = own
     if slot == "trace":
         own = {"site": _SITES.get(str(params.get("state", params.get("site"))), "resid")}
         if "corrupted" in params:
             state = replace(state, corrupted=str(params["corrupted"]))
         else:
             state = replace(state, marked=(state.ask.text, tuple(params["subject"])))
-            own["window"] = params["window"]
+            if own["site"] != "resid":
+                chosen[result.analysis] = {**chosen[result.analysis], "window": params["window"]}
     analyses = dict(state.analyses)
     if result.analysis != SLOTS.get(slot):
         analyses[slot] = result.analysis
-    return replace(state, params={**state.params, slot: own}, analyses=analyses)
+    if slot != "tokens":
+        chosen[slot] = own
+    return replace(state, params=chosen, analyses=analyses)

@@ -1,0 +1,92 @@
+"""The parameters of one analysis, on one line: ``n_steps=64 baseline=mean``; all it takes is shown below."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from interpboard.display import fit
+from interpboard.errors import BadParameter
+from interpboard.parameters import Parameter
+from tui.screens.base import Box
+from tui.theme import inks
+from tui.widgets.line import Line
+
+WIDTH = 72
+_NAME = 24
+
+
+def written(params: Mapping[str, Any]) -> str:
+    """Parameters as they are typed."""
+    return " ".join(shlex.quote(f"{name}={_plain(value)}") for name, value in params.items())
+
+
+def read(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]:
+    """What ``text`` says, each value checked. Raises ``BadParameter``."""
+    by_name = {parameter.name: parameter for parameter in known}
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadParameter(f"Cannot read the parameters: {str(error).lower()}.") from None
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise BadParameter(f"{word} is no parameter.", "Write name=value.")
+        if name not in by_name:
+            raise BadParameter(f"{analysis} has no {name}.", f"It has: {', '.join(by_name)}.")
+        found[name] = by_name[name].parse(value)
+    return found
+
+
+class ParametersScreen(Box[dict[str, Any]]):
+    """Answers with the parameters that were written, None when left."""
+
+    def __init__(self, analysis: str, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.analysis, self.known, self.now = analysis, tuple(known), dict(now)
+
+    def compose(self) -> ComposeResult:
+        """The field, what may stand in it, and what was wrong with it."""
+        with Vertical(classes="box") as box:
+            box.border_title = Text(f"Parameters of {self.analysis}")
+            field = Input(written(self.now), compact=True)
+            field.cursor_blink = False
+            yield field
+            yield Line(id="wrong")
+            for parameter in self.known:
+                usual = f"{parameter.name}={_plain(parameter.default)}"
+                choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""
+                row = f"{fit(usual, _NAME)} {choices}{parameter.help}"
+                yield Line(Text(fit(row, WIDTH)), classes="hint")
+            yield Line(Text("name=value, with spaces between; empty: as above"), classes="hint")
+            yield Line(Text("Enter runs it, Esc leaves"), classes="hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: what is wrong is said and can be put right."""
+        event.stop()
+        try:
+            self.dismiss(read(event.value, self.known, self.analysis))
+        except BadParameter as error:
+            wrong = f"{error.message} {error.remedy or ''}".strip()
+            ink = inks(self.app.current_theme.dark)
+            self.query_one("#wrong", Line).set(Text(wrong, ink.warning))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was wrong is being mended."""
+        event.stop()
+        self.query_one("#wrong", Line).set(Text())
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "all"
+    if isinstance(value, tuple | list):
+        return ",".join(str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
