@@ -25,11 +25,11 @@ from interpboard.visualization.circuit_page import DIAGRAMS
 from tests.html.test_page import words
 
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
+# What an analysis cannot do without, and what makes it small.
+REQUIRED = {"corrupted": CORRUPTED, "subject": "France", "interventions": "0.3=zero"}
 NEEDED: dict[str, dict[str, Any]] = {
-    "activation_patching": {"corrupted": CORRUPTED},
-    "attribution_patching": {"corrupted": CORRUPTED},
     "compare_attributions": {"methods": "grad_x_input,saliency"},
-    "causal_trace": {"subject": "France", "samples": 2},
+    "causal_trace": {"samples": 2},
     "circuit": {"corrupted": CORRUPTED, "sizes": "200"},
     "continuation_attribution": {"new_tokens": 2},
     "critical_components": {"budget": 4},
@@ -39,12 +39,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "neurons": {"neuron": "1.7"},
     "noise_tunnel": {"samples": 2, "n_steps": 2},
     "patching_confidence": {
-        "corrupted": CORRUPTED, "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
+        "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
     },
-    "path_patching": {"corrupted": CORRUPTED},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 2},
     "tuned_lens": {"translators": "translators"},
-    "what_if": {"interventions": "0.3=zero"},
 }  # fmt: skip
 
 
@@ -74,7 +72,9 @@ def document(
 ) -> Document:
     monkeypatch.chdir(folder)
     if name not in documents:
-        documents[name] = analyze(demo(), TEXT, (name,), params={name: NEEDED.get(name, {})})
+        required = {key: REQUIRED[key] for key in ANALYSES[name].required}
+        params = required | NEEDED.get(name, {})
+        documents[name] = analyze(demo(), TEXT, (name,), params={name: params})
     return documents[name]
 
 
