@@ -26,7 +26,7 @@ async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: B
         assert not _asked(b)
         await b.press("7")
         assert _asked(b) == [("", None), ("2.5", [2])]
-        assert b.readout("neurons") == "L2 N5  +3.250 raises  activation 6.50  rank 1/64  exact"
+        assert b.readout("neurons") == "L2 N5  +3.250 raises  rank 1/64  exact  activation 6.50"
         pane = b.app.query_one(NeuronsPane)
         assert [bar.label for bar in pane.promoted.bars[:2]] == ["·Paris", "·London"]
         assert pane.promoted.bars[0].number == "+.50"

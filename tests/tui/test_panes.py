@@ -85,7 +85,7 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
     async with board() as b:
         await b.press("2")
         assert b.readout("heads") == (
-            "L2 H4  −4.210 helps  14.20 → 9.99  rank 1/36  exact  induction 0.87"
+            "L2 H4  −4.210 helps  rank 1/36  exact  14.20 → 9.99  induction 0.87"
         )
 
 

@@ -189,14 +189,16 @@ class HeadsPane(Pane):
             text.append(" est.", self.ink("warning"))
         meaning = "helps" if value < 0 else "hurts" if value > 0 else "no effect"
         text.append(f" {meaning}", self.ink("muted"))
-        if result is not None and result.baseline is not None and self.data.partial is None:
-            before, after = result.baseline, result.baseline + value
-            text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
+        finished = result is not None and self.data.partial is None
+        if finished:
             known = data.values[data.values == data.values]
             rank = 1 + int((abs(known) > abs(value)).sum())
             text.append(f"  rank {rank}/{known.size}", self.ink("text"))
         if not self.estimated(row, column):
             text.append("  exact", self.ink("muted"))
+        if finished and result is not None and result.baseline is not None:
+            before, after = result.baseline, result.baseline + value
+            text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
             score = types.values[types.axes[0].labels.index(kind), row, column]

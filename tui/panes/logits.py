@@ -125,9 +125,9 @@ class LogitsPane(Pane):
             text.append(f" → {words.signed(after)}", self.ink("accent", bold=True))
             text.append(f" ({words.signed(after - value)})", self.ink("text"))
         text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
+        text.append("  exact", self.ink("muted"))
         sums = [words.plain(float(total), 2) for total in values.sum(1)]
-        text.append(f"  of {' → '.join(sums)}", self.ink("text"))
-        return text.append("  exact", self.ink("muted"))
+        return text.append(f"  of {' → '.join(sums)}", self.ink("text"))
 
     def legend(self) -> Text:
         """What the numbers are."""

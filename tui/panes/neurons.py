@@ -143,10 +143,10 @@ class NeuronsPane(Pane):
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
         text.append(" raises" if value > 0 else " lowers" if value < 0 else "", self.ink("muted"))
-        text.append(f"  activation {words.plain(active, 2)}", self.ink("text"))
         rank = 1 + int((known > abs(value)).sum())
         text.append(f"  rank {rank}/{known.size}", self.ink("text"))
-        return text.append("  exact", self.ink("muted"))
+        text.append("  exact", self.ink("muted"))
+        return text.append(f"  activation {words.plain(active, 2)}", self.ink("text"))
 
     def details(self) -> Text:
         """Where in this prompt the neuron is most active, or why more is not known of it."""

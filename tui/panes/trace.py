@@ -160,17 +160,17 @@ class TracePane(Pane):
         elif value != value:
             text.append("  not computed yet", self.ink("muted"))
         elif result is not None and self.data.partial is None:
+            rank = 1 + int((abs(result.values) > abs(value)).sum())
+            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            sampled = result.analysis == "causal_trace"
+            how = f"mean of {result.params['samples']} noises" if sampled else "exact"
+            text.append(f"  {how}", self.ink("muted"))
             if "recovered" in result.extra:
                 share = float(result.extra["recovered"].values[row, column])
                 text.append(f"  {words.plain(share, 2)} of the effect", self.ink("text"))
             elif "metric" in result.extra:
                 patched = float(result.extra["metric"].values[row, column])
                 text.append(f"  metric {words.plain(patched, 2)}", self.ink("text"))
-            rank = 1 + int((abs(result.values) > abs(value)).sum())
-            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
-            sampled = result.analysis == "causal_trace"
-            how = f"mean of {result.params['samples']} noises" if sampled else "exact"
-            text.append(f"  {how}", self.ink("muted"))
         if data.marked is not None and data.marked[row, column]:
             text.append("  held", self.ink("warning"))
         return text
