@@ -91,6 +91,12 @@ def test_every_analysis_of_the_registry_has_a_figure_by_its_axes(name: str) -> N
     assert ANALYSES[name].title in " ".join(page.text)
 
 
+def test_a_bar_has_the_colour_of_its_sign_however_short_it_is() -> None:
+    axis = (Axis("component", ("a", "b", "c")),)
+    page = Page(report(sample.document(sample.result("x", axis, [10.0, -0.01, 0.01]))))
+    assert [a["class"] for tag, a in page.elements if tag == "i"] == ["c8", "c0", "c8"]
+
+
 def test_the_subject_is_marked_where_it_stands() -> None:
     page = report(sample.document(grids.trace()))
     marked = re.findall(r'<th scope="col" class="mark"><small>(\d)</small> ([^<\n]*)', page)

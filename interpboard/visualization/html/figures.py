@@ -106,7 +106,8 @@ def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...]
         label = LOOK.token(axis.labels[i])
         name = LOOK.token(names[i]) if names else None
         shown = number(value, signed=scale.diverging)
-        rows.append((label, name, f"{100 * share:.1f}", scale.level(value), shown, _exact(value)))
+        end = 0 if value < 0 else 8  # the sign alone: the length has the size
+        rows.append((label, name, f"{100 * share:.1f}", end, shown, _exact(value)))
     left_out = len(values) - len(rows)
     return Figure(
         "bars",

@@ -125,7 +125,9 @@
     const [name, array] = Object.entries(data.arrays)[0], values = numbers(array);
     const first = lead.reduce((sum, i, k) => sum * data.axes[k].labels.length + i, 0) * rows.length * columns.length;
     const size = Math.max(2, Math.min(22, Math.floor(Math.min(900 / columns.length, 900 / rows.length))));
-    const named = size >= 10, left = named ? 110 : 0, top = named ? 90 : 0, ratio = devicePixelRatio || 1;
+    const named = size >= 10, ratio = devicePixelRatio || 1;
+    const room = (labels) => 8 * Math.min(14, Math.max(...labels.map((label) => label.length)));
+    const left = named ? 8 + room(rows) : 0, top = named ? 16 + .87 * room(columns) : 0;
     const width = left + columns.length * size, height = top + rows.length * size;
     Object.assign(canvas, { width: width * ratio, height: height * ratio });
     canvas.style.width = `${width}px`;
