@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 else:
     Base = object
 
+RECENT = 8  # models in the picker
 ABLATIONS = ("zero", "mean", "resample")
 
 
@@ -206,13 +207,23 @@ class Actions(Holding, Base):
         )
 
     def action_ask_model(self) -> None:
-        """Ask for a model."""
-        self._question(
-            "Open a model",
-            ("demo, a name of the Hugging Face hub, or a folder.",),
-            "",
-            lambda text: self._me.session.load(text.strip()) if text.strip() else None,
-        )
+        """Ask for a model: the demo, recent ones, those on this machine, a name."""
+        from tui.model_files import Shelf, shelf
+        from tui.screens.pick_model import PickModelScreen
+
+        app, model = self._me, self._me.state.model
+        device = model.info.device if model is not None else app.settings.device
+        dtype = model.info.dtype if model is not None else app.settings.dtype
+
+        def look() -> Shelf:
+            recent = app.saver.models()[:RECENT]
+            return shelf(recent, app.settings.model_folders, device, dtype)
+
+        def answered(name: str | None) -> None:
+            if name is not None:
+                app.session.load(name)
+
+        self.push_screen(PickModelScreen(look, model.info.name if model else ""), answered)
 
     def pick_token(
         self,
@@ -291,7 +302,10 @@ class Actions(Holding, Base):
         self._me.arrange()
 
     def action_unzoom(self) -> None:
-        """Out of the zoom."""
+        """Stop opening a model; else out of the zoom."""
+        if self._me.state.engine.opening:
+            self._me.session.cancel()
+            return
         self.screen_stack[0].remove_class("-zoomed")
         self._me.arrange()
 

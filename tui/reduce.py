@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
+from tui import words
 from tui.held import Held
 from tui.state import Engine, Job, Model, Phase, Selection, Slot, State
 
@@ -52,7 +53,9 @@ def _ready(state: State, event: protocol.Ready) -> State:
         notes=event.notes,
     )
     same = state.model is not None and state.model.info == event.model
-    state = replace(state, model=model, engine=replace(state.engine, phase="ready", stage=""))
+    state = replace(
+        state, model=model, engine=replace(state.engine, phase="ready", stage="", opening="")
+    )
     if same or state.good is None:
         return state
     # Another model: other tokens, other heads. Nothing of the old results can stay.
@@ -70,7 +73,7 @@ def _ready(state: State, event: protocol.Ready) -> State:
 
 def _not_loaded(state: State) -> State:
     phase: Phase = "ready" if state.model is not None else "failed"
-    return replace(state, engine=replace(state.engine, phase=phase, stage=""))
+    return replace(state, engine=replace(state.engine, phase=phase, stage="", opening=""))
 
 
 def _finished(state: State, slot: str, event: protocol.Finished) -> State:
@@ -117,5 +120,7 @@ def _lost(state: State, event: Lost) -> State:
     said = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"
     lost = tuple(name for name in state.slots if name in event.slots)
-    engine = Engine(phase=phase, notice=f"engine died: {event.reason}", log=tuple(said), lost=lost)
+    opening = words.short_model(state.engine.opening) if "model" in event.slots else ""
+    notice = f"engine died{f' loading {opening}' if opening else ''}: {event.reason}"
+    engine = Engine(phase=phase, notice=notice, log=tuple(said), lost=lost)
     return replace(state, engine=engine)

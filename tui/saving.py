@@ -45,6 +45,16 @@ class Saver:
             self._store = Store(keep=self._keep)
         return self._store
 
+    def models(self) -> list[str]:
+        """Models of the saved runs, the newest first; none where the store cannot be read. Blocks."""
+        from interpboard.errors import InterpBoardError
+
+        try:
+            runs = self.store.runs()
+        except InterpBoardError:  # it has been told where runs are shown
+            return []
+        return list(dict.fromkeys(run.model for run in runs))
+
     def finished(self, state: State, slot: str) -> None:
         """The result of ``slot`` is new: write it."""
         if slot in FOLLOWING:  # every head that a cursor passes: cheap to ask again

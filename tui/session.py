@@ -114,6 +114,7 @@ class Session:
         self._reduce = reduce
         self._run_when_ready = run
         self._options = {"device": device, "dtype": dtype}
+        self._asked_model = model
         self.engine = self._factory(self.take)
         await self.engine.start()
         self.engine.load(model, device=device, dtype=dtype)
@@ -182,7 +183,10 @@ class Session:
         if self.engine is None or phase in ("starting", "loading", "restarting"):
             self._run_when_ready = True
             return
-        if phase in ("gave up", "failed") or self.state.model is None:
+        if phase == "failed":  # the engine lives, and has no model
+            self.load(self._asked_model)
+            return
+        if phase == "gave up" or self.state.model is None:
             self._run_when_ready = True
             self.restart()
             return
@@ -223,8 +227,14 @@ class Session:
 
     def cancel(self) -> bool:
         """Cancel every analysis; says whether there was one."""
-        busy = self.engine is not None and bool(self.state.busy)
-        if busy and self.engine is not None:
+        if self.engine is None:
+            return False
+        if self.state.engine.phase == "loading":
+            self._run_when_ready = False
+            self.engine.cancel(MODEL_SLOT)  # back to the model that is loaded, if there is one
+            return True
+        busy = bool(self.state.busy)
+        if busy:
             self.engine.cancel()
         return busy
 
@@ -232,7 +242,8 @@ class Session:
         """Open another model, then run everything on it."""
         if self.engine is not None:
             self._run_when_ready = True
-            self._set_engine(phase="loading", stage="waiting", fraction=0.0)
+            self._asked_model = model
+            self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
             self.engine.load(model, **self._options)
 
     def restart(self) -> None:

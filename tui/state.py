@@ -134,6 +134,7 @@ class Engine:
 
     phase: Phase = "starting"
     stage: str = ""
+    opening: str = ""  # the model that was asked for
     fraction: float = 0.0
     notice: str = ""
     log: tuple[str, ...] = ()  # the last lines of a dead engine's log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from interpboard.display import visible_token
+from interpboard.display import fit, visible, visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
@@ -77,6 +77,11 @@ def ask_name(ask: Ask) -> str:
     if ask.foil is not None and name == "logit_diff":
         name, target = "logit", f"{target} {MINUS} {visible_token(ask.foil)}"
     return f"{_NAMES.get(name, name)} {target}"
+
+
+def short_model(name: str) -> str:
+    """The last part of a path or of a name on the hub."""
+    return fit(visible(name.rstrip("/").rpartition("/")[2] or name), 24).rstrip()
 
 
 def memory(size: int) -> str:

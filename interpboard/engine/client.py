@@ -270,6 +270,8 @@ class EngineClient:
     async def _died(self, process: EngineProcess, code: int) -> None:
         self._stop_cancelled()
         slots = tuple(dict.fromkeys(self.busy_slots))
+        if MODEL_SLOT in slots and self._loaded is not None:
+            self.model_request = self._loaded  # a model that ends the process is not tried again
         self._forget_all()
         now = time.monotonic()
         self._deaths.append(now)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
+import interpboard.models.demo
 from interpboard.engine.client import EngineClient
 from tests.tui.conftest import Board
 from tui.app import InterpBoardApp
 
 
-async def test_four_panes_fill_the_engine_dies_and_enter_works_again() -> None:
+async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_old_model(
+    tmp_path: Path,
+) -> None:
     app = InterpBoardApp()
     async with app.run_test(size=(120, 40)) as pilot:
         await app.settled()
@@ -38,3 +43,35 @@ async def test_four_panes_fill_the_engine_dies_and_enter_works_again() -> None:
         await app.settled()
         assert not app.state.engine.notice
         assert not app.state.busy
+
+        torn = tmp_path / "torn"  # a model whose weights end in the middle
+        shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", torn)
+        (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:5000])
+        pid, told = engine.pid, len(b.toasts)
+        await pilot.press("o", *str(torn), "enter")
+        await app.settled()
+        assert str(torn) in b.toasts[told]
+        assert await still_paris(b)
+        assert engine.pid == pid
+
+        await pilot.press("o", *str(torn), "enter")
+        while not engine.busy_slots:
+            await pilot.pause(0.01)
+        os.kill(engine.pid, signal.SIGKILL)  # as the system does where memory is short
+        while app.state.engine.phase == "loading":
+            await pilot.pause(0.01)
+        assert "loading torn: killed by signal 9" in app.state.engine.notice
+        await app.settled()
+        assert await still_paris(b)
+
+
+async def still_paris(b: Board) -> bool:
+    """The demo is in use and computes."""
+    assert b.app.state.model is not None
+    assert b.app.state.model.info.name == "demo"
+    before = b.app.state.slots["predictions"].result
+    await b.pilot.press("r")
+    await b.app.settled()
+    after = b.app.state.slots["predictions"].result
+    assert after is not None
+    return after is not before and after.metric.target == before.metric.target

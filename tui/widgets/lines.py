@@ -71,8 +71,11 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         text.append(_after_death(engine), ink.text)
         text.append(f"  {visible(engine.log[-1])}" if engine.log else "", ink.muted)
     elif engine.phase == "loading":
-        text.append(f"{visible(engine.stage) or 'loading'} ", ink.text)
+        opening = f"{words.short_model(engine.opening)}: " if engine.opening else ""
+        text.append(f"{opening}{visible(engine.stage) or 'loading'} ", ink.text)
         _bar(text, engine.fraction, ink)
+        if engine.opening:
+            text.append(f" {keys.command('cancel').shown} cancels", ink.muted)
     elif busy:
         job = state.slots[busy[0]].job
         name = "MLP ablation" if busy[0] == "mlps" else words.analysis_title(state, busy[0])
