@@ -22,7 +22,7 @@ COMMANDS = ("analyze", "report", "list", "config", "tune-lens", "max-activating"
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Options in front of TEXT whose next argument is their value.
 WITH_VALUE = frozenset(
-    {"--model", "-m", "--text", "-t", "--device", "--dtype", "--color", "--theme"}
+    {"--model", "-m", "--text", "-t", "--device", "--dtype", "--color", "--theme", "--prompts"}
 )
 _SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name
 _SWITCHES: dict[str, tuple[str, bool]] = {
@@ -45,6 +45,7 @@ class Opening(NamedTuple):
     text: str | None
     flags: dict[str, Any]
     resume: bool = False
+    prompts: str | None = None  # a file with one prompt a line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +108,7 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
     """
     text: str | None = None
     flags: dict[str, Any] = {}
-    resume = False
+    resume, prompts = False, None
     words = iter(args)
     for word in words:
         if word in _SWITCHES:
@@ -119,15 +120,17 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
             continue
         name, equals, value = word.partition("=")
         found = value if equals else next(words, None)
-        if found is None or name not in ("--text", *_SETTINGS):
+        if found is None or name not in ("--text", "--prompts", *_SETTINGS):
             return None
         if name == "--text":
             text = found
+        elif name == "--prompts":
+            prompts = found
         else:
             flags[name.removeprefix("--")] = found
     if text in ("", "-") or any("\ud800" <= c <= "\udfff" for c in text or ""):
         return None
-    return Opening(text, flags, resume)
+    return Opening(text, flags, resume, prompts)
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -146,7 +149,7 @@ def is_interactive() -> bool:
 
 
 def open_app(opening: Opening) -> int:
-    """Run the terminal app; its exit code. Raises ``BadConfig``."""
+    """Run the terminal app; its exit code. Raises ``BadConfig``, ``BadPrompt``."""
     from interpboard import config
 
     settings = config.read(opening.flags).settings
@@ -161,7 +164,14 @@ def open_app(opening: Opening) -> int:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = system  # Textual reads it when it is imported
     from tui.app import run  # late: it is heavy, and only this command needs it
 
-    return run(settings, text=opening.text, dark=is_dark(settings.theme), resume=opening.resume)
+    prompts = None
+    if opening.prompts is not None:
+        from pathlib import Path
+
+        from tui.prompt_file import read
+
+        prompts = read(Path(opening.prompts).expanduser())
+    return run(settings, opening.text, is_dark(settings.theme), opening.resume, prompts)
 
 
 def pass_on(settings: Settings) -> None:

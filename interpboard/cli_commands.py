@@ -120,6 +120,10 @@ def start(
     resume: Annotated[
         bool, typer.Option("--resume", help="Bring back the last results; nothing is computed.")
     ] = False,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A file with one prompt a line, for the app; > and < step."),
+    ] = None,
     debug: Debug = False,
     version: Annotated[
         bool,
@@ -142,7 +146,10 @@ def start(
         "theme": _plain(theme), "ascii": ascii, "mouse": mouse,
     }  # fmt: skip
     if interactive:
-        raise typer.Exit(cli.open_app(cli.Opening(text, flags, resume)))
+        file = str(prompts) if prompts is not None else None
+        raise typer.Exit(cli.open_app(cli.Opening(text, flags, resume, file)))
+    if prompts is not None:
+        raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
     settings = config.read(flags).settings
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = cli.debug_wanted(debug)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -32,15 +32,19 @@ from tui.panes.logits import LogitsPane
 from tui.panes.neurons import NeuronsPane
 from tui.panes.tokens import TokensPane
 from tui.panes.trace import TracePane
+from tui.prompting import Prompting
 from tui.questions import AFTERWARDS, FOLLOWING
 from tui.saving import Saver
 from tui.screens.base import Live
 from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
-from tui.state import DEFAULT_TEXT, Ask, State
+from tui.state import Ask, State
 from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from tui.prompt_file import PromptFile
 
 PANES: tuple[type[Pane], ...] = (
     TokensPane, HeadsPane, LensPane, TracePane, AttentionPane, LogitsPane, NeuronsPane,
@@ -50,7 +54,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, Lensing, App[int]):
+class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -67,6 +71,7 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
         settings: Settings = Settings(),  # noqa: B008 - frozen
         dark: bool = True,
         resume: bool = False,
+        prompts: PromptFile | None = None,
         engine_factory: EngineFactory = engine_process,
     ) -> None:
         super().__init__()
@@ -76,7 +81,7 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
         self.set_keymap(keys.use(settings.keys))
         look.adapt(self, ascii_only=settings.ascii)
         self._wanted = (settings.model, settings.device, settings.dtype)
-        ask = Ask(DEFAULT_TEXT if text is None else text, settings.metric)
+        ask = Ask(self.prepare_prompts(prompts, text), settings.metric)
         self.saver = Saver(settings.keep_runs, self._tell)
         self._resume = resume
         self.session = Session(
@@ -84,7 +89,7 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
             self._changed,
             self._tell,
             engine_factory,
-            self.saver.finished,
+            self._finished,
         )
         self.active = TokensPane.slot
         self.visited: list[str] = []
@@ -133,6 +138,8 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
+        await self.open_book()
+        self.show_place()
         model, device, dtype = self._wanted
         resumed = self._resume and await self.resume()
         if resumed and self.state.model is not None:
@@ -152,6 +159,7 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
             await asyncio.sleep(0.005)
         await self.session.settled()
         await self.saver.settled()
+        await self.book_settled()
         screen_settled = getattr(self.screen, "settled", None)
         if screen_settled is not None:
             await screen_settled()
@@ -229,6 +237,12 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
             self._show_lines()
             if isinstance(self.screen, Live):
                 self.screen.show(state)
+
+    def _finished(self, state: State, slot: str) -> None:
+        self.saver.finished(state, slot)
+        ask = state.slots[slot].ask
+        if slot == "predictions" and ask is not None:
+            self.ran(ask.text)
 
     def _show_lines(self) -> None:
         base = self.screen_stack[0]
@@ -321,6 +335,7 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
 
     def on_prompt_edited(self) -> None:
         """The status line says whether the prompt still is what was run."""
+        self.show_place()
         self._show_lines()
 
     def on_prompt_submitted(self) -> None:
@@ -330,9 +345,13 @@ class InterpBoardApp(Actions, History, Lensing, App[int]):
 
 
 def run(
-    settings: Settings, text: str | None = None, dark: bool = True, resume: bool = False
+    settings: Settings,
+    text: str | None = None,
+    dark: bool = True,
+    resume: bool = False,
+    prompts: PromptFile | None = None,
 ) -> int:
     """Run the app; the exit code."""
-    app = InterpBoardApp(text, settings, dark, resume)
+    app = InterpBoardApp(text, settings, dark, resume, prompts)
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

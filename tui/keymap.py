@@ -29,7 +29,11 @@ _RENAMED = {
     "hyphen_minus": "minus", "plus_sign": "plus", "low_line": "underscore",
 }  # fmt: skip
 # Places where letters are text, and where that is.
-_TEXT = {"prompt": "in the prompt", "pick": "in the field of a list"}
+_TEXT = {
+    "prompt": "in the prompt",
+    "pick": "in the field of a list",
+    "prompts": "in the field of a list",
+}
 _EVERYWHERE = frozenset({"app", "move"})
 _SCREENS = frozenset(
     {"runs", "circuit", "methods"}
@@ -129,6 +133,7 @@ def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> No
     for place in places:
         around = frozenset({"move"}) if place in _SCREENS else _EVERYWHERE
         live = {place} if place in _TEXT else {place} | around
+        live |= {"pick"} if place == "prompts" else set()
         owner: dict[str, Command] = {}
         for command in commands:
             if not live & set(command.where):

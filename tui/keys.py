@@ -47,6 +47,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "r", "r", "Run", "Run the analyses in sight on the prompt", "app.run"),
     Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
     Command("prompt", "p,ctrl+l", "p", "Prompt", "Edit the prompt", "app.edit_prompt"),
+    Command(
+        "prompts", "P", "P", "Prompts", "Search the prompts of before and those with names",
+        "app.prompts",
+    ),
+    Command("name_prompt", "S", "S", "Name prompt", "Give the prompt a name", "app.name_prompt"),
+    Command(
+        "prompt_file", "O", "O", "Prompt file", "Open a file with one prompt a line",
+        "app.ask_prompts",
+    ),
+    Command(
+        "next_prompt", "greater_than_sign", ">", "Next prompt", "Run the next prompt of the file",
+        "app.step_prompt(1)",
+    ),
+    Command(
+        "previous_prompt", "less_than_sign", "<", "Prompt before", "Run the file's prompt before",
+        "app.step_prompt(-1)",
+    ),
     Command("target", "t", "t", "Target", "Choose the token to explain", "app.ask_target"),
     Command("foil", "f", "f", "Foil", "Choose the token to contrast with", "app.ask_foil"),
     Command(
@@ -187,7 +204,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("help", "question_mark,f1", "? F1", "Help", "The keys of this pane", "app.help"),
     Command(
-        "back", "escape,backspace", "Esc Bksp", "Back", "Leave the zoom", "app.unzoom",
+        "back", "escape,backspace", "Esc Bksp", "Back", "Leave the zoom; stop loading a model", "app.unzoom",
         palette=False,
     ),
     Command("quit", "q", "q Ctrl+q", "Quit", "Leave InterpBoard", "app.quit"),
@@ -206,8 +223,24 @@ COMMANDS: tuple[Command, ...] = (
         ("prompt",), palette=False,
     ),
     Command(
-        "leave", "escape,tab,down", "Tab ↓ Esc", "Panes", "Back to the panes",
+        "leave", "escape,tab", "Tab Esc", "Panes", "Back to the panes",
         "app.leave_prompt", ("prompt",), palette=False,
+    ),
+    Command(
+        "newline", "ctrl+o", "Ctrl+o", "Newline", "A newline at the cursor, shown as ⏎", "newline",
+        ("prompt",), palette=False,
+    ),
+    Command(
+        "older_prompt", "up", "↑", "Before", "The prompt that was run before this one",
+        "app.older_prompt", ("prompt",), palette=False,
+    ),
+    Command(
+        "newer_prompt", "down", "↓", "After", "The one after it; behind the newest: to the panes",
+        "app.newer_prompt", ("prompt",), palette=False,
+    ),
+    Command(
+        "search_prompts", "ctrl+r", "Ctrl+r", "Search", "Search the prompts of before, by words",
+        "app.prompts", ("prompt",), palette=False,
     ),
     _on("pick", "pick_take", "enter", "Enter", "takes", "Take the chosen row", "submit"),
     _on("pick", "pick_down", "down,tab,ctrl+n", "↓ Tab Ctrl+n", "next", "The next row", "step(1)"),
@@ -216,6 +249,8 @@ COMMANDS: tuple[Command, ...] = (
     _on("pick", "pick_page_up", "pageup", "PgUp", "", "Ten rows up", "step(-10)"),
     _on("pick", "pick_leave", "escape,ctrl+g", "Esc Ctrl+g", "leaves", "Leave without an answer",
         "leave"),
+    _on("prompts", "forget_prompt", "f8", "F8", "forgets", "Take the chosen prompt off the list",
+        "forget"),
     _on("runs", "runs_open", "enter", "Enter", "Reopen", "Put it back into the panes", "reopen"),
     _on("runs", "runs_pin", "space", "Space", "Pin", "Pin it, to compare two", "pin"),
     _on("runs", "runs_difference", "d", "d", "A − B", "Side by side, or the difference A − B",
@@ -260,7 +295,7 @@ COMMANDS: tuple[Command, ...] = (
 
 # Footer: at most eight, by what has the focus. ``*`` stands for every pane.
 _FOOTER = {
-    "prompt": ("submit", "leave"),
+    "prompt": ("submit", "leave", "newline", "older_prompt", "newer_prompt", "search_prompts"),
     "tokens": ("help", "palette", "run", "prompt", "target", "explain_here", "subject", "method"),
     "lens": ("help", "palette", "run", "prompt", "explain_here", "method", "view", "site"),
     "*": ("help", "palette", "run", "prompt", "target", "{own}", "interventions", "zoom"),

@@ -83,7 +83,7 @@ def _heads(state: State) -> Request:
     request = _plain(state, "heads")
     params = {**request.params, "preview": True}
     if params.get("ablation") == "resample":
-        params["references"] = state.corrupted or ""
+        params["references"] = [state.corrupted or ""]
     return replace(request, params=params)
 
 

@@ -1,0 +1,95 @@
+"""Prompts that were run, and prompts with names: kept in the state folder, newest last.
+
+One file, one JSON list a line: ``["ran", text]``, ``["named", name, text]``, ``["forgot", text]`` or
+``["unnamed", name]``. Lines are only ever added, so that two apps can write at once and a crash costs
+the last line at most; a line that cannot be read is passed over. A file that has grown long is
+written anew when it is opened, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEEP = 1000  # prompts that were run
+LONG = 3 * KEEP  # lines of the file
+
+
+@dataclass
+class PromptBook:
+    """``ran`` has the newest last, each once; ``named`` maps names to texts.
+
+    Methods that write block and raise ``OSError``; what they were told is remembered all the same.
+    """
+
+    path: Path | None = None  # None: not opened yet, nothing is written
+    ran: list[str] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
+
+    def open(self, path: Path) -> None:
+        """Read the file, behind what was told before it was opened. Raises ``OSError``."""
+        early, self.path = (self.ran, self.named), path
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            lines = []
+        self.ran, self.named = [], {}
+        for line in lines:
+            self._obey(_entry(line))
+        for text in early[0]:
+            self.add(text)
+        for name, text in early[1].items():
+            self.name(name, text)
+        if len(lines) > LONG:
+            self._rewrite(path)
+
+    def add(self, text: str) -> None:
+        """``text`` was run."""
+        if text and self.ran[-1:] != [text]:
+            self._write("ran", text)
+
+    def name(self, name: str, text: str) -> None:
+        """Call ``text`` ``name``; what had the name before loses it."""
+        self._write("named", name, text)
+
+    def forget(self, text: str) -> None:
+        """Take ``text`` out of those that were run."""
+        self._write("forgot", text)
+
+    def unname(self, name: str) -> None:
+        """Give up a name."""
+        self._write("unnamed", name)
+
+    def _write(self, *entry: str) -> None:
+        self._obey(entry)
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def _obey(self, entry: tuple[str, ...]) -> None:
+        match entry:
+            case ("ran", text):
+                self.ran = [*(one for one in self.ran if one != text), text][-KEEP:]
+            case ("named", name, text):
+                self.named[name] = text
+            case ("forgot", text):
+                self.ran = [one for one in self.ran if one != text]
+            case ("unnamed", name):
+                self.named.pop(name, None)
+
+    def _rewrite(self, path: Path) -> None:
+        named = [("named", name, text) for name, text in self.named.items()]
+        entries = [*(("ran", text) for text in self.ran), *named]
+        new = path.with_name(f"{path.name}.new")
+        new.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+        new.replace(path)
+
+
+def _entry(line: str) -> tuple[str, ...]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return ()
+    good = isinstance(entry, list) and all(isinstance(part, str) for part in entry)
+    return tuple(entry) if good else ()
