@@ -171,7 +171,13 @@ def open_app(opening: Opening) -> int:
         from tui.prompt_file import read
 
         prompts = read(Path(opening.prompts).expanduser())
-    return run(settings, opening.text, is_dark(settings.theme), opening.resume, prompts)
+    return run(
+        settings,
+        text=opening.text,
+        dark=is_dark(settings.theme),
+        resume=opening.resume,
+        prompts=prompts,
+    )
 
 
 def pass_on(settings: Settings) -> None:

@@ -114,3 +114,11 @@ def test_what_is_unusual_is_left_to_the_command_parser(args: list[str]) -> None:
 def test_the_last_of_two_values_counts_as_in_the_command_parser() -> None:
     opening = cli.plain_opening(["--model", "a", "--model=b", "--text=x=y"])
     assert opening == cli.Opening("x=y", {"model": "b"})
+
+
+def test_a_file_of_prompts_is_opened_beside_a_text_or_without_one() -> None:
+    assert cli.plain_opening(["--prompts", "a b.txt", "--resume"]) == cli.Opening(
+        None, {}, resume=True, prompts="a b.txt"
+    )
+    args, _ = cli.route(["--prompts", "list", "text"])
+    assert cli.plain_opening(args) == cli.Opening("text", {}, prompts="list")
