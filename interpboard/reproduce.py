@@ -17,25 +17,32 @@ from interpboard.results import Document, MetricRequest, Result
 
 def python_lines(document: Document, asked: MetricRequest) -> str:
     """Python that leaves the results in ``document``."""
-    names = [result.analysis for result in document.results]
-    params = {result.analysis: own_params(result) for result in document.results}
-    params = {name: own for name, own in params.items() if own}
-    model = document.model
+    return script([(document, asked)])
+
+
+def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
+    """Python that makes and prints the documents, all of one model; the last is ``document``."""
+    model = parts[0][0].model
     place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
     lines = [
         "from interpboard import MetricRequest, open_model",
         "from interpboard.analyze import analyze",
         "",
         f"lm = open_model({place})",
-        "document = analyze(",
-        "    lm,",
-        f"    {document.prompt.text!r},",
-        f"    {names!r},",
-        f"    MetricRequest({_arguments(asked)}),",
-        *([f"    {params!r},"] if params else []),
-        ")",
-        "print(document.to_json())",
     ]
+    for document, asked in parts:
+        params = {result.analysis: own_params(result) for result in document.results}
+        params = {name: own for name, own in params.items() if own}
+        lines += [
+            "document = analyze(",
+            "    lm,",
+            f"    {document.prompt.text!r},",
+            f"    {[result.analysis for result in document.results]!r},",
+            f"    MetricRequest({_arguments(asked)}),",
+            *([f"    {params!r},"] if params else []),
+            ")",
+            "print(document.to_json())",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible
-from tui import clipboard, exporting, keys
+from tui import keys
 from tui.examples import making
 from tui.holding import Holding
 from tui.methods import OF_THE_PANE, painting, token_methods
 from tui.questions import looked_at, params_key
 from tui.state import SLOTS
+from tui.taking import Taking
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -27,7 +28,7 @@ RECENT = 8  # models in the picker
 ABLATIONS = ("zero", "mean", "resample")
 
 
-class Actions(Holding, Base):
+class Actions(Holding, Taking, Base):
     """Actions of ``InterpBoardApp``."""
 
     # -- running ----------------------------------------------------------------------------------
@@ -350,87 +351,6 @@ class Actions(Holding, Base):
     def action_help_quit(self) -> None:
         """Ctrl+c: people press it; say what quits."""
         self._say("q or ctrl+q quits, x cancels what runs.")
-
-    # -- taking away ------------------------------------------------------------------------------
-
-    async def action_yank(self) -> None:
-        """Copy the readout."""
-        text = self._me.pane(self._me.active).readout().plain.strip()
-        await self.copy_text(text)
-
-    async def action_yank_pane(self) -> None:
-        """Copy the pane as markdown."""
-        document = self._me.state.document([self._me.active])
-        await self.copy_text(exporting.render(document, "md") if document is not None else "")
-
-    async def action_code(self) -> None:
-        """Copy the lines that make the pane again."""
-        await self.copy_code(self._me.active)
-
-    async def copy_code(self, name: str) -> None:
-        """Copy the lines that make the result of a slot again."""
-        from interpboard.reproduce import command_line, python_lines
-        from interpboard.results import MetricRequest
-
-        slot = self._me.state.slots.get(name)
-        document = self._me.state.document([name]) if slot is not None else None
-        if slot is None or slot.ask is None or document is None:
-            self._say("There is no result to make again yet.")
-            return
-        ask = slot.ask
-        asked = MetricRequest(ask.metric, ask.target, ask.foil, ask.position)
-        shell = "".join(f"# {line}\n" for line in command_line(document, asked).splitlines())
-        await self.copy_text(f"{python_lines(document, asked)}\n{shell}".rstrip("\n"))
-
-    async def copy_text(self, text: str) -> None:
-        """Copy ``text`` and say where it went."""
-        if not text:
-            self._say("Nothing to copy yet.")
-            return
-        try:
-            self._say(await clipboard.copy(text, self.copy_to_clipboard))
-        except OSError as error:
-            self._say(f"Not copied: {error}", "error")
-
-    def action_export(self) -> None:
-        """Ask how and where, then write."""
-        self.export(self._me.active)
-
-    def export(self, slot: str) -> None:
-        """Ask how and where the result of ``slot``, or everything, is to be written."""
-        from tui.screens.export import ExportScreen
-
-        model = self._me.state.model
-        name = model.info.name if model is not None else "model"
-        folder = self._me.settings.export_folder
-        self.push_screen(ExportScreen(name, slot, folder), self._export)
-
-    def _export(self, choice: Any) -> None:
-        if choice is None:
-            return
-        if choice.kind == "svg":  # after the question is gone from the screen
-            self.call_after_refresh(self._write, choice, None)
-            return
-        slots = [pane.slot for pane in self._me.panes] if choice.scope == "all" else [choice.scope]
-        document = self._me.state.document(slots)
-        if document is None:
-            self._say("There is no result to export yet.", "warning")
-            return
-        self._write(choice, document)
-
-    def _write(self, choice: Any, document: Any) -> None:
-        try:
-            if document is not None:
-                text = exporting.render(document, choice.kind)
-            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._me.panes}:
-                text = exporting.picture(self, self.screen.region)
-            else:
-                text = exporting.picture(self, self._me.pane(choice.scope).region)
-            exporting.write(choice.path, text)
-        except OSError as error:
-            self._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
-            return
-        self._say(f"Written: {choice.path.absolute()}")
 
     # -- small ------------------------------------------------------------------------------------
 

@@ -112,19 +112,21 @@ def _name(char: str) -> str:
     return _RENAMED.get(name, name)
 
 
+# Unicode's names have hyphens where keys have none, ``less-than sign``: so by the characters.
+_ASCII = {_name(chr(code)): chr(code) for code in range(33, 127) if not chr(code).isalnum()}
+
+
 def _character(key: str) -> str:
     """The character that a key called ``key`` writes, empty if it writes none."""
     if len(key) == 1 or key in _NAMED:
         return key if len(key) == 1 else ""
-    back = {new: old for old, new in _RENAMED.items()}
-    name = back.get(key, key).replace("_", " ").upper()
-    for spelling in (name, name.replace("HYPHEN MINUS", "HYPHEN-MINUS")):
-        try:
-            found = unicodedata.lookup(spelling)
-        except KeyError:
-            continue
-        return found if found.isprintable() else ""
-    return ""
+    if key in _ASCII:
+        return _ASCII[key]
+    try:
+        found = unicodedata.lookup(key.replace("_", " "))
+    except KeyError:
+        return ""
+    return found if found.isprintable() else ""
 
 
 def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> None:

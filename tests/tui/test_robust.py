@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -185,12 +186,44 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
             assert ("integrated gradients" not in b.screen) == alone
 
 
+async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_cursor(
+    board: Boards,
+) -> None:
+    from interpboard.results import Axis, LabelledArray, layer_axis
+
+    async with board((120, 40)) as b:
+        await b.press("2", "j", "l")
+        b.engine.held = True
+        await b.press("a", "p", "x")
+        busy, values = b.app.state.busy, np.full((4, 8), np.nan)
+        values[3] = -0.75
+        axes = (layer_axis(4), Axis("head", tuple("01234567")))
+        b.engine.progress("heads", 8, 32, LabelledArray(axes, values))
+        for size in ((80, 24), (60, 20), (300, 100), (200, 60), (80, 24)):
+            await b.pilot.resize_terminal(*size)
+            await b.pilot.pause(0.25)
+            assert b.app.state.busy == busy
+            assert set(b.engine.busy_slots) == set(busy)
+            assert b.app.prompt.text.endswith("ofx")
+            assert b.readout("heads").startswith("L3 H5  −0.750")
+            assert (" 25% " in b.lines()[0]) == (size[0] >= 80)
+            for strip in b.app.screen._compositor.render_strips():
+                assert strip.cell_length == size[0]
+        b.engine.release()
+        await b.app.settled()
+        assert not b.app.state.busy
+        assert "L3 H5" in b.screen
+
+
 KEYS = [
-    *"hjklgG0$123456789zmMxpacrRt:?foeiyYuvswd[]",
+    *"hjklgG0$123456789zmMxpacrRt:?foeiyYuvswd[]PSO<>",
     "tab", "shift+tab", "enter", "escape", "backspace", "ctrl+u", "ctrl+d", "ctrl+t", "up", "down",
     "left", "right", "home", "end", "f1", "ctrl+l", "ctrl+r", "space",
 ]  # fmt: skip
-NAMES = {"$": "dollar_sign", ":": "colon", "?": "question_mark"}
+NAMES = {
+    "$": "dollar_sign", ":": "colon", "?": "question_mark", "<": "less_than_sign",
+    ">": "greater_than_sign",
+}  # fmt: skip
 
 
 @settings(

@@ -186,15 +186,17 @@ async def test_ways_out_of_runs(board: Boards, key: str) -> None:
 async def test_screen_of_runs(
     board: Boards, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.screens.runs.time.strftime", lambda *_: "11-24 12:00:00")
+    monkeypatch.setattr("tui.widgets.run_list.time.strftime", lambda *_: "11-24 12:00:00")
     async with board(size) as b:
         await b.press("2", "a", "8")
         await view(b)
         b.matches(f"runs-{size[0]}x{size[1]}")
 
 
-async def test_yank_copies_the_shown_run_as_markdown(board: Boards, tmp_path: Any) -> None:
-    async with board() as b:
+async def test_a_run_is_taken_away_as_row_markdown_code_and_file(
+    board: Boards, tmp_path: Any
+) -> None:
+    async with board(settings=Settings(export_folder=str(tmp_path))) as b:
         await b.press("8")
         await view(b)
         await b.pilot.press("Y")
@@ -202,6 +204,19 @@ async def test_yank_copies_the_shown_run_as_markdown(board: Boards, tmp_path: An
         await b.app.workers.wait_for_complete()
         text = (tmp_path / "state" / "yank.txt").read_text()
         assert text.startswith("# InterpBoard: `demo`")
+        run = b.app.screen.list.run  # type: ignore[attr-defined]
+        for key, expected in (("y", " demo "), ("c", "analyze --model demo ")):
+            await b.press(key)
+            text = (tmp_path / "state" / "yank.txt").read_text()
+            assert expected in text
+        compile(text, "lines", "exec")
+        assert f"--analysis {run.analysis}" in text
+        await b.press("e")
+        assert f"this run ({run.analysis})" in b.screen
+        await b.press("tab", "enter")
+        (path,) = tmp_path.glob("*.md")
+        assert path.read_text().startswith("# InterpBoard: `demo`")
+        assert path.name == f"interpboard-demo-{run.analysis}.md"
 
 
 async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(

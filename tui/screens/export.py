@@ -43,8 +43,9 @@ class ExportScreen(Box[Choice]):
         ("shift+tab", "scope", "Scope"),
     ]
 
-    def __init__(self, model: str, pane: str, folder: str = "") -> None:
+    def __init__(self, model: str, pane: str, folder: str = "", *, everything: bool = True) -> None:
         super().__init__()
+        self.everything = everything  # is there more than the pane?
         self.model, self.pane = model, pane
         self.folder = Path(folder).expanduser() if folder else None
         self.kind, self.scope = "md", pane
@@ -63,7 +64,8 @@ class ExportScreen(Box[Choice]):
             field.cursor_blink = False
             yield field
             yield Line()
-            hint = "↑ ↓ format   Tab this pane or everything   Enter writes   Esc leaves"
+            more = "   Tab this pane or everything" if self.everything else ""
+            hint = f"↑ ↓ format{more}   Enter writes   Esc leaves"
             yield Line(Text(hint), id="export-hint", classes="hint")
 
     def on_mount(self) -> None:
@@ -78,8 +80,9 @@ class ExportScreen(Box[Choice]):
 
     def action_scope(self) -> None:
         """This pane, or everything."""
-        self.scope = "all" if self.scope == self.pane else self.pane
-        self._show()
+        if self.everything:
+            self.scope = "all" if self.scope == self.pane else self.pane
+            self._show()
 
     def _show(self) -> None:
         ink = inks(self.app.current_theme.dark)
@@ -89,7 +92,8 @@ class ExportScreen(Box[Choice]):
             mark = "▸" if here else " "
             self.query_one(f"#format-{kind}", Line).set(Text(f"{mark} {kind:<5} {about}", style))
         everything = "the whole screen" if self.kind == "svg" else "everything"
-        what = f"this pane ({self.pane})" if self.scope == self.pane else everything
+        one = f"this pane ({self.pane})" if self.everything else f"this run ({self.pane})"
+        what = one if self.scope == self.pane else everything
         self.query_one("#scope", Line).set(
             Text.assemble(("\u2002of    ", ink.muted), (what, ink.text))
         )

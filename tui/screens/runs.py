@@ -3,118 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.geometry import Region
-from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from interpboard.analyses import ANALYSES
-from interpboard.display import ascii_everywhere, fit, visible, visible_token
+from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
-from interpboard.reproduce import chosen_params
 from tui import keys
-from tui.theme import Inks, cursor_style, inks
-from tui.widgets.cursor_view import CursorView, step
+from tui.theme import Inks, inks
 from tui.widgets.line import Line
+from tui.widgets.run_list import RunList, line_of
 
 if TYPE_CHECKING:
     from interpboard.results import Document
     from interpboard.store import Run, Store
+    from tui.app import InterpBoardApp
 
 REST_S = 0.06
-PINS = "AB"
-_ON_THE_WAY = ("preview",)  # what was shown before the result, not what it is
-
-
-def line_of(run: Run, width: int, pin: str) -> str:
-    """``A 11-24 19:43 demo  Head ablation  logit ·Paris  The Eiffel …`` in ``width`` cells."""
-    known = ANALYSES.get(run.analysis)
-    when = time.strftime("%m-%d %H:%M:%S", time.localtime(run.made_at))
-    model = fit(visible(run.model if len(run.model) < 13 else Path(run.model).name), 12)
-    title = known.title if known else visible(run.analysis)
-    chosen = [
-        visible(str(value))
-        for name, value in chosen_params(run.analysis, run.params).items()
-        if name not in _ON_THE_WAY
-    ]
-    what = fit(" ".join([title, *chosen]), 22)
-    metric = fit(f"{run.metric} {visible_token(run.target)}", 16)
-    return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)
-
-
-class RunList(CursorView):
-    """The list; its cursor is a row."""
-
-    cursor: reactive[int] = reactive(0, repaint=False, init=False)
-
-    def __init__(self, moved: Callable[[], None]) -> None:
-        super().__init__(moved, id="run-list")
-        self.runs: Sequence[Run] = ()
-        self.pinned: list[int] = []
-
-    def show(self, runs: Sequence[Run]) -> None:
-        """Show ``runs``, the cursor on the run it was on if that is still there."""
-        ids = [run.id for run in runs]
-        before = self.run.id if self.run is not None else None
-        self.runs = runs
-        self.set_reactive(RunList.cursor, ids.index(before) if before in ids else 0)
-        self.measure()
-        self.reveal()
-        self.refresh()
-
-    @property
-    def run(self) -> Run | None:
-        """The run under the cursor."""
-        return self.runs[self.cursor] if self.cursor < len(self.runs) else None
-
-    def line_count(self, width: int) -> int:
-        """One line a run."""
-        return len(self.runs)
-
-    def draw_line(self, line: int) -> list[Segment]:
-        """One run."""
-        row = line + self.scroll_offset.y
-        if row >= len(self.runs):
-            return []
-        run = self.runs[row]
-        pin = PINS[self.pinned.index(run.id)] if run.id in self.pinned else " "
-        style = cursor_style(self.inks.dark) if row == self.cursor else self.inks.style("text")
-        return [Segment(f" {line_of(run, self.size.width - 2, pin)} ", style)]
-
-    def move_cursor(self, how: str) -> None:
-        """Up and down."""
-        if self.runs:
-            self.cursor = step(how, self.cursor, len(self.runs), max(1, self.size.height // 2))
-
-    def point(self, x: int, y: int) -> None:
-        """Click on a row."""
-        if y + self.scroll_offset.y < len(self.runs):
-            self.cursor = y + self.scroll_offset.y
-
-    def watch_cursor(self, old: int, new: int) -> None:
-        """Two rows change."""
-        self.reveal()
-        for row in (old, new):
-            self.refresh(Region(0, row - self.scroll_offset.y, self.size.width, 1))
-        self.moved()
-
-    def reveal(self) -> None:
-        """Scroll until the cursor's row is in sight."""
-        if self.size.height:
-            top = min(max(self.scroll_offset.y, self.cursor - self.size.height + 1), self.cursor)
-            if top != self.scroll_offset.y:
-                self.scroll_to(None, top, animate=False, force=True)
+ROW = 160  # of a copied row
 
 
 class RunsScreen(ModalScreen["Run | None"]):
@@ -319,10 +231,43 @@ class RunsScreen(ModalScreen["Run | None"]):
 
         self.app.push_screen(HelpScreen("runs", "8 Runs"))
 
+    async def action_yank(self) -> None:
+        """Copy the row under the cursor."""
+        if self.list.run is not None:
+            await self.me.copy_text(line_of(self.list.run, ROW, "").strip())
+
     async def action_yank_view(self) -> None:
         """Copy what the view shows as markdown."""
         from tui import exporting
 
         documents = [self._documents[id] for id in self.shown() if id in self._documents]
         pages = [exporting.render(document, "md") for document in documents]
-        await self.app.copy_text("\n".join(pages))  # type: ignore[attr-defined]
+        await self.me.copy_text("\n".join(pages))
+
+    async def action_code(self) -> None:
+        """Copy the lines that make the run under the cursor again."""
+        from tui.copying import code_of_run
+
+        document = await self._under_cursor()
+        if document is not None and self.list.run is not None:
+            await self.me.copy_text(code_of_run(document, self.list.run))
+
+    async def action_export(self) -> None:
+        """Ask how and where, then write the run under the cursor."""
+        document = await self._under_cursor()
+        if document is not None:
+            self.me.export_document(document, document.results[0].analysis)
+
+    async def _under_cursor(self) -> Document | None:
+        if self.list.run is None:
+            return None
+        try:
+            return await asyncio.to_thread(self.store.document, self.list.run.id)
+        except InterpBoardError as problem:
+            self.notify(visible(str(problem)), severity="error", markup=False)
+            return None
+
+    @property
+    def me(self) -> InterpBoardApp:
+        """The app, by its type."""
+        return self.app  # type: ignore[return-value]

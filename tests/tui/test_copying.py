@@ -1,0 +1,120 @@
+"""What ``c`` copies, for every pane: the lines are run, and make the numbers on the screen again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import interpboard
+from interpboard import cli, open_model
+from interpboard.analyze import analyze
+from interpboard.models import language_model
+from interpboard.results import Document, MetricRequest
+from tui.app import PANES
+from tui.copying import code, documents
+from tui.held import read
+from tui.questions import question
+from tui.state import SLOTS, Ask, Model, State
+
+TEXT = "The Eiffel Tower is located in the city of"
+PAIR = "The Brandenburg Gate is located in the city of"
+LOOKS = {
+    "as it opens": State(Ask(TEXT), marked=(TEXT, (1, 2, 3))),
+    "a probability, another position, methods chosen": State(
+        Ask(TEXT, "prob", position=5),
+        analyses={"tokens": "occlusion"},
+        params={"heads": {"ablation": "mean"}},
+        marked=(TEXT, (1, 2)),
+    ),
+    "a pair, a foil and something held": State(
+        Ask(TEXT, "logit_diff", " Paris", " Rome"),
+        corrupted=PAIR,
+        analyses={"trace": "activation_patching"},
+        params={"heads": {"ablation": "resample"}, "trace": {"site": "mlp"}},
+        held=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
+    ),
+}
+SCREENS = (("methods",), ("circuit",))
+
+
+@cache
+def demo() -> Any:
+    return open_model("demo", device="cpu", dtype="float32")
+
+
+@cache
+def filled(look: str) -> State:
+    """Every slot that asks something answered, as the engine does."""
+    lm = demo()
+    state = replace(LOOKS[look], model=Model(lm.info, "", 0, 0))
+    for slot in SLOTS:
+        request = question(state, slot)
+        if request is None:
+            continue
+        ask = request.ask
+        asked = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
+        made = analyze(lm, ask.text, [request.analysis], asked, {request.analysis: request.params})
+        made = Document.from_json(made.to_json())
+        (result,) = made.results
+        state = state.with_slot(slot, result=result, prompt=made.prompt, request=request)
+    return state
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_copied_lines_of_every_pane_make_its_numbers_again(
+    look: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpboard, "open_model", lambda *a, **k: demo(), raising=False)
+    monkeypatch.setattr(language_model, "open_model", lambda *a, **k: demo())
+    state = filled(look)
+    seen: set[str] = set()
+    for slots in (*((pane.slot, *pane.leans_on) for pane in PANES), *SCREENS):
+        wanted = list(documents(state, slots))
+        if not wanted:
+            assert "circuit" in slots
+            continue
+        text = code(state, slots)
+        exec(compile(text, slots[0], "exec"), {})
+        printed = _documents(capsys.readouterr().out)
+        lines = [line for line in text.splitlines() if line.startswith("# interpboard")]
+        again = [_run(line.removeprefix("# "), capsys) for line in lines]
+        assert len(printed) == len(lines) == len(wanted)
+        for at, (document, _) in enumerate(wanted):
+            _same(printed[at], document)
+            _same(again[at], document)
+            seen |= {result.analysis for result in document.results}
+    assert {"head_ablation", "logit_lens", "attention", "neurons", "predictions"} <= seen
+    assert ("activation_patching" if state.corrupted else "causal_trace") in seen
+    assert ("what_if" in seen) or state.params["heads"]["ablation"] == "resample"
+
+
+def _documents(printed: str) -> list[Document]:
+    decoder, found = json.JSONDecoder(), []
+    while printed := printed.lstrip():
+        _, end = decoder.raw_decode(printed)
+        found.append(Document.from_json(printed[:end]))
+        printed = printed[end:]
+    return found
+
+
+def _run(line: str, capsys: pytest.CaptureFixture[str]) -> Document:
+    script = line.replace("interpboard analyze", "printf '%s\\0' analyze", 1)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert cli.main(done.stdout.decode().split("\0")[:-1]) == 0
+    return Document.from_json(capsys.readouterr().out)
+
+
+def _same(one: Document, other: Document) -> None:
+    assert one.prompt == other.prompt
+    for a, b in zip(one.results, other.results, strict=True):
+        assert (a.analysis, a.metric) == (b.analysis, b.metric)
+        np.testing.assert_array_equal(a.values, b.values)
+        assert set(a.extra) == set(b.extra)
+        for name, array in a.extra.items():
+            np.testing.assert_array_equal(array.values, b.extra[name].values)

@@ -1,0 +1,115 @@
+"""Taking results away: copying, the lines that make them again, files. A mixin of the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tui import clipboard, exporting
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from interpboard.results import Document
+    from tui.app import InterpBoardApp
+
+    Base = App[int]
+else:
+    Base = object
+
+
+class Taking(Base):
+    """Actions of ``InterpBoardApp``."""
+
+    async def action_yank(self) -> None:
+        """Copy the readout."""
+        text = self._owner.pane(self._owner.active).readout().plain.strip()
+        await self.copy_text(text)
+
+    async def action_yank_pane(self) -> None:
+        """Copy the pane as markdown."""
+        document = self._owner.state.document([self._owner.active])
+        await self.copy_text(exporting.render(document, "md") if document is not None else "")
+
+    async def action_code(self) -> None:
+        """Copy the lines that make the pane again."""
+        pane = self._owner.pane(self._owner.active)
+        await self.copy_code(pane.slot, *pane.leans_on)
+
+    async def copy_code(self, *slots: str) -> None:
+        """Copy the lines that make the results of these slots again."""
+        from tui.copying import code
+
+        text = code(self._owner.state, slots)
+        if text:
+            await self.copy_text(text)
+        else:
+            self._owner._say("There is no result to make again yet.")
+
+    async def copy_text(self, text: str) -> None:
+        """Copy ``text`` and say where it went."""
+        if not text:
+            self._owner._say("Nothing to copy yet.")
+            return
+        try:
+            self._owner._say(await clipboard.copy(text, self.copy_to_clipboard))
+        except OSError as error:
+            self._owner._say(f"Not copied: {error}", "error")
+
+    def action_export(self) -> None:
+        """Ask how and where, then write."""
+        self.export(self._owner.active)
+
+    def export(self, slot: str) -> None:
+        """Ask how and where the result of ``slot``, or everything, is to be written."""
+        from tui.screens.export import ExportScreen
+
+        model = self._owner.state.model
+        name = model.info.name if model is not None else "model"
+        folder = self._owner.settings.export_folder
+        self.push_screen(ExportScreen(name, slot, folder), self._export)
+
+    def export_document(self, document: Document, name: str) -> None:
+        """Ask how and where one document, ``name`` in the file's name, is to be written."""
+        from tui.screens.export import ExportScreen
+
+        def answered(choice: Any) -> None:
+            if choice is not None:
+                written = None if choice.kind == "svg" else document
+                self.call_after_refresh(self._write, choice, written)
+
+        folder = self._owner.settings.export_folder
+        screen = ExportScreen(document.model.name, name, folder, everything=False)
+        self.push_screen(screen, answered)
+
+    def _export(self, choice: Any) -> None:
+        if choice is None:
+            return
+        if choice.kind == "svg":  # after the question is gone from the screen
+            self.call_after_refresh(self._write, choice, None)
+            return
+        slots = (
+            [pane.slot for pane in self._owner.panes] if choice.scope == "all" else [choice.scope]
+        )
+        document = self._owner.state.document(slots)
+        if document is None:
+            self._owner._say("There is no result to export yet.", "warning")
+            return
+        self._write(choice, document)
+
+    def _write(self, choice: Any, document: Any) -> None:
+        try:
+            if document is not None:
+                text = exporting.render(document, choice.kind)
+            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._owner.panes}:
+                text = exporting.picture(self, self.screen.region)
+            else:
+                text = exporting.picture(self, self._owner.pane(choice.scope).region)
+            exporting.write(choice.path, text)
+        except OSError as error:
+            self._owner._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
+            return
+        self._owner._say(f"Written: {choice.path.absolute()}")
+
+    @property
+    def _owner(self) -> InterpBoardApp:
+        return self  # type: ignore[return-value]
