@@ -20,52 +20,52 @@ LONG = 3 * KEEP  # lines of the file
 class PromptBook:
     """``ran`` has the newest last, each once; ``named`` maps names to texts.
 
-    Methods that write block and raise ``OSError``; what they were told is remembered all the same.
+    What is told holds at once; ``open`` and ``save`` touch the disk: they block and raise ``OSError``.
     """
 
-    path: Path | None = None  # None: not opened yet, nothing is written
     ran: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
+    _unsaved: list[tuple[str, ...]] = field(default_factory=list)
 
     def open(self, path: Path) -> None:
-        """Read the file, behind what was told before it was opened. Raises ``OSError``."""
-        early, self.path = (self.ran, self.named), path
+        """Read the file, behind what has been told already."""
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             lines = []
         self.ran, self.named = [], {}
-        for line in lines:
-            self._obey(_entry(line))
-        for text in early[0]:
-            self.add(text)
-        for name, text in early[1].items():
-            self.name(name, text)
+        for entry in (*map(_entry, lines), *self._unsaved):
+            self._obey(entry)
         if len(lines) > LONG:
             self._rewrite(path)
+
+    def save(self, path: Path) -> None:
+        """Add what is new to the file; what cannot be written is tried again the next time."""
+        entries = tuple(self._unsaved)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(entry) + "\n" for entry in entries))
+        del self._unsaved[: len(entries)]
 
     def add(self, text: str) -> None:
         """``text`` was run."""
         if text and self.ran[-1:] != [text]:
-            self._write("ran", text)
+            self._told("ran", text)
 
     def name(self, name: str, text: str) -> None:
         """Call ``text`` ``name``; what had the name before loses it."""
-        self._write("named", name, text)
+        self._told("named", name, text)
 
     def forget(self, text: str) -> None:
         """Take ``text`` out of those that were run."""
-        self._write("forgot", text)
+        self._told("forgot", text)
 
     def unname(self, name: str) -> None:
         """Give up a name."""
-        self._write("unnamed", name)
+        self._told("unnamed", name)
 
-    def _write(self, *entry: str) -> None:
+    def _told(self, *entry: str) -> None:
         self._obey(entry)
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+        self._unsaved.append(entry)
 
     def _obey(self, entry: tuple[str, ...]) -> None:
         match entry:

@@ -49,24 +49,30 @@ class Prompting(Base):
 
     async def open_book(self) -> None:
         """Read the prompts of before."""
-        from interpboard.config import state_folder
-
-        await self._in_book(lambda: self.book.open(state_folder() / "prompts.jsonl"))
+        await self._on_disk(self.book.open)
 
     def ran(self, text: str) -> None:
         """``text`` was answered: it is one of those of before from now on."""
         if self.book.ran[-1:] != [text]:
-            self._keep(lambda: self.book.add(text))
+            self.book.add(text)
+            self._save()
 
     async def book_settled(self) -> None:
         """Wait until all of it is written."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _in_book(self, work: Callable[[], None]) -> None:
+    def _save(self) -> None:
+        task = asyncio.create_task(self._on_disk(self.book.save))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _on_disk(self, work: Callable[[Path], None]) -> None:
+        from interpboard.config import state_folder
+
         async with self._writing:
             try:
-                await asyncio.to_thread(work)
+                await asyncio.to_thread(lambda: work(state_folder() / "prompts.jsonl"))
             except OSError as error:
                 trouble = f"Prompts are not saved: {error.strerror or error}."
                 if trouble != self._book_trouble:
@@ -110,8 +116,11 @@ class Prompting(Base):
                 self._run_prompt(text)
 
         def forget(name: str, text: str) -> None:
-            work = (lambda: self.book.unname(name)) if name else (lambda: self.book.forget(text))
-            self._keep(work)
+            if name:
+                self.book.unname(name)
+            else:
+                self.book.forget(text)
+            self._save()
 
         self.push_screen(PickPromptScreen(self.book, forget), chosen)
 
@@ -124,7 +133,8 @@ class Prompting(Base):
             name = answer.strip()[:LONGEST_NAME]
             if name:
                 had = self.book.named.get(name, text)
-                self._keep(lambda: self.book.name(name, text))
+                self.book.name(name, text)
+                self._save()
                 before = "" if had == text else f" It was: {had}"
                 self._own_app._say(
                     f"Named {name}: {keys.command('prompts').shown} opens it.{before}"
@@ -132,11 +142,6 @@ class Prompting(Base):
 
         hint = f"{keys.command('prompts').shown} finds it again. A name that is taken moves here."
         self._own_app._question("Name of this prompt", (text, hint), known, named)
-
-    def _keep(self, work: Callable[[], None]) -> None:
-        task = asyncio.create_task(self._in_book(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # -- a file -----------------------------------------------------------------------------------
 

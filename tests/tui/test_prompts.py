@@ -31,6 +31,8 @@ def test_the_book_is_read_back_as_it_was_left(tmp_path: Path) -> None:
     book.name("gone", "x")
     book.unname("gone")
     book.forget("z")
+    book.save(path)
+    book.save(path)
     with path.open("a") as file:
         file.write('["ran", 5]\n["ra')  # another program, and a crash in the middle of a line
     again = PromptBook()
@@ -49,6 +51,7 @@ def test_a_long_book_is_written_anew_with_the_newest(
     book.open(path)
     for number in range(10):
         book.add(str(number))
+    book.save(path)
     PromptBook().open(path)
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         ["ran", "7"],

@@ -77,7 +77,7 @@ class PickPromptScreen(PickScreen[str]):
         """Take the chosen row away."""
         if self.chosen is not None:
             self._forget(self.chosen.name, self.chosen.text)
-            self.call_later(self.again)
+            self.again()
 
 
 def _start(text: str, room: int) -> str:

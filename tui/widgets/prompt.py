@@ -147,9 +147,10 @@ class Prompt(Horizontal, can_focus=False):
 
     def place(self, words: str) -> None:
         """Say where in a list of prompts this one stands: ``3/12``."""
-        sign = f" {words} ›" if words else " ›"
-        self.query_one("#prompt-sign", Line).set(Text(sign))
-        self.query_one("#prompt-sign", Line).styles.width = len(sign) + 1
+        sign, line = f" {words} ›" if words else " ›", self.query_one("#prompt-sign", Line)
+        if sign != line.text.plain:
+            line.set(Text(sign))
+            line.styles.width = cell_len(sign) + 1
 
     @property
     def input(self) -> PromptInput:
