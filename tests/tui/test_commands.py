@@ -304,7 +304,7 @@ async def test_the_copied_lines_make_the_pane_again(
         await b.press("enter", "c")
         text = (tmp_path / "state" / "yank.txt").read_text()
         assert "MetricRequest('logit', target=' Rome')" in text
-        assert "{'head_ablation': {'ablation': 'mean', 'preview': True}}" in text
+        assert "{'head_ablation': {'ablation': 'mean', 'preview': True}, 'what_if': {" in text
         line = text.strip().splitlines()[-1]
         assert line.startswith("# interpboard analyze --model demo ")
         assert "--param head_ablation.ablation=mean" in line

@@ -23,7 +23,7 @@ from tui.questions import question
 from tui.state import SLOTS, Ask, Model, State
 
 TEXT = "The Eiffel Tower is located in the city of"
-PAIR = "The Brandenburg Gate is located in the city of"
+PAIR = "The London Bridge is located in the city of"
 LOOKS = {
     "as it opens": State(Ask(TEXT), marked=(TEXT, (1, 2, 3))),
     "a probability, another position, methods chosen": State(

@@ -39,7 +39,7 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         assert b.readout("heads").startswith("L1 ")
         await b.press("down")
         assert b.readout("heads").startswith("L1 ")
-        await b.press("p", "down")
+        await b.press("p", "escape")
         assert app._focus_name() == "prompt"
         await b.press("ctrl+e")
         assert app._focus_name() == "heads"

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import interpboard.models.demo
+from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
 from tests.tui.conftest import Board
 from tui.app import InterpBoardApp
@@ -44,24 +45,29 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert not app.state.engine.notice
         assert not app.state.busy
 
-        torn = tmp_path / "torn"  # a model whose weights end in the middle
-        shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", torn)
+        whole, torn = tmp_path / "whole", tmp_path / "torn"  # one ends in the middle
+        for folder in (whole, torn):
+            shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", folder)
         (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:5000])
-        pid, told = engine.pid, len(b.toasts)
+        pid = engine.pid
         await pilot.press("o", *str(torn), "enter")
         await app.settled()
-        assert str(torn) in b.toasts[told]
+        assert str(torn) in b.toasts[-1]
         assert await still_paris(b)
         assert engine.pid == pid
 
-        await pilot.press("o", *str(torn), "enter")
-        while not engine.busy_slots:
-            await pilot.pause(0.01)
-        os.kill(engine.pid, signal.SIGKILL)  # as the system does where memory is short
-        while app.state.engine.phase == "loading":
-            await pilot.pause(0.01)
-        assert "loading torn: killed by signal 9" in app.state.engine.notice
+        listener = engine.listener
+
+        def kill_while_loading(slot: str, event: object) -> None:
+            if isinstance(event, protocol.Loading) and engine.pid is not None:
+                engine.listener = listener
+                os.kill(engine.pid, signal.SIGKILL)  # as the system does where memory is short
+            listener(slot, event)  # type: ignore[arg-type]
+
+        engine.listener = kill_while_loading
+        await pilot.press("o", *str(whole), "enter")
         await app.settled()
+        assert "loading whole: killed by signal 9" in app.state.engine.notice
         assert await still_paris(b)
 
 
@@ -73,5 +79,6 @@ async def still_paris(b: Board) -> bool:
     await b.pilot.press("r")
     await b.app.settled()
     after = b.app.state.slots["predictions"].result
+    assert before is not None
     assert after is not None
     return after is not before and after.metric.target == before.metric.target
