@@ -48,7 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
     Command("prompt", "p,ctrl+l", "p", "Prompt", "Edit the prompt", "app.edit_prompt"),
     Command(
-        "prompts", "P", "P", "Prompts", "Search the prompts of before and those with names",
+        "prompts", "H", "H", "Prompts", "Search the prompts of before and those with names",
         "app.prompts",
     ),
     Command("name_prompt", "S", "S", "Name prompt", "Give the prompt a name", "app.name_prompt"),

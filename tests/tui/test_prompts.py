@@ -144,10 +144,10 @@ async def test_search_names_and_forgetting(board: Boards) -> None:
         assert b.app.prompt.text == "alpha beta"
         assert {request.text for request in b.engine.requests[before:]} == {"alpha beta"}
         assert b.app._focus_name() == "tokens"
-        await b.press("P", "f8", "f8", "f8", "escape")
+        await b.press("H", "f8", "f8", "f8", "escape")
         assert b.app.book.named == {}
         assert b.app.book.ran == [DEFAULT_TEXT]
-        await b.press("P")
+        await b.press("H")
         await b.write("nowhere")
         await b.press("enter")
         assert b.app.screen is not b.app.screen_stack[0]
@@ -167,7 +167,7 @@ async def test_newlines_are_drawn_and_run_and_a_long_paste_is_taken_whole(board:
         assert b.lines()[1].endswith("line 599 of a textz")
         await b.press("home")
         assert b.lines()[1].startswith(" › line 0 of a text⏎line 1")
-        await b.press("P", "escape")
+        await b.press("H", "escape")
         assert all(len(line) <= 80 for line in b.lines())
 
 

@@ -216,7 +216,7 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
 
 
 KEYS = [
-    *"hjklgG0$123456789zmMxpacrRt:?foeiyYuvswd[]PSO<>",
+    *"hjklgG0$123456789zmMxpacrRt:?foeiyYuvswd[]PHSO<>",
     "tab", "shift+tab", "enter", "escape", "backspace", "ctrl+u", "ctrl+d", "ctrl+t", "up", "down",
     "left", "right", "home", "end", "f1", "ctrl+l", "ctrl+r", "space",
 ]  # fmt: skip
