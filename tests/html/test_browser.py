@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests import sample
 from tests.html import grids
@@ -178,3 +180,19 @@ def test_without_javascript_every_pane_and_picture_is_there(driver: Any, page: O
     assert all(p.is_displayed() for p in driver.find_elements(By.CSS_SELECTOR, ".pane"))
     assert one(driver, "noscript img").is_displayed()
     assert not one(driver, "canvas").is_displayed()
+
+
+def test_a_figure_of_plotly_opens_as_a_file_and_tells_its_values(
+    driver: Any, page: Open, tmp_path: Path
+) -> None:
+    path = tmp_path / "figure.html"
+    sample.ablation().plot_interactive().write_html(path, include_plotlyjs=True)
+    driver.get("about:blank")
+    driver.get_log("performance")
+    driver.get(path.as_uri())
+    plot = WebDriverWait(driver, 10).until(lambda d: one(d, ".plotly .nsewdrag"))
+    size = plot.size
+    at = (size["width"] * (2.5 / 4 - 0.5), size["height"] * (0.5 - 1.5 / 3))  # layer 1, head 2
+    ActionChains(driver).move_to_element_with_offset(plot, *map(round, at)).perform()
+    shown = WebDriverWait(driver, 10).until(lambda d: one(d, ".hoverlayer .hovertext").text)
+    assert shown == "layer 1, head 2: -1.5"

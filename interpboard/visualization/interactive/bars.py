@@ -16,7 +16,7 @@ from interpboard.visualization.figures.strongest import strongest_of
 from interpboard.visualization.interactive import canvas
 
 _ROW, _GAP, _BELOW = 20, 34, 60  # pixels of a bar, of the numbers of an axis, and below the last
-_HOVER = "%{customdata}: %{x:.6g}<extra></extra>"
+_HOVER = "%{customdata}: %{x:.6~g}<extra></extra>"
 
 
 def bars(result: Result, *, title: str | None = None) -> Any:

@@ -19,7 +19,6 @@ from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
 from interpboard.visualization.figures.grid import TOKENS
 
 _LINE = 110  # characters of a line below the title
-EXACT = "%{y}, %{x}: %{customdata:.6g}<extra></extra>"
 
 
 def plotly() -> Any:
@@ -69,19 +68,32 @@ def wrapped(shown: str) -> list[str]:
     return [escape(line) for line in textwrap.wrap(visible(shown), _LINE)]
 
 
-def cells(values: np.ndarray, scale: Scale, *, exact: np.ndarray | None = None, **more: Any) -> Any:
-    """Cells of [row, column] on ``scale``; the hover has ``exact`` (the values themselves)."""
+def cells(
+    values: np.ndarray,
+    scale: Scale,
+    rows: Axis,
+    across: Axis,
+    *,
+    exact: np.ndarray | None = None,
+    **more: Any,
+) -> Any:
+    """Cells of [row, column] on ``scale``; the hover has the place and ``exact`` (the values themselves)."""
     told: dict[str, Any] = {
         "z": values,
         "customdata": values if exact is None else exact,
         "zmin": -scale.limit if scale.diverging else 0.0,
         "zmax": scale.limit,
         "colorscale": color_scale(scale),
-        "hovertemplate": EXACT,
+        "hovertemplate": f"{place(rows, across)}: %{{customdata:.6~g}}<extra></extra>",
         "xgap": 1,
         "ygap": 1,
     }
     return plotly().Heatmap(**(told | more))
+
+
+def place(rows: Axis, across: Axis) -> str:
+    """The cell under the pointer, in a hover's template."""
+    return f"{text(rows.name)} %{{y}}, {text(across.name)} %{{x}}".strip()
 
 
 def color_scale(scale: Scale) -> list[list[Any]]:

@@ -27,13 +27,14 @@ def comparison(
 
     figure = make_subplots(1, 3, subplot_titles=[canvas.text(name) for name, *_ in parts])
     for i, (_, result, values, scale) in enumerate(parts):
-        drawn = canvas.cells(np.atleast_2d(values), scale, showscale=i > 0)
+        rows = result.axes[0] if values.ndim == 2 else Axis("", ("",))
+        across = result.axes[-1]
+        drawn = canvas.cells(np.atleast_2d(values), scale, rows, across, showscale=i > 0)
         if i:  # one legend of the two, and one of the change
             drawn.update(colorbar={"x": 0.64 if i == 1 else 1.0, "thickness": 12})
         figure.add_trace(drawn, 1, i + 1)
-        rows = result.axes[0] if values.ndim == 2 else Axis("", ("",))
-        across = {"title": canvas.text(result.axes[-1].name), **canvas.ticks(result.axes[-1])}
-        figure.update_xaxes(**across, row=1, col=i + 1)
+        title_x = canvas.text(across.name)
+        figure.update_xaxes(title=title_x, **canvas.ticks(across), row=1, col=i + 1)
         upwards = "reversed" if rows.name != "layer" else True
         figure.update_yaxes(autorange=upwards, **canvas.ticks(rows), row=1, col=i + 1)
     figure.update_yaxes(

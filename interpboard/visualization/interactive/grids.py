@@ -26,7 +26,7 @@ def grid(result: Result, *, title: str | None = None) -> Any:
     if result.values.ndim != 2:
         names = ", ".join(visible(axis.name) for axis in result.axes) or "none"
         raise BadParameter(f"A grid has two axes; this result has {names}.", "Choose a slice.")
-    drawn = canvas.cells(result.values, scale_of(result, result.values))
+    drawn = canvas.cells(result.values, scale_of(result, result.values), *result.axes)
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     canvas.label_axes(figure, *result.axes)
     return figure
@@ -35,7 +35,7 @@ def grid(result: Result, *, title: str | None = None) -> Any:
 def head_grid(result: Result, *, of: str | None = None, title: str | None = None) -> Any:
     """A cell a head; ``of`` and errors as in ``figures.head_grid``."""
     part = heads_of(result, of)
-    drawn = canvas.cells(part.values, part.scale)
+    drawn = canvas.cells(part.values, part.scale, *part.axes)
     figure = canvas.new_figure(title or title_of(result), part.label, drawn)
     canvas.label_axes(figure, *part.axes)
     return figure
@@ -43,7 +43,8 @@ def head_grid(result: Result, *, of: str | None = None, title: str | None = None
 
 def attention_pattern(result: Result, layer: int, head: int, *, title: str | None = None) -> Any:
     """Probability from each query (row) to each key; errors as in ``figures.attention_pattern``."""
-    drawn = canvas.cells(pattern_of(result, layer, head), Scale(1.0, diverging=False))
+    values = pattern_of(result, layer, head)
+    drawn = canvas.cells(values, Scale(1.0, diverging=False), *result.axes[2:])
     text = title or head_title(result, layer, head)
     figure = canvas.new_figure(text, "attention probability", drawn)
     canvas.label_axes(figure, *result.axes[2:])
@@ -68,10 +69,11 @@ def lens(result: Result, *, title: str | None = None) -> Any:
     drawn = canvas.cells(
         result.values,
         scale_of(result, result.values),
+        *result.axes,
         exact=_lists(top, result.extra.get("top_probs")),
         text=words,
         texttemplate="%{text}" if written else None,
-        hovertemplate="layer %{y}, %{x}: target %{z:.6g}<br>%{customdata}<extra></extra>",
+        hovertemplate=f"{canvas.place(*result.axes)}: target %{{z:.6~g}}<br>%{{customdata}}<extra></extra>",
     )
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     canvas.label_axes(figure, *result.axes)

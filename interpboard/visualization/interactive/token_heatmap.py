@@ -27,8 +27,9 @@ def token_heatmap(results: Result | Sequence[Result], *, title: str | None = Non
     whole = Scale(1.0, diverging=any(scale.diverging for scale in scales))
     said = "; ".join(dict.fromkeys(f"{name_of(r)}: {meaning_of(r)}" for r in chosen))
     first = title_of(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} attributions"
-    figure = canvas.new_figure(title or first, said, canvas.cells(shares, whole, exact=values))
-    figure.update_xaxes(title="token", **canvas.ticks(chosen[0].axes[0]))
     names = Axis("", tuple(map(name_of, chosen)))
+    drawn = canvas.cells(shares, whole, names, chosen[0].axes[0], exact=values)
+    figure = canvas.new_figure(title or first, said, drawn)
+    figure.update_xaxes(title="token", **canvas.ticks(chosen[0].axes[0]))
     figure.update_yaxes(autorange="reversed", **canvas.ticks(names))
     return figure
