@@ -110,16 +110,15 @@ def looked_at(state: State) -> tuple[int, int]:
     Where a whole layer is selected: the head that was looked at last, in that layer.
     """
     layer, head = state.selection.layer, state.selection.head
+    if layer is not None and head is not None:
+        return max(0, layer), head
+    found, last = state.slots["heads"].result, state.slots["attention"].request
+    strongest = (0, 0)
+    if found is not None:
+        strongest = divmod(int(abs(found.values).argmax()), found.values.shape[1])
     if layer is None:
-        found = state.slots["heads"].result
-        if found is None:
-            return 0, 0
-        strongest = int(abs(found.values).argmax())
-        return divmod(strongest, found.values.shape[1])
-    if head is None:
-        last = state.slots["attention"].request
-        head = int(last.params["heads"][0]) if last is not None else 0
-    return max(0, layer), head
+        return strongest
+    return max(0, layer), int(last.params["heads"][0]) if last is not None else strongest[1]
 
 
 def _attention(state: State) -> Request | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from interpboard.results import Document, Result
     from interpboard.store import Run
 
+HELD = ("what_if", "logits_edited")  # say what is held
 _SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 Found = Sequence[tuple["Run", "Document"]]
 
@@ -33,14 +34,15 @@ def restored(state: State, found: Found) -> State:
         path = document.results[0].made_by.path
         model = Model(info=document.model, path=path, parameters=0, memory_bytes=0)
     state = replace(state, ask=ask, good=None, model=model, params={}, analyses={}, held=Held())
-    for run, saved in found:
+    for run, saved in reversed(found):  # what the first says holds
         state = _decided(state, run.slot, saved.results[0])
     slots = {name: Slot() for name in state.slots}
     for run, saved in found:
         result = saved.results[0]
-        if run.slot in slots:
+        of_others = run.slot in HELD and result.params["interventions"] != state.held.text
+        if run.slot in slots and not of_others:
             request = question(state, run.slot)
-            request = request or Request(result.analysis, ask, dict(result.params))
+            request = request or Request(result.analysis, ask, own_params(result))
             slots[run.slot] = Slot(result=result, prompt=saved.prompt, request=request)
     return replace(state, slots=slots)
 
@@ -48,10 +50,10 @@ def restored(state: State, found: Found) -> State:
 def _decided(state: State, slot: str, result: Result) -> State:
     """``state`` with what the user had decided for ``slot``."""
     params = result.params
-    if slot == "what_if":
+    if slot in HELD:
         corrupted = params.get("source") or state.corrupted
         return replace(state, held=read(str(params["interventions"])), corrupted=corrupted)
-    if slot in ("mlps", "predictions", "other", "logits_edited"):
+    if slot in ("mlps", "predictions", "other"):
         return state
     own = own_params(result)
     if slot == "circuit":

@@ -73,6 +73,7 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
         assert b.lines()[2:18] == screen
         assert b.app.prompt.text == "A prompt of its own [/x"
         assert "mean ablation" in b.screen
+        assert b.engine.requests == []
         if engine is NoModel:
             assert "No device is called" in b.toasts[0]
             assert "engine: no model" in b.lines()[0]
@@ -88,6 +89,20 @@ async def test_after_resuming_r_runs_the_same_question(board: Boards) -> None:
         for request in b.engine.requests:
             direct = request.analysis == "direct_logit_attribution"
             assert request.metric.name == ("logit" if direct else "prob")
+
+
+async def test_what_is_held_comes_back_with_its_own_results_only(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("2", "space", "6", "2", "h", "space")  # Logits is not in sight any more
+        assert b.app.state.held.text == "2.4=zero; 2.3=zero"
+    async with resumed() as b:
+        assert b.app.state.held.text == "2.4=zero; 2.3=zero"
+        assert b.app.state.edited() is not None
+        assert b.app.state.slots["logits_edited"].result is None
+        await b.press("6")
+        asked = {r.analysis: r.params for r in b.engine.requests}
+        assert "what_if" not in asked
+        assert asked["edited_direct_attribution"]["interventions"] == "2.4=zero; 2.3=zero"
 
 
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
+from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.conftest import Boards
+from tests.tui.fake import tokens_of
 from tui.held import Held, read
 from tui.screens.interventions import InterventionsScreen
 
@@ -107,6 +110,18 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
             "preview": True,
         }
         assert "the corrupted prompt says ·Paris" in b.screen
+        b.engine.held = True
+        await b.press("r")
+        axes = (layer_axis(4), token_axis(tokens_of(b.app.state.ask.text)))
+        guesses = LabelledArray(axes, np.full((4, 9), 0.5), np.ones((4, 9), dtype=bool))
+        b.engine.progress("trace", 0, 36, guesses)
+        await b.pilot.pause(0.3)
+        assert b.screen.count("~+.5") == 36
+        assert b.readout("trace").endswith("+0.500 est.")
+        assert b.app.pane("trace").legend().plain.endswith("~ estimates until exact")
+        b.engine.release()
+        await b.app.settled()
+        assert "~" not in b.app.pane("trace").legend().plain
         await b.press("g", "0", "space")
         held = [r.params for r in b.engine.requests if r.analysis == "what_if"][-1]
         assert held["interventions"] == "0.mlp@0=patch"
@@ -128,6 +143,9 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
                 assert "rank" in found[slot]
                 assert any(how in found[slot] for how in ("exact", "approximate", "mean of"))
 
+        reads(heads="L2 H4", attention="L2 H4")
+        await b.press("3", "k")
+        reads(heads="L2 H4", lens="L2", trace="L2", logits="L2 H4", attention="L2 H4")
         await b.press("2", "g", "0", "l")
         reads(heads="L0 H1  +0.090 hurts", lens="L0 after 1", trace="L0 at 1", logits="L0 H1")
         reads(attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens="1 ·Eiffel  +0.418")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from textual.widget import Widget
 from interpboard.display import visible
 from tui import keys, words
 from tui.panes.base import Pane, Select
+from tui.questions import looked_at
 from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 
@@ -136,11 +138,11 @@ class LogitsPane(Pane):
         return text
 
     def meet(self, selection: Selection) -> bool:
-        """The selected head, or the MLP of the selected layer."""
+        """The selected head or MLP; of a whole layer the head that is looked at."""
         if self._values is None or selection.layer is None:
             return False
-        whole = selection.mlp or selection.head is None
-        part = "mlp" if whole else f"H{selection.head}"
+        head = looked_at(replace(self.state, selection=selection))[1]
+        part = "mlp" if selection.mlp else f"H{head}"
         name = f"L{selection.layer} {part}" if selection.layer >= 0 else "embed"
         if name not in self._names:
             return False
