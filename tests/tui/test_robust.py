@@ -195,15 +195,15 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
         await b.press("2", "j", "l")
         b.engine.held = True
         await b.press("a", "p", "x")
-        busy, values = b.app.state.busy, np.full((4, 8), np.nan)
+        values = np.full((4, 8), np.nan)
         values[3] = -0.75
         axes = (layer_axis(4), Axis("head", tuple("01234567")))
         b.engine.progress("heads", 8, 32, LabelledArray(axes, values))
         for size in ((80, 24), (60, 20), (300, 100), (200, 60), (80, 24)):
             await b.pilot.resize_terminal(*size)
             await b.pilot.pause(0.25)
-            assert b.app.state.busy == busy
-            assert set(b.engine.busy_slots) == set(busy)
+            # A larger screen has more panes in sight: their jobs come to those that are under way.
+            assert {"heads", "mlps"} <= set(b.app.state.busy) == set(b.engine.busy_slots)
             assert b.app.prompt.text.endswith("ofx")
             assert b.readout("heads").startswith("L3 H5  −0.750")
             assert (" 25% " in b.lines()[0]) == (size[0] >= 80)
