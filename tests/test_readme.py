@@ -1,4 +1,4 @@
-"""The README tells the truth: its keys, its Python, its commands."""
+"""The README tells the truth of keys, options and files; its blocks are run with those of every page."""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ def _blocks(language: str) -> list[str]:
 def test_every_key_of_the_app_is_in_the_readme(command) -> None:
     for key in command.shown.split():
         assert f"`{key}`" in README, f"{command.label}: {key}"
-
-
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    for block in _blocks("python"):
-        exec(compile(block, "README.md", "exec"), {})
-    out = capsys.readouterr().out
-    assert out.startswith("(4, 8)")
-    assert '"schema": "interpboard/1"' in out
-    assert "\n(4, 5)\n[CriticalHead(layer=" in out
 
 
 def test_every_option_of_the_readmes_command_lines_exists() -> None:

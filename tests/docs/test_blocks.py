@@ -16,6 +16,8 @@ import pytest
 
 from interpboard import config
 from interpboard.cli import main
+from interpboard.models import language_model
+from interpboard.models.language_model import LanguageModel
 from tests.docs.blocks import NOT_RUN, PAGES, ROOT, Block, blocks, commands, output_of, same_output
 
 RUNS = ("python", "bash")
@@ -31,9 +33,27 @@ NEVER_RUN = [
     ("docs/tutorials/is-the-model-biased-here.md", "needs your model"),
 ]  # fmt: skip
 
+
+@pytest.fixture(scope="module")
+def demo() -> LanguageModel:
+    return language_model.open_model("demo")
+
+
+@pytest.fixture
+def _demo_is_loaded_once(demo: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command line would load it anew; that it does is tested where commands are."""
+    load = language_model.open_model
+
+    def open_model(name: str | Path = "demo", *where: str, **options: Any) -> LanguageModel:
+        return demo if name == "demo" else load(name, *where, **options)
+
+    monkeypatch.setattr(language_model, "open_model", open_model)
+
+
 names = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
+@pytest.mark.usefixtures("_demo_is_loaded_once")
 @pytest.mark.parametrize("page", PAGES, ids=names)
 def test_the_blocks_of_a_page_do_what_they_show(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
