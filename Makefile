@@ -11,8 +11,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
 
+# A process for each core, at most 8; the tests of a file share what it sets up.
 test: $(VENV)/.test-installed lint types docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

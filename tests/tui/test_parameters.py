@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from interpboard.analyses import ANALYSES
 from interpboard.errors import BadParameter
 from tests.tui.conftest import Boards
-from tui.methods import token_methods
+from tui.methods import painting, token_methods
 from tui.screens.parameters import read, written
 
 
@@ -70,14 +69,17 @@ async def test_saved_results_bring_their_parameters_back(board: Boards) -> None:
         assert b.app.state.params["integrated_gradients"] == {"n_steps": 64}
 
 
-async def test_the_palette_has_every_method(board: Boards) -> None:
+async def test_the_palette_has_every_method_and_paints_by_the_chosen_one(board: Boards) -> None:
+    offered = painting()
+    assert [command.action for command in offered] == [
+        f"app.paint('{name}')" for name in token_methods()
+    ]
     async with board((80, 24)) as b:
-        for name in token_methods():
-            await b.press("colon")
-            await b.write(" ".join(re.findall("[a-z]+", ANALYSES[name].title.lower())))
-            await b.press("enter")
-        asked = {request.analysis for request in b.engine.requests}
-        assert asked >= set(token_methods())
+        await b.press("3", "colon")
+        await b.write("gradient input")
+        await b.press("enter")
+        assert b.engine.requests[-1].analysis == "grad_x_input"
+        assert b.app._focus_name() == "tokens"
 
 
 @given(st.dictionaries(st.sampled_from(("baseline_text", "n_steps")), st.integers(1, 99)))
