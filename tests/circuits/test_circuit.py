@@ -36,9 +36,8 @@ def demo() -> LanguageModel:
 
 @cache
 def found(behavior: str) -> Result:
-    return analyze(
-        demo(), "a", ["circuit"], MetricRequest(), {"circuit": {"behavior": behavior}}
-    ).results[0]
+    params = {"behavior": behavior, "sizes": None if behavior == "induction" else (76, 152, 304)}
+    return analyze(demo(), "a", ["circuit"], MetricRequest(), {"circuit": params}).results[0]
 
 
 def by_hand() -> LanguageModel:
