@@ -192,7 +192,10 @@ def color_bar(figure: Figure, drawn: Any, axes: Axes, label: str, columns: int) 
 
 
 def as_shapes(bar: Any) -> None:
-    """Draw the colours of a legend as vector shapes; matplotlib makes a picture of many."""
+    """Draw the colours of a legend as vector shapes; matplotlib makes a picture of many. Few numbers at
+    it, since it may be narrow."""
+    bar.locator = matplotlib().ticker.MaxNLocator(4 if bar.ax.get_position().width > 0.3 else 2)
+    bar.update_ticks()
     bar.solids.set(rasterized=False, edgecolor="face")
 
 

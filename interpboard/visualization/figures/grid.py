@@ -15,6 +15,7 @@ from interpboard.visualization.figures import canvas
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_ROW = 0.16  # inches
 TOKENS = ("token", "query", "key")
 
 
@@ -44,7 +45,12 @@ def painted(
     scale = scale or canvas.scale_of(result, values)
     rows, across = axes_of
     with canvas.style():
-        height = min(9.0, 1.35 + 0.16 * max(4, len(rows.labels)))
+        high = _ROW * max(4, len(rows.labels))
+        if rows.name == "query":  # cells of a pattern are as wide as they are high
+            high = min(
+                high, (canvas.WIDTHS.get(columns, 0) - 1) / len(across.labels) * len(rows.labels)
+            )
+        height = min(9.0, 1.35 + high)
         if across.name in TOKENS:
             height += 0.4
         figure = canvas.new_figure(columns, height)
