@@ -39,7 +39,7 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"InterpBoard needs Python 3.11 or newer, {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 # Each stamp is newer than what decides the set-up, so a changed pyproject.toml installs again.
 $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
