@@ -17,7 +17,7 @@ from tui.app import InterpBoardApp
 from tui.prompt_book import PromptBook
 from tui.screens.pick_prompt import PickPromptScreen
 from tui.state import DEFAULT_TEXT
-from tui.widgets.prompt import pasted, pictures
+from tui.widgets.text_field import pasted, pictures
 
 
 def test_the_book_is_read_back_as_it_was_left(tmp_path: Path) -> None:

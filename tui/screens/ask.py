@@ -12,6 +12,7 @@ from textual.widgets import Input
 from interpboard.display import visible
 from tui.screens.base import Box
 from tui.widgets.line import Line
+from tui.widgets.text_field import TextField
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,12 @@ class AskScreen(Box[str]):
         """The field and the hints."""
         with Vertical(classes="box") as box:
             box.border_title = Text(self.question.title)
-            field = Input(visible(self.question.value), compact=True, select_on_focus=True)
-            field.cursor_blink = False
-            yield field
+            yield TextField(self.question.value, select=True)
             yield Line()
             for hint in (*self.question.hints, "Enter confirms, Esc leaves"):
-                yield Line(Text(hint), classes="hint")
+                yield Line(Text(visible(hint)), classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
         event.stop()
-        value = event.value
-        same = value == visible(self.question.value)
-        self.dismiss(self.question.value if same else value)
+        self.dismiss(event.value)

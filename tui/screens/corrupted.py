@@ -12,11 +12,12 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
-from interpboard.display import fit, visible, visible_token
+from interpboard.display import fit, visible_token
 from tui.screens.base import Box
 from tui.theme import Inks, inks
 from tui.vocabulary import Tokens
 from tui.widgets.line import Line
+from tui.widgets.text_field import TextField
 
 REST_S = 0.1  # typing rests: then the engine is asked into which tokens the text falls
 
@@ -37,9 +38,7 @@ class CorruptedScreen(Box[str]):
         """The field, the two prompts token by token, and how they compare."""
         with Vertical(classes="box") as box:
             box.border_title = Text("Corrupted prompt")
-            field = Input(visible(self.value), compact=True, select_on_focus=False)
-            field.cursor_blink = False
-            yield field
+            yield TextField(self.value)
             yield Line()
             for name in ("clean", "corrupted", "compared"):
                 yield Line(id=f"{name}-tokens")
@@ -51,9 +50,8 @@ class CorruptedScreen(Box[str]):
 
     @property
     def typed(self) -> str:
-        """The text in the field; as it was, as long as it was not touched."""
-        shown = self.query_one(Input).value
-        return self.value if shown == visible(self.value) else shown
+        """The text in the field."""
+        return self.query_one(Input).value
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tokens when typing rests."""

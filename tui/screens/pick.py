@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from interpboard.display import visible
 from tui import keys
 from tui.screens.base import Box
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
+from tui.widgets.text_field import TextField
 
 R = TypeVar("R")
 ROWS = 10
@@ -36,11 +36,7 @@ class PickScreen(Box[R]):
         """Field, advice, rows, hints."""
         with Vertical(classes="box") as box:
             box.border_title = Text(self.name_of_box)
-            field = Input(
-                visible(self.value), compact=True, select_on_focus=True, placeholder=self.holder
-            )
-            field.cursor_blink = False
-            yield field
+            yield TextField(self.value, self.holder, select=True)
             yield Line(id="advice")
             for row in range(ROWS):
                 yield Line(id=f"row-{row}")
@@ -78,9 +74,8 @@ class PickScreen(Box[R]):
 
     @property
     def typed(self) -> str:
-        """What the field says; untouched: exactly the value it began with."""
-        written = self.query_one(Input).value
-        return self.value if written == visible(self.value) else written
+        """What the field says."""
+        return self.query_one(Input).value
 
     @property
     def chosen(self) -> Any:

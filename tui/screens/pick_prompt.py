@@ -14,7 +14,7 @@ from tui.prompt_book import PromptBook
 from tui.screens.pick import PickScreen
 from tui.theme import Inks
 
-WIDTH = 71  # of a row behind its mark
+WIDTH = 70  # of a row behind its mark
 NAME = 14
 
 
