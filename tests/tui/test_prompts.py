@@ -167,6 +167,13 @@ async def test_newlines_are_drawn_and_run_and_a_long_paste_is_taken_whole(board:
         assert b.lines()[1].endswith("line 599 of a textz")
         await b.press("home")
         assert b.lines()[1].startswith(" › line 0 of a text⏎line 1")
+        await b.press("end", "left")
+        assert b.lines()[1].endswith("line 599 of a textz")
+        assert b.app.prompt.input.cursor_screen_offset.x == 78  # under the z, room behind it
+        await b.press("home", *["right"] * 3)
+        assert b.app.prompt.input.cursor_screen_offset.x == 6
+        b.app.prompt.input._left = 100
+        assert b.app.prompt.input._cell_offset_to_index(5) == 105
         await b.press("H", "escape")
         assert all(len(line) <= 80 for line in b.lines())
 

@@ -7,19 +7,23 @@ what is edited keeps what it does not show.
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 from interpboard.display import ascii_everywhere, visible
 from tui.theme import inks
 
 NEWLINE = "\n"
+_UNKNOWN = "\ufffd"
 _MARKS = 2  # on one letter, as in ``interpboard.display``
 
 
@@ -30,15 +34,17 @@ class TextField(Input):
         self, text: str, placeholder: str = "", *, select: bool = False, id: str | None = None
     ) -> None:
         self._drawn = ("", "")
+        self._left = 0  # the first cell of the text that is in sight
         super().__init__(text, compact=True, select_on_focus=select, id=id, placeholder=placeholder)
         self.cursor_blink = False
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        self.insert_text_at_cursor(pasted(event.text))
+        self.replace(pasted(event.text), *self.selection)
 
-    # -- drawing: Textual's own acts on control characters and draws the whole text at each key ----
+    # -- drawing: Textual's own acts on control characters, draws the whole text at each key, and
+    # -- lays the whole screen out when the text grows, because it scrolls a widget as wide as that
 
     @property
     def shown(self) -> str:
@@ -47,28 +53,57 @@ class TextField(Input):
             self._drawn = (self.value, pictures(self.value, ascii_everywhere.get()))
         return self._drawn[1]
 
+    @property
+    def _narrow(self) -> bool:
+        """Is every character drawn in one cell? Then a cell's number is a character's."""
+        return self.shown.isascii() or self.value.isascii()
+
     def _position_to_cell(self, position: int) -> int:
-        return cell_len(self.shown[:position])
+        return position if self._narrow else cell_len(self.shown[:position])
 
     @property
     def content_width(self) -> int:
-        """Cells of the text, and one for the cursor behind it."""
-        return cell_len(self.shown or self.placeholder) + 1
+        """The same whatever the text is: nothing is laid out anew."""
+        return 1
+
+    @property
+    def cursor_screen_offset(self) -> Offset:
+        """Where the terminal's own cursor belongs."""
+        x, y, _, _ = self.content_region
+        return Offset(x + self._position_to_cell(self.cursor_position) - self._reveal(), y)
+
+    def _watch_selection(self, selection: Selection) -> None:
+        self.app.clear_selection()
+        self.app.cursor_position = self.cursor_screen_offset
+
+    def _cell_offset_to_index(self, offset: int) -> int:
+        cell = offset + self._left
+        if self._narrow:
+            return min(cell, len(self.value))
+        places = range(len(self.value) + 1)
+        return max(0, bisect_right(places, cell, key=self._position_to_cell) - 1)
+
+    def _reveal(self) -> int:
+        """Move what is in sight so that the cursor is; no room is left behind the text's end."""
+        width = max(1, self.scrollable_content_region.width)
+        cursor = self._position_to_cell(self.cursor_position)
+        last = self._position_to_cell(len(self.value)) + 1 - width
+        self._left = max(0, min(self._left, cursor, last), cursor - width + 1)
+        return self._left
 
     def render_line(self, y: int) -> Strip:
         """The part of the text that is in sight."""
         if y or not self.value:
             return super().render_line(y)
-        width, shown, start = self.scrollable_content_region.width + 1, self.shown, 0
-        left = int(self.scroll_offset.x)
-        if left and shown.isascii():
-            start, left = left, 0
-        end = start + left + width if shown.isascii() else len(shown)
+        width, shown, value = self.scrollable_content_region.width, self.shown, self.value
+        start, left, end = 0, self._reveal(), len(value)
+        if self._narrow:
+            start, left, end = left, 0, left + width
         part = Text(shown[start:end], no_wrap=True, overflow="ignore", end="")
         sign = Style(color=inks(self.app.current_theme.dark).accent, bold=True)
-        for at in range(start, min(end, len(shown))):
-            if self.value[at] == NEWLINE:
-                part.stylize(sign, at - start, at - start + 1)
+        for at, char in enumerate(value[start:end]):
+            if char == NEWLINE:
+                part.stylize(sign, at, at + 1)
         if self.has_focus:
             first, last = sorted(self.selection)
             selection = self.get_component_rich_style("input--selection")
@@ -86,19 +121,29 @@ def pictures(text: str, ascii_only: bool) -> str:
     """``text`` with one harmless character for each of its own: ``⏎`` for a newline."""
     if text.isascii() and text.isprintable():
         return text
+    known = {char: _picture(char, ascii_only) for char in set(text)}
+    if not any(map(_is_mark, known)):
+        return text.translate({ord(char): picture for char, picture in known.items()})
     drawn: list[str] = []
     marks = 0
     for char in text:
-        picture = visible(char, ascii_only=ascii_only)
-        if not ascii_only and unicodedata.category(char) in ("Mn", "Mc") and picture[-1] == char:
-            marks += 1
-            drawn.append(char if drawn and marks <= _MARKS else "�")
-            continue
-        marks = 0
-        if char == NEWLINE:
-            picture = "|" if ascii_only else picture
-        drawn.append(picture if len(picture) == 1 else "?" if ascii_only else "�")
+        marks = marks + 1 if known[char] == char and _is_mark(char) else 0
+        stands = marks == 0 or (drawn and marks <= _MARKS)
+        drawn.append(known[char] if stands else _UNKNOWN)
     return "".join(drawn)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Mc")
+
+
+def _picture(char: str, ascii_only: bool) -> str:
+    picture = visible(char, ascii_only=ascii_only).removeprefix("◌")
+    if char == NEWLINE and ascii_only:
+        return "|"
+    if len(picture) == 1:
+        return picture
+    return "?" if ascii_only else _UNKNOWN
 
 
 def pasted(text: str) -> str:
