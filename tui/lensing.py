@@ -38,9 +38,9 @@ class Lensing:
         """Plain or tuned, where there is a tuned one."""
         app = self._board
         if app.state.analyses.get("lens") == "tuned_lens":
-            app.session.set_analysis("lens", "logit_lens")
+            self._read_with("logit_lens", app.state.translators)
         elif app.state.translators:
-            app.session.set_analysis("lens", "tuned_lens")
+            self._read_with("tuned_lens", app.state.translators)
         else:
             app._tell(
                 f"{training(self._model())}\ntrains a tuned lens; {self._key('lens_folder')} opens it.",
@@ -58,11 +58,14 @@ class Lensing:
             if text is None:
                 return
             folder = str(Path(text.strip()).expanduser()) if text.strip() else ""
-            name = "tuned_lens" if folder else "logit_lens"
-            analyses = {**app.state.analyses, "lens": name}
-            app.session.change("lens", translators=folder, analyses=analyses)
+            self._read_with("tuned_lens" if folder else "logit_lens", folder)
 
         app.push_screen(AskScreen(Question("Tuned lens", hints, app.state.translators)), answered)
+
+    def _read_with(self, analysis: str, translators: str) -> None:
+        session = self._board.session
+        analyses = {**session.state.analyses, "lens": analysis}
+        session.change("lens", translators=translators, analyses=analyses)
 
     def _model(self) -> str:
         model = self._board.state.model

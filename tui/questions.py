@@ -17,8 +17,8 @@ CHEAP = ("predictions", "what_if")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
 FOLLOWING = ("attention", "neuron")
-# Asked once what they go with is there.
-AFTERWARDS = ("head_types",)
+# Asked once what they go with is there: the effects of heads, the lens.
+AFTERWARDS = ("head_types", "what_if")
 # Of the demo model, on the circuit's screen; they do not look at the prompt.
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 # Their analysis is one of several: parameters are kept by its name.
@@ -58,6 +58,10 @@ def _held(state: State, analysis: str = "what_if") -> Request | None:
     params = {"interventions": text}
     if any(item.what == "patch" for item in state.held.on):
         params["source"] = state.corrupted or ""
+    lens = state.slots["lens"].request
+    if analysis == "what_if" and lens is not None and lens.ask == state.ask:  # read as pane 3 is
+        names = {"site": "lens_site", "translators": "translators"}
+        params |= {names[name]: value for name, value in lens.params.items() if name in names}
     return Request(analysis, state.ask, params)
 
 

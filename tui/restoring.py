@@ -41,7 +41,7 @@ def restored(state: State, found: Found) -> State:
         result = saved.results[0]
         of_others = run.slot in HELD and result.params["interventions"] != state.held.text
         if run.slot in slots and not of_others:
-            request = question(state, run.slot)
+            request = question(state, run.slot) if run.slot not in HELD else None
             request = request or Request(result.analysis, ask, own_params(result))
             slots[run.slot] = Slot(result=result, prompt=saved.prompt, request=request)
     return replace(state, slots=slots)

@@ -15,6 +15,13 @@ _ABLATION = Parameter(
     choices=_STRATEGIES,
 )
 _REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
+LENS_SITE = Parameter(
+    "site",
+    str,
+    "resid_post",
+    "what is read: the stream after, before or within a layer, or what a part adds",
+    choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
+)
 _SEED = Parameter("seed", int, 0, "of random and resample")
 
 TABLE: tuple[Analysis, ...] = (
@@ -27,13 +34,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="probability",
         in_overview=True,
         parameters=(
-            Parameter(
-                "site",
-                str,
-                "resid_post",
-                "what is read: the stream after, before or within a layer, or what a part adds",
-                choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
-            ),
+            LENS_SITE,
             Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),
         ),
     ),

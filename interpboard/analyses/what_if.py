@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from interpboard.analyses.circuits import LENS_SITE
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -26,6 +29,8 @@ TABLE: tuple[Analysis, ...] = (
             _INTERVENTIONS,
             _SOURCE,
             Parameter("top_k", int, 10, "tokens kept", minimum=1),
+            replace(LENS_SITE, name="lens_site", help="where the lens of both runs reads"),
+            Parameter("translators", str, "", "folder with a tuned lens to read both runs with"),
         ),
     ),
     Analysis(

@@ -13,7 +13,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
-from interpboard.runs.record import record
+from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 LENS_SITES = ("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out")
@@ -46,9 +46,8 @@ def logit_lens(
     """
     started = time.perf_counter()
     lm.verified.require_lens()
-    if site not in LENS_SITES:
-        raise BadParameter(f"There is no lens at {site!r}.", f"Use {', '.join(LENS_SITES)}.")
-    found = read_lens(lm, _rows(lm, prompt, site), metric.target_id, top_k, watch)
+    run = record(lm, prompt, recorded_for(site))
+    found = read_lens(lm, lens_rows(run, 0, site), metric.target_id, top_k, watch)
     axes = (lens_axis(lm, site), token_axis(prompt.tokens))
     return Result(
         analysis="logit_lens",
@@ -83,10 +82,16 @@ def lens_axis(lm: LanguageModel, site: str) -> Axis:
     return Axis("layer", (*layer_axis(lm.anatomy.n_layers).labels, "final"))
 
 
-def _rows(lm: LanguageModel, prompt: PromptInfo, site: str) -> torch.Tensor:
-    """[row, pos, d_model]: the site of every layer, and the final residual stream last."""
-    if site in ("resid_pre", "resid_post"):
-        return record(lm, prompt).residuals()
-    run = record(lm, prompt, sites=(site,))
-    final = run.resid_final[0]
-    return torch.stack([*(value[0].to(final) for value in run.sites[site]), final])
+def recorded_for(site: str) -> tuple[str, ...]:
+    """What a run has to record for a lens at ``site``. Raises ``BadParameter`` where there is none."""
+    if site not in LENS_SITES:
+        raise BadParameter(f"There is no lens at {site!r}.", f"Use {', '.join(LENS_SITES)}.")
+    return () if site in ("resid_pre", "resid_post") else (site,)
+
+
+def lens_rows(run: Run, row: int, site: str) -> torch.Tensor:
+    """[layer + 1, pos, d_model] of a row of ``run``: the site of every layer, and the final stream last."""
+    if not recorded_for(site):
+        return run.residuals(row)
+    final = run.resid_final[row]
+    return torch.stack([*(value[row].to(final) for value in run.sites[site]), final])

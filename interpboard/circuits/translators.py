@@ -48,6 +48,11 @@ class Translators:
         change = stream.to(weight) @ weight.T + bias
         return stream + change.to(stream)
 
+    def translate(self, streams: torch.Tensor) -> torch.Tensor:
+        """``streams`` [layer + 1, pos, d_model] translated; the last one is the final stream itself."""
+        rows = [self.translated(layer, streams[layer]) for layer in range(len(self.weight))]
+        return torch.stack([*rows, streams[-1]])
+
     def save(self, folder: str | Path) -> Path:
         """Write configuration and parameters into ``folder``, which is made if need be."""
         folder = Path(folder)

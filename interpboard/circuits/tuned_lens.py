@@ -46,9 +46,8 @@ def tuned_lens(
             "Give it, e.g. --param translators=lens.",
         )
     loaded = load_translators(lm, translators, allow_pickle=allow_pickle)
-    streams = record(lm, prompt).residuals()
-    rows = [loaded.translated(layer, streams[layer]) for layer in range(lm.anatomy.n_layers)]
-    found = read_lens(lm, torch.stack([*rows, streams[-1]]), metric.target_id, top_k, watch)
+    rows = loaded.translate(record(lm, prompt).residuals())
+    found = read_lens(lm, rows, metric.target_id, top_k, watch)
     axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
     own = loaded.model in ("", lm.info.name)
     return Result(

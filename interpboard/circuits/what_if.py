@@ -14,6 +14,8 @@ from interpboard.circuits.interventions import (
     sites_of,
 )
 from interpboard.circuits.lens_reading import read_lens
+from interpboard.circuits.logit_lens import lens_axis, lens_rows, recorded_for
+from interpboard.circuits.translators import load_translators
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import residual_to_logits
@@ -38,6 +40,8 @@ def what_if(
     interventions: str,
     source: str = "",
     top_k: int = 10,
+    lens_site: str = "resid_post",
+    translators: str = "",
     watch: Watch = SILENT,
 ) -> Result:
     """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
@@ -49,18 +53,23 @@ def what_if(
     ``extra``: ``effect`` (edited − clean) and, where there are several, ``alone`` [intervention], the
     effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the likeliest
     next tokens of each run, and ``top_other`` [run, rank], their probability in the other run; the lens
-    of each run, as ``logit_lens`` gives it: ``lens`` [run, layer, token], the target's probability
-    (NaN throughout where the lens is not verified), with ``lens_top_ids``, ``lens_top_tokens``,
-    ``lens_top_probs``, ``lens_entropy``, ``lens_kl``, ``lens_rank``.
+    of each run, as ``logit_lens`` gives it at ``lens_site``, or ``tuned_lens`` with the ``translators`` of a
+    folder: ``lens`` [run, layer, token], the target's probability, with ``lens_top_ids``,
+    ``lens_top_tokens``, ``lens_top_probs``, ``lens_entropy``, ``lens_kl``, ``lens_rank``; none of them where
+    the model's head could not be verified.
 
-    Raises ``BadParameter`` for what cannot be read or is not there, ``BadPrompt`` for a source of
-    another length, ``BadPosition``, ``BadTarget``, ``Unsupported``.
+    Raises ``BadParameter`` for what cannot be read or is not there and for translators of another site than
+    ``resid_post``, ``BadPrompt`` for a source of another length, ``BadPosition``, ``BadTarget``,
+    ``Unsupported``.
     """
     started = time.perf_counter()
     held = parse_interventions(interventions)
+    if translators and lens_site != "resid_post":
+        raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
     edits = edits_of(lm, prompt, interventions, source)
-    both = record(lm, prompt, edits=(*CLEAN, edits))
+    sites = recorded_for(lens_site) if lm.verified.lens else ()
+    both = record(lm, prompt, sites, edits=(*CLEAN, edits))
     watch.step(1, 2)
     position = metric.info.position
     logits = at_least_float32(residual_to_logits(lm.anatomy, both.resid_final[:, position]))
@@ -72,11 +81,20 @@ def what_if(
         axis = Axis("intervention", tuple(each.text for each in held))
         extra["alone"] = LabelledArray((axis,), values - baseline)
     if lm.verified.lens:
-        extra |= _lenses(both, metric, top_k, watch)
+        loaded = load_translators(lm, translators) if translators else None
+        rows = [lens_rows(both, row, lens_site) for row in (0, 1)]
+        rows = rows if loaded is None else [loaded.translate(each) for each in rows]
+        extra |= _lenses(both, rows, metric, top_k, lens_axis(lm, lens_site), watch)
     watch.step(2, 2)
     return Result(
         analysis="what_if",
-        params={"interventions": interventions, "source": source, "top_k": top_k},
+        params={
+            "interventions": interventions,
+            "source": source,
+            "top_k": top_k,
+            "lens_site": lens_site,
+            "translators": translators,
+        },
         metric=metric.info,
         baseline=baseline,
         axes=(RUNS,),
@@ -132,13 +150,12 @@ def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, Label
     }
 
 
-def _lenses(both: Run, metric: Metric, top_k: int, watch: Watch) -> dict[str, LabelledArray]:
+def _lenses(
+    both: Run, rows: list[torch.Tensor], metric: Metric, top_k: int, layers: Axis, watch: Watch
+) -> dict[str, LabelledArray]:
     """The lens of each row, one array for both."""
     quiet = Watch(cancelled=watch.cancelled)
-    reads = [
-        read_lens(both.lm, both.residuals(row), metric.target_id, top_k, quiet) for row in (0, 1)
-    ]
-    layers = Axis("layer", ("embed", *(str(i) for i in range(both.lm.anatomy.n_layers))))
+    reads = [read_lens(both.lm, each, metric.target_id, top_k, quiet) for each in rows]
     axes = (RUNS, layers, token_axis(both.prompt.tokens))
     top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
     return {

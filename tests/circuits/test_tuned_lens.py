@@ -18,6 +18,7 @@ from interpboard.circuits.logit_lens import logit_lens
 from interpboard.circuits.translators import PARAMS, Translators, load_translators
 from interpboard.circuits.tune_lens import STATE, Settings, tune_lens
 from interpboard.circuits.tuned_lens import tuned_lens
+from interpboard.circuits.what_if import what_if
 from interpboard.errors import BadParameter, Cancelled, UnsafeWeights
 from interpboard.models.demo.corpus import documents
 from interpboard.models.language_model import open_model
@@ -74,6 +75,12 @@ def test_a_row_is_the_translated_stream_through_the_models_own_head(
     plain = logit_lens(lm, prompt, metric)
     np.testing.assert_array_equal(result.values[-1], plain.values[-1])
     assert result.warnings == ()
+    held = {"interventions": "1.0=zero", "translators": str(tmp_path)}
+    both = what_if(lm, prompt, metric, **held).extra["lens"].values
+    np.testing.assert_allclose(both[0], result.values, rtol=1e-9)
+    assert np.abs(both[1] - both[0]).max() > 1e-6
+    with pytest.raises(BadParameter, match="read the stream after layers"):
+        what_if(lm, prompt, metric, lens_site="mlp_out", **held)
 
 
 def test_training_on_the_demo_model_beats_the_plain_lens_at_every_layer(

@@ -139,6 +139,12 @@ def test_the_lens_is_the_clean_models_beside_one_that_ends_in_the_edited_answer(
         result.extra["top_probs"].values[1],
         rtol=1e-9,
     )
+    for site in ("attn_out", "resid_pre"):
+        other = what_if(lm, prompt, metric, interventions="1.0=zero", lens_site=site)
+        alone = logit_lens(lm, prompt, metric, site=site)
+        np.testing.assert_allclose(other.extra["lens"].values[0], alone.values, rtol=1e-9)
+        assert other.extra["lens"].axes[1] == alone.axes[0]
+        assert np.abs(other.extra["lens"].values[1] - alone.values).max() > 1e-6
     # Row "embed" is before every edit, and positions before an edit of one position stay.
     np.testing.assert_allclose(lens[1, 0], plain.values[0], rtol=1e-9)
     assert np.abs(lens[1, 2:] - plain.values[2:]).max() > 1e-6

@@ -418,7 +418,8 @@ def _what_if(
     extra["top_tokens"] = LabelledArray(axes, names)
     extra["top_probs"] = LabelledArray(axes, np.tile(0.62 * 0.45 ** np.arange(10), (2, 1)))
     clean: dict[str, LabelledArray] = {}
-    lens_axes, probs = _lens(clean, tokens, layers)
+    lens_site = str(request.params.get("lens_site", "resid_post"))
+    lens_axes, probs = _lens(clean, tokens, layers, lens_site)
     both = {"": probs, **{f"_{name}": array.values for name, array in clean.items()}}
     for name, values in both.items():
         own = (*lens_axes, Axis("top", tuple(map(str, range(10))))) if "_top" in name else lens_axes

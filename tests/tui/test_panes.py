@@ -335,15 +335,22 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
         assert "tuned lens: top token after the layer" in b.screen
         assert "by trained maps" in b.screen
         await b.press("2", "space", "3")
-        assert "; clean only" in b.screen  # what is held is read by the plain lens
+        held = {"interventions": "2.4=zero"}
+        assert b.engine.requests[-1].params == {**held, **asked.params}
+        assert "; → edited" in b.screen
         before = len(b.engine.requests)
         await b.press("s")
         assert len(b.engine.requests) == before
         await b.press("m")
-        assert b.engine.requests[-1].analysis == "logit_lens"
+        assert [r.analysis for r in b.engine.requests[-2:]] == ["logit_lens", "what_if"]
+        assert b.engine.requests[-1].params == held
         assert "; → edited" in b.screen
         await b.press("m")
-        assert b.engine.requests[-1].analysis == "tuned_lens"
+        assert b.engine.requests[-2].analysis == "tuned_lens"
+        await b.press("m")
+        await b.press("s", "s")
+        assert b.engine.requests[-1].params == {**held, "lens_site": "attn_out"}
+        assert "top token of what attention adds; → edited" in b.screen
 
 
 async def test_a_position_selected_in_one_pane_is_met_by_the_other(board: Boards) -> None:

@@ -13,9 +13,9 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
-from tui.panes.tokens import TopList
+from tui.panes.tokens import Cell, pairs, top_bars
 from tui.state import Selection
-from tui.widgets.bars import Bar, Bars
+from tui.widgets.bars import Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.plot import Plot, Series
 
@@ -55,13 +55,15 @@ class LensPane(Pane):
         super().__init__(select)
         self.grid = HeatGrid(self._moved, id="lens-grid")
         self.plot, self.top = Plot(id="lens-plot"), Bars(id="lens-top")
+        self.top_edited = Bars(id="lens-top-edited")
+        self.top_edited.add_class("-nothing")
         self.view_at = 0
         self._shown: object = None
         self._column = -1
 
     def body(self) -> Iterable[Widget]:
         """The table; below it the target's way up at the cursor's position, and the cell's tokens."""
-        return (self.grid, Horizontal(self.plot, self.top, id="lens-below"))
+        return (self.grid, Horizontal(self.plot, self.top, self.top_edited, id="lens-below"))
 
     @property
     def position(self) -> int:
@@ -109,6 +111,7 @@ class LensPane(Pane):
             self.grid.show(None)
             self.plot.show("", (), ())
             self.top.show(())
+            self.top_edited.show(())
             return
         arrays = _arrays(result, None)
         data = self._grid(result, arrays)
@@ -127,8 +130,10 @@ class LensPane(Pane):
         edited, result = self.state.edited(), self.data.result
         if edited is None or result is None or "lens" not in edited.extra:
             return None
-        if result.analysis != "logit_lens" or self.site != "resid_post":
-            return None
+        own, other = result.params, edited.params
+        for name, at in (("site", "lens_site"), ("translators", "translators")):
+            if (own.get(name) or "resid_post") != (other.get(at) or "resid_post"):
+                return None  # of before another lens was chosen
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
 
     def _grid(self, result: Result, arrays: dict[str, np.ndarray]) -> GridData:
@@ -168,18 +173,19 @@ class LensPane(Pane):
             return f"{value:.0f}"
         return words.plain(value, 2) if self.by in ("entropy", "kl") else words.percent(value)
 
-    def cell(self) -> tuple[str, TopList] | None:
-        """Where the cursor is, in words, and the tokens that the layer there would predict."""
-        result, data = self.data.result, self.grid.data
+    def cell(self) -> Cell | None:
+        """The cell under the cursor, with what the layer there would predict, clean and edited."""
+        result, data, edited = self.data.result, self.grid.data, self._edited()
         if result is None or data is None:
             return None
-        row, column = self.grid.cursor
-        tokens = result.extra["top_tokens"].values[row, column]
-        probs = result.extra["top_probs"].values[row, column]
-        top = [(str(token), float(p)) for token, p in zip(tokens, probs, strict=True)]
+        row, column = at = self.grid.cursor
         site = SITES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
-        return f"{where} after {column} {data.columns[column]}", top
+        return Cell(
+            f"{where} after {column} {data.columns[column]}",
+            pairs(result.extra, "top", *at),
+            pairs(edited.extra, "lens_top", 1, *at) if edited is not None else None,
+        )
 
     def subtitle(self) -> str:
         """What a cell is."""
@@ -191,8 +197,6 @@ class LensPane(Pane):
         more = ""
         if self._edited() is not None:
             more = f"; → edited{' of before' if self.state.stale('what_if') else ''}"
-        elif self.state.held.text:
-            more = "; clean only"
         return f"{what}{more}"
 
     def readout(self) -> Text:
@@ -201,7 +205,7 @@ class LensPane(Pane):
         if result is None or cell is None:
             return Text()
         at, target = self.grid.cursor, result.metric.target
-        text = Text.assemble((f" {cell[0]}", self.ink("text", bold=True)))
+        text = Text.assemble((f" {cell.where}", self.ink("text", bold=True)))
         if target is not None:
             text.append(f"  p {visible_token(target.token)} ", self.ink("text"))
             value = words.percent(float(result.values[at]))
@@ -220,10 +224,16 @@ class LensPane(Pane):
         return text
 
     def details(self) -> Text:
-        """The likeliest tokens of the cell, as many as fit."""
+        """The likeliest tokens of the cell, as many as fit; with an edited run three of each."""
         cell = self.cell()
         text = Text(" top", self.ink("muted"))
-        for token, share in cell[1] if cell is not None else ():
+        if cell is None:
+            return text
+        both = cell.edited is not None
+        for token, share in cell.top[:3] if both else cell.top:
+            text.append(f"  {visible_token(token)} {words.percent(share)}", self.ink("text"))
+        text.append("  →" if both else "", self.ink("accent", bold=True))
+        for token, share in (cell.edited or [])[:3]:
             text.append(f"  {visible_token(token)} {words.percent(share)}", self.ink("text"))
         return text
 
@@ -266,14 +276,15 @@ class LensPane(Pane):
 
     def _show_top(self) -> None:
         """The likeliest tokens of the cell, one a line."""
-        cell = self.cell()
-        if cell is None:
+        cell, result = self.cell(), self.data.result
+        if cell is None or result is None:
             return
-        bars = [
-            Bar(f"{rank:>2} {visible_token(token)}", words.percent(share), share)
-            for rank, (token, share) in enumerate(cell[1], start=1)
-        ]
-        self.top.show(bars, cell[0])
+        target = result.metric.target.token if result.metric.target is not None else None
+        both = cell.edited is not None
+        self.top.show(top_bars(cell.top, target), "clean" if both else cell.where)
+        self.top_edited.show(top_bars(cell.edited or [], target), "edited" if both else "")
+        if self.top_edited.has_class("-nothing") == both:
+            self.top_edited.set_class(not both, "-nothing")
 
     def meet(self, selection: Selection) -> bool:
         """The selected layer and position; the lens has the embedding as a row of its own."""

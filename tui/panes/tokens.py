@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -17,10 +18,19 @@ from tui.widgets.bars import Bar, Bars
 from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
-    from interpboard.results import Result
+    from interpboard.results import LabelledArray, Result
     from interpboard.visualization.colors import Scale
 
 TopList = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the lens: where it is, and the likeliest tokens there, clean and edited."""
+
+    where: str
+    top: TopList
+    edited: TopList | None = None
 
 
 class TokensPane(Pane):
@@ -35,7 +45,7 @@ class TokensPane(Pane):
         self.strip = TokenStrip(self._moved, id="strip")
         self.ranking = Bars(id="strongest-tokens")
         self.after, self.edited = Bars(id="next", folds=True), Bars(id="next-edited")
-        self._lens: tuple[str, TopList] | None = None
+        self._lens: Cell | None = None
         self._shown: object = None
 
     def body(self) -> Iterable[Widget]:
@@ -79,7 +89,7 @@ class TokensPane(Pane):
 
     # -- next tokens ------------------------------------------------------------------------------
 
-    def show_lens(self, cell: tuple[str, TopList] | None) -> None:
+    def show_lens(self, cell: Cell | None) -> None:
         """Show a cell of the lens instead; None: the model's own predictions again."""
         if cell != self._lens:
             self._lens = cell
@@ -88,30 +98,33 @@ class TokensPane(Pane):
     def next_tokens(self) -> TopList:
         """(token, probability), likeliest first: the model's, or of the lens cell under its cursor."""
         if self._lens is not None:
-            return self._lens[1]
+            return self._lens.top
         result = self.state.slots["predictions"].result
         return [] if result is None else [(t, p) for _, t, p in words.top_list(result)]
 
     def _fill_next(self) -> None:
-        result, edited = self.state.slots["predictions"].result, self.state.edited()
+        result, edited = self.state.slots["predictions"].result, self._edited_next()
         where = ""
         if self._lens is not None:
-            where = self._lens[0]
+            where = self._lens.where
         elif result is not None and self.data.prompt is not None:
             at = result.metric.position
             tokens = self.data.prompt.tokens
             where = f"after {at} {visible_token(tokens[at])}" if at < len(tokens) else ""
-        both = edited is not None and self._lens is None
-        self.after.show(self._bars(self.next_tokens()), "clean" if both else where)
-        if edited is not None and both:
-            tokens, probs = (
-                edited.extra["top_tokens"].values[1],
-                edited.extra["top_probs"].values[1],
-            )
-            top = [(str(t), float(p)) for t, p in zip(tokens, probs, strict=True)]
-            self.edited.show(self._bars(top), "edited" + self._late())
+        both = edited is not None
+        clean = "clean" if self._lens is None else f"{where}, clean"
+        self.after.show(self._bars(self.next_tokens()), clean if both else where)
+        if edited is not None:
+            self.edited.show(self._bars(edited), "edited" + self._late())
         if self.edited.display != both:
             self.edited.display = both
+
+    def _edited_next(self) -> TopList | None:
+        """What follows in the edited run, at the same place."""
+        if self._lens is not None:
+            return self._lens.edited
+        found = self.state.edited()
+        return pairs(found.extra, "top", 1) if found is not None else None
 
     def _late(self) -> str:
         return " (of before)" if self.state.stale("what_if") else ""
@@ -119,10 +132,7 @@ class TokensPane(Pane):
     def _bars(self, top: TopList) -> list[Bar]:
         result = self.state.slots["predictions"].result
         target = result.metric.target.token if result and result.metric.target else None
-        return [
-            Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
-            for rank, (token, p) in enumerate(top, start=1)
-        ]
+        return top_bars(top, target)
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -197,3 +207,17 @@ def _how(result: Result) -> str:
     if "delta" in result.extra:
         return "approximate"
     return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"
+
+
+def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
+    """(token, probability) of the arrays ``name_tokens`` and ``name_probs`` [… , rank] at a place."""
+    found = (extra[f"{name}_{part}"].values[at] for part in ("tokens", "probs"))
+    return [(str(token), float(share)) for token, share in zip(*found, strict=True)]
+
+
+def top_bars(top: TopList, target: str | None) -> list[Bar]:
+    """The likeliest tokens, one a row; the target in bold."""
+    return [
+        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
+        for rank, (token, p) in enumerate(top, start=1)
+    ]
