@@ -257,7 +257,9 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
         base.query_one("#tabs", Line).set(
             lines.tabs(names, self.active, state, ink, self.size.width)
         )
-        base.query_one("#footer", Line).set(lines.footer(self._focus_name(), state, ink))
+        base.query_one("#footer", Line).set(
+            lines.footer(self._focus_name(), state, ink, self.size.width)
+        )
 
     def _focus_name(self) -> str:
         focused = self.screen_stack[0].focused

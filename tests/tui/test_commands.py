@@ -374,9 +374,12 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
 
 @pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
 def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
-    from tui.state import State
+    from tui.state import Job, State
     from tui.theme import DARK
     from tui.widgets.lines import footer
 
     assert len(keys.footer(focus, busy=False)) <= 8
-    assert footer(focus, State(), DARK).cell_len <= 80
+    whole = footer(focus, State(), DARK, 999).plain
+    assert footer(focus, State(), DARK, 80).plain == whole
+    busy = State().with_slot("heads", job=Job())
+    assert footer(focus, busy, DARK, 80).cell_len <= 80

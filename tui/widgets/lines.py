@@ -155,10 +155,14 @@ def tabs(
     return text
 
 
-def footer(focus: str, state: State, ink: Inks) -> Text:
-    """At most eight live keys for what has the focus."""
+def footer(focus: str, state: State, ink: Inks, width: int) -> Text:
+    """At most eight live keys for what has the focus; those at the end that do not fit are left out."""
     text = Text()
     for command in keys.footer(focus, bool(state.busy)):
-        text.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
-        text.append(f" {command.label} ", ink.muted)
+        own = Text()
+        own.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
+        own.append(f" {command.label} ", ink.muted)
+        if text.cell_len + own.cell_len > width:
+            break
+        text.append_text(own)
     return text
