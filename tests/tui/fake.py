@@ -423,6 +423,7 @@ def _what_if(
     both = {"": probs, **{f"_{name}": array.values for name, array in clean.items()}}
     for name, values in both.items():
         own = (*lens_axes, Axis("top", tuple(map(str, range(10))))) if "_top" in name else lens_axes
-        other = values if values.dtype == object else values * (1 if "ids" in name else 0.5)
+        kept = values.dtype == object or "ids" in name or "rank" in name
+        other = values if kept else values * (2.0 if "entropy" in name else 0.5)
         extra[f"lens{name}"] = LabelledArray((runs, *own), np.stack([values, other]))
     return (runs,), np.array([14.2, 14.2 - 2.5 * len(held)])

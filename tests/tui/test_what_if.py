@@ -11,6 +11,7 @@ from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.conftest import Boards
 from tests.tui.fake import tokens_of
 from tui.held import Held, read
+from tui.panes.lens import LensPane
 from tui.screens.interventions import InterventionsScreen
 
 
@@ -27,6 +28,12 @@ async def test_space_switches_a_head_off_and_both_runs_are_shown(
         b.matches(f"what-if-{size[0]}x{size[1]}")
         await b.press("3")
         assert "95.0% → 47.5%" in b.readout("lens")
+        await b.press("v", "v")  # entropy, twice as high in the edited run: the colours compare
+        clean = b.app.query_one(LensPane).grid.data
+        assert clean is not None
+        assert clean.below is not None
+        assert clean.below.scale == clean.scale
+        assert clean.scale.limit == clean.below.values.max() == 2 * clean.values.max()
         await b.press("2", "space")
         assert "(2.4=zero)" in b.screen
         assert "14.20 → 11.70" not in b.screen

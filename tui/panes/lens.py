@@ -13,25 +13,16 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
+from tui.panes.lens_grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.panes.tokens import Cell, pairs, top_bars
 from tui.state import Selection
 from tui.widgets.bars import Bars
-from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.plot import Plot, Series
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from interpboard.results import Result
 
-# What colours a cell: the name people read, and the array it is in.
-VIEWS = (
-    ("top", "probability of the token shown"),
-    ("target", "probability of the target"),
-    ("entropy", "entropy in nats"),
-    ("kl", "KL to the final layer in nats"),
-    ("rank", "rank of the target"),
-)
 # Where the plain lens reads: the word beside a layer, and what a cell then is.
 SITES = {
     "resid_post": ("", "if the model ended after the layer"),
@@ -40,7 +31,6 @@ SITES = {
     "resid_mid": ("mid", "if the model ended between attention and MLP"),
     "mlp_out": ("MLP", "of what the MLP adds"),
 }
-_ROWS = {"embed": "emb", "final": "out"}
 
 
 class LensPane(Pane):
@@ -113,10 +103,12 @@ class LensPane(Pane):
             self.top.show(())
             self.top_edited.show(())
             return
-        arrays = _arrays(result, None)
-        data = self._grid(result, arrays)
-        if edited is not None:
-            data = replace(data, notes=None, below=self._grid(result, _arrays(edited, 1)))
+        clean = arrays_of(result, None)
+        other = arrays_of(edited, 1) if edited is not None else None
+        scale = lens_scale(self.by, *(run for run in (clean, other) if run is not None))
+        data = lens_grid(result, clean, self.by, scale)
+        if other is not None:
+            data = replace(data, notes=None, below=lens_grid(result, other, self.by, scale))
         cursor = (len(data.rows) - 1, result.metric.position) if first else None
         layer = self.state.selection.layer
         if self.grid.data is not None and self.grid.data.rows != data.rows and layer is not None:
@@ -135,43 +127,6 @@ class LensPane(Pane):
             if (own.get(name) or "resid_post") != (other.get(at) or "resid_post"):
                 return None  # of before another lens was chosen
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
-
-    def _grid(self, result: Result, arrays: dict[str, np.ndarray]) -> GridData:
-        import numpy as np
-
-        from interpboard.visualization.colors import Scale
-
-        layers, tokens = result.axes
-        best, values = arrays["top_tokens"][:, :, 0], self._values(arrays)
-        texts, notes = np.empty(best.shape, dtype=object), np.empty(best.shape, dtype=object)
-        for at in np.ndindex(best.shape):
-            texts[at] = visible_token(str(best[at]))
-            notes[at] = self._said(float(values[at]))
-        target = result.metric.target.id if result.metric.target else -1
-        sequential = Scale.of(values, diverging=False)
-        if self.by in ("entropy", "kl", "rank"):
-            size = np.log(values) if self.by == "rank" else values
-            sequential = Scale(float(np.nanmax(size)) or 1.0, diverging=False)
-            values = size
-        return GridData(
-            rows=tuple(_ROWS.get(label, f"L{label}") for label in layers.labels),
-            columns=tuple(visible_token(label) for label in tokens.labels),
-            values=values,
-            scale=sequential,
-            words=texts,
-            notes=notes,
-            marked=arrays["top_ids"][:, :, 0] == target,
-        )
-
-    def _values(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
-        if self.by == "top":
-            return arrays["top_probs"][:, :, 0]
-        return arrays["prob" if self.by == "target" else self.by]
-
-    def _said(self, value: float) -> str:
-        if self.by == "rank":
-            return f"{value:.0f}"
-        return words.plain(value, 2) if self.by in ("entropy", "kl") else words.percent(value)
 
     def cell(self) -> Cell | None:
         """The cell under the cursor, with what the layer there would predict, clean and edited."""
@@ -303,12 +258,3 @@ class LensPane(Pane):
         self._show_top()
         if self.grid.cursor[1] != self._column:
             self._show_plot()
-
-
-def _arrays(result: Result, run: int | None) -> dict[str, np.ndarray]:
-    """The lens's arrays [layer, token, …] of a ``logit_lens`` result, or of one run of a what-if."""
-    names = ("top_ids", "top_tokens", "top_probs", "entropy", "kl", "rank")
-    if run is None:
-        return {"prob": result.values, **{name: result.extra[name].values for name in names}}
-    own = {name: result.extra[f"lens_{name}"].values[run] for name in names}
-    return {"prob": result.extra["lens"].values[run], **own}
