@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from interpboard.results import Document, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
 from tests.html.test_page import words
 
+SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
 # What an analysis cannot do without, and what makes it small.
 REQUIRED = {"corrupted": CORRUPTED, "subject": "France", "interventions": "0.3=zero"}
@@ -35,8 +37,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "critical_components": {"budget": 4},
     "head_scores": {"samples": 2},
     "integrated_gradients": {"n_steps": 4},
-    "max_activating": {"corpus": "corpus.txt", "out": "seen.safetensors", "neuron": "1.7"},
-    "neurons": {"neuron": "1.7"},
+    "max_activating": {"corpus": "corpus.txt", "out": "seen.safetensors", "neuron": "1.7", "layers": "1"},
+    "neurons": {"neuron": "1.7", "layers": "1"},
     "noise_tunnel": {"samples": 2, "n_steps": 2},
     "patching_confidence": {
         "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
@@ -118,7 +120,9 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     assert title in shown[Format.text]
     assert f"## {title}" in shown[Format.md]
     assert title in words(shown[Format.html])
-    assert json.loads(shown[Format.json]) == json.loads(document.to_json())
+    saved = json.loads(shown[Format.json])
+    assert saved == json.loads(document.to_json())
+    jsonschema.validate(saved, json.loads(SCHEMA.read_text(encoding="utf-8")))
     rows = [r for r in csv.DictReader(StringIO(shown[Format.csv])) if r["array"] == "values"]
     wanted = np.where(np.isfinite(result.values), result.values, np.nan).reshape(-1)
     np.testing.assert_allclose([float(row["value"] or "nan") for row in rows], wanted, rtol=1e-6)
