@@ -20,7 +20,7 @@ def found(path: str, model: str, neuron: tuple[int, int]) -> NeuronExamples | st
     try:
         file = _opened(path, _changed_at(path))
         if file.info.model != model:
-            return f"{path} has examples of another model: {file.info.model}."
+            return f"Examples of another model: {file.info.model}. They are in {path}."
         return file.neuron(*neuron)
     except InterpBoardError as error:
         return str(error)

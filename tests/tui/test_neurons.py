@@ -157,7 +157,7 @@ async def test_without_a_file_the_command_that_makes_one_is_shown_and_key_e_open
 
 
 @pytest.mark.parametrize(
-    ("model", "complaint"), [("other", "another model: other"), (None, "Cannot read")]
+    ("model", "complaint"), [("other", "another model: other."), (None, "Cannot read")]
 )
 async def test_a_file_that_does_not_fit_says_why(
     board: Boards, tmp_path: Path, model: str | None, complaint: str
