@@ -40,10 +40,14 @@ class History(Base):
         except InterpBoardError as problem:
             app._tell(f"Not resumed: {problem}", "error")
             return False
+        notice, app.saver.store.notice = app.saver.store.notice, ""
+        if notice:
+            app._tell(notice, "warning")
         # A circuit is of a dataset more often than of a prompt: it has a screen of its own.
         known = [run for run in runs if run.slot in app.state.slots and run.slot != "circuit"]
-        if not known:
+        if not known and not notice:
             app._tell("There is no saved run to resume.", "information")
+        if not known:
             return False
         return await self.reopen(known[0])
 

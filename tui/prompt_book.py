@@ -36,14 +36,16 @@ class PromptBook:
         self.ran, self.named = [], {}
         for entry in (*map(_entry, lines), *self._unsaved):
             self._obey(entry)
-        if len(lines) > LONG:
+        if sum(bool(line) for line in lines) > LONG:
             self._rewrite(path)
 
     def save(self, path: Path) -> None:
         """Add what is new to the file; what cannot be written is tried again the next time."""
         entries = tuple(self._unsaved)
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(entry) + "\n" for entry in entries))
+        # A line of its own in any case: a full disk may have left half of one.
+        written = "".join(f"\n{json.dumps(entry)}" for entry in entries)
+        with path.open("a", encoding="ascii") as file:
+            file.write(f"{written}\n" if written else "")
         del self._unsaved[: len(entries)]
 
     def add(self, text: str) -> None:

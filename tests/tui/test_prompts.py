@@ -39,6 +39,11 @@ def test_the_book_is_read_back_as_it_was_left(tmp_path: Path) -> None:
     again.open(path)
     assert again.ran == book.ran == ["told before it was opened", "b\nc", "a"]
     assert again.named == book.named == {"two lines": "b\nc"}
+    again.add("after the crash")
+    again.save(path)
+    third = PromptBook()
+    third.open(path)
+    assert third.ran == again.ran
 
 
 def test_a_long_book_is_written_anew_with_the_newest(

@@ -45,7 +45,8 @@ def _model(state: State, ink: Inks, details: int) -> Text:
     else:
         text.append(visible(model.info.name), Style(color=ink.accent, bold=True))
         info = model.info
-        parts = (info.device, words.memory(model.memory_bytes), info.dtype, model.path)
+        memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
+        parts = (info.device, memory, info.dtype, model.path)
         text.append("".join(f" · {visible(part)}" for part in parts[:details]), ink.text)
     text.append(" │ ", ink.frame)
     text.append(_asked(state), ink.text)
