@@ -37,7 +37,7 @@ TABLE: tuple[Analysis, ...] = (
         name="edited_direct_attribution",
         title="Direct logit attribution, edited",
         function="interpboard.circuits.edited_direct:edited_direct_attribution",
-        axes=("run", "component"),
+        axes=("component", "run"),
         meaning="what the component writes directly into the logit (or logit difference) of the clean run "
         "and of the run with all interventions made at once; positive: it raises it",
         scale="diverging",

@@ -32,10 +32,10 @@ def edited_direct_attribution(
     source: str = "",
     watch: Watch = SILENT,
 ) -> Result:
-    """Contribution [run, component] to the logit (or logit difference) of the clean and the edited run.
+    """Contribution [component, run] to the logit (or logit difference) of the clean and the edited run.
 
     ``interventions`` and ``source`` as in ``what_if``, all made at once; components as in
-    ``direct_logit_attribution``, each run read at the scale that its own final norm has. Both rows sum to
+    ``direct_logit_attribution``, each run read at the scale that its own final norm has. Both columns sum to
     the metric of their run. A component that was not edited changes by what it does on what the edits
     left it, and by the norm's scale. An edit of a stream, or of attention's output as a whole, is no
     head's: ``L3 edit`` is what it puts in beside the layer's parts, 0 in the clean run.
@@ -54,9 +54,9 @@ def edited_direct_attribution(
         for row in (0, 1)
     ]
     named = components(parts)
-    values = np.array(list(named.values())).T
+    values = np.array(list(named.values()))
     unexplained = [
-        unexplained_by(own, row.tolist(), run) for own, row in zip(parts, values, strict=True)
+        unexplained_by(own, each.tolist(), run) for own, each in zip(parts, values.T, strict=True)
     ]
     axis = Axis("component", tuple(named))
     return Result(
@@ -64,10 +64,10 @@ def edited_direct_attribution(
         params={"interventions": interventions, "source": source},
         metric=metric.info,
         baseline=metric.baseline,
-        axes=(RUNS, axis),
+        axes=(axis, RUNS),
         values=values,
         extra={
-            "effect": LabelledArray((axis,), values[1] - values[0]),
+            "effect": LabelledArray((axis,), values[:, 1] - values[:, 0]),
             "unexplained": LabelledArray((RUNS,), np.array(unexplained)),
         },
         elapsed_s=time.perf_counter() - started,

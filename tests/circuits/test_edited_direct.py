@@ -29,7 +29,7 @@ HELD = (
 
 
 def of_edited(result: Result, component: str) -> float:
-    return float(result.values[1, result.axes[1].labels.index(component)])
+    return float(result.values[result.axes[0].labels.index(component), 1])
 
 
 @pytest.mark.parametrize("dtype", CLOSE, ids=str)
@@ -42,11 +42,11 @@ def test_both_runs_sum_to_their_metric_and_the_clean_one_is_taken_apart_as_ever(
     for held in HELD:
         result = edited_direct_attribution(lm, prompt, metric, interventions=held, source=OTHER)
         whole = what_if(lm, prompt, metric, interventions=held, source=OTHER)
-        np.testing.assert_allclose(result.values.sum(1), whole.values, atol=CLOSE[dtype])
+        np.testing.assert_allclose(result.values.sum(0), whole.values, atol=CLOSE[dtype])
         effect = result.extra["effect"].values.sum()
         np.testing.assert_allclose(effect, whole.extra["effect"].values, atol=CLOSE[dtype])
         assert abs(effect) > 1e-4
-        clean = dict(zip(result.axes[1].labels, result.values[0], strict=True))
+        clean = dict(zip(result.axes[0].labels, result.values[:, 0], strict=True))
         for name, value in zip(alone.axes[0].labels, alone.values, strict=True):
             assert clean.pop(name) == pytest.approx(value, abs=CLOSE[dtype])
         assert set(clean.values()) <= {0.0}  # edits, of which the clean run has none
@@ -74,7 +74,7 @@ def test_parts_of_the_edited_run_are_those_of_a_model_changed_by_hand(family: st
     again = resolve_metric(other, prompt, MetricRequest(target=" the"))
     expected = direct_logit_attribution(other, prompt, again)
     labels = expected.axes[0].labels
-    assert set(labels) <= set(result.axes[1].labels)
+    assert set(labels) <= set(result.axes[0].labels)
     for name, value in zip(labels, expected.values, strict=True):
         assert of_edited(result, name) == pytest.approx(value, abs=1e-9)
     assert of_edited(result, "L1 H2") == 0.0
@@ -85,7 +85,7 @@ def test_a_patched_stream_is_a_part_of_its_own_and_takes_the_place_of_those_belo
     lm, prompt, metric = case("llama", torch.float64)
     last = len(prompt.tokens) - 1
     result = edited_direct_attribution(lm, prompt, metric, interventions=f"1.resid@{last}=zero")
-    below = [name for name in result.axes[1].labels if name[:2] in ("em", "L0", "L1")]
+    below = [name for name in result.axes[0].labels if name[:2] in ("em", "L0", "L1")]
     assert "L1 edit" in below
     # The stream is zero there: all that was written up to it is taken back.
     assert sum(of_edited(result, name) for name in below) == pytest.approx(0.0, abs=1e-9)

@@ -248,9 +248,10 @@ def canned(
         values = wave.normal(size=len(names)) * 0.4
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
         if request.analysis == "edited_direct_attribution":  # the last MLP makes up for some of it
-            axes, values = (Axis("run", ("clean", "edited")), *axes), np.stack([values, values])
-            values[1, names.index(f"L{layers // 2} H{heads // 2}")] = 0.0
-            values[1, -1] += 4.0
+            axes = (*axes, Axis("run", ("clean", "edited")))
+            values = np.stack([values, values], axis=1)
+            values[names.index(f"L{layers // 2} H{heads // 2}"), 1] = 0.0
+            values[-1, 1] += 4.0
     elif request.analysis == "attention":
         axes, values = _attention(extra, request, tokens)
     elif request.analysis == "head_scores":

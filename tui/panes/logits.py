@@ -76,8 +76,8 @@ class LogitsPane(Pane):
         import numpy as np
 
         source = edited if edited is not None else result
-        self._names = source.axes[-1].labels
-        self._values = values = source.values.reshape(-1, len(self._names))
+        self._names = source.axes[0].labels
+        self._values = values = source.values.reshape(len(self._names), -1).T
         sizes = np.abs(values).max(0)
         self._sizes = np.abs(values[-1] - values[0]) if self.order == "change" else sizes
         keys = np.arange(len(self._names)) if self.order == "model" else -self._sizes
