@@ -50,13 +50,18 @@ def make_cases(
     """The pair of ``prompt`` and ``corrupted`` with ``metric``, then each of ``further`` with its own.
 
     A further pair's metric is of the same kind, at the same distance from the prompt's end; its target is
-    the model's own first token on the clean prompt unless it names one. Errors as in ``make_pair`` and
-    ``resolve_metric``.
+    the model's own first token on the clean prompt unless it names one; a foil it must name for
+    ``logit_diff`` (``BadParameter``). Errors as in ``make_pair`` and ``resolve_metric``.
     """
     cases = [Case(make_pair(lm, prompt, corrupted, metric), metric)]
     position = metric.info.position - len(prompt.token_ids)
     for clean_text, corrupted_text, *rest in further:
         target, foil = (*rest, None, None)[:2]
+        if metric.info.name == "logit_diff" and foil is None:
+            raise BadParameter(
+                f"The pair of {clean_text!r} names no foil, which logit_diff needs.",
+                "Write clean => corrupted => target => foil.",
+            )
         clean = make_prompt(lm, clean_text)
         request = MetricRequest(metric.info.name, target, foil, position)
         own = resolve_metric(lm, clean, request)

@@ -174,7 +174,11 @@ def test_from_the_registry_with_targets_and_pairs_of_other_lengths_along_heads()
     result = analyze(lm, CLEAN, ("patching_confidence",), request, params).results[0]
     assert result.values.shape == (3, 4)
     assert result.params["pairs"][0][2:] == [" the", " a"]
-    params["patching_confidence"]["site"] = "resid_pre"
+    whole = params["patching_confidence"]["pairs"]
+    params["patching_confidence"]["pairs"] = whole.rpartition(" => ")[0]
+    with pytest.raises(BadParameter, match=r"'When Mary.*names no foil.*=> target => foil"):
+        analyze(lm, CLEAN, ("patching_confidence",), request, params)
+    params["patching_confidence"] |= {"pairs": whole, "site": "resid_pre"}
     with pytest.raises(BadParameter, match="positions cannot be compared"):
         analyze(lm, CLEAN, ("patching_confidence",), request, params)
 
