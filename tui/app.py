@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from interpboard.config import Settings
-from tui import keys, layout, look, painting, theme
+from tui import keys, layout, leaving, look, painting, theme
 from tui.actions import Actions
 from tui.history import History
 from tui.lensing import Lensing
@@ -175,7 +175,12 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
         loop = asyncio.get_running_loop()
         for number in signals:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self.exit, 128 + number)
+                loop.add_signal_handler(number, self._leave_on_signal, 128 + number)
+
+    def _leave_on_signal(self, code: int) -> None:
+        if not self.is_headless:  # there this process is somebody else's
+            leaving.at_the_latest(code)
+        self.exit(code)
 
     # -- state to screen --------------------------------------------------------------------------
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 import tui.app
+import tui.leaving
 from interpboard.cli import main
 from tests.tui.fake import FakeEngine
 
@@ -18,10 +21,16 @@ class App(tui.app.InterpBoardApp):
     def __init__(self, *args: object) -> None:
         super().__init__(*args, engine_factory=FakeEngine)  # type: ignore[arg-type]
 
+    async def on_unmount(self) -> None:
+        if "STUCK" in os.environ:  # as a write to a terminal that is gone
+            threading.Event().wait()
+
     def action_switch_theme(self) -> None:
         raise RuntimeError("boom [/INST]")
 
 
 if __name__ == "__main__":
+    if "STUCK" in os.environ:
+        tui.leaving.PATIENCE_S = 0.5
     tui.app.InterpBoardApp = App  # type: ignore[misc]
     sys.exit(main(sys.argv[1:]))

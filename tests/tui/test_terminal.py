@@ -55,6 +55,16 @@ def test_signals_give_the_terminal_back(
     assert b"Traceback" not in app.output
 
 
+def test_what_blocks_the_way_out_does_not_keep_the_process(
+    start: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUCK", "1")
+    app = start(FAKE)
+    app.until("Eiffel", "Paris")
+    os.kill(app.pid, signal.SIGHUP)
+    assert app.wait() == 129
+
+
 def test_a_signal_in_a_screen_over_the_panes_and_in_the_prompt(
     start: Callable[..., Terminal],
 ) -> None:
