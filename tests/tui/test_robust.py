@@ -17,6 +17,7 @@ from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 from tui.panes.heads import HeadsPane
+from tui.panes.lens import LensPane
 from tui.panes.tokens import TokensPane
 
 HOSTILE = (
@@ -171,7 +172,9 @@ async def test_enter_tries_again_after_the_engine_gave_up(board: Boards) -> None
 async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> None:
     async with board((200, 60)) as b:
         await b.press("2", "j", "l")
-        for size in ((80, 24), (120, 40), (60, 20), (120, 24), (200, 60)):
+        lens = b.app.query_one(LensPane).grid
+        assert lens.cell_height == 2
+        for size in ((80, 24), (60, 20), (120, 24), (120, 40), (150, 45), (200, 60)):
             await b.pilot.resize_terminal(*size)
             await b.pilot.pause()
             await b.app.settled()
@@ -184,6 +187,7 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
             assert "L3 H5" in b.screen
             alone = size[0] < 110 or size[1] < 34
             assert ("integrated gradients" not in b.screen) == alone
+        assert lens.cell_height == 2
 
 
 async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_cursor(

@@ -17,6 +17,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.reactive import reactive
+from textual.widget import Widget
 
 from interpboard.display import fit
 from tui.theme import cursor_style, level_style
@@ -128,7 +129,8 @@ class HeatGrid(CursorView):
     def measure(self) -> None:
         """Choose the cells' size for the space there is."""
         before = self.cell_width, self.cell_height
-        self._fit(self.container_size)
+        # The space is the parent's: the grid's own is only as high as it asked for.
+        self._fit(self.parent.content_size if isinstance(self.parent, Widget) else Size(0, 0))
         if before != (self.cell_width, self.cell_height):
             self.refresh(layout=before[1] != self.cell_height)
         super().measure()
