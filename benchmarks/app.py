@@ -6,8 +6,9 @@
 The app runs in a pty of its own with the real engine and the demo model, as in a terminal; what it
 writes is counted, not drawn. Bytes are the same on every machine; times are those of this one, and
 mean little where others use its cores: the load is printed with them. *First paint* is when the
-frames and the prompt have been written. The bytes of a key are all that it leads to, up to a quarter
-of a second of silence: also what is drawn once the cursor rests, and answers of the engine.
+frames and the prompt have been written. A move's bytes are those of the key itself and then, up to
+a quarter of a second of silence, of what follows once the cursor rests: other panes, the engine's
+answers. A run of keys costs the first number a key, and the second once.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 FIRST_KB = dict(zip(SIZES, (40, 60, 100), strict=True))
@@ -42,6 +44,7 @@ PANES = ("Tokens", "Heads", "Lens", "Trace", "Attention", "Logits", "Neurons", "
 MOVES = "hljkhljkllhhjjkk"
 SCREENS = {"help": "?", "palette": ":", "what if": "i", "export": "e", "circuit": "C", "log": "L"}
 RESTED_S = 0.25  # silence after which a key has no more consequences
+AT_ONCE_S = 0.04  # what is written so soon after a key's first byte answers the key itself
 BUSY_KEYS = 80
 
 MODULES = """
@@ -59,6 +62,14 @@ asyncio.run(main())
 """
 
 Rows = dict[str, str]
+
+
+class Answer(NamedTuple):
+    """Milliseconds to the first byte, bytes of the answer itself, and with all that follows it."""
+
+    ms: float
+    own: int
+    all: int
 
 
 class Terminal:
@@ -107,13 +118,18 @@ class Terminal:
             pass
         return len(self.output) - before
 
-    def press(self, keys: str, gap: float = RESTED_S) -> tuple[float, int]:
-        """Milliseconds to the first byte, and the bytes of the answer; 0 bytes: nothing happened."""
+    def press(self, keys: str, gap: float = RESTED_S, wait: float = 2.0) -> Answer:
+        """Press keys, and read until nothing comes for ``gap`` seconds."""
         start = time.perf_counter()
         os.write(self.fd, keys.encode())
-        first = self.read(2 * RESTED_S)
-        elapsed = (time.perf_counter() - start) * 1e3
-        return elapsed, len(first) + self.quiet(gap)
+        first = len(self.read(wait))
+        elapsed = time.perf_counter() - start
+        if not first:
+            return Answer(elapsed * 1e3, 0, 0)
+        own, soon = first, time.perf_counter() + AT_ONCE_S
+        while (left := soon - time.perf_counter()) > 0:
+            own += len(self.read(left))
+        return Answer(elapsed * 1e3, own, own + self.quiet(gap))
 
     def close(self) -> None:
         """Leave by the key for it."""
@@ -190,19 +206,21 @@ def at_rest(size: tuple[int, int]) -> Rows:
         app.quiet(1.5)  # the trace has been computed
         answered: list[float] = []
         for number, pane in enumerate(PANES, start=1):
-            app.press("8q" if number == 1 else "1")
-            switch = app.press(str(number))[1]
-            moves = [app.press(key) for key in MOVES]
-            moves = [move for move in moves if move[1]]
-            answered += [ms for ms, _ in moves]
-            sent = [count for _, count in moves] or [0]
-            rows[f"{number} {pane}: switch (12 kB at 80x24); move, median, most (1.3 kB)"] = (
-                f"{kb(switch)}; {statistics.median(sent):.0f}, {max(sent)} B"
+            app.press("2" if number == 1 else "1")
+            switch = app.press(str(number)).all
+            moves = [app.press(key, wait=2 * RESTED_S) for key in MOVES]
+            moves = [move for move in moves if move.all]
+            answered += [move.ms for move in moves]
+            rows[f"{number} {pane}: switch; move, then at rest"] = f"{kb(switch)}; " + (
+                f"{statistics.median(m.own for m in moves):.0f}, "
+                f"{statistics.median(m.all - m.own for m in moves):.0f} B"
+                if moves
+                else "nothing moves"
             )
         app.press("q")
         rows["key to first byte, nothing running: median, p99 (5, 20 ms)"] = spread(answered)
         for name, key in SCREENS.items():
-            rows[f"bytes of opening {name}"] = kb(app.press(key)[1])
+            rows[f"opening {name}"] = kb(app.press(key, gap=0.5).all)
             app.press("\x1b", gap=0.5)
         rows.update(idling(app))
     return rows
@@ -234,9 +252,9 @@ def at_work(size: tuple[int, int]) -> Rows:
         while len(times) < BUSY_KEYS:
             app.press("r", gap=0.05)  # again before it can be finished
             for key in "hlhlkjkj":
-                elapsed, size_of_answer = app.press(key, gap=0.02)
-                if size_of_answer:
-                    times.append(elapsed)
+                answer = app.press(key, gap=0.02, wait=2 * RESTED_S)
+                if answer.all:
+                    times.append(answer.ms)
         cores = (cpu_s(engine) - used) / (time.perf_counter() - start)
     said = f"{spread(times)}; engine on {cores:.1f} cores"
     return {"key to first byte, head grid running: median, p99 (5, 20 ms)": said}
@@ -271,6 +289,7 @@ def main() -> None:
         print(f"{size[0]}x{size[1]} ...", file=sys.stderr)
         found.append({**first_paint(size), **at_rest(size), **at_work(size)})
     names = [f"{columns}x{rows}" for columns, rows in sizes]
+    print("Budgets: 12 kB a switch of panes at 80x24, 1.3 kB a move; others in brackets.\n")
     print(f"| figure (budget) | {' | '.join(names)} |\n|{'---|' * (1 + len(names))}")
     for row in found[0]:
         print(f"| {row} | {' | '.join(rows[row] for rows in found)} |")

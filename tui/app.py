@@ -320,6 +320,7 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
             if pane.display and pane.slot != self.active and pane.meet(selection):
                 pane.refresh_readout()
             if pane.display:
+                pane.state = self.state
                 pane.rest()
         tokens = self.pane("tokens")
         assert isinstance(lens, LensPane)

@@ -179,7 +179,8 @@ class NeuronsPane(Pane):
         if asked == self._exemplified:
             return
         self._exemplified = asked
-        self._show_tokens()
+        if self.state.slots["neuron"].job is None:  # else the answer takes their place at once
+            self._show_tokens()
         if model is None or chosen is None:
             self.examples.set(())
             return
