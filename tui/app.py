@@ -280,6 +280,8 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane with the focus is the active one."""
+        if not self.screen_stack:  # the app is ending
+            return
         panes = [widget for widget in event.widget.ancestors if isinstance(widget, Pane)]
         self._activate(panes[0].slot if panes else self.active)
         self._show_lines()
@@ -313,6 +315,8 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
     def _at_rest(self) -> None:
         """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
         self._following = None
+        if not self.screen_stack:
+            return
         selection, lens = self.state.selection, self.pane("lens")
         due = (*FOLLOWING, *AFTERWARDS)
         self.session.ensure(*(name for name in due if name in self.session.in_sight))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import string
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,9 @@ class Board:
 
     async def press(self, *keys: str) -> None:
         """Press keys and wait until their consequences are on the screen."""
-        await self.pilot.press(*keys)
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
         if not self.engine.held:
             await self.app.settled()
         else:
@@ -93,6 +96,19 @@ def _key(char: str) -> str:
         if char == " "
         else unicodedata.name(char).lower().replace(" ", "_").replace("-", "_")
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's pilot guesses from the clock whether the app is idle, 40 ms a key; ours can tell."""
+
+    async def turn(*_: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("textual.app.wait_for_idle", turn)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
+    for name in ("tui.app", "tui.screens.runs", "tui.screens.pick_token"):
+        monkeypatch.setattr(f"{name}.REST_S", 0.002)
 
 
 Boards = Callable[..., AbstractAsyncContextManager[Board]]

@@ -11,18 +11,9 @@ from interpboard.config import Settings
 from interpboard.display import visible
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
+from tests.tui.test_panes import FRESH, PANES
 from tests.tui.test_robust import Hostile
 from tui.look import plain_ascii
-
-PANES = {
-    "1": "tokens",
-    "2": "heads",
-    "3": "lens",
-    "4": "trace",
-    "5": "attention",
-    "6": "logits",
-    "7": "neurons",
-}
 
 
 class Large(FakeEngine):
@@ -33,17 +24,17 @@ class Large(FakeEngine):
         self.layers, self.heads = 8, 64
 
 
-@pytest.mark.parametrize("key", PANES)
 @pytest.mark.parametrize("look", ["dark", "light", "no-color", "ascii"])
 async def test_screen_of_each_pane_in_each_look(
-    board: Boards, look: str, key: str, monkeypatch: pytest.MonkeyPatch
+    board: Boards, look: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if look == "no-color":
         monkeypatch.setenv("NO_COLOR", "1")
     settings = Settings(ascii=look == "ascii")
     async with board((80, 24), settings=settings, dark=look != "light") as b:
-        await b.press(key)
-        b.matches(f"{look}-{PANES[key]}", b.screen if look == "ascii" else b.painted())
+        for key in FRESH:
+            await b.press(key)
+            b.matches(f"{look}-{PANES[key]}", b.screen if look == "ascii" else b.painted())
 
 
 async def test_without_colour_no_cell_has_one(

@@ -10,6 +10,7 @@ from typing import Any
 from rich.style import Style
 from rich.text import Text
 from textual.timer import Timer
+from textual.widgets import Input
 
 from interpboard.display import fit, visible_token
 from tui import words
@@ -99,7 +100,7 @@ class PickTokenScreen(PickScreen[str]):
 
     def _rest(self) -> None:
         self._timer = None
-        if self.typed and self.typed != self.pieces[0]:
+        if self.query(Input) and self.typed and self.typed != self.pieces[0]:  # none: it is leaving
             self._begin(self._split(self.typed))
 
     # -- the list ---------------------------------------------------------------------------------

@@ -215,7 +215,8 @@ class TokenStrip(CursorView):
                 return
 
     def _refresh_token(self, token: int) -> None:
-        if self.size.width == 0:
+        if self.size.width == 0:  # not in sight: there are no lines yet to find it in
+            self.refresh()
             return
         for row, line in enumerate(self.lines(self.size.width)):
             for piece in line:
