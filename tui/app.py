@@ -18,6 +18,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from interpboard.config import Settings
 from tui import keys, layout, leaving, look, painting, theme
@@ -165,10 +166,23 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
             await screen_settled()
         while self._following is not None:
             await asyncio.sleep(REST_S / 4)
-        for _ in range(2):  # what a resize shows or hides is laid out after its first paint
+        rounds = 2  # what a resize shows or hides is laid out after its first paint
+        while rounds > 0 or self._unpainted():
+            rounds -= 1
             painted = asyncio.Event()
             self.call_after_refresh(painted.set)
             await painted.wait()
+
+    def _unpainted(self) -> bool:
+        """Is anything on its way to the screen?"""
+        screen = self.screen
+        return bool(screen._dirty_widgets or screen._compositor._dirty_regions) or any(
+            widget._repaint_required
+            or widget._layout_required
+            or widget._scroll_required
+            or widget.message_queue_size
+            for widget in screen.walk_children(Widget, with_self=True)
+        )
 
     def _restore_on(self, *signals: signal.Signals) -> None:
         # A dropped SSH link is a SIGHUP: leave the way q does, so that the terminal is as it was.
