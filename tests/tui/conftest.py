@@ -39,10 +39,9 @@ class Board:
         for key in keys:
             await self.pilot.press(key)
             await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
-        if not self.engine.held:
-            await self.app.settled()
-        else:
-            await self.pilot.pause()
+            if not self.engine.held:
+                await self.app.settled()
+        await self.pilot.pause()
 
     async def write(self, text: str) -> None:
         """Type a text."""

@@ -132,7 +132,7 @@ async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
         assert first.prompt.endswith("city of x")
         before = len(b.engine.requests)
         while b.app.screen.list.run.prompt.endswith(" x"):  # type: ignore[attr-defined]
-            await b.pilot.press("j")
+            await b.press("j")
         text = await view(b)
         assert "prompt: The Eiffel Tower is located in the city of\n" in "\n".join(
             line.rstrip(" ┃│") for line in text.splitlines()
@@ -153,7 +153,7 @@ async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_r
         await b.write("other")
         await b.press("enter", "8")
         await view(b)
-        await b.pilot.press("G", "enter")
+        await b.press("G", "enter")
         await b.app.settled()
         assert b.lines()[0].startswith(" demo")
         assert b.engine._loaded == "other"
@@ -170,23 +170,23 @@ async def test_search_narrows_and_pins_compare(board: Boards) -> None:
         await b.press("enter")
         text = await view(b)
         assert "2 of 9, newest first  with “head_ab”" in text
-        await b.pilot.press("space", "j", "space")
+        await b.press("space", "j", "space")
         text = await view(b)
         assert "2 pinned" in text
         assert "Head ablation mean" in text
         assert " A " in text
         assert " B " in text
-        await b.pilot.press("d")
+        await b.press("d")
         text = await view(b)
         assert "A − B: positive where A is larger" in text
         assert "different parameters: ablation=mean − none" in text
-        await b.pilot.press("space")
+        await b.press("space")
         assert "1 pinned" in await view(b)
-        await b.pilot.press("z")
+        await b.press("z")
         assert "Head ablation" in await view(b)
-        await b.pilot.press("J", "K", "z", "question_mark")
+        await b.press("J", "K", "z", "question_mark")
         assert isinstance(b.app.screen, HelpScreen)
-        await b.pilot.press("q", "q")
+        await b.press("q", "q")
         assert not isinstance(b.app.screen, RunsScreen)
 
 
@@ -194,7 +194,7 @@ async def test_search_narrows_and_pins_compare(board: Boards) -> None:
 async def test_ways_out_of_runs(board: Boards, key: str) -> None:
     async with board() as b:
         await b.press("8")
-        await b.pilot.press(key)
+        await b.press(key)
         assert not isinstance(b.app.screen, RunsScreen)
 
 
@@ -215,7 +215,7 @@ async def test_a_run_is_taken_away_as_row_markdown_code_and_file(
     async with board(settings=Settings(export_folder=str(tmp_path))) as b:
         await b.press("8")
         await view(b)
-        await b.pilot.press("Y")
+        await b.press("Y")
         await b.pilot.pause()
         await b.app.workers.wait_for_complete()
         text = (tmp_path / "state" / "yank.txt").read_text()
