@@ -39,7 +39,7 @@ class Board:
         for key in keys:
             await self.pilot.press(key)
             await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
-            if not self.engine.held:
+            if not getattr(self.app.session.engine, "held", False):
                 await self.app.settled()
         await self.pilot.pause()
 

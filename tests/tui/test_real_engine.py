@@ -27,7 +27,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert result is not None
         assert result.metric.target is not None
         assert result.metric.target.token == " Paris"
-        await pilot.press("t", *"nonsensewords", "enter")
+        await b.press("t", *"nonsensewords", "enter")
         await app.settled()
         assert "tokens" in b.toasts[0]
 
@@ -40,7 +40,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert "killed by signal 9" in app.state.engine.notice
         assert "·Paris" in b.screen
         await app.settled()
-        await pilot.press("enter")
+        await b.press("enter")
         await app.settled()
         assert not app.state.engine.notice
         assert not app.state.busy
@@ -50,7 +50,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
             shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", folder)
         (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:5000])
         pid = engine.pid
-        await pilot.press("o", *str(torn), "enter")
+        await b.press("o", *str(torn), "enter")
         await app.settled()
         assert str(torn) in b.toasts[-1]
         assert await still_paris(b)
@@ -65,7 +65,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
             listener(slot, event)  # type: ignore[arg-type]
 
         engine.listener = kill_while_loading
-        await pilot.press("o", *str(whole), "enter")
+        await b.press("o", *str(whole), "enter")
         await app.settled()
         assert "loading whole: killed by signal 9" in app.state.engine.notice
         assert await still_paris(b)
@@ -76,7 +76,7 @@ async def still_paris(b: Board) -> bool:
     assert b.app.state.model is not None
     assert b.app.state.model.info.name == "demo"
     before = b.app.state.slots["predictions"].result
-    await b.pilot.press("r")
+    await b.press("r")
     await b.app.settled()
     after = b.app.state.slots["predictions"].result
     assert before is not None
