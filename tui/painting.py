@@ -44,8 +44,8 @@ def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list
                 for unit, width in _units(text):
                     if width:
                         texts += [unit, *[""] * (width - 1)]
-                    elif texts:
-                        texts[-1] += unit
+                    elif texts:  # onto the character before, which may be two cells wide
+                        texts[-1 if texts[-1] else -2] += unit
             pens += [pen_of(codes)] * (len(texts) - before)
     return texts, pens
 
