@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.reproduce import command_line, script
 from interpboard.results import Document, MetricRequest
+from tui.questions import HELD
 from tui.saving import ask_of
 from tui.state import State
 
@@ -62,8 +63,8 @@ def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, Me
 
 
 def _shown(state: State, name: str) -> bool:
-    if name == "what_if":
-        return state.edited() is not None
+    if name in HELD:
+        return state.edited(name) is not None
     if name == "other":
         return bool(state.corrupted) and not state.stale("other")
     return True

@@ -14,6 +14,8 @@ from tui.state import SLOTS, Ask, Request, State
 
 # Asked with every new ask, in sight or not: cheap, and other panes lean on them.
 CHEAP = ("predictions", "what_if")
+# What an edited run says; they name what is held.
+HELD = ("what_if", "logits_edited")
 # A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
 FOLLOWING = ("attention", "neuron")

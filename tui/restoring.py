@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from interpboard.reproduce import own_params
 from tui.held import Held, read
 from tui.methods import OF_THE_PANE
-from tui.questions import MANY_METHODS, question
+from tui.questions import HELD, MANY_METHODS, question
 from tui.saving import ask_of
 from tui.state import SLOTS, Model, Request, Slot, State
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from interpboard.results import Document, Result
     from interpboard.store import Run
 
-HELD = ("what_if", "logits_edited")  # say what is held
 _SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 Found = Sequence[tuple["Run", "Document"]]
 

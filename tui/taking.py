@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tui import clipboard, exporting
+from tui.questions import HELD
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -27,7 +28,7 @@ class Taking(Base):
 
     async def action_yank_pane(self) -> None:
         """Copy the pane as markdown."""
-        document = self._owner.state.document([self._owner.active])
+        document = self._owner.state.document(self._shown_by(self._owner.active))
         await self.copy_text(exporting.render(document, "md") if document is not None else "")
 
     async def action_code(self) -> None:
@@ -54,6 +55,13 @@ class Taking(Base):
             self._owner._say(await clipboard.copy(text, self.copy_to_clipboard))
         except OSError as error:
             self._owner._say(f"Not copied: {error}", "error")
+
+    def _shown_by(self, slot: str) -> list[str]:
+        """The slots whose results a pane shows: its own, and beside it those of what is held."""
+        state = self._owner.state
+        own = {pane.slot: pane.leans_on for pane in self._owner.panes}.get(slot, ())
+        held = [name for name in HELD if name in own and state.edited(name) is not None]
+        return [slot, *held]
 
     def action_export(self) -> None:
         """Ask how and where, then write."""
@@ -87,9 +95,10 @@ class Taking(Base):
         if choice.kind == "svg":  # after the question is gone from the screen
             self.call_after_refresh(self._write, choice, None)
             return
-        slots = (
+        scopes = (
             [pane.slot for pane in self._owner.panes] if choice.scope == "all" else [choice.scope]
         )
+        slots = dict.fromkeys(name for scope in scopes for name in self._shown_by(scope))
         document = self._owner.state.document(slots)
         if document is None:
             self._owner._say("There is no result to export yet.", "warning")

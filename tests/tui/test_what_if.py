@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,8 +177,9 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
 
 
 async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_them(
-    board: Boards,
+    board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
     async with board((80, 24)) as b:
         await b.press("6")
         assert b.readout("logits").startswith("L2 H4  +6.500  rank 1/37")
@@ -193,6 +195,10 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
         assert "by change" in b.screen
         await b.press("g", "j")
         assert b.readout("logits").startswith("L3 mlp  −0.013 → +3.987 (+4.000)  rank 2/37")
+        await b.press("Y")
+        taken = (tmp_path / "state" / "yank.txt").read_text()
+        assert "Direct logit attribution, edited" in taken
+        assert "interventions=2.4=zero" in taken
         await b.press("u")
         assert "edited" not in b.screen
         assert "by size" in b.screen
