@@ -28,8 +28,18 @@ class Taking(Base):
 
     async def action_yank_pane(self) -> None:
         """Copy the pane as markdown."""
-        document = self._owner.state.document(self._shown_by(self._owner.active))
-        await self.copy_text(exporting.render(document, "md") if document is not None else "")
+        pages = [exporting.render(page, "md") for page in self._documents_of(self._owner.active)]
+        await self.copy_text("\n".join(pages))
+
+    def _documents_of(self, slot: str) -> list[Document]:
+        """What the pane of ``slot`` shows, the slots beside it too; the first is its own."""
+        from tui.copying import documents
+
+        beside = [pane.leans_on for pane in self._owner.panes if pane.slot == slot]
+        if self._owner.state.slots[slot].result is None:
+            return []
+        slots = (slot, *(beside[0] if beside else ()))
+        return [document for document, _ in documents(self._owner.state, slots)]
 
     async def action_code(self) -> None:
         """Copy the lines that make the pane again."""
@@ -95,11 +105,12 @@ class Taking(Base):
         if choice.kind == "svg":  # after the question is gone from the screen
             self.call_after_refresh(self._write, choice, None)
             return
-        scopes = (
-            [pane.slot for pane in self._owner.panes] if choice.scope == "all" else [choice.scope]
-        )
-        slots = dict.fromkeys(name for scope in scopes for name in self._shown_by(scope))
-        document = self._owner.state.document(slots)
+        if choice.scope == "all":
+            every = (self._shown_by(pane.slot) for pane in self._owner.panes)
+            slots = dict.fromkeys(name for names in every for name in names)
+            document = self._owner.state.document(slots)
+        else:
+            document = next(iter(self._documents_of(choice.scope)), None)
         if document is None:
             self._owner._say("There is no result to export yet.", "warning")
             return

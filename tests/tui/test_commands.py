@@ -329,9 +329,10 @@ async def test_yank_writes_a_file_and_says_where(
         assert path.read_text().startswith("L2 H4  −4.210")
         assert str(path) in b.toasts[-1]
         await b.press("Y")
-        assert (
-            "| layer |" in path.read_text().replace("|layer", "| layer") or "#" in path.read_text()
-        )
+        text = path.read_text()
+        assert text.startswith("# InterpBoard: `demo`")
+        assert "## Head ablation" in text
+        assert "## What if" in text  # the column of the MLPs
 
 
 async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) -> None:
