@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from interpboard.display import fit, visible, visible_token
 
 if TYPE_CHECKING:
@@ -49,11 +51,21 @@ def share(value: float) -> str:
     return f"{plain(100 * value, 1)}%" if value == value else "·"
 
 
+def cut(text: str, width: int = 24) -> str:
+    """``text`` (already visible), its end left out where it is so long that nothing else has room."""
+    return fit(text, width) if cell_len(text) > width else text
+
+
+def token(text: str) -> str:
+    """A token with its spaces shown, cut."""
+    return cut(visible_token(text))
+
+
 def metric_name(metric: MetricInfo) -> str:
     """``logit ·Paris``, ``logit ·Paris − ·Rome``, ``p ·Paris``."""
-    target = visible_token(metric.target.token) if metric.target else "top token"
+    target = token(metric.target.token) if metric.target else "top token"
     if metric.name == "logit_diff" and metric.foil is not None:
-        return f"logit {target} {MINUS} {visible_token(metric.foil.token)}"
+        return f"logit {target} {MINUS} {token(metric.foil.token)}"
     return f"{_NAMES.get(metric.name, metric.name)} {target}"
 
 
@@ -72,10 +84,10 @@ def exact(result: Result) -> bool:
 
 def ask_name(ask: Ask) -> str:
     """What is asked for, before any result says which token that is."""
-    target = visible_token(ask.target) if ask.target is not None else "top token"
+    target = token(ask.target) if ask.target is not None else "top token"
     name = ask.metric
     if ask.foil is not None and name == "logit_diff":
-        name, target = "logit", f"{target} {MINUS} {visible_token(ask.foil)}"
+        name, target = "logit", f"{target} {MINUS} {token(ask.foil)}"
     return f"{_NAMES.get(name, name)} {target}"
 
 

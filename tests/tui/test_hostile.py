@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -64,3 +65,25 @@ async def test_every_pane_and_screen_shows_it_harmlessly_and_aligned(
                 await b.press(key)
                 check(b, (opening, key))
         assert b.app.state.ask.text == text
+
+
+@pytest.mark.parametrize("token", [HOSTILE[-1], "日" * 3000], ids=["long", "wide"])
+async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
+    board: Boards, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "VOCABULARY", (" Paris", token, *fake.VOCABULARY[2:]))
+
+    class Long(FakeEngine):
+        def __init__(self, listener: object) -> None:
+            super().__init__(listener)  # type: ignore[arg-type]
+            self.tokens = lambda text: (token, " is", token)
+
+    async with board((80, 24), engine=Long) as b:
+        b.app.session.ask(replace(b.app.state.ask, target=token))
+        await b.app.settled()
+        assert "engine: idle" in b.lines()[0]
+        for pane in b.app.panes:
+            await b.press(str(pane.number), "k")
+            check(b, pane.slot)
+            shown = b.readout(pane.slot)
+            assert cell_len(shown) < 120, (pane.slot, shown[:200])

@@ -137,7 +137,7 @@ class LensPane(Pane):
         site = SITES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
         return Cell(
-            f"{where} after {column} {data.columns[column]}",
+            f"{where} after {column} {words.cut(data.columns[column])}",
             pairs(result.extra, "top", *at),
             pairs(edited.extra, "lens_top", 1, *at) if edited is not None else None,
         )
@@ -162,7 +162,7 @@ class LensPane(Pane):
         at, target = self.grid.cursor, result.metric.target
         text = Text.assemble((f" {cell.where}", self.ink("text", bold=True)))
         if target is not None:
-            text.append(f"  p {visible_token(target.token)} ", self.ink("text"))
+            text.append(f"  p {words.token(target.token)} ", self.ink("text"))
             value = words.percent(float(result.values[at]))
             text.append(value, self.ink("accent", bold=True))
             if edited is not None:
@@ -196,7 +196,7 @@ class LensPane(Pane):
         """Scale, and what it is of."""
         grid, result = self.grid.data, self.data.result
         target = result.metric.target if result is not None else None
-        name = visible_token(target.token) if target is not None else "the target"
+        name = words.token(target.token) if target is not None else "the target"
         text = self.swatch(0, grid.scale.limit if grid is not None else 1, False)
         if self.by == "rank":
             text = Text(" dark: rank 1; ", self.ink("text"))
@@ -226,8 +226,10 @@ class LensPane(Pane):
         if edited is not None:
             values = edited.extra["lens"].values[1, :, column]
             lines.append(Series("orange: edited", tuple(map(float, values)), 214))
-        target = visible_token(result.metric.target.token)
-        self.plot.show(f"p {target} after {column} {data.columns[column]}", data.rows, lines)
+        target = words.token(result.metric.target.token)
+        self.plot.show(
+            f"p {target} after {column} {words.cut(data.columns[column])}", data.rows, lines
+        )
 
     def _show_top(self) -> None:
         """The likeliest tokens of the cell, one a line."""

@@ -127,7 +127,7 @@ class NeuronsPane(Pane):
         if result is None or prompt is None:
             return ""
         at = result.metric.position
-        where = f"{at} {visible_token(prompt.tokens[at])}"
+        where = f"{at} {words.token(prompt.tokens[at])}"
         return f"into {words.metric_name(result.metric)} at {where}"
 
     def readout(self) -> Text:
@@ -155,7 +155,7 @@ class NeuronsPane(Pane):
             return Text(f" {visible(slot.failure) or '…'}", self.ink("muted"))
         along = found.extra["along"].values
         at = int(abs(along).argmax())
-        token = visible_token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
+        token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
         text = Text(" in this prompt most active at ", self.ink("muted"))
         text.append(f"{at} {token}", self.ink("text"))
         return text.append(f": {words.plain(float(along[at]), 2)}", self.ink("text"))

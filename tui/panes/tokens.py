@@ -110,7 +110,7 @@ class TokensPane(Pane):
         elif result is not None and self.data.prompt is not None:
             at = result.metric.position
             tokens = self.data.prompt.tokens
-            where = f"after {at} {visible_token(tokens[at])}" if at < len(tokens) else ""
+            where = f"after {at} {words.token(tokens[at])}" if at < len(tokens) else ""
         both = edited is not None
         clean = "clean" if self._lens is None else f"{where}, clean"
         self.after.show(self._bars(self.next_tokens()), clean if both else where)
@@ -152,7 +152,7 @@ class TokensPane(Pane):
         rank = 1 + int((abs(result.values) > abs(value)).sum())
         text = Text.assemble(
             (f" {at} ", self.ink("muted")),
-            (visible_token(prompt.tokens[at]), self.ink("text", bold=True)),
+            (words.token(prompt.tokens[at]), self.ink("text", bold=True)),
             (f"  {_written(value, _scale(result))}", self.ink("accent", bold=True)),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),

@@ -122,7 +122,7 @@ class TracePane(Pane):
             return text.append(f" noise on {visible(named)}", self.inks.muted)
         if other is not None and self._corrupted():
             _, token, share = words.top_list(other)[0]
-            says = f" the corrupted prompt says {visible_token(token)} {words.percent(share)}"
+            says = f" the corrupted prompt says {words.token(token)} {words.percent(share)}"
             text.append(says, self.inks.muted)
         return text
 
@@ -152,7 +152,10 @@ class TracePane(Pane):
         value = float(data.values[row, column])
         guess = data.estimated is not None and bool(data.estimated[row, column])
         text = Text.assemble(
-            (f" {data.rows[row]} at {column} {data.columns[column]}", self.ink("text", bold=True)),
+            (
+                f" {data.rows[row]} at {column} {words.cut(data.columns[column])}",
+                self.ink("text", bold=True),
+            ),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
         if guess:

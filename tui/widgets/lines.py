@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
-from interpboard.display import visible, visible_token
+from interpboard.display import visible
 from tui import keys, words
 from tui.state import Engine, State
 from tui.theme import Inks
@@ -115,7 +115,7 @@ def held(state: State, ink: Inks) -> Text:
         text.append(words.plain(after, 2), Style(color=ink.accent, bold=True))
         text.append(f" ({words.signed(after - before, 2)})", ink.text)
         tokens, probs = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
-        says = [f"{visible_token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
+        says = [f"{words.token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
         text.append(f"  says {says[0]} → ", ink.text)
         text.append(says[1], Style(color=ink.accent, bold=True))
         text.append(" of before " if state.stale("what_if") else " exact ", ink.muted)
