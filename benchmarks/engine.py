@@ -17,6 +17,11 @@ from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
 
 ROUNDS = 10
+# What a head switched off in the app asks: top tokens, metric and lens, clean and edited.
+HELD = {
+    "what_if, one head off": {"interventions": "0.3=zero"},
+    "what_if, three heads off": {"interventions": "0.3=zero; 0.2=zero; 0.1=zero"},
+}
 PROMPT = "The Eiffel Tower is located in the city of"
 
 
@@ -47,11 +52,15 @@ async def measure(folder: Path) -> dict[str, list[float]]:
     await client.start()
     client.load("demo")
     figures["start to ready"] = [await clock.until("model", "Ready") - started]
-    for analysis in ("predictions", "integrated_gradients", "logit_lens", "head_ablation"):
-        took = figures.setdefault(f"request to result, {analysis}", [])
+    asks: dict[str, dict[str, str]] = {
+        "predictions": {}, "integrated_gradients": {}, "logit_lens": {}, "head_ablation": {}, **HELD,
+    }  # fmt: skip
+    for name, params in asks.items():
+        analysis = name.partition(",")[0]
+        took = figures.setdefault(f"request to result, {name}", [])
         for _ in range(ROUNDS):
             asked = time.perf_counter()
-            client.run(analysis, analysis, PROMPT)
+            client.run(analysis, analysis, PROMPT, params=params)
             took.append(await clock.until(analysis, "Finished") - asked)
     long_prompt = " ".join([PROMPT] * 28)
     heard = figures.setdefault("cancel to stopped, in a job of the longest steps", [])
