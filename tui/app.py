@@ -355,6 +355,12 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
         if self.is_running and self.screen_stack:
             self.call_after_refresh(self._resized)
 
+    def action_redraw(self) -> None:
+        """Everything anew, after something else has written on the screen."""
+        self.terminal.forget()
+        screen = self.screen
+        self._display(screen, screen._compositor.render_full_update())
+
     def _resized(self) -> None:
         self.arrange()
         self._show_lines()

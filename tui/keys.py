@@ -46,7 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("run", "r", "r", "Run", "Run the analyses in sight on the prompt", "app.run"),
     Command("cancel", "x", "x", "Cancel", "Cancel what is running", "app.cancel"),
-    Command("prompt", "p,ctrl+l", "p", "Prompt", "Edit the prompt", "app.edit_prompt"),
+    Command("prompt", "p", "p", "Prompt", "Edit the prompt", "app.edit_prompt"),
     Command(
         "prompts", "H", "H", "Prompts", "Search the prompts of before and those with names",
         "app.prompts",
@@ -189,6 +189,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "theme", "ctrl+t", "Ctrl+t", "Light/dark", "Switch between light and dark",
         "app.switch_theme",
+    ),
+    Command(
+        "redraw", "ctrl+l", "Ctrl+l", "Redraw", "Draw the whole screen anew", "app.redraw",
     ),
     Command(
         "restart", "R", "R", "Restart engine", "Start the engine process anew",

@@ -69,9 +69,9 @@ async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
         assert b.app._focus_name() == "lens"
 
 
-async def test_ctrl_l_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
+async def test_p_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
     async with board() as b:
-        await b.press("ctrl+l", "backspace")
+        await b.press("p", "backspace")
         assert b.app.prompt.text.endswith("city o")
         assert b.app._focus_name() == "prompt"
 

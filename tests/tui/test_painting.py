@@ -182,3 +182,16 @@ def test_one_new_letter_is_one_move_one_colour_and_one_letter() -> None:
     sent("hello world")
     assert sent("hello wurld") == "\x1b[1;8H\x1b[38;5;252;48;5;233mu\x1b[0m"
     assert sent("hello wurld") == ""
+
+
+async def test_ctrl_l_draws_over_what_something_else_has_written(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("2")
+        watched = Watched(b.app)
+        watched.emulator.write("\x1b[3;1HBroadcast message from root")
+        await b.press("j")
+        with pytest.raises(AssertionError):
+            watched.check()
+        b.app.terminal.forget = watched.terminal.forget  # type: ignore[method-assign]
+        await b.press("ctrl+l")
+        watched.check()
