@@ -158,6 +158,12 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
             if self._exception is not None:
                 raise self._exception
             await asyncio.sleep(0.005)
+        for _ in range(2):  # what is laid out by the first round may ask for another width
+            await self._at_peace()
+
+    async def _at_peace(self) -> None:
+        while self._resize_event is not None or self._resize_timer is not None:
+            await asyncio.sleep(REST_S / 4)  # Textual gathers what a dragged window sends
         await self.session.settled()
         await self.saver.settled()
         await self.book_settled()

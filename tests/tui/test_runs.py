@@ -40,8 +40,7 @@ async def resumed(engine: Any = FakeEngine, **options: Any) -> AsyncIterator[Boa
 async def view(b: Board) -> str:
     screen = b.app.screen
     assert isinstance(screen, RunsScreen)
-    await screen.settled()
-    await b.pilot.pause()
+    await b.app.settled()
     return b.screen
 
 

@@ -150,6 +150,16 @@ class RunsScreen(ModalScreen["Run | None"]):
         if self.is_attached and ids == list(self.shown()):
             self.query_one("#run-view", VerticalScroll).scroll_home(animate=False)
             self.query_one(Static).update(text)
+            self.call_after_refresh(self._fit, self._width())
+
+    def _fit(self, written_for: int) -> None:
+        """What was written before the screen was laid out is written again for its width."""
+        if self.is_attached and self._width() != written_for:
+            self._moved()
+
+    def _width(self) -> int:
+        region = self.query_one("#run-view").scrollable_content_region
+        return max(24, region.width - 2)
 
     def _text(self, documents: list[Document]) -> Text:
         from interpboard.visualization.blocks import Look
@@ -157,8 +167,7 @@ class RunsScreen(ModalScreen["Run | None"]):
 
         if not documents:
             return Text("Nothing has been saved yet: results come here as they finish.")
-        width = max(24, self.query_one("#run-view").scrollable_content_region.width - 2)
-        look = Look(width, self.ink.dark, ascii_everywhere.get())
+        look = Look(self._width(), self.ink.dark, ascii_everywhere.get())
         if len(documents) == 1:
             return page(documents[0], look)
         pages = difference_page if self.as_difference else side_by_side
