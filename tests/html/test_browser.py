@@ -96,11 +96,18 @@ def test_the_sliders_of_attention_choose_layer_and_head(page: Open) -> None:
 def test_panes_switch_and_all_can_be_shown(page: Open) -> None:
     driver = page(sample.full())
     panes = driver.find_elements(By.CSS_SELECTOR, ".pane")
-    assert [pane.is_displayed() for pane in panes] == [True, False, False, False]
+
+    def shown(*wanted: bool) -> None:
+        # The page hears of a new anchor after the click has returned.
+        WebDriverWait(driver, 20).until(
+            lambda _: tuple(pane.is_displayed() for pane in panes) == wanted
+        )
+
+    shown(True, False, False, False)
     one(driver, "nav a:nth-of-type(4)").click()
-    assert [pane.is_displayed() for pane in panes] == [False, False, False, True]
+    shown(False, False, False, True)
     one(driver, "a[href='#all']").click()
-    assert all(pane.is_displayed() for pane in panes)
+    shown(True, True, True, True)
 
 
 def test_a_click_on_its_head_sorts_a_table_by_value(page: Open) -> None:
