@@ -10,6 +10,7 @@ commands are in ``cli_commands``.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -162,6 +163,7 @@ def open_app(opening: Opening) -> int:
         os.environ.pop("NO_COLOR", None)
         system = {"16": "standard"}.get(settings.color, settings.color)
         os.environ["TEXTUAL_COLOR_SYSTEM"] = system  # Textual reads it when it is imported
+    gc.disable()  # nothing made before the first paint is garbage; the app collects from then on
     from tui.app import run  # late: it is heavy, and only this command needs it
 
     prompts = None

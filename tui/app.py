@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,9 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
+        if not gc.isenabled():  # switched off for the start; what lives now lives on
+            gc.freeze()
+            gc.enable()
         await self.open_book()
         self.show_place()
         model, device, dtype = self._wanted

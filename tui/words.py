@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 MINUS = "−"
 _NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
+# Titles in the empty frames: the registry is read after they are on the screen.
+PAINTED_FIRST = {
+    "integrated_gradients": "integrated gradients",
+    "causal_trace": "causal trace",
+}
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -71,10 +76,14 @@ def metric_name(metric: MetricInfo) -> str:
 
 def analysis_title(state: State, slot: str) -> str:
     """The name of the analysis that a slot runs, in lower case: ``integrated gradients``."""
-    from interpboard.analyses import ANALYSES
     from tui.state import SLOTS
 
-    return ANALYSES[state.analyses.get(slot, SLOTS[slot])].title.lower()
+    name = state.analyses.get(slot, SLOTS[slot])
+    if name in PAINTED_FIRST:
+        return PAINTED_FIRST[name]
+    from interpboard.analyses import ANALYSES
+
+    return ANALYSES[name].title.lower()
 
 
 def exact(result: Result) -> bool:

@@ -101,13 +101,15 @@ class NeuronsPane(Pane):
 
     def _show_tokens(self) -> None:
         """What a unit of the chosen neuron does to the logits, ends of the vocabulary only."""
+        found = self.looked_at
+        both = ((self.promoted, "promoted"), (self.suppressed, "suppressed"))
+        if found is None:
+            for bars, name in both:
+                bars.show((), name)
+            return
         from interpboard.visualization.colors import short_number
 
-        found = self.looked_at
-        for bars, name in ((self.promoted, "promoted"), (self.suppressed, "suppressed")):
-            if found is None:
-                bars.show((), name)
-                continue
+        for bars, name in both:
             values = found.extra[f"{name}_by"].values
             limit = float(abs(values).max()) or 1.0
             pairs = zip(found.extra[name].values, values, strict=True)
