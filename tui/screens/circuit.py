@@ -8,15 +8,13 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
 from tui import keys, words
 from tui.questions import BEHAVIOURS
-from tui.screens.base import Live
+from tui.screens.over import SlotScreen
 from tui.state import State
-from tui.theme import Inks, inks
 from tui.widgets import lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
@@ -24,7 +22,6 @@ from tui.widgets.plot import Plot, Series
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-    from tui.app import InterpBoardApp
 
 SLOT = "circuit"
 PAIR = "the pair"
@@ -32,9 +29,10 @@ MOST_DRAWN = 60  # edges; the strongest that fit
 _MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of probabilities"}
 
 
-class CircuitScreen(Live, ModalScreen[None]):
+class CircuitScreen(SlotScreen):
     """Behaviours and sizes on the left, the diagram of the chosen size on the right."""
 
+    place, heading = SLOT, "C Circuit"
     BINDINGS = keys.bindings(SLOT)
     DEFAULT_CSS = """
     CircuitScreen { background: $background; layout: vertical; }
@@ -88,16 +86,6 @@ class CircuitScreen(Live, ModalScreen[None]):
         self.call_after_refresh(self._draw)
 
     @property
-    def me(self) -> InterpBoardApp:
-        """The app."""
-        return self.app  # type: ignore[return-value]
-
-    @property
-    def ink(self) -> Inks:
-        """The colours in use."""
-        return inks(self.app.current_theme.dark)
-
-    @property
     def chosen(self) -> str:
         """The behaviour under the cursor; empty: the pair."""
         return [*BEHAVIOURS, ""][self.behaviours.cursor]
@@ -116,7 +104,7 @@ class CircuitScreen(Live, ModalScreen[None]):
 
     def _title(self, state: State) -> None:
         ink, slot = self.ink, state.slots[SLOT]
-        text = Text.assemble((" C Circuit", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if self.of is not None:
             text.append(f"  {_subject(self.of)}", ink.text)
         text.append(" │ ", ink.frame)
@@ -127,13 +115,8 @@ class CircuitScreen(Live, ModalScreen[None]):
         else:
             text.append_text(lines.now(state, ink))
         self.query_one("#circuit-title", Line).set(text)
-        footer = Text()
         hidden = "circuit_find" if state.busy else "circuit_cancel"
-        for command in keys.commands(SLOT):
-            if command.label and command.id != hidden:
-                footer.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
-                footer.append(f" {command.label} ", ink.muted)
-        self.query_one("#circuit-footer", Line).set(footer)
+        self.query_one("#circuit-footer", Line).set(self.hints(without=hidden))
 
     def _series(self) -> None:
         """The faithfulness of each size, as a list and as a curve."""
@@ -236,48 +219,12 @@ class CircuitScreen(Live, ModalScreen[None]):
 
     def action_whole(self) -> None:
         """The diagram alone, and back."""
-        self.toggle_class("-whole")
+        super().action_whole()
         self.call_after_refresh(self._draw)
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
         self.query_one("#circuit-view", VerticalScroll).scroll_relative(y=by, animate=False)
-
-    def action_leave(self) -> None:
-        """Back to the panes; out of the whole view first."""
-        if self.has_class("-whole"):
-            self.action_whole()
-        else:
-            self.dismiss(None)
-
-    def action_help(self) -> None:
-        """The keys of this screen."""
-        from tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen(SLOT, "C Circuit"))
-
-    async def action_yank(self) -> None:
-        """Copy the readout."""
-        await self.me.copy_text(self.readout().plain.strip())
-
-    async def action_yank_view(self) -> None:
-        """Copy the circuit as markdown."""
-        from tui import exporting
-
-        document = self.me.state.document([SLOT])
-        await self.me.copy_text(exporting.render(document, "md") if document is not None else "")
-
-    async def action_code(self) -> None:
-        """Copy the lines that find the circuit again."""
-        await self.me.copy_code(SLOT)
-
-    def action_export(self) -> None:
-        """Ask how and where, then write."""
-        self.me.export(SLOT)
-
-    def action_cancel(self) -> None:
-        """Cancel what runs."""
-        self.me.action_cancel()
 
     def action_corrupted(self) -> None:
         """Write the corrupted prompt."""

@@ -7,27 +7,25 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 
 from interpboard.display import fit, visible, visible_token
 from tui import keys, words
-from tui.screens.base import Live
+from tui.screens.over import SlotScreen
 from tui.state import State
-from tui.theme import Inks, inks
 from tui.widgets import lines
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-    from tui.app import InterpBoardApp
 
 SLOT = "methods"
 
 
-class MethodsScreen(Live, ModalScreen[None]):
+class MethodsScreen(SlotScreen):
     """Methods down, tokens across; a row is in shares of its largest score."""
 
+    place, heading = SLOT, "V Methods"
     BINDINGS = keys.bindings(SLOT)
     DEFAULT_CSS = """
     MethodsScreen { background: $background; layout: vertical; }
@@ -53,16 +51,6 @@ class MethodsScreen(Live, ModalScreen[None]):
         self.me.session.ensure(SLOT)
         self.show(self.me.state)
 
-    @property
-    def me(self) -> InterpBoardApp:
-        """The app."""
-        return self.app  # type: ignore[return-value]
-
-    @property
-    def ink(self) -> Inks:
-        """The colours in use."""
-        return inks(self.app.current_theme.dark)
-
     def show(self, state: State) -> None:
         """Show a snapshot."""
         result, prompt = state.slots[SLOT].result, state.slots[SLOT].prompt
@@ -85,7 +73,7 @@ class MethodsScreen(Live, ModalScreen[None]):
 
     def _title(self, state: State) -> None:
         ink, slot = self.ink, state.slots[SLOT]
-        text = Text.assemble((" V Methods", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if self.of is not None:
             text.append(f"  {words.metric_name(self.of.metric)}", ink.text)
         text.append(" │ ", ink.frame)
@@ -94,12 +82,7 @@ class MethodsScreen(Live, ModalScreen[None]):
         else:
             text.append_text(lines.now(state, ink))
         self.query_one("#methods-title", Line).set(text)
-        footer = Text()
-        for command in keys.commands(SLOT):
-            if command.label:
-                footer.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
-                footer.append(f" {command.label} ", ink.muted)
-        self.query_one("#methods-footer", Line).set(footer)
+        self.query_one("#methods-footer", Line).set(self.hints())
 
     def _cell(self) -> None:
         self.query_one("#methods-readout", Line).set(self.readout())
@@ -157,36 +140,3 @@ class MethodsScreen(Live, ModalScreen[None]):
             self.me.session.set_analysis("tokens", self.method)
             self.dismiss(None)
             self.me.go("tokens")
-
-    def action_leave(self) -> None:
-        """Back to the panes."""
-        self.dismiss(None)
-
-    def action_help(self) -> None:
-        """The keys of this screen."""
-        from tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen(SLOT, "V Methods"))
-
-    async def action_yank(self) -> None:
-        """Copy the readout."""
-        await self.me.copy_text(self.readout().plain.strip())
-
-    async def action_yank_view(self) -> None:
-        """Copy the rows as markdown."""
-        from tui import exporting
-
-        document = self.me.state.document([SLOT])
-        await self.me.copy_text(exporting.render(document, "md") if document is not None else "")
-
-    async def action_code(self) -> None:
-        """Copy the lines that make the rows again."""
-        await self.me.copy_code(SLOT)
-
-    def action_export(self) -> None:
-        """Ask how and where, then write."""
-        self.me.export(SLOT)
-
-    def action_cancel(self) -> None:
-        """Cancel what runs."""
-        self.me.action_cancel()

@@ -9,29 +9,28 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
 from tui import keys
-from tui.theme import Inks, inks
+from tui.screens.over import OverPanes
 from tui.widgets.line import Line
 from tui.widgets.run_list import RunList, line_of
 
 if TYPE_CHECKING:
     from interpboard.results import Document
     from interpboard.store import Run, Store
-    from tui.app import InterpBoardApp
 
 REST_S = 0.06
 ROW = 160  # of a copied row
 
 
-class RunsScreen(ModalScreen["Run | None"]):
+class RunsScreen(OverPanes["Run | None"]):
     """The list above, the run under the cursor below; side by side where it is wide."""
 
+    place, heading = "runs", "8 Runs"
     BINDINGS = keys.bindings("runs")
     DEFAULT_CSS = """
     RunsScreen { background: $background; layout: vertical; }
@@ -96,7 +95,7 @@ class RunsScreen(ModalScreen["Run | None"]):
 
     def _title(self, problem: str = "") -> None:
         ink = self.ink
-        text = Text.assemble((" 8 Runs", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if problem:
             text.append(f"  {visible(problem)}", ink.warning)
         else:
@@ -106,17 +105,7 @@ class RunsScreen(ModalScreen["Run | None"]):
             if self.list.pinned:
                 text.append(f"  {len(self.list.pinned)} pinned", ink.text)
         self.query_one("#runs-title", Line).set(text)
-        footer = Text()
-        for command in keys.commands("runs"):
-            if command.label:
-                footer.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
-                footer.append(f" {command.label} ", ink.muted)
-        self.query_one("#runs-footer", Line).set(footer)
-
-    @property
-    def ink(self) -> Inks:
-        """The colours in use."""
-        return inks(self.app.current_theme.dark)
+        self.query_one("#runs-footer", Line).set(self.hints())
 
     def _moved(self) -> None:
         if self._timer is not None:
@@ -185,13 +174,6 @@ class RunsScreen(ModalScreen["Run | None"]):
         if self.list.run is not None:
             self.dismiss(self.list.run)
 
-    def action_leave(self) -> None:
-        """Back to the panes; out of the whole view first."""
-        if self.has_class("-whole"):
-            self.action_whole()
-        else:
-            self.dismiss(None)
-
     def action_pin(self) -> None:
         """Pin or unpin; a third takes the place of the first."""
         run, pinned = self.list.run, self.list.pinned
@@ -215,7 +197,7 @@ class RunsScreen(ModalScreen["Run | None"]):
 
     def action_whole(self) -> None:
         """The view alone, and back."""
-        self.toggle_class("-whole")
+        super().action_whole()
         self._moved()
 
     def action_scroll_view(self, by: int) -> None:
@@ -233,12 +215,6 @@ class RunsScreen(ModalScreen["Run | None"]):
 
         hints = ("Words of the prompt, the model, the analysis or the target.", "Empty: all runs.")
         self.app.push_screen(AskScreen(Question("Search the runs", hints, self.words)), answered)
-
-    def action_help(self) -> None:
-        """The keys of this screen."""
-        from tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen("runs", "8 Runs"))
 
     async def action_yank(self) -> None:
         """Copy the row under the cursor."""
@@ -275,8 +251,3 @@ class RunsScreen(ModalScreen["Run | None"]):
         except InterpBoardError as problem:
             self.notify(visible(str(problem)), severity="error", markup=False)
             return None
-
-    @property
-    def me(self) -> InterpBoardApp:
-        """The app, by its type."""
-        return self.app  # type: ignore[return-value]

@@ -156,13 +156,18 @@ def tabs(
     return text
 
 
+def hint(command: keys.Command, ink: Inks) -> Text:
+    """Its first key and its label."""
+    text = Text()
+    text.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
+    return text.append(f" {command.label} ", ink.muted)
+
+
 def footer(focus: str, state: State, ink: Inks, width: int) -> Text:
     """At most eight live keys for what has the focus; those at the end that do not fit are left out."""
     text = Text()
     for command in keys.footer(focus, bool(state.busy)):
-        own = Text()
-        own.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
-        own.append(f" {command.label} ", ink.muted)
+        own = hint(command, ink)
         if text.cell_len + own.cell_len > width:
             break
         text.append_text(own)
