@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interpboard.display import visible
 from tui import keys
@@ -15,20 +15,11 @@ from tui.questions import looked_at, params_key
 from tui.state import SLOTS
 from tui.taking import Taking
 
-if TYPE_CHECKING:
-    from textual.app import App
-
-    from tui.app import InterpBoardApp
-
-    Base = App[int]
-else:
-    Base = object
-
 RECENT = 8  # models in the picker
 ABLATIONS = ("zero", "mean", "resample")
 
 
-class Actions(Holding, Taking, Base):
+class Actions(Holding, Taking):
     """Actions of ``InterpBoardApp``."""
 
     # -- running ----------------------------------------------------------------------------------
@@ -356,7 +347,3 @@ class Actions(Holding, Taking, Base):
 
     def _say(self, message: str, severity: Any = "information") -> None:
         self.notify(visible(message), severity=severity, markup=False, timeout=6)
-
-    @property
-    def _me(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]

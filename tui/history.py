@@ -6,20 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
+from tui.part import Part
 from tui.saving import together
 
 if TYPE_CHECKING:
-    from textual.app import App
-
     from interpboard.store import Run
-    from tui.app import InterpBoardApp
-
-    Base = App[int]
-else:
-    Base = object
 
 
-class History(Base):
+class History(Part):
     """Actions of ``InterpBoardApp`` on the store."""
 
     def action_runs(self) -> None:
@@ -30,11 +24,11 @@ class History(Base):
             if run is not None:
                 await self.reopen(run)
 
-        self.push_screen(RunsScreen(self._own.saver.store), chosen)
+        self.push_screen(RunsScreen(self._me.saver.store), chosen)
 
     async def resume(self) -> bool:
         """The newest question with all its results, as before a dropped link; false: there is none."""
-        app = self._own
+        app = self._me
         try:
             runs = await asyncio.to_thread(app.saver.store.runs)
         except InterpBoardError as problem:
@@ -55,7 +49,7 @@ class History(Base):
         """Put ``run``, and what was computed on the same question, back into the panes."""
         from tui.restoring import restored
 
-        app = self._own
+        app = self._me
         if run.slot not in app.state.slots:
             app._tell("No pane shows this analysis: z shows it whole.", "warning")
             return False
@@ -73,7 +67,3 @@ class History(Base):
         app.prompt.show(app.state.ask.text)
         app.go(run.slot)
         return True
-
-    @property
-    def _own(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]

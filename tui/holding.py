@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tui.held import Held, quoted
-
-if TYPE_CHECKING:
-    from tui.app import InterpBoardApp
+from tui.part import Part
 
 
-class Holding:
+class Holding(Part):
     """Actions that change what is held."""
 
     def action_toggle_part(self) -> None:
         """The head or MLP under the cursor off, or on again."""
         from tui.panes.heads import HeadsPane
 
-        app = self._app
+        app = self._me
         pane = app.pane(app.active)
         place = pane.place() if isinstance(pane, HeadsPane) else None
         if place is None or not isinstance(pane, HeadsPane):
@@ -29,7 +25,7 @@ class Holding:
         """The corrupted prompt's state at the cell under the cursor put into the clean run."""
         from tui.panes.trace import TracePane
 
-        app = self._app
+        app = self._me
         pane = app.pane(app.active)
         if not isinstance(pane, TracePane) or pane.grid.data is None:
             return
@@ -46,7 +42,7 @@ class Holding:
         """Ask for a token to hold in the place of the cursor's."""
         from tui.panes.tokens import TokensPane
 
-        app = self._app
+        app = self._me
         pane = app.pane(app.active)
         if not isinstance(pane, TokensPane) or pane.data.prompt is None:
             return
@@ -61,23 +57,19 @@ class Holding:
         """List what is held."""
         from tui.screens.interventions import InterventionsScreen
 
-        self._app.push_screen(InterventionsScreen())
+        self._me.push_screen(InterventionsScreen())
 
     def action_undo(self) -> None:
         """What was held before."""
-        self._step(self._app.state.held.undone(), "Nothing to undo.")
+        self._step(self._me.state.held.undone(), "Nothing to undo.")
 
     def action_redo(self) -> None:
         """What was undone."""
-        self._step(self._app.state.held.redone(), "Nothing to redo.")
+        self._step(self._me.state.held.redone(), "Nothing to redo.")
 
     def _step(self, held: Held, nothing: str) -> None:
-        app = self._app
+        app = self._me
         if held is app.state.held:
             app.notify(nothing)
         else:
             app.session.hold(held)
-
-    @property
-    def _app(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tui import keys
 from tui.panes.lens import SITES
-
-if TYPE_CHECKING:
-    from tui.app import InterpBoardApp
+from tui.part import Part
 
 
 def training(model: str) -> str:
@@ -18,12 +15,12 @@ def training(model: str) -> str:
     return f"interpboard tune-lens -m {shlex.quote(model)} --corpus TEXT --out LENS"
 
 
-class Lensing:
+class Lensing(Part):
     """Actions on pane 3."""
 
     def action_lens_site(self) -> None:
         """The next site; a tuned lens is trained for one only."""
-        app = self._board
+        app = self._me
         if app.state.analyses.get("lens") == "tuned_lens":
             app._tell(
                 f"A tuned lens reads the stream only; {self._key('method')}: the plain lens.",
@@ -36,7 +33,7 @@ class Lensing:
 
     def next_lens(self) -> None:
         """Plain or tuned, where there is a tuned one."""
-        app = self._board
+        app = self._me
         if app.state.analyses.get("lens") == "tuned_lens":
             self._read_with("logit_lens", app.state.translators)
         elif app.state.translators:
@@ -51,7 +48,7 @@ class Lensing:
         """Ask for the folder of a tuned lens; empty: the plain lens."""
         from tui.screens.ask import AskScreen, Question
 
-        app = self._board
+        app = self._me
         hints = ("The folder that this wrote:", training(self._model()), "Empty: the plain lens.")
 
         def answered(text: str | None) -> None:
@@ -63,17 +60,13 @@ class Lensing:
         app.push_screen(AskScreen(Question("Tuned lens", hints, app.state.translators)), answered)
 
     def _read_with(self, analysis: str, translators: str) -> None:
-        session = self._board.session
+        session = self._me.session
         analyses = {**session.state.analyses, "lens": analysis}
         session.change("lens", translators=translators, analyses=analyses)
 
     def _model(self) -> str:
-        model = self._board.state.model
+        model = self._me.state.model
         return model.info.name if model is not None else "demo"
 
     def _key(self, id: str) -> str:
         return keys.command(id).shown
-
-    @property
-    def _board(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]

@@ -11,23 +11,18 @@ from typing import TYPE_CHECKING
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from tui import keys
+from tui.part import Part
 from tui.prompt_book import PromptBook
 from tui.state import DEFAULT_TEXT
 
 if TYPE_CHECKING:
-    from textual.app import App
-
-    from tui.app import InterpBoardApp
     from tui.prompt_file import PromptFile
 
-    Base = App[int]
-else:
-    Base = object
 
 LONGEST_NAME = 40
 
 
-class Prompting(Base):
+class Prompting(Part):
     """Actions of ``InterpBoardApp``. ``prompt_file`` is open, ``book`` has the rest."""
 
     book: PromptBook
@@ -77,13 +72,13 @@ class Prompting(Base):
                 trouble = f"Prompts are not saved: {error.strerror or error}."
                 if trouble != self._book_trouble:
                     self._book_trouble = trouble
-                    self._own_app._tell(trouble, "warning")
+                    self._me._tell(trouble, "warning")
 
     # -- in the field -----------------------------------------------------------------------------
 
     def action_older_prompt(self) -> None:
         """Put the prompt before this one into the field."""
-        app, now = self._own_app, self._own_app.prompt.text
+        app, now = self._me, self._me.prompt.text
         ran, at = self.book.ran, len(self.book.ran)
         if now == self._shown_before and now in ran:
             at = ran.index(now)
@@ -96,7 +91,7 @@ class Prompting(Base):
 
     def action_newer_prompt(self) -> None:
         """Put the prompt after this one into the field; behind the newest: to the panes."""
-        app, now, ran = self._own_app, self._own_app.prompt.text, self.book.ran
+        app, now, ran = self._me, self._me.prompt.text, self.book.ran
         if now != self._shown_before or now not in ran:
             app.action_leave_prompt()
             return
@@ -126,7 +121,7 @@ class Prompting(Base):
 
     def action_name_prompt(self) -> None:
         """Ask for a name of the prompt in the field."""
-        text = self._own_app.prompt.text
+        text = self._me.prompt.text
         known = next((name for name, named in self.book.named.items() if named == text), "")
 
         def named(answer: str) -> None:
@@ -136,12 +131,10 @@ class Prompting(Base):
                 self.book.name(name, text)
                 self._save()
                 before = "" if had == text else f" It was: {had}"
-                self._own_app._say(
-                    f"Named {name}: {keys.command('prompts').shown} opens it.{before}"
-                )
+                self._me._say(f"Named {name}: {keys.command('prompts').shown} opens it.{before}")
 
         hint = f"{keys.command('prompts').shown} finds it again. A name that is taken moves here."
-        self._own_app._question("Name of this prompt", (text, hint), known, named)
+        self._me._question("Name of this prompt", (text, hint), known, named)
 
     # -- a file -----------------------------------------------------------------------------------
 
@@ -157,38 +150,34 @@ class Prompting(Base):
             try:
                 self.prompt_file = read(Path(text.strip()).expanduser())
             except InterpBoardError as error:
-                self._own_app._say(str(error), "error")
+                self._me._say(str(error), "error")
                 return
             self.action_step_prompt(1)
 
         step = f"{keys.command('next_prompt').shown} and {keys.command('previous_prompt').shown}"
         hints = (f"One prompt a line; {step} step through them.", "Empty: no file.")
-        self._own_app._question("File of prompts", hints, "", answered)
+        self._me._question("File of prompts", hints, "", answered)
 
     def action_step_prompt(self, by: int) -> None:
         """The next or previous prompt of the file; run it."""
         file = self.prompt_file
         if file is None:
             name = keys.command("prompt_file").label
-            self._own_app._say(f"No file of prompts is open. : and “{name}” opens one.")
+            self._me._say(f"No file of prompts is open. : and “{name}” opens one.")
             return
-        at = file.step(by, self._own_app.prompt.text)
+        at = file.step(by, self._me.prompt.text)
         self.prompt_file = replace(file, at=at)
         self._run_prompt(file.texts[at])
 
     def show_place(self) -> None:
         """Say beside the prompt which of the file's it is."""
         file, words = self.prompt_file, ""
-        text = self._own_app.prompt.text
+        text = self._me.prompt.text
         if file is not None and file.at >= 0 and file.texts[file.at] == text:
             words = f"{visible(file.name)[-20:]} {file.at + 1}/{len(file.texts)}"
-        self._own_app.prompt.place(words)
+        self._me.prompt.place(words)
 
     def _run_prompt(self, text: str) -> None:
-        self._own_app.prompt.show(text)
-        self._own_app.action_run()
-        self._own_app.action_leave_prompt()
-
-    @property
-    def _own_app(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]
+        self._me.prompt.show(text)
+        self._me.action_run()
+        self._me.action_leave_prompt()

@@ -5,85 +5,79 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tui import clipboard, exporting
+from tui.part import Part
 from tui.questions import HELD
 
 if TYPE_CHECKING:
-    from textual.app import App
-
     from interpboard.results import Document
-    from tui.app import InterpBoardApp
-
-    Base = App[int]
-else:
-    Base = object
 
 
-class Taking(Base):
+class Taking(Part):
     """Actions of ``InterpBoardApp``."""
 
     async def action_yank(self) -> None:
         """Copy the readout."""
-        text = self._owner.pane(self._owner.active).readout().plain.strip()
+        text = self._me.pane(self._me.active).readout().plain.strip()
         await self.copy_text(text)
 
     async def action_yank_pane(self) -> None:
         """Copy the pane as markdown."""
-        pages = [exporting.render(page, "md") for page in self._documents_of(self._owner.active)]
+        pages = [exporting.render(page, "md") for page in self._documents_of(self._me.active)]
         await self.copy_text("\n".join(pages))
 
     def _documents_of(self, slot: str) -> list[Document]:
         """What the pane of ``slot`` shows, the slots beside it too; the first is its own."""
         from tui.copying import documents
 
-        beside = [pane.leans_on for pane in self._owner.panes if pane.slot == slot]
-        if self._owner.state.slots[slot].result is None:
+        beside = [pane.leans_on for pane in self._me.panes if pane.slot == slot]
+        if self._me.state.slots[slot].result is None:
             return []
         slots = (slot, *(beside[0] if beside else ()))
-        return [document for document, _ in documents(self._owner.state, slots)]
+        return [document for document, _ in documents(self._me.state, slots)]
 
     async def action_code(self) -> None:
         """Copy the lines that make the pane again."""
-        pane = self._owner.pane(self._owner.active)
+        pane = self._me.pane(self._me.active)
         await self.copy_code(pane.slot, *pane.leans_on)
 
     async def copy_code(self, *slots: str) -> None:
         """Copy the lines that make the results of these slots again."""
         from tui.copying import code
 
-        text = code(self._owner.state, slots)
+        text = code(self._me.state, slots)
         if text:
             await self.copy_text(text)
         else:
-            self._owner._say("There is no result to make again yet.")
+            self._me._say("There is no result to make again yet.")
 
     async def copy_text(self, text: str) -> None:
         """Copy ``text`` and say where it went."""
         if not text:
-            self._owner._say("Nothing to copy yet.")
+            self._me._say("Nothing to copy yet.")
             return
         try:
-            self._owner._say(await clipboard.copy(text, self.copy_to_clipboard))
+            self._me._say(await clipboard.copy(text, self.copy_to_clipboard))
         except OSError as error:
-            self._owner._say(f"Not copied: {error}", "error")
+            self._me._say(f"Not copied: {error}", "error")
 
     def _shown_by(self, slot: str) -> list[str]:
         """The slots whose results a pane shows: its own, and beside it those of what is held."""
-        state = self._owner.state
-        own = {pane.slot: pane.leans_on for pane in self._owner.panes}.get(slot, ())
+        state = self._me.state
+        own = {pane.slot: pane.leans_on for pane in self._me.panes}.get(slot, ())
         held = [name for name in HELD if name in own and state.edited(name) is not None]
         return [slot, *held]
 
     def action_export(self) -> None:
         """Ask how and where, then write."""
-        self.export(self._owner.active)
+        self.export(self._me.active)
 
     def export(self, slot: str) -> None:
         """Ask how and where the result of ``slot``, or everything, is to be written."""
         from tui.screens.export import ExportScreen
 
-        model = self._owner.state.model
+        model = self._me.state.model
         name = model.info.name if model is not None else "model"
-        folder = self._owner.settings.export_folder
+        folder = self._me.settings.export_folder
         self.push_screen(ExportScreen(name, slot, folder), self._export)
 
     def export_document(self, document: Document, name: str) -> None:
@@ -95,7 +89,7 @@ class Taking(Base):
                 written = None if choice.kind == "svg" else document
                 self.call_after_refresh(self._write, choice, written)
 
-        folder = self._owner.settings.export_folder
+        folder = self._me.settings.export_folder
         screen = ExportScreen(document.model.name, name, folder, everything=False)
         self.push_screen(screen, answered)
 
@@ -106,13 +100,13 @@ class Taking(Base):
             self.call_after_refresh(self._write, choice, None)
             return
         if choice.scope == "all":
-            every = (self._shown_by(pane.slot) for pane in self._owner.panes)
+            every = (self._shown_by(pane.slot) for pane in self._me.panes)
             slots = dict.fromkeys(name for names in every for name in names)
-            document = self._owner.state.document(slots)
+            document = self._me.state.document(slots)
         else:
             document = next(iter(self._documents_of(choice.scope)), None)
         if document is None:
-            self._owner._say("There is no result to export yet.", "warning")
+            self._me._say("There is no result to export yet.", "warning")
             return
         self._write(choice, document)
 
@@ -120,16 +114,12 @@ class Taking(Base):
         try:
             if document is not None:
                 text = exporting.render(document, choice.kind)
-            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._owner.panes}:
+            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._me.panes}:
                 text = exporting.picture(self, self.screen.region)
             else:
-                text = exporting.picture(self, self._owner.pane(choice.scope).region)
+                text = exporting.picture(self, self._me.pane(choice.scope).region)
             exporting.write(choice.path, text)
         except OSError as error:
-            self._owner._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
+            self._me._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
             return
-        self._owner._say(f"Written: {choice.path.absolute()}")
-
-    @property
-    def _owner(self) -> InterpBoardApp:
-        return self  # type: ignore[return-value]
+        self._me._say(f"Written: {choice.path.absolute()}")
