@@ -35,9 +35,8 @@ _TEXT = {
     "prompts": "in the field of a list",
 }
 _EVERYWHERE = frozenset({"app", "move"})
-_SCREENS = frozenset(
-    {"runs", "circuit", "methods"}
-)  # over the panes: the app's own do not reach there
+# Over the panes: the app's own do not reach there.
+_SCREENS = frozenset({"runs", "circuit", "methods"})
 _FIXED = frozenset({"submit", "pick_take"})
 
 

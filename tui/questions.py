@@ -6,7 +6,7 @@ held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from tui.state import SLOTS, Ask, Request, State
 CHEAP = ("predictions", "what_if")
 # What an edited run says; they name what is held.
 HELD = ("what_if", "logits_edited")
-# A question that names no metric of its own explains the logit where this one cannot be taken apart.
 # Asked anew when the selection comes to rest elsewhere, as long as they are in sight.
 FOLLOWING = ("attention", "neuron")
 # Asked once what they go with is there: the effects of heads, the lens.
@@ -25,6 +24,7 @@ AFTERWARDS = ("head_types", "what_if")
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 # Their analysis is one of several: parameters are kept by its name.
 MANY_METHODS = ("tokens", "trace")
+# A question that names no metric of its own explains the logit where this one cannot be taken apart.
 _LINEAR = ("logit", "logit_diff")
 # Layers restored together: ten of GPT-2 XL's 48 (Meng et al. 2022), of others as large a share.
 WINDOW = 10 / 48
@@ -175,20 +175,18 @@ def _other(state: State) -> Request | None:
 
 
 def _trace(state: State) -> Request | None:
-    own: Mapping[str, Any] = state.params.get("trace", {})
-    site = own.get("site", "resid")
+    site = state.params.get("trace", {}).get("site", "resid")
+    own = chosen_params(state, "trace")
     if state.analyses.get("trace", SLOTS["trace"]) == "causal_trace":
         if not state.subject:
             return None
         params = {"subject": list(state.subject), "state": site}
         if site != "resid" and state.model is not None:
             params["window"] = max(1, round(state.model.info.layers * WINDOW))
-        params.update(chosen_params(state, "trace"))
-        return Request("causal_trace", state.ask, params)
+        return Request("causal_trace", state.ask, {**params, **own})
     if not state.corrupted:
         return None
     names = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
-    own = chosen_params(state, "trace")
     params = {"corrupted": state.corrupted, "site": names[site], "preview": True, **own}
     return Request("activation_patching", state.ask, params)
 

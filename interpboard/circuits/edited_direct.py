@@ -14,6 +14,7 @@ from interpboard.circuits.direct import (
     parts_of,
     unexplained_by,
 )
+from interpboard.circuits.interventions import parse_interventions
 from interpboard.circuits.what_if import RUNS, edits_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
@@ -45,7 +46,7 @@ def edited_direct_attribution(
     """
     started = time.perf_counter()
     with torch.no_grad():
-        edits = edits_of(lm, prompt, interventions, source)
+        edits = edits_of(lm, prompt, parse_interventions(interventions), source)
     run = record(lm, prompt, SITES, edits=(*CLEAN, edits))
     parts = [
         parts_of(

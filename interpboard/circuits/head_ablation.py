@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from interpboard.circuits.chosen import chosen
 from interpboard.circuits.estimated_effects import estimated_effects
 from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
-from interpboard.runs.cells import evaluate_cells
+from interpboard.results import Axis, PromptInfo, Result
+from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
@@ -79,18 +77,7 @@ def head_ablation(
         baseline=baseline,
         axes=axes,
         values=effects,
-        extra=_compared(axes, estimates, effects),
+        extra=compared(axes, estimates, effects),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
     )
-
-
-def _compared(
-    axes: tuple[Axis, ...], estimates: np.ndarray | None, effects: np.ndarray
-) -> dict[str, LabelledArray]:
-    if estimates is None:
-        return {}
-    return {
-        "estimate": LabelledArray(axes, estimates),
-        "estimate_error": LabelledArray(axes, estimates - effects),
-    }

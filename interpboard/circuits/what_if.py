@@ -67,7 +67,7 @@ def what_if(
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
-    edits = edits_of(lm, prompt, interventions, source)
+    edits = edits_of(lm, prompt, held, source)
     sites = recorded_for(lens_site) if lm.verified.lens else ()
     both = record(lm, prompt, sites, edits=(*CLEAN, edits))
     watch.step(1, 2)
@@ -106,10 +106,9 @@ def what_if(
 
 
 def edits_of(
-    lm: LanguageModel, prompt: PromptInfo, interventions: str, source: str
+    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
 ) -> Counterfactual:
-    """The edits that ``interventions`` are on this prompt. Errors as in ``what_if``."""
-    held = parse_interventions(interventions)
+    """The edits that interventions are on this prompt. Errors as in ``what_if``."""
     means = sites_of(held, "mean")
     clean = record(lm, prompt, means) if means else None
     other = _source(lm, prompt, held, source)

@@ -13,7 +13,7 @@ from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, make_pair
 from interpboard.patching.products import linear_products
 from interpboard.results import LabelledArray, PromptInfo, Result
-from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
@@ -76,11 +76,6 @@ def activation_patching(
         watch=watch,
     )
     recovered = _recovered(pair, values)
-    early = (
-        {}
-        if estimates is None
-        else {"estimate": estimates, "estimate_error": estimates - recovered}
-    )
     return Result(
         analysis="activation_patching",
         params={
@@ -98,7 +93,7 @@ def activation_patching(
             "metric": LabelledArray(grid.axes, values),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
-            **{name: LabelledArray(grid.axes, array) for name, array in early.items()},
+            **compared(grid.axes, estimates, recovered),
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path),

@@ -52,3 +52,15 @@ def evaluate_cells(
     silent = Watch(cancelled=watch.cancelled)
     evaluate(run, cells, metric, base=base, watch=silent, on_values=take)
     return values
+
+
+def compared(
+    axes: tuple[Axis, ...], estimates: np.ndarray | None, exact: np.ndarray
+) -> dict[str, LabelledArray]:
+    """``estimate`` and ``estimate_error`` (estimate − exact) for ``extra``; nothing without estimates."""
+    if estimates is None:
+        return {}
+    return {
+        "estimate": LabelledArray(axes, estimates),
+        "estimate_error": LabelledArray(axes, estimates - exact),
+    }
