@@ -19,7 +19,6 @@ from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
 
 from interpboard.config import Settings
 from tui import keys, layout, leaving, look, painting, theme
@@ -40,6 +39,7 @@ from tui.saving import Saver
 from tui.screens.base import Live
 from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
+from tui.settling import Settling
 from tui.state import Ask, State
 from tui.widgets import lines
 from tui.widgets.line import Line
@@ -56,7 +56,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
+class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, App[int]):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -155,44 +155,6 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, App[int]):
         """The engine ends with the app."""
         await self.session.close()
         await self.saver.close()
-
-    async def settled(self) -> None:
-        """Wait until the engine is idle and everything it said is on the screen."""
-        while not self.session.up.is_set():
-            if self._exception is not None:
-                raise self._exception
-            await asyncio.sleep(0.005)
-        for _ in range(2):  # what is laid out by the first round may ask for another width
-            await self._at_peace()
-
-    async def _at_peace(self) -> None:
-        while self._resize_event is not None or self._resize_timer is not None:
-            await asyncio.sleep(REST_S / 4)  # Textual gathers what a dragged window sends
-        await self.session.settled()
-        await self.saver.settled()
-        await self.book_settled()
-        screen_settled = getattr(self.screen, "settled", None)
-        if screen_settled is not None:
-            await screen_settled()
-        while self._following is not None:
-            await asyncio.sleep(REST_S / 4)
-        rounds = 2  # what a resize shows or hides is laid out after its first paint
-        while rounds > 0 or self._unpainted():
-            rounds -= 1
-            painted = asyncio.Event()
-            self.call_after_refresh(painted.set)
-            await painted.wait()
-
-    def _unpainted(self) -> bool:
-        """Is anything on its way to the screen?"""
-        screen = self.screen
-        return bool(screen._dirty_widgets or screen._compositor._dirty_regions) or any(
-            widget._repaint_required
-            or widget._layout_required
-            or widget._scroll_required
-            or widget.message_queue_size
-            for widget in screen.walk_children(Widget, with_self=True)
-        )
 
     def _restore_on(self, *signals: signal.Signals) -> None:
         # A dropped SSH link is a SIGHUP: leave the way q does, so that the terminal is as it was.
