@@ -41,6 +41,7 @@ from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
 from tui.settling import Settling
 from tui.state import Ask, State
+from tui.timers import SureTimers
 from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
@@ -56,7 +57,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, App[int]):
+class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers, App[int]):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"

@@ -80,7 +80,6 @@ class EngineClient:
         self._closing = False
         self._starting = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._expected_kill = False
         self._loaded: protocol.Load | None = None
         self.idle.set()
 
@@ -214,11 +213,10 @@ class EngineClient:
             self._in_background(self._kill_and_restart())
 
     async def _kill_and_restart(self) -> None:
-        if self._process is None:
+        if self._process is None or self._process.killed:  # another call is at it
             return
         # Innocent bystanders run again; the model is loaded again by start.
         wanted = [j for j in self._jobs.values() if not j.cancelled and j.slot != MODEL_SLOT]
-        self._expected_kill = True
         await self._process.kill()
         if self._reader is not None:
             await self._reader
@@ -230,9 +228,7 @@ class EngineClient:
 
     async def _read(self, process: EngineProcess) -> None:
         code = await process.read(self._take)
-        if self._expected_kill:
-            self._expected_kill = False
-        elif not self._closing:
+        if not (process.killed or self._closing):
             await self._died(process, code)
 
     def _take(self, event: protocol.Event) -> None:

@@ -21,6 +21,7 @@ class EngineProcess:
     process: asyncio.subprocess.Process
     log_path: Path
     log_start: int
+    killed: bool = False  # by us: its end is no news
 
     @classmethod
     async def spawn(cls, command: Sequence[str], log_path: Path) -> EngineProcess:
@@ -64,6 +65,7 @@ class EngineProcess:
 
     async def kill(self) -> None:
         """End it at once and wait until it has."""
+        self.killed = True
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()

@@ -136,6 +136,20 @@ async def test_a_worker_deaf_to_a_cancel_is_killed_and_other_jobs_run_again(
 
 
 @on_one_loop
+async def test_restarted_twice_at_once_it_starts_once_and_a_later_death_is_noticed(
+    new_engine: EngineClient, recorder: Recorder
+) -> None:
+    before = new_engine.pid
+    await asyncio.gather(new_engine.restart(), new_engine.restart())
+    await recorder.until("model", protocol.Ready, 2)
+    assert len(recorder.of("", protocol.Hello)) == 2
+    assert new_engine.pid != before
+    os.kill(new_engine.pid, signal.SIGKILL)
+    assert (await recorder.until("", Lost)).exit_code == -signal.SIGKILL
+    await recorder.until("model", protocol.Ready, 3)
+
+
+@on_one_loop
 async def test_a_cancelled_load_is_not_taken_up_again_after_a_restart(
     new_engine: EngineClient, recorder: Recorder, tiny_folder: Path
 ) -> None:

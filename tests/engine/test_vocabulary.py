@@ -23,7 +23,8 @@ async def test_strings_and_pieces_come_before_the_analyses_that_wait(
     assert not recorder.of("lens", protocol.Finished)
     assert [strings[token] for token in prompt.token_ids] == list(prompt.tokens)
     assert "".join(prompt.tokens) == " Tower and more"
-    await engine.idle.wait()
+    await recorder.until("lens", protocol.Finished)
+    assert engine.idle.is_set()
     assert len(recorder.of("lens", protocol.Finished)) == 1
 
 

@@ -29,7 +29,10 @@ def driver() -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "window-size=1300,900"):
+    for flag in (
+        "headless=new", "disable-gpu", "disable-dev-shm-usage", "window-size=1300,900",
+        "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync",
+    ):  # fmt: skip
         options.add_argument(f"--{flag}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # it cannot be had as root

@@ -18,6 +18,7 @@ from interpboard.config import Settings
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 
+HANGS_S = 240.0  # then the test ends with the line that waits
 LETTERS = string.ascii_letters + string.digits
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
@@ -127,7 +128,7 @@ def board() -> Boards:
         dark: bool = True,
     ) -> AsyncIterator[Board]:
         app = InterpBoardApp(text=text, settings=settings, dark=dark, engine_factory=engine)
-        async with app.run_test(size=size) as pilot:
+        async with asyncio.timeout(HANGS_S), app.run_test(size=size) as pilot:
             if settle:
                 await app.settled()
             else:

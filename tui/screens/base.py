@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.screen import ModalScreen
 
+from tui.timers import SureTimers
+
 if TYPE_CHECKING:
     from tui.state import State
 
@@ -20,7 +22,7 @@ class Live:
         raise NotImplementedError
 
 
-class Box(ModalScreen[R], Generic[R]):
+class Box(SureTimers, ModalScreen[R], Generic[R]):
     """Base of the screens over the panes."""
 
     BINDINGS = [("escape", "leave", "Back")]  # noqa: RUF012

@@ -12,8 +12,10 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.timers import SureTimers
 
-class Board(Screen[None]):
+
+class Board(SureTimers, Screen[None]):
     """Paints once at the start; when the focus moves, panes repaint their own frames."""
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)

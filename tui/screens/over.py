@@ -12,6 +12,7 @@ from tui import keys
 from tui.keys import Command
 from tui.screens.base import Live
 from tui.theme import Inks, inks
+from tui.timers import SureTimers
 from tui.widgets import lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class OverPanes(ModalScreen[R], Generic[R]):
+class OverPanes(SureTimers, ModalScreen[R], Generic[R]):
     """``place`` names it in the table of commands, ``heading`` to people."""
 
     place = ""
