@@ -84,10 +84,16 @@ def _truth(value: Any) -> bool:
     return words[str(value).lower()]
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):  # a list would become the text of a list
+        raise TypeError(value)
+    return str(value)
+
+
 _CONVERT: dict[type, Callable[[Any], Any]] = {
     int: _whole,
     float: float,
-    str: str,
+    str: _text,
     bool: _truth,
     object: lambda value: value,
 }

@@ -111,8 +111,8 @@ def _written(value: Any) -> str | None:
         return repr(value)
     if isinstance(value, str):
         return value if value == value.strip() else None
-    if isinstance(value, Sequence) and all(type(part) is int for part in value):
-        return ",".join(map(str, value))
+    if isinstance(value, Sequence) and all(type(part) in (int, float) for part in value):
+        return ",".join(map(repr, value))
     if isinstance(value, Sequence) and all(_is_a_line(part) for part in value):
         return "\n".join(value)
     return None

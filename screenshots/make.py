@@ -45,6 +45,11 @@ PICTURES = (
     Picture("neurons-80x24", (80, 24), ("7",)),
     Picture("circuit-120x40", (120, 40), ("C", "j", "enter")),
     Picture("methods-120x40", (120, 40), ("V",)),
+    Picture(
+        "steering-80x24",
+        (80, 24),
+        ("A", "enter", *"The Colosseum is located in the city of", "enter", "space"),
+    ),
     Picture("difference-120x40", (120, 40), ("f", *" Rome", "enter", "2")),
     Picture("runs-80x24", (80, 24), ("8",)),
     # Beside it.

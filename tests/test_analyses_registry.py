@@ -81,6 +81,8 @@ def test_several_numbers_are_written_with_commas() -> None:
         ("integrated_gradients", {"n_steps": "0"}, "at least 1, not 0"),
         ("integrated_gradients", {"n_steps": "3.5"}, "takes a whole number"),
         ("logit_lens", {"top_k": ""}, "takes a whole number, not ''"),
+        ("steering", {"vector": ["a.safetensors"]}, "vector takes text, not"),
+        ("steering", {"vector": None}, "vector takes text, not None"),
     ],
 )
 def test_a_wrong_parameter_is_refused_in_words(

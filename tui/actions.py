@@ -143,6 +143,12 @@ class Actions(Asking, Holding, Taking):
 
         self.push_screen(MethodsScreen())
 
+    def action_steering(self) -> None:
+        """The screen of steering."""
+        from tui.screens.steering import SteeringScreen
+
+        self.push_screen(SteeringScreen())
+
     def action_edit_prompt(self) -> None:
         """Into the prompt."""
         self._me.prompt.input.focus()

@@ -193,7 +193,7 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
 
     def go(self, slot: str) -> None:
         """Bring the pane that shows ``slot`` to the front and focus it."""
-        if slot in ("circuit", "methods"):
+        if slot in ("circuit", "methods", "steering"):
             getattr(self, f"action_{slot}")()
             return
         shown_by = {name: pane.slot for pane in reversed(self.panes) for name in pane.leans_on}

@@ -36,7 +36,7 @@ _TEXT = {
 }
 _EVERYWHERE = frozenset({"app", "move"})
 # Over the panes: the app's own do not reach there.
-_SCREENS = frozenset({"runs", "circuit", "methods"})
+_SCREENS = frozenset({"runs", "circuit", "methods", "steering"})
 _FIXED = frozenset({"submit", "pick_take"})
 
 

@@ -201,6 +201,18 @@ def _circuit(state: State) -> Request | None:
     return _linear(state, Request("circuit", state.ask, {"corrupted": state.corrupted}))
 
 
+def _steering(state: State) -> Request | None:
+    """Once somebody said what the vector is; it is kept, so that it can be held."""
+    chosen = chosen_params(state, "steering")
+    if not chosen:
+        return None
+    if not chosen.get("vector"):
+        from tui.steering import vector_file
+
+        chosen["save"] = str(vector_file(state, chosen))
+    return Request("steering", state.ask, chosen)
+
+
 _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "what_if": _held,
     "mlps": _mlps,
@@ -215,4 +227,5 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "other": _other,
     "trace": _trace,
     "circuit": _circuit,
+    "steering": _steering,
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from textual.widget import Widget
 
 from tui.part import Part
 
 PAUSE_S = 0.002
+LOOK_S = 0.2
 
 
 class Settling(Part):
@@ -17,15 +19,13 @@ class Settling(Part):
     async def settled(self) -> None:
         """Wait until the engine is idle and everything it said is on the screen."""
         while not self._me.session.up.is_set():
-            if self._me._exception is not None:
-                raise self._me._exception
-            await asyncio.sleep(0.005)
+            await self._pause()
         for _ in range(2):  # what is laid out by the first round may ask for another width
             await self._at_peace()
 
     async def _at_peace(self) -> None:
         while self._me._resize_event is not None or self._me._resize_timer is not None:
-            await asyncio.sleep(PAUSE_S)  # Textual gathers what a dragged window sends
+            await self._pause()  # Textual gathers what a dragged window sends
         await self._me.session.settled()
         await self._me.saver.settled()
         await self._me.book_settled()
@@ -33,13 +33,25 @@ class Settling(Part):
         if screen_settled is not None:
             await screen_settled()
         while self._me._following is not None:
-            await asyncio.sleep(PAUSE_S)
+            await self._pause()
         rounds = 2  # what a resize shows or hides is laid out after its first paint
         while rounds > 0 or self._unpainted():
             rounds -= 1
             painted = asyncio.Event()
             self.call_after_refresh(painted.set)
-            await painted.wait()
+            while not painted.is_set():
+                self._alive()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(painted.wait(), LOOK_S)
+
+    async def _pause(self) -> None:
+        self._alive()
+        await asyncio.sleep(PAUSE_S)
+
+    def _alive(self) -> None:
+        """An app that has failed will never settle."""
+        if self._me._exception is not None:
+            raise self._me._exception
 
     def _unpainted(self) -> bool:
         """Is anything on its way to the screen?"""

@@ -41,6 +41,7 @@ SLOTS: dict[str, str] = {
     "head_types": "head_scores",
     "circuit": "circuit",
     "methods": "compare_attributions",
+    "steering": "steering",
 }
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]

@@ -19,6 +19,7 @@ PLACES = {
     "neurons": "Pane 7, Neurons",
     "runs": "Saved results",
     "circuit": "Circuits",
+    "steering": "Steering",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
     "methods": "Methods side by side",

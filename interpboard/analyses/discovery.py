@@ -75,8 +75,8 @@ TABLE: tuple[Analysis, ...] = (
         "position",
         scale="diverging",
         parameters=(
-            Parameter("positive", str, "", "prompts that the vector points to, one a line"),
-            Parameter("negative", str, "", "prompts that it points away from, one a line"),
+            Parameter("positive", object, "", "prompts that the vector points to, one a line"),
+            Parameter("negative", object, "", "prompts that it points away from, one a line"),
             Parameter("vector", str, "", "a saved vector instead: a safetensors file"),
             Parameter(
                 "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1

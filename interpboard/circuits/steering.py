@@ -49,10 +49,15 @@ def difference_of_means(
 
 
 def save_vector(path: str | Path, vector: torch.Tensor, layer: int) -> Path:
-    """Write ``vector`` [d_model] and the layer it was read behind as safetensors."""
+    """Write ``vector`` [d_model] and the layer it was read behind as safetensors, making the folder.
+    Raises ``BadParameter`` where that cannot be done."""
     path = Path(path)
     plain = vector.detach().cpu().contiguous()
-    save_file({_NAME: plain}, path, metadata={"layer": str(layer)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({_NAME: plain}, path, metadata={"layer": str(layer)})
+    except (OSError, SafetensorError) as error:
+        raise BadParameter(f"Cannot write the vector to {path}: {error}.") from error
     return path
 
 
@@ -117,7 +122,7 @@ def steering(
     metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
     if save:
         save_vector(save, direction, layer)
-    axes = (Axis("scale", tuple(f"{scale:g}" for scale in chosen)),)
+    axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)
     return Result(
         analysis="steering",
         params={

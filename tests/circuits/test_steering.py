@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from interpboard.circuits.steering import difference_of_means, load_vector, steering
+from interpboard.circuits.what_if import what_if
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import make_prompt
@@ -72,6 +73,9 @@ def test_a_saved_vector_steers_as_the_one_that_was_saved(tmp_path: Path) -> None
     again = steering(lm, prompt, metric, vector=file, layer=1, new_tokens=0)
     np.testing.assert_array_equal(again.values, first.values)
     assert len(first.values) == 5
+    for scale, effect in zip(first.params["scales"], first.values, strict=True):
+        held = what_if(lm, prompt, metric, interventions=f'1.resid=steer "{file}" * {scale}')
+        np.testing.assert_allclose(held.extra["effect"].values, effect, rtol=1e-4, atol=1e-4)
 
 
 def test_text_ends_with_the_models_context() -> None:
@@ -83,6 +87,9 @@ def test_text_ends_with_the_models_context() -> None:
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     lm, prompt, metric = case("gpt2")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadParameter, match="Cannot write the vector to"):
+        steering(lm, prompt, metric, **PROMPTS, new_tokens=0, save=str(tmp_path / "file" / "v"))
     with pytest.raises(BadParameter, match="one of the two"):
         steering(lm, prompt, metric)
     with pytest.raises(BadParameter, match="both sides"):

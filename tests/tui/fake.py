@@ -44,6 +44,7 @@ LAYERS, HEADS = 4, 8
 _USUAL: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 10},
     "circuit": {"behavior": "", "corrupted": ""},
+    "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
 }
 MEMORY = 15_000_000
 
@@ -262,6 +263,8 @@ def canned(
         axes, values = _methods(extra, tokens)
     elif request.analysis == "circuit":
         axes, values = _circuit(extra, layers, heads)
+    elif request.analysis == "steering":
+        axes, values = _steering(extra, request)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -400,6 +403,22 @@ def _circuit(
     one = {"circuit_size": 12, "clean": 3.5, "corrupted": -1.25}
     extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
     return edge, scores
+
+
+def _steering(
+    extra: dict[str, LabelledArray], request: protocol.Run
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """A step of scale costs 3; far from 0 the model talks of something else."""
+    wanted = request.params.get("scales") or (-2.0, -1.0, 0.0, 1.0, 2.0)
+    scales = sorted({0.0, *map(float, wanted)})
+    axes = (Axis("scale", tuple(f"{scale:g}" for scale in scales)),)
+    values = -3.0 * np.abs(np.array(scales))
+    near, far = " Paris.\nThe capital of France is Paris.", " Rome, how are you?"
+    said = [near if abs(scale) < 2 else far for scale in scales]
+    extra["text"] = LabelledArray(axes, text_array(said))
+    extra["metric"] = LabelledArray(axes, 14.2 + values)
+    extra["norm"] = LabelledArray((), np.array(58.13))
+    return axes, values
 
 
 def _what_if(

@@ -36,11 +36,20 @@ LOOKS = {
         Ask(TEXT, "logit_diff", " Paris", " Rome"),
         corrupted=PAIR,
         analyses={"trace": "activation_patching"},
-        params={"heads": {"ablation": "resample"}, "trace": {"site": "mlp"}},
+        params={
+            "heads": {"ablation": "resample"},
+            "trace": {"site": "mlp"},
+            "steering": {
+                "positive": "It is\nHe is",
+                "negative": "He",
+                "layer": 1,
+                "scales": (1.5,),
+            },
+        },
         held=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
     ),
 }
-SCREENS = (("methods",), ("circuit",))
+SCREENS = (("methods",), ("circuit",), ("steering",))
 
 
 @cache
@@ -77,7 +86,7 @@ def test_the_copied_lines_of_every_pane_make_its_numbers_again(
     for slots in (*((pane.slot, *pane.leans_on) for pane in PANES), *SCREENS):
         wanted = list(documents(state, slots))
         if not wanted:
-            assert "circuit" in slots
+            assert {"circuit", "steering"} & set(slots)
             continue
         text = code(state, slots)
         exec(compile(text, slots[0], "exec"), {})

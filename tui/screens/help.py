@@ -61,6 +61,11 @@ ABOUT = {
         "live, how much of clean − corrupted is left. Completeness: how much is",
         "lost without it. [ and ] show the sizes measured, computing nothing.",
     ),
+    "steering": (
+        "A vector added to the residual stream at every position, in several",
+        "strengths; exact. effect = metric(steered) − metric(clean). The texts are",
+        "greedy; scale 0 is the model as it is. A held vector acts in every pane.",
+    ),
     "logits": (
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",

@@ -24,7 +24,7 @@ _NAME = 24
 
 def written(params: Mapping[str, Any]) -> str:
     """Parameters as they are typed."""
-    return " ".join(shlex.quote(f"{name}={_plain(value)}") for name, value in params.items())
+    return " ".join(shlex.quote(f"{name}={plain(value)}") for name, value in params.items())
 
 
 def read(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class ParametersScreen(Box[dict[str, Any]]):
             yield field
             yield Line(id="wrong")
             for parameter in self.known:
-                usual = f"{parameter.name}={_plain(parameter.default)}"
+                usual = f"{parameter.name}={plain(parameter.default)}"
                 choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""
                 row = f"{fit(usual, _NAME)} {choices}{parameter.help}"
                 yield Line(Text(fit(row, WIDTH)), classes="hint")
@@ -84,9 +84,10 @@ class ParametersScreen(Box[dict[str, Any]]):
         self.query_one("#wrong", Line).set(Text())
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value as it is typed."""
     if value is None:
         return "all"
     if isinstance(value, tuple | list):
-        return ",".join(str(part) for part in value)
+        return ",".join(map(plain, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

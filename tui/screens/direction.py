@@ -1,0 +1,113 @@
+"""What a steering vector points to, or which file has it, where it is added, and how strongly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from interpboard.errors import BadParameter
+from interpboard.parameters import Parameter
+from tui.screens.base import Box
+from tui.screens.parameters import plain
+from tui.steering import SIDES, lines
+from tui.theme import inks
+from tui.widgets.line import Line
+from tui.widgets.text_field import TextField
+
+LABELS = {
+    "positive": "toward",
+    "negative": "away from",
+    "vector": "or a file",
+    "layer": "layer",
+    "scales": "scales",
+    "new_tokens": "tokens",
+}
+HINTS = (
+    "The vector: mean stream at the last token of the prompts toward − that of",
+    "the others, read and added behind the layer; or one that a file has.",
+    "Ctrl+o another prompt (⏎)   Tab ↓ ↑ fields   Enter runs   Esc leaves",
+)
+
+
+class DirectionScreen(Box[dict[str, Any]]):
+    """Answers with the parameters of ``steering``, None when left."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("down,tab", "step(True)", "Next"),
+        ("up,shift+tab", "step(False)", "Before"),
+        ("ctrl+o", "newline", "Newline"),
+    ]
+    DEFAULT_CSS = """
+    DirectionScreen Horizontal { height: 1; }
+    DirectionScreen Horizontal > Line { width: 11; }
+    DirectionScreen Horizontal > Input { width: 1fr; }
+    """
+
+    def __init__(self, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.known = {own.name: own for own in known if own.name in LABELS}
+        self.now = dict(now)
+
+    def compose(self) -> ComposeResult:
+        """A field for each, and what was wrong with one."""
+        with Vertical(classes="box") as box:
+            box.border_title = Text("Steering")
+            for name, own in self.known.items():
+                value = self.now.get(name, own.default)
+                with Horizontal():
+                    yield Line(Text(LABELS[name]), classes="hint")
+                    yield TextField(_written(name, value), id=f"field-{name}")
+            yield Line(id="wrong")
+            for hint in HINTS:
+                yield Line(Text(hint), classes="hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in any field: what is wrong is said and can be put right."""
+        event.stop()
+        try:
+            self.dismiss(self._answer())
+        except BadParameter as error:
+            ink = inks(self.app.current_theme.dark)
+            wrong = f"{error.message} {error.remedy or ''}".strip()
+            self.query_one("#wrong", Line).set(Text(wrong, ink.warning))
+
+    def _answer(self) -> dict[str, Any]:
+        found = {}
+        for name, own in self.known.items():
+            text = self.query_one(f"#field-{name}", Input).value
+            text = text if name in SIDES else text.strip()
+            if text:
+                found[name] = own.parse(text)
+        if bool(found.get("vector")) == any(found.get(side) for side in SIDES):
+            raise BadParameter("Write prompts on both sides, or name a file: one of the two.")
+        if not found.get("vector") and not all(found.get(side) for side in SIDES):
+            raise BadParameter("A difference needs prompts on both sides.")
+        return found
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was wrong is being mended."""
+        event.stop()
+        self.query_one("#wrong", Line).set(Text())
+
+    def action_step(self, onward: bool) -> None:
+        """To the next field, or the one before."""
+        if onward:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def action_newline(self) -> None:
+        """Another prompt in the same field."""
+        if isinstance(self.focused, TextField):
+            self.focused.insert_text_at_cursor("\n")
+
+
+def _written(name: str, value: Any) -> str:
+    if name in SIDES:
+        return "\n".join(lines(value))
+    return "" if value is None else plain(value)
