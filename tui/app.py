@@ -40,7 +40,7 @@ from tui.screens.base import Live
 from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
 from tui.settling import Settling
-from tui.state import Ask, State
+from tui.state import SCREENS, Ask, State
 from tui.timers import SureTimers
 from tui.widgets import lines
 from tui.widgets.line import Line
@@ -193,7 +193,7 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
 
     def go(self, slot: str) -> None:
         """Bring the pane that shows ``slot`` to the front and focus it."""
-        if slot in ("circuit", "methods", "steering"):
+        if slot in SCREENS:
             getattr(self, f"action_{slot}")()
             return
         shown_by = {name: pane.slot for pane in reversed(self.panes) for name in pane.leans_on}

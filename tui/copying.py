@@ -44,7 +44,7 @@ def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, Me
     groups: list[tuple[MetricRequest, list[str]]] = []
     for name in slots:
         slot = state.slots.get(name)
-        if slot is None or slot.result is None or slot.request is None or not _shown(state, name):
+        if slot is None or slot.result is None or slot.request is None or not shown(state, name):
             continue
         ask = slot.request.ask
         asked = MetricRequest(slot.request.metric or ask.metric, ask.target, ask.foil, ask.position)
@@ -62,7 +62,8 @@ def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, Me
             yield document, asked
 
 
-def _shown(state: State, name: str) -> bool:
+def shown(state: State, name: str) -> bool:
+    """Is the result of the slot on the screen, and not only at hand?"""
     if name in HELD:
         return state.edited(name) is not None
     if name == "other":

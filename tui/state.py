@@ -44,6 +44,9 @@ SLOTS: dict[str, str] = {
     "steering": "steering",
 }
 
+# Slots with a screen of their own over the panes.
+SCREENS = ("methods", "circuit", "steering")
+
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 
 

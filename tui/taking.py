@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui import clipboard, exporting
 from tui.part import Part
-from tui.questions import HELD
+from tui.state import SCREENS
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -60,12 +60,18 @@ class Taking(Part):
         except OSError as error:
             self._me._say(f"Not copied: {error}", "error")
 
-    def _shown_by(self, slot: str) -> list[str]:
-        """The slots whose results a pane shows: its own, and beside it those of what is held."""
+    def _slots_of(self, slot: str) -> list[str]:
+        """The slots whose results a pane or screen shows: its own, and those beside it."""
+        from tui.copying import shown
+
+        beside = {pane.slot: pane.leans_on for pane in self._me.panes}.get(slot, ())
+        return [slot, *(name for name in beside if shown(self._me.state, name))]
+
+    def _everything(self) -> list[str]:
+        """What the panes show, and what screens over them have found for the question of now."""
+        every = [name for pane in self._me.panes for name in self._slots_of(pane.slot)]
         state = self._me.state
-        own = {pane.slot: pane.leans_on for pane in self._me.panes}.get(slot, ())
-        held = [name for name in HELD if name in own and state.edited(name) is not None]
-        return [slot, *held]
+        return list(dict.fromkeys([*every, *(n for n in SCREENS if not state.stale(n))]))
 
     def action_export(self) -> None:
         """Ask how and where, then write."""
@@ -99,12 +105,12 @@ class Taking(Part):
         if choice.kind == "svg":  # after the question is gone from the screen
             self.call_after_refresh(self._write, choice, None)
             return
-        if choice.scope == "all":
-            every = (self._shown_by(pane.slot) for pane in self._me.panes)
-            slots = dict.fromkeys(name for names in every for name in names)
-            document = self._me.state.document(slots)
-        else:
-            document = next(iter(self._documents_of(choice.scope)), None)
+        state, everything = self._me.state, choice.scope == "all"
+        document = None
+        if everything or state.slots[choice.scope].result is not None:
+            document = state.document(
+                self._everything() if everything else self._slots_of(choice.scope)
+            )
         if document is None:
             self._me._say("There is no result to export yet.", "warning")
             return

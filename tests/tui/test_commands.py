@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,11 @@ async def test_export_shows_the_name_and_writes_the_file(
         text = path.read_text()
         assert b.toasts == [f"Written: {path}"]
         if suffix == "json":
-            assert len(Document.from_json(text).results) == 4
+            written = [result.analysis for result in Document.from_json(text).results]
+            assert written == [
+                "integrated_gradients", "predictions", "head_ablation", "what_if", "head_scores",
+                "logit_lens", "direct_logit_attribution",
+            ]  # fmt: skip
             json.loads(text)
         elif suffix == "svg":
             assert "<svg" in text
@@ -242,6 +247,36 @@ async def test_export_of_one_pane_holds_that_pane_only(
         await b.press("3", "e", "down", "down", "enter")
         (result,) = Document.load(tmp_path / "interpboard-demo-lens.json").results
         assert result.analysis == "logit_lens"
+
+
+@pytest.mark.parametrize(
+    ("keys", "written"),
+    [
+        ("7", ["neurons", "neurons"]),
+        ("2", ["head_ablation", "what_if", "head_scores"]),
+        (
+            ("6", "space", "2", "space", "6"),
+            ["direct_logit_attribution", "edited_direct_attribution"],
+        ),
+    ],
+)
+async def test_an_export_holds_what_stands_beside_the_pane_too(
+    board: Boards, tmp_path: Path, keys: Sequence[str], written: list[str]
+) -> None:
+    async with board((80, 24), settings=Settings(export_folder=str(tmp_path))) as b:
+        await b.press(*keys, "e", "down", "down", "enter")
+        (path,) = tmp_path.glob("*.json")
+        assert [result.analysis for result in Document.load(path).results] == written
+
+
+async def test_everything_holds_the_screens_over_the_panes_too(
+    board: Boards, tmp_path: Path
+) -> None:
+    async with board((80, 24), settings=Settings(export_folder=str(tmp_path))) as b:
+        await b.press("V", "q", "e", "tab", "down", "down", "enter")
+        (path,) = tmp_path.glob("*-all.json")
+        written = [result.analysis for result in Document.load(path).results]
+        assert written[-1] == "compare_attributions"
 
 
 async def test_a_picture_of_one_pane_holds_that_pane_only(
