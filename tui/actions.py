@@ -98,9 +98,9 @@ class Actions(Asking, Holding, Taking):
         pane, state = self._me.pane(self._me.active), self._me.state
         if isinstance(pane, TokensPane) and pane.data.result is not None:
             marked = set(state.subject) ^ {pane.position}
-            self._me.session.change(
-                "trace", "tokens", marked=(state.ask.text, tuple(sorted(marked)))
-            )
+            analyses = {**state.analyses, **({"trace": "causal_trace"} if marked else {})}
+            marks = (state.ask.text, tuple(sorted(marked)))
+            self._me.session.change("trace", "tokens", marked=marks, analyses=analyses)
 
     def action_explain_here(self) -> None:
         """Explain the prediction at the cursor's token; again: at the last one."""

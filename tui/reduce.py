@@ -11,7 +11,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
 from tui.held import Held
-from tui.state import Engine, Job, Model, Phase, Selection, Slot, State
+from tui.state import SLOTS, Engine, Job, Model, Phase, Selection, Slot, State
 
 # The user's to correct: the ask goes back to the last one that was answered.
 LEADING = "predictions"  # runs with every ask, first: what is wrong with the ask is wrong here
@@ -109,7 +109,19 @@ def _ended(state: State, slot: str, event: protocol.Failed | protocol.Stopped) -
         return replace(state, ask=state.good)
     if slot == "what_if" and asked.params.get("interventions") == state.held.text:
         return replace(state, held=state.held.refused())
+    if slot == "lens" and asked.analysis == "tuned_lens" and failed.kind != "unsupported":
+        return _lens_before(state)
     return state
+
+
+def _lens_before(state: State) -> State:
+    """A folder that holds no fitting translators is let go: the lens is read as it was before."""
+    shown = state.slots["lens"].request
+    analysis = shown.analysis if shown is not None else SLOTS["lens"]
+    translators = str(shown.params.get("translators", "")) if shown is not None else ""
+    analyses = {**state.analyses, "lens": analysis}
+    state = replace(state, analyses=analyses, translators=translators)
+    return state.with_slot("lens", failure="")
 
 
 def _lost(state: State, event: Lost) -> State:

@@ -289,6 +289,8 @@ class Session:
             self._engine_model = event.model
         elif kind == "Finished" and slot in SLOTS:
             self._finished(self.state, slot)
+        elif kind == "Failed" and slot in self.in_sight:
+            self.ensure(slot)  # where another question took the place of the one refused
         elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
         names = {slot if slot in SLOTS else "engine"}

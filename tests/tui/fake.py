@@ -74,6 +74,7 @@ class FakeEngine:
         self.requests: list[protocol.Run] = []
         self.stopped = False
         self.vocabularies = 0
+        self.refused: dict[str, protocol.Failed] = {}  # by analysis
         self.tokens = tokens_of
         self._jobs: dict[str, Any] = {}
         self._number = 0
@@ -196,6 +197,8 @@ class FakeEngine:
             known = request.text in VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)
             return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
+        if request.analysis in self.refused:
+            return self.refused[request.analysis]
         tokens = self.tokens(request.text)
         metric = request.metric
         if not tokens:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interpboard.engine import protocol
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui.panes.heads import BADGES, HeadsPane
@@ -107,6 +108,23 @@ async def test_types_of_heads_are_asked_after_their_effects_and_shown_as_letters
         assert "p   +0" in b.screen
         assert "L2 H4 i" in b.screen
         assert "p previous  i induction" in b.screen
+        types = b.app.state.slots["head_types"].result
+        assert types is not None
+        labels, pane = types.extra["label"].values, b.app.query_one(HeadsPane)
+        labels[0, 1] = "copying"
+        pane.refresh_words()
+        assert pane.legend().plain.endswith("  exact  p prev  i indu  c copy")
+        labels[0, 2:4] = "duplicate_token", "name_mover"
+        assert pane.legend().plain.endswith("  exact  p  d  i  c  n")
+        await b.pilot.resize_terminal(200, 60)
+        await b.press("z")
+        assert "exact  p previous  d duplicate  i induction  c copying  n name" in b.screen
+        await b.press("z")
+        await b.pilot.resize_terminal(80, 24)
+        await b.app.settled()
+        assert "exact  p  d  i  c  n " in b.screen
+        labels[0, 1:4] = ""
+        await b.press("1", "2")
         await b.press("h")
         assert "induction" not in b.readout("heads")
         await b.press("a")
@@ -348,6 +366,14 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
         await b.press("m")
         assert b.engine.requests[-2].analysis == "tuned_lens"
         await b.press("m")
+        failing = protocol.Failed(0, "bad_parameter", "~/lens holds no translators.", "Train some.")
+        b.engine.refused["tuned_lens"] = failing
+        shown = b.app.state.slots["lens"].result
+        await b.press("m")
+        assert b.app.state.slots["lens"].result is shown
+        assert "~/lens holds no translators. Train some." in b.toasts[-1]
+        assert "top token if the model ended after the layer" in b.screen
+        assert not b.app.state.stale("lens")
         await b.press("s", "s")
         assert b.engine.requests[-1].params == {**held, "lens_site": "attn_out"}
         assert "top token of what attention adds; → edited" in b.screen

@@ -136,6 +136,8 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert held["source"].endswith("city on")
         assert "exact" in b.readout("trace")
         assert b.readout("trace").endswith("held")
+        await b.press("1", "g", "s")  # a subject is for the causal trace
+        assert b.engine.requests[-1].params["subject"] == [0, 1, 2]
 
 
 async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_exact_it_is(

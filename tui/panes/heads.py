@@ -207,6 +207,10 @@ class HeadsPane(Pane):
             text.append("  off", self.ink("warning"))
         return text
 
+    def on_resize(self) -> None:
+        """The legend names as much as it has room for."""
+        self.refresh_words()
+
     def legend(self) -> Text:
         """Scale and sign."""
         if self.grid.data is None:
@@ -216,11 +220,20 @@ class HeadsPane(Pane):
         text.append("− helps, + hurts", self.ink("text"))
         estimates = self.grid.data.estimated is not None
         text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
-        shown = set(self._types().values())
+        room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
+        for length in (None, 4, 0):  # names, their beginnings, or the letters alone
+            types = self._letters(length)
+            if text.cell_len + types.cell_len <= room:
+                break
+        return text.append_text(types)
+
+    def _letters(self, length: int | None) -> Text:
+        """The letters of the types of head in sight, and what they stand for in that many letters."""
+        shown, text = set(self._types().values()), Text()
         for name, letter in BADGES.items():
             if name in shown:
                 text.append(f"  {letter}", self.ink("text", bold=True))
-                text.append(f" {name.split('_')[0]}", self.ink("muted"))
+                text.append(f" {name.split('_')[0][:length]}".rstrip(), self.ink("muted"))
         return text
 
     def meet(self, selection: Selection) -> bool:
