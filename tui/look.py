@@ -8,12 +8,13 @@ writes escapes where only ASCII is wanted; what is left here are characters of o
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter, Monochrome, NoColor
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from interpboard.display import ascii_everywhere
 
@@ -57,10 +58,18 @@ class Ascii(LineFilter):
         ]
 
 
+class WholeCells(ScrollBarRender):
+    """A thumb of whole cells: the blocks of its ends would be digits in ASCII."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "]
+
+
 def adapt(app: App[int], *, ascii_only: bool) -> None:
     """Fit ``app``'s output to the terminal. Without colour there is none, not even greys."""
     filters = [NoColor() if isinstance(own, Monochrome) else own for own in app._filters]
     app._filters[:] = [*filters, *([Ascii()] if ascii_only else [])]
+    ScrollBar.renderer = WholeCells if ascii_only else ScrollBarRender
     ascii_everywhere.set(ascii_only)
 
 

@@ -37,6 +37,21 @@ async def test_screen_of_each_pane_in_each_look(
             b.matches(f"{look}-{PANES[key]}", b.screen if look == "ascii" else b.painted())
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("look", ["dark", "light", "no-color", "ascii"])
+async def test_screen_of_several_panes_in_each_look(
+    board: Boards, look: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if look == "no-color":
+        monkeypatch.setenv("NO_COLOR", "1")
+    settings = Settings(ascii=look == "ascii")
+    async with board(size, settings=settings, dark=look != "light") as b:
+        for key in FRESH if size[0] < 200 else "2":
+            await b.press(key)
+            name = f"{look}-{PANES[key]}-{size[0]}x{size[1]}"
+            b.matches(name, b.screen if look == "ascii" else b.painted())
+
+
 async def test_without_colour_no_cell_has_one(
     board: Boards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
