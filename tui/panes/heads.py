@@ -224,8 +224,8 @@ class HeadsPane(Pane):
         for length in (None, 4, 0):  # names, their beginnings, or the letters alone
             types = self._letters(length)
             if text.cell_len + types.cell_len <= room:
-                break
-        return text.append_text(types)
+                return text.append_text(types)
+        return text
 
     def _letters(self, length: int | None) -> Text:
         """The letters of the types of head in sight, and what they stand for in that many letters."""
