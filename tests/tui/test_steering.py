@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.tui.conftest import Board, Boards
+from tests.tui.test_hostile import check
 from tui.screens.direction import DirectionScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
@@ -113,6 +114,19 @@ async def test_another_prompt_is_steered_when_the_screen_opens(board: Boards) ->
         await steer(b)
         await b.press("q", "p", "ctrl+u", *"Hello world", "enter", "tab", "A")
         assert [r.text for r in b.engine.requests if r.analysis == "steering"][-1] == "Hello world"
+
+
+async def test_hostile_prompts_are_pictures_and_kept_as_they_are(board: Boards) -> None:
+    hostile = "\x1b[31m\u202e[/INST]日本"
+    async with board((80, 24)) as b:
+        await b.press("A")
+        b.app.screen._choose({"layer": 1, "positive": hostile, "negative": "\x07\n"})  # type: ignore[attr-defined]
+        await b.app.settled()
+        assert _asked(b)[0]["positive"] == hostile
+        check(b, "result")
+        assert "[/INST]" in b.screen
+        await b.press("enter")
+        check(b, "question")
 
 
 async def test_every_other_key(

@@ -105,7 +105,7 @@ class SteeringScreen(SlotScreen):
             prompts = lines(params[side])
             more = f" and {len(prompts) - 1} more" if len(prompts) > 1 else ""
             text.append(f"  {sign} ", ink.accent).append(
-                f"“{words.cut(prompts[0])}”{more}", ink.muted
+                f"“{words.cut(visible(prompts[0]))}”{more}", ink.muted
             )
         return text
 
