@@ -84,6 +84,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(site: Path)
     metadata = {name for name in there if ".dist-info/" in name}
     assert there - metadata == set(names.stdout.split())
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
+    assert "interpboard/py.typed" in there  # type checkers look for it
 
 
 def test_whatever_is_imported_is_asked_for(site: Path) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
@@ -62,6 +63,16 @@ def require_gradient(metric: Metric) -> None:
         raise Unsupported(f"The metric {metric.info.name} has no gradient.", "Use logit or prob.")
 
 
+def require_slope(metric: Metric) -> None:
+    """Raise ``Unsupported`` for a metric that says nothing by its gradient at the clean prompt."""
+    require_gradient(metric)
+    if not metric.has_slope:
+        raise Unsupported(
+            f"The metric {metric.info.name} has no slope at the clean prompt.",
+            "Use integrated_gradients, or logit or prob.",
+        )
+
+
 def metric_of_forward(lm: LanguageModel, metric: Metric, ids: torch.Tensor) -> torch.Tensor:
     """Metric [rows] of a plain forward of ``ids`` [rows, pos], with no logit computed in vain."""
     if metric.tokens is not None and lm.verified.some_logits:
@@ -91,7 +102,9 @@ def each_gradient(
         inputs = embeddings(done, min(count, done + rows))
         try:
             gradients = metric_and_gradient(lm, prompt, metric, inputs)[1]
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             if rows == 1:
                 raise OutOfMemory(
                     "One backward pass of the prompt does not fit.", "Shorten the prompt."

@@ -7,6 +7,7 @@ import time
 from interpboard.attribution.embedding_gradient import (
     metric_and_gradient,
     prompt_embeddings,
+    require_slope,
     wide,
 )
 from interpboard.models.language_model import LanguageModel
@@ -34,6 +35,7 @@ def grad_x_input(
     started = time.perf_counter()
     watch.step(0, 1)
     inputs = prompt_embeddings(lm, prompt)
+    require_slope(metric)
     gradient = metric_and_gradient(lm, prompt, metric, inputs[None])[1][0]
     shares = (gradient.to(wide(inputs)) * inputs.to(wide(inputs))).cpu()
     extra = {}

@@ -10,7 +10,7 @@ import torch
 from interpboard.attribution.embedding_gradient import (
     frozen,
     metric_of_forward,
-    require_gradient,
+    require_slope,
     wide,
 )
 from interpboard.attribution.lrp_rules import relevance_rules
@@ -53,7 +53,7 @@ def lrp(
     not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj).
     """
     started = time.perf_counter()
-    require_gradient(metric)
+    require_slope(metric)
     if attention not in ATTENTION:
         raise BadParameter(f"There is no rule {attention!r}.", f"Use {', '.join(ATTENTION)}.")
     watch.step(0, 1)

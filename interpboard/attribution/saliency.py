@@ -6,7 +6,11 @@ import time
 
 import torch
 
-from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
+from interpboard.attribution.embedding_gradient import (
+    metric_and_gradient,
+    prompt_embeddings,
+    require_slope,
+)
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, Result, token_axis
@@ -37,6 +41,7 @@ def saliency(
     require_norm(norm)
     watch.step(0, 1)
     inputs = prompt_embeddings(lm, prompt)
+    require_slope(metric)
     gradient = metric_and_gradient(lm, prompt, metric, inputs[None])[1][0]
     scores = normed(gradient, norm)
     watch.step(1, 1)

@@ -27,6 +27,7 @@ from interpboard.circuits.head_probes import text_prefix
 from interpboard.circuits.translators import save_whole
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory, Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
 from interpboard.results.examples import (
     KEY,
@@ -190,7 +191,9 @@ def _peaks(
     """The peaks of each layer; in halves where memory does not suffice."""
     try:
         return _forward(lm, prefix, batch, layers, watch)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
         if len(batch) == 1:
             raise OutOfMemory(
                 "One window does not fit in memory.", "Use a smaller length."

@@ -54,7 +54,7 @@ def find_critical_components(
     if ablation not in ABLATIONS:
         raise BadParameter(f"There is no ablation {ablation!r}.", f"Use {' or '.join(ABLATIONS)}.")
     kinds = _checked(kinds)
-    has_slope = metric.differentiable and metric.info.name != "kl"
+    has_slope = metric.has_slope
     run = record(lm, prompt, sites=("z", "attn_out", "mlp_out", "embed"))
     found = candidates(run, metric, kinds, ablation, estimated=has_slope, watch=watch)
     budget = min(budget, len(found))

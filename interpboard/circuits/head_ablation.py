@@ -56,7 +56,7 @@ def head_ablation(
     baseline = metric.baseline
     cells = [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads]
     estimates = None
-    if preview and metric.differentiable:
+    if preview and metric.has_slope:
         estimates = estimated_effects(lm, prompt, metric, cells)
         estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
     values = evaluate_cells(

@@ -30,19 +30,23 @@ def read_lens(
     """
     n_rows, n_pos, _ = rows.shape
     top_k = min(top_k, lm.anatomy.d_vocab)
-    columns: list[tuple[torch.Tensor, ...]] = []
+    # Written in place: small tensors between the large ones would keep the heap from shrinking.
+    kept: list[torch.Tensor] = []
     most = LOGITS_A_STEP.get(rows.device.type, LOGITS_A_STEP["cpu"])
     a_step = max(1, most // (lm.anatomy.d_vocab * n_rows))
     for start in range(0, n_pos, a_step):
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
         logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
-        for column in logits.unflatten(0, chunk.shape[:2]):
-            columns.append(_read(at_least_float32(column), target, top_k))
+        for at, column in enumerate(logits.unflatten(0, chunk.shape[:2]), start):
+            parts = _read(at_least_float32(column), target, top_k)
+            if not kept:
+                kept = [part.new_empty((n_rows, n_pos, *part.shape[1:])) for part in parts]
+            for whole, part in zip(kept, parts, strict=True):
+                whole[:, at] = part
             watch.check()
     watch.step(n_pos, n_pos)
-    joined = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*columns, strict=True))
-    found = dict(zip(_NAMES, joined, strict=True))
+    found = dict(zip(_NAMES, (whole.cpu().numpy() for whole in kept), strict=True))
     ids = found["top_ids"]
     texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(ids)}
     found["top_tokens"] = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)

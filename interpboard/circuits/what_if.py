@@ -18,7 +18,6 @@ from interpboard.circuits.logit_lens import lens_axis, lens_rows, recorded_for
 from interpboard.circuits.translators import load_translators
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import residual_to_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array, token_axis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, at_least_float32
@@ -26,6 +25,7 @@ from interpboard.runs.prompt import make_prompt, show_tokens, token_text
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.replay import evaluate
+from interpboard.runs.row_logits import row_logits
 from interpboard.runs.watch import SILENT, Watch
 
 RUNS = Axis("run", ("clean", "edited"))
@@ -72,7 +72,7 @@ def what_if(
     both = record(lm, prompt, sites, edits=(*CLEAN, edits))
     watch.step(1, 2)
     position = metric.info.position
-    logits = at_least_float32(residual_to_logits(lm.anatomy, both.resid_final[:, position]))
+    logits = at_least_float32(row_logits(both, position))
     baseline, edited = metric.baseline, float(metric.of(logits)[1])
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
     if len(edits) > 1:

@@ -90,6 +90,7 @@ class Wiring:
 def find_wiring(lm: LanguageModel) -> Wiring:
     """The wiring of ``lm``; not yet proved. Raises ``Unsupported`` naming what does not fit."""
     anatomy = lm.anatomy
+    lm.verified.require_lens()
     if "resid_mid" not in lm.verified.sites:
         raise unsupported(lm, "its MLPs do not read behind attention (parallel blocks)")
     for site in ("z", "mlp_out", "resid_pre", "resid_post"):

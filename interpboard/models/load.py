@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM,
 from interpboard.errors import BadDevice, NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models import demo
 from interpboard.models.encoder import predicts_masked_tokens
+from interpboard.models.memory import out_of_memory
 
 DTYPES = {
     "float64": torch.float64, "fp64": torch.float64,
@@ -199,7 +200,9 @@ def _refuse_random_weights(source: str, missing: Collection[str]) -> None:
 def _move(model: Any, device: torch.device) -> Any:
     try:
         return model.to(device)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
         needed = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**30
         free = torch.cuda.mem_get_info(device)[0] / 2**30 if device.type == "cuda" else 0.0
         raise BadDevice(

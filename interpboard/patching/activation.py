@@ -64,7 +64,7 @@ def activation_patching(
     )
     donor = record(lm, source, sites=(site,))
     estimates = None
-    if preview and metric.differentiable:
+    if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
         estimates = _recovered(pair, _estimated(lm, into, metric, grid, donor))
     values = evaluate_cells(
         record(lm, into),

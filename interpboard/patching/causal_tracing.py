@@ -10,7 +10,6 @@ import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import residual_to_logits
 from interpboard.patching.subject import subject_positions
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
 from interpboard.runs.cells import evaluate_cells
@@ -19,6 +18,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run, record
+from interpboard.runs.row_logits import row_logits
 from interpboard.runs.watch import SILENT, Watch
 
 STATES = {"resid": "resid_post", "mlp": "mlp_out", "attn": "attn_out"}
@@ -131,8 +131,5 @@ def _cells(run: Run, site: str, window: int) -> list[Counterfactual]:
 
 @torch.no_grad()
 def _metric_of_rows(run: Run, metric: Metric) -> np.ndarray:
-    at_position = run.resid_final[:, metric.info.position]
-    values: np.ndarray = (
-        metric.of(residual_to_logits(run.lm.anatomy, at_position)).double().cpu().numpy()
-    )
+    values: np.ndarray = metric.of(row_logits(run, metric.info.position)).double().cpu().numpy()
     return values

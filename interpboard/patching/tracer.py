@@ -17,10 +17,21 @@ from interpboard.runs.prompt import make_prompt
 
 @dataclass(frozen=True)
 class CausalTrace:
-    """A trace of one prompt. Effects are metric differences; positive: the clean state helps."""
+    """A trace of one prompt. Effects are metric differences; positive: the clean state helps.
+
+    Whatever else a ``Result`` has is the result's own: ``top``, ``plot``, ``to_json``, ``save`` and the rest.
+    """
 
     prompt: PromptInfo
     result: Result
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "result":
+            raise AttributeError(name)
+        return getattr(self.result, name)
+
+    def __repr__(self) -> str:
+        return f"CausalTrace of {self.prompt.text!r}\n{self.result!r}"
 
     @property
     def restoration_effect(self) -> np.ndarray:

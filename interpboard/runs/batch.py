@@ -146,7 +146,7 @@ class Batch:
         )
 
     def _hooked(self, position: int) -> torch.Tensor:
-        ids = input_ids(self.run.lm, self.run.prompt).expand(len(self.rows), -1)
+        ids = input_ids(self.run.lm, self.run.prompt)[:, : self.stop].expand(len(self.rows), -1)
         with ExitStack() as stack:
             enter_edits(stack, self.run.lm, self.edits, _any)
             return forward_logits(self.run.lm.anatomy, ids, position)

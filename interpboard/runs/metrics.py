@@ -58,6 +58,11 @@ class Metric:
         """Whether it has a gradient: not ``rank``."""
         return self.info.name != "rank"
 
+    @property
+    def has_slope(self) -> bool:
+        """Whether it has one at the clean run: ``kl`` is at its least there, its gradient zero."""
+        return self.differentiable and self.info.name != "kl"
+
     def of(self, logits: torch.Tensor) -> torch.Tensor:
         """The metric [rows] of ``logits`` [rows, d_vocab], in at least float32."""
         if self.tokens is not None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from interpboard.errors import BadParameter, OutOfMemory
+from interpboard.models.memory import out_of_memory
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
 from interpboard.runs.metrics import Metric
@@ -84,7 +85,9 @@ def evaluate(
         started = time.perf_counter()
         try:
             found = batch.metric(metric, watch)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             if len(chosen) == 1:
                 raise OutOfMemory(
                     "One forward pass of the prompt does not fit in memory.", "Shorten the prompt."

@@ -18,14 +18,14 @@ MEMORY_A_STEP = 1 << 29
 class StepSize:
     """Tokens a step: those with which a cancel is heard within 0.2 s.
 
-    On a CPU a cancel is heard between two layers and the largest size that is still quick serves best:
-    smaller ones read the weights more often. Elsewhere it is heard between two steps, and sizes grow from
-    a small one. ``fixed`` stays as it is.
+    Where layers are replayed on a CPU a cancel is heard between two of them, and the largest size that
+    is still quick serves best: smaller ones read the weights more often. Elsewhere it is heard between two
+    steps, and sizes grow from a small one. ``fixed`` stays as it is.
     """
 
     def __init__(self, lm: LanguageModel, fixed: int | None) -> None:
         device = lm.device.type
-        self.by_layer = device == "cpu"
+        self.by_layer = device == "cpu" and lm.verified.path == "replay"
         self.least, most = TOKENS_A_STEP.get(device, TOKENS_A_STEP["cpu"])
         self.most = max(self.least, min(most, _tokens_in_memory(lm)))
         limit = batch_limit()

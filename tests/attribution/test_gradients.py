@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from captum.attr import LayerGradientXActivation
 from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.gradients import GradientAttributor
+from interpboard.attribution.lrp import lrp
 from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.results import MetricRequest
@@ -97,3 +100,10 @@ def test_the_class_gives_what_the_functions_give() -> None:
         for name, function in (("saliency", saliency), ("grad_x_input", grad_x_input)):
             result = getattr(attributor, name)(TEXT, metric=request)
             np.testing.assert_array_equal(result.values, function(lm, prompt, metric).values)
+
+
+@pytest.mark.parametrize("method", [saliency, grad_x_input, lrp])
+def test_a_metric_at_its_least_on_the_clean_prompt_is_refused(method: Any) -> None:
+    lm, prompt, metric = case(name="kl")
+    with pytest.raises(Unsupported, match="kl has no slope at the clean prompt"):
+        method(lm, prompt, metric)

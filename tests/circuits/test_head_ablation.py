@@ -195,8 +195,9 @@ def test_an_estimate_is_the_derivative_of_the_effect() -> None:
         assert estimate == pytest.approx(measured, rel=1e-4, abs=1e-8)
 
 
-def test_a_metric_without_a_gradient_has_no_preview() -> None:
-    lm, prompt, metric = case("gpt2", name="rank", target=" the")
+@pytest.mark.parametrize("name", ["rank", "kl"])  # kl is at its least at the clean run
+def test_a_metric_without_a_slope_has_no_preview(name: str) -> None:
+    lm, prompt, metric = case("gpt2", name=name, target=" the")
     assert not head_ablation(lm, prompt, metric, preview=True).extra
 
 

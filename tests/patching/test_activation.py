@@ -153,3 +153,12 @@ def test_a_preview_comes_first_and_changes_no_exact_value(site: str, direction: 
     if direction == "denoising":
         same = attribution_patching(lm, prompt, metric, corrupted=CORRUPTED, site=site)
         np.testing.assert_allclose(estimate, same.extra["recovered"].values)
+
+
+def test_a_preview_into_the_clean_run_needs_a_metric_with_a_slope_there() -> None:
+    lm, prompt, metric = case("llama", text=CLEAN, name="kl")
+    options = {"corrupted": CORRUPTED, "site": "z", "preview": True}
+    into_clean = activation_patching(lm, prompt, metric, direction="noising", **options)
+    into_corrupted = activation_patching(lm, prompt, metric, direction="denoising", **options)
+    assert "estimate" not in into_clean.extra
+    assert np.abs(into_corrupted.extra["estimate"].values).max() > 1e-4

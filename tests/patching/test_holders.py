@@ -22,6 +22,12 @@ def test_the_tracer_gives_what_the_function_gives() -> None:
     np.testing.assert_array_equal(trace.restoration_effect, expected.values)
     np.testing.assert_allclose(trace.indirect_effects.mean(0), trace.restoration_effect)
     assert trace.total_effect == pytest.approx(float(expected.extra["total_effect"].values))
+    assert trace.top(3) == trace.result.top(3)
+    assert trace.to_json() == trace.result.to_json()
+    assert trace._repr_html_() == trace.result._repr_html_()
+    assert repr(trace).startswith("CausalTrace of 'The Eiffel Tower")
+    with pytest.raises(AttributeError, match="no_such"):
+        _ = trace.no_such
     assert fingerprint(lm) == before
 
 

@@ -50,3 +50,5 @@ def test_rows_are_independent_and_half_precision_is_widened() -> None:
 
 def test_only_rank_has_no_gradient() -> None:
     assert [name for name in METRICS if not _metric(name).differentiable] == ["rank"]
+    flat = [name for name in METRICS if not _metric(name).has_slope]
+    assert sorted(flat) == ["kl", "rank"]

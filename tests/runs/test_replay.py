@@ -202,15 +202,17 @@ def test_every_site_and_kind_equals_a_plain_hooked_forward(family: str, dtype: t
     assert moved.mean() > 0.85, "edits hardly act: the test shows nothing"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bloom"])
-def test_the_values_do_not_depend_on_the_size_of_the_batch(family: str) -> None:
-    lm, prompt, metric = case(family)
-    counterfactuals = _random_edits(lm, torch.float32, len(prompt.token_ids))
+def test_the_values_do_not_depend_on_the_size_of_the_batch(family: str, dtype: torch.dtype) -> None:
+    lm, prompt, metric = case(family, dtype)
+    counterfactuals = _random_edits(lm, dtype, len(prompt.token_ids))
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     run = record(lm, prompt)
     one_by_one = evaluate(run, counterfactuals, metric, tokens_a_step=1)
     for tokens in (30, 100, 10_000):
         values = evaluate(run, counterfactuals, metric, tokens_a_step=tokens)
-        np.testing.assert_allclose(values, one_by_one, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(values, one_by_one, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", ["logit", "logit_diff", "prob"])
@@ -318,7 +320,17 @@ def test_a_cancel_stops_at_the_next_step_and_leaves_no_hook() -> None:
     assert fingerprint(lm) == before
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA ran out"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("MPS backend out of memory"),
+    ],
+    ids=["cuda", "cpu", "mps"],
+)
 def test_out_of_memory_halves_the_batch_and_the_values_stay(
+    error: RuntimeError,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lm, prompt, metric = case()
@@ -330,7 +342,7 @@ def test_out_of_memory_halves_the_batch_and_the_values_stay(
     def limited(self: Any, position: int, watch: Watch) -> torch.Tensor:
         rows.append(len(self.rows))
         if len(self.rows) > limit:
-            raise torch.OutOfMemoryError("out of memory")
+            raise error
         return replayed(self, position, watch)
 
     replayed = Batch._replayed
@@ -341,6 +353,9 @@ def test_out_of_memory_halves_the_batch_and_the_values_stay(
     assert rows[0] > 5 >= rows[-1]
     limit = 0
     with pytest.raises(OutOfMemory, match="does not fit"):
+        evaluate(run, counterfactuals, metric)
+    error = RuntimeError("of another kind")
+    with pytest.raises(RuntimeError, match="another kind"):
         evaluate(run, counterfactuals, metric)
 
 
