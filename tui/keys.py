@@ -280,6 +280,7 @@ COMMANDS: tuple[Command, ...] = (
         "step_size(-1)"),
     _on("circuit", "circuit_more", "right_square_bracket", "]", "More", "More edges, a lower threshold",
         "step_size(1)"),
+    _on("circuit", "circuit_parameters", "P", "P", "", "Set the parameters of the search", "parameters"),
     _on("circuit", "circuit_corrupted", "d", "d", "Pair", "Write the corrupted prompt", "corrupted"),
     _on("circuit", "circuit_whole", "z", "z", "Whole", "The diagram on the whole screen, and back",
         "whole"),

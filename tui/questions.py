@@ -193,12 +193,14 @@ def _trace(state: State) -> Request | None:
 
 def _circuit(state: State) -> Request | None:
     """Of a named behaviour, or of the pair of prompts."""
-    behavior = state.params.get("circuit", {}).get("behavior", "")
-    if behavior:
-        return Request("circuit", Ask(), {"behavior": behavior})
+    own = chosen_params(state, "circuit")
+    if own.get("behavior"):
+        return Request("circuit", Ask(), own)
     if not state.corrupted:
         return None
-    return _linear(state, Request("circuit", state.ask, {"corrupted": state.corrupted}))
+    own["corrupted"] = state.corrupted
+    own.pop("behavior", None)
+    return _linear(state, Request("circuit", state.ask, own))
 
 
 def _steering(state: State) -> Request | None:

@@ -30,7 +30,8 @@ def restored(state: State, found: Found) -> State:
     ask = ask_of(first)
     model = state.model
     if model is None or model.info != document.model:
-        path = document.results[0].made_by.path
+        paths = {saved.results[0].made_by.path for _, saved in found}
+        path = "replay" if "replay" in paths else ""  # others take it also where replays work
         model = Model(info=document.model, path=path, parameters=0, memory_bytes=0)
     state = replace(state, ask=ask, good=None, model=model, params={}, analyses={}, held=Held())
     for run, saved in reversed(found):  # what the first says holds
@@ -57,7 +58,8 @@ def _decided(state: State, slot: str, result: Result) -> State:
     own = own_params(result)
     if slot == "circuit":
         state = replace(state, corrupted=str(params["corrupted"]) or state.corrupted)
-        own = {"behavior": params["behavior"]}
+        own = {k: v for k, v in own.items() if k not in ("corrupted", "dataset")}
+        own["behavior"] = params["behavior"]
     if slot == "heads" and own.pop("references", None):
         state = replace(state, corrupted="\n".join(params["references"]))
     if "translators" in own:

@@ -24,7 +24,7 @@ from interpboard.runs.watch import SILENT, Watch
 
 TOLERATED_DELTA = 0.05
 FIRST_STEPS, MOST_STEPS = 8, 1024
-_SEARCHED = (2, 4)  # times the steps asked for, when these were too few
+_SEARCHED = 4, 64  # times the steps asked for when these were too few, and at least so many
 
 Integral = Callable[[int], np.ndarray]
 
@@ -118,10 +118,12 @@ def _warning(delta: float, change: float, steps: int, integral: Integral) -> str
         f"Completeness error {delta:+.3g} is more than {TOLERATED_DELTA:.0%} of the metric's change "
         f"{change:+.3g}: raise n_steps above {steps}"
     )
-    for times in _SEARCHED:
-        if steps * times <= MOST_STEPS and _complete(integral(steps * times), change):
-            return f"{words}; {steps * times} would do."
-    tried = min(MOST_STEPS, steps * _SEARCHED[-1])
-    if steps >= MOST_STEPS:
+    times, least = _SEARCHED
+    tried, last = steps, min(MOST_STEPS, max(steps * times, least))
+    while tried * 2 <= last:
+        tried *= 2
+        if _complete(integral(tried), change):
+            return f"{words}; {tried} would do."
+    if tried == steps:
         return f"{words}, or choose another baseline or method."
     return f"{words}; {tried} would not do, try baseline=mean or n_steps=auto."

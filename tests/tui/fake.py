@@ -356,6 +356,7 @@ def _head_types(
     extra["label"] = LabelledArray(own, label)
     axes = (Axis("score", names), *own)
     extra["null"] = LabelledArray(axes, np.full(values.shape, 0.04))
+    extra["z"] = LabelledArray(axes, (values - 0.04) / 0.02)
     return axes, values
 
 

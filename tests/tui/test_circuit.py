@@ -116,6 +116,21 @@ async def test_keys_of_the_screen(
         assert b.app.focused is b.app.pane("tokens").view
 
 
+async def test_how_the_circuit_is_searched_for_is_set_and_kept(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C", "j")
+        await b.press("P", *"method=eap", "space", *"keep=0.9", "enter")
+        assert not _asked(b)
+        assert "Enter finds the circuit" in b.screen
+        await press(b, "enter")
+        assert _asked(b) == [{"method": "eap", "keep": 0.9, "behavior": "induction"}]
+        await b.press("P", "ctrl+u", *"keep=2", "enter")
+        assert "at most 1, not 2" in b.screen
+        await b.press("escape")
+        await press(b, "k", "enter")
+        assert _asked(b)[-1] == {"method": "eap", "keep": 0.9, "behavior": "ioi"}
+
+
 async def test_while_it_runs_the_screen_says_so_and_x_cancels(board: Boards) -> None:
     async with board((80, 24)) as b:
         await press(b, "C")

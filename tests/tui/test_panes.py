@@ -87,6 +87,10 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
         assert b.readout("heads") == (
             "L2 H4  −4.210 helps  rank 1/36  exact  14.20 → 9.99  induction 0.87"
         )
+        await b.press("z")
+        assert b.readout("heads") == (
+            "L2 H4  −4.210 helps  rank 1/36  exact  14.20 → 9.99  induction 0.87 z 41.5"
+        )
 
 
 def test_every_type_of_head_has_a_letter_of_its_own() -> None:

@@ -202,7 +202,11 @@ class HeadsPane(Pane):
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
             score = types.values[types.axes[0].labels.index(kind), row, column]
+            above = types.extra["z"].values[types.axes[0].labels.index(kind), row, column]
             text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
+            z = f" z {words.plain(float(above), 1)}"
+            if text.cell_len + len(z) <= (self.size.width or self.app.size.width):
+                text.append(z, self.ink("muted"))  # whole, or not at all
         if (row, column) in data.off:
             text.append("  off", self.ink("warning"))
         return text

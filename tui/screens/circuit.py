@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SLOT = "circuit"
 PAIR = "the pair"
+OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d
 MOST_DRAWN = 60  # edges; the strongest that fit
 _MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of probabilities"}
 
@@ -205,9 +207,27 @@ class CircuitScreen(SlotScreen):
         if not self.chosen and not self.me.state.corrupted:
             self.me.notify("Write the corrupted prompt first: d.", markup=False)
             return
-        params = {**self.me.state.params, SLOT: {"behavior": self.chosen}}
-        self.me.session.change(SLOT, params=params)
+        self._ask(self.me.state.params.get(SLOT, {}))
         self.me.session.run(SLOT)
+
+    def _ask(self, search: Mapping[str, Any]) -> None:
+        own = {**search, "behavior": self.chosen}
+        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: own})
+
+    def action_parameters(self) -> None:
+        """How the circuit is searched for; Enter then finds it so."""
+        from interpboard.analyses import find_analysis
+        from tui.screens.parameters import ParametersScreen
+
+        analysis, now = find_analysis(SLOT), dict(self.me.state.params.get(SLOT, {}))
+        known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
+        now.pop("behavior", None)
+
+        def answered(search: dict[str, Any] | None) -> None:
+            if search is not None:
+                self._ask(search)
+
+        self.me.push_screen(ParametersScreen(analysis.title, known, now), answered)
 
     def action_step_size(self, by: int) -> None:
         """The next size of the series: diagram and faithfulness, nothing computed."""

@@ -26,6 +26,7 @@ ABOUT = {
         "Negative, blue: the head helps. Positive, orange: it hurts.",
         "Letters, what type the head is of: on random repeated tokens p previous",
         "token, d duplicate token, i induction, c copying; here n name mover.",
+        "Beside its score z: how many deviations above shuffled data that is.",
     ),
     "lens": (
         "Each layer's stream, read as if the model ended there; exact. emb is the",

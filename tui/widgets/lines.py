@@ -47,7 +47,7 @@ def _model(state: State, ink: Inks, details: int) -> Text:
         info = model.info
         memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
         parts = (info.device, memory, info.dtype, model.path)
-        text.append("".join(f" · {visible(part)}" for part in parts[:details]), ink.text)
+        text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
     text.append(" │ ", ink.frame)
     text.append(_asked(state), ink.text)
     text.append(" │ ", ink.frame)
