@@ -199,16 +199,16 @@ class HeadsPane(Pane):
         if finished and result is not None and result.baseline is not None:
             before, after = result.baseline, result.baseline + value
             text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
+        off = "  off" if (row, column) in data.off else ""
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
             score = types.values[types.axes[0].labels.index(kind), row, column]
             above = types.extra["z"].values[types.axes[0].labels.index(kind), row, column]
             text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
             z = f" z {words.plain(float(above), 1)}"
-            if text.cell_len + len(z) <= (self.size.width or self.app.size.width):
+            if text.cell_len + len(z) + len(off) <= (self.size.width or self.app.size.width):
                 text.append(z, self.ink("muted"))  # whole, or not at all
-        if (row, column) in data.off:
-            text.append("  off", self.ink("warning"))
+        text.append(off, self.ink("warning"))
         return text
 
     def on_resize(self) -> None:
