@@ -15,6 +15,7 @@ from interpboard.runs.components import Head, head_label, resolve_head
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 OF_ALL = ("zero", "mean", "random")
@@ -35,8 +36,9 @@ def compare_ablations(
 
     ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
     ``strategies``: those of ``replacements``; None: zero, mean and random, and given ``references``
-    dataset_mean. ``extra``: ``rank_agreement`` [strategy, strategy], Spearman's rank
-    correlation of the effects over the components (NaN if a strategy's are all equal).
+    dataset_mean. ``extra``: ``together`` [strategy], the effect of ablating all of the components at once,
+    and ``rank_agreement`` [strategy, strategy], Spearman's rank correlation of the effects over the
+    components (NaN if a strategy's are all equal).
 
     Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
     """
@@ -48,10 +50,11 @@ def compare_ablations(
     if not strategies:
         raise BadParameter("No strategy was given.", "Use e.g. zero, mean.")
     run = record(lm, prompt, sites=("z",))
-    counterfactuals = []
+    counterfactuals, at_once = [], []
     for strategy in strategies:
         replace = replacement(run, strategy, texts, seed)
         counterfactuals += [(replace(layer, head),) for layer, head in heads]
+        at_once.append(tuple(replace(layer, head) for layer, head in dict.fromkeys(heads)))
     component = Axis("component", tuple(head_label(head) for head in heads))
     axes = (component, Axis("strategy", tuple(strategies)))
     values = evaluate_cells(
@@ -64,6 +67,7 @@ def compare_ablations(
         watch=watch,
     )
     effects = (values - metric.baseline).T
+    together = evaluate(run, at_once, metric, watch=Watch(cancelled=watch.cancelled))
     return Result(
         analysis="compare_ablations",
         params={
@@ -76,7 +80,10 @@ def compare_ablations(
         baseline=metric.baseline,
         axes=axes,
         values=effects,
-        extra={"rank_agreement": LabelledArray((axes[1], axes[1]), rank_agreement(effects))},
+        extra={
+            "together": LabelledArray((axes[1],), together - metric.baseline),
+            "rank_agreement": LabelledArray((axes[1], axes[1]), rank_agreement(effects)),
+        },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
     )

@@ -63,9 +63,12 @@ def selections(result: Result, look: Look) -> list[Selection]:
 
 
 def details(result: Result, look: Look) -> list[Selection]:
-    """What a result says of the one neuron that was asked for."""
+    """What a result says of all its heads at once, or of the one neuron that was asked for."""
     neuron = look.words(str(result.params.get("neuron", "")))
     extra, found = result.extra, []
+    if "together" in extra:
+        chosen = top_entries(extra["together"], SHOWN, "magnitude")
+        found.append(Selection("effect of all of them at once", _rows(chosen, look)))
     if "along" in extra:
         chosen = sorted(
             top_entries(extra["along"], SHOWN, "magnitude"), key=lambda entry: entry.index["token"]

@@ -32,6 +32,17 @@ def test_the_table_holds_the_grid_of_each_strategy() -> None:
         np.testing.assert_allclose(table.values[:, column], expected, atol=1e-6)
 
 
+def test_heads_together_are_the_pair_of_two_and_the_head_of_one() -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    pairs = head_pairs(lm, prompt, metric, top_k=2, ablation="mean")
+    heads = ",".join(label.replace("L", "").replace(" H", ".") for label in pairs.axes[0].labels)
+    both = compare_ablations(lm, prompt, metric, components=heads, strategies=["zero", "mean"])
+    joint = float(pairs.extra["joint"].values[0, 1])
+    assert both.extra["together"].values[1] == pytest.approx(joint, rel=1e-9)
+    one = compare_ablations(lm, prompt, metric, components=[(1, 2), (1, 2)])
+    np.testing.assert_allclose(one.extra["together"].values, one.values[0], rtol=1e-9)
+
+
 def test_rank_agreement_is_known_by_hand() -> None:
     effects = np.array([[1, 10, 3, 5], [2, 20, 2, 5], [3, 15, 1, 5]], dtype=float)
     found = rank_agreement(effects)
