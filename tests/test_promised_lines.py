@@ -95,12 +95,15 @@ def run(random_gpt2: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> R
     return run_lines
 
 
-def test_the_ablation_dashboard(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    names = run(DASHBOARDS, ABLATION)
+@pytest.mark.parametrize(("model", "shape"), [("random", (12, 12)), ("demo", (4, 8))])
+def test_the_ablation_dashboard(
+    run: Run, model: str, shape: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run(DASHBOARDS, ABLATION, model=model)
     found = names["ablation_result"]
     assert [r.analysis for r in found.results] == ["causal_trace", "logit_lens", "head_ablation"]
     assert "every token was drowned in noise" in found.results[0].warnings[0]
-    assert found.result("head_ablation").values.shape == (12, 12)
+    assert found.result("head_ablation").values.shape == shape
     assert "Head ablation" in capsys.readouterr().out
 
 
@@ -129,10 +132,13 @@ def test_circuits(run: Run, model: str) -> None:
     assert len(names["circuits"].extra) > 0
 
 
-def test_causal_tracing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    names = run(LOAD, TRACE)
+@pytest.mark.parametrize(("model", "layers"), [("random", 12), ("demo", 4)])
+def test_causal_tracing(
+    run: Run, model: str, layers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run(LOAD, TRACE, model=model)
     effects = names["result"].restoration_effect
-    assert effects.shape[0] == 12
+    assert effects.shape[0] == layers
     assert np.isfinite(effects).all()
     assert capsys.readouterr().out.startswith("Restoration effect: [[")
 

@@ -68,6 +68,8 @@ def token(text: str) -> str:
 
 def metric_name(metric: MetricInfo) -> str:
     """``logit ·Paris``, ``logit ·Paris − ·Rome``, ``p ·Paris``."""
+    if metric.name == "kl":  # of the whole vocabulary
+        return "kl"
     target = token(metric.target.token) if metric.target else "top token"
     if metric.name == "logit_diff" and metric.foil is not None:
         return f"logit {target} {MINUS} {token(metric.foil.token)}"

@@ -242,7 +242,7 @@ def scale_of(result: Result) -> Scale:
 
 def _metric(metric: MetricInfo, look: Look) -> str:
     text = look.words(metric.name)
-    if metric.target is not None:
+    if metric.target is not None and metric.name != "kl":  # of the whole vocabulary
         text += f" of {look.token(metric.target.token)}"
     if metric.foil is not None:
         text += f" against {look.token(metric.foil.token)}"
