@@ -44,7 +44,8 @@ class TokensPane(Pane):
         super().__init__(select)
         self.strip = TokenStrip(self._moved, id="strip")
         self.ranking = Bars(id="strongest-tokens")
-        self.after, self.edited = Bars(id="next", folds=True), Bars(id="next-edited")
+        self.after = Bars(id="next", folds=True)
+        self.edited = Bars(id="next-edited", folds=True)
         self._lens: Cell | None = None
         self._shown: object = None
 
