@@ -239,6 +239,30 @@ def idling(app: Terminal) -> Rows:
     }
 
 
+def toggling(size: tuple[int, int]) -> Rows:
+    """A head switched off and on again: from the key to what the edited run says, on the screen."""
+    with terminal(size) as app:
+        app.until(b"Paris")
+        app.quiet(2.0)
+        app.press("2")
+        times: list[float] = []
+        for _ in range(12):
+            seen = len(app.output)
+            start = time.perf_counter()
+            os.write(app.fd, b" ")
+            while b"says" not in app.output[seen:] and time.perf_counter() - start < 2:
+                app.read(0.05)
+            times.append((time.perf_counter() - start) * 1e3)
+            app.quiet(RESTED_S)
+            app.press(" ")
+            app.press("l")
+    return {
+        "a head off: key to the edited run on the screen, median, worst of 12 (100 ms)": spread(
+            times
+        )
+    }
+
+
 def at_work(size: tuple[int, int]) -> Rows:
     """Keys in the grid of heads while it is computed, on a prompt that fills the context."""
     with terminal(size, LONG) as app:
@@ -288,7 +312,7 @@ def main() -> None:
     first_paint(sizes[0])  # warms the files
     for size in sizes:
         print(f"{size[0]}x{size[1]} ...", file=sys.stderr)
-        found.append({**first_paint(size), **at_rest(size), **at_work(size)})
+        found.append({**first_paint(size), **at_rest(size), **toggling(size), **at_work(size)})
     names = [f"{columns}x{rows}" for columns, rows in sizes]
     print("Budgets: 12 kB a switch of panes at 80x24, 1.3 kB a move; others in brackets.\n")
     print(f"| figure (budget) | {' | '.join(names)} |\n|{'---|' * (1 + len(names))}")
