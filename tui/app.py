@@ -161,6 +161,7 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
         # A dropped SSH link is a SIGHUP: leave the way q does, so that the terminal is as it was.
         loop = asyncio.get_running_loop()
         for number in signals:
+            # Windows has no handlers on a loop, and no thread but the main one may set them.
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._leave_on_signal, 128 + number)
 

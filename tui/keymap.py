@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interpboard.errors import BadConfig
+from tui.state import SCREENS
 
 if TYPE_CHECKING:
     from tui.keys import Command
@@ -36,7 +37,7 @@ _TEXT = {
 }
 _EVERYWHERE = frozenset({"app", "move"})
 # Over the panes: the app's own do not reach there.
-_SCREENS = frozenset({"runs", "circuit", "methods", "steering"})
+_SCREENS = frozenset({"runs", *SCREENS})
 _FIXED = frozenset({"submit", "pick_take"})
 
 

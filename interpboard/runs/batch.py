@@ -18,11 +18,12 @@ import torch
 
 from interpboard.models.calls import first_layer_input
 from interpboard.models.partial_layer import attention_kept, mlp_at
-from interpboard.models.tail import forward_logits, residual_to_logits, residual_to_some_logits
+from interpboard.models.tail import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits
+from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
 LOGITS_A_STEP = 1 << 24
@@ -45,7 +46,7 @@ class Batch:
         """The metric [row]."""
         position = metric.info.position
         if self.run.lm.verified.path == "hooks":
-            return metric.of(self._hooked(position))
+            return metric.of(edited_logits(self.run, self.edits, position, self.stop))
         return _metric_of_residual(self.run, self._replayed(position, watch), metric)
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
@@ -144,12 +145,6 @@ class Batch:
         return apply_edits(
             stream, [(i, e) for i, row in enumerate(rows) for e in self.rows[row]], self.first
         )
-
-    def _hooked(self, position: int) -> torch.Tensor:
-        ids = input_ids(self.run.lm, self.run.prompt)[:, : self.stop].expand(len(self.rows), -1)
-        with ExitStack() as stack:
-            enter_edits(stack, self.run.lm, self.edits, _any)
-            return forward_logits(self.run.lm.anatomy, ids, position)
 
 
 def keeps_attention(row: Counterfactual) -> bool:

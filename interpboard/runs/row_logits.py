@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import torch
 
 from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits
 
@@ -20,7 +21,16 @@ def row_logits(run: Run, position: int) -> torch.Tensor:
     lm = run.lm
     if lm.verified.lens:
         return residual_to_logits(lm.anatomy, run.resid_final[:, position])
-    ids = input_ids(lm, run.prompt).expand(run.batch, -1)
+    return edited_logits(run, list(run.edits), position)
+
+
+@torch.no_grad()
+def edited_logits(
+    run: Run, rows: list[Counterfactual], position: int, stop: int | None = None
+) -> torch.Tensor:
+    """Logits [row, d_vocab] at ``position`` of a plain forward pass of the prompt with the edits of each
+    of ``rows`` made; of the prompt up to ``stop`` where later tokens do not matter."""
+    ids = input_ids(run.lm, run.prompt)[:, :stop].expand(len(rows), -1)
     with ExitStack() as stack:
-        enter_edits(stack, lm, list(run.edits), lambda _edit: True)
-        return forward_logits(lm.anatomy, ids, position)
+        enter_edits(stack, run.lm, rows, lambda _edit: True)
+        return forward_logits(run.lm.anatomy, ids, position)

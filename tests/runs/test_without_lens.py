@@ -15,7 +15,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricRequest
-from interpboard.runs import batch
+from interpboard.runs import row_logits as rows_module
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
@@ -80,13 +80,13 @@ def test_on_the_hooks_path_no_position_runs_in_vain_and_steps_are_short(
     assert not StepSize(lm, None).by_layer
     assert StepSize(lm, None).tokens == StepSize(lm, None).least
     lengths: list[int] = []
-    forward = batch.forward_logits
+    forward = rows_module.forward_logits
 
     def seen(anatomy: Any, ids: torch.Tensor, position: int) -> torch.Tensor:
         lengths.append(ids.shape[1])
         return forward(anatomy, ids, position)
 
-    monkeypatch.setattr(batch, "forward_logits", seen)
+    monkeypatch.setattr(rows_module, "forward_logits", seen)
     cells = [(Edit("z", layer, "zero", head=1),) for layer in range(3)]
     evaluate(record(lm, prompt), cells, metric)
     assert set(lengths) == {3}

@@ -202,8 +202,8 @@ class HeadsPane(Pane):
         off = "  off" if (row, column) in data.off else ""
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
-            score = types.values[types.axes[0].labels.index(kind), row, column]
-            above = types.extra["z"].values[types.axes[0].labels.index(kind), row, column]
+            at = (types.axes[0].labels.index(kind), row, column)
+            score, above = types.values[at], types.extra["z"].values[at]
             text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
             z = f" z {words.plain(float(above), 1)}"
             if text.cell_len + len(z) + len(off) <= (self.size.width or self.app.size.width):
