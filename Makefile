@@ -11,9 +11,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
 
-# A process for each core, at most 8; the tests of a file share what it sets up.
+# A process for each core, at most 8, each with files that lie together. (loadfile of pytest-xdist waits for
+# ever once a process has died.)
 test: $(VENV)/.test-installed lint types docs
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

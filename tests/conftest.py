@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 # Tiny models gain nothing from threads, and engines under test must not fight for the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+STUCK_S = 400.0  # by then pytest-timeout has failed the test, unless it is stuck outside Python
+STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    assert sys.__stderr__ is not None
+    config.stash[STDERR] = os.dup(sys.__stderr__.fileno())  # before it is captured
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that no exception ends ends its process, with the stacks on standard error."""
+    faulthandler.dump_traceback_later(STUCK_S, exit=True, file=item.config.stash[STDERR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,19 @@ PAUSE_S = 0.002
 LOOK_S = 0.2
 
 
+class LeftError(RuntimeError):
+    """What waits for the screen of an app that was left would wait for ever."""
+
+
 class Settling(Part):
     """Waiting for ``InterpBoardApp``."""
 
     async def settled(self) -> None:
-        """Wait until the engine is idle and everything it said is on the screen."""
+        """Wait until the engine is idle and everything it said is on the screen.
+
+        Raises LeftError where the app is left before.
+        """
+        self._alive()
         while not self._me.session.up.is_set():
             await self._pause()
         for _ in range(2):  # what is laid out by the first round may ask for another width
@@ -49,9 +57,11 @@ class Settling(Part):
         await asyncio.sleep(PAUSE_S)
 
     def _alive(self) -> None:
-        """An app that has failed will never settle."""
+        """An app that has failed, or that was left, will never settle."""
         if self._me._exception is not None:
             raise self._me._exception
+        if self._me._exit:
+            raise LeftError("the app was left: nothing more comes on its screen")
 
     def _unpainted(self) -> bool:
         """Is anything on its way to the screen?"""
