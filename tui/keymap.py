@@ -8,7 +8,7 @@ that two commands of one place would share.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def rebound(commands: Sequence[Command], chosen: Mapping[str, str]) -> tuple[Com
             command = replace(command, keys=",".join(keys), shown=shown)
         result.append(command)
     if chosen:
-        _refuse_shared(result, chosen)
+        _refuse_shared(result, chosen, _shared(commands))
     return tuple(result)
 
 
@@ -129,7 +129,23 @@ def _character(key: str) -> str:
     return found if found.isprintable() else ""
 
 
-def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> None:
+def _shared(commands: Sequence[Command]) -> set[tuple[str, str, str]]:
+    """(key, move, own): the keys that panes take from the cursor by design."""
+    return {
+        (key, move.id, own.id)
+        for move in commands
+        if "move" in move.where
+        for own in commands
+        if own is not move and not {"app", "prompt", "pick"} & set(own.where)
+        for key in set(move.keys.split(",")) & set(own.keys.split(","))
+    }
+
+
+def _refuse_shared(
+    commands: Iterable[Command],
+    chosen: Mapping[str, str],
+    meant: Collection[tuple[str, str, str]],
+) -> None:
     commands = list(commands)
     places = {place for command in commands for place in command.where}
     for place in places:
@@ -142,6 +158,8 @@ def _refuse_shared(commands: Iterable[Command], chosen: Mapping[str, str]) -> No
                 continue
             for key in command.keys.split(","):
                 other = owner.setdefault(key, command)
+                if {(key, other.id, command.id), (key, command.id, other.id)} & set(meant):
+                    continue
                 if other is not command and {other.id, command.id} & set(chosen):
                     raise BadConfig(
                         f"keys: {spelled(key)} would be both {other.id} and {command.id}.",

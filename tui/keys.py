@@ -123,20 +123,20 @@ COMMANDS: tuple[Command, ...] = (
         "app.ask_examples", ("neurons",),
     ),
     Command(
-        "next_head", "right_square_bracket", "]", "Next head", "The next head, through the layers",
+        "next_head", "right_square_bracket,right", "] →", "Next head", "The next head, through the layers",
         "app.step_head(1)", ("attention",),
     ),
     Command(
-        "previous_head", "left_square_bracket", "[", "Head before", "The head before",
+        "previous_head", "left_square_bracket,left", "[ ←", "Head before", "The head before",
         "app.step_head(-1)", ("attention",),
     ),
     Command(
-        "next_layer", "right_curly_bracket", "}", "Next layer", "The same head one layer up",
+        "next_layer", "right_curly_bracket,down", "} ↓", "Next layer", "The same head one layer on",
         "app.step_layer(1)", ("attention",),
     ),
     Command(
-        "previous_layer", "left_curly_bracket", "{", "Layer before",
-        "The same head one layer down", "app.step_layer(-1)", ("attention",),
+        "previous_layer", "left_curly_bracket,up", "{ ↑", "Layer before",
+        "The same head one layer back", "app.step_layer(-1)", ("attention",),
     ),
     Command(
         "corrupted", "d", "d", "Corrupted", "Write the corrupted prompt to compare with",
@@ -358,11 +358,22 @@ def commands(*where: str) -> tuple[Command, ...]:
 
 
 def bindings(*where: str) -> list[BindingType]:
-    """Textual bindings of the commands that live in ``where``; ``use`` rebinds them by their ids."""
+    """Textual bindings of the commands that live in ``where``; ``use`` rebinds them by their ids.
+
+    A pane's own command goes before the cursor's of the same key.
+    """
     from textual.binding import Binding
 
+    moves = {key for c in COMMANDS if "move" in c.where for key in c.keys.split(",")}
     return [
-        Binding(command.keys, command.action, command.label, id=command.id, show=False)
+        Binding(
+            command.keys,
+            command.action,
+            command.label,
+            id=command.id,
+            show=False,
+            priority="move" not in command.where and not moves.isdisjoint(command.keys.split(",")),
+        )
         for command in COMMANDS
         if set(command.where) & set(where) and command.action != "submit"  # the input's own
     ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.tui.conftest import Board, Boards
 from tui.panes.attention import AttentionPane
+from tui.screens import help
+from tui.theme import inks
 
 
 def _asked(b: Board) -> list[tuple[list[int], list[int]]]:
@@ -39,9 +43,14 @@ async def test_enter_on_a_head_opens_its_attention_and_fetches_that_slice_only(
         (("right_square_bracket",) * 4, (3, 0)),
         (("right_curly_bracket",) * 9, (3, 4)),
         (("left_square_bracket",) * 40, (0, 0)),
+        (("right",), (2, 5)),
+        (("left", "left"), (2, 2)),
+        (("down",), (3, 4)),
+        (("up",), (1, 4)),
+        (("v", "right", "up"), (1, 5)),
     ],
 )
-async def test_brackets_move_through_heads_and_braces_through_layers(
+async def test_arrows_and_brackets_move_through_heads_and_layers(
     board: Boards, keys: tuple[str, ...], head: tuple[int, int]
 ) -> None:
     async with board() as b:
@@ -49,6 +58,23 @@ async def test_brackets_move_through_heads_and_braces_through_layers(
         assert b.app.query_one(AttentionPane).head == head
         assert _asked(b)[-1] == ([head[0]], [head[1]])
         assert (b.app.state.selection.layer, b.app.state.selection.head) == head
+
+
+async def test_arrows_leave_the_cursor_where_it_is_and_help_says_what_moves_it(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        await b.press("2", "enter", "k", "h")
+        pane = b.app.query_one(AttentionPane)
+        cursor = pane.grid.cursor
+        await b.press("right", "up", "left", "down")
+        assert pane.grid.cursor == cursor
+        shown = help.text("attention", "Attention", inks(True)).plain
+        assert re.search(r"^  h +Left$", shown, re.M)
+        assert re.search(r"^  ] → +The next head", shown, re.M)
+        assert re.search(r"^  h ← +Left$", help.text("heads", "Heads", inks(True)).plain, re.M)
+        await b.press("2", "right")
+        assert b.app.pane("heads").view.cursor == (2, 5)  # type: ignore[attr-defined]
 
 
 async def test_heads_and_attention_share_one_selection(board: Boards) -> None:

@@ -9,6 +9,8 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui import keys
+from tui.keymap import spelled
+from tui.keys import Command
 from tui.screens.base import Box
 from tui.theme import Inks, inks
 
@@ -47,8 +49,9 @@ ABOUT = {
     ),
     "attention": (
         "Where the selected head looks: probability [query, key]; exact.",
-        "Enter on a head in Heads opens it here. v paints the prompt itself:",
-        "where the cursor's token looks, or who looks at it.",
+        "Enter on a head in Heads opens it here. The arrows move through heads and",
+        "layers, h j k l move the cursor. v paints the prompt itself: where the",
+        "cursor's token looks, or who looks at it.",
     ),
     "neurons": (
         "What each neuron writes straight into the logit of the target: its",
@@ -89,10 +92,18 @@ def text(slot: str, title: str, ink: Inks) -> Text:
             result.append("\n")
             _head(result, name, ink)
         for command in found:
-            result.append(f"  {command.shown:<10}", Style(color=ink.accent, bold=True))
+            shown = _shown(command, slot) if where == "move" else command.shown
+            result.append(f"  {shown:<10}", Style(color=ink.accent, bold=True))
             result.append(f" {command.help}\n", ink.text)
     result.rstrip()
     return result
+
+
+def _shown(move: Command, slot: str) -> str:
+    """The keys of a move, without those that the pane has for something else."""
+    own = {key for command in keys.commands(slot) for key in command.keys.split(",")}
+    left = [key for key in move.keys.split(",") if key not in own]
+    return move.shown if own.isdisjoint(move.keys.split(",")) else " ".join(map(spelled, left))
 
 
 def _head(result: Text, title: str, ink: Inks) -> None:
