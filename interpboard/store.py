@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE INDEX IF NOT EXISTS newest ON runs (made_at DESC, id DESC);
 """
+# What is not a result and comes back with them. Files of before it was thought of have no such table.
+_DESK = "CREATE TABLE IF NOT EXISTS desk (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _COLUMNS = (
     "id, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, params, ask"
 )
@@ -132,6 +134,29 @@ class Store:
         except (zlib.error, msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
             raise StoreProblem("That run cannot be read: its bytes are damaged.") from error
         return document
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep ``value``, which JSON can write, under ``name``, in place of what was there."""
+
+        def write(database: sqlite3.Connection) -> None:
+            database.execute(_DESK)
+            database.execute("INSERT OR REPLACE INTO desk VALUES (?, ?)", (name, json.dumps(value)))
+
+        self._do(write)
+
+    def recall(self, name: str) -> Any:
+        """What ``remember`` kept under ``name``, None if nothing."""
+
+        def read(database: sqlite3.Connection) -> Any:
+            database.execute(_DESK)
+            found = database.execute("SELECT value FROM desk WHERE name = ?", (name,)).fetchone()
+            return None if found is None else found[0]
+
+        text = self._do(read)
+        try:
+            return None if text is None else json.loads(text)
+        except ValueError:  # damage of one line: as if it had not been kept
+            return None
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:

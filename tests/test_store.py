@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -178,6 +179,20 @@ def test_a_store_of_a_newer_version_is_left_alone() -> None:
     with pytest.raises(StoreProblem, match="newer interpboard"):
         store.add(one(2), "heads", ASK, 2.0)
     assert store.path.read_bytes() == raw
+
+
+def test_what_is_remembered_is_recalled_also_in_a_file_that_had_no_place_for_it() -> None:
+    store = Store()
+    store.add(sample.document(sample.ablation()), "heads", {}, 1.0)
+    with closing(sqlite3.connect(store.path)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    assert "desk" not in tables
+    assert store.recall("held") is None
+    store.remember("held", {"items": [["2.4=zero", False]]})
+    store.remember("held", {"items": [['@4=" at"', True]]})
+    assert Store().recall("held") == {"items": [['@4=" at"', True]]}
+    assert Store().recall("other") is None
+    assert len(store.runs()) == 1
 
 
 def test_the_store_imports_no_torch() -> None:

@@ -216,6 +216,7 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
         if not self.is_running:
             return
         state = self.state
+        self.saver.holds(state)
         with self.batch_update():
             for pane in self.panes:
                 leans = {pane.slot, *pane.leans_on}

@@ -43,10 +43,13 @@ class History(Part):
             app._tell("There is no saved run to resume.", "information")
         if not known:
             return False
-        return await self.reopen(known[0])
+        return await self.reopen(known[0], as_left=True)
 
-    async def reopen(self, run: Run) -> bool:
-        """Put ``run``, and what was computed on the same question, back into the panes."""
+    async def reopen(self, run: Run, as_left: bool = False) -> bool:
+        """Put ``run``, and what was computed on the same question, back into the panes.
+
+        ``as_left``: with what was held last on it, not what ``run`` says was held.
+        """
         from tui.restoring import restored
 
         app = self._me
@@ -60,10 +63,13 @@ class History(Part):
                 (one, await asyncio.to_thread(store.document, one.id))
                 for one in together(runs, run)
             ]
+            held = (
+                await asyncio.to_thread(app.saver.held, run.model, run.prompt) if as_left else None
+            )
         except InterpBoardError as problem:
             app._tell(str(problem), "error")
             return False
-        app.session.restore(restored(app.state, found))
+        app.session.restore(restored(app.state, found, held))
         app.prompt.show(app.state.ask.text)
         app.go(run.slot)
         return True

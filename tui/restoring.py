@@ -21,9 +21,10 @@ _SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 Found = Sequence[tuple["Run", "Document"]]
 
 
-def restored(state: State, found: Found) -> State:
+def restored(state: State, found: Found, held: Held | None = None) -> State:
     """``state`` with the results of ``found`` in their slots and the first one's question asked.
 
+    ``held`` is held instead of what the results say, and only results of just that are shown.
     Other slots are emptied: what they hold answers another question.
     """
     first, document = found[0]
@@ -36,6 +37,8 @@ def restored(state: State, found: Found) -> State:
     state = replace(state, ask=ask, good=None, model=model, params={}, analyses={}, held=Held())
     for run, saved in reversed(found):  # what the first says holds
         state = _decided(state, run.slot, saved.results[0])
+    if held is not None:
+        state = replace(state, held=held)
     slots = {name: Slot() for name in state.slots}
     for run, saved in found:
         result = saved.results[0]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from tui.held import Held, Item
 from tui.questions import FOLLOWING
 from tui.state import Ask, State
 
@@ -33,6 +34,8 @@ class Saver:
         self._keep, self._tell, self._saved = keep, tell, saved
         self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
+        self._held: dict[str, Any] = {}  # what is held
+        self._holding: dict[str, Any] | None = None  # the same, until it is written
         self._told = ""
         self._store: Store | None = None
 
@@ -64,6 +67,33 @@ class Saver:
             return
         asked = asdict(ask) if ask is not None else {}
         self._waiting.append((document, slot, asked, time.time()))
+        self._begin()
+
+    def holds(self, state: State) -> None:
+        """What is held comes back as it was left, not as the newest result has it."""
+        if state.model is None:
+            return
+        now = {
+            "model": state.model.info.name,
+            "prompt": state.ask.text,
+            "items": [[item.text, item.on] for item in state.held.items],
+        }
+        if now != self._held:
+            self._held = self._holding = now
+            self._begin()
+
+    def held(self, model: str, prompt: str) -> Held | None:
+        """What was held last on ``prompt``; None where that is not known. Blocks."""
+        kept = self.store.recall("held")
+        match kept:
+            case {"model": str(of), "prompt": str(on), "items": list(items)} if (of, on) == (
+                model,
+                prompt,
+            ):
+                return Held(tuple(Item(str(text), bool(is_on)) for text, is_on in items))
+        return None
+
+    def _begin(self) -> None:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
 
@@ -80,14 +110,20 @@ class Saver:
     async def _write(self) -> None:
         from interpboard.errors import StoreProblem
 
-        while self._waiting:
-            job = self._waiting[0]
+        while self._waiting or self._holding is not None:
+            job, holding = next(iter(self._waiting), None), self._holding
             try:
-                await asyncio.to_thread(self.store.add, *job)
+                if job is not None:
+                    await asyncio.to_thread(self.store.add, *job)
+                else:
+                    await asyncio.to_thread(self.store.remember, "held", holding)
             except StoreProblem as problem:
                 self._say(f"Not saved: {problem} What is on the screen stays.", "error")
                 return
-            self._waiting.popleft()
+            if job is not None:
+                self._waiting.popleft()
+            elif self._holding is holding:  # else it has changed meanwhile
+                self._holding = None
             self._told = ""
             if self.store.notice:
                 self._say(self.store.notice, "warning")

@@ -104,6 +104,23 @@ async def test_what_is_held_comes_back_with_its_own_results_only(board: Boards) 
         assert asked["edited_direct_attribution"]["interventions"] == "2.4=zero; 2.3=zero"
 
 
+async def test_what_was_undone_or_switched_off_stays_so(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("2", "space", "h", "space", "u")
+    async with resumed() as b:
+        assert b.app.state.held.text == "2.4=zero"
+        await b.press("2", "space")
+        assert [(item.text, item.on) for item in b.app.state.held.items] == [("2.4=zero", False)]
+    async with resumed() as b:
+        assert [(item.text, item.on) for item in b.app.state.held.items] == [("2.4=zero", False)]
+        assert b.app.state.edited() is None
+        assert b.app.state.slots["what_if"].result is None
+    async with board((80, 24), text="The Eiffel Tower is located in the city of") as b:
+        assert not b.app.state.held.items
+    async with resumed() as b:  # nothing was held in the last of the apps
+        assert not b.app.state.held.items
+
+
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
     async with resumed() as b:
         assert "There is no saved run to resume." in b.toasts
