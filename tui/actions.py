@@ -143,6 +143,12 @@ class Actions(Asking, Holding, Taking):
 
         self.push_screen(MethodsScreen())
 
+    def action_continuation(self) -> None:
+        """The screen of what the model writes next."""
+        from tui.screens.continuation import ContinuationScreen
+
+        self.push_screen(ContinuationScreen())
+
     def action_steering(self) -> None:
         """The screen of steering."""
         from tui.screens.steering import SteeringScreen

@@ -101,10 +101,14 @@ class Asking(Part):
 
     def action_ask_parameters(self) -> None:
         """Ask for the parameters of the pane's method."""
+        self.ask_parameters(self._me.active)
+
+    def ask_parameters(self, slot: str) -> None:
+        """Ask for the parameters of the analysis of ``slot``."""
         from interpboard.analyses import find_analysis
         from tui.screens.parameters import ParametersScreen
 
-        slot, state = self._me.active, self._me.state
+        state = self._me.state
         analysis = find_analysis(state.analyses.get(slot, SLOTS[slot]))
         known = [own for own in analysis.parameters if own.name not in OF_THE_PANE]
         key = params_key(state, slot)
@@ -113,6 +117,7 @@ class Asking(Part):
             if params is not None:
                 chosen = {**self._me.state.params, key: params}
                 self._me.session.change(slot, params=chosen)
+                self._me.session.ensure(slot)
 
         now = state.params.get(key, {})
         self.push_screen(ParametersScreen(analysis.title, known, now), answered)

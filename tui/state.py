@@ -42,10 +42,11 @@ SLOTS: dict[str, str] = {
     "circuit": "circuit",
     "methods": "compare_attributions",
     "steering": "steering",
+    "continuation": "continuation_attribution",
 }
 
 # Slots with a screen of their own over the panes.
-SCREENS = ("methods", "circuit", "steering")
+SCREENS = ("methods", "circuit", "steering", "continuation")
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 

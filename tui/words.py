@@ -61,6 +61,15 @@ def cut(text: str, width: int = 24) -> str:
     return fit(text, width) if cell_len(text) > width else text
 
 
+def tail(text: str, width: int) -> str:
+    """The end of ``text`` (already visible), its beginning left out where it is too long."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) >= width:
+        text = text[1:]
+    return f"…{text}"
+
+
 def token(text: str) -> str:
     """A token with its spaces shown, cut."""
     return cut(visible_token(text))

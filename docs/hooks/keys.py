@@ -20,6 +20,7 @@ PLACES = {
     "runs": "Saved results",
     "circuit": "Circuits",
     "steering": "Steering",
+    "continuation": "Continuation",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
     "methods": "Methods side by side",

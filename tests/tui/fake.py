@@ -44,6 +44,7 @@ LAYERS, HEADS = 4, 8
 _USUAL: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 10},
     "circuit": {"behavior": "", "corrupted": ""},
+    "continuation_attribution": {"new_tokens": 8, "method": "grad_x_input"},
     "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
 }
 MEMORY = 15_000_000
@@ -268,6 +269,8 @@ def canned(
         axes, values = _circuit(extra, layers, heads)
     elif request.analysis == "steering":
         axes, values = _steering(extra, request)
+    elif request.analysis == "continuation_attribution":
+        axes, values = _continuation(extra, request, tokens)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -286,6 +289,20 @@ def canned(
         elapsed_s=0.04,
         made_by=MadeBy("0.1.0", "2.0", "5.0", path="replay"),
     )
+
+
+def _continuation(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    written = VOCABULARY[: request.params.get("new_tokens", 8)]
+    axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
+    values = np.random.default_rng(5).normal(size=(len(written), len(axes[1].labels)))
+    if request.params.get("method") == "saliency":
+        values = np.abs(values)
+    for row in range(len(written)):
+        values[row, len(tokens) + row :] = np.nan
+    extra["metric"] = LabelledArray(axes[:1], 14.0 - np.arange(len(written)))
+    return axes, values
 
 
 def _methods(

@@ -49,7 +49,7 @@ LOOKS = {
         held=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
     ),
 }
-SCREENS = (("methods",), ("circuit",), ("steering",))
+SCREENS = (("methods",), ("circuit",), ("steering",), ("continuation",))
 
 
 @cache

@@ -21,7 +21,8 @@ HOSTILE = (
 PANES = "1234567"
 SCREENS = (
     ("question_mark", "escape"), ("colon", "escape"), ("f", "escape"), ("t", "escape"), ("e", "escape"),
-    ("i", "escape"), ("C", "escape"), ("A", "escape"), ("L", "escape"), ("8", "q"), ("4", "d", "escape"),
+    ("i", "escape"), ("C", "escape"), ("A", "escape"), ("W", "escape"), ("V", "escape"),
+    ("L", "escape"), ("8", "q"), ("4", "d", "escape"),
     ("1", "w", "escape"), ("o", "escape"), ("p", "escape"),
 )  # fmt: skip
 

@@ -65,6 +65,11 @@ ABOUT = {
         "live, how much of clean − corrupted is left. Completeness: how much is",
         "lost without it. [ and ] show the sizes measured, computing nothing.",
     ),
+    "continuation": (
+        "What the model writes next, greedily, and why: each row explains one written",
+        "token to all that stood before it, the written ones too. Each row's metric is",
+        "that of its own token at its own place; a foil stays the foil.",
+    ),
     "steering": (
         "A vector added to the residual stream at every position, in several",
         "strengths; exact. effect = metric(steered) − metric(clean). The texts are",

@@ -8,11 +8,10 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 
-from interpboard.display import fit, visible, visible_token
+from interpboard.display import fit, visible_token
 from tui import keys, words
 from tui.screens.over import SlotScreen
 from tui.state import State
-from tui.widgets import lines
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
@@ -68,21 +67,9 @@ class MethodsScreen(SlotScreen):
                 scale=Scale(1.0),
             )
             self.grid.show(data, (row, result.metric.position) if first else None)
-        self._title(state)
-        self._cell()
-
-    def _title(self, state: State) -> None:
-        ink, slot = self.ink, state.slots[SLOT]
-        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
-        if self.of is not None:
-            text.append(f"  {words.metric_name(self.of.metric)}", ink.text)
-        text.append(" │ ", ink.frame)
-        if slot.job is None and slot.failure:
-            text.append(visible(slot.failure), ink.warning)
-        else:
-            text.append_text(lines.now(state, ink))
-        self.query_one("#methods-title", Line).set(text)
+        self.query_one("#methods-title", Line).set(self.title_line(state, self.of))
         self.query_one("#methods-footer", Line).set(self.hints())
+        self._cell()
 
     def _cell(self) -> None:
         self.query_one("#methods-readout", Line).set(self.readout())
@@ -104,10 +91,17 @@ class MethodsScreen(SlotScreen):
         return Text.assemble(
             (f" {self.method}", Style(color=ink.text, bold=True)),
             (f"  {at} {token}", ink.text),
-            (f"  {words.signed(float(scores[at]))}", Style(color=ink.accent, bold=True)),
+            (f"  {self._own(float(scores[at]))}", Style(color=ink.accent, bold=True)),
             (f"  {words.share(float(self.of.values[row, at]))} of its largest", ink.text),
             (f"  rank {rank}/{len(scores)}", ink.text),
         )
+
+    def _own(self, value: float) -> str:
+        """A score of the method under the cursor; not every method has a sign."""
+        from interpboard.analyses import find_analysis
+
+        signed = find_analysis(str(self.method)).scale_with({}) == "diverging"
+        return words.signed(value) if signed else words.plain(value, 3)
 
     def details(self) -> Text:
         """How far the method ranks the tokens as the others do."""

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.screen import ModalScreen
 
-from tui import keys
+from interpboard.display import visible
+from tui import keys, words
 from tui.keys import Command
 from tui.screens.base import Live
+from tui.state import State
 from tui.theme import Inks, inks
 from tui.timers import SureTimers
 from tui.widgets import lines
 
 if TYPE_CHECKING:
+    from interpboard.results import Result
+    from interpboard.visualization.colors import Scale
     from tui.app import InterpBoardApp
 
 R = TypeVar("R")
@@ -67,6 +72,34 @@ class SlotScreen(Live, OverPanes[None]):
     def readout(self) -> Text:
         """What is under the cursor."""
         raise NotImplementedError
+
+    def title_line(self, state: State, result: Result | None) -> Text:
+        """What the screen is of, then what went wrong, is out of date, or runs."""
+        ink, slot = self.ink, state.slots[self.place]
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        if result is not None:
+            text.append(f"  {self.metric(result)}", ink.text)
+        text.append(" │ ", ink.frame)
+        if slot.job is None and slot.failure:
+            return text.append(visible(slot.failure), ink.warning)
+        if slot.job is None and result is not None and state.stale(self.place):
+            return text.append("an older question", ink.warning)
+        return text.append_text(lines.now(state, ink))
+
+    def metric(self, result: Result) -> str:
+        """What the values are of."""
+        return words.metric_name(result.metric)
+
+    def scale_of(self, result: Result) -> Scale:
+        """By the registry: with a sign, of shares, or of sizes."""
+        from interpboard.analyses import ANALYSES
+        from interpboard.visualization.colors import Scale
+
+        return Scale.of_kind(result.values, ANALYSES[result.analysis].scale_with(result.params))
+
+    def number(self, result: Result, value: float) -> str:
+        """A value of ``result``, with a sign where it can have one."""
+        return words.signed(value) if self.scale_of(result).diverging else words.plain(value, 3)
 
     async def action_yank(self) -> None:
         """Copy the readout."""

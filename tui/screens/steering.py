@@ -16,7 +16,6 @@ from tui import keys, words
 from tui.screens.over import SlotScreen
 from tui.state import Request, State
 from tui.steering import SIDES, intervention, lines
-from tui.widgets import lines as shown_lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
 
@@ -75,18 +74,7 @@ class SteeringScreen(SlotScreen):
         self.query_one("#steering-readout", Line).set(self.readout())
 
     def _title(self, state: State) -> None:
-        ink, slot = self.ink, state.slots[SLOT]
-        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
-        if self.of is not None:
-            text.append(f"  {words.metric_name(self.of.metric)}", ink.text)
-        text.append(" │ ", ink.frame)
-        if slot.job is None and slot.failure:
-            text.append(visible(slot.failure), ink.warning)
-        elif slot.job is None and self.of is not None and state.stale(SLOT):
-            text.append("an older question", ink.warning)
-        else:
-            text.append_text(shown_lines.now(state, ink))
-        self.query_one("#steering-title", Line).set(text)
+        self.query_one("#steering-title", Line).set(self.title_line(state, self.of))
         self.query_one("#steering-vector", Line).set(self._vector())
         hidden = "steering_direction" if state.busy else "steering_cancel"
         self.query_one("#steering-footer", Line).set(self.hints(without=hidden))
