@@ -73,6 +73,7 @@ TABLE: tuple[Analysis, ...] = (
                     "attention_rollout",
                     "value_weighted_rollout",
                     "attention_flow",
+                    "noise_tunnel",
                 ),
                 many=True,
             ),

@@ -12,6 +12,7 @@ from interpboard.attribution.attention_rollout import attention_rollout
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.lrp import lrp
+from interpboard.attribution.noise_tunnel import noise_tunnel
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.shapley import shapley
@@ -36,6 +37,7 @@ METHODS: dict[str, Callable[..., Result]] = {
     "attention_rollout": attention_rollout,
     "value_weighted_rollout": value_weighted_rollout,
     "attention_flow": attention_flow,
+    "noise_tunnel": noise_tunnel,  # last: it takes longer than all others together
 }
 
 
