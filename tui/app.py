@@ -221,8 +221,10 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
             for pane in self.panes:
                 leans = {pane.slot, *pane.leans_on}
                 if leans & names or ("engine" in names and pane.data.result is None):
+                    empty = pane.data.result is None
                     pane.show(state)
-                    if pane.slot != self.active and pane.meet(state.selection):
+                    first = empty and pane.data.result is not None
+                    if (first or pane.slot != self.active) and pane.meet(state.selection):
                         pane.refresh_readout()
                 else:
                     pane.state = state
@@ -281,6 +283,8 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
 
     def _activate(self, slot: str) -> None:
         """Make a pane the active one, in sight and framed as such; no style sheet is consulted."""
+        if slot != self.active and self.pane(slot).meet(self.state.selection):
+            self.pane(slot).refresh_readout()  # it was out of sight while the selection moved
         self.active = slot
         self.visited = [*(name for name in self.visited if name != slot), slot]
         base = self.screen_stack[0]

@@ -178,6 +178,22 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
         reads(lens=f"{layer} after 3", trace=f"{layer} at 3", attention=f"{layer} H4  3 ·is")
 
 
+async def test_a_pane_that_was_out_of_sight_opens_where_the_selection_is(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("g", "l", "s", "3")  # the lens has its first values only now
+        assert b.readout("lens").startswith("L3 after 1")
+        await b.press("4")
+        assert b.readout("trace").startswith("L0 at 1")
+        await b.press("j", "j", "l", "3")
+        assert b.readout("lens").startswith("L2 after 2")
+        await b.press("2")
+        assert b.readout("heads").startswith("L2 H")
+        await b.press("k", "5")
+        assert b.readout("attention").startswith("L1 H")
+        await b.press("1")
+        assert b.readout("tokens").startswith("2 ·Tower")
+
+
 async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_them(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
