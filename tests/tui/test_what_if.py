@@ -151,7 +151,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
             for slot, beginning in beginnings.items():
                 assert found[slot].startswith(beginning), (slot, found)
                 assert "rank" in found[slot]
-                assert any(how in found[slot] for how in ("exact", "approximate", "mean of"))
+                assert any(how in found[slot] for how in ("exact", "approximate", " noises"))
 
         reads(heads="L2 H4", attention="L2 H4")
         await b.press("3", "k")

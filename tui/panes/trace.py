@@ -134,7 +134,7 @@ class TracePane(Pane):
         metric = words.metric_name(result.metric) if result is not None else "metric"
         what = _what(shows)
         if shows.analysis == "causal_trace":
-            return f"Δ {metric}, clean {what} put back"
+            return f"Δ {metric}, {what} restored"
         return f"{metric} recovered, {what} patched"
 
     def invitation(self) -> str:
@@ -166,7 +166,7 @@ class TracePane(Pane):
             rank = 1 + int((abs(result.values) > abs(value)).sum())
             text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
             sampled = result.analysis == "causal_trace"
-            how = f"mean of {result.params['samples']} noises" if sampled else "exact"
+            how = f"{result.params['samples']} noises" if sampled else "exact"
             text.append(f"  {how}", self.ink("muted"))
             if "recovered" in result.extra:
                 share = float(result.extra["recovered"].values[row, column])
@@ -186,7 +186,7 @@ class TracePane(Pane):
         text = self.swatch(-data.scale.limit, data.scale.limit, True)
         if shows.analysis == "causal_trace":
             text.append("+ carries the answer", self.ink("text"))
-            return text.append("  a mean over noises", self.ink("muted"))
+            return text.append("  mean of noises", self.ink("muted"))
         text.append("0 corrupted, 1 clean", self.ink("text"))
         guesses = data.estimated is not None and data.estimated.any()
         how = "~ estimates until exact" if guesses else "exact"
