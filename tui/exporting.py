@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.geometry import Region
 
-    from interpboard.results import Document
+    from interpboard.results import Document, Result
 
-__all__ = ["FORMATS", "picture", "propose", "render", "write"]
+__all__ = ["FORMATS", "formats", "picture", "propose", "render", "write"]
 
 FORMATS = {
     "md": "markdown, for people",
@@ -29,11 +29,32 @@ FORMATS = {
     "html": "html, one file for a browser",
     "svg": "svg, a picture as it is now",
 }
+# Of a circuit also, by the file's ending: what it says, and the library's name for it.
+DIAGRAMS = {
+    "dot": ("Graphviz DOT, the diagram as text", "dot"),
+    "mmd": ("Mermaid, the diagram as text", "mermaid"),
+}
 
 
-def render(document: Document, kind: str) -> str:
-    """The document as text of one of the formats (not svg: that is the screen's)."""
+def formats(result: Result | None) -> dict[str, str]:
+    """The formats that ``result`` can be written in: only a circuit is a diagram."""
+    from interpboard.visualization.circuit_page import is_circuit
+
+    if result is None or not is_circuit(result):
+        return FORMATS
+    return {**FORMATS, **{kind: about for kind, (about, _) in DIAGRAMS.items()}}
+
+
+def render(document: Document, kind: str, size: int | None = None) -> str:
+    """The document as text of one of the formats (not svg: that is the screen's).
+
+    A diagram is of the circuit of ``size`` in the series, or of the one that was chosen.
+    """
     from interpboard.visualization import export
+    from interpboard.visualization.circuit_page import diagram
+
+    if kind in DIAGRAMS:
+        return diagram(document, DIAGRAMS[kind][1], size)
 
     writers = {
         "md": export.markdown, "csv": export.csv_text, "json": export.json_text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tui import clipboard, exporting
@@ -77,14 +78,19 @@ class Taking(Part):
         """Ask how and where, then write."""
         self.export(self._me.active)
 
-    def export(self, slot: str) -> None:
-        """Ask how and where the result of ``slot``, or everything, is to be written."""
+    def export(self, slot: str, size: int | None = None) -> None:
+        """Ask how and where the result of ``slot``, or everything, is to be written.
+
+        ``size``: which circuit of a series is drawn.
+        """
         from tui.screens.export import ExportScreen
 
         model = self._me.state.model
         name = model.info.name if model is not None else "model"
         folder = self._me.settings.export_folder
-        self.push_screen(ExportScreen(name, slot, folder), self._export)
+        formats = exporting.formats(self._me.state.slots[slot].result)
+        screen = ExportScreen(name, slot, folder, formats)
+        self.push_screen(screen, partial(self._export, size=size))
 
     def export_document(self, document: Document, name: str) -> None:
         """Ask how and where one document, ``name`` in the file's name, is to be written."""
@@ -96,10 +102,11 @@ class Taking(Part):
                 self.call_after_refresh(self._write, choice, written)
 
         folder = self._me.settings.export_folder
-        screen = ExportScreen(document.model.name, name, folder, everything=False)
+        formats = exporting.formats(document.results[0])
+        screen = ExportScreen(document.model.name, name, folder, formats, everything=False)
         self.push_screen(screen, answered)
 
-    def _export(self, choice: Any) -> None:
+    def _export(self, choice: Any, size: int | None) -> None:
         if choice is None:
             return
         if choice.kind == "svg":  # after the question is gone from the screen
@@ -114,12 +121,12 @@ class Taking(Part):
         if document is None:
             self._me._say("There is no result to export yet.", "warning")
             return
-        self._write(choice, document)
+        self._write(choice, document, size)
 
-    def _write(self, choice: Any, document: Any) -> None:
+    def _write(self, choice: Any, document: Any, size: int | None = None) -> None:
         try:
             if document is not None:
-                text = exporting.render(document, choice.kind)
+                text = exporting.render(document, choice.kind, size)
             elif choice.scope == "all" or choice.scope not in {p.slot for p in self._me.panes}:
                 text = exporting.picture(self, self.screen.region)
             else:

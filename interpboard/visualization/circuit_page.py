@@ -22,11 +22,12 @@ _LEGEND = (
 DIAGRAMS = {"dot": dot, "mermaid": mermaid, "svg": svg}
 
 
-def diagram(document: Document, form: str) -> str:
-    """The first circuit of ``document``, whole, as ``form``; raises ``BadParameter`` if there is none."""
+def diagram(document: Document, form: str, size: int | None = None) -> str:
+    """The first circuit of ``document``, whole, as ``form``; with ``size`` the one of that size in its
+    series. Raises ``BadParameter`` if there is no circuit."""
     for result in document.results:
         if is_circuit(result):
-            return DIAGRAMS[form](drawing_of(result))
+            return DIAGRAMS[form](drawing_of(result, size=size))
     raise BadParameter(f"Only circuits are drawn as {form}.", "Add --analysis circuit.")
 
 

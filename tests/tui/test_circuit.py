@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from interpboard.config import Settings
+from interpboard.visualization.diagrams import dot, drawing_of, mermaid
 from tests.tui.conftest import Board, Boards
 from tui.questions import BEHAVIOURS
 from tui.screens.circuit import CircuitScreen
@@ -114,6 +116,39 @@ async def test_keys_of_the_screen(
         assert "Nothing is running." in b.toasts[-1]
         await b.press("q")
         assert b.app.focused is b.app.pane("tokens").view
+
+
+@pytest.mark.parametrize(("ups", "suffix"), [(2, "dot"), (1, "mmd")])
+async def test_the_diagram_of_the_size_on_the_screen_is_written_for_other_tools(
+    board: Boards, tmp_path: Path, ups: int, suffix: str
+) -> None:
+    async with board((80, 24), settings=Settings(export_folder=str(tmp_path))) as b:
+        screen = await press(b, "C", "enter", "left_square_bracket")
+        await b.press("e", "tab", *["up"] * ups)  # everything has one circuit
+        assert "the circuit" in b.screen
+        await b.press("enter")
+        text = (tmp_path / f"interpboard-demo-circuit.{suffix}").read_text()
+        assert screen.of is not None
+        drawn = {"dot": dot, "mmd": mermaid}[suffix]
+        assert text == drawn(drawing_of(screen.of, size=6))
+        assert text != drawn(drawing_of(screen.of))
+
+
+async def test_only_a_circuit_is_a_diagram(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("e")
+        assert "markdown" in b.screen
+        assert "DOT" not in b.screen
+        await b.press("escape")
+        await press(b, "C")
+        await b.press("e")  # nothing is found yet
+        assert "DOT" not in b.screen
+        await b.press("escape", "enter", "q", "8")
+        await b.app.screen.settled()  # type: ignore[attr-defined]
+        await b.press("e")
+        assert "this run (circuit)" in b.screen
+        assert "DOT" in b.screen
+        assert "Mermaid" in b.screen
 
 
 async def test_how_the_circuit_is_searched_for_is_set_and_kept(board: Boards) -> None:

@@ -242,6 +242,10 @@ class CircuitScreen(SlotScreen):
         super().action_whole()
         self.call_after_refresh(self._draw)
 
+    def action_export(self) -> None:
+        """Ask how and where; a diagram is of the size that is drawn."""
+        self.me.export(SLOT, _asked(self.of, self.at) if self.of is not None else None)
+
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
         self.query_one("#circuit-view", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from interpboard.display import visible
-from tui.exporting import FORMATS, propose
+from tui.exporting import DIAGRAMS, FORMATS, propose
 from tui.screens.base import Box
 from tui.theme import inks
 from tui.widgets.line import Line
@@ -43,8 +44,17 @@ class ExportScreen(Box[Choice]):
         ("shift+tab", "scope", "Scope"),
     ]
 
-    def __init__(self, model: str, pane: str, folder: str = "", *, everything: bool = True) -> None:
+    def __init__(
+        self,
+        model: str,
+        pane: str,
+        folder: str = "",
+        formats: Mapping[str, str] = FORMATS,
+        *,
+        everything: bool = True,
+    ) -> None:
         super().__init__()
+        self.formats = formats
         self.everything = everything  # is there more than the pane?
         self.model, self.pane = model, pane
         self.folder = Path(folder).expanduser() if folder else None
@@ -56,7 +66,7 @@ class ExportScreen(Box[Choice]):
         """Formats, scope, name."""
         with Vertical(classes="box") as box:
             box.border_title = Text("Export")
-            for kind in FORMATS:
+            for kind in self.formats:
                 yield Line(id=f"format-{kind}")
             yield Line(id="scope")
             yield Line()
@@ -74,7 +84,7 @@ class ExportScreen(Box[Choice]):
 
     def action_format(self, by: int) -> None:
         """The next format."""
-        kinds = list(FORMATS)
+        kinds = list(self.formats)
         self.kind = kinds[(kinds.index(self.kind) + by) % len(kinds)]
         self._show()
 
@@ -84,22 +94,29 @@ class ExportScreen(Box[Choice]):
             self.scope = "all" if self.scope == self.pane else self.pane
             self._show()
 
+    @property
+    def _scope(self) -> str:
+        """A diagram is of the circuit, whatever else is there."""
+        return self.pane if self.kind in DIAGRAMS else self.scope
+
     def _show(self) -> None:
         ink = inks(self.app.current_theme.dark)
-        for kind, about in FORMATS.items():
+        for kind, about in self.formats.items():
             here = kind == self.kind
             style = Style(color=ink.accent if here else ink.muted, bold=here)
             mark = "▸" if here else " "
             self.query_one(f"#format-{kind}", Line).set(Text(f"{mark} {kind:<5} {about}", style))
         everything = "the whole screen" if self.kind == "svg" else "everything"
         one = f"this pane ({self.pane})" if self.everything else f"this run ({self.pane})"
-        what = one if self.scope == self.pane else everything
+        what = one if self._scope == self.pane else everything
+        if self.kind in DIAGRAMS:
+            what = "the circuit"
         self.query_one("#scope", Line).set(
             Text.assemble(("\u2002of    ", ink.muted), (what, ink.text))
         )
         field = self.query_one(Input)
         if field.value == self._proposed:
-            path = propose(self.model, self.scope, self.kind, self.folder)
+            path = propose(self.model, self._scope, self.kind, self.folder)
             self._proposed = visible(short(path))
             field.value = self._proposed
             field.cursor_position = len(field.value)
@@ -113,7 +130,7 @@ class ExportScreen(Box[Choice]):
                 self._known = path  # never over a file unasked
                 self._hint(f"{path.name} exists: Enter again writes over it")
                 return
-            self.dismiss(Choice(self.kind, self.scope, path))
+            self.dismiss(Choice(self.kind, self._scope, path))
 
     def _hint(self, text: str) -> None:
         self.query_one("#export-hint", Line).set(Text(visible(text)))
