@@ -286,6 +286,8 @@ COMMANDS: tuple[Command, ...] = (
         "step_size(1)"),
     _on("circuit", "circuit_parameters", "P", "P", "", "Set the parameters of the search", "parameters"),
     _on("circuit", "circuit_corrupted", "d", "d", "Pair", "Write the corrupted prompt", "corrupted"),
+    _on("circuit", "circuit_dataset", "f", "f", "File", "Choose a file of prompts, and find their circuit",
+        "dataset"),
     _on("circuit", "circuit_whole", "z", "z", "Whole", "The diagram on the whole screen, and back",
         "whole"),
     _on("circuit", "circuit_scroll_down", "J,ctrl+e", "J", "", "Scroll the diagram down",

@@ -192,14 +192,14 @@ def _trace(state: State) -> Request | None:
 
 
 def _circuit(state: State) -> Request | None:
-    """Of a named behaviour, or of the pair of prompts."""
+    """Of a named behaviour, of a file of prompts, or of the pair of prompts."""
     own = chosen_params(state, "circuit")
-    if own.get("behavior"):
+    if own.get("behavior") or own.get("dataset"):
         return Request("circuit", Ask(), own)
     if not state.corrupted:
         return None
     own["corrupted"] = state.corrupted
-    own.pop("behavior", None)
+    own = {name: value for name, value in own.items() if name not in ("behavior", "dataset")}
     return _linear(state, Request("circuit", state.ask, own))
 
 

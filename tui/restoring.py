@@ -61,7 +61,8 @@ def _decided(state: State, slot: str, result: Result) -> State:
     own = own_params(result)
     if slot == "circuit":
         state = replace(state, corrupted=str(params["corrupted"]) or state.corrupted)
-        own = {k: v for k, v in own.items() if k not in ("corrupted", "dataset")}
+        state = replace(state, dataset=str(params["dataset"]) or state.dataset)
+        own.pop("corrupted", None)
         own["behavior"] = params["behavior"]
     if slot == "heads" and own.pop("references", None):
         state = replace(state, corrupted="\n".join(params["references"]))

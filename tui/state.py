@@ -177,6 +177,7 @@ class State:
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
+    dataset: str = ""  # a file with prompts whose circuit can be found
     slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
 
     def with_slot(self, name: str, **changes: Any) -> State:

@@ -61,12 +61,12 @@ class Case:
 def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
     """Examples from lines (or a file of lines), or from strings, (clean, corrupted) pairs or mappings.
 
-    Raises ``BadParameter`` for anything else.
+    Raises ``BadParameter`` for anything else, and for a file that cannot be read.
     """
     if isinstance(dataset, str):
         text = dataset
         if "\n" not in text and len(text) < 1024 and Path(text.strip()).is_file():
-            text = Path(text.strip()).read_text(encoding="utf-8")
+            text = _read(Path(text.strip()))
         examples = [_of_line(line) for line in text.splitlines() if line.strip()]
     else:
         examples = [_of_item(item) for item in dataset]
@@ -147,6 +147,15 @@ def measured(logits: torch.Tensor, cases: Sequence[Case], measure: str) -> torch
         else:
             rows.append(right.mean() - wrong.mean() if case.foils else right.mean())
     return torch.stack(rows)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadParameter(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise BadParameter(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from None
 
 
 def _of_line(line: str) -> Example:

@@ -290,6 +290,13 @@ def test_a_dataset_may_be_a_file(tmp_path: Path) -> None:
     assert examples[1] == Example("The boys", "The boy", (" are",), ("is", "was"))
 
 
+def test_a_dataset_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_bytes(b"caf\xe9 => th\xe9")
+    with pytest.raises(BadParameter, match="not UTF-8 text"):
+        read_examples(str(file))
+
+
 def test_an_unknown_behaviour_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(BadParameter, match="ioi, induction, facts, agreement, greater_than"):
         load_behaviour("oii")

@@ -43,7 +43,7 @@ VOCABULARY = (
 LAYERS, HEADS = 4, 8
 _USUAL: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 10},
-    "circuit": {"behavior": "", "corrupted": ""},
+    "circuit": {"behavior": "", "corrupted": "", "dataset": ""},
     "continuation_attribution": {"new_tokens": 8, "method": "grad_x_input"},
     "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
 }

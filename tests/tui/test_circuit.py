@@ -10,7 +10,8 @@ from interpboard.config import Settings
 from interpboard.visualization.diagrams import dot, drawing_of, mermaid
 from tests.tui.conftest import Board, Boards
 from tui.questions import BEHAVIOURS
-from tui.screens.circuit import CircuitScreen
+from tui.screens.ask import AskScreen
+from tui.screens.circuit import FILE, CircuitScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
 
@@ -91,6 +92,98 @@ async def test_a_pair_of_prompts_is_a_behaviour_of_its_own(board: Boards) -> Non
         assert "logit ·Paris: clean 3.50, corrupted −1.25" in b.screen
 
 
+DATASET = "The capital of France is => The capital of Italy is | Paris | Rome\n"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    file = tmp_path / "pairs.txt"
+    file.write_text(DATASET)
+    return file
+
+
+async def choose(b: Board, path: Path | str) -> None:
+    await b.press("f", "ctrl+u")
+    await b.write(str(path))
+    await b.press("enter")
+    await b.pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_screen_of_a_circuit_of_own_prompts(
+    board: Boards, pairs: Path, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await press(b, "C")
+        await choose(b, pairs)
+        b.matches(f"circuit-own-{size[0]}x{size[1]}")
+
+
+async def test_own_prompts_are_a_behaviour_and_the_copied_lines_name_their_file(
+    board: Boards, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    async with board((80, 24)) as b:
+        await b.press("C", "P")
+        await b.write("method=eap")
+        await b.press("enter", *"jjjjj", "enter")
+        assert isinstance(b.app.screen, AskScreen)  # no file is chosen yet
+        assert not _asked(b)
+        await b.write(str(pairs))
+        await b.press("enter")
+        assert _asked(b) == [{"method": "eap", "dataset": str(pairs)}]
+        assert "C Circuit  pairs.txt" in b.lines()[0]
+        assert "own prompts   pairs.txt" in b.screen
+        await press(b, "c")
+        lines = (tmp_path / "state" / "yank.txt").read_text()
+        assert f"{{'circuit': {{'dataset': '{pairs}', 'method': 'eap'}}}}" in lines
+        assert f"--param circuit.dataset={pairs}" in lines
+        await press(b, "g", "enter")
+        assert _asked(b)[-1] == {"method": "eap", "behavior": "ioi"}
+        await press(b, *"jjjjj", "enter")  # the file is remembered
+        assert _asked(b)[-1] == {"method": "eap", "dataset": str(pairs)}
+        await b.press("q")
+        screen = await press(b, "C")
+        assert screen.chosen == FILE
+        assert len(_asked(b)) == 3
+
+
+async def test_a_file_that_cannot_be_read_is_one_line_and_changes_nothing(
+    board: Boards, tmp_path: Path
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "empty").write_text("\n")
+    async with board((80, 24)) as b:
+        await press(b, "C")
+        for name, said in (
+            ("missing", "Cannot read"), ("binary", "not UTF-8"), ("empty", "holds no prompt"),
+        ):  # fmt: skip
+            await choose(b, tmp_path / name)
+            assert said in b.toasts[-1]
+            assert "\n" not in b.toasts[-1]
+        assert not _asked(b)
+        assert not b.app.state.dataset
+
+
+async def test_a_saved_circuit_of_own_prompts_reopens_with_its_file(
+    board: Boards, pairs: Path
+) -> None:
+    async with board((80, 24)) as b:
+        await press(b, "C")
+        await choose(b, pairs)
+        await b.press("q", "8")
+        b.app.session.change(dataset="")
+        await b.app.screen.settled()  # type: ignore[attr-defined]
+        await b.pilot.press("enter")
+        await b.app.settled()
+        await b.pilot.pause()
+        screen = b.app.screen
+        assert isinstance(screen, CircuitScreen)
+        assert screen.chosen == FILE
+        assert not b.app.state.stale("circuit")
+        assert b.app.state.dataset == str(pairs)
+
+
 async def test_keys_of_the_screen(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +198,7 @@ async def test_keys_of_the_screen(
         assert "{'circuit': {'behavior': 'ioi'}}" in yanked.read_text()
         await press(b, "z")
         assert screen.has_class("-whole")
-        assert "behaviour" not in "".join(b.lines()[1:20])
+        assert "greater than" not in "".join(b.lines()[1:20])
         await press(b, "J", "K", "q")
         assert not screen.has_class("-whole")
         await b.press("e")

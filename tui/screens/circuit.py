@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
@@ -12,6 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
+from interpboard.errors import InterpBoardError
 from tui import keys, words
 from tui.questions import BEHAVIOURS
 from tui.screens.over import SlotScreen
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from interpboard.results import Result
 
 SLOT = "circuit"
-PAIR = "the pair"
-OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d
+FILE, PAIR = "own prompts", "the pair"
+ROWS = (*BEHAVIOURS, FILE, PAIR)
+OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d and f
+FILE_NAME = 9  # columns of the file's name in the list
 MOST_DRAWN = 60  # edges; the strongest that fit
 _MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of probabilities"}
 
@@ -74,12 +78,12 @@ class CircuitScreen(SlotScreen):
 
     def on_mount(self) -> None:
         """The list, with the cursor on what was chosen before."""
-        names = [*BEHAVIOURS, PAIR]
-        self.behaviours.show([Bar(name.replace("_", " "), "", 0.0) for name in names], "behaviour")
-        before = self.me.state.params.get(SLOT, {}).get("behavior")
+        self._list()
+        chosen = self.me.state.params.get(SLOT, {})
+        before = FILE if chosen.get("dataset") else chosen.get("behavior")
         if before is None and not self.me.state.corrupted:
             before = BEHAVIOURS[0]
-        self.behaviours.put(names.index(before or PAIR))
+        self.behaviours.put(ROWS.index(before or PAIR))
         self.behaviours.focus()
         self.show(self.me.state)
 
@@ -87,10 +91,16 @@ class CircuitScreen(SlotScreen):
         """The diagram is drawn for its width, known after the layout."""
         self.call_after_refresh(self._draw)
 
+    def _list(self) -> None:
+        """What a circuit can be of, with the name of the file where one is chosen."""
+        file = words.cut(_file_name(self.me.state.dataset), FILE_NAME)
+        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
+        self.behaviours.show(bars)  # without a title: 24 rows have none to spare
+
     @property
     def chosen(self) -> str:
-        """The behaviour under the cursor; empty: the pair."""
-        return [*BEHAVIOURS, ""][self.behaviours.cursor]
+        """The row under the cursor."""
+        return ROWS[self.behaviours.cursor]
 
     # -- what there is to see ---------------------------------------------------------------------
 
@@ -204,15 +214,22 @@ class CircuitScreen(SlotScreen):
 
     def action_find(self) -> None:
         """Find the circuit of the behaviour under the cursor."""
-        if not self.chosen and not self.me.state.corrupted:
+        if self.chosen == PAIR and not self.me.state.corrupted:
             self.me.notify("Write the corrupted prompt first: d.", markup=False)
+            return
+        if self.chosen == FILE and not self.me.state.dataset:
+            self.action_dataset()
             return
         self._ask(self.me.state.params.get(SLOT, {}))
         self.me.session.run(SLOT)
 
     def _ask(self, search: Mapping[str, Any]) -> None:
-        own = {**search, "behavior": self.chosen}
-        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: own})
+        of = {name: value for name, value in search.items() if name not in OF_THE_SCREEN}
+        if self.chosen == FILE:
+            of["dataset"] = self.me.state.dataset
+        else:
+            of["behavior"] = self.chosen if self.chosen in BEHAVIOURS else ""
+        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: of})
 
     def action_parameters(self) -> None:
         """How the circuit is searched for; Enter then finds it so."""
@@ -221,13 +238,38 @@ class CircuitScreen(SlotScreen):
 
         analysis, now = find_analysis(SLOT), dict(self.me.state.params.get(SLOT, {}))
         known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
-        now.pop("behavior", None)
+        now = {name: value for name, value in now.items() if name not in OF_THE_SCREEN}
 
         def answered(search: dict[str, Any] | None) -> None:
             if search is not None:
                 self._ask(search)
 
         self.me.push_screen(ParametersScreen(analysis.title, known, now), answered)
+
+    def action_dataset(self) -> None:
+        """Ask for a file of prompts, then find their circuit."""
+        hints = (
+            "One example a line: clean => corrupted | target | foil",
+            "All but the clean prompt may be left out: it is then found.",
+        )
+        before = self.me.state.dataset
+        self.me._question("File of prompts", hints, before, self._read_dataset)
+
+    def _read_dataset(self, text: str) -> None:
+        from tui.prompt_file import read
+
+        if not text.strip():
+            return
+        path = Path(text.strip()).expanduser().absolute()
+        try:
+            read(path)
+        except InterpBoardError as error:
+            self.me._say(str(error), "error")
+            return
+        self.me.session.change(dataset=str(path))
+        self._list()
+        self.behaviours.put(ROWS.index(FILE))
+        self.action_find()
 
     def action_step_size(self, by: int) -> None:
         """The next size of the series: diagram and faithfulness, nothing computed."""
@@ -269,12 +311,19 @@ def _found(result: Result) -> int:
 
 def _subject(result: Result) -> str:
     behavior, corrupted = result.params["behavior"], result.params["corrupted"]
+    if result.params.get("dataset"):
+        return _file_name(str(result.params["dataset"]))
     if behavior:
         return visible(str(behavior)).replace("_", " ")
     return f"against “{visible(str(corrupted))}”"
 
 
+def _file_name(dataset: str) -> str:
+    """The last part of a path; of prompts that were given as they are, what the result says of them."""
+    return visible(Path(dataset).name)
+
+
 def _measure(result: Result) -> str:
-    if result.params["behavior"]:
+    if result.params["behavior"] or result.params.get("dataset"):
         return _MEASURES.get(result.metric.name, result.metric.name)
     return words.metric_name(result.metric)
