@@ -44,6 +44,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
     },
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 2},
+    "tune_lens": {"corpus": "corpus.txt", "out": "trained", "steps": 1, "batch": 1, "length": 8},
     "tuned_lens": {"translators": "translators"},
 }  # fmt: skip
 

@@ -101,6 +101,23 @@ TABLE: tuple[Analysis, ...] = (
         ),
     ),
     Analysis(
+        name="tune_lens",
+        title="Training a tuned lens",
+        function="interpboard.circuits.lens_training:lens_training",
+        axes=("layer",),
+        meaning="KL(final ‖ layer) on the last step's text, in nats a token: 0 is the output itself; the "
+        "prompt is not looked at",
+        scale="diverging",
+        parameters=(
+            Parameter("corpus", str, "", "a text file to train on, or a folder of them"),
+            Parameter("out", str, "", "folder for the lens; a stopped training goes on there"),
+            Parameter("steps", int, 250, "of training", minimum=1),
+            Parameter("batch", int, 8, "windows of text a step", minimum=1),
+            Parameter("length", int, 64, "tokens of a window", minimum=2),
+            Parameter("rate", float, 1e-3, "learning rate, falling to zero", minimum=0),
+        ),
+    ),
+    Analysis(
         name="max_activating",
         title="Max-activating examples",
         function="interpboard.circuits.max_activating:max_activating",

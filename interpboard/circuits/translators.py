@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -76,10 +77,18 @@ class Translators:
 def save_whole(
     path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write safetensors so that ``path`` is always a whole file, also if the machine stops meanwhile."""
+    """Write safetensors so that ``path`` is always a whole file, also if the machine stops meanwhile.
+
+    Raises ``BadParameter`` where it cannot be written.
+    """
     beside = path.with_name(path.name + ".part")
-    save_file(tensors, beside, metadata=metadata)
-    os.replace(beside, path)
+    try:
+        save_file(tensors, beside, metadata=metadata)
+        os.replace(beside, path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise BadParameter(f"Cannot write {path}: {error}.", "Name another place.") from error
 
 
 def load_translators(

@@ -55,23 +55,27 @@ def tune_lens(
     each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
     lies in ``out``: the same call then goes on there, to the same result as without the stop.
 
-    Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that holds an
-    unfinished training with other settings; ``Cancelled``; ``Unsupported`` without a verified head.
+    Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that cannot be
+    written or holds an unfinished training with other settings; ``Cancelled``; ``Unsupported`` without a
+    verified head.
     """
     lm.verified.require_lens()
     _check(lm, settings)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    text, out = Path(text), Path(out)
+    files = tuple(
+        (file, size)
+        for file, size in corpus_files(text)
+        if out.resolve() not in file.resolve().parents
+    )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadParameter(f"Cannot make the folder {out}: {error.strerror}.") from error
     start = Translators.identity(lm)
     weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
     adam = torch.optim.Adam([weight, bias], lr=settings.rate)
-    about = {**asdict(settings), "model": lm.info.name, "text": str(text)}
+    about = {**asdict(settings), "model": lm.info.name, "text": str(text.resolve())}
     done = _restored(out / STATE, about, (weight, bias), adam)
-    files = tuple(
-        (file, size)
-        for file, size in corpus_files(Path(text))
-        if out.resolve() not in file.resolve().parents
-    )
     batches = islice(_batches(lm, files, settings), done, settings.steps)
     axis = layer_axis(lm.anatomy.n_layers, embed=True)
     rows = type(axis)(axis.name, axis.labels[:-1])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from interpboard import cli
 from interpboard.circuits import LogitLens
+from interpboard.circuits.lens_training import lens_training
 from interpboard.circuits.logit_lens import logit_lens
 from interpboard.circuits.translators import PARAMS, Translators, load_translators
 from interpboard.circuits.tune_lens import STATE, Settings, tune_lens
@@ -130,6 +131,41 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_result(
     assert not (tmp_path / "parts" / STATE).exists()
     assert heard[0].axes[0].labels == ("embed", "0", "1")
     assert whole.weight.abs().max() > 0
+
+
+def test_as_an_analysis_it_leaves_the_lens_and_the_kl_of_its_last_step(
+    tmp_path: Path, corpus: Path
+) -> None:
+    lm, prompt, metric = case("gpt2")
+    heard: list[LabelledArray] = []
+
+    def hear(_done: int, _total: int, partial: LabelledArray | None) -> None:
+        heard.extend([partial] if partial is not None else [])
+
+    result = lens_training(
+        lm, prompt, metric, corpus=str(corpus), out=str(tmp_path / "lens"), steps=6, batch=2, length=12,
+        watch=Watch(on_progress=hear),
+    )  # fmt: skip
+    whole = tune_lens(lm, corpus, tmp_path / "whole", SHORT)
+    assert torch.equal(load_translators(lm, tmp_path / "lens").weight, whole.weight)
+    assert len(heard) == 6
+    np.testing.assert_array_equal(result.values, heard[-1].values)
+    assert (result.values > 0).all()
+    assert result.axes[0].labels == ("embed", "0", "1")
+    with pytest.raises(BadParameter, match="needs a corpus and a folder"):
+        lens_training(lm, prompt, metric, corpus=str(corpus))
+
+
+def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path: Path, corpus: Path) -> None:
+    lm = tiny_lm("gpt2")
+    with pytest.raises(BadParameter, match="Cannot make the folder"):
+        tune_lens(lm, corpus, corpus / "lens", SHORT)
+    with pytest.raises(BadParameter, match="Cannot read"):
+        tune_lens(lm, tmp_path / "none", tmp_path / "lens", SHORT)
+    assert not (tmp_path / "lens").exists()  # nothing is left of what never began
+    (tmp_path / "taken" / PARAMS).mkdir(parents=True)
+    with pytest.raises(BadParameter, match=f"Cannot write .*{PARAMS}"):
+        tune_lens(lm, corpus, tmp_path / "taken", SHORT)
 
 
 def test_what_was_saved_is_loaded_and_published_pickles_only_when_allowed(tmp_path: Path) -> None:
