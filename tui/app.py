@@ -24,6 +24,7 @@ from interpboard.config import Settings
 from tui import keys, layout, leaving, look, painting, theme
 from tui.actions import Actions
 from tui.history import History
+from tui.jobs import Jobs
 from tui.lensing import Lensing
 from tui.panes.attention import AttentionPane
 from tui.panes.base import Pane
@@ -40,7 +41,7 @@ from tui.screens.base import Live
 from tui.screens.board import Board
 from tui.session import EngineFactory, Session, engine_process
 from tui.settling import Settling
-from tui.state import SCREENS, Ask, State
+from tui.state import JOBS, SCREENS, Ask, State
 from tui.timers import SureTimers
 from tui.widgets import lines
 from tui.widgets.line import Line
@@ -57,7 +58,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers, App[int]):
+class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureTimers, App[int]):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -236,6 +237,8 @@ class InterpBoardApp(Actions, History, Lensing, Prompting, Settling, SureTimers,
 
     def _finished(self, state: State, slot: str) -> None:
         self.saver.finished(state, slot)
+        if slot in JOBS:
+            self.take_up(slot)
         ask = state.slots[slot].ask
         if slot == "predictions" and ask is not None:
             self.ran(ask.text)

@@ -115,12 +115,20 @@ COMMANDS: tuple[Command, ...] = (
         "app.ask_translators", ("lens",),
     ),
     Command(
+        "train_lens", "F", "F", "Train", "Fit a tuned lens to a text; it is then read with",
+        "app.train_lens", ("lens",),
+    ),
+    Command(
         "parameters", "P", "P", "Parameters", "Set the parameters of the method",
         "app.ask_parameters", ("tokens", "trace"),
     ),
     Command(
         "examples_file", "E", "E", "Examples", "Open a file of max-activating examples",
         "app.ask_examples", ("neurons",),
+    ),
+    Command(
+        "collect_examples", "F", "F", "Collect", "Find max-activating examples in a text",
+        "app.collect_examples", ("neurons",),
     ),
     Command(
         "next_head", "right_square_bracket,right", "] →", "Next head", "The next head, through the layers",

@@ -40,7 +40,8 @@ class Lensing(Part):
             self._read_with("tuned_lens", app.state.translators)
         else:
             app._tell(
-                f"{training(self._model())}\ntrains a tuned lens; {self._key('lens_folder')} opens it.",
+                f"{self._key('train_lens')} trains a tuned lens on a text; "
+                f"{self._key('lens_folder')} opens one that there is.",
                 "information",
             )
 
@@ -49,7 +50,11 @@ class Lensing(Part):
         from tui.screens.ask import AskScreen, Question
 
         app = self._me
-        hints = ("The folder that this wrote:", training(self._model()), "Empty: the plain lens.")
+        hints = (
+            f"The folder that {self._key('train_lens')} wrote, or this:",
+            training(self._model()),
+            "Empty: the plain lens.",
+        )
 
         def answered(text: str | None) -> None:
             if text is None:

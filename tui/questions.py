@@ -215,6 +215,12 @@ def _steering(state: State) -> Request | None:
     return Request("steering", state.ask, chosen)
 
 
+def _job(state: State, slot: str) -> Request | None:
+    """Once somebody said on which text; the prompt is not looked at."""
+    chosen = chosen_params(state, slot)
+    return Request(SLOTS[slot], Ask(state.ask.text), chosen) if chosen else None
+
+
 _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "what_if": _held,
     "mlps": _mlps,
@@ -230,4 +236,6 @@ _SPECIAL: dict[str, Callable[[State], Request | None]] = {
     "trace": _trace,
     "circuit": _circuit,
     "steering": _steering,
+    "training": lambda state: _job(state, "training"),
+    "collecting": lambda state: _job(state, "collecting"),
 }

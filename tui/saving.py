@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.held import Held, Item
 from tui.questions import FOLLOWING
-from tui.state import Ask, State
+from tui.state import JOBS, Ask, State
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -60,7 +60,7 @@ class Saver:
 
     def finished(self, state: State, slot: str) -> None:
         """The result of ``slot`` is new: write it."""
-        if slot in FOLLOWING:  # every head that a cursor passes: cheap to ask again
+        if slot in FOLLOWING or slot in JOBS:  # heads that a cursor passes; what has its own file
             return
         document, ask = state.document([slot]), state.slots[slot].ask
         if document is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tui import keys
 from tui.held import Held
 from tui.questions import CHEAP, question
-from tui.state import SLOTS, Ask, Engine, Job, State
+from tui.state import JOBS, SLOTS, Ask, Engine, Job, State
 from tui.vocabulary import ANSWERED, Tokens
 
 if TYPE_CHECKING:
@@ -172,9 +172,19 @@ class Session:
             tried = slot.failed if slot.job is None else None
             if wanted is not None and wanted not in (there, tried):
                 missing.append(name)
-        model, loaded = self.state.model, self._engine_model
-        if missing and self.state.engine.phase == "ready" and model and loaded == model.info:
+        if missing and self.ready:
             self._send(*missing)
+
+    def again(self, *names: str) -> None:
+        """Ask these slots anew, also what they show: a file that they are read from is another."""
+        if self.ready:
+            self._send(*names)
+
+    @property
+    def ready(self) -> bool:
+        """Does the engine wait, with the model that is on the screen?"""
+        model, loaded = self.state.model, self._engine_model
+        return self.state.engine.phase == "ready" and model is not None and loaded == model.info
 
     def run(self, *names: str) -> None:
         """Ask the questions of some slots, once there is a model."""
@@ -243,6 +253,8 @@ class Session:
         if self.engine is not None:
             self._run_when_ready = True
             self._asked_model = model
+            for name in JOBS:  # they would hold up the load for as long as they take
+                self.engine.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
             self.engine.load(model, **self._options)
 
@@ -305,12 +317,14 @@ class Session:
             self.run(*CHEAP, *self.in_sight, *self.state.engine.lost)
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
-        if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS):
+        if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS or slot in JOBS):
             remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
             message = f"{event.message} {remedy}".strip()
             if message not in self._told:  # four analyses fail over one target: say it once
                 self._told.add(message)
                 self._tell(message, "error")
+        elif kind == "Stopped" and slot in JOBS:
+            self._tell("Stopped. The same again goes on from there.", "information")
         elif kind == "Lost":
             self._run_when_ready = False
             engine = self.state.engine

@@ -43,10 +43,14 @@ SLOTS: dict[str, str] = {
     "methods": "compare_attributions",
     "steering": "steering",
     "continuation": "continuation_attribution",
+    "training": "tune_lens",
+    "collecting": "max_activating",
 }
 
 # Slots with a screen of their own over the panes.
 SCREENS = ("methods", "circuit", "steering", "continuation")
+# Slots of long jobs that leave a file: no pane shows their result, and a stopped one goes on.
+JOBS = ("training", "collecting")
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 

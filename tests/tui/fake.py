@@ -267,6 +267,12 @@ def canned(
         axes, values = _methods(extra, tokens)
     elif request.analysis == "circuit":
         axes, values = _circuit(extra, layers, heads)
+    elif request.analysis == "tune_lens":
+        axes = (Axis("layer", layer_axis(layers, embed=True).labels[:-1]),)
+        values = np.linspace(2.0, 0.1, layers)
+    elif request.analysis == "max_activating":
+        axes = (layer_axis(layers), Axis("neuron", tuple(map(str, range(16)))))
+        values = wave.normal(size=(layers, 16))
     elif request.analysis == "steering":
         axes, values = _steering(extra, request)
     elif request.analysis == "continuation_attribution":

@@ -97,7 +97,7 @@ async def test_a_metric_that_is_no_sum_of_parts_is_explained_by_its_logit(board:
         }
 
 
-def _file(path: Path, model: str = "demo") -> Path:
+def examples_file(path: Path, model: str = "demo") -> Path:
     """Two examples of each of 16 neurons of layer 2, collected from a made-up text."""
     import msgspec
     from safetensors.numpy import save_file
@@ -129,7 +129,7 @@ def _file(path: Path, model: str = "demo") -> Path:
 async def test_examples_of_the_chosen_neuron_come_from_the_file_of_the_settings(
     board: Boards, tmp_path: Path
 ) -> None:
-    path = _file(tmp_path / "e.safetensors")
+    path = examples_file(tmp_path / "e.safetensors")
     async with board((80, 24), settings=Settings(examples_file=str(path))) as b:
         await b.press("7")
         assert "L2 N5 in corpus.txt: above 0 at 3.0% of 1,000 tokens" in b.screen
@@ -145,7 +145,7 @@ async def test_examples_of_the_chosen_neuron_come_from_the_file_of_the_settings(
 async def test_without_a_file_the_command_that_makes_one_is_shown_and_key_e_opens_one(
     board: Boards, tmp_path: Path
 ) -> None:
-    path = _file(tmp_path / "e.safetensors")
+    path = examples_file(tmp_path / "e.safetensors")
     async with board((80, 24)) as b:
         await b.press("7")
         assert "interpboard max-activating -m demo --corpus TEXT --out" in b.screen
@@ -164,7 +164,7 @@ async def test_a_file_that_does_not_fit_says_why(
 ) -> None:
     path = tmp_path / "e.safetensors"
     if model is not None:
-        _file(path, model)
+        examples_file(path, model)
     async with board((120, 60), settings=Settings(examples_file=str(path))) as b:
         await b.press("7", "z")
         assert complaint in " ".join(b.screen.split())

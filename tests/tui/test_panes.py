@@ -346,7 +346,7 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
     async with board((80, 24)) as b:
         await b.press("3", "m")
         command = "interpboard tune-lens -m demo --corpus TEXT --out LENS"
-        assert b.toasts == [f"{command}\ntrains a tuned lens; T opens it."]
+        assert b.toasts == ["F trains a tuned lens on a text; T opens one that there is."]
         await b.press("T")
         assert command in b.screen
         await b.write("~/lens")

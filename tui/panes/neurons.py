@@ -177,7 +177,7 @@ class NeuronsPane(Pane):
     def rest(self) -> None:
         """Read the examples of the neuron where the cursor rests."""
         model, chosen = self.state.model, self.chosen
-        asked = (self.state.examples, model, chosen)
+        asked = (self.state.examples, model, chosen, self.state.slots["collecting"].result)
         if asked == self._exemplified:
             return
         self._exemplified = asked
@@ -188,8 +188,13 @@ class NeuronsPane(Pane):
             return
         path, name = self.state.examples, model.info.name
         if not path:
-            opens = f"{keys.command('examples_file').shown} opens a file of max-activating examples"
-            lines = (opens, "this makes one of a text:", visible(examples.making(name)))
+            collects = (
+                f"{keys.command('collect_examples').shown} finds max-activating examples in a text"
+            )
+            opens = (
+                f"{keys.command('examples_file').shown} opens a file of them; this makes one, too:"
+            )
+            lines = (collects, opens, visible(examples.making(name)))
             self.examples.set([Row(line) for line in lines])
             return
         found = examples.found(path, name, chosen)

@@ -34,7 +34,7 @@ ABOUT = {
         "Each layer's stream, read as if the model ended there; exact. emb is the",
         "input of layer 0; the last row is the model's own prediction. s reads the",
         "stream before or within layers, or what attention or the MLP adds. m goes",
-        "to a tuned lens, through maps trained by interpboard tune-lens, and back.",
+        "to a tuned lens, through maps that F trains or T opens, and back.",
     ),
     "runs": (
         "Every finished result, newest first. Reopening computes nothing and",
@@ -57,13 +57,14 @@ ABOUT = {
         "What each neuron writes straight into the logit of the target: its",
         "activation × what a unit of it writes; exact. Below the tokens that a",
         "unit of the chosen one raises and lowers most, and texts in which it",
-        "is most active, from a file that interpboard max-activating wrote.",
+        "is most active, from a file that F collects or E opens.",
     ),
     "circuit": (
         "Which edges between heads and MLPs carry a behaviour. Edges are chosen",
         "by estimated scores; faithfulness is measured: with only the circuit",
         "live, how much of clean − corrupted is left. Completeness: how much is",
-        "lost without it. [ and ] show the sizes measured, computing nothing.",
+        "lost without it. [ and ] show the sizes measured, computing nothing. f opens",
+        "prompts of your own, one a line: clean => corrupted | target | foil.",
     ),
     "continuation": (
         "What the model writes next, greedily, and why: each row explains one written",
