@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,10 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.console import Console
 
-from interpboard.results import Axis, Document, layer_axis
+from interpboard.results import Axis, Document, LabelledArray, layer_axis
 from interpboard.visualization.blocks import Look, bars, grid, lens, strip
 from interpboard.visualization.colors import DARK, LIGHT, Scale
+from interpboard.visualization.export import markdown
 from interpboard.visualization.terminal import color_wanted, dashboard, render
 from tests import sample
 
@@ -81,6 +83,42 @@ def test_the_lens_shows_the_top_token_and_the_targets_percentage() -> None:
     assert lines[4].split() == ["position", *map(str, range(9))]
     assert lines[6].split() == ["embed", *(f"·0.{p}" for p in range(9))]
     assert lines[9].split() == ["2", *(part for p in range(9) for part in (f"·3.{p}", "75"))]
+
+
+def test_the_layer_from_which_the_top_token_stays_is_the_last_row() -> None:
+    found = sample.lens()
+    first = LabelledArray(found.axes[1:], np.array([-1, 0, 1, 2, 2, 2, 2, 1, 2]))
+    known = msgspec.structs.replace(found, extra={**found.extra, "convergence": first})
+    lines = section(render(sample.document(known), 120), "Logit lens")
+    assert lines[10].split() == ["settled", "embed", *"01222212"]
+    assert "settled: the layer from which on the top token is the final one" in lines[12]
+    row = [line for line in markdown(sample.document(known)).split("\n") if "| settled" in line]
+    assert row == ["| settled | `embed` | `0` | `1` | `2` | `2` | `2` | `2` | `1` | `2` |"]
+    broken = LabelledArray(found.axes[1:], np.array([7.0, *[np.nan] * 8]))
+    odd = msgspec.structs.replace(found, extra={**found.extra, "convergence": broken})
+    assert "settled" not in render(sample.document(odd), 120)
+
+
+def test_what_is_in_the_answer_after_each_layer_stands_below_its_parts() -> None:
+    parts = (Axis("component", ("embed", "L0 mlp")),)
+    by_layer = layer_axis(1, embed=True)
+    one = {"accumulated": LabelledArray((by_layer,), np.array([1.0, -2.5]))}
+    runs = Axis("run", ("clean", "edited"))
+    both = {"accumulated": LabelledArray((by_layer, runs), np.array([[1.0, 1.0], [-2.5, 4.0]]))}
+    clean = sample.result("direct_logit_attribution", parts, [1.0, -3.5], one)
+    lines = section(render(sample.document(clean), 100), "Direct logit attribution")
+    (at,) = [
+        i for i, line in enumerate(lines) if line.startswith("the sum up to and with each layer")
+    ]
+    assert lines[at + 1].split()[0::2] == ["embed", "+1.0000"]
+    assert lines[at + 2].split() == ["layer", "0", "█" * 40, "-2.5000"]
+    edited = sample.result(
+        "edited_direct_attribution", (*parts, runs), [[1.0, 1.0], [-3.5, 3.0]], both
+    )
+    page = markdown(sample.document(edited))
+    for run, last in (("clean", "-2.5"), ("edited", "+4")):
+        assert f"{run} run: the sum up to and with each layer" in page
+        assert f"| `layer 0` | {last} |" in page
 
 
 def test_a_lens_wider_than_the_page_is_split_and_ends_with_the_last_positions() -> None:

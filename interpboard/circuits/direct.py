@@ -199,19 +199,17 @@ def components(
 def _extra(
     lm: LanguageModel, parts: Parts, unexplained: float, neurons: bool
 ) -> dict[str, LabelledArray]:
-    layers, path = parts.layers, parts.path
+    layers = parts.layers
     by_layer = layer_axis(lm.anatomy.n_layers)
     by_head = Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads)))
     attention = np.array([layer.attention for layer in layers])
     mlp = np.array([layer.mlp for layer in layers])
-    first = parts.embedded + path.norm_bias + path.unembed_bias
     extra = {
         "heads": LabelledArray((by_layer, by_head), np.stack([layer.heads for layer in layers])),
         "attention": LabelledArray((by_layer,), attention),
         "mlp": LabelledArray((by_layer,), mlp),
         "accumulated": LabelledArray(
-            (layer_axis(lm.anatomy.n_layers, embed=True),),
-            np.cumsum([first, *(attention + mlp)]),
+            (layer_axis(lm.anatomy.n_layers, embed=True),), accumulated(parts)
         ),
         "unexplained": LabelledArray((), np.array(unexplained)),
     }
@@ -224,6 +222,14 @@ def _extra(
         extra["neurons"] = LabelledArray((by_layer, by_neuron), each)
         extra["mlp_bias"] = LabelledArray((by_layer,), mlp - np.nansum(each, axis=1))
     return extra
+
+
+def accumulated(parts: Parts) -> np.ndarray:
+    """The sum up to and with each layer, the embedding's first; constants are in it from the start."""
+    first = parts.embedded + parts.path.norm_bias + parts.path.unembed_bias
+    steps = [layer.attention + layer.mlp + layer.edit for layer in parts.layers]
+    sums: np.ndarray = np.cumsum([first, *steps])
+    return sums
 
 
 def unexplained_by(parts: Parts, values: list[float], run: Run) -> float:

@@ -9,6 +9,7 @@ import torch
 
 from interpboard.circuits.direct import (
     SITES,
+    accumulated,
     capped_warnings,
     components,
     parts_of,
@@ -17,7 +18,7 @@ from interpboard.circuits.direct import (
 from interpboard.circuits.interventions import parse_interventions
 from interpboard.circuits.what_if import RUNS, edits_of
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, record
@@ -42,7 +43,8 @@ def edited_direct_attribution(
     head's: ``L3 edit`` is what it puts in beside the layer's parts, 0 in the clean run.
 
     ``extra``: ``effect`` [component], edited − clean, which sums to the effect on the metric;
-    ``unexplained`` [run]. Raises what ``what_if`` and ``direct_logit_attribution`` raise.
+    ``accumulated`` [layer, run], as in ``direct_logit_attribution``; ``unexplained`` [run]. Raises what
+    ``what_if`` and ``direct_logit_attribution`` raise.
     """
     started = time.perf_counter()
     with torch.no_grad():
@@ -69,6 +71,10 @@ def edited_direct_attribution(
         values=values,
         extra={
             "effect": LabelledArray((axis,), values[:, 1] - values[:, 0]),
+            "accumulated": LabelledArray(
+                (layer_axis(lm.anatomy.n_layers, embed=True), RUNS),
+                np.stack([accumulated(each) for each in parts], axis=-1),
+            ),
             "unexplained": LabelledArray((RUNS,), np.array(unexplained)),
         },
         elapsed_s=time.perf_counter() - started,

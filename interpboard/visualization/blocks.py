@@ -162,10 +162,12 @@ def lens(
     layers: Sequence[str],
     tokens: Sequence[str],
     look: Look,
+    settled: Sequence[str] | None = None,
 ) -> list[Text]:
     """Layers × tokens: the top token of each cell, painted by the target's probability ``values``.
 
     The probability stands beside it in percent from 1 up. ``top`` holds the tokens themselves.
+    ``settled`` is a last row, the layer from which on each column's top token stays.
     """
     scale = Scale(1.0, diverging=False)
     label_width = max(cell_len(text) for text in ("position", *layers)) + 1
@@ -188,6 +190,9 @@ def lens(
                 line.append(shown, look.paint(scale, value))
                 line.append(" ")
             lines.append(line)
+        if settled is not None:
+            names = [look.words(label) for label in settled[start:stop]]
+            lines.append(_heading(names, "settled", label_width, cell, look, left=True))
     return lines
 
 

@@ -22,12 +22,14 @@ from interpboard.results.arrays import names_of
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.selections import Selection, details, flat, selections
 from interpboard.visualization.terminal import (
+    SETTLED,
     entry_names,
     explained,
     number,
     plain_value,
     render,
     scale_of,
+    settled,
     strongest,
     top_tokens,
 )
@@ -200,8 +202,13 @@ def _markdown_body(result: Result) -> str:
             [f"{_code(visible_token(str(t)))} {_share(p)}" for t, p in zip(*pair, strict=True)]
             for pair in zip(top, values, strict=True)
         ]
-        table = _table(head, ([a, *row] for a, row in zip(labels, shown, strict=True)))
-        return f"Each cell: the most likely token, and the target's probability.\n\n{table}"
+        rows = [[a, *row] for a, row in zip(labels, shown, strict=True)]
+        stays = settled(result)
+        note = "Each cell: the most likely token, and the target's probability."
+        if stays is not None:
+            rows.append(["settled", *(_code(visible_token(label)) for label in stays)])
+            note += f" {SETTLED.capitalize()}."
+        return f"{note}\n\n{_table(head, rows)}"
     shape = " × ".join(f"{len(axis.labels)} {name}" for axis, name in zip(axes, names, strict=True))
     return f"{shape}: too many dimensions for a table, see the JSON."
 

@@ -63,12 +63,14 @@ def selections(result: Result, look: Look) -> list[Selection]:
 
 
 def details(result: Result, look: Look) -> list[Selection]:
-    """What a result says of all its heads at once, or of the one neuron that was asked for."""
+    """What a result says of all its heads at once, of the one neuron that was asked for, or by layer."""
     neuron = look.words(str(result.params.get("neuron", "")))
     extra, found = result.extra, []
     if "together" in extra:
         chosen = top_entries(extra["together"], SHOWN, "magnitude")
         found.append(Selection("effect of all of them at once", _rows(chosen, look)))
+    if "accumulated" in extra:
+        found += _accumulated(extra["accumulated"], look)
     if "along" in extra:
         chosen = sorted(
             top_entries(extra["along"], SHOWN, "magnitude"), key=lambda entry: entry.index["token"]
@@ -82,6 +84,17 @@ def details(result: Result, look: Look) -> list[Selection]:
         title = look.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
         found.append(Selection(title, tuple(_examples(extra, look)), running=True))
     return found
+
+
+def _accumulated(sums: LabelledArray, look: Look) -> Iterator[Selection]:
+    """What is in the answer after each layer; of a clean and an edited run one after the other."""
+    labels = sums.axes[0].labels
+    names = [look.words(label if label == "embed" else f"layer {label}") for label in labels]
+    title = "the sum up to and with each layer, biases of the end from the start"
+    runs = sums.axes[1].labels if len(sums.axes) > 1 else ("",)
+    for run, values in zip(runs, sums.values.reshape(len(labels), -1).T.tolist(), strict=True):
+        of_run = f"{look.words(run)} run: {title}" if run else title
+        yield Selection(of_run, tuple(zip(names, values, strict=True)))
 
 
 def _too_large(result: Result) -> bool:

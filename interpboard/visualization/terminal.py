@@ -23,6 +23,7 @@ from interpboard.visualization.colors import Scale
 from interpboard.visualization.selections import Selection, details, flat, selections
 
 _STRONGEST = 3  # cells named in words beside a grid
+SETTLED = "settled: the layer from which on the top token is the final one"
 _RUNNING = 7  # cells of a number in front of running text
 _SYSTEMS: dict[str, Literal["truecolor", "256", "standard"] | None] = {
     "": None, "truecolor": "truecolor", "256": "256", "16": "standard",
@@ -146,6 +147,18 @@ def top_tokens(result: Result) -> np.ndarray | None:
     return np.asarray(top.values[..., 0])
 
 
+def settled(result: Result) -> tuple[str, ...] | None:
+    """The layer [token] from which on a lens's top token is the final one, where the result says so."""
+    first = result.extra.get("convergence")
+    if first is None or first.axes != result.axes[1:]:
+        return None
+    labels = result.axes[0].labels
+    before = int(labels[0] == "embed")  # convergence counts layers, and the embedding is −1
+    rows = [int(at) + before for at in np.nan_to_num(first.values.astype(np.float64), nan=-2.0)]
+    known = all(0 <= row < len(labels) for row in rows)  # in a file it may be anything
+    return tuple(labels[row] for row in rows) if known else None
+
+
 def number(value: float, *, signed: bool = False) -> str:
     """A number in words: four digits, a real minus is not used so that it can be pasted."""
     if not math.isfinite(value):
@@ -194,7 +207,10 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
         tokens = result.axes[1].labels
-        return [*lens(values, top, rows, tokens, look), *wrapped(note, look, "dim")]
+        stays = settled(result)
+        notes = [note] if stays is None else [note, SETTLED]
+        below = [line for each in notes for line in wrapped(each, look, "dim")]
+        return [*lens(values, top, rows, tokens, look, stays), *below]
     corner = look.words("\\".join(names))
     lines = grid(values, rows, columns, corner, scale, look, numbered=names[1] in ("token", "key"))
     best = strongest(result, look)

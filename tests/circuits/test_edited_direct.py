@@ -46,6 +46,12 @@ def test_both_runs_sum_to_their_metric_and_the_clean_one_is_taken_apart_as_ever(
         effect = result.extra["effect"].values.sum()
         np.testing.assert_allclose(effect, whole.extra["effect"].values, atol=CLOSE[dtype])
         assert abs(effect) > 1e-4
+        sums = result.extra["accumulated"]
+        assert sums.axes[0].labels == ("embed", "0", "1", "2")
+        np.testing.assert_allclose(sums.values[-1], whole.values, atol=CLOSE[dtype])
+        of_clean = alone.extra["accumulated"].values
+        np.testing.assert_allclose(sums.values[:, 0], of_clean, atol=CLOSE[dtype])
+        assert (np.abs(sums.values[1:, 1] - of_clean[1:]) > 1e-5).any()
         clean = dict(zip(result.axes[0].labels, result.values[:, 0], strict=True))
         for name, value in zip(alone.axes[0].labels, alone.values, strict=True):
             assert clean.pop(name) == pytest.approx(value, abs=CLOSE[dtype])
