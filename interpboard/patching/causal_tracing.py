@@ -12,13 +12,15 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.subject import subject_positions
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
-from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
+from interpboard.runs.portions import record_first
 from interpboard.runs.provenance import made_by
-from interpboard.runs.record import CLEAN, Run, record
+from interpboard.runs.record import CLEAN, Run
+from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
+from interpboard.runs.steps import rows_of_a_recording
 from interpboard.runs.watch import SILENT, Watch
 
 STATES = {"resid": "resid_post", "mlp": "mlp_out", "attn": "attn_out"}
@@ -43,7 +45,8 @@ def causal_trace(
     Gaussian noise to the subject's embeddings, ``noise`` times their standard deviation over the
     vocabulary; then one clean state is put back: the stream after a layer (``resid``), or the output
     of ``mlp`` or ``attn`` in a ``window`` of layers around it, clipped at both ends. Positive: putting
-    the state back helps. Clean and corrupted rows pass in one batch, clean first.
+    the state back helps. Clean and corrupted rows pass in one batch, clean first, or in several where
+    one would keep too much.
 
     ``extra``: ``recovered`` (share of the total effect, same axes), ``per_sample`` [sample, layer,
     token], ``spread`` (standard deviation over samples), and the scalars ``clean``, ``corrupted``,
@@ -58,23 +61,11 @@ def causal_trace(
     lm.verified.require_site("embed")
     lm.verified.require_site(site)
     positions = subject_positions(prompt, subject)
-    run = record(
-        lm, prompt, (site,), (*CLEAN, *embedding_noise(lm, positions, noise, samples, seed))
-    )
-    corrupted = _metric_of_rows(run, metric)[1:]
-    cells = _cells(run, site, 1 if state == "resid" else window)
+    noised = embedding_noise(lm, positions, noise, samples, seed)
     axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
-    values = evaluate_cells(
-        run,
-        cells * samples,
-        metric,
-        axes,
-        lambda new: (new - corrupted[:, None, None]).mean(0),  # NaN until every sample is there
-        shape=(samples, *(len(axis.labels) for axis in axes)),
-        base=[sample + 1 for sample in range(samples) for _ in cells],
-        watch=watch,
-    )
-    effects = values - corrupted[:, None, None]
+    found = _Samples(axes, samples, metric, watch)
+    found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
+    effects, corrupted = found.effects, found.corrupted
     total = metric.baseline - float(corrupted.mean())
     return Result(
         analysis="causal_trace",
@@ -105,27 +96,87 @@ def causal_trace(
     )
 
 
-def _cells(run: Run, site: str, window: int) -> list[Counterfactual]:
-    """One counterfactual for each layer and position: the clean row's states put back."""
-    n_layers = run.lm.anatomy.n_layers
-    clean = [value[0] for value in run.sites[site]]
+class _Samples:
+    """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample]."""
+
+    def __init__(self, axes: tuple[Axis, ...], samples: int, metric: Metric, watch: Watch) -> None:
+        self.axes, self.metric, self.watch = axes, metric, watch
+        self.effects = np.full((samples, *(len(axis.labels) for axis in axes)), np.nan)
+        self.corrupted = np.full(samples, np.nan)
+
+    def measure(
+        self,
+        lm: LanguageModel,
+        prompt: PromptInfo,
+        noised: Sequence[Counterfactual],
+        site: str,
+        window: int,
+    ) -> None:
+        """Fill in every sample, a portion of the rows at a time: what is kept of each is large."""
+        rows = (*CLEAN, *noised)
+        most = rows_of_a_recording(lm, len(prompt.token_ids))
+        cells: list[Counterfactual] = []
+        done = 0
+        while done < len(rows):
+            self._tell()
+            run = record_first(lm, prompt, rows[done:], most, () if done else (site,), 1)
+            if not done:
+                cells = restorations([value[0] for value in run.sites[site]], site, window)
+            self._restore(run, done, cells)
+            done += run.batch
+            del run  # before the next is made
+        self._tell()
+
+    def _restore(self, run: Run, done: int, cells: list[Counterfactual]) -> None:
+        """The samples that are rows of ``run``: those of all rows from ``done`` on, of which 0 is clean."""
+        rows = range(0 if done else 1, run.batch)
+        corrupted = _metric_of_rows(run, self.metric)[rows.start :]
+        mine = slice(done + rows.start - 1, done + run.batch - 1)
+        self.corrupted[mine] = corrupted
+        effects = self.effects[mine].reshape(len(rows), len(cells))
+
+        def take(indices: list[int], values: np.ndarray) -> None:
+            sample, cell = np.divmod(indices, len(cells))
+            effects[sample, cell] = values - corrupted[sample]
+            self._tell()
+
+        evaluate(
+            run,
+            cells * len(rows),
+            self.metric,
+            base=[row for row in rows for _ in cells],
+            watch=Watch(cancelled=self.watch.cancelled),
+            on_values=take,
+        )
+
+    def _tell(self) -> None:
+        """Report means over the samples so far, marked where some are missing; NaN where all are."""
+        known = (~np.isnan(self.effects)).sum(0)
+        with np.errstate(invalid="ignore"):
+            means = np.nansum(self.effects, 0) / known
+        some = (known > 0) & (known < len(self.effects))
+        partial = LabelledArray(self.axes, means, some) if known.any() else None
+        self.watch.step(int(known.sum()), self.effects.size, partial)
+
+
+def restorations(clean: Sequence[torch.Tensor], site: str, window: int) -> list[Counterfactual]:
+    """One counterfactual for each layer and position: ``clean[layer]`` [pos, d_model] put back there.
+
+    In ``window`` layers around it, clipped at both ends.
+    """
+    n_layers, length = len(clean), len(clean[0])
+    edits = [
+        [
+            Edit(site, layer, "patch", positions=(at,), value=value[at : at + 1])
+            for at in range(length)
+        ]
+        for layer, value in enumerate(clean)
+    ]
     found: list[Counterfactual] = []
     for layer in range(n_layers):
         begin = max(0, layer - window // 2)
         end = min(n_layers, layer - window // 2 + window)
-        for position in range(len(run.prompt.token_ids)):
-            found.append(
-                tuple(
-                    Edit(
-                        site,
-                        near,
-                        "patch",
-                        positions=(position,),
-                        value=clean[near][position : position + 1],
-                    )
-                    for near in range(begin, end)
-                )
-            )
+        found += [tuple(edits[near][at] for near in range(begin, end)) for at in range(length)]
     return found
 
 

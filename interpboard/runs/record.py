@@ -57,15 +57,17 @@ def record(
     sites: Sequence[str] = (),
     edits: Sequence[Counterfactual] = CLEAN,
     keep_on_device: int = KEPT_ON_DEVICE,
+    site_rows: int | None = None,
 ) -> Run:
     """Run the prompt once for each of ``edits``, keeping layer calls and the activations at ``sites``.
 
+    ``site_rows``: activations are kept of the first so many rows only (None: of all).
     Activations beyond ``keep_on_device`` bytes go to host memory. Raises ``Unsupported`` for a site
     that this model does not have.
     """
     for site in sites:
         lm.verified.require_site(site)
-    keeper = _Keeper(keep_on_device)
+    keeper = _Keeper(keep_on_device, site_rows)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
     attended: list[KeptAttention] = []
@@ -124,10 +126,11 @@ def enter_edits(
 class _Keeper:
     """Keeps activations on their device up to a budget, beyond it in host memory."""
 
-    def __init__(self, budget: int) -> None:
-        self.left = budget
+    def __init__(self, budget: int, rows: int | None) -> None:
+        self.left, self.rows = budget, rows
 
     def keep(self, where: list[torch.Tensor], value: torch.Tensor) -> None:
+        value = value[: self.rows]
         self.left -= value.numel() * value.element_size()
         # A copy: some families go on to add to it in place.
         where.append(value.clone() if self.left >= 0 else value.to("cpu", copy=True))

@@ -76,7 +76,7 @@ def evaluate(
     while done < len(order):
         watch.step(done, len(order))
         begin = first(order[done])
-        chosen = order[done : done + max(1, size.tokens // (stop - begin))]
+        chosen = order[done : done + size.rows(begin, stop)]
         chosen.sort(key=joins)
         batch = Batch(
             run, [counterfactuals[i] for i in chosen], [rows_of[i] for i in chosen], begin, stop

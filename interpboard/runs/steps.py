@@ -31,8 +31,17 @@ class StepSize:
         limit = batch_limit()
         if limit:
             self.least, self.most = min(self.least, limit), min(self.most, limit)
+        self.most_reused = _reused_in_memory(lm)
         self.grows = fixed is None
         self.tokens = fixed if fixed is not None else (self.most if self.by_layer else self.least)
+
+    def rows(self, first: int, stop: int) -> int:
+        """Rows a step, at least one, of positions ``first`` to ``stop`` − 1.
+
+        Each row brings the keys and values of the positions before ``first``: few new tokens may need
+        much memory.
+        """
+        return max(1, min(self.tokens // (stop - first), self.most_reused // max(1, first)))
 
     def took(self, seconds: float, layers: int, tokens: int) -> None:
         """Hear how long a step of ``tokens`` through ``layers`` took."""
@@ -54,6 +63,29 @@ def _tokens_in_memory(lm: LanguageModel) -> int:
     widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
     a_token = (4 * widest + 8 * lm.anatomy.d_model) * weight.element_size()  # type: ignore[operator]
     return int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
+
+
+def _reused_in_memory(lm: LanguageModel) -> int:
+    """Tokens whose keys and values in one layer, there twice, fit in a quarter GiB or what is free."""
+    a_token = 4 * _d_keys(lm) * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    return int(min(MEMORY_A_STEP // 2, _free_memory(lm.device) // 4) // a_token)
+
+
+def _d_keys(lm: LanguageModel) -> int:
+    return lm.anatomy.n_kv_heads * max(lm.anatomy.d_head)
+
+
+def rows_of_a_recording(lm: LanguageModel, length: int) -> int:
+    """How many rows of ``length`` are recorded in one forward pass, at least one.
+
+    Replays start from what is kept of every layer: its input, head outputs, keys and values. That takes
+    at most half a GiB, or a quarter of what is free, and there are no more tokens than a step has.
+    """
+    anatomy = lm.anatomy
+    a_layer = anatomy.d_model + anatomy.n_heads * max(anatomy.d_head) + 2 * _d_keys(lm)
+    a_token = anatomy.n_layers * a_layer * anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    fitting = int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
+    return max(1, min(StepSize(lm, None).most, fitting) // length)
 
 
 def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:

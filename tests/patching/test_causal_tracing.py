@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Cancelled, OutOfMemory
+from interpboard.patching import causal_tracing
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.patching.subject import subject_positions
+from interpboard.runs import portions, steps
 from interpboard.runs.noise import embedding_deviation, embedding_noise
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.record import Run
+from interpboard.runs.watch import Watch
 from tests.lm import TEXT, case, fingerprint, tiny_lm
 
 FAMILIES = pytest.mark.parametrize("family", ["gpt2", "llama", "falcon", "gemma3"])
@@ -101,6 +107,120 @@ def test_noise_is_scaled_by_the_deviation_of_the_embeddings() -> None:
     assert embedding_deviation(lm) == pytest.approx(float(everything.std(correction=0)), rel=1e-6)
     noise = torch.stack([s[0].value for s in embedding_noise(lm, range(50), 3.0, 8, 0)])
     assert float(noise.std()) == pytest.approx(3 * float(everything.std()), rel=0.02)
+
+
+def _portioned(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """From here on no more than ``most`` rows are recorded together; how many were."""
+    recorded = []
+
+    def heard(*args: Any, **kwargs: Any) -> Run:
+        run = portions.record_first(*args, **kwargs)
+        recorded.append(run.batch)
+        return run
+
+    monkeypatch.setattr(causal_tracing, "rows_of_a_recording", lambda *_: most)
+    monkeypatch.setattr(causal_tracing, "record_first", heard)
+    return recorded
+
+
+@pytest.mark.parametrize("state", ["resid", "attn"])
+def test_the_values_do_not_depend_on_how_many_samples_are_recorded_together(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64, name="prob")
+    found = {}
+    for most, expected in {9: [5], 5: [5], 3: [3, 2], 2: [2, 2, 1], 1: [1] * 5}.items():
+        recorded = _portioned(monkeypatch, most)
+        found[most] = causal_trace(lm, prompt, metric, subject=SUBJECT, samples=4, state=state)
+        assert recorded == expected
+        for name in ("per_sample", "corrupted"):
+            np.testing.assert_allclose(
+                found[most].extra[name].values, found[9].extra[name].values, rtol=0, atol=1e-12
+            )
+    assert found[9].extra["per_sample"].values.std(0).max() > 1e-4, "samples are not told apart"
+
+
+def test_a_cancel_between_two_portions_leaves_nothing_and_says_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, name="prob")
+    whole = causal_trace(lm, prompt, metric, subject=SUBJECT, samples=2)
+    recorded = _portioned(monkeypatch, 2)  # the clean row and a sample, then the other sample
+    before = fingerprint(lm)
+    heard = []
+    watch = Watch(
+        lambda _done, _total, partial: heard.append(partial),
+        lambda: bool(heard) and heard[-1] is not None and heard[-1].estimated.all(),
+    )
+    with pytest.raises(Cancelled):
+        causal_trace(lm, prompt, metric, subject=SUBJECT, samples=2, watch=watch)
+    assert recorded == [2]
+    assert fingerprint(lm) == before
+    np.testing.assert_allclose(heard[-1].values, whole.extra["per_sample"].values[0], atol=1e-12)
+
+
+def test_partial_means_are_marked_until_every_sample_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, name="prob")
+    _portioned(monkeypatch, 2)
+    heard = []
+    watch = Watch(lambda _done, _total, partial: heard.append(partial))
+    result = causal_trace(lm, prompt, metric, subject=SUBJECT, samples=2, watch=watch)
+    partials = [partial for partial in heard if partial is not None]
+    assert any(partial.estimated.any() for partial in partials)
+    for partial in partials:
+        exact = ~partial.estimated & ~np.isnan(partial.values)
+        np.testing.assert_array_equal(partial.values[exact], result.values[exact])
+    assert not partials[-1].estimated.any()
+    np.testing.assert_array_equal(partials[-1].values, result.values)
+
+
+def test_where_memory_is_short_fewer_rows_are_recorded_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("gpt2", torch.float64, name="prob")
+    expected = causal_trace(lm, prompt, metric, subject=SUBJECT, samples=4)
+
+    def limited(*args: Any, **kwargs: Any) -> Run:
+        rows.append(len(args[3]))
+        if len(args[3]) > limit:
+            raise torch.OutOfMemoryError("CUDA ran out")
+        return record(*args, **kwargs)
+
+    record = portions.record
+    monkeypatch.setattr(portions, "record", limited)
+    rows: list[int] = []
+    limit = 2
+    found = causal_trace(lm, prompt, metric, subject=SUBJECT, samples=4)
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-12)
+    assert rows == [5, 3, 2, 3, 2, 1]
+    limit = 0
+    with pytest.raises(OutOfMemory, match="does not fit"):
+        causal_trace(lm, prompt, metric, subject=SUBJECT, samples=4)
+
+
+def test_portions_grow_with_free_memory_and_shrink_with_the_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = case("gpt2")[0]
+    a_row = 3 * 4 * 32 * 4 * 10  # layers; input, heads, keys, values; d_model; bytes; positions
+    monkeypatch.setattr(steps, "_free_memory", lambda _device: 4 * 5 * a_row)
+    assert steps.rows_of_a_recording(lm, 10) == 5
+    assert steps.rows_of_a_recording(lm, 25) == 2
+    assert steps.rows_of_a_recording(lm, 1000) == 1
+    monkeypatch.setattr(steps, "_free_memory", lambda _device: 1 << 40)
+    assert steps.rows_of_a_recording(lm, 10) == steps.TOKENS_A_STEP["cpu"][1] // 10
+
+
+def test_few_new_tokens_behind_a_long_prefix_are_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = case("gpt2")[0]
+    free = 4 * 4 * 32 * 4 * 1000  # keys and values of 1000 tokens, twice, in a quarter of it
+    monkeypatch.setattr(steps, "_free_memory", lambda _device: free)
+    size = steps.StepSize(lm, 512)
+    assert size.rows(0, 8) == 64
+    assert size.rows(100, 101) == 10
+    assert size.rows(2000, 2001) == 1
 
 
 @pytest.mark.parametrize(
