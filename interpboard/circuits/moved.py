@@ -69,7 +69,7 @@ def moved_alone(
         watch.check()
         seen: list[torch.Tensor] = []
         with at_site(lm.anatomy, "z", layer, lambda z: seen.append(z.clone())):  # noqa: B023
-            after = call.replay(streams[:, None].to(call.hidden))[:, 0]
+            after = call.replay(streams[:, None].to(call.hidden[:]))[:, 0]
         if layer == 0:
             streams = after
         yield seen[0][:, 0]

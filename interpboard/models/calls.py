@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.keeping import Keeper, Kept
 
 _CACHE = ("past_key_values", "past_key_value", "layer_past")
 _MASK = "attention_mask"
@@ -33,13 +34,15 @@ class _EnoughSeen(Exception):
 class LayerCall:
     """One layer's recorded call. ``hidden`` [batch, pos, d_model]; everything else by name.
 
-    ``keys_values`` fills when it is first needed: [batch, kv_head, pos, d_head] each.
+    ``keys_values`` fills when it is first needed: [batch, kv_head, pos, d_head] each. ``keeper`` says
+    where they lie.
     """
 
     layer: nn.Module
-    hidden: torch.Tensor
+    hidden: Kept
     arguments: dict[str, Any]
-    keys_values: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    keeper: Keeper = field(default_factory=Keeper)
+    keys_values: list[tuple[Kept, Kept]] = field(default_factory=list)
 
     def replay(
         self,
@@ -68,13 +71,14 @@ class LayerCall:
             arguments[self._cache_argument()] = cache
         return _hidden_of(self.layer(hidden, **arguments))
 
-    def keys_and_values(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def keys_and_values(self) -> tuple[Kept, Kept]:
         """Those of the recorded pass. Ask before any edit is open: the first time runs the layer."""
         if not self.keys_values:
-            keeper = _Keeper()
+            cache = _Seen()
             with torch.no_grad():
-                self.layer(self.hidden, **{**self.arguments, self._cache_argument(): keeper})
-            self.keys_values.append(keeper.seen[0])
+                self.layer(self.hidden[:], **{**self.arguments, self._cache_argument(): cache})
+            keys, values = (self.keeper.keep(_alone(part)) for part in cache.seen[0])
+            self.keys_values.append((keys, values))
         return self.keys_values[0]
 
     def _cache_argument(self) -> str:
@@ -85,8 +89,11 @@ class LayerCall:
 
 
 @contextmanager
-def recording_calls(anatomy: Anatomy, calls: list[LayerCall]) -> Iterator[None]:
-    """While open, a forward appends each layer's call to ``calls``."""
+def recording_calls(
+    anatomy: Anatomy, calls: list[LayerCall], keeper: Keeper | None = None
+) -> Iterator[None]:
+    """While open, a forward appends each layer's call to ``calls``, kept by ``keeper``."""
+    keeper = keeper or Keeper()
 
     def hook(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         bound = inspect.signature(layer.forward).bind(*args, **kwargs)
@@ -98,7 +105,7 @@ def recording_calls(anatomy: Anatomy, calls: list[LayerCall]) -> Iterator[None]:
             else:
                 arguments[name] = value
         hidden = arguments.pop(next(iter(bound.signature.parameters)))
-        calls.append(LayerCall(layer, hidden, arguments))
+        calls.append(LayerCall(layer, keeper.keep(hidden), arguments, keeper))
 
     with ExitStack() as stack:
         for layer in anatomy.layers:
@@ -161,7 +168,7 @@ class _Cut:
         return value[self.base] if value.shape[0] == self.batch else value
 
 
-class _Keeper:
+class _Seen:
     """A cache that keeps what one layer puts in, and gives it back unchanged."""
 
     def __init__(self) -> None:
@@ -199,6 +206,12 @@ def _causal_if_none(mask: torch.Tensor | None, hidden: torch.Tensor, first: int)
     length = hidden.shape[1]
     seen = torch.ones(length, first + length, dtype=torch.bool, device=hidden.device).tril(first)
     return seen.expand(hidden.shape[0], 1, *seen.shape)
+
+
+def _alone(part: torch.Tensor) -> torch.Tensor:
+    """``part`` itself, or a copy where it would keep more alive than itself (queries made beside it)."""
+    own = part.numel() * part.element_size()
+    return part if part.untyped_storage().nbytes() == own else part.contiguous().clone()
 
 
 def _hidden_of(output: Any) -> torch.Tensor:

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from interpboard.models.keeping import Keeper, Kept
+
 
 @contextmanager
 def mlp_at(before_mlp: nn.Module, index: int) -> Iterator[None]:
@@ -51,7 +53,7 @@ class KeptAttention:
 
     attention: nn.Module
     out_proj: nn.Module
-    z: torch.Tensor
+    z: Kept
     output: Any
 
     def returned(self, attended: torch.Tensor) -> Any:
@@ -63,9 +65,13 @@ class KeptAttention:
 
 @contextmanager
 def recording_attention(
-    attention: nn.Module, out_proj: nn.Module, kept: list[KeptAttention]
+    attention: nn.Module,
+    out_proj: nn.Module,
+    kept: list[KeptAttention],
+    keeper: Keeper | None = None,
 ) -> Iterator[None]:
-    """While open, a forward appends what ``attention`` gave to ``kept``."""
+    """While open, a forward appends what ``attention`` gave to ``kept``; ``keeper`` keeps it."""
+    keeper = keeper or Keeper()
     z: list[torch.Tensor] = []
 
     def before(_module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -74,7 +80,7 @@ def recording_attention(
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
         # Of the output only its form is needed.
         form = (None,) * len(output) if isinstance(output, tuple) else None
-        kept.append(KeptAttention(attention, out_proj, z.pop(), form))
+        kept.append(KeptAttention(attention, out_proj, keeper.keep(z.pop()), form))
 
     handles = (
         out_proj.register_forward_pre_hook(before),

@@ -54,7 +54,7 @@ def mlp_at_one_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[Lay
     call = calls[-1]
     try:
         with mlp_at(anatomy.before_mlp[-1], index):
-            hidden = call.replay(call.hidden.repeat(2, 1, 1))
+            hidden = call.replay(call.hidden[:].repeat(2, 1, 1))
     except MISFIT:
         return False
     if hidden.shape[1] != call.hidden.shape[1]:
@@ -84,19 +84,20 @@ def kept_attention_agrees(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[L
 
 def _keeps(anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention) -> bool:
     # Each number by another factor, since a norm behind attention undoes a common one.
-    factors = torch.linspace(0.5, 1.5, kept.z.shape[-1], device=kept.z.device).to(kept.z.dtype)
-    plain = call.replay(call.hidden)
+    z, hidden = kept.z[:], call.hidden[:]
+    factors = torch.linspace(0.5, 1.5, z.shape[-1], device=z.device).to(z.dtype)
+    plain = call.replay(hidden)
     with at_site(anatomy, "z", layer, lambda z: (z.flatten(2) * factors).reshape(z.shape)):
-        scaled = call.replay(call.hidden)
+        scaled = call.replay(hidden)
     if agrees(plain, scaled):
         return False  # it would show nothing
 
     def attended() -> torch.Tensor:
-        output: torch.Tensor = kept.out_proj.forward(kept.z * factors)
+        output: torch.Tensor = kept.out_proj.forward(z * factors)
         return output
 
     with attention_kept(kept, 1, attended):
-        both = call.replay(call.hidden.repeat(2, 1, 1), attending=1)
+        both = call.replay(hidden.repeat(2, 1, 1), attending=1)
     with attention_kept(kept, 0, attended):
-        alone = call.replay(call.hidden, attending=0)
+        alone = call.replay(hidden, attending=0)
     return agrees(both[:1], plain) and agrees(both[1:], scaled) and agrees(alone, scaled)

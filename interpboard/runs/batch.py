@@ -108,7 +108,7 @@ class Batch:
     ) -> torch.Tensor:
         """What attention gives for rows that keep their head outputs but for their edits ``inside``."""
         kept = self.run.attended[layer]
-        z = kept.z[self.base[rows].to(kept.z.device), self.first : self.stop]
+        z = kept.z[self.base[rows], self.first : self.stop]
         of_z, of_output = (
             [
                 (i, e)
@@ -128,9 +128,8 @@ class Batch:
     def _layer_input(self, layer: int, joining: list[int]) -> torch.Tensor:
         recorded = self.run.calls[layer].hidden
         part = slice(self.first, self.stop)
-        base = self.base[joining].to(recorded.device)
         if not any(start_of(self.rows[row]) < 0 for row in joining):
-            return recorded[base, part]
+            return recorded[self.base[joining], part]
         # What is edited in the embedding passes the rest of the way to layer 0 anew.
         ids = input_ids(self.run.lm, self.run.prompt).expand(len(joining), -1)
         rows = [self.edits[row] for row in joining]

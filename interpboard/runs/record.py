@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.keeping import Keeper
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
@@ -28,7 +29,7 @@ class Run:
     ``calls`` has each layer's input and arguments; ``resid_final`` [batch, pos, d_model] is the output
     of the last layer, before the final norm. ``sites[site][layer]`` [batch, pos, …] are recorded
     activations. ``attended`` has what each layer's attention gave, where replays can use it. A
-    counterfactual on this run starts from one of its rows.
+    counterfactual on this run starts from one of its rows. ``keeper`` knows how much is kept, and where.
     """
 
     lm: LanguageModel
@@ -38,6 +39,7 @@ class Run:
     resid_final: torch.Tensor
     sites: dict[str, tuple[torch.Tensor, ...]] = field(default_factory=dict)
     attended: tuple[KeptAttention, ...] = ()
+    keeper: Keeper = field(default_factory=Keeper)
 
     @property
     def batch(self) -> int:
@@ -62,27 +64,28 @@ def record(
     """Run the prompt once for each of ``edits``, keeping layer calls and the activations at ``sites``.
 
     ``site_rows``: activations are kept of the first so many rows only (None: of all).
-    Activations beyond ``keep_on_device`` bytes go to host memory. Raises ``Unsupported`` for a site
-    that this model does not have.
+    All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
+    asked for later; the output of the last layer, and masks and angles that layers share, stay. Raises
+    ``Unsupported`` for a site that this model does not have.
     """
     for site in sites:
         lm.verified.require_site(site)
-    keeper = _Keeper(keep_on_device, site_rows)
+    keeper = Keeper(keep_on_device)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
     attended: list[KeptAttention] = []
     kept: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
     n_layers = lm.anatomy.n_layers
     with ExitStack() as stack:
-        stack.enter_context(recording_calls(lm.anatomy, calls))
+        stack.enter_context(recording_calls(lm.anatomy, calls, keeper))
         if lm.verified.keeps_attention:  # before any edit: a replay makes them again
             for attention, out_proj in zip(lm.anatomy.attention, lm.anatomy.out_proj, strict=True):
-                stack.enter_context(recording_attention(attention, out_proj, attended))
+                stack.enter_context(recording_attention(attention, out_proj, attended, keeper))
         enter_edits(stack, lm, edits, lambda _edit: True)
         stack.enter_context(at_site(lm.anatomy, "resid_post", n_layers - 1, final.append))
         for site in sites:
             for layer in range(n_layers):
-                keep = partial(keeper.keep, kept[site])
+                keep = partial(_keep_site, keeper, kept[site], site_rows)
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         lm.anatomy.base(input_ids=input_ids(lm, prompt).expand(len(edits), -1), use_cache=False)
     return Run(
@@ -93,6 +96,7 @@ def record(
         final[0],
         {site: tuple(values) for site, values in kept.items()},
         tuple(attended),
+        keeper,
     )
 
 
@@ -123,14 +127,8 @@ def enter_edits(
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
 
 
-class _Keeper:
-    """Keeps activations on their device up to a budget, beyond it in host memory."""
-
-    def __init__(self, budget: int, rows: int | None) -> None:
-        self.left, self.rows = budget, rows
-
-    def keep(self, where: list[torch.Tensor], value: torch.Tensor) -> None:
-        value = value[: self.rows]
-        self.left -= value.numel() * value.element_size()
-        # A copy: some families go on to add to it in place.
-        where.append(value.clone() if self.left >= 0 else value.to("cpu", copy=True))
+def _keep_site(
+    keeper: Keeper, where: list[torch.Tensor], rows: int | None, value: torch.Tensor
+) -> None:
+    # A copy: some families go on to add to it in place.
+    where.append(keeper.keep(value[:rows], copy=True).tensor)
