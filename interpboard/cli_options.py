@@ -123,6 +123,9 @@ def choose_params(items: Iterable[str], analyses: Sequence[str]) -> dict[str, di
             everywhere[name][own_key] = value
     chosen: dict[str, dict[str, Any]] = {}
     for name in analyses:
+        for parameter in ANALYSES[name].parameters:
+            if parameter.name in everywhere[name]:  # what would stand in for it is for the others
+                everywhere[name].pop(parameter.instead, None)
         given = everywhere[name] | particular[name]
         parsed = ANALYSES[name].parse(given)
         if given:

@@ -79,7 +79,7 @@ def _decided(state: State, slot: str, result: Result) -> State:
             state = replace(state, corrupted=str(params["corrupted"]))
         else:
             state = replace(state, marked=(state.ask.text, tuple(params["subject"])))
-            if own["site"] != "resid":
+            if own["site"] != "resid" and "window" in params:
                 chosen[result.analysis] = {**chosen[result.analysis], "window": params["window"]}
     analyses = dict(state.analyses)
     if result.analysis != SLOTS.get(slot):

@@ -54,11 +54,13 @@ class Analysis:
                     f"{self.name} has no parameter {name!r}.",
                     f"It has: {', '.join(known)}." if known else "It takes none.",
                 )
-        missing = [name for name in self.required if name not in given]
+        missing = [
+            name for name in self.required if name not in given and known[name].instead not in given
+        ]
         if missing:
             raise BadParameter(
                 f"{self.name} needs {' and '.join(missing)}: {known[missing[0]].help}.",
-                f"Give it, e.g. --{missing[0]} '...'.",
+                f"Give it, e.g. --{missing[0]} '...'{_or(known[missing[0]].instead)}.",
             )
         return {
             name: parameter.parse(given[name]) if name in given else parameter.default
@@ -67,5 +69,9 @@ class Analysis:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The parameters that must be given."""
+        """The parameters that must be given, or what may stand ``instead`` of them."""
         return tuple(parameter.name for parameter in self.parameters if parameter.required)
+
+
+def _or(instead: str) -> str:
+    return f", or --{instead} '...'" if instead else ""

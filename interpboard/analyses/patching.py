@@ -34,6 +34,9 @@ _DIRECTION = Parameter(
     "clean activations into the corrupted run, or the other way round",
     choices=("denoising", "noising"),
 )
+_NOISE = Parameter(
+    "noise", float, 3.0, "in standard deviations of the embeddings", minimum=0, maximum=1e6
+)
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
@@ -45,7 +48,15 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         in_overview=True,
         parameters=(
-            _CORRUPTED,
+            replace(_CORRUPTED, instead="subject"),
+            Parameter(
+                "subject",
+                object,
+                "",
+                "without a corrupted prompt: the tokens whose embeddings are drowned in noise",
+            ),
+            _NOISE,
+            Parameter("seed", int, 0, "of the noise"),
             _SITE,
             _ALONG,
             _DIRECTION,
@@ -149,14 +160,7 @@ TABLE: tuple[Analysis, ...] = (
                 choices=("resid", "mlp", "attn"),
             ),
             Parameter("window", int, 10, "layers restored together, for mlp and attn", minimum=1),
-            Parameter(
-                "noise",
-                float,
-                3.0,
-                "in standard deviations of the embeddings",
-                minimum=0,
-                maximum=1e6,
-            ),
+            _NOISE,
             Parameter("samples", int, 10, "noise samples", minimum=1, maximum=1024),
             Parameter("seed", int, 0, "of the noise"),
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +12,11 @@ from interpboard.attribution.site_gradients import site_gradients
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grid import Grid, make_grid
-from interpboard.patching.pair import Pair, make_pair
+from interpboard.patching.pair import Pair, make_noised_pair, make_pair
 from interpboard.patching.products import linear_products
 from interpboard.results import LabelledArray, PromptInfo, Result
 from interpboard.runs.cells import compared, evaluate_cells
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
@@ -27,7 +30,10 @@ def activation_patching(
     prompt: PromptInfo,
     metric: Metric,
     *,
-    corrupted: str,
+    corrupted: str | None = None,
+    subject: str | Sequence[str] | Sequence[int] | None = None,
+    noise: float = 3.0,
+    seed: int = 0,
     site: str = "resid_pre",
     along: str = "auto",
     direction: str = "denoising",
@@ -43,6 +49,10 @@ def activation_patching(
     positions in its axes a head or neuron is patched at all of them. For ``k`` and ``v`` heads are
     key/value heads; at ``pattern`` a token is the query.
 
+    The corrupted run is that of the prompt ``corrupted``. Without one it is the clean prompt with Gaussian
+    noise on the embeddings of the ``subject`` (text, words or positions), ``noise`` times their standard
+    deviation over the vocabulary, one draw by ``seed``; ``causal_trace`` takes the mean over many.
+
     ``extra``: ``metric`` (the patched metric itself, same axes), ``clean`` and ``corrupted`` (the
     metric of the two runs). If the two agree there is nothing to recover: NaN, and a warning.
 
@@ -50,24 +60,24 @@ def activation_patching(
     and replaced as exact values come; ``extra`` then has ``estimate`` and ``estimate_error``
     (estimate − exact), in the same axes.
 
-    Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter``, ``Unsupported``.
+    Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter`` (also with neither a corrupted
+    prompt nor a subject), ``Unsupported``.
     """
     started = time.perf_counter()
     if direction not in DIRECTIONS:
         raise BadParameter(
             f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
         )
-    pair = make_pair(lm, prompt, corrupted, metric)
+    pair, corruption = _corrupted_by(lm, prompt, metric, corrupted, subject, noise, seed)
     grid = make_grid(lm, prompt, site, along)
-    into, source = (
-        (pair.corrupted, pair.clean) if direction == "denoising" else (pair.clean, pair.corrupted)
-    )
-    donor = record(lm, source, sites=(site,))
+    clean, bad = (pair.clean, ()), (pair.corrupted, pair.edits)
+    (into, made), (source, given) = (bad, clean) if direction == "denoising" else (clean, bad)
+    donor = record(lm, source, (site,), (given,))
     estimates = None
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
-        estimates = _recovered(pair, _estimated(lm, into, metric, grid, donor))
+        estimates = _recovered(pair, _estimated(lm, into, made, metric, grid, donor))
     values = evaluate_cells(
-        record(lm, into),
+        record(lm, into, edits=(made,)),
         grid.cells(donor),
         metric,
         grid.axes,
@@ -79,7 +89,7 @@ def activation_patching(
     return Result(
         analysis="activation_patching",
         params={
-            "corrupted": corrupted,
+            **corruption,
             "site": site,
             "along": grid.along,
             "direction": direction,
@@ -96,26 +106,53 @@ def activation_patching(
             **compared(grid.axes, estimates, recovered),
         },
         elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
+        made_by=made_by(lm.verified.path, seed),
         warnings=nothing_to_recover(pair),
     )
 
 
+def _corrupted_by(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    corrupted: str | None,
+    subject: str | Sequence[str] | Sequence[int] | None,
+    noise: float,
+    seed: int,
+) -> tuple[Pair, dict[str, Any]]:
+    """Both runs, and the parameters that say how the corrupted one was made."""
+    if corrupted is not None:
+        return make_pair(lm, prompt, corrupted, metric), {"corrupted": corrupted}
+    if subject is None or subject == "":
+        raise BadParameter(
+            "Activation patching needs a corrupted run.",
+            "Give a corrupted prompt, or the subject that noise is put on.",
+        )
+    pair = make_noised_pair(lm, prompt, metric, subject, noise, seed)
+    positions = list(pair.edits[0].positions or ())
+    return pair, {"subject": positions, "noise": noise, "seed": seed}
+
+
 def _estimated(
-    lm: LanguageModel, into: PromptInfo, metric: Metric, grid: Grid, donor: Run
+    lm: LanguageModel,
+    into: PromptInfo,
+    made: Counterfactual,
+    metric: Metric,
+    grid: Grid,
+    donor: Run,
 ) -> np.ndarray:
     """The patched metric of every cell, to first order: one forward and one backward pass."""
-    base = site_gradients(lm, into, metric, grid.site)
+    base = site_gradients(lm, into, metric, grid.site, edits=made)
     changes = linear_products(grid, base.activations, donor, [base.gradients])[0]
     estimated: np.ndarray = base.metric + changes.double().cpu().numpy()
     return estimated
 
 
 def nothing_to_recover(pair: Pair) -> tuple[str, ...]:
-    """A warning if the metric does not tell the prompts apart."""
+    """A warning if the metric does not tell the runs apart."""
     if abs(pair.on_clean - pair.on_corrupted) > 1e-6 * (1 + abs(pair.on_clean)):
         return ()
-    return ("The metric is the same on both prompts: there is nothing to recover.",)
+    return ("The metric is the same in both runs: there is nothing to recover.",)
 
 
 def _recovered(pair: Pair, values: np.ndarray) -> np.ndarray:

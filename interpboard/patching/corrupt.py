@@ -1,6 +1,6 @@
 """Making a corrupted prompt: the clean one with a few tokens exchanged, and every other left in place.
 
-Noise on a subject's embeddings needs no second prompt; see ``causal_tracing``.
+Noise on a subject's embeddings needs no second prompt; see ``pair.make_noised_pair``, ``causal_tracing``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A clean and a corrupted prompt, position for position, and the metric on both."""
+"""A clean and a corrupted run, position for position, and the metric on both."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,19 +10,28 @@ import torch
 from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import forward_logits
+from interpboard.patching.subject import subject_positions
 from interpboard.results import PromptInfo
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
+from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import input_ids, make_prompt, show_tokens
+from interpboard.runs.record import record
+from interpboard.runs.row_logits import row_logits
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two prompts of equal length; ``on_clean`` and ``on_corrupted`` are the metric on each."""
+    """Two prompts of equal length; ``on_clean`` and ``on_corrupted`` are the metric on each.
+
+    ``edits`` are made in the corrupted run: noise, where its prompt is the clean one.
+    """
 
     clean: PromptInfo
     corrupted: PromptInfo
     on_clean: float
     on_corrupted: float
+    edits: Counterfactual = ()
 
     @property
     def first_difference(self) -> int:
@@ -58,3 +68,24 @@ def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metr
     other = equally_long(lm, clean, corrupted)
     logits = forward_logits(lm.anatomy, input_ids(lm, other), metric.info.position)
     return Pair(clean, other, metric.baseline, float(metric.of(logits)[0]))
+
+
+@torch.no_grad()
+def make_noised_pair(
+    lm: LanguageModel,
+    clean: PromptInfo,
+    metric: Metric,
+    subject: str | Sequence[str] | Sequence[int],
+    noise: float,
+    seed: int,
+) -> Pair:
+    """``clean`` against itself with Gaussian noise on the subject's embeddings, one seeded draw.
+
+    ``noise`` is in standard deviations of the embeddings over the vocabulary. Errors as in
+    ``subject_positions`` and ``embedding_noise``; ``Unsupported`` where embeddings cannot be edited.
+    """
+    lm.verified.require_site("embed")
+    positions = subject_positions(clean, subject)
+    (edits,) = embedding_noise(lm, positions, noise, 1, seed)
+    logits = row_logits(record(lm, clean, edits=(edits,)), metric.info.position)
+    return Pair(clean, clean, metric.baseline, float(metric.of(logits)[0]), edits)

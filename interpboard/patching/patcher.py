@@ -11,7 +11,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.holder import Holder
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.confidence import patching_confidence
-from interpboard.patching.corrupt import swap_span
+from interpboard.patching.corrupt import swap_span, swap_subjects
 from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
 from interpboard.patching.prompt_pairs import pair_fields
@@ -24,9 +24,16 @@ class ActivationPatcher(Holder):
     """Activation patching of one model. A ``Holder``: usable as a context manager."""
 
     def patch(
-        self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any
+        self,
+        clean: str,
+        corrupted: str | None = None,
+        metric: MetricRequest | None = None,
+        **options: Any,
     ) -> Result:
-        """The exact grid; options and values as in ``activation_patching``."""
+        """The exact grid; options and values as in ``activation_patching``.
+
+        With ``subject`` instead of ``corrupted`` the corrupted run has noise on its embeddings.
+        """
         prompt, resolved = self._case(clean, metric)
         return activation_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
 
@@ -63,6 +70,10 @@ class ActivationPatcher(Holder):
     def corrupt(self, clean: str, span: str, other: str, **options: Any) -> str:
         """``clean`` with ``span`` exchanged for ``other``, equally long; see ``swap_span``."""
         return swap_span(self.lm, clean, span, other, **options)
+
+    def swap_subjects(self, first: str, second: str, subject: str, other: str) -> tuple[str, str]:
+        """Both prompts with their subjects exchanged; see ``corrupt.swap_subjects``."""
+        return swap_subjects(self.lm, first, second, subject, other)
 
     def paths(
         self,
