@@ -215,7 +215,11 @@ def analyze_command(
         typer.Option(metavar="OLD=NEW", help="The corrupted prompt: the text, OLD made NEW."),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="The subject as it stands in the text: causal tracing.")
+        str | None,
+        typer.Option(
+            help="What noise is put on, as it stands in the text; or, if that is not in it, positions, as "
+            "1,2 or 1:3 (1 and 2): causal tracing, and activation patching without --corrupted."
+        ),
     ] = None,
     param: Annotated[
         list[str] | None,

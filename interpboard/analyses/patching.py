@@ -149,7 +149,7 @@ TABLE: tuple[Analysis, ...] = (
                 "subject",
                 object,
                 None,
-                "the subject as it stands in the prompt",
+                "the subject as it stands in the prompt, or positions, as 1,2 or 1:3",
                 required=True,
             ),
             Parameter(

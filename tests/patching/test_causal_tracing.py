@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.errors import BadParameter, Cancelled, OutOfMemory
+from interpboard.errors import BadParameter, BadPosition, Cancelled, OutOfMemory
 from interpboard.patching import causal_tracing
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.patching.subject import subject_positions
@@ -234,6 +234,14 @@ def test_few_new_tokens_behind_a_long_prefix_are_few_rows(monkeypatch: pytest.Mo
         ([2, 1], (1, 2)),
         (["Eiffel"], (1,)),
         ("The", (0,)),
+        ("1,2", (1, 2)),
+        (" 2 , 1", (1, 2)),
+        ("4", (4,)),
+        ("1:3", (1, 2)),
+        ("-2:", (7, 8)),
+        (":2,-1", (0, 1, 8)),
+        ("0:-7", (0, 1)),
+        ("7:9", (7, 8)),
     ],
 )
 def test_a_subject_is_found_as_text_words_or_positions(subject, expected) -> None:
@@ -241,7 +249,31 @@ def test_a_subject_is_found_as_text_words_or_positions(subject, expected) -> Non
     assert subject_positions(prompt, subject) == expected
 
 
-@pytest.mark.parametrize("subject", ["Louvre", "", [], ["Tower", "Eiffel"], "  "])
+@pytest.mark.parametrize(
+    "subject", ["Louvre", "", [], ["Tower", "Eiffel"], "  ", "1,two", "1;2", "٣"]
+)
 def test_a_subject_that_is_not_there_is_refused(subject) -> None:
-    with pytest.raises(BadParameter):
+    with pytest.raises(BadParameter, match=r"subject|1,2 or 1:3"):
         subject_positions(case(text=TEXT)[1], subject)
+
+
+@pytest.mark.parametrize("subject", ["9", "-10", "1:10", "2,99", "9:"])
+def test_positions_outside_the_prompt_are_refused(subject: str) -> None:
+    with pytest.raises(BadPosition, match="outside the prompt of 9 tokens"):
+        subject_positions(case(text=TEXT)[1], subject)
+
+
+@pytest.mark.parametrize("subject", ["3:1", "2:2", ":0", "0:-9"])
+def test_ranges_without_positions_are_refused(subject: str) -> None:
+    with pytest.raises(BadParameter, match="no positions"):
+        subject_positions(case(text=TEXT)[1], subject)
+
+
+def test_what_stands_in_the_prompt_is_text_even_if_it_looks_like_positions() -> None:
+    prompt = case(text="At 1:3 the odds are 4,2 to")[1]
+    for subject in ("1:3", "4,2", "4"):
+        found = subject_positions(prompt, subject)
+        touched = "".join(prompt.tokens[at] for at in found)
+        assert subject in touched
+        assert min(found) > 0
+    assert subject_positions(prompt, "1,2") == (1, 2)

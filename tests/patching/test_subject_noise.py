@@ -163,6 +163,9 @@ def test_the_command_line_takes_the_subject(capsys: pytest.CaptureFixture[str]) 
     assert result["params"]["noise"] == 2.0
     marked = [result["axes"][1]["labels"][at] for at in result["params"]["subject"]]
     assert "".join(marked).strip() == "France"
+    at = ",".join(map(str, result["params"]["subject"]))
+    assert main([*words, "--subject", at, "-p", "noise=2", "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["values"] == result["values"]
     assert main(words) == 2
     assert "--subject" in capsys.readouterr().err
 
