@@ -1,4 +1,4 @@
-"""Causal tracing: its identities, and each cell against a plain hooked forward."""
+"""Causal tracing: its identities, portions and subjects. Cells against plain forwards: test_families."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from interpboard.patching.causal_tracing import causal_trace
 from interpboard.patching.subject import subject_positions
 from interpboard.runs import portions, steps
 from interpboard.runs.noise import embedding_deviation, embedding_noise
-from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run
 from interpboard.runs.watch import Watch
 from tests.lm import TEXT, case, fingerprint, tiny_lm
@@ -29,49 +28,6 @@ def test_without_noise_nothing_is_lost_and_nothing_restored(family: str) -> None
     result = causal_trace(lm, prompt, metric, subject=SUBJECT, noise=0.0, samples=2)
     np.testing.assert_allclose(result.values, 0, atol=1e-7)
     assert float(result.extra["corrupted"].values) == pytest.approx(metric.baseline, abs=1e-7)
-
-
-@FAMILIES
-@pytest.mark.parametrize("state", ["resid", "mlp", "attn"])
-def test_each_sample_is_a_plain_forward_with_noise_and_the_clean_state_back(
-    family: str, state: str
-) -> None:
-    lm, prompt, metric = case(family, torch.float64, name="logprob")
-    layer, position, window = 1, 7, 2
-    result = causal_trace(
-        lm, prompt, metric, subject=SUBJECT, state=state, samples=2, window=window, seed=5
-    )
-    parts = {"resid": lm.anatomy.layers, "mlp": lm.anatomy.mlp_out, "attn": lm.anatomy.attn_out}
-    modules = [parts[state][i] for i in ([layer] if state == "resid" else [0, 1])]
-    ids = input_ids(lm, prompt)
-    noise = embedding_noise(lm, (1, 2), 3.0, 2, 5)[1][0].value.double()
-    kept = {}
-
-    def keep(module, _args, out):
-        kept[module] = (out[0] if isinstance(out, tuple) else out).clone()
-
-    def put(module, _args, out):
-        value = (out[0] if isinstance(out, tuple) else out).clone()
-        value[0, position] = kept[module][0, position]
-        return (value, *out[1:]) if isinstance(out, tuple) else value
-
-    def drown(_module, _args, out):
-        out = out.clone()
-        out[0, [1, 2]] += noise
-        return out
-
-    with torch.no_grad():
-        handles = [module.register_forward_hook(keep) for module in modules]
-        lm.model(input_ids=ids)
-        [handle.remove() for handle in handles]
-        drowning = lm.anatomy.embedding.register_forward_hook(drown)
-        noised = float(metric.of(lm.model(input_ids=ids).logits[:, -1])[0])
-        handles = [module.register_forward_hook(put) for module in modules]
-        restored = float(metric.of(lm.model(input_ids=ids).logits[:, -1])[0])
-        [handle.remove() for handle in (*handles, drowning)]
-    effect = result.extra["per_sample"].values[1, layer, position]
-    assert effect == pytest.approx(restored - noised, abs=1e-6)
-    assert abs(restored - noised) > 1e-4
 
 
 def test_the_last_state_of_the_last_layer_restores_everything() -> None:

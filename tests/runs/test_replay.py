@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import sys
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,16 +16,14 @@ from interpboard.models.anatomy import in_width
 from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import HEAD_SITES, SITES
-from interpboard.results import PromptInfo
 from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
 from tests.models.test_selfcheck import NO_FLOAT64
+from tests.plain_hooks import plain_metric
 from tests.tiny import FAMILIES
 
 KINDS = ("zero", "patch", "add")
@@ -79,106 +76,6 @@ def _changed(edit: Edit, value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def _on_module(module: Any, is_input: bool, act: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    def before(_m: Any, args: Any, kwargs: Any) -> Any:
-        if args:
-            return (act(args[0]), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": act(kwargs["hidden_states"])}
-
-    def after(_m: Any, _args: Any, out: Any) -> Any:
-        return (act(out[0]), *out[1:]) if isinstance(out, tuple) else act(out)
-
-    if is_input:
-        return module.register_forward_pre_hook(before, with_kwargs=True)
-    return module.register_forward_hook(after)
-
-
-def _around_eager(lm: LanguageModel, layer: int, edits: list[Edit], eager: Any) -> Any:
-    """The family's own eager attention with edits of ``layer`` inside."""
-
-    def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
-        if module.layer_idx != layer:
-            return eager(module, query, key, value, mask, **kwargs)
-        passing = {"q": query, "k": key, "v": value}
-        for edit in edits:
-            if edit.site in passing:
-                old = passing[edit.site]
-                passing[edit.site] = _changed(edit, old.transpose(1, 2)).transpose(1, 2)
-        q, k, v = passing.values()
-        output, pattern = eager(module, q, k, v, mask, **kwargs)
-        for edit in edits:
-            if edit.site == "pattern":
-                pattern = _changed(edit, pattern.transpose(1, 2)).transpose(1, 2)
-                v_all = v.repeat_interleave(q.shape[1] // v.shape[1], dim=1)
-                output = torch.einsum("bhqk,bhkd->bqhd", pattern.to(v_all.dtype), v_all)
-        return output, pattern
-
-    return attend
-
-
-@torch.no_grad()
-def _by_plain_hooks(
-    lm: LanguageModel, prompt: PromptInfo, edits: Counterfactual, metric: Metric
-) -> float:
-    """The same counterfactual in one forward of the model, everything written out by hand."""
-    anatomy, ids = lm.anatomy, input_ids(lm, prompt)
-    scale = float(getattr(lm.model.config, "residual_multiplier", 1.0))
-    shape = (1, ids.shape[1])
-    handles = []
-    inside: dict[int, list[Edit]] = {}
-    for edit in edits:
-        layer = anatomy.layers[edit.layer]
-        if edit.site in ("q", "k", "v", "pattern"):
-            inside.setdefault(edit.layer, []).append(edit)
-        elif edit.site == "resid_mid":  # by way of what attention adds to the layer's input
-            seen: list[torch.Tensor] = []
-
-            def see(x: torch.Tensor, seen: list[torch.Tensor] = seen) -> torch.Tensor:
-                seen.append(x)
-                return x
-
-            def add(x: torch.Tensor, edit: Edit = edit, seen: list[torch.Tensor] = seen) -> Any:
-                middle = seen[-1] + scale * x.reshape(seen[-1].shape)
-                return ((_changed(edit, middle) - seen[-1]) / scale).reshape(x.shape)
-
-            handles.append(_on_module(layer, True, see))
-            handles.append(_on_module(anatomy.attn_out[edit.layer], False, add))
-        else:
-            module, is_input, inner = {
-                "embed": (anatomy.embedding, False, ()),
-                "resid_pre": (layer, True, ()),
-                "resid_post": (layer, False, ()),
-                "z": (anatomy.out_proj[edit.layer], True, (anatomy.n_heads,)),
-                "attn_out": (anatomy.attn_out[edit.layer], False, ()),
-                "mlp_out": (anatomy.mlp_out[edit.layer], False, ()),
-                "neuron": (anatomy.down_proj[edit.layer], True, ()),
-            }[edit.site]
-
-            def act(x: torch.Tensor, edit: Edit = edit, inner: tuple[int, ...] = inner) -> Any:
-                return _changed(edit, x.reshape(*shape, *inner, -1)).reshape(x.shape)
-
-            handles.append(_on_module(module, is_input, act))
-    home = sys.modules[type(lm.model).__module__]
-    config = lm.model.config
-    own = getattr(config, "_attn_implementation", None)
-    eager = getattr(home, "eager_attention_forward", None)
-    try:
-        if inside:
-            config._attn_implementation = "eager"
-            for layer_index, here in inside.items():
-                home.eager_attention_forward = _around_eager(
-                    lm, layer_index, here, home.eager_attention_forward
-                )
-        logits = lm.model(input_ids=ids, use_cache=False).logits[:, metric.info.position]
-    finally:
-        for handle in handles:
-            handle.remove()
-        if inside:
-            config._attn_implementation = own
-            home.eager_attention_forward = eager
-    return float(metric.of(logits)[0])
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_site_and_kind_equals_a_plain_hooked_forward(family: str, dtype: torch.dtype) -> None:
@@ -189,7 +86,10 @@ def test_every_site_and_kind_equals_a_plain_hooked_forward(family: str, dtype: t
     before = fingerprint(lm)
     measured = evaluate(record(lm, prompt), counterfactuals, metric)
     assert fingerprint(lm) == before
-    expected = [_by_plain_hooks(lm, prompt, edits, metric) for edits in counterfactuals]
+    expected = [
+        plain_metric(lm, prompt, metric, [(e.site, e.layer, partial(_changed, e)) for e in edits])
+        for edits in counterfactuals
+    ]
     tolerance = TOLERANCE[dtype]
     if dtype == torch.float64 and family in {"gpt_neo", "gptj", "bloom", "falcon"}:
         tolerance = {"rtol": 1e-6, "atol": 1e-6}  # parts of their attention are float32 always
