@@ -9,7 +9,6 @@ that the process, or the GPU, took at most above what it held with the model loa
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
 import sys
@@ -20,9 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.lines import versions
 from benchmarks.sizes import built
-
-VERSIONS = ("torch", "transformers", "transformer-lens", "nnsight", "captum", "interpboard")
 
 
 def main() -> None:
@@ -39,7 +37,7 @@ def main() -> None:
     def answer(found: dict[str, Any]) -> None:
         print(json.dumps(found), file=out, flush=True)
 
-    answer({"versions": _versions(), "vocabulary": model.config.vocab_size})
+    answer({"versions": versions(), "vocabulary": model.config.vocab_size})
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "clean_top":
@@ -105,25 +103,6 @@ def _rate(model: Any, device: str) -> float:
         _settle(device)
         best = min(best, time.perf_counter() - started)
     return 2 * rows * width * 4 * width / best
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    found["python"] = ".".join(map(str, sys.version_info[:3]))
-    found["cpu"] = _processor()
-    return found
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return "unknown"
 
 
 if __name__ == "__main__":

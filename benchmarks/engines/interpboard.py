@@ -88,7 +88,8 @@ class Engine:
 
 
 def opened(model: Any, name: str = "random") -> LanguageModel:
-    """``model``, looked into. The tokenizer is never asked: prompts are made of ids."""
-    words = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    """``model``, looked into. Its tokens are the ids as words: ``"17 4"`` is a prompt of two."""
+    ids = {str(i): i for i in range(model.config.vocab_size)}
+    words = Tokenizer(models.WordLevel(ids, unk_token="0"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     return LanguageModel.of(model, PreTrainedTokenizerFast(tokenizer_object=words), name)

@@ -1,0 +1,67 @@
+"""Measurements as lines of JSON: on standard output, and with ``--save`` in ``benchmarks/results``.
+
+The first line says where and when: date, versions, processor, threads, and the load as it began.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+VERSIONS = ("torch", "transformers", "transformer-lens", "nnsight", "captum", "interpboard")
+
+
+def versions() -> dict[str, str]:
+    """Of what is installed here and of Python, and the processor's name."""
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    found["python"] = ".".join(map(str, sys.version_info[:3]))
+    found["cpu"] = _processor()
+    return found
+
+
+def add_save(parser: argparse.ArgumentParser, name: str) -> None:
+    """``--save``, for the results of ``name``."""
+    parser.add_argument("--save", action="store_true", help=f"write results/{name}.jsonl anew")
+
+
+class Lines:
+    """Lines of one benchmark, as they are measured; all of them in ``told``."""
+
+    def __init__(self, name: str, save: bool, **about: Any) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.path = RESULTS / f"{name}.jsonl" if save else None
+        if self.path:
+            self.path.parent.mkdir(exist_ok=True)
+            self.path.write_text("", encoding="utf-8")
+        self._write({"benchmark": name, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
+                     "load": round(os.getloadavg()[0], 2), "versions": versions(), **about})  # fmt: skip
+
+    def say(self, line: dict[str, Any]) -> None:
+        """One measurement."""
+        self.told.append(line)
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        print(json.dumps(line), flush=True)
+        if self.path:
+            with self.path.open("a", encoding="utf-8") as file:
+                print(json.dumps(line), file=file)
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return "unknown"
