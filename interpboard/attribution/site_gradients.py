@@ -1,8 +1,14 @@
-"""The gradient of a metric with respect to activations at a site, all layers from one backward pass."""
+"""The gradient of a metric with respect to activations at a site, all layers from one backward pass.
+
+Where what the backward pass needs of all layers together would be much, or several backward passes are
+asked for, the layers are gone through one at a time, from the last to the first: each is run once more
+from its recorded input, and what its own backward pass needs is there for this layer only. The
+gradients are the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -10,14 +16,19 @@ import torch
 
 from interpboard.attribution.embedding_gradient import frozen
 from interpboard.errors import Unsupported
+from interpboard.models.calls import first_layer_input
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits
+from interpboard.models.tail import forward_logits, residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
-from interpboard.runs.record import enter_edits
+from interpboard.runs.record import Run, enter_edits, record
+from interpboard.runs.steps import backward_pass_is_small
+from interpboard.runs.watch import SILENT, Watch
+
+WHOLE: tuple[tuple[int, ...], ...] = ((),)
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,23 @@ class SiteGradients:
     metric: float
 
 
+@dataclass(frozen=True)
+class LayerGradients:
+    """A layer's activation [pos, …] at the site, and the metric's gradients there, one a backward pass."""
+
+    layer: int
+    activation: torch.Tensor
+    gradients: tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class ByLayer:
+    """The ``metric`` of a run; ``layers`` from the last to the first, each made when it is asked for."""
+
+    metric: float
+    layers: Iterator[LayerGradients]
+
+
 def site_gradients(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -36,42 +64,190 @@ def site_gradients(
     site: str,
     *,
     edits: Counterfactual = (),
-    without: Sequence[int] = (),
 ) -> SiteGradients:
     """Activations at ``site`` of every layer, and the metric's gradient with respect to them.
 
-    ``edits`` are made first. In the layers ``without`` what attention and MLP add passes no gradient
-    (GradDrop). Raises ``Unsupported`` for a metric without a gradient or a site that is not there.
+    ``edits`` are made first. Raises ``Unsupported`` for a metric without a gradient or a site that is not
+    there.
+    """
+    found = gradients_by_layer(lm, prompt, metric, site, edits=edits)
+    layers = list(found.layers)[::-1]
+    return SiteGradients(
+        tuple(one.activation for one in layers),
+        tuple(one.gradients[0] for one in layers),
+        found.metric,
+    )
+
+
+def gradients_by_layer(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    site: str,
+    *,
+    edits: Counterfactual = (),
+    without: Sequence[Sequence[int]] = WHOLE,
+    watch: Watch = SILENT,
+) -> ByLayer:
+    """The same, a layer at a time, for every backward pass of ``without``.
+
+    In each pass nothing flows through what attention and MLP of its layers add (GradDrop). ``watch`` is
+    asked before each layer, or each pass. Raises also ``Cancelled``.
     """
     if not metric.differentiable:
         raise Unsupported(f"The metric {metric.info.name} has no gradient.", "Use logit or prob.")
     lm.verified.require_site(site)
-    seen: list[torch.Tensor] = []
+    once = len(without) == 1 and backward_pass_is_small(lm, len(prompt.token_ids), site)
+    if once or lm.verified.path != "replay":
+        return _in_whole_passes(lm, prompt, metric, site, edits, without, watch)
+    return _layer_by_layer(lm, prompt, metric, site, edits, without, watch)
 
-    def pass_on(value: torch.Tensor) -> torch.Tensor:
-        # A copy that stands in the way of the gradient; where nothing upstream has one, it begins here.
-        copy = value.clone() if value.requires_grad else value.detach().clone().requires_grad_()
-        seen.append(copy)
-        return copy
 
+def _in_whole_passes(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    site: str,
+    edits: Counterfactual,
+    without: Sequence[Sequence[int]],
+    watch: Watch,
+) -> ByLayer:
+    """A forward and a backward pass of the whole model for each of ``without``."""
     layers = [0] if site == "embed" else range(lm.anatomy.n_layers)
+    passes, value, activations = [], None, []
+    for dropped in without:
+        watch.check()
+        with ExitStack() as stack:
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(frozen(lm.model))
+            enter_edits(stack, lm, [edits], lambda _edit: True)
+            for layer in dropped:
+                _pass_nothing(stack, lm, layer)
+            seen = _Seen()
+            for layer in layers:
+                stack.enter_context(at_site(lm.anatomy, site, layer, seen))
+            logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
+            end = metric.of(logits)[0]
+            passes.append(seen.gradients(end, None, last=True))
+        if value is None:
+            value, activations = float(end.detach()), [each.detach()[0] for each in seen.copies]
+    assert value is not None
+    return ByLayer(
+        value,
+        (
+            LayerGradients(layer, activations[layer], tuple(each[layer][0] for each in passes))
+            for layer in reversed(layers)
+        ),
+    )
+
+
+def _layer_by_layer(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    site: str,
+    edits: Counterfactual,
+    without: Sequence[Sequence[int]],
+    watch: Watch,
+) -> ByLayer:
+    """One recorded forward pass, then a forward and backward pass of each layer alone."""
+    run = record(lm, prompt, (), (edits,))
+    with torch.enable_grad(), frozen(lm.model):
+        end = run.resid_final[:, metric.info.position].clone().requires_grad_()
+        value = metric.of(residual_to_logits(lm.anatomy, end))[0]
+        (slope,) = torch.autograd.grad(value, end)
+    flow = torch.zeros_like(run.resid_final)
+    flow[:, metric.info.position] = slope
+    layers = _backwards(run, site, [flow] * len(without), without, watch)
+    return ByLayer(float(value.detach()), layers)
+
+
+def _backwards(
+    run: Run,
+    site: str,
+    flows: list[torch.Tensor],
+    without: Sequence[Sequence[int]],
+    watch: Watch,
+) -> Iterator[LayerGradients]:
+    """``flows``: the gradient [1, pos, d_model] at the end of the last layer, one a pass."""
+    for layer in reversed(range(run.lm.anatomy.n_layers)):
+        watch.check()
+        gradients: dict[int, torch.Tensor] = {}
+        seen = _Seen()
+        for drops in (True, False):
+            passes = [i for i, dropped in enumerate(without) if (layer in dropped) == drops]
+            if not passes:
+                continue
+            with ExitStack() as stack:
+                stack.enter_context(torch.enable_grad())
+                stack.enter_context(frozen(run.lm.model))
+                enter_edits(stack, run.lm, run.edits, lambda edit: edit.start == layer)  # noqa: B023
+                if drops:
+                    _pass_nothing(stack, run.lm, layer)
+                seen = _Seen()
+                if site != "embed":
+                    stack.enter_context(at_site(run.lm.anatomy, site, layer, seen))
+                start = run.calls[layer].hidden[:].detach().requires_grad_()
+                # A copy goes in: some families add to it in place.
+                out = run.calls[layer].replay(start.clone())
+                for i in passes:
+                    here = seen.gradients(out, flows[i].to(out.device), i == passes[-1], start)
+                    flows[i] = here.pop()
+                    if here:
+                        gradients[i] = here[0][0]
+        if site != "embed":
+            own = tuple(gradients[i] for i in range(len(without)))
+            yield LayerGradients(layer, seen.copies[0].detach()[0], own)
+    if site == "embed":
+        yield _at_the_embedding(run, flows)
+
+
+def _at_the_embedding(run: Run, flows: Sequence[torch.Tensor]) -> LayerGradients:
+    """``flows``: the gradient at the input of layer 0."""
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(frozen(lm.model))
-        enter_edits(stack, lm, [edits], lambda _edit: True)
-        for layer in without:
-            for added in ("attn_out", "mlp_out"):
-                stack.enter_context(at_site(lm.anatomy, added, layer, torch.Tensor.detach))
-        for layer in layers:
-            stack.enter_context(at_site(lm.anatomy, site, layer, pass_on))
-        logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
-        value = metric.of(logits)[0]
-        gradients = torch.autograd.grad(value, seen, allow_unused=True)
-    return SiteGradients(
-        tuple(activation.detach()[0] for activation in seen),
-        tuple(
-            torch.zeros_like(activation[0]) if gradient is None else gradient[0]
-            for activation, gradient in zip(seen, gradients, strict=True)
-        ),
-        float(value.detach()),
-    )
+        stack.enter_context(frozen(run.lm.model))
+        enter_edits(stack, run.lm, run.edits, lambda edit: edit.start < 0)
+        seen = _Seen()
+        stack.enter_context(at_site(run.lm.anatomy, "embed", None, seen))
+        begin = first_layer_input(run.lm.anatomy, input_ids(run.lm, run.prompt))
+        gradients = tuple(
+            seen.gradients(begin, flow.to(begin.device), i == len(flows) - 1)[0][0]
+            for i, flow in enumerate(flows)
+        )
+    return LayerGradients(0, seen.copies[0].detach()[0], gradients)
+
+
+class _Seen:
+    """Puts a copy of each activation in its place, for the gradient to be taken there.
+
+    Kept is another one: some families go on to add to what is put in place.
+    """
+
+    def __init__(self) -> None:
+        self.copies: list[torch.Tensor] = []
+
+    def __call__(self, value: torch.Tensor) -> torch.Tensor:
+        # Where nothing upstream has a gradient, it begins here.
+        copy = value.clone() if value.requires_grad else value.detach().clone().requires_grad_()
+        self.copies.append(copy)
+        return copy.clone()
+
+    def gradients(
+        self, end: torch.Tensor, flow: torch.Tensor | None, last: bool, *more: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Of ``end``, weighted by ``flow``, with respect to each copy and to ``more``.
+
+        ``last``: no other gradient of this ``end`` is asked for.
+        """
+        at = [*self.copies, *more]
+        found = torch.autograd.grad(end, at, flow, retain_graph=not last, allow_unused=True)
+        return [
+            torch.zeros_like(activation) if gradient is None else gradient
+            for activation, gradient in zip(at, found, strict=True)
+        ]
+
+
+def _pass_nothing(stack: ExitStack, lm: LanguageModel, layer: int) -> None:
+    for added in ("attn_out", "mlp_out"):
+        stack.enter_context(at_site(lm.anatomy, added, layer, torch.Tensor.detach))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.attribution.site_gradients import site_gradients
+from interpboard.attribution.site_gradients import gradients_by_layer
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grid import Grid, make_grid
@@ -142,10 +142,9 @@ def _estimated(
     donor: Run,
 ) -> np.ndarray:
     """The patched metric of every cell, to first order: one forward and one backward pass."""
-    base = site_gradients(lm, into, metric, grid.site, edits=made)
-    changes = linear_products(grid, base.activations, donor, [base.gradients])[0]
-    estimated: np.ndarray = base.metric + changes.double().cpu().numpy()
-    return estimated
+    base = gradients_by_layer(lm, into, metric, grid.site, edits=made)
+    changes = [linear_products(grid, donor, at)[0].double().cpu().numpy() for at in base.layers]
+    return base.metric + np.array(changes[::-1])
 
 
 def nothing_to_recover(pair: Pair) -> tuple[str, ...]:

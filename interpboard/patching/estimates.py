@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from interpboard.attribution.site_gradients import SiteGradients, site_gradients
+from interpboard.attribution.site_gradients import LayerGradients, gradients_by_layer
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import nothing_to_recover
-from interpboard.patching.grad_drop import dropped_gradients, mean_size
+from interpboard.patching.grad_drop import mean_size
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, equally_long
 from interpboard.patching.products import QK_SITES, linear_products, pattern_products
@@ -135,36 +135,36 @@ class _Case:
     def estimates(self, method: str, n_steps: int) -> tuple[torch.Tensor, float]:
         """Estimates [gradient, …grid], the plain one first, and the metric of the run patched into."""
         self.watch.step(0, 1)
-        after = self.watch.stage(1, 1)
-        grid = self.grid
+        grid, lm = self.grid, self.lm
         by_pattern = grid.site in QK_SITES and method in ("atp_qk", "atp_star")
         site = "pattern" if by_pattern else grid.site
-        base = site_gradients(self.lm, self.prompt, self.metric, site)
-        sets = [base.gradients]
-        if method == "ig":
-            sets = [self._mean_gradients(base, n_steps, after)]
-        if method == "atp_star":
-            sets += dropped_gradients(self.lm, self.prompt, self.metric, site, after)
-        if by_pattern:
-            run = record(self.lm, self.prompt)
-            return pattern_products(grid, run, self.donor, sets, self.watch), base.metric
-        return linear_products(grid, base.activations, self.donor, sets), base.metric
+        dropped = [(i,) for i in range(lm.anatomy.n_layers)] if method == "atp_star" else []
+        base = gradients_by_layer(
+            lm, self.prompt, self.metric, site, without=[(), *dropped], watch=self.watch
+        )
+        run = record(lm, self.prompt) if by_pattern else None
+        found = []
+        for done, at in enumerate(base.layers):
+            after = self.watch.stage(1 + done * (n_steps if method == "ig" else 1), 1)
+            if method == "atp_star":
+                after.step(0, 1)
+            if method == "ig":
+                at = replace(at, gradients=(self._mean_gradient(at, n_steps, after),))
+            if run is not None:
+                found.append(pattern_products(grid, run, self.donor, at, self.watch))
+            else:
+                found.append(linear_products(grid, self.donor, at))
+        return torch.stack(found[::-1], dim=1), base.metric
 
-    def _mean_gradients(
-        self, base: SiteGradients, n_steps: int, watch: Watch
-    ) -> tuple[torch.Tensor, ...]:
-        """Gradients [layer] averaged over midpoints of the way from the base to the donor activation."""
-        means = []
-        total = len(base.activations) * n_steps
+    def _mean_gradient(self, at: LayerGradients, n_steps: int, watch: Watch) -> torch.Tensor:
+        """The layer's gradient averaged over midpoints of the way from its activation to the donor's."""
         site = self.grid.site
-        for layer, activation in enumerate(base.activations):
-            way = self.donor.sites[site][layer][0].to(activation) - activation
-            gradients = []
-            for step in range(n_steps):
-                watch.step(layer * n_steps + step, total)
-                value = activation + (step + 0.5) / n_steps * way
-                edits = (Edit(site, layer, "patch", value=value),)
-                found = site_gradients(self.lm, self.prompt, self.metric, site, edits=edits)
-                gradients.append(found.gradients[layer])
-            means.append(torch.stack(gradients).mean(0))
-        return tuple(means)
+        way = self.donor.sites[site][at.layer][0].to(at.activation) - at.activation
+        gradients = []
+        for step in range(n_steps):
+            watch.step(step, n_steps)
+            value = at.activation + (step + 0.5) / n_steps * way
+            edits = (Edit(site, at.layer, "patch", value=value),)
+            found = gradients_by_layer(self.lm, self.prompt, self.metric, site, edits=edits)
+            gradients.append(next(o.gradients[0] for o in found.layers if o.layer == at.layer))
+        return torch.stack(gradients).mean(0)

@@ -4,24 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from interpboard.attribution.site_gradients import site_gradients
-from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo
-from interpboard.runs.metrics import Metric
-from interpboard.runs.watch import Watch
-
 _IN_THE_STREAM = ("embed", "resid_pre", "resid_mid", "resid_post")
-
-
-def dropped_gradients(
-    lm: LanguageModel, prompt: PromptInfo, metric: Metric, site: str, watch: Watch
-) -> list[tuple[torch.Tensor, ...]]:
-    """For each layer, the gradients at ``site`` with none passing through what that layer adds."""
-    found = []
-    for layer in range(lm.anatomy.n_layers):
-        watch.step(layer, lm.anatomy.n_layers)
-        found.append(site_gradients(lm, prompt, metric, site, without=(layer,)).gradients)
-    return found
 
 
 def mean_size(estimates: torch.Tensor, site: str) -> torch.Tensor:

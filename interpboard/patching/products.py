@@ -12,66 +12,55 @@ from collections.abc import Sequence
 
 import torch
 
+from interpboard.attribution.site_gradients import LayerGradients
 from interpboard.patching.grid import Grid
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run
 from interpboard.runs.watch import Watch
 
-Gradients = Sequence[torch.Tensor]  # by layer, [pos, …]
-
 QK_SITES = ("q", "k")
 _KEYS_A_STEP = 8
 
 
-def linear_products(
-    grid: Grid, base: Gradients, donor: Run, gradients: Sequence[Gradients]
-) -> torch.Tensor:
-    """Estimates [gradient, …grid] of each of ``gradients`` for the donor's activations in place.
-
-    ``base`` are the activations at the grid's site of the run patched into.
-    """
-    layers = []
-    for layer, activation in enumerate(base):
-        change = donor.sites[grid.site][layer][0].to(activation) - activation
-        layers.append(torch.stack([_along(grid, change * own[layer]) for own in gradients]))
-    return torch.stack(layers, dim=1)
+def linear_products(grid: Grid, donor: Run, at: LayerGradients) -> torch.Tensor:
+    """Estimates [gradient, …] of one layer's cells for the donor's activation in place of its own."""
+    change = donor.sites[grid.site][at.layer][0].to(at.activation) - at.activation
+    return torch.stack([_along(grid, change * gradient) for gradient in at.gradients])
 
 
 def pattern_products(
-    grid: Grid, base: Run, donor: Run, gradients: Sequence[Gradients], watch: Watch
+    grid: Grid, base: Run, donor: Run, at: LayerGradients, watch: Watch
 ) -> torch.Tensor:
     """The same for queries or keys, by the change they make to the pattern [query, head, key].
 
-    ``gradients`` are those with respect to the pattern. ``base`` is the run patched into.
+    ``at`` has the gradients with respect to the pattern. ``base`` is the run patched into.
     """
-    layers = []
-    for layer in range(base.lm.anatomy.n_layers):
-        slopes = torch.stack([own[layer] for own in gradients])
-        value = donor.sites[grid.site][layer][0]
-        if grid.site == "k":
-            layers.append(_of_keys(grid, base, layer, value, slopes, watch))
-            continue
-        change = _pattern_changes(base, layer, [Edit("q", layer, "patch", value=value)], watch)[0]
-        layers.append(torch.stack([_along(grid, change * slope) for slope in slopes]))
-    return torch.stack(layers, dim=1)
+    value = donor.sites[grid.site][at.layer][0]
+    if grid.site == "k":
+        return _of_keys(grid, base, value, at, watch)
+    edits = [Edit("q", at.layer, "patch", value=value)]
+    change = _pattern_changes(base, at.layer, edits, watch)[0]
+    return torch.stack([_along(grid, change * slope) for slope in at.gradients])
 
 
 def _of_keys(
-    grid: Grid, base: Run, layer: int, value: torch.Tensor, slopes: torch.Tensor, watch: Watch
+    grid: Grid, base: Run, value: torch.Tensor, at: LayerGradients, watch: Watch
 ) -> torch.Tensor:
     """[gradient, …]: a key changes the pattern of every later query and of all heads that share it."""
     if grid.along == "head":
-        edits = [Edit("k", layer, "patch", value=value)]
+        edits = [Edit("k", at.layer, "patch", value=value)]
     else:
         edits = [
-            Edit("k", layer, "patch", positions=(position,), value=value[position : position + 1])
-            for position in range(len(value))
+            Edit("k", at.layer, "patch", positions=(p,), value=value[p : p + 1])
+            for p in range(len(value))
         ]
     found = []
     for start in range(0, len(edits), _KEYS_A_STEP):
-        changes = _pattern_changes(base, layer, edits[start : start + _KEYS_A_STEP], watch)
-        found.append(torch.einsum("pqhk,gqhk->gph", changes, slopes))
+        changes = _pattern_changes(base, at.layer, edits[start : start + _KEYS_A_STEP], watch)
+        found.append(
+            torch.stack([torch.einsum("pqhk,qhk->ph", changes, slope) for slope in at.gradients])
+        )
     n_kv_heads = base.lm.anatomy.n_kv_heads
     per_head = torch.cat(found, dim=1)  # [gradient, position, head]
     shared = per_head.unflatten(-1, (n_kv_heads, -1)).sum(-1)

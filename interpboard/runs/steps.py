@@ -106,6 +106,20 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     return max(1, min(most // 2, fitting, limit) // length)
 
 
+def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:
+    """Whether what all layers keep for the backward pass of one prompt fits in half a GiB, or in a
+    quarter of what is free. At ``pattern`` that is much more: attention is computed in the open.
+    """
+    weight = lm.anatomy.embedding.weight
+    down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
+    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
+    a_layer = 8 * widest + 12 * lm.anatomy.d_model
+    if site == "pattern":
+        a_layer += 6 * lm.anatomy.n_heads * length
+    needed = lm.anatomy.n_layers * a_layer * weight.element_size() * length  # type: ignore[operator]
+    return bool(needed <= min(MEMORY_A_STEP, _free_memory(lm.device) // 4))
+
+
 def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
