@@ -257,6 +257,10 @@ def canned(
             values = np.stack([values, values], axis=1)
             values[names.index(f"L{layers // 2} H{heads // 2}"), 1] = 0.0
             values[-1, 1] += 4.0
+        sums = [values[0].reshape(-1), *values[1:].reshape(layers, heads + 1, -1).sum(1)]
+        by_layer = (layer_axis(layers, embed=True), *axes[1:])
+        shape = [len(axis.labels) for axis in by_layer]
+        extra["accumulated"] = LabelledArray(by_layer, np.cumsum(np.stack(sums), 0).reshape(shape))
     elif request.analysis == "attention":
         axes, values = _attention(extra, request, tokens)
     elif request.analysis == "head_scores":

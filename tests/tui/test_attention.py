@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from interpboard.circuits.attention import _top_pairs
 from tests.tui.conftest import Board, Boards
 from tui.panes.attention import AttentionPane
 from tui.screens import help
@@ -111,9 +112,44 @@ async def test_v_paints_the_prompt_by_where_a_token_looks_and_by_who_looks_at_it
         await b.press("v")
         assert list(pane.strip.values) == pytest.approx(list(pane.pattern[:, 4]))  # type: ignore[index]
         assert "who looks at 4 ·located" in b.screen
-        await b.press("v")
+        await b.press("v", "v")
         assert b.app.focused is pane.grid
         assert pane.grid.cursor == (7, 4)
+
+
+PAIRS = ("2", "enter", "v", "v", "v")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_screen_of_the_strongest_pairs(board: Boards, size: tuple[int, int]) -> None:
+    async with board(size) as b:
+        await b.press(*PAIRS)
+        b.matches(f"attention-pairs-{size[0]}x{size[1]}")
+
+
+async def test_the_strongest_pairs_are_the_librarys_and_the_cursor_reads_them(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        await b.press(*PAIRS)
+        pane = b.app.query_one(AttentionPane)
+        assert b.app.focused is pane.pairs
+        assert pane.pattern is not None
+        known, _ = _top_pairs(pane.pattern[None, None], 44)
+        assert pane._paired == [tuple(pair) for pair in known[0, 0]]
+        await b.press("g", "j")
+        (query, key) = pane._paired[1]
+        assert b.app.state.selection.token == query
+        assert f"  {query} " in b.readout("attention")
+        assert f" → {key} " in b.readout("attention")
+        assert pane.pairs.bars[1].number in b.readout("attention")
+        await b.press("right_square_bracket")  # another head has other pairs
+        assert pane.head == (2, 5)
+        known, _ = _top_pairs(pane.pattern[None, None], 44)
+        assert pane._paired == [tuple(pair) for pair in known[0, 0]]
+        chosen = pane._paired[pane.pairs.cursor]
+        await b.press("v")
+        assert pane.grid.cursor == chosen
 
 
 async def test_another_prompt_brings_another_pattern(board: Boards) -> None:

@@ -309,6 +309,7 @@ async def test_v_turns_what_colours_the_lens(board: Boards) -> None:
             "entropy in nats",
             "KL to the final layer",
             "rank of ·Paris",
+            "the final token from here on",
             "probability of the token shown",
         ):
             assert words in b.screen

@@ -209,7 +209,7 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
         assert b.engine.requests[-1].params == {"interventions": "2.4=zero"}
         assert b.readout("logits").startswith("L2 H4  +6.500 → 0 (−6.500)  rank 1/37")
         assert "into logit ·Paris; → edited" in b.screen
-        await b.press("v", "v")
+        await b.press("v", "v", "v")
         assert "by change" in b.screen
         await b.press("g", "j")
         assert b.readout("logits").startswith("L3 mlp  −0.013 → +3.987 (+4.000)  rank 2/37")

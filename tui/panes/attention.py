@@ -25,7 +25,9 @@ VIEWS = (
     ("pattern", "rows look at columns"),
     ("looks at", "painted: where the cursor's token looks"),
     ("looked at", "painted: who looks at the cursor's token"),
+    ("pairs", "its strongest pairs of tokens"),
 )
+PAIRS = 50  # in their list; nobody scrolls through more
 LABEL = 12  # columns of a row's token, at most
 
 
@@ -41,6 +43,8 @@ class AttentionPane(Pane):
         self.grid = HeatGrid(self._grid_moved, id="attention-grid")
         self.strip = TokenStrip(self._strip_moved, id="attention-text")
         self.ranking = Bars(id="attention-strongest", pad=1)
+        self.pairs = Bars(self._pair_moved, id="attention-pairs")
+        self._paired: list[tuple[int, int]] = []  # (query, key) of the rows of the list
         self.view_at = 0
         self.looker, self.seen = 0, 0
         self._shown: object = None
@@ -49,8 +53,8 @@ class AttentionPane(Pane):
 
     def body(self) -> Iterable[Widget]:
         """The pattern or the text, and below it the strongest of the cursor's row."""
-        self.strip.display = False
-        return (self.grid, self.strip, self.ranking)
+        self.strip.display = self.pairs.display = False
+        return (self.grid, self.strip, self.pairs, self.ranking)
 
     @property
     def by(self) -> str:
@@ -60,7 +64,7 @@ class AttentionPane(Pane):
     @property
     def view(self) -> Widget:
         """The widget that takes the focus: of the view in use."""
-        return self.grid if self.by == "pattern" else self.strip
+        return {"pattern": self.grid, "pairs": self.pairs}.get(self.by, self.strip)
 
     @property
     def head(self) -> tuple[int, int]:
@@ -86,6 +90,7 @@ class AttentionPane(Pane):
             self.grid.show(None)
             self.strip.show((), (), None, -1)
             self.ranking.show(())
+            self._show_pairs()
             return
         import numpy as np
 
@@ -110,12 +115,37 @@ class AttentionPane(Pane):
             (self.looker, self.seen),
         )
         self._show_text()
+        self._show_pairs()
         self.rest()
+
+    def _show_pairs(self) -> None:
+        """The strongest (query, key) of the head; the first token, which has only itself, asks nothing."""
+        prompt, pattern = self.data.prompt, self.pattern
+        if prompt is None or pattern is None or self.by != "pairs":
+            self._paired = []
+            self.pairs.show(())
+            return
+        import numpy as np
+
+        queries, keys = (ends[1:] for ends in np.tril_indices(len(prompt.tokens)))
+        order = np.argsort(-pattern[queries, keys], kind="stable")[:PAIRS]
+        self._paired = [(int(queries[at]), int(keys[at])) for at in order]
+        bars = []
+        for query, key in self._paired:
+            ends = [f"{at:>3} {words.token(prompt.tokens[at])}" for at in (query, key)]
+            value = float(pattern[query, key])
+            bars.append(Bar(f"{fit(ends[0], LABEL + 4)} →{ends[1]}", words.percent(value), value))
+        self.pairs.show(bars)
+        if (self.looker, self.seen) in self._paired:
+            self.pairs.put(self._paired.index((self.looker, self.seen)))
+        elif self._paired:  # the strongest, so that the readout is of the row that is marked
+            self.pairs.put(0)
+            self.looker, self.seen = self._paired[0]
 
     def _show_text(self) -> None:
         """The prompt, painted by the row or the column of the cursor's token."""
         prompt, at = self.data.prompt, self._token
-        if prompt is None or self.by == "pattern":
+        if prompt is None or not self.strip.display:
             return
         scale = self.grid.data.scale if self.grid.data is not None else None
         self.strip.show(prompt.tokens, self._painted(), scale, -1, at)
@@ -140,12 +170,15 @@ class AttentionPane(Pane):
         return [float(value) for value in line]
 
     def next_view(self) -> None:
-        """The pattern, or the text painted one way or the other."""
+        """The pattern, the text painted one way or the other, or the strongest pairs."""
         had_focus = self.view.has_focus
         self.view_at = (self.view_at + 1) % len(VIEWS)
         self.grid.display = self.by == "pattern"
-        self.strip.display = self.by != "pattern"
+        self.pairs.display = self.by == "pairs"
+        self.strip.display = not (self.grid.display or self.pairs.display)
+        self.ranking.display = not self.pairs.display  # they rank more than it does
         self._show_text()
+        self._show_pairs()
         if self.by == "pattern":
             self.grid.put((self.looker, self.seen))
         if had_focus:
@@ -167,7 +200,7 @@ class AttentionPane(Pane):
         if pattern is None or prompt is None:
             return Text()
         layer, head = self.head
-        if self.by == "pattern":
+        if self.by in ("pattern", "pairs"):
             query, key = self.looker, self.seen
         elif self.by == "looks at":
             query, key = self.looker, int(pattern[self.looker].argmax())
@@ -215,7 +248,7 @@ class AttentionPane(Pane):
         """The selected position looks."""
         if selection.token is None or self.grid.data is None:
             return False
-        if self.by == "looked at":
+        if self.by in ("looked at", "pairs"):
             return False
         query = min(selection.token, len(self.grid.data.rows) - 1)
         if query == self.looker:
@@ -224,7 +257,7 @@ class AttentionPane(Pane):
         if self.seen > query and self.pattern is not None:  # it cannot look there
             self.seen = int(self.pattern[query].argmax())
         self.grid.put((query, self.seen))
-        if self.by != "pattern":
+        if self.strip.display:
             self.strip.put(query)
             self._repaint()
         return True
@@ -254,6 +287,12 @@ class AttentionPane(Pane):
 
     def _grid_moved(self) -> None:
         self.looker, self.seen = self.grid.cursor
+        self._cursor_is_ours = False
+        self.select(token=self.looker)
+        self.refresh_readout()
+
+    def _pair_moved(self) -> None:
+        self.looker, self.seen = self._paired[self.pairs.cursor]
         self._cursor_is_ours = False
         self.select(token=self.looker)
         self.refresh_readout()

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
-from tui.panes.lens_grid import VIEWS, arrays_of, lens_grid, lens_scale
+from tui.panes.lens_grid import VIEWS, arrays_of, lens_grid, lens_scale, settled
 from tui.panes.tokens import Cell, pairs, top_bars
 from tui.state import Selection
 from tui.widgets.bars import Bars
@@ -173,10 +173,22 @@ class LensPane(Pane):
                 text.append(f" → {int(edited.extra['lens_rank'].values[(1, *at)])}", self.inks.text)
         how = "trained" if result.analysis == "tuned_lens" else "exact"
         text.append(f" {how}", self.ink("muted"))
+        if self.by == "settled":
+            return text.append(f"  {self._settled(result, edited)}", self.ink("text"))
         entropy = float(result.extra["entropy"].values[at])
         kl = float(result.extra["kl"].values[at])
         text.append(f"  entropy {entropy:.2f} KL {kl:.2f} nats", self.ink("muted"))
         return text
+
+    def _settled(self, result: Result, edited: Result | None) -> str:
+        """From which row on the position's top token is the final one, clean and edited."""
+        rows, column = (
+            self.grid.data.rows if self.grid.data is not None else (),
+            self.grid.cursor[1],
+        )
+        runs = [arrays_of(result, None), *([arrays_of(edited, 1)] if edited is not None else [])]
+        names = [rows[int(settled(run)[:, column].argmax())] for run in runs]
+        return f"{column} settled from {' → '.join(names)} on"
 
     def details(self) -> Text:
         """The likeliest tokens of the cell, as many as fit; with an edited run three of each."""
@@ -200,6 +212,8 @@ class LensPane(Pane):
         text = self.swatch(0, grid.scale.limit if grid is not None else 1, False)
         if self.by == "rank":
             text = Text(" dark: rank 1; ", self.ink("text"))
+        if self.by == "settled":
+            text = Text(" coloured: ", self.ink("text"))
         text.append(VIEWS[self.view_at][1].replace("the target", name), self.ink("text"))
         text.append(f"  bold: {name}", self.ink("muted"))
         if result is not None and result.analysis == "tuned_lens":

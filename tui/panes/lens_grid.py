@@ -24,6 +24,7 @@ VIEWS = (
     ("entropy", "entropy in nats"),
     ("kl", "KL to the final layer in nats"),
     ("rank", "rank of the target"),
+    ("settled", "the final token from here on"),
 )
 _ROWS = {"embed": "emb", "final": "out"}
 
@@ -43,7 +44,7 @@ def lens_scale(by: str, *runs: Arrays) -> Scale:
 
     from interpboard.visualization.colors import Scale
 
-    if by in ("top", "target"):
+    if by in ("top", "target", "settled"):
         return Scale(1.0, diverging=False)
     largest = max(float(np.nanmax(_sizes(by, arrays))) for arrays in runs)
     return Scale(largest or 1.0, diverging=False)
@@ -71,9 +72,20 @@ def lens_grid(result: Result, arrays: Arrays, by: str, scale: Scale) -> GridData
     )
 
 
+def settled(arrays: Arrays) -> np.ndarray:
+    """[layer, token]: is the top token the final one here, and in every row after it?"""
+    import numpy as np
+
+    best = arrays["top_ids"][:, :, 0]
+    stays: np.ndarray = np.logical_and.accumulate((best == best[-1])[::-1])[::-1]
+    return stays
+
+
 def _values(by: str, arrays: Arrays) -> np.ndarray:
     if by == "top":
         return arrays["top_probs"][:, :, 0]
+    if by == "settled":
+        return settled(arrays).astype(float)
     return arrays["prob" if by == "target" else by]
 
 
@@ -89,4 +101,6 @@ def _sizes(by: str, arrays: Arrays) -> np.ndarray:
 def _said(by: str, value: float) -> str:
     if by == "rank":
         return f"{value:.0f}"
+    if by == "settled":
+        return "settled" if value else ""
     return words.plain(value, 2) if by in ("entropy", "kl") else words.percent(value)

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
     from interpboard.results import Result
 
-_PART = re.compile(r"L(\d+) (?:H(\d+)|mlp|bias|edit)")
+_PART = re.compile(r"L(\d+)(?: (?:H(\d+)|mlp|bias|edit))?")
 # What the bars are sorted by; by change only while something is held.
-ORDERS = {"size": "by size", "change": "by change", "model": "in the model's order"}
+# The last view is of layers: what all parts up to and with each have brought.
+ORDERS = {
+    "size": "by size",
+    "change": "by change",
+    "model": "in the model's order",
+    "layers": "summed by layer, biases first",
+}
 
 
 class LogitsPane(Pane):
@@ -50,8 +56,16 @@ class LogitsPane(Pane):
 
     @property
     def order(self) -> str:
-        """How the parts are sorted: by change where there is one."""
-        return "size" if self.by == "change" and self._edited() is None else self.by
+        """How the parts are sorted: by change where there is one; or that they are summed."""
+        return self.by if self.by in self._views() else "size"
+
+    def _views(self) -> list[str]:
+        """The views that there are: older results have no sums."""
+        result = self.data.result
+        without = {"change"} if self._edited() is None else set()
+        if result is None or "accumulated" not in result.extra:
+            without.add("layers")
+        return [name for name in ORDERS if name not in without]
 
     def _edited(self) -> Result | None:
         """The parts of both runs, if they explain the same number as those of the clean one."""
@@ -76,29 +90,41 @@ class LogitsPane(Pane):
         import numpy as np
 
         source = edited if edited is not None else result
-        self._names = source.axes[0].labels
-        self._values = values = source.values.reshape(len(self._names), -1).T
+        self._names, values = _sums(result, edited) if self.order == "layers" else _parts(source)
+        self._values = values
         sizes = np.abs(values).max(0)
         self._sizes = np.abs(values[-1] - values[0]) if self.order == "change" else sizes
-        keys = np.arange(len(self._names)) if self.order == "model" else -self._sizes
+        as_they_are = self.order in ("model", "layers")
+        keys = np.arange(len(self._names)) if as_they_are else -self._sizes
         self._order = [int(i) for i in np.argsort(keys, kind="stable")]
         limit = float(np.abs(values).max()) or 1.0
         self.list.show([self._bar(at, values, limit) for at in self._order])
-        if before in self._names:  # the cursor stays on its component, wherever that now stands
-            self.list.put(self._order.index(self._names.index(before)))
+        at = self._nearest(before)
+        if at is not None:  # the cursor stays on its component, wherever that now stands
+            self.list.put(at)
 
     def _bar(self, at: int, values: np.ndarray, limit: float) -> Bar:
         digits = 3 if len(values) == 1 else 2
         numbers = " → ".join(words.signed(float(value), digits) for value in values[:, at])
         return Bar(visible(self._names[at]), numbers, float(values[-1, at]) / limit)
 
+    def _nearest(self, before: str) -> int | None:
+        """The row of the component ``before``; of its layer, where layers are shown, or the other way."""
+        if not before:
+            return None
+        names = [self._names[at] for at in self._order]
+        layer = before.split()[0]
+        alike = (before, layer) if self.order == "layers" else (before,)
+        found = [at for at, name in enumerate(names) if name in alike or name.split()[0] == before]
+        return found[0] if found else None
+
     def _under_cursor(self) -> str:
         at = self.list.cursor
         return self._names[self._order[at]] if at < len(self._order) else ""
 
     def next_view(self) -> None:
-        """By size, by change, or in the order of the model."""
-        names = [name for name in ORDERS if name != "change" or self._edited() is not None]
+        """By size, by change, in the order of the model, or summed by layer."""
+        names = self._views()
         self.by = names[(names.index(self.order) + 1) % len(names)]
         self.fill()
         self.refresh_words()
@@ -126,9 +152,14 @@ class LogitsPane(Pane):
             after = float(values[1, at])
             text.append(f" → {words.signed(after)}", self.ink("accent", bold=True))
             text.append(f" ({words.signed(after - value)})", self.ink("text"))
-        text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
+        if self.order == "layers":
+            steps = [float(own[at] - own[at - 1]) if at else float(own[0]) for own in values]
+            text.append(f"  this layer {' → '.join(map(words.signed, steps))}", self.ink("text"))
+        else:
+            text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
         text.append("  exact", self.ink("muted"))
-        sums = [words.plain(float(total), 2) for total in values.sum(1)]
+        totals = values[:, -1] if self.order == "layers" else values.sum(1)
+        sums = [words.plain(float(total), 2) for total in totals]
         return text.append(f"  of {' → '.join(sums)}", self.ink("text"))
 
     def legend(self) -> Text:
@@ -142,8 +173,8 @@ class LogitsPane(Pane):
         if self._values is None or selection.layer is None:
             return False
         head = looked_at(replace(self.state, selection=selection))[1]
-        part = "mlp" if selection.mlp else f"H{head}"
-        name = f"L{selection.layer} {part}" if selection.layer >= 0 else "embed"
+        part = "" if self.order == "layers" else " mlp" if selection.mlp else f" H{head}"
+        name = f"L{selection.layer}{part}" if selection.layer >= 0 else "embed"
         if name not in self._names:
             return False
         return self.list.put(self._order.index(self._names.index(name)))
@@ -157,3 +188,18 @@ class LogitsPane(Pane):
         elif name == "embed":
             self.select(layer=-1, head=None, mlp=False)
         self.refresh_readout()
+
+
+def _parts(result: Result) -> tuple[tuple[str, ...], np.ndarray]:
+    """Components and what they write [run, component]."""
+    names = result.axes[0].labels
+    return names, result.values.reshape(len(names), -1).T
+
+
+def _sums(clean: Result, edited: Result | None) -> tuple[tuple[str, ...], np.ndarray]:
+    """Layers and the sums up to them [run, layer]; of the clean run alone where the other has none."""
+    own = edited is not None and "accumulated" in edited.extra
+    sums = (edited if own and edited is not None else clean).extra["accumulated"]
+    labels = sums.axes[0].labels
+    names = tuple(label if label == "embed" else f"L{label}" for label in labels)
+    return names, sums.values.reshape(len(labels), -1).T

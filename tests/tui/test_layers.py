@@ -1,0 +1,113 @@
+"""By layer: what all parts up to each have brought, and from where the final token stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from interpboard.circuits.lens_reading import converged
+from interpboard.results import Document
+from tests.tui.conftest import Board, Boards
+from tui.panes.lens import LensPane
+from tui.panes.logits import LogitsPane
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+SUMS, SETTLED = ("6", "v", "v"), ("3", "v", "v", "v", "v", "v")
+
+
+def logits(b: Board) -> LogitsPane:
+    return b.app.query_one(LogitsPane)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(("keys", "name"), [(SUMS, "logits-sums"), (SETTLED, "lens-settled")])
+async def test_screen_by_layer(
+    board: Boards, keys: tuple[str, ...], name: str, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await b.press(*keys)
+        b.matches(f"{name}-{size[0]}x{size[1]}")
+
+
+async def test_v_sums_the_parts_up_to_each_layer_and_the_last_is_the_whole(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press(*SUMS)
+        pane = logits(b)
+        result = pane.data.result
+        assert result is not None
+        assert [bar.label for bar in pane.list.bars] == ["embed", "L0", "L1", "L2", "L3"]
+        sums = result.extra["accumulated"].values
+        assert pane._values is not None
+        np.testing.assert_array_equal(pane._values[0], sums)
+        await b.press("G")
+        total = float(result.values.sum())
+        assert b.readout("logits") == (
+            f"L3  {total:+.3f}  this layer {sums[-1] - sums[-2]:+.3f}  exact  of {total:.2f}"
+        ).replace("-", "−")
+        assert b.app.state.selection.layer == 3
+        assert "summed by layer" in b.screen
+        await b.press("g")
+        assert b.app.state.selection.layer == -1
+        await b.press("v")
+        assert "by size" in b.screen
+        assert b.readout("logits").startswith("embed")
+
+
+async def test_the_cursor_stays_in_its_layer_through_the_views(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("6", "g")
+        assert b.readout("logits").startswith("L2 H4")
+        await b.press("v", "v")
+        assert b.readout("logits").startswith("L2 ")
+        await b.press("v")
+        assert b.readout("logits").startswith("L2 H4")  # the strongest of the layer
+
+
+async def test_the_edited_runs_sums_stand_beside_the_clean_ones(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("2", "space", "6", "v", "v", "v")
+        pane = logits(b)
+        edited = b.app.state.slots["logits_edited"].result
+        assert edited is not None
+        assert pane._values is not None
+        np.testing.assert_array_equal(pane._values, edited.extra["accumulated"].values.T)
+        await b.press("G")
+        before, after = edited.values.sum(0)
+        assert b.readout("logits").endswith(f"of {before:.2f} → {after:.2f}".replace("-", "−"))
+
+
+async def test_a_saved_result_of_before_has_no_sums_and_no_such_view(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await b.press("6")
+        state = b.app.state
+        document = state.document(["logits"])
+        assert document is not None
+        (result,) = Document.from_json(document.to_json()).results
+        del result.extra["accumulated"]
+        b.app.session.restore(state.with_slot("logits", result=result))
+        await b.app.settled()
+        await b.press("v", "v")
+        assert logits(b).order == "size"
+
+
+async def test_v_colours_where_the_final_token_stays_as_the_library_has_it(board: Boards) -> None:
+    async with board((120, 40)) as b:
+        await b.press(*SETTLED)
+        pane = b.app.query_one(LensPane)
+        result, data = pane.data.result, pane.grid.data
+        assert result is not None
+        assert data is not None
+        first = converged(result.extra["top_ids"].values)
+        rows = np.arange(len(data.rows))[:, None]
+        np.testing.assert_array_equal(data.values, rows >= first)
+        assert 0 < data.values.mean() < 1
+        await b.press("0")
+        for column in range(len(data.columns)):
+            label = data.rows[first[column]]
+            assert f"  {column} settled from {label} on" in b.readout("lens")
+            await b.press("l")
+        assert "coloured: the final token from here on" in b.screen
+        await b.press("2", "space", "3")
+        assert " settled from L3 → L3 on" in b.readout("lens")
+        await b.press("v")
+        assert "settled" not in b.readout("lens")
