@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from interpboard.circuits.lens_reading import converged
+from interpboard.display import ascii_everywhere
 from interpboard.results import Document
 from tests.tui.conftest import Board, Boards
 from tui.panes.lens import LensPane
 from tui.panes.logits import LogitsPane
+from tui.widgets.plot import BLOCKS, DIGITS, Series, in_blocks
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 SUMS, SETTLED = ("6", "v", "v"), ("3", "v", "v", "v", "v", "v")
@@ -111,3 +113,17 @@ async def test_v_colours_where_the_final_token_stays_as_the_library_has_it(board
         assert " settled from L3 → L3 on" in b.readout("lens")
         await b.press("v")
         assert "settled" not in b.readout("lens")
+
+
+@pytest.mark.parametrize(("letters", "steps"), [(False, BLOCKS), (True, DIGITS)])
+def test_a_low_plot_has_a_block_for_each_layer_or_nothing(letters: bool, steps: str) -> None:
+    lines = [Series("p", (0.0, 0.5, 1.0), 75), Series("edited", (-0.1, 1e-9, 0.999), 214)]
+    token = ascii_everywhere.set(letters)
+    try:
+        text = in_blocks("p ·Paris", ("emb", "L0", "L1"), lines, 40, 2).plain.split("\n")
+        assert not in_blocks("p ·Paris", ("emb", "L0", "L1"), lines, 18, 2)
+    finally:
+        ascii_everywhere.reset(token)
+    half = steps[len(steps) // 2]
+    assert text[0] == f"p ·Paris  emb {steps[0]}{half}{steps[-1]} L1"
+    assert text[1] == f"edited  emb {steps[0]}{steps[0]}{steps[-1]} L1"

@@ -226,12 +226,12 @@ class AttentionPane(Pane):
         if result is None:
             return text
         mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
-        text.append(f" entropy {words.plain(mean['entropy'], 2)} nats", self.ink("muted"))
-        text.append(f"  {words.plain(mean['distance'], 1)} tokens back", self.ink("muted"))
-        text.append(f"  first token {words.percent(mean['first'])}", self.ink("muted"))
+        text.append(f" means: entropy {_about(mean['entropy'], 2)} nats", self.ink("muted"))
+        text.append(f"  {_about(mean['distance'], 1)} back", self.ink("muted"))
+        text.append(f"  first {words.percent(mean['first'])}", self.ink("muted"))
         if mean["sink"] > 0.001:
             text.append(f"  no token {words.percent(mean['sink'])}", self.ink("muted"))
-        return text.append("  (means)", self.ink("muted"))
+        return text
 
     def legend(self) -> Text:
         """Scale, and where the numbers are from."""
@@ -309,3 +309,9 @@ class AttentionPane(Pane):
 
 
 _MEANS = ("entropy", "distance", "first", "sink")
+
+
+def _about(value: float, digits: int) -> str:
+    """A mean as short as it goes; never a bare zero that is none."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:.{digits}f}"

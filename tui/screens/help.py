@@ -51,7 +51,9 @@ ABOUT = {
         "Where the selected head looks: probability [query, key]; exact.",
         "Enter on a head in Heads opens it here. The arrows move through heads and",
         "layers, h j k l move the cursor. v paints the prompt itself: where the",
-        "cursor's token looks, or who looks at it.",
+        "cursor's token looks, or who looks at it; then lists the strongest pairs.",
+        "Means over the positions: entropy, how many tokens back the head looks,",
+        "and how much of it goes to the first token.",
     ),
     "neurons": (
         "What each neuron writes straight into the logit of the target: its",

@@ -10,7 +10,11 @@ from textual.widget import Widget
 
 from interpboard.display import ascii_everywhere
 
-LEAST = (24, 5)  # columns and rows under which a plot says nothing
+LEAST = (
+    24,
+    5,
+)  # columns and rows under which a plot says nothing: then each line is a row of blocks
+BLOCKS, DIGITS = "▁▂▃▄▅▆▇█", "0123456789"  # of 0 … 1, where there are only letters: in tenths
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Series:
 
 
 class Plot(Widget, can_focus=False):
-    """Lines over the same labels. Draws nothing where there is no room."""
+    """Lines over the same labels; rows of blocks where it is low, nothing where there is no room."""
 
     DEFAULT_CSS = "Plot { height: 1fr; width: 100%; padding: 1 0 0 1; }"
 
@@ -43,8 +47,10 @@ class Plot(Widget, can_focus=False):
     def render(self) -> Text:
         """The plot at the size there is."""
         width, height = self.content_size
-        if not self.series or width < LEAST[0] or height < LEAST[1]:
+        if not self.series or width < LEAST[0]:
             return Text()
+        if height < LEAST[1]:
+            return in_blocks(self.title, self.labels, self.series, width, height)
         return drawn(self.title, self.labels, self.series, width, height)
 
 
@@ -72,3 +78,21 @@ def drawn(
         text = Text(f"{title}  {line.name}"[: width - 1] + "\n")
     text.append_text(Text.from_ansi(plt.build()))
     return text
+
+
+def in_blocks(
+    title: str, labels: Sequence[str], series: Sequence[Series], width: int, height: int
+) -> Text:
+    """A row for each line, a block for each label; nothing where a row does not fit."""
+    steps = DIGITS if ascii_everywhere.get() else BLOCKS
+    most = max(1.0, *(value for line in series for value in line.values))
+    rows = []
+    for line in series[:height]:
+        shares = [max(0.0, value / most) for value in line.values]
+        blocks = "".join(steps[min(len(steps) - 1, int(share * len(steps)))] for share in shares)
+        name = title if line is series[0] else line.name
+        before, after = f"{name}  {labels[0]} ", f" {labels[-1]}"
+        if len(before) + len(blocks) + len(after) > width:
+            return Text()
+        rows.append(Text.assemble(before, (blocks, f"color({line.color})"), after))
+    return Text("\n").join(rows)
