@@ -12,6 +12,8 @@ are evaluated, those that begin at the first position and at the last ones (see 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -138,6 +140,8 @@ def measure(task: str, model: str, length: int, threads: int) -> dict[str, objec
     some = Some(cells.evaluate, length)
     for module in (cells, causal_tracing, paths):
         module.evaluate = some  # type: ignore[attr-defined, assignment]
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # memory kept for later would hide what the grid takes
     held = _held("cpu")
     started = time.perf_counter()
     TASKS[task](lm, prompt, metric, " ".join(map(str, ids)))

@@ -22,7 +22,7 @@ def opened(name: str) -> LanguageModel:
 def random_case(lm: LanguageModel, length: int) -> tuple[PromptInfo, Metric]:
     """A prompt of random ids and the logit of its own top token at the last position."""
     ids = random_ids(lm.anatomy.d_vocab, length)
-    logits = lm.model(input_ids=torch.tensor([ids])).logits[0, -1]
+    logits = lm.model(input_ids=torch.tensor([ids]), logits_to_keep=1).logits[0, -1]
     prompt = PromptInfo("", tuple(map(str, ids)), tuple(ids))
     top = TokenRef(int(logits.argmax()), "")
     return prompt, Metric(MetricInfo("logit", length - 1, top), logits)

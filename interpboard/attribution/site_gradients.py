@@ -172,34 +172,49 @@ def _backwards(
     """``flows``: the gradient [1, pos, d_model] at the end of the last layer, one a pass."""
     for layer in reversed(range(run.lm.anatomy.n_layers)):
         watch.check()
-        gradients: dict[int, torch.Tensor] = {}
-        seen = _Seen()
-        for drops in (True, False):
-            passes = [i for i, dropped in enumerate(without) if (layer in dropped) == drops]
-            if not passes:
-                continue
-            with ExitStack() as stack:
-                stack.enter_context(torch.enable_grad())
-                stack.enter_context(frozen(run.lm.model))
-                enter_edits(stack, run.lm, run.edits, lambda edit: edit.start == layer)  # noqa: B023
-                if drops:
-                    _pass_nothing(stack, run.lm, layer)
-                seen = _Seen()
-                if site != "embed":
-                    stack.enter_context(at_site(run.lm.anatomy, site, layer, seen))
-                start = run.calls[layer].hidden[:].detach().requires_grad_()
-                # A copy goes in: some families add to it in place.
-                out = run.calls[layer].replay(start.clone())
-                for i in passes:
-                    here = seen.gradients(out, flows[i].to(out.device), i == passes[-1], start)
-                    flows[i] = here.pop()
-                    if here:
-                        gradients[i] = here[0][0]
-        if site != "embed":
-            own = tuple(gradients[i] for i in range(len(without)))
-            yield LayerGradients(layer, seen.copies[0].detach()[0], own)
+        found = _through_layer(run, layer, site, flows, without)
+        if found is not None:
+            yield found
+        del found  # before the next is made: at the pattern of a long prompt it is large
     if site == "embed":
         yield _at_the_embedding(run, flows)
+
+
+def _through_layer(
+    run: Run,
+    layer: int,
+    site: str,
+    flows: list[torch.Tensor],
+    without: Sequence[Sequence[int]],
+) -> LayerGradients | None:
+    """``flows``, at the layer's output, become those at its input. None where no layer has the site."""
+    gradients: dict[int, torch.Tensor] = {}
+    seen = _Seen()
+    for drops in (True, False):
+        passes = [i for i, dropped in enumerate(without) if (layer in dropped) == drops]
+        if not passes:
+            continue
+        with ExitStack() as stack:
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(frozen(run.lm.model))
+            enter_edits(stack, run.lm, run.edits, lambda edit: edit.start == layer)
+            if drops:
+                _pass_nothing(stack, run.lm, layer)
+            seen = _Seen()
+            if site != "embed":
+                stack.enter_context(at_site(run.lm.anatomy, site, layer, seen))
+            start = run.calls[layer].hidden[:].detach().requires_grad_()
+            # A copy goes in: some families add to it in place.
+            out = run.calls[layer].replay(start.clone())
+            for i in passes:
+                *here, flow = seen.gradients(out, flows[i].to(out.device), i == passes[-1], start)
+                flows[i] = flow
+                if here:
+                    gradients[i] = here[0][0]
+    if site == "embed":
+        return None
+    own = tuple(gradients[i] for i in range(len(without)))
+    return LayerGradients(layer, seen.copies[0].detach()[0], own)
 
 
 def _at_the_embedding(run: Run, flows: Sequence[torch.Tensor]) -> LayerGradients:

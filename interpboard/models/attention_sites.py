@@ -101,7 +101,11 @@ def _attend(
         return own
     mask = _additive(attention_mask, query, key)
     pattern = _eager(module)(module, query, key, value, mask, **kwargs)[1]
-    edited = _changed(pattern.transpose(1, 2), changes["pattern"]).transpose(1, 2)
+    seen = pattern.transpose(1, 2)
+    edited = _changed(seen, changes["pattern"])
+    if edited is seen:  # only looked at
+        return own[0], pattern
+    edited = edited.transpose(1, 2)
     # Only the difference goes through the pattern: the eager softmax rounds to float32 in every
     # format, and rows of the batch that nobody edits must stay exactly what they were.
     difference = (edited - pattern).to(value.dtype)

@@ -76,9 +76,11 @@ def activation_patching(
     estimates = None
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
         estimates = _recovered(pair, _estimated(lm, into, made, metric, grid, donor))
+    cells = grid.cells(donor)
+    del donor  # the cells have what they need of it
     values = evaluate_cells(
         record(lm, into, edits=(made,)),
-        grid.cells(donor),
+        cells,
         metric,
         grid.axes,
         lambda new: _recovered(pair, new),

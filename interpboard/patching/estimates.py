@@ -143,9 +143,9 @@ class _Case:
             lm, self.prompt, self.metric, site, without=[(), *dropped], watch=self.watch
         )
         run = record(lm, self.prompt) if by_pattern else None
-        found = []
-        for done, at in enumerate(base.layers):
-            after = self.watch.stage(1 + done * (n_steps if method == "ig" else 1), 1)
+        found: list[torch.Tensor] = []
+        for at in base.layers:  # enumerate would hold the one before
+            after = self.watch.stage(1 + len(found) * (n_steps if method == "ig" else 1), 1)
             if method == "atp_star":
                 after.step(0, 1)
             if method == "ig":
@@ -154,6 +154,7 @@ class _Case:
                 found.append(pattern_products(grid, run, self.donor, at, self.watch))
             else:
                 found.append(linear_products(grid, self.donor, at))
+            del at  # before the next is made
         return torch.stack(found[::-1], dim=1), base.metric
 
     def _mean_gradient(self, at: LayerGradients, n_steps: int, watch: Watch) -> torch.Tensor:

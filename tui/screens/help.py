@@ -82,7 +82,8 @@ ABOUT = {
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",
         "While something is held, clean → edited: the parts of both runs, each read",
-        "at its own final norm's scale; v sorts by size, by change, or by place.",
+        "at its own final norm's scale; v sorts by size, by change, or by place, and",
+        "sums up to each layer.",
     ),
 }
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))
