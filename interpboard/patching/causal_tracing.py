@@ -45,8 +45,8 @@ def causal_trace(
     Gaussian noise to the subject's embeddings, ``noise`` times their standard deviation over the
     vocabulary; then one clean state is put back: the stream after a layer (``resid``), or the output
     of ``mlp`` or ``attn`` in a ``window`` of layers around it, clipped at both ends. Positive: putting
-    the state back helps. Clean and corrupted rows pass in one batch, clean first, or in several where
-    one would keep too much.
+    the state back helps. Exactly 0 before the subject in a causal model, where noise changes nothing.
+    Clean and corrupted rows pass in one batch, clean first, or in several where one would keep too much.
 
     ``extra``: ``recovered`` (share of the total effect, same axes), ``per_sample`` [sample, layer,
     token], ``spread`` (standard deviation over samples), and the scalars ``clean``, ``corrupted``,
@@ -63,7 +63,8 @@ def causal_trace(
     positions = subject_positions(prompt, subject)
     noised = embedding_noise(lm, positions, noise, samples, seed)
     axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
-    found = _Samples(axes, samples, metric, watch)
+    begin = positions[0] if lm.verified.causal else 0
+    found = _Samples(axes, samples, metric, watch, begin)
     found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
     effects, corrupted = found.effects, found.corrupted
     total = metric.baseline - float(corrupted.mean())
@@ -97,11 +98,18 @@ def causal_trace(
 
 
 class _Samples:
-    """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample]."""
+    """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample].
 
-    def __init__(self, axes: tuple[Axis, ...], samples: int, metric: Metric, watch: Watch) -> None:
+    Before ``begin`` both runs are the same, so that putting back one's states does nothing.
+    """
+
+    def __init__(
+        self, axes: tuple[Axis, ...], samples: int, metric: Metric, watch: Watch, begin: int
+    ) -> None:
         self.axes, self.metric, self.watch = axes, metric, watch
         self.effects = np.full((samples, *(len(axis.labels) for axis in axes)), np.nan)
+        self.effects[:, :, :begin] = 0.0
+        self.asked = np.flatnonzero(np.isnan(self.effects[0]))  # cells, layer by layer
         self.corrupted = np.full(samples, np.nan)
 
     def measure(
@@ -121,7 +129,8 @@ class _Samples:
             self._tell()
             run = record_first(lm, prompt, rows[done:], most, () if done else (site,), 1)
             if not done:
-                cells = restorations([value[0] for value in run.sites[site]], site, window)
+                every = restorations([value[0] for value in run.sites[site]], site, window)
+                cells = [every[at] for at in self.asked]
             self._restore(run, done, cells)
             done += run.batch
             del run  # before the next is made
@@ -133,11 +142,11 @@ class _Samples:
         corrupted = _metric_of_rows(run, self.metric)[rows.start :]
         mine = slice(done + rows.start - 1, done + run.batch - 1)
         self.corrupted[mine] = corrupted
-        effects = self.effects[mine].reshape(len(rows), len(cells))
+        effects = self.effects[mine].reshape(len(rows), self.effects[0].size)
 
         def take(indices: list[int], values: np.ndarray) -> None:
             sample, cell = np.divmod(indices, len(cells))
-            effects[sample, cell] = values - corrupted[sample]
+            effects[sample, self.asked[cell]] = values - corrupted[sample]
             self._tell()
 
         evaluate(

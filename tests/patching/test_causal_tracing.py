@@ -39,7 +39,7 @@ def test_the_last_state_of_the_last_layer_restores_everything() -> None:
     )
     np.testing.assert_allclose(result.extra["recovered"].values[-1, -1], 1, atol=1e-6)
     np.testing.assert_allclose(result.values[-1, :-1], 0, atol=1e-9)
-    np.testing.assert_allclose(result.values[:, 0], 0, atol=1e-9)  # before the subject
+    assert (result.values[:, 0] == 0).all()  # before the subject
     np.testing.assert_allclose(result.values, result.extra["per_sample"].values.mean(0))
     np.testing.assert_allclose(
         result.extra["spread"].values, result.extra["per_sample"].values.std(0)
@@ -106,7 +106,7 @@ def test_a_cancel_between_two_portions_leaves_nothing_and_says_what_is_known(
     heard = []
     watch = Watch(
         lambda _done, _total, partial: heard.append(partial),
-        lambda: bool(heard) and heard[-1] is not None and heard[-1].estimated.all(),
+        lambda: bool(heard) and heard[-1] is not None and not np.isnan(heard[-1].values).any(),
     )
     with pytest.raises(Cancelled):
         causal_trace(lm, prompt, metric, subject=SUBJECT, samples=2, watch=watch)
