@@ -108,6 +108,7 @@ class Bars(CursorView):
     def _bar(self, row: int, width: int) -> list[Segment]:
         bar, (label, number) = self.bars[row], self._widths()
         here = row == self.cursor and self.can_focus
+        label = min(label, max(6, width - number - 3))  # the number is never cut for the label
         text = f" {fit(bar.label, label)}  {bar.number.rjust(number)} "
         style = self.inks.style("text", bold=bar.strong)
         if here and self.has_focus:
