@@ -21,16 +21,13 @@ class Jobs(Part):
         """Ask for a text and a folder, then train a tuned lens."""
         from tui.screens.job import Form
 
-        self._begin(
-            Form("training", "Train a tuned lens", "a text file, or a folder of them", "folder")
-        )
+        self._begin(Form("training", "Train a tuned lens", "folder"))
 
     def action_collect_examples(self) -> None:
         """Ask for a text and a file, then collect max-activating examples."""
         from tui.screens.job import Form
 
-        title = "Collect max-activating examples"
-        self._begin(Form("collecting", title, "a text file, or a folder of them", "file"))
+        self._begin(Form("collecting", "Collect max-activating examples", "file"))
 
     def _begin(self, form: Form) -> None:
         from tui.screens.job import JobScreen

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from interpboard.display import fit, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
+from tui.scales import scale_of, written
 from tui.state import Selection
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.token_strip import TokenStrip
@@ -81,7 +82,7 @@ class TokensPane(Pane):
         bars = [
             Bar(
                 f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
-                _written(scores[i], scale),
+                written(scores[i], scale),
                 scores[i] / scale.limit,
             )
             for i in order[:50]
@@ -154,7 +155,7 @@ class TokensPane(Pane):
         text = Text.assemble(
             (f" {at} ", self.ink("muted")),
             (words.token(prompt.tokens[at]), self.ink("text", bold=True)),
-            (f"  {_written(value, _scale(result))}", self.ink("accent", bold=True)),
+            (f"  {written(value, _scale(result))}", self.ink("accent", bold=True)),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
         )
@@ -192,15 +193,7 @@ class TokensPane(Pane):
 
 
 def _scale(result: Result) -> Scale:
-    """By the registry: with a sign, of shares, or of sizes."""
-    from interpboard.analyses import ANALYSES
-    from interpboard.visualization.colors import Scale
-
-    return Scale.of_kind(result.values, ANALYSES[result.analysis].scale_with(result.params))
-
-
-def _written(value: float, scale: Scale) -> str:
-    return words.signed(value) if scale.diverging else words.plain(value, 3)
+    return scale_of(result.analysis, result.params, result.values)
 
 
 def _how(result: Result) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 
 from interpboard.display import fit, visible_token
-from tui import keys, words
+from tui import keys, scales, words
 from tui.screens.over import SlotScreen
 from tui.state import State
 from tui.widgets.heat_grid import GridData, HeatGrid
@@ -34,7 +34,7 @@ class ContinuationScreen(SlotScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.grid = HeatGrid(self._moved, id="continuation-grid")
+        self.grid = HeatGrid(self._cell, id="continuation-grid")
         self.of: Result | None = None
 
     def compose(self) -> ComposeResult:
@@ -64,15 +64,12 @@ class ContinuationScreen(SlotScreen):
                 rows=tuple(fit(label, width) for label in labels),
                 columns=tuple(visible_token(token) for token in before),
                 values=result.values,
-                scale=self.scale_of(result),
+                scale=scales.scale_of(result.analysis, result.params, result.values),
                 absent=" ",
             )
             self.grid.show(data, (0, _strongest(result, 0)))
         self.query_one("#continuation-title", Line).set(self.title_line(state, result))
         self.query_one("#continuation-footer", Line).set(self.hints())
-        self._cell()
-
-    def _moved(self) -> None:
         self._cell()
 
     def _cell(self) -> None:
@@ -109,9 +106,9 @@ class ContinuationScreen(SlotScreen):
         if at >= len(known):
             return text.append("  it comes later", ink.muted)
         rank = 1 + int((abs(known) > abs(scores[at])).sum())
-        text.append(
-            f"  {self.number(self.of, float(scores[at]))}", Style(color=ink.accent, bold=True)
-        )
+        assert self.grid.data is not None
+        score = scales.written(float(scores[at]), self.grid.data.scale)
+        text.append(f"  {score}", Style(color=ink.accent, bold=True))
         return text.append(f"  rank {rank}/{len(known)}", ink.text)
 
     def details(self) -> Text:
@@ -139,16 +136,13 @@ class ContinuationScreen(SlotScreen):
             p for p in find_analysis("continuation_attribution").parameters if p.name == "method"
         )
         now = self.me.state.params.get(SLOT, {}).get("method", own.default)
-        self._set(method=own.choices[(own.choices.index(now) + 1) % len(own.choices)])
+        following = own.choices[(own.choices.index(now) + 1) % len(own.choices)]
+        self.me.session.set_param(SLOT, "method", following)
+        self.me.session.ensure(SLOT)
 
     def action_parameters(self) -> None:
         """How many tokens, and how each is explained."""
         self.me.ask_parameters(SLOT)
-
-    def _set(self, **chosen: Any) -> None:
-        params = self.me.state.params
-        self.me.session.change(SLOT, params={**params, SLOT: {**params.get(SLOT, {}), **chosen}})
-        self.me.session.ensure(SLOT)
 
 
 def _strongest(result: Result, row: int) -> int:

@@ -8,14 +8,12 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input
 
 from interpboard.errors import BadParameter
 from interpboard.parameters import Parameter
-from tui.screens.base import Box
+from tui.screens.fields import FieldsScreen
 from tui.screens.parameters import plain
 from tui.steering import SIDES, lines
-from tui.theme import inks
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -34,19 +32,11 @@ HINTS = (
 )
 
 
-class DirectionScreen(Box[dict[str, Any]]):
+class DirectionScreen(FieldsScreen):
     """Answers with the parameters of ``steering``, None when left."""
 
-    BINDINGS = [  # noqa: RUF012
-        ("down,tab", "step(True)", "Next"),
-        ("up,shift+tab", "step(False)", "Before"),
-        ("ctrl+o", "newline", "Newline"),
-    ]
-    DEFAULT_CSS = """
-    DirectionScreen Horizontal { height: 1; }
-    DirectionScreen Horizontal > Line { width: 11; }
-    DirectionScreen Horizontal > Input { width: 1fr; }
-    """
+    BINDINGS = [("ctrl+o", "newline", "Newline")]  # noqa: RUF012
+    DEFAULT_CSS = "DirectionScreen Horizontal > Line { width: 11; }"
 
     def __init__(self, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
         super().__init__()
@@ -66,20 +56,11 @@ class DirectionScreen(Box[dict[str, Any]]):
             for hint in HINTS:
                 yield Line(Text(hint), classes="hint")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in any field: what is wrong is said and can be put right."""
-        event.stop()
-        try:
-            self.dismiss(self._answer())
-        except BadParameter as error:
-            ink = inks(self.app.current_theme.dark)
-            wrong = f"{error.message} {error.remedy or ''}".strip()
-            self.query_one("#wrong", Line).set(Text(wrong, ink.warning))
-
-    def _answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
+        """Both sides of a difference, or a file. Raises ``BadParameter``."""
         found = {}
         for name, own in self.known.items():
-            text = self.query_one(f"#field-{name}", Input).value
+            text = self.text_of(name)
             text = text if name in SIDES else text.strip()
             if text:
                 found[name] = own.parse(text)
@@ -88,18 +69,6 @@ class DirectionScreen(Box[dict[str, Any]]):
         if not found.get("vector") and not all(found.get(side) for side in SIDES):
             raise BadParameter("A difference needs prompts on both sides.")
         return found
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """What was wrong is being mended."""
-        event.stop()
-        self.query_one("#wrong", Line).set(Text())
-
-    def action_step(self, onward: bool) -> None:
-        """To the next field, or the one before."""
-        if onward:
-            self.focus_next()
-        else:
-            self.focus_previous()
 
     def action_newline(self) -> None:
         """Another prompt in the same field."""

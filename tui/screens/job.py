@@ -9,20 +9,17 @@ from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input
 
 from interpboard.analyses import find_analysis
-from interpboard.display import fit, visible
+from interpboard.display import fit
 from interpboard.errors import BadParameter
 from tui import keys
 from tui.jobs import has_lens
-from tui.screens.base import Box
 from tui.screens.export import short
+from tui.screens.fields import FieldsScreen
 from tui.screens.parameters import WIDTH, plain, read, written
 from tui.state import SLOTS
-from tui.theme import inks
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -33,27 +30,17 @@ LABELS = {"corpus": "text", "out": "save as", "options": "with"}
 
 @dataclass(frozen=True)
 class Form:
-    """Of which slot the job is, how it is called, and what its text and its result are."""
+    """Of which slot the job is, how it is called, and what its result is, a file or a folder."""
 
     slot: str
     title: str
-    corpus: str
     out: str
 
 
-class JobScreen(Box[dict[str, Any]]):
+class JobScreen(FieldsScreen):
     """Answers with the parameters of the job's analysis, None when left."""
 
-    # Before the field's own keys, or what is typed ahead after a Tab lands in the field before it.
-    BINDINGS = [  # noqa: RUF012
-        Binding("down,tab", "step(True)", "Next", priority=True),
-        Binding("up,shift+tab", "step(False)", "Before", priority=True),
-    ]
-    DEFAULT_CSS = """
-    JobScreen Horizontal { height: 1; }
-    JobScreen Horizontal > Line { width: 9; }
-    JobScreen Horizontal > Input { width: 1fr; }
-    """
+    DEFAULT_CSS = "JobScreen Horizontal > Line { width: 9; }"
 
     def __init__(self, form: Form, now: Mapping[str, Any]) -> None:
         super().__init__()
@@ -77,7 +64,7 @@ class JobScreen(Box[dict[str, Any]]):
                     yield Line(Text(LABELS[name]), classes="hint")
                     yield TextField(value, id=f"field-{name}")
             yield Line(id="wrong")
-            about = f"text: {self.form.corpus}; save as: a {self.form.out}"
+            about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
             yield Line(Text(about), classes="hint")
             for own in self.known:
                 usual = f"{own.name}={plain(own.default)}"
@@ -90,17 +77,10 @@ class JobScreen(Box[dict[str, Any]]):
             for hint in hints:
                 yield Line(Text(hint), classes="hint")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in any field: what is wrong is said and can be put right."""
-        event.stop()
-        try:
-            self.dismiss(self._answer())
-        except BadParameter as error:
-            self._say(f"{error.message} {error.remedy or ''}".strip())
-
-    def _answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
+        """Where the text is, where the result goes, and the options. Raises ``BadParameter``."""
         corpus, out = (self._path(name) for name in PATHS)
-        options = read(self._text("options"), self.known, self.form.title)
+        options = read(self.text_of("options"), self.known, self.form.title)
         if not corpus.exists():
             raise BadParameter(f"There is no file or folder {corpus}.")
         if self.form.slot == "training" and has_lens(out) and out != self._known_lens:
@@ -109,26 +89,7 @@ class JobScreen(Box[dict[str, Any]]):
         return {"corpus": str(corpus), "out": str(out), **options}
 
     def _path(self, name: str) -> Path:
-        text = self._text(name).strip()
+        text = self.text_of(name).strip()
         if not text:
             raise BadParameter(f"{LABELS[name]}: a path is missing.")
         return Path(text).expanduser().absolute()
-
-    def _text(self, name: str) -> str:
-        return self.query_one(f"#field-{name}", Input).value
-
-    def _say(self, wrong: str) -> None:
-        ink = inks(self.app.current_theme.dark)
-        self.query_one("#wrong", Line).set(Text(visible(wrong), ink.warning))
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """What was wrong is being mended."""
-        event.stop()
-        self.query_one("#wrong", Line).set(Text())
-
-    def action_step(self, onward: bool) -> None:
-        """To the next field, or the one before."""
-        if onward:
-            self.focus_next()
-        else:
-            self.focus_previous()

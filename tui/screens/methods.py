@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 
 from interpboard.display import fit, visible_token
 from tui import keys, words
+from tui.scales import scale_of, written
 from tui.screens.over import SlotScreen
 from tui.state import State
 from tui.widgets.heat_grid import GridData, HeatGrid
@@ -86,22 +87,16 @@ class MethodsScreen(SlotScreen):
             return Text()
         row, at = self.grid.cursor
         scores, ink = self.of.extra["scores"].values[row], self.ink
+        own = scale_of(str(self.method), {}, scores)  # not every method has a sign
         rank = 1 + int((abs(scores) > abs(scores[at])).sum())
         token = visible_token(self.of.axes[1].labels[at])
         return Text.assemble(
             (f" {self.method}", Style(color=ink.text, bold=True)),
             (f"  {at} {token}", ink.text),
-            (f"  {self._own(float(scores[at]))}", Style(color=ink.accent, bold=True)),
+            (f"  {written(float(scores[at]), own)}", Style(color=ink.accent, bold=True)),
             (f"  {words.share(float(self.of.values[row, at]))} of its largest", ink.text),
             (f"  rank {rank}/{len(scores)}", ink.text),
         )
-
-    def _own(self, value: float) -> str:
-        """A score of the method under the cursor; not every method has a sign."""
-        from interpboard.analyses import find_analysis
-
-        signed = find_analysis(str(self.method)).scale_with({}) == "diverging"
-        return words.signed(value) if signed else words.plain(value, 3)
 
     def details(self) -> Text:
         """How far the method ranks the tokens as the others do."""

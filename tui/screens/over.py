@@ -20,7 +20,6 @@ from tui.widgets import lines
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-    from interpboard.visualization.colors import Scale
     from tui.app import InterpBoardApp
 
 R = TypeVar("R")
@@ -89,17 +88,6 @@ class SlotScreen(Live, OverPanes[None]):
     def metric(self, result: Result) -> str:
         """What the values are of."""
         return words.metric_name(result.metric)
-
-    def scale_of(self, result: Result) -> Scale:
-        """By the registry: with a sign, of shares, or of sizes."""
-        from interpboard.analyses import ANALYSES
-        from interpboard.visualization.colors import Scale
-
-        return Scale.of_kind(result.values, ANALYSES[result.analysis].scale_with(result.params))
-
-    def number(self, result: Result, value: float) -> str:
-        """A value of ``result``, with a sign where it can have one."""
-        return words.signed(value) if self.scale_of(result).diverging else words.plain(value, 3)
 
     async def action_yank(self) -> None:
         """Copy the readout."""

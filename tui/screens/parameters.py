@@ -14,8 +14,7 @@ from textual.widgets import Input
 from interpboard.display import fit
 from interpboard.errors import BadParameter
 from interpboard.parameters import Parameter
-from tui.screens.base import Box
-from tui.theme import inks
+from tui.screens.fields import FieldsScreen
 from tui.widgets.line import Line
 
 WIDTH = 72
@@ -45,7 +44,7 @@ def read(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]
     return found
 
 
-class ParametersScreen(Box[dict[str, Any]]):
+class ParametersScreen(FieldsScreen):
     """Answers with the parameters that were written, None when left."""
 
     def __init__(self, analysis: str, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
@@ -56,7 +55,7 @@ class ParametersScreen(Box[dict[str, Any]]):
         """The field, what may stand in it, and what was wrong with it."""
         with Vertical(classes="box") as box:
             box.border_title = Text(f"Parameters of {self.analysis}")
-            field = Input(written(self.now), compact=True)
+            field = Input(written(self.now), id="field-options", compact=True)
             field.cursor_blink = False
             yield field
             yield Line(id="wrong")
@@ -68,20 +67,9 @@ class ParametersScreen(Box[dict[str, Any]]):
             yield Line(Text("name=value, with spaces between; empty: as above"), classes="hint")
             yield Line(Text("Enter runs it, Esc leaves"), classes="hint")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: what is wrong is said and can be put right."""
-        event.stop()
-        try:
-            self.dismiss(read(event.value, self.known, self.analysis))
-        except BadParameter as error:
-            wrong = f"{error.message} {error.remedy or ''}".strip()
-            ink = inks(self.app.current_theme.dark)
-            self.query_one("#wrong", Line).set(Text(wrong, ink.warning))
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """What was wrong is being mended."""
-        event.stop()
-        self.query_one("#wrong", Line).set(Text())
+    def answer(self) -> dict[str, Any]:
+        """What is written, each value checked. Raises ``BadParameter``."""
+        return read(self.text_of("options"), self.known, self.analysis)
 
 
 def plain(value: Any) -> str:
