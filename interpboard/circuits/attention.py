@@ -13,6 +13,7 @@ from interpboard.circuits.chosen import chosen
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results.attention_pairs import top_pairs
 from interpboard.runs.metrics import Metric
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import input_ids
@@ -104,7 +105,7 @@ def summarise(patterns: np.ndarray) -> Summary:
 
 def _extra(patterns: np.ndarray, axes: tuple[Axis, ...], top_k: int) -> dict[str, LabelledArray]:
     summary = summarise(patterns)
-    pairs, probabilities = _top_pairs(patterns, top_k)
+    pairs, probabilities = top_pairs(patterns, top_k)
     by_pair = (*axes[:2], Axis("pair", tuple(str(i + 1) for i in range(pairs.shape[2]))))
     return {
         "entropy": LabelledArray(axes[:2], summary.entropy),
@@ -114,21 +115,6 @@ def _extra(patterns: np.ndarray, axes: tuple[Axis, ...], top_k: int) -> dict[str
         "top_pairs": LabelledArray((*by_pair, Axis("end", ("query", "key"))), pairs),
         "top_probs": LabelledArray(by_pair, probabilities),
     }
-
-
-def _top_pairs(patterns: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The strongest (query, key) [layer, head, pair, 2] of each head, and how strong [layer, head, pair]."""
-    n_layers, n_heads, n_pos, _ = patterns.shape
-    pairs = np.full((n_layers, n_heads, top_k, 2), -1)
-    probabilities = np.full((n_layers, n_heads, top_k), np.nan)
-    queries, keys = np.tril_indices(n_pos)
-    queries, keys = queries[1:], keys[1:]  # the first query has only itself
-    kept = min(top_k, len(queries))
-    seen = patterns[:, :, queries, keys]
-    order = np.argsort(-seen, axis=-1, kind="stable")[..., :kept]
-    pairs[:, :, :kept] = np.stack([queries[order], keys[order]], axis=-1)
-    probabilities[:, :, :kept] = np.take_along_axis(seen, order, axis=-1)
-    return pairs, probabilities
 
 
 def _patterns(

@@ -53,14 +53,6 @@ def read_lens(
     return found
 
 
-def converged(top_ids: np.ndarray) -> np.ndarray:
-    """The first row [token] from which on the best token of ``top_ids`` [row, token, top] stays."""
-    best = top_ids[..., 0]
-    same = np.logical_and.accumulate((best == best[-1])[::-1])[::-1]
-    first: np.ndarray = same.argmax(0)
-    return first
-
-
 def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
     """What is kept of ``logits`` [row, d_vocab] of one position, in the order of ``_NAMES``."""
     top = logits.topk(top_k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 import numpy as np
 
@@ -48,17 +49,11 @@ def lens_training(
         last = last if partial is None else partial
         watch.on_progress(done, total, partial)
 
-    tune_lens(lm, corpus, out, Settings(steps, batch, length, rate), Watch(hear, watch.cancelled))
+    settings = Settings(steps, batch, length, rate)
+    tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
     return Result(
         analysis="tune_lens",
-        params={
-            "corpus": corpus,
-            "out": out,
-            "steps": steps,
-            "batch": batch,
-            "length": length,
-            "rate": rate,
-        },
+        params={"corpus": corpus, "out": out, **asdict(settings)},
         metric=metric.info,
         baseline=None,
         axes=last.axes,

@@ -7,10 +7,11 @@ import time
 import numpy as np
 import torch
 
-from interpboard.circuits.lens_reading import converged, read_lens
+from interpboard.circuits.lens_reading import read_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
+from interpboard.results.lens_rows import converged
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record

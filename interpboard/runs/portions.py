@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interpboard.errors import OutOfMemory
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import out_of_memory
+from interpboard.models.memory import check_smaller_may_fit
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.record import Run, record
@@ -28,10 +27,5 @@ def record_first(
         try:
             return record(lm, prompt, sites, rows[:most], site_rows=site_rows)
         except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            if most == 1:
-                raise OutOfMemory(
-                    "One forward pass of the prompt does not fit in memory.", "Shorten the prompt."
-                ) from error
+            check_smaller_may_fit(error, most)
         most = (min(most, len(rows)) + 1) // 2

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from interpboard.errors import BadParameter, OutOfMemory
-from interpboard.models.memory import out_of_memory
+from interpboard.errors import BadParameter
+from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
 from interpboard.runs.metrics import Metric
@@ -86,12 +86,7 @@ def evaluate(
         try:
             found = batch.metric(metric, watch)
         except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            if len(chosen) == 1:
-                raise OutOfMemory(
-                    "One forward pass of the prompt does not fit in memory.", "Shorten the prompt."
-                ) from error
+            check_smaller_may_fit(error, len(chosen))
             size.halve(tokens)
             continue
         values[chosen] = found.double().cpu().numpy()

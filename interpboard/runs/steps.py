@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import torch
 
@@ -58,17 +59,12 @@ class StepSize:
 
 def _tokens_in_memory(lm: LanguageModel) -> int:
     """Tokens whose activations within a layer fit in half a GiB, or in a quarter of what is free."""
-    weight = lm.anatomy.embedding.weight
-    down = lm.anatomy.down_proj[0]
-    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
-    a_token = (4 * widest + 8 * lm.anatomy.d_model) * weight.element_size()  # type: ignore[operator]
-    return int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
+    return _fitting(lm, 4 * _widest(lm) + 8 * lm.anatomy.d_model)
 
 
 def _reused_in_memory(lm: LanguageModel) -> int:
     """Tokens whose keys and values in one layer, there twice, fit in a quarter GiB or what is free."""
-    a_token = 4 * _d_keys(lm) * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
-    return int(min(MEMORY_A_STEP // 2, _free_memory(lm.device) // 4) // a_token)
+    return _fitting(lm, 4 * _d_keys(lm), MEMORY_A_STEP // 2)
 
 
 def _d_keys(lm: LanguageModel) -> int:
@@ -83,8 +79,7 @@ def rows_of_a_recording(lm: LanguageModel, length: int) -> int:
     """
     anatomy = lm.anatomy
     a_layer = anatomy.d_model + anatomy.n_heads * max(anatomy.d_head) + 2 * _d_keys(lm)
-    a_token = anatomy.n_layers * a_layer * anatomy.embedding.weight.element_size()  # type: ignore[operator]
-    fitting = int(min(MEMORY_A_STEP, _free_memory(lm.device) // 4) // a_token)
+    fitting = _fitting(lm, anatomy.n_layers * a_layer)
     return max(1, min(StepSize(lm, None).most, fitting) // length)
 
 
@@ -95,12 +90,8 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     of the free memory, and half the tokens of a forward step: more were seen to save 7 % for twice the
     memory.
     """
-    weight = lm.anatomy.embedding.weight
-    down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
-    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
-    a_layer = 8 * widest + 12 * lm.anatomy.d_model + 4 * lm.anatomy.n_heads * length
-    a_token = lm.anatomy.n_layers * a_layer * weight.element_size()  # type: ignore[operator]
-    fitting = int(_free_memory(lm.device) // 4 // a_token)
+    a_layer = _for_a_backward_pass(lm) + 4 * lm.anatomy.n_heads * length
+    fitting = _fitting(lm, lm.anatomy.n_layers * a_layer, sys.maxsize)
     most = TOKENS_A_STEP.get(lm.device.type, TOKENS_A_STEP["cpu"])[1]
     limit = batch_limit() or most
     return max(1, min(most // 2, fitting, limit) // length)
@@ -110,14 +101,27 @@ def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:
     """Whether what all layers keep for the backward pass of one prompt fits in half a GiB, or in a
     quarter of what is free. At ``pattern`` that is much more: attention is computed in the open.
     """
-    weight = lm.anatomy.embedding.weight
-    down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
-    widest = in_width(down) if down is not None else 4 * lm.anatomy.d_model
-    a_layer = 8 * widest + 12 * lm.anatomy.d_model
+    a_layer = _for_a_backward_pass(lm)
     if site == "pattern":
         a_layer += 6 * lm.anatomy.n_heads * length
-    needed = lm.anatomy.n_layers * a_layer * weight.element_size() * length  # type: ignore[operator]
-    return bool(needed <= min(MEMORY_A_STEP, _free_memory(lm.device) // 4))
+    return length <= _fitting(lm, lm.anatomy.n_layers * a_layer)
+
+
+def _for_a_backward_pass(lm: LanguageModel) -> int:
+    """Numbers a token that a layer keeps for it, but for attention's."""
+    return 8 * _widest(lm) + 12 * lm.anatomy.d_model
+
+
+def _widest(lm: LanguageModel) -> int:
+    """Numbers a token inside the MLP."""
+    down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
+    return in_width(down) if down is not None else 4 * lm.anatomy.d_model
+
+
+def _fitting(lm: LanguageModel, numbers: int, most: int = MEMORY_A_STEP) -> int:
+    """How many tokens, of so many ``numbers`` each, fit in ``most`` bytes or in a quarter of what is free."""
+    a_token = numbers * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    return int(min(most, _free_memory(lm.device) // 4) // a_token)
 
 
 def _free_memory(device: torch.device) -> int:

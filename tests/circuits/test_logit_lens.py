@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from interpboard.circuits import LogitLens, lens_reading
-from interpboard.circuits.lens_reading import converged
 from interpboard.circuits.logit_lens import LENS_SITES, logit_lens
 from interpboard.errors import BadParameter
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.tail import residual_to_logits
+from interpboard.results.lens_rows import converged
 from interpboard.runs.prompt import input_ids
 from tests.lm import TEXT, TOLERANCE, case, fingerprint
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from interpboard.circuits.attention import _top_pairs
+from interpboard.results.attention_pairs import top_pairs
 from tests.tui.conftest import Board, Boards
 from tui.panes.attention import AttentionPane
 from tui.screens import help
@@ -135,7 +135,7 @@ async def test_the_strongest_pairs_are_the_librarys_and_the_cursor_reads_them(
         pane = b.app.query_one(AttentionPane)
         assert b.app.focused is pane.pairs
         assert pane.pattern is not None
-        known, _ = _top_pairs(pane.pattern[None, None], 44)
+        known, _ = top_pairs(pane.pattern[None, None], 44)
         assert pane._paired == [tuple(pair) for pair in known[0, 0]]
         await b.press("g", "j")
         (query, key) = pane._paired[1]
@@ -145,7 +145,7 @@ async def test_the_strongest_pairs_are_the_librarys_and_the_cursor_reads_them(
         assert pane.pairs.bars[1].number in b.readout("attention")
         await b.press("right_square_bracket")  # another head has other pairs
         assert pane.head == (2, 5)
-        known, _ = _top_pairs(pane.pattern[None, None], 44)
+        known, _ = top_pairs(pane.pattern[None, None], 44)
         assert pane._paired == [tuple(pair) for pair in known[0, 0]]
         chosen = pane._paired[pane.pairs.cursor]
         await b.press("v")

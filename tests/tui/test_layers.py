@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interpboard.circuits.lens_reading import converged
 from interpboard.display import ascii_everywhere
 from interpboard.results import Document
+from interpboard.results.lens_rows import converged
 from tests.tui.conftest import Board, Boards
 from tui.panes.lens import LensPane
 from tui.panes.logits import LogitsPane

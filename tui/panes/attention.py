@@ -125,11 +125,10 @@ class AttentionPane(Pane):
             self._paired = []
             self.pairs.show(())
             return
-        import numpy as np
+        from interpboard.results.attention_pairs import top_pairs
 
-        queries, keys = (ends[1:] for ends in np.tril_indices(len(prompt.tokens)))
-        order = np.argsort(-pattern[queries, keys], kind="stable")[:PAIRS]
-        self._paired = [(int(queries[at]), int(keys[at])) for at in order]
+        best = top_pairs(pattern[None, None], PAIRS)[0][0, 0].tolist()
+        self._paired = [(query, key) for query, key in best if query >= 0]  # −1: there are no more
         bars = []
         for query, key in self._paired:
             ends = [f"{at:>3} {words.token(prompt.tokens[at])}" for at in (query, key)]

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import keys, words
 from tui.panes.base import Pane, Select
-from tui.panes.lens_grid import VIEWS, arrays_of, lens_grid, lens_scale, settled
+from tui.panes.lens_grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.panes.tokens import Cell, pairs, top_bars
 from tui.state import Selection
 from tui.widgets.bars import Bars
@@ -182,12 +182,12 @@ class LensPane(Pane):
 
     def _settled(self, result: Result, edited: Result | None) -> str:
         """From which row on the position's top token is the final one, clean and edited."""
-        rows, column = (
-            self.grid.data.rows if self.grid.data is not None else (),
-            self.grid.cursor[1],
-        )
+        from interpboard.results.lens_rows import converged
+
+        assert self.grid.data is not None
+        rows, column = self.grid.data.rows, self.grid.cursor[1]
         runs = [arrays_of(result, None), *([arrays_of(edited, 1)] if edited is not None else [])]
-        names = [rows[int(settled(run)[:, column].argmax())] for run in runs]
+        names = [rows[converged(run["top_ids"])[column]] for run in runs]
         return f"{column} settled from {' → '.join(names)} on"
 
     def details(self) -> Text:

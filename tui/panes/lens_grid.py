@@ -76,8 +76,9 @@ def settled(arrays: Arrays) -> np.ndarray:
     """[layer, token]: is the top token the final one here, and in every row after it?"""
     import numpy as np
 
-    best = arrays["top_ids"][:, :, 0]
-    stays: np.ndarray = np.logical_and.accumulate((best == best[-1])[::-1])[::-1]
+    from interpboard.results.lens_rows import converged
+
+    stays: np.ndarray = np.arange(len(arrays["top_ids"]))[:, None] >= converged(arrays["top_ids"])
     return stays
 
 

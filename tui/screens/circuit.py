@@ -224,7 +224,7 @@ class CircuitScreen(SlotScreen):
         self.me.session.run(SLOT)
 
     def _ask(self, search: Mapping[str, Any]) -> None:
-        of = {name: value for name, value in search.items() if name not in OF_THE_SCREEN}
+        of = _options(search)
         if self.chosen == FILE:
             of["dataset"] = self.me.state.dataset
         else:
@@ -236,9 +236,8 @@ class CircuitScreen(SlotScreen):
         from interpboard.analyses import find_analysis
         from tui.screens.parameters import ParametersScreen
 
-        analysis, now = find_analysis(SLOT), dict(self.me.state.params.get(SLOT, {}))
+        analysis, now = find_analysis(SLOT), _options(self.me.state.params.get(SLOT, {}))
         known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
-        now = {name: value for name, value in now.items() if name not in OF_THE_SCREEN}
 
         def answered(search: dict[str, Any] | None) -> None:
             if search is not None:
@@ -307,6 +306,11 @@ def _found(result: Result) -> int:
     size = words.scalar(result.extra["circuit_size"])
     sizes = [int(value) for value in result.extra["size"].values]
     return sizes.index(int(size)) if size in sizes else len(sizes) - 1
+
+
+def _options(search: Mapping[str, Any]) -> dict[str, Any]:
+    """How a circuit is searched for, without what it is of."""
+    return {name: value for name, value in search.items() if name not in OF_THE_SCREEN}
 
 
 def _subject(result: Result) -> str:
