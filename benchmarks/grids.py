@@ -2,6 +2,7 @@
 
     python -m benchmarks.grids [--model gpt2-small llama-12] [--lengths 16 64] [--rounds 2]
         [--engine interpboard hooks] [--python nnsight=/path/to/its/python] [--device cuda --dtype bfloat16]
+        [--save]
 
 Head grid: every head of every layer set to zero. Causal trace: ten noise samples, every layer and position
 restored; an engine that runs one forward pass a cell is timed on some of the cells and scaled to all.
@@ -16,7 +17,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks import work
 from benchmarks.engines import NAMES, NOISED
+from benchmarks.lines import Lines, add_save
 from benchmarks.sizes import SIZES, random_ids
 
 SAMPLES = 10
@@ -65,7 +66,9 @@ class Worker:
         return json.loads(line)
 
 
-def compare(workers: list[Worker], model: str, length: int, chosen: argparse.Namespace) -> None:
+def compare(
+    workers: list[Worker], model: str, length: int, chosen: argparse.Namespace, lines: Lines
+) -> None:
     """All tasks on one model and length."""
     ours, loop = workers[0], workers[1]
     widths = work.Widths.of(SIZES[model]().config) if model != "llama-8b" else _large()
@@ -77,7 +80,7 @@ def compare(workers: list[Worker], model: str, length: int, chosen: argparse.Nam
     if "heads" in chosen.task:
         asked = {"do": "head_grid", "ids": ids, "target": target}
         times, peaks = _in_turns(workers, [asked] * len(workers), chosen)
-        _tell(say, "head grid", times, peaks, work.head_grid(widths, length) / rate)
+        _tell(lines, say, "head grid", times, peaks, work.head_grid(widths, length) / rate)
 
     if "trace" in chosen.task:
         every = [(layer, at) for layer in range(widths.layers) for at in range(length)]
@@ -91,13 +94,13 @@ def compare(workers: list[Worker], model: str, length: int, chosen: argparse.Nam
         for worker in tracing[1:]:
             times[worker.name] = [t * len(every) / len(some) for t in times[worker.name]]
         ideal = work.trace(widths, length, SAMPLES, min(NOISED)) / rate
-        _tell(say, "causal trace", times, peaks, ideal, cells_timed=len(some))
+        _tell(lines, say, "causal trace", times, peaks, ideal, cells_timed=len(some))
 
     if "preview" in chosen.task:
         pairs = [ours.ask("preview", ids=ids, target=target)["values"] for _ in range(9)]
         passed, estimated = (float(np.median(part)) for part in zip(*pairs, strict=True))
-        _say({**say, "task": "preview", "engine": "interpboard", "seconds": estimated,
-              "forward": passed, "passes": round(estimated / passed, 2)})  # fmt: skip
+        lines.say({**say, "task": "preview", "engine": "interpboard", "seconds": estimated,
+                   "forward": passed, "passes": round(estimated / passed, 2)})  # fmt: skip
 
 
 def _large() -> work.Widths:
@@ -124,6 +127,7 @@ def _in_turns(
 
 
 def _tell(
+    lines: Lines,
     say: dict[str, Any],
     task: str,
     times: dict[str, list[float]],
@@ -134,18 +138,11 @@ def _tell(
     base = min(times["hooks"])
     for engine, took in times.items():
         best = min(took)
-        _say({**say, "task": task, "engine": engine, "seconds": round(best, 4),
-              "rounds": [round(t, 4) for t in took], "times_faster_than_hooks": round(base / best, 2),
-              "of_the_possible": round(ideal / best, 3), "peak_mib": round(peaks[engine] / 2**20),
-              **more})  # fmt: skip
-
-
-LINES: list[dict[str, Any]] = []
-
-
-def _say(line: dict[str, Any]) -> None:
-    LINES.append(line)
-    print(json.dumps(line), flush=True)
+        lines.say({**say, "task": task, "engine": engine, "seconds": round(best, 4),
+                   "rounds": [round(t, 4) for t in took],
+                   "times_faster_than_hooks": round(base / best, 2),
+                   "of_the_possible": round(ideal / best, 3),
+                   "peak_mib": round(peaks[engine] / 2**20), **more})  # fmt: skip
 
 
 def table(lines: list[dict[str, Any]]) -> str:
@@ -180,19 +177,21 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=AGREEMENT)
     parser.add_argument("--threads", type=int, default=2)
+    add_save(parser, "grids")
     chosen = parser.parse_args()
+    lines = Lines("grids", chosen.save, threads=chosen.threads)
     pythons = dict(pair.split("=", 1) for pair in chosen.python)
     engines = ["interpboard", "hooks", *chosen.engine, *pythons]
     for model in chosen.model:
         names = list(dict.fromkeys(engines))
         workers = [Worker(n, pythons.get(n, sys.executable), model, chosen) for n in names]
         for worker in workers:
-            _say({"engine": worker.name, "date": time.strftime("%Y-%m-%d"), **worker.about})
+            lines.say({"engine": worker.name, **worker.about})
         for length in chosen.lengths:
-            compare(workers, model, length, chosen)
+            compare(workers, model, length, chosen, lines)
         for worker in workers:
             worker.close()
-    print(table([line for line in LINES if "task" in line]))
+    print(table([line for line in lines.told if "task" in line]))
 
 
 if __name__ == "__main__":
