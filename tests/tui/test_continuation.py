@@ -9,10 +9,9 @@ import pytest
 
 from interpboard.display import visible_token
 from tests.tui.conftest import Board, Boards
+from tests.tui.over import press_what_all_have
 from tui import words
 from tui.screens.continuation import ContinuationScreen
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
 from tui.screens.parameters import ParametersScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -97,21 +96,7 @@ async def test_every_other_key(
     monkeypatch.delenv("TMUX", raising=False)
     async with board((80, 24)) as b:
         yanked = tmp_path / "state" / "yank.txt"
-        screen = await press(b, "W")
-        await b.press("question_mark")
-        assert isinstance(b.app.screen, HelpScreen)
-        await press(b, "escape")
-        await b.press("e")
-        assert isinstance(b.app.screen, ExportScreen)
-        await press(b, "escape", "y")
-        assert yanked.read_text().strip() == screen.readout().plain.strip()
-        await press(b, "Y")
-        assert "·London" in yanked.read_text()
-        await press(b, "c")
-        assert "continuation_attribution" in yanked.read_text()
-        await press(b, "x")
-        assert "Nothing is running" in b.toasts[-1]
-        for leave in ("q", "escape", "backspace", "W"):
-            await b.press(leave)
-            assert not isinstance(b.app.screen, ContinuationScreen)
-            await press(b, "W")
+        await press(b, "W")
+        await press_what_all_have(
+            b, yanked, "W", markdown="·London", code="continuation_attribution"
+        )

@@ -10,8 +10,7 @@ import pytest
 from interpboard.engine import protocol
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
+from tests.tui.over import press_what_all_have
 from tui.screens.methods import MethodsScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -76,25 +75,10 @@ async def test_every_other_key(
     monkeypatch.delenv("TMUX", raising=False)
     async with board((80, 24)) as b:
         yanked = tmp_path / "state" / "yank.txt"
-        screen = await press(b, "V")
-        await b.press("question_mark")
-        assert isinstance(b.app.screen, HelpScreen)
-        await press(b, "escape")
-        await b.press("e")
-        assert isinstance(b.app.screen, ExportScreen)
-        await press(b, "escape")
-        await press(b, "y")
-        assert yanked.read_text().strip() == screen.readout().plain.strip()
-        await press(b, "Y")
-        assert "attention_rollout" in yanked.read_text()
-        await press(b, "c")
-        assert "compare_attributions" in yanked.read_text()
-        await press(b, "x")
-        assert "Nothing is running" in b.toasts[-1]
-        for leave in ("q", "escape", "backspace", "V"):
-            await b.press(leave)
-            assert not isinstance(b.app.screen, MethodsScreen)
-            await press(b, "V")
+        await press(b, "V")
+        await press_what_all_have(
+            b, yanked, "V", markdown="attention_rollout", code="compare_attributions"
+        )
 
 
 async def test_a_failure_is_said_in_the_title(

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from tests.tui.conftest import Board, Boards
+from tests.tui.over import press_what_all_have
 from tests.tui.test_hostile import check
 from tui.screens.direction import DirectionScreen
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
 from tui.screens.steering import SteeringScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -135,20 +134,12 @@ async def test_every_other_key(
     monkeypatch.delenv("TMUX", raising=False)
     async with board((80, 24)) as b:
         yanked = tmp_path / "state" / "yank.txt"
-        screen = await steer(b)
-        await b.press("question_mark")
-        assert isinstance(b.app.screen, HelpScreen)
-        await b.press("escape", "e")
-        assert isinstance(b.app.screen, ExportScreen)
-        await b.press("escape", "y")
-        assert yanked.read_text().strip() == screen.readout().plain.strip()
-        await b.press("Y")
-        assert "Rome,·how·are·you?" in yanked.read_text()
-        await b.press("c")
-        assert "'positive': 'Rome'" in yanked.read_text()
-        await b.press("J", "K", "x")
-        assert "Nothing is running" in b.toasts[-1]
-        for leave in ("q", "escape", "backspace", "A"):
-            await b.press(leave)
-            assert not isinstance(b.app.screen, SteeringScreen)
-            await b.press("A")
+        await steer(b)
+        await press_what_all_have(
+            b,
+            yanked,
+            "A",
+            markdown="Rome,·how·are·you?",
+            code="'positive': 'Rome'",
+            before_x=("J", "K"),
+        )
