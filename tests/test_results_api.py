@@ -196,8 +196,11 @@ def test_a_file_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
 def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(Document.load(path).to_json())
-    for result in saved["results"]:  # what was left out then has its default now
-        result.setdefault("warnings", [])
+    # What was left out then has its default now.
+    saved["model"] = {"weights": "", "tokenizer": "", "notes": []} | saved["model"]
+    saved["prompt"].setdefault("spans", [])
+    for result in saved["results"]:
+        result.update({"warnings": [], "neutral": 0.0, "meaning": ""} | result)
     assert again == saved
 
 

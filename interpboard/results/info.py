@@ -41,7 +41,11 @@ class MadeBy(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What was looked at."""
+    """What was looked at.
+
+    ``weights`` and ``tokenizer``: their fingerprints, empty where none was taken. ``notes``: what
+    somebody who reads a result must know of the model (weights of the checkpoint left out, say).
+    """
 
     name: str
     revision: str | None
@@ -50,11 +54,19 @@ class ModelInfo(msgspec.Struct, frozen=True):
     heads: int
     dtype: str
     device: str
+    weights: str = ""
+    tokenizer: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class PromptInfo(msgspec.Struct, frozen=True):
-    """The prompt as the model saw it. ``tokens`` are texts, leading spaces included."""
+    """The prompt as the model saw it. ``tokens`` are texts, leading spaces included.
+
+    ``spans``: each token's characters ``[begin, end)`` in ``text``; empty where a prompt was not made from
+    a text, or was saved before they were kept.
+    """
 
     text: str
     tokens: tuple[str, ...]
     token_ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...] = ()

@@ -23,8 +23,9 @@ _NAMED = 3  # entries that repr names
 class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     """One analysis of one prompt. ``values`` follow ``axes``; ``extra`` holds further named arrays.
 
-    ``baseline`` is the metric of the clean run. What the values mean, and their sign, is said by the
-    registry (``interpboard.analyses``) under the name ``analysis``.
+    ``baseline`` is the metric of the clean run. ``neutral`` is the value that says "no effect".
+    ``meaning`` says what larger and smaller values mean for this metric; it is empty in results that
+    were saved before it was kept, for which the registry (``interpboard.analyses``) speaks.
     """
 
     analysis: str
@@ -37,6 +38,8 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     elapsed_s: float
     made_by: MadeBy
     warnings: tuple[str, ...] = ()
+    neutral: float = 0.0
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         put_in_shape(self)
