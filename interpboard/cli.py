@@ -170,7 +170,7 @@ def open_app(opening: Opening) -> int:
     if opening.prompts is not None:
         from pathlib import Path
 
-        from tui.prompt_file import read
+        from tui.files.prompt_file import read
 
         prompts = read(Path(opening.prompts).expanduser())
     return run(

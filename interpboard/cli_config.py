@@ -50,7 +50,7 @@ def path() -> None:
 
 
 def _rows(found: config.Configuration) -> Iterator[Row]:
-    from tui import keys
+    from tui.commands import table as keys
 
     for setting in fields(config.Settings):
         if setting.name != "keys":

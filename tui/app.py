@@ -21,34 +21,39 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from interpboard.config import Settings
-from tui import keys, layout, leaving, look, painting, theme
-from tui.actions import Actions
-from tui.history import History
-from tui.jobs import Jobs
-from tui.lensing import Lensing
-from tui.panes.attention import AttentionPane
-from tui.panes.base import Pane
-from tui.panes.heads import HeadsPane
-from tui.panes.lens import LensPane
-from tui.panes.logits import LogitsPane
-from tui.panes.neurons import NeuronsPane
-from tui.panes.tokens import TokensPane
-from tui.panes.trace import TracePane
-from tui.prompting import Prompting
-from tui.questions import AFTERWARDS, FOLLOWING
-from tui.saving import Saver
-from tui.screens.base import Live
-from tui.screens.board import Board
-from tui.session import EngineFactory, Session, engine_process
-from tui.settling import Settling
-from tui.state import JOBS, SCREENS, Ask, State
-from tui.timers import SureTimers
+from tui import theme
+from tui.commands import table as keys
+from tui.controllers.actions import Actions
+from tui.controllers.jobs import Jobs
+from tui.controllers.lens import Lensing
+from tui.controllers.prompts import Prompting
+from tui.controllers.saved_runs import History
+from tui.controllers.saver import Saver
+from tui.dialogs.box import Live
+from tui.session.session import EngineFactory, Session, engine_process
+from tui.session.state import JOBS, SCREENS, Ask, State
+from tui.slots import layout
+from tui.slots.attention.view import AttentionPane
+from tui.slots.heads.view import HeadsPane
+from tui.slots.lens.view import LensPane
+from tui.slots.logits.view import LogitsPane
+from tui.slots.neurons.view import NeuronsPane
+from tui.slots.pane import Pane
+from tui.slots.questions import AFTERWARDS, FOLLOWING
+from tui.slots.tokens.view import TokensPane
+from tui.slots.trace.view import TracePane
+from tui.terminal import capabilities as look
+from tui.terminal import exit as leaving
+from tui.terminal import painting
+from tui.terminal.board import Board
+from tui.terminal.timers import SureTimers
+from tui.testing.wait_until_idle import Settling
 from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
-    from tui.prompt_file import PromptFile
+    from tui.files.prompt_file import PromptFile
 
 PANES: tuple[type[Pane], ...] = (
     TokensPane, HeadsPane, LensPane, TracePane, AttentionPane, LogitsPane, NeuronsPane,

@@ -11,7 +11,7 @@ from interpboard.display import fit, visible, visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
-    from tui.state import Ask, State
+    from tui.session.state import Ask, State
 
 MINUS = "−"
 _NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
@@ -87,7 +87,7 @@ def metric_name(metric: MetricInfo) -> str:
 
 def analysis_title(state: State, slot: str) -> str:
     """The name of the analysis that a slot runs, in lower case: ``integrated gradients``."""
-    from tui.state import SLOTS
+    from tui.session.state import SLOTS
 
     name = state.analyses.get(slot, SLOTS[slot])
     if name in PAINTED_FIRST:

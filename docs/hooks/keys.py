@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docs.hooks.tables import code, table
-from tui.keys import COMMANDS, Command
+from tui.commands.table import COMMANDS, Command
 
 # What a place is called where people read it. A place that is not here fails the build.
 PLACES = {

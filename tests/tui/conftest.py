@@ -107,7 +107,7 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.app.wait_for_idle", turn)
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
-    for name in ("tui.app", "tui.screens.runs", "tui.screens.pick_token"):
+    for name in ("tui.app", "tui.dialogs.runs", "tui.dialogs.pick_token"):
         monkeypatch.setattr(f"{name}.REST_S", 0.002)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.tui.conftest import Board
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
-from tui.screens.over import SlotScreen
+from tui.dialogs.export import ExportScreen
+from tui.dialogs.help import HelpScreen
+from tui.dialogs.over_panes import SlotScreen
 
 
 async def press_what_all_have(

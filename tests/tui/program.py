@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import tui.app
-import tui.leaving
+import tui.terminal.exit
 from interpboard.cli import main
 from tests.tui.fake import FakeEngine
 
@@ -31,6 +31,6 @@ class App(tui.app.InterpBoardApp):
 
 if __name__ == "__main__":
     if "STUCK" in os.environ:
-        tui.leaving.PATIENCE_S = 0.5
+        tui.terminal.exit.PATIENCE_S = 0.5
     tui.app.InterpBoardApp = App  # type: ignore[misc]
     sys.exit(main(sys.argv[1:]))

@@ -8,8 +8,8 @@ import pytest
 
 from interpboard.results.attention_pairs import top_pairs
 from tests.tui.conftest import Board, Boards
-from tui.panes.attention import AttentionPane
-from tui.screens import help
+from tui.dialogs import help
+from tui.slots.attention.view import AttentionPane
 from tui.theme import inks
 
 

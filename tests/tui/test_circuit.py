@@ -9,11 +9,11 @@ import pytest
 from interpboard.config import Settings
 from interpboard.visualization.diagrams import dot, drawing_of, mermaid
 from tests.tui.conftest import Board, Boards
-from tui.questions import BEHAVIOURS
-from tui.screens.ask import AskScreen
-from tui.screens.circuit import FILE, CircuitScreen
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
+from tui.dialogs.ask import AskScreen
+from tui.dialogs.export import ExportScreen
+from tui.dialogs.help import HelpScreen
+from tui.slots.circuit.view import FILE, CircuitScreen
+from tui.slots.questions import BEHAVIOURS
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 

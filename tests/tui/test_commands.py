@@ -12,11 +12,12 @@ from textual.widgets import Input
 from interpboard.config import Settings
 from interpboard.results import Document
 from tests.tui.conftest import Boards
-from tui import exporting, keys
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
-from tui.screens.palette import PaletteScreen
-from tui.screens.pick_token import PickTokenScreen
+from tui.commands import table as keys
+from tui.dialogs.export import ExportScreen
+from tui.dialogs.help import HelpScreen
+from tui.dialogs.palette import PaletteScreen
+from tui.dialogs.pick_token import PickTokenScreen
+from tui.files import export as exporting
 
 
 async def test_everything_runs_by_itself_at_the_start(board: Boards) -> None:
@@ -410,7 +411,7 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
 
 @pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
 def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
-    from tui.state import Job, State
+    from tui.session.state import Job, State
     from tui.theme import DARK
     from tui.widgets.lines import footer
 

@@ -11,8 +11,8 @@ from interpboard.display import visible_token
 from tests.tui.conftest import Board, Boards
 from tests.tui.over import press_what_all_have
 from tui import words
-from tui.screens.continuation import ContinuationScreen
-from tui.screens.parameters import ParametersScreen
+from tui.dialogs.parameters import ParametersScreen
+from tui.slots.continuation.view import ContinuationScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 

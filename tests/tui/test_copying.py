@@ -17,10 +17,10 @@ from interpboard.analyze import analyze
 from interpboard.models import language_model
 from interpboard.results import Document, MetricRequest
 from tui.app import PANES
-from tui.copying import code, documents
-from tui.held import read
-from tui.questions import question
-from tui.state import SLOTS, Ask, Model, State
+from tui.session.code import code, documents
+from tui.session.interventions import read
+from tui.session.state import SLOTS, Ask, Model, State
+from tui.slots.questions import question
 
 TEXT = "The Eiffel Tower is located in the city of"
 PAIR = "The London Bridge is located in the city of"

@@ -15,9 +15,9 @@ from interpboard.config import Settings
 from interpboard.engine import protocol
 from tests.tui.conftest import Board, Boards
 from tests.tui.test_neurons import examples_file
-from tui import jobs
-from tui.screens.job import JobScreen
-from tui.state import JOBS, SLOTS
+from tui.controllers import jobs
+from tui.dialogs.job import JobScreen
+from tui.session.state import JOBS, SLOTS
 
 # The key of the pane, its slot, and what is written.
 KINDS = [("3", "training", "lens-demo"), ("7", "collecting", "examples-demo.safetensors")]

@@ -9,8 +9,8 @@ import pytest
 from interpboard.config import Settings
 from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
-from tui import keys
 from tui.app import InterpBoardApp
+from tui.commands import table as keys
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from interpboard.display import ascii_everywhere
 from interpboard.results import Document
 from interpboard.results.lens_rows import converged
 from tests.tui.conftest import Board, Boards
-from tui.panes.lens import LensPane
-from tui.panes.logits import LogitsPane
+from tui.slots.lens.view import LensPane
+from tui.slots.logits.view import LogitsPane
 from tui.widgets.plot import BLOCKS, DIGITS, Series, in_blocks
 
 SIZES = ((80, 24), (120, 40), (200, 60))

@@ -13,7 +13,7 @@ from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tests.tui.test_panes import FRESH, PANES
 from tests.tui.test_robust import Hostile
-from tui.look import plain_ascii
+from tui.terminal.capabilities import plain_ascii
 
 
 class Large(FakeEngine):
@@ -114,7 +114,7 @@ async def test_in_ascii_every_screen_is_ascii_and_as_wide_as_the_terminal(board:
 
 
 async def test_ascii_is_the_terminals_and_not_the_files(board: Boards) -> None:
-    from tui import exporting
+    from tui.files import export as exporting
 
     async with board(engine=Hostile, settings=Settings(ascii=True)) as b:
         document = b.app.state.document(["tokens"])

@@ -11,7 +11,7 @@ from interpboard.engine import protocol
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tests.tui.over import press_what_all_have
-from tui.screens.methods import MethodsScreen
+from tui.slots.methods.view import MethodsScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 

@@ -9,8 +9,8 @@ import pytest
 
 from interpboard.config import Settings
 from tests.tui.conftest import Board, Boards
-from tui.panes.neurons import NeuronsPane
-from tui.state import Selection
+from tui.session.state import Selection
+from tui.slots.neurons.view import NeuronsPane
 
 
 def _asked(b: Board) -> list[tuple[str, object]]:

@@ -20,7 +20,7 @@ from tests.tui.emulator import Emulator
 from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.app import InterpBoardApp
-from tui.painting import Terminal, change
+from tui.terminal.painting import Terminal, change
 
 CONSOLE = Console(color_system="truecolor", force_terminal=True)
 MOVE_BYTES, SWITCH_BYTES, FIRST_BYTES = 1300, 12_000, {80: 40_000, 120: 60_000, 200: 100_000}

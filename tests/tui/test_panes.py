@@ -9,9 +9,9 @@ import pytest
 from interpboard.engine import protocol
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
-from tui.panes.heads import BADGES, HeadsPane
-from tui.panes.lens import LensPane
-from tui.panes.tokens import TokensPane
+from tui.slots.heads.view import BADGES, HeadsPane
+from tui.slots.lens.view import LensPane
+from tui.slots.tokens.view import TokensPane
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 PANES = {

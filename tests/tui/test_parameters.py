@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from interpboard.analyses import ANALYSES
 from interpboard.errors import BadParameter
 from tests.tui.conftest import Boards
-from tui.methods import painting, token_methods
-from tui.screens.parameters import read, written
+from tui.dialogs.parameters import read, written
+from tui.slots.tokens.methods import painting, token_methods
 
 
 async def test_they_are_asked_checked_and_kept_for_their_method(board: Boards) -> None:

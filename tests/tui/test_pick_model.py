@@ -10,8 +10,8 @@ import pytest
 
 from interpboard.config import Settings
 from tests.tui.conftest import Boards
-from tui.model_files import Found, Room, demo, hub_cache, in_folder, parameters, shelf
-from tui.screens.pick_model import PickModelScreen, count
+from tui.dialogs.pick_model import PickModelScreen, count
+from tui.files.models import Found, Room, demo, hub_cache, in_folder, parameters, shelf
 
 
 def weights(path: Path, *shapes: tuple[int, ...]) -> None:

@@ -12,11 +12,11 @@ from textual.widgets import Input
 from interpboard.errors import BadPrompt
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
-from tui import prompt_book, prompt_file
 from tui.app import InterpBoardApp
-from tui.prompt_book import PromptBook
-from tui.screens.pick_prompt import PickPromptScreen
-from tui.state import DEFAULT_TEXT
+from tui.dialogs.pick_prompt import PickPromptScreen
+from tui.files import prompt_book, prompt_file
+from tui.files.prompt_book import PromptBook
+from tui.session.state import DEFAULT_TEXT
 from tui.widgets.text_field import pasted, pictures
 
 

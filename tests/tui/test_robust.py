@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from interpboard.config import engine_log
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
-from tui import keys
 from tui.app import InterpBoardApp
-from tui.panes.heads import HeadsPane
-from tui.panes.lens import LensPane
-from tui.panes.tokens import TokensPane
-from tui.settling import LeftError
+from tui.commands import table as keys
+from tui.slots.heads.view import HeadsPane
+from tui.slots.lens.view import LensPane
+from tui.slots.tokens.view import TokensPane
+from tui.testing.wait_until_idle import LeftError
 
 HOSTILE = (
     "[/INST]",
@@ -267,7 +267,7 @@ async def test_no_text_and_no_keys_raise(
 
 def test_the_app_imports_nothing_heavy() -> None:
     code = (
-        "import sys, tui.app, tui.actions, tui.screens.help, tui.screens.export\n"
+        "import sys, tui.app, tui.controllers.actions, tui.dialogs.help, tui.dialogs.export\n"
         "heavy = ('torch', 'transformers', 'numpy', 'typer', 'plotext', 'msgspec',\n"
         "  'interpboard.engine.worker', 'interpboard.engine.client', 'interpboard.results',\n"
         "  'interpboard.models', 'interpboard.runs', 'interpboard.attribution')\n"

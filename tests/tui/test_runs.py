@@ -14,8 +14,8 @@ from interpboard.store import Store
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
-from tui.screens.help import HelpScreen
-from tui.screens.runs import RunsScreen
+from tui.dialogs.help import HelpScreen
+from tui.dialogs.runs import RunsScreen
 
 
 class NoModel(FakeEngine):
@@ -277,8 +277,8 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
 
 
 async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:
-    from tui.saving import ask_of
-    from tui.state import Ask
+    from tui.controllers.saver import ask_of
+    from tui.session.state import Ask
 
     async with board() as b:
         (run, *_) = b.app.saver.store.runs()

@@ -10,8 +10,8 @@ import pytest
 from tests.tui.conftest import Board, Boards
 from tests.tui.over import press_what_all_have
 from tests.tui.test_hostile import check
-from tui.screens.direction import DirectionScreen
-from tui.screens.steering import SteeringScreen
+from tui.slots.steering.direction import DirectionScreen
+from tui.slots.steering.view import SteeringScreen
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.type_ahead import MOST, Vocabulary, advice, matches
+from tui.session.type_ahead import MOST, Vocabulary, advice, matches
 
 WORDS = (
     "the",

@@ -11,9 +11,9 @@ import pytest
 from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.conftest import Boards
 from tests.tui.fake import tokens_of
-from tui.held import Held, read
-from tui.panes.lens import LensPane
-from tui.screens.interventions import InterventionsScreen
+from tui.dialogs.interventions import InterventionsScreen
+from tui.session.interventions import Held, read
+from tui.slots.lens.view import LensPane
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

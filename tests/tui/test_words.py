@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tui import words
-from tui.exporting import propose
-from tui.state import Ask
+from tui.files.export import propose
+from tui.session.state import Ask
 from tui.widgets.token_strip import wrap
 
 

@@ -15,8 +15,8 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui import keys
-from tui.look import signs_wanted
+from tui.commands import table as keys
+from tui.terminal.capabilities import signs_wanted
 from tui.theme import Inks, inks
 
 

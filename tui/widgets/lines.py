@@ -8,8 +8,9 @@ from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import visible
-from tui import keys, words
-from tui.state import Engine, State
+from tui import words
+from tui.commands import table as keys
+from tui.session.state import Engine, State
 from tui.theme import Inks
 
 _PHASES = {

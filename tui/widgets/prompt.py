@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
-from tui import keys
+from tui.commands import table as keys
 from tui.widgets.line import Line
 from tui.widgets.text_field import NEWLINE, TextField
 

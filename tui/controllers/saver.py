@@ -1,0 +1,156 @@
+"""Results into the store as they finish, off the loop, one after the other.
+
+What could not be written is kept and tried again with the next result; it stays on the screen in any
+case. Each kind of trouble is told once until something is written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from tui.session.interventions import Held, Item
+from tui.session.state import JOBS, Ask, State
+from tui.slots.questions import FOLLOWING
+
+if TYPE_CHECKING:
+    from interpboard.results import Document
+    from interpboard.store import Run, Store
+
+WAITING = 500  # results kept in memory while nothing can be written
+LEAVE_S = 2.0  # how long leaving waits for the last of them
+
+Tell = Callable[[str, str], None]
+
+
+class Saver:
+    """Owns the store. ``saved()`` is called on the loop after something new is in it."""
+
+    def __init__(self, keep: int, tell: Tell, saved: Callable[[], None] = lambda: None) -> None:
+        self._keep, self._tell, self._saved = keep, tell, saved
+        self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
+        self._writing: asyncio.Task[None] | None = None
+        self._held: dict[str, Any] = {}  # what is held
+        self._holding: dict[str, Any] | None = None  # the same, until it is written
+        self._told = ""
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store; sqlite is imported when it is first needed, after the first paint."""
+        if self._store is None:
+            from interpboard.store import Store
+
+            self._store = Store(keep=self._keep)
+        return self._store
+
+    def models(self) -> list[str]:
+        """Models of the saved runs, the newest first; none where the store cannot be read. Blocks."""
+        from interpboard.errors import InterpBoardError
+
+        try:
+            runs = self.store.runs()
+        except InterpBoardError:  # it has been told where runs are shown
+            return []
+        return list(dict.fromkeys(run.model for run in runs))
+
+    def finished(self, state: State, slot: str) -> None:
+        """The result of ``slot`` is new: write it."""
+        if slot in FOLLOWING or slot in JOBS:  # heads that a cursor passes; what has its own file
+            return
+        document, ask = state.document([slot]), state.slots[slot].ask
+        if document is None:
+            return
+        asked = asdict(ask) if ask is not None else {}
+        self._waiting.append((document, slot, asked, time.time()))
+        self._begin()
+
+    def holds(self, state: State) -> None:
+        """What is held comes back as it was left, not as the newest result has it."""
+        if state.model is None:
+            return
+        now = {
+            "model": state.model.info.name,
+            "prompt": state.ask.text,
+            "items": [[item.text, item.on] for item in state.held.items],
+        }
+        if now != self._held:
+            self._held = self._holding = now
+            self._begin()
+
+    def held(self, model: str, prompt: str) -> Held | None:
+        """What was held last on ``prompt``; None where that is not known. Blocks."""
+        kept = self.store.recall("held")
+        match kept:
+            case {"model": str(of), "prompt": str(on), "items": list(items)} if (of, on) == (
+                model,
+                prompt,
+            ):
+                return Held(tuple(Item(str(text), bool(is_on)) for text, is_on in items))
+        return None
+
+    def _begin(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    async def settled(self) -> None:
+        """Wait until all has been written, or could not be."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])
+
+    async def close(self) -> None:
+        """Write what is left, within reason."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=LEAVE_S)
+
+    async def _write(self) -> None:
+        from interpboard.errors import StoreProblem
+
+        while self._waiting or self._holding is not None:
+            job, holding = next(iter(self._waiting), None), self._holding
+            try:
+                if job is not None:
+                    await asyncio.to_thread(self.store.add, *job)
+                else:
+                    await asyncio.to_thread(self.store.remember, "held", holding)
+            except StoreProblem as problem:
+                self._say(f"Not saved: {problem} What is on the screen stays.", "error")
+                return
+            if job is not None:
+                self._waiting.popleft()
+            elif self._holding is holding:  # else it has changed meanwhile
+                self._holding = None
+            self._told = ""
+            if self.store.notice:
+                self._say(self.store.notice, "warning")
+                self.store.notice = ""
+            self._saved()
+
+    def _say(self, message: str, severity: str) -> None:
+        if message != self._told:
+            self._told = message
+            self._tell(message, severity)
+
+
+def ask_of(run: Run) -> Ask:
+    """What had been asked. Fields that an older or newer program wrote otherwise are left out."""
+    known = {own.name: type(own.default) for own in fields(Ask)}
+    usable: Mapping[str, Any] = {
+        name: value
+        for name, value in run.ask.items()
+        if name in known and (value is None or isinstance(value, (str, int, float, bool)))
+    }
+    return Ask(**{"text": run.prompt, **usable})
+
+
+def together(runs: list[Run], first: Run) -> list[Run]:
+    """``first`` and, of every other slot, the newest run of the same question to the same model."""
+    found = {first.slot: first}
+    for run in runs:
+        if (run.model, run.prompt, run.ask) == (first.model, first.prompt, first.ask):
+            found.setdefault(run.slot, run)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Screens over the panes: help, palette, export, pickers and small questions."""

@@ -1,0 +1,41 @@
+"""A box over the panes: q, backspace and Escape leave it, unless a text field needs the letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from textual.screen import ModalScreen
+
+from tui.terminal.timers import SureTimers
+
+if TYPE_CHECKING:
+    from tui.session.state import State
+
+R = TypeVar("R")
+
+
+class Live:
+    """A screen over the panes that shows the state; the app gives it each new snapshot."""
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        raise NotImplementedError
+
+
+class Box(SureTimers, ModalScreen[R], Generic[R]):
+    """Base of the screens over the panes."""
+
+    BINDINGS = [("escape", "leave", "Back")]  # noqa: RUF012
+    DEFAULT_CSS = """
+    Box { align: center middle; }
+    Box > .box {
+        border: round $accent; background: $background; border-title-color: $accent;
+        width: 76; height: auto; max-height: 90%; padding: 0 1;
+    }
+    Box .box Line { background: $background; }
+    Box Input { background: $background; border: none; height: 1; padding: 0; }
+    """
+
+    def action_leave(self) -> None:
+        """Leave without an answer."""
+        self.dismiss(None)

@@ -1,0 +1,129 @@
+"""What is held: a list to switch off one by one, to add to, and to let go."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from interpboard.display import fit, visible
+from tui import words
+from tui.dialogs.box import Box, Live
+from tui.session.state import State
+from tui.theme import inks
+from tui.widgets.line import Line
+
+ROWS = 12
+HINTS = (
+    "Space off/on  a add  d let go  u undo  Ctrl+r redo  q closes",
+    'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
+    '2.resid=steer "vector.npy" * 2   patch takes its values from the corrupted prompt',
+)
+
+
+class InterventionsScreen(Live, Box[None]):
+    """Rows of what is held, with the effect of each alone where it is known."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("q,backspace,i", "leave", "Back"),
+        ("j,down", "step(1)", "Down"),
+        ("k,up", "step(-1)", "Up"),
+        ("space,enter", "switch", "Off/on"),
+        ("d,delete", "drop", "Let go"),
+        ("a", "add", "Add"),
+        ("u", "undo", "Undo"),
+        ("ctrl+r", "redo", "Redo"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0
+
+    def compose(self) -> ComposeResult:
+        """The rows and the hints."""
+        with Vertical(classes="box") as box:
+            box.border_title = Text("What if")
+            for row in range(ROWS):
+                yield Line(id=f"row-{row}")
+            yield Line()
+            for hint in HINTS:
+                yield Line(Text(hint), classes="hint")
+
+    def on_mount(self) -> None:
+        """What is held now."""
+        self.show(self.app.state)  # type: ignore[attr-defined]
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        ink, held = inks(self.app.current_theme.dark), state.held
+        effects = _alone(state)
+        self.at = max(0, min(self.at, len(held.items) - 1))
+        first = max(0, self.at - ROWS + 1)
+        for row in range(ROWS):
+            at, text = first + row, Text()
+            if at < len(held.items):
+                item, here = held.items[at], at == self.at
+                text.append("▸ " if here else "  ", ink.accent)
+                text.append("on   " if item.on else "off  ", ink.accent if item.on else ink.muted)
+                style = Style(color=ink.text if item.on else ink.muted, bold=here)
+                text.append(fit(visible(item.text), 44), style)
+                if item.on and item.text in effects:
+                    text.append(f" alone {words.signed(effects[item.text])}", ink.text)
+            elif at == 0:
+                text.append("Nothing is held.", ink.muted)
+            self.query_one(f"#row-{row}", Line).set(text)
+
+    def action_step(self, by: int) -> None:
+        """The next row."""
+        self.at += by
+        self.show(self.app.state)  # type: ignore[attr-defined]
+
+    def action_switch(self) -> None:
+        """Off, or on again."""
+        session = self.app.session  # type: ignore[attr-defined]
+        if session.state.held.items:
+            session.hold(session.state.held.switched(self.at))
+            self.show(session.state)
+
+    def action_drop(self) -> None:
+        """Let it go."""
+        session = self.app.session  # type: ignore[attr-defined]
+        if session.state.held.items:
+            session.hold(session.state.held.without(self.at))
+            self.show(session.state)
+
+    def action_add(self) -> None:
+        """Ask for one more, in the grammar's words."""
+        from tui.dialogs.ask import AskScreen, Question
+
+        session = self.app.session  # type: ignore[attr-defined]
+
+        def answered(text: str | None) -> None:
+            if text is not None and text.strip():
+                session.hold(session.state.held.put(text.strip()))
+                self.show(session.state)
+
+        self.app.push_screen(AskScreen(Question("Hold", HINTS[1:])), answered)
+
+    def action_undo(self) -> None:
+        """What was held before."""
+        self.app.action_undo()  # type: ignore[attr-defined]
+        self.show(self.app.state)  # type: ignore[attr-defined]
+
+    def action_redo(self) -> None:
+        """What was undone."""
+        self.app.action_redo()  # type: ignore[attr-defined]
+        self.show(self.app.state)  # type: ignore[attr-defined]
+
+
+def _alone(state: State) -> dict[str, float]:
+    """Effect of each intervention made alone, by its text, as far as the result is of now."""
+    edited = state.edited()
+    if edited is None or state.stale("what_if"):
+        return {}
+    items = state.held.on
+    if len(items) == 1:
+        return {items[0].text: float(edited.extra["effect"].values)}
+    values = edited.extra["alone"].values
+    return {item.text: float(value) for item, value in zip(items, values, strict=True)}

@@ -1,0 +1,95 @@
+"""A long job on a text: where the text is, where what is found is kept, and its few parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from interpboard.analyses import find_analysis
+from interpboard.display import fit
+from interpboard.errors import BadParameter
+from tui.commands import table as keys
+from tui.controllers.jobs import has_lens
+from tui.dialogs.export import short
+from tui.dialogs.fields import FieldsScreen
+from tui.dialogs.parameters import WIDTH, plain, read, written
+from tui.session.state import SLOTS
+from tui.widgets.line import Line
+from tui.widgets.text_field import TextField
+
+PATHS = ("corpus", "out")
+OF_THE_RESULT = (*PATHS, "neuron")  # not the job's to choose in its third field
+LABELS = {"corpus": "text", "out": "save as", "options": "with"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """Of which slot the job is, how it is called, and what its result is, a file or a folder."""
+
+    slot: str
+    title: str
+    out: str
+
+
+class JobScreen(FieldsScreen):
+    """Answers with the parameters of the job's analysis, None when left."""
+
+    DEFAULT_CSS = "JobScreen Horizontal > Line { width: 9; }"
+
+    def __init__(self, form: Form, now: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.form, self.now = form, dict(now)
+        analysis = find_analysis(SLOTS[form.slot])
+        self.known = [own for own in analysis.parameters if own.name not in OF_THE_RESULT]
+        self._known_lens: Path | None = None  # one that is there, and the user knows
+
+    def compose(self) -> ComposeResult:
+        """A field for each, what was wrong with one, and what may stand in the third."""
+        options = {name: value for name, value in self.now.items() if name not in OF_THE_RESULT}
+        values = {
+            "corpus": str(self.now.get("corpus", "")),
+            "out": short(Path(str(self.now["out"]))),
+            "options": written(options),
+        }
+        with Vertical(classes="box") as box:
+            box.border_title = Text(self.form.title)
+            for name, value in values.items():
+                with Horizontal():
+                    yield Line(Text(LABELS[name]), classes="hint")
+                    yield TextField(value, id=f"field-{name}")
+            yield Line(id="wrong")
+            about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
+            yield Line(Text(about), classes="hint")
+            for own in self.known:
+                usual = f"{own.name}={plain(own.default)}"
+                yield Line(Text(fit(f"with {usual:<14} {own.help}", WIDTH)), classes="hint")
+            cancel = keys.command("cancel").shown
+            hints = (
+                f"Other analyses wait meanwhile. {cancel} stops it, the same again goes on.",
+                "Tab ↓ ↑ fields   Enter starts   Esc leaves",
+            )
+            for hint in hints:
+                yield Line(Text(hint), classes="hint")
+
+    def answer(self) -> dict[str, Any]:
+        """Where the text is, where the result goes, and the options. Raises ``BadParameter``."""
+        corpus, out = (self._path(name) for name in PATHS)
+        options = read(self.text_of("options"), self.known, self.form.title)
+        if not corpus.exists():
+            raise BadParameter(f"There is no file or folder {corpus}.")
+        if self.form.slot == "training" and has_lens(out) and out != self._known_lens:
+            self._known_lens = out
+            raise BadParameter(f"{out.name} has a lens: Enter again trains it anew.")
+        return {"corpus": str(corpus), "out": str(out), **options}
+
+    def _path(self, name: str) -> Path:
+        text = self.text_of(name).strip()
+        if not text:
+            raise BadParameter(f"{LABELS[name]}: a path is missing.")
+        return Path(text).expanduser().absolute()

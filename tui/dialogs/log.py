@@ -1,0 +1,94 @@
+"""The engine's log: the last words of one that died, or of the one that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from interpboard.config import engine_log
+from interpboard.display import visible
+from tui.dialogs.box import Box
+from tui.session.state import Engine
+from tui.theme import Inks, inks
+
+LINES = 200
+READ = 64 * 1024  # bytes from the end of the file
+
+
+def tail(path: Path) -> tuple[str, ...]:
+    """The last lines of a log; none if there is no file, for then nothing was written."""
+    try:
+        with path.open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(0, size - READ))
+            text = log.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return (f"Cannot read {path}: {error.strerror}.",)
+    return tuple(text.rstrip("\n").split("\n")[-LINES:]) if text.strip() else ()
+
+
+def page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
+    """What happened, then the lines."""
+    text = Text()
+    if engine.notice:
+        text.append(f"{visible(engine.notice)}\n", Style(color=ink.warning, bold=True))
+        jobs = f"{len(engine.lost)} job{'s' if len(engine.lost) > 1 else ''}"
+        lost = f"It took {jobs} along: r runs what was lost." if engine.lost else "No job was lost."
+        text.append(f"{lost}\n\n", ink.text)
+    lines = engine.log if engine.notice else written
+    for line in lines:
+        text.append(f"{visible(line.rsplit(chr(13), 1)[-1])}\n", ink.muted)
+    if not lines:
+        text.append("The log is empty: nothing was printed and nothing went wrong.", ink.muted)
+    text.rstrip()
+    return text
+
+
+class LogScreen(Box[bool]):
+    """Scrolls; answers true if what was lost is to be run again."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("q,backspace,L,enter", "leave", "Back"),
+        ("r", "again", "Run again"),
+        ("j,down", "scroll(1)", "Down"),
+        ("k,up", "scroll(-1)", "Up"),
+        ("ctrl+d,pagedown", "scroll(10)", "Page down"),
+        ("ctrl+u,pageup", "scroll(-10)", "Page up"),
+        ("g,home", "scroll(-9999)", "Top"),
+        ("G,end", "scroll(9999)", "Bottom"),
+    ]
+    DEFAULT_CSS = "LogScreen > .box { width: 100; max-width: 96%; height: auto; }"
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def compose(self) -> ComposeResult:
+        """One text, below the file's place."""
+        path = engine_log()
+        written = tail(path)
+        with VerticalScroll(classes="box", can_focus=False) as box:
+            box.border_title = Text("The engine's log")
+            box.border_subtitle = Text("r runs again  q closes  j k scroll")
+            ink = inks(self.app.current_theme.dark)
+            place = Text(f"{visible(str(path))}\n\n", ink.text)
+            yield Static(place.append_text(page(self.engine, written, ink)))
+
+    def on_mount(self) -> None:
+        """The end is what matters."""
+        self.query_one(VerticalScroll).scroll_end(animate=False)
+
+    def action_again(self) -> None:
+        """Run what was lost."""
+        self.dismiss(True)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)

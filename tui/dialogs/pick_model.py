@@ -1,0 +1,106 @@
+"""Choose a model: the demo, recent ones, those on this machine, or a name of the hub typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from rich.style import Style
+from rich.text import Text
+
+from interpboard.display import fit, visible
+from tui import words
+from tui.dialogs.pick import PickScreen
+from tui.files.models import Found, Shelf
+from tui.theme import Inks
+
+HINTS = (
+    "demo, a folder, or owner/name of the Hugging Face hub.",
+    "The model in use stays until the new one has loaded.",
+)
+
+
+def count(parameters: int) -> str:
+    """``124 M``."""
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if parameters >= size:
+            return f"{parameters / size:.3g} {unit}"
+    return str(parameters) if parameters else ""
+
+
+class PickModelScreen(PickScreen[str]):
+    """Answers with the name to open. ``look`` reads the disk, off the loop."""
+
+    def __init__(self, look: Callable[[], Shelf], in_use: str) -> None:
+        super().__init__("Open a model", HINTS, holder="type to narrow, or a name")
+        self.look, self.in_use = look, in_use
+        self.shelf = Shelf()
+        self._looking: asyncio.Task[None] | None = None
+
+    def on_mount(self) -> None:
+        """Look around."""
+        self._looking = asyncio.create_task(self._look())
+        super().on_mount()
+
+    async def _look(self) -> None:
+        self.shelf = await asyncio.to_thread(self.look)
+        self._looking = None
+        if self.is_attached:
+            self.again()
+
+    async def settled(self) -> None:
+        """Wait until the list is there."""
+        while self._looking is not None:
+            await asyncio.sleep(0.01)
+
+    def narrow(self, typed: str) -> None:
+        """Those that contain every word, and the text itself where it is another name."""
+        parts = typed.lower().split()
+        fits = [m for m in self.shelf.models if all(part in m.name.lower() for part in parts)]
+        written = typed.strip()
+        if written and written not in [model.name for model in fits]:
+            fits.append(Found(written, "as typed"))
+        self.rows, self.at = fits, 0 if fits else -1
+
+    def draw(self, row: Found, here: bool, ink: Inks) -> Text:
+        """``name  family  124 M  496 MB  fits``."""
+        style = Style(color=ink.accent if here else ink.text, bold=here)
+        text = Text(fit(_short(visible(row.name), 30), 31), style)
+        text.append(fit(row.where, 10), ink.muted)
+        text.append(fit(visible(row.family), 11), ink.text)
+        if row.problem:
+            return text.append(row.problem, ink.warning)
+        if row.parameters:
+            memory = words.memory(row.parameters * self.shelf.room.parameter)
+            text.append(f"{memory:>7} ", ink.text)
+        fits = "in use" if row.name == self.in_use else self.shelf.room.fits(row)
+        return text.append(fits, ink.warning if fits == "too large" else ink.muted)
+
+    def advice(self, typed: str, ink: Inks) -> Text:
+        """The chosen model in words, with its whole name where the row has no room for it."""
+        if self._looking is not None:
+            return Text("looking around …", ink.muted)
+        row, room = self.chosen, self.shelf.room
+        if row is None:
+            return Text()
+        free = (
+            f", {words.memory(room.free)} free{room.on and f' on {room.on}'}"
+            if room.free is not None
+            else ""
+        )
+        if row.where == "as typed":
+            return Text(
+                f"Enter opens {visible(row.name)}, from a folder or the hub{free}", ink.muted
+            )
+        size = f"{count(row.parameters)} parameters" if row.parameters else "size unknown"
+        tail = f"  {size}{free}"
+        return Text(_short(visible(row.name), 72 - len(tail)) + tail, ink.muted)
+
+    def answer(self, typed: str) -> str | None:
+        """The chosen one."""
+        return self.chosen.name if self.chosen is not None else None
+
+
+def _short(name: str, width: int) -> str:
+    """The end of a long path says more than its beginning."""
+    return name if len(name) <= width else "…" + name[1 - width :]

@@ -1,0 +1,85 @@
+"""Search the prompts with names and those that were run, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.style import Style
+from rich.text import Text
+
+from interpboard.display import fit, visible
+from tui.commands import table as keys
+from tui.dialogs.pick import PickScreen
+from tui.files.prompt_book import PromptBook
+from tui.theme import Inks
+
+WIDTH = 70  # of a row behind its mark
+NAME = 14
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt, and its name if it has one."""
+
+    name: str
+    text: str
+
+
+class PickPromptScreen(PickScreen[str]):
+    """Answers with the text. ``forget(name, text)`` takes a row away; without a name from those run."""
+
+    BINDINGS = keys.bindings("prompts")
+
+    def __init__(self, book: PromptBook, forget: Callable[[str, str], None]) -> None:
+        super().__init__("Prompts", (), holder="words of a prompt or its name")
+        self.book, self._forget = book, forget
+
+    def _keys(self) -> str:
+        command = keys.command("forget_prompt")
+        return f"{super()._keys()}   {command.shown} {command.label}"
+
+    def narrow(self, typed: str) -> None:
+        """Those in which every word occurs."""
+        rows = [Row(name, self.book.named[name]) for name in sorted(self.book.named)]
+        rows += [Row("", text) for text in reversed(self.book.ran)]
+        words = typed.lower().split()
+        self.rows = [
+            row for row in rows if all(word in f"{row.name}\n{row.text}".lower() for word in words)
+        ]
+        self.at = min(max(self.at, 0), len(self.rows) - 1)
+
+    def draw(self, row: Row, here: bool, ink: Inks) -> Text:
+        """``name  text``."""
+        text, room = Text(), WIDTH
+        if row.name:
+            text.append(fit(visible(row.name), NAME - 1) + " ", ink.accent)
+            room -= NAME
+        style = Style(color=ink.accent if here else ink.text, bold=here)
+        return text.append(fit(_start(row.text, room), room), style)
+
+    def advice(self, typed: str, ink: Inks) -> Text:
+        """How many there are, or how long the chosen one is."""
+        row = self.chosen
+        if row is None:
+            return Text(
+                "none has these words" if typed else "no prompt has been run yet", ink.muted
+            )
+        lines = row.text.count("\n") + 1
+        size = f"{len(row.text)} characters" + (f", {lines} lines" if lines > 1 else "")
+        return Text(f"{self.at + 1} of {len(self.rows)}   {size}", ink.muted)
+
+    def answer(self, typed: str) -> str | None:
+        """The chosen one."""
+        return self.chosen.text if self.chosen is not None else None
+
+    def action_forget(self) -> None:
+        """Take the chosen row away."""
+        if self.chosen is not None:
+            self._forget(self.chosen.name, self.chosen.text)
+            self.again()
+
+
+def _start(text: str, room: int) -> str:
+    """No more of a long text than can be seen, made harmless."""
+    return visible(text[: 2 * room])

@@ -1,0 +1,253 @@
+"""Runs: every finished result, newest first. Reopen, pin two, compare; nothing is computed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Container, VerticalScroll
+from textual.timer import Timer
+from textual.widgets import Static
+
+from interpboard.display import ascii_everywhere, visible
+from interpboard.errors import InterpBoardError
+from tui.commands import table as keys
+from tui.dialogs.over_panes import OverPanes
+from tui.widgets.line import Line
+from tui.widgets.run_list import RunList, line_of
+
+if TYPE_CHECKING:
+    from interpboard.results import Document
+    from interpboard.store import Run, Store
+
+REST_S = 0.06
+ROW = 160  # of a copied row
+
+
+class RunsScreen(OverPanes["Run | None"]):
+    """The list above, the run under the cursor below; side by side where it is wide."""
+
+    place, heading = "runs", "8 Runs"
+    BINDINGS = keys.bindings("runs")
+    DEFAULT_CSS = """
+    RunsScreen { background: $background; layout: vertical; }
+    RunsScreen > #runs-body { height: 1fr; layout: vertical; }
+    RunsScreen.-wide > #runs-body { layout: horizontal; }
+    #run-list { height: 10; border-bottom: solid $frame; }
+    RunsScreen.-tall #run-list { height: 16; }
+    #run-view { height: 1fr; background: $background; padding: 0 1; scrollbar-size: 1 1; }
+    RunsScreen.-wide #run-list { width: 1fr; height: 100%; border-bottom: none; border-right: solid $frame; }
+    RunsScreen.-wide #run-view { width: 1fr; height: 100%; }
+    RunsScreen.-whole #run-list { display: none; }
+    RunsScreen.-whole #run-view { width: 100%; }
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self.store = store
+        self.list = RunList(self._moved)
+        self.all: list[Run] = []
+        self.words = ""
+        self.as_difference = False
+        self._documents: dict[int, Document] = {}
+        self._timer: Timer | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, list, view, footer."""
+        yield Line(id="runs-title")
+        with Container(id="runs-body"):
+            yield self.list
+            with VerticalScroll(id="run-view", can_focus=False):
+                yield Static()
+        yield Line(id="runs-footer")
+
+    async def on_mount(self) -> None:
+        """Read the list."""
+        self.list.focus()
+        await self.read()
+
+    async def read(self) -> None:
+        """The list as it is in the store now."""
+        try:
+            self.all = await asyncio.to_thread(self.store.runs)
+        except InterpBoardError as problem:
+            self._title(str(problem))
+            return
+        if self.store.notice:
+            self.notify(visible(self.store.notice), severity="warning", markup=False)
+            self.store.notice = ""
+        self._narrow()
+
+    def _narrow(self) -> None:
+        words = self.words.lower().split()
+
+        def fits(run: Run) -> bool:
+            text = f"{run.prompt} {run.model} {run.analysis} {run.metric} {run.target}".lower()
+            return all(word in text for word in words)
+
+        self.list.show([run for run in self.all if fits(run)])
+        self._title()
+        self._moved()
+
+    def _title(self, problem: str = "") -> None:
+        ink = self.ink
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        if problem:
+            text.append(f"  {visible(problem)}", ink.warning)
+        else:
+            text.append(f"  {len(self.list.runs)} of {len(self.all)}, newest first", ink.text)
+            if self.words:
+                text.append(f"  with “{visible(self.words)}”", ink.accent)
+            if self.list.pinned:
+                text.append(f"  {len(self.list.pinned)} pinned", ink.text)
+        self.query_one("#runs-title", Line).set(text)
+        self.query_one("#runs-footer", Line).set(self.hints())
+
+    def _moved(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(REST_S, self._view)
+
+    def on_resize(self) -> None:
+        """The view is written for its width."""
+        self._moved()
+
+    # -- the view ---------------------------------------------------------------------------------
+
+    def shown(self) -> list[int]:
+        """What the view shows: the two that are pinned, or the run under the cursor."""
+        if len(self.list.pinned) == 2:
+            return self.list.pinned
+        return [self.list.run.id] if self.list.run is not None else []
+
+    def _view(self) -> None:
+        self._timer = None
+        self._reading = asyncio.create_task(self._show(list(self.shown())))
+
+    async def _show(self, ids: list[int]) -> None:
+        try:
+            for id in ids:
+                if id not in self._documents:
+                    self._documents[id] = await asyncio.to_thread(self.store.document, id)
+            text = self._text([self._documents[id] for id in ids])
+        except InterpBoardError as problem:
+            text = Text(str(problem), self.ink.warning)
+        if self.is_attached and ids == list(self.shown()):
+            self.query_one("#run-view", VerticalScroll).scroll_home(animate=False)
+            self.query_one(Static).update(text)
+            self.call_after_refresh(self._fit, self._width())
+
+    def _fit(self, written_for: int) -> None:
+        """What was written before the screen was laid out is written again for its width."""
+        if self.is_attached and self._width() != written_for:
+            self._moved()
+
+    def _width(self) -> int:
+        region = self.query_one("#run-view").scrollable_content_region
+        return max(24, region.width - 2)
+
+    def _text(self, documents: list[Document]) -> Text:
+        from interpboard.visualization.blocks import Look
+        from tui.dialogs.compare_runs import difference_page, page, side_by_side
+
+        if not documents:
+            return Text("Nothing has been saved yet: results come here as they finish.")
+        look = Look(self._width(), self.ink.dark, ascii_everywhere.get())
+        if len(documents) == 1:
+            return page(documents[0], look)
+        pages = difference_page if self.as_difference else side_by_side
+        return pages(documents[0], documents[1], look)
+
+    async def settled(self) -> None:
+        """Wait until the view shows the cursor's run."""
+        while self._timer is not None or (self._reading is not None and not self._reading.done()):
+            await asyncio.sleep(REST_S / 4)
+
+    # -- what keys do -----------------------------------------------------------------------------
+
+    def action_reopen(self) -> None:
+        """Into the panes."""
+        if self.list.run is not None:
+            self.dismiss(self.list.run)
+
+    def action_pin(self) -> None:
+        """Pin or unpin; a third takes the place of the first."""
+        run, pinned = self.list.run, self.list.pinned
+        if run is None:
+            return
+        if run.id in pinned:
+            pinned.remove(run.id)
+        else:
+            pinned[:] = [*pinned[-1:], run.id]
+        self.list.refresh()
+        self._title()
+        self._moved()
+
+    def action_difference(self) -> None:
+        """Side by side, or A − B."""
+        if len(self.list.pinned) < 2:
+            self.notify("Pin two runs with space first.", markup=False)
+            return
+        self.as_difference = not self.as_difference
+        self._moved()
+
+    def action_whole(self) -> None:
+        """The view alone, and back."""
+        super().action_whole()
+        self._moved()
+
+    def action_scroll_view(self, by: int) -> None:
+        """Scroll the view."""
+        self.query_one("#run-view", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_search(self) -> None:
+        """Narrow the list by words."""
+        from tui.dialogs.ask import AskScreen, Question
+
+        def answered(words: str | None) -> None:
+            if words is not None:
+                self.words = words.strip()
+                self._narrow()
+
+        hints = ("Words of the prompt, the model, the analysis or the target.", "Empty: all runs.")
+        self.app.push_screen(AskScreen(Question("Search the runs", hints, self.words)), answered)
+
+    async def action_yank(self) -> None:
+        """Copy the row under the cursor."""
+        if self.list.run is not None:
+            await self.me.copy_text(line_of(self.list.run, ROW, "").strip())
+
+    async def action_yank_view(self) -> None:
+        """Copy what the view shows as markdown."""
+        from tui.files import export as exporting
+
+        documents = [self._documents[id] for id in self.shown() if id in self._documents]
+        pages = [exporting.render(document, "md") for document in documents]
+        await self.me.copy_text("\n".join(pages))
+
+    async def action_code(self) -> None:
+        """Copy the lines that make the run under the cursor again."""
+        from tui.session.code import code_of_run
+
+        document = await self._under_cursor()
+        if document is not None and self.list.run is not None:
+            await self.me.copy_text(code_of_run(document, self.list.run))
+
+    async def action_export(self) -> None:
+        """Ask how and where, then write the run under the cursor."""
+        document = await self._under_cursor()
+        if document is not None:
+            self.me.export_document(document, document.results[0].analysis)
+
+    async def _under_cursor(self) -> Document | None:
+        if self.list.run is None:
+            return None
+        try:
+            return await asyncio.to_thread(self.store.document, self.list.run.id)
+        except InterpBoardError as problem:
+            self.notify(visible(str(problem)), severity="error", markup=False)
+            return None

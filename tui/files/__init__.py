@@ -1,0 +1,1 @@
+"""What the app reads and writes on the user's disk."""

@@ -1,1 +1,0 @@
-"""One file a pane; ``base`` says what a pane is."""

@@ -1,1 +1,0 @@
-"""Screens over the panes: help, palette, export, and the small questions."""

@@ -1,0 +1,71 @@
+"""What is on the screen as lines that make it again: Python, and ``interpboard analyze``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from interpboard.reproduce import command_line, script
+from interpboard.results import Document, MetricRequest
+from tui.controllers.saver import ask_of
+from tui.session.state import State
+from tui.slots.questions import HELD
+
+if TYPE_CHECKING:
+    from interpboard.store import Run
+
+
+def code(state: State, slots: Iterable[str]) -> str:
+    """Python for the results of ``slots``, then a comment with a command line for each document."""
+    parts = list(documents(state, slots))
+    return _written(parts) if parts else ""
+
+
+def code_of_run(document: Document, run: Run) -> str:
+    """The same for a saved run."""
+    ask, metric = ask_of(run), document.results[0].metric
+    asked = MetricRequest(metric.name, ask.target, ask.foil, ask.position)
+    return _written([(document, asked)])
+
+
+def _written(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
+    shell = [line for part in parts for line in command_line(*part).splitlines()]
+    return "\n".join([script(parts), *(f"# {line}" for line in shell)])
+
+
+def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, MetricRequest]]:
+    """The results of ``slots`` with what was asked: as few documents as can hold them.
+
+    A document is of one prompt and one question, and holds an analysis once. What a pane has at
+    hand without showing it, an intervention that was let go, is left out.
+    """
+    if state.model is None:
+        return
+    groups: list[tuple[MetricRequest, list[str]]] = []
+    for name in slots:
+        slot = state.slots.get(name)
+        if slot is None or slot.result is None or slot.request is None or not shown(state, name):
+            continue
+        ask = slot.request.ask
+        asked = MetricRequest(slot.request.metric or ask.metric, ask.target, ask.foil, ask.position)
+        for known, names in groups:
+            others = [state.slots[other] for other in names]
+            new = all(o.result and o.result.analysis != slot.result.analysis for o in others)
+            if new and known == asked and others[0].prompt == slot.prompt:
+                names.append(name)
+                break
+        else:
+            groups.append((asked, [name]))
+    for asked, names in groups:
+        document = state.document(names)
+        if document is not None:
+            yield document, asked
+
+
+def shown(state: State, name: str) -> bool:
+    """Is the result of the slot on the screen, and not only at hand?"""
+    if name in HELD:
+        return state.edited(name) is not None
+    if name == "other":
+        return bool(state.corrupted) and not state.stale("other")
+    return True

@@ -1,0 +1,362 @@
+"""The owner of the state: sends asks to the engine, takes its events, and says what changed.
+
+Changes are told in one go per turn of the loop, progress at most five times a second, so that the
+screen repaints no more than a person can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tui.commands import table as keys
+from tui.session.interventions import Held
+from tui.session.state import JOBS, SLOTS, Ask, Engine, Job, State
+from tui.session.vocabulary import ANSWERED, Tokens
+from tui.slots.questions import CHEAP, question
+
+if TYPE_CHECKING:
+    from interpboard.results import ModelInfo
+
+COALESCE_S = 0.2
+MODEL_SLOT = "model"
+TOLD_LINES = 3  # of a dead engine's log, in the toast; the log screen has them all
+
+
+class EngineLike(Protocol):
+    """What the app needs of ``interpboard.engine.client.EngineClient``."""
+
+    idle: asyncio.Event
+
+    async def start(self) -> None:
+        """Start the process."""
+
+    async def stop(self) -> None:
+        """End it."""
+
+    async def restart(self) -> None:
+        """Start anew, also after giving up."""
+
+    def load(self, model: str, **options: Any) -> int:
+        """Load a model."""
+
+    def run(
+        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+    ) -> int:
+        """Run an analysis."""
+
+    def tokenize(self, slot: str, text: str) -> int:
+        """Ask which tokens a prompt is."""
+
+    def split(self, slot: str, text: str) -> int:
+        """Ask which tokens a text is inside another."""
+
+    def vocabulary(self, slot: str) -> int:
+        """Ask for the strings of all tokens."""
+
+    def cancel(self, slot: str | None = None) -> None:
+        """Cancel one job, or every analysis."""
+
+    @property
+    def busy_slots(self) -> tuple[str, ...]:
+        """Slots with a job."""
+
+
+EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]
+
+
+def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+    """The real engine; its client brings numpy, so it is imported after the first paint."""
+    from interpboard.engine.client import EngineClient
+
+    return EngineClient(listener)
+
+
+class Session:
+    """Holds the current ``State``. ``changed(names)`` is called after it has changed.
+
+    ``names`` are slots, or ``engine`` and ``ask``. ``tell(message, severity)`` is for people.
+    ``finished(state, slot)`` is called with each new result.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        changed: Callable[[set[str]], None],
+        tell: Callable[[str, str], None],
+        factory: EngineFactory,
+        finished: Callable[[State, str], None] = lambda _state, _slot: None,
+    ) -> None:
+        self.state = state
+        self._finished = finished
+        self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
+        self.engine: EngineLike | None = None
+        self.tokens = Tokens(lambda: self.engine)
+        self._changed, self._tell, self._factory = changed, tell, factory
+        self._dirty: set[str] = set()
+        self._flush: asyncio.Handle | None = None
+        self._flush_soon = False
+        self._told: set[str] = set()
+        self._run_when_ready = True
+        self.in_sight: tuple[str, ...] = ()
+        self._closed = False
+        self.up = asyncio.Event()
+        self._still = asyncio.Event()
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def boot(self, model: str, device: str, dtype: str, run: bool = True) -> None:
+        """Start the engine, load the model, and ``run`` everything once it is there."""
+        from tui.session.reduce import reduce
+
+        self._reduce = reduce
+        self._run_when_ready = run
+        self._options = {"device": device, "dtype": dtype}
+        self._asked_model = model
+        self.engine = self._factory(self.take)
+        await self.engine.start()
+        self.engine.load(model, device=device, dtype=dtype)
+        self.up.set()
+
+    async def close(self) -> None:
+        """End the engine."""
+        self._closed = True
+        if self._flush is not None:
+            self._flush.cancel()
+        if self.engine is not None:
+            await self.engine.stop()
+
+    async def settled(self) -> None:
+        """Wait until the engine is idle and everything it said has been told."""
+        await self.up.wait()
+        assert self.engine is not None
+        while True:
+            await self.engine.idle.wait()
+            if self._flush is not None:
+                self._still.clear()
+                await self._still.wait()
+            elif self.engine.idle.is_set() and self.state.engine.phase in (
+                "ready",
+                "failed",
+                "gave up",
+            ):
+                return
+            else:
+                await asyncio.sleep(0.002)
+
+    # -- what the user does -----------------------------------------------------------------------
+
+    def ask(self, ask: Ask) -> None:
+        """Ask ``ask`` in every pane in sight; what is under way for an older one is replaced."""
+        before = self.state
+        self.state = replace(before, ask=ask)
+        if ask.text != before.ask.text:  # positions of another text
+            self.state = replace(self.state, held=before.held.for_another_text())
+        self._mark({"ask", *SLOTS}, soon=True)
+        self.run(*CHEAP, *self.in_sight)
+
+    def see(self, slots: set[str]) -> None:
+        """These slots are on the screen from now on: what they lack is asked."""
+        self.in_sight = tuple(name for name in SLOTS if name in slots)
+        if self.state.engine.phase == "ready":
+            self.ensure(*self.in_sight)
+
+    def ensure(self, *names: str) -> None:
+        """Ask what these slots neither show nor are about to."""
+        missing = []
+        for name in names:
+            slot, wanted = self.state.slots[name], question(self.state, name)
+            there = slot.request if slot.job is None else slot.pending
+            tried = slot.failed if slot.job is None else None
+            if wanted is not None and wanted not in (there, tried):
+                missing.append(name)
+        if missing and self.ready:
+            self._send(*missing)
+
+    def again(self, *names: str) -> None:
+        """Ask these slots anew, also what they show: a file that they are read from is another."""
+        if self.ready:
+            self._send(*names)
+
+    @property
+    def ready(self) -> bool:
+        """Does the engine wait, with the model that is on the screen?"""
+        model, loaded = self.state.model, self._engine_model
+        return self.state.engine.phase == "ready" and model is not None and loaded == model.info
+
+    def run(self, *names: str) -> None:
+        """Ask the questions of some slots, once there is a model."""
+        self._told.clear()
+        phase = self.state.engine.phase
+        if self.engine is None or phase in ("starting", "loading", "restarting"):
+            self._run_when_ready = True
+            return
+        if phase == "failed":  # the engine lives, and has no model
+            self.load(self._asked_model)
+            return
+        if phase == "gave up" or self.state.model is None:
+            self._run_when_ready = True
+            self.restart()
+            return
+        if self._engine_model is not None and self._engine_model != self.state.model.info:
+            self.load(self.state.model.info.name)  # a saved run of another model is on the screen
+            return
+        self.state = replace(self.state, engine=Engine(phase="ready"))
+        self._send(*(name for name in SLOTS if name in names))
+
+    def _send(self, *names: str) -> None:
+        from interpboard.engine.protocol import MetricRequest
+
+        assert self.engine is not None
+        for name in names:
+            request = question(self.state, name)
+            if request is None:
+                continue
+            ask = request.ask
+            metric = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
+            self.state = self.state.with_slot(name, job=Job(), pending=request, failure="")
+            self.engine.run(name, request.analysis, ask.text, metric, request.params)
+        self._mark({*names, "engine"})
+
+    def change(self, *names: str, **changes: Any) -> None:
+        """Change the state, and ask anew what ``names`` show, as far as it is in sight."""
+        self.state = replace(self.state, **changes)
+        self._mark({*names, "ask"}, soon=True)
+        self.ensure(*(name for name in names if name in self.in_sight or name in CHEAP))
+
+    def hold(self, held: Held) -> None:
+        """Hold these interventions from now on."""
+        if held.items == self.state.held.items:
+            return
+        if not held.text and self.engine is not None and self.state.slots["what_if"].job:
+            self.engine.cancel("what_if")
+        self.change("what_if", "logits_edited", held=held)
+        self._mark({*SLOTS}, soon=True)
+
+    def cancel(self) -> bool:
+        """Cancel every analysis; says whether there was one."""
+        if self.engine is None:
+            return False
+        if self.state.engine.phase == "loading":
+            self._run_when_ready = False
+            self.engine.cancel(MODEL_SLOT)  # back to the model that is loaded, if there is one
+            return True
+        busy = bool(self.state.busy)
+        if busy:
+            self.engine.cancel()
+        return busy
+
+    def load(self, model: str) -> None:
+        """Open another model, then run everything on it."""
+        if self.engine is not None:
+            self._run_when_ready = True
+            self._asked_model = model
+            for name in JOBS:  # they would hold up the load for as long as they take
+                self.engine.cancel(name)
+            self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
+            self.engine.load(model, **self._options)
+
+    def restart(self) -> None:
+        """Start the engine anew."""
+        if self.engine is not None:
+            for name in self.state.slots:
+                self.state = self.state.with_slot(name, job=None, partial=None, pending=None)
+            self._set_engine(phase="restarting")
+            self._restarting = asyncio.create_task(self.engine.restart())
+
+    def set_param(self, slot: str, name: str, value: Any, *also: str) -> None:
+        """Set one parameter of a slot's analysis and ask it, and ``also`` other slots, anew."""
+        params = {**self.state.params, slot: {**self.state.params.get(slot, {}), name: value}}
+        self.change(slot, *also, params=params)
+
+    def set_analysis(self, slot: str, analysis: str) -> None:
+        """Another analysis for a slot."""
+        self.change(slot, analyses={**self.state.analyses, slot: analysis})
+
+    def restore(self, state: State) -> None:
+        """Show saved results in place of what there is; what runs is cancelled."""
+        self.cancel()
+        self.state = state
+        self._mark({*SLOTS, "engine", "ask"}, soon=True)
+
+    def select(self, **places: Any) -> None:
+        """Remember where a cursor is."""
+        self.state = replace(self.state, selection=replace(self.state.selection, **places))
+
+    # -- what the engine says ---------------------------------------------------------------------
+
+    def take(self, slot: str, event: Any) -> None:
+        """The engine's listener."""
+        if self._closed:
+            return
+        self.tokens.take(slot, event, type(event).__name__)
+        if slot in ANSWERED:
+            return
+        before = self.state
+        self.state = self._reduce(before, slot, event)
+        kind = type(event).__name__
+        if kind == "Ready":
+            self._engine_model = event.model
+        elif kind == "Finished" and slot in SLOTS:
+            self._finished(self.state, slot)
+        elif kind == "Failed" and slot in self.in_sight:
+            self.ensure(slot)  # where another question took the place of the one refused
+        elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
+            self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
+        names = {slot if slot in SLOTS else "engine"}
+        if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
+            names = {*SLOTS, "engine", "ask"}
+        if before.ask != self.state.ask:
+            names |= {"ask", *SLOTS}
+        self._mark(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
+        self._say(slot, event, kind)
+        if kind == "Ready" and self._run_when_ready:
+            self._run_when_ready = False
+            self.run(*CHEAP, *self.in_sight, *self.state.engine.lost)
+
+    def _say(self, slot: str, event: Any, kind: str) -> None:
+        if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS or slot in JOBS):
+            remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
+            message = f"{event.message} {remedy}".strip()
+            if message not in self._told:  # four analyses fail over one target: say it once
+                self._told.add(message)
+                self._tell(message, "error")
+        elif kind == "Stopped" and slot in JOBS:
+            self._tell("Stopped. The same again goes on from there.", "information")
+        elif kind == "Lost":
+            self._run_when_ready = False
+            engine = self.state.engine
+            run, log = (keys.command(id).shown for id in ("run", "log"))
+            lost = f" {run} then runs what was lost." if engine.lost else ""
+            after = f"Starting it again.{lost}" if event.restarting else f"{run} tries again."
+            said = "".join(f"\n{line}" for line in engine.log[-TOLD_LINES:])
+            self._tell(f"The {engine.notice}. {after} {log} shows its log.{said}", "error")
+        elif kind == "Ready":
+            for note in event.notes:
+                self._tell(note, "warning")
+
+    def _set_engine(self, **changes: Any) -> None:
+        self.state = replace(self.state, engine=replace(self.state.engine, **changes))
+        self._mark({"engine"}, soon=True)
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _mark(self, names: set[str], soon: bool = False) -> None:
+        self._dirty |= names
+        if self._flush is not None and (self._flush_soon or not soon):
+            return
+        if self._flush is not None:
+            self._flush.cancel()
+        loop = asyncio.get_running_loop()
+        self._flush_soon = soon
+        self._flush = (
+            loop.call_soon(self._tell_all) if soon else loop.call_later(COALESCE_S, self._tell_all)
+        )
+
+    def _tell_all(self) -> None:
+        self._flush = None
+        names, self._dirty = self._dirty, set()
+        self._changed(names)
+        self._still.set()

@@ -1,0 +1,224 @@
+"""What the app knows, as frozen snapshots. ``session.Session`` owns the one current snapshot.
+
+An *ask* is what every pane explains: text, metric, target, foil, position. A *request* is what one
+slot asks of the engine about it (``questions`` says which). Each slot keeps the newest result together
+with the request it answers, so a pane can tell whether what it shows is stale.
+Nothing here imports numpy: the first screen is painted from these classes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tui.session.interventions import Held
+
+if TYPE_CHECKING:
+    from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
+
+DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
+METRICS = ("logit", "logit_diff", "prob", "logprob")
+
+# Slot -> the analysis that runs there at first, in the order they are asked of the engine: quick ones
+# first. Most are a pane's; ``predictions``, ``what_if``, ``logits_edited``, ``mlps``, ``neuron`` (the
+# chosen one), ``head_types`` and ``other`` (what the model says of the corrupted prompt) are shown
+# beside them.
+SLOTS: dict[str, str] = {
+    "predictions": "predictions",
+    "what_if": "what_if",
+    "tokens": "integrated_gradients",
+    "lens": "logit_lens",
+    "logits": "direct_logit_attribution",
+    "logits_edited": "edited_direct_attribution",
+    "attention": "attention",
+    "neurons": "neurons",
+    "neuron": "neurons",
+    "heads": "head_ablation",
+    "mlps": "what_if",
+    "other": "predictions",
+    "trace": "causal_trace",
+    "head_types": "head_scores",
+    "circuit": "circuit",
+    "methods": "compare_attributions",
+    "steering": "steering",
+    "continuation": "continuation_attribution",
+    "training": "tune_lens",
+    "collecting": "max_activating",
+}
+
+# Slots with a screen of their own over the panes.
+SCREENS = ("methods", "circuit", "steering", "continuation")
+# Slots of long jobs that leave a file: no pane shows their result, and a stopped one goes on.
+JOBS = ("training", "collecting")
+
+Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is to be explained. Without target: the model's top token; position −1: the last."""
+
+    text: str = DEFAULT_TEXT
+    metric: str = "logit"
+    target: str | None = None
+    foil: str | None = None
+    position: int = -1
+
+    def next_metric(self) -> Ask:
+        """The next metric in turn; ``logit_diff`` only where there is a foil."""
+        names = [name for name in METRICS if name != "logit_diff" or self.foil is not None]
+        at = names.index(self.metric) if self.metric in names else -1
+        return replace(self, metric=names[(at + 1) % len(names)])
+
+    def with_foil(self, foil: str | None) -> Ask:
+        """With a foil the metric is the difference; without one it cannot be."""
+        if foil is not None:
+            return replace(self, foil=foil, metric="logit_diff")
+        return replace(
+            self, foil=None, metric="logit" if self.metric == "logit_diff" else self.metric
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """One analysis asked about an ask. ``metric``: instead of the ask's, where that cannot be had."""
+
+    analysis: str
+    ask: Ask
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A running or waiting analysis. ``total=0``: it has not begun."""
+
+    done: int = 0
+    total: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """0 … 1."""
+        return self.done / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One place on the screen: the newest result, the request it answers, and the job under way.
+
+    ``failed`` came to nothing, for the reason ``failure``.
+    """
+
+    result: Result | None = None
+    prompt: PromptInfo | None = None
+    request: Request | None = None
+    pending: Request | None = None  # what the job under way will answer
+    failed: Request | None = None
+    failure: str = ""
+    partial: LabelledArray | None = None
+    job: Job | None = None
+
+    @property
+    def ask(self) -> Ask | None:
+        """What the result explains."""
+        return self.request.ask if self.request is not None else None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The model in use, as the status line says it."""
+
+    info: ModelInfo
+    path: str
+    parameters: int
+    memory_bytes: int
+    context: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine process. ``notice`` outlives a restart: it says what happened to the last one."""
+
+    phase: Phase = "starting"
+    stage: str = ""
+    opening: str = ""  # the model that was asked for
+    fraction: float = 0.0
+    notice: str = ""
+    log: tuple[str, ...] = ()  # the last lines of a dead engine's log
+    lost: tuple[str, ...] = ()  # slots whose job went with it
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Where the cursors are, shared by all panes: a position of the prompt, a layer, a head.
+
+    Layer −1 is the embedding; head None is the whole of a layer, or with ``mlp`` its MLP.
+    ``neuron`` is (layer, number), and means nothing while another layer is selected.
+    """
+
+    token: int | None = None
+    layer: int | None = None
+    head: int | None = None
+    mlp: bool = False
+    neuron: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One snapshot of everything."""
+
+    ask: Ask = Ask()
+    good: Ask | None = None  # the last ask that the engine answered; errors go back to it
+    model: Model | None = None
+    engine: Engine = Engine()
+    selection: Selection = Selection()
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of those of SLOTS
+    held: Held = field(default_factory=Held)
+    marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
+    corrupted: str | None = None  # the prompt that the clean one is compared with
+    examples: str = ""  # a file of max-activating examples
+    translators: str = ""  # a folder with a tuned lens
+    dataset: str = ""  # a file with prompts whose circuit can be found
+    slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
+
+    def with_slot(self, name: str, **changes: Any) -> State:
+        """This snapshot with one slot changed."""
+        return replace(self, slots={**self.slots, name: replace(self.slots[name], **changes)})
+
+    @property
+    def subject(self) -> tuple[int, ...]:
+        """Positions of the subject that was marked in this prompt."""
+        return self.marked[1] if self.marked[0] == self.ask.text else ()
+
+    def stale(self, name: str) -> bool:
+        """Does the slot show an answer to an older question?"""
+        from tui.slots.questions import question
+
+        slot = self.slots[name]
+        return slot.result is not None and slot.request != question(self, name)
+
+    def edited(self, name: str = "what_if") -> Result | None:
+        """The newest result of what is held, while something is; ``stale(name)`` if it is older."""
+        slot = self.slots[name]
+        same = slot.request is not None and slot.request.ask == self.ask
+        return slot.result if self.held.text and same else None
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Slots with a job under way, the one that has begun first."""
+        jobs = [(name, slot.job) for name, slot in self.slots.items() if slot.job is not None]
+        return tuple(name for name, job in sorted(jobs, key=lambda item: item[1].total == 0))
+
+    def document(self, names: Iterable[str]) -> Document | None:
+        """The results of the slots that answer the same text as the first of them."""
+        from interpboard.results import Document
+
+        kept = [self.slots[name] for name in names if self.slots[name].result is not None]
+        if not kept or self.model is None or kept[0].prompt is None:
+            return None
+        prompt = kept[0].prompt
+        results = tuple(s.result for s in kept if s.result and s.prompt == prompt)
+        return Document(model=self.model.info, prompt=prompt, results=results)

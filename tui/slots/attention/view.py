@@ -1,0 +1,317 @@
+"""Attention: where one head looks: its pattern, or the prompt painted by what a token looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.widget import Widget
+
+from interpboard.display import fit, visible, visible_token
+from tui import words
+from tui.commands import table as keys
+from tui.session.state import Selection
+from tui.slots.pane import Pane, Select
+from tui.slots.questions import looked_at
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.token_strip import TokenStrip
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# What the body shows, and what its numbers are.
+VIEWS = (
+    ("pattern", "rows look at columns"),
+    ("looks at", "painted: where the cursor's token looks"),
+    ("looked at", "painted: who looks at the cursor's token"),
+    ("pairs", "its strongest pairs of tokens"),
+)
+PAIRS = 50  # in their list; nobody scrolls through more
+LABEL = 12  # columns of a row's token, at most
+
+
+class AttentionPane(Pane):
+    """Probabilities [query, key] of the selected head; only that slice is ever fetched."""
+
+    number, title, slot = 5, "Attention", "attention"
+    detailed = True
+    BINDINGS = keys.bindings("attention")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.grid = HeatGrid(self._grid_moved, id="attention-grid")
+        self.strip = TokenStrip(self._strip_moved, id="attention-text")
+        self.ranking = Bars(id="attention-strongest", pad=1)
+        self.pairs = Bars(self._pair_moved, id="attention-pairs")
+        self._paired: list[tuple[int, int]] = []  # (query, key) of the rows of the list
+        self.view_at = 0
+        self.looker, self.seen = 0, 0
+        self._shown: object = None
+        self._ranked: object = None
+        self._cursor_is_ours = True  # until it moves, it is put on what is looked at most
+
+    def body(self) -> Iterable[Widget]:
+        """The pattern or the text, and below it the strongest of the cursor's row."""
+        self.strip.display = self.pairs.display = False
+        return (self.grid, self.strip, self.pairs, self.ranking)
+
+    @property
+    def by(self) -> str:
+        """The view in use."""
+        return VIEWS[self.view_at][0]
+
+    @property
+    def view(self) -> Widget:
+        """The widget that takes the focus: of the view in use."""
+        return {"pattern": self.grid, "pairs": self.pairs}.get(self.by, self.strip)
+
+    @property
+    def head(self) -> tuple[int, int]:
+        """(layer, head) of what is shown."""
+        result = self.data.result
+        if result is None:
+            return looked_at(self.state)
+        return int(result.axes[0].labels[0]), int(result.axes[1].labels[0])
+
+    @property
+    def pattern(self) -> np.ndarray | None:
+        """[query, key] of the head shown."""
+        result = self.data.result
+        return None if result is None else result.values[0, 0]
+
+    def fill(self) -> None:
+        """The newest slice, with the cursor where it was."""
+        result, prompt = self.data.result, self.data.prompt
+        if result is self._shown:
+            return
+        self._shown, self._ranked = result, None
+        if result is None or prompt is None:
+            self.grid.show(None)
+            self.strip.show((), (), None, -1)
+            self.ranking.show(())
+            self._show_pairs()
+            return
+        import numpy as np
+
+        from interpboard.visualization.colors import Scale
+
+        pattern, last = result.values[0, 0], len(prompt.tokens) - 1
+        if self._cursor_is_ours or self.looker > last:
+            self.looker = min(result.metric.position, last)
+            self.seen = int(pattern[self.looker].argmax())
+        self.seen = min(self.seen, last)
+        later = np.triu(np.ones(pattern.shape, dtype=bool), 1)
+        labels = tuple(visible_token(token) for token in prompt.tokens)
+        width = min(LABEL, max(map(len, labels)))
+        self.grid.show(
+            GridData(
+                rows=tuple(fit(label, width) for label in labels),
+                columns=labels,
+                values=np.where(later, np.nan, pattern),
+                scale=Scale(1.0, diverging=False),
+                absent=" ",
+            ),
+            (self.looker, self.seen),
+        )
+        self._show_text()
+        self._show_pairs()
+        self.rest()
+
+    def _show_pairs(self) -> None:
+        """The strongest (query, key) of the head; the first token, which has only itself, asks nothing."""
+        prompt, pattern = self.data.prompt, self.pattern
+        if prompt is None or pattern is None or self.by != "pairs":
+            self._paired = []
+            self.pairs.show(())
+            return
+        from interpboard.results.attention_pairs import top_pairs
+
+        best = top_pairs(pattern[None, None], PAIRS)[0][0, 0].tolist()
+        self._paired = [(query, key) for query, key in best if query >= 0]  # −1: there are no more
+        bars = []
+        for query, key in self._paired:
+            ends = [f"{at:>3} {words.token(prompt.tokens[at])}" for at in (query, key)]
+            value = float(pattern[query, key])
+            bars.append(Bar(f"{fit(ends[0], LABEL + 4)} →{ends[1]}", words.percent(value), value))
+        self.pairs.show(bars)
+        if (self.looker, self.seen) in self._paired:
+            self.pairs.put(self._paired.index((self.looker, self.seen)))
+        elif self._paired:  # the strongest, so that the readout is of the row that is marked
+            self.pairs.put(0)
+            self.looker, self.seen = self._paired[0]
+
+    def _show_text(self) -> None:
+        """The prompt, painted by the row or the column of the cursor's token."""
+        prompt, at = self.data.prompt, self._token
+        if prompt is None or not self.strip.display:
+            return
+        scale = self.grid.data.scale if self.grid.data is not None else None
+        self.strip.show(prompt.tokens, self._painted(), scale, -1, at)
+
+    def _repaint(self) -> None:
+        """Other numbers for the same text; without colour they are signs in the text itself."""
+        if self.strip.monochrome:
+            self._show_text()
+        else:
+            self.strip.paint(self._painted())
+
+    @property
+    def _token(self) -> int:
+        return self.seen if self.by == "looked at" else self.looker
+
+    def _painted(self) -> list[float]:
+        """One number a token: what the cursor's token gives it, or takes from it."""
+        pattern = self.pattern
+        if pattern is None:
+            return []
+        line = pattern[:, self.seen] if self.by == "looked at" else pattern[self.looker]
+        return [float(value) for value in line]
+
+    def next_view(self) -> None:
+        """The pattern, the text painted one way or the other, or the strongest pairs."""
+        had_focus = self.view.has_focus
+        self.view_at = (self.view_at + 1) % len(VIEWS)
+        self.grid.display = self.by == "pattern"
+        self.pairs.display = self.by == "pairs"
+        self.strip.display = not (self.grid.display or self.pairs.display)
+        self.ranking.display = not self.pairs.display  # they rank more than it does
+        self._show_text()
+        self._show_pairs()
+        if self.by == "pattern":
+            self.grid.put((self.looker, self.seen))
+        if had_focus:
+            self.screen.set_focus(self.view)
+        self._ranked = None
+        self.rest()
+        self.refresh_words()
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def subtitle(self) -> str:
+        """Which head."""
+        layer, head = self.head
+        return f"L{layer} H{head}, {VIEWS[self.view_at][1]}"
+
+    def readout(self) -> Text:
+        """The pair under the cursor, or the token and what it looks at most."""
+        pattern, prompt = self.pattern, self.data.prompt
+        if pattern is None or prompt is None:
+            return Text()
+        layer, head = self.head
+        if self.by in ("pattern", "pairs"):
+            query, key = self.looker, self.seen
+        elif self.by == "looks at":
+            query, key = self.looker, int(pattern[self.looker].argmax())
+        else:
+            query, key = int(pattern[:, self.seen].argmax()), self.seen
+        names = [f"{at} {visible_token(prompt.tokens[at])}" for at in (query, key)]
+        text = Text.assemble(
+            (f" L{layer} H{head}", self.ink("text", bold=True)),
+            (f"  {fit(names[0], 20).rstrip()} → {fit(names[1], 20).rstrip()}", self.ink("text")),
+        )
+        if key > query:
+            return text.append("  later: it cannot look there", self.ink("muted"))
+        value = float(pattern[query, key])
+        rank = 1 + int((pattern[query, : query + 1] > value).sum())
+        text.append(f"  {words.percent(value)}", self.ink("accent", bold=True))
+        text.append(f"  rank {rank}/{query + 1}", self.ink("text"))
+        return text.append("  exact", self.ink("muted"))
+
+    def details(self) -> Text:
+        """What the head does over the whole prompt."""
+        result = self.data.result
+        text = Text()
+        if result is None:
+            return text
+        mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
+        text.append(f" means: entropy {_about(mean['entropy'], 2)} nats", self.ink("muted"))
+        text.append(f"  {_about(mean['distance'], 1)} back", self.ink("muted"))
+        text.append(f"  first {words.percent(mean['first'])}", self.ink("muted"))
+        if mean["sink"] > 0.001:
+            text.append(f"  no token {words.percent(mean['sink'])}", self.ink("muted"))
+        return text
+
+    def legend(self) -> Text:
+        """Scale, and where the numbers are from."""
+        text = self.swatch(0, 1, False)
+        text.append("probability of looking", self.ink("text"))
+        result = self.data.result
+        for warning in result.warnings if result is not None else ():
+            text.append(f"  {visible(warning)}", self.ink("warning"))
+        return text
+
+    # -- the cursor -------------------------------------------------------------------------------
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected position looks."""
+        if selection.token is None or self.grid.data is None:
+            return False
+        if self.by in ("looked at", "pairs"):
+            return False
+        query = min(selection.token, len(self.grid.data.rows) - 1)
+        if query == self.looker:
+            return False
+        self.looker, self._cursor_is_ours = query, False
+        if self.seen > query and self.pattern is not None:  # it cannot look there
+            self.seen = int(self.pattern[query].argmax())
+        self.grid.put((query, self.seen))
+        if self.strip.display:
+            self.strip.put(query)
+            self._repaint()
+        return True
+
+    def rest(self) -> None:
+        """The strongest of the cursor's row or column."""
+        prompt, data = self.data.prompt, self.grid.data
+        ranked = (self.data.result, self._token, self.by)
+        if prompt is None or data is None or ranked == self._ranked:
+            return
+        self._ranked = ranked
+        values = self._painted()
+        order = sorted(range(len(values)), key=lambda at: -values[at])
+        bars = [
+            Bar(
+                f"{at:>3} {fit(visible_token(prompt.tokens[at]), 16)}",
+                words.percent(values[at]),
+                values[at],
+            )
+            for at in order[:20]
+            if values[at] > 0
+        ]
+        name = f"{self._token} {visible_token(prompt.tokens[self._token])}"
+        way = "looked at by" if self.by == "looked at" else "looks at"
+        title = f"who looks at {name}" if self.by == "looked at" else f"{name} {way}"
+        self.ranking.show(bars, title)
+
+    def _grid_moved(self) -> None:
+        self.looker, self.seen = self.grid.cursor
+        self._cursor_is_ours = False
+        self.select(token=self.looker)
+        self.refresh_readout()
+
+    def _pair_moved(self) -> None:
+        self.looker, self.seen = self._paired[self.pairs.cursor]
+        self._cursor_is_ours = False
+        self.select(token=self.looker)
+        self.refresh_readout()
+
+    def _strip_moved(self) -> None:
+        self._cursor_is_ours = False
+        if self.by == "looked at":
+            self.seen = self.strip.cursor
+        else:
+            self.looker = self.strip.cursor
+        self._repaint()
+        self.select(token=self.strip.cursor)
+        self.refresh_readout()
+
+
+_MEANS = ("entropy", "distance", "first", "sink")
+
+
+def _about(value: float, digits: int) -> str:
+    """A mean as short as it goes; never a bare zero that is none."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:.{digits}f}"

@@ -1,0 +1,334 @@
+"""The circuit of a behaviour: its diagram at each size of the series, and what that was measured to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Static
+
+from interpboard.display import ascii_everywhere, visible
+from interpboard.errors import InterpBoardError
+from tui import words
+from tui.commands import table as keys
+from tui.dialogs.over_panes import SlotScreen
+from tui.session.state import State
+from tui.slots.questions import BEHAVIOURS
+from tui.widgets import lines
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.line import Line
+from tui.widgets.plot import Plot, Series
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+
+SLOT = "circuit"
+FILE, PAIR = "own prompts", "the pair"
+ROWS = (*BEHAVIOURS, FILE, PAIR)
+OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d and f
+FILE_NAME = 9  # columns of the file's name in the list
+MOST_DRAWN = 60  # edges; the strongest that fit
+_MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of probabilities"}
+
+
+class CircuitScreen(SlotScreen):
+    """Behaviours and sizes on the left, the diagram of the chosen size on the right."""
+
+    place, heading = SLOT, "C Circuit"
+    BINDINGS = keys.bindings(SLOT)
+    DEFAULT_CSS = """
+    CircuitScreen { background: $background; layout: vertical; }
+    #circuit-body { height: 1fr; }
+    #circuit-side { width: 26; height: 100%; border-right: solid $frame; }
+    CircuitScreen.-medium #circuit-side { width: 36; }
+    CircuitScreen.-wide #circuit-side { width: 56; }
+    #behaviours { height: 7; }
+    #sizes { height: 13; }
+    #circuit-plot { height: 1fr; max-height: 18; }
+    #circuit-view { width: 1fr; height: 100%; background: $background; padding: 0 1; scrollbar-size: 1 1; }
+    CircuitScreen.-whole #circuit-side { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.behaviours = Bars(self._moved, id="behaviours")
+        self.sizes = Bars(id="sizes")
+        self.plot = Plot(id="circuit-plot")
+        self.at = 0  # which of the series is drawn
+        self.of: Result | None = None
+        self._drawn: object = None
+
+    def compose(self) -> ComposeResult:
+        """Title, lists, diagram, what is known of it, footer."""
+        yield Line(id="circuit-title")
+        with Horizontal(id="circuit-body"):
+            with Vertical(id="circuit-side"):
+                yield self.behaviours
+                yield self.sizes
+                yield self.plot
+            with VerticalScroll(id="circuit-view", can_focus=False):
+                yield Static()
+        yield Line(id="circuit-readout")
+        yield Line(id="circuit-details")
+        yield Line(id="circuit-footer")
+
+    def on_mount(self) -> None:
+        """The list, with the cursor on what was chosen before."""
+        self._list()
+        chosen = self.me.state.params.get(SLOT, {})
+        before = FILE if chosen.get("dataset") else chosen.get("behavior")
+        if before is None and not self.me.state.corrupted:
+            before = BEHAVIOURS[0]
+        self.behaviours.put(ROWS.index(before or PAIR))
+        self.behaviours.focus()
+        self.show(self.me.state)
+
+    def on_resize(self) -> None:
+        """The diagram is drawn for its width, known after the layout."""
+        self.call_after_refresh(self._draw)
+
+    def _list(self) -> None:
+        """What a circuit can be of, with the name of the file where one is chosen."""
+        file = words.cut(_file_name(self.me.state.dataset), FILE_NAME)
+        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
+        self.behaviours.show(bars)  # without a title: 24 rows have none to spare
+
+    @property
+    def chosen(self) -> str:
+        """The row under the cursor."""
+        return ROWS[self.behaviours.cursor]
+
+    # -- what there is to see ---------------------------------------------------------------------
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        result = state.slots[SLOT].result
+        if result is not self.of:
+            self.of = result
+            self.at = _found(result) if result is not None else 0
+        self._title(state)
+        self._series()
+        self._draw()
+
+    def _title(self, state: State) -> None:
+        ink, slot = self.ink, state.slots[SLOT]
+        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        if self.of is not None:
+            text.append(f"  {_subject(self.of)}", ink.text)
+        text.append(" │ ", ink.frame)
+        if slot.job is None and slot.failure:
+            text.append(visible(slot.failure), ink.warning)
+        elif slot.job is None and self.of is not None and state.stale(SLOT):
+            text.append("an older question: Enter runs this one", ink.warning)
+        else:
+            text.append_text(lines.now(state, ink))
+        self.query_one("#circuit-title", Line).set(text)
+        hidden = "circuit_find" if state.busy else "circuit_cancel"
+        self.query_one("#circuit-footer", Line).set(self.hints(without=hidden))
+
+    def _series(self) -> None:
+        """The faithfulness of each size, as a list and as a curve."""
+        if self.of is None:
+            self.sizes.show(())
+            self.plot.show("", (), ())
+            return
+        sizes, shares = self.of.extra["size"].values, self.of.extra["faithfulness"].values
+        bars = [
+            Bar(f"{'▸' if at == self.at else ' '}{size:>5}", words.share(float(share)), float(share),
+                strong=at == self.at)
+            for at, (size, share) in enumerate(zip(sizes, shares, strict=True))
+        ]  # fmt: skip
+        self.sizes.show(bars, "edges  faithfulness")
+        complete = tuple(map(float, self.of.extra["completeness"].values))
+        curves = (
+            Series("faithfulness", tuple(map(float, shares)), 214),
+            Series("blue: completeness", complete, 110),
+        )
+        self.plot.show("faithfulness", [str(size) for size in sizes], curves)
+
+    def _draw(self) -> None:
+        """The diagram at the chosen size; the result has them all."""
+        view = self.query_one("#circuit-view", VerticalScroll)
+        width = max(24, view.scrollable_content_region.width - 2)
+        drawn = (self.of, self.at, width, self.ink.dark)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        self.query_one(Static).update(self._diagram(width))
+        view.scroll_home(animate=False)
+        self.query_one("#circuit-readout", Line).set(self.readout())
+        self.query_one("#circuit-details", Line).set(self.details())
+
+    def _diagram(self, width: int) -> Text:
+        if self.of is None:
+            return Text("\nEnter finds the circuit of the behaviour under the cursor.")
+        from interpboard.visualization.blocks import Look
+        from interpboard.visualization.diagrams import drawing_of, layered
+
+        whole = drawing_of(self.of, size=_asked(self.of, self.at))
+        look = Look(width, self.ink.dark, ascii_everywhere.get())
+        rows, shown = layered(whole, look, MOST_DRAWN)
+        if not rows:
+            return Text("\nNo edge leads from the embedding to the output at this size.")
+        if len(shown.edges) < len(whole.edges):
+            rows.append(Text(f"the strongest {len(shown.edges)} are drawn", self.ink.muted))
+        return Text("\n", no_wrap=True).join(rows)
+
+    def readout(self) -> Text:
+        """The size that is drawn, what it keeps, and its threshold."""
+        if self.of is None:
+            return Text()
+        extra, ink = self.of.extra, self.ink
+        size, share = int(extra["size"].values[self.at]), extra["faithfulness"].values[self.at]
+        text = Text.assemble(
+            (f" {size} of {self.of.values.size} edges", Style(color=ink.text, bold=True)),
+            (f"  faithfulness {words.share(float(share))}", Style(color=ink.accent, bold=True)),
+        )
+        complete = float(extra["completeness"].values[self.at])
+        text.append(f"  completeness {words.share(complete)}", ink.text)
+        if size:
+            inside = extra["enters"].values.astype(float) <= _asked(self.of, self.at)
+            weakest = float(abs(self.of.values[inside]).min())
+            text.append(f"  |score| ≥ {words.plain(weakest)}", ink.text)
+        return text
+
+    def details(self) -> Text:
+        """What the shares are shares of."""
+        if self.of is None:
+            return Text()
+        clean, corrupted = (words.scalar(self.of.extra[name]) for name in ("clean", "corrupted"))
+        assert clean is not None
+        assert corrupted is not None
+        text = f" {_measure(self.of)}: clean {words.plain(clean, 2)}, corrupted "
+        text += f"{words.plain(corrupted, 2)}; shares measured, scores estimated"
+        return Text(f"{text}; heavy: strong; q k v: inputs of a head", self.ink.muted)
+
+    # -- what keys do -----------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        """Another behaviour is under the cursor; nothing is computed before Enter."""
+
+    def action_find(self) -> None:
+        """Find the circuit of the behaviour under the cursor."""
+        if self.chosen == PAIR and not self.me.state.corrupted:
+            self.me.notify("Write the corrupted prompt first: d.", markup=False)
+            return
+        if self.chosen == FILE and not self.me.state.dataset:
+            self.action_dataset()
+            return
+        self._ask(self.me.state.params.get(SLOT, {}))
+        self.me.session.run(SLOT)
+
+    def _ask(self, search: Mapping[str, Any]) -> None:
+        of = _options(search)
+        if self.chosen == FILE:
+            of["dataset"] = self.me.state.dataset
+        else:
+            of["behavior"] = self.chosen if self.chosen in BEHAVIOURS else ""
+        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: of})
+
+    def action_parameters(self) -> None:
+        """How the circuit is searched for; Enter then finds it so."""
+        from interpboard.analyses import find_analysis
+        from tui.dialogs.parameters import ParametersScreen
+
+        analysis, now = find_analysis(SLOT), _options(self.me.state.params.get(SLOT, {}))
+        known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
+
+        def answered(search: dict[str, Any] | None) -> None:
+            if search is not None:
+                self._ask(search)
+
+        self.me.push_screen(ParametersScreen(analysis.title, known, now), answered)
+
+    def action_dataset(self) -> None:
+        """Ask for a file of prompts, then find their circuit."""
+        hints = (
+            "One example a line: clean => corrupted | target | foil",
+            "All but the clean prompt may be left out: it is then found.",
+        )
+        before = self.me.state.dataset
+        self.me._question("File of prompts", hints, before, self._read_dataset)
+
+    def _read_dataset(self, text: str) -> None:
+        from tui.files.prompt_file import read
+
+        if not text.strip():
+            return
+        path = Path(text.strip()).expanduser().absolute()
+        try:
+            read(path)
+        except InterpBoardError as error:
+            self.me._say(str(error), "error")
+            return
+        self.me.session.change(dataset=str(path))
+        self._list()
+        self.behaviours.put(ROWS.index(FILE))
+        self.action_find()
+
+    def action_step_size(self, by: int) -> None:
+        """The next size of the series: diagram and faithfulness, nothing computed."""
+        if self.of is not None:
+            last = self.of.extra["size"].values.size - 1
+            self.at = max(0, min(last, self.at + by))
+            self._series()
+            self._draw()
+
+    def action_whole(self) -> None:
+        """The diagram alone, and back."""
+        super().action_whole()
+        self.call_after_refresh(self._draw)
+
+    def action_export(self) -> None:
+        """Ask how and where; a diagram is of the size that is drawn."""
+        self.me.export(SLOT, _asked(self.of, self.at) if self.of is not None else None)
+
+    def action_scroll_view(self, by: int) -> None:
+        """Scroll the diagram."""
+        self.query_one("#circuit-view", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_corrupted(self) -> None:
+        """Write the corrupted prompt."""
+        self.me.action_ask_corrupted()
+
+
+def _asked(result: Result, at: int) -> int:
+    """How many of the best edges the circuit at ``at`` was taken from: the name of its size."""
+    return int(result.extra["faithfulness"].axes[0].labels[at])
+
+
+def _found(result: Result) -> int:
+    """Which of the series the analysis chose."""
+    size = words.scalar(result.extra["circuit_size"])
+    sizes = [int(value) for value in result.extra["size"].values]
+    return sizes.index(int(size)) if size in sizes else len(sizes) - 1
+
+
+def _options(search: Mapping[str, Any]) -> dict[str, Any]:
+    """How a circuit is searched for, without what it is of."""
+    return {name: value for name, value in search.items() if name not in OF_THE_SCREEN}
+
+
+def _subject(result: Result) -> str:
+    behavior, corrupted = result.params["behavior"], result.params["corrupted"]
+    if result.params.get("dataset"):
+        return _file_name(str(result.params["dataset"]))
+    if behavior:
+        return visible(str(behavior)).replace("_", " ")
+    return f"against “{visible(str(corrupted))}”"
+
+
+def _file_name(dataset: str) -> str:
+    """The last part of a path; of prompts that were given as they are, what the result says of them."""
+    return visible(Path(dataset).name)
+
+
+def _measure(result: Result) -> str:
+    if result.params["behavior"] or result.params.get("dataset"):
+        return _MEASURES.get(result.metric.name, result.metric.name)
+    return words.metric_name(result.metric)

@@ -1,0 +1,275 @@
+"""Heads: which attention heads and MLPs carry the answer: each one taken away, layer × head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.widget import Widget
+
+from tui import words
+from tui.commands import table as keys
+from tui.session.state import Selection
+from tui.slots.pane import Pane, Select
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.heat_grid import GridData, HeatGrid
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MLP = "MLP"
+# The letter of each type of head; a legend has room for the first word only.
+BADGES = {
+    "previous_token": "p",
+    "duplicate_token": "d",
+    "induction": "i",
+    "copying": "c",
+    "name_mover": "n",
+}
+
+
+class HeadsPane(Pane):
+    """Effect on the metric of ablating each head, and each MLP in a last column."""
+
+    number, title, slot = 2, "Heads", "heads"
+    leans_on = ("mlps", "head_types")
+    BINDINGS = keys.bindings("heads")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.grid = HeatGrid(self._moved, id="head-grid")
+        self.ranking = Bars(id="strongest-heads", pad=1)
+        self._shown: object = None
+        self._cursor_is_ours = True  # until it moves, it is put on the strongest head
+
+    def body(self) -> Iterable[Widget]:
+        """The grid, and below it the strongest heads."""
+        return (self.grid, self.ranking)
+
+    @property
+    def ablation(self) -> str:
+        """What a head's output is replaced by."""
+        return str(self.state.params.get(self.slot, {}).get("ablation", "zero"))
+
+    def estimated(self, row: int, column: int) -> bool:
+        """Is the cell's number an estimate that an exact one is to replace?"""
+        data = self.grid.data
+        return data is not None and data.estimated is not None and bool(data.estimated[row, column])
+
+    def _estimates(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Which cells are estimates; those of MLPs never are. None: no cell is."""
+        import numpy as np
+
+        partial, result = self.data.partial, self.data.result
+        if partial is None:
+            guessed = result is not None and not words.exact(result)
+            return np.ones(shape, dtype=bool) if guessed else None
+        if partial.estimated is None or not partial.estimated.any():
+            return None
+        marks = np.zeros(shape, dtype=bool)
+        marks[:, : partial.estimated.shape[1]] = partial.estimated
+        return marks
+
+    def fill(self) -> None:
+        """The finished grid, or what is known of it so far."""
+        source = self.data.partial if self.data.partial is not None else self.data.result
+        mlps = self.state.slots["mlps"].result
+        shown = (source, mlps, self.state.slots["head_types"].result, self.state.held.on)
+        if shown == self._shown:
+            return
+        first = self._cursor_is_ours and self.data.partial is None
+        self._shown = shown
+        if source is None:
+            self.grid.show(None)
+            self.ranking.show(())
+            return
+        import numpy as np
+
+        from interpboard.visualization.colors import Scale
+
+        layers, heads = source.axes
+        column = np.full((len(layers.labels), 1), np.nan)
+        if mlps is not None and self.data.partial is None:
+            effects = mlps.extra["alone" if "alone" in mlps.extra else "effect"].values.reshape(-1)
+            column[: len(effects), 0] = effects
+        values = np.hstack([source.values, column])
+        data = GridData(
+            rows=tuple(f"L{label}" for label in layers.labels),
+            columns=(*(f"H{label}" for label in heads.labels), MLP),
+            values=values,
+            scale=Scale.of(values, diverging=True),
+            estimated=self._estimates(values.shape),
+            badges={at: BADGES[name] for at, name in self._types().items()},
+        )
+        data = replace(data, off=self._off(data))
+        order = self._rank(data)
+        heads_only = [cell for cell in order if cell[1] < len(heads.labels)]
+        self.grid.show(data, heads_only[0] if first and heads_only else None)
+
+    def _off(self, data: GridData) -> frozenset[tuple[int, int]]:
+        """Cells of what is held, whatever is put there."""
+        places = {item.place for item in self.state.held.on}
+        return frozenset(
+            (row, column)
+            for row in range(len(data.rows))
+            for column in range(len(data.columns))
+            if _place(data, row, column) in places
+        )
+
+    def _types(self) -> dict[tuple[int, int], str]:
+        """The name of the type of each head that is of a known one.
+
+        Only what moves names depends on the prompt; the others are the same for the next one.
+        """
+        slot = self.state.slots["head_types"]
+        if slot.result is None:
+            return {}
+        partial, pending = self.data.partial, self.data.pending
+        ask = pending.ask if partial is not None and pending is not None else self.data.ask
+        of_now = slot.ask == ask
+        labels = slot.result.extra["label"].values
+        return {
+            (row, head): str(name)
+            for row, names in enumerate(labels)
+            for head, name in enumerate(names)
+            if name and (of_now or name != "name_mover")
+        }
+
+    def _rank(self, data: GridData) -> list[tuple[int, int]]:
+        """List the strongest heads; their cells."""
+        import numpy as np
+
+        known = np.nan_to_num(np.abs(data.values), nan=-1.0)
+        order = [i for i in np.argsort(-known, axis=None)[:50] if known.flat[i] >= 0]
+        cells = [divmod(int(i), len(data.columns)) for i in order]
+        bars = []
+        for row, column in cells:
+            value = float(data.values[row, column])
+            badge = data.badges.get((row, column), " ")
+            label = f"{data.rows[row]:>3} {data.columns[column]:<3}{badge}"
+            guess = data.estimated is not None and data.estimated[row, column]
+            number = ("~" if guess else "") + words.signed(value)
+            bars.append(Bar(label, number, value / data.scale.limit))
+        self.ranking.show(bars, "strongest first")
+        return cells
+
+    def cell(self) -> tuple[int, int | None]:
+        """(layer, head) under the cursor; head None: the MLP."""
+        row, column = self.grid.cursor
+        data = self.grid.data
+        mlp = data is not None and data.columns[column] == MLP
+        return row, None if mlp else column
+
+    def place(self) -> str | None:
+        """The part under the cursor, as interventions name it."""
+        return _place(self.grid.data, *self.grid.cursor) if self.grid.data is not None else None
+
+    def subtitle(self) -> str:
+        """Which ablation of what."""
+        result = self.data.result
+        what = words.metric_name(result.metric) if result is not None else "metric"
+        return f"Δ {what}, {self.ablation} ablation"
+
+    def readout(self) -> Text:
+        """The part under the cursor: effect, and the metric before and after."""
+        data, result = self.grid.data, self.data.result
+        if data is None:
+            return Text()
+        row, column = self.grid.cursor
+        value = float(data.values[row, column])
+        text = Text.assemble(
+            (f" {data.rows[row]} {data.columns[column]}", self.ink("text", bold=True)),
+            (f"  {words.signed(value)}", self.ink("accent", bold=True)),
+        )
+        if value != value:
+            text.append("  not computed yet", self.ink("muted"))
+            return text
+        if self.estimated(row, column):
+            text.append(" est.", self.ink("warning"))
+        meaning = "helps" if value < 0 else "hurts" if value > 0 else "no effect"
+        text.append(f" {meaning}", self.ink("muted"))
+        finished = result is not None and self.data.partial is None
+        if finished:
+            known = data.values[data.values == data.values]
+            rank = 1 + int((abs(known) > abs(value)).sum())
+            text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        if not self.estimated(row, column):
+            text.append("  exact", self.ink("muted"))
+        if finished and result is not None and result.baseline is not None:
+            before, after = result.baseline, result.baseline + value
+            text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
+        off = "  off" if (row, column) in data.off else ""
+        kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
+        if kind is not None and types is not None:
+            at = (types.axes[0].labels.index(kind), row, column)
+            score, above = types.values[at], types.extra["z"].values[at]
+            text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
+            z = f" z {words.plain(float(above), 1)}"
+            if text.cell_len + len(z) + len(off) <= (self.size.width or self.app.size.width):
+                text.append(z, self.ink("muted"))  # whole, or not at all
+        text.append(off, self.ink("warning"))
+        return text
+
+    def on_resize(self) -> None:
+        """The legend names as much as it has room for."""
+        self.refresh_words()
+
+    def legend(self) -> Text:
+        """Scale and sign."""
+        if self.grid.data is None:
+            return Text()
+        limit = self.grid.data.scale.limit
+        text = self.swatch(-limit, limit, True)
+        text.append("− helps, + hurts", self.ink("text"))
+        estimates = self.grid.data.estimated is not None
+        text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
+        room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
+        for length in (None, 4, 0):  # names, their beginnings, or the letters alone
+            types = self._letters(length)
+            if text.cell_len + types.cell_len <= room:
+                return text.append_text(types)
+        return text
+
+    def _letters(self, length: int | None) -> Text:
+        """The letters of the types of head in sight, and what they stand for in that many letters."""
+        shown, text = set(self._types().values()), Text()
+        for name, letter in BADGES.items():
+            if name in shown:
+                text.append(f"  {letter}", self.ink("text", bold=True))
+                text.append(f" {name.split('_')[0][:length]}".rstrip(), self.ink("muted"))
+        return text
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected layer and head."""
+        data = self.grid.data
+        if data is None or selection.layer is None or selection.layer < 0:
+            return False
+        row, column = selection.layer, self.grid.cursor[1]
+        self._cursor_is_ours = False
+        if selection.mlp:
+            column = len(data.columns) - 1
+        elif selection.head is not None:
+            column = selection.head
+        return self.grid.put((row, column))
+
+    def opens(self) -> str:
+        """A head's attention; an MLP's neurons."""
+        layer, head = self.cell()
+        if self.grid.data is None:
+            return ""
+        self.select(layer=layer, head=head, mlp=head is None)
+        return "neurons" if head is None else "attention"
+
+    def _moved(self) -> None:
+        layer, head = self.cell()
+        self._cursor_is_ours = False
+        self.select(layer=layer, head=head, mlp=head is None)
+        self.refresh_readout()
+
+
+def _place(data: GridData, row: int, column: int) -> str:
+    name = data.columns[column]
+    layer = data.rows[row].removeprefix("L")
+    return f"{layer}.mlp" if name == MLP else f"{layer}.{name.removeprefix('H')}"

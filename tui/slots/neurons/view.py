@@ -1,0 +1,260 @@
+"""Neurons: which write most into the answer, what the chosen one speaks for, and where it is most active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.containers import Container, Horizontal
+from textual.widget import Widget
+
+from interpboard.display import visible, visible_token
+from tui import words
+from tui.commands import table as keys
+from tui.session.state import Selection
+from tui.slots.neurons import examples
+from tui.slots.pane import Pane, Select
+from tui.slots.questions import neuron_at
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.rows import Row, Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interpboard.results import Result
+
+MOST = 200  # neurons in the list, besides the strongest of each layer
+
+
+class NeuronsPane(Pane):
+    """Neurons by contribution at the explained position; the tokens and examples of the chosen one."""
+
+    number, title, slot = 7, "Neurons", "neurons"
+    detailed = True
+    leans_on = ("neuron",)
+    BINDINGS = keys.bindings("neurons")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.list = Bars(self._moved, id="neuron-list")
+        self.promoted = Bars(id="promoted")
+        self.suppressed = Bars(id="suppressed")
+        self.examples = Rows(id="neuron-examples")
+        self.of_layer: int | None = None  # list this layer only
+        self._order: list[tuple[int, int]] = []
+        self._listed: object = None
+        self._exemplified: object = None
+
+    def body(self) -> Iterable[Widget]:
+        """The list and the tokens of the chosen neuron, and below them its examples."""
+        tokens = Container(self.promoted, self.suppressed, id="neuron-tokens")
+        return (Horizontal(self.list, tokens, id="neuron-parts"), self.examples)
+
+    @property
+    def view(self) -> Widget:
+        """The list takes the focus."""
+        return self.list
+
+    @property
+    def chosen(self) -> tuple[int, int] | None:
+        """(layer, neuron) under the cursor."""
+        at = self.list.cursor
+        return self._order[at] if at < len(self._order) else None
+
+    @property
+    def looked_at(self) -> Result | None:
+        """What is known of the neuron under the cursor."""
+        result, chosen = self.state.slots["neuron"].result, self.chosen
+        if result is None or chosen is None:
+            return None
+        return result if result.params["neuron"] == f"{chosen[0]}.{chosen[1]}" else None
+
+    def fill(self) -> None:
+        """The list, with the cursor on the neuron that is selected, and what is known of that one."""
+        self._list(neuron_at(self.state))
+        self._show_tokens()
+        self.rest()
+
+    def _list(self, selected: tuple[int, int] | None) -> None:
+        """List the strongest, and ``selected`` wherever it stands."""
+        result = self.data.result
+        if result is None:
+            self._order, self._listed = [], None
+            self.list.show(())
+            return
+        if self.of_layer is not None and selected is not None:
+            self.of_layer = selected[0]
+        listed = (result, self.of_layer)
+        if listed != self._listed or (selected is not None and selected not in self._order):
+            self._listed = listed
+            self._order = _strongest(result.values, self.of_layer, selected)
+            limit = float(max((abs(result.values[at]) for at in self._order), default=0.0)) or 1.0
+            self.list.show([_bar(at, float(result.values[at]), limit) for at in self._order])
+        if selected in self._order:
+            self.list.put(self._order.index(selected))
+
+    def next_view(self) -> None:
+        """The neurons of all layers, or of the cursor's layer only."""
+        chosen = self.chosen
+        self.of_layer = None if self.of_layer is not None or chosen is None else chosen[0]
+        self._list(chosen)
+        self.refresh_words()
+
+    def _show_tokens(self) -> None:
+        """What a unit of the chosen neuron does to the logits, ends of the vocabulary only."""
+        found = self.looked_at
+        both = ((self.promoted, "promoted"), (self.suppressed, "suppressed"))
+        if found is None:
+            for bars, name in both:
+                bars.show((), name)
+            return
+        from interpboard.visualization.colors import short_number
+
+        for bars, name in both:
+            values = found.extra[f"{name}_by"].values
+            limit = float(abs(values).max()) or 1.0
+            pairs = zip(found.extra[name].values, values, strict=True)
+            bars.show(
+                [
+                    Bar(visible_token(str(token)), short_number(float(v), 4), float(v) / limit)
+                    for token, v in pairs
+                ],
+                name,
+            )
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def subtitle(self) -> str:
+        """What they write into, and from where."""
+        result, prompt = self.data.result, self.data.prompt
+        if result is None or prompt is None:
+            return ""
+        at = result.metric.position
+        where = f"{at} {words.token(prompt.tokens[at])}"
+        return f"into {words.metric_name(result.metric)} at {where}"
+
+    def readout(self) -> Text:
+        """The neuron under the cursor."""
+        result, chosen = self.data.result, self.chosen
+        if result is None or chosen is None:
+            return Text()
+        value = float(result.values[chosen])
+        known = abs(result.values[result.values == result.values])
+        active = float(result.extra["activation"].values[chosen])
+        text = Text.assemble(
+            (f" {_name(chosen)}", self.ink("text", bold=True)),
+            (f"  {words.signed(value)}", self.ink("accent", bold=True)),
+        )
+        text.append(" raises" if value > 0 else " lowers" if value < 0 else "", self.ink("muted"))
+        rank = 1 + int((known > abs(value)).sum())
+        text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        text.append("  exact", self.ink("muted"))
+        return text.append(f"  activation {words.plain(active, 2)}", self.ink("text"))
+
+    def details(self) -> Text:
+        """Where in this prompt the neuron is most active, or why more is not known of it."""
+        found, prompt, slot = self.looked_at, self.data.prompt, self.state.slots["neuron"]
+        if found is None or prompt is None:
+            return Text(f" {visible(slot.failure) or '…'}", self.ink("muted"))
+        along = found.extra["along"].values
+        at = int(abs(along).argmax())
+        token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
+        text = Text(" in this prompt most active at ", self.ink("muted"))
+        text.append(f"{at} {token}", self.ink("text"))
+        return text.append(f": {words.plain(float(along[at]), 2)}", self.ink("text"))
+
+    def legend(self) -> Text:
+        """What the numbers are."""
+        which = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
+        text = Text(f" logits, {which}; + raises", self.ink("text"))
+        text.append("  direct effect only, exact", self.ink("muted"))
+        result = self.data.result
+        for warning in result.warnings if result is not None else ():
+            text.append(f"  {visible(warning)}", self.ink("warning"))
+        return text
+
+    # -- examples ---------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Read the examples of the neuron where the cursor rests."""
+        model, chosen = self.state.model, self.chosen
+        asked = (self.state.examples, model, chosen, self.state.slots["collecting"].result)
+        if asked == self._exemplified:
+            return
+        self._exemplified = asked
+        if self.state.slots["neuron"].job is None:  # else the answer takes their place at once
+            self._show_tokens()
+        if model is None or chosen is None:
+            self.examples.set(())
+            return
+        path, name = self.state.examples, model.info.name
+        if not path:
+            collects = (
+                f"{keys.command('collect_examples').shown} finds max-activating examples in a text"
+            )
+            opens = (
+                f"{keys.command('examples_file').shown} opens a file of them; this makes one, too:"
+            )
+            lines = (collects, opens, visible(examples.making(name)))
+            self.examples.set([Row(line) for line in lines])
+            return
+        found = examples.found(path, name, chosen)
+        if isinstance(found, str):
+            self.examples.set((Row(visible(found)),))
+            return
+        so_far = "" if found.finished else ", so far"
+        title = f"{_name(chosen)} in {visible(found.corpus)}: above 0 at "
+        title += f"{words.percent(found.positive)} of {found.tokens:,} tokens{so_far}"
+        rows = [Row(title)]
+        for one in found.examples:
+            shown = [visible(token) for token in one.tokens]
+            before, after = "".join(shown[: one.peak]), "".join(shown[one.peak + 1 :])
+            lead = f"{words.plain(one.activation, 2):>6}  "
+            rows.append(Row(lead, before, shown[one.peak], after))
+        self.examples.set(rows)
+
+    # -- the cursor -------------------------------------------------------------------------------
+
+    def meet(self, selection: Selection) -> bool:
+        """The strongest neuron of the selected layer, unless the cursor is in that layer."""
+        result, layer, before = self.data.result, selection.layer, self.chosen
+        if result is None or layer is None or not 0 <= layer < len(result.values):
+            return False
+        if before is not None and before[0] == layer:
+            return False
+        _, strongest = _strongest(result.values[layer : layer + 1], None, None)[0]
+        self._list((layer, strongest))
+        return self.chosen != before
+
+    def _moved(self) -> None:
+        chosen = self.chosen
+        if chosen is not None:
+            self.select(layer=chosen[0], head=None, mlp=True, neuron=chosen)
+        self.refresh_readout()
+
+
+def _name(neuron: tuple[int, int]) -> str:
+    return f"L{neuron[0]} N{neuron[1]}"
+
+
+def _bar(neuron: tuple[int, int], value: float, limit: float) -> Bar:
+    return Bar(_name(neuron), words.signed(value), value / limit)
+
+
+def _strongest(
+    values: np.ndarray, layer: int | None, also: tuple[int, int] | None
+) -> list[tuple[int, int]]:
+    """Neurons by |contribution|: the strongest, of each layer the strongest, and ``also``."""
+    import numpy as np
+
+    size = np.nan_to_num(np.abs(values), nan=-1.0)
+    if layer is not None:
+        size = np.where(np.arange(len(size))[:, None] == layer, size, -1.0)
+    count = min(MOST, size.size)
+    best = np.argpartition(-size, count - 1, axis=None)[:count]
+    found = {divmod(int(i), size.shape[1]) for i in best}
+    found |= {(row, int(size[row].argmax())) for row in range(len(size))}
+    if also is not None and also[0] < len(size) and also[1] < size.shape[1]:
+        found.add(also)
+    return sorted((at for at in found if size[at] >= 0), key=lambda at: (-size[at], at))

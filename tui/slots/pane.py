@@ -1,0 +1,220 @@
+"""What every pane is: a frame with a title, a body, a readout of the cursor, and a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Self
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.color import Color
+from textual.containers import Vertical
+from textual.geometry import Region
+from textual.widget import Widget
+
+from interpboard.display import visible
+from tui import words
+from tui.session.state import Selection, Slot, State
+from tui.slots.questions import question
+from tui.theme import Inks, inks, level_style
+from tui.widgets.line import Line
+
+Select = Callable[..., None]
+
+
+class Body(Vertical, can_focus=False):
+    """Holds what a pane shows; its height is what the grid may use."""
+
+    DEFAULT_CSS = "Body { height: 1fr; overflow: hidden hidden; }"
+
+
+class Pane(Vertical, can_focus=False):
+    """Base of the panes. Subclasses compose a body and say the lines around it in words."""
+
+    number: ClassVar[int]
+    title: ClassVar[str]
+    slot: ClassVar[str]
+    detailed: ClassVar[bool] = False  # a second line of readout
+    leans_on: ClassVar[tuple[str, ...]] = ()  # further slots that it shows
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(id=self.slot, classes="pane")
+        self.select = select
+        self.state = State()
+        self._framed: tuple[bool, bool] | None = None
+        self._titles: tuple[Text, Text] = (Text(), Text())
+
+    def compose(self) -> ComposeResult:
+        """Body, readout, legend."""
+        with Body():
+            yield from self.body()
+        yield Line(classes="readout")
+        if self.detailed:
+            yield Line(classes="details")
+        yield Line(classes="legend")
+
+    # -- for subclasses ---------------------------------------------------------------------------
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets of the body; the first is the one to focus."""
+        raise NotImplementedError
+
+    def fill(self) -> None:
+        """Show ``self.state`` in the body."""
+        raise NotImplementedError
+
+    def subtitle(self) -> str:
+        """What the title says after the pane's name."""
+        return ""
+
+    def readout(self) -> Text:
+        """What is under the cursor, in full."""
+        raise NotImplementedError
+
+    def details(self) -> Text:
+        """The second line of the readout, where there is one."""
+        return Text()
+
+    def invitation(self) -> str:
+        """What to do where there is nothing yet."""
+        return "nothing yet: r runs"
+
+    def legend(self) -> Text:
+        """Scale, meaning of the sign, and how exact it is."""
+        raise NotImplementedError
+
+    def meet(self, selection: Selection) -> bool:
+        """Put the cursor where another pane's is; did it move?"""
+        return False
+
+    def opens(self) -> str:
+        """The slot of the pane that shows what is under the cursor; empty: nothing opens."""
+        return ""
+
+    def rest(self) -> None:
+        """The cursor has come to rest: show what is too much for every key of a run."""
+
+    # -- the same for all -------------------------------------------------------------------------
+
+    @property
+    def view(self) -> Widget:
+        """The widget that takes the focus."""
+        return self.query_one(Body).children[0]
+
+    @property
+    def inks(self) -> Inks:
+        """The colours in use."""
+        return inks(self.app.current_theme.dark)
+
+    @property
+    def data(self) -> Slot:
+        """This pane's slot in the state."""
+        return self.state.slots[self.slot]
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        self.state = state
+        self.fill()
+        self.refresh_words()
+
+    def refresh_words(self) -> None:
+        """Readout, legend and titles; each repaints only if it changed."""
+        empty = self.data.result is None and self.data.partial is None
+        if empty:
+            self._line("readout", Text(f" {self._waiting()}", self.inks.muted))
+            self._line("details", Text())
+        else:
+            self.refresh_readout()
+        self._line("legend", Text() if empty else self.legend())
+        self._set_titles()
+
+    def _line(self, name: str, text: Text) -> None:
+        for line in self.query(f".{name}").results(Line):
+            line.set(text)
+
+    def refresh_readout(self) -> None:
+        """The cursor moved."""
+        if self.data.result is not None or self.data.partial is not None:
+            self._line("readout", self.readout())
+            if self.detailed:
+                self._line("details", self.details())
+
+    def _waiting(self) -> str:
+        engine = self.state.engine
+        if engine.phase == "ready":
+            if self.data.job is not None:
+                return "running …"
+            return visible(self.data.failure) or self.invitation()
+        return {
+            "starting": "the engine is starting …",
+            "loading": "the model is loading …",
+            "restarting": "the engine is starting again …",
+            "failed": "no model: o opens one",
+            "gave up": "no engine: r tries again",
+        }[engine.phase]
+
+    def _set_titles(self) -> None:
+        title = Text.assemble((f"{self.number} ", "bold"), (self.title, "bold"))
+        more = self.subtitle()
+        if more:
+            title.append(f"  {more}")
+        below = Text()
+        if self.data.job is None and self.data.result is not None and self.data.failure:
+            below.append(visible(self.data.failure), self.inks.warning)
+        elif self.data.job is None and self.state.stale(self.slot):
+            asks = question(self.state, self.slot) is not None
+            missing = f"older: {self.invitation()}"
+            below.append(
+                "an older question: r runs this one" if asks else missing, self.inks.warning
+            )
+        elif self.data.job is not None and self.data.job.total:
+            below.append("running" if self.data.result is None else "running: values of before")
+        if (title, below) != self._titles:
+            self._titles = (title, below)
+            self.border_title = title
+            self.border_subtitle = below
+
+    def swatch(self, low: float, high: float, diverging: bool) -> Text:
+        """The scale in its own colours, with its ends; readable without colour too."""
+        digits = 0 if not diverging else 1 if high >= 1 else 2
+        show = words.signed if diverging else words.plain
+        text = Text(f" {show(low, digits)} ", self.inks.text)
+        for level in range(0 if diverging else 4, 9):
+            mark = {0: "-", 4: "0", 8: "+"}.get(level, " ") if diverging else " "
+            style = level_style(level, self.inks.dark)
+            text.append(mark * (1 if diverging else 2), style)
+        text.append(f" {show(high, digits)}  ", self.inks.text)
+        return text
+
+    def frame(self, focused: bool) -> None:
+        """Focus shows by the weight and the colour of the frame."""
+        ink = self.inks
+        if (focused, ink.dark) == self._framed:
+            return
+        self._framed = (focused, ink.dark)
+        kind, color = ("heavy", ink.accent) if focused else ("round", ink.frame)
+        # Rules, not ``styles.border``: that would repaint everything in the pane as well.
+        for edge in ("border_top", "border_right", "border_bottom", "border_left"):
+            self.styles.set_rule(edge, (kind, Color.parse(color)))
+        title = Color.parse(ink.accent if focused else ink.muted)
+        self.styles.set_rule("border_title_color", title)
+        self.refresh()
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Repaint the frame only: what it holds covers the rest and repaints itself."""
+        if not regions and repaint and not layout and self.size:
+            width, height = self.outer_size
+            regions = (
+                Region(-1, -1, width, 1),
+                Region(-1, height - 2, width, 1),
+                Region(-1, 0, 1, height - 2),
+                Region(width - 2, 0, 1, height - 2),
+            )
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def ink(self, name: str, *, bold: bool = False) -> Style:
+        """A style for texts in lines."""
+        return Style(color=getattr(self.inks, name), bold=bold)

@@ -1,0 +1,37 @@
+"""Where a steering vector that was made in the app is kept, and how it is held."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from interpboard.config import state_folder
+from tui.session.interventions import quoted
+from tui.session.state import Request, State
+
+SIDES = ("positive", "negative")
+
+
+def vector_file(state: State, params: Mapping[str, Any]) -> Path:
+    """The file of the vector between the prompts of ``params``: another for each model, layer and text.
+
+    What is held names it, so a file never comes to hold another vector.
+    """
+    texts = [lines(params.get(side, "")) for side in SIDES]
+    of = repr((state.model.info if state.model else None, params.get("layer"), texts))
+    return (
+        state_folder() / "vectors" / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.safetensors"
+    )
+
+
+def lines(texts: Any) -> list[str]:
+    """Prompts one a line, or a list of them, as a list."""
+    return texts.splitlines() if isinstance(texts, str) else list(texts)
+
+
+def intervention(request: Request, layer: int, scale: float) -> str:
+    """``scale`` times the vector of ``request`` behind ``layer``, in the words of what is held."""
+    path = request.params.get("vector") or request.params["save"]
+    return f"{layer}.resid=steer {quoted(str(path))} * {scale:.12g}"

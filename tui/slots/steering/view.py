@@ -1,0 +1,214 @@
+"""A vector added to the stream over a range of scales: the metric, and what the model then says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from interpboard.display import visible
+from tui import words
+from tui.commands import table as keys
+from tui.dialogs.over_panes import SlotScreen
+from tui.session.state import Request, State
+from tui.slots.steering.vectors import SIDES, intervention, lines
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+
+SLOT = "steering"
+NOTHING_YET = "\nEnter says what the vector points to, or which file has it."
+
+
+class SteeringScreen(SlotScreen):
+    """Scales with the effect of each above, the text that each continues with below."""
+
+    place, heading = SLOT, "A Steering"
+    BINDINGS = keys.bindings(SLOT)
+    DEFAULT_CSS = """
+    SteeringScreen { background: $background; layout: vertical; }
+    #scales { height: auto; max-height: 40%; }
+    #steered { height: 1fr; background: $background; padding: 1 1 0 1; scrollbar-size: 1 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scales = Bars(self._moved, id="scales")
+        self.of: Result | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, the vector, its scales, the texts, the scale under the cursor, footer."""
+        yield Line(id="steering-title")
+        yield Line(id="steering-vector")
+        yield self.scales
+        with VerticalScroll(id="steered", can_focus=False):
+            yield Static()
+        yield Line(id="steering-readout")
+        yield Line(id="steering-footer")
+
+    def on_mount(self) -> None:
+        """What is known already; a vector that was chosen before is tried on the prompt of now."""
+        self.scales.focus()
+        self.me.session.ensure(SLOT)
+        self._texts()
+        self.show(self.me.state)
+
+    def show(self, state: State) -> None:
+        """Show a snapshot."""
+        result = state.slots[SLOT].result
+        if result is not self.of:
+            first, self.of = self.of is None, result
+            self._bars(state)
+            if first and result is not None:
+                self.scales.put(result.values.size - 1)
+            self._texts()
+        else:
+            self._bars(state)
+        self._title(state)
+        self.query_one("#steering-readout", Line).set(self.readout())
+
+    def _title(self, state: State) -> None:
+        self.query_one("#steering-title", Line).set(self.title_line(state, self.of))
+        self.query_one("#steering-vector", Line).set(self._vector())
+        hidden = "steering_direction" if state.busy else "steering_cancel"
+        self.query_one("#steering-footer", Line).set(self.hints(without=hidden))
+
+    def _vector(self) -> Text:
+        if self.of is None:
+            return Text()
+        params, ink = self.of.params, self.ink
+        text = Text(f" added behind layer {params['layer']}", ink.text)
+        length = words.scalar(self.of.extra["norm"])
+        if length is not None:
+            text.append(f", length {words.plain(length, 2)}", ink.text)
+        if params["vector"]:
+            return text.append(f"  {visible(str(params['vector']))}", ink.muted)
+        for side, sign in zip(SIDES, "+−", strict=True):
+            prompts = lines(params[side])
+            more = f" and {len(prompts) - 1} more" if len(prompts) > 1 else ""
+            text.append(f"  {sign} ", ink.accent).append(
+                f"“{words.cut(visible(prompts[0]))}”{more}", ink.muted
+            )
+        return text
+
+    def _bars(self, state: State) -> None:
+        if self.of is None:
+            self.scales.show(())
+            return
+        held = {item.text for item in state.held.on}
+        largest = float(abs(self.of.values).max()) or 1.0
+        labels = self.of.axes[0].labels
+        bars = [
+            Bar(f"{_minus(label):>6}{' held' if self._item(at) in held else '     '}",
+                words.signed(float(value)), float(value) / largest, strong=float(label) == 0.0)
+            for at, (label, value) in enumerate(zip(labels, self.of.values, strict=True))
+        ]  # fmt: skip
+        self.scales.show(bars, " scale      effect")
+
+    def _texts(self) -> None:
+        view = self.query_one(Static)
+        if self.of is None:
+            view.update(Text(NOTHING_YET))
+            return
+        ink, grid = self.ink, Table.grid(padding=(0, 1), expand=True)
+        grid.add_column(width=6, justify="right")
+        grid.add_column(ratio=1, overflow="fold")
+        texts = self.of.extra["text"].values
+        for at, (label, text) in enumerate(zip(self.of.axes[0].labels, texts, strict=True)):
+            here = at == self.scales.cursor
+            grid.add_row(
+                Text(_minus(label), Style(color=ink.accent if here else ink.muted, bold=here)),
+                Text(visible(str(text)), Style(color=ink.text if here else ink.muted, bold=here)),
+            )
+        view.update(grid)
+
+    @property
+    def scale(self) -> float:
+        """The scale under the cursor."""
+        return float(self.of.axes[0].labels[self.scales.cursor]) if self.of is not None else 0.0
+
+    def readout(self) -> Text:
+        """The scale under the cursor: the metric with and without it."""
+        if self.of is None:
+            return Text()
+        at, ink = self.scales.cursor, self.ink
+        return Text.assemble(
+            (f" scale {_minus(self.of.axes[0].labels[at])}", Style(color=ink.text, bold=True)),
+            (f"  {words.signed(float(self.of.values[at]))}", Style(color=ink.accent, bold=True)),
+            (f"  {words.plain(float(self.of.extra['metric'].values[at]))}", ink.text),
+            (f" (clean {words.plain(float(self.of.baseline or 0.0))})  exact", ink.muted),
+        )
+
+    # -- what keys do -----------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        self._texts()
+        self.query_one("#steering-readout", Line).set(self.readout())
+
+    def _choose(self, params: dict[str, Any]) -> None:
+        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: params})
+        self.me.session.ensure(SLOT)
+
+    def action_direction(self) -> None:
+        """Say what the vector is."""
+        from interpboard.analyses import find_analysis
+        from tui.slots.steering.direction import DirectionScreen
+
+        state = self.me.state
+        layers = state.model.info.layers if state.model is not None else 1
+        chosen = state.selection.layer
+        layer = layers // 2 if chosen is None else max(0, min(layers - 1, chosen))
+        first = {"positive": state.corrupted or "", "negative": state.ask.text, "layer": layer}
+        now = state.params.get(SLOT) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
+
+        def answered(params: dict[str, Any] | None) -> None:
+            if params is not None:
+                params = {"layer": layer, **params}
+                self._choose(
+                    {**params, "layer": params["layer"] if params["layer"] >= 0 else layers // 2}
+                )
+
+        self.me.push_screen(DirectionScreen(find_analysis(SLOT).parameters, now), answered)
+
+    def action_step_layer(self, by: int) -> None:
+        """The same vector read and added a layer further."""
+        params, model = self.me.state.params.get(SLOT), self.me.state.model
+        if params and model is not None:
+            layer = max(0, min(model.info.layers - 1, int(params["layer"]) + by))
+            self._choose({**params, "layer": layer})
+
+    def _item(self, at: int) -> str | None:
+        """What holding the scale at ``at`` is called."""
+        request: Request | None = self.me.state.slots[SLOT].request
+        if self.of is None or request is None:
+            return None
+        return intervention(
+            request, int(self.of.params["layer"]), float(self.of.axes[0].labels[at])
+        )
+
+    def action_hold(self) -> None:
+        """Hold the vector at this scale, or let it go."""
+        item, held = self._item(self.scales.cursor), self.me.state.held
+        if item is None:
+            return
+        if self.scale == 0.0:
+            self.me.notify("Scale 0 is the model as it is: choose another to hold.", markup=False)
+            return
+        texts = [each.text for each in held.items]
+        self.me.session.hold(held.without(texts.index(item)) if item in texts else held.put(item))
+        self.show(self.me.state)
+
+    def action_scroll_view(self, by: int) -> None:
+        """Scroll the texts."""
+        self.query_one("#steered", VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def _minus(label: str) -> str:
+    return label.replace("-", "−")

@@ -1,0 +1,218 @@
+"""Tokens: which tokens of the prompt mattered, painted on its own text, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from interpboard.display import fit, visible_token
+from tui import words
+from tui.commands import table as keys
+from tui.scales import scale_of, written
+from tui.session.state import Selection
+from tui.slots.pane import Pane, Select
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.token_strip import TokenStrip
+
+if TYPE_CHECKING:
+    from interpboard.results import LabelledArray, Result
+    from interpboard.visualization.colors import Scale
+
+TopList = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the lens: where it is, and the likeliest tokens there, clean and edited."""
+
+    where: str
+    top: TopList
+    edited: TopList | None = None
+
+
+class TokensPane(Pane):
+    """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
+
+    number, title, slot = 1, "Tokens", "tokens"
+    leans_on = ("predictions", "what_if")
+    BINDINGS = keys.bindings("tokens")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.strip = TokenStrip(self._moved, id="strip")
+        self.ranking = Bars(id="strongest-tokens")
+        self.after = Bars(id="next", folds=True)
+        self.edited = Bars(id="next-edited", folds=True)
+        self._lens: Cell | None = None
+        self._shown: object = None
+
+    def body(self) -> Iterable[Widget]:
+        """The text; under it the strongest tokens and the next ones, clean and edited."""
+        return (self.strip, Horizontal(self.ranking, self.after, self.edited, id="lists"))
+
+    @property
+    def position(self) -> int:
+        """The token under the cursor."""
+        return self.strip.cursor
+
+    def fill(self) -> None:
+        """Paint the tokens."""
+        self._fill_next()
+        result, prompt = self.data.result, self.data.prompt
+        shown = (result, self.state.subject)
+        if result is None or prompt is None:
+            self._shown = None
+            self.strip.show((), (), None, -1)
+            self.ranking.show(())
+            return
+        if shown == self._shown:
+            return
+        first = self._shown is None
+        self._shown = shown
+        at = result.metric.position
+        cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
+        scores = [float(value) for value in result.values]
+        scale = _scale(result)
+        self.strip.show(prompt.tokens, scores, scale, at, cursor, self.state.subject)
+        order = sorted(range(len(scores)), key=lambda i: -abs(scores[i]))
+        bars = [
+            Bar(
+                f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
+                written(scores[i], scale),
+                scores[i] / scale.limit,
+            )
+            for i in order[:50]
+        ]
+        self.ranking.show(bars, "strongest first")
+
+    # -- next tokens ------------------------------------------------------------------------------
+
+    def show_lens(self, cell: Cell | None) -> None:
+        """Show a cell of the lens instead; None: the model's own predictions again."""
+        if cell != self._lens:
+            self._lens = cell
+            self._fill_next()
+
+    def next_tokens(self) -> TopList:
+        """(token, probability), likeliest first: the model's, or of the lens cell under its cursor."""
+        if self._lens is not None:
+            return self._lens.top
+        result = self.state.slots["predictions"].result
+        return [] if result is None else [(t, p) for _, t, p in words.top_list(result)]
+
+    def _fill_next(self) -> None:
+        result, edited = self.state.slots["predictions"].result, self._edited_next()
+        where = ""
+        if self._lens is not None:
+            where = self._lens.where
+        elif result is not None and self.data.prompt is not None:
+            at = result.metric.position
+            tokens = self.data.prompt.tokens
+            where = f"after {at} {words.token(tokens[at])}" if at < len(tokens) else ""
+        both = edited is not None
+        clean = "clean" if self._lens is None else f"{where}, clean"
+        self.after.show(self._bars(self.next_tokens()), clean if both else where)
+        if edited is not None:
+            self.edited.show(self._bars(edited), "edited" + self._late())
+        if self.edited.display != both:
+            self.edited.display = both
+
+    def _edited_next(self) -> TopList | None:
+        """What follows in the edited run, at the same place."""
+        if self._lens is not None:
+            return self._lens.edited
+        found = self.state.edited()
+        return pairs(found.extra, "top", 1) if found is not None else None
+
+    def _late(self) -> str:
+        return " (of before)" if self.state.stale("what_if") else ""
+
+    def _bars(self, top: TopList) -> list[Bar]:
+        result = self.state.slots["predictions"].result
+        target = result.metric.target.token if result and result.metric.target else None
+        return top_bars(top, target)
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def subtitle(self) -> str:
+        """The method and what it explains."""
+        result = self.data.result
+        name = words.analysis_title(self.state, self.slot)
+        return name if result is None else f"{name} of {words.metric_name(result.metric)}"
+
+    def readout(self) -> Text:
+        """The token under the cursor and its score."""
+        result, prompt, at = self.data.result, self.data.prompt, self.strip.cursor
+        if result is None or prompt is None or at >= len(prompt.tokens):
+            return Text()
+        value = float(result.values[at])
+        total = float(abs(result.values).sum())
+        rank = 1 + int((abs(result.values) > abs(value)).sum())
+        text = Text.assemble(
+            (f" {at} ", self.ink("muted")),
+            (words.token(prompt.tokens[at]), self.ink("text", bold=True)),
+            (f"  {written(value, _scale(result))}", self.ink("accent", bold=True)),
+            (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
+            (f"  rank {rank}/{len(result.values)}", self.ink("text")),
+        )
+        text.append(f"  {_how(result)}", self.ink("muted"))
+        if at == result.metric.position:
+            text.append("  explained here", self.ink("muted"))
+        if at in self.state.subject:
+            text.append("  subject", self.ink("muted"))
+        return text
+
+    def legend(self) -> Text:
+        """Scale, sign, and the completeness error: the one thing here that is not exact."""
+        result = self.data.result
+        if result is None:
+            return Text()
+        scale = _scale(result)
+        text = self.swatch(-scale.limit if scale.diverging else 0.0, scale.limit, scale.diverging)
+        said = (
+            "− lowers, + raises" if scale.diverging else "a share" if scale.of_shares else "a size"
+        )
+        text.append(said if scale.diverging else f"{said}, no sign", self.ink("text"))
+        delta = words.scalar(result.extra.get("delta"))
+        if delta is not None:
+            style = self.ink("warning" if result.warnings else "muted")
+            text.append(f"  completeness error {words.signed(delta)}", style)
+        return text
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected position."""
+        return selection.token is not None and self.strip.put(selection.token)
+
+    def _moved(self) -> None:
+        self.select(token=self.strip.cursor)
+        self.refresh_readout()
+
+
+def _scale(result: Result) -> Scale:
+    return scale_of(result.analysis, result.params, result.values)
+
+
+def _how(result: Result) -> str:
+    """Whether a score is exactly what its method says, or a sum or a sample in its place."""
+    if "delta" in result.extra:
+        return "approximate"
+    return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"
+
+
+def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
+    """(token, probability) of the arrays ``name_tokens`` and ``name_probs`` [… , rank] at a place."""
+    found = (extra[f"{name}_{part}"].values[at] for part in ("tokens", "probs"))
+    return [(str(token), float(share)) for token, share in zip(*found, strict=True)]
+
+
+def top_bars(top: TopList, target: str | None) -> list[Bar]:
+    """The likeliest tokens, one a row; the target in bold."""
+    return [
+        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
+        for rank, (token, p) in enumerate(top, start=1)
+    ]

@@ -1,0 +1,219 @@
+"""Trace: where a fact passes: clean states put back into a corrupted run, layer × position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.widget import Widget
+
+from interpboard.display import visible, visible_token
+from tui import words
+from tui.commands import table as keys
+from tui.session.state import SLOTS, Request, Selection
+from tui.slots.pane import Pane, Select
+from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SITES = ("resid", "mlp", "attn")
+_STATES = {"resid": "stream", "mlp": "MLP", "attn": "attention"}
+
+
+class TracePane(Pane):
+    """Causal tracing of a marked subject, or activation patching from a corrupted prompt; exact."""
+
+    number, title, slot = 4, "Trace", "trace"
+    leans_on = ("other",)
+    BINDINGS = keys.bindings("trace")
+
+    def __init__(self, select: Select) -> None:
+        super().__init__(select)
+        self.grid = HeatGrid(self._moved, id="trace-grid")
+        self.said = Line(id="corrupted-says")
+        self._shown: object = None
+        self._cursor_is_ours = True  # until it moves, it is put on the strongest cell
+
+    def body(self) -> Iterable[Widget]:
+        """The grid, and under it what was corrupted."""
+        return (self.grid, self.said)
+
+    @property
+    def method(self) -> str:
+        """``causal_trace`` or ``activation_patching``."""
+        return self.state.analyses.get(self.slot, SLOTS[self.slot])
+
+    @property
+    def site(self) -> str:
+        """Which states are put back."""
+        return str(self.state.params.get(self.slot, {}).get("site", SITES[0]))
+
+    def fill(self) -> None:
+        """The finished grid, or what is known of it so far."""
+        result, partial = self.data.result, self.data.partial
+        source = partial if partial is not None else result
+        shown = (source, self._corrupted(), self.state.held.on)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        if source is None:
+            self.grid.show(None)
+            self.said.set(Text())
+            return
+        from interpboard.visualization.colors import Scale
+
+        layers, tokens = source.axes
+        data = GridData(
+            rows=tuple(f"L{label}" for label in layers.labels),
+            columns=tuple(visible_token(label) for label in tokens.labels),
+            values=source.values,
+            scale=Scale.of(source.values, diverging=True),
+            estimated=partial.estimated if partial is not None else None,
+            second=self._corrupted(),
+            marked=self._held(source.values.shape),
+        )
+        strongest = None
+        if self._cursor_is_ours and partial is None:
+            strongest = divmod(int(abs(source.values).argmax()), len(data.columns))
+        self.grid.show(data, strongest)
+        self.said.set(self._said())
+
+    @property
+    def _shows(self) -> Request | None:
+        """What the grid answers: the job under way once it has values, else the last one."""
+        partial, pending = self.data.partial, self.data.pending
+        return pending if partial is not None and pending is not None else self.data.request
+
+    def place(self, row: int, column: int) -> str | None:
+        """A cell as interventions name it; None for the stream before layer 0, which is none's output."""
+        layer = (
+            row - 1 if self.site == "resid" else row
+        )  # the stream before a layer is the one after
+        return f"{layer}.{self.site}@{column}" if layer >= 0 else None
+
+    def _held(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Cells whose states are held."""
+        import numpy as np
+
+        places = {item.place for item in self.state.held.on}
+        marks = np.zeros(shape, dtype=bool)
+        for at in np.ndindex(*shape) if places else ():
+            marks[at] = self.place(*at) in places
+        return marks
+
+    def _corrupted(self) -> tuple[str, ...]:
+        """The corrupted prompt's tokens, where it is as long as the clean one."""
+        other, request = self.state.slots["other"], self.data.request
+        if request is None or other.prompt is None or self.data.prompt is None:
+            return ()
+        same = other.prompt.text == request.params.get("corrupted")
+        fits = len(other.prompt.tokens) == len(self.data.prompt.tokens)
+        return tuple(map(visible_token, other.prompt.tokens)) if same and fits else ()
+
+    def _said(self) -> Text:
+        text, request, prompt = Text(), self.data.request, self.data.prompt
+        other = self.state.slots["other"].result
+        if request is None or prompt is None:
+            return text
+        if request.analysis == "causal_trace":
+            named = "".join(prompt.tokens[i] for i in request.params["subject"]).strip()
+            return text.append(f" noise on {visible(named)}", self.inks.muted)
+        if other is not None and self._corrupted():
+            _, token, share = words.top_list(other)[0]
+            says = f" the corrupted prompt says {words.token(token)} {words.percent(share)}"
+            text.append(says, self.inks.muted)
+        return text
+
+    def subtitle(self) -> str:
+        """What is put back, and what it is measured by."""
+        result, shows = self.data.result, self._shows
+        if shows is None:
+            return f"{words.analysis_title(self.state, self.slot)}, {_STATES[self.site]}"
+        metric = words.metric_name(result.metric) if result is not None else "metric"
+        what = _what(shows)
+        if shows.analysis == "causal_trace":
+            return f"Δ {metric}, {what} restored"
+        return f"{metric} recovered, {what} patched"
+
+    def invitation(self) -> str:
+        """What is missing."""
+        if self.method == "causal_trace":
+            return f"mark the subject in Tokens with {keys.command('subject').shown}"
+        return f"{keys.command('corrupted').shown} writes the corrupted prompt"
+
+    def readout(self) -> Text:
+        """The cell under the cursor."""
+        data, result = self.grid.data, self.data.result
+        if data is None:
+            return Text()
+        row, column = self.grid.cursor
+        value = float(data.values[row, column])
+        guess = data.estimated is not None and bool(data.estimated[row, column])
+        text = Text.assemble(
+            (
+                f" {data.rows[row]} at {column} {words.cut(data.columns[column])}",
+                self.ink("text", bold=True),
+            ),
+            (f"  {words.signed(value)}", self.ink("accent", bold=True)),
+        )
+        if guess:
+            text.append(" est.", self.ink("muted"))
+        elif value != value:
+            text.append("  not computed yet", self.ink("muted"))
+        elif result is not None and self.data.partial is None:
+            rank = 1 + int((abs(result.values) > abs(value)).sum())
+            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            sampled = result.analysis == "causal_trace"
+            how = f"{result.params['samples']} noises" if sampled else "exact"
+            text.append(f"  {how}", self.ink("muted"))
+            if "recovered" in result.extra:
+                share = float(result.extra["recovered"].values[row, column])
+                text.append(f"  {words.plain(share, 2)} of the effect", self.ink("text"))
+            elif "metric" in result.extra:
+                patched = float(result.extra["metric"].values[row, column])
+                text.append(f"  metric {words.plain(patched, 2)}", self.ink("text"))
+        if data.marked is not None and data.marked[row, column]:
+            text.append("  held", self.ink("warning"))
+        return text
+
+    def legend(self) -> Text:
+        """Scale and sign."""
+        data, shows = self.grid.data, self._shows
+        if data is None or shows is None:
+            return Text()
+        text = self.swatch(-data.scale.limit, data.scale.limit, True)
+        if shows.analysis == "causal_trace":
+            text.append("+ carries the answer", self.ink("text"))
+            return text.append("  mean of noises", self.ink("muted"))
+        text.append("0 corrupted, 1 clean", self.ink("text"))
+        guesses = data.estimated is not None and data.estimated.any()
+        how = "~ estimates until exact" if guesses else "exact"
+        return text.append(f"  {how}", self.ink("muted"))
+
+    def meet(self, selection: Selection) -> bool:
+        """The selected layer and position."""
+        row, column = self.grid.cursor
+        if selection.layer is not None or selection.token is not None:
+            self._cursor_is_ours = False
+        if selection.layer is not None and selection.layer >= 0:
+            row = selection.layer
+        if selection.token is not None:
+            column = selection.token
+        return self.grid.put((row, column))
+
+    def _moved(self) -> None:
+        row, column = self.grid.cursor
+        self._cursor_is_ours = False
+        self.select(layer=row, token=column)
+        self.refresh_readout()
+
+
+def _what(request: Request) -> str:
+    """Which states a request puts in place, in words."""
+    site = str(request.params.get("state", request.params.get("site")))
+    what = _STATES[site.removesuffix("_out").removesuffix("_pre")]
+    window = int(request.params.get("window", 1))
+    return what if window == 1 else f"{what} of {window} layers"

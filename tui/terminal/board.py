@@ -1,0 +1,40 @@
+"""The screen of the panes, sparing with paints: each costs a key's worth of time.
+
+Textual 8 paints a first screen three times and repaints a whole screen whenever the focus moves. What
+is left out here has been painted already; without these overrides the app looks the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from textual.reactive import Reactive
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.terminal.timers import SureTimers
+
+
+class Board(SureTimers, Screen[None]):
+    """Paints once at the start; when the focus moves, panes repaint their own frames."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._laid_out = False
+        self._extra_paint = False
+
+    def _refresh_layout(self, *args: Any, **options: Any) -> None:
+        super()._refresh_layout(*args, **options)
+        if not self._laid_out and self.size:
+            self._laid_out = self._extra_paint = True
+            self._dirty_widgets.clear()  # this layout has painted them
+            self._repaint_required = False
+
+    def refresh(self, *args: Any, **options: Any) -> Self:
+        """Leave out the one repaint that follows the first layout at once."""
+        if self._extra_paint and not args and not options:
+            self._extra_paint = False
+            return self
+        return super().refresh(*args, **options)

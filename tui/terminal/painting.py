@@ -1,0 +1,217 @@
+"""What is sent to the terminal: the cells that differ from what it shows, and nothing else.
+
+Textual sends a changed region from its widget's left edge on, each run of a style with all its colours
+and a reset. Over SSH every byte counts, so an update is compared here with the cells that were sent
+before: what is new becomes moves, changes of colour, and letters. ``Terminal.forget`` makes the next
+update complete, for when something else has written on the screen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+from tui.terminal.sgr import PLAIN, Pen, pen_of
+from tui.terminal.sgr import change as change_of_pen
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+# One cell wide wherever it is shown: ASCII, Latin, punctuation, arrows, mathematics, lines, blocks.
+# Terminals do not agree on the rest: after it the next cell is found anew.
+_SURE = re.compile("[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u22ff\u2500-\u25fc]*")
+_JOINED = ("\u200d", "\ufe0f")  # make one of several characters, or change the width of one
+_BRIDGE = 4  # cells that are rather sent again than jumped over: a jump is four bytes
+
+
+def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list[Pen]]:
+    """The text and the pen of each cell; a character of two cells is a text and an empty one."""
+    texts: list[str] = []
+    pens: list[Pen] = []
+    for strip in strips:
+        for text, style, _ in strip:
+            codes = "" if style is None else style._ansi or Strip.render_ansi(style, colors)
+            before = len(texts)
+            if _SURE.fullmatch(text):
+                texts += text
+            else:
+                for unit, width in _units(text):
+                    if width:
+                        texts += [unit, *[""] * (width - 1)]
+                    elif texts:  # onto the character before, which may be two cells wide
+                        texts[-1 if texts[-1] else -2] += unit
+            pens += [pen_of(codes)] * (len(texts) - before)
+    return texts, pens
+
+
+def _units(text: str) -> Iterator[tuple[str, int]]:
+    """What can only be sent whole, and its cells. Marks of no width come by themselves."""
+    if any(char in text for char in _JOINED):
+        yield text, cell_len(text)
+        return
+    for char in text:
+        yield char, cell_len(char)
+
+
+class Terminal:
+    """The cells that a terminal shows, as far as they are known."""
+
+    def __init__(self) -> None:
+        self._size = (0, 0)
+        self._texts: list[list[str | None]] = []
+        self._pens: list[list[Pen]] = []
+
+    def forget(self) -> None:
+        """Nothing is known of what is on the screen."""
+        self._size = (0, 0)
+
+    def fit(self, width: int, height: int) -> None:
+        """Another size: its content is unknown."""
+        if (width, height) != self._size:
+            self._size = (width, height)
+            self._texts = [[None] * width for _ in range(height)]
+            self._pens = [[PLAIN] * width for _ in range(height)]
+
+    def put(self, y: int, x: int, texts: list[str], pens: list[Pen], sent: Sent) -> None:
+        """Send what of these cells of line ``y`` the terminal does not show, and remember them."""
+        line, line_pens = self._texts[y], self._pens[y]
+        texts, pens = texts[: max(0, len(line) - x)], pens[: max(0, len(line) - x)]
+        end = x + len(texts)
+        old, old_pens = line[x:end], line_pens[x:end]
+        if old == texts and old_pens == pens:
+            return
+        # Half of a wide character is overwritten: the terminal takes away the other half.
+        if 0 < x < end and line[x] == "":
+            line[x - 1] = None
+        if end < len(line) and line[end] == "":
+            line[end] = None
+        for first, last in _runs(old, old_pens, texts, pens):
+            sent.run(y, x + first, texts[first:last], pens[first:last])
+        line[x:end] = texts
+        line_pens[x:end] = pens
+
+
+def _runs(
+    old: list[str | None], old_pens: list[Pen], texts: list[str], pens: list[Pen]
+) -> list[tuple[int, int]]:
+    """(first, one behind the last) of the stretches to send; of a space only the background counts."""
+    if old.count(None) == len(old):
+        return [(0, len(texts))]
+    changed = [
+        at
+        for at, (before, after, pen, new) in enumerate(zip(old, texts, old_pens, pens, strict=True))
+        if before != after or (pen is not new and (after != " " or pen.blank is not new.blank))
+    ]
+    runs: list[tuple[int, int]] = []
+    for at in changed:
+        while texts[at] == "" and at > 0:  # a wide character is sent from its beginning
+            at -= 1
+        if not runs or not _near(runs[-1][1], at, pens):
+            runs.append((at, at + 1))
+        elif at >= runs[-1][1]:
+            runs[-1] = (runs[-1][0], at + 1)
+    return runs
+
+
+def _near(last: int, at: int, pens: list[Pen]) -> bool:
+    """Is it shorter to send what is between, all in one pen, than to jump over it?"""
+    return at <= last or (
+        at - last <= _BRIDGE and all(pen is pens[last - 1] for pen in pens[last:at])
+    )
+
+
+class Sent:
+    """The bytes of one update under way: where the cursor is, and with which pen."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._pen = PLAIN
+        self._y, self._x = -1, -1  # x −1: somewhere in the line
+
+    def run(self, y: int, x: int, texts: list[str], pens: list[Pen]) -> None:
+        """Send neighbouring cells."""
+        at = 0
+        while at < len(texts):
+            end = at + 1
+            while end < len(texts) and pens[end] is pens[at]:
+                end += 1
+            text = "".join(texts[at:end])
+            if _SURE.fullmatch(text):
+                self._send(y, x + at, text, pens[at])
+                self._x += end - at
+            else:
+                for place in range(at, end):
+                    if texts[place]:
+                        self._send(y, x + place, texts[place], pens[at])
+                        self._x = self._x + 1 if _SURE.fullmatch(texts[place]) else -1
+            at = end
+
+    def _send(self, y: int, x: int, text: str, pen: Pen) -> None:
+        if y != self._y:
+            self._parts.append(f"\x1b[{y + 1};{x + 1}H")
+        elif self._x < 0:
+            self._parts.append(f"\x1b[{x + 1}G")
+        elif x != self._x:
+            self._parts.append(f"\x1b[{x - self._x}C")
+        self._y, self._x = y, x
+        if not text.strip(" "):
+            pen = pen.behind(self._pen)
+        if pen is not self._pen:
+            self._parts.append(change_of_pen(self._pen, pen))
+            self._pen = pen
+        self._parts.append(text)
+
+    def text(self) -> str:
+        """All of it; the pen is put away."""
+        return "".join(self._parts) + ("\x1b[0m" if self._pen is not PLAIN else "")
+
+
+class Change(CompositorUpdate):
+    """An update of Textual's, sent as what it changes on ``terminal``."""
+
+    def __init__(
+        self, update: LayoutUpdate | ChopsUpdate, terminal: Terminal, size: tuple[int, int]
+    ) -> None:
+        self.update, self.terminal, self.size = update, terminal, size
+
+    def render_segments(self, console: Console) -> str:
+        """The escape sequences and the text."""
+        self.terminal.fit(*self.size)
+        colors = console._color_system or ColorSystem.TRUECOLOR
+        sent = Sent()
+        for y, x, strips in _pieces(self.update):
+            if y < self.size[1]:
+                texts, pens = cells(strips, colors)
+                self.terminal.put(y, x, texts, pens, sent)
+        return sent.text()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As Textual draws it elsewhere than in a terminal of its own."""
+        yield self.update
+
+
+def _pieces(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, list[Strip]]]:
+    """(line, column, what stands there) of what an update covers."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, start=update.region.y):
+            yield y, update.region.x, list(line)
+    else:
+        for y, left, right in update.spans:
+            for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+                if strip is not None and x < right and end > left:
+                    yield y, x, [strip]
+
+
+def change(
+    update: RenderableType | None, terminal: Terminal, size: tuple[int, int]
+) -> RenderableType | None:
+    """``update`` as a ``Change``, if it is one that can be."""
+    if isinstance(update, LayoutUpdate | ChopsUpdate):
+        return Change(update, terminal, size)
+    return update

@@ -1,0 +1,1 @@
+"""For tests, pictures and benchmarks: when is everything on the screen?"""
