@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The same versions today and tomorrow; pyproject.toml leaves ranges open for users.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types docs format screenshots clean
+.PHONY: run test lint types docs format screenshots release-check clean
 
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
@@ -34,6 +34,10 @@ format: $(VENV)/.test-installed
 
 screenshots: $(VENV)/.run-installed
 	$(BIN)/python screenshots/make.py
+
+# All of a release but publishing it; docs/releasing.md has the rest.
+release-check: $(VENV)/.test-installed
+	$(BIN)/python -m scripts.release_check
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
