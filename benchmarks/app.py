@@ -50,10 +50,11 @@ BUSY_KEYS = 80
 MODULES = """
 import asyncio, json, sys
 from tui.app import InterpBoardApp
+from tui.testing.wait_until_idle import wait_until_idle
 async def main():
     app = InterpBoardApp()
     async with app.run_test(size=(200, 60)):
-        await app.settled()
+        await wait_until_idle(app)
         assert app.state.slots["heads"].result is not None
         heavy = ("torch", "transformers", "safetensors", "tokenizers", "captum", "matplotlib",
                  "interpboard.engine.worker", "interpboard.models", "interpboard.runs")

@@ -63,13 +63,14 @@ PICTURES = (
 async def make(picture: Picture) -> None:
     """Run the app, press the keys, write the SVG."""
     from tui.app import InterpBoardApp
+    from tui.testing.wait_until_idle import wait_until_idle
 
     app = InterpBoardApp(text=picture.text)
     async with app.run_test(size=picture.size, notifications=True) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         for key in picture.keys:
             await pilot.press("space" if key == " " else key)
-            await app.settled()
+            await wait_until_idle(app)
         if app.state.engine.log or app.state.slots["tokens"].result is None:
             raise SystemExit(f"{picture.name}: the engine did not answer")
         svg = app.export_screenshot(title="InterpBoard")

@@ -6,18 +6,14 @@ imported after it; torch never is: it lives in the engine's process.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gc
 import signal
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
 from rich.text import Text
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import Screen
 from textual.timer import Timer
 
 from interpboard.config import Settings
@@ -42,12 +38,8 @@ from tui.slots.pane import Pane
 from tui.slots.questions import AFTERWARDS, FOLLOWING
 from tui.slots.tokens.view import TokensPane
 from tui.slots.trace.view import TracePane
-from tui.terminal import capabilities as look
-from tui.terminal import exit as leaving
-from tui.terminal import painting
+from tui.terminal.app import TerminalApp
 from tui.terminal.board import Board
-from tui.terminal.timers import SureTimers
-from tui.testing.wait_until_idle import Settling
 from tui.widgets import lines
 from tui.widgets.line import Line
 from tui.widgets.prompt import Prompt
@@ -63,7 +55,7 @@ RUNS = (8, "Runs", "runs")  # a screen of its own: there is a list to search and
 TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
 
 
-class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureTimers, App[int]):
+class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, TerminalApp):
     """Panes on one prompt. ``engine_factory`` lets tests put something else behind it."""
 
     TITLE = "InterpBoard"
@@ -83,20 +75,17 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         prompts: PromptFile | None = None,
         engine_factory: EngineFactory = engine_process,
     ) -> None:
-        super().__init__()
-        self.animation_level = "none"
-        self.terminal = painting.Terminal()
+        super().__init__(ascii_only=settings.ascii)
         self.settings = settings
         self.set_keymap(keys.use(settings.keys))
-        look.adapt(self, ascii_only=settings.ascii)
         self._wanted = (settings.model, settings.device, settings.dtype)
         ask = Ask(self.prepare_prompts(prompts, text), settings.metric)
-        self.saver = Saver(settings.keep_runs, self._tell)
+        self.saver = Saver(settings.keep_runs, self.tell)
         self._resume = resume
         self.session = Session(
             State(ask=ask, examples=settings.examples_file, translators=settings.lens_folder),
             self._changed,
-            self._tell,
+            self.tell,
             engine_factory,
             self._finished,
         )
@@ -130,7 +119,7 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         yield Line(id="tabs")
         with Container(id="panes"):
             for kind in PANES:
-                yield kind(self._select)
+                yield kind(self.select)
         yield Line(Text(TOO_SMALL), id="small")
         yield Line(id="footer")
 
@@ -143,7 +132,7 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         for pane in self.query(Pane):
             pane.show(self.session.state)
         self._show_lines()
-        self._restore_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        self.restore_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
@@ -163,18 +152,16 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         await self.session.close()
         await self.saver.close()
 
-    def _restore_on(self, *signals: signal.Signals) -> None:
-        # A dropped SSH link is a SIGHUP: leave the way q does, so that the terminal is as it was.
-        loop = asyncio.get_running_loop()
-        for number in signals:
-            # Windows has no handlers on a loop, and no thread but the main one may set them.
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self._leave_on_signal, 128 + number)
+    async def idle(self) -> None:
+        """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
+        await self.session.settled()
+        await self.saver.settled()
+        await self.book_settled()
 
-    def _leave_on_signal(self, code: int) -> None:
-        if not self.is_headless:  # there this process is somebody else's
-            leaving.at_the_latest(code)
-        self.exit(code)
+    @property
+    def cursor_moves(self) -> bool:
+        """Has a cursor moved so lately that what depends on it is not drawn yet?"""
+        return self._following is not None
 
     # -- state to screen --------------------------------------------------------------------------
 
@@ -269,7 +256,7 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         focused = self.screen_stack[0].focused
         return "prompt" if focused is not None and focused.id == "prompt-input" else self.active
 
-    def _tell(self, message: str, severity: Any) -> None:
+    def tell(self, message: str, severity: Any) -> None:
         from interpboard.display import visible
 
         shown = "\n".join(visible(line) for line in message.split("\n"))
@@ -307,7 +294,7 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         self.session.see(sight | leans)
         self._at_rest()
 
-    def _select(self, **places: Any) -> None:
+    def select(self, **places: Any) -> None:
         self.session.select(**places)
         if self._following is not None:
             self._following.stop()
@@ -332,21 +319,11 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, Settling, SureT
         assert isinstance(tokens, TokensPane)
         tokens.show_lens(lens.cell() if self.active == LensPane.slot else None)
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Textual's way out to the terminal: only what differs from what is there goes through it."""
-        super()._display(screen, painting.change(renderable, self.terminal, self.size))
-
     def on_resize(self) -> None:
         """The status line says what fits. Also after the app was suspended."""
         self.terminal.forget()
         if self.is_running and self.screen_stack:
             self.call_after_refresh(self._resized)
-
-    def action_redraw(self) -> None:
-        """Everything anew, after something else has written on the screen."""
-        self.terminal.forget()
-        screen = self.screen
-        self._display(screen, screen._compositor.render_full_update())
 
     def _resized(self) -> None:
         self.arrange()

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from interpboard.config import Settings
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
+from tui.terminal import pending
+from tui.testing.wait_until_idle import wait_until_idle
 
 HANGS_S = 240.0  # then the test ends with the line that waits
 LETTERS = string.ascii_letters + string.digits
@@ -41,17 +44,20 @@ class Board:
             await self.pilot.press(key)
             await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
             if not getattr(self.app.session.engine, "held", False):
-                await self.app.settled()
+                await wait_until_idle(self.app)
         await self.pilot.pause()
 
     async def write(self, text: str) -> None:
         """Type a text."""
         await self.press(*(char if char.isalnum() else _key(char) for char in text))
 
+    def strips(self) -> list[Strip]:
+        """The screen's lines with their styles."""
+        return pending.strips(self.app.screen)
+
     def lines(self) -> list[str]:
         """The screen as the terminal has it."""
-        strips = self.app.screen._compositor.render_strips()
-        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+        return ["".join(text for text, _, _ in strip).rstrip() for strip in self.strips()]
 
     @property
     def screen(self) -> str:
@@ -59,7 +65,7 @@ class Board:
 
     @property
     def toasts(self) -> list[str]:
-        return [toast.message for toast in self.app._notifications]
+        return pending.toasts(self.app)
 
     def readout(self, slot: str) -> str:
         return self.app.pane(slot).readout().plain.strip()
@@ -68,7 +74,7 @@ class Board:
         """The screen with its colours: under each line a letter for the style of each cell."""
         letters: dict[str, str] = {}
         shown = []
-        for strip in self.app.screen._compositor.render_strips():
+        for strip in self.strips():
             line, styles = "", ""
             for text, style, _ in strip:
                 name = str(style)
@@ -130,7 +136,7 @@ def board() -> Boards:
         app = InterpBoardApp(text=text, settings=settings, dark=dark, engine_factory=engine)
         async with asyncio.timeout(HANGS_S), app.run_test(size=size) as pilot:
             if settle:
-                await app.settled()
+                await wait_until_idle(app)
             else:
                 await app.session.up.wait()
             yield Board(app, pilot)

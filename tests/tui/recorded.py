@@ -72,13 +72,14 @@ class Recorder(EngineClient):
 async def record() -> None:
     """Explore with the real engine and write the file."""
     from tui.app import InterpBoardApp
+    from tui.testing.wait_until_idle import wait_until_idle
 
     app = InterpBoardApp(engine_factory=Recorder)
     async with app.run_test(size=(200, 60)) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         for key in (*MARK, *SWITCH_OFF, *OTHERS):
             await pilot.press(key)
-            await app.settled()
+            await wait_until_idle(app)
         engine = app.session.engine
         assert isinstance(engine, Recorder)
         frames = b"".join(part for pair in engine.pairs.items() for part in pair)

@@ -14,6 +14,7 @@ from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
 from tui.slots.circuit.view import FILE, CircuitScreen
 from tui.slots.questions import BEHAVIOURS
+from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -175,7 +176,7 @@ async def test_a_saved_circuit_of_own_prompts_reopens_with_its_file(
         b.app.session.change(dataset="")
         await b.app.screen.settled()  # type: ignore[attr-defined]
         await b.pilot.press("enter")
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.pilot.pause()
         screen = b.app.screen
         assert isinstance(screen, CircuitScreen)
@@ -270,7 +271,7 @@ async def test_while_it_runs_the_screen_says_so_and_x_cancels(board: Boards) -> 
         assert "x Cancel" in b.lines()[-1]
         await b.press("x")
         b.engine.held = False
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
 
 
@@ -282,7 +283,7 @@ async def test_a_saved_circuit_reopens_and_resume_goes_to_the_panes(board: Board
         await b.press("8")
         await b.app.screen.settled()  # type: ignore[attr-defined]
         await b.pilot.press("enter")
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.pilot.pause()
         assert isinstance(b.app.screen, CircuitScreen)
         assert "12 of 97 edges" in b.screen

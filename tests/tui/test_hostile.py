@@ -12,6 +12,7 @@ from tests.tui import fake
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tests.tui.test_painting import Watched
+from tui.testing.wait_until_idle import wait_until_idle
 
 HOSTILE = (
     "[/INST]", "\x1b[31mred", "\x07\x08", "\u202eevil\u2066", "日本語", "🙂", "👨\u200d👩\u200d👧", "[bold]",
@@ -37,7 +38,7 @@ class Worst(FakeEngine):
 
 def check(b: Board, where: object) -> None:
     """Nothing on the screen acts in a terminal, and no line is longer or shorter than it."""
-    for strip in b.app.screen._compositor.render_strips():
+    for strip in b.strips():
         line = "".join(segment.text for segment in strip)
         assert cell_len(line) == b.app.size.width, (where, line)
         for char in line:
@@ -81,7 +82,7 @@ async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
 
     async with board((80, 24), engine=Long) as b:
         b.app.session.ask(replace(b.app.state.ask, target=token))
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
         for pane in b.app.panes:
             await b.press(str(pane.number), "k")

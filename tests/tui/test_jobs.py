@@ -18,6 +18,7 @@ from tests.tui.test_neurons import examples_file
 from tui.controllers import jobs
 from tui.dialogs.job import JobScreen
 from tui.session.state import JOBS, SLOTS
+from tui.testing.wait_until_idle import wait_until_idle
 
 # The key of the pane, its slot, and what is written.
 KINDS = [("3", "training", "lens-demo"), ("7", "collecting", "examples-demo.safetensors")]
@@ -82,7 +83,7 @@ async def test_it_runs_in_the_engine_with_progress_and_x_stops_it(
         assert f"{title}  25%" in b.lines()[0]
         await b.press("x")
         b.engine.held = False
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
         assert b.toasts[-1] == "Stopped. The same again goes on from there."
         assert b.app.state.slots[slot].job is None
@@ -186,7 +187,7 @@ async def test_another_model_is_not_kept_waiting(
         b.app.session.load("other")
         assert b.app.state.slots["training"].job is None
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert b.app.state.analyses.get("lens") != "tuned_lens"
 
 
@@ -199,7 +200,7 @@ async def test_a_job_that_a_dead_engine_took_along_is_run_again_on_request(
         await fill(b, corpus, tmp_path / "lens")
         b.engine.die()
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert len(asked(b, "training")) == 1
         await b.press("r")
         assert asked(b, "training")[0] == asked(b, "training")[1]

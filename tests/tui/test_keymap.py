@@ -11,6 +11,7 @@ from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 from tui.commands import table as keys
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
     chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": ";", "leave": "ctrl+e"}
     app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         b = Board(app, pilot)
         await b.press("z")
         assert b.engine.requests[-1].metric.name == "prob"
@@ -49,7 +50,7 @@ async def test_footer_and_help_show_the_rebound_keys() -> None:
     settings = Settings(keys={"zoom": "Z,f5", "interventions": "ctrl+x"})
     app = InterpBoardApp(settings=settings, engine_factory=FakeEngine)
     async with app.run_test(size=(200, 60)) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         b = Board(app, pilot)
         await b.press("6")
         assert " Z Zoom" in b.lines()[-1]

@@ -11,6 +11,7 @@ from interpboard.results.lens_rows import converged
 from tests.tui.conftest import Board, Boards
 from tui.slots.lens.view import LensPane
 from tui.slots.logits.view import LogitsPane
+from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.plot import BLOCKS, DIGITS, Series, in_blocks
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -87,7 +88,7 @@ async def test_a_saved_result_of_before_has_no_sums_and_no_such_view(board: Boar
         (result,) = Document.from_json(document.to_json()).results
         del result.extra["accumulated"]
         b.app.session.restore(state.with_slot("logits", result=result))
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.press("v", "v")
         assert logits(b).order == "size"
 

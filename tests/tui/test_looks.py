@@ -59,7 +59,7 @@ async def test_without_colour_no_cell_has_one(
     async with board((80, 24)) as b:
         for key in PANES:
             await b.press(key)
-            for strip in b.app.screen._compositor.render_strips():
+            for strip in b.strips():
                 for segment in strip:
                     assert segment.style is not None
                     for color in (segment.style.color, segment.style.bgcolor):
@@ -107,7 +107,7 @@ async def test_in_ascii_every_screen_is_ascii_and_as_wide_as_the_terminal(board:
         ):
             await b.press(key)
             assert b.screen.isascii()
-            for strip in b.app.screen._compositor.render_strips():
+            for strip in b.strips():
                 assert sum(cell_len(segment.text) for segment in strip) == 80
         await b.press("escape", "1")
         assert "\\u65e5" in b.screen  # still to be told apart

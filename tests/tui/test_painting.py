@@ -21,6 +21,8 @@ from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.app import InterpBoardApp
 from tui.terminal.painting import Terminal, change
+from tui.terminal.pending import unpainted
+from tui.testing.wait_until_idle import wait_until_idle
 
 CONSOLE = Console(color_system="truecolor", force_terminal=True)
 MOVE_BYTES, SWITCH_BYTES, FIRST_BYTES = 1300, 12_000, {80: 40_000, 120: 60_000, 200: 100_000}
@@ -77,13 +79,13 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
                 with monkeypatch.context() as unrested:
                     unrested.setattr("tui.app.REST_S", 3600.0)
                     await b.pilot.press(key)
-                    while b.app._unpainted():
+                    while unpainted(b.app.screen):
                         await asyncio.sleep(0.002)
                 alone.append(watched.sent - before)
                 if b.app._following is not None:  # now it rests
                     b.app._following.stop()
                     b.app._at_rest()
-                await b.app.settled()
+                await wait_until_idle(b.app)
                 followed.append(watched.sent - before)
             watched.check()
             if digit == "8":
@@ -113,11 +115,11 @@ async def test_an_unchanged_screen_sends_nothing_and_a_forgotten_one_everything(
         watched = Watched(b.app)
         whole = watched.sent
         b.app.screen.refresh(layout=True)
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert watched.sent == whole
         watched.terminal.forget()
         b.app.screen.refresh(layout=True)
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert watched.sent == 2 * whole
 
 
@@ -126,7 +128,7 @@ async def test_after_a_resize_everything_is_sent(board: Boards) -> None:
         b.app.terminal.fit(80, 24)
         await b.pilot.resize_terminal(81, 24)
         await b.pilot.resize_terminal(80, 24)
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert b.app.terminal._size == (0, 0)
 
 

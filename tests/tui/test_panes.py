@@ -12,6 +12,7 @@ from tests.tui.fake import FakeEngine
 from tui.slots.heads.view import BADGES, HeadsPane
 from tui.slots.lens.view import LensPane
 from tui.slots.tokens.view import TokensPane
+from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 PANES = {
@@ -125,7 +126,7 @@ async def test_types_of_heads_are_asked_after_their_effects_and_shown_as_letters
         assert "exact  p previous  d duplicate  i induction  c copying  n name" in b.screen
         await b.press("z")
         await b.pilot.resize_terminal(80, 24)
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "exact  p  d  i  c  n " in b.screen
         labels[0, 1:4] = ""
         await b.press("1", "2")
@@ -208,7 +209,7 @@ async def test_partial_values_show_as_they_come_and_unknown_ones_as_dots(board: 
         assert " 25% " in b.lines()[0]
         assert "x Cancel" in b.lines()[-1]
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "·    ·    ·" not in b.screen
 
 
@@ -244,7 +245,7 @@ async def test_estimates_come_first_marked_and_exact_values_take_their_place_one
         pane = await come(2)
         assert b.screen.count("~-.50") == 30
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "~" not in b.screen
         assert "hurts  exact" in pane.legend().plain
 
@@ -274,7 +275,7 @@ async def test_an_estimate_shows_in_cells_of_every_width(
         row = next(line for line in b.lines() if line.startswith("┃L0"))
         assert row.count(mark) == heads
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
 
 
 async def test_lens_readout_says_target_rank_and_ten_tokens(board: Boards) -> None:

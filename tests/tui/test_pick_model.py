@@ -12,6 +12,7 @@ from interpboard.config import Settings
 from tests.tui.conftest import Boards
 from tui.dialogs.pick_model import PickModelScreen, count
 from tui.files.models import Found, Room, demo, hub_cache, in_folder, parameters, shelf
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 def weights(path: Path, *shapes: tuple[int, ...]) -> None:
@@ -127,7 +128,7 @@ async def test_the_picker_lists_narrows_and_takes_a_typed_name(
         assert b.lines()[0].startswith(" demo")
         assert "idle" in b.lines()[0]
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert len(b.engine.requests) == before
         await b.press("r")
         assert len(b.engine.requests) > before
@@ -139,7 +140,7 @@ async def test_the_picker_lists_narrows_and_takes_a_typed_name(
         await b.pilot.pause()
         assert "engine died loading other: killed by signal 9" in b.lines()[0]
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert b.app.state.model is not None
         assert b.app.state.model.info.name == "demo"
         assert "·Paris" in b.screen

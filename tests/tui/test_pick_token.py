@@ -6,6 +6,7 @@ import pytest
 
 from tests.tui.conftest import Boards
 from tests.tui.fake import VOCABULARY, FakeEngine
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 async def test_the_vocabulary_is_fetched_at_the_first_use_and_kept(board: Boards) -> None:
@@ -125,7 +126,7 @@ async def test_while_the_engine_computes_a_text_can_be_typed_all_the_same(board:
         await b.press("enter")
         assert b.app.state.ask.target == " Rome"
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "Rome" in b.lines()[0]
 
 
@@ -133,7 +134,7 @@ async def test_another_model_and_a_death_bring_another_vocabulary(board: Boards)
     async with board() as b:
         await b.press("t", "escape")
         b.engine.die()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.press("t")
         assert b.engine.vocabularies == 2
         b.engine.held = True

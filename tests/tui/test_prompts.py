@@ -17,6 +17,7 @@ from tui.dialogs.pick_prompt import PickPromptScreen
 from tui.files import prompt_book, prompt_file
 from tui.files.prompt_book import PromptBook
 from tui.session.state import DEFAULT_TEXT
+from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.text_field import pasted, pictures
 
 
@@ -177,8 +178,8 @@ async def test_newlines_are_drawn_and_run_and_a_long_paste_is_taken_whole(board:
         assert b.app.prompt.input.cursor_screen_offset.x == 78  # under the z, room behind it
         await b.press("home", *["right"] * 3)
         assert b.app.prompt.input.cursor_screen_offset.x == 6
-        b.app.prompt.input._left = 100
-        assert b.app.prompt.input._cell_offset_to_index(5) == 105
+        b.app.prompt.input.left = 100
+        assert b.app.prompt.input.position_at(5) == 105
         await b.press("H", "escape")
         assert all(len(line) <= 80 for line in b.lines())
 
@@ -242,7 +243,7 @@ async def test_a_file_given_at_the_start_begins_with_its_first_prompt(tmp_path: 
     for text, shown in ((None, "p.txt 1/2 › one"), ("two", "p.txt 2/2 › two"), ("x", " › x")):
         app = InterpBoardApp(text, prompts=prompt_file.read(path), engine_factory=FakeEngine)
         async with app.run_test(size=(80, 24)) as pilot:
-            await app.settled()
+            await wait_until_idle(app)
             b = Board(app, pilot)
             assert b.lines()[1].strip() == shown.strip()
 

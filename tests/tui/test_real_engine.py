@@ -12,6 +12,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
 from tests.tui.conftest import Board
 from tui.app import InterpBoardApp
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_old_model(
@@ -19,7 +20,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
 ) -> None:
     app = InterpBoardApp()
     async with app.run_test(size=(120, 40)) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         b = Board(app, pilot)
         for slot in ("tokens", "heads", "lens", "predictions"):
             assert app.state.slots[slot].result is not None, slot
@@ -28,7 +29,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert result.metric.target is not None
         assert result.metric.target.token == " Paris"
         await b.press("t", *"nonsensewords", "enter")
-        await app.settled()
+        await wait_until_idle(app)
         assert "tokens" in b.toasts[0]
 
         engine = app.session.engine
@@ -39,9 +40,9 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
             await pilot.pause(0.05)
         assert "killed by signal 9" in app.state.engine.notice
         assert "·Paris" in b.screen
-        await app.settled()
+        await wait_until_idle(app)
         await b.press("enter")
-        await app.settled()
+        await wait_until_idle(app)
         assert not app.state.engine.notice
         assert not app.state.busy
 
@@ -51,7 +52,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:5000])
         pid = engine.pid
         await b.press("o", *str(torn), "enter")
-        await app.settled()
+        await wait_until_idle(app)
         assert str(torn) in b.toasts[-1]
         assert await still_paris(b)
         assert engine.pid == pid
@@ -66,7 +67,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
 
         engine.listener = kill_while_loading
         await b.press("o", *str(whole), "enter")
-        await app.settled()
+        await wait_until_idle(app)
         assert "loading whole: killed by signal 9" in app.state.engine.notice
         assert await still_paris(b)
 
@@ -77,7 +78,7 @@ async def still_paris(b: Board) -> bool:
     assert b.app.state.model.info.name == "demo"
     before = b.app.state.slots["predictions"].result
     await b.press("r")
-    await b.app.settled()
+    await wait_until_idle(b.app)
     after = b.app.state.slots["predictions"].result
     assert before is not None
     assert after is not None

@@ -20,7 +20,7 @@ from tui.commands import table as keys
 from tui.slots.heads.view import HeadsPane
 from tui.slots.lens.view import LensPane
 from tui.slots.tokens.view import TokensPane
-from tui.testing.wait_until_idle import LeftError
+from tui.testing.wait_until_idle import LeftError, wait_until_idle
 
 HOSTILE = (
     "[/INST]",
@@ -66,7 +66,7 @@ async def test_hostile_tokens_are_pictures_in_every_pane(
 async def test_toasts_show_hostile_text_as_it_is() -> None:
     app = InterpBoardApp(engine_factory=FakeEngine)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         b = Board(app, pilot)
         await b.press("t", *("left_square_bracket", "slash", "x"), "enter")
         await b.press("down")  # the toast is drawn before the next key
@@ -77,7 +77,7 @@ async def test_wide_characters_keep_lines_as_wide_as_the_screen(board: Boards) -
     async with board((80, 24), engine=Hostile) as b:
         from rich.cells import cell_len
 
-        for strip in b.app.screen._compositor.render_strips():
+        for strip in b.strips():
             assert sum(cell_len(segment.text) for segment in strip) == 80
 
 
@@ -93,7 +93,7 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
         assert "·Paris" in b.screen
         assert not b.app.state.busy
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "restarted: r runs" in b.lines()[0]
         before = len(b.engine.requests)
         await b.press("enter")
@@ -111,7 +111,7 @@ async def test_only_what_died_with_the_engine_runs_again(board: Boards, restarti
         await b.pilot.pause()
         assert b.app.state.engine.lost == ("heads", "mlps")
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.press("8", "q")  # elsewhere: only r brings the jobs back
         assert b.app.state.engine.lost == ("heads", "mlps")
         before = len(b.engine.requests)
@@ -140,7 +140,7 @@ async def test_the_log_screen_shows_the_last_words_and_runs_again(board: Boards)
         await b.press("r")
         b.engine.die()
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         await b.press("L")
         for words in ("killed by signal 9", "took 2 jobs along", "loading weights", "[/oops"):
             assert words in b.screen
@@ -177,7 +177,7 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
         for size in ((80, 24), (60, 20), (120, 24), (120, 40), (150, 45), (200, 60)):
             await b.pilot.resize_terminal(*size)
             await b.pilot.pause()
-            await b.app.settled()
+            await wait_until_idle(b.app)
             if size[0] < 80:
                 assert "80 columns and 24 rows" in b.screen
                 continue
@@ -211,10 +211,10 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
             assert b.app.prompt.text.endswith("ofx")
             assert b.readout("heads").startswith("L3 H5  −0.750")
             assert (" 25% " in b.lines()[0]) == (size[0] >= 80)
-            for strip in b.app.screen._compositor.render_strips():
+            for strip in b.strips():
                 assert strip.cell_length == size[0]
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert not b.app.state.busy
         assert "L3 H5" in b.screen
 
@@ -252,10 +252,10 @@ async def test_no_text_and_no_keys_raise(
     try:
         app = InterpBoardApp(text=text, engine_factory=FakeEngine)
         async with app.run_test(size=size) as pilot:
-            await app.settled()
+            await wait_until_idle(app)
             try:
                 await pilot.press(*(NAMES.get(key, key) for key in pressed))
-                await app.settled()
+                await wait_until_idle(app)
             except LeftError:  # q closes what lies over the panes; on the panes it leaves
                 assert "q" in pressed
                 assert app.return_value == 0

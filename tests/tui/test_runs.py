@@ -16,6 +16,7 @@ from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 from tui.dialogs.help import HelpScreen
 from tui.dialogs.runs import RunsScreen
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 class NoModel(FakeEngine):
@@ -33,14 +34,14 @@ class NoModel(FakeEngine):
 async def resumed(engine: Any = FakeEngine, **options: Any) -> AsyncIterator[Board]:
     app = InterpBoardApp(resume=True, engine_factory=engine, **options)
     async with app.run_test(size=(120, 40)) as pilot:
-        await app.settled()
+        await wait_until_idle(app)
         yield Board(app, pilot)
 
 
 async def view(b: Board) -> str:
     screen = b.app.screen
     assert isinstance(screen, RunsScreen)
-    await b.app.settled()
+    await wait_until_idle(b.app)
     return b.screen
 
 
@@ -170,7 +171,7 @@ async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_r
         await b.press("enter", "8")
         await view(b)
         await b.press("G", "enter")
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert b.lines()[0].startswith(" demo")
         assert b.engine._loaded == "other"
         await b.press("enter")
@@ -292,5 +293,5 @@ async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -
 async def test_settings_reach_the_store() -> None:
     app = InterpBoardApp(settings=Settings(keep_runs=2), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)):
-        await app.settled()
+        await wait_until_idle(app)
         assert len(app.saver.store.runs()) == 2

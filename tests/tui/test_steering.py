@@ -12,6 +12,7 @@ from tests.tui.over import press_what_all_have
 from tests.tui.test_hostile import check
 from tui.slots.steering.direction import DirectionScreen
 from tui.slots.steering.view import SteeringScreen
+from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -120,7 +121,7 @@ async def test_hostile_prompts_are_pictures_and_kept_as_they_are(board: Boards) 
     async with board((80, 24)) as b:
         await b.press("A")
         b.app.screen._choose({"layer": 1, "positive": hostile, "negative": "\x07\n"})  # type: ignore[attr-defined]
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert _asked(b)[0]["positive"] == hostile
         check(b, "result")
         assert "[/INST]" in b.screen

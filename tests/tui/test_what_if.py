@@ -14,6 +14,7 @@ from tests.tui.fake import tokens_of
 from tui.dialogs.interventions import InterventionsScreen
 from tui.session.interventions import Held, read
 from tui.slots.lens.view import LensPane
+from tui.testing.wait_until_idle import wait_until_idle
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -128,7 +129,7 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert b.readout("trace").endswith("+0.500 est.")
         assert b.app.pane("trace").legend().plain.endswith("~ estimates until exact")
         b.engine.release()
-        await b.app.settled()
+        await wait_until_idle(b.app)
         assert "~" not in b.app.pane("trace").legend().plain
         await b.press("g", "0", "space")
         held = [r.params for r in b.engine.requests if r.analysis == "what_if"][-1]

@@ -45,7 +45,7 @@ class Actions(Asking, Holding, Taking):
     def action_cancel(self) -> None:
         """Cancel what runs."""
         if not self._me.session.cancel():
-            self._say("Nothing is running.")
+            self.say("Nothing is running.")
 
     def action_restart(self) -> None:
         """Start the engine anew."""
@@ -119,7 +119,7 @@ class Actions(Asking, Holding, Taking):
         if model is not None:
             heads, (layer, head) = model.info.heads, looked_at(self._me.state)
             at = max(0, min(model.info.layers * heads - 1, layer * heads + head + by))
-            self._me._select(layer=at // heads, head=at % heads, mlp=False)
+            self._me.select(layer=at // heads, head=at % heads, mlp=False)
 
     def action_step_layer(self, by: int) -> None:
         """The same head of the next layer."""
@@ -127,7 +127,7 @@ class Actions(Asking, Holding, Taking):
         if model is not None:
             layer, head = looked_at(self._me.state)
             layer = max(0, min(model.info.layers - 1, layer + by))
-            self._me._select(layer=layer, head=head, mlp=False)
+            self._me.select(layer=layer, head=head, mlp=False)
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -235,9 +235,9 @@ class Actions(Asking, Holding, Taking):
 
     def action_help_quit(self) -> None:
         """Ctrl+c: people press it; say what quits."""
-        self._say("q or ctrl+q quits, x cancels what runs.")
+        self.say("q or ctrl+q quits, x cancels what runs.")
 
     # -- small ------------------------------------------------------------------------------------
 
-    def _say(self, message: str, severity: Any = "information") -> None:
+    def say(self, message: str, severity: Any = "information") -> None:
         self.notify(visible(message), severity=severity, markup=False, timeout=6)

@@ -43,7 +43,7 @@ class Asking(Part):
         """Ask for the file with max-activating examples."""
         state = self._me.state
         name = state.model.info.name if state.model is not None else "demo"
-        self._question(
+        self.ask_line(
             "File of max-activating examples",
             ("What this wrote:", making(name), "Empty: none."),
             state.examples,
@@ -90,7 +90,7 @@ class Asking(Part):
 
         self.push_screen(PickTokenScreen(question, self._me.session.tokens), answered)
 
-    def _question(self, title: str, hints: tuple[str, ...], value: str, then: Any) -> None:
+    def ask_line(self, title: str, hints: tuple[str, ...], value: str, then: Any) -> None:
         from tui.dialogs.ask import AskScreen, Question
 
         def answered(text: str | None) -> None:

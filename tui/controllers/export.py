@@ -50,17 +50,17 @@ class Taking(Part):
         if text:
             await self.copy_text(text)
         else:
-            self._me._say("There is no result to make again yet.")
+            self._me.say("There is no result to make again yet.")
 
     async def copy_text(self, text: str) -> None:
         """Copy ``text`` and say where it went."""
         if not text:
-            self._me._say("Nothing to copy yet.")
+            self._me.say("Nothing to copy yet.")
             return
         try:
-            self._me._say(await clipboard.copy(text, self.copy_to_clipboard))
+            self._me.say(await clipboard.copy(text, self.copy_to_clipboard))
         except OSError as error:
-            self._me._say(f"Not copied: {error}", "error")
+            self._me.say(f"Not copied: {error}", "error")
 
     def _slots_of(self, slot: str) -> list[str]:
         """The slots whose results a pane or screen shows: its own, and those beside it."""
@@ -120,7 +120,7 @@ class Taking(Part):
                 self._everything() if everything else self._slots_of(choice.scope)
             )
         if document is None:
-            self._me._say("There is no result to export yet.", "warning")
+            self._me.say("There is no result to export yet.", "warning")
             return
         self._write(choice, document, size)
 
@@ -134,6 +134,6 @@ class Taking(Part):
                 text = exporting.picture(self, self._me.pane(choice.scope).region)
             exporting.write(choice.path, text)
         except OSError as error:
-            self._me._say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
+            self._me.say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
             return
-        self._me._say(f"Written: {choice.path.absolute()}")
+        self._me.say(f"Written: {choice.path.absolute()}")

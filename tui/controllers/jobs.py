@@ -34,7 +34,7 @@ class Jobs(Part):
 
         app = self._me
         if not app.session.ready or app.state.model is None:
-            app._say("The model is not loaded yet.", "warning")
+            app.say("The model is not loaded yet.", "warning")
             return
         before = app.state.params.get(form.slot, {})
         out = before.get("out") or str(self._proposed(form.slot, app.state.model.info.name))
@@ -66,10 +66,10 @@ class Jobs(Part):
                 translators=out, analyses={**app.state.analyses, "lens": "tuned_lens"}
             )
             app.session.again("lens")
-            app._say(f"Trained, and read with from now on: {out}")
+            app.say(f"Trained, and read with from now on: {out}")
         else:
             app.session.change("neurons", examples=out)
-            app._say(f"Collected: {out}")
+            app.say(f"Collected: {out}")
 
 
 def has_lens(folder: Path) -> bool:

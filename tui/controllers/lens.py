@@ -22,7 +22,7 @@ class Lensing(Part):
         """The next site; a tuned lens is trained for one only."""
         app = self._me
         if app.state.analyses.get("lens") == "tuned_lens":
-            app._tell(
+            app.tell(
                 f"A tuned lens reads the stream only; {self._key('method')}: the plain lens.",
                 "information",
             )
@@ -39,7 +39,7 @@ class Lensing(Part):
         elif app.state.translators:
             self._read_with("tuned_lens", app.state.translators)
         else:
-            app._tell(
+            app.tell(
                 f"{self._key('train_lens')} trains a tuned lens on a text; "
                 f"{self._key('lens_folder')} opens one that there is.",
                 "information",

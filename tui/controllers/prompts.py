@@ -72,7 +72,7 @@ class Prompting(Part):
                 trouble = f"Prompts are not saved: {error.strerror or error}."
                 if trouble != self._book_trouble:
                     self._book_trouble = trouble
-                    self._me._tell(trouble, "warning")
+                    self._me.tell(trouble, "warning")
 
     # -- in the field -----------------------------------------------------------------------------
 
@@ -131,10 +131,10 @@ class Prompting(Part):
                 self.book.name(name, text)
                 self._save()
                 before = "" if had == text else f" It was: {had}"
-                self._me._say(f"Named {name}: {keys.command('prompts').shown} opens it.{before}")
+                self._me.say(f"Named {name}: {keys.command('prompts').shown} opens it.{before}")
 
         hint = f"{keys.command('prompts').shown} finds it again. A name that is taken moves here."
-        self._me._question("Name of this prompt", (text, hint), known, named)
+        self._me.ask_line("Name of this prompt", (text, hint), known, named)
 
     # -- a file -----------------------------------------------------------------------------------
 
@@ -150,20 +150,20 @@ class Prompting(Part):
             try:
                 self.prompt_file = read(Path(text.strip()).expanduser())
             except InterpBoardError as error:
-                self._me._say(str(error), "error")
+                self._me.say(str(error), "error")
                 return
             self.action_step_prompt(1)
 
         step = f"{keys.command('next_prompt').shown} and {keys.command('previous_prompt').shown}"
         hints = (f"One prompt a line; {step} step through them.", "Empty: no file.")
-        self._me._question("File of prompts", hints, "", answered)
+        self._me.ask_line("File of prompts", hints, "", answered)
 
     def action_step_prompt(self, by: int) -> None:
         """The next or previous prompt of the file; run it."""
         file = self.prompt_file
         if file is None:
             name = keys.command("prompt_file").label
-            self._me._say(f"No file of prompts is open. : and “{name}” opens one.")
+            self._me.say(f"No file of prompts is open. : and “{name}” opens one.")
             return
         at = file.step(by, self._me.prompt.text)
         self.prompt_file = replace(file, at=at)

@@ -32,15 +32,15 @@ class History(Part):
         try:
             runs = await asyncio.to_thread(app.saver.store.runs)
         except InterpBoardError as problem:
-            app._tell(f"Not resumed: {problem}", "error")
+            app.tell(f"Not resumed: {problem}", "error")
             return False
         notice, app.saver.store.notice = app.saver.store.notice, ""
         if notice:
-            app._tell(notice, "warning")
+            app.tell(notice, "warning")
         # A circuit is of a dataset more often than of a prompt: it has a screen of its own.
         known = [run for run in runs if run.slot in app.state.slots and run.slot != "circuit"]
         if not known and not notice:
-            app._tell("There is no saved run to resume.", "information")
+            app.tell("There is no saved run to resume.", "information")
         if not known:
             return False
         return await self.reopen(known[0], as_left=True)
@@ -54,7 +54,7 @@ class History(Part):
 
         app = self._me
         if run.slot not in app.state.slots:
-            app._tell("No pane shows this analysis: z shows it whole.", "warning")
+            app.tell("No pane shows this analysis: z shows it whole.", "warning")
             return False
         store = app.saver.store
         try:
@@ -67,7 +67,7 @@ class History(Part):
                 await asyncio.to_thread(app.saver.held, run.model, run.prompt) if as_left else None
             )
         except InterpBoardError as problem:
-            app._tell(str(problem), "error")
+            app.tell(str(problem), "error")
             return False
         app.session.restore(restored(app.state, found, held))
         app.prompt.show(app.state.ask.text)

@@ -13,6 +13,7 @@ from rich.segment import Segment, Segments
 
 from interpboard.display import ascii_everywhere
 from interpboard.visualization.files import propose
+from tui.terminal.pending import strips
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -73,8 +74,8 @@ def picture(app: App[int], region: Region) -> str:
         width=region.width, height=region.height, file=StringIO(), force_terminal=True,
         color_system="truecolor", record=True, legacy_windows=False, safe_box=False,
     )  # fmt: skip
-    strips = app.screen._compositor.render_strips()[region.y : region.bottom]
-    lines = (strip.crop(region.x, region.right) for strip in strips)
+    drawn = strips(app.screen)[region.y : region.bottom]
+    lines = (strip.crop(region.x, region.right) for strip in drawn)
     segments = [segment for line in lines for segment in (*line, Segment.line())]
     console.print(Segments(segments), end="")
     return console.export_svg(title="InterpBoard")

@@ -12,11 +12,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.commands import table as keys
 from tui.terminal.capabilities import signs_wanted
+from tui.terminal.focus import QuietScrollView
 from tui.theme import Inks, inks
 
 
@@ -24,7 +24,7 @@ def _no_one() -> None:
     """Nobody listens."""
 
 
-class CursorView(ScrollView, can_focus=True, inherit_bindings=False):
+class CursorView(QuietScrollView, can_focus=True, inherit_bindings=False):
     """Base of grid, strip and bars: sizes, styles, keys. Subclasses draw lines and move cursors."""
 
     BINDINGS = keys.bindings("move")
@@ -101,25 +101,6 @@ class CursorView(ScrollView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """The mouse moves the cursor too, where there is one."""
         self.point(event.x, event.y)
-
-    def _on_focus(self, event: events.Focus) -> None:
-        # Textual would repaint all of the widget; only the cursor looks different with the focus.
-        event.prevent_default()
-        self.has_focus = True
-        self.refresh_cursor()
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantFocus(self))
-
-    def _on_blur(self, event: events.Blur) -> None:
-        event.prevent_default()
-        self.has_focus = False
-        self.refresh_cursor()
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantBlur(self))
-
-    def refresh_cursor(self) -> None:
-        """Repaint where the cursor is."""
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line of the view, exactly as wide as the view."""

@@ -13,13 +13,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual import events
-from textual.geometry import Offset
 from textual.strip import Strip
-from textual.widgets import Input
-from textual.widgets.input import Selection
 
 from interpboard.display import ascii_everywhere, visible
+from tui.terminal.input import MeasuredInput
 from tui.theme import inks
 
 NEWLINE = "\n"
@@ -27,24 +24,22 @@ _UNKNOWN = "\ufffd"
 _MARKS = 2  # on one letter, as in ``interpboard.display``
 
 
-class TextField(Input):
+class TextField(MeasuredInput):
     """A line to write in."""
 
     def __init__(
         self, text: str, placeholder: str = "", *, select: bool = False, id: str | None = None
     ) -> None:
         self._drawn = ("", "")
-        self._left = 0  # the first cell of the text that is in sight
+        self.left = 0  # the first cell of the text that is in sight
         super().__init__(text, compact=True, select_on_focus=select, id=id, placeholder=placeholder)
         self.cursor_blink = False
 
-    def _on_paste(self, event: events.Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.replace(pasted(event.text), *self.selection)
+    def paste(self, text: str) -> None:
+        """Lines and tabs, in the place of what is selected."""
+        self.replace(pasted(text), *self.selection)
 
-    # -- drawing: Textual's own acts on control characters, draws the whole text at each key, and
-    # -- lays the whole screen out when the text grows, because it scrolls a widget as wide as that
+    # -- drawing ----------------------------------------------------------------------------------
 
     @property
     def shown(self) -> str:
@@ -58,45 +53,32 @@ class TextField(Input):
         """Is every character drawn in one cell? Then a cell's number is a character's."""
         return self.shown.isascii() or self.value.isascii()
 
-    def _position_to_cell(self, position: int) -> int:
+    def cell_at(self, position: int) -> int:
+        """The cell in which a character begins."""
         return position if self._narrow else cell_len(self.shown[:position])
 
-    @property
-    def content_width(self) -> int:
-        """The same whatever the text is: nothing is laid out anew."""
-        return 1
-
-    @property
-    def cursor_screen_offset(self) -> Offset:
-        """Where the terminal's own cursor belongs."""
-        x, y, _, _ = self.content_region
-        return Offset(x + self._position_to_cell(self.cursor_position) - self._reveal(), y)
-
-    def _watch_selection(self, selection: Selection) -> None:
-        self.app.clear_selection()
-        self.app.cursor_position = self.cursor_screen_offset
-
-    def _cell_offset_to_index(self, offset: int) -> int:
-        cell = offset + self._left
+    def position_at(self, cell: int) -> int:
+        """The character that is drawn in a cell of what is in sight."""
+        cell += self.left
         if self._narrow:
             return min(cell, len(self.value))
         places = range(len(self.value) + 1)
-        return max(0, bisect_right(places, cell, key=self._position_to_cell) - 1)
+        return max(0, bisect_right(places, cell, key=self.cell_at) - 1)
 
-    def _reveal(self) -> int:
+    def first_cell(self) -> int:
         """Move what is in sight so that the cursor is; no room is left behind the text's end."""
         width = max(1, self.scrollable_content_region.width)
-        cursor = self._position_to_cell(self.cursor_position)
-        last = self._position_to_cell(len(self.value)) + 1 - width
-        self._left = max(0, min(self._left, cursor, last), cursor - width + 1)
-        return self._left
+        cursor = self.cell_at(self.cursor_position)
+        last = self.cell_at(len(self.value)) + 1 - width
+        self.left = max(0, min(self.left, cursor, last), cursor - width + 1)
+        return self.left
 
     def render_line(self, y: int) -> Strip:
         """The part of the text that is in sight."""
         if y or not self.value:
             return super().render_line(y)
         width, shown, value = self.scrollable_content_region.width, self.shown, self.value
-        start, left, end = 0, self._reveal(), len(value)
+        start, left, end = 0, self.first_cell(), len(value)
         if self._narrow:
             start, left, end = left, 0, left + width
         part = Text(shown[start:end], no_wrap=True, overflow="ignore", end="")

@@ -253,7 +253,7 @@ class CircuitScreen(SlotScreen):
             "All but the clean prompt may be left out: it is then found.",
         )
         before = self.me.state.dataset
-        self.me._question("File of prompts", hints, before, self._read_dataset)
+        self.me.ask_line("File of prompts", hints, before, self._read_dataset)
 
     def _read_dataset(self, text: str) -> None:
         from tui.files.prompt_file import read
@@ -264,7 +264,7 @@ class CircuitScreen(SlotScreen):
         try:
             read(path)
         except InterpBoardError as error:
-            self.me._say(str(error), "error")
+            self.me.say(str(error), "error")
             return
         self.me.session.change(dataset=str(path))
         self._list()

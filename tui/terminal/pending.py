@@ -1,0 +1,46 @@
+"""What is on its way to the screen, and what the screen shows: read from Textual's own books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import App
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+def resizing(app: App[Any]) -> bool:
+    """Does Textual still gather the sizes that a dragged window sends?"""
+    return app._resize_event is not None or app._resize_timer is not None
+
+
+def unpainted(screen: Screen[Any]) -> bool:
+    """Is anything on its way to the screen?"""
+    return bool(screen._dirty_widgets or screen._compositor._dirty_regions) or any(
+        widget._repaint_required
+        or widget._layout_required
+        or widget._scroll_required
+        or widget.message_queue_size
+        for widget in screen.walk_children(Widget, with_self=True)
+    )
+
+
+def failure(app: App[Any]) -> Exception | None:
+    """What has ended the app, if it was a fault."""
+    return app._exception
+
+
+def left(app: App[Any]) -> bool:
+    """Is the app being left?"""
+    return app._exit
+
+
+def strips(screen: Screen[Any]) -> list[Strip]:
+    """The lines of the screen as they are laid out now, with their styles."""
+    return screen._compositor.render_strips()
+
+
+def toasts(app: App[Any]) -> list[str]:
+    """The messages that are shown at the edge of the screen, the newest last."""
+    return [toast.message for toast in app._notifications]
