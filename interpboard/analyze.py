@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from interpboard.analyses import ANALYSES, analyses_for, find_analysis
+from interpboard.analyses import ANALYSES, Analysis, analyses_for, find_analysis
+from interpboard.analyses.gaps import gaps_said
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import memory_named
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.finite import counting, remedy
+from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.watch import SILENT, Watch
+
+_SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype or another device."
 
 
 def analyze(
@@ -26,8 +31,9 @@ def analyze(
     """Run ``analyses`` (names of the registry) on ``text``; one document with all results.
 
     None: every analysis that needs no more than it was given. ``params``: parameters by analysis
-    name. Names and parameters are checked before anything runs. Raises the errors of
-    ``interpboard.errors``; ``Cancelled`` if ``watch`` says so.
+    name. Names and parameters are checked before anything runs. A result with values that are not
+    numbers, where its method does not leave any out, says so in a warning. Raises the errors of
+    ``interpboard.errors``, ``OutOfMemory`` whatever ran out of it; ``Cancelled`` if ``watch`` says so.
     """
     given = params or {}
     if analyses is None:
@@ -35,13 +41,27 @@ def analyze(
         analyses = analyses_for(named)
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     prompt = make_prompt(lm, text)
-    resolved = resolve_metric(lm, prompt, metric)
+    with memory_named("A run of the prompt", _SMALLER):
+        resolved = resolve_metric(lm, prompt, metric)
     results = []
     for name, own in parsed.items():
         if on_start is not None:
             on_start(name)
-        results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **own))
+        results.append(_result(ANALYSES[name], lm, prompt, resolved, own, watch))
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
+
+
+def _result(
+    analysis: Analysis,
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    params: Mapping[str, Any],
+    watch: Watch,
+) -> Result:
+    with memory_named(f"The analysis {analysis.name}", _SMALLER), counting() as lost:
+        result: Result = analysis.load()(lm, prompt, metric, watch=watch, **params)
+    return gaps_said(result, analysis.gaps, sum(lost), f"{lm.info.dtype}. {remedy(lm)}")
 
 
 def run_one(

@@ -75,6 +75,12 @@ class Unsupported(InterpBoardError):
     kind = "unsupported"
 
 
+class NotFinite(InterpBoardError):
+    """A run whose numbers leave what the model's number format holds: nothing can be said of it."""
+
+    kind = "not_finite"
+
+
 class OutOfMemory(InterpBoardError):
     """Even the smallest batch did not fit."""
 

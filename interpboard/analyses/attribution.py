@@ -56,6 +56,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="each method's scores, as shares of its largest; positive: the token raised the metric "
         "(saliency, smoothgrad and the attention methods have no sign)",
         scale="diverging",
+        gaps=("rank_agreement",),
         parameters=(
             Parameter(
                 "methods",

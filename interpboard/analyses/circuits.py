@@ -63,6 +63,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="interaction = effect(both ablated) − effect(a) − effect(b); negative: together they "
         "cost more than apart, as backups of each other do",
         scale="diverging",
+        gaps=("values", "joint"),
         parameters=(
             _ABLATION,
             Parameter("top_k", int, 8, "heads with the largest effects alone", minimum=2),
@@ -77,6 +78,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("component", "strategy"),
         meaning="effect = metric(ablated) − metric(clean); negative: the head helped",
         scale="diverging",
+        gaps=("rank_agreement",),
         parameters=(
             Parameter(
                 "strategies",
@@ -99,6 +101,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="effect = metric(ablated) − metric(clean), largest first; negative: the component "
         "helped; empty: estimated only",
         scale="diverging",
+        gaps=("values", "error"),
         parameters=(
             Parameter("budget", int, 64, "components to measure exactly, at most", minimum=1),
             Parameter(

@@ -14,6 +14,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="estimated effect of the edge's clean value in place of the corrupted one; positive: "
         "it raises the behaviour. Faithfulness and completeness are measured, not estimated",
         scale="diverging",
+        gaps=("enters", "nodes"),
         parameters=(
             Parameter(
                 "behavior",
@@ -94,6 +95,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="what the neuron writes directly into the logit (or logit difference), activation × "
         "effect of a unit; positive: it raises it",
         scale="diverging",
+        gaps=("values",),
         parameters=(
             Parameter("neuron", str, "", "one to look at, e.g. 2.117: its tokens and activations"),
             Parameter("layers", int, None, "layers to show, e.g. 0,3 (all)", many=True),
@@ -124,6 +126,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "neuron"),
         meaning="highest activation of the neuron anywhere in the corpus; the prompt is not looked at",
         scale="diverging",
+        gaps=("values",),
         parameters=(
             Parameter("corpus", str, "", "a text file, or a folder of them, of any size"),
             Parameter("out", str, "", "file that keeps what was found: gone on with, or read"),

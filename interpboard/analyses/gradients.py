@@ -119,6 +119,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="score of every earlier token for each token of the greedy continuation; positive: "
         "it raised that token's metric (saliency has no sign); empty: it comes later",
         scale="diverging",
+        gaps=("values",),
         unsigned=("method", ("saliency",)),
         parameters=(
             Parameter("new_tokens", int, 8, "tokens to generate", minimum=1),

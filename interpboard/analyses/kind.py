@@ -18,7 +18,8 @@ class Analysis:
     """One analysis. ``meaning`` says in a line what a value is and what its sign says.
 
     ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
-    those of its values with which a diverging scale has no negative side.
+    those of its values with which a diverging scale has no negative side. ``gaps``: the arrays (``values``,
+    names of ``extra``) in which the method leaves entries out, which are NaN; elsewhere NaN is warned of.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Analysis:
     parameters: tuple[Parameter, ...] = ()
     in_overview: bool = False
     unsigned: tuple[str, tuple[str, ...]] | None = None
+    gaps: tuple[str, ...] = ()
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

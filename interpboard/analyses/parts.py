@@ -37,6 +37,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
         "far above it (z, in standard errors) are in extra",
         scale="probability",
+        gaps=("values", "null", "z", "copying_eigenvalue"),
         parameters=(
             Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),
             Parameter("length", int, 32, "random tokens that are repeated once", minimum=2),

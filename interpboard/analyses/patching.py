@@ -46,6 +46,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "token"),
         meaning="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
         scale="diverging",
+        gaps=("values",),
         in_overview=True,
         parameters=(
             replace(_CORRUPTED, instead="subject"),
@@ -99,6 +100,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="estimate of metric(patched) − metric(corrupted); positive: the clean activation "
         "raises the metric",
         scale="diverging",
+        gaps=("exact", "error"),
         parameters=(
             _CORRUPTED,
             _SITE,
@@ -123,6 +125,7 @@ TABLE: tuple[Analysis, ...] = (
         meaning="effect = metric(the receiver alone sees the sender's change) − metric(run patched "
         "into); noising: negative, the path carried the answer",
         scale="diverging",
+        gaps=("values", "share", "metric"),
         parameters=(
             _CORRUPTED,
             Parameter(

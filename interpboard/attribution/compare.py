@@ -81,6 +81,9 @@ def compare_attributions(
             continue
         names.append(name)
         rows.append(found.values.astype(np.float64))
+        missing = int((~np.isfinite(rows[-1])).sum())
+        if missing:
+            warnings.append(f"{name}: {missing} of {len(rows[-1])} scores are not numbers.")
         warnings += [f"{name}: {words}" for words in found.warnings]
     watch.step(len(wanted), len(wanted))
     scores, method = np.stack(rows), Axis("method", tuple(names))
@@ -102,8 +105,9 @@ def compare_attributions(
 
 
 def _shares(scores: np.ndarray) -> np.ndarray:
+    """NaN for a method with any score that is NaN: its largest is not known."""
     largest = np.abs(scores).max(-1, keepdims=True)
-    divided: np.ndarray = np.divide(scores, largest, out=np.zeros_like(scores), where=largest > 0)
+    divided: np.ndarray = np.divide(scores, largest, out=np.zeros_like(scores), where=largest != 0)
     return divided
 
 

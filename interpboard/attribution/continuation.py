@@ -15,10 +15,10 @@ from interpboard.attribution.lrp import lrp
 from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
+from interpboard.runs.finite import clean_logits, prompt_logits
 from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import input_ids, show_tokens, token_text
+from interpboard.runs.prompt import show_tokens, token_text
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
@@ -48,7 +48,7 @@ def continuation_attribution(
     score for what comes after it: NaN. ``extra["metric"]`` [generated] is the metric explained.
 
     Raises ``BadParameter`` where the continuation would pass the context, ``Unsupported`` for metrics
-    without a gradient.
+    without a gradient, ``NotFinite`` where it overflows.
     """
     started = time.perf_counter()
     if method not in METHODS:
@@ -101,7 +101,8 @@ def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) 
     for _ in range(count):
         watch.check()
         given = torch.tensor([ids], device=lm.device)
-        ids.append(int(forward_logits(lm.anatomy, given, len(ids) - 1)[0].argmax()))
+        logits = clean_logits(lm, given, len(ids) - 1, "The continuation")
+        ids.append(int(logits[0].argmax()))
         if ids[-1] == lm.tokenizer.eos_token_id:
             break
     new = tuple(ids[len(prompt.token_ids) :])
@@ -112,5 +113,5 @@ def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) 
 @torch.no_grad()
 def _metric(lm: LanguageModel, prompt: PromptInfo, metric: Metric, target: TokenRef) -> Metric:
     position = len(prompt.token_ids) - 1
-    logits = forward_logits(lm.anatomy, input_ids(lm, prompt), position)[0]
+    logits = prompt_logits(lm, prompt, position)
     return Metric(replace(metric.info, position=position, target=target), logits)

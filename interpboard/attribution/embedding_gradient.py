@@ -14,6 +14,7 @@ from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
+from interpboard.runs.finite import refusing, require_finite, run_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.steps import rows_of_a_backward_pass
@@ -33,9 +34,10 @@ def metric_and_gradient(
     """Metric [rows] and its gradient [rows, pos, d_model] with ``embeddings`` in place of the prompt's.
 
     The parameters are frozen meanwhile, so the backward pass computes no gradient that is thrown
-    away. Raises ``Unsupported`` for a metric without a gradient.
+    away. Raises ``Unsupported`` for a metric without a gradient, ``NotFinite``.
     """
     require_gradient(metric)
+    about = f"{run_of(prompt)} from other embeddings"
     leaf = embeddings.detach().requires_grad_()
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
     with (
@@ -43,8 +45,11 @@ def metric_and_gradient(
         frozen(lm.model),
         at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
     ):
-        values = metric_of_forward(lm, metric, ids)
+        with refusing(lm, about, len(leaf)):
+            values = metric_of_forward(lm, metric, ids)
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
+    require_finite(lm, about, values)
+    require_finite(lm, f"The gradient in {about[0].lower()}{about[1:]}", gradient)
     return values.detach(), gradient
 
 
@@ -52,9 +57,15 @@ def metric_and_gradient(
 def metric_of_embeddings(
     lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
 ) -> float:
-    """The metric with ``embeddings`` [pos, d_model] in place of the prompt's."""
-    with at_site(lm.anatomy, "embed", None, lambda _clean: embeddings[None]):
-        return float(metric_of_forward(lm, metric, input_ids(lm, prompt))[0])
+    """The metric with ``embeddings`` [pos, d_model] in place of the prompt's. Raises ``NotFinite``."""
+    about = f"{run_of(prompt)} from other embeddings"
+    with (
+        at_site(lm.anatomy, "embed", None, lambda _clean: embeddings[None]),
+        refusing(lm, about),
+    ):
+        value = metric_of_forward(lm, metric, input_ids(lm, prompt))
+    require_finite(lm, about, value)
+    return float(value[0])
 
 
 def require_gradient(metric: Metric) -> None:

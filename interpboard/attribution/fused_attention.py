@@ -52,9 +52,9 @@ def with_residual(attention: np.ndarray) -> np.ndarray:
 
 
 def rows_to_one(matrices: np.ndarray) -> np.ndarray:
-    """Rows [..., key] divided by their sums."""
+    """Rows [..., key] divided by their sums; rows of zeros stay, and NaN stays NaN."""
     sums = matrices.sum(-1, keepdims=True)
-    divided: np.ndarray = np.divide(matrices, sums, out=np.zeros_like(matrices), where=sums > 0)
+    divided: np.ndarray = np.divide(matrices, sums, out=np.zeros_like(matrices), where=sums != 0)
     return divided
 
 

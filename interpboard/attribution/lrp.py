@@ -18,6 +18,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.finite import require_finite, run_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.provenance import made_by
@@ -50,7 +51,8 @@ def lrp(
     theirs. ``extra["delta"]`` is the sum − the metric. One prompt at a time.
 
     Raises ``Unsupported`` for a metric without a gradient and for families whose MLP or attention is
-    not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj).
+    not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj),
+    ``NotFinite``.
     """
     started = time.perf_counter()
     require_slope(metric)
@@ -71,6 +73,7 @@ def lrp(
     ):
         value = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
         (gradient,) = torch.autograd.grad(value, entered)
+    require_finite(lm, f"The relevance of {run_of(prompt)[4:]}", value, gradient)
     stream = entered[0].detach()
     scores = (gradient.to(wide(stream)) * stream.to(wide(stream))).sum(-1)[0].cpu().numpy()
     watch.step(1, 1)

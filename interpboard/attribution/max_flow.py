@@ -13,9 +13,11 @@ def max_flow(layers: np.ndarray, top: int, bottom: int) -> float:
     """Maximum flow between node ``top`` above the last layer and node ``bottom`` below the first.
 
     ``layers`` [layer, query, key] are the edges' capacities, at least 0, the lowest layer first. Dinic
-    1970: shortest augmenting paths, all of one length before any longer one.
+    1970: shortest augmenting paths, all of one length before any longer one. NaN if a capacity is.
     """
     depth, size, _ = layers.shape
+    if not np.isfinite(layers).all():  # compared with anything, NaN would pass for no capacity
+        return float("nan")
     left = _between(layers, top, bottom)
     if left is None:
         return 0.0

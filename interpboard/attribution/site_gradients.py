@@ -22,6 +22,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.finite import refusing, require_finite, run_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits, record
@@ -115,6 +116,7 @@ def _in_whole_passes(
     """A forward and a backward pass of the whole model for each of ``without``."""
     layers = [0] if site == "embed" else range(lm.anatomy.n_layers)
     passes, value, activations = [], None, []
+    about = run_of(prompt, edited=bool(edits))
     for dropped in without:
         watch.check()
         with ExitStack() as stack:
@@ -126,8 +128,10 @@ def _in_whole_passes(
             seen = _Seen()
             for layer in layers:
                 stack.enter_context(at_site(lm.anatomy, site, layer, seen))
-            logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
+            with refusing(lm, about):
+                logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
             end = metric.of(logits)[0]
+            require_finite(lm, about, end)
             passes.append(seen.gradients(end, None, last=True))
         if value is None:
             value, activations = float(end.detach()), [each.detach()[0] for each in seen.copies]
@@ -156,6 +160,7 @@ def _layer_by_layer(
         end = run.resid_final[:, metric.info.position].clone().requires_grad_()
         value = metric.of(residual_to_logits(lm.anatomy, end))[0]
         (slope,) = torch.autograd.grad(value, end)
+    require_finite(lm, run_of(prompt, edited=bool(edits)), value)
     flow = torch.zeros_like(run.resid_final)
     flow[:, metric.info.position] = slope
     layers = _backwards(run, site, [flow] * len(without), without, watch)

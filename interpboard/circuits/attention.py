@@ -92,7 +92,7 @@ def summarise(patterns: np.ndarray) -> Summary:
         nothing = np.full(patterns.shape[:2], np.nan)
         return Summary(nothing, nothing, nothing, nothing)
     total = rows.sum(-1, keepdims=True)
-    shares = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
+    shares = np.divide(rows, total, out=np.zeros_like(rows), where=total != 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     back = np.abs(np.arange(1, n_pos)[:, None] - np.arange(n_pos))
     return Summary(

@@ -26,6 +26,7 @@ from interpboard.circuits.corpus import Place, Window, corpus_files, windows
 from interpboard.circuits.head_probes import text_prefix
 from interpboard.circuits.translators import save_whole
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory, Unsupported
+from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
@@ -37,6 +38,7 @@ from interpboard.results.examples import (
     ExamplesInfo,
     ExamplesMetadata,
 )
+from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import SILENT, Watch
@@ -236,10 +238,13 @@ def _forward(
 
 
 def _run_until_enough(lm: LanguageModel, ids: torch.Tensor) -> None:
+    tally = Tally(len(ids))
     try:
-        lm.anatomy.base(input_ids=ids, use_cache=False)
+        with tally.over(lm.anatomy):
+            lm.anatomy.base(input_ids=ids, use_cache=False)
     except _Enough:
-        return
+        pass
+    require(tally, lm, "A window of the text")
 
 
 def _about(

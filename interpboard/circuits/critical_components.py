@@ -63,8 +63,8 @@ def find_critical_components(
             f"The metric {metric.info.name} gives no first-order estimates.",
             f"Use another, or a budget of {len(found)} to measure everything.",
         )
-    effects = _measured(run, metric, found, budget, watch)
-    return _result(lm, metric, found, effects, (budget, kinds, ablation), started)
+    measured = _measured(run, metric, found, budget, watch)
+    return _result(lm, metric, found, measured, (budget, kinds, ablation), started)
 
 
 def _checked(kinds: Sequence[str] | None) -> tuple[str, ...]:
@@ -81,16 +81,17 @@ def _checked(kinds: Sequence[str] | None) -> tuple[str, ...]:
 
 def _measured(
     run: Run, metric: Metric, found: Sequence[Candidate], budget: int, watch: Watch
-) -> np.ndarray:
-    """Effects [candidate], NaN where not measured."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Effects [candidate], NaN where not measured, and which were."""
     effects = np.full(len(found), np.nan)
+    measured = np.zeros(len(found), dtype=bool)  # an effect may be NaN all the same
     known = 0
     left = budget
     for number in range(ROUNDS):
-        unknown = np.flatnonzero(np.isnan(effects))
+        unknown = np.flatnonzero(~measured)
         score = np.abs(_estimates(found)) + (doubts(found, effects) if number else 0.0)
         count = left if number == ROUNDS - 1 else min(left, -(-budget // (2 if number == 0 else 6)))
-        order = np.argsort(-np.nan_to_num(score[unknown]), kind="stable")
+        order = np.argsort(-score[unknown], kind="stable")
         chosen = unknown[order[:count]]
         if number == 0:
             chosen = _one_of_each_kind(found, unknown[order], count)
@@ -98,6 +99,7 @@ def _measured(
         def take(indices: list[int], values: np.ndarray, chosen: np.ndarray = chosen) -> None:
             nonlocal known
             effects[chosen[indices]] = values - metric.baseline
+            measured[chosen[indices]] = True
             known += len(indices)
             watch.step(known, budget, _ranked(found, effects))
 
@@ -106,7 +108,7 @@ def _measured(
             rows = [found[i].counterfactual for i in chosen]
             evaluate(run, rows, metric, watch=silent, on_values=take)
         left -= len(chosen)
-    return effects
+    return effects, measured
 
 
 def _one_of_each_kind(found: Sequence[Candidate], order: np.ndarray, count: int) -> np.ndarray:
@@ -140,7 +142,7 @@ def _estimates(found: Sequence[Candidate]) -> np.ndarray:
 def _order(found: Sequence[Candidate], effects: np.ndarray) -> np.ndarray:
     """Measured ones by size, then the others by the size of their estimate."""
     size = np.where(np.isnan(effects), np.abs(_estimates(found)), np.abs(effects))
-    return np.lexsort((-np.nan_to_num(size), np.isnan(effects)))
+    return np.lexsort((-size, np.isnan(effects)))
 
 
 def _ranked(found: Sequence[Candidate], effects: np.ndarray) -> LabelledArray:
@@ -152,15 +154,15 @@ def _result(
     lm: LanguageModel,
     metric: Metric,
     found: Sequence[Candidate],
-    effects: np.ndarray,
+    measured: tuple[np.ndarray, np.ndarray],
     asked: tuple[int, tuple[str, ...], str],
     started: float,
 ) -> Result:
     budget, kinds, ablation = asked
+    effects, verified = measured
     order = _order(found, effects)
     ranked = _ranked(found, effects)
     estimates = _estimates(found)
-    verified = np.isfinite(effects)
     warnings: tuple[str, ...] = ()
     if not verified.all():
         warnings = (

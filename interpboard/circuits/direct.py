@@ -220,7 +220,8 @@ def _extra(
             row[: len(layer.neurons)] = layer.neurons
         by_neuron = Axis("neuron", tuple(str(i) for i in range(width)))
         extra["neurons"] = LabelledArray((by_layer, by_neuron), each)
-        extra["mlp_bias"] = LabelledArray((by_layer,), mlp - np.nansum(each, axis=1))
+        written = np.array([float(np.sum(layer.neurons)) for layer in layers])
+        extra["mlp_bias"] = LabelledArray((by_layer,), mlp - written)
     return extra
 
 

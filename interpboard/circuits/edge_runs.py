@@ -25,6 +25,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.selfcheck import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits
+from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
 
 _TOKENS = 6
@@ -107,7 +108,8 @@ def record_activations(wiring: Wiring, ids: torch.Tensor) -> Activations:
         stack.enter_context(
             at_site(anatomy, "resid_post", anatomy.n_layers - 1, partial(keep, "end"))
         )
-        anatomy.base(input_ids=ids, use_cache=False)
+        with refusing(wiring.lm, "A prompt of the circuit's dataset", len(ids)):
+            anatomy.base(input_ids=ids, use_cache=False)
     mid = tuple(value.reshape(seen["pre"][0].shape) for value in seen["mid"])
     return Activations(
         seen["pre"][0],
@@ -145,7 +147,8 @@ def edge_patched(
                 on_input(anatomy.before_mlp[layer], partial(live.before_mlp, layer))
             )
             stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
-        anatomy.base(input_ids=ids, use_cache=False)
+        with refusing(wiring.lm, "A run with some edges only", len(ids)):
+            anatomy.base(input_ids=ids, use_cache=False)
     return live.stream(wiring.graph.receivers.index("output"), reference.output)
 
 

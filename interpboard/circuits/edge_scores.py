@@ -19,6 +19,7 @@ from interpboard.circuits.experiment import Batch, Experiment
 from interpboard.circuits.wiring import Wiring
 from interpboard.errors import BadParameter
 from interpboard.models.sites import at_site
+from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import Watch
 
@@ -109,10 +110,12 @@ class _Gradients:
                 stack.enter_context(at_site(anatomy, "mlp_out", layer, self.seen.mlp.append))
             last = anatomy.n_layers - 1
             stack.enter_context(at_site(anatomy, "resid_post", last, self.seen.end.append))
-            anatomy.base(input_ids=batch.clean, use_cache=False)
+            with refusing(self.wiring.lm, "A run of the circuit's dataset", len(batch.clean)):
+                anatomy.base(input_ids=batch.clean, use_cache=False)
             value = experiment.of_output(batch, self.seen.end[0]).sum()
             wanted = [*self.seen.projected, *self.seen.mid, *self.seen.end]
             found = torch.autograd.grad(value, wanted)
+        require_finite(self.wiring.lm, "The gradient of the circuit's behaviour", *found)
         self.projected = list(found[: len(self.seen.projected)])
         self.mid = found[len(self.projected) : -1]
         self.end = found[-1]

@@ -20,6 +20,7 @@ from interpboard.circuits.prompt_pairs import MEASURES, Case, measured
 from interpboard.circuits.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.finite import require_logits
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
@@ -125,8 +126,13 @@ class Experiment:
         return (self.value(edges, watch) - self.on_reference) / span if span else float("nan")
 
     def of_output(self, batch: Batch, output: torch.Tensor) -> torch.Tensor:
-        """The behaviour [row] for final residual streams ``output`` [row, pos, d_model]."""
-        return measured(logits_at(self.wiring.lm, output, batch.last), batch.cases, self.measure)
+        """The behaviour [row] for final residual streams ``output`` [row, pos, d_model].
+
+        Raises ``NotFinite``.
+        """
+        logits = logits_at(self.wiring.lm, output, batch.last)
+        require_logits(self.wiring.lm, "A run of the circuit's dataset", logits.detach())
+        return measured(logits, batch.cases, self.measure)
 
     @torch.no_grad()
     def _mean_of(self, output: Callable[[Batch], torch.Tensor]) -> float:

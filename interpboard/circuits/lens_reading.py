@@ -8,6 +8,7 @@ import torch
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import residual_to_logits
 from interpboard.results import text_array
+from interpboard.runs.finite import require_logits
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import Watch
@@ -26,7 +27,7 @@ def read_lens(
     each [row, token]; ``top_ids``, ``top_tokens``, ``top_probs`` [row, token, top].
 
     A few positions at a time, so that memory does not grow with the prompt; each position is then gone
-    over by itself, since what fits a processor's cache is read four times as fast.
+    over by itself, since what fits a processor's cache is read four times as fast. Raises ``NotFinite``.
     """
     n_rows, n_pos, _ = rows.shape
     top_k = min(top_k, lm.anatomy.d_vocab)
@@ -38,6 +39,7 @@ def read_lens(
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
         logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
+        require_logits(lm, "What the lens reads", logits)
         for at, column in enumerate(logits.unflatten(0, chunk.shape[:2]), start):
             parts = _read(at_least_float32(column), target, top_k)
             if not kept:

@@ -12,6 +12,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
+from interpboard.runs.finite import require_finite
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
 
@@ -70,6 +71,7 @@ def moved_alone(
         seen: list[torch.Tensor] = []
         with at_site(lm.anatomy, "z", layer, lambda z: seen.append(z.clone())):  # noqa: B023
             after = call.replay(streams[:, None].to(call.hidden[:]))[:, 0]
+        require_finite(lm, "What a head moves alone", seen[0], after)
         if layer == 0:
             streams = after
         yield seen[0][:, 0]

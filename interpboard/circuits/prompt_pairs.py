@@ -20,10 +20,10 @@ import torch
 
 from interpboard.errors import BadParameter, BadPrompt, BadTarget
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import forward_logits
 from interpboard.results import PromptInfo
+from interpboard.runs.finite import prompt_logits
 from interpboard.runs.metrics import at_least_float32, resolve_token
-from interpboard.runs.prompt import input_ids, make_prompt, show_tokens
+from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.watch import SILENT, Watch
 
 MEASURES = ("logit_diff", "prob_diff")
@@ -222,7 +222,7 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
 @torch.no_grad()
 def _top(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> int:
     watch.check()
-    return int(forward_logits(lm.anatomy, input_ids(lm, prompt), -1)[0].argmax())
+    return int(prompt_logits(lm, prompt, -1).argmax())
 
 
 def _partner(

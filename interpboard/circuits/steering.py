@@ -12,10 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from interpboard.errors import BadParameter
+from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.runs.finite import count_not_finite
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.provenance import made_by
@@ -157,23 +159,41 @@ def _steered(
     new_tokens: int,
     watch: Watch,
 ) -> tuple[np.ndarray, list[str]]:
-    """Metric [row] and continuation of each row of ``added`` [row, 1, d_model]."""
+    """Metric [row] and continuation of each row of ``added`` [row, 1, d_model].
+
+    Rows that are not finite: NaN, and the text ends there.
+    """
     ids = input_ids(lm, prompt).expand(len(added), -1)
     length = ids.shape[1]
     ends = _end_tokens(lm)
     limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
     ended = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
+    masked, written = metric.masked, torch.zeros_like(ids[:, 0])
+    lost = torch.zeros_like(ended)  # rows that are not finite any more
+
+    def at(position: int) -> torch.Tensor:
+        """Logits [row, d_vocab]; 0 in rows that are lost."""
+        tally = Tally(len(ids))
+        with tally.over(lm.anatomy):
+            logits = forward_logits(lm.anatomy, ids, position)
+        fine = tally.finite().to(lost.device) & finite_logits(logits, masked).to(lost.device)
+        lost.logical_or_(~fine)
+        return logits.masked_fill(lost.to(logits.device)[:, None], 0)
+
     with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
-        values = metric.of(forward_logits(lm.anatomy, ids, metric.info.position))
+        values = metric.of(at(metric.info.position)).masked_fill(lost, torch.nan)
+        count_not_finite(int(lost.sum()))
         for step in range(min(new_tokens, limit)):
             watch.step(1 + step, new_tokens + 1)
-            chosen = forward_logits(lm.anatomy, ids, -1).argmax(-1).to(ids.device)
+            chosen = at(-1).argmax(-1).to(ids.device)
+            written += (~lost).long()
             ids = torch.cat([ids, chosen[:, None]], dim=1)
-            ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device))
+            ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | lost
             if ended.all():
                 break
     watch.step(new_tokens + 1, new_tokens + 1)
-    rows = [_until_end(row, ends) for row in ids[:, length:].tolist()]
+    written_ids = zip(ids[:, length:].tolist(), written.tolist(), strict=True)
+    rows = [_until_end(row[:count], ends) for row, count in written_ids]
     return values.double().cpu().numpy(), [lm.tokenizer.decode(row) for row in rows]
 
 

@@ -22,6 +22,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits
 from interpboard.results import LabelledArray, layer_axis
+from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import SILENT, Watch
 
@@ -116,7 +117,14 @@ def _gradients(
             loss = (final.exp() * (final - lens)).sum(-1).mean()
             loss.backward()
             losses.append(loss.detach())
-    return torch.stack(losses)
+    found = torch.stack(losses)
+    require_finite(lm, "The loss of the training", found, *_slopes(translators))
+    return found
+
+
+def _slopes(translators: Translators) -> list[torch.Tensor]:
+    parts = (translators.weight, translators.bias)
+    return [part.grad for part in parts if part.grad is not None]
 
 
 def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
@@ -131,7 +139,8 @@ def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
         for layer in range(lm.anatomy.n_layers):
             stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, keep))
         stack.enter_context(at_site(lm.anatomy, "resid_post", last, keep))
-        lm.anatomy.base(input_ids=ids, use_cache=False)
+        with refusing(lm, "A window of the text", len(ids)):
+            lm.anatomy.base(input_ids=ids, use_cache=False)
     return seen
 
 

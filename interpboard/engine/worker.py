@@ -158,16 +158,20 @@ class Worker:
 
         say("importing transformers", 0.1)
         from interpboard.models.language_model import open_model
+        from interpboard.models.memory import memory_named
 
         _ = torch.zeros(1)  # its thread pool starts here, not inside the first timed job
-        self.lm = lm = open_model(
-            request.model,
-            request.device,
-            request.dtype,
-            trust_remote_code=request.trust_remote_code,
-            allow_pickle=request.allow_pickle,
-            on_stage=say,
-        )
+        with memory_named(
+            f"The model {request.model}", "Use --dtype bfloat16, or a smaller model."
+        ):
+            self.lm = lm = open_model(
+                request.model,
+                request.device,
+                request.dtype,
+                trust_remote_code=request.trust_remote_code,
+                allow_pickle=request.allow_pickle,
+                on_stage=say,
+            )
         self.outbox.send(
             protocol.Ready(
                 job=request.job,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.load import Stage, load_model_and_tokenizer
-from interpboard.models.selfcheck import Verified, self_check
+from interpboard.models.selfcheck import Verified, random_prompts, self_check
+from interpboard.models.tail import forward_logits
 from interpboard.results import ModelInfo
 
 
@@ -51,6 +53,13 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where prompts go."""
         return self.anatomy.embedding.weight.device  # type: ignore[return-value]
+
+    @cached_property
+    def masked_tokens(self) -> torch.Tensor:
+        """[d_vocab]: the tokens whose logit the model itself sets to −∞, whatever the prompt."""
+        with torch.no_grad():
+            ids = random_prompts(self.anatomy).flatten(0, 1)
+            return (forward_logits(self.anatomy, ids, -1) == -torch.inf).all(0)
 
     @property
     def parameters(self) -> int:

@@ -9,13 +9,13 @@ import torch
 
 from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import forward_logits
 from interpboard.patching.subject import subject_positions
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.finite import prompt_logits, require_logits, run_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
-from interpboard.runs.prompt import input_ids, make_prompt, show_tokens
+from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.record import record
 from interpboard.runs.row_logits import row_logits
 
@@ -64,10 +64,11 @@ def equally_long(lm: LanguageModel, clean: PromptInfo, corrupted: str) -> Prompt
 
 @torch.no_grad()
 def make_pair(lm: LanguageModel, clean: PromptInfo, corrupted: str, metric: Metric) -> Pair:
-    """Tokenise ``corrupted`` and evaluate ``metric`` on it. Errors as in ``equally_long``."""
+    """Tokenise ``corrupted`` and evaluate ``metric`` on it. Errors as in ``equally_long``, and
+    ``NotFinite``."""
     other = equally_long(lm, clean, corrupted)
-    logits = forward_logits(lm.anatomy, input_ids(lm, other), metric.info.position)
-    return Pair(clean, other, metric.baseline, float(metric.of(logits)[0]))
+    logits = prompt_logits(lm, other, metric.info.position)
+    return Pair(clean, other, metric.baseline, float(metric.of(logits[None])[0]))
 
 
 @torch.no_grad()
@@ -88,4 +89,5 @@ def make_noised_pair(
     positions = subject_positions(clean, subject)
     (edits,) = embedding_noise(lm, positions, noise, 1, seed)
     logits = row_logits(record(lm, clean, edits=(edits,)), metric.info.position)
+    require_logits(lm, run_of(clean, edited=True), logits)
     return Pair(clean, clean, metric.baseline, float(metric.of(logits)[0]), edits)

@@ -37,8 +37,16 @@ def sign_flip_p_values(
     If there were no effect, each pair's could as well have had the other sign. All patterns of signs are
     tried where there are at most ``permutations``, else that many at random, the one seen among them.
     First each cell's own p-value; then the same against the largest mean of any cell, which holds for
-    all cells together (Westfall and Young 1993).
+    all cells together (Westfall and Young 1993). NaN for a cell with an effect that is NaN; the others
+    are tested as if it were not there.
     """
+    known = np.isfinite(effects).all(0)
+    if not known.all():
+        own, family = np.full((2, effects.shape[1]), np.nan)
+        if known.any():
+            of_known = sign_flip_p_values(effects[:, known], permutations, seed, watch)
+            own[known], family[known] = of_known
+        return own, family
     n_pairs, n_cells = effects.shape
     signs = _signs(n_pairs, permutations, seed)
     observed = np.abs(effects.mean(0))

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from interpboard.models.calls import first_layer_input
+from interpboard.models.finite import Tally
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.tail import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
@@ -40,14 +41,20 @@ class Batch:
         self.base = torch.tensor(base, device=run.lm.device)
         # Edits of the recorded row come first: layers that run again would otherwise lose them.
         self.edits = [(*run.edits[b], *row) for b, row in zip(base, rows, strict=True)]
+        self.tally = Tally(len(rows))
+        # Elsewhere attention's numbers can only leave the format where the stream does, or an edit.
+        self.narrow = run.resid_final.dtype == torch.float16
 
     @torch.no_grad()
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
-        """The metric [row]."""
-        position = metric.info.position
+        """The metric [row]; NaN for a row that is not finite anywhere."""
+        position, tally = metric.info.position, self.tally
         if self.run.lm.verified.path == "hooks":
-            return metric.of(edited_logits(self.run, self.edits, position, self.stop))
-        return _metric_of_residual(self.run, self._replayed(position, watch), metric)
+            logits = edited_logits(self.run, self.edits, position, self.stop, tally)
+            found = metric.of(logits)
+        else:
+            found = _metric_of_residual(self.run, self._replayed(position, watch), metric)
+        return found.masked_fill(~tally.finite().to(found.device), torch.nan)
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
@@ -62,11 +69,14 @@ class Batch:
             assert hidden is not None
             watch.check()
             hidden = self._layer(layer, hidden, joining, position)
+            self.tally.hear(f"layer {layer}", hidden)
         late = [row for row, start in enumerate(starts) if start == n_layers]
         final = [] if hidden is None else [hidden[:, position - self.first]]
         if late:
             final.append(self._edited_end(late)[:, position - self.first])
-        return torch.cat([part.to(final[0].device) for part in final])
+        end = torch.cat([part.to(final[0].device) for part in final])
+        self.tally.hear("the last stream", end)
+        return end
 
     def _layer(
         self, layer: int, hidden: torch.Tensor, joining: list[int], position: int
@@ -92,7 +102,9 @@ class Batch:
                 # Before the edits' hooks: they see what the MLP sees.
                 stack.enter_context(mlp_at(anatomy.before_mlp[layer], position - self.first))
                 mlp_first = position
-            enter_edits(stack, run.lm, edits, _any, self.first, mlp_first)
+            enter_edits(stack, run.lm, edits, _any, self.first, mlp_first, self.tally)
+            if self.narrow:
+                stack.enter_context(self.tally.on_attention(anatomy, layer))
             if keeping:
                 stack.enter_context(attention_kept(kept, attending, attended))
             base = self.base[:rows].to(hidden.device)

@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import torch
 
 from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.metric_names import METRICS
+from interpboard.models.finite import finite_logits
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import forward_logits
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
-from interpboard.runs.prompt import input_ids, resolve_position, show_tokens, token_text
+from interpboard.runs.finite import prompt_logits
+from interpboard.runs.prompt import resolve_position, show_tokens, token_text
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,22 @@ class Metric:
         """Whether it has one at the clean run: ``kl`` is at its least there, its gradient zero."""
         return self.differentiable and self.info.name != "kl"
 
+    @cached_property
+    def masked(self) -> torch.Tensor | None:
+        """[d_vocab]: the tokens that the model masks, their clean logit being −∞; None: no token."""
+        masked = self.clean_logits == -torch.inf
+        return masked if bool(masked.any()) else None
+
     def of(self, logits: torch.Tensor) -> torch.Tensor:
-        """The metric [rows] of ``logits`` [rows, d_vocab], in at least float32."""
+        """The metric [rows] of ``logits`` [rows, d_vocab], in at least float32.
+
+        NaN for a row with any logit that is not finite, but for −∞ where the clean run has it: such a
+        run says nothing, even if the logits that the metric reads are numbers.
+        """
+        fine = finite_logits(logits.detach(), self.masked)
+        return self._of(logits).masked_fill(~fine, torch.nan)
+
+    def _of(self, logits: torch.Tensor) -> torch.Tensor:
         if self.tokens is not None:
             return self.of_tokens(logits[:, list(self.tokens)])
         logits = at_least_float32(logits)
@@ -75,15 +91,19 @@ class Metric:
             return logits.log_softmax(-1)[:, target]
         if name == "kl":
             clean = self.clean_logits.to(logits).log_softmax(-1)
-            return (clean.exp() * (clean - logits.log_softmax(-1))).sum(-1)
+            ratio = clean - logits.log_softmax(-1)
+            if self.masked is not None:  # 0 · log(0 / 0) counts nothing
+                ratio = ratio.masked_fill(self.masked.to(logits.device), 0)
+            return (clean.exp() * ratio).sum(-1)
         if name == "rank":
             return 1 + (logits > logits[:, target, None]).sum(-1).to(logits.dtype)
         raise ValueError(f"no metric {name!r}")
 
     def of_tokens(self, logits: torch.Tensor) -> torch.Tensor:
-        """The metric [rows] of the logits [rows, len(tokens)] of ``tokens`` alone."""
+        """The metric [rows] of the logits [rows, len(tokens)] of ``tokens`` alone; NaN as in ``of``."""
         logits = at_least_float32(logits)
-        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 0] - logits[:, 1]
+        value = logits[:, 0] if logits.shape[1] == 1 else logits[:, 0] - logits[:, 1]
+        return value.masked_fill(~logits.detach().isfinite().all(-1), torch.nan)
 
 
 @torch.no_grad()
@@ -91,7 +111,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     """Fix target, foil and position; without a target the model's own top token is taken.
 
     An encoder's position is by default that of the prompt's only mask token. Raises ``BadParameter``,
-    ``BadPosition`` or ``BadTarget``.
+    ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt that overflows.
     """
     if request.name not in METRICS:
         near = get_close_matches(request.name, METRICS, n=1)
@@ -102,7 +122,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     if request.name == "logit_diff" and foil is None:
         raise BadTarget("The metric logit_diff needs a foil.", "Name one, e.g. --foil ' Rome'.")
     target = resolve_token(lm, request.target, "target") if request.target is not None else None
-    logits = forward_logits(lm.anatomy, input_ids(lm, prompt), position)[0]
+    logits = prompt_logits(lm, prompt, position)
     if target is None:
         top = int(logits.argmax())
         target = TokenRef(top, token_text(lm.tokenizer, top))

@@ -13,6 +13,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.selfcheck import agrees
 from interpboard.models.sites import at_site
+from interpboard.runs.finite import refusing, require_finite
 
 OnPattern = Callable[[int, torch.Tensor], None]
 
@@ -25,18 +26,34 @@ def each_pattern(
 
     True if the patterns are those that the self-check proved by editing them. Families that hide theirs
     (falcon, bloom, gptj, gpt_neo) report them on demand; those are taken if they are probabilities of
-    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise.
+    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise, ``NotFinite``
+    where a run or a pattern is not finite.
     """
-    body: Any = lm.anatomy.base
+    about = "The run whose attention is read"
     if "pattern" not in lm.verified.sites:
-        for layer, pattern in zip(layers, _reported(lm, token_ids, layers), strict=True):
+        with refusing(lm, about, len(token_ids)):
+            reported = _reported(lm, token_ids, layers)
+        for layer, pattern in zip(layers, reported, strict=True):
             hear(layer, pattern.transpose(1, 2))
         return False
     with ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(at_site(lm.anatomy, "pattern", layer, partial(hear, layer)))
+            checked = partial(_finite, lm, about, partial(hear, layer))
+            stack.enter_context(at_site(lm.anatomy, "pattern", layer, checked))
+        stack.enter_context(refusing(lm, about, len(token_ids)))
+        body: Any = lm.anatomy.base
         body(input_ids=token_ids, use_cache=False)
     return True
+
+
+def _finite(
+    lm: LanguageModel,
+    about: str,
+    hear: Callable[[torch.Tensor], None],
+    pattern: torch.Tensor,
+) -> None:
+    require_finite(lm, about, pattern)
+    hear(pattern)
 
 
 def _reported(

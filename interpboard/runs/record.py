@@ -9,13 +9,16 @@ from functools import partial
 
 import torch
 
+from interpboard.models.attention_sites import ATTENTION_SITES, Change
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.finite import Tally
 from interpboard.models.keeping import Keeper
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
+from interpboard.runs.finite import require, run_of
 from interpboard.runs.prompt import input_ids
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
@@ -66,7 +69,7 @@ def record(
     ``site_rows``: activations are kept of the first so many rows only (None: of all).
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
     asked for later; the output of the last layer, and masks and angles that layers share, stay. Raises
-    ``Unsupported`` for a site that this model does not have.
+    ``Unsupported`` for a site that this model does not have, ``NotFinite`` if a row overflows.
     """
     for site in sites:
         lm.verified.require_site(site)
@@ -81,13 +84,16 @@ def record(
         if lm.verified.keeps_attention:  # before any edit: a replay makes them again
             for attention, out_proj in zip(lm.anatomy.attention, lm.anatomy.out_proj, strict=True):
                 stack.enter_context(recording_attention(attention, out_proj, attended, keeper))
-        enter_edits(stack, lm, edits, lambda _edit: True)
+        tally = Tally(len(edits))
+        enter_edits(stack, lm, edits, lambda _edit: True, tally=tally)
         stack.enter_context(at_site(lm.anatomy, "resid_post", n_layers - 1, final.append))
         for site in sites:
             for layer in range(n_layers):
                 keep = partial(_keep_site, keeper, kept[site], site_rows)
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
+        stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
         lm.anatomy.base(input_ids=input_ids(lm, prompt).expand(len(edits), -1), use_cache=False)
+    require(tally, lm, run_of(prompt, edited=any(edits)))
     return Run(
         lm,
         prompt,
@@ -107,8 +113,11 @@ def enter_edits(
     wanted: Callable[[Edit], bool],
     first: int = 0,
     mlp_first: int | None = None,
+    tally: Tally | None = None,
 ) -> None:
     """Open a hook for every site that the wanted edits of ``rows`` touch.
+
+    ``tally`` hears what they make of queries, keys and values, which no module's output shows.
 
     ``first``: the prompt's position at which the forward's activations begin; ``mlp_first``: that at
     which the MLP's do, where it is another.
@@ -123,8 +132,16 @@ def enter_edits(
         begin = 0 if site in ("k", "v") else first
         if mlp_first is not None and site in ("neuron", "mlp_out"):
             begin = mlp_first
-        act = partial(apply_edits, rows=edits, first=begin)
+        act: Change = partial(apply_edits, rows=edits, first=begin)
+        if tally is not None and site in ATTENTION_SITES:
+            act = partial(_heard, tally, f"the attention of layer {layer}", act)
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
+
+
+def _heard(tally: Tally, place: str, act: Change, value: torch.Tensor) -> torch.Tensor | None:
+    changed = act(value)
+    tally.hear(place, value if changed is None else changed)
+    return changed
 
 
 def _keep_site(

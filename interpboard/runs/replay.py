@@ -22,6 +22,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
+from interpboard.runs.finite import count_not_finite
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.steps import StepSize
@@ -41,7 +42,7 @@ def evaluate(
     on_values: OnValues | None = None,
     tokens_a_step: int | None = None,
 ) -> np.ndarray:
-    """The metric [counterfactual] of each counterfactual, in float64.
+    """The metric [counterfactual] of each counterfactual, in float64; NaN where its run is not finite.
 
     ``base`` [counterfactual]: the row of the run that each starts from; row 0 unless given.
     ``on_values(indices, values)`` hears each batch as it is done; ``watch`` is asked before each layer.
@@ -90,6 +91,7 @@ def evaluate(
             size.halve(tokens)
             continue
         values[chosen] = found.double().cpu().numpy()
+        count_not_finite(int(np.isnan(values[chosen]).sum()))
         layers = run.lm.anatomy.n_layers - max(0, start_of(counterfactuals[chosen[0]]))
         size.took(time.perf_counter() - started, layers, tokens)
         if on_values is not None:

@@ -17,12 +17,13 @@ _GAP = len(LIGHT)  # the colour between the tiles, after the nine of the scale
 
 def mosaic(values: np.ndarray, scale: Scale) -> str:
     """``values`` [..., row, column] as the URI of a PNG: tiles row by row, the last axis but two
-    across. NaN is neutral."""
+    across. NaN has the colour of the gaps: it is not zero."""
     *leading, height, width = values.shape
     across = leading[-1] if leading else 1
     down = math.prod(leading) // across if leading else 1
-    share = np.nan_to_num(np.clip(values / scale.limit, -1.0 if scale.diverging else 0.0, 1.0))
-    levels = (MIDDLE + np.rint(share * MIDDLE)).astype(np.uint8)
+    known = ~np.isnan(values)
+    share = np.clip(np.where(known, values, 0) / scale.limit, -1.0 if scale.diverging else 0.0, 1.0)
+    levels = np.where(known, MIDDLE + np.rint(share * MIDDLE), _GAP).astype(np.uint8)
     tiles = levels.reshape(down, across, height, width)
     padded = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=_GAP)
     image = padded.transpose(0, 2, 1, 3).reshape(down * (height + 1), across * (width + 1))

@@ -1,0 +1,110 @@
+"""Was every number of a forward pass finite? Asked of the stream and of attention, not of the answer alone.
+
+A number beyond the format (65,504 in float16) becomes infinite, then NaN. The logits need not show it: fused
+attention gives finite outputs for a query that is NaN, and a metric looks at one logit only. So each layer's
+output is measured as it passes, and what attention's own projections give. The measure is the length of a
+row's numbers: NaN and infinity stay in it, and it is infinite, too, where squares leave the format, which
+is what makes a norm give zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from interpboard.models.anatomy import Anatomy
+
+
+class Tally:
+    """By row of the batch, whether all that was heard was finite; and where it first was not."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self._heard: list[tuple[str, torch.Tensor]] = []
+
+    def hear(self, place: str, value: torch.Tensor) -> None:
+        """``value`` [row, …] of the first rows of the batch; some modules see [row · pos, …]."""
+        value = value.detach()
+        if value.shape[0] <= self.rows:
+            lengths = _lengths(value)
+        elif value.shape[0] % self.rows == 0:
+            lengths = _lengths(value.unflatten(0, (self.rows, -1)))
+        else:  # whose each number is cannot be told: all rows' together
+            lengths = _lengths(value[None]).expand(self.rows)
+        self._heard.append((place, lengths))
+
+    @contextmanager
+    def over(self, anatomy: Anatomy) -> Iterator[None]:
+        """While open, a forward is heard: every layer's output, and what its attention projects.
+
+        Open it behind the hooks that edit: it then hears what they make.
+        """
+        with ExitStack() as stack:
+            for index, layer in enumerate(anatomy.layers):
+                stack.enter_context(self.on_attention(anatomy, index))
+                stack.enter_context(self._on_output(layer, f"layer {index}"))
+            yield
+
+    @contextmanager
+    def on_attention(self, anatomy: Anatomy, layer: int) -> Iterator[None]:
+        """While open, what the projections of ``layer``'s attention give is heard."""
+        place = f"the attention of layer {layer}"
+        with ExitStack() as stack:
+            for module in _projections(anatomy, layer):
+                stack.enter_context(self._on_output(module, place))
+            yield
+
+    def finite(self) -> torch.Tensor:
+        """[row], true or false, on the CPU."""
+        if not self._heard:
+            return torch.ones(self.rows, dtype=torch.bool)
+        total = torch.zeros(self.rows, dtype=torch.float64, device=self._heard[0][1].device)
+        for _, lengths in self._heard:
+            total[: len(lengths)] += lengths.to(total)
+        return total.isfinite().cpu()
+
+    def where(self) -> str:
+        """The first place at which a row was not finite; empty if there was none."""
+        places = (place for place, lengths in self._heard if not bool(lengths.isfinite().all()))
+        return next(places, "")
+
+    @contextmanager
+    def _on_output(self, module: nn.Module, place: str) -> Iterator[None]:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            self.hear(place, output[0] if isinstance(output, tuple) else output)
+
+        handle = module.register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def finite_logits(logits: torch.Tensor, masked: torch.Tensor | None = None) -> torch.Tensor:
+    """Which rows [row] of ``logits`` [row, token] are finite, but for −∞ at the tokens ``masked`` [token]."""
+    fine = logits.isfinite()
+    if masked is not None:
+        fine = fine | (masked.to(logits.device) & (logits == -torch.inf))
+    return fine.all(-1)
+
+
+def _projections(anatomy: Anatomy, layer: int) -> list[nn.Module]:
+    """The modules with weights inside attention but for its output's, which the stream shows."""
+    return [
+        module
+        for module in anatomy.attention[layer].modules()
+        if module is not anatomy.out_proj[layer]
+        and not any(True for _ in module.children())
+        and any(True for _ in module.parameters())
+    ]
+
+
+def _lengths(value: torch.Tensor) -> torch.Tensor:
+    """[row]: of all numbers of a row together, in at least float32."""
+    dtype = torch.float64 if value.dtype == torch.float64 else torch.float32
+    dims = tuple(range(1, value.dim()))
+    return torch.linalg.vector_norm(value, dim=dims, dtype=dtype) if dims else value.abs()

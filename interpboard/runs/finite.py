@@ -1,0 +1,115 @@
+"""Finite or refused: a run that leaves the model's number format gives an error or NaN, never a number.
+
+A run that everything rests on (the prompt, a corrupted prompt, a reference, a recorded edit) is refused.
+Of many edited runs each that is not finite is NaN, and is counted for the one who asked (``not_finite``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+from interpboard.display import visible
+from interpboard.errors import NotFinite
+from interpboard.models.finite import Tally, finite_logits
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.tail import forward_logits
+from interpboard.results import PromptInfo
+from interpboard.runs.prompt import input_ids
+
+_SHOWN = 40
+_REMEDY = {
+    "float16": "Try --dtype float32 or bfloat16.",
+    "bfloat16": "Try --dtype float32.",
+    "float32": "Are the weights damaged, or is what was put in too large?",
+}
+_counted: ContextVar[list[int] | None] = ContextVar("counted", default=None)
+
+
+@contextmanager
+def refusing(lm: LanguageModel, about: str, rows: int = 1) -> Iterator[None]:
+    """While open, forwards of ``rows`` rows; then ``NotFinite`` if one of them was not.
+
+    Open it behind the hooks that edit. ``about``: whose run it is, see ``run_of``.
+    """
+    tally = Tally(rows)
+    with tally.over(lm.anatomy):
+        yield
+    require(tally, lm, about)
+
+
+def require(tally: Tally, lm: LanguageModel, about: str) -> None:
+    """Raise ``NotFinite`` unless all that ``tally`` heard was finite."""
+    if not bool(tally.finite().all()):
+        raise not_finite_error(lm, about, tally.where())
+
+
+def require_finite(lm: LanguageModel, about: str, *numbers: torch.Tensor) -> None:
+    """Raise ``NotFinite`` unless all ``numbers`` are finite."""
+    if not all(bool(each.isfinite().all()) for each in numbers):
+        raise not_finite_error(lm, about)
+
+
+def require_logits(lm: LanguageModel, about: str, logits: torch.Tensor) -> None:
+    """Raise ``NotFinite`` unless ``logits`` [row, d_vocab] are, but for what the model itself masks."""
+    if not bool(logits.isfinite().all()) and not bool(
+        finite_logits(logits, lm.masked_tokens).all()
+    ):
+        raise not_finite_error(lm, about, "the logits")
+
+
+def not_finite_error(lm: LanguageModel, about: str, where: str = "") -> NotFinite:
+    """The error for ``about``, a noun phrase, with what to do in the model's number format."""
+    dtype = lm.info.dtype
+    place = f", first in {where}" if where else ""
+    return NotFinite(f"{about} is not finite in {dtype}{place}.", remedy(lm))
+
+
+def remedy(lm: LanguageModel) -> str:
+    """What to do where numbers leave the model's format."""
+    return _REMEDY.get(lm.info.dtype, _REMEDY["float32"])
+
+
+def run_of(prompt: PromptInfo, edited: bool = False) -> str:
+    """``The run of "The Eiffel Tow…"``."""
+    text = prompt.text or "".join(prompt.tokens)
+    shown = visible(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return f'The {"edited " if edited else ""}run of "{shown}"'
+
+
+@torch.no_grad()
+def clean_logits(lm: LanguageModel, ids: torch.Tensor, position: int, about: str) -> torch.Tensor:
+    """Logits [row, d_vocab] at ``position`` of a plain forward of ``ids`` [row, pos].
+
+    Raises ``NotFinite`` if any number on the way was not finite.
+    """
+    with refusing(lm, about, len(ids)):
+        logits = forward_logits(lm.anatomy, ids, position)
+    require_logits(lm, about, logits)
+    return logits
+
+
+def prompt_logits(lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor:
+    """Logits [d_vocab] at ``position`` of the clean run. Raises ``NotFinite``."""
+    return clean_logits(lm, input_ids(lm, prompt), position, run_of(prompt))[0]
+
+
+@contextmanager
+def counting() -> Iterator[list[int]]:
+    """While open, the numbers of edited runs that were not finite are put into the list."""
+    counted: list[int] = []
+    token = _counted.set(counted)
+    try:
+        yield counted
+    finally:
+        _counted.reset(token)
+
+
+def count_not_finite(rows: int) -> None:
+    """Say that ``rows`` edited runs are NaN because they were not finite."""
+    counted = _counted.get()
+    if rows and counted is not None:
+        counted.append(rows)
