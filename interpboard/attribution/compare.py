@@ -81,9 +81,9 @@ def compare_attributions(
             continue
         names.append(name)
         rows.append(found.values.astype(np.float64))
-        missing = int((~np.isfinite(rows[-1])).sum())
-        if missing:
-            warnings.append(f"{name}: {missing} of {len(rows[-1])} scores are not numbers.")
+        unknown_scores = int((~np.isfinite(rows[-1])).sum())
+        if unknown_scores:
+            warnings.append(f"{name}: {unknown_scores} of {len(rows[-1])} scores are not numbers.")
         warnings += [f"{name}: {words}" for words in found.warnings]
     watch.step(len(wanted), len(wanted))
     scores, method = np.stack(rows), Axis("method", tuple(names))

@@ -13,7 +13,7 @@ from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
 from interpboard.attribution.compare import compare_attributions
 from interpboard.circuits.direct_path import direct_path
-from interpboard.errors import InterpBoardError, NotFinite
+from interpboard.errors import BadParameter, NotFinite, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricInfo, MetricRequest, Result, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit
@@ -144,7 +144,7 @@ def _overflowing_edits(lm: LanguageModel) -> list[Counterfactual]:
 def test_a_recorded_run_whose_edit_overflows_is_refused() -> None:
     lm, prompt, _metric = case("llama")
     for lost in _overflowing_edits(lm):
-        with pytest.raises(NotFinite, match="The edited run of .* is not finite in float32"):
+        with pytest.raises(NotFinite, match=r"The edited run of .* is not finite in float32"):
             record(lm, prompt, edits=(*CLEAN, lost))
 
 
@@ -277,8 +277,7 @@ def test_a_healthy_run_leaves_nothing_out_that_its_row_does_not_declare(
         params["corrupted"] = "The city in of"
     try:
         result = run(tiny_lm("gpt2"), name, FINE, **(params | {parameter: choice}))
-    except InterpBoardError as refused:
-        assert not isinstance(refused, NotFinite)
+    except (BadParameter, Unsupported):
         return
     assert not [words for words in result.warnings if "not numbers" in words]
 
