@@ -14,6 +14,7 @@ from interpboard.circuits.edge_scores import edge_scores
 from interpboard.circuits.experiment import Experiment
 from interpboard.circuits.faithfulness import (
     Measured,
+    distinct,
     measure_edges,
     prune,
     series,
@@ -62,7 +63,9 @@ def circuit(
     The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series whose measured
     faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
     holds; see ``faithfulness.prune``. Faithfulness and completeness are measured exactly, edge by edge,
-    everything outside replaced as ``ablation`` says (see ``experiment``).
+    everything outside replaced as ``ablation`` says (see ``experiment``). An edge of score 0 (see
+    ``edge_scores``) is in no circuit of the series but that of all edges, and a size that gives the same
+    circuit as a smaller one is left out.
 
     ``extra``: ``in_circuit`` [edge] 0 or 1; ``enters`` [edge] the smallest size of the series whose circuit
     has the edge; ``nodes`` [node], the sum of the scores of a node's outgoing edges, and
@@ -86,13 +89,15 @@ def circuit(
     passes = len(experiment.batches) * (1 if method == "eap" else n_steps)
     steps = _Steps(watch, passes, len(asked))
     scores = edge_scores(experiment, method, n_steps, steps.scoring)
+    series_of = distinct(graph, scores, asked)
     curve: list[Measured] = []
     for count in asked:
-        curve.append(measure_edges(experiment, top_edges(graph, scores, count), steps.silent))
-        steps.measured(len(curve))
+        if count in series_of:
+            curve.append(measure_edges(experiment, series_of[count], steps.silent))
+        steps.measured(asked.index(count) + 1)
     greedy = search == "greedy"
     chosen, warnings = _choose(experiment, scores, curve, edges, keep, greedy, steps.silent)
-    steps.measured(len(curve) + 1)
+    steps.measured(len(asked) + 1)
     return Result(
         analysis="circuit",
         params={
@@ -113,7 +118,7 @@ def circuit(
         axes=(edge_axis(graph),),
         values=scores[graph.pairs],
         extra={
-            **_extra(experiment, scores, asked, curve, chosen),
+            **_extra(experiment, scores, list(series_of), curve, chosen),
             **(_prompts(cases, lm) if dataset else {}),
         },
         elapsed_s=time.perf_counter() - started,
@@ -211,12 +216,26 @@ def _choose(
         chosen = found or max(curve, key=lambda point: point.size)
         if found is None:
             warnings.append(f"No circuit of the series keeps {keep:g} of the behaviour.")
+        unscored = int((scores[graph.pairs] == 0).sum())
+        if found is not None and unscored and chosen.size > graph.edges.sum() - unscored:
+            warnings.append(_unseen(graph, unscored, keep, greedy))
     if greedy and chosen.faithfulness >= keep:
         pruned = prune(experiment, chosen.edges, scores, keep, watch)
         chosen = measure_edges(experiment, pruned, watch)
     if abs(experiment.on_clean - experiment.on_reference) < _NOTHING * abs(experiment.on_clean):
         warnings.append("The behaviour is the same without any edge: there is nothing to explain.")
     return chosen, tuple(warnings)
+
+
+def _unseen(graph: Graph, unscored: int, keep: float, greedy: bool) -> str:
+    """That the scores do not lead to a circuit: only the whole model is enough."""
+    found = (
+        f"{unscored} of {int(graph.edges.sum())} edges have a score of 0, and those that have one do not "
+        f"keep {keep:g} of the behaviour: a softmax or an activation that is saturated has no gradient."
+    )
+    if greedy:
+        return f"{found} The search began with all edges."
+    return f"{found} So the circuit is the whole model; search=greedy takes away what it can spare."
 
 
 def _extra(

@@ -24,12 +24,16 @@ from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import Watch
 
 METHODS = ("eap", "eap_ig")
+ROUNDING = (
+    64  # times the number format's epsilon: a score that is smaller beside the largest is none
+)
 
 
 def edge_scores(
     experiment: Experiment, method: str = "eap_ig", n_steps: int = 5, watch: Watch | None = None
 ) -> np.ndarray:
-    """Scores [sender, receiver], the mean over the examples, float64; 0 where there is no edge.
+    """Scores [sender, receiver], the mean over the examples, float64; 0 where there is no edge, and where
+    the score is no more than what rounding makes of nothing (``without_rounding``).
 
     ``eap``: the gradient of the clean run (Syed, Rager and Conmy 2023, "Attribution Patching Outperforms
     Automated Circuit Discovery"); two forward passes and one backward a batch. ``eap_ig``: its mean over
@@ -58,7 +62,20 @@ def edge_scores(
             total += _products(experiment.wiring, gradients, changes, watch) / len(shares)
             done += 1
     watch.step(done, all_steps)
-    return np.where(graph.edges, total / experiment.n_examples, 0.0)
+    assert changes is not None
+    epsilon = torch.finfo(changes.dtype).eps
+    return without_rounding(np.where(graph.edges, total / experiment.n_examples, 0.0), epsilon)
+
+
+def without_rounding(scores: np.ndarray, epsilon: float) -> np.ndarray:
+    """``scores`` with 0 for those that are below ``ROUNDING`` · ``epsilon`` of the largest.
+
+    A sum of products that cancel is not 0 in floating point. Such an edge would be ranked and kept like
+    one that carries something.
+    """
+    sizes = np.abs(scores)
+    kept: np.ndarray = np.where(sizes > ROUNDING * epsilon * sizes.max(initial=0.0), scores, 0.0)
+    return kept
 
 
 @dataclass

@@ -34,9 +34,16 @@ class Measured:
 
 
 def top_edges(graph: Graph, scores: np.ndarray, count: int) -> np.ndarray:
-    """The ``count`` edges of largest |score|, less those on no way from the embedding to the output."""
+    """The ``count`` edges of largest |score|, less those on no way from the embedding to the output.
+
+    An edge of score 0 is never among them, however many are asked for: nothing ranks it. Only a ``count``
+    of all edges is the whole model.
+    """
     senders, receivers = graph.pairs
-    order = np.argsort(-np.abs(scores[senders, receivers]), kind="stable")[:count]
+    sizes = np.abs(scores[senders, receivers])
+    order = np.argsort(-sizes, kind="stable")[:count]
+    if count < len(sizes):
+        order = order[sizes[order] > 0]
     chosen = np.zeros_like(graph.edges)
     chosen[senders[order], receivers[order]] = True
     return graph.alive(chosen)
@@ -47,6 +54,16 @@ def series(graph: Graph, sizes: Sequence[int] | None = None) -> list[int]:
     n_edges = int(graph.edges.sum())
     chosen = [round(share * n_edges) for share in SHARES] if sizes is None else list(sizes)
     return sorted({min(max(0, size), n_edges) for size in chosen})
+
+
+def distinct(graph: Graph, scores: np.ndarray, sizes: Sequence[int]) -> dict[int, np.ndarray]:
+    """The circuit of each of ``sizes``, those left out that give the same one as a smaller size."""
+    found: dict[int, np.ndarray] = {}
+    for size in sizes:
+        edges = top_edges(graph, scores, size)
+        if not any(np.array_equal(edges, other) for other in found.values()):
+            found[size] = edges
+    return found
 
 
 def measure_edges(experiment: Experiment, edges: np.ndarray, watch: Watch = SILENT) -> Measured:
