@@ -14,7 +14,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.results.attention_pairs import top_pairs
-from interpboard.runs.metrics import Metric
+from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.provenance import made_by
@@ -126,12 +126,15 @@ def _patterns(
 ) -> tuple[np.ndarray, bool]:
     """[layer, head, query, key], and whether they were proved."""
     n_pos = len(prompt.token_ids)
-    patterns = np.zeros((len(layers), len(heads), n_pos, n_pos), dtype=np.float32)
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    dtype = np.float64 if weight.dtype == torch.float64 else np.float32
+    patterns = np.zeros((len(layers), len(heads), n_pos, n_pos), dtype=dtype)
 
     def keep(layer: int, pattern: torch.Tensor) -> None:
         row = layers.index(layer)
         watch.step(row, len(layers))
-        patterns[row] = pattern[0][:, list(heads)].transpose(0, 1).float().cpu().numpy()
+        chosen = at_least_float32(pattern[0][:, list(heads)])
+        patterns[row] = chosen.transpose(0, 1).cpu().numpy()
 
     proved = each_pattern(lm, input_ids(lm, prompt), sorted(layers), keep)
     watch.step(len(layers), len(layers))

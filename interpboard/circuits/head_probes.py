@@ -11,6 +11,7 @@ import torch
 from interpboard.circuits.moved import TOP, moved_alone, promotion
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.watch import Watch
 
@@ -93,7 +94,7 @@ def attention_probes(
             anywhere: torch.Tensor = anywhere,
         ) -> None:
             watch.check()
-            repeated, shuffled = pattern.float().cpu()
+            repeated, shuffled = at_least_float32(pattern).cpu()
 
             def put(name: str, queries: torch.Tensor, keys: torch.Tensor, null: Any) -> None:
                 probe = probes[name]

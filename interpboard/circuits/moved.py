@@ -84,10 +84,13 @@ def plain_prompt(token_ids: Sequence[int]) -> PromptInfo:
 
 def _embedded(lm: LanguageModel, prefix: Sequence[int], tokens: torch.Tensor) -> torch.Tensor:
     """Input of layer 0 [token, d_model] for each of ``tokens``, a few in a row."""
+    # The first position is an outlier in many models: a token that is not asked about holds it.
+    ahead = [*prefix, int(tokens[-1])]
+    room = IN_A_ROW if lm.anatomy.context is None else lm.anatomy.context - len(ahead)
+    if room < 1:
+        raise Unsupported(f"A context of {lm.anatomy.context} has no room for a token to be moved.")
     rows = []
-    for part in tokens.split(IN_A_ROW):
-        # The first position is an outlier in many models: a token that is not asked about holds it.
-        ahead = [*prefix, int(tokens[-1])]
+    for part in tokens.split(min(IN_A_ROW, room)):
         run = record(lm, plain_prompt([*ahead, *part.tolist()]))
         rows.append(run.calls[0].hidden[0, len(ahead) :])
     return torch.cat(rows)
