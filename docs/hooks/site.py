@@ -14,7 +14,7 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
-from docs.hooks import analyses, commands, keys, models, settings
+from docs.hooks import analyses, commands, ground_truth, keys, models, settings
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -23,6 +23,7 @@ FILLINGS: dict[str, Callable[[], str]] = {
     "commands": commands.usage,
     "families": models.table_of_families,
     "functions": analyses.functions,
+    "ground-truth": ground_truth.tables,
     "keys": keys.tables,
     "settings": settings.listed,
 }

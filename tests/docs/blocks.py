@@ -1,9 +1,10 @@
 """The code blocks of a page, and how each is run.
 
 ``python`` blocks of a page run in order in one namespace. ``bash`` blocks hold command lines of
-``interpboard`` and ``python examples/...``, run in this process on the demo model. A ``text`` block right
-behind a block that ran is its output, a line ``…`` in it stands for any lines. A block titled with a
-file name is that file. ``toml`` and ``json`` must be valid. What cannot run here is titled so.
+``interpboard``, ``python examples/...`` and ``python -m ...``, run in this process on the demo model. A
+``text`` block right behind a block that ran is its output, a line ``…`` in it stands for any lines. A
+block titled with a file name is that file. ``toml`` and ``json`` must be valid. What cannot run here is
+titled so.
 """
 
 from __future__ import annotations

@@ -107,14 +107,18 @@ def run(
 
 
 def run_command(words: list[str], where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``interpboard ...`` or ``python examples/NAME.py ...`` in this process."""
+    """``interpboard ...``, ``python examples/NAME.py ...`` or ``python -m NAME ...`` in this process."""
     if words[0] == "interpboard":
         monkeypatch.setattr(sys, "argv", words)
         assert main(words[1:]) == 0, f"{where}: {' '.join(words)}"
     else:
         assert words[0] == "python", f"{where}: {words[0]} is not run: title the block so"
-        monkeypatch.setattr(sys, "argv", words[1:])
-        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+        is_module = words[1] == "-m"
+        monkeypatch.setattr(sys, "argv", words[2:] if is_module else words[1:])
+        if is_module:
+            runpy.run_module(words[2], run_name="__main__")
+        else:
+            runpy.run_path(str(ROOT / words[1]), run_name="__main__")
 
 
 def test_what_is_not_run_is_titled_so_and_is_this_list() -> None:
