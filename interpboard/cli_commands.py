@@ -18,12 +18,15 @@ from interpboard.cli_options import (
     ListFormat,
     Theme,
     choose_analyses,
+    choose_form,
     choose_metric,
     choose_output,
     choose_params,
     needs_no_text,
     read_text,
     swapped,
+    try_file,
+    try_folder,
 )
 from interpboard.cli_registry import registry_json, registry_text
 from interpboard.cli_report import (
@@ -326,12 +329,15 @@ def tune_lens_command(
     debug: Debug = False,
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
+    try_folder(out, "--out")
     flags = {"model": model, "device": device, "dtype": dtype}
     choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
     settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
-    last = tune(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
+    last, warnings = tune(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
     names = ("embed", *map(str, range(len(last) - 1)))
     shown = "  ".join(f"{name} {kl:.3g}" for name, kl in zip(names, last, strict=True))
+    for warning in warnings:
+        cli.say(f"warning: {warning}")
     cli.say(f"wrote {out}")
     cli.say(f"KL(final | layer) of the last step, nats a token: {shown}")
 
@@ -354,13 +360,16 @@ def max_activating_command(
     debug: Debug = False,
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
+    try_file(out, "--out")
     flags = {"model": model, "device": device, "dtype": dtype}
     choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
     settings = {
         "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,
         "length": length, "batch": batch, "before": before, "after": after,
     }  # fmt: skip
-    tokens = collect(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
+    tokens, warnings = collect(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
+    for warning in warnings:
+        cli.say(f"warning: {warning}")
     cli.say(f"wrote {out}: {tokens} tokens; a neuron's: interpboard examples {out} 0.0")
 
 
@@ -368,7 +377,9 @@ def max_activating_command(
 def examples_command(
     file: Annotated[Path, typer.Argument(help="What max-activating wrote.", show_default=False)],
     neuron: Annotated[str, typer.Argument(help="Layer and neuron: 2.117.", show_default=False)],
-    form: Annotated[Form, typer.Option("--format", "-f")] = Form.text,
+    form: Annotated[
+        Form | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
     ] = None,
@@ -377,9 +388,9 @@ def examples_command(
     """Show the max-activating examples of a neuron; the peak's token stands in [[ ]]."""
     from interpboard.results.examples import ExamplesFile, neuron_named
 
-    choose_output(output, None)
+    chosen = choose_form(output, form)
     layer, index = neuron_named(neuron)
-    deliver(shown(ExamplesFile(file).neuron(layer, index), form), output)
+    deliver(shown(ExamplesFile(file).neuron(layer, index), chosen), output)
 
 
 @app.command("list")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from interpboard.analyses import ANALYSES, analyses_for, find_analysis
+from interpboard.cli_examples import Form
 from interpboard.errors import BadParameter, BadPrompt
+from interpboard.files import atomic
 from interpboard.metric_names import METRICS
 
 if TYPE_CHECKING:  # it needs numpy, which --help does not
     from interpboard.results import MetricRequest
 
+F = TypeVar("F", "Format", Form)
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
@@ -168,14 +172,63 @@ def swapped(text: str, swap: str) -> str:
 
 
 def choose_output(path: Path | None, chosen: Format | None) -> Format:
-    """The format, by the file's ending where none is named; the file is checked to be writable."""
-    if path is not None:
-        if path.is_dir():
-            raise BadParameter(f"--output {path} is a folder.", "Name a file in it.")
-        if not path.parent.is_dir():
-            raise BadParameter(f"There is no folder {path.parent}.", "Create it first.")
-    by_suffix = _BY_SUFFIX.get(path.suffix.lower()) if path is not None else None
-    return chosen or by_suffix or Format.text
+    """The format, by the file's ending where none is named; the file is tried before anything is computed.
+
+    Raises ``BadParameter`` for a file that cannot be written, and for an ending that no format has.
+    """
+    return _by_ending(path, chosen, _BY_SUFFIX, Format.text)
+
+
+def choose_form(path: Path | None, chosen: Form | None) -> Form:
+    """The same for the examples of a neuron."""
+    endings = {".txt": Form.text, ".md": Form.md, ".json": Form.json}
+    return _by_ending(path, chosen, endings, Form.text)
+
+
+def _by_ending(path: Path | None, chosen: F | None, endings: Mapping[str, F], plain: F) -> F:
+    if path is None:
+        return chosen or plain
+    try_file(path, "--output")
+    ending = path.suffix.lower()
+    if chosen is None and ending and ending not in endings:
+        raise BadParameter(
+            f"--output {path}: there is no format for {ending}.",
+            f"Name one with --format, or let the file end in {', '.join(endings)}.",
+        )
+    return chosen or endings.get(ending, plain)
+
+
+def try_file(path: Path, option: str) -> None:
+    """Raise ``BadParameter`` where ``path`` cannot be written."""
+    if os.path.isdir(path):
+        raise BadParameter(f"{option} {path} is a folder.", "Name a file in it.")
+    if not os.path.isdir(path.parent):
+        raise BadParameter(f"There is no folder {path.parent}.", "Create it first.")
+    try:
+        atomic.try_place(path)
+    except OSError as error:
+        raise BadParameter(
+            f"Cannot write {path}: {error.strerror}.", "Name another file."
+        ) from error
+
+
+def try_folder(path: Path, option: str) -> None:
+    """Raise ``BadParameter`` where files cannot be written in ``path``, which is not made yet."""
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    if not os.path.isdir(there):
+        raise BadParameter(f"{option} {path}: {there} is no folder.", "Name another one.")
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise BadParameter(f"Cannot make the folder {path}: {error.strerror}.") from error
+    try:
+        atomic.try_place(there / "config.json")
+    except OSError as error:
+        raise BadParameter(
+            f"Cannot write in {there}: {error.strerror}.", "Name another place."
+        ) from error
 
 
 def _check_unicode(text: str) -> None:

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from interpboard.cli import hush_stdout, is_dark, say
 from interpboard.cli_options import Format
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadParameter
+from interpboard.files import atomic
 
 if TYPE_CHECKING:
     from interpboard.config import Settings
@@ -99,8 +99,8 @@ def tune(
     settings: Mapping[str, Any],
     *,
     debug: bool = False,
-) -> list[float]:
-    """Train a tuned lens on the text file ``corpus`` into the folder ``out``; the last KL [layer]."""
+) -> tuple[list[float], tuple[str, ...]]:
+    """Train a tuned lens on ``corpus`` into the folder ``out``; the last KL [layer], and warnings."""
     with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
@@ -116,8 +116,8 @@ def tune(
                 last[:] = [float(value) for value in partial.values]
 
         lm = _opened(choice, show)
-        tune_lens(lm, corpus, out, Settings(**settings), Watch(on_progress=hear))
-        return last
+        made = tune_lens(lm, corpus, out, Settings(**settings), Watch(on_progress=hear))
+        return last, made.warnings
 
 
 def collect(
@@ -127,8 +127,8 @@ def collect(
     settings: Mapping[str, Any],
     *,
     debug: bool = False,
-) -> int:
-    """Collect max-activating examples over ``corpus`` into ``out``; how many tokens there were."""
+) -> tuple[int, tuple[str, ...]]:
+    """Collect max-activating examples over ``corpus`` into ``out``; how many tokens, and warnings."""
     with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
@@ -137,7 +137,8 @@ def collect(
 
         watch = Watch(on_progress=lambda done, total, _partial: show("Examples", done, total))
         lm = _opened(choice, show)
-        return collect_examples(lm, corpus, out, Collection(**settings), watch).info.tokens
+        found = collect_examples(lm, corpus, out, Collection(**settings), watch)
+        return found.info.tokens, found.warnings
 
 
 def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
@@ -236,34 +237,11 @@ def write_out(text: str) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """``text`` as the whole of ``path``: in one step, so that there is never half a file."""
+    """``text`` as the whole of ``path``, or nothing of it. Raises ``BadParameter``."""
     try:
-        target = path.resolve()  # a link stays a link
-        if target.exists() and not target.is_file():  # a pipe or a device has no half
-            target.write_bytes(text.encode("utf-8"))
-            return
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        atomic.write_text(path, text)
     except OSError as error:
         raise BadParameter(f"Cannot write {path}: {error.strerror}.") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-        temporary.chmod(mode)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadParameter(f"Cannot write {path}: {error.strerror}.") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

@@ -62,8 +62,10 @@ class Best:
         return {name: getattr(self, name) for name in names}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Put back what ``tensors`` gave."""
+        """Put back what ``tensors`` gave. Raises ``ValueError`` for tensors of another shape."""
         for name, value in tensors.items():
+            if value.shape != getattr(self, name).shape:
+                raise ValueError(f"{name} has another shape")
             getattr(self, name).copy_(value)
 
     def take(self, found: Peaks, ids: torch.Tensor, first: torch.Tensor) -> None:

@@ -15,32 +15,23 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import msgspec
 import torch
-from safetensors.torch import load_file
 
 from interpboard import __version__
-from interpboard.circuits.best_examples import Best, Peaks
+from interpboard.circuits.best_examples import Peaks
 from interpboard.circuits.chosen import chosen
-from interpboard.circuits.corpus import Place, Window, corpus_files, windows
+from interpboard.circuits.collected import Collected
+from interpboard.circuits.corpus import Window, corpus_files, text_of, windows
 from interpboard.circuits.head_probes import text_prefix
-from interpboard.circuits.translators import save_whole
-from interpboard.errors import BadParameter, Cancelled, OutOfMemory, Unsupported
+from interpboard.errors import BadParameter, Cancelled, OutOfMemory
+from interpboard.files.atomic import try_place
 from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
-from interpboard.results.examples import (
-    KEY,
-    OUTSIDE,
-    SCHEMA,
-    ExamplesFile,
-    ExamplesInfo,
-    ExamplesMetadata,
-)
+from interpboard.results.examples import SCHEMA, ExamplesFile, ExamplesInfo
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
-from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import SILENT, Watch
 
 SAVED_EVERY_S = 60.0
@@ -72,20 +63,28 @@ def collect_examples(
 
     Windows of text follow each other without overlap; equal activations rank in the order of the text.
     Every minute, and on a cancel, what was found so far is saved in ``out``, whole or not at all: the same
-    call then goes on there, to the same result as without the stop; of a finished ``out`` it reads nothing
-    again. ``watch`` hears the bytes read.
+    call then goes on there, to the same result as without the stop; of a finished ``out`` nothing is computed
+    again. ``watch`` hears the bytes read. The file says of which weights, tokenizer and text it is, and goes
+    on with the same ones only; one that does not say it, from before that was kept, comes with a warning.
 
-    Raises ``BadParameter`` for a corpus that is no text, and for an ``out`` of other settings, another model
-    or another corpus; ``Unsupported`` for a model without neurons; ``OutOfMemory``; ``Cancelled``.
+    Raises ``BadParameter`` for a corpus that is no text, and for an ``out`` that cannot be written or is of
+    other settings, other weights, another tokenizer or another text; ``Unsupported`` for a model without
+    neurons; ``OutOfMemory``; ``Cancelled``.
     """
     lm.verified.require_site("neuron")
     prefix = text_prefix(lm)
     _check(lm, settings, len(prefix))
     out = Path(out)
     files = corpus_files(Path(corpus), leave_out=out)
-    state = _State.begin(lm, _about(lm, Path(corpus), files, settings), out)
+    try:
+        try_place(out)
+    except OSError as error:
+        raise BadParameter(
+            f"Cannot write {out}: {error.strerror}.", "Name another place."
+        ) from error
+    state = Collected.begin(lm, _about(lm, Path(corpus), files, settings, watch), out)
     if state.finished:
-        return ExamplesFile(out)
+        return state.file(out)
     total = sum(size for _file, size in files)
     before = [sum(size for _file, size in files[:number]) for number in range(len(files) + 1)]
     saved = time.monotonic()
@@ -104,79 +103,7 @@ def collect_examples(
         raise BadParameter(f"There is no text in {corpus}.")
     state.save(out, finished=True)
     watch.step(total, total)
-    return ExamplesFile(out)
-
-
-class _State:
-    """What was found up to the place ``at`` of the corpus."""
-
-    def __init__(self, lm: LanguageModel, about: ExamplesInfo) -> None:
-        self.lm, self.about = lm, about
-        self.at, self.tokens, self.finished = Place(), 0, False
-        self.best: dict[int, Best] = {}
-        self.seen = torch.zeros(lm.anatomy.d_vocab, dtype=torch.bool)
-        self.words: dict[int, str] = {}
-        for layer in about.layers:
-            down = lm.anatomy.down_proj[layer]
-            if down is None:
-                raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
-            self.best[layer] = Best.empty(lm, down, about)
-
-    @classmethod
-    def begin(cls, lm: LanguageModel, about: ExamplesInfo, out: Path) -> _State:
-        """The state that is saved in ``out``, or a fresh one where there is nothing."""
-        state = cls(lm, about)
-        if not out.exists():
-            if not out.parent.is_dir():
-                raise BadParameter(f"There is no folder {out.parent}.", "Create it first.")
-            return state
-        file = ExamplesFile(out)
-        now = msgspec.structs.replace(  # the corpus itself may have moved
-            file.info, tokens=0, at=None, made_by=about.made_by, corpus=about.corpus
-        )
-        if now != about:
-            names = [n for n in about.__struct_fields__ if getattr(now, n) != getattr(about, n)]
-            raise BadParameter(
-                f"{out} holds examples with other {', '.join(names)}.",
-                "Name another file, or delete it.",
-            )
-        state.tokens, state.words = file.info.tokens, file.vocabulary
-        state.seen[list(file.vocabulary)] = True
-        state.finished = file.finished
-        if file.info.at is not None:
-            state.at = msgspec.convert(file.info.at, Place)
-            tensors = load_file(out)
-            for layer, best in state.best.items():
-                best.restore({n: tensors[f"{layer}.{n}"] for n in best.tensors()})
-        return state
-
-    def add(self, batch: Sequence[Window], peaks: dict[int, Peaks]) -> None:
-        """Take in what was found in ``batch``."""
-        ids = torch.full((len(batch), max(len(w.ids) for w in batch)), OUTSIDE)
-        for row, window in zip(ids, batch, strict=True):
-            row[: len(window.ids)] = torch.tensor(window.ids)
-        self.seen[ids[ids != OUTSIDE]] = True
-        first = torch.tensor([[window.file, window.first] for window in batch])
-        for layer, found in peaks.items():
-            self.best[layer].take(found, ids, first)
-        self.tokens += sum(len(window.ids) for window in batch)
-        self.at = batch[-1].after
-
-    def save(self, out: Path, finished: bool = False) -> None:
-        """Write everything to ``out``, in one step."""
-        for i in self.seen.nonzero().flatten().tolist():
-            if i not in self.words:
-                self.words[i] = token_text(self.lm.tokenizer, i)
-        about = msgspec.structs.replace(
-            self.about, tokens=self.tokens, at=None if finished else asdict(self.at)
-        )
-        tensors = {
-            f"{layer}.{name}": value.cpu().contiguous()
-            for layer, best in self.best.items()
-            for name, value in best.tensors().items()
-        }
-        said = ExamplesMetadata(about, dict(sorted(self.words.items())))
-        save_whole(out, tensors, {KEY: msgspec.json.encode(said).decode()})
+    return state.file(out)
 
 
 class _Enough(Exception):
@@ -248,7 +175,11 @@ def _run_until_enough(lm: LanguageModel, ids: torch.Tensor) -> None:
 
 
 def _about(
-    lm: LanguageModel, corpus: Path, files: tuple[tuple[Path, int], ...], settings: Collection
+    lm: LanguageModel,
+    corpus: Path,
+    files: tuple[tuple[Path, int], ...],
+    settings: Collection,
+    watch: Watch,
 ) -> ExamplesInfo:
     names = [str(f.relative_to(corpus)) if corpus.is_dir() else f.name for f, _size in files]
     options = asdict(settings) | {
@@ -261,6 +192,9 @@ def _about(
         corpus=str(corpus),
         files=tuple((name, size) for name, (_file, size) in zip(names, files, strict=True)),
         made_by={"interpboard": __version__, "torch": str(torch.__version__)},
+        weights=lm.info.weights,
+        tokenizer=lm.info.tokenizer,
+        text=text_of(files, watch),
         **options,
     )
 

@@ -12,7 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 from interpboard.errors import BadParameter
+from interpboard.files.fingerprint import of_text
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.watch import Watch
 
 _PIECE = 1 << 16
 
@@ -46,13 +48,13 @@ def corpus_files(path: Path, leave_out: Path | None = None) -> tuple[tuple[Path,
     try:
         if not path.is_dir():
             return ((path, path.stat().st_size),)
-        ours = set() if leave_out is None else {leave_out.resolve(), part_of(leave_out).resolve()}
+        ours = None if leave_out is None else leave_out.resolve()
         found = tuple(
             (file, file.stat().st_size)
             for file in sorted(path.rglob("*"))
             if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            and file.resolve() not in ours
+            and file.resolve() != ours
         )
     except OSError as error:
         raise BadParameter(f"Cannot read {path}: {error.strerror}.") from error
@@ -63,9 +65,12 @@ def corpus_files(path: Path, leave_out: Path | None = None) -> tuple[tuple[Path,
     return found
 
 
-def part_of(path: Path) -> Path:
-    """Where ``path`` is written before it takes its place."""
-    return path.with_name(path.name + ".part")
+def text_of(files: tuple[tuple[Path, int], ...], watch: Watch) -> str:
+    """The fingerprint of all that is in ``files``. Raises ``BadParameter``, ``Cancelled``."""
+    try:
+        return of_text((path for path, _size in files), watch.check)
+    except OSError as error:
+        raise BadParameter(f"Cannot read {error.filename}: {error.strerror}.") from error
 
 
 def windows(

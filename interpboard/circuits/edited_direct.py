@@ -15,7 +15,7 @@ from interpboard.circuits.direct import (
     parts_of,
     unexplained_by,
 )
-from interpboard.circuits.interventions import parse_interventions
+from interpboard.circuits.interventions import parse_interventions, warnings_of
 from interpboard.circuits.what_if import RUNS, edits_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
@@ -48,7 +48,8 @@ def edited_direct_attribution(
     """
     started = time.perf_counter()
     with torch.no_grad():
-        edits = edits_of(lm, prompt, parse_interventions(interventions), source)
+        held = parse_interventions(interventions)
+        edits = edits_of(lm, prompt, held, source)
     run = record(lm, prompt, SITES, edits=(*CLEAN, edits))
     parts = [
         parts_of(
@@ -79,5 +80,5 @@ def edited_direct_attribution(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("hooks"),
-        warnings=capped_warnings(metric, parts[0].path),
+        warnings=(*warnings_of(lm, held), *capped_warnings(metric, parts[0].path)),
     )

@@ -27,13 +27,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from interpboard.circuits.vectors import read_vector
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
@@ -175,21 +173,12 @@ def _check_place(lm: LanguageModel, each: Intervention) -> None:
         raise BadParameter(f"{each.text}: a layer has heads 0 to {heads - 1}.")
 
 
+def warnings_of(lm: LanguageModel, interventions: tuple[Intervention, ...]) -> tuple[str, ...]:
+    """What is to be known of the files that are steered with. Raises ``BadParameter``."""
+    paths = dict.fromkeys(each.value for each in interventions if each.what == "steer")
+    return tuple(warning for path in paths for warning in read_vector(lm, path).warnings)
+
+
 def _vector(lm: LanguageModel, each: Intervention) -> torch.Tensor:
-    path = Path(each.value).expanduser()
-    try:
-        if path.suffix == ".safetensors":
-            vectors = list(load_file(path).values())
-            vector = vectors[0].float() if len(vectors) == 1 else torch.zeros(0)
-        else:
-            vector = torch.from_numpy(np.load(path, allow_pickle=False)).float()
-    except (OSError, ValueError, TypeError, EOFError, SafetensorError) as error:
-        raise BadParameter(
-            f"{each.value} holds no vector: {error}.", "Give a .npy or .safetensors file."
-        ) from error
-    if vector.shape != (lm.anatomy.d_model,):
-        raise BadParameter(
-            f"{each.value} has shape {tuple(vector.shape)}.",
-            f"A steering vector has one axis of {lm.anatomy.d_model}.",
-        )
-    return (each.scale * vector).to(lm.device)[None]
+    vector = read_vector(lm, each.value).values
+    return (each.scale * vector.float()).to(lm.device)[None]

@@ -50,7 +50,7 @@ def lens_training(
         watch.on_progress(done, total, partial)
 
     settings = Settings(steps, batch, length, rate)
-    tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
+    made = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
     return Result(
         analysis="tune_lens",
         params={"corpus": corpus, "out": out, **asdict(settings)},
@@ -61,4 +61,5 @@ def lens_training(
         extra={},
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("autograd"),
+        warnings=made.warnings,
     )

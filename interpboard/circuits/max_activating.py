@@ -75,6 +75,7 @@ def max_activating(
         extra=extra,
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),
+        warnings=found.warnings,
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
+from interpboard.circuits.vectors import prepare_place, read_vector, save_vector
 from interpboard.errors import BadParameter
+from interpboard.models.fingerprints import Origin
 from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
@@ -25,7 +25,8 @@ from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 SCALES = (-2.0, -1.0, 0.0, 1.0, 2.0)
-_NAME = "vector"
+
+__all__ = ["difference_of_means", "load_vector", "save_vector", "steering"]
 
 
 @torch.no_grad()
@@ -50,31 +51,12 @@ def difference_of_means(
     return (means[0] - means[1]).to(last[0].dtype)
 
 
-def save_vector(path: str | Path, vector: torch.Tensor, layer: int) -> Path:
-    """Write ``vector`` [d_model] and the layer it was read behind as safetensors, making the folder.
-    Raises ``BadParameter`` where that cannot be done."""
-    path = Path(path)
-    plain = vector.detach().cpu().contiguous()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({_NAME: plain}, path, metadata={"layer": str(layer)})
-    except (OSError, SafetensorError) as error:
-        raise BadParameter(f"Cannot write the vector to {path}: {error}.") from error
-    return path
-
-
 def load_vector(lm: LanguageModel, path: str | Path) -> torch.Tensor:
-    """The one tensor [d_model] of a safetensors file. Raises ``BadParameter`` for anything else."""
-    try:
-        tensors = load_file(Path(path))
-    except (OSError, SafetensorError) as error:
-        raise BadParameter(f"{path} holds no steering vector: {error}.") from error
-    fitting = [tensor for tensor in tensors.values() if tensor.shape == (lm.anatomy.d_model,)]
-    if len(tensors) != 1 or not fitting or not torch.isfinite(fitting[0]).all():
-        raise BadParameter(
-            f"{path} does not hold one finite vector of the model's width, {lm.anatomy.d_model}."
-        )
-    return fitting[0]
+    """The one vector [d_model] of a safetensors or ``.npy`` file.
+
+    Raises ``BadParameter`` for anything else, and for a vector made from other weights.
+    """
+    return read_vector(lm, path).values
 
 
 @torch.no_grad()
@@ -115,15 +97,19 @@ def steering(
     chosen = tuple(sorted({0.0, *map(float, SCALES if scales is None else scales)}))
     if not np.isfinite(chosen).all():
         raise BadParameter("A scale is not finite.", "Give numbers.")
+    if save:
+        prepare_place(save)
     watch.step(0, new_tokens + 1)
-    direction = (
-        load_vector(lm, vector) if vector else difference_of_means(lm, texts[0], texts[1], layer)
-    )
+    origin, warnings = Origin.of(lm.info), tuple[str, ...]()
+    if vector:
+        direction, origin, warnings = read_vector(lm, vector)
+    else:
+        direction = difference_of_means(lm, texts[0], texts[1], layer)
     wide = at_least_float32(direction.cpu())
     added = torch.tensor(chosen, dtype=wide.dtype)[:, None, None] * wide
     metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
     if save:
-        save_vector(save, direction, layer)
+        save_vector(save, direction, layer, origin)
     axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)
     return Result(
         analysis="steering",
@@ -147,6 +133,7 @@ def steering(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("hooks"),
+        warnings=warnings,
     )
 
 

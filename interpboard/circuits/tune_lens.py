@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from interpboard.attribution.embedding_gradient import frozen
-from interpboard.circuits.corpus import corpus_files, windows
+from interpboard.circuits.corpus import corpus_files, text_of, windows
 from interpboard.circuits.head_probes import text_prefix
-from interpboard.circuits.translators import Translators, save_whole
+from interpboard.circuits.translators import Translators, prepare_folder
+from interpboard.circuits.unfinished_lens import STATE, Begun
 from interpboard.errors import BadParameter, Cancelled
+from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits
@@ -26,9 +25,7 @@ from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import SILENT, Watch
 
-STATE = "training.safetensors"
 SAVED_EVERY = 25  # steps
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,12 @@ def tune_lens(
     They start as the identity and minimise KL(final ‖ layer), in nats a token, each layer its own
     (Belrose et al. 2023). The text is read a line at a time, over and over, in windows. ``watch`` hears
     each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
-    lies in ``out``: the same call then goes on there, to the same result as without the stop.
+    lies in ``out``: the same call then goes on there, to the same result as without the stop. It goes on with
+    the same weights, tokenizer and text only. A lens that was finished in ``out`` is replaced by the new one.
 
     Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that cannot be
-    written or holds an unfinished training with other settings; ``Cancelled``; ``Unsupported`` without a
-    verified head.
+    written or holds an unfinished training with other settings or of something else; ``Cancelled``;
+    ``Unsupported`` without a verified head.
     """
     lm.verified.require_lens()
     _check(lm, settings)
@@ -68,15 +66,14 @@ def tune_lens(
         for file, size in corpus_files(text)
         if out.resolve() not in file.resolve().parents
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadParameter(f"Cannot make the folder {out}: {error.strerror}.") from error
+    prepare_folder(out)
     start = Translators.identity(lm)
     weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
     adam = torch.optim.Adam([weight, bias], lr=settings.rate)
-    about = {**asdict(settings), "model": lm.info.name, "text": str(text.resolve())}
-    done = _restored(out / STATE, about, (weight, bias), adam)
+    origin = Origin.of(lm.info, text_of(files, watch))
+    about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
+    begun = Begun(out / STATE, about, origin, (weight, bias), adam)
+    done = begun.restored()
     batches = islice(_batches(lm, files, settings), done, settings.steps)
     axis = layer_axis(lm.anatomy.n_layers, embed=True)
     rows = type(axis)(axis.name, axis.labels[:-1])
@@ -90,12 +87,12 @@ def tune_lens(
             adam.zero_grad()
             done += 1
             if done % SAVED_EVERY == 0:
-                _save_state(out / STATE, about, (weight, bias), adam, done)
+                begun.save(done)
             watch.step(done, settings.steps, LabelledArray((rows,), kl.cpu().numpy()))
     except Cancelled:
-        _save_state(out / STATE, about, (weight, bias), adam, done)
+        begun.save(done)
         raise
-    found = Translators(weight.detach(), bias.detach(), lm.info.name)
+    found = Translators(weight.detach(), bias.detach(), begun.origin, begun.warnings)
     found.save(out)
     (out / STATE).unlink(missing_ok=True)
     return found
@@ -175,46 +172,3 @@ def _check(lm: LanguageModel, settings: Settings) -> None:
         raise BadParameter("Training needs at least one step, one window and a rate above 0.")
     if not least <= settings.length <= most:
         raise BadParameter(f"Windows of {settings.length} tokens do not fit.", f"Use up to {most}.")
-
-
-def _save_state(
-    path: Path,
-    about: dict[str, Any],
-    parameters: tuple[torch.Tensor, ...],
-    adam: torch.optim.Adam,
-    done: int,
-) -> None:
-    tensors = {}
-    for number, parameter in enumerate(parameters):
-        tensors[str(number)] = parameter.detach().cpu().contiguous()
-        for name, value in adam.state[parameter].items():
-            tensors[f"{number}.{name}"] = value.cpu().contiguous()
-    save_whole(path, tensors, {"settings": json.dumps(about), "done": str(done)})
-
-
-def _restored(
-    path: Path, about: dict[str, Any], parameters: tuple[torch.Tensor, ...], adam: torch.optim.Adam
-) -> int:
-    """Steps done so far; puts back what ``_save_state`` wrote, if anything."""
-    if not path.is_file():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata, names = file.metadata(), list(file.keys())
-            tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise BadParameter(f"{path} is damaged: {error}.", "Delete it to start anew.") from error
-    if json.loads(metadata["settings"]) != about:
-        raise BadParameter(
-            f"{path.parent} holds an unfinished training with other settings.",
-            f"Delete {path.name} there, or name another folder.",
-        )
-    for number, parameter in enumerate(parameters):
-        parameter.data.copy_(tensors[str(number)])
-        state = {name: tensors.get(f"{number}.{name}") for name in ("step", *_MOMENTS)}
-        if state["step"] is not None:
-            adam.state[parameter] = {
-                "step": state["step"],
-                **{name: state[name].to(parameter.device) for name in _MOMENTS},  # type: ignore[union-attr]
-            }
-    return int(metadata["done"])

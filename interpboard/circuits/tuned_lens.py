@@ -49,7 +49,6 @@ def tuned_lens(
     rows = loaded.translate(record(lm, prompt).residuals())
     found = read_lens(lm, rows, metric.target_id, top_k, watch)
     axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
-    own = loaded.model in ("", lm.info.name)
     return Result(
         analysis="tuned_lens",
         params={"translators": translators, "allow_pickle": allow_pickle, "top_k": top_k},
@@ -60,5 +59,5 @@ def tuned_lens(
         extra=lens_extra(found, axes),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),
-        warnings=() if own else (f"These translators were trained on {loaded.model}.",),
+        warnings=loaded.warnings,
     )

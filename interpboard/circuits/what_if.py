@@ -12,6 +12,7 @@ from interpboard.circuits.interventions import (
     edit_of,
     parse_interventions,
     sites_of,
+    warnings_of,
 )
 from interpboard.circuits.lens_reading import read_lens
 from interpboard.circuits.logit_lens import lens_axis, lens_rows, recorded_for
@@ -68,6 +69,7 @@ def what_if(
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
     edits = edits_of(lm, prompt, held, source)
+    warnings = warnings_of(lm, held)
     sites = recorded_for(lens_site) if lm.verified.lens else ()
     both = record(lm, prompt, sites, edits=(*CLEAN, edits))
     watch.step(1, 2)
@@ -82,6 +84,7 @@ def what_if(
         extra["alone"] = LabelledArray((axis,), values - baseline)
     if lm.verified.lens:
         loaded = load_translators(lm, translators) if translators else None
+        warnings += loaded.warnings if loaded is not None else ()
         rows = [lens_rows(both, row, lens_site) for row in (0, 1)]
         rows = rows if loaded is None else [loaded.translate(each) for each in rows]
         extra |= _lenses(both, rows, metric, top_k, lens_axis(lm, lens_site), watch)
@@ -102,6 +105,7 @@ def what_if(
         extra=extra,
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("hooks"),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 

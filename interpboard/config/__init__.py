@@ -1,6 +1,12 @@
 """Settings and where they come from; where files are kept. Imports neither torch nor numpy."""
 
-from interpboard.config.folders import config_file, engine_log, state_folder
+from interpboard.config.folders import (
+    config_file,
+    engine_log,
+    in_state_folder,
+    state_folder,
+    state_path,
+)
 from interpboard.config.settings import Configuration, Settings, batch_limit, read
 
 __all__ = [
@@ -9,6 +15,8 @@ __all__ = [
     "batch_limit",
     "config_file",
     "engine_log",
+    "in_state_folder",
     "read",
     "state_folder",
+    "state_path",
 ]

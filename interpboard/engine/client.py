@@ -168,7 +168,7 @@ class EngineClient:
             await self._reader
         self._forget_all()
         with contextlib.suppress(OSError):
-            if self.log_path.stat().st_size == 0:
+            if self.log_path.is_file() and self.log_path.stat().st_size == 0:
                 self.log_path.unlink()
 
     def _submit(self, slot: str, request: protocol.Job) -> int:

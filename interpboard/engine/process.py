@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interpboard.engine import protocol
+from interpboard.files.atomic import open_private
 
 LOG_LINES = 40
 END_GRACE_S = 2.0
@@ -26,7 +27,7 @@ class EngineProcess:
     @classmethod
     async def spawn(cls, command: Sequence[str], log_path: Path) -> EngineProcess:
         """Start ``command`` with its standard error appended to the log."""
-        with open(log_path, "ab") as log:
+        with open(log_path, "ab", opener=open_private) as log:
             start = log.tell()
             process = await asyncio.create_subprocess_exec(
                 *command,

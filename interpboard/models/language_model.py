@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
+from interpboard.files import fingerprint
+from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
+from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.load import Stage, load_model_and_tokenizer
 from interpboard.models.selfcheck import Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
@@ -46,6 +50,8 @@ class LanguageModel:
             heads=anatomy.n_heads,
             dtype=str(weight.dtype).removeprefix("torch."),
             device=str(weight.device),
+            weights=weights_of(model),
+            tokenizer=tokenizer_of(tokenizer),
         )
         return cls(model, tokenizer, anatomy, verified, info)
 
@@ -92,4 +98,7 @@ def open_model(
     )
     if on_stage is not None:
         on_stage("self-check", 0.9)
-    return LanguageModel.of(model, tokenizer, str(name_or_path))
+    lm = LanguageModel.of(model, tokenizer, str(name_or_path))
+    source = demo.FOLDER if str(name_or_path) == "demo" else name_or_path
+    weights = fingerprint.joined(files_of(model, source), lm.info.weights)
+    return replace(lm, info=msgspec.structs.replace(lm.info, weights=weights))

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from interpboard.errors import BadResultFile
+from interpboard.files import atomic
 from interpboard.results.arrays import text_array
 
 SCHEMA = "interpboard/1"
@@ -66,13 +67,12 @@ def read_file(path: str | Path) -> bytes:
 
 
 def write_file(path: str | Path, text: str) -> Path:
-    """Write ``text`` to ``path`` and return it. Raises ``BadResultFile``."""
-    path = Path(path)
+    """``text`` as the whole of ``path``, which is returned. Raises ``BadResultFile``: the old file stays."""
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        atomic.write_text(path, text)
     except OSError as error:
         raise BadResultFile(f"Cannot write {path}: {error.strerror}.") from error
-    return path
+    return Path(path)
 
 
 class _Named(msgspec.Struct):

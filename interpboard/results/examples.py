@@ -24,7 +24,10 @@ OUTSIDE = -1
 
 
 class ExamplesInfo(msgspec.Struct, frozen=True):
-    """What a file of examples is of. ``at``: where its collection stopped, None when it is finished."""
+    """What a file of examples is of. ``at``: where its collection stopped, None when it is finished.
+
+    ``weights``, ``tokenizer``, ``text``: fingerprints, empty in files of before they were kept.
+    """
 
     schema: str
     model: str
@@ -40,6 +43,9 @@ class ExamplesInfo(msgspec.Struct, frozen=True):
     tokens: int = 0
     at: dict[str, Any] | None = None
     made_by: dict[str, str] = {}
+    weights: str = ""
+    tokenizer: str = ""
+    text: str = ""
 
 
 class ExamplesMetadata(msgspec.Struct, frozen=True):
@@ -80,6 +86,7 @@ class ExamplesFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.warnings: tuple[str, ...] = ()  # of whoever goes on with it
         try:
             with safe_open(self.path, framework="np") as file:
                 metadata = file.metadata() or {}

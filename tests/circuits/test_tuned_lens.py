@@ -22,7 +22,8 @@ from interpboard.circuits.tuned_lens import tuned_lens
 from interpboard.circuits.what_if import what_if
 from interpboard.errors import BadParameter, Cancelled, UnsafeWeights
 from interpboard.models.demo.corpus import documents
-from interpboard.models.language_model import open_model
+from interpboard.models.fingerprints import Origin
+from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import LabelledArray
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
@@ -39,10 +40,13 @@ def corpus(tmp_path: Path) -> Path:
     return path
 
 
-def random_translators(n_layers: int = 3, d_model: int = 32) -> Translators:
+def random_translators(
+    n_layers: int = 3, d_model: int = 32, lm: LanguageModel | None = None
+) -> Translators:
     generator = torch.Generator().manual_seed(5)
     weight = 0.1 * torch.randn(n_layers, d_model, d_model, generator=generator)
-    return Translators(weight, torch.randn(n_layers, d_model, generator=generator), "")
+    bias = torch.randn(n_layers, d_model, generator=generator)
+    return Translators(weight, bias, Origin() if lm is None else Origin.of(lm.info))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -61,7 +65,7 @@ def test_a_row_is_the_translated_stream_through_the_models_own_head(
     family: str, tmp_path: Path
 ) -> None:
     lm, prompt, metric = case(family, torch.float64)
-    made = random_translators()
+    made = random_translators(lm=lm)
     before = fingerprint(lm)
     result = tuned_lens(lm, prompt, metric, translators=str(made.save(tmp_path)))
     assert fingerprint(lm) == before
@@ -217,7 +221,7 @@ def test_folders_that_do_not_fit_are_refused_in_words(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"base_model_name_or_path": "another"}))
     result = tuned_lens(lm, prompt, metric, translators=str(folder))
-    assert "trained on another" in result.warnings[0]
+    assert "only that it is of another" in result.warnings[0]
 
 
 def test_a_folder_is_read_file_by_file_but_for_what_is_trained_into_it(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 
 from interpboard.display import ascii_everywhere
+from interpboard.files import atomic
 from interpboard.visualization.files import propose
 from tui.terminal.pending import strips
 
@@ -83,18 +82,4 @@ def picture(app: App[int], region: Region) -> str:
 
 def write(path: Path, text: str) -> None:
     """``text`` as the whole of ``path``, or nothing of it. Raises ``OSError``."""
-    if path.exists() and not path.is_file():  # a pipe or a device has no half
-        path.write_text(text, encoding="utf-8")
-        return
-    target = path.resolve()  # a link stays a link
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    atomic.write_text(path, text)

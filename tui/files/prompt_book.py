@@ -12,6 +12,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interpboard.files import atomic
+
 KEEP = 1000  # prompts that were run
 LONG = 3 * KEEP  # lines of the file
 
@@ -44,7 +46,7 @@ class PromptBook:
         entries = tuple(self._unsaved)
         # A line of its own in any case: a full disk may have left half of one.
         written = "".join(f"\n{json.dumps(entry)}" for entry in entries)
-        with path.open("a", encoding="ascii") as file:
+        with open(path, "a", encoding="ascii", opener=atomic.open_private) as file:
             file.write(f"{written}\n" if written else "")
         del self._unsaved[: len(entries)]
 
@@ -83,9 +85,8 @@ class PromptBook:
     def _rewrite(self, path: Path) -> None:
         named = [("named", name, text) for name, text in self.named.items()]
         entries = [*(("ran", text) for text in self.ran), *named]
-        new = path.with_name(f"{path.name}.new")
-        new.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
-        new.replace(path)
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+        atomic.write_text(path, lines, mode=atomic.PRIVATE)
 
 
 def _entry(line: str) -> tuple[str, ...]:

@@ -10,28 +10,36 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
+
+from interpboard.errors import StoreProblem
+from interpboard.files import atomic
 
 TMUX_WAIT_S = 2.0
 
 
 async def copy(text: str, osc52: Callable[[str], None]) -> str:
     """Copy ``text`` and say in a line what was done."""
-    path = await asyncio.to_thread(_write, text)
+    written = await asyncio.to_thread(_write, text)
     if os.environ.get("TMUX"):
         if await _tmux(text):
-            return f"Copied by way of tmux, and written to {path}"
-        return f"tmux took no copy; written to {path}"
+            return f"Copied by way of tmux, and {written}"
+        return f"tmux took no copy; {written}"
     osc52(text)
-    return f"Copied, if the terminal allows it (OSC 52), and written to {path}"
+    return f"Copied, if the terminal allows it (OSC 52), and {written}"
 
 
-def _write(text: str) -> Path:
-    from interpboard.config import state_folder
+def _write(text: str) -> str:
+    """Where the text is now, or why it is nowhere, in words."""
+    from interpboard.config import state_folder, state_path
 
-    path = state_folder() / "yank.txt"
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
+    path = state_path() / "yank.txt"
+    try:
+        atomic.write_text(state_folder() / path.name, text + "\n", mode=atomic.PRIVATE)
+    except StoreProblem as problem:
+        return f"not written to a file: {problem.message}"
+    except OSError as error:
+        return f"not written to {path}: {error.strerror}"
+    return f"written to {path}"
 
 
 async def _tmux(text: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from interpboard.circuits.behaviours import FOLDER
+from interpboard.files import atomic
 from interpboard.models.demo import FOLDER as DEMO
 from interpboard.models.demo.corpus import agreement, ioi, recall, words, years
 from interpboard.models.demo.facts import RELATIONS
@@ -101,7 +102,7 @@ def main() -> None:
     """Write the files."""
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
     for name in MAKERS:
-        (FOLDER / f"{name}.json").write_text(file_text(name, tokenizer), encoding="utf-8")
+        atomic.write_text(FOLDER / f"{name}.json", file_text(name, tokenizer))
 
 
 def _pair(clean: str, corrupted: str, target: str | list[str], foil: str | list[str]) -> Pair:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from interpboard.config import state_folder
+from interpboard.config import state_path
 from tui.session.interventions import quoted
 from tui.session.state import Request, State
 
@@ -21,9 +21,7 @@ def vector_file(state: State, params: Mapping[str, Any]) -> Path:
     """
     texts = [lines(params.get(side, "")) for side in SIDES]
     of = repr((state.model.info if state.model else None, params.get("layer"), texts))
-    return (
-        state_folder() / "vectors" / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.safetensors"
-    )
+    return state_path() / "vectors" / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.safetensors"
 
 
 def lines(texts: Any) -> list[str]:
