@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from interpboard.analyses import ANALYSES, Analysis, analyses_for, find_analysis
-from interpboard.analyses.gaps import gaps_said
+from interpboard.display import visible_token
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
+from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, remedy
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
@@ -47,7 +50,9 @@ def analyze(
     for name, own in parsed.items():
         if on_start is not None:
             on_start(name)
-        results.append(_result(ANALYSES[name], lm, prompt, resolved, own, watch))
+        result = _result(ANALYSES[name], lm, prompt, resolved, own, watch)
+        warnings = (*result.warnings, *unused_foil(metric))
+        results.append(msgspec.structs.replace(result, warnings=warnings))
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
 
 
@@ -62,6 +67,14 @@ def _result(
     with memory_named(f"The analysis {analysis.name}", _SMALLER), counting() as lost:
         result: Result = analysis.load()(lm, prompt, metric, watch=watch, **params)
     return gaps_said(result, analysis.gaps, sum(lost), f"{lm.info.dtype}. {remedy(lm)}")
+
+
+def unused_foil(request: MetricRequest) -> tuple[str, ...]:
+    """A warning if a foil was named for a metric that does not compare with one."""
+    if request.foil is None or request.name == "logit_diff":
+        return ()
+    foil = visible_token(request.foil)
+    return (f"The foil {foil} is not used by the metric {request.name}; logit_diff uses it.",)
 
 
 def run_one(

@@ -6,7 +6,8 @@ import json
 import textwrap
 from typing import Any
 
-from interpboard.analyses import ANALYSES
+from interpboard.analyses import ANALYSES, Analysis
+from interpboard.metric_names import METRICS
 from interpboard.parameters import Parameter
 
 _WIDTH = 96
@@ -24,9 +25,8 @@ def registry_text() -> str:
     parts = []
     for analysis in ANALYSES.values():
         lines = [f"{analysis.name}  ({analysis.title}; {' x '.join(analysis.axes)})"]
-        lines += textwrap.wrap(
-            analysis.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  "
-        )
+        for said in (analysis.value, *_sides(analysis)):
+            lines += textwrap.wrap(said, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         for parameter in analysis.parameters:
             given = (
                 f"--{parameter.name} ..."
@@ -50,13 +50,26 @@ def registry_json() -> str:
             "name": analysis.name,
             "title": analysis.title,
             "axes": list(analysis.axes),
-            "meaning": analysis.meaning,
+            "meaning": analysis.value,
+            "sides": {metric: analysis.sides_for(metric, {}) for metric in METRICS},
             "scale": analysis.scale,
             "parameters": [_plain(parameter) for parameter in analysis.parameters],
         }
         for analysis in ANALYSES.values()
     ]
     return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+
+
+def _sides(analysis: Analysis) -> list[str]:
+    """What the sides of the neutral value say, with default parameters: a line for metrics of one kind."""
+    said = {metric: analysis.sides_for(metric, {}) for metric in METRICS}
+    if len(set(said.values())) == 1:
+        return [text for text in {*said.values()} if text]
+    return [
+        f"{', '.join(metric for metric in METRICS if said[metric] == text)}: {text}"
+        for text in dict.fromkeys(said.values())
+        if text
+    ]
 
 
 def _plain(parameter: Parameter) -> dict[str, Any]:

@@ -8,6 +8,11 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Document, Result
 
+DIFFERENCE = (
+    "the difference of two results, entry by entry; negative: smaller in the one named first; "
+    "positive: larger in the one named first"
+)
+
 
 def difference(first: Document, second: Document) -> Result:
     """``first − second`` of two documents of one result each; positive: larger in the first.
@@ -34,6 +39,11 @@ def difference(first: Document, second: Document) -> Result:
         axes = tuple(_both(*pair) for pair in zip(a.axes, b.axes, strict=True))
         values = a.values - b.values
     base = (a.baseline, b.baseline)
+    if a.neutral != b.neutral:
+        raise BadParameter(
+            f"No effect is {a.neutral:g} in the first and {b.neutral:g} in the second.",
+            "Compare them side by side.",
+        )
     return msgspec.structs.replace(
         a,
         analysis=f"difference of {a.analysis}",
@@ -42,6 +52,8 @@ def difference(first: Document, second: Document) -> Result:
         extra={},
         baseline=None if base[0] is None or base[1] is None else base[0] - base[1],
         warnings=_unlike(first, second),
+        neutral=0.0,
+        meaning=DIFFERENCE,
     )
 
 
@@ -69,7 +81,7 @@ def _unlike(first: Document, second: Document) -> tuple[str, ...]:
         ("number formats", first.model.dtype, second.model.dtype),
         ("metrics", a.metric.name, b.metric.name),
         ("targets", _token(a, "target"), _token(b, "target")),
-        ("foils", _token(a, "foil"), _token(b, "foil")),
+        ("foils", _token(a, "against"), _token(b, "against")),
         ("positions", str(a.metric.position), str(b.metric.position)),
         ("parameters", _params(a, b), _params(b, a)),
     )

@@ -87,7 +87,7 @@ class Store:
         row = (
             hashlib.blake2b(pack(whole), digest_size=16).digest(), made_at, document.model.name,
             document.prompt.text, result.analysis, metric.name,
-            metric.target.token if metric.target else "", metric.foil.token if metric.foil else "",
+            metric.target.token if metric.target else "", metric.against.token if metric.against else "",
             json.dumps(result.params, default=str), result.elapsed_s, slot, json.dumps(dict(ask)),
             zlib.compress(pack(document), 1),
         )  # fmt: skip

@@ -18,7 +18,7 @@ def test_every_analysis_says_what_its_values_and_signs_mean(name: str) -> None:
     assert analysis.name == name
     assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
     assert analysis.title
-    assert analysis.meaning
+    assert analysis.value
     assert analysis.axes
     assert analysis.scale in ("diverging", "probability")
 

@@ -127,7 +127,7 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     rows = [r for r in csv.DictReader(StringIO(shown[Format.csv])) if r["array"] == "values"]
     wanted = np.where(np.isfinite(result.values), result.values, np.nan).reshape(-1)
     np.testing.assert_allclose([float(row["value"] or "nan") for row in rows], wanted, rtol=1e-6)
-    meaning = " ".join(ANALYSES[name].meaning.split())
+    meaning = " ".join(result.meaning.split())
     for form in (Format.text, Format.html):
         said = words(shown[form]) if form is Format.html else " ".join(shown[form].split())
         assert meaning in said, form

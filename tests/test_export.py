@@ -126,8 +126,8 @@ def test_markdown_has_a_table_for_each_result() -> None:
     assert text.startswith("# InterpBoard: `demo`\n")
     assert "| `1` | `·Paris` | 0.81 |" in text
     assert "| `·Eiffel` | +0.5 |" in text
-    assert "| `1` | +0 | +0 | -1.5 | +0 |" in text
-    assert "| `2` | +0 | +0 | +0 | · |" in text
+    assert "| `1` | 0 | 0 | -1.5 | 0 |" in text
+    assert "| `2` | 0 | 0 | 0 | · |" in text
     assert "| `1` | `·2.0` 50.0% |" in text
     assert "- effect = metric(ablated) − metric(clean); negative: the head helped" in text
     assert "- delta: 0.00123" in text

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from interpboard.analyses import ANALYSES
 from interpboard.errors import BadParameter, BadResultFile, MissingPackage
 from interpboard.results import Axis, Document, LabelledArray, Result
 from interpboard.visualization import export
@@ -140,7 +141,7 @@ def test_the_views_of_a_document_are_those_of_the_command_line() -> None:
 def test_a_lone_result_has_the_section_it_has_in_a_document() -> None:
     lone = sample.ablation()
     assert lone.to_text().splitlines()[0].startswith("Head ablation ─")
-    assert "| `1` | +0 | +0 | -1.5 | +0 |" in lone.to_markdown()
+    assert "| `1` | 0 | 0 | -1.5 | 0 |" in lone.to_markdown()
     assert "layer 1 head 2 -1.5" in sample.document(lone).to_text()
     rows = list(csv.DictReader(StringIO(lone.to_csv())))
     assert {row["model"] for row in rows} == {""}
@@ -196,11 +197,14 @@ def test_a_file_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
 def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(Document.load(path).to_json())
-    # What was left out then has its default now.
+    # What was left out then has its default now, and the registry says what the values mean.
     saved["model"] = {"weights": "", "tokenizer": "", "notes": []} | saved["model"]
     saved["prompt"].setdefault("spans", [])
     for result in saved["results"]:
-        result.update({"warnings": [], "neutral": 0.0, "meaning": ""} | result)
+        known = ANALYSES[result["analysis"]]
+        name, params = result["metric"]["name"], result["params"]
+        said = {"neutral": known.neutral_with(params), "meaning": known.meaning_for(name, params)}
+        result.update({"warnings": [], **said} | result)
     assert again == saved
 
 

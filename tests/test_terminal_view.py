@@ -46,7 +46,10 @@ def test_the_likeliest_token_is_on_top_with_its_space_shown_and_its_probability(
 def test_every_section_names_metric_position_clean_value_and_meaning_of_the_sign() -> None:
     lines = section(render(sample.full(), 100), "Head ablation")
     assert lines[1] == "metric: logit of ·Paris at position 8 (·of) · clean run 12.34"
-    assert lines[2] == "effect = metric(ablated) − metric(clean); negative: the head helped"
+    assert (
+        lines[2]
+        == "effect = metric(head ablated) − metric(clean); negative: the head helped; positive: it hurt"
+    )
     assert lines[3] == "ablation=zero · layers=all · heads=all · 0.25 s, path replay"
 
 
@@ -60,7 +63,7 @@ def test_the_foil_is_named() -> None:
 
 def test_the_prompt_carries_a_signed_number_under_each_token() -> None:
     lines = section(render(sample.full(), 100), "Integrated gradients")
-    tokens, numbers = lines[4], lines[5]
+    tokens, numbers = lines[5], lines[6]  # the meaning takes two lines
     assert tokens.split() == ["The", *(t.replace(" ", "·") for t in sample.TOKENS[1:])]
     assert numbers.split() == ["-1.000", "+.5000", *["·"] * 7]
     assert tokens.index("·Eiffel") == numbers.index("+.5000")
@@ -139,7 +142,7 @@ def test_a_warning_is_on_the_page() -> None:
 @pytest.mark.parametrize(
     ("shape", "shown"),
     [
-        ((), "+2"),
+        ((), "2"),
         ((2,), "a  "),
         ((2, 2), "one\\two"),
         ((2, 2, 2), "b a b  ████"),

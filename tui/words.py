@@ -80,8 +80,8 @@ def metric_name(metric: MetricInfo) -> str:
     if metric.name == "kl":  # of the whole vocabulary
         return "kl"
     target = token(metric.target.token) if metric.target else "top token"
-    if metric.name == "logit_diff" and metric.foil is not None:
-        return f"logit {target} {MINUS} {token(metric.foil.token)}"
+    if metric.against is not None:
+        return f"logit {target} {MINUS} {token(metric.against.token)}"
     return f"{_NAMES.get(metric.name, metric.name)} {target}"
 
 

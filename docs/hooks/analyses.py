@@ -15,7 +15,16 @@ def overview() -> str:
 
 def _row(analysis: Analysis) -> tuple[str, str, str]:
     axes = " × ".join(axis.replace("_", " ") for axis in analysis.axes)
-    return f"[{code(analysis.name)}](#{analysis.name})", axes, analysis.meaning
+    return f"[{code(analysis.name)}](#{analysis.name})", axes, _meaning(analysis)
+
+
+def _meaning(analysis: Analysis) -> str:
+    """What a value is, and what its sides say: of the usual metrics, and where it differs of the others."""
+    usual = analysis.sides_for("logit", {})
+    others = {metric: analysis.sides_for(metric, {}) for metric in ("rank", "kl")}
+    parts = [analysis.value, *([usual] if usual else [])]
+    parts += [f"of {code(metric)}, {said}" for metric, said in others.items() if said != usual]
+    return "; ".join(parts)
 
 
 def functions() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -11,8 +12,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Integrated gradients",
         function="interpboard.attribution.integrated_gradients:integrated_gradients",
         axes=("token",),
-        meaning="share of metric(prompt) − metric(baseline) due to the token; "
-        "positive: the token raised the metric",
+        value="share of metric(prompt) − metric(baseline) due to the token",
+        reading=reading.added("the token"),
         scale="diverging",
         in_overview=True,
         parameters=(
@@ -53,8 +54,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Attributions side by side",
         function="interpboard.attribution.compare:compare_attributions",
         axes=("method", "token"),
-        meaning="each method's scores, as shares of its largest; positive: the token raised the metric "
-        "(saliency, smoothgrad and the attention methods have no sign)",
+        value="each method's scores, as shares of its largest (saliency, smoothgrad and the "
+        "attention methods have no sign)",
+        reading=reading.added("the token"),
         scale="diverging",
         gaps=("rank_agreement",),
         parameters=(

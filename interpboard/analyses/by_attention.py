@@ -19,7 +19,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Attention rollout",
         function="interpboard.attribution.attention_rollout:attention_rollout",
         axes=("token",),
-        meaning="share of the position that attention could have brought from the token, all layers "
+        value="share of the position that attention could have brought from the token, all layers "
         "multiplied; at least 0, they sum to 1",
         scale="probability",
         parameters=_PARAMETERS,
@@ -29,7 +29,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Value-weighted rollout",
         function="interpboard.attribution.value_weighted_rollout:value_weighted_rollout",
         axes=("token",),
-        meaning="share of the position that came from the token by the norms of what heads move and "
+        value="share of the position that came from the token by the norms of what heads move and "
         "the stream keeps; at least 0, they sum to 1",
         scale="probability",
     ),
@@ -38,7 +38,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Attention flow",
         function="interpboard.attribution.attention_flow:attention_flow",
         axes=("token",),
-        meaning="the most that could flow from the token to the position through the layers' "
+        value="the most that could flow from the token to the position through the layers' "
         "attention; from 0 to 1",
         scale="probability",
         parameters=_PARAMETERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -30,7 +31,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Logit lens",
         function="interpboard.circuits.logit_lens:logit_lens",
         axes=("layer", "token"),
-        meaning="probability of the target if the model ended after the layer",
+        value="probability of the target if the model ended after the layer",
+        reading=reading.LIKELIER,
         scale="probability",
         in_overview=True,
         parameters=(
@@ -43,7 +45,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Head ablation",
         function="interpboard.circuits.head_ablation:head_ablation",
         axes=("layer", "head"),
-        meaning="effect = metric(ablated) − metric(clean); negative: the head helped",
+        value="effect = metric(head ablated) − metric(clean)",
+        reading=reading.without("the head"),
         scale="diverging",
         in_overview=True,
         parameters=(
@@ -60,8 +63,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Pairs of heads",
         function="interpboard.circuits.head_pairs:head_pairs",
         axes=("head_a", "head_b"),
-        meaning="interaction = effect(both ablated) − effect(a) − effect(b); negative: together they "
-        "cost more than apart, as backups of each other do",
+        value="interaction = effect(both ablated) − effect(a) − effect(b)",
+        reading=reading.INTERACTION,
         scale="diverging",
         gaps=("values", "joint"),
         parameters=(
@@ -76,7 +79,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Ablations side by side",
         function="interpboard.circuits.compare_ablations:compare_ablations",
         axes=("component", "strategy"),
-        meaning="effect = metric(ablated) − metric(clean); negative: the head helped",
+        value="effect = metric(head ablated) − metric(clean)",
+        reading=reading.without("the head"),
         scale="diverging",
         gaps=("rank_agreement",),
         parameters=(
@@ -98,8 +102,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Critical components",
         function="interpboard.circuits.critical_components:find_critical_components",
         axes=("component",),
-        meaning="effect = metric(ablated) − metric(clean), largest first; negative: the component "
-        "helped; empty: estimated only",
+        value="effect = metric(component ablated) − metric(clean), largest first; empty: estimated "
+        "only",
+        reading=reading.without("the component"),
         scale="diverging",
         gaps=("values", "error"),
         parameters=(

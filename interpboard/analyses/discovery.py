@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -11,8 +12,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Circuit",
         function="interpboard.circuits.discovery:circuit",
         axes=("edge",),
-        meaning="estimated effect of the edge's clean value in place of the corrupted one; positive: "
-        "it raises the behaviour. Faithfulness and completeness are measured, not estimated",
+        value="estimated effect of the edge's clean value in place of the corrupted one "
+        "(faithfulness and completeness are measured, not estimated)",
+        reading=reading.BEHAVIOUR,
         scale="diverging",
         gaps=("enters", "nodes"),
         parameters=(
@@ -72,8 +74,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Steering",
         function="interpboard.circuits.steering:steering",
         axes=("scale",),
-        meaning="effect = metric(steered) − metric(clean), with scale times the vector added at every "
+        value="effect = metric(steered) − metric(clean), with scale times the vector added at every "
         "position",
+        reading=reading.STEERED,
         scale="diverging",
         parameters=(
             Parameter("positive", object, "", "prompts that the vector points to, one a line"),
@@ -92,8 +95,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Neurons",
         function="interpboard.circuits.neurons:neurons",
         axes=("layer", "neuron"),
-        meaning="what the neuron writes directly into the logit (or logit difference), activation × "
-        "effect of a unit; positive: it raises it",
+        value="what the neuron writes directly into the logit (or logit difference), activation × "
+        "effect of a unit",
+        reading=reading.WRITTEN,
         scale="diverging",
         gaps=("values",),
         parameters=(
@@ -107,7 +111,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Training a tuned lens",
         function="interpboard.circuits.lens_training:lens_training",
         axes=("layer",),
-        meaning="KL(final ‖ layer) on the last step's text, in nats a token: 0 is the output itself; the "
+        value="KL(final ‖ layer) on the last step's text, in nats a token: 0 is the output itself; the "
         "prompt is not looked at",
         scale="diverging",
         parameters=(
@@ -124,7 +128,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Max-activating examples",
         function="interpboard.circuits.max_activating:max_activating",
         axes=("layer", "neuron"),
-        meaning="highest activation of the neuron anywhere in the corpus; the prompt is not looked at",
+        value="highest activation of the neuron anywhere in the corpus; the prompt is not looked at",
         scale="diverging",
         gaps=("values",),
         parameters=(

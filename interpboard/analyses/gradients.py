@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -31,7 +32,11 @@ TABLE: tuple[Analysis, ...] = (
         title="Saliency",
         function="interpboard.attribution.saliency:saliency",
         axes=("token",),
-        meaning="size of the metric's gradient at the token's embedding; l2 and l1 have no sign",
+        value="the metric's gradient at the token's embedding, as one number",
+        reading=reading.same(
+            "raising all dimensions of the embedding lowers the metric",
+            "raising all dimensions of the embedding raises the metric",
+        ),
         scale="diverging",
         unsigned=("norm", ("l2", "l1")),
         parameters=(NORM,),
@@ -41,8 +46,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Gradient × input",
         function="interpboard.attribution.grad_x_input:grad_x_input",
         axes=("token",),
-        meaning="first-order estimate of what the token's embedding adds to the metric; "
-        "positive: the token raised the metric",
+        value="first-order estimate of what the token's embedding adds to the metric",
+        reading=reading.added("the token"),
         scale="diverging",
         parameters=(
             Parameter("per_dimension", bool, False, "also the share of every embedding dimension"),
@@ -53,7 +58,11 @@ TABLE: tuple[Analysis, ...] = (
         title="SmoothGrad",
         function="interpboard.attribution.smoothgrad:smoothgrad",
         axes=("token",),
-        meaning="size of the metric's mean gradient over noisy embeddings; l2 and l1 have no sign",
+        value="the metric's mean gradient over noisy embeddings, as one number",
+        reading=reading.same(
+            "raising all dimensions of the embedding lowers the metric",
+            "raising all dimensions of the embedding raises the metric",
+        ),
         scale="diverging",
         unsigned=("norm", ("l2", "l1")),
         parameters=(*NOISE, NORM),
@@ -63,8 +72,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Noise tunnel",
         function="interpboard.attribution.noise_tunnel:noise_tunnel",
         axes=("token",),
-        meaning="mean over noisy embeddings of another method's score; its sign is that method's "
-        "(positive: the token raised the metric; saliency has none)",
+        value="mean over noisy embeddings of another method's score",
+        reading=reading.added("the token"),
         scale="diverging",
         unsigned=("of", ("saliency",)),
         parameters=(
@@ -98,8 +107,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Relevance propagation (AttnLRP)",
         function="interpboard.attribution.lrp:lrp",
         axes=("token",),
-        meaning="relevance of what enters the first layer at the token; "
-        "positive: the token raised the metric",
+        value="relevance of what enters the first layer at the token",
+        reading=reading.added("the token"),
         scale="diverging",
         parameters=(
             Parameter(
@@ -116,8 +125,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Attribution of a continuation",
         function="interpboard.attribution.continuation:continuation_attribution",
         axes=("generated", "source"),
-        meaning="score of every earlier token for each token of the greedy continuation; positive: "
-        "it raised that token's metric (saliency has no sign); empty: it comes later",
+        value="score of every earlier token for each token of the greedy continuation, by that "
+        "token's own metric; empty: it comes later",
+        reading=reading.added("the earlier token"),
         scale="diverging",
         gaps=("values",),
         unsigned=("method", ("saliency",)),

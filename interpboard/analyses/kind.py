@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from interpboard.analyses.reading import Reading
 from interpboard.errors import BadParameter
 from interpboard.parameters import Parameter
 
@@ -15,31 +16,66 @@ ScaleKind = Literal["diverging", "probability", "magnitude"]
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis. ``meaning`` says in a line what a value is and what its sign says.
+    """One analysis. ``value`` says in a line what a value is; ``reading`` what its sides say, None where
+    they say nothing (sizes, shares).
 
     ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
     those of its values with which a diverging scale has no negative side. ``gaps``: the arrays (``values``,
     names of ``extra``) in which the method leaves entries out, which are NaN; elsewhere NaN is warned of.
+    ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
+    for some of its values another neutral value than 0.
     """
 
     name: str
     title: str
     function: str  # "package.module:name"
     axes: tuple[str, ...]
-    meaning: str
+    value: str
     scale: ScaleKind
+    reading: Reading | None = None
     parameters: tuple[Parameter, ...] = ()
     in_overview: bool = False
     unsigned: tuple[str, tuple[str, ...]] | None = None
     gaps: tuple[str, ...] = ()
+    readings: tuple[str, dict[str, Reading]] | None = None
+    neutrals: tuple[str, dict[str, float]] | None = None
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""
         if self.unsigned is None:
             return self.scale
         name, values = self.unsigned
+        return "magnitude" if self._given(name, params) in values else self.scale
+
+    def neutral_with(self, params: Mapping[str, Any]) -> float:
+        """The value that says "no effect" in a result made with ``params``."""
+        if self.neutrals is None:
+            return 0.0
+        name, values = self.neutrals
+        return values.get(self._given(name, params), 0.0)
+
+    def meaning_for(self, metric: str, params: Mapping[str, Any]) -> str:
+        """What a value is, and what larger and smaller ones say of ``metric``, with ``params``."""
+        said = self.sides_for(metric, params)
+        return f"{self.value}; {said}" if said else self.value
+
+    def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:
+        """The second half of that: ``negative: …; positive: …``; empty where nothing is said."""
+        if self.scale_with(params) == "magnitude":
+            return "a size, without sign"
+        reading = self._reading_with(params)
+        return reading.sentence(metric, self.neutral_with(params)) if reading else ""
+
+    def _reading_with(self, params: Mapping[str, Any]) -> Reading | None:
+        if self.readings is None:
+            return self.reading
+        name, others = self.readings
+        return others.get(self._given(name, params), self.reading)
+
+    def _given(self, name: str, params: Mapping[str, Any]) -> str:
+        """The value of a parameter, its default where it was not given. In a file it may be anything."""
         usual = next((own.default for own in self.parameters if own.name == name), None)
-        return "magnitude" if params.get(name, usual) in values else self.scale
+        return str(params.get(name, usual))
 
     def load(self) -> Callable[..., Any]:
         """Import the function. This is where torch comes in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -11,8 +12,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Direct logit attribution",
         function="interpboard.circuits.direct:direct_logit_attribution",
         axes=("component",),
-        meaning="what the component writes directly into the logit (or logit difference); positive: it "
-        "raises it",
+        value="what the component writes directly into the logit (or logit difference)",
+        reading=reading.WRITTEN,
         scale="diverging",
         parameters=(Parameter("neurons", bool, False, "every neuron too, in extra"),),
     ),
@@ -21,7 +22,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Attention",
         function="interpboard.circuits.attention:attention",
         axes=("layer", "head", "query", "key"),
-        meaning="probability with which the head's query attends to the key",
+        value="probability with which the head's query attends to the key",
         scale="probability",
         parameters=(
             Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),
@@ -34,7 +35,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Head types",
         function="interpboard.circuits.head_scores:head_scores",
         axes=("score", "layer", "head"),
-        meaning="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
+        value="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
         "far above it (z, in standard errors) are in extra",
         scale="probability",
         gaps=("values", "null", "z", "copying_eigenvalue"),
@@ -49,7 +50,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Tuned lens",
         function="interpboard.circuits.tuned_lens:tuned_lens",
         axes=("layer", "token"),
-        meaning="probability of the target after the layer, read through a map trained for that layer",
+        value="probability of the target after the layer, read through a map trained for that layer",
+        reading=reading.LIKELIER,
         scale="probability",
         parameters=(
             Parameter("translators", str, "", "folder that tune-lens wrote, or a published one"),

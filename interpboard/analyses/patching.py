@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -44,7 +45,10 @@ TABLE: tuple[Analysis, ...] = (
         title="Activation patching",
         function="interpboard.patching.activation:activation_patching",
         axes=("layer", "token"),
-        meaning="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
+        value="recovered = (patched − corrupted) / (clean − corrupted); 0 = corrupted, 1 = clean",
+        reading=reading.DENOISED,
+        readings=("direction", {"noising": reading.NOISED}),
+        neutrals=("direction", {"noising": 1.0}),
         scale="diverging",
         gaps=("values",),
         in_overview=True,
@@ -69,8 +73,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Activation patching over pairs",
         function="interpboard.patching.confidence:patching_confidence",
         axes=("layer", "token"),
-        meaning="mean over pairs of metric(patched) − metric(run patched into); denoising: positive, the "
-        "clean activation brings the answer back",
+        value="mean over pairs of metric(patched) − metric(run patched into)",
+        reading=reading.restored("the activation"),
+        readings=("direction", {"noising": reading.taken("the activation")}),
         scale="diverging",
         parameters=(
             _CORRUPTED,
@@ -97,8 +102,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Attribution patching",
         function="interpboard.patching.estimates:attribution_patching",
         axes=("layer", "token"),
-        meaning="estimate of metric(patched) − metric(corrupted); positive: the clean activation "
-        "raises the metric",
+        value="estimate of metric(patched) − metric(corrupted)",
+        reading=reading.restored("the activation"),
+        unsigned=("method", ("atp_star",)),
         scale="diverging",
         gaps=("exact", "error"),
         parameters=(
@@ -122,8 +128,10 @@ TABLE: tuple[Analysis, ...] = (
         title="Path patching",
         function="interpboard.patching.paths:path_patching",
         axes=("layer", "component"),
-        meaning="effect = metric(the receiver alone sees the sender's change) − metric(run patched "
-        "into); noising: negative, the path carried the answer",
+        value="effect = metric(the receiver alone sees the sender's change) − metric(run patched "
+        "into); empty: there is no such path",
+        reading=reading.restored("the path"),
+        readings=("direction", {"noising": reading.taken("the path")}),
         scale="diverging",
         gaps=("values", "share", "metric"),
         parameters=(
@@ -143,8 +151,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Causal trace",
         function="interpboard.patching.causal_tracing:causal_trace",
         axes=("layer", "token"),
-        meaning="metric(clean state restored) − metric(subject drowned in noise), mean over "
-        "samples; positive: the state carries the answer",
+        value="metric(clean state restored) − metric(subject drowned in noise), mean over samples",
+        reading=reading.restored("the state"),
         scale="diverging",
         in_overview=True,
         parameters=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.analyses import reading
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
 
@@ -28,7 +29,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Occlusion",
         function="interpboard.attribution.occlusion:occlusion",
         axes=("token",),
-        meaning="metric(clean) − metric(token taken away); positive: the token raised the metric",
+        value="metric(clean) − metric(token taken away)",
+        reading=reading.added("the token"),
         scale="diverging",
         parameters=(
             Parameter("window", int, 1, "tokens in a row taken away together", minimum=1),
@@ -40,8 +42,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Shapley values",
         function="interpboard.attribution.shapley:shapley",
         axes=("token",),
-        meaning="what the token adds to the metric as it joins the others, mean over orders; "
-        "positive: it raised the metric; they sum to metric(prompt) − metric(baseline)",
+        value="what the token adds to the metric as it joins the others, mean over orders; they sum "
+        "to metric(prompt) − metric(baseline)",
+        reading=reading.added("the token"),
         scale="diverging",
         parameters=(
             Parameter("samples", int, 16, "orders of the tokens", minimum=1, maximum=10_000),

@@ -11,7 +11,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Next tokens",
         function="interpboard.runs.predictions:predictions",
         axes=("rank",),
-        meaning="probability of each of the most likely next tokens",
+        value="probability of each of the most likely next tokens",
         scale="probability",
         in_overview=True,
         parameters=(Parameter("top_k", int, 10, "how many tokens", minimum=1),),

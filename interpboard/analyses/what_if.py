@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from interpboard.analyses import reading
 from interpboard.analyses.circuits import LENS_SITE
 from interpboard.analyses.kind import Analysis
 from interpboard.parameters import Parameter
@@ -23,7 +24,8 @@ TABLE: tuple[Analysis, ...] = (
         title="What if",
         function="interpboard.circuits.what_if:what_if",
         axes=("run",),
-        meaning="the metric of the clean run and of the run with all interventions made at once",
+        value="the metric of the clean run and of the run with all interventions made at once",
+        reading=reading.LEVEL,
         scale="diverging",
         parameters=(
             _INTERVENTIONS,
@@ -38,8 +40,9 @@ TABLE: tuple[Analysis, ...] = (
         title="Direct logit attribution, edited",
         function="interpboard.circuits.edited_direct:edited_direct_attribution",
         axes=("component", "run"),
-        meaning="what the component writes directly into the logit (or logit difference) of the clean run "
-        "and of the run with all interventions made at once; positive: it raises it",
+        value="what the component writes directly into the logit (or logit difference) of the clean "
+        "run and of the run with all interventions made at once",
+        reading=reading.WRITTEN,
         scale="diverging",
         parameters=(_INTERVENTIONS, _SOURCE),
     ),

@@ -193,7 +193,7 @@ def _cases(
         )
     if metric.info.position != len(prompt.token_ids) - 1:
         raise BadParameter("A circuit explains the last position.", "Shorten the prompt.")
-    foils = () if metric.info.foil is None else (metric.info.foil.id,)
+    foils = () if metric.info.against is None else (metric.info.against.id,)
     partner = equally_long(prompt, make_prompt(lm, corrupted))
     return [Case(prompt, partner, (metric.target_id,), foils)], "logit_diff"
 

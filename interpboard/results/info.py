@@ -22,12 +22,21 @@ class MetricRequest(msgspec.Struct, frozen=True):
 
 
 class MetricInfo(msgspec.Struct, frozen=True):
-    """The number that was explained, at one position (counted from 0) of the prompt."""
+    """The number that was explained, at one position (counted from 0) of the prompt.
+
+    ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does
+    not use; ``against`` is the foil only where it is used.
+    """
 
     name: str
     position: int
     target: TokenRef | None = None
     foil: TokenRef | None = None
+
+    @property
+    def against(self) -> TokenRef | None:
+        """The foil, if the metric is a difference to it."""
+        return self.foil if self.name == "logit_diff" else None
 
 
 class MadeBy(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from interpboard.errors import BadResultFile
 from interpboard.results.arrays import Axis, LabelledArray, put_in_shape
 from interpboard.results.encoding import SCHEMA, from_json, json_of, read_file, write_file
 from interpboard.results.info import MadeBy, MetricInfo
+from interpboard.results.metric_words import metric_words
 from interpboard.results.table import columns, pandas
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.results.views import Viewable
@@ -23,9 +24,10 @@ _NAMED = 3  # entries that repr names
 class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     """One analysis of one prompt. ``values`` follow ``axes``; ``extra`` holds further named arrays.
 
-    ``baseline`` is the metric of the clean run. ``neutral`` is the value that says "no effect".
-    ``meaning`` says what larger and smaller values mean for this metric; it is empty in results that
-    were saved before it was kept, for which the registry (``interpboard.analyses``) speaks.
+    ``baseline`` is the metric of the clean run. ``neutral`` is the value that says "no effect": what stands
+    out is far from it. ``meaning`` says what larger and smaller values mean for this metric. The registry
+    (``interpboard.analyses``) gives both, here and nowhere else: to a new result, and to one that was saved
+    before they were kept. ``meaning`` stays empty only for an analysis that is not in it.
     """
 
     analysis: str
@@ -43,6 +45,16 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
     def __post_init__(self) -> None:
         put_in_shape(self)
+        if not self.meaning:
+            from interpboard.analyses import (
+                ANALYSES,
+            )  # late: the app is on screen before any result
+
+            known = ANALYSES.get(self.analysis)
+            if known is not None:
+                meaning = known.meaning_for(self.metric.name, self.params)
+                msgspec.structs.force_setattr(self, "meaning", meaning)
+                msgspec.structs.force_setattr(self, "neutral", known.neutral_with(self.params))
 
     def axis(self, name: str) -> Axis:
         """The axis called ``name``."""
@@ -52,11 +64,12 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
         raise KeyError(name)
 
     def top(self, k: int = 10, *, by: Order = "magnitude") -> list[Entry]:
-        """At most ``k`` entries, ``by`` magnitude, the highest or the lowest first; no NaN.
+        """At most ``k`` entries, the furthest from ``neutral`` (``by`` magnitude), the highest or the lowest
+        first; no NaN.
 
         Raises ``BadParameter`` for an unknown order, a negative ``k``, and values that are text.
         """
-        return top_entries(self, k, by)
+        return top_entries(self, k, by, self.neutral)
 
     def to_dataframe(self) -> Any:
         """A pandas frame, one row an entry: for each axis its label and ``<axis>_index``, then
@@ -87,11 +100,14 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
         except BadResultFile as error:
             raise error.about(path) from error
 
+    def _named(self) -> list[Entry]:
+        return [entry for entry in self.top(_NAMED) if entry.value != self.neutral]
+
     def __repr__(self) -> str:
         shape = ", ".join(f"{visible(axis.name)} {len(axis.labels)}" for axis in self.axes)
         lines = [f"<{visible(self.analysis)} [{shape}] of {_metric(self)}"]
         if self.values.dtype != object:
-            lines += [f"  {_words(entry)}" for entry in self.top(_NAMED) if entry.value]
+            lines += [f"  {_words(entry)}" for entry in self._named()]
         lines += [f"  {visible(name)}: {_lone(array)}" for name, array in _scalars(self)]
         lines += [f"  warning: {visible(warning)}" for warning in self.warnings]
         return "\n".join(lines) + ">"
@@ -108,13 +124,7 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _metric(result: Result) -> str:
-    metric = result.metric
-    text = visible(metric.name)
-    if metric.target is not None:
-        text += f" of {visible_token(metric.target.token)}"
-    if metric.foil is not None:
-        text += f" against {visible_token(metric.foil.token)}"
-    text += f" at position {metric.position}"
+    text = f"{metric_words(result.metric)} at position {result.metric.position}"
     return text if result.baseline is None else f"{text}, clean run {result.baseline:.4g}"
 
 

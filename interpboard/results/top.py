@@ -28,8 +28,9 @@ class Entry:
         return f"<{where}: {self.value:+.4g}>"
 
 
-def top_entries(array: Labelled, k: int, by: Order) -> list[Entry]:
-    """At most ``k`` entries, the first in the order ``by`` first. NaN is passed over.
+def top_entries(array: Labelled, k: int, by: Order, neutral: float = 0.0) -> list[Entry]:
+    """At most ``k`` entries, the first in the order ``by`` first; magnitude is the distance from
+    ``neutral``. NaN is passed over.
 
     Raises ``BadParameter`` for an unknown order, a negative ``k``, and values that are text.
     """
@@ -42,7 +43,7 @@ def top_entries(array: Labelled, k: int, by: Order) -> list[Entry]:
     if array.values.dtype == object:
         raise BadParameter("These values are text and have no order.")
     values = array.values.reshape(-1).astype(np.float64)
-    rank = {"magnitude": -np.abs(values), "highest": -values, "lowest": values}[by]
+    rank = {"magnitude": -np.abs(values - neutral), "highest": -values, "lowest": values}[by]
     order = [int(i) for i in np.argsort(rank, kind="stable") if not np.isnan(values[i])]
     return [_entry(array, i, float(values[i])) for i in order[:k]]
 

@@ -110,8 +110,9 @@ class Metric:
 def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest) -> Metric:
     """Fix target, foil and position; without a target the model's own top token is taken.
 
-    An encoder's position is by default that of the prompt's only mask token. Raises ``BadParameter``,
-    ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt that overflows.
+    A foil that the metric does not use is checked and left out. An encoder's position is by default that
+    of the prompt's only mask token. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and
+    ``NotFinite`` for a prompt that overflows.
     """
     if request.name not in METRICS:
         near = get_close_matches(request.name, METRICS, n=1)
@@ -126,7 +127,8 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     if target is None:
         top = int(logits.argmax())
         target = TokenRef(top, token_text(lm.tokenizer, top))
-    return Metric(MetricInfo(request.name, position, target, foil), logits)
+    used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
+    return Metric(MetricInfo(request.name, position, target, used), logits)
 
 
 def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:

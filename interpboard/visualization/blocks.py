@@ -95,9 +95,9 @@ def bars(
     lines = []
     for value, label in zip(values.tolist(), labels, strict=True):
         line = Text(look.fit(label, label_width) + "  ")
-        share = 0.0 if math.isnan(value) else min(1.0, abs(value) / scale.limit)
-        bar = _bar(share, min(room, 40), look)
-        line.append(bar, scale.background(math.copysign(scale.limit, value), dark=look.dark))
+        share = 0.0 if math.isnan(value) else scale.share(value)
+        bar = _bar(abs(share), min(room, 40), look)
+        line.append(bar, scale.background(scale.ends[share >= 0], dark=look.dark))
         line.append(_bar_number(value, scale, look).rjust(number_width))
         lines.append(line)
     return lines

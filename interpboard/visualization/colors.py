@@ -30,31 +30,42 @@ MIDDLE = len(DARK) // 2
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values to colour levels. ``limit`` is the magnitude of the last level, always > 0.
+    """Maps values to colour levels. ``limit`` is how far the last level is from ``center``, always > 0.
 
-    Diverging: −limit … 0 … +limit over levels 0 … 8. Sequential (``diverging=False``): 0 … limit
-    over the orange arm, levels 4 … 8.
+    Diverging: center − limit … center … center + limit over levels 0 … 8; ``center`` is the neutral
+    value. Sequential (``diverging=False``): 0 … limit over the orange arm, levels 4 … 8.
     """
 
     limit: float
     diverging: bool = True
+    center: float = 0.0
 
     @classmethod
-    def of(cls, values: np.ndarray, *, diverging: bool) -> Scale:
+    def of(cls, values: np.ndarray, *, diverging: bool, center: float = 0.0) -> Scale:
         """The scale that fits ``values``; probabilities always end at 1. NaN is passed over."""
         import numpy as np
 
         if not diverging:
             return cls(1.0, diverging=False)
-        finite = np.abs(values[np.isfinite(values)])
+        finite = np.abs(values[np.isfinite(values)] - center)
         largest = float(finite.max()) if finite.size else 0.0
-        return cls(largest if largest > 0 else 1.0)
+        return cls(largest if largest > 0 else 1.0, center=center)
 
     @classmethod
-    def of_kind(cls, values: np.ndarray, kind: ScaleKind) -> Scale:
+    def of_kind(cls, values: np.ndarray, kind: ScaleKind, center: float = 0.0) -> Scale:
         """The scale of a registry's kind: magnitudes go from 0 to the largest."""
-        fitting = cls.of(values, diverging=kind != "probability")
+        fitting = cls.of(values, diverging=kind != "probability", center=center)
         return cls(fitting.limit, diverging=False) if kind == "magnitude" else fitting
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values of the first and the last colour."""
+        low = self.center - self.limit if self.diverging else 0.0
+        return low, self.center + self.limit
+
+    def share(self, value: float) -> float:
+        """How far ``value`` is from the neutral one, −1 … 1 of the limit; below 0 on the lower side."""
+        return max(-1.0, min(1.0, (value - self.center) / self.limit))
 
     @property
     def of_shares(self) -> bool:
@@ -65,7 +76,7 @@ class Scale:
         """Colour level of ``value``, 0 … 8; 4 (the neutral one) for NaN."""
         if math.isnan(value):
             return MIDDLE
-        share = max(-1.0, min(1.0, value / self.limit))
+        share = self.share(value)
         if not self.diverging:
             share = max(0.0, share)
         return MIDDLE + round(share * MIDDLE)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.analyses import ANALYSES
 from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
 from interpboard.visualization.blocks import Look
+from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import Selection, details, flat, selections
 from interpboard.visualization.terminal import (
     SETTLED,
@@ -28,7 +28,6 @@ from interpboard.visualization.terminal import (
     number,
     plain_value,
     render,
-    scale_of,
     settled,
     strongest,
     top_tokens,
@@ -81,7 +80,8 @@ def csv_text(document: Document) -> str:
     """Long form, one row a value (RFC 4180): a table that other programs can filter and pivot.
 
     Columns: ``model``, ``analysis``, ``params`` (JSON), ``array`` (``values``, ``baseline``, or the
-    name of an extra), ``metric``, ``target``, ``foil``, ``position``, then for each axis its label
+    name of an extra), ``metric``, ``target``, ``foil`` (where the metric uses
+    one), ``position``, then for each axis its label
     and its index, then ``value``. What does not apply is empty, and so is NaN.
 
     A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a
@@ -124,7 +124,7 @@ def _csv_rows(model: str, result: Result, names: Sequence[str]) -> Iterator[list
         fixed = [
             *map(_cell, (model, result.analysis, params, array, metric.name)),
             _cell(metric.target.token if metric.target else ""),
-            _cell(metric.foil.token if metric.foil else ""),
+            _cell(metric.against.token if metric.against else ""),
             str(metric.position),
         ]
         for where, value in np.ndenumerate(values):
@@ -138,7 +138,7 @@ def _csv_value(value: Any) -> str:
     if isinstance(value, str):
         return _cell(value)
     if isinstance(value, (float, np.floating)):
-        return repr(float(value)) if np.isfinite(value) else ""
+        return repr(float(value) + 0.0) if np.isfinite(value) else ""  # −0 is 0
     return "" if value is None else str(value)
 
 
@@ -149,7 +149,6 @@ def _cell(text: str) -> str:
 
 def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
     """One result: paragraphs, to be joined by empty lines."""
-    known = ANALYSES.get(result.analysis)
     params = ", ".join(f"{visible(k)}={plain_value(v, _LOOK)}" for k, v in result.params.items())
     made = (
         _code(params),
@@ -157,14 +156,15 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
         f"path {_code(result.made_by.path)}",
     )
     facts = [_escape(explained(result, prompt, _LOOK))]
-    if known:
-        facts.append(_escape(known.meaning))
+    if result.meaning:
+        facts.append(_escape(visible(result.meaning)))
     facts.append(", ".join(filter(None, made)))
     for name, array in result.extra.items():
         if array.values.size == 1:
             facts.append(f"{_escape(visible(name))}: {_value(array.values.reshape(-1)[0])}")
     facts += [f"**warning**: {_escape(visible(warning))}" for warning in result.warnings]
-    title = known.title if known else _code(visible(result.analysis))
+    name = name_of(result)
+    title = _code(visible(name)) if name == result.analysis else name
     parts = [f"## {title}", "\n".join(f"- {fact}" for fact in facts), _markdown_body(result)]
     parts += [_markdown_selection(part) for part in details(result, _LOOK)]
     whole = result.values.ndim == 2 and not selections(result, _LOOK)

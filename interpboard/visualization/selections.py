@@ -28,7 +28,7 @@ class Selection:
     """A list of (harmless name, value). ``title`` is empty where the values are the result's own.
 
     ``note`` says what was left out. ``signed``: whether a value has a sign; else it is a share of 1.
-    ``running``: the names are running text, too long for bars.
+    ``running``: the names are running text, too long for bars. ``neutral``: where bars begin.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Selection:
     note: str = ""
     signed: bool = True
     running: bool = False
+    neutral: float = 0.0
 
 
 def flat(result: Result) -> Result:
@@ -58,8 +59,9 @@ def selections(result: Result, look: Look) -> list[Selection]:
     if not _too_large(result):
         return []
     order: Order = "highest" if result.analysis == "max_activating" else "magnitude"
-    chosen = top_entries(result, SHOWN, order)
-    return [Selection("", _rows(chosen, look), _left_out(result, len(chosen)))]
+    chosen = result.top(SHOWN, by=order)
+    note = _left_out(result, len(chosen))
+    return [Selection("", _rows(chosen, look), note, neutral=result.neutral)]
 
 
 def details(result: Result, look: Look) -> list[Selection]:
@@ -76,10 +78,10 @@ def details(result: Result, look: Look) -> list[Selection]:
             top_entries(extra["along"], SHOWN, "magnitude"), key=lambda entry: entry.index["token"]
         )
         found.append(Selection(f"activation of neuron {neuron} by token", _rows(chosen, look)))
-    for name, does in (("promoted", "raises"), ("suppressed", "lowers")):
+    for name in ("promoted", "suppressed"):
         if name in extra and f"{name}_by" in extra:
             pairs = _pairs(extra[name], extra[f"{name}_by"], look)
-            found.append(Selection(f"tokens whose logit a unit of it {does} most", pairs))
+            found.append(Selection(f"tokens most {name} by a unit of it, in logits", pairs))
     if "peak_token" in extra:
         title = look.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
         found.append(Selection(title, tuple(_examples(extra, look)), running=True))
@@ -112,8 +114,9 @@ def _too_large(result: Result) -> bool:
 def _left_out(result: Result, shown: int) -> str:
     known = int(np.isfinite(result.values).sum())
     unknown = result.values.size - known
-    most = "highest value" if result.analysis == "max_activating" else "largest magnitude"
-    parts = [f"the {shown} of {known} of {most}"] if shown < known else []
+    most = "of largest magnitude" if result.neutral == 0 else f"furthest from {result.neutral:g}"
+    most = "of highest value" if result.analysis == "max_activating" else most
+    parts = [f"the {shown} of {known} {most}"] if shown < known else []
     parts += [f"{unknown} without a value are left out"] if unknown else []
     return "; ".join([*parts, "all are in the JSON and CSV"] if parts else parts)
 

@@ -15,11 +15,12 @@ import numpy as np
 from rich.console import Console, Group
 from rich.text import Text
 
-from interpboard.analyses import ANALYSES
 from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
+from interpboard.results.metric_words import metric_words
 from interpboard.visualization.blocks import Look, bars, grid, lens, strip, wrapped
 from interpboard.visualization.circuit_page import circuit_page, is_circuit
 from interpboard.visualization.colors import Scale
+from interpboard.visualization.reading import distances, name_of, scale_of
 from interpboard.visualization.selections import Selection, details, flat, selections
 
 _STRONGEST = 3  # cells named in words beside a grid
@@ -77,15 +78,14 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
 
 def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     """One result: title, what was explained, what the values mean, the values, the warnings."""
-    known = ANALYSES.get(result.analysis)
-    title = known.title if known else look.words(result.analysis)
+    title = look.words(name_of(result))
     rule = "-" if look.ascii_only else "─"
     lines = [Text()]
     lines[0].append(f"{title} ", "bold")
     lines[0].append(rule * max(0, look.width - lines[0].cell_len), "dim")
     lines += wrapped(explained(result, prompt, look), look)
-    if known:
-        lines += wrapped(look.ours(known.meaning), look, "dim")
+    if result.meaning:
+        lines += wrapped(look.ours(look.words(result.meaning)), look, "dim")
     lines += wrapped(_made(result, look), look, "dim")
     lines += _body(result, prompt, look)
     for part in details(result, look):
@@ -115,10 +115,10 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
 
 
 def strongest(result: Result, look: Look) -> str:
-    """The entries of largest magnitude in words; empty of probabilities and where there are none."""
+    """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
     if scale_of(result).of_shares or result.values.size == 0:
         return ""
-    flat = np.abs(np.where(np.isfinite(result.values), result.values, 0.0)).reshape(-1)
+    flat = distances(result).reshape(-1)
     order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]
     named = []
     for i in order:
@@ -163,7 +163,8 @@ def number(value: float, *, signed: bool = False) -> str:
     """A number in words: four digits, a real minus is not used so that it can be pasted."""
     if not math.isfinite(value):
         return "·" if math.isnan(value) else f"{value:+}"
-    return f"{value:+.4g}" if signed else f"{value:.4g}"
+    value += 0.0  # −0 is 0
+    return f"{value:+.4g}" if signed and value else f"{value:.4g}"
 
 
 def _head(document: Document, look: Look) -> list[Text]:
@@ -244,25 +245,8 @@ def _bar_labels(result: Result, look: Look) -> list[str]:
     return [f"{look.words(label).rjust(width)}  {look.token(name)}" for label, name in ranked]
 
 
-def scale_of(result: Result) -> Scale:
-    """The scale of the values: by the registry, and by the values for what it does not know."""
-    known = ANALYSES.get(result.analysis)
-    if result.values.dtype == object:
-        return Scale(1.0)
-    if known:
-        return Scale.of_kind(result.values, known.scale_with(result.params))
-    finite = result.values[np.isfinite(result.values)]
-    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
-    return Scale.of(result.values, diverging=not share)
-
-
 def _metric(metric: MetricInfo, look: Look) -> str:
-    text = look.words(metric.name)
-    if metric.target is not None and metric.name != "kl":  # of the whole vocabulary
-        text += f" of {look.token(metric.target.token)}"
-    if metric.foil is not None:
-        text += f" against {look.token(metric.foil.token)}"
-    return text
+    return metric_words(metric, token=look.token, ascii_only=look.ascii_only)
 
 
 def _made(result: Result, look: Look) -> str:
@@ -283,14 +267,14 @@ def plain_value(value: Any, look: Look) -> str:
 
 
 def _legend(scale: Scale, look: Look) -> list[Text]:
-    end = number(scale.limit)
+    low, high = scale.ends
+    signed = scale.diverging
     line = Text()
     line.append("scale ", "dim")
     if scale.diverging:
-        line.append(f" -{end} ", look.paint(scale, -scale.limit))
-    line.append(" 0 ", look.paint(scale, 0.0))
-    sign = "+" if scale.diverging else ""
-    line.append(f" {sign}{end} ", look.paint(scale, scale.limit))
+        line.append(f" {number(low, signed=True)} ", look.paint(scale, low))
+    line.append(f" {number(scale.center)} ", look.paint(scale, scale.center))
+    line.append(f" {number(high, signed=signed)} ", look.paint(scale, high))
     return [line]
 
 

@@ -44,7 +44,7 @@ def test_list_names_every_analysis_and_parameter(capsys: pytest.CaptureFixture[s
     assert list(listed) == list(ANALYSES)
     for name, analysis in ANALYSES.items():
         assert f"{name}  ({analysis.title}" in shown
-        assert listed[name]["meaning"] == analysis.meaning
+        assert listed[name]["meaning"] == analysis.value
         names = [parameter.name for parameter in analysis.parameters]
         assert [entry["name"] for entry in listed[name]["parameters"]] == names
         required = analysis.required

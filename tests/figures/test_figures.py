@@ -95,7 +95,7 @@ def test_a_comparison_shows_both_and_the_change() -> None:
 def test_titles_and_legends_follow_from_the_result() -> None:
     shown = " ".join(" ".join(texts(sample.gradients().plot())).split())
     assert "Integrated gradients: logit of ·Paris" in shown
-    assert "positive: the token raised the metric" in shown
+    assert "negative: the token lowered the metric; positive: it raised it" in shown
     assert "·Eiffel" in shown
 
 

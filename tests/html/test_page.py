@@ -63,7 +63,10 @@ def words(text: str) -> str:
 def test_every_value_of_a_grid_is_readable_without_script() -> None:
     shown = words(report(sample.full()))
     assert "-1.50" in shown
-    assert "effect = metric(ablated) − metric(clean); negative: the head helped" in shown
+    assert (
+        "effect = metric(head ablated) − metric(clean); negative: the head helped; positive: it hurt"
+        in shown
+    )
     assert "metric: logit of ·Paris at position 8 (·of) · clean run 12.34" in shown
     assert "·Paris 0.81" in shown
     assert "delta: 0.00123" in shown

@@ -46,7 +46,7 @@ def difference_page(first: Document, second: Document, look: Look) -> Text:
         result = difference(first, second)
     except BadParameter as error:
         return Text(f"{error}\n\n").append_text(side_by_side(first, second, look))
-    head = [Text("A − B: positive where A is larger" if not look.ascii_only else "A - B", "bold")]
+    head = [Text(look.ours("A − B"), "bold")]
     for name, document in (("A", first), ("B", second)):
         head.append(Text(look.fit(f"{name}: {look.words(document.prompt.text)}", look.width)))
     return _joined([*head, Text(), *section(result, first.prompt, look)])

@@ -19,13 +19,12 @@ ABOUT = {
         "Which tokens of the prompt mattered, by integrated gradients.",
         "The scores sum to metric(prompt) − metric(zero embeddings), up to",
         "the completeness error that the legend shows.",
-        "Positive, orange: the token raised the metric; negative, blue:",
-        "it lowered the metric.",
+        "The legend says what either sign means for the metric.",
     ),
     "heads": (
         "Each attention head's output is replaced, one at a time; exact.",
         "effect = metric(ablated) − metric(clean)",
-        "Negative, blue: the head helps. Positive, orange: it hurts.",
+        "The legend says what either sign means for the metric.",
         "Letters, what type the head is of: on random repeated tokens p previous",
         "token, d duplicate token, i induction, c copying; here n name mover.",
         "Beside its score z: how many deviations above shuffled data that is.",
@@ -58,8 +57,8 @@ ABOUT = {
     "neurons": (
         "What each neuron writes straight into the logit of the target: its",
         "activation × what a unit of it writes; exact. Below the tokens that a",
-        "unit of the chosen one raises and lowers most, and texts in which it",
-        "is most active, from a file that F collects or E opens.",
+        "unit of the chosen one promotes and suppresses most, and texts in which",
+        "it is most active, from a file that F collects or E opens.",
     ),
     "circuit": (
         "Which edges between heads and MLPs carry a behaviour. Edges are chosen",

@@ -24,7 +24,7 @@ def code(state: State, slots: Iterable[str]) -> str:
 def code_of_run(document: Document, run: Run) -> str:
     """The same for a saved run."""
     ask, metric = ask_of(run), document.results[0].metric
-    asked = MetricRequest(metric.name, ask.target, ask.foil, ask.position)
+    asked = MetricRequest(metric.name, ask.target, ask.foil_of(metric.name), ask.position)
     return _written([(document, asked)])
 
 
@@ -47,7 +47,8 @@ def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, Me
         if slot is None or slot.result is None or slot.request is None or not shown(state, name):
             continue
         ask = slot.request.ask
-        asked = MetricRequest(slot.request.metric or ask.metric, ask.target, ask.foil, ask.position)
+        metric = slot.request.metric or ask.metric
+        asked = MetricRequest(metric, ask.target, ask.foil_of(metric), ask.position)
         for known, names in groups:
             others = [state.slots[other] for other in names]
             new = all(o.result and o.result.analysis != slot.result.analysis for o in others)

@@ -215,7 +215,8 @@ class Session:
             if request is None:
                 continue
             ask = request.ask
-            metric = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
+            name_of = request.metric or ask.metric
+            metric = MetricRequest(name_of, ask.target, ask.foil_of(name_of), ask.position)
             self.state = self.state.with_slot(name, job=Job(), pending=request, failure="")
             self.engine.run(name, request.analysis, ask.text, metric, request.params)
         self._mark({*names, "engine"})

@@ -71,6 +71,10 @@ class Ask:
         at = names.index(self.metric) if self.metric in names else -1
         return replace(self, metric=names[(at + 1) % len(names)])
 
+    def foil_of(self, metric: str) -> str | None:
+        """The foil, where ``metric`` is a difference to it."""
+        return self.foil if metric == "logit_diff" else None
+
     def with_foil(self, foil: str | None) -> Ask:
         """With a foil the metric is the difference; without one it cannot be."""
         if foil is not None:

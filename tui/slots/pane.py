@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from rich.style import Style
 from rich.text import Text
@@ -19,6 +19,9 @@ from tui.session.state import Selection, Slot, State
 from tui.slots.questions import question
 from tui.theme import Inks, inks, level_style
 from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from interpboard.visualization.colors import Scale
 
 Select = Callable[..., None]
 
@@ -175,13 +178,14 @@ class Pane(Vertical, can_focus=False):
             self.border_title = title
             self.border_subtitle = below
 
-    def swatch(self, low: float, high: float, diverging: bool) -> Text:
+    def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours, with its ends; readable without colour too."""
+        (low, high), diverging = scale.ends, scale.diverging
         digits = 0 if not diverging else 1 if high >= 1 else 2
         show = words.signed if diverging else words.plain
         text = Text(f" {show(low, digits)} ", self.inks.text)
         for level in range(0 if diverging else 4, 9):
-            mark = {0: "-", 4: "0", 8: "+"}.get(level, " ") if diverging else " "
+            mark = {0: "-", 4: f"{scale.center:.0f}", 8: "+"}.get(level, " ") if diverging else " "
             style = level_style(level, self.inks.dark)
             text.append(mark * (1 if diverging else 2), style)
         text.append(f" {show(high, digits)}  ", self.inks.text)

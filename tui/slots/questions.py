@@ -121,7 +121,7 @@ def looked_at(state: State) -> tuple[int, int]:
     found, last = state.slots["heads"].result, state.slots["attention"].request
     strongest = (0, 0)
     if found is not None:
-        strongest = divmod(int(abs(found.values).argmax()), found.values.shape[1])
+        strongest = divmod(int(abs(found.values - found.neutral).argmax()), found.values.shape[1])
     if layer is None:
         return strongest
     return max(0, layer), int(last.params["heads"][0]) if last is not None else strongest[1]

@@ -245,7 +245,8 @@ class HeatGrid(CursorView):
         glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
         if not signed:
             return glyph.rjust(width) if width == 2 or self.monochrome else " "
-        sign = "-" if value < 0 else "+" if value > 0 else "0"
+        off_center = value - data.scale.center  # as the colour says it
+        sign = "-" if off_center < 0 else "+" if off_center > 0 else "0"
         if width == 2:
             return sign + glyph
         return sign if self.monochrome else " "

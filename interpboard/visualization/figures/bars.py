@@ -1,4 +1,4 @@
-"""A result of one dimension as bars, the largest magnitudes first."""
+"""A result of one dimension as bars, from its neutral value on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from interpboard.errors import BadParameter
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures import canvas
+from interpboard.visualization.reading import distances
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,26 +23,33 @@ def bars(result: Result, *, most: int = MOST, columns: int = 1, title: str | Non
     """At most ``most`` entries; what is left out is said. Raises ``BadParameter`` for other shapes."""
     if result.values.ndim != 1 or result.values.dtype == object:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
-    size = np.nan_to_num(np.abs(result.values), nan=-1.0)
+    size = np.where(np.isnan(result.values), -1.0, distances(result))
     kept = np.sort(np.argsort(-size, kind="stable")[:most])
     names = names_of(result)
     values = result.values[kept].astype(np.float64)
     with canvas.style():
         figure = canvas.new_figure(columns, 1.0 + 0.15 * len(kept))
         axes = figure.add_subplot()
-        colors = [LIGHT[1] if value < 0 else LIGHT[-2] for value in values]
-        axes.barh(np.arange(len(kept)) + 0.5, values, color=colors, height=0.75)
-        axes.axvline(0, color="black", linewidth=0.6)
+        neutral = result.neutral
+        colors = [LIGHT[1] if value < neutral else LIGHT[-2] for value in values]
+        places = np.arange(len(kept)) + 0.5
+        axes.barh(places, values - neutral, left=neutral, color=colors, height=0.75)
+        axes.axvline(neutral, color="black", linewidth=0.6)
         axes.invert_yaxis()
         shown = canvas.shown_labels([names[i] for i in kept], tokens=True)
         canvas.put_labels(axes, "y", shown, len(kept))
         text = canvas.meaning_of(result)
         if len(kept) < len(size):
-            text += f" ({len(kept)} of {len(size)} shown, the largest)"
+            text += f" ({len(kept)} of {len(size)} shown, {largest_of(result)})"
         canvas.put_meaning(figure, text, columns)
         axes.set_ylabel(visible(result.axes[0].name), parse_math=False)
         canvas.put_title(figure, title or canvas.title_of(result), columns)
     return figure
+
+
+def largest_of(result: Result) -> str:
+    """Which entries are shown where not all are."""
+    return "the largest" if result.neutral == 0 else f"the furthest from {result.neutral:g}"
 
 
 def names_of(result: Result) -> list[str]:

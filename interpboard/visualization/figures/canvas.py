@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interpboard.analyses import ANALYSES
 from interpboard.display import spelled, visible, visible_token
 from interpboard.errors import BadParameter, MissingPackage
 from interpboard.results import Result
+from interpboard.results.metric_words import metric_words
+from interpboard.visualization import reading
 from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
 
 if TYPE_CHECKING:
@@ -125,47 +126,29 @@ def colors_of(scale: Scale) -> tuple[Any, Any]:
     levels = LIGHT if scale.diverging else LIGHT[MIDDLE:]
     shades = mpl.colors.LinearSegmentedColormap.from_list("interpboard", levels, N=257)
     shades = shades.with_extremes(bad="white")
-    low = -scale.limit if scale.diverging else 0.0
-    return shades, mpl.colors.Normalize(low, scale.limit)
+    return shades, mpl.colors.Normalize(*scale.ends)
 
 
 def scale_of(result: Result, values: np.ndarray) -> Scale:
     """The scale of ``values`` of ``result``; raises ``BadParameter`` for values that are text."""
     if values.dtype == object:
         raise BadParameter(f"{visible(result.analysis)} holds text, which is not drawn.", "")
-    known = ANALYSES.get(result.analysis)
-    return Scale.of_kind(values, known.scale_with(result.params)) if known else own_scale(values)
-
-
-def own_scale(values: np.ndarray) -> Scale:
-    """The scale of values of which no more is known than themselves."""
-    finite = values[np.isfinite(values)].astype(np.float64)
-    if not finite.size or finite.min() < 0:
-        return Scale.of(finite, diverging=True)
-    return Scale.of_kind(finite, "probability" if finite.max() <= 1 else "magnitude")
+    return reading.scale_of(result, values)
 
 
 def title_of(result: Result) -> str:
     """The analysis and the metric it explains."""
-    metric = result.metric
-    text = f"{name_of(result)}: {visible(metric.name)}"
-    if metric.target is not None:
-        text += f" of {visible_token(metric.target.token)}"
-    if metric.foil is not None:
-        text += f" − {visible_token(metric.foil.token)}"
-    return text
+    return f"{name_of(result)}: {metric_words(result.metric, between='−')}"
 
 
 def name_of(result: Result) -> str:
     """The title of the analysis."""
-    known = ANALYSES.get(result.analysis)
-    return known.title if known else visible(result.analysis)
+    return visible(reading.name_of(result))
 
 
 def meaning_of(result: Result) -> str:
-    """What a value is and what its sign says, as the registry has it; else the bare word."""
-    known = ANALYSES.get(result.analysis)
-    return known.meaning if known else "value"
+    """What a value is and what its sides say, as the result has it; else the bare word."""
+    return visible(result.meaning) or "value"
 
 
 def put_title(figure: Figure, text: str, columns: int) -> None:

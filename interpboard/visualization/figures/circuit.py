@@ -63,5 +63,5 @@ def places(drawing: Drawing) -> dict[str, tuple[float, float]]:
 
 def caption(result: Result, drawing: Drawing) -> str:
     """How many edges are drawn of how many, and what colours and scores mean."""
-    signs = f"orange: positive, blue: negative; score: {canvas.meaning_of(result)}"
-    return f"{drawing.counted}; {signs}"
+    colours = f"orange above {result.neutral:g}, blue below; score: {canvas.meaning_of(result)}"
+    return f"{drawing.counted}; {colours}"

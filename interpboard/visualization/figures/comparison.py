@@ -75,6 +75,11 @@ def panels(
             f"The results explain {visible(before.metric.name)} and {visible(after.metric.name)}.",
             "Run both with one metric.",
         )
+    if before.neutral != after.neutral:
+        raise BadParameter(
+            f"No effect is {before.neutral:g} in the first and {after.neutral:g} in the second.",
+            "Run both with the same parameters.",
+        )
     if before.values.ndim not in (1, 2):
         raise BadParameter("A comparison draws results of one or two axes.", "Choose a slice.")
     shared = canvas.scale_of(before, np.concatenate([before.values, after.values], axis=0))

@@ -13,6 +13,7 @@ from interpboard.results import Axis, Result
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures import canvas
 from interpboard.visualization.figures.grid import painted
+from interpboard.visualization.reading import scale_of_unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +59,6 @@ def heads_of(result: Result, of: str | None) -> Heads:
     choices += [k for k, v in result.extra.items() if tuple(a.name for a in v.axes) == over]
     if of in result.extra and of in choices:
         extra = result.extra[of]
-        return Heads(extra.values, extra.axes, canvas.own_scale(extra.values), visible(of))
+        return Heads(extra.values, extra.axes, scale_of_unknown(extra.values), visible(of))
     has = f"Choose of={', '.join(map(visible, choices))}." if choices else "It has none."
     raise BadParameter(f"{visible(result.analysis)}: no such grid of layer and head.", has)

@@ -56,10 +56,10 @@ def _draw(axes: Axes, part: Selection, columns: int) -> None:
         0.9 - _CHAR * max(map(len, names), default=0) / canvas.WIDTHS[columns]
     )  # beside the names
     values = np.array([value for _, value in part.rows])
-    colors = [LIGHT[1] if value < 0 else LIGHT[-2] for value in values]
+    colors = [LIGHT[1] if value < part.neutral else LIGHT[-2] for value in values]
     at = np.arange(len(values))
-    axes.barh(at, values, color=colors, height=0.75)
-    axes.axvline(0, color="black", linewidth=0.6)
+    axes.barh(at, values - part.neutral, left=part.neutral, color=colors, height=0.75)
+    axes.axvline(part.neutral, color="black", linewidth=0.6)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(at, names, parse_math=False)

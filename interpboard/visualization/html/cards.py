@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from interpboard.analyses import ANALYSES
+from interpboard.comparison import DIFFERENCE
 from interpboard.display import visible
 from interpboard.results import Document, PromptInfo, Result
 from interpboard.visualization.circuit_page import is_circuit
@@ -18,12 +18,12 @@ from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, Figure, figure
 from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
 from interpboard.visualization.terminal import (
     entry_names,
     explained,
     number,
     plain_value,
-    scale_of,
     top_tokens,
 )
 
@@ -63,12 +63,20 @@ def panes(documents: Sequence[Document]) -> list[Pane]:
 
 def pane_of(result: Result, prompt: PromptInfo | None = None) -> Pane:
     """The pane of a lone result; without ``prompt`` the tokens come from its axes."""
-    title, meaning = _words(result.analysis)
-    return Pane(title, meaning, (card(result, prompt or prompt_of(result)),))
+    alone = card(result, prompt or prompt_of(result))
+    return Pane(visible(name_of(result)), visible(result.meaning), (alone,))
 
 
-def card(result: Result, prompt: PromptInfo, heading: str = "", scale: Scale | None = None) -> Card:
-    """The card of one result; ``scale``: that of the results it stands beside."""
+def card(
+    result: Result,
+    prompt: PromptInfo,
+    heading: str = "",
+    scale: Scale | None = None,
+    *,
+    alone: bool = False,
+) -> Card:
+    """The card of one result; ``scale``: that of the results it stands beside. ``alone``: the card itself
+    says what its values mean."""
     scale = scale or scale_of(result)
     drawn = figure(
         result.axes,
@@ -83,7 +91,12 @@ def card(result: Result, prompt: PromptInfo, heading: str = "", scale: Scale | N
     data = card_data(result, scale, "value")
     return Card(
         heading=heading,
-        facts=(explained(result, prompt, LOOK), _made(result), *_scalars(result)),
+        facts=(
+            explained(result, prompt, LOOK),
+            *((visible(result.meaning),) if alone and result.meaning else ()),
+            _made(result),
+            *_scalars(result),
+        ),
         warnings=tuple(visible(warning) for warning in result.warnings),
         figure=drawn,
         extras=tuple(_extras(result)),
@@ -98,8 +111,10 @@ def _pane(name: str, documents: Sequence[Document]) -> Pane:
              if result.analysis == name]  # fmt: skip
     scale = _shared([result for _, _, result in found])
     several = len(documents) > 1
+    meanings = {result.meaning for _, _, result in found}
     cards = [
-        card(result, d.prompt, _label(i, d) if several else "", scale) for i, d, result in found
+        card(result, d.prompt, _label(i, d) if several else "", scale, alone=len(meanings) > 1)
+        for i, d, result in found
     ]
     first = found[0]
     for i, d, result in found[1:]:
@@ -107,13 +122,9 @@ def _pane(name: str, documents: Sequence[Document]) -> Pane:
         if difference is not None:
             heading = f"{letter(i)} − {letter(first[0])}"
             own = Scale.of(difference.values, diverging=True)
-            cards.append(card(difference, d.prompt, heading, own))
-    return Pane(*_words(name), tuple(cards))
-
-
-def _words(name: str) -> tuple[str, str]:
-    known = ANALYSES.get(name)
-    return (known.title, known.meaning) if known else (visible(name), "")
+            cards.append(card(difference, d.prompt, heading, own, alone=True))
+    shared = visible(first[2].meaning) if len(meanings) == 1 else ""  # else each card says its own
+    return Pane(visible(name_of(first[2])), shared, tuple(cards))
 
 
 def letter(i: int) -> str:
@@ -128,14 +139,15 @@ def _label(i: int, document: Document) -> str:
 def _shared(results: Sequence[Result]) -> Scale | None:
     """One scale for results that stand side by side; none where there is but one."""
     scales = [scale_of(result) for result in results]
-    if len(scales) < 2 or len({scale.diverging for scale in scales}) > 1:
+    if len(scales) < 2 or len({(scale.diverging, scale.center) for scale in scales}) > 1:
         return None
-    return Scale(max(scale.limit for scale in scales), scales[0].diverging)
+    return replace(scales[0], limit=max(scale.limit for scale in scales))
 
 
 def _difference(first: Result, second: Result) -> Result | None:
     """``second`` − ``first`` where they have the same axes, metric and kind of values."""
     same = first.axes == second.axes and first.metric.name == second.metric.name
+    same = same and first.neutral == second.neutral
     if not same or object in (first.values.dtype, second.values.dtype) or not first.axes:
         return None
     return Result(
@@ -148,6 +160,7 @@ def _difference(first: Result, second: Result) -> Result | None:
         extra={},
         elapsed_s=0.0,
         made_by=second.made_by,
+        meaning=DIFFERENCE,
     )
 
 
@@ -171,25 +184,17 @@ def _scalars(result: Result) -> list[str]:
 def _extras(result: Result) -> list[tuple[str, Figure]]:
     """Extras that the figure does not show already: over other axes, of a size for a page."""
     return [
-        (visible(name), figure(array.axes, array.values, _own_scale(array.values)))
+        (visible(name), figure(array.axes, array.values, scale_of_unknown(array.values)))
         for name, array in result.extra.items()
         if array.axes != result.axes and 1 < array.values.size <= _EXTRA_CELLS
         and array.values.ndim <= 2
     ]  # fmt: skip
 
 
-def _own_scale(values: np.ndarray) -> Scale:
-    if values.dtype == object:
-        return Scale(1.0)
-    finite = values[np.isfinite(values)].astype(np.float64)
-    share = bool(finite.size) and finite.min() >= 0 and finite.max() <= 1
-    return Scale.of(values.astype(np.float64), diverging=not share)
-
-
 def _top(result: Result) -> dict[str, Any] | None:
     if result.values.dtype == object:
         return None
-    entries = [entry for entry in result.top(_TOP) if entry.value]
+    entries = [entry for entry in result.top(_TOP) if entry.value != result.neutral]
     if not entries:
         return None
     rows = [

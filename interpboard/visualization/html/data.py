@@ -44,7 +44,7 @@ def _numbers(values: np.ndarray, scale: Scale) -> dict[str, Any]:
     """Exact where there are few; of many, shares between 0 and 1 as 16-bit steps of 1/65535, other
     numbers as float32 unless one is too large for it."""
     floats = np.ascontiguousarray(values, dtype=np.float64)
-    told = {"limit": scale.limit, "diverging": scale.diverging}
+    told = {"limit": scale.limit, "diverging": scale.diverging, "center": scale.center}
     if floats.size <= _SMALL or np.nanmax(np.abs(floats)) > np.finfo(np.float32).max:
         return {"kind": "f64", "data": _base64(floats.astype("<f8")), **told}
     if ((floats >= 0) & (floats <= 1)).all():

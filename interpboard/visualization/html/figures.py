@@ -98,15 +98,16 @@ def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ..
 def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...] | None) -> Figure:
     order = list(range(len(values)))
     if len(values) > 500:
-        order = sorted(np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:500].tolist())
+        far = np.abs(np.nan_to_num(values - scale.center))
+        order = sorted(np.argsort(-far, kind="stable")[:500].tolist())
     rows = []
     for i in order:
         value = float(values[i])
-        share = 0.0 if not math.isfinite(value) else min(1.0, abs(value) / scale.limit)
+        share = 0.0 if not math.isfinite(value) else abs(scale.share(value))
         label = LOOK.token(axis.labels[i])
         name = LOOK.token(names[i]) if names else None
         shown = number(value, signed=scale.diverging)
-        end = 0 if value < 0 else 8  # the sign alone: the length has the size
+        end = 0 if value < scale.center else 8  # the sign alone: the length has the size
         rows.append((label, name, f"{100 * share:.1f}", end, shown, _exact(value)))
     left_out = len(values) - len(rows)
     return Figure(
@@ -191,7 +192,8 @@ def _exact(value: float) -> str:
 
 
 def _ends(scale: Scale) -> list[tuple[int, str]]:
-    end = number(scale.limit)
+    low, high = scale.ends
     if not scale.diverging:
-        return [(4, "0"), (6, ""), (8, end)]
-    return [(0, f"−{end}"), (2, ""), (4, "0"), (6, ""), (8, f"+{end}")]
+        return [(4, "0"), (6, ""), (8, number(high))]
+    ends = [number(end, signed=True).replace("-", "−") for end in (low, high)]
+    return [(0, ends[0]), (2, ""), (4, number(scale.center)), (6, ""), (8, ends[1])]

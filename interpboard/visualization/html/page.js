@@ -11,7 +11,7 @@
   const shown = (v) => Number.isFinite(v) ? String(Number(v.toPrecision(6))) : "not known";
   const level = (array, name, v) => {
     if (!Number.isFinite(v)) return 4;
-    let share = v / array.limit;
+    let share = (v - array.center) / array.limit;
     if (name === "rank" && array.limit > 1) share = Math.log(Math.max(1, v)) / Math.log(array.limit);
     share = Math.max(array.diverging ? -1 : 0, Math.min(1, share));
     return 4 + Math.round(4 * share);
@@ -103,9 +103,10 @@
         if (words) cell.textContent = Number.isFinite(v) ? String(Number(v.toPrecision(3))) : "·";
       }
     });
-    const ends = card.querySelector(".legend").children, limit = shown(array.limit);
+    const ends = card.querySelector(".legend").children, limit = shown(array.center + array.limit);
     card.querySelector(".legend").hidden = name === "rank";
-    if (ends.length === 5) [ends[0].textContent, ends[4].textContent] = [array.diverging ? "−" + limit : "", limit];
+    if (ends.length === 5) [ends[0].textContent, ends[2].textContent, ends[4].textContent] =
+      [array.diverging ? shown(array.center - array.limit) : "", shown(array.center), limit];
     else ends[ends.length - 1].textContent = limit;
     lensRow(card);
   };

@@ -22,7 +22,8 @@ def mosaic(values: np.ndarray, scale: Scale) -> str:
     across = leading[-1] if leading else 1
     down = math.prod(leading) // across if leading else 1
     known = ~np.isnan(values)
-    share = np.clip(np.where(known, values, 0) / scale.limit, -1.0 if scale.diverging else 0.0, 1.0)
+    off_center = np.where(known, values - scale.center, 0)
+    share = np.clip(off_center / scale.limit, -1.0 if scale.diverging else 0.0, 1.0)
     levels = np.where(known, MIDDLE + np.rint(share * MIDDLE), _GAP).astype(np.uint8)
     tiles = levels.reshape(down, across, height, width)
     padded = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=_GAP)

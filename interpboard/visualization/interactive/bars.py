@@ -16,14 +16,16 @@ from interpboard.visualization.figures.strongest import strongest_of
 from interpboard.visualization.interactive import canvas
 
 _ROW, _GAP, _BELOW = 20, 34, 60  # pixels of a bar, of the numbers of an axis, and below the last
-_HOVER = "%{customdata}: %{x:.6~g}<extra></extra>"
+_HOVER = "%{customdata[0]}: %{customdata[1]:.6~g}<extra></extra>"
 
 
 def bars(result: Result, *, title: str | None = None) -> Any:
     """Every entry, in the order of the axis. Raises ``BadParameter`` for other shapes."""
     if result.values.ndim != 1 or result.values.dtype == object:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
-    drawn = _bars(list(map(canvas.token, names_of(result))), result.values.astype(np.float64))
+    drawn = _bars(
+        list(map(canvas.token, names_of(result))), result.values.astype(np.float64), result.neutral
+    )
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     _lay_out(figure, [drawn], _ROW * len(drawn.y))
     figure.update_yaxes(title=canvas.text(result.axes[0].name))
@@ -49,7 +51,7 @@ def strongest(result: Result, *, title: str | None = None) -> Any:
     drawn = []
     for i, part in enumerate(parts):
         labels = [canvas.text(name) for name, _ in part.rows]
-        drawn.append(_bars(labels, np.array([value for _, value in part.rows])))
+        drawn.append(_bars(labels, np.array([value for _, value in part.rows]), part.neutral))
         figure.add_trace(drawn[-1], i + 1, 1)
         if not part.signed:
             figure.update_xaxes(range=[0, 1], row=i + 1, col=1)
@@ -58,13 +60,15 @@ def strongest(result: Result, *, title: str | None = None) -> Any:
     return figure
 
 
-def _bars(names: Sequence[str], values: np.ndarray) -> Any:
+def _bars(names: Sequence[str], values: np.ndarray, neutral: float) -> Any:
+    """Bars from the neutral value on."""
     return canvas.plotly().Bar(
-        x=values,
+        x=values - neutral,
+        base=neutral,
         y=list(range(len(values))),
-        customdata=names,
+        customdata=list(zip(names, values.tolist(), strict=True)),
         orientation="h",
-        marker={"color": [LIGHT[1] if value < 0 else LIGHT[-2] for value in values]},
+        marker={"color": [LIGHT[1] if value < neutral else LIGHT[-2] for value in values]},
         hovertemplate=_HOVER,
         showlegend=False,
     )
@@ -74,7 +78,7 @@ def _lay_out(figure: Any, drawn: Sequence[Any], high: int) -> None:
     """Names at the bars, the first on top; ``high``: pixels of what the axes span."""
     for i, trace in enumerate(drawn):
         figure.update_yaxes(
-            autorange="reversed", tickmode="array", tickvals=trace.y, ticktext=trace.customdata,
-            selector=i,
+            autorange="reversed", tickmode="array", tickvals=trace.y,
+            ticktext=[name for name, _ in trace.customdata], selector=i,
         )  # fmt: skip
     figure.update_layout(height=high + figure.layout.margin.t + _BELOW, margin_b=_BELOW)

@@ -81,8 +81,8 @@ def cells(
     told: dict[str, Any] = {
         "z": values,
         "customdata": values if exact is None else exact,
-        "zmin": -scale.limit if scale.diverging else 0.0,
-        "zmax": scale.limit,
+        "zmin": scale.ends[0],
+        "zmax": scale.ends[1],
         "colorscale": color_scale(scale),
         "hovertemplate": f"{place(rows, across)}: %{{customdata:.6~g}}<extra></extra>",
         "xgap": 1,

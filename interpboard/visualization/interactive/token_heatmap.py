@@ -23,7 +23,8 @@ def token_heatmap(results: Result | Sequence[Result], *, title: str | None = Non
     chosen = token_results(results)
     values = np.stack([result.values.astype(np.float64) for result in chosen])
     scales = [scale_of(result, result.values) for result in chosen]
-    shares = values / np.array([scale.limit for scale in scales])[:, None]
+    centers = np.array([scale.center for scale in scales])[:, None]
+    shares = (values - centers) / np.array([scale.limit for scale in scales])[:, None]
     whole = Scale(1.0, diverging=any(scale.diverging for scale in scales))
     said = "; ".join(dict.fromkeys(f"{name_of(r)}: {meaning_of(r)}" for r in chosen))
     first = title_of(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} attributions"

@@ -235,7 +235,9 @@ class AttentionPane(Pane):
 
     def legend(self) -> Text:
         """Scale, and where the numbers are from."""
-        text = self.swatch(0, 1, False)
+        from interpboard.visualization.colors import Scale
+
+        text = self.swatch(Scale(1.0, diverging=False))
         text.append("probability of looking", self.ink("text"))
         result = self.data.result
         for warning in result.warnings if result is not None else ():

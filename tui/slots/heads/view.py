@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from tui import words
+from tui import scales, words
 from tui.commands import table as keys
 from tui.session.state import Selection
 from tui.slots.pane import Pane, Select
@@ -89,6 +89,7 @@ class HeadsPane(Pane):
 
         from interpboard.visualization.colors import Scale
 
+        neutral = scales.meaning_of(self.data)[1]
         layers, heads = source.axes
         column = np.full((len(layers.labels), 1), np.nan)
         if mlps is not None and self.data.partial is None:
@@ -99,7 +100,7 @@ class HeadsPane(Pane):
             rows=tuple(f"L{label}" for label in layers.labels),
             columns=(*(f"H{label}" for label in heads.labels), MLP),
             values=values,
-            scale=Scale.of(values, diverging=True),
+            scale=Scale.of(values, diverging=True, center=neutral),
             estimated=self._estimates(values.shape),
             badges={at: BADGES[name] for at, name in self._types().items()},
         )
@@ -141,7 +142,7 @@ class HeadsPane(Pane):
         """List the strongest heads; their cells."""
         import numpy as np
 
-        known = np.nan_to_num(np.abs(data.values), nan=-1.0)
+        known = np.nan_to_num(np.abs(data.values - data.scale.center), nan=-1.0)
         order = [i for i in np.argsort(-known, axis=None)[:50] if known.flat[i] >= 0]
         cells = [divmod(int(i), len(data.columns)) for i in order]
         bars = []
@@ -151,7 +152,7 @@ class HeadsPane(Pane):
             label = f"{data.rows[row]:>3} {data.columns[column]:<3}{badge}"
             guess = data.estimated is not None and data.estimated[row, column]
             number = ("~" if guess else "") + words.signed(value)
-            bars.append(Bar(label, number, value / data.scale.limit))
+            bars.append(Bar(label, number, data.scale.share(value)))
         self.ranking.show(bars, "strongest first")
         return cells
 
@@ -188,12 +189,12 @@ class HeadsPane(Pane):
             return text
         if self.estimated(row, column):
             text.append(" est.", self.ink("warning"))
-        meaning = "helps" if value < 0 else "hurts" if value > 0 else "no effect"
-        text.append(f" {meaning}", self.ink("muted"))
+        meaning = scales.side(self.data, value)
+        text.append(f" {meaning or 'no effect'}", self.ink("muted"))
         finished = result is not None and self.data.partial is None
         if finished:
-            known = data.values[data.values == data.values]
-            rank = 1 + int((abs(known) > abs(value)).sum())
+            known = abs(data.values[data.values == data.values] - data.scale.center)
+            rank = 1 + int((known > abs(value - data.scale.center)).sum())
             text.append(f"  rank {rank}/{known.size}", self.ink("text"))
         if not self.estimated(row, column):
             text.append("  exact", self.ink("muted"))
@@ -220,9 +221,8 @@ class HeadsPane(Pane):
         """Scale and sign."""
         if self.grid.data is None:
             return Text()
-        limit = self.grid.data.scale.limit
-        text = self.swatch(-limit, limit, True)
-        text.append("− helps, + hurts", self.ink("text"))
+        text = self.swatch(self.grid.data.scale)
+        text.append(scales.sides(self.data), self.ink("text"))
         estimates = self.grid.data.estimated is not None
         text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
         room = self.size.width or self.app.size.width  # hidden: it is shown on its own first

@@ -210,7 +210,9 @@ class LensPane(Pane):
         grid, result = self.grid.data, self.data.result
         target = result.metric.target if result is not None else None
         name = words.token(target.token) if target is not None else "the target"
-        text = self.swatch(0, grid.scale.limit if grid is not None else 1, False)
+        from interpboard.visualization.colors import Scale
+
+        text = self.swatch(grid.scale if grid is not None else Scale(1.0, diverging=False))
         if self.by == "rank":
             text = Text(" dark: rank 1; ", self.ink("text"))
         if self.by == "settled":

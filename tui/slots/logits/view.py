@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from interpboard.display import visible
-from tui import words
+from tui import scales, words
 from tui.commands import table as keys
 from tui.session.state import Selection
 from tui.slots.pane import Pane, Select
@@ -165,7 +165,7 @@ class LogitsPane(Pane):
 
     def legend(self) -> Text:
         """What the numbers are."""
-        text = Text(f" logits, {ORDERS[self.order]}; + raises", self.ink("text"))
+        text = Text(f" logits, {ORDERS[self.order]}; {scales.sides(self.data)}", self.ink("text"))
         text.append("  direct effect only, exact", self.ink("muted"))
         return text
 

@@ -10,7 +10,7 @@ from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
-from tui import words
+from tui import scales, words
 from tui.commands import table as keys
 from tui.session.state import Selection
 from tui.slots.neurons import examples
@@ -146,7 +146,8 @@ class NeuronsPane(Pane):
             (f" {_name(chosen)}", self.ink("text", bold=True)),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
-        text.append(" raises" if value > 0 else " lowers" if value < 0 else "", self.ink("muted"))
+        said = scales.side(self.data, value)
+        text.append(f" {said}" if said else "", self.ink("muted"))
         rank = 1 + int((known > abs(value)).sum())
         text.append(f"  rank {rank}/{known.size}", self.ink("text"))
         text.append("  exact", self.ink("muted"))
@@ -167,7 +168,7 @@ class NeuronsPane(Pane):
     def legend(self) -> Text:
         """What the numbers are."""
         which = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
-        text = Text(f" logits, {which}; + raises", self.ink("text"))
+        text = Text(f" logits, {which}; {scales.sides(self.data)}", self.ink("text"))
         text.append("  direct effect only, exact", self.ink("muted"))
         result = self.data.result
         for warning in result.warnings if result is not None else ():

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from interpboard.display import fit, visible_token
 from tui import words
 from tui.commands import table as keys
-from tui.scales import scale_of, written
+from tui.scales import sides, written
 from tui.session.state import Selection
 from tui.slots.pane import Pane, Select
 from tui.widgets.bars import Bar, Bars
@@ -79,12 +79,12 @@ class TokensPane(Pane):
         scores = [float(value) for value in result.values]
         scale = _scale(result)
         self.strip.show(prompt.tokens, scores, scale, at, cursor, self.state.subject)
-        order = sorted(range(len(scores)), key=lambda i: -abs(scores[i]))
+        order = sorted(range(len(scores)), key=lambda i: -abs(scale.share(scores[i])))
         bars = [
             Bar(
                 f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
                 written(scores[i], scale),
-                scores[i] / scale.limit,
+                scale.share(scores[i]),
             )
             for i in order[:50]
         ]
@@ -173,11 +173,10 @@ class TokensPane(Pane):
         if result is None:
             return Text()
         scale = _scale(result)
-        text = self.swatch(-scale.limit if scale.diverging else 0.0, scale.limit, scale.diverging)
-        said = (
-            "− lowers, + raises" if scale.diverging else "a share" if scale.of_shares else "a size"
-        )
-        text.append(said if scale.diverging else f"{said}, no sign", self.ink("text"))
+        text = self.swatch(scale)
+        kind = "a share, no sign" if scale.of_shares else "a size, no sign"
+        said = sides(self.data) if scale.diverging else kind
+        text.append(said, self.ink("text"))
         delta = words.scalar(result.extra.get("delta"))
         if delta is not None:
             style = self.ink("warning" if result.warnings else "muted")
@@ -194,7 +193,9 @@ class TokensPane(Pane):
 
 
 def _scale(result: Result) -> Scale:
-    return scale_of(result.analysis, result.params, result.values)
+    from interpboard.visualization.reading import scale_of
+
+    return scale_of(result)
 
 
 def _how(result: Result) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
-from tui import words
+from tui import scales, words
 from tui.commands import table as keys
 from tui.session.state import SLOTS, Request, Selection
 from tui.slots.pane import Pane, Select
@@ -65,27 +65,24 @@ class TracePane(Pane):
             return
         from interpboard.visualization.colors import Scale
 
+        neutral = scales.meaning_of(self.data)[1]
         layers, tokens = source.axes
         data = GridData(
             rows=tuple(f"L{label}" for label in layers.labels),
             columns=tuple(visible_token(label) for label in tokens.labels),
             values=source.values,
-            scale=Scale.of(source.values, diverging=True),
+            scale=Scale.of(source.values, diverging=True, center=neutral),
             estimated=partial.estimated if partial is not None else None,
             second=self._corrupted(),
             marked=self._held(source.values.shape),
         )
         strongest = None
         if self._cursor_is_ours and partial is None:
-            strongest = divmod(int(abs(source.values).argmax()), len(data.columns))
+            far = abs(source.values - neutral)
+            far[far != far] = -1.0
+            strongest = divmod(int(far.argmax()), len(data.columns))
         self.grid.show(data, strongest)
         self.said.set(self._said())
-
-    @property
-    def _shows(self) -> Request | None:
-        """What the grid answers: the job under way once it has values, else the last one."""
-        partial, pending = self.data.partial, self.data.pending
-        return pending if partial is not None and pending is not None else self.data.request
 
     def place(self, row: int, column: int) -> str | None:
         """A cell as interventions name it; None for the stream before layer 0, which is none's output."""
@@ -129,7 +126,7 @@ class TracePane(Pane):
 
     def subtitle(self) -> str:
         """What is put back, and what it is measured by."""
-        result, shows = self.data.result, self._shows
+        result, shows = self.data.result, scales.shown(self.data)
         if shows is None:
             return f"{words.analysis_title(self.state, self.slot)}, {_STATES[self.site]}"
         metric = words.metric_name(result.metric) if result is not None else "metric"
@@ -164,7 +161,8 @@ class TracePane(Pane):
         elif value != value:
             text.append("  not computed yet", self.ink("muted"))
         elif result is not None and self.data.partial is None:
-            rank = 1 + int((abs(result.values) > abs(value)).sum())
+            far = abs(result.values - result.neutral)
+            rank = 1 + int((far > abs(value - result.neutral)).sum())
             text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
             sampled = result.analysis == "causal_trace"
             how = f"{result.params['samples']} noises" if sampled else "exact"
@@ -181,14 +179,14 @@ class TracePane(Pane):
 
     def legend(self) -> Text:
         """Scale and sign."""
-        data, shows = self.grid.data, self._shows
+        data, shows = self.grid.data, scales.shown(self.data)
         if data is None or shows is None:
             return Text()
-        text = self.swatch(-data.scale.limit, data.scale.limit, True)
+        text = self.swatch(data.scale)
+        text.append(scales.sides(self.data), self.ink("text"))
         if shows.analysis == "causal_trace":
-            text.append("+ carries the answer", self.ink("text"))
             return text.append("  mean of noises", self.ink("muted"))
-        text.append("0 corrupted, 1 clean", self.ink("text"))
+        text.append("  0 corrupted, 1 clean", self.ink("text"))
         guesses = data.estimated is not None and data.estimated.any()
         how = "~ estimates until exact" if guesses else "exact"
         return text.append(f"  {how}", self.ink("muted"))

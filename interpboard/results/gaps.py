@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from msgspec.structs import replace
 
-from interpboard.results import Result
+from interpboard.results.result import Result
 
 
 def gaps_said(result: Result, defined: Collection[str], lost: int, where: str) -> Result:

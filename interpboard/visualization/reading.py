@@ -1,0 +1,45 @@
+"""What every view takes from a result: the scale around its neutral value, and what its sides mean."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interpboard.analyses import ANALYSES
+from interpboard.results import Result
+from interpboard.visualization.colors import Scale
+
+
+def scale_of(result: Result, values: np.ndarray | None = None) -> Scale:
+    """The scale of ``values`` (those of ``result``): by the registry, by themselves for what is not in it.
+
+    It is centred at the result's neutral value.
+    """
+    values = result.values if values is None else values
+    if values.dtype == object:
+        return Scale(1.0)
+    known = ANALYSES.get(result.analysis)
+    if known is not None:
+        return Scale.of_kind(values, known.scale_with(result.params), result.neutral)
+    return scale_of_unknown(values, result.neutral)
+
+
+def scale_of_unknown(values: np.ndarray, center: float = 0.0) -> Scale:
+    """The scale of values of which no more is known than themselves."""
+    if values.dtype == object:
+        return Scale(1.0)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if center or not finite.size or finite.min() < 0:
+        return Scale.of(finite, diverging=True, center=center)
+    return Scale.of_kind(finite, "probability" if finite.max() <= 1 else "magnitude")
+
+
+def name_of(result: Result) -> str:
+    """The title of the analysis, or the name it was saved by."""
+    known = ANALYSES.get(result.analysis)
+    return known.title if known is not None else result.analysis
+
+
+def distances(result: Result) -> np.ndarray:
+    """How far each value is from the neutral one; 0 where it is not finite."""
+    values = result.values.astype(np.float64)
+    return np.abs(np.where(np.isfinite(values), values - result.neutral, 0.0))
