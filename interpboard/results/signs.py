@@ -10,18 +10,18 @@ import re
 
 _BELOW = re.compile(r"(?:^|; )(?:negative|below [-\d.e]+|smaller): (?P<said>[^;]*)")
 _ABOVE = re.compile(r"(?:^|; )(?:positive|above [-\d.e]+|larger): (?P<said>[^;]*)")
-_SUBJECT = re.compile(r"^(?:it|the [\w-]+(?: token)?) (?=\w)")
+_SPARED = re.compile(r"^(?:it|the [\w-]+(?: token)?) (?=\w)| (?:it|the metric)$")
 
 
 def sides_of(meaning: str, *, short: bool = False) -> tuple[str, str]:
     """What ``meaning`` says of values below the neutral one, and above; empty where it says nothing.
 
-    ``short``: without what stands in brackets and without the subject, ``helped`` for ``the head helped``.
+    ``short``: without what stands in brackets and what it is about, ``helped`` for ``the head helped``.
     """
     found = (_BELOW.search(meaning), _ABOVE.search(meaning))
     sides = ["" if clause is None else clause["said"].strip() for clause in found]
     if short:
-        sides = [_SUBJECT.sub("", side.partition(" (")[0]) for side in sides]
+        sides = [_SPARED.sub("", side.partition(" (")[0]) for side in sides]
     return sides[0], sides[1]
 
 

@@ -86,11 +86,11 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
     async with board() as b:
         await b.press("2")
         assert b.readout("heads") == (
-            "L2 H4  −4.210 helps  rank 1/36  exact  14.20 → 9.99  induction 0.87"
+            "L2 H4  −4.210 helped  rank 1/36  exact  14.20 → 9.99  induction 0.87"
         )
         await b.press("z")
         assert b.readout("heads") == (
-            "L2 H4  −4.210 helps  rank 1/36  exact  14.20 → 9.99  induction 0.87 z 41.5"
+            "L2 H4  −4.210 helped  rank 1/36  exact  14.20 → 9.99  induction 0.87 z 41.5"
         )
 
 
@@ -247,7 +247,7 @@ async def test_estimates_come_first_marked_and_exact_values_take_their_place_one
         b.engine.release()
         await wait_until_idle(b.app)
         assert "~" not in b.screen
-        assert "hurts  exact" in pane.legend().plain
+        assert "hurt  exact" in pane.legend().plain
 
 
 @pytest.mark.parametrize(("heads", "mark"), [(16, "~-5"), (24, "~-5"), (34, "-~")])

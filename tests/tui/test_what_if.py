@@ -158,7 +158,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
         await b.press("3", "k")
         reads(heads="L2 H4", lens="L2", trace="L2", logits="L2 H4", attention="L2 H4")
         await b.press("2", "g", "0", "l")
-        reads(heads="L0 H1  +0.090 hurts", lens="L0 after 1", trace="L0 at 1", logits="L0 H1")
+        reads(heads="L0 H1  +0.090 hurt", lens="L0 after 1", trace="L0 at 1", logits="L0 H1")
         reads(attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens="1 ·Eiffel  +0.418")
         await b.press("3", "j", "j", "0", "l", "l")
         reads(heads="L2 H1", lens="L2 after 2", trace="L2 at 2", logits="L2 H1")

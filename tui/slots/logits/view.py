@@ -166,7 +166,7 @@ class LogitsPane(Pane):
     def legend(self) -> Text:
         """What the numbers are."""
         text = Text(f" logits, {ORDERS[self.order]}; {scales.sides(self.data)}", self.ink("text"))
-        text.append("  direct effect only, exact", self.ink("muted"))
+        text.append("  direct only, exact", self.ink("muted"))
         return text
 
     def meet(self, selection: Selection) -> bool:
