@@ -89,6 +89,15 @@ Trust = Annotated[
 Pickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load weights that can run code (not safetensors).")
 ]
+Unused = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-unused-weights", help="Open a model although its files hold more than it uses."
+    ),
+]
+Unchecked = Annotated[
+    bool, typer.Option("--no-check-weights", help="Do not look for NaN and infinity in weights.")
+]
 Paint = Annotated[
     Color | None, typer.Option(help="How many colours; auto follows the terminal and NO_COLOR.")
 ]
@@ -168,11 +177,12 @@ def _plain(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
 
 
-def _model_choice(
-    settings: config.Settings, trust: bool = False, pickle: bool = False
-) -> ModelChoice:
+def _model_choice(settings: config.Settings, *allowed: bool) -> ModelChoice:
+    """``allowed``: trust remote code, allow pickles, ignore unused weights, no check of weights."""
+    trust, pickle, unused, unchecked = allowed or (False,) * 4
     cli.pass_on(settings)
-    return ModelChoice(settings.model, settings.device, settings.dtype, trust, pickle)
+    model, device, dtype = settings.model, settings.device, settings.dtype
+    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked)
 
 
 @app.command("analyze")
@@ -244,6 +254,8 @@ def analyze_command(
     dtype: Dtype = None,
     trust_remote_code: Trust = False,
     allow_pickle: Pickle = False,
+    ignore_unused_weights: Unused = False,
+    no_check_weights: Unchecked = False,
     color: Paint = None,
     theme: Background = None,
     ascii: Ascii = None,
@@ -271,7 +283,9 @@ def analyze_command(
     params = choose_params(pairs, analyses)
     if prompt is None and not needs_no_text(analyses, params):
         raise BadPrompt("There is no prompt.", "Give one with --text '...'.")
-    choice = _model_choice(settings, trust_remote_code, allow_pickle)
+    choice = _model_choice(
+        settings, trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights
+    )
     document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
     tell_warnings(document)
     deliver(view(document, chosen_form, settings, to_file=output is not None), output)
@@ -326,12 +340,17 @@ def tune_lens_command(
     dtype: Dtype = None,
     trust_remote_code: Trust = False,
     allow_pickle: Pickle = False,
+    ignore_unused_weights: Unused = False,
+    no_check_weights: Unchecked = False,
     debug: Debug = False,
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
     try_folder(out, "--out")
     flags = {"model": model, "device": device, "dtype": dtype}
-    choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
+    choice = _model_choice(
+        config.read(flags).settings,
+        *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+    )
     settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
     last, warnings = tune(choice, corpus, out, settings, debug=cli.debug_wanted(debug))
     names = ("embed", *map(str, range(len(last) - 1)))
@@ -357,12 +376,17 @@ def max_activating_command(
     dtype: Dtype = None,
     trust_remote_code: Trust = False,
     allow_pickle: Pickle = False,
+    ignore_unused_weights: Unused = False,
+    no_check_weights: Unchecked = False,
     debug: Debug = False,
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
     try_file(out, "--out")
     flags = {"model": model, "device": device, "dtype": dtype}
-    choice = _model_choice(config.read(flags).settings, trust_remote_code, allow_pickle)
+    choice = _model_choice(
+        config.read(flags).settings,
+        *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+    )
     settings = {
         "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,
         "length": length, "batch": batch, "before": before, "after": after,

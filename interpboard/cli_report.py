@@ -43,6 +43,8 @@ class ModelChoice(NamedTuple):
     dtype: str = "auto"
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    ignore_unused_weights: bool = False
+    check_weights: bool = True
 
 
 def compute(
@@ -150,6 +152,8 @@ def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langu
         dtype=choice.dtype,
         trust_remote_code=choice.trust_remote_code,
         allow_pickle=choice.allow_pickle,
+        ignore_unused_weights=choice.ignore_unused_weights,
+        check_weights=choice.check_weights,
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )
 

@@ -145,6 +145,8 @@ def create_unified_dashboard(
     *,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    ignore_unused_weights: bool = False,
+    check_weights: bool = True,
 ) -> tuple[AttributionDashboard, AblationDashboard]:
     """Both dashboards over one model, which is loaded once.
 
@@ -155,7 +157,13 @@ def create_unified_dashboard(
         lm = model
     else:
         lm = open_model(
-            model, device, dtype, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+            model,
+            device,
+            dtype,
+            trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
+            ignore_unused_weights=ignore_unused_weights,
+            check_weights=check_weights,
         )
     return AttributionDashboard(lm), AblationDashboard(lm)
 

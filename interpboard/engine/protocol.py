@@ -37,6 +37,8 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     dtype: str = "auto"
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    ignore_unused_weights: bool = False
+    check_weights: bool = True
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

@@ -170,6 +170,8 @@ class Worker:
                 request.dtype,
                 trust_remote_code=request.trust_remote_code,
                 allow_pickle=request.allow_pickle,
+                ignore_unused_weights=request.ignore_unused_weights,
+                check_weights=request.check_weights,
                 on_stage=say,
             )
         self.outbox.send(
@@ -181,7 +183,7 @@ class Worker:
                 vocabulary=lm.anatomy.d_vocab,
                 parameters=lm.parameters,
                 memory_bytes=_memory(lm),
-                notes=lm.verified.notes,
+                notes=(*lm.info.notes, *lm.verified.notes),
             )
         )
 

@@ -15,7 +15,9 @@ from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
+from interpboard.models.finite_weights import check_finite
 from interpboard.models.load import Stage, load_model_and_tokenizer
+from interpboard.models.loading_notes import loading_notes
 from interpboard.models.selfcheck import Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
 from interpboard.results import ModelInfo
@@ -32,8 +34,17 @@ class LanguageModel:
     info: ModelInfo
 
     @classmethod
-    def of(cls, model: Any, tokenizer: Any, name: str | None = None) -> LanguageModel:
-        """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be."""
+    def of(
+        cls, model: Any, tokenizer: Any, name: str | None = None, *, check_weights: bool = True
+    ) -> LanguageModel:
+        """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be.
+
+        ``check_weights``: look at every weight for NaN and infinity first.
+        """
+        called = name or str(getattr(model, "name_or_path", "") or type(model).__name__)
+        notes = loading_notes(model)
+        if check_weights:
+            notes += tuple(n for n in check_finite(model, called) if n not in notes)
         model.eval()
         if is_encoder(model):
             anatomy = encoder_anatomy(model)
@@ -43,7 +54,7 @@ class LanguageModel:
             verified = self_check(anatomy)
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
-            name=name or str(getattr(model, "name_or_path", "") or type(model).__name__),
+            name=called,
             revision=getattr(model.config, "_commit_hash", None),
             family=str(model.config.model_type),
             layers=anatomy.n_layers,
@@ -52,6 +63,7 @@ class LanguageModel:
             device=str(weight.device),
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
+            notes=notes,
         )
         return cls(model, tokenizer, anatomy, verified, info)
 
@@ -85,6 +97,8 @@ def open_model(
     *,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    ignore_unused_weights: bool = False,
+    check_weights: bool = True,
     on_stage: Stage | None = None,
 ) -> LanguageModel:
     """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``."""
@@ -94,11 +108,14 @@ def open_model(
         dtype,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
+        ignore_unused_weights=ignore_unused_weights,
+        check_weights=check_weights,
         on_stage=on_stage,
     )
     if on_stage is not None:
         on_stage("self-check", 0.9)
-    lm = LanguageModel.of(model, tokenizer, str(name_or_path))
+    # The weights were looked at a moment ago, or were not to be.
+    lm = LanguageModel.of(model, tokenizer, str(name_or_path), check_weights=False)
     source = demo.FOLDER if str(name_or_path) == "demo" else name_or_path
     weights = fingerprint.joined(files_of(model, source), lm.info.weights)
     return replace(lm, info=msgspec.structs.replace(lm.info, weights=weights))

@@ -1,30 +1,50 @@
-"""Loading any language model: the demo, a local folder, or a name on the model hub."""
+"""Loading any language model: the demo, a local folder, or a name on the model hub.
+
+A folder is read in the order of what can be wrong with it: its configuration, the headers of its weights,
+its tokenizer, then the names and shapes that the configuration asks for beside those in the files, and
+only then the weights themselves.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+)
 
-from interpboard.errors import BadDevice, NotALanguageModel, UnknownModel, UnsafeWeights
-from interpboard.models import demo
+from interpboard.errors import NotALanguageModel, UnknownModel
+from interpboard.files.json_object import read_object, refuse_lfs_pointer
+from interpboard.models import demo, hub
+from interpboard.models.accounting import Checkpoint
+from interpboard.models.config_file import CONFIG, read_config
 from interpboard.models.encoder import predicts_masked_tokens
-from interpboard.models.memory import out_of_memory
+from interpboard.models.finite_weights import check_finite
+from interpboard.models.foreign import foreign
+from interpboard.models.loading_notes import remember
+from interpboard.models.placement import choose_device, choose_dtype, move
 
-DTYPES = {
-    "float64": torch.float64, "fp64": torch.float64,
-    "float32": torch.float32, "fp32": torch.float32,
-    "float16": torch.float16, "fp16": torch.float16,
-    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
-}  # fmt: skip
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TOKENIZER_SETTINGS = "tokenizer_config.json"
+_NAME_AT_MOST = 255  # characters of a file's name, and more than the hub allows
 
 Stage = Callable[[str, float], None]
+
+
+class Source(NamedTuple):
+    """A folder to load, what to call it, and a note on how it was found, empty if there is none."""
+
+    folder: Path
+    name: str
+    note: str = ""
 
 
 def load_model_and_tokenizer(
@@ -35,229 +55,159 @@ def load_model_and_tokenizer(
     trust_remote_code: bool = False,
     *,
     allow_pickle: bool = False,
+    ignore_unused_weights: bool = False,
+    check_weights: bool = True,
     on_stage: Stage | None = None,
 ) -> tuple[Any, Any]:
     """A Hugging Face language model, in evaluation mode, and its fast tokenizer.
 
     A causal one, or an encoder that predicts masked tokens (BERT), for attribution only.
 
-    ``name_or_path``: ``"demo"``, a folder that ``save_pretrained`` wrote, or a name on the hub.
+    ``name_or_path``: ``"demo"``, a folder that ``save_pretrained`` wrote, or a name on the hub, which is
+    fetched only if the hub's cache lacks something of it.
     ``device``: ``auto`` (cuda, else mps, else cpu) or a torch device. ``dtype``: ``auto`` (bfloat16
     on a GPU that has it, else float32) or one of float64, float32, float16, bfloat16. ``device_map``
     spreads a model over devices, as in transformers (needs accelerate); ``device`` is then ignored.
     Weights must be safetensors unless ``allow_pickle``: a pickle can run code.
-    ``on_stage(words, fraction)`` hears how far it is.
+    Every tensor of the files must have its place in the model; ``ignore_unused_weights`` goes on without
+    those that have none, and results then say so. ``check_weights``: every weight is looked at for NaN and
+    infinity. ``on_stage(words, fraction)`` hears how far it is.
 
-    Raises ``UnknownModel``, ``NotALanguageModel``, ``UnsafeWeights`` or ``BadDevice``.
+    Raises ``UnknownModel``, ``NotALanguageModel``, ``UnsafeWeights``, ``BadDevice`` or ``OutOfMemory``.
     """
     say = on_stage or (lambda _stage, _fraction: None)
-    source, where = _source(str(name_or_path))
+    source = _source(str(name_or_path), allow_pickle, trust_remote_code, lambda s: say(s, 0.2))
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
     say("reading configuration", 0.3)
-    config = _config(source, where, trust_remote_code)
-    if not allow_pickle and where != "hub":
-        _require_safetensors(Path(source))
+    raw = read_config(source.folder)
+    config = _config(source, trust_remote_code)
+    kind = _kind(source, config)
+    checkpoint = Checkpoint.read(source.folder, source.name, raw, allow_pickle=allow_pickle)
     say("loading tokenizer", 0.4)
-    tokenizer = _tokenizer(source, where, trust_remote_code)
+    tokenizer = _tokenizer(source, trust_remote_code)
+    say("comparing configuration and weights", 0.45)
+    checkpoint.compare(kind, config, chosen_dtype, trust_remote_code, ignore_unused_weights)
     say("loading weights", 0.5)
     options: dict[str, Any] = {"device_map": device_map} if device_map is not None else {}
     if not allow_pickle:
         options["use_safetensors"] = True
-    try:
-        kind = AutoModelForMaskedLM if predicts_masked_tokens(config) else AutoModelForCausalLM
-        model, loading = kind.from_pretrained(
-            source,
+    with foreign("weights", source.name, source.folder):
+        model, report = kind.from_pretrained(
+            str(source.folder),
             config=config,
             dtype=chosen_dtype,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        raise _why_not_loaded(source, where, error) from error
-    _refuse_random_weights(source, loading["missing_keys"])
+    notes = checkpoint.check_loaded(model, report, ignore_unused_weights)
+    model.config._commit_hash = hub.revision_of(source.folder)
     if device_map is None:
         say(f"moving to {chosen_device}", 0.8)
-        model = _move(model, chosen_device)
+        model = move(model, chosen_device)
     model.eval()
+    if check_weights:
+        say("looking at every weight", 0.85)
+        notes += check_finite(model, source.name)
+    notes = (source.note, _own_code(source, trust_remote_code), *notes)
+    remember(model, tuple(note for note in notes if note))
     return model, tokenizer
 
 
-def choose_device(device: str) -> torch.device:
-    """``auto`` or a device by name, checked to exist. Raises ``BadDevice``."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise BadDevice(f"No device is called {device!r}.", "Use auto, cpu, cuda or mps.") from None
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise BadDevice(
-            f"This machine has {torch.cuda.device_count()} CUDA devices, {device!r} is not there.",
-            "Use --device cpu.",
-        )
-    if chosen.type == "mps" and not torch.backends.mps.is_available():
-        raise BadDevice("This machine has no MPS device.", "Use --device cpu.")
-    if chosen.type not in ("cpu", "cuda", "mps"):
-        raise BadDevice(f"Device {device!r} is not supported.", "Use auto, cpu, cuda or mps.")
-    return chosen
-
-
-def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """``auto`` or a number format by name. Raises ``BadDevice``."""
-    if dtype == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    name = dtype.removeprefix("torch.")
-    if name not in DTYPES:
-        raise BadDevice(
-            f"No number format is called {dtype!r}.", "Use auto, float32, bfloat16 or float16."
-        )
-    if device.type == "mps" and name in ("float64", "fp64"):
-        raise BadDevice("MPS has no float64.", "Use --device cpu for it.")
-    return DTYPES[name]
-
-
-def _source(name: str) -> tuple[str, str]:
+def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Source:
     if name == "demo":
-        return str(demo.FOLDER), "demo"
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").is_file():
+        return Source(demo.FOLDER, str(demo.FOLDER))
+    if any(len(part) > _NAME_AT_MOST for part in name.split("/")) or "\0" in name:
+        raise UnknownModel(
+            f"A text of {len(name)} characters is no model name.",
+            "Use demo, a folder, or owner/name.",
+        )
+    path = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+        has_config = is_folder and (path / CONFIG).is_file()
+    except OSError as error:
+        raise UnknownModel(f"Cannot look into {name[:80]}: {error.strerror}.") from error
+    if is_folder:
+        if not has_config:
             raise NotALanguageModel(
                 f"The folder {name} holds no config.json.",
                 "Give a folder saved by save_pretrained.",
             )
-        return str(path), "folder"
-    if path.is_file():
+        return Source(path, name)
+    if is_file:
         raise UnknownModel(f"{name} is a file.", "Give the folder that holds config.json.")
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
         raise UnknownModel(f"There is no folder {name}.", "Check the path.")
     if not _HUB_NAME.fullmatch(name):
         raise UnknownModel(f"{name!r} is no model name.", "Use demo, a folder, or owner/name.")
-    return name, "hub"
+    folder, note = hub.snapshot(name, allow_pickle=allow_pickle, own_code=own_code, say=say)
+    return Source(folder, name, note)
 
 
-def _config(source: str, where: str, trust: bool) -> Any:
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=trust)
-    except (OSError, ValueError, KeyError) as error:
-        raise _why_not_loaded(source, where, error) from error
-    if getattr(config, "is_encoder_decoder", False):
+def _config(source: Source, trust: bool) -> Any:
+    with foreign("configuration", source.name, source.folder):
+        config = AutoConfig.from_pretrained(str(source.folder), trust_remote_code=trust)
+        is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
+        for part in {id(c): c for c in (config, config.get_text_config())}.values():
+            part.return_dict = True  # how a model hands its logits over, not what they are
+    if is_encoder_decoder:
         raise NotALanguageModel(
-            f"{source} is an encoder-decoder ({config.model_type}).", "Choose a decoder-only model."
+            f"{source.name} is an encoder-decoder ({config.model_type}).",
+            "Choose a decoder-only model.",
         )
     return config
 
 
-def _tokenizer(source: str, where: str, trust: bool) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        if where == "hub":
-            raise _why_not_loaded(source, where, error) from error
+def _kind(source: Source, config: Any) -> Any:
+    """The family of classes that opens ``config``."""
+    fills_masks = predicts_masked_tokens(config)
+    known = MODEL_FOR_MASKED_LM_MAPPING if fills_masks else MODEL_FOR_CAUSAL_LM_MAPPING
+    if type(config) not in known and not getattr(config, "auto_map", None):
         raise NotALanguageModel(
-            f"The folder {source} holds no tokenizer that loads ({_first_line(error)}).",
-            "Save one there with tokenizer.save_pretrained.",
-        ) from error
-    if not tokenizer.is_fast:
-        raise NotALanguageModel(
-            f"{source} has no fast tokenizer.", "It needs a tokenizer.json beside its weights."
+            f"{source.name} is not a causal language model that transformers knows "
+            f"({config.model_type}).",
+            "Choose a decoder model, or upgrade transformers.",
         )
-    # With no files to read, some tokenizer classes come up empty instead of failing.
-    if not tokenizer("a", add_special_tokens=False)["input_ids"]:
+    return AutoModelForMaskedLM if fills_masks else AutoModelForCausalLM
+
+
+def _tokenizer(source: Source, trust: bool) -> Any:
+    for file in ("tokenizer.json", _TOKENIZER_SETTINGS, "tokenizer.model"):
+        if (source.folder / file).is_file():
+            refuse_lfs_pointer(source.folder / file)
+    with foreign("tokenizer", source.name, source.folder):
+        tokenizer = AutoTokenizer.from_pretrained(str(source.folder), trust_remote_code=trust)
+        is_fast = bool(tokenizer.is_fast)
+        # With no files to read, some tokenizer classes come up empty instead of failing.
+        ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+        _try(tokenizer)
+    if not is_fast:
         raise NotALanguageModel(
-            f"{source} holds no tokenizer: what loads has {len(tokenizer)} tokens and reads nothing.",
+            f"{source.name} has no fast tokenizer.", "It needs a tokenizer.json beside its weights."
+        )
+    if not ids:
+        raise NotALanguageModel(
+            f"{source.name} holds no tokenizer: what loads has {len(tokenizer)} tokens and reads "
+            "nothing.",
             "Save one there with tokenizer.save_pretrained.",
         )
     return tokenizer
 
 
-def _require_safetensors(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
-        raise UnsafeWeights(
-            f"The weights in {folder} are not safetensors; loading a pickle can run code.",
-            "Convert them, or allow it with --allow-pickle.",
-        )
-    raise UnknownModel(f"The folder {folder} holds no weights.", "It needs model.safetensors.")
+def _own_code(source: Source, trust: bool) -> str:
+    """A note where the tokenizer has code of its own and transformers' own was used in its place."""
+    path = source.folder / _TOKENIZER_SETTINGS
+    own = read_object(path).get("auto_map") if path.is_file() and not trust else None
+    return "the tokenizer has code of its own, which was not run" if own else ""
 
 
-def _refuse_random_weights(source: str, missing: Collection[str]) -> None:
-    # transformers fills what a checkpoint lacks with random numbers, and only logs it.
-    if missing:
-        some = ", ".join(sorted(missing)[:3]) + (" …" if len(missing) > 3 else "")
-        raise NotALanguageModel(
-            f"{source} lacks {len(missing)} of the weights a language model needs ({some}).",
-            "Is it a model without its head, or of another kind?",
-        )
-
-
-def _move(model: Any, device: torch.device) -> Any:
-    try:
-        return model.to(device)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        needed = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**30
-        free = torch.cuda.mem_get_info(device)[0] / 2**30 if device.type == "cuda" else 0.0
-        raise BadDevice(
-            f"The model needs {needed:.1f} GiB, {device} has {free:.1f} GiB free.",
-            "Use --dtype bfloat16, another device, or device_map='auto'.",
-        ) from error
-
-
-def _why_not_loaded(source: str, where: str, error: Exception) -> Exception:
-    """The error in the user's words, from what transformers and the hub raise."""
-    text = " ".join(str(e) for e in _chain(error))
-    names = {type(e).__name__ for e in _chain(error)}
-    if "trust_remote_code" in text:
-        return UnsafeWeights(
-            f"{source} wants to run code of its own.", "If you trust it: --trust-remote-code."
-        )
-    if "requires the" in text and "library" in text:
-        return BadDevice(_first_line(error))
-    if "Unrecognized configuration class" in text or "Unrecognized model" in text:
-        return NotALanguageModel(
-            f"{source} is not a causal language model that transformers knows.",
-            "Choose a decoder model, or upgrade transformers.",
-        )
-    if where == "hub":
-        if "GatedRepoError" in names:
-            return UnknownModel(
-                f"{source} is gated on the hub.",
-                "Accept its licence there and log in with `hf auth login`.",
-            )
-        if names & {"RepositoryNotFoundError", "RemoteEntryNotFoundError", "EntryNotFoundError"}:
-            return UnknownModel(
-                f"The hub has no model {source} with the files needed.",
-                "Check the name (owner/name), or log in if it is private.",
-            )
-        if "safetensors" in text and "does not appear to have a file named" in text:
-            return UnsafeWeights(
-                f"{source} has no safetensors weights; loading a pickle can run code.",
-                "Allow it with --allow-pickle.",
-            )
-        return UnknownModel(
-            f"{source} is no folder here and could not be fetched from the model hub "
-            f"({_first_line(error)}).",
-            "Check the name and the network, or give a local folder; demo needs neither.",
-        )
-    return NotALanguageModel(f"{source} could not be loaded: {_first_line(error)}.")
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+def _try(tokenizer: Any) -> None:
+    """Use it as a prompt will: what a damaged file breaks shows here."""
+    ids = tokenizer("The Eiffel Tower, 東京 1889")["input_ids"]
+    tokenizer.decode(ids)
+    tokenizer.convert_ids_to_tokens(ids)
+    _ = (len(tokenizer), list(tokenizer.all_special_ids), tokenizer.all_special_tokens)
+    if not isinstance(tokenizer.model_max_length, (int, float)):
+        raise TypeError(f"model_max_length is {tokenizer.model_max_length!r}, not a number")

@@ -81,6 +81,7 @@ class Document(Viewable, msgspec.Struct, frozen=True, eq=False, kw_only=True):
         model, prompt = self.model, self.prompt
         head = f"<Document: {visible(model.name)} ({visible(model.family)}, {model.layers} layers"
         lines = [f"{head} × {model.heads} heads) on {visible(prompt.text)!r}"]
+        lines += [f"  note: {visible(note)}" for note in model.notes]
         for result in self.results:
             lines += [f"  {line}" for line in repr(result).splitlines()]
         return "\n".join(lines) + ">"

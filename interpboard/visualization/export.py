@@ -69,6 +69,7 @@ def markdown(document: Document) -> str:
         f"# InterpBoard: {_code(visible(model.name))}",
         f"{_code(visible(model.family))}, {size}, "
         f"{_code(visible(model.dtype))} on {_code(visible(model.device))}",
+        *(f"Note: {_code(visible(note))}" for note in model.notes),
         f"Prompt: {_code(visible(prompt.text))}",
     ]
     for result in document.results:

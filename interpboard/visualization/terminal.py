@@ -179,6 +179,8 @@ def _head(document: Document, look: Look) -> list[Text]:
         *((f"path {look.words(', '.join(paths))}",) if paths else ()),
     )
     lines = wrapped(look.ours(" · ").join(parts), look, "bold")
+    for note in model.notes:
+        lines += wrapped(f"note: {look.words(note)}", look)
     return [*lines, *wrapped(f"prompt: {look.words(document.prompt.text)}", look)]
 
 

@@ -68,10 +68,11 @@ def test_everything_asked_for_arrives(asked: dict[str, Any]) -> None:
     words = "analyze --model m --text t --analysis head_ablation -a logit_lens -a head_ablation"
     words += " --position -2 --param ablation=mean --param logit_lens.top_k=3 --device cpu"
     words += " --dtype float32 --trust-remote-code --allow-pickle --debug"
+    words += " --ignore-unused-weights --no-check-weights"
     code = cli.main([*words.split(), "--target", " a", "--foil", " b"])
     assert code == 0
     choice, text, analyses, metric, params = asked["args"]
-    assert choice == cli_report.ModelChoice("m", "cpu", "float32", True, True)
+    assert choice == cli_report.ModelChoice("m", "cpu", "float32", True, True, True, False)
     assert (text, analyses) == ("t", ("head_ablation", "logit_lens"))
     assert metric == MetricRequest("logit_diff", " a", " b", -2)
     assert params == {"head_ablation": {"ablation": "mean"}, "logit_lens": {"top_k": 3}}

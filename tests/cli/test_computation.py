@@ -20,7 +20,14 @@ def test_the_model_and_the_analyses_are_called_as_asked(engine: dict[str, Any]) 
     assert cli.main(["analyze", "--text", "t", "-a", "head_ablation", "--model", "m"]) == 0
     assert engine["model"] == (
         "m",
-        {"device": "auto", "dtype": "auto", "trust_remote_code": False, "allow_pickle": False},
+        {
+            "device": "auto",
+            "dtype": "auto",
+            "trust_remote_code": False,
+            "allow_pickle": False,
+            "ignore_unused_weights": False,
+            "check_weights": True,
+        },
     )
     assert engine["run"] == (
         "lm",

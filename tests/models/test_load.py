@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from interpboard.errors import BadDevice, NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models.language_model import open_model
-from interpboard.models.load import choose_dtype, load_model_and_tokenizer
+from interpboard.models.load import load_model_and_tokenizer
+from interpboard.models.placement import choose_dtype
 from tests.tiny import save_tiny, tiny_model, tiny_tokenizer
 
 

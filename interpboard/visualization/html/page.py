@@ -86,7 +86,7 @@ def _title(documents: Sequence[Document], shown: Sequence[Pane]) -> str:
 def _facts(document: Document) -> str:
     model = document.model
     size = f"{model.layers} layers × {model.heads} heads"
-    parts = (model.name, model.family, size, model.dtype, model.device)
+    parts = (model.name, model.family, size, model.dtype, model.device, *model.notes)
     return " · ".join(visible(part) for part in parts)
 
 

@@ -1,0 +1,86 @@
+"""Is every number of every weight finite? Looked at once, where the weights are, tensor by tensor.
+
+One NaN in a projection need not show in the logits: fused attention can swallow it and give plausible
+numbers that are wrong. The largest and smallest number of a tensor are NaN or infinite if any number of it
+is, which one pass over memory finds (17 to 30 GiB a second on one core, see the benchmarks) and no copy.
+
+Buffers are looked at for NaN alone: a mask is allowed to hold minus infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from interpboard.errors import NotALanguageModel
+
+_CHUNK = 1 << 24  # numbers counted at a time, so that a large tensor needs no copy of its size
+
+
+def check_finite(model: nn.Module, source: str) -> tuple[str, ...]:
+    """Raise ``NotALanguageModel`` if a weight holds NaN or infinity; else notes on what was not seen.
+
+    ``source``: what to call the model. Weights that are not in memory (offloaded to disk) or in a packed
+    format cannot be looked at; the notes count them.
+    """
+    unseen = 0
+    seen: list[tuple[str, torch.Tensor, bool]] = []
+    for name, tensor, is_buffer in _tensors(model):
+        if tensor.is_meta:
+            unseen += 1
+        elif tensor.numel() and (tensor.is_floating_point() or tensor.is_complex()):
+            seen.append((name, tensor, is_buffer))
+    for name, tensor, is_buffer in seen:
+        try:
+            suspect = not _is_plainly_finite(tensor)
+        except (
+            RuntimeError,
+            NotImplementedError,
+            TypeError,
+        ):  # a packed format has no such operation
+            unseen += 1
+            continue
+        if suspect:
+            _refuse(source, name, tensor, is_buffer)
+    return (f"{unseen} weights could not be looked at for NaN",) if unseen else ()
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
+    """Parameters, shared ones once, then buffers."""
+    for name, parameter in model.named_parameters():
+        yield name, parameter.detach(), False
+    for name, buffer in model.named_buffers():
+        yield name, buffer.detach(), True
+
+
+def _is_plainly_finite(tensor: torch.Tensor) -> bool:
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    if tensor.element_size() == 1:  # float8 has no order of its own
+        return all(_is_plainly_finite(part.float()) for part in tensor.reshape(-1).split(_CHUNK))
+    least, most = torch.aminmax(tensor)
+    return bool(torch.isfinite(least) & torch.isfinite(most))
+
+
+def _refuse(source: str, name: str, tensor: torch.Tensor, is_buffer: bool) -> None:
+    nan = infinite = 0
+    for part in tensor.reshape(-1).split(_CHUNK):
+        part = part.float() if part.element_size() == 1 else part
+        nan += int(torch.isnan(part).sum())
+        infinite += int(torch.isinf(part).sum())
+    if is_buffer:
+        infinite = 0
+    found = [
+        f"{n} {'is' if n == 1 else 'are'} {what}"
+        for n, what in ((nan, "NaN"), (infinite, "infinite"))
+        if n
+    ]
+    if found:
+        half = not nan and tensor.dtype == torch.float16
+        raise NotALanguageModel(
+            f"{source}: of the {tensor.numel()} numbers of {name}, {' and '.join(found)}.",
+            f"{'Try --dtype float32.' if half else 'Is the file damaged?'} "
+            "Not to look: --no-check-weights.",
+        )

@@ -1,0 +1,69 @@
+"""Where a model goes and in which number format: devices and dtypes by name, checked to exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from interpboard.errors import BadDevice
+from interpboard.models.memory import out_of_memory
+
+DTYPES = {
+    "float64": torch.float64, "fp64": torch.float64,
+    "float32": torch.float32, "fp32": torch.float32,
+    "float16": torch.float16, "fp16": torch.float16,
+    "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
+}  # fmt: skip
+
+
+def choose_device(device: str) -> torch.device:
+    """``auto`` or a device by name, checked to exist. Raises ``BadDevice``."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise BadDevice(f"No device is called {device!r}.", "Use auto, cpu, cuda or mps.") from None
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise BadDevice(
+            f"This machine has {torch.cuda.device_count()} CUDA devices, {device!r} is not there.",
+            "Use --device cpu.",
+        )
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise BadDevice("This machine has no MPS device.", "Use --device cpu.")
+    if chosen.type not in ("cpu", "cuda", "mps"):
+        raise BadDevice(f"Device {device!r} is not supported.", "Use auto, cpu, cuda or mps.")
+    return chosen
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """``auto`` or a number format by name. Raises ``BadDevice``."""
+    if dtype == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    name = dtype.removeprefix("torch.")
+    if name not in DTYPES:
+        raise BadDevice(
+            f"No number format is called {dtype!r}.", "Use auto, float32, bfloat16 or float16."
+        )
+    if device.type == "mps" and name in ("float64", "fp64"):
+        raise BadDevice("MPS has no float64.", "Use --device cpu for it.")
+    return DTYPES[name]
+
+
+def move(model: Any, device: torch.device) -> Any:
+    """``model`` on ``device``; raises ``BadDevice`` if it does not fit there."""
+    try:
+        return model.to(device)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        needed = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**30
+        free = torch.cuda.mem_get_info(device)[0] / 2**30 if device.type == "cuda" else 0.0
+        raise BadDevice(
+            f"The model needs {needed:.1f} GiB, {device} has {free:.1f} GiB free.",
+            "Use --dtype bfloat16, another device, or device_map='auto'.",
+        ) from error

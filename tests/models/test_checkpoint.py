@@ -1,0 +1,409 @@
+"""A model is its checkpoint: what its files hold beyond the model, or lack, is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as tf
+from safetensors.torch import load_file, save_file
+
+from interpboard.errors import InterpBoardError, NotALanguageModel, UnsafeWeights
+from interpboard.models.language_model import open_model
+from interpboard.models.load import load_model_and_tokenizer
+from tests.models.folders import add, copied, edit_json, edit_weights, saved
+from tests.tiny import FAMILIES, VOCAB, save_tiny, tiny_model, tiny_tokenizer
+
+IDS = torch.arange(8)[None] + 20
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=IDS).logits
+
+
+def refused(folder: Path, **options: bool) -> str:
+    with pytest.raises(InterpBoardError) as caught:
+        load_model_and_tokenizer(folder, "cpu", **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_that_is_saved_opens_again_with_the_same_logits(
+    family: str, tmp_path: Path
+) -> None:
+    model, _ = load_model_and_tokenizer(save_tiny(tmp_path, family), "cpu")
+    assert torch.equal(logits(model), logits(tiny_model(family)))
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"), [("BertConfig", "BertForMaskedLM"), ("RobertaConfig", "RobertaForMaskedLM")]
+)
+def test_encoders_open_again_although_their_files_hold_a_pooler(
+    config: str, kind: str, tmp_path: Path
+) -> None:
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = getattr(tf, kind)(
+        getattr(tf, config)(vocab_size=VOCAB, intermediate_size=48, **shape)
+    ).eval()
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    prefix = model.base_model_prefix
+    edit_weights(tmp_path, lambda w: w | {f"{prefix}.pooler.dense.weight": torch.ones(32, 32)})
+    opened = open_model(tmp_path, "cpu")
+    assert torch.equal(logits(opened.model), logits(model))
+    assert any("pooler" in note for note in opened.info.notes)
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "depth", "count"), [("llama", "num_hidden_layers", 1, 18), ("gpt2", "n_layer", 2, 12)]
+)  # fmt: skip
+def test_layers_beyond_those_of_the_config_are_counted(
+    family: str, key: str, depth: int, count: int, tmp_path: Path
+) -> None:
+    folder = copied(family, tmp_path)
+    edit_json(folder / "config.json", **{key: depth})
+    said = refused(folder)
+    where = "layers 1 and 2" if depth == 1 else "layer 2"
+    assert f"{count} tensors of {where}, where the config has {depth} layer" in said
+
+
+def test_layers_that_the_files_lack_are_counted(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", num_hidden_layers=5)
+    assert "lacks 18 of the weights a language model needs, in layers 3 and 4 of 5" in refused(
+        folder
+    )
+
+
+def test_ten_million_layers_are_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", num_hidden_layers=10_000_000)
+    monkeypatch.setattr("transformers.LlamaForCausalLM.__init__", None)
+    assert "10000000 layers, the files hold tensors of 3" in refused(folder)
+
+
+def lora(weights: dict[str, torch.Tensor]) -> None:
+    stem = "model.layers.0.self_attn.q_proj"
+    weights[f"{stem}.lora_A.default.weight"] = torch.zeros(2, 32)
+    weights[f"{stem}.lora_B.default.weight"] = torch.zeros(32, 2)
+
+
+def lora_around_its_base(weights: dict[str, torch.Tensor]) -> None:
+    lora(weights)
+    stem = "model.layers.0.self_attn.q_proj"
+    weights[f"{stem}.base_layer.weight"] = weights.pop(f"{stem}.weight")
+
+
+def quantised(weights: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in weights if "q_proj" in name]:
+        del weights[name]
+        weights[name.replace("weight", "qweight")] = torch.zeros(4, 32, dtype=torch.int32)
+        weights[name.replace("weight", "scales")] = torch.ones(1, 32)
+
+
+def in_int8(weights: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in weights if "q_proj" in name]:
+        weights[name] = (weights[name] * 10).to(torch.int8)
+
+
+def with_biases(weights: dict[str, torch.Tensor]) -> None:
+    for layer in range(3):
+        weights[f"model.layers.{layer}.self_attn.q_proj.bias"] = torch.ones(32)
+
+
+def with_a_value_head(weights: dict[str, torch.Tensor]) -> None:
+    weights["v_head.summary.weight"] = torch.zeros(1, 32)
+
+
+def with_a_deeper_norm(weights: dict[str, torch.Tensor]) -> None:
+    weights["model.layers.1.self_attn.q_norm.weight"] = torch.ones(8)
+
+
+def transposed(weights: dict[str, torch.Tensor]) -> None:
+    weights["model.layers.1.mlp.up_proj.weight"] = torch.zeros(32, 48)
+
+
+def with_two_embeddings(weights: dict[str, torch.Tensor]) -> None:
+    weights["embed_tokens.weight"] = torch.zeros(VOCAB, 32)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (
+            lora,
+            "2 tensors of an adapter that is not merged (model.layers.0.self_attn.q_proj.lora_A",
+        ),
+        (lora_around_its_base, "lacks 1 of the weights a language model needs, in layer 0 of 3"),
+        (lora_around_its_base, "3 tensors of an adapter that is not merged"),
+        (quantised, "6 tensors of quantised weights, of which config.json says nothing"),
+        (in_int8, "hold whole numbers where weights belong"),
+        (with_biases, "3 biases that LlamaForCausalLM has no place for"),
+        (with_a_value_head, "1 tensor of a head that predicts no tokens (v_head.summary.weight)"),
+        (with_a_deeper_norm, "1 tensor that LlamaForCausalLM has no place for"),
+        (transposed, "up_proj.weight is [32, 48] in the file and [48, 32] in the model"),
+        (with_two_embeddings, "are for the same place in LlamaForCausalLM"),
+    ],
+)
+def test_what_has_no_place_in_the_model_is_said_in_plain_words(
+    edit: Callable[[dict[str, torch.Tensor]], None], words: str, tmp_path: Path
+) -> None:
+    folder = copied("llama", tmp_path)
+    edit_weights(folder, edit)
+    assert words in refused(folder)
+
+
+def test_an_expert_too_few_is_a_mismatch_with_both_counts(tmp_path: Path) -> None:
+    folder = copied("mixtral", tmp_path)
+    lost = "model.layers.1.block_sparse_moe.experts.3.w1.weight"
+    edit_weights(folder, lambda w: {n: t for n, t in w.items() if n != lost})
+    assert "in the file and" in refused(folder)
+
+
+def test_unused_weights_are_left_out_only_when_asked_and_every_result_says_so(
+    tmp_path: Path,
+) -> None:
+    from interpboard.analyze import analyze
+
+    folder = copied("llama", tmp_path)
+    add(folder, v_head__summary__weight=torch.zeros(1, 32))
+    lm = open_model(folder, "cpu", ignore_unused_weights=True)
+    (note,) = lm.info.notes
+    assert "v_head.summary.weight" in note
+    assert "--ignore-unused-weights" in note
+    document = analyze(lm, "The Eiffel Tower", analyses=("logit_lens",))
+    assert document.model.notes == lm.info.notes
+    assert note in repr(document)
+
+
+@pytest.mark.parametrize("edit", [quantised, transposed, lora_around_its_base])
+def test_what_the_model_lacks_is_refused_whatever_is_allowed(
+    edit: Callable[[dict[str, torch.Tensor]], None], tmp_path: Path
+) -> None:
+    folder = copied("llama", tmp_path)
+    edit_weights(folder, edit)
+    refused(folder, ignore_unused_weights=True)
+
+
+@pytest.mark.parametrize("file", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_beside_the_weights_is_refused_with_a_remedy(file: str, tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    (folder / file).write_text("{}")
+    said = refused(folder)
+    assert file in said
+    assert "merge_and_unload" in said
+
+
+@pytest.mark.parametrize(
+    "kind", ["GPT2ForSequenceClassification", "GPT2ForTokenClassification", "GPT2Model"]
+)
+def test_an_architecture_without_a_language_model_head_is_not_opened_as_one(
+    kind: str, tmp_path: Path
+) -> None:
+    config = tiny_model("gpt2").config
+    getattr(tf, kind)(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    assert f"is a {kind}, which has no language-model head" in refused(tmp_path)
+
+
+def test_the_same_folder_is_refused_by_its_head_where_the_config_names_no_architecture(
+    tmp_path: Path,
+) -> None:
+    tf.GPT2ForSequenceClassification(tiny_model("gpt2").config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", architectures=None)
+    assert "1 tensor of a head that predicts no tokens (score.weight)" in refused(tmp_path)
+
+
+def test_another_class_than_the_config_names_is_a_note(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", architectures=["HomemadeLlamaForCausalLM"])
+    lm = open_model(folder, "cpu")
+    assert lm.info.notes == (
+        "config.json says HomemadeLlamaForCausalLM; opened as LlamaForCausalLM",
+    )
+
+
+@pytest.mark.parametrize(
+    "method", [{"quant_method": "homemade"}, {"quant_method": 5}, {"bits": 4}, "x"]
+)
+def test_quantisation_that_would_be_ignored_is_refused(method: object, tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", quantization_config=method)
+    assert "quanti" in refused(folder)
+
+
+def test_a_pickled_checkpoint_is_accounted_for_from_what_was_loaded(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    weights["v_head.summary.weight"] = torch.zeros(1, 32)
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert "v_head.summary.weight" in refused(folder, allow_pickle=True)
+    with pytest.raises(UnsafeWeights):
+        load_model_and_tokenizer(folder)
+
+
+def test_an_embedding_and_a_head_that_differ_are_both_used_though_the_config_ties_them(
+    tmp_path: Path,
+) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", tie_word_embeddings=True)
+    model, _ = load_model_and_tokenizer(folder, "cpu")
+    assert torch.equal(logits(model), logits(tiny_model("llama")))
+
+
+MULTIMODAL = {
+    "vision_config": {"hidden_size": 8},
+    "architectures": ["SomeForConditionalGeneration"],
+}
+
+
+def test_the_vision_part_of_a_checkpoint_opened_for_its_text_is_a_note(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    add(folder, vision_tower__encoder__layers__0__fc1__weight=torch.zeros(8, 8))
+    assert "has no place for" in refused(folder)  # nothing says that it is multimodal
+    edit_json(folder / "config.json", architectures=MULTIMODAL["architectures"])
+    lm = open_model(folder, "cpu")
+    assert "not used of the checkpoint: parts for images or sound (1 tensor)" in lm.info.notes
+
+
+def test_a_multimodal_model_whose_class_uses_its_vision_part_is_not_refused(tmp_path: Path) -> None:
+    text = tf.Gemma3TextConfig(
+        vocab_size=VOCAB, hidden_size=32, intermediate_size=48, num_hidden_layers=2, head_dim=8,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    vision = tf.SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        image_size=28, patch_size=14,
+    )  # fmt: skip
+    config = tf.Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=9,
+        boi_token_index=7, eoi_token_index=8,
+    )  # fmt: skip
+    tf.Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    model, _ = load_model_and_tokenizer(tmp_path, "cpu")
+    assert type(model).__name__ == "Gemma3ForConditionalGeneration"
+    deeper = "vision_tower.vision_model.encoder.layers.2.mlp.fc1.weight"
+    edit_weights(tmp_path, lambda w: w | {deeper: torch.zeros(16, 16)})
+    assert deeper.rpartition("layers")[2] in refused(tmp_path)
+
+
+def test_layers_for_further_tokens_are_a_note_and_only_as_many_as_the_config_has(
+    tmp_path: Path,
+) -> None:
+    folder = copied("deepseek_v3", tmp_path)
+    edit_json(folder / "config.json", num_nextn_predict_layers=1)
+    add(folder, model__layers__3__eh_proj__weight=torch.zeros(32, 64))
+    lm = open_model(folder, "cpu")
+    assert any("predict further tokens (1 tensor)" in note for note in lm.info.notes)
+    add(folder, model__layers__4__eh_proj__weight=torch.zeros(32, 64))
+    assert "1 tensor of layer 4" in refused(folder)
+
+
+MASK = torch.ones(64, 64).tril()[None, None]
+FREQUENCIES = 1 / (10000 ** (torch.arange(0, 8, 2) / 8))
+
+
+def old_gpt2(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As the hub's gpt2 is: no prefix, and the causal mask of every layer."""
+    plain = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+    for layer in range(3):
+        plain[f"h.{layer}.attn.bias"] = MASK.clone()
+        plain[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    return plain
+
+
+def old_llama(weights: dict[str, torch.Tensor]) -> None:
+    for layer in range(3):
+        weights[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = FREQUENCIES.half()
+
+
+def old_gpt_neox(weights: dict[str, torch.Tensor]) -> None:
+    for layer in range(3):
+        stem = f"gpt_neox.layers.{layer}.attention"
+        weights[f"{stem}.bias"] = MASK.bool()
+        weights[f"{stem}.masked_bias"] = torch.tensor(-1e9)
+
+
+def old_gpt_neo(weights: dict[str, torch.Tensor]) -> None:
+    for layer in range(3):
+        banded = MASK.bool() & ~torch.ones(64, 64).tril(-4).bool() if layer == 1 else MASK.bool()
+        weights[f"transformer.h.{layer}.attn.attention.bias"] = banded.clone()
+        weights[f"transformer.h.{layer}.attn.attention.masked_bias"] = torch.tensor(-1e9)
+
+
+@pytest.mark.parametrize(
+    ("family", "edit"),
+    [
+        ("gpt2", old_gpt2),
+        ("llama", old_llama),
+        ("gpt_neox", old_gpt_neox),
+        ("gpt_neo", old_gpt_neo),
+    ],
+)
+def test_buffers_that_older_files_hold_are_ignored_without_a_word(
+    family: str, edit: Callable[..., dict[str, torch.Tensor] | None], tmp_path: Path
+) -> None:
+    folder = copied(family, tmp_path)
+    edit_weights(folder, edit)
+    lm = open_model(folder, "cpu")
+    assert lm.info.notes == ()
+    assert torch.equal(logits(lm.model), logits(tiny_model(family)))
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "tensor", "words"),
+    [
+        ("gpt2", "transformer.h.0.attn.bias", torch.ones(1, 1, 64, 64), "than the causal mask"),
+        ("gpt2", "transformer.h.0.attn.bias", torch.ones(32), "no place for"),
+        ("gpt2", "transformer.h.0.attn.masked_bias", torch.tensor(1.0), "masked score"),
+        ("llama", "model.layers.0.self_attn.rotary_emb.inv_freq", FREQUENCIES**2, "frequencies"),
+        ("llama", "model.layers.0.self_attn.rotary_emb.inv_freq", torch.ones(32), "no place for"),
+        ("llama", "model.position_ids", torch.arange(64).flip(0), "positions"),
+        ("llama", "model.position_ids", torch.zeros(64), "no place for"),
+    ],
+)
+def test_what_only_has_the_name_of_a_buffer_is_refused(
+    family: str, name: str, tensor: torch.Tensor, words: str, tmp_path: Path
+) -> None:
+    folder = copied(family, tmp_path)
+    edit_weights(folder, lambda w: w | {name: tensor})
+    said = refused(folder)
+    assert name in said
+    assert words in said
+
+
+def test_the_patterns_that_transformers_drops_hide_no_weight_of_ours(tmp_path: Path) -> None:
+    """GPT-2 drops what matches ``attn.bias``, ``c_attn.bias`` of a fourth layer among it."""
+    folder = copied("gpt2", tmp_path)
+    add(folder, transformer__h__3__attn__c_attn__bias=torch.ones(96))
+    assert "1 tensor of layer 3" in refused(folder)
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    for shard in "ab":
+        save_file(weights, folder / f"model-{shard}.safetensors", {"format": "pt"})
+    names = sorted(weights)
+    half = {name: f"model-{'ab'[i % 2]}.safetensors" for i, name in enumerate(names)}
+    import json
+
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": half}))
+    assert "is in model-a.safetensors and in model-b.safetensors" in refused(folder)
+
+
+def test_a_folder_that_is_sound_says_nothing() -> None:
+    lm = open_model(saved("llama"), "cpu")
+    assert lm.info.notes == ()
+    with pytest.raises(NotALanguageModel):
+        load_model_and_tokenizer(saved("llama").parent)
