@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -79,7 +82,8 @@ def test_what_a_killed_app_was_writing_is_not_there_and_all_before_it_is() -> No
         "database.execute('BEGIN')\n"
         "for i in range(200):\n"
         "    database.execute('INSERT INTO runs SELECT NULL, randomblob(16), 2, model, prompt,'\n"
-        "      'analysis, metric, target, foil, params, 0, slot, ask, randomblob(5000) FROM runs LIMIT 1')\n"
+        "      'analysis, metric, target, foil, params, 0, slot, ask, randomblob(5000), weights FROM runs '\n"
+        "      'LIMIT 1')\n"
         "os.kill(os.getpid(), 9)\n"
     )
     before = store.path.stat().st_size
@@ -159,7 +163,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_another_app_that_is_writing_is_waited_for_and_then_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("interpboard.store.WAIT_S", 0.01)
+    monkeypatch.setattr("interpboard.store.runs.WAIT_S", 0.01)
     store = Store()
     store.add(one(1), "heads", ASK, 1.0)
     with sqlite3.connect(store.path) as other:
@@ -193,6 +197,168 @@ def test_what_is_remembered_is_recalled_also_in_a_file_that_had_no_place_for_it(
     assert Store().recall("held") == {"items": [['@4=" at"', True]]}
     assert Store().recall("other") is None
     assert len(store.runs()) == 1
+
+
+def damaged_page(path: Path, number: int) -> None:
+    """Page ``number`` of the file, counted from 1, is overwritten."""
+    raw = bytearray(path.read_bytes())
+    raw[(number - 1) * 4096 : number * 4096] = b"\xa5" * 4096
+    path.write_bytes(raw)
+
+
+def test_each_damaged_page_costs_the_rows_that_lie_on_it_and_no_other(tmp_path: Path) -> None:
+    """Every page of the file in turn, but the first, which says what all others are."""
+    store = Store()
+    values = {}
+    for number in range(12):
+        store.add(one(number), "heads", ASK | {"position": number}, float(number))
+    big = np.random.default_rng(0).random(3000)  # over pages of its own
+    store.add(sample.document(sample.result("x", (layer_axis(3000),), big)), "heads", ASK, 99.0)
+    store.remember("held", {"items": []})
+    values = {run.id: store.document(run.id).to_json() for run in store.runs()}
+    whole = store.path.read_bytes()
+    lost = 0
+    for page in range(2, len(whole) // 4096 + 1):
+        place = tmp_path / f"page-{page}" / "runs.sqlite"
+        place.parent.mkdir()
+        place.write_bytes(whole)
+        damaged_page(place, page)
+        again = Store(place)
+        runs = again.runs()
+        read = {}
+        for run in runs:
+            with contextlib.suppress(StoreProblem):  # a page of its values, noticed only now
+                read[run.id] = again.document(run.id).to_json()
+        assert read.items() <= values.items()
+        new = again.add(one(7.5), "heads", ASK, 100.0)
+        left = {run.id for run in again.runs()} - {new}
+        assert left >= read.keys()
+        assert len(left - read.keys()) <= 1  # one whose values SQLite reads, and they are damaged
+        if again.notice:
+            assert f"{len(left)}" in again.notice
+            assert list(place.parent.glob("runs-damaged-1.sqlite"))
+        else:
+            assert left == values.keys()  # nothing is kept on that page
+        lost += len(values) - len(read)
+    assert (
+        0 < lost < 5 * len(values)
+    )  # most pages cost a run or none, the table's first all of them
+
+
+def test_the_notice_says_how_many_runs_were_read_of_how_many(tmp_path: Path) -> None:
+    store = Store()
+    for number in range(200):
+        store.add(one(number), "heads", ASK, float(number))
+    store.remember("held", {"items": [1]})
+    with sqlite3.connect(store.path) as database:
+        (root,) = database.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'runs'"
+        ).fetchone()
+    raw = store.path.read_bytes()
+    # A leaf of the table: the first page that begins as one does and holds rows, not the root itself.
+    leaf = next(
+        page for page, place in enumerate(range(0, len(raw), 4096), 1)
+        if raw[place] == 13 and page != root and b"head_ablation" in raw[place : place + 4096]
+    )  # fmt: skip
+    damaged_page(store.path, leaf)
+    runs = store.runs()
+    assert 150 < len(runs) < 200
+    assert f"{len(runs)} of 200 runs could be read" in store.notice
+    assert store.recall("held") == {"items": [1]}
+    assert store.document(runs[0].id).results[0].values[0] == runs[0].made_at
+
+
+def test_two_apps_that_meet_the_same_damage_make_one_new_store() -> None:
+    first, second = Store(), Store()
+    first.add(one(1), "heads", ASK, 1.0)
+    first.path.write_text("no database " * 1000)
+    first.add(one(2), "heads", ASK, 2.0)
+    second.add(one(3), "heads", ASK, 3.0)
+    assert second.notice == ""
+    assert [run.made_at for run in first.runs()] == [3.0, 2.0]
+    assert len(list(first.path.parent.glob("runs-damaged*"))) == 1
+
+
+def test_a_few_bytes_that_would_fill_the_memory_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    id = store.add(one(1), "heads", ASK, 1.0)
+    bomb = zlib.compress(b"\0" * (1 << 24), 9)
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE runs SET document = ? WHERE id = ?", (bomb, id))
+    monkeypatch.setattr("interpboard.store.rows.LARGEST", 1 << 20)
+    with pytest.raises(StoreProblem, match="would become more than 1 MiB"):
+        store.document(id)
+    large = sample.document(sample.result("x", (layer_axis(1 << 18),), np.zeros(1 << 18)))
+    with pytest.raises(StoreProblem, match="too large for the store"):
+        store.add(large, "heads", ASK, 2.0)
+
+
+def test_a_store_of_the_first_version_opens_with_its_runs_and_takes_new_ones() -> None:
+    new = Store()
+    new.add(one(1), "heads", ASK, 1.0)
+    with closing(sqlite3.connect(new.path)) as database, database:
+        database.execute("ALTER TABLE runs DROP COLUMN weights")
+        database.execute("PRAGMA user_version = 1")
+    store = Store()
+    (run,) = store.runs()
+    assert (run.made_at, run.weights) == (1.0, "")
+    model = msgspec.structs.replace(one().model, weights="numbers:a.b")
+    other = store.add(msgspec.structs.replace(one(1), model=model), "heads", ASK, 2.0)
+    newest, _ = store.runs()  # the same numbers of other weights are another run
+    assert (newest.id, newest.weights) == (other, "numbers:a.b")
+    assert store.notice == ""
+
+
+def test_a_damaged_store_of_the_first_version_gives_its_rows_back() -> None:
+    store = Store()
+    ids = [store.add(one(number), "heads", ASK, float(number)) for number in range(3)]
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute("ALTER TABLE runs DROP COLUMN weights")
+        database.execute("PRAGMA user_version = 1")
+        database.execute("UPDATE runs SET model = x'ff' WHERE id = ?", (ids[1],))
+    assert [run.id for run in Store().runs()] == [ids[2], ids[0]]
+
+
+@pytest.mark.parametrize("value", [b"\xff", 5, 2.5])
+@pytest.mark.parametrize("column", ["model", "prompt", "ask", "params", "made_at", "document"])
+def test_a_row_of_wrong_kinds_is_left_out_or_refused_in_words(column: str, value: object) -> None:
+    store = Store()
+    bad, good = store.add(one(1), "heads", ASK, 1.0), store.add(one(2), "heads", ASK, 2.0)
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, bad))
+    for run in store.runs():
+        if run.id == bad:
+            with contextlib.suppress(StoreProblem):
+                store.document(bad)
+    assert store.document(good).results[0].values[0] == 2
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_the_store_and_its_folder_are_for_the_user_alone_also_where_they_were_not() -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store()
+        store.add(one(1), "heads", ASK, 1.0)
+        assert (mode(store.path.parent), mode(store.path)) == (0o700, 0o600)
+        store.path.chmod(0o644)
+        with sqlite3.connect(store.path) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE runs SET slot = 'x'")
+            journal = Path(f"{store.path}-journal")
+            assert journal.exists()
+        Store().runs()
+        assert mode(store.path) == 0o600
+        with sqlite3.connect(store.path) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE runs SET slot = 'y'")
+            assert mode(journal) == 0o600
+    finally:
+        os.umask(before)
 
 
 def test_the_store_imports_no_torch() -> None:

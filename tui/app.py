@@ -139,6 +139,7 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, TerminalApp):
         if not gc.isenabled():  # switched off for the start; what lives now lives on
             gc.freeze()
             gc.enable()
+        await self.saver.find_place()
         await self.open_book()
         self.show_place()
         model, device, dtype = self._wanted

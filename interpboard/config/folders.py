@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from interpboard.errors import StoreProblem
-from interpboard.files.atomic import tighten
+from interpboard.files.atomic import may_write, tighten
 
 _APP = "interpboard"
 # What we keep in the state folder; the folder of vectors with all that is in it.
@@ -41,7 +41,7 @@ def state_path() -> Path:
 def state_folder() -> Path:
     """The folder of logs and saved results, made when first asked for, and closed to others.
 
-    Raises ``StoreProblem`` where it cannot be made.
+    Raises ``StoreProblem`` where it cannot be made, or nothing can be written in it.
     """
     folder = state_path()
     try:
@@ -53,6 +53,11 @@ def state_folder() -> Path:
             f"Cannot make the folder {folder}: {why}.",
             "Set INTERPBOARD_STATE to one that can be written.",
         ) from error
+    if not may_write(folder):
+        raise StoreProblem(
+            f"Cannot write in the folder {folder}.",
+            "Set INTERPBOARD_STATE to one that can be written.",
+        )
     _close_to_others(folder)
     return folder
 

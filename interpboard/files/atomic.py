@@ -61,7 +61,7 @@ def replacing(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
 def try_place(path: str | Path) -> None:
     """Raise the ``OSError`` that writing ``path`` would raise now, before work is put into it."""
     if _is_stream(path):
-        if not _may_write(path):
+        if not may_write(path):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
     _made_beside(_target(path), None).unlink()
@@ -84,6 +84,11 @@ def tighten(path: int | str | os.PathLike[str]) -> None:
             os.chmod(path, stat.S_IMODE(found.st_mode) & 0o700)
 
 
+def may_write(path: str | Path) -> bool:
+    """Whether this process may change the file, or make files in the folder."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def _target(path: str | Path) -> Path:
     """The file behind a link, which need not exist."""
     try:
@@ -97,13 +102,9 @@ def _target(path: str | Path) -> Path:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is no file", str(path))
-    if not _may_write(target):  # it could be replaced, but somebody has made it read-only
+    if not may_write(target):  # it could be replaced, but somebody has made it read-only
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return target
-
-
-def _may_write(path: str | Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _made_beside(target: Path, mode: int | None) -> Path:

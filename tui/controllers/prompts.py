@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interpboard.display import visible
-from interpboard.errors import InterpBoardError
+from interpboard.errors import InterpBoardError, StoreProblem
 from tui.commands import table as keys
 from tui.controllers.part import Part
 from tui.files.prompt_book import PromptBook
@@ -65,11 +65,14 @@ class Prompting(Part):
     async def _on_disk(self, work: Callable[[Path], None]) -> None:
         from interpboard.config import state_folder
 
+        if self._me.saver.off:
+            return
         async with self._writing:
             try:
                 await asyncio.to_thread(lambda: work(state_folder() / "prompts.jsonl"))
-            except OSError as error:
-                trouble = f"Prompts are not saved: {error.strerror or error}."
+            except (OSError, StoreProblem) as error:
+                why = getattr(error, "strerror", None) or str(error).rstrip(".")
+                trouble = f"Prompts are not saved: {why}."
                 if trouble != self._book_trouble:
                     self._book_trouble = trouble
                     self._me.tell(trouble, "warning")

@@ -70,6 +70,7 @@ class History(Part):
             app.tell(str(problem), "error")
             return False
         app.session.restore(restored(app.state, found, held))
+        app.session.say_other_weights()
         app.prompt.show(app.state.ask.text)
         app.go(run.slot)
         return True

@@ -38,6 +38,18 @@ class Saver:
         self._holding: dict[str, Any] | None = None  # the same, until it is written
         self._told = ""
         self._store: Store | None = None
+        self.off = False  # there is no place to keep anything
+
+    async def find_place(self) -> None:
+        """Make the state folder; where that cannot be done say it once, and keep nothing."""
+        from interpboard.config import state_folder
+        from interpboard.errors import StoreProblem
+
+        try:
+            await asyncio.to_thread(state_folder)
+        except StoreProblem as problem:
+            self.off = True
+            self._tell(f"Nothing is saved: {problem}", "warning")
 
     @property
     def store(self) -> Store:
@@ -60,7 +72,9 @@ class Saver:
 
     def finished(self, state: State, slot: str) -> None:
         """The result of ``slot`` is new: write it."""
-        if slot in FOLLOWING or slot in JOBS:  # heads that a cursor passes; what has its own file
+        if (
+            self.off or slot in FOLLOWING or slot in JOBS
+        ):  # heads that a cursor passes; what has its own file
             return
         document, ask = state.document([slot]), state.slots[slot].ask
         if document is None:
@@ -71,7 +85,7 @@ class Saver:
 
     def holds(self, state: State) -> None:
         """What is held comes back as it was left, not as the newest result has it."""
-        if state.model is None:
+        if self.off or state.model is None:
             return
         now = {
             "model": state.model.info.name,
@@ -148,9 +162,13 @@ def ask_of(run: Run) -> Ask:
 
 
 def together(runs: list[Run], first: Run) -> list[Run]:
-    """``first`` and, of every other slot, the newest run of the same question to the same model."""
+    """``first`` and, of every other slot, the newest run of the same question to the same model.
+
+    A model of the same name and other weights is another one.
+    """
     found = {first.slot: first}
+    asked = (first.model, first.weights, first.prompt, first.ask)
     for run in runs:
-        if (run.model, run.prompt, run.ask) == (first.model, first.prompt, first.ask):
+        if (run.model, run.weights, run.prompt, run.ask) == asked:
             found.setdefault(run.slot, run)
     return list(found.values())

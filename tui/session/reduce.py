@@ -82,6 +82,7 @@ def _finished(state: State, slot: str, event: protocol.Finished) -> State:
         slot,
         result=event.result,
         prompt=event.prompt,
+        of=None,
         request=request,
         pending=None,
         partial=None,

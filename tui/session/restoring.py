@@ -46,7 +46,9 @@ def restored(state: State, found: Found, held: Held | None = None) -> State:
         if run.slot in slots and not of_others:
             request = question(state, run.slot) if run.slot not in HELD else None
             request = request or Request(result.analysis, ask, own_params(result))
-            slots[run.slot] = Slot(result=result, prompt=saved.prompt, request=request)
+            slots[run.slot] = Slot(
+                result=result, prompt=saved.prompt, of=saved.model, request=request
+            )
     return replace(state, slots=slots)
 
 

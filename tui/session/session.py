@@ -337,6 +337,24 @@ class Session:
         elif kind == "Ready":
             for note in event.notes:
                 self._tell(note, "warning")
+            self.say_other_weights()
+
+    def say_other_weights(self) -> None:
+        """Tell that saved results are of other weights than the model of the same name that is loaded."""
+        loaded = self._engine_model
+        if loaded is None:
+            return
+        from interpboard.files.fingerprint import Match, compare
+
+        saved = [slot.of for slot in self.state.slots.values() if slot.of is not None]
+        same_name = [of for of in saved if of.name == loaded.name]
+        if any(compare(of.weights, loaded.weights) is Match.other for of in same_name):
+            run = keys.command("run").shown
+            self._mark({*SLOTS}, soon=True)  # their panes say it too
+            self._tell(
+                f"The saved results are of other weights than {loaded.name} has now: {run} runs anew.",
+                "warning",
+            )
 
     def _set_engine(self, **changes: Any) -> None:
         self.state = replace(self.state, engine=replace(self.state.engine, **changes))

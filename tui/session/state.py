@@ -111,11 +111,13 @@ class Job:
 class Slot:
     """One place on the screen: the newest result, the request it answers, and the job under way.
 
-    ``failed`` came to nothing, for the reason ``failure``.
+    ``failed`` came to nothing, for the reason ``failure``. ``of``: the model of a saved result; None: of the
+    model in use.
     """
 
     result: Result | None = None
     prompt: PromptInfo | None = None
+    of: ModelInfo | None = None
     request: Request | None = None
     pending: Request | None = None  # what the job under way will answer
     failed: Request | None = None
@@ -202,7 +204,18 @@ class State:
         from tui.slots.questions import question
 
         slot = self.slots[name]
-        return slot.result is not None and slot.request != question(self, name)
+        if slot.result is None:
+            return False
+        return self.of_other_weights(name) or slot.request != question(self, name)
+
+    def of_other_weights(self, name: str) -> bool:
+        """Does the slot show a saved result of other weights than the model's that is in use?"""
+        of = self.slots[name].of
+        if of is None or self.model is None or of == self.model.info:
+            return False
+        from interpboard.files.fingerprint import Match, compare
+
+        return compare(of.weights, self.model.info.weights) is Match.other
 
     def edited(self, name: str = "what_if") -> Result | None:
         """The newest result of what is held, while something is; ``stale(name)`` if it is older."""
@@ -223,6 +236,6 @@ class State:
         kept = [self.slots[name] for name in names if self.slots[name].result is not None]
         if not kept or self.model is None or kept[0].prompt is None:
             return None
-        prompt = kept[0].prompt
-        results = tuple(s.result for s in kept if s.result and s.prompt == prompt)
-        return Document(model=self.model.info, prompt=prompt, results=results)
+        prompt, of = kept[0].prompt, kept[0].of or self.model.info
+        same = (s for s in kept if s.prompt == prompt and (s.of or self.model.info) == of)
+        return Document(model=of, prompt=prompt, results=tuple(s.result for s in same if s.result))

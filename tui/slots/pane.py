@@ -167,10 +167,9 @@ class Pane(Vertical, can_focus=False):
             below.append(visible(self.data.failure), self.inks.warning)
         elif self.data.job is None and self.state.stale(self.slot):
             asks = question(self.state, self.slot) is not None
-            missing = f"older: {self.invitation()}"
-            below.append(
-                "an older question: r runs this one" if asks else missing, self.inks.warning
-            )
+            older = "an older question: r runs this one" if asks else f"older: {self.invitation()}"
+            other = self.state.of_other_weights(self.slot)
+            below.append("of other weights: r runs anew" if other else older, self.inks.warning)
         elif self.data.job is not None and self.data.job.total:
             below.append("running" if self.data.result is None else "running: values of before")
         if (title, below) != self._titles:

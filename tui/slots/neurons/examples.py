@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
+from interpboard.files.fingerprint import Match, compare
 
 if TYPE_CHECKING:
+    from interpboard.results import ModelInfo
     from interpboard.results.examples import ExamplesFile, NeuronExamples
 
 OUT = "examples.safetensors"
 
 
-def found(path: str, model: str, neuron: tuple[int, int]) -> NeuronExamples | str:
-    """The examples of ``neuron`` in the file, or in words why there are none."""
+def found(path: str, model: ModelInfo, neuron: tuple[int, int]) -> NeuronExamples | str:
+    """The examples of ``neuron`` in the file, or in words why there are none.
+
+    They are the model's if they are of its weights; where that is not known, if they are of its name.
+    """
     try:
         file = _opened(path, _changed_at(path))
-        if file.info.model != model:
+        match = compare(file.info.weights, model.weights)
+        if match is Match.other and file.info.model == model.name:
+            return f"Examples of other weights than {model.name} has now. They are in {path}."
+        if match is Match.other or (match is Match.unknown and file.info.model != model.name):
             return f"Examples of another model: {file.info.model}. They are in {path}."
         return file.neuron(*neuron)
     except InterpBoardError as error:

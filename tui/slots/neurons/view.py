@@ -200,7 +200,7 @@ class NeuronsPane(Pane):
             lines = (collects, opens, visible(examples.making(name)))
             self.examples.set([Row(line) for line in lines])
             return
-        found = examples.found(path, name, chosen)
+        found = examples.found(path, model.info, chosen)
         if isinstance(found, str):
             self.examples.set((Row(visible(found)),))
             return
