@@ -32,7 +32,6 @@ from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 SEARCHES = ("top", "greedy")
-_NOTHING = 1e-6  # of the clean behaviour
 
 
 def circuit(
@@ -71,7 +70,8 @@ def circuit(
     has the edge; ``nodes`` [node], the sum of the scores of a node's outgoing edges, and
     ``node_in_circuit``; ``size`` (edges left after dropping those on no way to the output),
     ``faithfulness`` and ``completeness`` over [edges], the series; ``circuit_size``,
-    ``circuit_faithfulness``, ``circuit_completeness``; the behaviour ``clean`` and ``corrupted``.
+    ``circuit_faithfulness``, ``circuit_completeness``; the behaviour ``clean`` and ``corrupted``. Where these
+    two are the same to rounding, shares are NaN, the circuit is empty, and a warning says so.
 
     Raises ``BadParameter``, ``BadPrompt``, ``BadTarget`` for data that does not fit, ``Unsupported`` for a
     model whose graph would be wrong.
@@ -211,6 +211,8 @@ def _choose(
     graph, warnings = experiment.wiring.graph, []
     if edges:
         chosen = measure_edges(experiment, top_edges(graph, scores, edges), watch)
+    elif not experiment.has_span:
+        chosen = measure_edges(experiment, np.zeros_like(graph.edges), watch)
     else:
         found = smallest(curve, keep)
         chosen = found or max(curve, key=lambda point: point.size)
@@ -222,8 +224,11 @@ def _choose(
     if greedy and chosen.faithfulness >= keep:
         pruned = prune(experiment, chosen.edges, scores, keep, watch)
         chosen = measure_edges(experiment, pruned, watch)
-    if abs(experiment.on_clean - experiment.on_reference) < _NOTHING * abs(experiment.on_clean):
-        warnings.append("The behaviour is the same without any edge: there is nothing to explain.")
+    if not experiment.has_span:
+        warnings.append(
+            "The behaviour is the same without any edge: there is nothing to explain, and no share of it "
+            "to measure."
+        )
     return chosen, tuple(warnings)
 
 

@@ -21,6 +21,7 @@ from interpboard.circuits.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.finite import require_logits
+from interpboard.runs.recovery import tells_apart
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
@@ -121,9 +122,19 @@ class Experiment:
         )
 
     def recovered(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
-        """(value − reference) / (clean − reference): 0 without edges, 1 with all of them."""
+        """(value − reference) / (clean − reference): 0 without edges, 1 with all of them.
+
+        NaN where the behaviour is the same without any edge (``has_span``).
+        """
+        if not self.has_span:
+            return float("nan")
         span = self.on_clean - self.on_reference
-        return (self.value(edges, watch) - self.on_reference) / span if span else float("nan")
+        return (self.value(edges, watch) - self.on_reference) / span
+
+    @property
+    def has_span(self) -> bool:
+        """Whether there is anything for a circuit to explain."""
+        return tells_apart(self.on_clean, self.on_reference)
 
     def of_output(self, batch: Batch, output: torch.Tensor) -> torch.Tensor:
         """The behaviour [row] for final residual streams ``output`` [row, pos, d_model].

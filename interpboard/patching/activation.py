@@ -20,6 +20,7 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
+from interpboard.runs.recovery import tells_apart
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
@@ -151,7 +152,7 @@ def _estimated(
 
 def nothing_to_recover(pair: Pair) -> tuple[str, ...]:
     """A warning if the metric does not tell the runs apart."""
-    if abs(pair.on_clean - pair.on_corrupted) > 1e-6 * (1 + abs(pair.on_clean)):
+    if tells_apart(pair.on_clean, pair.on_corrupted):
         return ()
     return ("The metric is the same in both runs: there is nothing to recover.",)
 

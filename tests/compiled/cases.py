@@ -16,7 +16,12 @@ from tests.compiled.compiler import HARD, SOFT
 from tests.compiled.folder import write
 from tests.compiled.programs import PROGRAMS, TRUTHS
 
-WAYS = {"hard": (HARD, False), "soft": (SOFT, False), "rotated": (SOFT, True)}
+WAYS = {
+    "hard": (HARD, False),
+    "soft": (SOFT, False),
+    "rotated": (SOFT, True),
+    "hard_rotated": (HARD, True),
+}
 
 
 @cache

@@ -105,6 +105,26 @@ def test_edges_without_a_score_are_in_no_circuit_but_the_whole_model() -> None:
     assert list(distinct(graph, scores, [0, 1, 5, 12, 13])) == [0, 1, 13]
 
 
+@pytest.mark.parametrize("search", ["top", "greedy"])
+@pytest.mark.parametrize("way", ["hard", "hard_rotated"])
+@pytest.mark.parametrize("program", ["induction", "tally"])
+def test_where_two_prompts_differ_in_nothing_that_is_read_there_is_no_circuit_and_no_share(
+    program: str, way: str, search: str
+) -> None:
+    """Rotated, the two runs differ by rounding, and shares of that would be numbers like any other."""
+    truth = TRUTHS[program]
+    unread = truth.read.index(0, 1)  # behind <s>
+    other = truth.prompt[: unread - 1] + "l" + truth.prompt[unread:]
+    result = found(program, "circuit", way, corrupted=other, search=search)
+    shown = {name: result.extra[name].values for name in ("clean", "corrupted")}
+    assert shown["clean"] == pytest.approx(8)
+    assert shown["corrupted"] == pytest.approx(8)
+    assert "there is nothing to explain" in result.warnings[0]
+    for share in ("faithfulness", "completeness", "circuit_faithfulness", "circuit_completeness"):
+        assert np.isnan(result.extra[share].values).all()
+    assert not chosen(result)
+
+
 @cache
 def every_set() -> tuple[np.ndarray, np.ndarray, tuple[Edge, ...]]:
     """All 2¹³ sets of edges of the smallest program [set, edge], and the behaviour of each [set]."""

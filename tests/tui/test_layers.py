@@ -128,3 +128,9 @@ def test_a_low_plot_has_a_block_for_each_layer_or_nothing(letters: bool, steps: 
     half = steps[len(steps) // 2]
     assert text[0] == f"p ·Paris  emb {steps[0]}{half}{steps[-1]} L1"
     assert text[1] == f"edited  emb {steps[0]}{steps[0]}{steps[-1]} L1"
+
+
+def test_a_number_that_is_not_there_is_a_gap_in_the_row_of_blocks() -> None:
+    line = Series("faithfulness", (0.0, float("nan"), 1.0), 214)
+    row = in_blocks("faithfulness", ("0", "5", "110"), (line,), 40, 1).plain
+    assert row == f"faithfulness  0 {BLOCKS[0]} {BLOCKS[-1]} 110"

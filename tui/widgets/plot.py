@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,14 +86,21 @@ def in_blocks(
 ) -> Text:
     """A row for each line, a block for each label; nothing where a row does not fit."""
     steps = DIGITS if ascii_everywhere.get() else BLOCKS
-    most = max(1.0, *(value for line in series for value in line.values))
+    known = (value for line in series for value in line.values if not math.isnan(value))
+    most = max((1.0, *known))
     rows = []
     for line in series[:height]:
-        shares = [max(0.0, value / most) for value in line.values]
-        blocks = "".join(steps[min(len(steps) - 1, int(share * len(steps)))] for share in shares)
+        blocks = "".join(_block(value / most, steps) for value in line.values)
         name = title if line is series[0] else line.name
         before, after = f"{name}  {labels[0]} ", f" {labels[-1]}"
         if len(before) + len(blocks) + len(after) > width:
             return Text()
         rows.append(Text.assemble(before, (blocks, f"color({line.color})"), after))
     return Text("\n").join(rows)
+
+
+def _block(share: float, steps: str) -> str:
+    """The block for ``share``; a gap for a number that is not there."""
+    if math.isnan(share):
+        return " "
+    return steps[min(len(steps) - 1, int(max(0.0, share) * len(steps)))]
