@@ -27,6 +27,7 @@ WITH_VALUE = frozenset(
 )
 _SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name
 _SWITCHES: dict[str, tuple[str, bool]] = {
+    "--no-special-tokens": ("special_tokens", False),
     "--ascii": ("ascii", True),
     "--no-mouse": ("mouse", False),
 }

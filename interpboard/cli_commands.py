@@ -24,7 +24,7 @@ from interpboard.cli_options import (
     choose_params,
     needs_no_text,
     read_text,
-    swapped,
+    swap_of,
     try_file,
     try_folder,
 )
@@ -98,6 +98,13 @@ Unused = Annotated[
 Unchecked = Annotated[
     bool, typer.Option("--no-check-weights", help="Do not look for NaN and infinity in weights.")
 ]
+Special = Annotated[
+    bool | None,
+    typer.Option(
+        "--no-special-tokens",
+        help="Put nothing around the text that the tokenizer would: no beginning, no end of text.",
+    ),
+]
 Paint = Annotated[
     Color | None, typer.Option(help="How many colours; auto follows the terminal and NO_COLOR.")
 ]
@@ -123,6 +130,7 @@ def start(
     model: Model = None,
     device: Device = None,
     dtype: Dtype = None,
+    no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
     ascii: Ascii = None,
@@ -152,10 +160,11 @@ def start(
     interactive = cli.is_interactive()
     if text is not None:
         text = read_text(text)
-    mouse = False if no_mouse else None
+    mouse = _off(no_mouse)
     flags = {
         "model": model, "device": device, "dtype": dtype, "color": _plain(color),
         "theme": _plain(theme), "ascii": ascii, "mouse": mouse,
+        "special_tokens": _off(no_special_tokens),
     }  # fmt: skip
     if interactive:
         file = str(prompts) if prompts is not None else None
@@ -173,6 +182,11 @@ def start(
     write_out(view(document, Format.text, settings, to_file=False))
 
 
+def _off(flag: bool | None) -> bool | None:
+    """What a ``--no-`` flag says of its setting."""
+    return False if flag else None
+
+
 def _plain(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
 
@@ -182,7 +196,8 @@ def _model_choice(settings: config.Settings, *allowed: bool) -> ModelChoice:
     trust, pickle, unused, unchecked = allowed or (False,) * 4
     cli.pass_on(settings)
     model, device, dtype = settings.model, settings.device, settings.dtype
-    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked)
+    special = settings.special_tokens
+    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked, special)
 
 
 @app.command("analyze")
@@ -207,13 +222,16 @@ def analyze_command(
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The token explained (the model's own first).")
+        str | None,
+        typer.Option(help="The token explained, as text or as #161 by id (the model's own first)."),
     ] = None,
     foil: Annotated[
-        str | None, typer.Option(help="The token it is contrasted with, for logit_diff.")
+        str | None,
+        typer.Option(help="The token it is contrasted with, for logit_diff; as text or as #161."),
     ] = None,
     position: Annotated[
-        int, typer.Option(help="Where the next token is predicted, from 0; -1 is the last.")
+        int,
+        typer.Option(help="Where the next token is predicted, from 0; -1: the end of the text."),
     ] = -1,
     metric: Annotated[
         str | None,
@@ -225,13 +243,17 @@ def analyze_command(
     ] = None,
     swap: Annotated[
         str | None,
-        typer.Option(metavar="OLD=NEW", help="The corrupted prompt: the text, OLD made NEW."),
+        typer.Option(
+            metavar="OLD=NEW",
+            help="The corrupted prompt: the text, its last OLD made NEW and nothing else changed.",
+        ),
     ] = None,
     subject: Annotated[
         str | None,
         typer.Option(
-            help="What noise is put on, as it stands in the text; or, if that is not in it, positions, as "
-            "1,2 or 1:3 (1 and 2): causal tracing, and activation patching without --corrupted."
+            help="What noise is put on, as it stands in the text; a token by its id, as #161; or, if that is "
+            "not in the text, positions, as 1,2 or 1:3 (1 and 2): causal tracing, and activation patching "
+            "without --corrupted."
         ),
     ] = None,
     param: Annotated[
@@ -256,6 +278,7 @@ def analyze_command(
     allow_pickle: Pickle = False,
     ignore_unused_weights: Unused = False,
     no_check_weights: Unchecked = False,
+    no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
     ascii: Ascii = None,
@@ -264,8 +287,11 @@ def analyze_command(
     """Run analyses on a prompt and write the results to standard output or a file."""
     chosen_form = choose_output(output, form)
     prompt = None if text is None else read_text(text)
-    if swap is not None:
-        corrupted = _corrupted(prompt, corrupted, swap)
+    exchange = None if swap is None else _exchange(prompt, corrupted, swap)
+    if exchange is not None:
+        corrupted = "".join(
+            exchange
+        )  # stands for the prompt that is made once there is a tokenizer
     given = {
         name: value
         for name, value in (("corrupted", corrupted), ("subject", subject))
@@ -277,6 +303,7 @@ def analyze_command(
         {
             "model": model, "device": device, "dtype": dtype, "color": _plain(color),
             "theme": _plain(theme), "ascii": ascii,
+            "special_tokens": _off(no_special_tokens),
         }
     ).settings  # fmt: skip
     request = choose_metric(metric, target, foil, position, settings.metric)
@@ -286,17 +313,19 @@ def analyze_command(
     choice = _model_choice(
         settings, trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights
     )
-    document = compute(choice, prompt, analyses, request, params, debug=cli.debug_wanted(debug))
+    document = compute(
+        choice, prompt, analyses, request, params, swap=exchange, debug=cli.debug_wanted(debug)
+    )
     tell_warnings(document)
     deliver(view(document, chosen_form, settings, to_file=output is not None), output)
 
 
-def _corrupted(prompt: str | None, corrupted: str | None, swap: str) -> str:
+def _exchange(prompt: str | None, corrupted: str | None, swap: str) -> tuple[str, str]:
     if corrupted is not None:
         raise BadParameter("--swap and --corrupted both give a corrupted prompt.", "Use one.")
     if prompt is None:
         raise BadPrompt("--swap needs a prompt.", "Give one with --text '...'.")
-    return swapped(prompt, swap)
+    return swap_of(swap)
 
 
 @app.command("report")
@@ -342,11 +371,15 @@ def tune_lens_command(
     allow_pickle: Pickle = False,
     ignore_unused_weights: Unused = False,
     no_check_weights: Unchecked = False,
+    no_special_tokens: Special = None,
     debug: Debug = False,
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
     try_folder(out, "--out")
-    flags = {"model": model, "device": device, "dtype": dtype}
+    flags = {
+        "model": model, "device": device, "dtype": dtype,
+        "special_tokens": _off(no_special_tokens),
+    }  # fmt: skip
     choice = _model_choice(
         config.read(flags).settings,
         *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
@@ -378,11 +411,15 @@ def max_activating_command(
     allow_pickle: Pickle = False,
     ignore_unused_weights: Unused = False,
     no_check_weights: Unchecked = False,
+    no_special_tokens: Special = None,
     debug: Debug = False,
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
     try_file(out, "--out")
-    flags = {"model": model, "device": device, "dtype": dtype}
+    flags = {
+        "model": model, "device": device, "dtype": dtype,
+        "special_tokens": _off(no_special_tokens),
+    }  # fmt: skip
     choice = _model_choice(
         config.read(flags).settings,
         *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),

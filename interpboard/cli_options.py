@@ -144,7 +144,7 @@ def read_text(text: str) -> str:
             raise BadPrompt("There is no standard input to read the prompt from.")
         raw = sys.stdin.buffer.read()
         try:
-            text = raw.decode("utf-8")
+            text = raw.decode("utf-8-sig")  # editors put a mark in front that is no text
         except UnicodeDecodeError as error:
             raise BadPrompt(f"Standard input is not UTF-8 text: {error.reason}.") from None
         text = text.removesuffix("\n").removesuffix("\r")
@@ -160,15 +160,12 @@ def needs_no_text(analyses: Sequence[str], params: Mapping[str, Mapping[str, Any
     return tuple(analyses) == ("circuit",) and bool(own.get("dataset") or own.get("behavior"))
 
 
-def swapped(text: str, swap: str) -> str:
-    """``text`` with the last OLD of ``OLD=NEW`` exchanged for NEW. Raises ``BadParameter``."""
+def swap_of(swap: str) -> tuple[str, str]:
+    """OLD and NEW of ``OLD=NEW``. Raises ``BadParameter``."""
     old, equals, new = (part.strip() for part in swap.partition("="))
     if not (old and equals and new):
         raise BadParameter(f"--swap takes OLD=NEW, not {swap!r}.", "E.g. 'Eiffel Tower=Colosseum'.")
-    before, found, after = text.rpartition(old)
-    if not found:
-        raise BadParameter(f"--swap: {old!r} is not in the text.", "Write it as it stands there.")
-    return f"{before}{new}{after}"
+    return old, new
 
 
 def choose_output(path: Path | None, chosen: Format | None) -> Format:

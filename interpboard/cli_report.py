@@ -45,6 +45,7 @@ class ModelChoice(NamedTuple):
     allow_pickle: bool = False
     ignore_unused_weights: bool = False
     check_weights: bool = True
+    special_tokens: bool = True
 
 
 def compute(
@@ -54,10 +55,13 @@ def compute(
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
     *,
+    swap: tuple[str, str] | None = None,
     debug: bool = False,
 ) -> Document:
     """Load the model and run the analyses. Here torch comes in.
 
+    ``swap``: the corrupted prompt of every analysis that takes one is the text with the first exchanged for
+    the second.
     Without a text it is the first prompt of the circuit's dataset; see ``needs_no_text``.
     """
     with _progress() as show, _stdout_aside(debug), _quiet_libraries(debug):
@@ -68,6 +72,8 @@ def compute(
 
         lm = _opened(choice, show)
         text = _first_prompt(params["circuit"]) if text is None else text
+        if swap is not None:
+            params = _with_swapped(params, lm, text, swap)
         title = [""]
 
         def on_start(name: str) -> None:
@@ -83,6 +89,18 @@ def compute(
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
             on_start=on_start,
         )
+
+
+def _with_swapped(
+    params: Mapping[str, Mapping[str, Any]], lm: LanguageModel, text: str, swap: tuple[str, str]
+) -> dict[str, dict[str, Any]]:
+    from interpboard.patching.corrupt import swap_span
+
+    corrupted = swap_span(lm, text, *swap)
+    return {
+        name: {**own, "corrupted": corrupted} if "corrupted" in own else dict(own)
+        for name, own in params.items()
+    }
 
 
 def _first_prompt(circuit: Mapping[str, Any]) -> str:
@@ -154,6 +172,7 @@ def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langu
         allow_pickle=choice.allow_pickle,
         ignore_unused_weights=choice.ignore_unused_weights,
         check_weights=choice.check_weights,
+        special_tokens=choice.special_tokens,
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )
 

@@ -147,11 +147,12 @@ def create_unified_dashboard(
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
+    special_tokens: bool = True,
 ) -> tuple[AttributionDashboard, AblationDashboard]:
     """Both dashboards over one model, which is loaded once.
 
-    ``model``: ``"demo"``, a local folder, a name on the hub, or one that is open already. Errors as in
-    ``load_model_and_tokenizer``.
+    ``model``: ``"demo"``, a local folder, a name on the hub, or one that is open already. ``special_tokens``
+    and errors as in ``open_model``.
     """
     if isinstance(model, LanguageModel):
         lm = model
@@ -164,6 +165,7 @@ def create_unified_dashboard(
             allow_pickle=allow_pickle,
             ignore_unused_weights=ignore_unused_weights,
             check_weights=check_weights,
+            special_tokens=special_tokens,
         )
     return AttributionDashboard(lm), AblationDashboard(lm)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from interpboard.analyses import ANALYSES
 from interpboard.parameters import Parameter
-from interpboard.results import Document, MetricRequest, Result
+from interpboard.results import Document, MetricRequest, PromptInfo, Result
+from interpboard.results.tokens import text_at
 
 
 def python_lines(document: Document, asked: MetricRequest) -> str:
@@ -24,6 +25,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     """Python that makes and prints the documents, all of one model; the last is ``document``."""
     model = parts[0][0].model
     place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
+    place += "" if model.special_tokens else ", special_tokens=False"
     lines = [
         "from interpboard import MetricRequest, open_model",
         "from interpboard.analyze import analyze",
@@ -51,6 +53,7 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     model, text = document.model, document.prompt.text
     words = ["interpboard", "analyze", "--model", model.name]
     words += ["--device", model.device, "--dtype", model.dtype]
+    words += [] if model.special_tokens else ["--no-special-tokens"]
     for result in document.results:
         words += ["--analysis", result.analysis]
     words += ["--metric", asked.name]
@@ -128,15 +131,29 @@ def _is_free(result: Result, name: str) -> bool:
 
 
 def _stretch(value: Any, document: Document) -> str | None:
-    """Positions as the text that stands there, if it stands nowhere else."""
+    """Positions as the text that stands there, if it stands nowhere else; or as ``1,2``."""
     places = list(value) if isinstance(value, Sequence) else []
     if isinstance(value, str) or any(isinstance(place, str) for place in places):
         return _written(value)
-    tokens, text = document.prompt.tokens, document.prompt.text
-    if not places or places != list(range(places[0], places[0] + len(places))):
+    prompt = document.prompt
+    if not places or not all(0 <= place < len(prompt.tokens) for place in places):
         return None
-    words = "".join(tokens[place] for place in places).strip()
-    return words if words and text.count(words) == 1 else None
+    written = [",".join(map(str, places))]
+    if places == list(range(places[0], places[0] + len(places))):
+        written.append(f"{places[0]}:{places[-1] + 1}")
+        words = text_at(prompt, tuple(places)).strip()
+        # Without spans it is not known whether the text is found in just these tokens.
+        once = bool(words) and prompt.text.count(words) == 1 and words[0] not in "#\\"
+        if once and (not prompt.spans or _only_there(prompt, words, places)):
+            return words
+    return next((numbers for numbers in written if numbers not in prompt.text), None)
+
+
+def _only_there(prompt: PromptInfo, words: str, places: Sequence[int]) -> bool:
+    begin = prompt.text.find(words)
+    end = begin + len(words)
+    spans = enumerate(prompt.spans)
+    return [at for at, (b, e) in spans if max(b, begin) < min(e, end)] == list(places)
 
 
 def _parameters(analysis: str) -> tuple[Parameter, ...]:

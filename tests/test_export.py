@@ -7,11 +7,12 @@ import json
 import re
 from io import StringIO
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from interpboard.results import Axis, Document, layer_axis
+from interpboard.results import Axis, Document, PromptInfo, layer_axis
 from interpboard.visualization import export
 from interpboard.visualization.terminal import render
 from tests import sample
@@ -62,6 +63,48 @@ def test_csv_keeps_the_leading_space_of_a_token() -> None:
     assert tokens == [" Paris", " Rome", " London"]
 
 
+def test_csv_keeps_a_newline_and_a_tab_of_a_token_and_nothing_else_that_acts() -> None:
+    tokens = ("\n", "a\n\tb", "\x1b[31m", "x\r", '"\n"')
+    found = rows(sample.document(sample.predictions(tokens)))
+    kept = [row["value"] for row in found if row["array"] == "tokens"]
+    assert kept == ["\n", "a\n\tb", "␛[31m", "x␍", '"\n"']
+
+
+def test_csv_has_the_ids_of_the_prompts_tokens_so_that_tokens_spelt_alike_differ() -> None:
+    prompt = PromptInfo("a!!", ("a", "!", "!"), (5, 36, 443), ((0, 1), (1, 2), (2, 3)))
+    token, layer = Axis("token", prompt.tokens), Axis("layer", ("0", "1"))
+    made = [
+        sample.result("occlusion", (token,), np.arange(3.0)),
+        sample.result("logit_lens", (layer, token), np.ones((2, 3))),
+        sample.result(
+            "attention",
+            (Axis("query", prompt.tokens), Axis("key", ("x", "y", "z"))),
+            np.ones((3, 3)),
+        ),
+        sample.result("predictions", (Axis("rank", ("1", "2", "3")),), np.ones(3)),
+    ]
+    found = rows(msgspec.structs.replace(sample.document(*made), prompt=prompt))
+    ids = [
+        row["token_id"]
+        for row in found
+        if row["analysis"] == "occlusion" and row["array"] == "values"
+    ]
+    assert ids == ["5", "36", "443"]
+    assert {
+        (row["token_index"], row["token_id"])
+        for row in found
+        if row["analysis"] == "logit_lens" and row["token"]
+    } == {("0", "5"), ("1", "36"), ("2", "443")}
+    assert {
+        row["query_id"] for row in found if row["analysis"] == "attention" and row["query"]
+    } == {"5", "36", "443"}
+    assert "key_id" not in found[0]  # those are not the prompt's
+    assert all(row["token_id"] == "" for row in found if row["analysis"] == "predictions")
+    target = made[0].metric.target
+    assert target is not None
+    assert {row["target_id"] for row in found} == {str(target.id)}
+
+
 def test_csv_leaves_a_value_that_is_not_known_empty() -> None:
     found = {
         (row["layer"], row["head"]): row["value"]
@@ -83,10 +126,10 @@ def test_csv_has_the_baseline_and_lone_extras_as_rows() -> None:
 
 @settings(max_examples=40)
 @given(sample.documents())
-def test_csv_is_rfc_4180_with_one_line_a_record_and_exact_numbers(document: Document) -> None:
+def test_csv_is_rfc_4180_with_exact_numbers_and_nothing_that_acts(document: Document) -> None:
     text = export.csv_text(document)
     assert text.endswith("\r\n")
-    assert "\n" not in text.replace("\r\n", "")
+    assert all(char.isprintable() or char in "\n\t" for char in text.replace("\r\n", ""))
     found = rows(document)
     assert all(None not in row and None not in row.values() for row in found)
     values = [

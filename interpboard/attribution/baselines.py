@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from interpboard.attribution.embedding_gradient import prompt_embeddings, wide
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, BadTarget
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.prompt import make_prompt, show_tokens
+from interpboard.runs.references import named_id, resolve_token
 
 BASELINES = ("zero", "mean", "pad", "text")
 _TOKENS_A_STEP = 8192
@@ -20,8 +21,9 @@ def baseline_embeddings(
 ) -> torch.Tensor:
     """Embeddings [pos, d_model] that the prompt is compared with.
 
-    ``zero``; the ``mean`` of the vocabulary's; the tokenizer's ``pad`` token; ``text``: one token at
-    every position, or as many tokens as the prompt has, one for each. Raises ``BadParameter``.
+    ``zero``; the ``mean`` of the vocabulary's; the tokenizer's ``pad`` token; ``text``: one token, by its
+    text inside a text or its id as ``#161``, at every position, or as many tokens as the prompt has, one for
+    each. Raises ``BadParameter``.
     """
     inputs = prompt_embeddings(lm, prompt)
     if text and name != "text":
@@ -51,14 +53,16 @@ def _pad(lm: LanguageModel) -> tuple[int, ...]:
 def _text(lm: LanguageModel, prompt: PromptInfo, text: str) -> tuple[int, ...]:
     if not text:
         raise BadParameter("The baseline text needs baseline_text.", "Give one token or a text.")
-    bare = lm.tokenizer(text, add_special_tokens=False)["input_ids"]
-    if len(bare) == 1:
-        return (int(bare[0]),)
+    try:
+        return (resolve_token(lm, text, "baseline").id,)
+    except BadTarget as error:
+        if named_id(text) is not None:
+            raise BadParameter(error.message, error.remedy) from error
     other = make_prompt(lm, text)
     if len(other.token_ids) != len(prompt.token_ids):
         raise BadParameter(
             f"The baseline has {len(other.token_ids)} tokens, {show_tokens(other.tokens)}; "
             f"the prompt has {len(prompt.token_ids)}, {show_tokens(prompt.tokens)}.",
-            "Give one token or as many as the prompt.",
+            "Give one token, by its text or its id as #161, or as many as the prompt.",
         )
     return other.token_ids

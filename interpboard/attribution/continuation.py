@@ -16,9 +16,11 @@ from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
+from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import clean_logits, prompt_logits
+from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import show_tokens, token_text
+from interpboard.runs.prompt import show_tokens, without_appended
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
@@ -41,7 +43,8 @@ def continuation_attribution(
 ) -> Result:
     """Attribution [generated, source] of each greedily decoded token to every token before it.
 
-    At most ``new_tokens``; the end-of-text token is the last.
+    At most ``new_tokens``; an end-of-text token is the last, and a warning says so. What the tokenizer puts
+    behind the prompt's text is not continued, and has no place here.
 
     The metric is that of the request with each generated token as target at the position before it
     (a foil stays the foil). ``method``: one of ``METHODS``, as by default; signs as there. A token has no
@@ -55,6 +58,7 @@ def continuation_attribution(
         raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
     if not lm.verified.causal:
         raise Unsupported("An encoder continues no text.", "Choose a causal model.")
+    prompt = without_appended(prompt)
     length = len(prompt.token_ids)
     whole = _continued(lm, prompt, new_tokens, watch)
     count = len(whole.token_ids) - length
@@ -70,6 +74,11 @@ def continuation_attribution(
         scores[number, :at], values[number] = found.values, own.baseline
         warnings += [f"{number} {own_text}: {words}" for words in found.warnings]
     watch.step(count, count)
+    if whole.token_ids[-1] in end_tokens(lm):
+        last = show_tokens(whole.tokens[-1:])
+        warnings.append(
+            f"The text ends with its end-of-text token {last}, {count} of {new_tokens}."
+        )
     labels = whole.tokens
     axes = (Axis("generated", labels[length:]), Axis("source", labels[:-1]))
     return Result(
@@ -97,17 +106,16 @@ def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) 
             f"{context}.",
             "Lower new_tokens.",
         )
-    ids = list(prompt.token_ids)
+    ids, ends = list(prompt.token_ids), end_tokens(lm)
     for _ in range(count):
         watch.check()
         given = torch.tensor([ids], device=lm.device)
         logits = clean_logits(lm, given, len(ids) - 1, "The continuation")
         ids.append(int(logits[0].argmax()))
-        if ids[-1] == lm.tokenizer.eos_token_id:
+        if ids[-1] in ends:
             break
-    new = tuple(ids[len(prompt.token_ids) :])
-    texts = tuple(token_text(lm.tokenizer, token) for token in new)
-    return PromptInfo(prompt.text, prompt.tokens + texts, tuple(ids))
+    new = shown_tokens(lm.tokenizer, ids)[len(prompt.token_ids) :]
+    return PromptInfo(prompt.text, prompt.tokens + new, tuple(ids))
 
 
 @torch.no_grad()

@@ -22,7 +22,6 @@ from interpboard.circuits.best_examples import Peaks
 from interpboard.circuits.chosen import chosen
 from interpboard.circuits.collected import Collected
 from interpboard.circuits.corpus import Window, corpus_files, text_of, windows
-from interpboard.circuits.head_probes import text_prefix
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory
 from interpboard.files.atomic import try_place
 from interpboard.models.finite import Tally
@@ -32,6 +31,7 @@ from interpboard.models.sites import at_site
 from interpboard.results.examples import SCHEMA, ExamplesFile, ExamplesInfo
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import SILENT, Watch
 
 SAVED_EVERY_S = 60.0

@@ -112,9 +112,11 @@ def _pieces(path: Path, offset: int) -> Iterator[tuple[str, int]]:
             file.seek(offset)
             while raw := file.readline(_PIECE):
                 text = _decoded(raw, cut=len(raw) == _PIECE and not raw.endswith(b"\n"))
+                # Editors put a mark in front of a file that is no text.
+                plain = text if offset else text.removeprefix("\ufeff")
                 offset += len(text.encode())
                 file.seek(offset)
-                yield text.replace("\r\n", "\n"), offset
+                yield plain.replace("\r\n", "\n"), offset
     except OSError as error:
         raise BadParameter(f"Cannot read {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.patterns import each_pattern
+from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import Watch
 
 COPIED_TOKENS = 32  # of each sample
@@ -144,11 +145,6 @@ def among_top(moved: torch.Tensor, promotes: torch.Tensor) -> torch.Tensor:
     """Which candidates [row, head, candidate] are among the ``TOP`` of what ``moved`` promotes."""
     logits = torch.einsum("rhd,hdc->rhc", moved, promotes.to(moved))
     return logits >= logits.topk(min(TOP, logits.shape[-1])).values[..., -1:]
-
-
-def text_prefix(lm: LanguageModel) -> list[int]:
-    """What the tokenizer puts in front of any text: models are at a loss without it."""
-    return [int(i) for i in lm.tokenizer("")["input_ids"]]
 
 
 def _ordinary_tokens(lm: LanguageModel) -> torch.Tensor:

@@ -36,9 +36,9 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Edit
-from interpboard.runs.metrics import resolve_token
 from interpboard.runs.prompt import resolve_position
 from interpboard.runs.record import Run
+from interpboard.runs.references import resolve_token
 
 SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
 GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome".'

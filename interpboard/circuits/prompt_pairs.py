@@ -6,7 +6,10 @@ A line of text is one example::
 
 clean prompt, corrupted partner, target, foil; all but the first may be left out. Several targets or
 foils stand with slashes between them. They are taken with a space in front, as words in a text have it;
-in quotes, ``'62'``, as they stand.
+in quotes, ``'62'``, as they stand; ``#161`` is a token by its id. A prompt that holds ``=>`` or `` | `` has
+them with a backslash, ``\\=>`` and `` \\| ``. A line may also be JSON, in which every text stands as it is::
+
+    {"clean": "2 => 3, 4 =>", "corrupted": "2 => 3, 5 =>", "target": [" 5"], "foil": " 6"}
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from interpboard.errors import BadParameter, BadPrompt, BadTarget
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import prompt_logits
-from interpboard.runs.metrics import at_least_float32, resolve_token
-from interpboard.runs.prompt import make_prompt, show_tokens
+from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.pair_lines import ARROW, json_line, lines_of, unescaped
+from interpboard.runs.prompt import make_prompt, show_tokens, without_appended
+from interpboard.runs.references import named_id, resolve_token
+from interpboard.runs.token_texts import shortened
 from interpboard.runs.watch import SILENT, Watch
 
 MEASURES = ("logit_diff", "prob_diff")
@@ -67,7 +73,7 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
         text = dataset
         if "\n" not in text and len(text) < 1024 and Path(text.strip()).is_file():
             text = _read(Path(text.strip()))
-        examples = [_of_line(line) for line in text.splitlines() if line.strip()]
+        examples = [_of_line(line) for line in lines_of(text) if line.strip()]
     else:
         examples = [_of_item(item) for item in dataset]
     if not examples:
@@ -88,7 +94,7 @@ def resolve_cases(
 
     Raises ``BadPrompt`` where no partner fits, ``BadTarget`` where target and foil are the same.
     """
-    prompts = [make_prompt(lm, example.clean) for example in examples]
+    prompts = [_made(lm, example.clean) for example in examples]
     targets = [
         _ids(lm, example.target, "target") or (_top(lm, prompt, watch),)
         for example, prompt in zip(examples, prompts, strict=True)
@@ -98,7 +104,7 @@ def resolve_cases(
         foils = _ids(lm, example.foil, "foil")
         corrupted, patched = None, False
         if example.corrupted is not None:
-            corrupted = equally_long(prompt, make_prompt(lm, example.corrupted))
+            corrupted = equally_long(prompt, _made(lm, example.corrupted))
         elif partners:
             corrupted, other, patched = _partner(lm, examples, prompts, targets, index)
             foils = foils or targets[other]
@@ -159,18 +165,25 @@ def _read(path: Path) -> str:
 
 
 def _of_line(line: str) -> Example:
+    found = json_line(line, _FIELDS)
+    if found is not None:
+        return _of_item(found)
     prompts, *answers = line.split(" | ")
-    clean, arrow, corrupted = prompts.partition("=>")
-    if len(answers) > 2 or "=>" in corrupted or (arrow and not corrupted.strip()):
+    both = ARROW.split(prompts)
+    if len(answers) > 2 or len(both) > 2 or (len(both) == 2 and not both[1].strip()):
         raise BadParameter(
-            f"This is no example: {line!r}.", "Write: clean => corrupted | target | foil."
+            f"This is no example: {shortened(line)!r}.",
+            "Write: clean => corrupted | target | foil. In a prompt, \\=> and \\| are themselves.",
         )
+    clean, *corrupted = (unescaped(text.strip()) for text in both)
     words = [tuple(map(_answer, part.split("/"))) for part in answers] + [None, None]
-    return Example(clean.strip(), corrupted.strip() if arrow else None, words[0], words[1])
+    return Example(clean, corrupted[0] if corrupted else None, words[0], words[1])
 
 
 def _answer(text: str) -> str:
-    word = text.strip()
+    word = unescaped(text.strip())
+    if named_id(word) is not None:
+        return word
     quoted = len(word) > 2 and word[0] == word[-1] and word[0] in "'\""
     return word[1:-1] if quoted else " " + word
 
@@ -203,7 +216,12 @@ def _of_item(item: Any) -> Example:
 def _words(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
-    return (given,) if isinstance(given, str) else tuple(given)
+    words = (given,) if isinstance(given, str) else tuple(given)
+    if not words or not all(isinstance(word, str) for word in words):
+        raise BadParameter(
+            "A target or foil is a text, or a list of texts.", "Leave it out instead."
+        )
+    return words
 
 
 def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[int, ...]:
@@ -211,12 +229,21 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
     for word in words or ():
         try:
             found.append(resolve_token(lm, word, role).id)
-        except BadTarget:
-            other = word[1:] if word.startswith(" ") else " " + word
-            if not word.strip() or len(lm.tokenizer(other, add_special_tokens=False).input_ids) > 1:
+        except BadTarget as error:
+            if not word.strip() or named_id(word) is not None:
                 raise
-            found.append(resolve_token(lm, other, role).id)
+            try:
+                other = word[1:] if word.startswith(" ") else " " + word
+                found.append(resolve_token(lm, other, role).id)
+            except BadTarget:
+                raise error from None
     return tuple(found)
+
+
+def _made(lm: LanguageModel, text: str) -> PromptInfo:
+    """``text`` up to its end, which is explained: not what the tokenizer puts behind it."""
+    prompt = make_prompt(lm, text)
+    return without_appended(prompt) if lm.verified.causal else prompt
 
 
 @torch.no_grad()
@@ -286,7 +313,7 @@ def _swapped(lm: LanguageModel, example: Example, other: Example) -> PromptInfo 
         )
     if other.subject is None or other.subject == example.subject:
         return None
-    return make_prompt(lm, example.clean.replace(example.subject, other.subject))
+    return _made(lm, example.clean.replace(example.subject, other.subject))
 
 
 def _agreement(a: PromptInfo, b: PromptInfo) -> int:

@@ -17,11 +17,13 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.prompt import input_ids, make_prompt, without_appended
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
+from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
 
 SCALES = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -33,7 +35,7 @@ __all__ = ["difference_of_means", "load_vector", "save_vector", "steering"]
 def difference_of_means(
     lm: LanguageModel, positive: Sequence[str], negative: Sequence[str], layer: int
 ) -> torch.Tensor:
-    """Mean stream [d_model] behind ``layer`` at the last token of the ``positive`` prompts − that of the
+    """Mean stream [d_model] behind ``layer`` at the last token of the ``positive`` texts − that of the
     ``negative`` ones (Turner et al. 2023, "Activation Addition"; Rimsky et al. 2024). Raises
     ``BadParameter`` for an empty set or a layer that is not there."""
     _check_layer(lm, layer)
@@ -44,8 +46,8 @@ def difference_of_means(
     means = []
     for texts in (positive, negative):
         last = [
-            record(lm, make_prompt(lm, text), ("resid_post",)).sites["resid_post"][layer][0, -1]
-            for text in texts
+            record(lm, prompt, ("resid_post",)).sites["resid_post"][layer][0, -1]
+            for prompt in (without_appended(make_prompt(lm, text)) for text in texts)
         ]
         means.append(torch.stack(last).double().mean(0))
     return (means[0] - means[1]).to(last[0].dtype)
@@ -151,8 +153,9 @@ def _steered(
     Rows that are not finite: NaN, and the text ends there.
     """
     ids = input_ids(lm, prompt).expand(len(added), -1)
-    length = ids.shape[1]
-    ends = _end_tokens(lm)
+    prompt = without_appended(prompt)
+    length = len(prompt.token_ids)
+    ends = sorted(end_tokens(lm))
     limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
     ended = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
     masked, written = metric.masked, torch.zeros_like(ids[:, 0])
@@ -170,6 +173,7 @@ def _steered(
     with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
         values = metric.of(at(metric.info.position)).masked_fill(lost, torch.nan)
         count_not_finite(int(lost.sum()))
+        ids = ids[:, :length]  # the text alone is continued
         for step in range(min(new_tokens, limit)):
             watch.step(1 + step, new_tokens + 1)
             chosen = at(-1).argmax(-1).to(ids.device)
@@ -181,12 +185,8 @@ def _steered(
     watch.step(new_tokens + 1, new_tokens + 1)
     written_ids = zip(ids[:, length:].tolist(), written.tolist(), strict=True)
     rows = [_until_end(row[:count], ends) for row, count in written_ids]
-    return values.double().cpu().numpy(), [lm.tokenizer.decode(row) for row in rows]
-
-
-def _end_tokens(lm: LanguageModel) -> list[int]:
-    end = lm.model.generation_config.eos_token_id if lm.model.can_generate() else None
-    return [] if end is None else [end] if isinstance(end, int) else list(end)
+    texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in rows]
+    return values.double().cpu().numpy(), texts
 
 
 def _until_end(row: list[int], ends: list[int]) -> list[int]:

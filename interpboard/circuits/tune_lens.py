@@ -12,7 +12,6 @@ import torch
 
 from interpboard.attribution.embedding_gradient import frozen
 from interpboard.circuits.corpus import corpus_files, text_of, windows
-from interpboard.circuits.head_probes import text_prefix
 from interpboard.circuits.translators import Translators, prepare_folder
 from interpboard.circuits.unfinished_lens import STATE, Begun
 from interpboard.errors import BadParameter, Cancelled
@@ -23,6 +22,7 @@ from interpboard.models.tail import residual_to_logits
 from interpboard.results import LabelledArray, layer_axis
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import SILENT, Watch
 
 SAVED_EVERY = 25  # steps

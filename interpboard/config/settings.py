@@ -41,6 +41,9 @@ class Settings:
     metric: str = _setting(
         "logit", "the number explained at the start", tuple(m for m in METRICS if m != "logit_diff")
     )
+    special_tokens: bool = _setting(
+        True, "put around texts what the tokenizer puts there: beginning and end of text"
+    )
     color: str = _setting("auto", "how many colours the terminal has", COLORS)
     theme: str = _setting("auto", "background of the terminal", ("auto", "dark", "light"))
     ascii: bool = _setting(False, "draw with ASCII characters only")

@@ -39,6 +39,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     allow_pickle: bool = False
     ignore_unused_weights: bool = False
     check_weights: bool = True
+    special_tokens: bool = True
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

@@ -136,7 +136,7 @@ class Worker:
             prompt = make_prompt(self._model(), request.text)
             self.outbox.send(protocol.Tokens(request.job, prompt))
         elif isinstance(request, protocol.Split):
-            from interpboard.runs.vocabulary import pieces
+            from interpboard.runs.references import pieces
 
             self.outbox.send(protocol.Tokens(request.job, pieces(self._model(), request.text)))
         elif isinstance(request, protocol.Vocabulary):
@@ -172,6 +172,7 @@ class Worker:
                 allow_pickle=request.allow_pickle,
                 ignore_unused_weights=request.ignore_unused_weights,
                 check_weights=request.check_weights,
+                special_tokens=request.special_tokens,
                 on_stage=say,
             )
         self.outbox.send(

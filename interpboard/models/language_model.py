@@ -32,14 +32,22 @@ class LanguageModel:
     anatomy: Anatomy
     verified: Verified
     info: ModelInfo
+    special_tokens: bool = True  # whether texts are given what the tokenizer puts around them
 
     @classmethod
     def of(
-        cls, model: Any, tokenizer: Any, name: str | None = None, *, check_weights: bool = True
+        cls,
+        model: Any,
+        tokenizer: Any,
+        name: str | None = None,
+        *,
+        check_weights: bool = True,
+        special_tokens: bool = True,
     ) -> LanguageModel:
         """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be.
 
-        ``check_weights``: look at every weight for NaN and infinity first.
+        ``check_weights``: look at every weight for NaN and infinity first. ``special_tokens``: whether
+        texts are given the tokens that the tokenizer puts around them.
         """
         called = name or str(getattr(model, "name_or_path", "") or type(model).__name__)
         notes = loading_notes(model)
@@ -64,8 +72,9 @@ class LanguageModel:
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
             notes=notes,
+            special_tokens=special_tokens,
         )
-        return cls(model, tokenizer, anatomy, verified, info)
+        return cls(model, tokenizer, anatomy, verified, info, special_tokens)
 
     @property
     def device(self) -> torch.device:
@@ -99,9 +108,13 @@ def open_model(
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
+    special_tokens: bool = True,
     on_stage: Stage | None = None,
 ) -> LanguageModel:
-    """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``."""
+    """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``.
+
+    ``special_tokens=False``: texts are not given the tokens that the tokenizer puts around them.
+    """
     model, tokenizer = load_model_and_tokenizer(
         name_or_path,
         device,
@@ -115,7 +128,10 @@ def open_model(
     if on_stage is not None:
         on_stage("self-check", 0.9)
     # The weights were looked at a moment ago, or were not to be.
-    lm = LanguageModel.of(model, tokenizer, str(name_or_path), check_weights=False)
+    name = str(name_or_path)
+    lm = LanguageModel.of(
+        model, tokenizer, name, check_weights=False, special_tokens=special_tokens
+    )
     source = demo.FOLDER if str(name_or_path) == "demo" else name_or_path
     weights = fingerprint.joined(files_of(model, source), lm.info.weights)
     return replace(lm, info=msgspec.structs.replace(lm.info, weights=weights))

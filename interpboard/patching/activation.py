@@ -110,7 +110,7 @@ def activation_patching(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
-        warnings=nothing_to_recover(pair),
+        warnings=(*pair.notes, *nothing_to_recover(pair)),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.subject import subject_positions
+from interpboard.patching.subject import find_subject
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
@@ -60,7 +60,8 @@ def causal_trace(
     site = STATES[state]
     lm.verified.require_site("embed")
     lm.verified.require_site(site)
-    positions = subject_positions(prompt, subject)
+    chosen = find_subject(prompt, subject)
+    positions = chosen.positions
     noised = embedding_noise(lm, positions, noise, samples, seed)
     axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
     begin = positions[0] if lm.verified.causal else 0
@@ -94,6 +95,7 @@ def causal_trace(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
+        warnings=chosen.notes,
     )
 
 

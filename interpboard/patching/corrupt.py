@@ -8,8 +8,12 @@ from __future__ import annotations
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import equally_long
+from interpboard.patching.subject import find_subject, places_of, touching
 from interpboard.results import PromptInfo
+from interpboard.results.tokens import text_at
 from interpboard.runs.prompt import make_prompt, show_tokens
+from interpboard.runs.references import named_id, plain_text, resolve_token
+from interpboard.runs.token_texts import shortened
 
 
 def swap_span(
@@ -17,27 +21,42 @@ def swap_span(
 ) -> str:
     """``text`` with ``span`` exchanged for ``other``, as many tokens long and different only there.
 
-    Spaces around both are ignored. ``occurrence`` counts from 0, negative from the end (the last, unless
-    given); None: every one. Raises ``BadParameter`` if the span is not there, ``BadPrompt`` (showing both
-    tokenisations) if the texts are not equally long or the exchange changes other tokens.
+    Spaces around both are ignored. Each may be a token by its id, ``#161``: the last of them in the text, and
+    the token that is to stand there. ``occurrence`` counts from 0, negative from the end (the last, unless
+    given); None: every one. Raises ``BadParameter`` if the span is not there, or if what is put in does not
+    become the token that was named; ``BadPrompt`` (showing both tokenisations) if the texts are not equally
+    long or the exchange changes other tokens.
     """
-    old, new = span.strip(), other.strip()
-    places = _places(text, old)
+    clean = make_prompt(lm, text)
+    old, new = _named_text(clean, span.strip()), plain_text(other.strip())
+    named = named_id(new)
+    if named is not None:
+        new = resolve_token(lm, new, "token put in").token.strip()
+    places = places_of(text, old)
     if not places:
-        raise BadParameter(f"{span!r} is not in the text.", "Write it as it stands there.")
+        raise BadParameter(
+            f"{shortened(span)!r} is not in the text.", "Write it as it stands there."
+        )
     if occurrence is not None:
         if not -len(places) <= occurrence < len(places):
             raise BadParameter(
-                f"{span!r} occurs {len(places)} times, there is no occurrence {occurrence}."
+                f"{shortened(span)!r} occurs {len(places)} times, there is no occurrence {occurrence}."
             )
         places = [places[occurrence]]
     swapped, at = "", 0
-    for place in places:
-        swapped += text[at:place] + new
-        at = place + len(old)
+    for begin, end in places:
+        swapped += text[at:begin] + new
+        at = end
     swapped += text[at:]
-    clean = make_prompt(lm, text)
-    _check_only_there(clean, equally_long(lm, clean, swapped), places, len(old))
+    corrupted = equally_long(lm, clean, swapped)
+    touched = {at for begin, end in places for at in touching(clean, begin, end)}
+    _check_only_there(clean, corrupted, touched)
+    if named is not None and any(corrupted.token_ids[at] != named for at in touched):
+        put = show_tokens([corrupted.tokens[at] for at in sorted(touched)])
+        raise BadParameter(
+            f"The text of token #{named} becomes other tokens there: {put}.",
+            'Hold an intervention instead, as @4="#161".',
+        )
     return swapped
 
 
@@ -52,28 +71,19 @@ def swap_subjects(
     return swap_span(lm, first, subject, other), swap_span(lm, second, other, subject)
 
 
-def _places(text: str, span: str) -> list[int]:
-    found: list[int] = []
-    at = text.find(span) if span else -1
-    while at >= 0:
-        found.append(at)
-        at = text.find(span, at + len(span))
-    return found
+def _named_text(prompt: PromptInfo, span: str) -> str:
+    """The text of a span that is named by a token's id, or the span."""
+    if named_id(span) is None:
+        return plain_text(span)
+    return text_at(prompt, find_subject(prompt, span).positions).strip()
 
 
-def _check_only_there(
-    clean: PromptInfo, corrupted: PromptInfo, places: list[int], length: int
-) -> None:
+def _check_only_there(clean: PromptInfo, corrupted: PromptInfo, touched: set[int]) -> None:
     """Tokens that do not touch a swapped place must be the same."""
-    whole = "".join(clean.tokens)
-    # Special tokens in front are no part of the text.
-    offset = max(0, whole.find(clean.text))
-    at = 0
-    for position, token in enumerate(clean.tokens):
-        begin, end = at - offset, at + len(token) - offset
-        at += len(token)
-        touched = any(begin < place + length and end > place for place in places)
-        if not touched and clean.token_ids[position] != corrupted.token_ids[position]:
+    for position, (before, after) in enumerate(
+        zip(clean.token_ids, corrupted.token_ids, strict=True)
+    ):
+        if position not in touched and before != after:
             raise BadPrompt(
                 "The exchange changes tokens beside it: "
                 f"{show_tokens(clean.tokens)} against {show_tokens(corrupted.tokens)}.",

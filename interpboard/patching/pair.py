@@ -9,7 +9,7 @@ import torch
 
 from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.subject import subject_positions
+from interpboard.patching.subject import find_subject
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import prompt_logits, require_logits, run_of
@@ -24,7 +24,8 @@ from interpboard.runs.row_logits import row_logits
 class Pair:
     """Two prompts of equal length; ``on_clean`` and ``on_corrupted`` are the metric on each.
 
-    ``edits`` are made in the corrupted run: noise, where its prompt is the clean one.
+    ``edits`` are made in the corrupted run: noise, where its prompt is the clean one. ``notes``: what was
+    chosen for it, where there was a choice.
     """
 
     clean: PromptInfo
@@ -32,6 +33,7 @@ class Pair:
     on_clean: float
     on_corrupted: float
     edits: Counterfactual = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def first_difference(self) -> int:
@@ -83,11 +85,11 @@ def make_noised_pair(
     """``clean`` against itself with Gaussian noise on the subject's embeddings, one seeded draw.
 
     ``noise`` is in standard deviations of the embeddings over the vocabulary. Errors as in
-    ``subject_positions`` and ``embedding_noise``; ``Unsupported`` where embeddings cannot be edited.
+    ``find_subject`` and ``embedding_noise``; ``Unsupported`` where embeddings cannot be edited.
     """
     lm.verified.require_site("embed")
-    positions = subject_positions(clean, subject)
-    (edits,) = embedding_noise(lm, positions, noise, 1, seed)
+    found = find_subject(clean, subject)
+    (edits,) = embedding_noise(lm, found.positions, noise, 1, seed)
     logits = row_logits(record(lm, clean, edits=(edits,)), metric.info.position)
     require_logits(lm, run_of(clean, edited=True), logits)
-    return Pair(clean, clean, metric.baseline, float(metric.of(logits)[0]), edits)
+    return Pair(clean, clean, metric.baseline, float(metric.of(logits)[0]), edits, found.notes)

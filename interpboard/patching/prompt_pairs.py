@@ -10,9 +10,11 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import Pair, make_pair
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.pair_lines import ARROW, json_line, lines_of, unescaped
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.token_texts import shortened
 
-_ARROW = "=>"
+_NAMES = ("clean", "corrupted", "target", "foil")
 Fields = tuple[str, ...]
 
 
@@ -25,17 +27,19 @@ class Case:
 
 
 def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
-    """(clean, corrupted), (…, target) or (…, target, foil) of each pair.
+    r"""(clean, corrupted), (…, target) or (…, target, foil) of each pair.
 
     As text, one a line: ``clean => corrupted => target => foil``, with one space on each side of an arrow
-    taken away; a target with a leading space so has two in front. Raises ``BadParameter``.
+    taken away; a target with a leading space so has two in front. ``\=>`` is an arrow of the text. A line may
+    be JSON instead, ``{"clean": …, "corrupted": …, "target": …, "foil": …}``. Raises ``BadParameter``.
     """
-    lines = pairs.splitlines() if isinstance(pairs, str) else pairs
+    lines = lines_of(pairs) if isinstance(pairs, str) else pairs
     found = [_fields(line) if isinstance(line, str) else tuple(line) for line in lines if line]
     for fields in found:
         if not 2 <= len(fields) <= 4:
             raise BadParameter(
-                f"{' => '.join(fields)!r} is no pair of prompts.", "Write clean => corrupted."
+                f"{shortened(' => '.join(fields))!r} is no pair of prompts.",
+                "Write clean => corrupted.",
             )
     return found
 
@@ -70,9 +74,20 @@ def make_cases(
 
 
 def _fields(line: str) -> Fields:
-    parts = line.split(_ARROW)
+    found = json_line(line, _NAMES)
+    if found is not None:
+        given = [found.get(name) for name in _NAMES]
+        while given and given[-1] is None:
+            given.pop()
+        if not all(isinstance(each, str) for each in given):
+            raise BadParameter(
+                f"This is no pair of prompts: {shortened(line)!r}.",
+                "Its fields are texts, and a foil needs a target.",
+            )
+        return tuple(map(str, given))
+    parts = ARROW.split(line)
     last = len(parts) - 1
     return tuple(
-        part.removeprefix(" " if i else "").removesuffix(" " if i < last else "")
+        unescaped(part.removeprefix(" " if i else "").removesuffix(" " if i < last else ""))
         for i, part in enumerate(parts)
     )

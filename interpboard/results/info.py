@@ -54,6 +54,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     ``weights`` and ``tokenizer``: their fingerprints, empty where none was taken. ``notes``: what
     somebody who reads a result must know of the model (weights of the checkpoint left out, say).
+    ``special_tokens``: whether texts were given the tokens that the tokenizer puts around them.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     weights: str = ""
     tokenizer: str = ""
     notes: tuple[str, ...] = ()
+    special_tokens: bool = True
 
 
 class PromptInfo(msgspec.Struct, frozen=True):

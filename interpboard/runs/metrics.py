@@ -24,7 +24,8 @@ from interpboard.models.finite import finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
-from interpboard.runs.prompt import resolve_position, show_tokens, token_text
+from interpboard.runs.prompt import resolve_position, token_text
+from interpboard.runs.references import resolve_token
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,10 @@ class Metric:
 def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest) -> Metric:
     """Fix target, foil and position; without a target the model's own top token is taken.
 
-    A foil that the metric does not use is checked and left out. An encoder's position is by default that
-    of the prompt's only mask token. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and
-    ``NotFinite`` for a prompt that overflows.
+    Position −1 is the last token of the text, in front of what the tokenizer puts behind it; an encoder's is
+    by default that of the prompt's only mask token. A foil that the metric does not use is checked and left
+    out. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt that
+    overflows.
     """
     if request.name not in METRICS:
         near = get_close_matches(request.name, METRICS, n=1)
@@ -149,41 +151,6 @@ def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:
     return masks[0]
 
 
-def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRef:
-    """``text`` as the one token it is. Raises ``BadTarget``, saying what it is instead."""
-    if not text:
-        raise BadTarget(f"The {role} is empty.", "Name one token, e.g. ' Paris'.")
-    ids = ids_inside(lm, text)
-    if len(ids) == 1 and token_text(lm.tokenizer, ids[0]) == text:
-        return TokenRef(ids[0], text)
-    tokens = tuple(token_text(lm.tokenizer, i) for i in ids)
-    # Where words are told apart before they are tokens (BERT), a leading space says nothing.
-    if tokens == (" " + text,) and ids_inside(lm, " " + text) == ids:
-        return TokenRef(ids[0], tokens[0])
-    if len(ids) == 1:  # the tokenizer put something else in its place, an unknown-word token say
-        raise BadTarget(f"The {role} {show_tokens((text,))} becomes {show_tokens(tokens)}.")
-    hint = f"Take the first, {show_tokens(tokens[:1])}, if that is what you mean."
-    if not text.startswith(" ") and len(ids_inside(lm, " " + text)) == 1:
-        hint = f"With its leading space, {show_tokens((' ' + text,))}, it is one token."
-    elif not text.startswith(" "):
-        hint += " A word inside a text begins with a space."
-    raise BadTarget(
-        f"The {role} {show_tokens((text,))} is {len(ids)} tokens: {show_tokens(tokens)}.", hint
-    )
-
-
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
     """Half precision is widened before exponentials and differences are taken."""
     return logits if logits.dtype == torch.float64 else logits.float()
-
-
-def ids_inside(lm: LanguageModel, text: str) -> list[int]:
-    """The token ids of ``text`` as a part of a longer text, without those that begin one."""
-    ids = [int(i) for i in lm.tokenizer(text, add_special_tokens=False)["input_ids"]]
-    # Decoders of the sentencepiece kind put a space of their own in front of any text.
-    if "".join(token_text(lm.tokenizer, i) for i in ids) == " " + text:
-        anchored = lm.tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
-        prefix = lm.tokenizer("\n", add_special_tokens=False)["input_ids"]
-        if list(anchored[: len(prefix)]) == list(prefix):
-            return [int(i) for i in anchored[len(prefix) :]]
-    return ids

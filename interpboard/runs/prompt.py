@@ -1,32 +1,42 @@
-"""Prompts: text to tokens, with each token's own text, and positions checked."""
+"""Prompts: text to tokens, with each token's own text and characters, and positions checked."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import torch
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from interpboard.display import visible
 from interpboard.errors import BadPosition, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
+from interpboard.results.tokens import appended
+from interpboard.runs.half_characters import shown_tokens
+from interpboard.runs.spans import added_tokens, check_unicode, encode, spans_of
+from interpboard.runs.token_texts import anchor_of, show_tokens, token_text
 
-_REPLACEMENT = "\ufffd"
+__all__ = [
+    "anchor_of",
+    "input_ids",
+    "make_prompt",
+    "resolve_position",
+    "show_tokens",
+    "text_prefix",
+    "token_text",
+    "without_appended",
+]
 
 
-def make_prompt(lm: LanguageModel, text: str) -> PromptInfo:
-    """Tokenise ``text`` as the tokenizer does by default. Raises ``BadPrompt``."""
+def make_prompt(lm: LanguageModel, text: str, special_tokens: bool | None = None) -> PromptInfo:
+    """Tokenise ``text`` as the tokenizer does by default. Raises ``BadPrompt``.
+
+    ``special_tokens``: whether it is given those that the tokenizer puts around a text (None: as the model
+    was opened). Those that the text holds already, a ``<s>`` written in it say, are not put there twice.
+    """
     if not text:
         raise BadPrompt("The prompt is empty.", "Type some text.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadPrompt(
-            "The prompt is not valid UTF-8.", "Check the terminal's encoding."
-        ) from None
-    ids = tuple(int(i) for i in lm.tokenizer(text)["input_ids"])
+    check_unicode(text, "prompt")
+    encoded = encode(
+        lm.tokenizer, text, lm.special_tokens if special_tokens is None else special_tokens
+    )
+    ids = encoded.ids
     if not ids:
         raise BadPrompt("The prompt has no tokens.", "Type some text.")
     if max(ids) >= lm.anatomy.d_vocab:
@@ -39,7 +49,8 @@ def make_prompt(lm: LanguageModel, text: str) -> PromptInfo:
         raise BadPrompt(
             f"The prompt has {len(ids)} tokens, the model's context is {context}.", "Shorten it."
         )
-    return PromptInfo(text, tuple(token_text(lm.tokenizer, i) for i in ids), ids)
+    spans = spans_of(lm.tokenizer, text, encoded)
+    return PromptInfo(text, shown_tokens(lm.tokenizer, ids), ids, spans)
 
 
 def input_ids(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor:
@@ -48,49 +59,27 @@ def input_ids(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor:
 
 
 def resolve_position(prompt: PromptInfo, position: int) -> int:
-    """``position`` counted from the start; negative ones count from the end. Raises ``BadPosition``."""
-    length = len(prompt.token_ids)
-    if not -length <= position < length:
+    """``position`` counted from the start; negative ones count from the end of the text.
+
+    What a tokenizer puts behind a text, an end-of-text token, can be named from the start only. Raises
+    ``BadPosition``.
+    """
+    length, behind = len(prompt.token_ids), appended(prompt)
+    if not behind - length <= position < length:
+        last = f"-1 for the last{' of the text' if behind else ''}"
         raise BadPosition(
             f"Position {position} is outside the prompt of {length} tokens.",
-            f"Use 0 to {length - 1}, or -1 for the last.",
+            f"Use 0 to {length - 1}, or {last}.",
         )
-    return position % length
+    return position if position >= 0 else length - behind + position
 
 
-def token_text(tokenizer: Any, token_id: int) -> str:
-    """The text of one token, leading space included; half a character as ``\\xNN``."""
-    # Decoded behind another token, since some decoders strip the first one's space.
-    anchor = anchor_of(tokenizer)
-    before = tokenizer.decode([anchor], clean_up_tokenization_spaces=False)
-    both = tokenizer.decode([anchor, token_id], clean_up_tokenization_spaces=False)
-    text: str = both[len(before) :] if both.startswith(before) else tokenizer.decode([token_id])
-    return _bytes_shown(tokenizer, token_id) if _REPLACEMENT in text else text
+def without_appended(prompt: PromptInfo) -> PromptInfo:
+    """``prompt`` up to the end of its text: what is continued."""
+    end = len(prompt.token_ids) - appended(prompt)
+    return PromptInfo(prompt.text, prompt.tokens[:end], prompt.token_ids[:end], prompt.spans[:end])
 
 
-def show_tokens(tokens: tuple[str, ...]) -> str:
-    """Tokens side by side for a message: ``'The' ' Eiffel'``."""
-    return " ".join(f"'{visible(token)}'" for token in tokens)
-
-
-@lru_cache(maxsize=8)
-def anchor_of(tokenizer: Any) -> int:
-    """A token of plain text, to decode others behind."""
-    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
-    return int(ids[-1]) if ids else 0
-
-
-@lru_cache(maxsize=1)
-def _byte_of() -> dict[str, int]:
-    return {char: byte for byte, char in bytes_to_unicode().items()}
-
-
-def _bytes_shown(tokenizer: Any, token_id: int) -> str:
-    raw: str = tokenizer.convert_ids_to_tokens(token_id)
-    if raw.startswith("<0x") and raw.endswith(">"):  # sentencepiece's byte tokens
-        return f"\\x{raw[3:-1].lower()}"
-    known = _byte_of()
-    if not all(char in known for char in raw):
-        return raw
-    data = bytes(known[char] for char in raw)
-    return data.decode(errors="backslashreplace")
+def text_prefix(lm: LanguageModel) -> list[int]:
+    """What is put in front of any text: models are at a loss without it."""
+    return list(added_tokens(lm.tokenizer)[0]) if lm.special_tokens else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -39,7 +39,9 @@ _FIXED = ("model", "analysis", "params", "array", "metric", "target", "foil", "p
 # Characters that are legal in JSON as they are and yet act on a terminal that shows the file.
 _ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-_FORMULA = re.compile(r"[=+\-@](?=.*[A-Za-z])(?=.*[(|!\[\\])")
+_FORMULA = re.compile(r"[\n\t]*[=+\-@](?=.*[A-Za-z])(?=.*[(|!\[\\])", re.DOTALL)
+_OF_TOKENS = ("token", "query", "key", "source")
+_BREAKS = re.compile(r"([\n\t])")
 
 
 def text(document: Document, width: int = TEXT_WIDTH) -> str:
@@ -81,9 +83,11 @@ def csv_text(document: Document) -> str:
     """Long form, one row a value (RFC 4180): a table that other programs can filter and pivot.
 
     Columns: ``model``, ``analysis``, ``params`` (JSON), ``array`` (``values``, ``baseline``, or the
-    name of an extra), ``metric``, ``target``, ``foil`` (where the metric uses
-    one), ``position``, then for each axis its label
-    and its index, then ``value``. What does not apply is empty, and so is NaN.
+    name of an extra), ``metric``, ``target``, ``foil`` (where the metric uses one), ``position``, then for
+    each axis its label and its index, then ``value``; behind it ``target_id`` and ``foil_id``, and
+    ``token_id`` (``query_id``, ``key_id``) for each axis of the prompt's tokens: tokens that are spelt alike
+    differ there. What does not apply is empty, and so is NaN. A newline or a tab in a token is that
+    character.
 
     A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a
     hostile vocabulary could hold one that calls a function. Only those get an apostrophe in front:
@@ -91,11 +95,11 @@ def csv_text(document: Document) -> str:
     with a minus would change ``-``, ``+1`` or ``-old``, which are ordinary tokens, in the hands of
     everyone who reads the file with a program.
     """
-    return csv_of(document.model.name, document.results)
+    return csv_of(document.model.name, document.results, document.prompt)
 
 
-def csv_of(model: str, results: Sequence[Result]) -> str:
-    """The same for results of a model of that name."""
+def csv_of(model: str, results: Sequence[Result], prompt: PromptInfo | None = None) -> str:
+    """The same for results of a model of that name, without ids of tokens where no prompt is given."""
     names = list(
         dict.fromkeys(
             name
@@ -104,15 +108,35 @@ def csv_of(model: str, results: Sequence[Result]) -> str:
             for name in names_of(axes)
         )
     )
+    of_tokens = [name for name in names if prompt and any(_ids(r, name, prompt) for r in results)]
     out = StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([*_FIXED, *(c for name in names for c in (name, f"{name}_index")), "value"])
+    labels = (c for name in names for c in (name, f"{name}_index"))
+    ids = (f"{name}_id" for name in of_tokens)
+    writer.writerow([*_FIXED, *labels, "value", "target_id", "foil_id", *ids])
     for result in results:
-        writer.writerows(_csv_rows(model, result, names))
+        known = {name: _ids(result, name, prompt) if prompt else () for name in of_tokens}
+        writer.writerows(_csv_rows(model, result, names, known))
     return out.getvalue()
 
 
-def _csv_rows(model: str, result: Result, names: Sequence[str]) -> Iterator[list[str]]:
+def _ids(result: Result, name: str, prompt: PromptInfo) -> tuple[int, ...]:
+    """The ids of the tokens of the axis ``name``, if it is of the prompt's, or begins with those."""
+    if name not in _OF_TOKENS:
+        return ()
+    every = (result.axes, *(array.axes for array in result.extra.values()))
+    for axes in every:
+        for own, axis in zip(names_of(axes), axes, strict=True):
+            if own == name and axis.labels and prompt.tokens:
+                length = min(len(axis.labels), len(prompt.tokens))
+                same = axis.labels[:length] == prompt.tokens[:length]
+                return prompt.token_ids if same and length == len(prompt.tokens) else ()
+    return ()
+
+
+def _csv_rows(
+    model: str, result: Result, names: Sequence[str], ids: Mapping[str, Sequence[int]]
+) -> Iterator[list[str]]:
     metric = result.metric
     params = json.dumps(result.params, ensure_ascii=False, default=str)
     arrays: list[tuple[str, tuple[Axis, ...], np.ndarray]] = [
@@ -128,11 +152,22 @@ def _csv_rows(model: str, result: Result, names: Sequence[str]) -> Iterator[list
             _cell(metric.against.token if metric.against else ""),
             str(metric.position),
         ]
+        chosen = [str(each.id) if each else "" for each in (metric.target, metric.foil)]
         for where, value in np.ndenumerate(values):
             labels = dict.fromkeys(names, ("", ""))
             for name, axis, k in zip(names_of(axes), axes, where, strict=True):
                 labels[name] = (_cell(axis.labels[k]), str(k))
-            yield [*fixed, *(c for name in names for c in labels[name]), _csv_value(value)]
+            at = {name: int(index) for name, (_, index) in labels.items() if index}
+            yield [
+                *fixed,
+                *(c for name in names for c in labels[name]),
+                _csv_value(value),
+                *chosen,
+                *(
+                    str(own[at[n]]) if at.get(n, len(own)) < len(own) else ""
+                    for n, own in ids.items()
+                ),
+            ]
 
 
 def _csv_value(value: Any) -> str:
@@ -144,7 +179,9 @@ def _csv_value(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    shown = visible(text)
+    shown = "".join(
+        part if part in "\n\t" else visible(part) for part in _BREAKS.split(text) if part
+    )
     return "'" + shown if _FORMULA.match(shown) else shown
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.metric_words import metric_words
+from interpboard.results.tokens import appended
 from interpboard.visualization.blocks import Look, bars, grid, lens, strip, wrapped
 from interpboard.visualization.circuit_page import circuit_page, is_circuit
 from interpboard.visualization.colors import Scale
@@ -107,6 +108,10 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif 0 <= position < len(prompt.tokens):
         parts.append(f"at position {position} ({look.token(prompt.tokens[position])})")
+        behind = appended(prompt)
+        if behind and position == len(prompt.tokens) - behind - 1:
+            added = " ".join(map(look.token, prompt.tokens[-behind:]))
+            parts.append(f"the end of the text, in front of {added} of the tokenizer's")
     else:
         parts.append(f"at position {position}")
     if result.baseline is not None:

@@ -27,8 +27,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stands in for the computation; what it was asked for, and what it answers."""
     seen: dict[str, Any] = {"answer": sample.full}
 
-    def compute(*args: Any, debug: bool) -> Document:
-        seen["args"], seen["debug"] = args, debug
+    def compute(*args: Any, debug: bool, swap: Any = None) -> Document:
+        seen["args"], seen["debug"], seen["swap"] = args, debug, swap
         answer: Document = seen["answer"]()
         return answer
 

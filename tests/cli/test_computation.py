@@ -27,6 +27,7 @@ def test_the_model_and_the_analyses_are_called_as_asked(engine: dict[str, Any]) 
             "allow_pickle": False,
             "ignore_unused_weights": False,
             "check_weights": True,
+            "special_tokens": True,
         },
     )
     assert engine["run"] == (

@@ -46,6 +46,7 @@ def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
         "ascii": (True, "yes"), "mouse": (False, "0"), "batch_tokens": (64, "64"),
         "keep_runs": (5, "5"), "model_folders": (["a b", "c"], f"a b{os.pathsep}c"),
         "keys": ({"zoom": "Z"}, "zoom=Z"),
+        "special_tokens": (False, "no"),
     }  # fmt: skip
     for setting in fields(Settings):
         in_file, in_variable = samples.get(setting.name, ("x", "x"))

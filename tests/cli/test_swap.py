@@ -7,19 +7,18 @@ import json
 import pytest
 
 from interpboard.cli import main
-from interpboard.cli_options import swapped
+from interpboard.cli_options import swap_of
 from interpboard.errors import BadParameter
 
 TEXT = "The capital of France is"
 
 
-def test_the_last_occurrence_is_exchanged() -> None:
-    assert swapped("a b a", "a=c") == "a b c"
-    assert swapped(TEXT, " France = Italy ") == "The capital of Italy is"
-    assert swapped(TEXT, "is=was, in x=y") == "The capital of France was, in x=y"
-    for wrong in ("France", "=Italy", "France=", "Spain=Italy"):
+def test_an_exchange_is_read_at_its_first_equals_sign() -> None:
+    assert swap_of(" France = Italy ") == ("France", "Italy")
+    assert swap_of("is=was, in x=y") == ("is", "was, in x=y")
+    for wrong in ("France", "=Italy", "France="):
         with pytest.raises(BadParameter, match="--swap"):
-            swapped(TEXT, wrong)
+            swap_of(wrong)
 
 
 def test_swapping_is_the_same_as_writing_the_corrupted_prompt(
@@ -44,6 +43,7 @@ def test_swapping_is_the_same_as_writing_the_corrupted_prompt(
         (["-a", "circuit", "-a", "logit_lens", "-p", "behavior=ioi"], "There is no prompt"),
         (["--text", TEXT, "--swap", "France=the Kingdom of Italy", "-a", "activation_patching"],
          "tokens"),
+        (["--text", TEXT, "--swap", "Spain=Italy", "-a", "activation_patching"], "not in the text"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_one_line(

@@ -1,0 +1,327 @@
+"""From text to tokens: each token's characters in the text. Subjects, swaps and units are found by these.
+
+A tokenizer says of each token which characters it was made from. What it says is looked at for every
+text: the tokens, decoded, must be the text that stands at their characters, up to what normalisers
+change (case, accents, compatibility forms, white space). Where a tokenizer says nothing, or something
+else, the decoded tokens are laid over the text one after the other. Tokens that cannot be told apart
+share their characters: a span may be too wide, but never elsewhere.
+
+The texts of tokens as they are *shown* are for people: nothing is searched in them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from interpboard.errors import BadPrompt
+from interpboard.runs.half_characters import Group, groups
+from interpboard.runs.token_texts import shortened, text_of
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """``ids`` of a text; the first ``before`` and the last ``after`` of them the tokenizer added.
+
+    ``offsets``: what the tokenizer says of the others' characters; None: nothing.
+    """
+
+    ids: tuple[int, ...]
+    offsets: tuple[Span, ...] | None
+    before: int = 0
+    after: int = 0
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """The ids of the text alone."""
+        return self.ids[self.before : len(self.ids) - self.after]
+
+
+def encode(tokenizer: Any, text: str, special_tokens: bool = True) -> Encoded:
+    """``text`` as ids, with what the tokenizer puts around a text unless the text holds it already.
+
+    Raises ``BadPrompt`` where the tokenizer cannot read it.
+    """
+    check_unicode(text, "text")
+    bare, offsets = _read(tokenizer, text, add_special_tokens=False)
+    if not special_tokens:
+        return Encoded(bare, offsets)
+    before, after = added_tokens(tokenizer)
+    whole, whole_offsets = _read(tokenizer, text, add_special_tokens=True)
+    if whole != (*before, *bare, *after):  # it does more than to put something around
+        return Encoded(whole, whole_offsets)
+    if before and bare[: len(before)] == before:
+        before = ()
+    if after and bare[-len(after) :] == after:
+        after = ()
+    return Encoded((*before, *bare, *after), offsets, len(before), len(after))
+
+
+def added_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What the tokenizer puts in front of any text, and behind it."""
+    whole, bare = (_read(tokenizer, "a", add_special_tokens=on)[0] for on in (True, False))
+    for at in range(len(whole) - len(bare) + 1):
+        if whole[at : at + len(bare)] == bare:
+            return whole[:at], whole[at + len(bare) :]
+    return (), ()
+
+
+def check_unicode(text: str, what: str) -> None:
+    """Raises ``BadPrompt`` for a text that holds half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadPrompt(
+            f"The {what} is not valid UTF-8.", "Check the terminal's encoding."
+        ) from None
+
+
+def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
+    """Characters ``[begin, end)`` of each token; those of tokens that the tokenizer added are empty.
+
+    Spans stand in order. White space belongs to the token behind it where that holds it. What a token
+    has of no character of the text, a space of the tokenizer's own say, is not in its span.
+    """
+    units = _units(tokenizer, encoded.own)
+    placed = None if encoded.offsets is None else _as_said(text, units, encoded.offsets)
+    if placed is None:
+        special = frozenset(getattr(tokenizer, "all_special_ids", ()))
+        special -= {getattr(tokenizer, "unk_token_id", None)}  # that one is what stands there
+        placed = _Overlay(text, units, special).spans()
+    own = _with_marks(text, _with_white_space(text, units, placed))
+    return ((0, 0),) * encoded.before + tuple(own) + ((len(text), len(text)),) * encoded.after
+
+
+def _read(
+    tokenizer: Any, text: str, add_special_tokens: bool
+) -> tuple[tuple[int, ...], tuple[Span, ...] | None]:
+    """The ids of ``text``, and the tokenizer's offsets where it has any."""
+    options: dict[str, Any] = {"add_special_tokens": add_special_tokens}
+    if getattr(tokenizer, "is_fast", False):
+        options["return_offsets_mapping"] = True
+    try:
+        found = tokenizer(text, **options)
+    except Exception as error:
+        said = str(error).split("\n")[0]
+        raise BadPrompt(f"The tokenizer cannot read {shortened(text)!r}: {said}.") from error
+    offsets = found.get("offset_mapping")
+    ids = tuple(int(token) for token in found["input_ids"])
+    return ids, None if offsets is None else tuple((int(b), int(e)) for b, e in offsets)
+
+
+# -- tokens that are looked at together ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Tokens ``[first, first + size)``: one, or those of a group of half characters."""
+
+    first: int
+    size: int
+    token: int  # the id of the first
+    text: str
+    group: Group | None = None
+
+    @property
+    def folded(self) -> str:
+        return _fold(self.text)
+
+    def within(self, text: str, begin: int, least: int) -> list[Span]:
+        """Each token's span if the unit is just what stands at ``begin``, from ``least`` on; else none."""
+        if begin < least or not text.startswith(self.text, begin):
+            return []
+        parts = ((0, len(self.text)),) if self.group is None else self.group.parts
+        return [(begin + b, begin + e) for b, e in parts]
+
+
+def _units(tokenizer: Any, ids: Sequence[int]) -> list[_Unit]:
+    found = {group.first: group for group in groups(tokenizer, ids)}
+    known: dict[int, str] = {}
+    units, at = [], 0
+    while at < len(ids):
+        group = found.get(at)
+        if group is not None:
+            units.append(_Unit(at, len(group.parts), ids[at], group.text, group))
+            at += len(group.parts)
+            continue
+        if ids[at] not in known:
+            known[ids[at]] = text_of(tokenizer, (ids[at],))
+        units.append(_Unit(at, 1, ids[at], known[ids[at]]))
+        at += 1
+    return units
+
+
+# -- what the tokenizer says --------------------------------------------------------------------------
+
+
+def _as_said(text: str, units: Sequence[_Unit], offsets: Sequence[Span]) -> list[Span] | None:
+    """The spans that the tokenizer says; None if the tokens are not what stands there."""
+    if any(not 0 <= begin <= end <= len(text) for begin, end in offsets):
+        return None
+    spans: list[Span] = []
+    at = 0  # up to where the text is accounted for
+    for unit in units:
+        own = list(offsets[unit.first : unit.first + unit.size])
+        begin, end = min(b for b, _ in own), max(e for _, e in own)
+        if _holds_other(unit.text, text[begin:end]):  # its own space in front of a word
+            begin = end = min(max(at, begin), end)
+            own = [(begin, begin)] * unit.size
+        elif unit.group is not None:
+            own = unit.within(text, end - len(unit.text), at) or [(begin, end)] * unit.size
+        spans += own
+        at = max(at, end)
+    if spans != sorted(spans) or [end for _, end in spans] != sorted(end for _, end in spans):
+        return None
+    return spans if _proved(text, units, spans) else None
+
+
+def _proved(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> bool:
+    """Whether the text at the spans is what the tokens are, and the rest of it is in no token.
+
+    Spans that overlap are looked at together. A token of another text, an unknown word's say, is what is
+    left between its neighbours, and must be all of it.
+    """
+    runs: list[tuple[Span, str]] = []
+    for unit in units:
+        begin = min(b for b, _ in spans[unit.first : unit.first + unit.size])
+        end = max(e for _, e in spans[unit.first : unit.first + unit.size])
+        if runs and begin < runs[-1][0][1]:
+            (first, last), before = runs[-1]
+            runs[-1] = ((first, max(last, end)), before + unit.text)
+        else:
+            runs.append(((begin, end), unit.text))
+    at, unlike = 0, False
+    for (begin, end), said in runs:
+        same = _fold(text[begin:end]) == _fold(said)
+        gap = _fold(text[at:begin])
+        if gap and (unlike or not same):
+            return False
+        if not same and begin == end:
+            return False
+        at, unlike = end, not same
+    return not (unlike and _fold(text[at:]))
+
+
+# -- laying the tokens over the text -------------------------------------------------------------------
+
+
+class _Overlay:
+    """The spans by what the tokens are, one after the other.
+
+    A token of another text begins a stretch that ends at the next token whose text stands behind it just
+    once, or at the end; the tokens of a stretch share it.
+    """
+
+    def __init__(self, text: str, units: Sequence[_Unit], special: frozenset[int]) -> None:
+        self.text, self.units, self.special = text, units, special
+        parts = [_fold_char(char) for char in text]
+        self.folded = "".join(parts)
+        self.char_of = [at for at, part in enumerate(parts) for _ in part]
+        self.at = 0  # in the folded text
+        self.end = 0  # in the text: up to where it is given out
+
+    def spans(self) -> list[Span]:
+        """One a token."""
+        spans: list[Span] = []
+        number = 0
+        while number < len(self.units):
+            unit = self.units[number]
+            exact = unit.within(self.text, self.end, 0)
+            begin = self._char(self.at)
+            if exact:
+                spans += exact
+                self._go_on(len(unit.folded), exact[-1][1])
+            elif not unit.folded or (unit.token in self.special and not self._here(unit)):
+                spans += [(self.end, self.end)] * unit.size
+            elif self._here(unit):
+                self.at += len(unit.folded)
+                self.end = self.char_of[self.at - 1] + 1
+                spans += unit.within(self.text, self.end - len(unit.text), begin) or (
+                    [(begin, self.end)] * unit.size
+                )
+            else:
+                number, stretch = self._stretch(number)
+                spans += stretch
+                continue
+            number += 1
+        return spans
+
+    def _stretch(self, number: int) -> tuple[int, list[Span]]:
+        stop, found = len(self.units), len(self.folded)
+        for later in range(number + 1, len(self.units)):
+            own = self.units[later].folded
+            if own and self.folded.count(own, self.at) == 1:
+                stop, found = later, self.folded.index(own, self.at)
+                break
+        begin = self._char(self.at)
+        if found > self.at:
+            self.end = self.char_of[found - 1] + 1
+        self.at = found
+        span = (min(begin, self.end), self.end)
+        return stop, [span for unit in self.units[number:stop] for _ in range(unit.size)]
+
+    def _here(self, unit: _Unit) -> bool:
+        return self.folded.startswith(unit.folded, self.at)
+
+    def _char(self, at: int) -> int:
+        return self.char_of[at] if at < len(self.char_of) else len(self.text)
+
+    def _go_on(self, folded: int, end: int) -> None:
+        self.at, self.end = self.at + folded, end
+
+
+# -- what normalisers and decoders leave out ------------------------------------------------------------
+
+
+def _with_white_space(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> list[Span]:
+    """White space that no token has goes to the token behind it, if that begins with some."""
+    own = list(spans)
+    before = 0
+    for unit in units:
+        begin, end = own[unit.first]
+        held = len(unit.text) - len(unit.text.lstrip())
+        if begin == end and held == len(unit.text):
+            gap = text[before : _next(own, unit.first, len(text))]
+            room = min(held, len(gap) - len(gap.lstrip()))
+            own[unit.first] = (before, before + room) if room else (begin, end)
+        elif held and text[before:begin].isspace() and not text[begin].isspace():
+            own[unit.first] = (max(before, begin - held), end)
+        before = max(before, own[unit.first + unit.size - 1][1])
+    return own
+
+
+def _with_marks(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Marks that a normaliser stripped go to their letter."""
+    own = list(spans)
+    for at, (begin, end) in enumerate(own):
+        stop = _next(own, at, len(text))
+        while begin < end < stop and unicodedata.category(text[end])[0] == "M":
+            end += 1
+        own[at] = (begin, end)
+    return own
+
+
+def _next(spans: Sequence[Span], at: int, length: int) -> int:
+    """Where the next token's characters begin that are not those of the token ``at`` too."""
+    return next((begin for begin, end in spans[at + 1 :] if end > spans[at][1]), length)
+
+
+def _holds_other(said: str, stands: str) -> bool:
+    """Whether the text ``stands`` there though a token is no character of it."""
+    return (not _fold(said) and bool(_fold(stands))) or (said.isspace() and not stands.isspace())
+
+
+def _fold(text: str) -> str:
+    """``text`` without what normalisers change: case, accents, forms, white space, controls."""
+    return "".join(map(_fold_char, text))
+
+
+@lru_cache(maxsize=4096)
+def _fold_char(char: str) -> str:
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
+    return "".join(c for c in plain if unicodedata.category(c)[0] not in "MZC")

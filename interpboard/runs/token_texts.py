@@ -1,0 +1,88 @@
+"""A token's own text: what it adds to a text, a label where it has none, its bytes where it is those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from interpboard.display import visible
+
+REPLACEMENT = "\ufffd"
+_SHOWN = 24  # tokens in a message; of more, the first and the last
+_LONGEST = 60  # characters of one
+
+
+def token_text(tokenizer: Any, token_id: int) -> str:
+    """The text of one token, leading space included.
+
+    Half a character as ``\\xNN``; ``#50300`` for an id that the tokenizer has no text for.
+    """
+    text = text_of(tokenizer, (token_id,))
+    if REPLACEMENT in text:
+        data = token_bytes(tokenizer, token_id)
+        text = text if data is None else data.decode(errors="backslashreplace")
+    return text or f"#{token_id}"
+
+
+def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
+    """What ``ids`` add to a text that they stand in, leading space included."""
+    # Decoded behind another token, since some decoders strip the first one's space.
+    anchor = anchor_of(tokenizer)
+    before = _decoded(tokenizer, [anchor])
+    both = _decoded(tokenizer, [anchor, *ids])
+    return both[len(before) :] if both.startswith(before) else _decoded(tokenizer, list(ids))
+
+
+def text_behind(tokenizer: Any, before: Sequence[int], ids: Sequence[int]) -> str:
+    """What ``ids`` add to the text of ``before``, half characters completed by them included."""
+    start, both = (_decoded(tokenizer, [*before, *more]) for more in ((), ids))
+    return both[len(start) :] if both.startswith(start) else text_of(tokenizer, ids)
+
+
+def token_bytes(tokenizer: Any, token_id: int) -> bytes | None:
+    """The bytes of a token of bytes: of sentencepiece's ``<0xE6>``, and of byte-level vocabularies."""
+    raw = tokenizer.convert_ids_to_tokens(token_id)
+    if not isinstance(raw, str):
+        return None
+    if raw.startswith("<0x") and raw.endswith(">"):
+        return bytes((int(raw[3:-1], 16),))
+    known = _byte_of()
+    return bytes(known[char] for char in raw) if all(char in known for char in raw) else None
+
+
+def show_tokens(tokens: Sequence[str]) -> str:
+    """Tokens side by side for a message: ``'The' ' Eiffel'``. Of very many, both ends."""
+    shown = [f"'{shortened(token)}'" for token in tokens[: _SHOWN + 1]]
+    if len(tokens) <= _SHOWN:
+        return " ".join(shown)
+    ends = (shown[: _SHOWN // 2], tokens[-_SHOWN // 4 :])
+    left_out = len(tokens) - sum(map(len, ends))
+    last = " ".join(f"'{shortened(token)}'" for token in ends[1])
+    return f"{' '.join(ends[0])} … {left_out} more … {last}"
+
+
+def shortened(text: str) -> str:
+    """``text`` for a message: harmless, and of a long one its beginning."""
+    return visible(text) if len(text) <= _LONGEST else f"{visible(text[:_LONGEST])}…"
+
+
+@lru_cache(maxsize=8)
+def anchor_of(tokenizer: Any) -> int:
+    """A token of plain text, to decode others behind."""
+    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return int(ids[-1]) if ids else 0
+
+
+def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    try:
+        return str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+    except (TypeError, KeyError, IndexError, OverflowError):  # slow ones, of an id they do not have
+        return ""
+
+
+@lru_cache(maxsize=1)
+def _byte_of() -> dict[str, int]:
+    return {char: byte for byte, char in bytes_to_unicode().items()}
