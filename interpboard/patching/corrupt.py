@@ -44,12 +44,15 @@ def swap_span(
             )
         places = [places[occurrence]]
     swapped, at = "", 0
+    touched: set[int] = set()
     for begin, end in places:
+        if begin < at:  # it overlaps the one before
+            continue
+        touched.update(touching(clean, begin, end))
         swapped += text[at:begin] + new
         at = end
     swapped += text[at:]
     corrupted = equally_long(lm, clean, swapped)
-    touched = {at for begin, end in places for at in touching(clean, begin, end)}
     _check_only_there(clean, corrupted, touched)
     if named is not None and any(corrupted.token_ids[at] != named for at in touched):
         put = show_tokens([corrupted.tokens[at] for at in sorted(touched)])

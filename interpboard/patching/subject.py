@@ -64,7 +64,7 @@ def find_subject(prompt: PromptInfo, subject: str | Sequence[str] | Sequence[int
 
 
 def places_of(text: str, part: str) -> list[tuple[int, int]]:
-    """Where ``part`` stands in ``text``, as characters ``[begin, end)``.
+    """Where ``part`` stands in ``text``, as characters ``[begin, end)``; these may overlap.
 
     As it is written, else as what Unicode holds to be the same: ``é`` as one character or as two.
     """
@@ -90,7 +90,7 @@ def _found(text: str, part: str) -> list[int]:
     at = text.find(part)
     while at >= 0:
         found.append(at)
-        at = text.find(part, at + len(part))
+        at = text.find(part, at + 1)
     return found
 
 

@@ -45,7 +45,8 @@ class Group:
 
 def groups(tokenizer: Any, ids: Sequence[int]) -> Iterator[Group]:
     """Those of the tokens ``ids``, in order."""
-    halves = [_half(tokenizer, token) for token in ids]
+    known = {token: _half(tokenizer, token) for token in set(ids)}
+    halves = [known[token] for token in ids]
     at = 0
     while at < len(ids):
         found = _group(at, halves)

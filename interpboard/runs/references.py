@@ -20,6 +20,7 @@ from interpboard.runs.vocabulary import token_strings
 _BY_ID = re.compile(r"#([0-9]+)", re.ASCII)
 _ESCAPED = re.compile(r"\\+#[0-9]+", re.ASCII)
 _LONGEST_ID = 9  # digits
+_LONGEST_TEXT = 2000  # characters; no vocabulary has longer tokens
 _MOST_NAMED = 3
 # What a text is put behind, to read it as part of a longer one: tokenizers treat a beginning otherwise.
 _CONTEXTS = ("", "\n", "(", "a", "1", "-")
@@ -48,6 +49,11 @@ def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRe
     number = named_id(text)
     if number is not None:
         return _by_id(lm, number, text, role)
+    if len(text) > _LONGEST_TEXT:
+        raise BadTarget(
+            f"The {role} is a text of {len(text)} characters, {show_tokens((text,))}: no token is.",
+            "Name one token, e.g. ' Paris'.",
+        )
     text = plain_text(text)
     ids = ids_inside(lm, text, role)
     tokens = shown_tokens(lm.tokenizer, ids)

@@ -1,0 +1,169 @@
+"""Every token has its characters of the text, whatever the tokenizer says or does not say."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from interpboard.errors import BadPrompt
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo
+from interpboard.results.tokens import appended
+from interpboard.runs.prompt import make_prompt, resolve_position, text_prefix, without_appended
+from tests.tokenizers import KINDS, lm_of
+
+EVERY = pytest.mark.parametrize("kind", KINDS)
+# The letters that each of them knows, so that its spans can be held against the text.
+KNOWN = "Tom is 8. He is happy"
+
+
+def stretches(prompt: PromptInfo) -> list[str]:
+    return [prompt.text[begin:end] for begin, end in prompt.spans]
+
+
+TEXTS = st.text(
+    st.one_of(
+        st.sampled_from("abTome 8.,!\n\t"),
+        st.sampled_from(
+            "éÅüßﬁ日本語😀👍🏽\u0301\u0327\u200d\u200f\u05d0\u0627\x00\x1b\ufffd\u2028İ"
+        ),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+@EVERY
+@settings(max_examples=40, deadline=None)
+@given(TEXTS)
+@example("8. 😀 e\u0301 ﬁ")
+@example(" \u0301a \u200d")
+@example("<s>x</s>[UNK]")
+@example("\ufffd日\ufffd")
+def test_spans_are_ordered_lie_in_the_text_and_cover_it_but_for_what_is_dropped(
+    kind: str, text: str
+) -> None:
+    try:
+        prompt = make_prompt(lm_of(kind), text)
+    except BadPrompt:  # all of it is dropped, or it is too long for the model
+        return
+    assert len(prompt.spans) == len(prompt.token_ids) == len(prompt.tokens)
+    assert all(0 <= begin <= end <= len(text) for begin, end in prompt.spans)
+    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(prompt.spans))
+    covered = {at for begin, end in prompt.spans for at in range(begin, end)}
+    if "byte level" in kind or "llama" in kind or kind in ("spelt alike", "both ends"):
+        assert covered == set(range(len(text)))  # these have a token for everything
+
+
+@EVERY
+@settings(max_examples=25, deadline=None)
+@given(st.text("Tomishapy 8.", min_size=1, max_size=16).filter(str.strip))
+def test_the_characters_of_a_token_are_its_text(kind: str, text: str) -> None:
+    prompt = make_prompt(lm_of(kind), text)
+    for token, stands, span in zip(prompt.tokens, stretches(prompt), prompt.spans, strict=True):
+        if span[0] != span[1] and "unk" not in token.lower():
+            folded = stands.lower() if "wordpiece" in kind else stands
+            if (
+                kind == "wordpiece without offsets"
+            ):  # behind an unknown word they share what is left
+                assert token.strip() in folded
+            else:
+                assert token.strip() == folded.strip()
+
+
+@EVERY
+def test_what_the_tokenizer_adds_has_no_characters(kind: str) -> None:
+    prompt = make_prompt(lm_of(kind), KNOWN)
+    own = prompt.token_ids
+    special = set(lm_of(kind).tokenizer.all_special_ids)
+    for token, span in zip(own, prompt.spans, strict=True):
+        assert (span[0] == span[1]) is (token in special)
+    assert "".join(stretches(prompt)) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "char"), [("8 日 8", "日"), ("a 😀 b", "😀"), ("é", "é"), ("x \u200d", "\u200d")]
+)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if "wordpiece" not in kind and kind != "unigram"]
+)
+def test_half_characters_share_the_span_of_their_character_and_are_shown_as_it(
+    kind: str, text: str, char: str
+) -> None:
+    prompt = make_prompt(lm_of(kind), text)
+    where = text.index(char)
+    holding = [at for at, span in enumerate(prompt.spans) if span == (where, where + 1)]
+    parts = len(char.encode())
+    assert len(holding) == parts
+    labels = [prompt.tokens[at] for at in holding]
+    assert labels == [f"{char}[{part + 1}/{parts}]" for part in range(parts)]
+    assert len(set(labels)) == parts
+
+
+def test_a_token_with_the_end_of_one_character_and_the_beginning_of_another_has_both() -> None:
+    from interpboard.runs.half_characters import Group
+
+    # " 日本" as the bytes " \xe6\x97", "\xa5\xe6", "\x9c\xac"
+    group = Group(0, " 日本", ((0, 2), (1, 3), (2, 3)))
+    assert group.shown == (" 日[1/2]", "日[2/2]本[1/2]", "本[2/2]")
+
+
+def test_marks_that_are_stripped_belong_to_their_letter() -> None:
+    for text in ("cafe\u0301 is", "café is"):
+        prompt = make_prompt(lm_of("wordpiece"), text)
+        assert prompt.tokens[1] == " cafe"
+        assert stretches(prompt)[1] == text[: text.index(" ")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "token"), [("llama", "<s>"), ("both ends", "<s>"), ("wordpiece", "[CLS]")]
+)
+def test_a_beginning_that_the_text_holds_is_not_doubled(kind: str, token: str) -> None:
+    lm = lm_of(kind)
+    bos = lm.tokenizer.convert_tokens_to_ids(token)
+    written = make_prompt(lm, f"{token}{KNOWN}")
+    assert written.token_ids.count(bos) == 1
+    assert written.spans[0] == (0, len(token))  # that one is of the text
+    assert make_prompt(lm, f"{token}{token}{KNOWN}").token_ids.count(bos) == 2  # as written
+    assert make_prompt(lm, KNOWN).token_ids[0] == bos
+
+
+def test_an_end_that_the_text_holds_is_not_doubled_and_is_explained() -> None:
+    lm = lm_of("both ends")
+    prompt = make_prompt(lm, f"{KNOWN}</s>")
+    assert prompt.token_ids.count(2) == 1
+    assert appended(prompt) == 0
+    assert resolve_position(prompt, -1) == len(prompt.token_ids) - 1
+
+
+@pytest.mark.parametrize("kind", ["llama", "both ends", "wordpiece", "unigram"])
+def test_special_tokens_can_be_left_out(kind: str) -> None:
+    lm = lm_of(kind)
+    prompt = make_prompt(lm, KNOWN, special_tokens=False)
+    assert not set(prompt.token_ids) & set(lm.tokenizer.all_special_ids)
+    without = LanguageModel.of(lm.model, lm.tokenizer, special_tokens=False)
+    assert make_prompt(without, KNOWN) == prompt
+    assert text_prefix(without) == []
+    assert not without.info.special_tokens
+
+
+@pytest.mark.parametrize(
+    ("kind", "behind"), [("llama", 0), ("both ends", 1), ("unigram", 1), ("byte level", 0)]
+)
+@pytest.mark.parametrize("text", [KNOWN, KNOWN + " "])
+def test_positions_from_the_end_are_those_of_the_text(kind: str, behind: int, text: str) -> None:
+    prompt = make_prompt(lm_of(kind), text)
+    length = len(prompt.token_ids)
+    assert appended(prompt) == behind
+    assert resolve_position(prompt, -1) == length - 1 - behind
+    assert resolve_position(prompt, length - 1) == length - 1  # the appended one, if asked for
+    assert without_appended(prompt).token_ids == prompt.token_ids[: length - behind]
+
+
+def test_what_is_put_in_front_of_any_text_holds_nothing_of_what_is_put_behind() -> None:
+    assert text_prefix(lm_of("both ends")) == [1]
+    assert text_prefix(lm_of("unigram")) == []
