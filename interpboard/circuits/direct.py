@@ -12,7 +12,7 @@ import torch
 from interpboard.circuits.direct_path import DirectPath, direct_path, pull_back
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import agrees
+from interpboard.models.rounding import agrees
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import agrees
+from interpboard.models.rounding import agrees
 from interpboard.models.tail import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
 

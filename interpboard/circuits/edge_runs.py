@@ -22,7 +22,7 @@ from torch import nn
 
 from interpboard.circuits.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import agrees
+from interpboard.models.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits
 from interpboard.runs.finite import refusing

@@ -17,7 +17,7 @@ from interpboard.circuits.direct_path import push_forward
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.holder import Holder
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import agrees
+from interpboard.models.rounding import agrees
 from interpboard.models.tail import unembed
 from interpboard.results import (
     Axis,

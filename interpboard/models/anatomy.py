@@ -1,5 +1,8 @@
 """Where the parts of a decoder are: layers, embedding, final norm, unembedding, attention outputs.
 
+A layer may mix tokens by something else than attention (a state-space or linear-attention block): that
+block takes attention's place, and such a layer has no heads.
+
 Models are never rewritten here. A family is recognised by the names its modules go by; what is found
 is then proved by ``selfcheck`` before anything relies on it. Sizes come from the modules themselves
 (``head_dim``, the width of the output projection), never from ``hidden_size / n_heads``, which is
@@ -16,10 +19,17 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
-_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo", "out_lin")
-_MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2")
-_FINAL_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f")
-_BEFORE_MLP = ("pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm")
+# What takes attention's place in other layers of the same stack: state spaces, recurrences, convolutions.
+_MIXERS = ("linear_attn", "linear_attention", "mamba", "conv", "temporal_block")
+_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo", "out_lin", "linear_out")
+_MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2", "shared_mlp", "mlp_block")
+_FINAL_NORM = (
+    "norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f", "embedding_norm",
+)  # fmt: skip
+_BEFORE_MLP = (
+    "pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm",
+    "pre_ff_layernorm", "ffn_norm", "channel_pre_norm",
+)  # fmt: skip
 _DOWN = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out")
 _HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
 
@@ -28,7 +38,9 @@ _HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
 class Anatomy:
     """The parts of one model. Tuples have one entry per layer.
 
-    ``out_proj`` takes the concatenated head outputs ``z`` [batch, pos, n_heads · d_head].
+    ``out_proj`` takes the concatenated head outputs ``z`` [batch, pos, n_heads · d_head]. ``d_head`` is 0
+    at a layer without heads, where ``attention`` is what mixes tokens instead. ``alone``: a forward
+    pass of several rows gives other numbers than one of each (``selfcheck`` finds it out).
     """
 
     model: nn.Module
@@ -55,6 +67,7 @@ class Anatomy:
     d_model: int
     d_vocab: int
     context: int | None
+    alone: bool = False
 
     @property
     def n_layers(self) -> int:
@@ -96,7 +109,7 @@ def find_anatomy(model: nn.Module) -> Anatomy:
         down_proj=down_proj,
         n_heads=n_heads,
         n_kv_heads=int(getattr(text_config, "num_key_value_heads", None) or n_heads),
-        d_head=tuple(_head_size(a, p, n_heads) for a, p in zip(attention, out_proj, strict=True)),
+        d_head=_head_sizes(layers, attention, out_proj, n_heads),
         d_model=int(text_config.hidden_size),
         d_vocab=int(unembedding.weight.shape[0]),  # type: ignore[index]
         context=_context(text_config),
@@ -106,8 +119,8 @@ def find_anatomy(model: nn.Module) -> Anatomy:
 def attention_modules(
     layers: tuple[nn.Module, ...],
 ) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
-    """Attention and its output projection, one of each a layer; raises ``NotALanguageModel``."""
-    attention = tuple(_child(layer, _ATTENTION, "attention") for layer in layers)
+    """What mixes tokens and its output projection, one of each a layer; raises ``NotALanguageModel``."""
+    attention = tuple(_child(layer, (*_ATTENTION, *_MIXERS), "attention") for layer in layers)
     return attention, tuple(_descendant(module, _OUT_PROJ) for module in attention)
 
 
@@ -130,10 +143,11 @@ def unembedding_of(model: nn.Module) -> nn.Module:
 
 def body_of(model: nn.Module) -> nn.Module:
     """All of the model but its head; raises ``NotALanguageModel``."""
-    base: nn.Module | None = getattr(model, str(getattr(model, "base_model_prefix", "")), None)
-    if base is None or base is model:
-        raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
-    return base
+    for name in (str(getattr(model, "base_model_prefix", "")), "model", "transformer"):
+        base: nn.Module | None = getattr(model, name, None) if name else None
+        if isinstance(base, nn.Module) and base is not model:
+            return base
+    raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
 
 
 def layers_of(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
@@ -141,11 +155,14 @@ def layers_of(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
     for _name, module in base.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == expected:
             layers = tuple(module)
-            if all(any(hasattr(layer, name) for name in _ATTENTION) for layer in layers):
+            attends = [_has(layer, _ATTENTION) for layer in layers]
+            if any(attends) and all(
+                found or _has(layer, _MIXERS) for found, layer in zip(attends, layers, strict=True)
+            ):
                 return layers
     raise NotALanguageModel(
         f"No stack of {expected} attention layers found in {type(base).__name__}.",
-        "Layers without attention (state-space, recurrent) are not supported.",
+        "Models without attention (state-space, recurrent) are not supported.",
     )
 
 
@@ -157,6 +174,10 @@ def _bodies(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Module, 
         if not isinstance(module, nn.ModuleList)
         and {id(layer) for layer in layers} <= {id(inner) for inner in module.modules()}
     )
+
+
+def _has(module: nn.Module, names: tuple[str, ...]) -> bool:
+    return any(isinstance(getattr(module, name, None), nn.Module) for name in names)
 
 
 def _child(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
@@ -213,6 +234,26 @@ def _final_norm(base: nn.Module, layers: tuple[nn.Module, ...]) -> nn.Module:
     raise NotALanguageModel(f"No final norm found in {type(base).__name__}.")
 
 
+def _head_sizes(
+    layers: tuple[nn.Module, ...],
+    attention: tuple[nn.Module, ...],
+    out_proj: tuple[nn.Module, ...],
+    n_heads: int,
+) -> tuple[int, ...]:
+    """The size of a head by layer, 0 where there are none; raises ``NotALanguageModel`` if nowhere."""
+    sizes = tuple(
+        _head_size(a, p, n_heads) if _has(layer, _ATTENTION) else 0
+        for layer, a, p in zip(layers, attention, out_proj, strict=True)
+    )
+    if not any(sizes):
+        own = next(i for i, layer in enumerate(layers) if _has(layer, _ATTENTION))
+        raise NotALanguageModel(
+            f"{type(attention[own]).__name__}: an output projection of width "
+            f"{in_width(out_proj[own])} does not split into {n_heads} heads of its own head size."
+        )
+    return sizes
+
+
 def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
     width = in_width(out_proj)
     for owner in attention.modules():
@@ -220,10 +261,7 @@ def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
             size = getattr(owner, name, None)
             if isinstance(size, int) and size * n_heads == width:
                 return size
-    raise NotALanguageModel(
-        f"{type(attention).__name__}: an output projection of width {width} does not split into "
-        f"{n_heads} heads of its own head size."
-    )
+    return 0
 
 
 def _context(config: Any) -> int | None:

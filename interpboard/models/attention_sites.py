@@ -59,9 +59,18 @@ def attention_owner(attention: nn.Module) -> nn.Module:
     return attention
 
 
+def _attention_config(anatomy: Anatomy) -> Any:
+    """That of the first layer which says how its attention is computed (layers without heads may not)."""
+    for module in anatomy.attention:
+        config = getattr(attention_owner(module), "config", None)
+        if getattr(config, "_attn_implementation", None) is not None:
+            return config
+    return None
+
+
 @contextmanager
 def _switched(anatomy: Anatomy) -> Iterator[None]:
-    config: Any = getattr(attention_owner(anatomy.attention[0]), "config", None)
+    config = _attention_config(anatomy)
     if config is None or config._attn_implementation == _NAME:
         yield
         return

@@ -20,10 +20,11 @@ from interpboard.models.anatomy import (
     layers_of,
     unembedding_of,
 )
-from interpboard.models.selfcheck import Verified, plain_logits, random_prompts
-from interpboard.models.shortcuts import agrees
+from interpboard.models.rounding import differs, same
+from interpboard.models.row_proofs import plain_logits
+from interpboard.models.selfcheck import random_prompts, refuse_other_heads
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits
+from interpboard.models.verified import Verified
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 
@@ -81,15 +82,14 @@ def check_encoder(anatomy: Anatomy) -> Verified:
     """
     name = type(anatomy.model).__name__
     ids, donor_ids = _without_padding(anatomy, random_prompts(anatomy))
-    clean, donor = plain_logits(anatomy, ids), plain_logits(anatomy, donor_ids)
+    clean, donor = (plain_logits(anatomy, each)[0] for each in (ids, donor_ids))
     if not torch.isfinite(clean).all():
         raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
-    if not agrees(forward_logits(anatomy, ids, 3)[0], clean[3]):
-        raise NotALanguageModel(f"{name}: its head does more than unembed.")
+    refuse_other_heads(anatomy, ids, clean)
     embedded = anatomy.embedding(donor_ids)
     with at_site(anatomy, "embed", None, lambda _own: embedded.clone()):
-        patched = plain_logits(anatomy, ids)
-    if agrees(clean, donor) or not agrees(patched, donor):
+        patched = plain_logits(anatomy, ids)[0]
+    if not differs(clean, donor) or not same(patched, donor):
         raise NotALanguageModel(f"{name}: its embeddings cannot be replaced.")
     return Verified(
         path="hooks",

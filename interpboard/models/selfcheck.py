@@ -1,85 +1,56 @@
 """At load, a model proves what the analyses rely on. What it cannot prove is switched off, by name.
 
-On two random prompts of eight tokens, a *donor* and a *receiver*: patching a site of the receiver with
-the donor's activation, at every position, must give the donor's activation at the next site down the
-stream. The last logits must not depend on later tokens; the tail must give the model's own logits;
-replayed layers must equal the plain forward. A model that fails where nothing can work without it is
-refused. Never a silent wrong number.
+On random prompts of eight tokens: rows must not depend on those beside them nor on later tokens
+(``row_proofs``); sites are proved on a layer of each kind (``site_proofs``, ``kinds``); the tail must
+give the model's own logits; replayed layers must equal plain hooked forwards on edited rows
+(``replay_proofs``); what saves arithmetic must give the same (``shortcuts``). Everything is compared
+where it lies, up to what rounding does there (``rounding``). A model that fails where nothing can work
+without it is refused. Never a silent wrong number.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from interpboard.errors import NotALanguageModel, Unsupported
+from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.kinds import kinds_of_layers, layers_to_prove
+from interpboard.models.replay_proofs import replay_agrees
+from interpboard.models.rounding import agrees, same
+from interpboard.models.row_proofs import (
+    beside_others,
+    depends_on_later,
+    head_is_independent,
+    plain_logits,
+)
 from interpboard.models.shortcuts import (
     MISFIT,
-    agrees,
     kept_attention_agrees,
     mlp_at_one_agrees,
     some_logits_agree,
 )
+from interpboard.models.site_proofs import Prompts, prove_layer
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.models.verified import Verified, in_words
+
+__all__ = ["Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
 
 _TOKENS = 8
-# Sites that are patched together, and the site that must then be the donor's.
-_PROOFS = (
-    (("embed",), "resid_post"),
-    (("resid_pre",), "resid_post"),
-    (("q", "k", "v"), "z"),
-    (("pattern", "v"), "z"),
-    (("z",), "attn_out"),
-    (("resid_pre", "attn_out", "mlp_out"), "resid_post"),
-    (("resid_mid",), "resid_post"),
-    (("neuron",), "mlp_out"),
-    (("resid_post",), "logits"),
+_ALONE = (
+    "what is computed beside a row or behind a token changes its numbers (8-bit outliers, limited "
+    "experts): every run is made alone, over the whole prompt, and its numbers are those of that run"
 )
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What a model proved. ``path``: ``replay`` (layers called again) or ``hooks`` (plain forwards).
-
-    ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
-    ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
-    layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
-    attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
-    """
-
-    path: str
-    reuse: bool
-    sites: frozenset[str]
-    lens: bool
-    notes: tuple[str, ...]
-    some_logits: bool = False
-    mlp_at_one: bool = False
-    keeps_attention: bool = False
-    causal: bool = True
-
-    def require_site(self, site: str) -> None:
-        """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should."""
-        if site not in self.sites:
-            raise Unsupported(f"Edits at {site} are not available on this model.")
-
-    def require_lens(self) -> None:
-        """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""
-        if not self.lens:
-            raise Unsupported("Final norm and unembedding do not give this model's logits.")
 
 
 @torch.no_grad()
 def self_check(anatomy: Anatomy) -> Verified:
     """Prove ``anatomy`` on random tokens; raises ``NotALanguageModel`` where nothing would work."""
-    model: Any = anatomy.model
+    name = type(anatomy.model).__name__
     ids, donor_ids = random_prompts(anatomy)
     calls: list[LayerCall] = []
     last: list[torch.Tensor] = []
@@ -87,43 +58,74 @@ def self_check(anatomy: Anatomy) -> Verified:
         recording_calls(anatomy, calls),
         at_site(anatomy, "resid_post", anatomy.n_layers - 1, last.append),
     ):
-        clean = plain_logits(anatomy, ids)
-    if len(calls) != anatomy.n_layers or not last:
-        raise NotALanguageModel(
-            f"{type(model).__name__}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",
-            "It cannot be looked into; is it compiled or wrapped?",
-        )
+        clean = plain_logits(anatomy, ids)[0]
+    _refuse_without_layers(anatomy, calls, last)
     if not torch.isfinite(clean).all():
-        raise NotALanguageModel(
-            f"{type(model).__name__} gives logits that are not finite.", "Try --dtype float32."
-        )
-    if not agrees(forward_logits(anatomy, ids, 3)[0], clean[3]):
-        raise NotALanguageModel(f"{type(model).__name__}: its head does more than unembed.")
-    _refuse_if_it_looks_ahead(anatomy, ids, clean)
-    sites = _proved_sites(anatomy, ids, donor_ids)
-    if not sites:
-        raise NotALanguageModel(f"{type(model).__name__}: no edit at any site acts as it should.")
-    lens = _lens_agrees(anatomy, clean, last[0])
-    replays = lens and _replay_agrees(anatomy, clean, calls, first=0)
-    reuse = replays and _replay_agrees(anatomy, clean, calls, first=3)
+        raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
+    refuse_other_heads(anatomy, ids, clean)
+    both = torch.cat([ids, donor_ids])
+    donor = plain_logits(anatomy, donor_ids)[0]
+    together, noise = beside_others(anatomy, both, torch.stack([clean, donor]))
+    alone = depends_on_later(anatomy, ids, clean, noise) or not together
+    prompts = Prompts(ids, donor_ids, clean, donor, noise, alone)
+    kinds = kinds_of_layers(anatomy)
+    by_layer, complete = _prove_layers(anatomy, kinds, prompts)
+    sites = frozenset.intersection(*by_layer)
+    if not any(by_layer):
+        raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
+    lens = _lens_agrees(anatomy, clean, last[0], alone)
+    replays, reuse = (False, False)
+    if lens and not alone:
+        replays, reuse = replay_agrees(anatomy, both, noise)
     return Verified(
         "replay" if replays else "hooks",
         reuse,
         sites,
         lens,
-        _notes(sites, lens, replays),
-        some_logits=lens and some_logits_agree(anatomy, clean, last[0]),
-        mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls),
-        keeps_attention=replays and "z" in sites and kept_attention_agrees(anatomy, ids, calls),
+        _notes(by_layer, lens, replays, alone, complete),
+        some_logits=lens and not alone and some_logits_agree(anatomy, clean, last[0]),
+        mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
+        keeps_attention=replays
+        and any("z" in here for here in by_layer)
+        and kept_attention_agrees(anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise),
+        alone=alone,
+        by_layer=by_layer,
     )
 
 
-def _notes(sites: frozenset[str], lens: bool, replays: bool) -> tuple[str, ...]:
-    missing = [site for site in SITES if site not in sites]
-    notes = [f"edits at {', '.join(missing)} are not available on this model"] if missing else []
+def _prove_layers(
+    anatomy: Anatomy, kinds: Sequence[int], prompts: Prompts
+) -> tuple[tuple[frozenset[str], ...], bool]:
+    """The sites of each layer, those that all proved layers of its kind have; and whether attention
+    and MLP are all that any layer adds."""
+    found = {layer: prove_layer(anatomy, layer, prompts) for layer in layers_to_prove(kinds)}
+    embed = found[0].sites & {"embed"}
+    by_kind = {
+        kind: frozenset.intersection(*(found[i].sites for i in found if kinds[i] == kind)) | embed
+        for kind in set(kinds)
+    }
+    return tuple(by_kind[kind] for kind in kinds), all(p.adds_no_more for p in found.values())
+
+
+def _notes(
+    by_layer: Sequence[frozenset[str]], lens: bool, replays: bool, alone: bool, complete: bool
+) -> tuple[str, ...]:
+    lacking: dict[tuple[int, ...], list[str]] = {}
+    for site in SITES:
+        layers = tuple(i for i, sites in enumerate(by_layer) if site not in sites)
+        if layers:
+            lacking.setdefault(layers, []).append(site)
+    notes = []
+    for layers in sorted(lacking, key=len, reverse=True):
+        where = "on this model" if len(layers) == len(by_layer) else f"in {in_words(layers)}"
+        notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}")
+    if not complete:
+        notes.append("a layer adds more to the stream than attn_out and mlp_out")
     if not lens:
         notes.append("no logit lens: final norm and unembedding do not give this model's logits")
-    if not replays:
+    if alone:
+        notes.append(_ALONE)
+    elif not replays:
         notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
     return tuple(notes)
 
@@ -138,104 +140,45 @@ def random_prompts(anatomy: Anatomy) -> torch.Tensor:
     return torch.stack([first, (first + shift) % some]).to(device)
 
 
-def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
-    """Logits [pos, d_vocab] of the plain model."""
-    model: Any = anatomy.model
-    try:
-        logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits[0]
-    except (RuntimeError, NotImplementedError) as error:  # a kernel that lacks this number format
+def _refuse_without_layers(
+    anatomy: Anatomy, calls: Sequence[LayerCall], last: Sequence[torch.Tensor]
+) -> None:
+    name = type(anatomy.model).__name__
+    if len(calls) != anatomy.n_layers or not last:
         raise NotALanguageModel(
-            f"{type(model).__name__} cannot run in {model.dtype} on {ids.device}: {error}.",
-            "Try --dtype float32.",
+            f"{name}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",
+            "It cannot be looked into; is it compiled or wrapped?",
+        )
+    wanted = (1, _TOKENS, anatomy.d_model)
+    for shape in [*(tuple(call.hidden.shape) for call in calls), tuple(last[0].shape)]:
+        if shape != wanted:
+            raise NotALanguageModel(
+                f"{name}: its layers pass {list(shape)} on, where a residual stream is "
+                f"[row, position, d_model], here {list(wanted)}.",
+                "Models with several streams or other layouts are not supported.",
+            )
+
+
+def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> None:
+    """Raise ``NotALanguageModel`` unless the head gives ``clean`` [pos, d_vocab] position by position."""
+    name = type(anatomy.model).__name__
+    try:
+        at_one = forward_logits(anatomy, ids, 3)[0]
+    except MISFIT as error:
+        raise NotALanguageModel(
+            f"{name}: its head reads more of what its body gives than the last hidden state "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})."
         ) from error
-    return logits
+    if not same(at_one[None], clean[3][None]):
+        raise NotALanguageModel(f"{name}: its head does more than unembed.")
 
 
-def _refuse_if_it_looks_ahead(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> None:
-    other = ids.clone()
-    other[0, -1] = (other[0, -1] + 1) % min(anatomy.d_vocab, 1000)
-    if not agrees(plain_logits(anatomy, other)[:-1], clean[:-1]):
-        raise NotALanguageModel(
-            f"{type(anatomy.model).__name__} looks at later tokens, so it predicts no next token.",
-            "Choose a decoder (causal) model.",
-        )
+def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool) -> bool:
+    def logits_of(residual: torch.Tensor) -> torch.Tensor:
+        return residual_to_logits(anatomy, residual)
 
-
-def _proved_sites(anatomy: Anatomy, ids: torch.Tensor, donor_ids: torch.Tensor) -> frozenset[str]:
-    """The sites proved at the first and at the last layer."""
-    plain = tuple(site for site in SITES if site not in ATTENTION_SITES)
-    proved = set(SITES)
-    for layer in {0, anatomy.n_layers - 1}:
-        here: set[str] = set()
-        # Apart, since looking into attention must itself be seen to change nothing (falcon).
-        for wanted in (plain, (*ATTENTION_SITES, "z")):
-            clean = _seen(anatomy, layer, ids, {}, wanted)
-            donor = _seen(anatomy, layer, donor_ids, {}, wanted)
-            if "logits" not in clean or not agrees(clean["logits"], plain_logits(anatomy, ids)):
-                continue
-            for patched, watched in _PROOFS:
-                if not all(site in donor for site in (*patched, watched)):
-                    continue
-                patches = {site: donor[site] for site in patched}
-                got = _seen(anatomy, layer, ids, patches, (watched,))
-                differs = not agrees(clean[watched], donor[watched])  # else it shows nothing
-                if differs and watched in got and agrees(got[watched], donor[watched]):
-                    here.update(patched)
-        proved &= here
-    return frozenset(proved)
-
-
-def _seen(
-    anatomy: Anatomy,
-    layer: int,
-    ids: torch.Tensor,
-    patches: dict[str, torch.Tensor],
-    wanted: tuple[str, ...],
-) -> dict[str, torch.Tensor]:
-    """What passes at ``wanted`` sites of ``layer``, and the logits, under ``patches``; by site."""
-    seen: dict[str, torch.Tensor] = {}
-
-    def keep(site: str, value: torch.Tensor) -> None:
-        seen[site] = value.clone()
-
-    def put(value: torch.Tensor, _old: torch.Tensor) -> torch.Tensor:
-        return value.clone()  # some families (falcon) add to it in place
-
-    with ExitStack() as stack:
-        try:
-            for site, value in patches.items():
-                stack.enter_context(at_site(anatomy, site, layer, partial(put, value)))
-            for site in wanted:
-                if site != "logits" and not (site == "neuron" and not anatomy.down_proj[layer]):
-                    stack.enter_context(at_site(anatomy, site, layer, partial(keep, site)))
-            seen["logits"] = plain_logits(anatomy, ids)
-        except (*MISFIT, NotALanguageModel):
-            return {}
-    return seen
-
-
-def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
     try:
-        return agrees(residual_to_logits(anatomy, last[0]), clean)
+        agree = same(logits_of(last[0]), clean.to(last[0].device))
+        return agree and (not alone or head_is_independent(last[0], logits_of))
     except MISFIT:
         return False
-
-
-def _replay_agrees(
-    anatomy: Anatomy, clean: torch.Tensor, calls: list[LayerCall], first: int
-) -> bool:
-    try:
-        return all(
-            agrees(residual_to_logits(anatomy, row), clean[first:])
-            for start in {0, anatomy.n_layers // 2}
-            for row in _replayed(calls[start:], first)
-        )
-    except MISFIT:
-        return False
-
-
-def _replayed(calls: list[LayerCall], first: int) -> torch.Tensor:
-    hidden = calls[0].hidden[:, first:].repeat(2, 1, 1)
-    for call in calls:
-        hidden = call.replay(hidden, first=first)
-    return hidden

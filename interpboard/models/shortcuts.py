@@ -19,21 +19,14 @@ from interpboard.models.partial_layer import (
     mlp_at,
     recording_attention,
 )
+from interpboard.models.rounding import Noise, differs, same
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits, residual_to_some_logits
 
-# Some families compute attention in float32 whatever they are asked for, hence 1e-6 for float64.
-_TOLERANCE = {torch.float64: 1e-6, torch.float32: 5e-5, torch.bfloat16: 0.06, torch.float16: 0.02}
 # A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
 MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)
 # Half precision would round the few logits otherwise than all of them.
 _WIDE = (torch.float32, torch.float64)
-
-
-def agrees(measured: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two activations are the same up to the rounding of their number format."""
-    scale = 1.0 + float(expected.abs().max())
-    return float((measured - expected).abs().max()) <= _TOLERANCE[expected.dtype] * scale
 
 
 def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
@@ -45,10 +38,12 @@ def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor)
         some = residual_to_some_logits(anatomy, last[0], tokens)
     except MISFIT:
         return False
-    return some.shape[-1] == 3 and agrees(some, clean[:, tokens.to(clean.device)])
+    return some.shape[-1] == 3 and same(some, clean[:, tokens.to(clean.device)])
 
 
-def mlp_at_one_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+def mlp_at_one_agrees(
+    anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[LayerCall], noise: Noise
+) -> bool:
     """Whether the last layer's MLP at one position gives that position's logits."""
     index = 5
     call = calls[-1]
@@ -60,14 +55,23 @@ def mlp_at_one_agrees(anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[Lay
     if hidden.shape[1] != call.hidden.shape[1]:
         return False  # nothing goes around the MLP
     return all(
-        agrees(residual_to_logits(anatomy, row[index, None])[0], clean[index]) for row in hidden
+        same(residual_to_logits(anatomy, row[index, None]), clean[index, None], noise)
+        for row in hidden
     )
 
 
-def kept_attention_agrees(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+def kept_attention_agrees(
+    anatomy: Anatomy,
+    ids: torch.Tensor,
+    calls: Sequence[LayerCall],
+    layers: Sequence[int],
+    sites: Sequence[frozenset[str]],
+    noise: Noise,
+) -> bool:
     """Whether a row that keeps its head outputs, scaled here, gives what scaling them in place gives.
 
-    At the first and the last layer, beside a row whose attention runs and alone.
+    At each of ``layers`` that has head outputs (``sites`` [layer]), beside a row whose attention runs
+    and alone.
     """
     kept: list[KeptAttention] = []
     try:
@@ -76,20 +80,24 @@ def kept_attention_agrees(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[L
                 stack.enter_context(recording_attention(attention, out_proj, kept))
             anatomy.base(input_ids=ids, use_cache=False)
         return len(kept) == anatomy.n_layers and all(
-            _keeps(anatomy, layer, calls[layer], kept[layer]) for layer in {0, anatomy.n_layers - 1}
+            _keeps(anatomy, layer, calls[layer], kept[layer], noise)
+            for layer in layers
+            if "z" in sites[layer]
         )
     except MISFIT:
         return False
 
 
-def _keeps(anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention) -> bool:
+def _keeps(
+    anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention, noise: Noise
+) -> bool:
     # Each number by another factor, since a norm behind attention undoes a common one.
     z, hidden = kept.z[:], call.hidden[:]
-    factors = torch.linspace(0.5, 1.5, z.shape[-1], device=z.device).to(z.dtype)
+    factors = torch.linspace(-2.0, 2.0, z.shape[-1], device=z.device).to(z.dtype)
     plain = call.replay(hidden)
     with at_site(anatomy, "z", layer, lambda z: (z.flatten(2) * factors).reshape(z.shape)):
         scaled = call.replay(hidden)
-    if agrees(plain, scaled):
+    if not differs(plain, scaled):
         return False  # it would show nothing
 
     def attended() -> torch.Tensor:
@@ -100,4 +108,7 @@ def _keeps(anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention) -
         both = call.replay(hidden.repeat(2, 1, 1), attending=1)
     with attention_kept(kept, 0, attended):
         alone = call.replay(hidden, attending=0)
-    return agrees(both[:1], plain) and agrees(both[1:], scaled) and agrees(alone, scaled)
+    return all(
+        same(found, expected, noise)
+        for found, expected in ((both[:1], plain), (both[1:], scaled), (alone, scaled))
+    )

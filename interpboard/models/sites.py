@@ -41,6 +41,7 @@ def at_site(anatomy: Anatomy, site: str, layer: int | None, change: Change) -> I
     """While open, ``change`` sees the activation at the site on every forward.
 
     What it returns takes the activation's place; None leaves it. ``layer`` is ignored for ``embed``.
+    Raises ``Unsupported`` at a layer without heads or neurons that can be told apart.
     """
     if site == "embed":
         with _on_output(anatomy.embedding, change):
@@ -48,6 +49,8 @@ def at_site(anatomy: Anatomy, site: str, layer: int | None, change: Change) -> I
         return
     if layer is None or site not in SITES:
         raise ValueError(f"no site {site!r} at layer {layer}")
+    if site in HEAD_SITES and not anatomy.d_head[layer]:
+        raise Unsupported(f"Layer {layer} has no heads that can be told apart.")
     if site in ATTENTION_SITES:
         with in_attention(anatomy, site, layer, change):
             yield

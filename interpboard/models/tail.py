@@ -23,15 +23,14 @@ from interpboard.models.anatomy import Anatomy
 
 @dataclass
 class _Body(ModelOutput):
-    """Every field that some head reads from its body's output."""
+    """What a head is handed. Every field but the last hidden state is None, as in a body's output when
+    it was asked for nothing more; whether a head needs more is for ``selfcheck`` to find out."""
 
     last_hidden_state: Any = None
-    past_key_values: Any = None
-    hidden_states: Any = None
-    attentions: Any = None
-    cross_attentions: Any = None
-    router_logits: Any = None
-    aux_loss: Any = None
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
 def unembed(anatomy: Anatomy, normed: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,47 @@
+"""Kinds of layers: what is proved of one layer holds for those built alike.
+
+Two layers are of one kind if all their modules have the same classes, the same shapes and formats of
+parameters, as many hooks of others, and the same settings (a sliding window, whether there is rotary
+embedding, the type that the layer calls itself), the layer's own number left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from torch import nn
+
+from interpboard.models.anatomy import Anatomy
+
+_OWN_NUMBER = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer", "idx", "index")
+
+
+def kinds_of_layers(anatomy: Anatomy) -> tuple[int, ...]:
+    """For each layer the first layer of its kind."""
+    first: dict[Hashable, int] = {}
+    return tuple(first.setdefault(_kind(layer), i) for i, layer in enumerate(anatomy.layers))
+
+
+def layers_to_prove(kinds: Sequence[int]) -> list[int]:
+    """Of each of ``kinds`` the first layer, and the model's first and last."""
+    return sorted({*kinds, 0, len(kinds) - 1})
+
+
+def _kind(layer: nn.Module) -> Hashable:
+    return tuple(
+        (
+            path,
+            type(module).__qualname__,
+            tuple((n, tuple(p.shape), p.dtype) for n, p in module.named_parameters(recurse=False)),
+            len(module._forward_hooks) + len(module._forward_pre_hooks),
+            tuple(
+                (name, value)
+                for name, value in sorted(vars(module).items())
+                # Not floats: gpt2 may scale each layer's attention by its number.
+                if name != "training"
+                and name not in _OWN_NUMBER
+                and isinstance(value, (bool, int, str, type(None)))
+            ),
+        )
+        for path, module in layer.named_modules()
+    )

@@ -1,0 +1,116 @@
+"""Proof of replay: layers called again, on edited rows beside rows of another prompt.
+
+Layers that are called with the recorded arguments give the recorded output; that alone shows little. A
+layer may be handed more than the stream (a router's state, keys and values that an earlier layer
+shares), and a replay hands it the *recorded* one. So rows are edited, early and in the middle, beside
+one that is not and beside those of another prompt, and all of them must be what plain hooked
+forwards give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.rounding import Noise, differs, same
+from interpboard.models.row_proofs import plain_logits
+from interpboard.models.shortcuts import MISFIT
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A row of prompt ``base`` that joins at layer ``start``; its stream there is edited at ``position``
+    (None: nowhere), where the other prompt's takes its place."""
+
+    base: int
+    start: int
+    position: int | None
+
+
+@torch.no_grad()
+def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bool, bool]:
+    """Whether replays of two prompts ``ids`` [2, pos] are exact, and whether they still are where they
+    begin at a later position with recorded keys and values before it."""
+    calls: list[LayerCall] = []
+    middle = anatomy.n_layers // 2
+    try:
+        with recording_calls(anatomy, calls):
+            clean = plain_logits(anatomy, ids)
+        # In the order in which they join.
+        cases = (_Case(0, 0, None), _Case(1, 0, 3), _Case(0, middle, 2), _Case(1, middle, None))
+        expected = _hooked(anatomy, ids, calls, cases)
+        for row, case in enumerate(cases):
+            if case.position is not None and not differs(
+                expected[row, case.position :], clean[case.base, case.position :], noise
+            ):
+                return False, False  # an edit that does nothing shows nothing
+        replays = _agree(anatomy, calls, cases, expected, 0, noise)
+        reuse = replays and _agree(anatomy, calls, cases, expected, 2, noise)
+    except MISFIT:
+        return False, False
+    return replays, reuse
+
+
+def _hooked(
+    anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall], cases: Sequence[_Case]
+) -> torch.Tensor:
+    """Logits [case, pos, d_vocab] of plain forwards, one hook an edit."""
+
+    def edit(row: int, case: _Case) -> torch.Tensor:
+        with ExitStack() as stack:
+            if case.position is not None:
+                at = case.position
+                new = calls[case.start].hidden[1 - case.base, at]
+
+                def put(value: torch.Tensor) -> torch.Tensor:
+                    value = value.clone()
+                    value[0, at] = new
+                    return value
+
+                stack.enter_context(at_site(anatomy, "resid_pre", case.start, put))
+            return plain_logits(anatomy, ids[case.base, None])[0]
+
+    return torch.stack([edit(row, case) for row, case in enumerate(cases)])
+
+
+def _agree(
+    anatomy: Anatomy,
+    calls: Sequence[LayerCall],
+    cases: Sequence[_Case],
+    expected: torch.Tensor,
+    first: int,
+    noise: Noise,
+) -> bool:
+    """Replays from position ``first`` to the one before the last, against ``expected``."""
+    stop = expected.shape[1] - 1
+    if first:
+        for call in calls:
+            call.keys_and_values()
+    hidden: torch.Tensor | None = None
+    joined = 0
+    for layer, call in enumerate(calls):
+        fresh = [case for case in cases[joined:] if case.start == layer]
+        if fresh:
+            new = torch.cat([_edited(call, case, first, stop) for case in fresh])
+            hidden = new if hidden is None else torch.cat([hidden, new.to(hidden.device)])
+            joined += len(fresh)
+        assert hidden is not None
+        base = torch.tensor([case.base for case in cases[:joined]], device=hidden.device)
+        hidden = call.replay(hidden, base, first)
+    assert hidden is not None
+    logits = torch.stack([residual_to_logits(anatomy, row) for row in hidden])
+    return same(logits, expected[:, first:stop].to(logits.device), noise)
+
+
+def _edited(call: LayerCall, case: _Case, first: int, stop: int) -> torch.Tensor:
+    hidden = call.hidden[case.base].clone()
+    if case.position is not None:
+        hidden[case.position] = call.hidden[1 - case.base, case.position]
+    return hidden[None, first:stop]

@@ -1,0 +1,89 @@
+"""What a model proved at load: for the model, and for each of its layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interpboard.errors import Unsupported
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a model proved. ``path``: ``replay`` (layers called again) or ``hooks`` (plain forwards).
+
+    ``sites`` hold at every layer; ``by_layer`` [layer] has those of each, where layers differ.
+    ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
+    ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
+    layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
+    attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
+    ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
+    is a batch of one row over the whole prompt.
+    """
+
+    path: str
+    reuse: bool
+    sites: frozenset[str]
+    lens: bool
+    notes: tuple[str, ...]
+    some_logits: bool = False
+    mlp_at_one: bool = False
+    keeps_attention: bool = False
+    causal: bool = True
+    alone: bool = False
+    by_layer: tuple[frozenset[str], ...] = ()
+
+    @property
+    def whole_prompt(self) -> bool:
+        """Whether tokens behind the metric's position must be there, too."""
+        return self.alone or not self.causal
+
+    def at(self, layer: int) -> frozenset[str]:
+        """The sites of ``layer``."""
+        return self.by_layer[layer] if self.by_layer else self.sites
+
+    def layers_without(self, site: str) -> tuple[int, ...]:
+        """The layers that lack ``site``."""
+        return tuple(i for i, sites in enumerate(self.by_layer) if site not in sites)
+
+    def layers_with(self, site: str) -> tuple[int, ...]:
+        """The layers that have ``site``; raises ``Unsupported`` where none has."""
+        found = tuple(i for i in range(len(self.by_layer)) if site in self.at(i))
+        if not found:
+            raise Unsupported(f"Edits at {site} are not available on this model.")
+        return found
+
+    def require_site(self, site: str, layer: int | None = None) -> None:
+        """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should: at ``layer``,
+        or (None) at every layer. It names the layers that lack it."""
+        if site in (self.sites if layer is None else self.at(layer)):
+            return
+        lacking = self.layers_without(site)
+        if not lacking or len(lacking) == len(self.by_layer):
+            raise Unsupported(f"Edits at {site} are not available on this model.")
+        having = [i for i in range(len(self.by_layer)) if i not in lacking]
+        raise Unsupported(
+            f"Edits at {site} are not available in {in_words(lacking)} of this model.",
+            f"It has {site} in {in_words(having)}.",
+        )
+
+    def require_lens(self) -> None:
+        """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""
+        if not self.lens:
+            raise Unsupported("Final norm and unembedding do not give this model's logits.")
+
+
+def in_words(layers: tuple[int, ...] | list[int]) -> str:
+    """``layer 3``, ``layers 0 to 2 and 5``: runs of three or more are drawn together."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    parts = [
+        part
+        for run in runs
+        for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(i) for i in run])
+    ]
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"layer{'s' if len(layers) > 1 else ''} {listed}"
