@@ -16,6 +16,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.rounding import agrees
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo, Result
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -79,8 +80,7 @@ def _moved(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> np.ndarray:
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, partial(hear, layer)))
             if proved:
                 stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, prove))
-        base: Any = lm.anatomy.base
-        base(input_ids=input_ids(lm, prompt), use_cache=False)
+        run_body(lm.anatomy, input_ids(lm, prompt))
     return np.stack(norms)
 
 

@@ -12,10 +12,11 @@ import torch
 from interpboard.circuits.chosen import chosen
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.verified import in_words
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.results.attention_pairs import top_pairs
 from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.patterns import each_pattern
+from interpboard.runs.patterns import each_pattern, layers_with_pattern
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
@@ -46,14 +47,23 @@ def attention(
     fewer), ``top_probs`` [layer, head, pair] their probabilities.
 
     Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
-    says so. Raises ``Unsupported`` where it cannot be read, ``BadParameter`` for layers or heads that
-    are not there and for more than 4 million values.
+    says so. Layers without attention (linear attention, state spaces) are NaN, and named in a warning.
+    Raises ``Unsupported`` where no pattern of ``layers`` can be read, ``BadParameter`` for layers or
+    heads that are not there and for more than 4 million values.
     """
     started = time.perf_counter()
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     _refuse_too_large(len(chosen_layers) * len(chosen_heads), len(prompt.token_ids))
-    patterns, proved = _patterns(lm, prompt, chosen_layers, chosen_heads, watch)
+    there = layers_with_pattern(lm)
+    read = [layer for layer in chosen_layers if layer in there] or chosen_layers
+    patterns, proved = _patterns(lm, prompt, chosen_layers, read, chosen_heads, watch)
+    warnings: tuple[str, ...] = (
+        () if proved else ("Patterns as the model reports them, not proved by editing.",)
+    )
+    if len(read) < len(chosen_layers):
+        without = sorted(set(chosen_layers) - set(read))
+        warnings.append(f"No attention pattern in {in_words(without)}: NaN.")
     axes = (
         Axis("layer", tuple(str(i) for i in chosen_layers)),
         Axis("head", tuple(str(i) for i in chosen_heads)),
@@ -70,7 +80,7 @@ def attention(
         extra=_extra(patterns, axes, top_k),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("forward"),
-        warnings=() if proved else ("Patterns as the model reports them, not proved by editing.",),
+        warnings=tuple(warnings),
     )
 
 
@@ -92,12 +102,13 @@ def summarise(patterns: np.ndarray) -> Summary:
         nothing = np.full(patterns.shape[:2], np.nan)
         return Summary(nothing, nothing, nothing, nothing)
     total = rows.sum(-1, keepdims=True)
+    known = np.isfinite(total).all((-2, -1))
     shares = np.divide(rows, total, out=np.zeros_like(rows), where=total != 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     back = np.abs(np.arange(1, n_pos)[:, None] - np.arange(n_pos))
     return Summary(
-        entropy=-(shares * logs).sum(-1).mean(-1),
-        distance=(shares * back).sum(-1).mean(-1),
+        entropy=np.where(known, -(shares * logs).sum(-1).mean(-1), np.nan),
+        distance=np.where(known, (shares * back).sum(-1).mean(-1), np.nan),
         first=rows[..., 0].mean(-1),
         sink=np.maximum(1 - total[..., 0], 0).mean(-1),
     )
@@ -121,14 +132,15 @@ def _patterns(
     lm: LanguageModel,
     prompt: PromptInfo,
     layers: Sequence[int],
+    read: Sequence[int],
     heads: Sequence[int],
     watch: Watch,
 ) -> tuple[np.ndarray, bool]:
-    """[layer, head, query, key], and whether they were proved."""
+    """[layer, head, query, key], NaN but in the layers ``read``, and whether they were proved."""
     n_pos = len(prompt.token_ids)
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
-    patterns = np.zeros((len(layers), len(heads), n_pos, n_pos), dtype=dtype)
+    patterns = np.full((len(layers), len(heads), n_pos, n_pos), np.nan, dtype=dtype)
 
     def keep(layer: int, pattern: torch.Tensor) -> None:
         row = layers.index(layer)
@@ -136,7 +148,7 @@ def _patterns(
         chosen = at_least_float32(pattern[0][:, list(heads)])
         patterns[row] = chosen.transpose(0, 1).cpu().numpy()
 
-    proved = each_pattern(lm, input_ids(lm, prompt), sorted(layers), keep)
+    proved = each_pattern(lm, input_ids(lm, prompt), sorted(read), keep)
     watch.step(len(layers), len(layers))
     return patterns, proved
 

@@ -28,6 +28,7 @@ from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.results.examples import SCHEMA, ExamplesFile, ExamplesInfo
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
@@ -168,7 +169,7 @@ def _run_until_enough(lm: LanguageModel, ids: torch.Tensor) -> None:
     tally = Tally(len(ids))
     try:
         with tally.over(lm.anatomy):
-            lm.anatomy.base(input_ids=ids, use_cache=False)
+            run_body(lm.anatomy, ids)
     except _Enough:
         pass
     require(tally, lm, "A window of the text")

@@ -24,7 +24,7 @@ from interpboard.circuits.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.rounding import agrees
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits
+from interpboard.models.tail import residual_to_logits, run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
 
@@ -109,7 +109,7 @@ def record_activations(wiring: Wiring, ids: torch.Tensor) -> Activations:
             at_site(anatomy, "resid_post", anatomy.n_layers - 1, partial(keep, "end"))
         )
         with refusing(wiring.lm, "A prompt of the circuit's dataset", len(ids)):
-            anatomy.base(input_ids=ids, use_cache=False)
+            run_body(anatomy, ids)
     mid = tuple(value.reshape(seen["pre"][0].shape) for value in seen["mid"])
     return Activations(
         seen["pre"][0],
@@ -148,7 +148,7 @@ def edge_patched(
             )
             stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
         with refusing(wiring.lm, "A run with some edges only", len(ids)):
-            anatomy.base(input_ids=ids, use_cache=False)
+            run_body(anatomy, ids)
     return live.stream(wiring.graph.receivers.index("output"), reference.output)
 
 

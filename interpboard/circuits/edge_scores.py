@@ -19,6 +19,7 @@ from interpboard.circuits.experiment import Batch, Experiment
 from interpboard.circuits.wiring import Wiring
 from interpboard.errors import BadParameter
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import Watch
@@ -128,7 +129,7 @@ class _Gradients:
             last = anatomy.n_layers - 1
             stack.enter_context(at_site(anatomy, "resid_post", last, self.seen.end.append))
             with refusing(self.wiring.lm, "A run of the circuit's dataset", len(batch.clean)):
-                anatomy.base(input_ids=batch.clean, use_cache=False)
+                run_body(anatomy, batch.clean)
             value = experiment.of_output(batch, self.seen.end[0]).sum()
             wanted = [*self.seen.projected, *self.seen.mid, *self.seen.end]
             found = torch.autograd.grad(value, wanted)

@@ -9,6 +9,7 @@ from interpboard.circuits.chosen import chosen
 from interpboard.circuits.estimated_effects import estimated_effects
 from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.verified import in_words
 from interpboard.results import Axis, PromptInfo, Result
 from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.metrics import Metric
@@ -39,7 +40,8 @@ def head_ablation(
 
     ``preview``: first-order estimates of all heads are reported first (``estimated_effects``) and
     replaced as exact values come; ``extra`` then has ``estimate`` and ``estimate_error`` (estimate −
-    exact), both [layer, head].
+    exact), both [layer, head]. Layers without heads (linear attention, state spaces) are NaN, and named
+    in a warning.
 
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
@@ -54,10 +56,17 @@ def head_ablation(
         Axis("head", tuple(str(i) for i in chosen_heads)),
     )
     baseline = metric.baseline
-    cells = [(replace(layer, head),) for layer in chosen_layers for head in chosen_heads]
+    without = [layer for layer in chosen_layers if "z" not in lm.verified.at(layer)]
+    if len(without) == len(chosen_layers):
+        lm.verified.require_site("z", without[0])
+    cells = [
+        None if layer in without else (replace(layer, head),)
+        for layer in chosen_layers
+        for head in chosen_heads
+    ]
     estimates = None
-    if preview and metric.has_slope:
-        estimates = estimated_effects(lm, prompt, metric, cells)
+    if preview and metric.has_slope and not lm.verified.layers_without("z"):
+        estimates = estimated_effects(lm, prompt, metric, [cell for cell in cells if cell])
         estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
     values = evaluate_cells(
         run, cells, metric, axes, lambda new: new - baseline, estimates=estimates, watch=watch
@@ -80,4 +89,5 @@ def head_ablation(
         extra=compared(axes, estimates, effects),
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
+        warnings=(f"No heads to ablate in {in_words(without)}: NaN.",) if without else (),
     )

@@ -140,7 +140,7 @@ def edit_of(
     ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
     ``BadPosition``, ``BadTarget``, ``Unsupported``.
     """
-    lm.verified.require_site(each.site)
+    lm.verified.require_site(each.site, each.layer)
     positions = each.positions
     if positions is not None:
         positions = tuple(resolve_position(prompt, position) for position in positions)

@@ -11,6 +11,7 @@ from interpboard.circuits.head_probes import Probe, among_top
 from interpboard.circuits.moved import promotion
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -73,5 +74,5 @@ def _row_and_values(
         for layer in range(lm.anatomy.n_layers):
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, keep_row))
             stack.enter_context(at_site(lm.anatomy, "v", layer, keep_values))
-        lm.anatomy.base(input_ids=input_ids(lm, prompt), use_cache=False)
+        run_body(lm.anatomy, input_ids(lm, prompt))
     return patterns, values

@@ -18,7 +18,7 @@ from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits
+from interpboard.models.tail import residual_to_logits, run_body
 from interpboard.results import LabelledArray, layer_axis
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.metrics import at_least_float32
@@ -137,7 +137,7 @@ def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
             stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, keep))
         stack.enter_context(at_site(lm.anatomy, "resid_post", last, keep))
         with refusing(lm, "A window of the text", len(ids)):
-            lm.anatomy.base(input_ids=ids, use_cache=False)
+            run_body(lm.anatomy, ids)
     return seen
 
 

@@ -51,11 +51,10 @@ def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bo
                 expected[row, case.position :], clean[case.base, case.position :], noise
             ):
                 return False, False  # an edit that does nothing shows nothing
-        replays = _agree(anatomy, calls, cases, expected, 0, noise)
-        reuse = replays and _agree(anatomy, calls, cases, expected, 2, noise)
     except MISFIT:
         return False, False
-    return replays, reuse
+    replays = _agree(anatomy, calls, cases, expected, 0, noise)
+    return replays, replays and _agree(anatomy, calls, cases, expected, 2, noise)
 
 
 def _hooked(
@@ -88,25 +87,34 @@ def _agree(
     first: int,
     noise: Noise,
 ) -> bool:
-    """Replays from position ``first`` to the one before the last, against ``expected``."""
+    """Whether replays from position ``first`` to the one before the last are as ``expected``."""
     stop = expected.shape[1] - 1
+    try:
+        logits = torch.stack(
+            [residual_to_logits(anatomy, row) for row in _replayed(calls, cases, first, stop)]
+        )
+    except MISFIT:
+        return False
+    return same(logits, expected[:, first:stop].to(logits.device), noise)
+
+
+def _replayed(
+    calls: Sequence[LayerCall], cases: Sequence[_Case], first: int, stop: int
+) -> torch.Tensor:
+    """The last stream [case, pos, d_model]."""
     if first:
         for call in calls:
             call.keys_and_values()
-    hidden: torch.Tensor | None = None
+    hidden = calls[0].hidden[:0, first:stop]
     joined = 0
     for layer, call in enumerate(calls):
         fresh = [case for case in cases[joined:] if case.start == layer]
-        if fresh:
-            new = torch.cat([_edited(call, case, first, stop) for case in fresh])
-            hidden = new if hidden is None else torch.cat([hidden, new.to(hidden.device)])
-            joined += len(fresh)
-        assert hidden is not None
+        parts = [hidden.to(call.hidden.device), *(_edited(call, c, first, stop) for c in fresh)]
+        hidden = torch.cat(parts)
+        joined += len(fresh)
         base = torch.tensor([case.base for case in cases[:joined]], device=hidden.device)
         hidden = call.replay(hidden, base, first)
-    assert hidden is not None
-    logits = torch.stack([residual_to_logits(anatomy, row) for row in hidden])
-    return same(logits, expected[:, first:stop].to(logits.device), noise)
+    return hidden
 
 
 def _edited(call: LayerCall, case: _Case, first: int, stop: int) -> torch.Tensor:

@@ -67,16 +67,17 @@ def self_check(anatomy: Anatomy) -> Verified:
     donor = plain_logits(anatomy, donor_ids)[0]
     together, noise = beside_others(anatomy, both, torch.stack([clean, donor]))
     alone = depends_on_later(anatomy, ids, clean, noise) or not together
+    lens = _lens_agrees(anatomy, clean, last[0], alone)
+    # Before any forward pass is ended early: what a model sets at its begin may wait for its end.
+    replays, reuse = (False, False)
+    if lens and not alone:
+        replays, reuse = replay_agrees(anatomy, both, noise)
     prompts = Prompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
     by_layer, complete = _prove_layers(anatomy, kinds, prompts)
     sites = frozenset.intersection(*by_layer)
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
-    lens = _lens_agrees(anatomy, clean, last[0], alone)
-    replays, reuse = (False, False)
-    if lens and not alone:
-        replays, reuse = replay_agrees(anatomy, both, noise)
     return Verified(
         "replay" if replays else "hooks",
         reuse,

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.functional import linear
 from transformers.utils.generic import ModelOutput
 
+from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 
 
@@ -58,9 +59,26 @@ def residual_to_some_logits(
         return residual_to_logits(anatomy, residual)
 
 
+def run_body(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
+    """What the model but for its head gives for ``token_ids`` [rows, pos].
+
+    Raises ``Unsupported`` for several rows on a model whose rows depend on each other.
+    """
+    if anatomy.alone and len(token_ids) > 1:
+        raise Unsupported(
+            "This runs several rows in one forward pass, where on this model each changes the others.",
+            "Load its weights in another format (bitsandbytes: with llm_int8_threshold=0).",
+        )
+    body: Any = anatomy.base
+    return body(input_ids=token_ids, use_cache=False, return_dict=True, **options)
+
+
 def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> torch.Tensor:
-    """Logits [rows, d_vocab] at ``position`` of ``token_ids`` [rows, pos]; no others are computed."""
-    body: Any = anatomy.base(input_ids=token_ids, use_cache=False, return_dict=True)
+    """Logits [rows, d_vocab] at ``position`` of ``token_ids`` [rows, pos]; no others are computed.
+
+    Raises as ``run_body``.
+    """
+    body = run_body(anatomy, token_ids)
     return unembed(anatomy, body.last_hidden_state[:, position])
 
 

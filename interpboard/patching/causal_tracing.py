@@ -64,7 +64,7 @@ def causal_trace(
     positions = chosen.positions
     noised = embedding_noise(lm, positions, noise, samples, seed)
     axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
-    begin = positions[0] if lm.verified.causal else 0
+    begin = 0 if lm.verified.whole_prompt else positions[0]
     found = _Samples(axes, samples, metric, watch, begin)
     found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
     effects, corrupted = found.effects, found.corrupted

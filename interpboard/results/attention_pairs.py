@@ -17,4 +17,5 @@ def top_pairs(patterns: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]
     order = np.argsort(-seen, axis=-1, kind="stable")[..., :kept]
     pairs[:, :, :kept] = np.stack([queries[order], keys[order]], axis=-1)
     probabilities[:, :, :kept] = np.take_along_axis(seen, order, axis=-1)
+    pairs[np.isnan(probabilities)] = -1  # a layer without a pattern joins nothing
     return pairs, probabilities

@@ -16,7 +16,7 @@ from interpboard.runs.watch import SILENT, Watch
 
 def evaluate_cells(
     run: Run,
-    cells: Sequence[Counterfactual],
+    cells: Sequence[Counterfactual | None],
     metric: Metric,
     axes: tuple[Axis, ...],
     shown: Callable[[np.ndarray], np.ndarray],
@@ -28,15 +28,17 @@ def evaluate_cells(
 ) -> np.ndarray:
     """The metric of each of ``cells``, in ``shape`` (that of ``axes`` unless given), float64.
 
-    ``watch`` hears ``shown(values)`` (shape of ``axes``) with each batch; cells not yet known are NaN,
-    or what ``estimates`` (shape of ``axes``) has for them, marked as such. Errors as in ``evaluate``.
+    A cell that is None stays NaN: the model cannot do it there. ``watch`` hears ``shown(values)`` (shape
+    of ``axes``) with each batch; cells not yet known are NaN, or what ``estimates`` (shape of ``axes``)
+    has for them, marked as such. Errors as in ``evaluate``.
     """
     values = np.full(shape or tuple(len(axis.labels) for axis in axes), np.nan)
     known = 0
+    places = [i for i, cell in enumerate(cells) if cell is not None]
 
     def take(indices: list[int], new: np.ndarray) -> None:
         nonlocal known
-        values.flat[indices] = new
+        values.flat[[places[i] for i in indices]] = new
         known += len(indices)
         tell()
 
@@ -45,12 +47,14 @@ def evaluate_cells(
         if estimates is not None:
             unknown = np.isnan(so_far)
             so_far = np.where(unknown, estimates, so_far)
-        watch.step(known, values.size, LabelledArray(axes, so_far, unknown))
+        watch.step(known, len(places), LabelledArray(axes, so_far, unknown))
 
     if estimates is not None:
         tell()
     silent = Watch(cancelled=watch.cancelled)
-    evaluate(run, cells, metric, base=base, watch=silent, on_values=take)
+    made = [cell for cell in cells if cell is not None]
+    rows = None if base is None else [base[i] for i in places]
+    evaluate(run, made, metric, base=rows, watch=silent, on_values=take)
     return values
 
 

@@ -135,7 +135,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
 
 def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:
     """How many tokens, from the first, can matter for the metric."""
-    return metric.info.position + 1 if lm.verified.causal else len(prompt.token_ids)
+    return len(prompt.token_ids) if lm.verified.whole_prompt else metric.info.position + 1
 
 
 def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:

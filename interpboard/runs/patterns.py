@@ -13,6 +13,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.rounding import agrees
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.runs.finite import refusing, require_finite
 
 OnPattern = Callable[[int, torch.Tensor], None]
@@ -26,24 +27,32 @@ def each_pattern(
 
     True if the patterns are those that the self-check proved by editing them. Families that hide theirs
     (falcon, bloom, gptj, gpt_neo) report them on demand; those are taken if they are probabilities of
-    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise, ``NotFinite``
-    where a run or a pattern is not finite.
+    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise, and for
+    ``layers`` that have no pattern where others do (see ``layers_with_pattern``); ``NotFinite`` where a
+    run or a pattern is not finite.
     """
     about = "The run whose attention is read"
-    if "pattern" not in lm.verified.sites:
+    lacking = [layer for layer in layers if "pattern" not in lm.verified.at(layer)]
+    if lacking and not layers_with_pattern(lm):
         with refusing(lm, about, len(token_ids)):
             reported = _reported(lm, token_ids, layers)
         for layer, pattern in zip(layers, reported, strict=True):
             hear(layer, pattern.transpose(1, 2))
         return False
+    if lacking:
+        lm.verified.require_site("pattern", lacking[0])
     with ExitStack() as stack:
         for layer in layers:
             checked = partial(_finite, lm, about, partial(hear, layer))
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, checked))
         stack.enter_context(refusing(lm, about, len(token_ids)))
-        body: Any = lm.anatomy.base
-        body(input_ids=token_ids, use_cache=False)
+        run_body(lm.anatomy, token_ids)
     return True
+
+
+def layers_with_pattern(lm: LanguageModel) -> list[int]:
+    """The layers whose patterns were proved; none where the family hides them."""
+    return [i for i in range(lm.anatomy.n_layers) if "pattern" in lm.verified.at(i)]
 
 
 def _finite(
@@ -61,12 +70,12 @@ def _reported(
 ) -> list[torch.Tensor]:
     """[batch, head, query, key] of each of ``layers``, in the model's own words."""
     body: Any = lm.anatomy.base
-    plain = body(input_ids=token_ids, use_cache=False, return_dict=True).last_hidden_state
+    plain = run_body(lm.anatomy, token_ids).last_hidden_state
     try:
         with _eager(body.config):
-            output = body(
-                input_ids=token_ids, use_cache=False, return_dict=True, output_attentions=True
-            )
+            output = run_body(lm.anatomy, token_ids, output_attentions=True)
+        if len(output.attentions) != lm.anatomy.n_layers:  # of some layers: whose is unknown
+            raise IndexError(len(output.attentions))
         reported = [output.attentions[layer] for layer in layers]
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise Unsupported("The attention patterns of this model cannot be read.") from error

@@ -16,6 +16,7 @@ from interpboard.models.keeping import Keeper
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
+from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
 from interpboard.runs.finite import require, run_of
@@ -92,7 +93,7 @@ def record(
                 keep = partial(_keep_site, keeper, kept[site], site_rows)
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
-        lm.anatomy.base(input_ids=input_ids(lm, prompt).expand(len(edits), -1), use_cache=False)
+        run_body(lm.anatomy, input_ids(lm, prompt).expand(len(edits), -1))
     require(tally, lm, run_of(prompt, edited=any(edits)))
     return Run(
         lm,

@@ -108,7 +108,7 @@ def _stop(run: Run, counterfactuals: Sequence[Counterfactual], position: int) ->
         for counterfactual in (*counterfactuals, *run.edits)
         for edit in counterfactual
     )
-    whole = looks_ahead or not run.lm.verified.causal
+    whole = looks_ahead or run.lm.verified.whole_prompt
     return len(run.prompt.token_ids) if whole else position + 1
 
 
@@ -117,11 +117,11 @@ def _check(run: Run, counterfactual: Counterfactual) -> None:
         raise BadParameter("A counterfactual without edits is the clean run.")
     anatomy = run.lm.anatomy
     for edit in counterfactual:
-        run.lm.verified.require_site(edit.site)
         if not 0 <= edit.layer < anatomy.n_layers:
             raise BadParameter(
                 f"Layer {edit.layer} does not exist.", f"The model has 0 to {anatomy.n_layers - 1}."
             )
+        run.lm.verified.require_site(edit.site, edit.layer)
         heads = anatomy.n_kv_heads if edit.site in ("k", "v") else anatomy.n_heads
         if edit.head is not None and not 0 <= edit.head < heads:
             raise BadParameter(

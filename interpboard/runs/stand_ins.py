@@ -73,11 +73,13 @@ def stand_in(
     Raises ``BadParameter``, ``Unsupported``.
     """
     lm = run.lm
-    lm.verified.require_site(site)
     if kind not in STAND_INS:
         raise BadParameter(f"There is no stand-in {kind!r}.", f"Use {', '.join(STAND_INS)}.")
-    if kind == "zero":
+    if (
+        kind == "zero"
+    ):  # needs nothing of other layers: what one lacks is refused where it is edited
         return StandIn(site, kind)
+    lm.verified.require_site(site)
     if site == "pattern" and kind != "resample":
         raise BadParameter(
             f"A row of an attention pattern belongs to its query: no {kind} of them.",

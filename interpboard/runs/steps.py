@@ -25,6 +25,7 @@ class StepSize:
     """
 
     def __init__(self, lm: LanguageModel, fixed: int | None) -> None:
+        self.alone = lm.verified.alone
         device = lm.device.type
         self.by_layer = device == "cpu" and lm.verified.path == "replay"
         self.least, most = TOKENS_A_STEP.get(device, TOKENS_A_STEP["cpu"])
@@ -42,6 +43,8 @@ class StepSize:
         Each row brings the keys and values of the positions before ``first``: few new tokens may need
         much memory.
         """
+        if self.alone:
+            return 1
         return max(1, min(self.tokens // (stop - first), self.most_reused // max(1, first)))
 
     def took(self, seconds: float, layers: int, tokens: int) -> None:
@@ -77,6 +80,8 @@ def rows_of_a_recording(lm: LanguageModel, length: int) -> int:
     Replays start from what is kept of every layer: its input, head outputs, keys and values. That takes
     at most half a GiB, or a quarter of what is free, and there are no more tokens than a step has.
     """
+    if lm.verified.alone:
+        return 1
     anatomy = lm.anatomy
     a_layer = anatomy.d_model + anatomy.n_heads * max(anatomy.d_head) + 2 * _d_keys(lm)
     fitting = _fitting(lm, anatomy.n_layers * a_layer)
@@ -90,6 +95,8 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     of the free memory, and half the tokens of a forward step: more were seen to save 7 % for twice the
     memory.
     """
+    if lm.verified.alone:
+        return 1
     a_layer = _for_a_backward_pass(lm) + 4 * lm.anatomy.n_heads * length
     fitting = _fitting(lm, lm.anatomy.n_layers * a_layer, sys.maxsize)
     most = TOKENS_A_STEP.get(lm.device.type, TOKENS_A_STEP["cpu"])[1]
