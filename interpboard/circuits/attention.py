@@ -58,9 +58,9 @@ def attention(
     there = layers_with_pattern(lm)
     read = [layer for layer in chosen_layers if layer in there] or chosen_layers
     patterns, proved = _patterns(lm, prompt, chosen_layers, read, chosen_heads, watch)
-    warnings: tuple[str, ...] = (
-        () if proved else ("Patterns as the model reports them, not proved by editing.",)
-    )
+    warnings: list[str] = []
+    if not proved:
+        warnings.append("Patterns as the model reports them, not proved by editing.")
     if len(read) < len(chosen_layers):
         without = sorted(set(chosen_layers) - set(read))
         warnings.append(f"No attention pattern in {in_words(without)}: NaN.")
