@@ -6,6 +6,7 @@ import torch
 
 from interpboard.attribution.embedding_gradient import prompt_embeddings, wide
 from interpboard.errors import BadParameter, BadTarget
+from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.prompt import make_prompt, show_tokens
@@ -35,12 +36,12 @@ def baseline_embeddings(
     if name == "mean":
         total = torch.zeros(inputs.shape[-1], dtype=wide(inputs), device=inputs.device)
         for ids in torch.arange(lm.anatomy.d_vocab, device=inputs.device).split(_TOKENS_A_STEP):
-            total += lm.anatomy.embedding(ids).to(total.dtype).sum(0)
+            total += embeddings_of(lm.anatomy, ids).to(total.dtype).sum(0)
         return (total / lm.anatomy.d_vocab).to(inputs.dtype).expand_as(inputs)
     if name not in BASELINES:
         raise BadParameter(f"There is no baseline {name!r}.", f"Use {', '.join(BASELINES)}.")
     ids = _pad(lm) if name == "pad" else _text(lm, prompt, text)
-    return lm.anatomy.embedding(torch.tensor(ids, device=lm.device)).expand_as(inputs)
+    return embeddings_of(lm.anatomy, torch.tensor(ids, device=lm.device)).expand_as(inputs)
 
 
 def _pad(lm: LanguageModel) -> tuple[int, ...]:

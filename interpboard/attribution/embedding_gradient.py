@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from interpboard.errors import OutOfMemory, Unsupported
+from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
@@ -24,8 +25,7 @@ from interpboard.runs.watch import Watch
 @torch.no_grad()
 def prompt_embeddings(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor:
     """The embedding module's output [pos, d_model] for the prompt."""
-    embedded: torch.Tensor = lm.anatomy.embedding(input_ids(lm, prompt))[0]
-    return embedded
+    return embeddings_of(lm.anatomy, input_ids(lm, prompt))[0]
 
 
 def metric_and_gradient(

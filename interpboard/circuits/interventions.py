@@ -33,6 +33,7 @@ import torch
 
 from interpboard.circuits.vectors import read_vector
 from interpboard.errors import BadParameter
+from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Edit
@@ -140,6 +141,8 @@ def edit_of(
     ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
     ``BadPosition``, ``BadTarget``, ``Unsupported``.
     """
+    if each.layer is not None:
+        _check_place(lm, each)
     lm.verified.require_site(each.site, each.layer)
     positions = each.positions
     if positions is not None:
@@ -147,9 +150,8 @@ def edit_of(
     if each.layer is None:
         token = resolve_token(lm, each.value, "token")
         with torch.no_grad():
-            embedded = lm.anatomy.embedding(torch.tensor([token.id], device=lm.device))
+            embedded = embeddings_of(lm.anatomy, torch.tensor([token.id], device=lm.device))
         return Edit("embed", 0, "patch", positions=positions, value=embedded)
-    _check_place(lm, each)
     if each.what == "zero":
         return Edit(each.site, each.layer, "zero", each.head, positions)
     if each.what == "steer":

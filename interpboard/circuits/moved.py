@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 
 from interpboard.circuits.direct_path import pull_back_rows
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.plain_linear import plain_linear
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_finite
@@ -28,7 +28,10 @@ def promotion(lm: LanguageModel, layer: int, candidates: torch.Tensor) -> torch.
     candidates, so that their order is right, and their size means nothing.
     """
     anatomy = lm.anatomy
-    unembedding: torch.Tensor = anatomy.unembedding.weight  # type: ignore[assignment]
+    head = plain_linear(anatomy.unembedding)
+    if head is None:
+        raise Unsupported("The unembedding of this model is packed or adapted: it cannot be read.")
+    unembedding = head[0]
     anywhere = torch.randn(anatomy.d_model, generator=torch.Generator().manual_seed(0))
     anywhere = anywhere.to(unembedding)
     directions, _ = pull_back_rows(
@@ -43,12 +46,15 @@ def promotion(lm: LanguageModel, layer: int, candidates: torch.Tensor) -> torch.
 
 def _written_by(lm: LanguageModel, layer: int) -> torch.Tensor:
     """The output projection, [head, d_head, d_model]. Raises ``Unsupported`` where it is packed."""
-    projection: Any = lm.anatomy.out_proj[layer]
-    turned = type(projection).__name__ == "Conv1D"
-    weight: torch.Tensor = (projection.weight if turned else projection.weight.T).detach()
-    if weight.shape != (lm.anatomy.n_heads * lm.anatomy.d_head[layer], lm.anatomy.d_model):
-        raise Unsupported("The output projections of this model are packed: heads cannot be read.")
-    return weight.unflatten(0, (lm.anatomy.n_heads, -1))
+    found = plain_linear(lm.anatomy.out_proj[layer])
+    if found is None or found[0].T.shape != (
+        lm.anatomy.n_heads * lm.anatomy.d_head[layer],
+        lm.anatomy.d_model,
+    ):
+        raise Unsupported(
+            "The output projections of this model are packed or adapted: heads cannot be read."
+        )
+    return found[0].T.unflatten(0, (lm.anatomy.n_heads, -1))
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from interpboard.circuits.direct_path import push_forward
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.holder import Holder
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.plain_linear import plain_linear
 from interpboard.models.rounding import agrees
 from interpboard.models.tail import unembed
 from interpboard.results import (
@@ -145,8 +146,10 @@ def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
             "This model norms what MLPs add, so a neuron alone writes no fixed tokens.",
             "Leave neuron out.",
         )
-    weight: torch.Tensor = down.weight.detach()  # type: ignore[operator]
-    return weight if type(down).__name__ == "Conv1D" else weight.T
+    found = plain_linear(down)
+    if found is None:
+        raise Unsupported("The MLPs of this model are packed or adapted: neurons cannot be read.")
+    return found[0].T
 
 
 def _logits_a_unit(

@@ -17,6 +17,7 @@ from torch import nn
 from interpboard.circuits.graph import Graph
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.plain_linear import plain_linear
 
 _NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm")
 _APART = ("q_proj", "k_proj", "v_proj")
@@ -148,14 +149,10 @@ def _projection(lm: LanguageModel, module: nn.Module, counts: list[int], size: i
 
 def _plain_linear(lm: LanguageModel, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Weight [out, in] and bias of a linear map that is nothing more than that."""
-    name, weight = type(module).__name__, getattr(module, "weight", None)
-    if name not in ("Linear", "Conv1D", "NonDynamicallyQuantizableLinear") or not (
-        isinstance(weight, torch.Tensor) and weight.is_floating_point() and weight.dim() == 2
-    ):
-        raise unsupported(lm, f"{name} is no plain linear map")
-    bias: Any = getattr(module, "bias", None)
-    plain = weight.detach().T if name == "Conv1D" else weight.detach()
-    return plain, None if bias is None else bias.detach()
+    found = plain_linear(module)
+    if found is None:
+        raise unsupported(lm, f"{type(module).__name__} is no plain linear map")
+    return found
 
 
 def _first(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:

@@ -125,7 +125,8 @@ def attention_modules(
 
 
 def in_width(projection: nn.Module) -> int:
-    """Input width of a linear module; GPT-2's Conv1D keeps its weight transposed."""
+    """Input width of a linear module; GPT-2's Conv1D keeps its weight transposed, adapted or not."""
+    projection = getattr(projection, "base_layer", projection)
     weight: Any = projection.weight
     return int(weight.shape[0] if type(projection).__name__ == "Conv1D" else weight.shape[1])
 

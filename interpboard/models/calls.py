@@ -20,6 +20,7 @@ from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.keeping import Keeper, Kept
+from interpboard.models.mode import require_evaluating
 
 _CACHE = ("past_key_values", "past_key_value", "layer_past")
 _MASK = "attention_mask"
@@ -114,6 +115,17 @@ def recording_calls(
         yield
 
 
+@torch.no_grad()
+def embeddings_of(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor:
+    """The embedding module's output [..., d_model] for ``token_ids``, as numbers and nothing more.
+
+    Detached: whoever fine-tunes adapters hangs a hook there that asks for gradients
+    (``enable_input_require_grads``), and what is a view of its output would ask for them, too.
+    """
+    embedded: torch.Tensor = anatomy.embedding(token_ids)
+    return embedded.detach()
+
+
 def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor:
     """Input of layer 0 [batch, pos, d_model] for ``token_ids`` [batch, pos]; no layer is run."""
     seen: list[torch.Tensor] = []
@@ -122,6 +134,7 @@ def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor
         seen.append(args[0] if args else kwargs["hidden_states"])
         raise _EnoughSeen
 
+    require_evaluating(anatomy.model)
     handle = anatomy.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
     try:
         anatomy.base(input_ids=token_ids, use_cache=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +11,20 @@ from typing import Any
 import msgspec
 import torch
 
+from interpboard.errors import NotALanguageModel
 from interpboard.files import fingerprint
 from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import check_finite
+from interpboard.models.foreign import first_line
 from interpboard.models.load import Stage, load_model_and_tokenizer
 from interpboard.models.loading_notes import loading_notes
-from interpboard.models.selfcheck import Verified, random_prompts, self_check
+from interpboard.models.mode import evaluating
+from interpboard.models.selfcheck import ALONE, Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
+from interpboard.models.unwrap import unwrapped, wrapper_notes
 from interpboard.results import ModelInfo
 
 
@@ -46,20 +51,17 @@ class LanguageModel:
     ) -> LanguageModel:
         """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be.
 
+        Taken, too, is what PEFT, torch.compile, DataParallel and DistributedDataParallel make of one.
+        Every module is left in the mode it is in; analyses want evaluation mode (see ``evaluating``).
         ``check_weights``: look at every weight for NaN and infinity first. ``special_tokens``: whether
         texts are given the tokens that the tokenizer puts around them.
         """
+        of_wrapper, model = wrapper_notes(model), unwrapped(model)
         called = name or str(getattr(model, "name_or_path", "") or type(model).__name__)
         notes = loading_notes(model)
         if check_weights:
             notes += tuple(n for n in check_finite(model, called) if n not in notes)
-        model.eval()
-        if is_encoder(model):
-            anatomy = encoder_anatomy(model)
-            verified = check_encoder(anatomy)
-        else:
-            anatomy = find_anatomy(model)
-            verified = self_check(anatomy)
+        anatomy, verified = _proved(model)
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
             name=called,
@@ -71,7 +73,7 @@ class LanguageModel:
             device=str(weight.device),
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
-            notes=notes,
+            notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ())),
             special_tokens=special_tokens,
         )
         return cls(model, tokenizer, anatomy, verified, info, special_tokens)
@@ -85,8 +87,12 @@ class LanguageModel:
     def masked_tokens(self) -> torch.Tensor:
         """[d_vocab]: the tokens whose logit the model itself sets to −∞, whatever the prompt."""
         with torch.no_grad():
-            ids = random_prompts(self.anatomy).flatten(0, 1)
-            return (forward_logits(self.anatomy, ids, -1) == -torch.inf).all(0)
+            rows = [forward_logits(self.anatomy, ids, -1) for ids in random_prompts(self.anatomy)]
+            return (torch.cat(rows) == -torch.inf).all(0)
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """While open, the model is in evaluation mode; afterwards every module is as it was."""
+        return evaluating(self.model)
 
     @property
     def parameters(self) -> int:
@@ -97,6 +103,29 @@ class LanguageModel:
     def memory_bytes(self) -> int:
         """Bytes that the parameters take."""
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+
+def _proved(model: Any) -> tuple[Anatomy, Verified]:
+    """The parts of ``model`` and what they proved. Raises ``NotALanguageModel``, also where a part is
+    not what transformers' models have there."""
+    encoder = is_encoder(model)
+    try:
+        anatomy = encoder_anatomy(model) if encoder else find_anatomy(model)
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+        KeyError,
+        IndexError,
+        NotImplementedError,
+    ) as error:
+        raise NotALanguageModel(
+            f"{type(model).__name__} is not built like a language model of transformers "
+            f"({first_line(error)})."
+        ) from error
+    with evaluating(model):
+        verified = check_encoder(anatomy) if encoder else self_check(anatomy)
+    return (replace(anatomy, alone=True) if verified.alone else anatomy), verified
 
 
 def open_model(

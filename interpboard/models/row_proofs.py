@@ -21,6 +21,7 @@ import torch
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.foreign import first_line
 from interpboard.models.rounding import ONE_STEP, TOLERANCE, Noise, same
 from interpboard.models.shortcuts import MISFIT
 from interpboard.models.sites import at_site
@@ -41,7 +42,7 @@ def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     except (RuntimeError, NotImplementedError) as error:  # a kernel that lacks this number format
         raise NotALanguageModel(
             f"{type(model).__name__} cannot run in {model.dtype} on {ids.device}: "
-            f"{str(error).splitlines()[0]}.",
+            f"{first_line(error)}.",
             "Try --dtype float32.",
         ) from error
     return logits

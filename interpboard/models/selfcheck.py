@@ -18,7 +18,9 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.foreign import first_line
 from interpboard.models.kinds import kinds_of_layers, layers_to_prove
+from interpboard.models.mode import evaluating
 from interpboard.models.replay_proofs import replay_agrees
 from interpboard.models.rounding import agrees, same
 from interpboard.models.row_proofs import (
@@ -38,10 +40,10 @@ from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
 from interpboard.models.verified import Verified, in_words
 
-__all__ = ["Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
+__all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
 
 _TOKENS = 8
-_ALONE = (
+ALONE = (
     "what is computed beside a row or behind a token changes its numbers (8-bit outliers, limited "
     "experts): every run is made alone, over the whole prompt, and its numbers are those of that run"
 )
@@ -49,7 +51,13 @@ _ALONE = (
 
 @torch.no_grad()
 def self_check(anatomy: Anatomy) -> Verified:
-    """Prove ``anatomy`` on random tokens; raises ``NotALanguageModel`` where nothing would work."""
+    """Prove ``anatomy`` on random tokens, in evaluation mode; raises ``NotALanguageModel`` where nothing
+    would work."""
+    with evaluating(anatomy.model):
+        return _checked(anatomy)
+
+
+def _checked(anatomy: Anatomy) -> Verified:
     name = type(anatomy.model).__name__
     ids, donor_ids = random_prompts(anatomy)
     calls: list[LayerCall] = []
@@ -125,7 +133,7 @@ def _notes(
     if not lens:
         notes.append("no logit lens: final norm and unembedding do not give this model's logits")
     if alone:
-        notes.append(_ALONE)
+        notes.append(ALONE)
     elif not replays:
         notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
     return tuple(notes)
@@ -168,7 +176,7 @@ def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor)
     except MISFIT as error:
         raise NotALanguageModel(
             f"{name}: its head reads more of what its body gives than the last hidden state "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})."
+            f"({first_line(error)})."
         ) from error
     if not same(at_one[None], clean[3][None]):
         raise NotALanguageModel(f"{name}: its head does more than unembed.")

@@ -117,7 +117,8 @@ def _rows(sites: tuple[str, ...], watched: str, clean: Seen, donor: Seen) -> Ite
     put = {site: donor[site] for site in sites}
     yield _Row(put, watched, sites, is_donor=True)
     if len(sites) > 1:
-        for own in sites:
+        # One that is the same on both prompts (an MLP of zeros) can show nothing and harms nothing.
+        for own in (site for site in sites if differs(clean[site], donor[site])):
             yield _Row({**put, own: clean[own]}, watched, sites, is_donor=False)
 
 

@@ -20,6 +20,7 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.mode import require_evaluating
 
 
 @dataclass
@@ -62,8 +63,10 @@ def residual_to_some_logits(
 def run_body(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
     """What the model but for its head gives for ``token_ids`` [rows, pos].
 
-    Raises ``Unsupported`` for several rows on a model whose rows depend on each other.
+    Raises ``Unsupported`` for several rows on a model whose rows depend on each other, and for a model in
+    training mode.
     """
+    require_evaluating(anatomy.model)
     if anatomy.alone and len(token_ids) > 1:
         raise Unsupported(
             "This runs several rows in one forward pass, where on this model each changes the others.",

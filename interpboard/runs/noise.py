@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from interpboard.errors import BadParameter
+from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.edits import Counterfactual, Edit
 
@@ -45,7 +46,7 @@ def embedding_deviation(lm: LanguageModel) -> float:
     """Standard deviation of all numbers of all embeddings, as the embedding module gives them."""
     total, squares, count = 0.0, 0.0, 0
     for ids in torch.arange(lm.anatomy.d_vocab, device=lm.device).split(TOKENS_A_STEP):
-        embedded = lm.anatomy.embedding(ids).double()
+        embedded = embeddings_of(lm.anatomy, ids).double()
         total += float(embedded.sum())
         squares += float(embedded.square().sum())
         count += embedded.numel()

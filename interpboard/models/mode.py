@@ -1,0 +1,31 @@
+"""Training mode: a model that drops activations at random gives other numbers at every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from interpboard.errors import Unsupported
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """While open, ``model`` is in evaluation mode; afterwards every module is in the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def require_evaluating(model: nn.Module) -> None:
+    """Raise ``Unsupported`` if any module of ``model`` is in training mode."""
+    if any(module.training for module in model.modules()):
+        raise Unsupported(
+            "The model is in training mode, where dropout makes every number another.",
+            "Call model.eval(), or write `with lm.evaluating():` around the analyses.",
+        )
