@@ -60,9 +60,12 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         return (_inside(folder, SINGLE),)
     if not (folder / INDEX).is_file():
         return ()
-    placed = read_object(_inside(folder, INDEX)).get("weight_map")
+    index = read_object(_inside(folder, INDEX))
+    placed = index.get("weight_map")
     if not isinstance(placed, dict) or not placed:
         raise NotALanguageModel(f"{folder / INDEX} has no weight_map.", "Is it damaged?")
+    if not isinstance(index.get("metadata"), dict):  # transformers reads it
+        raise NotALanguageModel(f"{folder / INDEX} has no metadata.", "An empty one will do: {}.")
     names = list(placed.values())
     if not all(isinstance(name, str) for name in names):
         raise NotALanguageModel(f"{folder / INDEX}: a weight_map names one file a tensor.")
@@ -151,8 +154,9 @@ def _of_file(path: Path) -> list[TensorHeader]:
 def _tensor(path: Path, name: str, entry: Any, room: int) -> TensorHeader:
     try:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        whole = all(type(n) is int and n >= 0 for n in (*shape, begin, end))
-        bits = prod(shape) * _BITS[dtype] if whole else -1
+        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+            raise ValueError("sizes are whole numbers")
+        bits = prod(shape) * _BITS[dtype]
     except (KeyError, TypeError, ValueError):
         raise _damaged(path, f"the entry of {name[:80]!r} cannot be read") from None
     if not begin <= end <= room:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
 
 from interpboard.errors import UnknownModel, UnsafeWeights
 from interpboard.files.json_object import read_object
@@ -16,6 +19,7 @@ from interpboard.models.foreign import chain, first_line
 from interpboard.models.headers import INDEX, SINGLE
 
 _ASK_S = 10.0  # for the one question whether the hub is there and has the model
+_DEADLINE_S = 15.0  # for that question and whatever comes before it
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 _SMALL = re.compile(
@@ -95,7 +99,9 @@ def _fetched(name: str, allow_pickle: bool, own_code: bool, say: Say) -> Path:
         raise _not_there(name, "HF_HUB_OFFLINE is set, so nobody asked the hub")
     say("asking the hub")
     try:
-        about = huggingface_hub.HfApi().model_info(name, timeout=_ASK_S)
+        about = _within(
+            _DEADLINE_S, lambda: huggingface_hub.HfApi().model_info(name, timeout=_ASK_S)
+        )
         files = _wanted([s.rfilename for s in about.siblings or ()], name, allow_pickle, own_code)
         say("downloading from the hub")
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
@@ -103,6 +109,29 @@ def _fetched(name: str, allow_pickle: bool, own_code: bool, say: Say) -> Path:
         raise
     except Exception as error:  # whatever a network can do to a download
         raise _why_not_fetched(name, error) from error
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> Any:
+    """What ``ask`` gives or raises; ``TimeoutError`` once ``seconds`` are over.
+
+    A request's own limit does not cover looking the hub's address up, which can take a minute.
+    """
+    answer: Queue[tuple[Any, BaseException | None]] = Queue()
+
+    def run() -> None:
+        try:
+            answer.put((ask(), None))
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread that asked
+            answer.put((None, error))
+
+    Thread(target=run, daemon=True).start()
+    try:
+        found, error = answer.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return found
 
 
 def _wanted(there: Sequence[str], name: str, allow_pickle: bool, own_code: bool) -> list[str]:

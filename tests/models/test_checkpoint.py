@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -396,9 +397,9 @@ def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
         save_file(weights, folder / f"model-{shard}.safetensors", {"format": "pt"})
     names = sorted(weights)
     half = {name: f"model-{'ab'[i % 2]}.safetensors" for i, name in enumerate(names)}
-    import json
-
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": half}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": half})
+    )
     assert "is in model-a.safetensors and in model-b.safetensors" in refused(folder)
 
 

@@ -206,7 +206,9 @@ def test_an_index_leads_nowhere_but_to_safetensors_in_the_folder(
     assert words in refused(folder, kind)
 
 
-@pytest.mark.parametrize("content", ["null", "{}", '{"weight_map": []}', "{"])
+@pytest.mark.parametrize(
+    "content", ["null", "{}", '{"weight_map": []}', "{", '{"weight_map": {"a": "b"}}']
+)
 def test_an_index_that_is_none_is_refused(content: str, tmp_path: Path) -> None:
     folder = copied("llama", tmp_path)
     with_index(folder, {})
@@ -269,7 +271,8 @@ def test_weights_with_a_damaged_header_are_named(header: bytes, words: str, tmp_
         ({"dtype": "F32", "shape": [2], "data_offsets": [0, 8000]}, "the file is cut short"),
         ({"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}, "which is not its shape"),
         ({"dtype": "F99", "shape": [2], "data_offsets": [0, 8]}, "cannot be read"),
-        ({"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}, "which is not its shape"),
+        ({"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}, "cannot be read"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [None, 8]}, "cannot be read"),
         ({"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}, "cannot be read"),
         (5, "cannot be read"),
     ],
