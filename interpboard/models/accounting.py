@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,11 @@ class Checkpoint:
         """
         if not self.tensors or self.config.get("quantization_config"):
             return
-        with foreign("configuration", self.name, self.folder), torch.device("meta"):
+        with (
+            foreign("configuration", self.name, self.folder),
+            torch.device("meta"),
+            _without_numbers(),
+        ):
             empty = kind.from_config(copy.deepcopy(config), dtype=dtype, trust_remote_code=trust)
         self._refuse_giant_buffers(empty)
         self.found = account(self.tensors, empty, self._around(empty))
@@ -186,6 +191,16 @@ class Checkpoint:
     def _layers(self, model: Any) -> int:
         config: Any = model.config.get_text_config()
         return int(getattr(config, "num_hidden_layers", None) or layers_of_config(self.config))
+
+
+def _without_numbers() -> AbstractContextManager[None]:
+    """Build a model whose weights are not drawn: only names and shapes are asked for."""
+    try:
+        from transformers.initialization import no_init_weights
+    except ImportError:  # another transformers: it takes a little longer
+        return nullcontext()
+    context: AbstractContextManager[None] = no_init_weights()
+    return context
 
 
 def _refuse_without_safetensors(folder: Path, allow_pickle: bool) -> None:
