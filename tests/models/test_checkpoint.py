@@ -12,6 +12,7 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 
 from interpboard.errors import InterpBoardError, NotALanguageModel, UnsafeWeights
+from interpboard.models.ignorable import TABLE
 from interpboard.models.language_model import open_model
 from interpboard.models.load import load_model_and_tokenizer
 from tests.models.folders import add, copied, edit_json, edit_weights, saved
@@ -408,3 +409,10 @@ def test_a_folder_that_is_sound_says_nothing() -> None:
     assert lm.info.notes == ()
     with pytest.raises(NotALanguageModel):
         load_model_and_tokenizer(saved("llama").parent)
+
+
+def test_the_docs_list_every_kind_of_tensor_that_may_be_left_out() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    for row in TABLE:
+        assert f"| {row.what}" in docs
+        assert row.why in docs
