@@ -138,7 +138,9 @@ def _from_file(path: Path) -> Iterator[_Given]:
 
     try:
         table = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise BadConfig(f"{path} is nested too deeply.", "Correct it or move it away.") from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise BadConfig(f"{path} is not TOML: {error}.", "Correct it or move it away.") from error
     for name, value in table.items():
         yield _Given(_known(name, str(path)), value, str(path))
@@ -189,7 +191,7 @@ def _worded(name: str, text: str) -> Any:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         return words.get(text.lower(), text)
     if isinstance(default, int):
-        return int(text) if text.isascii() and text.isdigit() else text
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
     return text
 
 

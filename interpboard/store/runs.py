@@ -34,6 +34,7 @@ from interpboard.store.rows import (
 )
 from interpboard.store.salvage import salvage
 
+_MOST = 2**62  # that SQLite can count
 WAIT_S = 5.0  # for another app that is writing
 _DAMAGE = (
     "malformed", "not a database", "no such", "no column", "corrupt", "ON CONFLICT clause",
@@ -66,7 +67,7 @@ class Store:
             database.execute(
                 "DELETE FROM runs WHERE id NOT IN "
                 "(SELECT id FROM runs ORDER BY made_at DESC, id DESC LIMIT ?)",
-                (self.keep,),
+                (min(self.keep, _MOST),),
             )
             return int(number)
 

@@ -92,7 +92,7 @@ class PromptBook:
 def _entry(line: str) -> tuple[str, ...]:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     good = isinstance(entry, list) and all(isinstance(part, str) for part in entry)
     return tuple(entry) if good else ()

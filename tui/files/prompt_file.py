@@ -30,9 +30,11 @@ class PromptFile:
 def read(path: Path) -> PromptFile:
     """The prompts of ``path``; empty lines are none. Raises ``BadPrompt``."""
     try:
-        if path.stat().st_size > LARGEST:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)  # a device may have no end
+        if len(raw) > LARGEST:
             raise BadPrompt(f"{path} has more than {LARGEST // 10**6} MB.", "Split it.")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except OSError as error:
         raise BadPrompt(f"Cannot read {path}: {error.strerror or error}.", "Check it.") from error
     except UnicodeDecodeError:
