@@ -6,12 +6,19 @@ import msgspec
 import numpy as np
 
 from interpboard.errors import BadParameter
+from interpboard.files.fingerprint import Match, compare
 from interpboard.results import Axis, Document, Result
 
 DIFFERENCE = (
     "the difference of two results, entry by entry; negative: smaller in the one named first; "
     "positive: larger in the one named first"
 )
+
+
+def same_name_other_weights(first: Document, second: Document) -> bool:
+    """Are the two of a model by one name whose weights were not the same?"""
+    match = compare(first.model.weights, second.model.weights)
+    return first.model.name == second.model.name and match is Match.other
 
 
 def difference(first: Document, second: Document) -> Result:
@@ -85,7 +92,10 @@ def _unlike(first: Document, second: Document) -> tuple[str, ...]:
         ("positions", str(a.metric.position), str(b.metric.position)),
         ("parameters", _params(a, b), _params(b, a)),
     )
-    return tuple(f"different {what}: {x} − {y}" for what, x, y in facts if x != y)
+    unlike = tuple(f"different {what}: {x} − {y}" for what, x, y in facts if x != y)
+    if same_name_other_weights(first, second):
+        return (f"different weights: {first.model.name} had others in the second", *unlike)
+    return unlike
 
 
 def _token(result: Result, name: str) -> str:

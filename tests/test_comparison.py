@@ -48,6 +48,26 @@ def test_what_else_differs_is_said() -> None:
     )
 
 
+def test_a_model_of_one_name_and_other_weights_is_said_wherever_two_results_meet() -> None:
+    from interpboard.visualization.blocks import Look
+    from interpboard.visualization.html import report
+    from tui.dialogs.compare_runs import side_by_side
+
+    first, same, second = (
+        msgspec.structs.replace(
+            of(1.0, 2.0), model=msgspec.structs.replace(sample.full().model, weights=weights)
+        )
+        for weights in ("numbers:a.b", "numbers:a.b", "numbers:a.c")
+    )
+    assert difference(first, same).warnings == ()
+    assert difference(first, second).warnings == (
+        "different weights: demo had others in the second",
+    )
+    for other, said in ((same, False), (second, True)):
+        assert ("other weights than in A" in report([first, other])) is said
+        assert ("other weights than in A" in side_by_side(first, other, Look(120)).plain) is said
+
+
 def test_different_analyses_and_sizes_are_refused() -> None:
     other = sample.document(sample.result("y", (layer_axis(2),), [1.0, 2.0]))
     with pytest.raises(BadParameter, match="x and y are different analyses"):

@@ -37,7 +37,7 @@ def changed_json(draw: st.DrawFn, whole: Any) -> Any:
         if draw(st.booleans()) and isinstance(at, (dict, list)):
             del at[last]
         else:
-            at[last] = draw(st.sampled_from(JUNK))
+            at[last] = copy.deepcopy(draw(st.sampled_from(JUNK)))
         if not isinstance(value, (dict, list)) or not value:
             break
     return value

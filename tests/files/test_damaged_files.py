@@ -35,7 +35,7 @@ from tests.lm import tiny_lm
 from tui.files import prompt_file
 from tui.files.prompt_book import PromptBook
 
-some = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager

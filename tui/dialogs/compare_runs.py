@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from interpboard.comparison import difference
+from interpboard.comparison import difference, same_name_other_weights
 from interpboard.errors import BadParameter
 from interpboard.visualization.terminal import dashboard, section
 
@@ -27,9 +27,10 @@ def page(document: Document, look: Look) -> Text:
 def side_by_side(first: Document, second: Document, look: Look) -> Text:
     """A on the left, B on the right."""
     half = replace(look, width=(look.width - GAP) // 2)
+    other = ": other weights than in A" if same_name_other_weights(first, second) else ""
     left, right = (
         [Text(name, "bold"), *_lines(document, half)]
-        for name, document in (("A", first), ("B", second))
+        for name, document in (("A", first), (f"B{other}", second))
     )
     bar = "|" if look.ascii_only else "│"
     rows = []

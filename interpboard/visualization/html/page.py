@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from interpboard import __version__
+from interpboard.comparison import same_name_other_weights
 from interpboard.display import visible
 from interpboard.results import Document, PromptInfo, Result
 from interpboard.visualization.colors import DARK, LIGHT, text_on
@@ -44,7 +45,7 @@ def report(
         .get_template("page.html")
         .render(
             title=visible(title) if title else _title(documents, chosen),
-            documents=[(letter(i), d, _facts(d)) for i, d in enumerate(documents)],
+            documents=[(letter(i), d, _facts(d, documents[0])) for i, d in enumerate(documents)],
             panes=chosen,
             style=Markup(_style()),
             script=Markup(script),
@@ -83,10 +84,11 @@ def _title(documents: Sequence[Document], shown: Sequence[Pane]) -> str:
     return shown[0].title if len(shown) == 1 else f"{len(shown)} results on one prompt"
 
 
-def _facts(document: Document) -> str:
+def _facts(document: Document, first: Document) -> str:
     model = document.model
+    other = ("other weights than in A",) if same_name_other_weights(first, document) else ()
     size = f"{model.layers} layers × {model.heads} heads"
-    parts = (model.name, model.family, size, model.dtype, model.device, *model.notes)
+    parts = (model.name, model.family, size, model.dtype, model.device, *model.notes, *other)
     return " · ".join(visible(part) for part in parts)
 
 
