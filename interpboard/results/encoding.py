@@ -92,7 +92,10 @@ def _from_lists(kind: type, value: Any) -> Any:
         raise NotImplementedError(f"{kind} has no place in a result")
     array = np.array(value)
     if array.dtype.kind == "U":
-        return text_array(value)
+        texts = text_array(value)
+        if not all(isinstance(text, str) for text in texts.flat):
+            raise ValueError("texts and numbers in one array")
+        return texts
     if array.dtype == object:  # numbers with null among them
         array = np.array(value, dtype=np.float64)
     return array

@@ -232,7 +232,7 @@ def _markdown_body(result: Result) -> str:
     if values.ndim == 2:
         labels = [_code(visible_token(label)) for label in axes[0].labels]
         head = [" / ".join(names), *(_code(visible_token(label)) for label in axes[1].labels)]
-        top = top_tokens(result)
+        top = top_tokens(result) if values.dtype != object else None
         if top is None:
             cells = [[_value(value, signed) for value in row] for row in values]
             return _table(head, ([a, *row] for a, row in zip(labels, cells, strict=True)))

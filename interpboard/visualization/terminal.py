@@ -121,7 +121,7 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
 
 def strongest(result: Result, look: Look) -> str:
     """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
-    if scale_of(result).of_shares or result.values.size == 0:
+    if scale_of(result).of_shares or result.values.size == 0 or result.values.dtype == object:
         return ""
     flat = distances(result).reshape(-1)
     order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]

@@ -229,6 +229,21 @@ def test_saved_results(kind: str, data: st.DataObject) -> None:
             found.to_json()
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_a_result_whose_values_are_texts_is_shown_and_mixed_ones_are_refused(number: int) -> None:
+    def texts(values: Any) -> Any:
+        return [texts(value) for value in values] if isinstance(values, list) else "a"
+
+    whole = json.loads(sample.full().to_json())
+    result = whole["results"][number]
+    result["values"] = texts(result["values"])
+    use(Document.from_json(json.dumps(whole)))
+    row = result["values"][0] if isinstance(result["values"][0], list) else result["values"]
+    row[0] = 1.0
+    with pytest.raises(InterpBoardError, match="texts and numbers"):
+        Document.from_json(json.dumps(whole))
+
+
 @some
 @given(data=st.data())
 def test_rows_of_the_store(data: st.DataObject) -> None:
