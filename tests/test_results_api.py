@@ -198,7 +198,8 @@ def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(Document.load(path).to_json())
     # What was left out then has its default now, and the registry says what the values mean.
-    saved["model"] = {"weights": "", "tokenizer": "", "notes": []} | saved["model"]
+    left_out = {"weights": "", "tokenizer": "", "notes": [], "special_tokens": True}
+    saved["model"] = left_out | saved["model"]
     saved["prompt"].setdefault("spans", [])
     for result in saved["results"]:
         known = ANALYSES[result["analysis"]]
