@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from interpboard.errors import BadParameter
 
+_WHOLE_MOST = 2**63 - 1  # what seeds and sizes are computed in
+
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its type follows from ``default`` unless ``kind`` says otherwise."""
+    """One parameter of the type ``kind``. Numbers are finite, and whole ones fit 64 bits, always."""
 
     name: str
     kind: type
@@ -45,13 +48,17 @@ class Parameter:
                 f"Parameter {self.name} takes {' or '.join((_article(self.kind), *self.words))}, "
                 f"not {value!r}."
             ) from None
+        if self.kind is float and not math.isfinite(parsed):
+            raise BadParameter(f"Parameter {self.name} is a finite number, not {parsed}.")
+        if self.kind is int and abs(parsed) > _WHOLE_MOST:
+            raise BadParameter(f"Parameter {self.name} is at most {_WHOLE_MOST} in size.")
         if self.choices and parsed not in self.choices:
             raise BadParameter(
                 f"Parameter {self.name} is one of {', '.join(self.choices)}, not {parsed!r}."
             )
-        if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused
+        if self.minimum is not None and parsed < self.minimum:
             raise BadParameter(f"Parameter {self.name} is at least {self.minimum:g}, not {parsed}.")
-        if self.maximum is not None and not parsed <= self.maximum:
+        if self.maximum is not None and parsed > self.maximum:
             raise BadParameter(f"Parameter {self.name} is at most {self.maximum:g}, not {parsed}.")
         return parsed
 

@@ -85,7 +85,15 @@ TABLE: tuple[Analysis, ...] = (
             Parameter(
                 "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1
             ),
-            Parameter("scales", float, None, "e.g. 1,4 (-2 to 2); 0 is always there", many=True),
+            Parameter(
+                "scales",
+                float,
+                None,
+                "e.g. 1,4 (-2 to 2); 0 is always there",
+                many=True,
+                minimum=-1e6,
+                maximum=1e6,
+            ),
             Parameter("new_tokens", int, 20, "length of the text", minimum=0, maximum=4096),
             Parameter("save", str, "", "write the vector to this safetensors file"),
         ),
@@ -120,7 +128,7 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("steps", int, 250, "of training", minimum=1),
             Parameter("batch", int, 8, "windows of text a step", minimum=1),
             Parameter("length", int, 64, "tokens of a window", minimum=2),
-            Parameter("rate", float, 1e-3, "learning rate, falling to zero", minimum=0),
+            Parameter("rate", float, 1e-3, "learning rate, falling to zero", minimum=0, maximum=1),
         ),
     ),
     Analysis(

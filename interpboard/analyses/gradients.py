@@ -22,6 +22,7 @@ NOISE = (
         0.1,
         "standard deviation, in units of that of the vocabulary's embeddings",
         minimum=0,
+        maximum=1e6,
     ),
     Parameter("seed", int, 0, "of the noise", minimum=0),
 )
@@ -75,6 +76,7 @@ TABLE: tuple[Analysis, ...] = (
         value="mean over noisy embeddings of another method's score",
         reading=reading.added("the token"),
         scale="diverging",
+        gaps=("std_error",),
         unsigned=("of", ("saliency",)),
         parameters=(
             Parameter(

@@ -94,7 +94,7 @@ TABLE: tuple[Analysis, ...] = (
             ),
             Parameter("resamples", int, 2000, "draws, and patterns of signs", minimum=1),
             Parameter("control", bool, False, "also random vectors as long as the difference"),
-            Parameter("seed", int, 0, "of draws, signs and random vectors"),
+            Parameter("seed", int, 0, "of draws, signs and random vectors", minimum=0),
         ),
     ),
     Analysis(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -167,7 +169,21 @@ def test_auto_doubles_until_the_scores_are_complete(family: str) -> None:
     assert not result.warnings
     if steps > 8:
         fewer = integrated_gradients(lm, prompt, metric, n_steps=steps // 2, baseline="mean")
-        assert f"{steps} would do" in fewer.warnings[0]
+        assert f"raise n_steps above {steps // 2} (auto finds" in fewer.warnings[0]
+
+
+def test_the_advice_costs_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, prompt, metric = case("llama")
+    seen = []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        seen.append(len(args[3]))
+        return metric_and_gradient(*args, **options)
+
+    monkeypatch.setattr(embedding_gradient, "metric_and_gradient", counted)
+    few = integrated_gradients(lm, prompt, metric, n_steps=2, method="riemann_left")
+    assert few.warnings
+    assert sum(seen) == 2
 
 
 def test_the_prompt_itself_as_baseline_changes_nothing() -> None:

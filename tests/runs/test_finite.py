@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +14,12 @@ from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
 from interpboard.attribution.compare import compare_attributions
 from interpboard.circuits.direct_path import direct_path
+from interpboard.circuits.steering import steering
 from interpboard.errors import BadParameter, NotFinite, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricInfo, MetricRequest, Result, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.finite import counting
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import CLEAN, record
@@ -149,17 +152,18 @@ def test_a_recorded_run_whose_edit_overflows_is_refused() -> None:
 
 
 def test_a_steered_row_that_overflows_has_no_value_and_no_text() -> None:
-    result = run(
-        tiny_lm("gpt2"), "steering", FINE, positive="The", negative="city", scales="1e30,1",
-        new_tokens=3,
-    )  # fmt: skip
+    lm, prompt, metric = case("gpt2")
+    with counting() as lost_runs:
+        result = steering(
+            lm, prompt, metric, positive="The", negative="city", scales=(1e30, 1), new_tokens=3
+        )
     scales = [float(label) for label in result.axes[0].labels]
     lost = scales.index(1e30)
     assert np.isnan(result.values[lost])
     assert np.isfinite(np.delete(result.values, lost)).all()
     assert result.extra["text"].values[lost] == ""
     assert all(result.extra["text"].values[at] for at in range(3) if at != lost)
-    assert any("1 edited run is not finite" in words for words in result.warnings)
+    assert lost_runs == [1]
 
 
 def test_a_gradient_that_overflows_is_refused() -> None:
@@ -290,3 +294,29 @@ def test_what_is_read_directly_from_a_finite_stream_stays_finite() -> None:
     lm, prompt, metric = case("llama")
     path = direct_path(lm, metric, record(lm, prompt).resid_final[0, metric.info.position])
     assert bool(path.gradient.isfinite().all())
+
+
+FLOATS = [
+    (name, parameter.name)
+    for name, analysis in ANALYSES.items()
+    for parameter in analysis.parameters
+    if parameter.kind is float
+]
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e308", "-1"])
+@pytest.mark.parametrize(("name", "parameter"), FLOATS)
+def test_a_number_is_refused_by_its_name_or_gives_a_finite_result(
+    name: str, parameter: str, value: str
+) -> None:
+    params = {key: REQUIRED[key] for key in ANALYSES[name].required} | SMALL.get(name, {})
+    params |= {"corrupted": "The city in of"} if "corrupted" in params else {}
+    params |= {"pairs": "The city in of => The city of of"} if "pairs" in params else {}
+    try:
+        result = run(tiny_lm("gpt2"), name, FINE, **(params | {parameter: value}))
+    except BadParameter as refused:
+        found = re.search(rf"Parameter {parameter} is .*", str(refused))
+        assert found, refused  # noqa: PT017 - a result is as good
+    else:
+        assert value == "-1"
+        assert np.isfinite(result.values).all()
