@@ -237,7 +237,7 @@ def _refuse_mistyped(word: str) -> None:
 
 
 def _report(error: Exception, debug: bool) -> int:
-    from interpboard.errors import Cancelled, InterpBoardError
+    from interpboard.errors import Cancelled, InterpBoardError, bounded
 
     if isinstance(error, Cancelled):
         return 130
@@ -248,15 +248,16 @@ def _report(error: Exception, debug: bool) -> int:
         for line in say_lines:
             say(line)
     if isinstance(error, InterpBoardError):
-        say(f"error: {error}")
+        say(f"error: {error.message} {error.remedy}".strip() if debug else f"error: {error}")
         return 2
     if hasattr(error, "format_message"):  # the command parser's own: unknown option, missing value
-        say(f"error: {error.format_message().rstrip('.')}. See interpboard --help.")
+        said = bounded(error.format_message().rstrip("."))
+        say(f"error: {said}. See interpboard --help.")
         return 2
     if type(error).__name__ == "Abort":  # the parser's word for end of input or an interruption
         return 130
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    say(f"error: {what.splitlines()[0]} This is a fault of interpboard; run with --debug.")
+    say(f"error: {bounded(what.splitlines()[0])} This is a fault of interpboard; run with --debug.")
     return 1
 
 

@@ -6,9 +6,26 @@ traceback unless ``--debug`` asks for it. Anything else that escapes is a fault 
 
 from __future__ import annotations
 
+import re
+
+_QUOTED_MOST, _LINE_MOST = 80, 1500
+_LONG_QUOTE = re.compile(rf"'[^']{{{_QUOTED_MOST + 1},}}'|\"[^\"]{{{_QUOTED_MOST + 1},}}\"")
+
+
+def bounded(text: str) -> str:
+    """``text`` for a line: what it quotes cut behind 80 characters, the whole in the middle, with ``…``."""
+    text = _LONG_QUOTE.sub(lambda quote: f"{quote[0][: _QUOTED_MOST + 1]}…{quote[0][-1]}", text)
+    if len(text) <= _LINE_MOST:
+        return text
+    behind = _LINE_MOST // 3
+    return f"{text[: _LINE_MOST - behind]} … {text[-behind:]}"
+
 
 class InterpBoardError(Exception):
-    """What was wrong (``message``) and what to do (``remedy``), in one line together."""
+    """What was wrong (``message``) and what to do (``remedy``), in one line together.
+
+    As text it is ``bounded``, whatever it quotes; ``message`` and ``remedy`` are whole.
+    """
 
     kind = "error"
 
@@ -18,7 +35,7 @@ class InterpBoardError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}".strip()
+        return f"{bounded(self.message)} {bounded(self.remedy)}".strip()
 
 
 class UnknownModel(InterpBoardError):

@@ -30,16 +30,20 @@ MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
 
 @dataclass(frozen=True)
 class Lost:
-    """The process ended by itself. ``slots`` lost their job. ``restarting``: a new one is on its way."""
+    """The process ended by itself, or was ended for a ``fault`` of its own. ``slots`` lost their job.
+    ``restarting``: a new one is on its way."""
 
     exit_code: int
     log_tail: tuple[str, ...]
     slots: tuple[str, ...]
     restarting: bool
+    fault: str = ""
 
     @property
     def reason(self) -> str:
-        """The exit code in words."""
+        """The fault, or the exit code in words."""
+        if self.fault:
+            return self.fault
         code = self.exit_code
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
@@ -81,6 +85,7 @@ class EngineClient:
         self._starting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loaded: protocol.Load | None = None
+        self._other_version = False  # the engine on disk: starting it again changes nothing
         self.idle.set()
 
     @property
@@ -102,6 +107,7 @@ class EngineClient:
             self._process = await EngineProcess.spawn(self.command, self.log_path)
         finally:
             self._starting = False
+        self._process.send(protocol.Greeting())
         self._reader = asyncio.create_task(self._read(self._process))
         if self.model_request is not None and MODEL_SLOT not in self.busy_slots:
             self._submit(MODEL_SLOT, self.model_request)
@@ -233,6 +239,10 @@ class EngineClient:
 
     def _take(self, event: protocol.Event) -> None:
         if isinstance(event, protocol.Hello):
+            wrong = protocol.mismatch(event, protocol.Greeting())
+            if wrong and self._process is not None:
+                self._other_version = True
+                self._process.end_for(wrong)
             self.listener("", event)
             return
         job = self._jobs.get(event.job)
@@ -271,8 +281,10 @@ class EngineClient:
         self._forget_all()
         now = time.monotonic()
         self._deaths.append(now)
-        hopeless = len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_WINDOW_S
-        self.listener("", Lost(code, process.log_tail(), slots, restarting=not hopeless))
+        often = len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_WINDOW_S
+        hopeless, self._other_version = often or self._other_version, False
+        lost = Lost(code, process.log_tail(), slots, not hopeless, process.fault)
+        self.listener("", lost)
         if not hopeless:
             await self.start()
 

@@ -23,6 +23,7 @@ class EngineProcess:
     log_path: Path
     log_start: int
     killed: bool = False  # by us: its end is no news
+    fault: str = ""  # why we ended it although nobody asked for it: that is news
 
     @classmethod
     async def spawn(cls, command: Sequence[str], log_path: Path) -> EngineProcess:
@@ -52,17 +53,34 @@ class EngineProcess:
             stdin.write(protocol.frame(request))
 
     async def read(self, take: Callable[[protocol.Event], None]) -> int:
-        """Hand every event to ``take``; at the end of the stream wait for the exit code."""
+        """Hand every event to ``take``; at the end of the stream wait for the exit code.
+
+        A process that says what cannot be read is ended: nothing that it says later could be trusted.
+        """
         stdout = self.process.stdout
         assert stdout is not None
         try:
             while True:
                 header = await stdout.readexactly(protocol.HEADER.size)
-                payload = await stdout.readexactly(protocol.HEADER.unpack(header)[0])
-                take(protocol.decode_event(payload))
+                payload = await stdout.readexactly(protocol.size_of(header))
+                event = protocol.decode_event(payload)
+                try:
+                    take(event)
+                except Exception as error:  # noqa: BLE001 - a listener's fault must not end the reading
+                    loop = asyncio.get_running_loop()
+                    said = {"message": "a listener failed", "exception": error}
+                    loop.call_exception_handler(said)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the process is gone or going
+        except protocol.BadFrame as error:
+            self.end_for(f"it sent {error}")
         return await self.process.wait()
+
+    def end_for(self, fault: str) -> None:
+        """End it at once, for ``fault``: its death will be told with this reason."""
+        self.fault = fault
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     async def kill(self) -> None:
         """End it at once and wait until it has."""

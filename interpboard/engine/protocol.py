@@ -3,6 +3,9 @@
 Each message is a msgpack map with a ``type`` tag, in a frame: four bytes of length, big-endian, then
 the payload. Arrays travel inside as dtype, shape and raw bytes. A *job* is a number chosen by the
 client; every event about it carries it. Nothing here assumes that both ends share a machine.
+
+Each end says first which version it is, ``Greeting`` and ``Hello``, and both compare: after an upgrade
+under a running app the two would misunderstand each other.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
+from interpboard import __version__
+from interpboard.display import visible
+from interpboard.errors import InterpBoardError
 from interpboard.results import (
     LabelledArray,
     MetricRequest,
@@ -26,6 +32,24 @@ from interpboard.results import (
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
+PROTOCOL = 1
+
+
+class BadFrame(ValueError):
+    """Bytes that are no message: the other end is not ours, or damaged."""
+
+
+class TooLarge(InterpBoardError):
+    """A result that no frame can carry."""
+
+    kind = "too_large"
+
+
+class Greeting(msgspec.Struct, frozen=True, tag="greeting"):
+    """First request of an owner: which version it is."""
+
+    version: str = __version__
+    protocol: int = PROTOCOL
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
@@ -83,14 +107,15 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
 
 
 Job = Load | Run | Tokenize | Split | Vocabulary
-Request = Job | Cancel | Shutdown
+Request = Greeting | Job | Cancel | Shutdown
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """First event of a process, before torch is imported."""
+    """First event of a process, before torch is imported: which version it is."""
 
     pid: int
-    version: str
+    version: str = __version__
+    protocol: int = PROTOCOL
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
@@ -184,29 +209,65 @@ Event = Hello | Loading | Ready | Progress | Finished | Tokens | TokenStrings | 
 M = TypeVar("M")
 
 
+def mismatch(engine: Hello | Greeting, app: Hello | Greeting) -> str:
+    """What is wrong if the two ends are not of one version; else empty."""
+    if (engine.version, engine.protocol) == (app.version, app.protocol):
+        return ""
+    if engine.version == app.version:
+        return (
+            f"the engine speaks protocol {engine.protocol}, the app {app.protocol}: restart the app"
+        )
+    return f"the engine is {_short(engine.version)}, the app {_short(app.version)}: restart the app"
+
+
+def _short(version: str) -> str:
+    return visible(version[:40])
+
+
 def frame(message: Request | Event) -> bytes:
-    """The bytes that carry ``message``."""
+    """The bytes that carry ``message``. Raises ``TooLarge``."""
     payload = pack(message)
+    if len(payload) > MAX_FRAME:
+        raise TooLarge(
+            f"The result has {len(payload) >> 20} MiB, too much to hand over.",
+            "Ask for fewer layers or heads, or use the command line.",
+        )
     return HEADER.pack(len(payload)) + payload
 
 
+def size_of(header: bytes) -> int:
+    """The payload's size. Raises ``BadFrame`` for one that no message has."""
+    size: int = HEADER.unpack(header)[0]
+    if size > MAX_FRAME:
+        raise BadFrame(f"a frame of {size} bytes: the stream is not ours")
+    return size
+
+
 def read_frame(stream: BinaryIO) -> bytes | None:
-    """The next payload, or None at the end of the stream (also when it ends inside a frame)."""
+    """The next payload, or None at the end of the stream (also when it ends inside a frame).
+
+    Raises ``BadFrame``.
+    """
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
         return None
-    size = HEADER.unpack(header)[0]
-    if size > MAX_FRAME:
-        raise ValueError(f"a frame of {size} bytes: the stream is not ours")
+    size = size_of(header)
     payload = stream.read(size)
     return payload if len(payload) == size else None
 
 
 def decode_request(payload: bytes) -> Request:
-    """A request from its payload; raises ``msgspec.ValidationError``."""
-    return unpack(payload, Request)
+    """A request from its payload. Raises ``BadFrame``."""
+    return _decoded(payload, Request)
 
 
 def decode_event(payload: bytes) -> Event:
-    """An event from its payload; raises ``msgspec.ValidationError``."""
-    return unpack(payload, Event)
+    """An event from its payload. Raises ``BadFrame``."""
+    return _decoded(payload, Event)
+
+
+def _decoded(payload: bytes, kind: Any) -> Any:
+    try:
+        return unpack(payload, kind)
+    except Exception as error:
+        raise BadFrame(f"a message that cannot be read: {str(error)[:200]}") from error

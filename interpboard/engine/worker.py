@@ -1,6 +1,7 @@
 """The engine process: ``python -m interpboard.engine.worker``, spoken to over its pipe.
 
-One thread reads requests, so a cancel is heard at once; the main thread computes. Descriptor 1 is kept
+One thread reads requests, so a cancel is heard at once; one writes events, so that an owner who does not
+read them blocks neither; the main thread computes. Descriptor 1 is kept
 for the protocol before anything else is imported, and what any library prints goes to the log
 (standard error). The process ends when its input ends, in the middle of a job too: an owner that was
 killed leaves nothing running.
@@ -9,6 +10,7 @@ killed leaves nothing running.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,16 +18,17 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
-from interpboard import __version__
 from interpboard.engine import protocol
 from interpboard.engine.threads import let_threads_sleep
-from interpboard.errors import Cancelled, InterpBoardError
+from interpboard.errors import Cancelled, InterpBoardError, bounded
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
     from interpboard.results import LabelledArray
 
 PROGRESS_EVERY_S = 0.1
+WRONG_VERSION = 3  # exit code
+_MOST_WAITING = 1 << 26
 # Bars would be the last lines of the log that people are shown when a process dies.
 _NO_BARS = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
@@ -37,20 +40,45 @@ class NoModel(InterpBoardError):
 
 
 class Outbox:
-    """Writes events, whole frames at a time, from any thread."""
+    """Writes events, whole frames at a time, in a thread of its own; ``send`` from any thread.
+
+    An owner who does not read makes ``send`` wait once ``_MOST_WAITING`` bytes wait to be written. Answers
+    to a cancel do not wait: they are few and small.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
+        self._frames: deque[bytes] = deque()
+        self._size = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._write, daemon=True).start()
 
-    def send(self, event: protocol.Event) -> None:
-        """Write ``event``; an owner who is gone ends the process."""
-        with self._lock:
+    def send(self, event: protocol.Event, *, at_once: bool = False) -> None:
+        """Put ``event`` in, as it is now. Raises ``protocol.TooLarge``."""
+        frame = protocol.frame(event)
+        with self._changed:
+            while self._size > _MOST_WAITING and not at_once:
+                self._changed.wait()
+            self._frames.append(frame)
+            self._size += len(frame)
+            self._changed.notify_all()
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                while not self._frames:
+                    self._changed.wait()
+                frame = self._frames.popleft()
+                self._size -= len(frame)
+                self._changed.notify_all()
             try:
-                self._stream.write(protocol.frame(event))
+                self._stream.write(frame)
                 self._stream.flush()
             except (BrokenPipeError, ValueError):
-                os._exit(0)
+                os._exit(0)  # the owner is gone
+            except OSError as error:
+                print(f"cannot write to the owner: {error}", file=sys.stderr, flush=True)
+                os._exit(1)
 
 
 class Queue:
@@ -118,7 +146,11 @@ class Worker:
             except InterpBoardError as error:
                 self.outbox.send(
                     protocol.Failed(
-                        request.job, error.kind, error.message, error.remedy, traceback.format_exc()
+                        request.job,
+                        error.kind,
+                        bounded(error.message),
+                        bounded(error.remedy),
+                        traceback.format_exc(),
                     )
                 )
             except Exception as error:  # noqa: BLE001 - a bug in one job must not end the others
@@ -216,13 +248,19 @@ class Worker:
 
 def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
     """Hear requests until the stream ends, then end the process."""
+    greeted = False
     while (payload := protocol.read_frame(stream)) is not None:
         request = protocol.decode_request(payload)
-        if isinstance(request, protocol.Shutdown):
+        if isinstance(request, protocol.Greeting):
+            _require_same_version(request)
+            greeted = True
+        elif isinstance(request, protocol.Shutdown):
             break
-        if isinstance(request, protocol.Cancel):
+        elif not greeted:  # the versions before this one said nothing
+            _require_same_version(protocol.Greeting("an older one", 0))
+        elif isinstance(request, protocol.Cancel):
             if queue.cancel(request.job):
-                outbox.send(protocol.Stopped(request.job))
+                outbox.send(protocol.Stopped(request.job), at_once=True)
         else:
             queue.put(request)
     os._exit(
@@ -230,14 +268,22 @@ def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
     )  # the computing thread may be deep inside a kernel: nothing here is worth waiting for
 
 
+def _require_same_version(owner: protocol.Greeting) -> None:
+    wrong = protocol.mismatch(protocol.Greeting(), owner)
+    if wrong:
+        print(wrong, file=sys.stderr, flush=True)
+        os._exit(WRONG_VERSION)
+
+
 def main() -> None:
     """Take the pipe, greet, serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # when this process ends is for its owner to say
     let_threads_sleep()
     for name, value in _NO_BARS.items():
         os.environ.setdefault(name, value)
     stream = _private_stdout()
     outbox, queue = Outbox(stream), Queue()
-    outbox.send(protocol.Hello(os.getpid(), __version__))
+    outbox.send(protocol.Hello(os.getpid()))
     reader = threading.Thread(
         target=_read_or_die, args=(sys.stdin.buffer, queue, outbox), daemon=True
     )
@@ -280,7 +326,7 @@ def _bug(job: int, error: Exception) -> protocol.Failed:
     return protocol.Failed(
         job,
         "bug",
-        f"{type(error).__name__}: {error}",
+        bounded(f"{type(error).__name__}: {error}"),
         "This is a fault of interpboard; the log has the traceback.",
         traceback.format_exc(),
     )

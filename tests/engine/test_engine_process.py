@@ -208,6 +208,7 @@ async def test_after_five_deaths_it_gives_up_and_a_request_brings_it_back(
 
 def test_the_worker_ends_when_its_input_ends_in_the_middle_of_a_job(tiny_folder: Path) -> None:
     process = subprocess.Popen(SLOW, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write(protocol.frame(protocol.Greeting()))
     process.stdin.write(protocol.frame(protocol.Load(1, str(tiny_folder))))
     job = protocol.Run(2, "slow", TEXT, params={"steps": 1_000_000})
     process.stdin.write(protocol.frame(job))

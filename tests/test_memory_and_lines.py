@@ -1,0 +1,88 @@
+"""Memory that runs out is named whatever analysis it was; an error's line is short whatever it quotes."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from interpboard.analyses import ANALYSES
+from interpboard.analyses.kind import Analysis
+from interpboard.analyze import analyze
+from interpboard.errors import BadTarget, InterpBoardError, OutOfMemory, bounded
+from interpboard.results import MetricRequest
+from tests.lm import tiny_lm
+
+REQUIRED = {"corrupted": "The city is on", "subject": " city", "interventions": "0.3=zero"}
+SAID: list[BaseException] = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("MPS backend out of memory"),
+    MemoryError("Unable to allocate 1.00 TiB for an array"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", SAID, ids=lambda error: str(error)[:20])
+@pytest.mark.parametrize("name", ["logit_lens", "attention_flow", "head_ablation"])
+def test_memory_that_runs_out_is_named_with_what_to_do(
+    name: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fails_with(monkeypatch, error)
+    with pytest.raises(OutOfMemory, match=f"The analysis {name} does not fit in memory. Shorten"):
+        analyze(tiny_lm(), "The city is of", (name,))
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_it_is_known_of_every_analysis(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails_with(monkeypatch, SAID[1])
+    params = {name: {key: REQUIRED[key] for key in ANALYSES[name].required}}
+    with pytest.raises(OutOfMemory, match="does not fit in memory"):
+        analyze(tiny_lm(), "The city is of", (name,), params=params)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.EACCES, "no")])
+def test_another_error_stays_what_it_is(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails_with(monkeypatch, error)
+    with pytest.raises(type(error), match=re.escape(str(error))):
+        analyze(tiny_lm(), "The city is of", ("logit_lens",))
+
+
+def _fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def function(*_args: Any, **_options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Analysis, "load", lambda _self: function)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"The target '{'a' * 100_000}' is no token.",
+        "The target " + "'a' " * 50_000 + "is 50000 tokens.",
+        f'There is no model "{"x/" * 5000}".',
+        "é" * 10_000,
+    ],
+)
+def test_a_line_is_short_and_the_whole_is_kept_beside_it(message: str) -> None:
+    error = InterpBoardError(message, "Name one, e.g. ' Paris'.")
+    assert len(str(error)) < 1600
+    assert "…" in str(error)
+    assert str(error).endswith("Name one, e.g. ' Paris'.")
+    assert error.message == message
+
+
+def test_a_quoted_text_is_cut_behind_80_characters_and_what_stands_around_it_stays() -> None:
+    line = bounded(f"The target '{'a' * 100}' is 3 tokens, not {'b' * 90}.")
+    assert line == f"The target '{'a' * 80}…' is 3 tokens, not {'b' * 90}."
+    assert bounded("It's fine. It isn't.") == "It's fine. It isn't."
+
+
+def test_a_target_of_100_000_characters_is_refused_in_a_short_line() -> None:
+    with pytest.raises(BadTarget) as refused:
+        analyze(tiny_lm(), "The city", ("predictions",), MetricRequest(target="ab " * 33_000))
+    assert len(str(refused.value)) < 1600
