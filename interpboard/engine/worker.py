@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 0.1
 WRONG_VERSION = 3  # exit code
+GREETING_S = 5.0
 _MOST_WAITING = 1 << 26
 # Bars would be the last lines of the log that people are shown when a process dies.
 _NO_BARS = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -50,6 +51,7 @@ class Outbox:
         self._stream = stream
         self._frames: deque[bytes] = deque()
         self._size = 0
+        self._writing = False
         self._changed = threading.Condition()
         threading.Thread(target=self._write, daemon=True).start()
 
@@ -63,13 +65,21 @@ class Outbox:
             self._size += len(frame)
             self._changed.notify_all()
 
+    def all_written(self, timeout_s: float) -> bool:
+        """Wait until what was put in is written, or for so long; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._frames and not self._writing, timeout_s)
+
     def _write(self) -> None:
         while True:
             with self._changed:
+                self._writing = False
+                self._changed.notify_all()
                 while not self._frames:
                     self._changed.wait()
                 frame = self._frames.popleft()
                 self._size -= len(frame)
+                self._writing = True
                 self._changed.notify_all()
             try:
                 self._stream.write(frame)
@@ -284,6 +294,7 @@ def main() -> None:
     stream = _private_stdout()
     outbox, queue = Outbox(stream), Queue()
     outbox.send(protocol.Hello(os.getpid()))
+    outbox.all_written(GREETING_S)  # an owner of another version must hear of it before we end
     reader = threading.Thread(
         target=_read_or_die, args=(sys.stdin.buffer, queue, outbox), daemon=True
     )

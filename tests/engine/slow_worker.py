@@ -42,6 +42,6 @@ def slow(
 if __name__ == "__main__":
     ANALYSES["slow"] = Analysis(
         "slow", "Slow", "tests.engine.slow_worker:slow", ("step",), "counts", "diverging",
-        (Parameter("steps", int, 3, ""), Parameter("fate", str, "", "")),
+        parameters=(Parameter("steps", int, 3, ""), Parameter("fate", str, "", "")),
     )  # fmt: skip
     worker.main()
