@@ -48,6 +48,7 @@ TABLE: tuple[Analysis, ...] = (
         value="effect = metric(head ablated) − metric(clean)",
         reading=reading.without("the head"),
         scale="diverging",
+        gaps=("values",),
         in_overview=True,
         parameters=(
             _ABLATION,

@@ -24,6 +24,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "head", "query", "key"),
         value="probability with which the head's query attends to the key",
         scale="probability",
+        gaps=("values", "entropy", "distance", "first", "sink", "top_probs"),
         parameters=(
             Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),
             Parameter("heads", int, None, "heads to look into, e.g. 0,3 (all)", many=True),
