@@ -37,6 +37,7 @@ from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Edit
+from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import resolve_position
 from interpboard.runs.record import Run
 from interpboard.runs.references import resolve_token
@@ -183,4 +184,4 @@ def warnings_of(lm: LanguageModel, interventions: tuple[Intervention, ...]) -> t
 
 def _vector(lm: LanguageModel, each: Intervention) -> torch.Tensor:
     vector = read_vector(lm, each.value).values
-    return (each.scale * vector.float()).to(lm.device)[None]
+    return (each.scale * at_least_float32(vector)).to(lm.device)[None]

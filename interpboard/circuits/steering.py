@@ -131,7 +131,7 @@ def steering(
         extra={
             "text": LabelledArray(axes, text_array(continuations)),
             "metric": LabelledArray(axes, metrics),
-            "norm": LabelledArray((), np.array(float(direction.float().norm()))),
+            "norm": LabelledArray((), np.array(float(wide.norm()))),
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by("hooks"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from interpboard.analyze import analyze
 from interpboard.runs.prompt import input_ids, make_prompt
-from tests.compiled.cases import found, opened
+from tests.compiled.cases import found, opened, request
 from tests.compiled.programs import TRUTHS, Truth
 from tests.lm import fingerprint
 
@@ -234,6 +236,21 @@ def test_steering_from_one_answer_to_another_moves_their_logits_alone() -> None:
     scales = [float(label) for label in result.axes[0].labels]
     assert scales == [-1, 0, 0.5, 2]
     np.testing.assert_allclose(result.values, [8 * scale for scale in scales], **EXACT)
+
+
+def test_a_vector_that_is_held_is_the_one_that_was_saved_in_float64(tmp_path: Path) -> None:
+    """Rotated, nothing of it is a number that float32 has."""
+    file = tmp_path / "vector.safetensors"
+    about = {"positive": "abcda", "negative": "acbda", "layer": 1, "scales": [1], "new_tokens": 0}
+    lm = opened("induction", "hard_rotated")
+    given = {"steering": about | {"save": str(file)}}
+    steered = analyze(lm, "abcda", ["steering"], request("induction"), given).results[0]
+    held = {"what_if": {"interventions": f'1.resid=steer "{file}"'}}
+    edited = analyze(lm, "abcda", ["what_if"], request("induction"), held).results[0]
+    assert steered.values[-1] == pytest.approx(8, abs=1e-12)
+    assert edited.values[-1] == pytest.approx(16, abs=1e-12)
+    # Mirrored: two coordinates of 1, b and c, twice.
+    assert float(steered.extra["norm"].values) == pytest.approx(2, abs=1e-12)
 
 
 def test_what_if_finds_that_the_second_head_of_a_path_has_nothing_more_to_lose() -> None:
