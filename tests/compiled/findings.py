@@ -97,6 +97,23 @@ def patched_heads(program: str) -> Finding:
     return Finding.of(by_head(found(program, "activation_patching", **given)))
 
 
+def patched_inside(program: str) -> Finding:
+    """Queries, keys, values and patterns of every head, one at a time."""
+
+    def shares() -> Iterator[tuple[str, float]]:
+        for site in ("q", "k", "v", "pattern"):
+            given = {"corrupted": TRUTHS[program].changed, "site": site, "along": "head"}
+            for head, value in by_head(found(program, "activation_patching", **given)):
+                yield f"{head}.{site}", value
+
+    return Finding.of(shares())
+
+
+def patched_neurons(program: str) -> Finding:
+    given = {"corrupted": TRUTHS[program].changed, "site": "neuron", "along": "neuron"}
+    return Finding.of(by_head(found(program, "activation_patching", **given)))
+
+
 def patched_stream(program: str) -> Finding:
     given = {"corrupted": TRUTHS[program].changed, "site": "resid_pre"}
     return Finding.of(by_cell(program, found(program, "activation_patching", **given)))
@@ -196,6 +213,11 @@ def neurons(program: str) -> Finding:
     return Finding.of((f"{layer}.{neuron}", float(value)) for (layer, neuron), value in values)
 
 
+def _counting(truth: Truth) -> list[str]:
+    """The two neurons of each ramp."""
+    return [f"{layer}.{neuron}" for layer in truth.program.mlps for neuron in (0, 1)]
+
+
 def _layers(truth: Truth) -> set[str]:
     heads = {int(name.split(".")[0]) for name in truth.heads}
     return {f"layer {layer}" for layer in heads | set(truth.program.mlps)}
@@ -243,13 +265,15 @@ ROWS = {
     "direct_logit_attribution": Row(
         "direct logit attribution", direct, lambda t: map(plain, t.direct)
     ),
-    "neurons": Row(
-        "neurons", neurons, lambda t: [f"{at}.{n}" for at in t.program.mlps for n in (0, 1)]
-    ),
+    "neurons": Row("neurons", neurons, _counting),
     "logit_lens": Row(
         "logit lens", lens, lambda t: [f"layer {at}" for at in range(t.shown, t.program.n_layers)]
     ),
     "patched_heads": Row("activation patching, heads", patched_heads, lambda t: t.restored),
+    "patched_inside": Row(
+        "activation patching, q, k, v, pattern", patched_inside, lambda t: t.inside
+    ),
+    "patched_neurons": Row("activation patching, neurons", patched_neurons, _counting),
     "patched_stream": Row("activation patching, stream", patched_stream, _cells),
     "attribution_patching": Row(
         "attribution patching, heads (soft)", estimated_heads, lambda t: t.restored

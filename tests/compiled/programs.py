@@ -109,9 +109,10 @@ class Truth:
     token changed so that the answer is lost. ``edges``: those that carry the difference to ``other``.
     ``ablated``: effect of zeroing each head. ``shown``: from which layer on the lens has the answer.
     ``types``: of heads that have one. ``direct``: logits written straight into the answer.
-    ``restored``: recovered by each head's z in the run of ``changed``; ``way``: by the stream before
-    (layer, position). ``read``: effect of taking away each token, ``<s>`` first. ``moved``: the position
-    of the token that is moved to the answer, where one is.
+    ``restored``: recovered by each head's z in the run of ``changed``; ``inside``: by its queries, keys,
+    values or pattern alone; ``way``: by the stream before (layer, position). ``read``: effect of taking
+    away each token, ``<s>`` first. ``moved``: the position of the token that is moved to the answer, where
+    one is.
     """
 
     program: Program
@@ -126,6 +127,7 @@ class Truth:
     types: dict[str, str]
     direct: dict[str, float]
     restored: dict[str, float]
+    inside: dict[str, float]
     way: dict[tuple[int, int], float]
     read: tuple[float, ...]
     moved: int | None = None
@@ -152,6 +154,7 @@ TRUTHS = {
             types={"0.1": "previous_token", "1.2": "induction"},
             direct={"L1 H2": 8},
             restored={"0.1": 1, "1.2": 1},
+            inside={"0.1.v": 1, "1.2.k": 1, "1.2.pattern": 1},
             # The a at 1 becomes the key at 2, which holds the b.
             way={(0, 1): 1, (1, 2): 1},
             read=(0, 8, 8, 0, 0, 8),
@@ -173,6 +176,7 @@ TRUTHS = {
             types={"0.0": "previous_token", "1.1": "previous_token", "2.3": "name_mover"},
             direct={"L2 H3": 8},
             restored={"0.0": 1, "1.1": 1, "2.3": 1},
+            inside={"0.0.v": 1, "1.1.v": 1, "2.3.k": 1, "2.3.pattern": 1},
             way={(0, 1): 1, (1, 2): 1, (2, 3): 1},
             read=(0, 8, 0, 8, 0, 8),
             moved=3,
@@ -195,6 +199,11 @@ TRUTHS = {
             direct={"L2 H3": 8},
             # b inhibited among a, b and c: 2.3 looks at a and c, half of what there was.
             restored={"0.2": 0.5, "1.0": 0.5, "2.3": 1},
+            # 1.0 needs key and value of the repetition: either alone is nothing. With the second b among
+            # the values, and nothing inhibited, 2.3 finds b more often than a.
+            inside={
+                "0.2.q": 0.5, "0.2.pattern": 0.5, "2.3.q": 0.5, "2.3.v": -1 / 3, "2.3.pattern": 1,
+            },
             # At layer 2 the two parts have parted: b where it stood, uninhibited; b inhibited at ``:``.
             way={(0, 3): 1, (1, 3): 1, (2, 3): -1 / 3, (2, 4): 0.5},
             read=(0, 8, 8, 8, 8),
@@ -214,6 +223,7 @@ TRUTHS = {
             types={"0.2": "duplicate_token"},
             direct={"L1 mlp": 8},
             restored={"0.2": 1, "1.1": 1},
+            inside={"0.2.q": 1, "0.2.pattern": 1, "1.1.v": 1},
             way={(0, 7): 1, (1, 7): 1},
             # Three repetitions are enough and two are not: each of the six letters is needed.
             read=(0, 16, 16, 16, 0, 16, 16, 16),
@@ -231,6 +241,7 @@ TRUTHS = {
             types={"0.0": "duplicate_token"},
             direct={"L0 mlp": 8},
             restored={"0.0": 1},
+            inside={"0.0.q": 1, "0.0.pattern": 1},
             way={(0, 5): 1},
             read=(0, 16, 0, 0, 0, 16),
         ),

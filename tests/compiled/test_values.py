@@ -52,6 +52,25 @@ def test_patching_recovers_what_the_part_carries(truth: Truth) -> None:
 
 
 @TRUE
+def test_patching_inside_a_head_recovers_what_that_input_carries(truth: Truth) -> None:
+    for site in ("q", "k", "v", "pattern"):
+        given = {"corrupted": truth.changed, "site": site, "along": "head"}
+        values = found(truth.program.name, "activation_patching", **given).values
+        suffix = f".{site}"
+        stated = {k.removesuffix(suffix): v for k, v in truth.inside.items() if k.endswith(suffix)}
+        np.testing.assert_allclose(values, grid(truth, stated), **EXACT)
+
+
+@pytest.mark.parametrize(("program", "layer"), [("tally", 1), ("repeat", 0)])
+def test_half_a_ramp_is_no_step(program: str, layer: int) -> None:
+    """The first neuron alone overshoots by half of the step, the second alone takes that half away."""
+    given = {"corrupted": TRUTHS[program].changed, "site": "neuron", "along": "neuron"}
+    values = found(program, "activation_patching", **given).values
+    np.testing.assert_allclose(values[layer, :2], (1.5, -0.5), **EXACT)
+    assert np.count_nonzero(values) == 2
+
+
+@TRUE
 def test_every_path_of_the_program_carries_the_answer_and_no_other_path_anything(
     truth: Truth,
 ) -> None:
