@@ -21,7 +21,7 @@ from interpboard.circuits.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.finite import require_logits
-from interpboard.runs.recovery import tells_apart
+from interpboard.runs.rounding import difference
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
@@ -113,6 +113,13 @@ class Experiment:
         """The behaviour where nothing but the reference is heard."""
         return self._mean_of(lambda batch: self.reference(batch).output)
 
+    @cached_property
+    def span(self) -> float:
+        """clean − reference; NaN where they differ by no more than rounding."""
+        weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+        largest = max(abs(self.on_clean), abs(self.on_reference))
+        return difference(self.on_clean, self.on_reference, weight.dtype, 1 + largest)
+
     def value(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
         """The behaviour with only ``edges`` [sender, receiver] live, mean over examples. Exact."""
         return self._mean_of(
@@ -128,13 +135,12 @@ class Experiment:
         """
         if not self.has_span:
             return float("nan")
-        span = self.on_clean - self.on_reference
-        return (self.value(edges, watch) - self.on_reference) / span
+        return (self.value(edges, watch) - self.on_reference) / self.span
 
     @property
     def has_span(self) -> bool:
         """Whether there is anything for a circuit to explain."""
-        return tells_apart(self.on_clean, self.on_reference)
+        return self.span == self.span
 
     def of_output(self, batch: Batch, output: torch.Tensor) -> torch.Tensor:
         """The behaviour [row] for final residual streams ``output`` [row, pos, d_model].

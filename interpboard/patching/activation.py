@@ -20,7 +20,6 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
-from interpboard.runs.recovery import tells_apart
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
@@ -76,7 +75,7 @@ def activation_patching(
     donor = record(lm, source, (site,), (given,))
     estimates = None
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
-        estimates = _recovered(pair, _estimated(lm, into, made, metric, grid, donor))
+        estimates = pair.recovered(metric, _estimated(lm, into, made, metric, grid, donor))
     cells = grid.cells(donor)
     del donor  # the cells have what they need of it
     values = evaluate_cells(
@@ -84,11 +83,11 @@ def activation_patching(
         cells,
         metric,
         grid.axes,
-        lambda new: _recovered(pair, new),
+        lambda new: pair.recovered(metric, new),
         estimates=estimates,
         watch=watch,
     )
-    recovered = _recovered(pair, values)
+    recovered = pair.recovered(metric, values)
     return Result(
         analysis="activation_patching",
         params={
@@ -110,7 +109,7 @@ def activation_patching(
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
-        warnings=(*pair.notes, *nothing_to_recover(pair)),
+        warnings=(*pair.notes, *pair.nothing_to_recover(metric)),
     )
 
 
@@ -148,16 +147,3 @@ def _estimated(
     base = gradients_by_layer(lm, into, metric, grid.site, edits=made)
     changes = [linear_products(grid, donor, at)[0].double().cpu().numpy() for at in base.layers]
     return base.metric + np.array(changes[::-1])
-
-
-def nothing_to_recover(pair: Pair) -> tuple[str, ...]:
-    """A warning if the metric does not tell the runs apart."""
-    if tells_apart(pair.on_clean, pair.on_corrupted):
-        return ()
-    return ("The metric is the same in both runs: there is nothing to recover.",)
-
-
-def _recovered(pair: Pair, values: np.ndarray) -> np.ndarray:
-    if nothing_to_recover(pair):
-        return np.full(values.shape, np.nan)
-    return (values - pair.on_corrupted) / (pair.on_clean - pair.on_corrupted)

@@ -19,6 +19,7 @@ from interpboard.runs.portions import record_first
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run
 from interpboard.runs.replay import evaluate
+from interpboard.runs.rounding import SAME_RUNS
 from interpboard.runs.row_logits import row_logits
 from interpboard.runs.steps import rows_of_a_recording
 from interpboard.runs.watch import SILENT, Watch
@@ -50,7 +51,8 @@ def causal_trace(
 
     ``extra``: ``recovered`` (share of the total effect, same axes), ``per_sample`` [sample, layer,
     token], ``spread`` (standard deviation over samples), and the scalars ``clean``, ``corrupted``,
-    ``total_effect`` (clean − corrupted, mean).
+    ``total_effect`` (clean − corrupted, mean). Where the noise does not change the metric by more than
+    rounding there is nothing to restore: effects are 0, no share is recovered (NaN), and a warning says so.
 
     Raises ``BadParameter`` for a subject that is not in the prompt, ``Unsupported``.
     """
@@ -68,7 +70,10 @@ def causal_trace(
     found = _Samples(axes, samples, metric, watch, begin)
     found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
     effects, corrupted = found.effects, found.corrupted
-    total = metric.baseline - float(corrupted.mean())
+    total = metric.apart(metric.baseline, float(corrupted.mean()))
+    same = bool(np.isnan(total))
+    if same:  # what is left is rounding, which would be coloured and ranked like effects
+        effects = np.zeros_like(effects)
     return Result(
         analysis="causal_trace",
         params={
@@ -84,18 +89,18 @@ def causal_trace(
         axes=axes,
         values=effects.mean(0),
         extra={
-            "recovered": LabelledArray(axes, effects.mean(0) / (total if total else np.nan)),
+            "recovered": LabelledArray(axes, effects.mean(0) / total),
             "per_sample": LabelledArray(
                 (Axis("sample", tuple(str(i) for i in range(samples))), *axes), effects
             ),
             "spread": LabelledArray(axes, effects.std(0)),
             "clean": LabelledArray((), np.array(metric.baseline)),
             "corrupted": LabelledArray((), np.array(corrupted.mean())),
-            "total_effect": LabelledArray((), np.array(total)),
+            "total_effect": LabelledArray((), np.array(metric.baseline - corrupted.mean())),
         },
         elapsed_s=time.perf_counter() - started,
         made_by=made_by(lm.verified.path, seed),
-        warnings=chosen.notes,
+        warnings=(*chosen.notes, *((SAME_RUNS,) if same else ())),
     )
 
 

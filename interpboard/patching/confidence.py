@@ -73,7 +73,9 @@ def patching_confidence(
     _check_lengths(cases, grid)
     effects, controls = _effects(lm, cases, grid, direction, control, seed, watch)
     ways = 1 if direction == "denoising" else -1
-    span = ways * float(np.mean([case.pair.on_clean - case.pair.on_corrupted for case in cases]))
+    both = [(case.pair.on_clean, case.pair.on_corrupted) for case in cases]
+    clean, bad = (float(np.mean(side)) for side in zip(*both, strict=True))
+    span = ways * metric.apart(clean, bad)
     return Result(
         analysis="patching_confidence",
         params={
@@ -98,7 +100,7 @@ def patching_confidence(
             ).items()
         }
         | {
-            "share": LabelledArray(grid.axes, effects.mean(0) / (span if span else np.nan)),
+            "share": LabelledArray(grid.axes, effects.mean(0) / span),
             "per_pair": LabelledArray(
                 (Axis("pair", tuple(str(i) for i in range(len(cases)))), *grid.axes), effects
             ),

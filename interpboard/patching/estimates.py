@@ -11,7 +11,6 @@ import torch
 from interpboard.attribution.site_gradients import LayerGradients, gradients_by_layer
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.activation import nothing_to_recover
 from interpboard.patching.grad_drop import mean_size
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, equally_long
@@ -81,8 +80,7 @@ def attribution_patching(
         values = sizes.double().cpu().numpy()
     early.step(work, work, LabelledArray(grid.axes, values))
     pair = Pair(prompt, other, metric.baseline, on_corrupted)
-    no_span = nothing_to_recover(pair)
-    span = np.nan if no_span else pair.on_clean - pair.on_corrupted
+    span, no_span = pair.span(metric), pair.nothing_to_recover(metric)
     if verify:
         run = record(lm, other)
         extra |= verified_cells(

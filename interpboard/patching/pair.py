@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from interpboard.errors import BadPrompt
@@ -17,6 +18,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.record import record
+from interpboard.runs.rounding import SAME_RUNS
 from interpboard.runs.row_logits import row_logits
 
 
@@ -41,10 +43,18 @@ class Pair:
         pairs = zip(self.clean.token_ids, self.corrupted.token_ids, strict=True)
         return next(position for position, (a, b) in enumerate(pairs) if a != b)
 
-    def recovered(self, value: float) -> float:
+    def span(self, metric: Metric) -> float:
+        """clean − corrupted of the metric; NaN where they differ by no more than rounding."""
+        return metric.apart(self.on_clean, self.on_corrupted)
+
+    def recovered(self, metric: Metric, values: np.ndarray) -> np.ndarray:
         """(value − corrupted) / (clean − corrupted): 0 = corrupted, 1 = clean; NaN if they agree."""
-        span = self.on_clean - self.on_corrupted
-        return (value - self.on_corrupted) / span if span else float("nan")
+        shares: np.ndarray = (values - self.on_corrupted) / self.span(metric)
+        return shares
+
+    def nothing_to_recover(self, metric: Metric) -> tuple[str, ...]:
+        """A warning if the metric does not tell the runs apart."""
+        return (SAME_RUNS,) if np.isnan(self.span(metric)) else ()
 
 
 def equally_long(lm: LanguageModel, clean: PromptInfo, corrupted: str) -> PromptInfo:

@@ -9,7 +9,7 @@ import numpy as np
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.activation import DIRECTIONS, nothing_to_recover
+from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import OUTPUT, Receiver, read, resolve_receivers
 from interpboard.patching.senders import Sent, record_senders, sent
@@ -64,8 +64,8 @@ def path_patching(
     first = min(pair.first_difference, metric.info.position)
     values = _evaluated(base, source, receivers, metric, axes, first, at_base, watch)
     effects = values - at_base
-    warnings = nothing_to_recover(pair)
-    span = np.nan if warnings else (pair.on_corrupted - pair.on_clean) * (1 if noising else -1)
+    warnings = pair.nothing_to_recover(metric)
+    span = pair.span(metric) * (-1 if noising else 1)
     return Result(
         analysis="path_patching",
         params={

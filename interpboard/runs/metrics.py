@@ -26,6 +26,7 @@ from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
 from interpboard.runs.prompt import resolve_position, token_text
 from interpboard.runs.references import resolve_token
+from interpboard.runs.rounding import difference
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,21 @@ class Metric:
     def baseline(self) -> float:
         """The metric of the clean run."""
         return float(self.of(self.clean_logits[None])[0])
+
+    def apart(self, clean: float, other: float) -> float:
+        """``clean − other`` of two runs' metrics; NaN where it is no more than rounding."""
+        return difference(clean, other, self.clean_logits.dtype, self._size(clean, other))
+
+    def _size(self, clean: float, other: float) -> float:
+        """How large the numbers are whose rounding the metric has."""
+        largest = max(abs(clean), abs(other))
+        name, logits = self.info.name, self.clean_logits.double()
+        if name == "rank":
+            return 0.0  # it is counted
+        of_target = float(logits[list(self.tokens or (self.target_id,))].abs().max())
+        if name == "prob":  # its error is that of the logit times the probability
+            return largest * (1 + of_target)
+        return 1 + largest if name == "kl" else 1 + max(largest, of_target)
 
     @property
     def differentiable(self) -> bool:

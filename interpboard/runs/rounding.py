@@ -1,0 +1,29 @@
+"""Do two numbers differ by more than rounding? Nothing is divided by a difference that does not.
+
+A share of such a difference looks like any other number and says nothing: both runs are the same, and what
+is left is the order in which sums were taken.
+"""
+
+from __future__ import annotations
+
+import torch
+
+# Relative errors that a forward pass was seen to leave between two runs that are the same, with room.
+_ROUNDING = {
+    torch.float64: 1e-12,
+    torch.float32: 1e-6,
+    torch.float16: 2 * torch.finfo(torch.float16).eps,
+    torch.bfloat16: 2 * torch.finfo(torch.bfloat16).eps,
+}
+SAME_RUNS = "The metric is the same in both runs, up to rounding: there is nothing to recover."
+
+
+def rounding(dtype: torch.dtype, size: float) -> float:
+    """The largest difference that rounding explains in numbers of that ``size`` made in ``dtype``."""
+    return _ROUNDING.get(dtype, _ROUNDING[torch.bfloat16]) * size
+
+
+def difference(first: float, second: float, dtype: torch.dtype, size: float) -> float:
+    """``first − second``, NaN where it is no more than rounding."""
+    apart = first - second
+    return apart if abs(apart) > rounding(dtype, size) else float("nan")
