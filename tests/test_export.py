@@ -199,5 +199,5 @@ def test_of_many_dimensions_the_strongest_entries_stand_in_the_table() -> None:
     values[1, 0, 1] = -3
     one = sample.document(sample.result("activation_patching", axes, values))
     shown = export.markdown(one)
-    assert re.findall(r"^\| `(.*?)` \| (.*?) \|$", shown, re.MULTILINE)[0] == ("1.0 ·b@1", "-3")
+    assert re.findall(r"^\| `(.*?)` \| (.*?) \|$", shown, re.MULTILINE)[0] == ("L1 H0 ·b@1", "-3")
     assert len(rows(one)) == 8 + 1

@@ -45,7 +45,7 @@ def attended() -> Result:
 
 def test_of_thousands_of_neurons_the_strongest_are_listed_in_order_with_their_sign() -> None:
     (only,) = selections(neurons(), LOOK)
-    assert only.rows[:2] == (("2.117", -5.0), ("0.3", 2.0))
+    assert only.rows[:2] == (("L2 N117", -5.0), ("L0 N3", 2.0))
     assert len(only.rows) == 16
     assert only.note == "the 16 of 3072 of largest magnitude; all are in the JSON and CSV"
 
@@ -71,7 +71,7 @@ def test_the_highest_activation_of_a_corpus_comes_first_whatever_the_size_of_the
     values[0, 1], values[0, 2] = -9, 4
     axes = (layer_axis(1), numbered("neuron", 100))
     (only,) = selections(sample.result("max_activating", axes, values), LOOK)
-    assert only.rows[0] == ("0.2", 4.0)
+    assert only.rows[0] == ("L0 N2", 4.0)
 
 
 def test_each_type_of_head_names_its_heads_with_what_chance_gives() -> None:
@@ -82,16 +82,16 @@ def test_each_type_of_head_names_its_heads_with_what_chance_gives() -> None:
     result = sample.result("head_scores", axes, values, {"null": LabelledArray(axes, null)})
     (only,) = selections(result, LOOK)
     assert only.title == "previous_token"
-    assert only.rows[0] == ("1.0  (null 5.0%)", 0.9)
+    assert only.rows[0] == ("L1 H0  (null 5.0%)", 0.9)
     assert re.search(
-        r"^1\.0  \(null 5\.0%\) .* 90\.00%$", render(sample.document(result), 100), re.M
+        r"^L1 H0  \(null 5\.0%\) .* 90\.00%$", render(sample.document(result), 100), re.M
     )
 
 
 def test_attention_names_where_each_head_looks_and_never_the_first_token() -> None:
     here, anywhere = selections(attended(), LOOK)
-    assert here.rows == (("0.0 ·of@8 → ·Tower@2", 0.4), ("0.1 ·of@8 → ·of@8", 0.3))
-    assert anywhere.rows == (("0.0 ·of@8 → ·Tower@2", 0.4), ("0.1 ·is@3 → ·Eiffel@1", 0.2))
+    assert here.rows == (("L0 H0 ·of@8 → ·Tower@2", 0.4), ("L0 H1 ·of@8 → ·of@8", 0.3))
+    assert anywhere.rows == (("L0 H0 ·of@8 → ·Tower@2", 0.4), ("L0 H1 ·is@3 → ·Eiffel@1", 0.2))
 
 
 def test_the_pattern_of_one_head_is_a_grid_of_queries_and_keys() -> None:
@@ -106,7 +106,7 @@ def test_the_pattern_of_one_head_is_a_grid_of_queries_and_keys() -> None:
 def test_components_that_were_not_measured_are_counted_and_not_listed() -> None:
     axes = (Axis("component", ("L0 H1", "L2 MLP", "embed 3")),)
     (only,) = selections(sample.result("critical_components", axes, [-2.0, np.nan, np.nan]), LOOK)
-    assert only.rows == (("L0·H1", -2.0),)
+    assert only.rows == (("L0 H1", -2.0),)
     assert only.note == "2 without a value are left out; all are in the JSON and CSV"
 
 

@@ -103,7 +103,7 @@ def test_the_layer_from_which_the_top_token_stays_is_the_last_row() -> None:
 
 
 def test_what_is_in_the_answer_after_each_layer_stands_below_its_parts() -> None:
-    parts = (Axis("component", ("embed", "L0 mlp")),)
+    parts = (Axis("component", ("embed", "L0 MLP")),)
     by_layer = layer_axis(1, embed=True)
     one = {"accumulated": LabelledArray((by_layer,), np.array([1.0, -2.5]))}
     runs = Axis("run", ("clean", "edited"))

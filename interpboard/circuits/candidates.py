@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from interpboard.attribution.site_gradients import site_gradients
-from interpboard.runs.components import head_label
+from interpboard.component_names import head_label, mlp_label
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
@@ -77,9 +77,9 @@ def _parts(run: Run, kind: str, ablation: str) -> list[tuple[str, tuple[Edit, ..
     layers = range(anatomy.n_layers)
     if kind == "head":
         heads = range(anatomy.n_heads)
-        return [(head_label((i, head)), (edit("z", i, head),)) for i in layers for head in heads]
+        return [(head_label(i, head), (edit("z", i, head),)) for i in layers for head in heads]
     if kind == "mlp":
-        return [(f"L{i} MLP", (edit("mlp_out", i),)) for i in layers]
+        return [(mlp_label(i), (edit("mlp_out", i),)) for i in layers]
     if kind == "layer":
         return [(f"layer {i}", (edit("attn_out", i), edit("mlp_out", i))) for i in layers]
     positions = range(len(run.prompt.token_ids))

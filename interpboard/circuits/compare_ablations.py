@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 
 from interpboard.circuits.replacements import reference_texts, replacement
+from interpboard.component_names import head_label
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.runs.agreement import rank_agreement
 from interpboard.runs.cells import evaluate_cells
-from interpboard.runs.components import Head, head_label, resolve_head
+from interpboard.runs.components import Head, resolve_head
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
@@ -55,7 +56,7 @@ def compare_ablations(
         replace = replacement(run, strategy, texts, seed)
         counterfactuals += [(replace(layer, head),) for layer, head in heads]
         at_once.append(tuple(replace(layer, head) for layer, head in dict.fromkeys(heads)))
-    component = Axis("component", tuple(head_label(head) for head in heads))
+    component = Axis("component", tuple(head_label(*head) for head in heads))
     axes = (component, Axis("strategy", tuple(strategies)))
     values = evaluate_cells(
         run,

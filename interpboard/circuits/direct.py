@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct_path import DirectPath, direct_path, pull_back
+from interpboard.component_names import head_label, mlp_label
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.rounding import agrees
@@ -61,7 +62,7 @@ def direct_logit_attribution(
     What the embedding (with positions), every head, every MLP and the biases add to the residual stream
     at the metric's position, read through the final norm with its scale held at that of the run, and
     the unembedding (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"). Components
-    are ``embed``, ``L0 H3``, ``L0 bias`` (of attention), ``L0 mlp``, ``final norm bias`` and
+    are ``embed``, ``L0 H3``, ``L0 bias`` (of attention), ``L0 MLP``, ``final norm bias`` and
     ``unembed bias``; biases that contribute nothing in any layer are left out. They sum to the metric
     within rounding; ``extra["unexplained"]`` is what is missing. Effects through later layers are not in it.
 
@@ -183,10 +184,10 @@ def components(
     biased = any(each.bias for layer in layers for each in layer)
     for number, layer in enumerate(layers):
         heads = np.stack([each.heads for each in layer], axis=1)
-        values |= {f"L{number} H{head}": own.tolist() for head, own in enumerate(heads)}
+        values |= {head_label(number, head): own.tolist() for head, own in enumerate(heads)}
         if biased:
             values[f"L{number} bias"] = [each.bias for each in layer]
-        values[f"L{number} mlp"] = [each.mlp for each in layer]
+        values[mlp_label(number)] = [each.mlp for each in layer]
         if any(each.edit for each in layer):
             values[f"L{number} edit"] = [each.edit for each in layer]
     constants = {

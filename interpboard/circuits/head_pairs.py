@@ -9,11 +9,11 @@ import numpy as np
 
 from interpboard.circuits.head_ablation import head_ablation
 from interpboard.circuits.replacements import OF_THE_PROMPT, reference_texts, replacement
+from interpboard.component_names import head_label
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result
 from interpboard.runs.cells import evaluate_cells
-from interpboard.runs.components import head_label
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
@@ -58,7 +58,7 @@ def head_pairs(
     alone = np.array([single.values[head] for head in heads])
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
     replace = replacement(run, ablation, texts, seed)
-    labels = tuple(head_label(head) for head in heads)
+    labels = tuple(head_label(*head) for head in heads)
     axes = (Axis("head_a", labels), Axis("head_b", labels))
 
     def together(values: np.ndarray) -> np.ndarray:

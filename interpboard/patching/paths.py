@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from interpboard.component_names import MLP
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
@@ -91,7 +92,7 @@ def path_patching(
 
 def _axes(lm: LanguageModel) -> tuple[Axis, ...]:
     heads = tuple(f"H{head}" for head in range(lm.anatomy.n_heads))
-    return layer_axis(lm.anatomy.n_layers), Axis("component", (*heads, "mlp", "embed"))
+    return layer_axis(lm.anatomy.n_layers), Axis("component", (*heads, MLP, "embed"))
 
 
 def _evaluated(

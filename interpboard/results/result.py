@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from interpboard.display import visible, visible_token
+from interpboard.display import visible
 from interpboard.errors import BadResultFile
 from interpboard.results.arrays import Axis, LabelledArray, put_in_shape
 from interpboard.results.encoding import SCHEMA, from_json, json_of, read_file, write_file
 from interpboard.results.info import MadeBy, MetricInfo
+from interpboard.results.labels import visible_label
 from interpboard.results.metric_words import metric_words
 from interpboard.results.table import columns, pandas
 from interpboard.results.top import Entry, Order, top_entries
@@ -129,7 +130,7 @@ def _metric(result: Result) -> str:
 
 
 def _words(entry: Entry) -> str:
-    where = " ".join(f"{name} {visible_token(label)}" for name, label in entry.labels.items())
+    where = " ".join(f"{name} {visible_label(name, label)}" for name, label in entry.labels.items())
     return f"{where} {entry.value:+.4g}".strip()
 
 

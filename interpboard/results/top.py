@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from interpboard.display import visible_token
 from interpboard.errors import BadParameter
 from interpboard.results.arrays import Labelled, names_of
+from interpboard.results.labels import visible_label
 
 Order = Literal["magnitude", "highest", "lowest"]
 
@@ -24,7 +24,9 @@ class Entry:
     value: float
 
     def __repr__(self) -> str:
-        where = " ".join(f"{name} {visible_token(label)}" for name, label in self.labels.items())
+        where = " ".join(
+            f"{name} {visible_label(name, label)}" for name, label in self.labels.items()
+        )
         return f"<{where}: {self.value:+.4g}>"
 
 

@@ -13,11 +13,6 @@ Head = tuple[int, int]
 _HEAD = re.compile(r"L?(\d+)(?:\.|\.?\s*H)(\d+)", re.IGNORECASE)
 
 
-def head_label(head: Head) -> str:
-    """``L3 H5`` for (3, 5)."""
-    return f"L{head[0]} H{head[1]}"
-
-
 def resolve_head(lm: LanguageModel, given: str | Sequence[int]) -> Head:
     """(layer, head) of a name or of a pair of numbers. Raises ``BadParameter`` unless it is there."""
     if isinstance(given, str):

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from interpboard.display import fit, visible, visible_token
+from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
 
 _OURS_IN_ASCII = str.maketrans(
@@ -46,6 +47,10 @@ class Look:
     def token(self, token: str) -> str:
         """A token, harmless, with its spaces shown."""
         return visible_token(token, ascii_only=self.ascii_only)
+
+    def label(self, axis: str, label: str) -> str:
+        """A label of the axis named ``axis``, harmless."""
+        return visible_label(axis, label, ascii_only=self.ascii_only)
 
     def words(self, text: str) -> str:
         """A string that is not ours (a prompt, a model's name), harmless."""

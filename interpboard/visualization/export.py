@@ -18,6 +18,7 @@ import numpy as np
 from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
+from interpboard.results.labels import visible_label
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import Selection, details, flat, selections
@@ -223,15 +224,18 @@ def _markdown_body(result: Result) -> str:
     if values.ndim == 1:
         named = entry_names(result)
         rows = [
-            [_code(visible_token(label)), _value(value, signed)]
+            [_code(visible_label(axes[0].name, label)), _value(value, signed)]
             for label, value in zip(axes[0].labels, values, strict=True)
         ]
         for row, token in zip(rows, named or (), strict=False):
             row.insert(1, _code(visible_token(token)))
         return _table([names[0], *(["token"] if named else []), "value"], rows)
     if values.ndim == 2:
-        labels = [_code(visible_token(label)) for label in axes[0].labels]
-        head = [" / ".join(names), *(_code(visible_token(label)) for label in axes[1].labels)]
+        labels = [_code(visible_label(axes[0].name, label)) for label in axes[0].labels]
+        head = [
+            " / ".join(names),
+            *(_code(visible_label(axes[1].name, label)) for label in axes[1].labels),
+        ]
         top = top_tokens(result) if values.dtype != object else None
         if top is None:
             cells = [[_value(value, signed) for value in row] for row in values]

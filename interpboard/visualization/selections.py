@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from interpboard.component_names import head_label, neuron_label
 from interpboard.results import LabelledArray, Result
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.visualization.blocks import Look
@@ -164,20 +165,21 @@ def _rows(entries: Iterable[Entry], look: Look) -> tuple[tuple[str, float], ...]
 
 
 def _name(entry: Entry, look: Look) -> str:
-    """``3.975`` for a head or neuron, ``·is@4`` for a place in the prompt, ``a → b`` for a pair."""
+    """``L3 H7`` for a head, ``L3 N975`` a neuron, ``·is@4`` a place in the prompt, ``a → b`` a pair."""
     names = list(entry.labels)
     parts: list[str] = []
     for i, name in enumerate(names):
         label = entry.labels[name]
         if name in ("head", "neuron") and names[:i][-1:] == ["layer"]:
-            parts[-1] = f"{look.words(entry.labels['layer'])}.{look.words(label)}"
+            called = head_label if name == "head" else neuron_label
+            parts[-1] = called(look.words(entry.labels["layer"]), look.words(label))
         elif name == "layer":
             parts.append(f"layer {look.words(label)}")
         elif name in _PLACES:
             arrow = look.ours("→ ") if name == "key" else ""
             parts.append(arrow + _placed(label, entry.index[name], look))
         else:
-            parts.append(look.token(label))
+            parts.append(look.label(name, label))
     return " ".join(parts)
 
 

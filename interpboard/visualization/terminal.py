@@ -129,7 +129,7 @@ def strongest(result: Result, look: Look) -> str:
     for i in order:
         where = np.unravel_index(i, result.values.shape)
         names = (
-            f"{axis.name} {look.token(axis.labels[k])}"
+            f"{axis.name} {look.label(axis.name, axis.labels[k])}"
             for axis, k in zip(result.axes, where, strict=True)
         )
         named.append(f"{' '.join(names)} {number(float(result.values[where]), signed=True)}")
@@ -210,7 +210,9 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
         return bars(values, _bar_labels(result, look), scale, look)
     if values.ndim == 0:
         return [Text(number(float(values), signed=scale.diverging))]
-    rows, columns = ([look.token(label) for label in axis.labels] for axis in result.axes)
+    rows, columns = (
+        [look.label(axis.name, label) for label in axis.labels] for axis in result.axes
+    )
     top = top_tokens(result)
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
@@ -246,7 +248,7 @@ def _bar_labels(result: Result, look: Look) -> list[str]:
     names = entry_names(result)
     labels = result.axes[0].labels
     if names is None:
-        return [look.token(label) for label in labels]
+        return [look.label(result.axes[0].name, label) for label in labels]
     width = max(len(label) for label in labels)
     ranked = zip(labels, names, strict=True)
     return [f"{look.words(label).rjust(width)}  {look.token(name)}" for label, name in ranked]

@@ -105,7 +105,7 @@ def test_every_contribution_is_what_layer_norm_by_hand_gives() -> None:
         for layer, block in enumerate(body.h):
             assert value(result, f"L{layer} bias") == pytest.approx(written(block.attn.c_proj.bias))
             mlp = written(run.sites["mlp_out"][layer][0, -1])
-            assert value(result, f"L{layer} mlp") == pytest.approx(mlp)
+            assert value(result, f"L{layer} MLP") == pytest.approx(mlp)
             for head in range(4):
                 rows = block.attn.c_proj.weight[head * 8 : head * 8 + 8]
                 expected = written(run.sites["z"][layer][0, -1, head] @ rows)

@@ -84,7 +84,7 @@ def test_parts_of_the_edited_run_are_those_of_a_model_changed_by_hand(family: st
     for name, value in zip(labels, expected.values, strict=True):
         assert of_edited(result, name) == pytest.approx(value, abs=1e-9)
     assert of_edited(result, "L1 H2") == 0.0
-    assert of_edited(result, "L0 mlp") == 0.0
+    assert of_edited(result, "L0 MLP") == 0.0
 
 
 def test_a_patched_stream_is_a_part_of_its_own_and_takes_the_place_of_those_below() -> None:

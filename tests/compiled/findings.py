@@ -135,7 +135,8 @@ def paths(program: str) -> Finding:
             result = found(program, "path_patching", corrupted=truth.other, receiver=receiver)
             for (layer, column), value in np.ndenumerate(result.values):
                 part = result.axes[1].labels[column]
-                sender = part if part == "embed" else f"{layer}.{part.removeprefix('H')}"
+                name = {"MLP": "mlp"}.get(part, part.removeprefix("H"))
+                sender = part if part == "embed" else f"{layer}.{name}"
                 yield f"{sender}>{receiver}", float(value)
 
     return Finding.of(effects())

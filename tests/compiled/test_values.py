@@ -80,7 +80,7 @@ def test_every_path_of_the_program_carries_the_answer_and_no_other_path_anything
             truth.program.name, "path_patching", corrupted=truth.other, receiver=receiver
         )
         layer, column = (0, "embed") if sender == "embed" else sender.split(".")
-        label = column if column in ("embed", "mlp") else f"H{column}"
+        label = {"embed": "embed", "mlp": "MLP"}.get(column, f"H{column}")
         value = result.values[int(layer), result.axes[1].labels.index(label)]
         assert value <= -8  # the whole answer, or more
 

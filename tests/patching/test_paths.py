@@ -327,7 +327,7 @@ def test_in_the_demo_model_direct_paths_are_what_the_components_write_to_the_log
     labels = [
         f"L{layer} {part}"
         for layer in range(lm.anatomy.n_layers)
-        for part in (*(f"H{head}" for head in heads), "mlp")
+        for part in (*(f"H{head}" for head in heads), "MLP")
     ]
     differences = [written[0][label] - written[1][label] for label in labels]
     # Not the same: the final norm is held in the one and runs in the other.

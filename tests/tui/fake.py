@@ -248,7 +248,7 @@ def canned(
     elif request.analysis in ("direct_logit_attribution", "edited_direct_attribution"):
         names = ["embed"]
         for layer in range(layers):
-            names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} mlp"]
+            names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} MLP"]
         axes = (Axis("component", tuple(names)),)
         values = wave.normal(size=len(names)) * 0.4
         values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5

@@ -86,7 +86,7 @@ async def test_a_layer_selected_elsewhere_is_met_and_a_neuron_selects_its_layers
         assert pane.chosen[0] == 3
         await b.press("7", "g")
         assert b.app.pane("heads").grid.cursor[0] == 2  # type: ignore[attr-defined]
-        assert b.readout("logits").startswith("L2 mlp")
+        assert b.readout("logits").startswith("L2 MLP")
 
 
 async def test_a_metric_that_is_no_sum_of_parts_is_explained_by_its_logit(board: Boards) -> None:

@@ -213,7 +213,7 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
         await b.press("v", "v", "v")
         assert "by change" in b.screen
         await b.press("g", "j")
-        assert b.readout("logits").startswith("L3 mlp  −0.013 → +3.987 (+4.000)  rank 2/37")
+        assert b.readout("logits").startswith("L3 MLP  −0.013 → +3.987 (+4.000)  rank 2/37")
         await b.press("Y")
         taken = (tmp_path / "state" / "yank.txt").read_text()
         assert "Direct logit attribution, edited" in taken

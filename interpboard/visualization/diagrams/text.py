@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
+from interpboard import component_names
 from interpboard.display import visible
 from interpboard.visualization.colors import LIGHT, MIDDLE
 from interpboard.visualization.diagrams.drawing import Drawing, Edge
@@ -52,10 +53,7 @@ def mermaid(drawing: Drawing) -> str:
 
 def long_label(name: str) -> str:
     """A node in words: ``L1 H3``, ``L1 MLP``."""
-    layer, dot_, part = name.partition(".")
-    if not dot_:
-        return visible(name)
-    return f"L{visible(layer)} {'MLP' if part == 'mlp' else 'H' + visible(part)}"
+    return visible(component_names.shown(name))
 
 
 def width(drawing: Drawing, edge: Edge) -> float:

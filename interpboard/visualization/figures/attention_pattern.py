@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interpboard.component_names import head_label
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
@@ -52,4 +53,4 @@ def pattern_of(result: Result, layer: int, head: int) -> np.ndarray:
 
 def head_title(result: Result, layer: int, head: int) -> str:
     """The analysis and the head."""
-    return f"{canvas.name_of(result)} of L{layer} H{head}"
+    return f"{canvas.name_of(result)} of {head_label(layer, head)}"

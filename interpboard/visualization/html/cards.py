@@ -199,7 +199,7 @@ def _top(result: Result) -> dict[str, Any] | None:
         return None
     rows = [
         (
-            [(LOOK.token(label), entry.index[name]) for name, label in entry.labels.items()],
+            [(LOOK.label(name, label), entry.index[name]) for name, label in entry.labels.items()],
             number(entry.value, signed=True),
             repr(entry.value),
         )

@@ -31,7 +31,10 @@ def card_data(result: Result, scale: Scale, value_name: str) -> dict[str, Any] |
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    return {"name": visible(axis.name), "labels": [LOOK.token(label) for label in axis.labels]}
+    return {
+        "name": visible(axis.name),
+        "labels": [LOOK.label(axis.name, label) for label in axis.labels],
+    }
 
 
 def _scale(values: np.ndarray) -> Scale:

@@ -43,7 +43,7 @@ def headings(axis: Axis, marked: tuple[int, ...] = ()) -> list[Heading]:
     """One a label; tokens with their positions, since tokens repeat."""
     tokens = axis.name in TOKEN_AXES
     return [
-        Heading(LOOK.token(label), i if tokens else None, tokens and i in marked)
+        Heading(LOOK.label(axis.name, label), i if tokens else None, tokens and i in marked)
         for i, label in enumerate(axis.labels)
     ]
 
@@ -104,7 +104,7 @@ def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...]
     for i in order:
         value = float(values[i])
         share = 0.0 if not math.isfinite(value) else abs(scale.share(value))
-        label = LOOK.token(axis.labels[i])
+        label = LOOK.label(axis.name, axis.labels[i])
         name = LOOK.token(names[i]) if names else None
         shown = number(value, signed=scale.diverging)
         end = 0 if value < scale.center else 8  # the sign alone: the length has the size

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
+from interpboard.component_names import head_label
 from interpboard.display import fit, visible, visible_token
 from tui import words
 from tui.commands import table as keys
@@ -192,7 +193,7 @@ class AttentionPane(Pane):
     def subtitle(self) -> str:
         """Which head."""
         layer, head = self.head
-        return f"L{layer} H{head}, {VIEWS[self.view_at][1]}"
+        return f"{head_label(layer, head)}, {VIEWS[self.view_at][1]}"
 
     def readout(self) -> Text:
         """The pair under the cursor, or the token and what it looks at most."""
@@ -208,7 +209,7 @@ class AttentionPane(Pane):
             query, key = int(pattern[:, self.seen].argmax()), self.seen
         names = [f"{at} {visible_token(prompt.tokens[at])}" for at in (query, key)]
         text = Text.assemble(
-            (f" L{layer} H{head}", self.ink("text", bold=True)),
+            (f" {head_label(layer, head)}", self.ink("text", bold=True)),
             (f"  {fit(names[0], 20).rstrip()} → {fit(names[1], 20).rstrip()}", self.ink("text")),
         )
         if key > query:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
+from interpboard.component_names import MLP
 from tui import scales, words
 from tui.commands import table as keys
 from tui.session.state import Selection
@@ -19,7 +20,6 @@ from tui.widgets.heat_grid import GridData, HeatGrid
 if TYPE_CHECKING:
     import numpy as np
 
-MLP = "MLP"
 # The letter of each type of head; a legend has room for the first word only.
 BADGES = {
     "previous_token": "p",

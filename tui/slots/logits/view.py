@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
+from interpboard.component_names import MLP, shown
 from interpboard.display import visible
 from tui import scales, words
 from tui.commands import table as keys
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from interpboard.results import Result
 
-_PART = re.compile(r"L(\d+)(?: (?:H(\d+)|mlp|bias|edit))?")
+_PART = re.compile(r"L(\d+)(?: (?:H(\d+)|MLP|bias|edit))?")
 # What the bars are sorted by; by change only while something is held.
 # The last view is of layers: what all parts up to and with each have brought.
 ORDERS = {
@@ -174,7 +175,7 @@ class LogitsPane(Pane):
         if self._values is None or selection.layer is None:
             return False
         head = looked_at(replace(self.state, selection=selection))[1]
-        part = "" if self.order == "layers" else " mlp" if selection.mlp else f" H{head}"
+        part = "" if self.order == "layers" else " MLP" if selection.mlp else f" H{head}"
         name = f"L{selection.layer}{part}" if selection.layer >= 0 else "embed"
         if name not in self._names:
             return False
@@ -185,7 +186,7 @@ class LogitsPane(Pane):
         part = _PART.fullmatch(name)
         if part is not None:
             head = int(part[2]) if part[2] is not None else None
-            self.select(layer=int(part[1]), head=head, mlp=name.endswith("mlp"))
+            self.select(layer=int(part[1]), head=head, mlp=name.endswith(MLP))
         elif name == "embed":
             self.select(layer=-1, head=None, mlp=False)
         self.refresh_readout()
@@ -193,7 +194,7 @@ class LogitsPane(Pane):
 
 def _parts(result: Result) -> tuple[tuple[str, ...], np.ndarray]:
     """Components and what they write [run, component]."""
-    names = result.axes[0].labels
+    names = tuple(map(shown, result.axes[0].labels))
     return names, result.values.reshape(len(names), -1).T
 
 

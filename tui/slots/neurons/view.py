@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
+from interpboard.component_names import neuron_label
 from interpboard.display import visible, visible_token
 from tui import scales, words
 from tui.commands import table as keys
@@ -236,7 +237,7 @@ class NeuronsPane(Pane):
 
 
 def _name(neuron: tuple[int, int]) -> str:
-    return f"L{neuron[0]} N{neuron[1]}"
+    return neuron_label(*neuron)
 
 
 def _bar(neuron: tuple[int, int], value: float, limit: float) -> Bar:

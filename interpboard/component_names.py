@@ -1,0 +1,39 @@
+"""How a part of a model is called wherever it is shown: ``L3 H7``, ``L0 MLP``, ``L2 N117``.
+
+What is written by hand has a grammar of its own (``3.7``, ``0.mlp``, ``2.117``), as have the edges of a
+circuit in a file; ``shown`` turns either into what is shown, and an earlier spelling (``L0 mlp``) too.
+"""
+
+from __future__ import annotations
+
+import re
+
+MLP = "MLP"
+_EARLIER = re.compile(r"L(\d+) mlp")
+_WRITTEN = re.compile(r"(\d+)\.(?:(\d+)|mlp)")
+
+
+def head_label(layer: int | str, head: int | str) -> str:
+    """``L3 H7``."""
+    return f"L{layer} H{head}"
+
+
+def mlp_label(layer: int | str) -> str:
+    """``L0 MLP``."""
+    return f"L{layer} {MLP}"
+
+
+def neuron_label(layer: int | str, neuron: int | str) -> str:
+    """``L2 N117``."""
+    return f"L{layer} N{neuron}"
+
+
+def shown(name: str) -> str:
+    """A head's or MLP's name as it is shown; another name as it is."""
+    earlier = _EARLIER.fullmatch(name)
+    if earlier is not None:
+        return mlp_label(earlier[1])
+    written = _WRITTEN.fullmatch(name)
+    if written is None:
+        return MLP if name == "mlp" else name
+    return mlp_label(written[1]) if written[2] is None else head_label(written[1], written[2])

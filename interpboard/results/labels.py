@@ -1,0 +1,15 @@
+"""An axis's labels as they are shown: tokens with their spaces visible, parts of the model by their names."""
+
+from __future__ import annotations
+
+from interpboard.component_names import shown
+from interpboard.display import visible, visible_token
+
+_OF_PARTS = ("component", "head_a", "head_b")
+
+
+def visible_label(axis: str, label: str, *, ascii_only: bool | None = None) -> str:
+    """``label`` of the axis named ``axis``, harmless."""
+    if axis in _OF_PARTS:
+        return visible(shown(label), ascii_only=ascii_only)
+    return visible_token(label, ascii_only=ascii_only)
