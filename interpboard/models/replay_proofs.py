@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -34,6 +35,23 @@ class _Case:
     position: int | None
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """Logits [row, pos, d_vocab] and the last stream [row, pos, d_model], which has what no logit reads."""
+
+    logits: torch.Tensor
+    stream: torch.Tensor
+
+    def differ(self, clean: _Runs, cases: Sequence[_Case], noise: Noise, what: str) -> bool:
+        """Whether every edited row is seen to differ from its unedited prompt in ``what``."""
+        own, base = getattr(self, what), getattr(clean, what)
+        return all(
+            differs(own[row, case.position :], base[case.base, case.position :], noise)
+            for row, case in enumerate(cases)
+            if case.position is not None
+        )
+
+
 @torch.no_grad()
 def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bool, bool]:
     """Whether replays of two prompts ``ids`` [2, pos] are exact, and whether they still are where they
@@ -42,27 +60,36 @@ def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bo
     middle = anatomy.n_layers // 2
     try:
         with recording_calls(anatomy, calls):
-            clean = plain_logits(anatomy, ids)
+            clean = _run(anatomy, ids)
         # In the order in which they join.
         cases = (_Case(0, 0, None), _Case(1, 0, 3), _Case(0, middle, 2), _Case(1, middle, None))
         expected = _hooked(anatomy, ids, calls, cases)
-        for row, case in enumerate(cases):
-            if case.position is not None and not differs(
-                expected[row, case.position :], clean[case.base, case.position :], noise
-            ):
-                return False, False  # an edit that does nothing shows nothing
+        # An edit that does nothing shows nothing. What no logit reads (of a model that was compiled for one
+        # thing) is looked at before them.
+        by_logits = expected.differ(clean, cases, noise, "logits")
+        if not by_logits and not expected.differ(clean, cases, noise, "stream"):
+            return False, False
     except MISFIT:
         return False, False
-    replays = _agree(anatomy, calls, cases, expected, 0, noise)
-    return replays, replays and _agree(anatomy, calls, cases, expected, 2, noise)
+    agree = partial(_agree, anatomy, calls, cases, expected, noise=noise, by_logits=by_logits)
+    replays = agree(first=0)
+    return replays, replays and agree(first=2)
+
+
+def _run(anatomy: Anatomy, ids: torch.Tensor) -> _Runs:
+    """A plain forward of ``ids`` [row, pos]."""
+    streams: list[torch.Tensor] = []
+    with at_site(anatomy, "resid_post", anatomy.n_layers - 1, streams.append):
+        logits = plain_logits(anatomy, ids)
+    return _Runs(logits, streams[0])
 
 
 def _hooked(
     anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall], cases: Sequence[_Case]
-) -> torch.Tensor:
-    """Logits [case, pos, d_vocab] of plain forwards, one hook an edit."""
+) -> _Runs:
+    """Plain forwards [case, ...], one hook an edit."""
 
-    def edit(row: int, case: _Case) -> torch.Tensor:
+    def edit(row: int, case: _Case) -> _Runs:
         with ExitStack() as stack:
             if case.position is not None:
                 at = case.position
@@ -74,28 +101,30 @@ def _hooked(
                     return value
 
                 stack.enter_context(at_site(anatomy, "resid_pre", case.start, put))
-            return plain_logits(anatomy, ids[case.base, None])[0]
+            return _run(anatomy, ids[case.base, None])
 
-    return torch.stack([edit(row, case) for row, case in enumerate(cases)])
+    runs = [edit(row, case) for row, case in enumerate(cases)]
+    return _Runs(torch.cat([r.logits for r in runs]), torch.cat([r.stream for r in runs]))
 
 
 def _agree(
     anatomy: Anatomy,
     calls: Sequence[LayerCall],
     cases: Sequence[_Case],
-    expected: torch.Tensor,
+    expected: _Runs,
     first: int,
     noise: Noise,
+    by_logits: bool,
 ) -> bool:
     """Whether replays from position ``first`` to the one before the last are as ``expected``."""
-    stop = expected.shape[1] - 1
+    part = slice(first, expected.logits.shape[1] - 1)
     try:
-        logits = torch.stack(
-            [residual_to_logits(anatomy, row) for row in _replayed(calls, cases, first, stop)]
-        )
+        stream = _replayed(calls, cases, first, part.stop)
+        logits = torch.stack([residual_to_logits(anatomy, row) for row in stream])
     except MISFIT:
         return False
-    return same(logits, expected[:, first:stop].to(logits.device), noise)
+    agree = same(logits, expected.logits[:, part].to(logits.device), noise)
+    return agree and (by_logits or same(stream, expected.stream[:, part].to(stream.device), noise))
 
 
 def _replayed(

@@ -23,8 +23,9 @@ from tests.compiled.programs import PROGRAMS
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_compiled_model_proves_every_site_and_its_lens(program: str) -> None:
+def test_a_compiled_model_proves_every_site_its_lens_and_replay(program: str) -> None:
     verified = opened(program, "soft").verified
+    assert (verified.path, verified.reuse) == ("replay", True)
     assert verified.lens
     assert verified.sites == frozenset(SITES)
 
@@ -37,6 +38,8 @@ def test_the_command_writes_a_folder_that_opens_and_says_what_to_do_with_it(
     assert str(folder) in capsys.readouterr().out
     lm = open_model(folder, device="cpu")
     assert (lm.info.layers, lm.info.heads, lm.info.dtype) == (3, 4, "float32")
+    assert lm.verified.path == "replay"
+    assert lm.verified.lens
     written = load_file(folder / "model.safetensors")
     assert all(weight.dtype == np.float64 for weight in written.values())
     assert json.loads((folder / "config.json").read_text())["layer_norm_epsilon"] == 2.0**80
