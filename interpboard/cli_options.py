@@ -232,7 +232,7 @@ def _check_unicode(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadPrompt(f"{text!r} is not valid UTF-8 text.", "Check its encoding.") from None
+        raise BadPrompt(f"{text[:60]!r} is not valid UTF-8 text.", "Check its encoding.") from None
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

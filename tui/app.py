@@ -146,7 +146,8 @@ class InterpBoardApp(Actions, History, Jobs, Lensing, Prompting, TerminalApp):
         resumed = self._resume and await self.resume()
         if resumed and self.state.model is not None:
             model = self.state.model.info.name
-        await self.session.boot(model, device, dtype, run=not resumed)
+        special = self.settings.special_tokens
+        await self.session.boot(model, device, dtype, not resumed, special)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""

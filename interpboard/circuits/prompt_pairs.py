@@ -194,6 +194,9 @@ def _of_item(item: Any) -> Example:
     if isinstance(item, str):
         return _of_line(item)
     if isinstance(item, Mapping):
+        for name in ("corrupted", "subject"):
+            if not isinstance(item.get(name, ""), str | None):
+                raise BadParameter(f"The {name} of an example is a text, not {item[name]!r:.60}.")
         unknown = [key for key in item if key not in _FIELDS]
         if unknown or not isinstance(item.get("clean"), str):
             raise BadParameter(
@@ -216,7 +219,8 @@ def _of_item(item: Any) -> Example:
 def _words(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
-    words = (given,) if isinstance(given, str) else tuple(given)
+    whole = isinstance(given, str) or not isinstance(given, Sequence)
+    words: tuple[Any, ...] = (given,) if whole else tuple(given)
     if not words or not all(isinstance(word, str) for word in words):
         raise BadParameter(
             "A target or foil is a text, or a list of texts.", "Leave it out instead."

@@ -125,7 +125,13 @@ def test_hostile_strings_in_a_report_never_act(
 def test_standard_input_is_read_without_its_last_newline(
     asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for raw, text in (("a b\n", "a b"), ("日本\r\n", "日本"), ("a\n\n", "a\n"), (" a", " a")):
+    for raw, text in (
+        ("a b\n", "a b"),
+        ("日本\r\n", "日本"),
+        ("a\n\n", "a\n"),
+        (" a", " a"),
+        ("\ufeffa", "a"),
+    ):
         stream = types.SimpleNamespace(buffer=types.SimpleNamespace(read=raw.encode))
         monkeypatch.setattr(sys, "stdin", stream)
         assert cli.main(["analyze", "--text", "-"]) == 0

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from interpboard.cli import main
 from interpboard.cli_options import swap_of
 from interpboard.errors import BadParameter
+from interpboard.reproduce import command_line
+from interpboard.results import Document, MetricRequest
+from tests.tiny import tiny_model
+from tests.tokenizers import tokenizer_of
 
 TEXT = "The capital of France is"
 
@@ -51,6 +56,42 @@ def test_what_does_not_go_together_is_one_line(
 ) -> None:
     assert main(["analyze", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_tokens_are_named_by_id_and_an_id_that_is_a_text_has_a_backslash(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = ["analyze", "--text", TEXT, "-f", "json"]
+    assert main([*usual, "-a", "predictions", "--target", " Rome", "--foil", " Paris"]) == 0
+    metric = json.loads(capsys.readouterr().out)["results"][0]["metric"]
+    rome, paris = metric["target"]["id"], metric["foil"]["id"]
+    assert main([*usual, "-a", "predictions", "--target", f"#{rome}", "--foil", f"#{paris}"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["metric"] == metric
+    assert main([*usual, "-a", "predictions", "--target", f"\\#{rome}"]) == 2
+    assert "tokens" in capsys.readouterr().err
+    assert main([*usual, "-a", "causal_trace", "-p", "samples=1", "--subject", "France"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (at,) = document["results"][0]["params"]["subject"]
+    named = f"#{document['prompt']['token_ids'][at]}"
+    assert main([*usual, "-a", "causal_trace", "-p", "samples=1", "--subject", named]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["results"][0]["values"] == document["results"][0]["values"]
+
+
+def test_special_tokens_are_left_out_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_model("llama").save_pretrained(tmp_path)
+    tokenizer_of("llama").save_pretrained(tmp_path)
+    usual = ["analyze", "--text", "Tom is", "-a", "predictions", "-f", "json", "-m", str(tmp_path)]
+    assert main(usual) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert main([*usual, "--no-special-tokens"]) == 0
+    bare = json.loads(capsys.readouterr().out)
+    assert whole["prompt"]["tokens"] == ["<s>", *bare["prompt"]["tokens"]]
+    assert (whole["model"]["special_tokens"], bare["model"]["special_tokens"]) == (True, False)
+    again = command_line(Document.from_json(json.dumps(bare)), MetricRequest())
+    assert "--no-special-tokens" in again
 
 
 def test_a_circuit_of_a_behaviour_or_dataset_brings_its_own_prompt(

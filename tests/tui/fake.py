@@ -197,7 +197,8 @@ class FakeEngine:
         if isinstance(request, protocol.Split):
             known = request.text in VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)
-            return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
+            ids = tuple(VOCABULARY.index(text) if text in VOCABULARY else 0 for text in found)
+            return protocol.Tokens(0, PromptInfo(request.text, found, ids))
         if request.analysis in self.refused:
             return self.refused[request.analysis]
         tokens = self.tokens(request.text)

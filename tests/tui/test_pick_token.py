@@ -59,7 +59,7 @@ async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
     async with board() as b:
         await b.press("f")
         await b.write("is Rome")
-        await b.press("down", "enter")
+        await b.press("down", "down", "enter")
         assert b.app.state.ask.foil == " Rome"
         assert b.app.state.ask.metric == "logit_diff"
 
@@ -172,3 +172,13 @@ async def test_screen(board: Boards, size: tuple[int, int]) -> None:
         await b.press("t")
         await b.write("o")
         b.matches(f"pick-token-{size[0]}x{size[1]}")
+
+
+async def test_a_token_is_chosen_by_its_id(board: Boards) -> None:
+    async with board() as b:
+        await b.press("t")
+        await b.write("#4")
+        assert "▸ ·Berlin" in b.screen
+        await b.press("enter")
+        assert b.app.state.ask.target == " Berlin"
+        assert not b.toasts

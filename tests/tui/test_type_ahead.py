@@ -98,3 +98,14 @@ def test_exactly_the_tokens_that_contain_it_fit_and_those_that_are_it_come_first
 )
 def test_advice(typed: str, pieces: tuple[str, ...] | None, expected: str) -> None:
     assert advice(Vocabulary(WORDS), typed, pieces) == expected
+
+
+def test_an_id_is_typed_as_such_and_names_what_no_text_does() -> None:
+    words = Vocabulary(("!", " a", "\\xe6", "!", "#1", "#5"))
+    assert matches(words, "#3")[0].id == 3
+    assert [match.id for match in matches(words, "#9")] == []
+    assert [words.reference(id) for id in range(6)] == ["#0", " a", "#2", "#3", "#4", "#5"]
+    assert advice(words, "!", ("!",)) == (
+        "Several tokens are “!”: choose one, or type its id, as #161."
+    )
+    assert advice(words, "#3", ("!",)) == "#3 is the token “!”."

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tui.controllers.part import Part
 from tui.session.interventions import Held, quoted
+
+if TYPE_CHECKING:
+    from interpboard.results import PromptInfo
 
 
 class Holding(Part):
@@ -49,7 +54,7 @@ class Holding(Part):
         position = pane.position
         app.pick_token(
             f"Token to put at {position}",
-            pane.data.prompt.tokens[position],
+            _named(pane.data.prompt, position),
             lambda text: app.session.hold(app.state.held.put(f"@{position}={quoted(text)}")),
         )
 
@@ -73,3 +78,11 @@ class Holding(Part):
             app.notify(nothing)
         else:
             app.session.hold(held)
+
+
+def _named(prompt: PromptInfo, at: int) -> str:
+    """The token at ``at`` as it can be typed: by its id where it is not the text that stands there."""
+    token = prompt.tokens[at]
+    begin, end = prompt.spans[at] if prompt.spans else (0, 0)
+    alike = not prompt.spans or prompt.text[begin:end].strip() == token.strip()
+    return token if alike else f"#{prompt.token_ids[at]}"

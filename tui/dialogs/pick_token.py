@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
@@ -19,6 +19,9 @@ from tui.session.state import State
 from tui.session.type_ahead import Match, Vocabulary, advice, matches
 from tui.session.vocabulary import Tokens
 from tui.theme import Inks
+
+if TYPE_CHECKING:
+    from interpboard.results import PromptInfo
 
 REST_S = 0.06  # typing rests: then the engine is asked what the text falls into
 
@@ -48,7 +51,7 @@ def likely(state: State) -> tuple[list[Match], dict[int, float]]:
 
 
 class PickTokenScreen(PickScreen[str]):
-    """Answers with the token's text, empty where that has a meaning."""
+    """Answers with what names the token, empty where that has a meaning."""
 
     def __init__(self, question: TokenQuestion, tokens: Tokens) -> None:
         super().__init__(
@@ -57,7 +60,7 @@ class PickTokenScreen(PickScreen[str]):
         self.question, self.tokens = question, tokens
         self.vocabulary: Vocabulary | None = None
         self.fetched = False
-        self.pieces: tuple[str, tuple[str, ...] | None] = ("", None)  # a text, what it falls into
+        self.pieces: tuple[str, PromptInfo | None] = ("", None)  # a text, what it falls into
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -114,8 +117,9 @@ class PickTokenScreen(PickScreen[str]):
         self.rows = [] if self.vocabulary is None else matches(self.vocabulary, typed)
         self.at = 0 if self.rows else -1
         if not self.rows and self.vocabulary is not None and self.pieces[0] == typed:
-            ids = [(self.vocabulary.id_of(text), text) for text in self.pieces[1] or ()]
-            self.rows = [Match(id, text) for id, text in ids if id is not None]
+            found = self.pieces[1]
+            pairs = () if found is None else zip(found.token_ids, found.tokens, strict=True)
+            self.rows = [Match(id, text) for id, text in pairs]
 
     def draw(self, row: Match, here: bool, ink: Inks) -> Text:
         """`` ·Paris    id 1234   62.1 %``."""
@@ -138,15 +142,20 @@ class PickTokenScreen(PickScreen[str]):
             )
             return Text(missing, ink.muted)
         own = self.pieces[1] if self.pieces[0] == typed else None
-        warning = advice(self.vocabulary, typed, own)
+        warning = advice(self.vocabulary, typed, None if own is None else own.tokens)
         if warning:
             return Text(warning, ink.warning)
         many = f"{len(self.vocabulary.strings):,} tokens"
         return Text(many if not typed else f"{len(self.rows)} of {many}", ink.muted)
 
     def answer(self, typed: str) -> str | None:
-        """The chosen token, else the text as typed: the engine says what is wrong with it."""
+        """The chosen token, else the text as typed: the engine says what is wrong with it.
+
+        By its id where its text is that of another token too, or is none.
+        """
         if self.chosen is not None:
             text: str = self.chosen.text
+            if self.vocabulary is not None and self.chosen.id >= 0:
+                return self.vocabulary.reference(self.chosen.id)
             return text
         return typed if typed or self.question.empty else None

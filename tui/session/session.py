@@ -107,17 +107,19 @@ class Session:
 
     # -- life -------------------------------------------------------------------------------------
 
-    async def boot(self, model: str, device: str, dtype: str, run: bool = True) -> None:
+    async def boot(
+        self, model: str, device: str, dtype: str, run: bool = True, special_tokens: bool = True
+    ) -> None:
         """Start the engine, load the model, and ``run`` everything once it is there."""
         from tui.session.reduce import reduce
 
         self._reduce = reduce
         self._run_when_ready = run
-        self._options = {"device": device, "dtype": dtype}
+        self._options = {"device": device, "dtype": dtype, "special_tokens": special_tokens}
         self._asked_model = model
         self.engine = self._factory(self.take)
         await self.engine.start()
-        self.engine.load(model, device=device, dtype=dtype)
+        self.engine.load(model, **self._options)
         self.up.set()
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ A token is found by its beginning, its leading space typed or not; then by any p
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
@@ -14,6 +15,9 @@ from interpboard.display import visible_token
 
 MOST = 200  # matches; nobody scrolls through more
 _BETWEEN = "\ud800"  # in no token: half a character cannot be in one
+# Parts of characters are shown as their bytes; what looks like an id would be read as one.
+_NO_TEXT = re.compile(r"\\x[0-9a-f]{2}|^\\*#[0-9]+$")
+_BY_ID = re.compile(r"#([0-9]{1,9})", re.ASCII)
 _TYPED = {"\\n": "\n", "\\t": "\t", "⏎": "\n", "⇥": "\t"}
 
 
@@ -33,12 +37,23 @@ class Vocabulary:
         self._lowered = _BETWEEN + "".join(text + _BETWEEN for text in lowered)
         self._starts = list(accumulate((len(text) + 1 for text in lowered), initial=1))
         self._id: dict[str, int] = {}
+        self._several: set[str] = set()  # texts that more than one token has
         for id, text in enumerate(strings):
-            self._id.setdefault(text, id)
+            if self._id.setdefault(text, id) != id:
+                self._several.add(text)
 
     def id_of(self, text: str) -> int | None:
         """The first token of exactly this text."""
         return self._id.get(text)
+
+    def several(self, text: str) -> bool:
+        """Whether more than one token is spelt like this."""
+        return text in self._several
+
+    def reference(self, id: int) -> str:
+        """What names this token: its text, or ``#161`` where another is spelt alike or it is no text."""
+        text = self.strings[id]
+        return f"#{id}" if text in self._several or _NO_TEXT.search(text) else text
 
     def containing(self, part: str) -> Iterator[int]:
         """Ids of the tokens that contain ``part``, in lower case; ``_BETWEEN`` marks an edge."""
@@ -57,10 +72,14 @@ class Vocabulary:
 def matches(vocabulary: Vocabulary, typed: str, most: int = MOST) -> list[Match]:
     """Tokens that fit, best first; nothing typed fits nothing.
 
-    Exactly what was typed, the same behind a space, beginnings in the same case, then in any case,
-    then tokens that contain it. Within each, by id: vocabularies list frequent tokens first.
+    The token whose id was typed, ``#161``. Exactly what was typed, the same behind a space, beginnings in
+    the same case, then in any case, then tokens that contain it. Within each, by id: vocabularies list
+    frequent tokens first.
     """
     found: dict[int, None] = {}
+    named = _BY_ID.fullmatch(typed)
+    if named is not None and int(named[1]) < len(vocabulary.strings):
+        found[int(named[1])] = None
     for text in _readings(typed):
         exact = [vocabulary.id_of(form) for form in _forms(text)]
         found |= dict.fromkeys(id for id in exact if id is not None)
@@ -79,6 +98,9 @@ def advice(vocabulary: Vocabulary, typed: str, pieces: Sequence[str] | None) -> 
     """What is odd about ``typed`` as a token; empty: nothing. ``pieces``: what it falls into."""
     if not typed:
         return ""
+    if _BY_ID.fullmatch(typed):
+        found = f" is the token {_quoted(pieces[0])}." if pieces else " names a token by its id."
+        return typed + found
     spaced = " " + typed
     behind_space = typed[0] != " " and vocabulary.id_of(spaced) is not None
     if pieces is not None and len(pieces) > 1:
@@ -90,6 +112,8 @@ def advice(vocabulary: Vocabulary, typed: str, pieces: Sequence[str] | None) -> 
         return f"No token is {_quoted(typed)}." + (
             f" {_quoted(spaced)} is one." if behind_space else ""
         )
+    if vocabulary.several(typed):
+        return f"Several tokens are {_quoted(typed)}: choose one, or type its id, as #161."
     if behind_space:
         return f"No leading space: inside a text the word is {_quoted(spaced)}, another token."
     return ""

@@ -150,6 +150,8 @@ class TokensPane(Pane):
         result, prompt, at = self.data.result, self.data.prompt, self.strip.cursor
         if result is None or prompt is None or at >= len(prompt.tokens):
             return Text()
+        from interpboard.results.tokens import appended
+
         value = float(result.values[at])
         total = float(abs(result.values).sum())
         rank = 1 + int((abs(result.values) > abs(value)).sum())
@@ -163,6 +165,8 @@ class TokensPane(Pane):
         text.append(f"  {_how(result)}", self.ink("muted"))
         if at == result.metric.position:
             text.append("  explained here", self.ink("muted"))
+            if at == len(prompt.tokens) - 1 - appended(prompt) < len(prompt.tokens) - 1:
+                text.append(": the end of the text", self.ink("muted"))
         if at in self.state.subject:
             text.append("  subject", self.ink("muted"))
         return text

@@ -116,7 +116,9 @@ class TracePane(Pane):
         if request is None or prompt is None:
             return text
         if request.analysis == "causal_trace":
-            named = "".join(prompt.tokens[i] for i in request.params["subject"]).strip()
+            from interpboard.results.tokens import text_at
+
+            named = text_at(prompt, tuple(request.params["subject"])).strip()
             return text.append(f" noise on {visible(named)}", self.inks.muted)
         if other is not None and self._corrupted():
             _, token, share = words.top_list(other)[0]
