@@ -183,8 +183,8 @@ def _as_said(text: str, units: Sequence[_Unit], offsets: Sequence[Span]) -> list
 def _proved(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> bool:
     """Whether the text at the spans is what the tokens are, and the rest of it is in no token.
 
-    Spans that overlap are looked at together. A token of another text, an unknown word's say, is what is
-    left between its neighbours, and must be all of it.
+    Spans that overlap are looked at together. A token of another text, an unknown word's say, is what its
+    neighbours leave: then nothing of the text may be left out.
     """
     runs: list[tuple[Span, str]] = []
     for unit in units:
@@ -195,21 +195,21 @@ def _proved(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> bool:
             runs[-1] = ((first, max(last, end)), before + unit.text)
         else:
             runs.append(((begin, end), unit.text))
-    at, unlike = 0, False
+    at, unlike, left_out = 0, False, False
     for (begin, end), said in runs:
         stands, own = _fold(text[begin:end]), _fold(said)
         if not (stands or own):  # white space proves nothing, a control or a mark is itself
             if said.strip() != text[begin:end].strip():
                 return False
             continue
-        same = stands == own
-        gap = _fold(text[at:begin])
-        if gap and (unlike or not same):
-            return False
-        if not same and begin == end:
-            return False
-        at, unlike = end, not same
-    return not (unlike and _fold(text[at:]))
+        left_out |= bool(_fold(text[at:begin]))
+        if stands != own:
+            unlike = True
+            if begin == end:
+                return False
+        at = end
+    # Where some of the text is in no token and some token is of another text, both may be misplaced.
+    return not (unlike and (left_out or _fold(text[at:])))
 
 
 # -- laying the tokens over the text -------------------------------------------------------------------
