@@ -34,10 +34,7 @@ TABLE: tuple[Analysis, ...] = (
         function="interpboard.attribution.saliency:saliency",
         axes=("token",),
         value="the metric's gradient at the token's embedding, as one number",
-        reading=reading.same(
-            "raising all dimensions of the embedding lowers the metric",
-            "raising all dimensions of the embedding raises the metric",
-        ),
+        reading=reading.GRADIENT,
         scale="diverging",
         unsigned=("norm", ("l2", "l1")),
         parameters=(NORM,),
@@ -60,10 +57,7 @@ TABLE: tuple[Analysis, ...] = (
         function="interpboard.attribution.smoothgrad:smoothgrad",
         axes=("token",),
         value="the metric's mean gradient over noisy embeddings, as one number",
-        reading=reading.same(
-            "raising all dimensions of the embedding lowers the metric",
-            "raising all dimensions of the embedding raises the metric",
-        ),
+        reading=reading.GRADIENT,
         scale="diverging",
         unsigned=("norm", ("l2", "l1")),
         parameters=(*NOISE, NORM),

@@ -60,7 +60,7 @@ class Analysis:
         return f"{self.value}; {said}" if said else self.value
 
     def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:
-        """The second half of that: ``negative: …; positive: …``; empty where nothing is said."""
+        """The second half of that: a clause for either side; empty where nothing is said."""
         if self.scale_with(params) == "magnitude":
             return "a size, without sign"
         reading = self._reading_with(params)

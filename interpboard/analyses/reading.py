@@ -56,7 +56,10 @@ def without(what: str) -> Reading:
             f"{what} hurt (without it the target's rank is better)",
             "it helped (without it the rank is worse)",
         ),
-        kl=("", f"{what} matters (without it the prediction changes; not whether it helped)"),
+        kl=(
+            "",
+            f"{what} matters (without it the prediction changes, which is not to say that it helped)",
+        ),
     )
 
 
@@ -133,6 +136,10 @@ LEVEL = Reading(  # of a metric itself, not of a difference
 )
 _LIKELIER = ("", "the target is likelier there")
 LIKELIER = Reading(_LIKELIER, _LIKELIER, _LIKELIER, keys=("smaller", "larger"))
+GRADIENT = same(
+    "raising all dimensions of the embedding lowers the metric",
+    "raising all dimensions of the embedding raises the metric",
+)
 BEHAVIOUR = same("the edge lowers the behaviour", "it raises it")
 DENOISED = same(
     "the patch leads away from the clean run",

@@ -28,7 +28,7 @@ def grad_x_input(
     """Signed score [token]: gradient of the metric · the token's embedding, in units of the metric.
 
     Shrikumar, Greenside and Kundaje 2017, "Not Just a Black Box". The first-order guess of
-    metric(prompt) − metric(embedding zeroed): positive, the token raised the metric. Exact only where
+    metric(prompt) − metric(embedding zeroed). Exact only where
     the metric is linear in the embedding. ``per_dimension``: also ``extra["per_dimension"]``
     [token, dimension], which sums to the scores. Raises ``Unsupported`` for metrics without a gradient.
     """

@@ -38,8 +38,8 @@ def integrated_gradients(
 ) -> Result:
     """Signed attribution [token]: (x − x′) · ∫ gradient of the metric along the path from x′ to x.
 
-    Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks". Positive: the token
-    raised the metric above its value at the baseline x′. The scores sum to metric(x) − metric(x′) but
+    Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks". The
+    scores sum to metric(x) − metric(x′) but
     for the completeness error, given in ``extra["delta"]`` (sum − change); beyond 5 % of the change the
     result carries a warning that says what to try. It costs no further gradient: the result is there as
     soon as its numbers are.

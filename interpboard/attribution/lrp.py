@@ -38,7 +38,7 @@ def lrp(
     """Relevance [token] of what enters the first layer at each token, in units of the metric; signed.
 
     AttnLRP, Achtibat et al. 2024, "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for
-    Transformers". Positive: the token raised the metric. Chosen over DeepLIFT because its rules follow
+    Transformers". Chosen over DeepLIFT because its rules follow
     the parts of a transformer (norm, gate, softmax, the products of attention), need no baseline and one
     backward pass, and because gradients through norms and saturated softmaxes are what makes plain
     gradient × input unfaithful. The rules are in ``lrp_rules``. Positions' own embeddings (gpt2) count

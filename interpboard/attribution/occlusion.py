@@ -31,8 +31,8 @@ def occlusion(
     """Signed attribution [token] = metric(clean) − metric(token taken away).
 
     Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"; Li, Monroe and
-    Jurafsky 2016, "Understanding Neural Networks through Representation Erasure". Positive: the token
-    raised the metric. Its embedding is replaced (``baseline``, ``baseline_text``: see
+    Jurafsky 2016, "Understanding Neural Networks through Representation Erasure".
+    Its embedding is replaced (``baseline``, ``baseline_text``: see
     ``baseline_embeddings``), its place stays. ``window``: that many tokens in a row are taken away
     together; ``extra["window"]`` [window] is the loss of each, and a token's score the mean over the
     windows that it lies in. Exact, through the counterfactual evaluator.

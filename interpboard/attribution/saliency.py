@@ -33,7 +33,7 @@ def saliency(
 
     Simonyan, Vedaldi and Zisserman 2013, "Deep Inside Convolutional Networks". In units of the metric
     per unit of embedding. ``norm``: ``l2`` and ``l1`` are never negative and say how much a small change
-    matters, not which way; ``sum`` is signed: positive where raising all dimensions raises the metric
+    matters, not which way; ``sum`` is signed: the slope along all dimensions at once
     (a layer norm right behind the embedding does not see that, and it is then 0).
     Raises ``Unsupported`` for a metric without a gradient, ``BadParameter`` for another norm.
     """

@@ -19,7 +19,7 @@ from interpboard.runs.prompt import make_prompt
 
 @dataclass(frozen=True)
 class CriticalHead:
-    """A head and its effect on the metric; negative: it helped."""
+    """A head and its effect on the metric."""
 
     layer: int
     head: int
@@ -43,15 +43,20 @@ class AttentionHeadAblator(Holder):
         return head_ablation(self.lm, prompt, resolved, layers=layers, heads=heads, **options)
 
     def find_critical_heads(self, result: Result, top_k: int = 5) -> list[CriticalHead]:
-        """The heads of ``result`` whose ablation lowered the metric most, at most ``top_k``."""
+        """The heads of ``result`` that do most for the target, at most ``top_k``.
+
+        Without them the metric is less, or ``rank`` more (1 is the best). ``kl`` does not say which
+        way a head works: there they are the heads that change the prediction most.
+        """
+        way = 1 if result.metric.name in ("rank", "kl") else -1
         layers, heads = (axis.labels for axis in result.axes)
         found = [
             CriticalHead(int(layer), int(head), float(result.values[i, j]))
             for i, layer in enumerate(layers)
             for j, head in enumerate(heads)
         ]
-        helping = [head for head in found if head.effect < 0]
-        return sorted(helping, key=lambda head: head.effect)[:top_k]
+        helping = [head for head in found if way * head.effect > 0]
+        return sorted(helping, key=lambda head: -way * head.effect)[:top_k]
 
     def compare_ablations(
         self,

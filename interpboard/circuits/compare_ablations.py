@@ -33,7 +33,7 @@ def compare_ablations(
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
-    """Effect [component, strategy] of ablating each head. Negative: the head helped.
+    """Effect [component, strategy] of ablating each head.
 
     ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
     ``strategies``: those of ``replacements``; None: zero, mean and random, and given ``references``

@@ -34,7 +34,7 @@ def find_critical_components(
 
     Components: heads (``z`` ablated), MLPs (what they add), layers (all they add) and the embedding of
     each token; ``kinds`` chooses among ``head``, ``mlp``, ``layer``, ``embed``. ``ablation``: ``zero``, or
-    the ``mean`` over the prompt's positions. Negative: the component helped. NaN: not measured; those
+    the ``mean`` over the prompt's positions. NaN: not measured; those
     come last, by their estimate.
 
     Gradients estimate every effect to first order. The first half of the budget measures the largest

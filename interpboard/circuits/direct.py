@@ -57,7 +57,7 @@ def direct_logit_attribution(
     neurons: bool = False,
     watch: Watch = SILENT,
 ) -> Result:
-    """Contribution [component] to the logit (or logit difference), in logits; positive: it raises it.
+    """Contribution [component] to the logit (or logit difference), in logits.
 
     What the embedding (with positions), every head, every MLP and the biases add to the residual stream
     at the metric's position, read through the final norm with its scale held at that of the run, and

@@ -56,8 +56,8 @@ def circuit(
 
     The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``prompt_pairs`` for its lines;
     ``behavior`` is then a name for it), or of ``prompt`` and ``metric`` against one ``corrupted`` prompt; in
-    the first two cases ``prompt`` itself is not looked at. Scores: see ``edge_scores``; positive: the edge's
-    clean value raises the behaviour. Edges are named as in ``graph``.
+    the first two cases ``prompt`` itself is not looked at. Scores: see ``edge_scores``. Edges are
+    named as in ``graph``.
 
     The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series whose measured
     faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that

@@ -1,8 +1,7 @@
 """How much each edge matters, estimated for all of them at once from gradients.
 
 score = (what the sender writes on the clean prompt − in the reference) · gradient of the behaviour at
-the receiver's input, summed over positions. Positive: the clean value raises the behaviour. An estimate
-to first order of what ``faithfulness`` measures.
+the receiver's input, summed over positions. An estimate to first order of what ``faithfulness`` measures.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def head_ablation(
     preview: bool = False,
     watch: Watch = SILENT,
 ) -> Result:
-    """Effect [layer, head] = metric(head ablated) − metric(clean). Negative: the head helped.
+    """Effect [layer, head] = metric(head ablated) − metric(clean).
 
     A head's output ``z`` (before the output projection) is replaced at every position, by what
     ``ablation`` says; see ``replacements``. ``references`` are prompts, as a list or one a line. Exact:

@@ -33,9 +33,8 @@ def head_pairs(
 ) -> Result:
     """Interaction [head_a, head_b] = effect(both) − effect(a) − effect(b), for the ``top_k`` heads.
 
-    Those are the heads with the largest effects alone. Negative: together they cost more than apart, as
-    backups of each other do. The diagonal is NaN. ``extra``: ``joint`` (effect of both) and ``alone``
-    [head_a].
+    Those are the heads with the largest effects alone. The diagonal is NaN. ``extra``:
+    ``joint`` (effect of both) and ``alone`` [head_a].
     """
     started = time.perf_counter()
     texts = reference_texts(references)

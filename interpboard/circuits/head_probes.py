@@ -118,7 +118,8 @@ def copying_probe(
 
     Candidates are all tokens drawn. Besides it the eigenvalue score [layer, head]: Σ Re λ / Σ |λ| of the
     map from tokens seen to tokens promoted, 1 if every head direction copies, −1 if it suppresses
-    (Elhage et al. 2021). What the head writes whatever token it sees is taken off first.
+    (Elhage et al. 2021). What the head writes whatever token it sees is taken off first; a head that writes
+    nothing besides has no score (NaN).
     """
     tokens = _ordinary_tokens(lm)
     generator = torch.Generator().manual_seed(seed)
@@ -133,10 +134,11 @@ def copying_probe(
         moved = moved - moved.mean(0)
         promotes = promotion(lm, layer, drawn)
         for sample, rows in enumerate(own.view(samples, -1)):
-            copied = among_top(moved[rows], promotes)
+            copied = among_top(moved[rows], promotes).double()
+            copied[moved[rows].flatten(2).abs().amax(2) == 0] = float("nan")  # it writes nothing
             every = torch.arange(len(rows))
-            probe.values[sample, layer] = copied[every, :, rows].double().mean(0).cpu()
-            probe.null[sample, layer] = copied[every, :, rows.roll(1)].double().mean(0).cpu()
+            probe.values[sample, layer] = copied[every, :, rows].mean(0).cpu()
+            probe.null[sample, layer] = copied[every, :, rows.roll(1)].mean(0).cpu()
         eigen[layer] = _eigenvalue_scores(moved, promotes)
     return probe, eigen
 

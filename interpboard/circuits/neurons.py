@@ -47,7 +47,7 @@ def neurons(
     top_k: int = 10,
     watch: Watch = SILENT,
 ) -> Result:
-    """Contribution [layer, neuron] to the logit (or logit difference); positive: the neuron raises it.
+    """Contribution [layer, neuron] to the logit (or logit difference).
 
     Activation at the metric's position × what a unit of it writes directly into the metric, the final
     norm's scale held; as in ``direct_logit_attribution``, whose errors apply. A neuron is an input of the

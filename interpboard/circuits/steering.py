@@ -110,6 +110,7 @@ def steering(
     wide = at_least_float32(direction.cpu())
     added = torch.tensor(chosen, dtype=wide.dtype)[:, None, None] * wide
     metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
+    metrics[np.array(chosen) == 0] = metric.baseline  # the model as it is, not up to rounding
     if save:
         save_vector(save, direction, layer, origin)
     axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)

@@ -41,8 +41,8 @@ def patching_confidence(
 ) -> Result:
     """Mean effect [layer, token] (or as in ``activation_patching``) over prompt pairs.
 
-    effect = metric(patched) − metric(the run patched into); ``denoising``: positive means that the clean
-    activation brings the answer back; ``noising``: negative that the corrupted one takes it away.
+    effect = metric(patched) − metric(the run patched into); ``denoising`` puts clean activations
+    into the corrupted run, ``noising`` the other way round.
     The first pair is ``prompt`` and ``corrupted``; ``pairs`` are further ones (see ``pair_fields``). Cells
     with positions in them need prompts that are all equally long.
 

@@ -42,7 +42,7 @@ def attribution_patching(
     """Estimated effect of putting the clean activation into the corrupted run, as a whole grid.
 
     (clean − corrupted activation) · gradient of the metric: a first-order estimate of
-    metric(patched) − metric(corrupted). Positive: the clean activation raises the metric. ``method``:
+    metric(patched) − metric(corrupted). ``method``:
 
     - ``atp``: the gradient at the corrupted run (Nanda 2023, "Attribution Patching"); two forward
       passes and one backward.

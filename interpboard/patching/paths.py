@@ -42,8 +42,8 @@ def path_patching(
     before it then do differently. So all receivers together are the sender itself patched.
 
     effect = metric(path patched) − metric(the run patched into). ``noising`` puts changes of the
-    corrupted prompt into the clean run: negative means that the path carried the answer. ``denoising``
-    the other way round: positive means that the path suffices to bring it back. NaN: no such path.
+    corrupted prompt into the clean run (is the path necessary?), ``denoising`` the
+    other way round (is it sufficient?). NaN: no such path.
     ``extra``: ``share`` (of the whole difference between the two runs), ``metric`` (same axes),
     ``clean`` and ``corrupted``.
 

@@ -17,7 +17,7 @@ from interpboard.runs.prompt import make_prompt
 
 @dataclass(frozen=True)
 class CausalTrace:
-    """A trace of one prompt. Effects are metric differences; positive: the clean state helps.
+    """A trace of one prompt. Effects are metric differences, clean state restored − corrupted.
 
     Whatever else a ``Result`` has is the result's own: ``top``, ``plot``, ``to_json``, ``save`` and the rest.
     """
