@@ -90,6 +90,11 @@ def differs(one: torch.Tensor, other: torch.Tensor, noise: Noise = ONE_STEP) -> 
     return bool((excess > _SEEN * largest).any() or (_by_position(excess) > _SEEN * usual).any())
 
 
+def largest_error(measured: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, in the size of the numbers where it is."""
+    return float(_excess(measured, expected, None).max())
+
+
 def _excess(
     measured: torch.Tensor, expected: torch.Tensor, beside: torch.Tensor | None
 ) -> torch.Tensor:

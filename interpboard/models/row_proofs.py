@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
@@ -109,13 +110,19 @@ def head_is_independent(
 def _with_last(
     anatomy: Anatomy, ids: torch.Tensor, act: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """Logits [pos, d_vocab] with ``act`` done to the last position of the embedding."""
+    """Logits [pos, d_vocab] with ``act`` done to the last position of the embedding.
 
-    def change(value: torch.Tensor) -> torch.Tensor:
+    Ahead of hooks that others hang there: what they make of it must be heard, too.
+    """
+
+    def change(_module: nn.Module, _args: Any, value: torch.Tensor) -> torch.Tensor:
         return torch.cat([value[:, :-1], act(value[0, -1:])[None].to(value)], dim=1)
 
-    with at_site(anatomy, "embed", None, change):
+    handle = anatomy.embedding.register_forward_hook(change, prepend=True)
+    try:
         return plain_logits(anatomy, ids)[0]
+    finally:
+        handle.remove()
 
 
 def _spiked(stream: torch.Tensor) -> torch.Tensor:

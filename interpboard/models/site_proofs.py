@@ -2,7 +2,7 @@
 
 On two prompts, a *donor* and a *receiver*: patching a site of the receiver with the donor's activation,
 at every position, must give the donor's activation at the next site down the stream; and where several
-sites are patched together, it must not once one of them keeps the receiver's. All patches of a layer
+sites are patched together, it must not once one of them is given something else. All patches of a layer
 are rows of one forward pass that ends behind the layer, or a forward pass each where rows depend on
 each other.
 """
@@ -19,7 +19,7 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES
-from interpboard.models.rounding import Noise, differs, same
+from interpboard.models.rounding import Noise, differs, largest_error, same
 from interpboard.models.row_proofs import plain_logits
 from interpboard.models.shortcuts import MISFIT
 from interpboard.models.sites import HEAD_SITES, SITES, at_site
@@ -37,6 +37,7 @@ _PROOFS = (
     (("resid_post",), "logits"),
 )
 _PLAIN = tuple(site for site in SITES if site not in ATTENTION_SITES)
+_LARGE = 8.0
 Seen = dict[str, torch.Tensor]
 
 
@@ -103,12 +104,15 @@ def _proved(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen, donor: 
     ]
     found = _run(anatomy, layer, prompts, rows)
     failed = {row.sites: False for row in rows}
+    rounded = 0.0
     for row, got in zip(rows, found, strict=True):
         expected = donor[row.watched]
         if row.is_donor:
             holds = got is not None and same(got, expected, prompts.noise)
-        else:
-            holds = got is not None and differs(got, expected)
+            rounded = largest_error(got, expected) if got is not None else 0.0
+        else:  # well above what rounding just did in this very comparison
+            least = 4 * max(rounded, torch.finfo(expected.dtype).eps)
+            holds = got is not None and largest_error(got, expected) > least
         failed[row.sites] |= not holds
     return {site for sites, bad in failed.items() if not bad for site in sites}
 
@@ -117,9 +121,28 @@ def _rows(sites: tuple[str, ...], watched: str, clean: Seen, donor: Seen) -> Ite
     put = {site: donor[site] for site in sites}
     yield _Row(put, watched, sites, is_donor=True)
     if len(sites) > 1:
-        # One that is the same on both prompts (an MLP of zeros) can show nothing and harms nothing.
-        for own in (site for site in sites if differs(clean[site], donor[site])):
-            yield _Row({**put, own: clean[own]}, watched, sites, is_donor=False)
+        for own in sites:
+            other = _other(own, clean[own], donor[own], donor[watched])
+            if other is not None:
+                yield _Row({**put, own: other}, watched, sites, is_donor=False)
+
+
+def _other(
+    site: str, clean: torch.Tensor, donor: torch.Tensor, watched: torch.Tensor
+) -> torch.Tensor | None:
+    """A value that must be seen downstream where it is put in the place of ``donor``; None if there is
+    none to be had: queries of zeros, say, on either prompt."""
+    if site == "resid_pre":
+        return clean
+    if site in ATTENTION_SITES and not differs(clean, donor):
+        return None
+    if site == "pattern":  # [1, query, head, key]: each query attends to itself
+        itself = torch.eye(donor.shape[1], donor.shape[3], device=donor.device, dtype=donor.dtype)
+        return itself[None, :, None].expand(donor.shape).contiguous()
+    # A layer adds little to a stream: what is put must be large enough to be seen in it.
+    size = (donor if site in ATTENTION_SITES else watched).abs().double().median()
+    noise = torch.randn(donor.shape, generator=torch.Generator().manual_seed(3))
+    return donor + (_LARGE * size * noise.to(donor.device)).to(donor)
 
 
 def _adds_no_more(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen) -> bool:
