@@ -20,7 +20,7 @@ def read() -> dict[str, dict[str, Any]]:
 
 def table_of_families() -> str:
     """A row a family."""
-    heads = ("family", "class", "interventions by", "lens", "float64", "sites it lacks")
+    heads = ("family", "class", "interventions by", "lens", "float64", "kinds", "sites it lacks")
     return table(heads, [_row(family, row) for family, row in read().items()])
 
 
@@ -31,8 +31,14 @@ def _row(family: str, row: dict[str, Any]) -> tuple[str, ...]:
         _PATHS[row["path"]],
         _yes(row["lens"]),
         _yes(row["float64"]),
-        " ".join(code(site) for site in row["without"]) or "none",
+        str(row["kinds"]),
+        " ".join(_lacking(site, layers) for site, layers in row["without"].items()) or "none",
     )
+
+
+def _lacking(site: str, layers: list[int]) -> str:
+    """``layers``: where it is lacking; empty for everywhere."""
+    return f"{code(site)} ({', '.join(map(str, layers))})" if layers else code(site)
 
 
 def _yes(truth: bool) -> str:

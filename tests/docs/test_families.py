@@ -16,22 +16,33 @@ import torch
 from docs.hooks import models
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import find_anatomy
+from interpboard.models.kinds import kinds_of_layers
 from interpboard.models.selfcheck import self_check
 from interpboard.models.sites import SITES
+from interpboard.models.verified import Verified
 from tests.tiny import FAMILIES, tiny_model
 
 
 def measured(family: str) -> dict[str, Any]:
     """What a random model of ``family`` proves at load."""
     model = tiny_model(family)
-    verified = self_check(find_anatomy(model))
+    anatomy = find_anatomy(model)
+    verified = self_check(anatomy)
     return {
         "class": type(model).__name__,
         "path": verified.path,
         "lens": verified.lens,
-        "without": sorted(set(SITES) - verified.sites),
+        "kinds": len(set(kinds_of_layers(anatomy))),
+        "without": _lacking(verified),
         "float64": _in_float64(family),
     }
+
+
+def _lacking(verified: Verified) -> dict[str, list[int]]:
+    """Sites with the layers that lack them; no layers where it is all of them."""
+    found = {site: list(verified.layers_without(site)) for site in sorted(SITES)}
+    everywhere = len(verified.by_layer)
+    return {s: [] if len(at) == everywhere else at for s, at in found.items() if at}
 
 
 def _in_float64(family: str) -> bool:
@@ -61,11 +72,12 @@ def test_the_page_names_what_a_family_lacks(
         "class": "OddForCausalLM",
         "path": "hooks",
         "lens": False,
-        "without": ["q"],
+        "kinds": 2,
+        "without": {"q": [], "z": [1, 2]},
         "float64": False,
     }
     monkeypatch.setattr(models, "FILE", tmp_path / "families.json")
     models.FILE.write_text(json.dumps({"odd": row}), encoding="utf-8")
     assert models.table_of_families().splitlines()[-1] == (
-        "| `odd` | `OddForCausalLM` | hooked forwards | no | no | `q` |"
+        "| `odd` | `OddForCausalLM` | hooked forwards | no | no | 2 | `q` `z` (1, 2) |"
     )
