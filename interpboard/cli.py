@@ -169,11 +169,10 @@ def open_app(opening: Opening) -> int:
 
     prompts = None
     if opening.prompts is not None:
-        from pathlib import Path
-
+        from interpboard.files.places import expanded
         from tui.files.prompt_file import read
 
-        prompts = read(Path(opening.prompts).expanduser())
+        prompts = read(expanded(opening.prompts))
     return run(
         settings,
         text=opening.text,

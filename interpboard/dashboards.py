@@ -17,6 +17,7 @@ from interpboard.analyses import find_analysis
 from interpboard.analyze import analyze
 from interpboard.circuits.compare_ablations import compare_ablations
 from interpboard.errors import BadParameter
+from interpboard.files.places import expanded
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import Document, MetricRequest, Result
 from interpboard.results.encoding import write_file
@@ -50,7 +51,7 @@ class Dashboard:
             self.html_path = write_file(path, document.to_html())
 
     def _place(self) -> Path:
-        folder = Path(config.read().settings.export_folder or ".").expanduser()
+        folder = expanded(config.read().settings.export_folder or ".")
         return propose(self.lm.info.name, self.scope, "html", folder)
 
 

@@ -14,6 +14,7 @@ them with a backslash, ``\\=>`` and `` \\| ``. A line may also be JSON, in which
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
     """
     if isinstance(dataset, str):
         text = dataset
-        if "\n" not in text and len(text) < 1024 and Path(text.strip()).is_file():
+        if "\n" not in text and len(text) < 1024 and os.path.isfile(text.strip()):
             text = _read(Path(text.strip()))
         examples = [_of_line(line) for line in lines_of(text) if line.strip()]
     else:

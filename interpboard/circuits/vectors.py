@@ -13,6 +13,7 @@ from interpboard.circuits.tensor_files import read_tensors, save_tensors
 from interpboard.config import in_state_folder, state_folder
 from interpboard.errors import BadParameter
 from interpboard.files.atomic import PRIVATE, try_place
+from interpboard.files.places import expanded
 from interpboard.models.fingerprints import Origin, check_origin
 from interpboard.models.language_model import LanguageModel
 
@@ -63,7 +64,7 @@ def read_vector(lm: LanguageModel, path: str | Path) -> Vector:
 
     Raises ``BadParameter`` for anything else, and for a vector made from other weights.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     metadata: dict[str, str] = {}
     if path.suffix == ".npy":
         tensors = [_of_numpy(path)]

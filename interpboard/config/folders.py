@@ -17,6 +17,7 @@ import platformdirs
 
 from interpboard.errors import StoreProblem
 from interpboard.files.atomic import may_write, tighten
+from interpboard.files.places import expanded
 
 _APP = "interpboard"
 # What we keep in the state folder; the folder of vectors with all that is in it.
@@ -28,7 +29,7 @@ def config_file() -> Path:
     """The configuration file, there or not; ``INTERPBOARD_CONFIG`` overrides."""
     chosen = os.environ.get("INTERPBOARD_CONFIG")
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     return platformdirs.user_config_path(_APP, appauthor=False) / "config.toml"
 
 

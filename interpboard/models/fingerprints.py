@@ -15,6 +15,7 @@ from torch import nn
 from interpboard.errors import BadParameter
 from interpboard.files import fingerprint
 from interpboard.files.fingerprint import Match, Sampled
+from interpboard.files.places import expanded
 from interpboard.results import ModelInfo
 
 _INDEX = "model.safetensors.index.json"
@@ -82,7 +83,7 @@ def files_of(model: Any, source: str | Path) -> str:
 
 
 def _weight_files(model: Any, source: str | Path) -> list[Path]:
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     names = ["model.safetensors", _INDEX]
     found = {name: _file(model, folder, str(source), name) for name in names}
     single, index = (found[name] for name in names)

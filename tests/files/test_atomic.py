@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from interpboard.files import atomic
+from interpboard.files.places import expanded
 from tests.files.disk import full_disk, read_only_folder
 
 LONG = "é" * 127 + "x"  # 255 bytes: the longest name that file systems take
@@ -177,3 +178,11 @@ def test_a_file_that_was_made_read_only_in_ones_own_folder_stays_as_it_is() -> N
         assert (folder / "kept").read_text() == "old"
         atomic.write_text(folder / "other", "new")
         assert names(folder) == ["kept", "other"]
+
+
+def test_a_path_with_the_home_of_nobody_is_taken_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/a") == Path("/home/me/a")
+    assert expanded("~no-such-user-here/a") == Path("~no-such-user-here/a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interpboard.files.places import expanded
 from tui.controllers.part import Part
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Jobs(Part):
         name = f"lens-{safe_name(model)}"
         if slot == "collecting":
             name = f"examples-{safe_name(model)}.safetensors"
-        return (Path(folder).expanduser() if folder else Path.cwd()) / name
+        return (expanded(folder) if folder else Path.cwd()) / name
 
     def take_up(self, slot: str) -> None:
         """What a job has left is read at once."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
+from interpboard.files.places import expanded
 from tui.commands import table as keys
 from tui.controllers.part import Part
 from tui.slots.lens.view import SITES
@@ -59,7 +59,7 @@ class Lensing(Part):
         def answered(text: str | None) -> None:
             if text is None:
                 return
-            folder = str(Path(text.strip()).expanduser()) if text.strip() else ""
+            folder = str(expanded(text.strip())) if text.strip() else ""
             self._read_with("tuned_lens" if folder else "logit_lens", folder)
 
         app.push_screen(AskScreen(Question("Tuned lens", hints, app.state.translators)), answered)

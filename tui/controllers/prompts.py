@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
+from interpboard.files.places import expanded
 from tui.commands import table as keys
 from tui.controllers.part import Part
 from tui.files.prompt_book import PromptBook
@@ -151,7 +152,7 @@ class Prompting(Part):
                 self.show_place()
                 return
             try:
-                self.prompt_file = read(Path(text.strip()).expanduser())
+                self.prompt_file = read(expanded(text.strip()))
             except InterpBoardError as error:
                 self._me.say(str(error), "error")
                 return

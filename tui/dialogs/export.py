@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from interpboard.display import visible
+from interpboard.files.places import expanded
 from tui.dialogs.box import Box
 from tui.files.export import DIAGRAMS, FORMATS, propose
 from tui.theme import inks
@@ -57,7 +58,7 @@ class ExportScreen(Box[Choice]):
         self.formats = formats
         self.everything = everything  # is there more than the pane?
         self.model, self.pane = model, pane
-        self.folder = Path(folder).expanduser() if folder else None
+        self.folder = expanded(folder) if folder else None
         self.kind, self.scope = "md", pane
         self._proposed = ""
         self._known: Path | None = None  # a file that was there, and the user knows
@@ -125,7 +126,7 @@ class ExportScreen(Box[Choice]):
         """Enter."""
         event.stop()
         if event.value.strip():
-            path = Path(event.value.strip()).expanduser()
+            path = expanded(event.value.strip())
             if path.is_file() and path != self._known:
                 self._known = path  # never over a file unasked
                 self._hint(f"{path.name} exists: Enter again writes over it")

@@ -16,6 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from interpboard.files.places import expanded
+
 MOST = 500  # folders looked into below one
 _SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 _LONGEST_HEADER = 100_000_000  # what the format allows
@@ -84,9 +86,9 @@ def hub_cache(environment: Mapping[str, str] | None = None) -> Path:
     """Where the hub's programs keep models."""
     own = os.environ if environment is None else environment
     if own.get("HF_HUB_CACHE"):
-        return Path(own["HF_HUB_CACHE"]).expanduser()
+        return expanded(own["HF_HUB_CACHE"])
     home = own.get("HF_HOME") or Path(own.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(home).expanduser() / "hub"
+    return expanded(home) / "hub"
 
 
 def room(device: str, dtype: str) -> Room:
@@ -187,13 +189,13 @@ class Shelf:
 
 def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str) -> Shelf:
     """The demo, recent ones, those in ``folders`` and here, those in the hub's cache; each once."""
-    places = [*(Path(folder).expanduser() for folder in folders), Path(os.curdir)]
+    places = [*(expanded(folder) for folder in folders), Path(os.curdir)]
     local = [model for place in places for model in in_folder(Path(os.path.abspath(place)))]
     known = [demo(), *local, *in_hub_cache(hub_cache())]
     by_name = {model.name: model for model in reversed(known)}
     used = []
     for name in recent:
-        model = by_name.get(name) or _look(Path(name).expanduser(), name, "recent")
+        model = by_name.get(name) or _look(expanded(name), name, "recent")
         used.append(model or Found(name, "recent"))
     listed = {model.name: model for model in [known[0], *used, *known[1:]]}
     return Shelf(tuple(listed.values()), room(device, dtype))

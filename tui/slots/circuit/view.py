@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
+from interpboard.files.places import expanded
 from tui import words
 from tui.commands import table as keys
 from tui.dialogs.over_panes import SlotScreen
@@ -260,7 +261,7 @@ class CircuitScreen(SlotScreen):
 
         if not text.strip():
             return
-        path = Path(text.strip()).expanduser().absolute()
+        path = expanded(text.strip()).absolute()
         try:
             read(path)
         except InterpBoardError as error:
