@@ -22,6 +22,8 @@ from interpboard.models.checkpoint import (
 from interpboard.models.config_file import layers_of_config
 from interpboard.models.foreign import foreign
 from interpboard.models.headers import (
+    INDEX,
+    SINGLE,
     TensorHeader,
     layers_in,
     not_in_index,
@@ -79,7 +81,9 @@ class Checkpoint:
                 f"{name}: config.json says {layers} layers, the files hold tensors of {there}.",
                 "Correct num_hidden_layers.",
             )
-        return cls(folder, name, config, tensors)
+        both = (folder / SINGLE).is_file() and (folder / INDEX).is_file()
+        notes = (f"{SINGLE} was opened, and not the files that {INDEX} names",) if both else ()
+        return cls(folder, name, config, tensors, notes=notes)
 
     def compare(
         self, kind: Any, config: Any, dtype: torch.dtype, trust: bool, ignore_unused: bool
@@ -99,7 +103,7 @@ class Checkpoint:
         self._refuse_giant_buffers(empty)
         self.found = account(self.tensors, empty, self._around(empty))
         if self.found is not None:
-            self.notes = refuse_what_does_not_fit(
+            self.notes += refuse_what_does_not_fit(
                 self.found, self.name, type(empty).__name__, self._layers(empty),
                 ignore_unused=ignore_unused,
             )  # fmt: skip

@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 
-from interpboard.errors import UnknownModel, UnsafeWeights
+from interpboard.errors import Cancelled, InterpBoardError, UnknownModel, UnsafeWeights
 from interpboard.files.json_object import read_object
 from interpboard.models.foreign import chain, first_line
 from interpboard.models.headers import INDEX, SINGLE
@@ -105,7 +105,7 @@ def _fetched(name: str, allow_pickle: bool, own_code: bool, say: Say) -> Path:
         files = _wanted([s.rfilename for s in about.siblings or ()], name, allow_pickle, own_code)
         say("downloading from the hub")
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
-    except (UnknownModel, UnsafeWeights):
+    except (Cancelled, InterpBoardError):
         raise
     except Exception as error:  # whatever a network can do to a download
         raise _why_not_fetched(name, error) from error

@@ -25,6 +25,7 @@ from interpboard.errors import NotALanguageModel, UnknownModel
 from interpboard.files.json_object import read_object, refuse_lfs_pointer
 from interpboard.models import demo, hub
 from interpboard.models.accounting import Checkpoint
+from interpboard.models.checkpoint import refuse_adapter
 from interpboard.models.config_file import CONFIG, read_config
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import check_finite
@@ -103,6 +104,7 @@ def load_model_and_tokenizer(
         )
     notes = checkpoint.check_loaded(model, report, ignore_unused_weights)
     model.config._commit_hash = hub.revision_of(source.folder)
+    model.name_or_path = model.config.name_or_path = source.name  # not the folder of the cache
     if device_map is None:
         say(f"moving to {chosen_device}", 0.8)
         model = move(model, chosen_device)
@@ -131,6 +133,7 @@ def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Sour
         raise UnknownModel(f"Cannot look into {name[:80]}: {error.strerror}.") from error
     if is_folder:
         if not has_config:
+            refuse_adapter(path)
             raise NotALanguageModel(
                 f"The folder {name} holds no config.json.",
                 "Give a folder saved by save_pretrained.",

@@ -10,13 +10,17 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from interpboard.errors import InterpBoardError
+from interpboard.models.load import load_model_and_tokenizer
 from tests.tiny import save_tiny
 
 Weights = dict[str, torch.Tensor]
 LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 548105171\n"
+IDS = torch.arange(8)[None] + 20
 SHARD = "model-00001-of-00001.safetensors"
 
 
@@ -54,3 +58,17 @@ def with_index(folder: Path, placed: Any) -> None:
     (folder / "model.safetensors.index.json").write_text(
         json.dumps({"metadata": {}, "weight_map": placed})
     )
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    """[row, position, d_vocab] of ``IDS``."""
+    with torch.no_grad():
+        return model(input_ids=IDS).logits
+
+
+def refused(folder: Path, **options: bool) -> str:
+    """What opening ``folder`` is refused with, in one line."""
+    with pytest.raises(InterpBoardError) as caught:
+        load_model_and_tokenizer(folder, "cpu", **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -11,6 +11,7 @@ import pytest
 
 from interpboard.errors import InterpBoardError, NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models.load import load_model_and_tokenizer
+from interpboard.models.loading_notes import loading_notes
 from tests.models.folders import LFS_POINTER, SHARD, copied, edit_json, saved, with_index
 from tests.tiny import save_tiny
 
@@ -228,6 +229,15 @@ def test_shards_open_as_the_single_file_does(tmp_path: Path) -> None:
     model, _ = load_model_and_tokenizer(folder, "cpu")
     same, _ = load_model_and_tokenizer(saved("llama"), "cpu")
     assert all(a.equal(b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+
+
+def test_a_single_file_beside_an_index_is_the_model_and_a_note_says_so(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": SHARD}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    model, _ = load_model_and_tokenizer(folder, "cpu")
+    (note,) = loading_notes(model)
+    assert note.startswith("model.safetensors was opened")
 
 
 def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_not(tmp_path: Path) -> None:

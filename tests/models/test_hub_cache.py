@@ -14,9 +14,9 @@ import pytest
 import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-from interpboard.errors import InterpBoardError, UnknownModel, UnsafeWeights
+from interpboard.errors import Cancelled, InterpBoardError, UnknownModel, UnsafeWeights
 from interpboard.models import hub
-from interpboard.models.language_model import open_model
+from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.models.load import load_model_and_tokenizer
 from tests.models.folders import saved
 from tests.tiny import tiny_model
@@ -68,6 +68,7 @@ def test_a_cached_model_opens_without_asking_anybody(
     expected = tiny_model("llama").state_dict()
     assert all(torch.equal(expected[name], t) for name, t in lm.model.state_dict().items())
     assert (lm.info.name, lm.info.revision, lm.info.notes) == (NAME, REVISION, ())
+    assert LanguageModel.of(lm.model, lm.tokenizer).info.name == NAME
 
 
 def test_the_folder_of_a_snapshot_is_of_its_revision_and_any_other_folder_of_none(
@@ -175,6 +176,19 @@ def test_only_what_opening_needs_is_downloaded(
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer.model",
         "tokenizer_config.json",
     ]  # fmt: skip
+
+
+def test_a_cancelled_load_is_no_failed_download(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    There(cache, monkeypatch, "config.json", "model.safetensors")
+
+    def stop(stage: str, _fraction: float) -> None:
+        if stage.startswith("downloading"):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        load_model_and_tokenizer("other/model", "cpu", on_stage=stop)
 
 
 def test_pickles_of_the_hub_are_not_even_downloaded(
