@@ -12,8 +12,18 @@ from typing import Any
 
 from interpboard.analyses import ANALYSES
 from interpboard.parameters import Parameter
-from interpboard.results import Document, MetricRequest, PromptInfo, Result
+from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
 from interpboard.results.tokens import text_at
+
+# What was allowed when the model was opened, which its notes say by the option's name.
+_ALLOWED = {
+    "--ignore-unused-weights": "ignore_unused_weights=True",
+    "--no-check-weights": "check_weights=False",
+}
+
+
+def _said(option: str, model: ModelInfo) -> bool:
+    return any(option in note for note in model.notes)
 
 
 def python_lines(document: Document, asked: MetricRequest) -> str:
@@ -26,6 +36,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     model = parts[0][0].model
     place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
     place += "" if model.special_tokens else ", special_tokens=False"
+    place += "".join(f", {python}" for option, python in _ALLOWED.items() if _said(option, model))
     lines = [
         "from interpboard import MetricRequest, open_model",
         "from interpboard.analyze import analyze",
@@ -54,6 +65,7 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     words = ["interpboard", "analyze", "--model", model.name]
     words += ["--device", model.device, "--dtype", model.dtype]
     words += [] if model.special_tokens else ["--no-special-tokens"]
+    words += [option for option in _ALLOWED if _said(option, model)]
     for result in document.results:
         words += ["--analysis", result.analysis]
     words += ["--metric", asked.name]

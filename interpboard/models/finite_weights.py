@@ -16,6 +16,7 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel
 
+NOT_LOOKED_AT = "the weights were not looked at for NaN and infinity (--no-check-weights)"
 _CHUNK = 1 << 24  # numbers counted at a time, so that a large tensor needs no copy of its size
 
 

@@ -17,10 +17,10 @@ from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
-from interpboard.models.finite_weights import check_finite
+from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.foreign import first_line
 from interpboard.models.load import Stage, load_model_and_tokenizer
-from interpboard.models.loading_notes import loading_notes
+from interpboard.models.loading_notes import loading_notes, was_loaded_here
 from interpboard.models.mode import evaluating
 from interpboard.models.selfcheck import ALONE, Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
@@ -61,6 +61,8 @@ class LanguageModel:
         notes = loading_notes(model)
         if check_weights:
             notes += tuple(n for n in check_finite(model, called) if n not in notes)
+        elif not was_loaded_here(model):
+            notes += (NOT_LOOKED_AT,)
         anatomy, verified = _proved(model)
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(

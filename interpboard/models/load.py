@@ -28,7 +28,7 @@ from interpboard.models.accounting import Checkpoint
 from interpboard.models.checkpoint import refuse_adapter
 from interpboard.models.config_file import CONFIG, read_config
 from interpboard.models.encoder import predicts_masked_tokens
-from interpboard.models.finite_weights import check_finite
+from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.foreign import foreign
 from interpboard.models.loading_notes import remember
 from interpboard.models.placement import choose_device, choose_dtype, move
@@ -112,6 +112,8 @@ def load_model_and_tokenizer(
     if check_weights:
         say("looking at every weight", 0.85)
         notes += check_finite(model, source.name)
+    else:
+        notes += (NOT_LOOKED_AT,)
     notes = (source.note, _own_code(source, trust_remote_code), *notes)
     remember(model, tuple(note for note in notes if note))
     return model, tokenizer

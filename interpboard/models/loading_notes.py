@@ -17,6 +17,11 @@ def remember(model: nn.Module, notes: tuple[str, ...]) -> None:
     _NOTES[model] = notes
 
 
+def was_loaded_here(model: nn.Module) -> bool:
+    """Whether ``model`` came from ``load_model_and_tokenizer``."""
+    return model in _NOTES
+
+
 def loading_notes(model: nn.Module) -> tuple[str, ...]:
     """The notes on ``model``; empty for one that was not loaded here."""
     return _NOTES.get(model, ())

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from interpboard.errors import NotALanguageModel, UnsafeWeights
 from interpboard.models.language_model import open_model
 from interpboard.models.load import load_model_and_tokenizer
+from interpboard.reproduce import command_line, python_lines
+from interpboard.results import MetricRequest
 from tests.models.folders import add, copied, edit_json, edit_weights, logits, refused, saved
 from tests.tiny import FAMILIES, VOCAB, save_tiny, tiny_model, tiny_tokenizer
 
@@ -166,6 +168,8 @@ def test_unused_weights_are_left_out_only_when_asked_and_every_result_says_so(
     assert "--ignore-unused-weights" in note
     document = analyze(lm, "The Eiffel Tower", analyses=("logit_lens",))
     assert document.model.notes == lm.info.notes
+    assert "ignore_unused_weights=True" in python_lines(document, MetricRequest())
+    assert "--ignore-unused-weights" in command_line(document, MetricRequest())
     assert note in repr(document)
 
 

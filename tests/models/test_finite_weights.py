@@ -14,7 +14,7 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.finite_weights import check_finite
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.models.load import load_model_and_tokenizer
-from tests.models.folders import copied, edit_weights
+from tests.models.folders import copied, edit_weights, saved
 from tests.tiny import tiny_model, tiny_tokenizer
 
 FORMATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn)
@@ -110,6 +110,14 @@ def test_whoever_must_can_open_it_all_the_same(tmp_path: Path) -> None:
         load_model_and_tokenizer(folder, "cpu")
     model, _ = load_model_and_tokenizer(folder, "cpu", check_weights=False)
     assert model.model.embed_tokens.weight[7, 0].isnan()
+
+
+def test_weights_that_nobody_looked_at_are_a_note() -> None:
+    (note,) = open_model(saved("llama"), "cpu", check_weights=False).info.notes
+    assert "--no-check-weights" in note
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    assert LanguageModel.of(model, tokenizer, check_weights=False).info.notes == (note,)
+    assert LanguageModel.of(model, tokenizer).info.notes == ()
 
 
 def test_a_model_handed_over_is_looked_at_too() -> None:
