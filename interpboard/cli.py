@@ -10,6 +10,8 @@ commands are in ``cli_commands``.
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import errno
 import gc
 import os
 import sys
@@ -32,6 +34,7 @@ _SWITCHES: dict[str, tuple[str, bool]] = {
     "--no-mouse": ("mouse", False),
 }
 _COMPLETION = "_INTERPBOARD_COMPLETE"
+_CANNOT_WRITE = (errno.ENOSPC, errno.EIO, errno.EBADF)  # of a stream: files' errors name the file
 
 
 class Arguments(NamedTuple):
@@ -52,7 +55,17 @@ class Opening(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    if argv is None:
+        _fill_closed_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
+    return contextvars.copy_context().run(_main, given)
+
+
+def _main(given: list[str]) -> int:
+    if "--ascii" in given:
+        from interpboard.display import ascii_everywhere
+
+        ascii_everywhere.set(True)  # also in what goes wrong before it is looked at
     debug = debug_wanted(False)
     try:
         if _COMPLETION in os.environ:
@@ -68,6 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         hush_stdout()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in _CANNOT_WRITE:
+            return _report(error, debug)
+        hush_stdout()
+        say(f"error: Cannot write standard output: {error.strerror}. Use --output FILE.")
+        return 2
     except Exception as error:  # noqa: BLE001 - the last door: every error becomes a line and a code
         return _report(error, debug)
 
@@ -195,6 +214,15 @@ def is_dark(theme: str) -> bool:
     return os.environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15")
 
 
+def _fill_closed_descriptors() -> None:
+    """A file that is opened must not become standard output because that was closed."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+
+
 def hush_stdout() -> None:
     """Whoever read our output has gone: let the interpreter's last flush go nowhere, quietly."""
     try:
@@ -207,10 +235,11 @@ def hush_stdout() -> None:
 
 def say(line: str) -> None:
     """One line of narration on standard error, harmless whatever it quotes."""
-    from interpboard.display import visible
+    from interpboard.display import ascii_everywhere, ours_in_ascii, visible
 
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-    shown = visible(line, ascii_only=not encoding.lower().startswith("utf"))
+    plain = ascii_everywhere.get() or not encoding.lower().startswith("utf")
+    shown = visible(ours_in_ascii(line) if plain else line, ascii_only=plain)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody listens
         print(shown, file=sys.stderr, flush=True)
 
@@ -219,6 +248,8 @@ def _run_commands(args: list[str]) -> int:
     from interpboard.cli_commands import app
 
     code = app(args, prog_name="interpboard", standalone_mode=False)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # here what cannot be written is still an error in words
     return code if isinstance(code, int) else 0
 
 

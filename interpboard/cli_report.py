@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from interpboard.analyses import ANALYSES
 from interpboard.cli import hush_stdout, is_dark, say
 from interpboard.cli_options import Format
+from interpboard.display import ascii_everywhere
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadParameter
 from interpboard.files import atomic
@@ -277,7 +278,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    bar = TextColumn("{task.percentage:>3.0f}%") if ascii_everywhere.get() else BarColumn()
+    columns = (TextColumn("{task.description}", markup=False), bar, TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("", total=None)
         shown = [""]

@@ -14,6 +14,12 @@ from rich.cells import cell_len
 # Set where everything is to be shown in ASCII, as in the app on a terminal that has no more.
 ascii_everywhere: ContextVar[bool] = ContextVar("ascii_everywhere", default=False)
 
+_OURS_IN_ASCII = str.maketrans(
+    {
+        "·": "-", "−": "-", "–": "-", "─": "-", "×": "x", "→": "->", "Δ": "d", "│": "|", "‖": "||",
+        "…": "...", "≥": ">=", "≤": "<=", "Σ": "sum", "½": "1/2",
+    }
+)  # fmt: skip
 _PICTURES = {"\n": "⏎", "\t": "⇥", "\x1b": "␛", "\r": "␍", "\x00": "␀", "\x7f": "␡"}
 _CONTROLS = {picture: char for char, picture in _PICTURES.items()}
 _ASCII_PICTURES = {"\n": "\\n", "\t": "\\t", "\x1b": "\\e", "\r": "\\r"}
@@ -61,6 +67,11 @@ def visible(text: str, *, space: str = " ", ascii_only: bool | None = None) -> s
         shown.append(picture)
         bare, marks = picture != char or char == " ", 0
     return "".join(shown)
+
+
+def ours_in_ascii(text: str) -> str:
+    """A string of our own source in ASCII: its signs as letters. For others' strings: ``visible``."""
+    return text.translate(_OURS_IN_ASCII)
 
 
 def visible_token(token: str, *, ascii_only: bool | None = None) -> str:

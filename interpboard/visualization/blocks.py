@@ -18,13 +18,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from interpboard.display import fit, visible, visible_token
+from interpboard.display import fit, ours_in_ascii, visible, visible_token
 from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
 
-_OURS_IN_ASCII = str.maketrans(
-    {"·": "-", "−": "-", "×": "x", "→": "->", "Δ": "d", "│": "|", "─": "-", "…": "..."}
-)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NUMBER = 6  # cells of a number beside a bar or under a token: "+12.34"
 _LABEL_MOST = 24
@@ -58,7 +55,7 @@ class Look:
 
     def ours(self, text: str) -> str:
         """A string of our own source, in ASCII where that is all there is."""
-        return text.translate(_OURS_IN_ASCII) if self.ascii_only else text
+        return ours_in_ascii(text) if self.ascii_only else text
 
     def fit(self, text: str, width: int) -> str:
         """``text`` in exactly ``width`` cells."""

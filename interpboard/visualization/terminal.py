@@ -79,14 +79,14 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
 
 def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     """One result: title, what was explained, what the values mean, the values, the warnings."""
-    title = look.words(name_of(result))
+    title = look.words(look.ours(name_of(result)))
     rule = "-" if look.ascii_only else "─"
     lines = [Text()]
     lines[0].append(f"{title} ", "bold")
     lines[0].append(rule * max(0, look.width - lines[0].cell_len), "dim")
     lines += wrapped(explained(result, prompt, look), look)
     if result.meaning:
-        lines += wrapped(look.ours(look.words(result.meaning)), look, "dim")
+        lines += wrapped(look.words(look.ours(result.meaning)), look, "dim")
     lines += wrapped(_made(result, look), look, "dim")
     lines += _body(result, prompt, look)
     for part in details(result, look):
@@ -96,7 +96,7 @@ def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
             shown = plain_value(array.values.reshape(-1)[0], look)
             lines += wrapped(f"{look.words(name)}: {shown}", look)
     for warning in result.warnings:
-        lines += wrapped(f"warning: {look.words(warning)}", look, "bold")
+        lines += wrapped(f"warning: {look.words(look.ours(warning))}", look, "bold")
     return lines
 
 
