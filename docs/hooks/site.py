@@ -28,7 +28,11 @@ FILLINGS: dict[str, Callable[[], str]] = {
     "settings": settings.listed,
 }
 # Pages that are files of the repository, and where their relative links lead from the site.
-ELSEWHERE = {"benchmarks.md": "benchmarks/README.md", "changelog.md": "CHANGELOG.md"}
+ELSEWHERE = {
+    "benchmarks.md": "benchmarks/README.md",
+    "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
+}
 _MARKER = re.compile(r"^<!-- generated: (.*?) -->$", re.MULTILINE)
 
 
