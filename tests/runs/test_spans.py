@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from interpboard.circuits.corpus import corpus_files, windows
+from interpboard.display import visible_token
 from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
@@ -167,3 +170,19 @@ def test_positions_from_the_end_are_those_of_the_text(kind: str, behind: int, te
 def test_what_is_put_in_front_of_any_text_holds_nothing_of_what_is_put_behind() -> None:
     assert text_prefix(lm_of("both ends")) == [1]
     assert text_prefix(lm_of("unigram")) == []
+
+
+def test_half_characters_stay_apart_where_everything_is_shown_in_ascii() -> None:
+    prompt = make_prompt(lm_of("byte level"), "日")
+    shown = [visible_token(token, ascii_only=True) for token in prompt.tokens]
+    assert shown == [f"\\u65e5[{part}/3]" for part in (1, 2, 3)]
+
+
+def test_a_mark_at_the_beginning_of_a_file_of_text_is_no_text(tmp_path: Path) -> None:
+    lm = lm_of("byte level")
+    found = []
+    for name, mark in (("plain", ""), ("marked", "\ufeff")):
+        file = tmp_path / name
+        file.write_text(f"{mark}Tom is 8.\nHe is \ufeff happy", encoding="utf-8")
+        found.append([window.ids for window in windows(lm, corpus_files(file), 5)])
+    assert found[0] == found[1]
