@@ -23,6 +23,7 @@ from transformers import (
 
 from interpboard.errors import NotALanguageModel, UnknownModel
 from interpboard.files.json_object import read_object, refuse_lfs_pointer
+from interpboard.files.places import expanded
 from interpboard.models import demo, hub
 from interpboard.models.accounting import Checkpoint
 from interpboard.models.checkpoint import refuse_adapter
@@ -127,7 +128,7 @@ def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Sour
             f"A text of {len(name)} characters is no model name.",
             "Use demo, a folder, or owner/name.",
         )
-    path = Path(name).expanduser() if name.startswith("~/") else Path(name)
+    path = expanded(name)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
         has_config = is_folder and (path / CONFIG).is_file()
