@@ -8,8 +8,8 @@ from interpboard.parameters import Parameter
 _PARAMETERS = (
     Parameter("fusion", str, "mean", "over the heads of a layer", choices=("mean", "max", "min")),
     Parameter(
-        "discard", float, 0.0, "share of each row's smallest entries that is left out", minimum=0,
-        maximum=0.99,
+        "discard", float, 0.0, "share of each row's smallest entries left out (ours: no paper has it)",
+        minimum=0, maximum=0.99,
     ),
 )  # fmt: skip
 

@@ -111,7 +111,8 @@ TABLE: tuple[Analysis, ...] = (
                 "attention",
                 str,
                 "softmax",
-                "follow queries and keys through the softmax, or take the pattern as a constant",
+                "follow queries and keys through the softmax, or take the pattern as a constant (CP-LRP's "
+                "attention; gates as in AttnLRP)",
                 choices=("softmax", "frozen"),
             ),
         ),

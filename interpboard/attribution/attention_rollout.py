@@ -27,9 +27,9 @@ def attention_rollout(
 
     Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the product of ½A + ½I over the
     layers, A the attention with its heads fused (``fusion``: mean, max, min), rows made to sum to 1.
-    ``discard``: share of each row's smallest entries left out first. ``extra["rollout"]`` [query, key] has
-    every position. It knows nothing of values, MLPs or the metric: where attention could have carried
-    something from, not what mattered.
+    ``discard``: share of each row's smallest entries left out first (ours, not the paper's).
+    ``extra["rollout"]`` [query, key] has every position. It knows nothing of values, MLPs or the metric:
+    where attention could have carried something from, not what mattered.
 
     Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
     """

@@ -45,7 +45,8 @@ def lrp(
     for the token that stands there.
 
     ``attention``: ``softmax`` follows queries and keys too. Its softmax rule is a Taylor expansion and
-    does not conserve. ``frozen`` takes the pattern as a constant (Ali et al. 2022): relevance that went
+    does not conserve. ``frozen`` takes the pattern as a constant, as CP-LRP does (Ali et al. 2022;
+    not its gate: here gate and up projection share, as in AttnLRP): relevance that went
     through what was attended to is left out, and then it conserves: where the model has no biases and
     the metric is linear in the logits, the scores sum to the metric. Biases take the share that is
     theirs. ``extra["delta"]`` is the sum − the metric. One prompt at a time.

@@ -374,3 +374,20 @@ def test_on_the_demo_model_a_name_mover_follows_the_indirect_object(demo: Langua
     others = score(head_scores(demo, prompt, wrong).values, "name_mover")
     assert others.flat[best.argmax()] < 0.5 * best.max()
     assert {"induction", "previous_token", "copying"} <= set(result.extra["label"].values.flat)
+
+
+def test_a_head_that_writes_nothing_has_no_copying_score_and_no_type() -> None:
+    lm = LanguageModel.of(tiny_model("gpt2", torch.float64), tiny_tokenizer(), "one dead head")
+    d_head = lm.anatomy.d_model // lm.anatomy.n_heads
+    with torch.no_grad():  # the values of head 1 of layer 0
+        attention = lm.model.transformer.h[0].attn.c_attn
+        begin = 2 * lm.anatomy.d_model + d_head
+        attention.weight[:, begin : begin + d_head] = 0
+        attention.bias[begin : begin + d_head] = 0
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    result = head_scores(lm, prompt, metric, samples=2, length=6)
+    copying = result.values[result.axis("score").labels.index("copying")]
+    assert np.isnan(copying[0, 1])
+    assert np.isfinite(np.delete(copying.reshape(-1), 1)).all()
+    assert result.extra["label"].values[0, 1] != "copying"
