@@ -14,10 +14,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from interpboard.errors import BadPrompt
+from interpboard.runs.folding import fold, fold_char, holds_other
 from interpboard.runs.half_characters import Group, groups
 from interpboard.runs.token_texts import shortened, text_of
 
@@ -129,7 +129,7 @@ class _Unit:
 
     @property
     def folded(self) -> str:
-        return _fold(self.text)
+        return fold(self.text)
 
     def within(self, text: str, begin: int, least: int) -> list[Span]:
         """Each token's span if the unit is just what stands at ``begin``, from ``least`` on; else none."""
@@ -168,7 +168,7 @@ def _as_said(text: str, units: Sequence[_Unit], offsets: Sequence[Span]) -> list
     for unit in units:
         own = list(offsets[unit.first : unit.first + unit.size])
         begin, end = min(b for b, _ in own), max(e for _, e in own)
-        if _holds_other(unit.text, text[begin:end]):  # its own space in front of a word
+        if holds_other(unit.text, text[begin:end]):  # its own space in front of a word
             begin = end = min(max(at, begin), end)
             own = [(begin, begin)] * unit.size
         elif unit.group is not None:
@@ -197,19 +197,19 @@ def _proved(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> bool:
             runs.append(((begin, end), unit.text))
     at, unlike, left_out = 0, False, False
     for (begin, end), said in runs:
-        stands, own = _fold(text[begin:end]), _fold(said)
+        stands, own = fold(text[begin:end]), fold(said)
         if not (stands or own):  # white space proves nothing, a control or a mark is itself
             if said.strip() != text[begin:end].strip():
                 return False
             continue
-        left_out |= bool(_fold(text[at:begin]))
+        left_out |= bool(fold(text[at:begin]))
         if stands != own:
             unlike = True
             if begin == end:
                 return False
         at = end
     # Where some of the text is in no token and some token is of another text, both may be misplaced.
-    return not (unlike and (left_out or _fold(text[at:])))
+    return not (unlike and (left_out or fold(text[at:])))
 
 
 # -- laying the tokens over the text -------------------------------------------------------------------
@@ -224,7 +224,7 @@ class _Overlay:
 
     def __init__(self, text: str, units: Sequence[_Unit], special: frozenset[int]) -> None:
         self.text, self.units, self.special = text, units, special
-        parts = [_fold_char(char) for char in text]
+        parts = [fold_char(char) for char in text]
         self.folded = "".join(parts)
         self.char_of = [at for at, part in enumerate(parts) for _ in part]
         self.at = 0  # in the folded text
@@ -314,19 +314,3 @@ def _with_marks(text: str, spans: Sequence[Span]) -> list[Span]:
 def _next(spans: Sequence[Span], at: int, length: int) -> int:
     """Where the next token's characters begin that are not those of the token ``at`` too."""
     return next((begin for begin, end in spans[at + 1 :] if end > spans[at][1]), length)
-
-
-def _holds_other(said: str, stands: str) -> bool:
-    """Whether the text ``stands`` there though a token is no character of it."""
-    return (not _fold(said) and bool(_fold(stands))) or (said.isspace() and not stands.isspace())
-
-
-def _fold(text: str) -> str:
-    """``text`` without what normalisers change: case, accents, forms, white space, controls."""
-    return "".join(map(_fold_char, text))
-
-
-@lru_cache(maxsize=4096)
-def _fold_char(char: str) -> str:
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
-    return "".join(c for c in plain if unicodedata.category(c)[0] not in "MZC")
