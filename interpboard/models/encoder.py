@@ -87,6 +87,8 @@ def check_encoder(anatomy: Anatomy) -> Verified:
         raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
     refuse_other_heads(anatomy, ids, clean)
     embedded = anatomy.embedding(donor_ids)
+    if not isinstance(embedded, torch.Tensor):  # integer encoders (ibert) give a scale beside it
+        raise NotALanguageModel(f"{name}: its embedding gives more than one tensor.")
     with at_site(anatomy, "embed", None, lambda _own: embedded.clone()):
         patched = plain_logits(anatomy, ids)[0]
     if not differs(clean, donor) or not same(patched, donor):
