@@ -208,7 +208,10 @@ def _proved(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> bool:
             if begin == end:
                 return False
         at = end
-    # Where some of the text is in no token and some token is of another text, both may be misplaced.
+    # Where the tokens together are the text and yet some are of another, those are misplaced; where some of
+    # the text is in no token and some token is of another text, both may be.
+    if unlike and fold(text) == fold("".join(said for _, said in runs)):
+        return False
     return not (unlike and (left_out or fold(text[at:])))
 
 
