@@ -50,13 +50,13 @@ def path() -> None:
 
 
 def _rows(found: config.Configuration) -> Iterator[Row]:
-    from tui.commands import table as keys
+    from tui import catalogue
 
     for setting in fields(config.Settings):
         if setting.name != "keys":
             value = getattr(found.settings, setting.name)
             yield Row(setting.name, value, found.origins[setting.name], setting.metadata["help"])
-    for command in keys.rebound(found.settings.keys):
+    for command in catalogue.rebound(found.settings.keys):
         origin = found.key_origins.get(command.id, "default")
         yield Row(f"keys.{command.id}", command.keys, origin, command.help)
 

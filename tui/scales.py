@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from interpboard.visualization.colors import Scale
-    from tui.session.state import Request, Slot
+    from tui.session.state import Answer, Request
 
 
 def scale_of(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Scale:
@@ -28,17 +28,17 @@ def written(value: float, scale: Scale) -> str:
     return words.signed(value) if scale.diverging else words.plain(value)
 
 
-def shown(slot: Slot) -> Request | None:
+def answered(slot: Answer) -> Request | None:
     """What a slot's numbers answer: the job under way once it has values, else the last one."""
     under_way = slot.partial is not None and slot.pending is not None
     return slot.pending if under_way else slot.request
 
 
-def meaning_of(slot: Slot) -> tuple[str, float]:
+def meaning_of(slot: Answer) -> tuple[str, float]:
     """What the slot's numbers mean, and the neutral value: the result's own, the registry's before it."""
     if slot.result is not None and slot.partial is None:
         return slot.result.meaning, slot.result.neutral
-    request = shown(slot)
+    request = answered(slot)
     if request is None:
         return "", 0.0
     from interpboard.analyses import ANALYSES
@@ -48,7 +48,7 @@ def meaning_of(slot: Slot) -> tuple[str, float]:
     return known.meaning_for(metric, request.params), known.neutral_with(request.params)
 
 
-def side(slot: Slot, value: float) -> str:
+def side(slot: Answer, value: float) -> str:
     """What ``value`` says, in a few words; empty at the neutral value."""
     from interpboard.results.signs import side_of
 
@@ -56,8 +56,8 @@ def side(slot: Slot, value: float) -> str:
     return side_of(meaning, value, neutral, short=True)
 
 
-def sides(slot: Slot) -> str:
-    """What both sides say, in a few words, each behind its sign."""
+def sides(slot: Answer) -> str:
+    """What both sides say, in a few words: ``− helped, + hurt``."""
     from interpboard.results.signs import legend_of
 
     return legend_of(*meaning_of(slot))

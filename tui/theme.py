@@ -61,6 +61,11 @@ def variables(inks: Inks = DARK) -> dict[str, str]:
 THEMES = (_theme("interpboard-dark", DARK), _theme("interpboard-light", LIGHT))
 
 
+def name(dark: bool) -> str:
+    """What Textual calls the theme."""
+    return THEMES[0 if dark else 1].name
+
+
 def inks(dark: bool) -> Inks:
     """The colours for texts drawn by hand."""
     return DARK if dark else LIGHT

@@ -11,7 +11,7 @@ from interpboard.display import fit, visible, visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
-    from tui.session.state import Ask, State
+    from tui.session.state import Ask
 
 MINUS = "−"
 _NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
@@ -85,11 +85,8 @@ def metric_name(metric: MetricInfo) -> str:
     return f"{_NAMES.get(metric.name, metric.name)} {target}"
 
 
-def analysis_title(state: State, slot: str) -> str:
-    """The name of the analysis that a slot runs, in lower case: ``integrated gradients``."""
-    from tui.session.state import SLOTS
-
-    name = state.analyses.get(slot, SLOTS[slot])
+def analysis_title(name: str) -> str:
+    """What people call an analysis, in lower case: ``integrated gradients``."""
     if name in PAINTED_FIRST:
         return PAINTED_FIRST[name]
     from interpboard.analyses import ANALYSES

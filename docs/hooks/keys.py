@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from docs.hooks.tables import code, table
-from tui.commands.table import COMMANDS, Command
+from tui.catalogue import COMMANDS
+from tui.commands.command import Command
 
 # What a place is called where people read it. A place that is not here fails the build.
 PLACES = {

@@ -16,8 +16,8 @@ from interpboard import cli, config
 from interpboard.config import Settings
 from interpboard.errors import BadConfig
 from tests.cli.process import ROOT
+from tui import catalogue as keys
 from tui.commands import keymap
-from tui.commands import table as keys
 
 
 def written(text: str) -> Path:

@@ -11,7 +11,7 @@ from mkdocs.exceptions import PluginError
 from docs.hooks import analyses, commands, keys, settings, site
 from interpboard.analyses import ANALYSES
 from interpboard.config.settings import Settings
-from tui.commands.table import COMMANDS
+from tui.catalogue import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

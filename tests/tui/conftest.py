@@ -68,7 +68,7 @@ class Board:
         return pending.toasts(self.app)
 
     def readout(self, slot: str) -> str:
-        return self.app.pane(slot).readout().plain.strip()
+        return self.app.panes.of(slot).readout().plain.strip()
 
     def painted(self) -> str:
         """The screen with its colours: under each line a letter for the style of each cell."""
@@ -113,7 +113,7 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.app.wait_for_idle", turn)
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
-    for name in ("tui.app", "tui.dialogs.runs", "tui.dialogs.pick_token"):
+    for name in ("tui.controllers.panes", "tui.dialogs.runs", "tui.dialogs.pick_token"):
         monkeypatch.setattr(f"{name}.REST_S", 0.002)
 
 

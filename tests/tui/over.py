@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.tui.conftest import Board
 from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
-from tui.dialogs.over_panes import SlotScreen
+from tui.slots.screen import SlotScreen
 
 
 async def press_what_all_have(

@@ -27,7 +27,7 @@ async def test_enter_on_a_head_opens_its_attention_and_fetches_that_slice_only(
     async with board() as b:
         assert not _asked(b)
         await b.press("2", "enter")
-        assert b.app.active == "attention"
+        assert b.app.panes.active == "attention"
         assert _asked(b) == [([2], [4])]
         assert b.app.state.slots["attention"].result.values.shape[:2] == (1, 1)  # type: ignore[union-attr]
         assert b.readout("attention").startswith("L2 H4  8 ·of → 4 ·located")
@@ -70,12 +70,12 @@ async def test_arrows_leave_the_cursor_where_it_is_and_help_says_what_moves_it(
         cursor = pane.grid.cursor
         await b.press("right", "up", "left", "down")
         assert pane.grid.cursor == cursor
-        shown = help.text("attention", "Attention", inks(True)).plain
+        shown = help.text("attention", "Attention", (), inks(True)).plain
         assert re.search(r"^  h +Left$", shown, re.M)
         assert re.search(r"^  ] → +The next head", shown, re.M)
-        assert re.search(r"^  h ← +Left$", help.text("heads", "Heads", inks(True)).plain, re.M)
+        assert re.search(r"^  h ← +Left$", help.text("heads", "Heads", (), inks(True)).plain, re.M)
         await b.press("2", "right")
-        assert b.app.pane("heads").view.cursor == (2, 5)  # type: ignore[attr-defined]
+        assert b.app.panes.of("heads").view.cursor == (2, 5)  # type: ignore[attr-defined]
 
 
 async def test_heads_and_attention_share_one_selection(board: Boards) -> None:
@@ -83,7 +83,7 @@ async def test_heads_and_attention_share_one_selection(board: Boards) -> None:
         await b.press("2", "h")
         assert b.app.query_one(AttentionPane).head == (2, 3)
         await b.press("5", "right_curly_bracket")
-        assert b.app.pane("heads").view.cursor == (3, 3)  # type: ignore[attr-defined]
+        assert b.app.panes.of("heads").view.cursor == (3, 3)  # type: ignore[attr-defined]
 
 
 async def test_the_cursor_reads_a_pair_and_says_where_a_token_cannot_look(board: Boards) -> None:

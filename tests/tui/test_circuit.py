@@ -12,8 +12,7 @@ from tests.tui.conftest import Board, Boards
 from tui.dialogs.ask import AskScreen
 from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
-from tui.slots.circuit.view import FILE, CircuitScreen
-from tui.slots.questions import BEHAVIOURS
+from tui.slots.circuit.view import BEHAVIOURS, FILE, CircuitScreen
 from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -181,7 +180,7 @@ async def test_a_saved_circuit_of_own_prompts_reopens_with_its_file(
         screen = b.app.screen
         assert isinstance(screen, CircuitScreen)
         assert screen.chosen == FILE
-        assert not b.app.state.stale("circuit")
+        assert not b.app.session.slots["circuit"].stale(b.app.state)
         assert b.app.state.dataset == str(pairs)
 
 
@@ -209,7 +208,7 @@ async def test_keys_of_the_screen(
         await b.press("q", "x")
         assert "Nothing is running." in b.toasts[-1]
         await b.press("q")
-        assert b.app.focused is b.app.pane("tokens").view
+        assert b.app.focused is b.app.panes.of("tokens").view
 
 
 @pytest.mark.parametrize(("ups", "suffix"), [(2, "dot"), (1, "mmd")])

@@ -12,7 +12,8 @@ from textual.widgets import Input
 from interpboard.config import Settings
 from interpboard.results import Document
 from tests.tui.conftest import Boards
-from tui.commands import table as keys
+from tui import catalogue as keys
+from tui.commands.command import commands
 from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
 from tui.dialogs.palette import PaletteScreen
@@ -51,7 +52,7 @@ async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
         assert {request.text for request in b.engine.requests[before:]} == {b.app.prompt.text}
         assert len(b.engine.requests) == before + 7
         assert "prompt edited" not in b.lines()[0]
-        assert b.app._focus_name() == "tokens"
+        assert b.app.focus_name == "tokens"
 
 
 @pytest.mark.parametrize("key", ["enter", "r"])
@@ -66,16 +67,16 @@ async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
 async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
     async with board() as b:
         await b.press("3", "p")
-        assert b.app._focus_name() == "prompt"
+        assert b.app.focus_name == "prompt"
         await b.press(key)
-        assert b.app._focus_name() == "lens"
+        assert b.app.focus_name == "lens"
 
 
 async def test_p_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
     async with board() as b:
         await b.press("p", "backspace")
         assert b.app.prompt.text.endswith("city o")
-        assert b.app._focus_name() == "prompt"
+        assert b.app.focus_name == "prompt"
 
 
 async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None:
@@ -173,10 +174,10 @@ async def test_tab_goes_round_by_number(board: Boards) -> None:
         seen = []
         for _ in range(7):
             await b.press("tab")
-            seen.append(b.app.active)
+            seen.append(b.app.panes.active)
         assert seen == ["heads", "lens", "trace", "attention", "logits", "neurons", "tokens"]
         await b.press("shift+tab")
-        assert b.app.active == "neurons"
+        assert b.app.panes.active == "neurons"
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
@@ -397,7 +398,7 @@ async def test_ctrl_c_says_what_quits(board: Boards) -> None:
 def test_no_two_commands_of_one_place_share_a_key_and_ids_are_unique() -> None:
     assert len({command.id for command in keys.COMMANDS}) == len(keys.COMMANDS)
     for slot in ("tokens", "heads", "lens", "trace", "logits"):
-        used = [key for c in keys.commands("app", "move", slot) for key in c.keys.split(",")]
+        used = [key for c in commands("app", "move", slot) for key in c.keys.split(",")]
         assert len(used) == len(set(used))
 
 
@@ -411,12 +412,11 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
 
 @pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
 def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
-    from tui.session.state import Job, State
+    from tui.catalogue import footer as found
     from tui.theme import DARK
     from tui.widgets.lines import footer
 
-    assert len(keys.footer(focus, busy=False)) <= 8
-    whole = footer(focus, State(), DARK, 999).plain
-    assert footer(focus, State(), DARK, 80).plain == whole
-    busy = State().with_slot("heads", job=Job())
-    assert footer(focus, busy, DARK, 80).cell_len <= 80
+    assert len(found(focus, busy=False)) <= 8
+    whole = footer(found(focus, False), DARK, 999).plain
+    assert footer(found(focus, False), DARK, 80).plain == whole
+    assert footer(found(focus, True), DARK, 80).cell_len <= 80

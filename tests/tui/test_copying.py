@@ -16,11 +16,10 @@ from interpboard import cli, open_model
 from interpboard.analyze import analyze
 from interpboard.models import language_model
 from interpboard.results import Document, MetricRequest
-from tui.app import PANES
+from tui.catalogue import SLOTS, panes, screens
 from tui.session.code import code, documents
 from tui.session.interventions import read
-from tui.session.state import SLOTS, Ask, Model, State
-from tui.slots.questions import question
+from tui.session.state import Ask, Model, State
 
 TEXT = "The Eiffel Tower is located in the city of"
 PAIR = "The London Bridge is located in the city of"
@@ -49,7 +48,7 @@ LOOKS = {
         held=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
     ),
 }
-SCREENS = (("methods",), ("circuit",), ("steering",), ("continuation",))
+BY_NAME = {slot.name: slot for slot in SLOTS}
 
 
 @cache
@@ -63,7 +62,7 @@ def filled(look: str) -> State:
     lm = demo()
     state = replace(LOOKS[look], model=Model(lm.info, "", 0, 0))
     for slot in SLOTS:
-        request = question(state, slot)
+        request = slot.request(state)
         if request is None:
             continue
         ask = request.ask
@@ -71,7 +70,7 @@ def filled(look: str) -> State:
         made = analyze(lm, ask.text, [request.analysis], asked, {request.analysis: request.params})
         made = Document.from_json(made.to_json())
         (result,) = made.results
-        state = state.with_slot(slot, result=result, prompt=made.prompt, request=request)
+        state = state.with_slot(slot.name, result=result, prompt=made.prompt, request=request)
     return state
 
 
@@ -83,13 +82,14 @@ def test_the_copied_lines_of_every_pane_make_its_numbers_again(
     monkeypatch.setattr(language_model, "open_model", lambda *a, **k: demo())
     state = filled(look)
     seen: set[str] = set()
-    for slots in (*((pane.slot, *pane.leans_on) for pane in PANES), *SCREENS):
+    for own in (*panes(), *screens()):
+        slots = [own, *(BY_NAME[name] for name in own.beside)]
         wanted = list(documents(state, slots))
         if not wanted:
-            assert {"circuit", "steering"} & set(slots)
+            assert own.name in ("circuit", "steering")
             continue
         text = code(state, slots)
-        exec(compile(text, slots[0], "exec"), {})
+        exec(compile(text, own.name, "exec"), {})
         printed = _documents(capsys.readouterr().out)
         lines = [line for line in text.splitlines() if line.startswith("# interpboard")]
         again = [_run(line.removeprefix("# "), capsys) for line in lines]

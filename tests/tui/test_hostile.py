@@ -84,8 +84,8 @@ async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
         b.app.session.ask(replace(b.app.state.ask, target=token))
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
-        for pane in b.app.panes:
-            await b.press(str(pane.number), "k")
-            check(b, pane.slot)
-            shown = b.readout(pane.slot)
-            assert cell_len(shown) < 120, (pane.slot, shown[:200])
+        for pane in b.app.panes.views:
+            await b.press(str(pane.slot.place.number), "k")
+            check(b, pane.slot.name)
+            shown = b.readout(pane.slot.name)
+            assert cell_len(shown) < 120, (pane.slot.name, shown[:200])

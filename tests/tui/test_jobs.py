@@ -15,13 +15,16 @@ from interpboard.config import Settings
 from interpboard.engine import protocol
 from tests.tui.conftest import Board, Boards
 from tests.tui.test_neurons import examples_file
-from tui.controllers import jobs
+from tui.catalogue import SLOTS
 from tui.dialogs.job import JobScreen
-from tui.session.state import JOBS, SLOTS
+from tui.slots.lens import spec as lens
 from tui.testing.wait_until_idle import wait_until_idle
 
 # The key of the pane, its slot, and what is written.
 KINDS = [("3", "training", "lens-demo"), ("7", "collecting", "examples-demo.safetensors")]
+
+
+ANALYSES_OF = {slot.name: slot.analysis for slot in SLOTS if slot.kind == "job"}
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def asked(b: Board, slot: str) -> list[dict[str, Any]]:
-    return [r.params for r in b.engine.requests if r.analysis == SLOTS[slot]]
+    return [r.params for r in b.engine.requests if r.analysis == ANALYSES_OF[slot]]
 
 
 async def fill(b: Board, *fields: str | Path) -> None:
@@ -44,13 +47,13 @@ async def fill(b: Board, *fields: str | Path) -> None:
 
 
 def test_the_app_knows_the_librarys_names_of_files() -> None:
-    assert jobs.UNFINISHED == tune_lens.STATE
-    assert jobs.LENS == translators._CONFIG
+    assert lens.UNFINISHED == tune_lens.STATE
+    assert lens.LENS_FILE == translators._CONFIG
 
 
 def test_a_job_takes_what_its_analysis_takes() -> None:
-    for slot in JOBS:
-        names = [own.name for own in find_analysis(SLOTS[slot]).parameters]
+    for slot in ANALYSES_OF:
+        names = [own.name for own in find_analysis(ANALYSES_OF[slot]).parameters]
         assert {"corpus", "out"} <= set(names)
 
 
@@ -79,7 +82,7 @@ async def test_it_runs_in_the_engine_with_progress_and_x_stops_it(
         assert asked(b, slot) == [sent, sent]
         b.engine.progress(slot, 3, 12)
         await b.pilot.pause(0.3)
-        title = find_analysis(SLOTS[slot]).title.lower()
+        title = find_analysis(ANALYSES_OF[slot]).title.lower()
         assert f"{title}  25%" in b.lines()[0]
         await b.press("x")
         b.engine.held = False
@@ -137,7 +140,7 @@ async def test_what_cannot_be_is_one_line_and_can_be_put_right(
         await fill(b, "batch=0")
         assert "at least 1, not 0" in b.screen
         assert not asked(b, slot)
-        b.engine.refused[SLOTS[slot]] = protocol.Failed(
+        b.engine.refused[ANALYSES_OF[slot]] = protocol.Failed(
             0, "bad_parameter", "Cannot write there.", ""
         )
         await fill(b, "batch=1")
@@ -163,7 +166,7 @@ async def test_a_whole_lens_is_not_trained_over_unasked_and_an_unfinished_one_go
 ) -> None:
     out = tmp_path / "lens"
     out.mkdir()
-    (out / jobs.LENS).write_text("{}")
+    (out / lens.LENS_FILE).write_text("{}")
     async with board((80, 24)) as b:
         await b.press("3", "F")
         await fill(b, corpus, out)
@@ -171,7 +174,7 @@ async def test_a_whole_lens_is_not_trained_over_unasked_and_an_unfinished_one_go
         assert not asked(b, "training")
         await b.press("enter")
         assert len(asked(b, "training")) == 1
-        (out / jobs.UNFINISHED).write_bytes(b"")
+        (out / lens.UNFINISHED).write_bytes(b"")
         await b.press("F", "enter")
         assert len(asked(b, "training")) == 2
 

@@ -9,8 +9,8 @@ import pytest
 from interpboard.config import Settings
 from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
+from tui import catalogue as keys
 from tui.app import InterpBoardApp
-from tui.commands import table as keys
 from tui.testing.wait_until_idle import wait_until_idle
 
 
@@ -41,9 +41,9 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         await b.press("down")
         assert b.readout("heads").startswith("L1 ")
         await b.press("p", "escape")
-        assert app._focus_name() == "prompt"
+        assert app.focus_name == "prompt"
         await b.press("ctrl+e")
-        assert app._focus_name() == "heads"
+        assert app.focus_name == "heads"
 
 
 async def test_footer_and_help_show_the_rebound_keys() -> None:

@@ -78,7 +78,7 @@ async def test_signs_are_written_where_colours_cannot_tell_them_apart(
 
             monkeypatch.setattr(b.app.console, "_color_system", ColorSystem.STANDARD)
             await b.press("2", "1", "r")
-        grid = b.app.pane("heads").view
+        grid = b.app.panes.of("heads").view
         assert "city⁺" in b.screen
         assert "in⁻" in b.screen
         await b.press("2")

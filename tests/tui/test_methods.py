@@ -64,7 +64,7 @@ async def test_enter_paints_tokens_with_the_method(board: Boards) -> None:
         await press(b, "2", "V", "j")
         await b.press("enter")
         assert not isinstance(b.app.screen, MethodsScreen)
-        assert b.app.active == "tokens"
+        assert b.app.panes.active == "tokens"
         assert b.app.state.analyses["tokens"] == "occlusion"
         assert "occlusion" in b.screen
 

@@ -69,7 +69,7 @@ async def test_v_lists_one_layer_and_all_of_them_again(board: Boards) -> None:
 async def test_enter_on_an_mlp_opens_the_strongest_neurons_of_its_layer(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("2", "g", "dollar_sign", "enter")
-        assert b.app.active == "neurons"
+        assert b.app.panes.active == "neurons"
         pane = b.app.query_one(NeuronsPane)
         values = pane.data.result.values  # type: ignore[union-attr]
         assert pane.chosen == (0, int(abs(values[0]).argmax()))
@@ -85,7 +85,7 @@ async def test_a_layer_selected_elsewhere_is_met_and_a_neuron_selects_its_layers
         assert pane.chosen is not None
         assert pane.chosen[0] == 3
         await b.press("7", "g")
-        assert b.app.pane("heads").grid.cursor[0] == 2  # type: ignore[attr-defined]
+        assert b.app.panes.of("heads").grid.cursor[0] == 2  # type: ignore[attr-defined]
         assert b.readout("logits").startswith("L2 MLP")
 
 

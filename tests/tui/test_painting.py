@@ -77,14 +77,13 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
             for key in "jklhjlkh":
                 before = watched.sent
                 with monkeypatch.context() as unrested:
-                    unrested.setattr("tui.app.REST_S", 3600.0)
+                    unrested.setattr("tui.controllers.panes.REST_S", 3600.0)
                     await b.pilot.press(key)
                     while unpainted(b.app.screen):
                         await asyncio.sleep(0.002)
                 alone.append(watched.sent - before)
-                if b.app._following is not None:  # now it rests
-                    b.app._following.stop()
-                    b.app._at_rest()
+                if b.app.panes.moving:  # now it rests
+                    b.app.panes.rest()
                 await wait_until_idle(b.app)
                 followed.append(watched.sent - before)
             watched.check()

@@ -379,7 +379,7 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
         assert b.app.state.slots["lens"].result is shown
         assert "~/lens holds no translators. Train some." in b.toasts[-1]
         assert "top token if the model ended after the layer" in b.screen
-        assert not b.app.state.stale("lens")
+        assert not b.app.session.slots["lens"].stale(b.app.state)
         await b.press("s", "s")
         assert b.engine.requests[-1].params == {**held, "lens_site": "attn_out"}
         assert "top token of what attention adds; → edited" in b.screen

@@ -104,20 +104,20 @@ async def test_up_and_down_go_through_what_was_run_and_back_to_the_draft(board: 
             await b.press("p", "ctrl+u")
             await b.write(text)
             await b.press("enter")
-        assert b.app.book.ran == [DEFAULT_TEXT, "one", "two"]
+        assert b.app.controllers.prompts.book.ran == [DEFAULT_TEXT, "one", "two"]
         await b.press("p", "backspace")
         seen = []
         for key in ("up", "up", "up", "up", "down", "down", "down"):
             await b.press(key)
             seen.append(b.app.prompt.text)
         assert seen == ["two", "one", DEFAULT_TEXT, DEFAULT_TEXT, "one", "two", "tw"]
-        assert b.app._focus_name() == "prompt"
+        assert b.app.focus_name == "prompt"
         await b.press("up", "up", "x", "up")
         assert b.app.prompt.text == "two"  # an edited one is a new draft
         await b.press("down")
         assert b.app.prompt.text == "onex"
         await b.press("down")
-        assert b.app._focus_name() == "tokens"
+        assert b.app.focus_name == "tokens"
     async with board((80, 24)) as b:  # another app, another day
         await b.press("p", "up", "up")
         assert b.app.prompt.text == "one"
@@ -149,10 +149,10 @@ async def test_search_names_and_forgetting(board: Boards) -> None:
         await b.press("enter")
         assert b.app.prompt.text == "alpha beta"
         assert {request.text for request in b.engine.requests[before:]} == {"alpha beta"}
-        assert b.app._focus_name() == "tokens"
+        assert b.app.focus_name == "tokens"
         await b.press("H", "f8", "f8", "f8", "escape")
-        assert b.app.book.named == {}
-        assert b.app.book.ran == [DEFAULT_TEXT]
+        assert b.app.controllers.prompts.book.named == {}
+        assert b.app.controllers.prompts.book.ran == [DEFAULT_TEXT]
         await b.press("H")
         await b.write("nowhere")
         await b.press("enter")
@@ -203,7 +203,7 @@ async def test_a_refused_prompt_stays_in_the_field_and_out_of_the_book(board: Bo
         assert len(b.app.prompt.text) > 10_000
         assert b.app.state.ask.text == DEFAULT_TEXT
         assert "prompt edited" in b.lines()[0]
-        assert b.app.book.ran == [DEFAULT_TEXT]
+        assert b.app.controllers.prompts.book.ran == [DEFAULT_TEXT]
 
 
 async def test_a_file_is_opened_and_stepped_through(board: Boards, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from interpboard.config import engine_log
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
+from tui import catalogue as keys
 from tui.app import InterpBoardApp
-from tui.commands import table as keys
 from tui.slots.heads.view import HeadsPane
 from tui.slots.lens.view import LensPane
 from tui.slots.tokens.view import TokensPane
@@ -109,11 +109,11 @@ async def test_only_what_died_with_the_engine_runs_again(board: Boards, restarti
         lost = [request.analysis for request in b.engine.requests[-2:]]
         b.engine.die(restarting)
         await b.pilot.pause()
-        assert b.app.state.engine.lost == ("heads", "mlps")
+        assert b.app.state.engine.lost == ("heads", "mlp_ablation")
         b.engine.release()
         await wait_until_idle(b.app)
         await b.press("8", "q")  # elsewhere: only r brings the jobs back
-        assert b.app.state.engine.lost == ("heads", "mlps")
+        assert b.app.state.engine.lost == ("heads", "mlp_ablation")
         before = len(b.engine.requests)
         await b.press("r")
         again = {request.analysis for request in b.engine.requests[before:]}
@@ -122,7 +122,7 @@ async def test_only_what_died_with_the_engine_runs_again(board: Boards, restarti
             assert len(b.engine.requests) == before + 2
         assert not b.app.state.engine.lost
         assert b.app.state.params["heads"] == {"ablation": "mean"}
-        assert not b.app.state.stale("heads")
+        assert not b.app.session.slots["heads"].stale(b.app.state)
 
 
 async def test_the_log_screen_shows_the_last_words_and_runs_again(board: Boards) -> None:
@@ -181,7 +181,7 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
             if size[0] < 80:
                 assert "80 columns and 24 rows" in b.screen
                 continue
-            assert b.app.active == "heads"
+            assert b.app.panes.active == "heads"
             assert b.app.query_one(HeadsPane).grid.cursor == (3, 5)
             assert b.readout("heads").startswith("L3 H5")
             assert "L3 H5" in b.screen
@@ -207,7 +207,7 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
             await b.pilot.resize_terminal(*size)
             await b.pilot.pause(0.25)
             # A larger screen has more panes in sight: their jobs come to those that are under way.
-            assert {"heads", "mlps"} <= set(b.app.state.busy) == set(b.engine.busy_slots)
+            assert {"heads", "mlp_ablation"} <= set(b.app.state.busy) == set(b.engine.busy_slots)
             assert b.app.prompt.text.endswith("ofx")
             assert b.readout("heads").startswith("L3 H5  −0.750")
             assert (" 25% " in b.lines()[0]) == (size[0] >= 80)
@@ -219,8 +219,8 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
         assert "L3 H5" in b.screen
 
 
-LEAVING = ("app.quit", "app.switch_theme")  # a theme repaints all: it is among them once, below
-KEYS = sorted({key for c in keys.COMMANDS if c.action not in LEAVING for key in c.keys.split(",")})
+LEAVING = ("quit", "theme")  # a theme repaints all: it is among them once, below
+KEYS = sorted({key for c in keys.COMMANDS if c.id not in LEAVING for key in c.keys.split(",")})
 KEYS += ["ctrl+t", "1", "x", "日", "9"]
 NAMES = {
     "$": "dollar_sign", ":": "colon", "?": "question_mark", "<": "less_than_sign",
@@ -267,7 +267,7 @@ async def test_no_text_and_no_keys_raise(
 
 def test_the_app_imports_nothing_heavy() -> None:
     code = (
-        "import sys, tui.app, tui.controllers.actions, tui.dialogs.help, tui.dialogs.export\n"
+        "import sys, tui.app, tui.controllers.screens, tui.dialogs.help, tui.dialogs.export\n"
         "heavy = ('torch', 'transformers', 'numpy', 'typer', 'plotext', 'msgspec',\n"
         "  'interpboard.engine.worker', 'interpboard.engine.client', 'interpboard.results',\n"
         "  'interpboard.models', 'interpboard.runs', 'interpboard.attribution')\n"

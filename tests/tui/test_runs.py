@@ -48,7 +48,7 @@ async def view(b: Board) -> str:
 async def test_every_finished_result_is_in_the_store(board: Boards) -> None:
     async with board() as b:
         shown = {name: slot.result for name, slot in b.app.state.slots.items()}
-        store = b.app.saver.store
+        store = b.app.controllers.saver.store
     runs = store.runs()
     assert {run.slot for run in runs} == {name for name, result in shown.items() if result}
     for run in runs:
@@ -130,7 +130,7 @@ async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
 
 async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> None:
     async with board() as b:
-        path = b.app.saver.store.path
+        path = b.app.controllers.saver.store.path
     path.write_text("nonsense " * 1000)
     async with resumed() as b:
         assert len(b.engine.requests) == 7
@@ -158,7 +158,7 @@ async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
         assert not isinstance(b.app.screen, RunsScreen)
         assert b.app.prompt.text == "The Eiffel Tower is located in the city of"
         assert len(b.engine.requests) == before
-        for name in ("predictions", "tokens", "lens", "logits", "heads", "mlps"):
+        for name in ("predictions", "tokens", "lens", "logits", "heads", "mlp_ablation"):
             assert b.app.state.slots[name].result is not None, name
 
 
@@ -270,20 +270,20 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
             "What is on the screen stays."
         ]
         assert "·Paris" in b.screen
-        assert b.app.saver.store.runs() == []
+        assert b.app.controllers.saver.store.runs() == []
         full[0] = False
         await b.press("M")
         assert (
-            len(b.app.saver.store.runs()) == 13
+            len(b.app.controllers.saver.store.runs()) == 13
         )  # seven and seven; what the logits say is the same for both and kept once
 
 
 async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:
-    from tui.controllers.saver import ask_of
+    from tui.session.restoring import ask_of
     from tui.session.state import Ask
 
     async with board() as b:
-        (run, *_) = b.app.saver.store.runs()
+        (run, *_) = b.app.controllers.saver.store.runs()
     from dataclasses import replace
 
     assert ask_of(replace(run, ask={})) == Ask(run.prompt)
@@ -295,4 +295,4 @@ async def test_settings_reach_the_store() -> None:
     app = InterpBoardApp(settings=Settings(keep_runs=2), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)):
         await wait_until_idle(app)
-        assert len(app.saver.store.runs()) == 2
+        assert len(app.controllers.saver.store.runs()) == 2

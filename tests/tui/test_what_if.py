@@ -11,9 +11,9 @@ import pytest
 from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.conftest import Boards
 from tests.tui.fake import tokens_of
-from tui.dialogs.interventions import InterventionsScreen
 from tui.session.interventions import Held, read
 from tui.slots.lens.view import LensPane
+from tui.slots.what_if.view import InterventionsScreen
 from tui.testing.wait_until_idle import wait_until_idle
 
 
@@ -127,10 +127,10 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         await b.pilot.pause(0.3)
         assert b.screen.count("~+.5") == 36
         assert b.readout("trace").endswith("+0.500 est.")
-        assert b.app.pane("trace").legend().plain.endswith("~ estimates until exact")
+        assert b.app.panes.of("trace").legend().plain.endswith("~ estimates until exact")
         b.engine.release()
         await wait_until_idle(b.app)
-        assert "~" not in b.app.pane("trace").legend().plain
+        assert "~" not in b.app.panes.of("trace").legend().plain
         await b.press("g", "0", "space")
         held = [r.params for r in b.engine.requests if r.analysis == "what_if"][-1]
         assert held["interventions"] == "0.mlp@0=patch"

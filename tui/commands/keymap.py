@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interpboard.errors import BadConfig
-from tui.session.state import SCREENS
+from tui.commands.places import TEXT_PLACES
 
 if TYPE_CHECKING:
-    from tui.commands.table import Command
+    from tui.commands.command import Command
 
 _NAMED = {
     "enter": "Enter", "escape": "Esc", "backspace": "Bksp", "tab": "Tab", "shift+tab": "Shift+Tab",
@@ -29,20 +29,17 @@ _RENAMED = {
     "solidus": "slash", "reverse_solidus": "backslash", "commercial_at": "at",
     "hyphen_minus": "minus", "plus_sign": "plus", "low_line": "underscore",
 }  # fmt: skip
-# Places where letters are text, and where that is.
-_TEXT = {
-    "prompt": "in the prompt",
-    "pick": "in the field of a list",
-    "prompts": "in the field of a list",
-}
 _EVERYWHERE = frozenset({"app", "move"})
-# Over the panes: the app's own do not reach there.
-_SCREENS = frozenset({"runs", *SCREENS})
 _FIXED = frozenset({"submit", "pick_take"})
 
 
-def rebound(commands: Sequence[Command], chosen: Mapping[str, str]) -> tuple[Command, ...]:
-    """``commands`` with the keys ``chosen`` by id. Raises ``BadConfig``."""
+def rebound(
+    commands: Sequence[Command], chosen: Mapping[str, str], over: Collection[str]
+) -> tuple[Command, ...]:
+    """``commands`` with the keys ``chosen`` by id. Raises ``BadConfig``.
+
+    ``over``: screens over the panes, where the app's own commands do not reach.
+    """
     by_id = {command.id: command for command in commands}
     for id in chosen:
         if id not in by_id or id in _FIXED:
@@ -55,7 +52,7 @@ def rebound(commands: Sequence[Command], chosen: Mapping[str, str]) -> tuple[Com
             command = replace(command, keys=",".join(keys), shown=shown)
         result.append(command)
     if chosen:
-        _refuse_shared(result, chosen, _shared(commands))
+        _refuse_shared(result, chosen, _shared(commands), over)
     return tuple(result)
 
 
@@ -101,7 +98,7 @@ def _key(command: Command, word: str) -> str:
             f"keys.{command.id}: {word!r} is no key that every terminal sends.",
             "Use a character, ctrl+letter, f1 to f12, or a name as enter, space, pageup.",
         )
-    field = next((_TEXT[place] for place in command.where if place in _TEXT), "")
+    field = next((TEXT_PLACES[place] for place in command.where if place in TEXT_PLACES), "")
     if plain and field:
         raise BadConfig(f"keys.{command.id}: {word!r} is text {field}.", "Use ctrl+letter.")
     return key
@@ -145,12 +142,13 @@ def _refuse_shared(
     commands: Iterable[Command],
     chosen: Mapping[str, str],
     meant: Collection[tuple[str, str, str]],
+    over: Collection[str],
 ) -> None:
     commands = list(commands)
     places = {place for command in commands for place in command.where}
     for place in places:
-        around = frozenset({"move"}) if place in _SCREENS else _EVERYWHERE
-        live = {place} if place in _TEXT else {place} | around
+        around = frozenset({"move"}) if place in over else _EVERYWHERE
+        live = {place} if place in TEXT_PLACES else {place} | around
         live |= {"pick"} if place == "prompts" else set()
         owner: dict[str, Command] = {}
         for command in commands:

@@ -1,139 +1,164 @@
-"""Taking results away: copying, the lines that make them again, files. A mixin of the app."""
+"""Results taken away: copied, as the lines that make them again, as files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui.controllers.part import Part
-from tui.files import export as exporting
-from tui.session.state import SCREENS
+from tui.files import export
 from tui.terminal import clipboard
 
 if TYPE_CHECKING:
     from interpboard.results import Document
+    from tui.controllers.notify import Tell
+    from tui.controllers.ports import OpensScreens
+    from tui.dialogs.export import Choice
+    from tui.session.session import Session
+    from tui.slots.spec import Slot
 
 
-class Taking(Part):
-    """Actions of ``InterpBoardApp``."""
+class Export:
+    """``slot`` is that of the active pane and ``readout`` what it says of its cursor.
 
-    async def action_yank(self) -> None:
+    ``draw(name)`` is the pane called ``name``, or the whole screen, as SVG, once it is painted.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        screens: OpensScreens,
+        *,
+        slot: Callable[[], Slot],
+        readout: Callable[[], str],
+        draw: Callable[[str, Callable[[str], None]], None],
+        osc52: Callable[[str], None],
+        folder: str,
+        tell: Tell,
+    ) -> None:
+        self._session, self._screens, self._slot, self._readout = session, screens, slot, readout
+        self._draw, self._osc52, self._folder, self._tell = draw, osc52, folder, tell
+
+    # -- copying ----------------------------------------------------------------------------------
+
+    async def yank(self) -> None:
         """Copy the readout."""
-        text = self._me.pane(self._me.active).readout().plain.strip()
-        await self.copy_text(text)
+        await self.copy(self._readout())
 
-    async def action_yank_pane(self) -> None:
-        """Copy the pane as markdown."""
-        pages = [exporting.render(page, "md") for page in self._documents_of(self._me.active)]
-        await self.copy_text("\n".join(pages))
-
-    def _documents_of(self, slot: str) -> list[Document]:
-        """What the pane of ``slot`` shows, the slots beside it too; the first is its own."""
+    async def yank_pane(self) -> None:
+        """Copy the pane as markdown, with the slots beside it; the first is its own."""
         from tui.session.code import documents
 
-        beside = [pane.leans_on for pane in self._me.panes if pane.slot == slot]
-        if self._me.state.slots[slot].result is None:
-            return []
-        slots = (slot, *(beside[0] if beside else ()))
-        return [document for document, _ in documents(self._me.state, slots)]
+        state, slot = self._session.state, self._slot()
+        if state.slots[slot.name].result is None:
+            await self.copy("")
+            return
+        pages = [page for page, _ in documents(state, self._with_beside(slot))]
+        await self.copy("\n".join(export.render(page, "md") for page in pages))
 
-    async def action_code(self) -> None:
+    async def yank_slot(self, slot: Slot) -> None:
+        """Copy the result of ``slot`` alone as markdown."""
+        document = self._session.state.document([slot.name])
+        await self.copy(export.render(document, "md") if document is not None else "")
+
+    async def code(self) -> None:
         """Copy the lines that make the pane again."""
-        pane = self._me.pane(self._me.active)
-        await self.copy_code(pane.slot, *pane.leans_on)
+        await self.copy_code(*self._with_beside(self._slot()))
 
-    async def copy_code(self, *slots: str) -> None:
+    async def copy_code(self, *slots: Slot) -> None:
         """Copy the lines that make the results of these slots again."""
         from tui.session.code import code
 
-        text = code(self._me.state, slots)
+        text = code(self._session.state, slots)
         if text:
-            await self.copy_text(text)
+            await self.copy(text)
         else:
-            self._me.say("There is no result to make again yet.")
+            self._tell("There is no result to make again yet.")
 
-    async def copy_text(self, text: str) -> None:
+    async def copy(self, text: str) -> None:
         """Copy ``text`` and say where it went."""
         if not text:
-            self._me.say("Nothing to copy yet.")
+            self._tell("Nothing to copy yet.")
             return
         try:
-            self._me.say(await clipboard.copy(text, self.copy_to_clipboard))
+            self._tell(await clipboard.copy(text, self._osc52))
         except OSError as error:
-            self._me.say(f"Not copied: {error}", "error")
+            self._tell(f"Not copied: {error}", "error")
 
-    def _slots_of(self, slot: str) -> list[str]:
+    # -- which slots ------------------------------------------------------------------------------
+
+    def _with_beside(self, slot: Slot) -> list[Slot]:
+        return [slot, *(self._session.slots[name] for name in slot.beside)]
+
+    def _shown_with(self, slot: Slot) -> list[str]:
         """The slots whose results a pane or screen shows: its own, and those beside it."""
-        from tui.session.code import shown
-
-        beside = {pane.slot: pane.leans_on for pane in self._me.panes}.get(slot, ())
-        return [slot, *(name for name in beside if shown(self._me.state, name))]
+        state = self._session.state
+        return [each.name for each in self._with_beside(slot) if each is slot or each.shown(state)]
 
     def _everything(self) -> list[str]:
         """What the panes show, and what screens over them have found for the question of now."""
-        every = [name for pane in self._me.panes for name in self._slots_of(pane.slot)]
-        state = self._me.state
-        return list(dict.fromkeys([*every, *(n for n in SCREENS if not state.stale(n))]))
+        state, slots = self._session.state, self._session.slots.values()
+        in_panes = sorted(
+            (slot for slot in slots if slot.place is not None),
+            key=lambda slot: slot.place.number if slot.place is not None else 0,
+        )
+        every = [name for slot in in_panes for name in self._shown_with(slot)]
+        over = [slot.name for slot in slots if slot.kind == "screen" and not slot.stale(state)]
+        return list(dict.fromkeys([*every, *over]))
 
-    def action_export(self) -> None:
-        """Ask how and where, then write."""
-        self.export(self._me.active)
+    # -- files ------------------------------------------------------------------------------------
 
-    def export(self, slot: str, size: int | None = None) -> None:
+    def ask(self, slot: Slot | None = None, size: int | None = None) -> None:
         """Ask how and where the result of ``slot``, or everything, is to be written.
 
-        ``size``: which circuit of a series is drawn.
+        Without ``slot``: that of the active pane. ``size``: which circuit of a series is drawn.
         """
         from tui.dialogs.export import ExportScreen
 
-        model = self._me.state.model
-        name = model.info.name if model is not None else "model"
-        folder = self._me.settings.export_folder
-        formats = exporting.formats(self._me.state.slots[slot].result)
-        screen = ExportScreen(name, slot, folder, formats)
-        self.push_screen(screen, partial(self._export, size=size))
+        slot = slot or self._slot()
+        state = self._session.state
+        name = state.model.info.name if state.model is not None else "model"
+        formats = export.formats(state.slots[slot.name].result)
+        screen = ExportScreen(name, slot.name, self._folder, formats)
+        self._screens.push_screen(screen, partial(self._answered, size=size))
 
-    def export_document(self, document: Document, name: str) -> None:
+    def ask_document(self, document: Document, name: str) -> None:
         """Ask how and where one document, ``name`` in the file's name, is to be written."""
         from tui.dialogs.export import ExportScreen
 
-        def answered(choice: Any) -> None:
-            if choice is not None:
-                written = None if choice.kind == "svg" else document
-                self.call_after_refresh(self._write, choice, written)
+        def answered(choice: Choice | None) -> None:
+            if choice is not None and choice.kind == "svg":
+                self._draw("all", partial(self._write, choice.path))
+            elif choice is not None:
+                self._write(choice.path, export.render(document, choice.kind))
 
-        folder = self._me.settings.export_folder
-        formats = exporting.formats(document.results[0])
-        screen = ExportScreen(document.model.name, name, folder, formats, everything=False)
-        self.push_screen(screen, answered)
+        formats = export.formats(document.results[0])
+        screen = ExportScreen(document.model.name, name, self._folder, formats, everything=False)
+        self._screens.push_screen(screen, answered)
 
-    def _export(self, choice: Any, size: int | None) -> None:
+    def _answered(self, choice: Choice | None, size: int | None) -> None:
         if choice is None:
             return
-        if choice.kind == "svg":  # after the question is gone from the screen
-            self.call_after_refresh(self._write, choice, None)
+        if choice.kind == "svg":
+            self._draw(choice.scope, partial(self._write, choice.path))
             return
-        state, everything = self._me.state, choice.scope == "all"
-        document = None
-        if everything or state.slots[choice.scope].result is not None:
-            document = state.document(
-                self._everything() if everything else self._slots_of(choice.scope)
-            )
+        state, slots = self._session.state, self._session.slots
+        names: list[str] = []
+        if choice.scope == "all":
+            names = self._everything()
+        elif state.slots[choice.scope].result is not None:
+            names = self._shown_with(slots[choice.scope])
+        document = state.document(names)
         if document is None:
-            self._me.say("There is no result to export yet.", "warning")
+            self._tell("There is no result to export yet.", "warning")
             return
-        self._write(choice, document, size)
+        self._write(choice.path, export.render(document, choice.kind, size))
 
-    def _write(self, choice: Any, document: Any, size: int | None = None) -> None:
+    def _write(self, path: Path, text: str) -> None:
         try:
-            if document is not None:
-                text = exporting.render(document, choice.kind, size)
-            elif choice.scope == "all" or choice.scope not in {p.slot for p in self._me.panes}:
-                text = exporting.picture(self, self.screen.region)
-            else:
-                text = exporting.picture(self, self._me.pane(choice.scope).region)
-            exporting.write(choice.path, text)
+            export.write(path, text)
         except OSError as error:
-            self._me.say(f"Cannot write {choice.path}: {error.strerror or error}.", "error")
+            self._tell(f"Cannot write {path}: {error.strerror or error}.", "error")
             return
-        self._me.say(f"Written: {choice.path.absolute()}")
+        self._tell(f"Written: {path.absolute()}")

@@ -1,4 +1,4 @@
-"""Prompts of before, prompts with names, prompts of a file. A mixin of the app."""
+"""Prompts that were run, prompts with names, prompts of a file."""
 
 from __future__ import annotations
 
@@ -10,40 +10,51 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
-from interpboard.files.places import expanded
-from tui.commands import table as keys
-from tui.controllers.part import Part
+from tui.commands.command import command, shown
 from tui.files.prompt_book import PromptBook
 from tui.session.state import DEFAULT_TEXT
 
 if TYPE_CHECKING:
+    from tui.controllers.notify import Tell
+    from tui.controllers.ports import Asks, OpensScreens, PromptField
     from tui.files.prompt_file import PromptFile
-
 
 LONGEST_NAME = 40
 
 
-class Prompting(Part):
-    """Actions of ``InterpBoardApp``. ``prompt_file`` is open, ``book`` has the rest."""
+class Prompts:
+    """``file`` is open, ``book`` has the rest; ``run`` runs what the field says, ``leave`` leaves it.
 
-    book: PromptBook
-    prompt_file: PromptFile | None
+    ``keeps``: is there a place to keep the book?
+    """
 
-    def prepare_prompts(self, file: PromptFile | None, text: str | None) -> str:
-        """Before anything is shown; the text to begin with: ``text`` if there is one."""
-        self.book, self.prompt_file = PromptBook(), file
+    def __init__(
+        self,
+        file: PromptFile | None,
+        text: str | None,
+        *,
+        field: Callable[[], PromptField],
+        run: Callable[[], None],
+        leave: Callable[[], None],
+        keeps: Callable[[], bool],
+        screens: OpensScreens,
+        ask: Asks,
+        tell: Tell,
+    ) -> None:
+        self.book, self.file = PromptBook(), file
+        self._field, self._run, self._leave, self._keeps = field, run, leave, keeps
+        self._screens, self._ask, self._tell = screens, ask, tell
         self._draft = ""  # what was written before the field went back in time
         self._shown_before: str | None = None  # the older prompt in the field, while it is unedited
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._book_trouble = ""
+        self._trouble = ""
+        self.first = DEFAULT_TEXT if text is None else text  # the text to begin with
         if file is not None and text in (None, *file.texts):
             at = 0 if text is None else file.texts.index(text)
-            self.prompt_file = replace(file, at=at)
-            return file.texts[at]
-        return DEFAULT_TEXT if text is None else text
+            self.file, self.first = replace(file, at=at), file.texts[at]
 
-    async def open_book(self) -> None:
+    async def open(self) -> None:
         """Read the prompts of before."""
         await self._on_disk(self.book.open)
 
@@ -53,8 +64,8 @@ class Prompting(Part):
             self.book.add(text)
             self._save()
 
-    async def book_settled(self) -> None:
-        """Wait until all of it is written."""
+    async def idle(self) -> None:
+        """Wait until all of the book is written."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -66,7 +77,7 @@ class Prompting(Part):
     async def _on_disk(self, work: Callable[[Path], None]) -> None:
         from interpboard.config import state_folder
 
-        if self._me.saver.off:
+        if not self._keeps():
             return
         async with self._writing:
             try:
@@ -74,15 +85,16 @@ class Prompting(Part):
             except (OSError, StoreProblem) as error:
                 why = getattr(error, "strerror", None) or str(error).rstrip(".")
                 trouble = f"Prompts are not saved: {why}."
-                if trouble != self._book_trouble:
-                    self._book_trouble = trouble
-                    self._me.tell(trouble, "warning")
+                if trouble != self._trouble:
+                    self._trouble = trouble
+                    self._tell(trouble, "warning")
 
     # -- in the field -----------------------------------------------------------------------------
 
-    def action_older_prompt(self) -> None:
+    def older(self) -> None:
         """Put the prompt before this one into the field."""
-        app, now = self._me, self._me.prompt.text
+        field = self._field()
+        now = field.text
         ran, at = self.book.ran, len(self.book.ran)
         if now == self._shown_before and now in ran:
             at = ran.index(now)
@@ -91,22 +103,23 @@ class Prompting(Part):
         older = [text for text in ran[:at] if text != now]
         if older:
             self._shown_before = older[-1]
-            app.prompt.show(older[-1])
+            field.show(older[-1])
 
-    def action_newer_prompt(self) -> None:
+    def newer(self) -> None:
         """Put the prompt after this one into the field; behind the newest: to the panes."""
-        app, now, ran = self._me, self._me.prompt.text, self.book.ran
+        field, ran = self._field(), self.book.ran
+        now = field.text
         if now != self._shown_before or now not in ran:
-            app.action_leave_prompt()
+            self._leave()
             return
         newer = ran[ran.index(now) + 1 :]
         newer = [text for text in newer if text != self._draft]
         self._shown_before = newer[0] if newer else None
-        app.prompt.show(newer[0] if newer else self._draft)
+        field.show(newer[0] if newer else self._draft)
 
     # -- lists ------------------------------------------------------------------------------------
 
-    def action_prompts(self) -> None:
+    def search(self) -> None:
         """Search the prompts with names and those of before."""
         from tui.dialogs.pick_prompt import PickPromptScreen
 
@@ -121,11 +134,11 @@ class Prompting(Part):
                 self.book.forget(text)
             self._save()
 
-        self.push_screen(PickPromptScreen(self.book, forget), chosen)
+        self._screens.push_screen(PickPromptScreen(self.book, forget), chosen)
 
-    def action_name_prompt(self) -> None:
+    def ask_name(self) -> None:
         """Ask for a name of the prompt in the field."""
-        text = self._me.prompt.text
+        text = self._field().text
         known = next((name for name, named in self.book.named.items() if named == text), "")
 
         def named(answer: str) -> None:
@@ -135,53 +148,53 @@ class Prompting(Part):
                 self.book.name(name, text)
                 self._save()
                 before = "" if had == text else f" It was: {had}"
-                self._me.say(f"Named {name}: {keys.command('prompts').shown} opens it.{before}")
+                self._tell(f"Named {name}: {shown('prompts')} opens it.{before}")
 
-        hint = f"{keys.command('prompts').shown} finds it again. A name that is taken moves here."
-        self._me.ask_line("Name of this prompt", (text, hint), known, named)
+        hint = f"{shown('prompts')} finds it again. A name that is taken moves here."
+        self._ask("Name of this prompt", (text, hint), known, named)
 
     # -- a file -----------------------------------------------------------------------------------
 
-    def action_ask_prompts(self) -> None:
+    def ask_file(self) -> None:
         """Ask for a file with one prompt a line."""
         from tui.files.prompt_file import read
 
         def answered(text: str) -> None:
             if not text.strip():
-                self.prompt_file = None
+                self.file = None
                 self.show_place()
                 return
             try:
-                self.prompt_file = read(expanded(text.strip()))
+                self.file = read(Path(text.strip()).expanduser())
             except InterpBoardError as error:
-                self._me.say(str(error), "error")
+                self._tell(str(error), "error")
                 return
-            self.action_step_prompt(1)
+            self.step(1)
 
-        step = f"{keys.command('next_prompt').shown} and {keys.command('previous_prompt').shown}"
+        step = f"{shown('next_prompt')} and {shown('previous_prompt')}"
         hints = (f"One prompt a line; {step} step through them.", "Empty: no file.")
-        self._me.ask_line("File of prompts", hints, "", answered)
+        self._ask("File of prompts", hints, "", answered)
 
-    def action_step_prompt(self, by: int) -> None:
+    def step(self, by: int) -> None:
         """The next or previous prompt of the file; run it."""
-        file = self.prompt_file
+        file = self.file
         if file is None:
-            name = keys.command("prompt_file").label
-            self._me.say(f"No file of prompts is open. : and “{name}” opens one.")
+            name = command("prompt_file").label
+            self._tell(f"No file of prompts is open. : and “{name}” opens one.")
             return
-        at = file.step(by, self._me.prompt.text)
-        self.prompt_file = replace(file, at=at)
+        at = file.step(by, self._field().text)
+        self.file = replace(file, at=at)
         self._run_prompt(file.texts[at])
 
     def show_place(self) -> None:
         """Say beside the prompt which of the file's it is."""
-        file, words = self.prompt_file, ""
-        text = self._me.prompt.text
+        file, words = self.file, ""
+        text = self._field().text
         if file is not None and file.at >= 0 and file.texts[file.at] == text:
             words = f"{visible(file.name)[-20:]} {file.at + 1}/{len(file.texts)}"
-        self._me.prompt.place(words)
+        self._field().place(words)
 
     def _run_prompt(self, text: str) -> None:
-        self._me.prompt.show(text)
-        self._me.action_run()
-        self._me.action_leave_prompt()
+        self._field().show(text)
+        self._run()
+        self._leave()

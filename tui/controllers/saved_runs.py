@@ -1,46 +1,54 @@
-"""Saved runs in the app: the Runs screen, reopening, resuming. A mixin of the app."""
+"""Saved runs in the app: the list of them, reopening one, resuming after a dropped link."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
-from tui.controllers.part import Part
-from tui.controllers.saver import together
 
 if TYPE_CHECKING:
     from interpboard.store import Run
+    from tui.controllers.notify import Tell
+    from tui.controllers.saver import Saver
+    from tui.session.session import Session
 
 
-class History(Part):
-    """Actions of ``InterpBoardApp`` on the store."""
+class SavedRuns:
+    """Reads the store of ``saver``. ``shown(slot)`` is called with a slot that was reopened."""
 
-    def action_runs(self) -> None:
-        """The saved runs."""
-        from tui.dialogs.runs import RunsScreen
+    def __init__(
+        self,
+        session: Session,
+        saver: Saver,
+        tell: Tell,
+        shown: Callable[[str], None],
+        open_list: Callable[[], None],
+    ) -> None:
+        self._session, self._saver, self._tell, self._shown = session, saver, tell, shown
+        self.list = open_list
 
-        async def chosen(run: Run | None) -> None:
-            if run is not None:
-                await self.reopen(run)
+    def _runs(self) -> list[Run]:
+        from tui.session.restoring import renamed
 
-        self.push_screen(RunsScreen(self._me.saver.store), chosen)
+        return renamed(self._saver.store.runs(), self._session.slots.values())
 
     async def resume(self) -> bool:
         """The newest question with all its results, as before a dropped link; false: there is none."""
-        app = self._me
+        store = self._saver.store
         try:
-            runs = await asyncio.to_thread(app.saver.store.runs)
+            runs = await asyncio.to_thread(self._runs)
         except InterpBoardError as problem:
-            app.tell(f"Not resumed: {problem}", "error")
+            self._tell(f"Not resumed: {problem}", "error")
             return False
-        notice, app.saver.store.notice = app.saver.store.notice, ""
+        notice, store.notice = store.notice, ""
         if notice:
-            app.tell(notice, "warning")
-        # A circuit is of a dataset more often than of a prompt: it has a screen of its own.
-        known = [run for run in runs if run.slot in app.state.slots and run.slot != "circuit"]
+            self._tell(notice, "warning")
+        slots = self._session.slots
+        known = [r for r in runs if r.slot in slots and slots[r.slot].resumes]
         if not known and not notice:
-            app.tell("There is no saved run to resume.", "information")
+            self._tell("There is no saved run to resume.")
         if not known:
             return False
         return await self.reopen(known[0], as_left=True)
@@ -48,29 +56,30 @@ class History(Part):
     async def reopen(self, run: Run, as_left: bool = False) -> bool:
         """Put ``run``, and what was computed on the same question, back into the panes.
 
-        ``as_left``: with what was held last on it, not what ``run`` says was held.
+        ``as_left``: with the interventions that were held last on it, not those that ``run`` had.
         """
-        from tui.session.restoring import restored
+        from tui.session.restoring import renamed, restored, together
 
-        app = self._me
-        if run.slot not in app.state.slots:
-            app.tell("No pane shows this analysis: z shows it whole.", "warning")
+        session, store = self._session, self._saver.store
+        (run,) = renamed([run], session.slots.values())
+        if run.slot not in session.slots:
+            self._tell("No pane shows this analysis: z shows it whole.", "warning")
             return False
-        store = app.saver.store
         try:
-            runs = await asyncio.to_thread(store.runs)
+            runs = await asyncio.to_thread(self._runs)
             found = [
                 (one, await asyncio.to_thread(store.document, one.id))
                 for one in together(runs, run)
             ]
             held = (
-                await asyncio.to_thread(app.saver.held, run.model, run.prompt) if as_left else None
+                await asyncio.to_thread(self._saver.held, run.model, run.prompt)
+                if as_left
+                else None
             )
         except InterpBoardError as problem:
-            app.tell(str(problem), "error")
+            self._tell(str(problem), "error")
             return False
-        app.session.restore(restored(app.state, found, held))
-        app.session.say_other_weights()
-        app.prompt.show(app.state.ask.text)
-        app.go(run.slot)
+        session.restore(restored(session.state, session.slots, found, held))
+        session.say_other_weights()
+        self._shown(run.slot)
         return True

@@ -9,29 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Collection
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tui.session.interventions import Held, Item
-from tui.session.state import JOBS, Ask, State
-from tui.slots.questions import FOLLOWING
+from tui.session.state import State
 
 if TYPE_CHECKING:
     from interpboard.results import Document
-    from interpboard.store import Run, Store
+    from interpboard.store import Store
+    from tui.controllers.notify import Severity, Tell
 
 WAITING = 500  # results kept in memory while nothing can be written
 LEAVE_S = 2.0  # how long leaving waits for the last of them
 
-Tell = Callable[[str, str], None]
-
 
 class Saver:
-    """Owns the store. ``saved()`` is called on the loop after something new is in it."""
+    """Owns the store. Results of ``slots`` are kept."""
 
-    def __init__(self, keep: int, tell: Tell, saved: Callable[[], None] = lambda: None) -> None:
-        self._keep, self._tell, self._saved = keep, tell, saved
+    def __init__(self, keep: int, slots: Collection[str], tell: Tell) -> None:
+        self._keep, self._slots, self._tell = keep, frozenset(slots), tell
         self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
         self._held: dict[str, Any] = {}  # what is held
@@ -72,9 +70,7 @@ class Saver:
 
     def finished(self, state: State, slot: str) -> None:
         """The result of ``slot`` is new: write it."""
-        if (
-            self.off or slot in FOLLOWING or slot in JOBS
-        ):  # heads that a cursor passes; what has its own file
+        if self.off or slot not in self._slots:  # heads that a cursor passes; what has its own file
             return
         document, ask = state.document([slot]), state.slots[slot].ask
         if document is None:
@@ -142,33 +138,8 @@ class Saver:
             if self.store.notice:
                 self._say(self.store.notice, "warning")
                 self.store.notice = ""
-            self._saved()
 
-    def _say(self, message: str, severity: str) -> None:
+    def _say(self, message: str, severity: Severity) -> None:
         if message != self._told:
             self._told = message
             self._tell(message, severity)
-
-
-def ask_of(run: Run) -> Ask:
-    """What had been asked. Fields that an older or newer program wrote otherwise are left out."""
-    known = {own.name: type(own.default) for own in fields(Ask)}
-    usable: Mapping[str, Any] = {
-        name: value
-        for name, value in run.ask.items()
-        if name in known and (value is None or isinstance(value, (str, int, float, bool)))
-    }
-    return Ask(**{"text": run.prompt, **usable})
-
-
-def together(runs: list[Run], first: Run) -> list[Run]:
-    """``first`` and, of every other slot, the newest run of the same question to the same model.
-
-    A model of the same name and other weights is another one.
-    """
-    found = {first.slot: first}
-    asked = (first.model, first.weights, first.prompt, first.ask)
-    for run in runs:
-        if (run.model, run.weights, run.prompt, run.ask) == asked:
-            found.setdefault(run.slot, run)
-    return list(found.values())

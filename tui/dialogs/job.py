@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,28 +13,19 @@ from textual.containers import Horizontal, Vertical
 from interpboard.analyses import find_analysis
 from interpboard.display import fit
 from interpboard.errors import BadParameter
-from interpboard.files.places import expanded
-from tui.commands import table as keys
-from tui.controllers.jobs import has_lens
+from tui.commands.command import shown
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import WIDTH, plain, read, written
-from tui.session.state import SLOTS
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
+
+if TYPE_CHECKING:
+    from tui.slots.spec import JobForm
 
 PATHS = ("corpus", "out")
 OF_THE_RESULT = (*PATHS, "neuron")  # not the job's to choose in its third field
 LABELS = {"corpus": "text", "out": "save as", "options": "with"}
-
-
-@dataclass(frozen=True)
-class Form:
-    """Of which slot the job is, how it is called, and what its result is, a file or a folder."""
-
-    slot: str
-    title: str
-    out: str
 
 
 class JobScreen(FieldsScreen):
@@ -43,12 +33,12 @@ class JobScreen(FieldsScreen):
 
     DEFAULT_CSS = "JobScreen Horizontal > Line { width: 9; }"
 
-    def __init__(self, form: Form, now: Mapping[str, Any]) -> None:
+    def __init__(self, form: JobForm, analysis: str, now: Mapping[str, Any]) -> None:
         super().__init__()
         self.form, self.now = form, dict(now)
-        analysis = find_analysis(SLOTS[form.slot])
-        self.known = [own for own in analysis.parameters if own.name not in OF_THE_RESULT]
-        self._known_lens: Path | None = None  # one that is there, and the user knows
+        known = find_analysis(analysis).parameters
+        self.known = [own for own in known if own.name not in OF_THE_RESULT]
+        self._warned: Path | None = None  # what would be written over, and the user knows
 
     def compose(self) -> ComposeResult:
         """A field for each, what was wrong with one, and what may stand in the third."""
@@ -70,7 +60,7 @@ class JobScreen(FieldsScreen):
             for own in self.known:
                 usual = f"{own.name}={plain(own.default)}"
                 yield Line(Text(fit(f"with {usual:<14} {own.help}", WIDTH)), classes="hint")
-            cancel = keys.command("cancel").shown
+            cancel = shown("cancel")
             hints = (
                 f"Other analyses wait meanwhile. {cancel} stops it, the same again goes on.",
                 "Tab ↓ ↑ fields   Enter starts   Esc leaves",
@@ -84,13 +74,14 @@ class JobScreen(FieldsScreen):
         options = read(self.text_of("options"), self.known, self.form.title)
         if not corpus.exists():
             raise BadParameter(f"There is no file or folder {corpus}.")
-        if self.form.slot == "training" and has_lens(out) and out != self._known_lens:
-            self._known_lens = out
-            raise BadParameter(f"{out.name} has a lens: Enter again trains it anew.")
+        warning = self.form.warning(out)
+        if warning and out != self._warned:
+            self._warned = out
+            raise BadParameter(warning)
         return {"corpus": str(corpus), "out": str(out), **options}
 
     def _path(self, name: str) -> Path:
         text = self.text_of(name).strip()
         if not text:
             raise BadParameter(f"{LABELS[name]}: a path is missing.")
-        return expanded(text).absolute()
+        return Path(text).expanduser().absolute()

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from interpboard.display import fit
-from tui.commands.table import Command
+from tui.commands.command import Command
 from tui.dialogs.box import Box
 from tui.theme import inks
 from tui.widgets.line import Line

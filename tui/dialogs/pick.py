@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from tui.commands import table as keys
+from tui.commands.command import bindings, command
+from tui.commands.places import LIST
 from tui.dialogs.box import Box
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
@@ -22,7 +23,7 @@ ROWS = 10
 class PickScreen(Box[R]):
     """A field, a line of advice, rows. Row −1 is none: then what was typed is the answer."""
 
-    BINDINGS = keys.bindings("pick")
+    BINDINGS = bindings(LIST)
 
     def __init__(
         self, title: str, hints: tuple[str, ...], value: str = "", holder: str = ""
@@ -46,7 +47,7 @@ class PickScreen(Box[R]):
 
     def _keys(self) -> str:
         names = ("pick_take", "pick_down", "pick_up", "pick_leave")
-        return "   ".join(f"{c.shown.split()[0]} {c.label}" for c in map(keys.command, names))
+        return "   ".join(f"{c.shown.split()[0]} {c.label}" for c in map(command, names))
 
     def on_mount(self) -> None:
         """The first list."""

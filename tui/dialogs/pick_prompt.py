@@ -9,7 +9,8 @@ from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import fit, visible
-from tui.commands import table as keys
+from tui.commands.command import bindings, command
+from tui.commands.places import PROMPT_LIST
 from tui.dialogs.pick import PickScreen
 from tui.files.prompt_book import PromptBook
 from tui.theme import Inks
@@ -29,15 +30,15 @@ class Row:
 class PickPromptScreen(PickScreen[str]):
     """Answers with the text. ``forget(name, text)`` takes a row away; without a name from those run."""
 
-    BINDINGS = keys.bindings("prompts")
+    BINDINGS = bindings(PROMPT_LIST)
 
     def __init__(self, book: PromptBook, forget: Callable[[str, str], None]) -> None:
         super().__init__("Prompts", (), holder="words of a prompt or its name")
         self.book, self._forget = book, forget
 
     def _keys(self) -> str:
-        command = keys.command("forget_prompt")
-        return f"{super()._keys()}   {command.shown} {command.label}"
+        forget = command("forget_prompt")
+        return f"{super()._keys()}   {forget.shown} {forget.label}"
 
     def narrow(self, typed: str) -> None:
         """Those in which every word occurs."""

@@ -41,7 +41,7 @@ class TokenQuestion:
 def likely(state: State) -> tuple[list[Match], dict[int, float]]:
     """The likeliest next tokens, and their probabilities, where they are known."""
     found = state.slots["predictions"].result
-    if found is None or state.stale("predictions"):
+    if found is None or state.slots["predictions"].ask != state.ask:
         return [], {}
     ids = [int(id) for id in found.extra["token_ids"].values]
     rows = [

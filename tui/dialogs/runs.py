@@ -14,7 +14,8 @@ from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import RUNS
 from tui.dialogs.over_panes import OverPanes
 from tui.widgets.line import Line
 from tui.widgets.run_list import RunList, line_of
@@ -22,6 +23,9 @@ from tui.widgets.run_list import RunList, line_of
 if TYPE_CHECKING:
     from interpboard.results import Document
     from interpboard.store import Run, Store
+    from tui.controllers.export import Export
+    from tui.controllers.notify import Tell
+    from tui.controllers.ports import Asks
 
 REST_S = 0.06
 ROW = 160  # of a copied row
@@ -31,7 +35,12 @@ class RunsScreen(OverPanes["Run | None"]):
     """The list above, the run under the cursor below; side by side where it is wide."""
 
     place, heading = "runs", "8 Runs"
-    BINDINGS = keys.bindings("runs")
+    about = (
+        "Every finished result, newest first. Reopening computes nothing and",
+        "needs no model: the next Enter in the panes loads it and runs.",
+        "Two pinned runs are shown side by side, or as A − B.",
+    )
+    BINDINGS = bindings(RUNS)
     DEFAULT_CSS = """
     RunsScreen { background: $background; layout: vertical; }
     RunsScreen > #runs-body { height: 1fr; layout: vertical; }
@@ -45,9 +54,9 @@ class RunsScreen(OverPanes["Run | None"]):
     RunsScreen.-whole #run-view { width: 100%; }
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, export: Export, ask: Asks, tell: Tell) -> None:
         super().__init__()
-        self.store = store
+        self.store, self.export, self.ask, self.tell = store, export, ask, tell
         self.list = RunList(self._moved)
         self.all: list[Run] = []
         self.words = ""
@@ -78,7 +87,7 @@ class RunsScreen(OverPanes["Run | None"]):
             self._title(str(problem))
             return
         if self.store.notice:
-            self.notify(visible(self.store.notice), severity="warning", markup=False)
+            self.tell(self.store.notice, "warning")
             self.store.notice = ""
         self._narrow()
 
@@ -190,7 +199,7 @@ class RunsScreen(OverPanes["Run | None"]):
     def action_difference(self) -> None:
         """Side by side, or A − B."""
         if len(self.list.pinned) < 2:
-            self.notify("Pin two runs with space first.", markup=False)
+            self.tell("Pin two runs with space first.")
             return
         self.as_difference = not self.as_difference
         self._moved()
@@ -206,20 +215,18 @@ class RunsScreen(OverPanes["Run | None"]):
 
     def action_search(self) -> None:
         """Narrow the list by words."""
-        from tui.dialogs.ask import AskScreen, Question
 
-        def answered(words: str | None) -> None:
-            if words is not None:
-                self.words = words.strip()
-                self._narrow()
+        def answered(words: str) -> None:
+            self.words = words.strip()
+            self._narrow()
 
         hints = ("Words of the prompt, the model, the analysis or the target.", "Empty: all runs.")
-        self.app.push_screen(AskScreen(Question("Search the runs", hints, self.words)), answered)
+        self.ask("Search the runs", hints, self.words, answered)
 
     async def action_yank(self) -> None:
         """Copy the row under the cursor."""
         if self.list.run is not None:
-            await self.me.copy_text(line_of(self.list.run, ROW, "").strip())
+            await self.export.copy(line_of(self.list.run, ROW, "").strip())
 
     async def action_yank_view(self) -> None:
         """Copy what the view shows as markdown."""
@@ -227,7 +234,7 @@ class RunsScreen(OverPanes["Run | None"]):
 
         documents = [self._documents[id] for id in self.shown() if id in self._documents]
         pages = [exporting.render(document, "md") for document in documents]
-        await self.me.copy_text("\n".join(pages))
+        await self.export.copy("\n".join(pages))
 
     async def action_code(self) -> None:
         """Copy the lines that make the run under the cursor again."""
@@ -235,13 +242,13 @@ class RunsScreen(OverPanes["Run | None"]):
 
         document = await self._under_cursor()
         if document is not None and self.list.run is not None:
-            await self.me.copy_text(code_of_run(document, self.list.run))
+            await self.export.copy(code_of_run(document, self.list.run))
 
     async def action_export(self) -> None:
         """Ask how and where, then write the run under the cursor."""
         document = await self._under_cursor()
         if document is not None:
-            self.me.export_document(document, document.results[0].analysis)
+            self.export.ask_document(document, document.results[0].analysis)
 
     async def _under_cursor(self) -> Document | None:
         if self.list.run is None:
@@ -249,5 +256,5 @@ class RunsScreen(OverPanes["Run | None"]):
         try:
             return await asyncio.to_thread(self.store.document, self.list.run.id)
         except InterpBoardError as problem:
-            self.notify(visible(str(problem)), severity="error", markup=False)
+            self.tell(str(problem), "error")
             return None

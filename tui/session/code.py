@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from interpboard.reproduce import command_line, script
 from interpboard.results import Document, MetricRequest
-from tui.controllers.saver import ask_of
+from tui.session.restoring import ask_of
 from tui.session.state import State
-from tui.slots.questions import HELD
 
 if TYPE_CHECKING:
     from interpboard.store import Run
+    from tui.slots.spec import Slot
 
 
-def code(state: State, slots: Iterable[str]) -> str:
+def code(state: State, slots: Iterable[Slot]) -> str:
     """Python for the results of ``slots``, then a comment with a command line for each document."""
     parts = list(documents(state, slots))
     return _written(parts) if parts else ""
@@ -33,7 +33,7 @@ def _written(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     return "\n".join([script(parts), *(f"# {line}" for line in shell)])
 
 
-def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, MetricRequest]]:
+def documents(state: State, slots: Iterable[Slot]) -> Iterator[tuple[Document, MetricRequest]]:
     """The results of ``slots`` with what was asked: as few documents as can hold them.
 
     A document is of one prompt and one question, and holds an analysis once. What a pane has at
@@ -42,31 +42,22 @@ def documents(state: State, slots: Iterable[str]) -> Iterator[tuple[Document, Me
     if state.model is None:
         return
     groups: list[tuple[MetricRequest, list[str]]] = []
-    for name in slots:
-        slot = state.slots.get(name)
-        if slot is None or slot.result is None or slot.request is None or not shown(state, name):
+    for slot in slots:
+        answer = state.slots[slot.name]
+        if answer.result is None or answer.request is None or not slot.shown(state):
             continue
-        ask = slot.request.ask
-        metric = slot.request.metric or ask.metric
+        ask = answer.request.ask
+        metric = answer.request.metric or ask.metric
         asked = MetricRequest(metric, ask.target, ask.foil_of(metric), ask.position)
         for known, names in groups:
             others = [state.slots[other] for other in names]
-            new = all(o.result and o.result.analysis != slot.result.analysis for o in others)
-            if new and known == asked and others[0].prompt == slot.prompt:
-                names.append(name)
+            new = all(o.result and o.result.analysis != answer.result.analysis for o in others)
+            if new and known == asked and others[0].prompt == answer.prompt:
+                names.append(slot.name)
                 break
         else:
-            groups.append((asked, [name]))
+            groups.append((asked, [slot.name]))
     for asked, names in groups:
         document = state.document(names)
         if document is not None:
             yield document, asked
-
-
-def shown(state: State, name: str) -> bool:
-    """Is the result of the slot on the screen, and not only at hand?"""
-    if name in HELD:
-        return state.edited(name) is not None
-    if name == "other":
-        return bool(state.corrupted) and not state.stale("other")
-    return True

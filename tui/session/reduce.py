@@ -11,7 +11,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
 from tui.session.interventions import Held
-from tui.session.state import SLOTS, Engine, Job, Model, Phase, Selection, Slot, State
+from tui.session.state import Answer, Answers, Engine, Job, Model, Phase, Selection, State
 
 # The user's to correct: the ask goes back to the last one that was answered.
 LEADING = "predictions"  # runs with every ask, first: what is wrong with the ask is wrong here
@@ -31,11 +31,10 @@ def reduce(state: State, slot: str, event: protocol.Event | Lost) -> State:
         return (
             _not_loaded(state) if isinstance(event, protocol.Failed | protocol.Stopped) else state
         )
-    if slot not in state.slots:
-        return state
     if isinstance(event, protocol.Progress):
         partial = event.partial if event.partial is not None else state.slots[slot].partial
-        return state.with_slot(slot, job=Job(event.done, event.total), partial=partial)
+        title = job.title if (job := state.slots[slot].job) is not None else ""
+        return state.with_slot(slot, job=Job(event.done, event.total, title), partial=partial)
     if isinstance(event, protocol.Finished):
         return _finished(state, slot, event)
     if isinstance(event, protocol.Failed | protocol.Stopped):
@@ -64,7 +63,7 @@ def _ready(state: State, event: protocol.Ready) -> State:
         state,
         ask=ask,
         good=None,
-        slots={name: Slot() for name in state.slots},
+        slots=Answers({name: Answer() for name in state.slots}),
         engine=Engine(phase="ready"),
         held=Held(),
         selection=Selection(),
@@ -118,7 +117,7 @@ def _ended(state: State, slot: str, event: protocol.Failed | protocol.Stopped) -
 def _lens_before(state: State) -> State:
     """A folder that holds no fitting translators is let go: the lens is read as it was before."""
     shown = state.slots["lens"].request
-    analysis = shown.analysis if shown is not None else SLOTS["lens"]
+    analysis = shown.analysis if shown is not None else "logit_lens"
     translators = str(shown.params.get("translators", "")) if shown is not None else ""
     analyses = {**state.analyses, "lens": analysis}
     state = replace(state, analyses=analyses, translators=translators)

@@ -7,18 +7,19 @@ screen repaints no more than a person can read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tui.commands import table as keys
+from tui.commands.command import shown
 from tui.session.interventions import Held
-from tui.session.state import JOBS, SLOTS, Ask, Engine, Job, State
+from tui.session.state import Ask, Engine, Job, State
 from tui.session.vocabulary import ANSWERED, Tokens
-from tui.slots.questions import CHEAP, question
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
+    from tui.controllers.notify import Tell
+    from tui.slots.spec import Slot
 
 COALESCE_S = 0.2
 MODEL_SLOT = "model"
@@ -78,18 +79,24 @@ class Session:
     """Holds the current ``State``. ``changed(names)`` is called after it has changed.
 
     ``names`` are slots, or ``engine`` and ``ask``. ``tell(message, severity)`` is for people.
-    ``finished(state, slot)`` is called with each new result.
+    ``slots`` say what is asked. ``finished(state, slot)`` is called with each new result.
     """
 
     def __init__(
         self,
         state: State,
+        slots: Sequence[Slot],
         changed: Callable[[set[str]], None],
-        tell: Callable[[str, str], None],
+        tell: Tell,
         factory: EngineFactory,
         finished: Callable[[State, str], None] = lambda _state, _slot: None,
     ) -> None:
         self.state = state
+        self.slots = {
+            slot.name: slot for slot in slots
+        }  # in the order they are asked: quick ones first
+        self._always = tuple(slot.name for slot in slots if slot.always)
+        self._jobs = tuple(slot.name for slot in slots if slot.kind == "job")
         self._finished = finished
         self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
@@ -156,12 +163,12 @@ class Session:
         self.state = replace(before, ask=ask)
         if ask.text != before.ask.text:  # positions of another text
             self.state = replace(self.state, held=before.held.for_another_text())
-        self._mark({"ask", *SLOTS}, soon=True)
-        self.run(*CHEAP, *self.in_sight)
+        self._mark({"ask", *self.slots}, soon=True)
+        self.run(*self._always, *self.in_sight)
 
     def see(self, slots: set[str]) -> None:
         """These slots are on the screen from now on: what they lack is asked."""
-        self.in_sight = tuple(name for name in SLOTS if name in slots)
+        self.in_sight = tuple(name for name in self.slots if name in slots)
         if self.state.engine.phase == "ready":
             self.ensure(*self.in_sight)
 
@@ -169,7 +176,7 @@ class Session:
         """Ask what these slots neither show nor are about to."""
         missing = []
         for name in names:
-            slot, wanted = self.state.slots[name], question(self.state, name)
+            slot, wanted = self.state.slots[name], self.slots[name].request(self.state)
             there = slot.request if slot.job is None else slot.pending
             tried = slot.failed if slot.job is None else None
             if wanted is not None and wanted not in (there, tried):
@@ -206,20 +213,22 @@ class Session:
             self.load(self.state.model.info.name)  # a saved run of another model is on the screen
             return
         self.state = replace(self.state, engine=Engine(phase="ready"))
-        self._send(*(name for name in SLOTS if name in names))
+        self._send(*(name for name in self.slots if name in names))
 
     def _send(self, *names: str) -> None:
         from interpboard.engine.protocol import MetricRequest
 
         assert self.engine is not None
         for name in names:
-            request = question(self.state, name)
+            request = self.slots[name].request(self.state)
             if request is None:
                 continue
             ask = request.ask
             name_of = request.metric or ask.metric
             metric = MetricRequest(name_of, ask.target, ask.foil_of(name_of), ask.position)
-            self.state = self.state.with_slot(name, job=Job(), pending=request, failure="")
+            self.state = self.state.with_slot(
+                name, job=Job(title=self.slots[name].title), pending=request, failure=""
+            )
             self.engine.run(name, request.analysis, ask.text, metric, request.params)
         self._mark({*names, "engine"})
 
@@ -227,16 +236,18 @@ class Session:
         """Change the state, and ask anew what ``names`` show, as far as it is in sight."""
         self.state = replace(self.state, **changes)
         self._mark({*names, "ask"}, soon=True)
-        self.ensure(*(name for name in names if name in self.in_sight or name in CHEAP))
+        self.ensure(*(name for name in names if name in self.in_sight or name in self._always))
 
     def hold(self, held: Held) -> None:
         """Hold these interventions from now on."""
         if held.items == self.state.held.items:
             return
-        if not held.text and self.engine is not None and self.state.slots["what_if"].job:
-            self.engine.cancel("what_if")
-        self.change("what_if", "logits_edited", held=held)
-        self._mark({*SLOTS}, soon=True)
+        edits = [slot.name for slot in self.slots.values() if slot.of_edits]
+        for name in edits:
+            if not held.text and self.engine is not None and self.state.slots[name].job:
+                self.engine.cancel(name)
+        self.change(*edits, held=held)
+        self._mark({*self.slots}, soon=True)
 
     def cancel(self) -> bool:
         """Cancel every analysis; says whether there was one."""
@@ -256,7 +267,7 @@ class Session:
         if self.engine is not None:
             self._run_when_ready = True
             self._asked_model = model
-            for name in JOBS:  # they would hold up the load for as long as they take
+            for name in self._jobs:  # they would hold up the load for as long as they take
                 self.engine.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
             self.engine.load(model, **self._options)
@@ -282,7 +293,7 @@ class Session:
         """Show saved results in place of what there is; what runs is cancelled."""
         self.cancel()
         self.state = state
-        self._mark({*SLOTS, "engine", "ask"}, soon=True)
+        self._mark({*self.slots, "engine", "ask"}, soon=True)
 
     def select(self, **places: Any) -> None:
         """Remember where a cursor is."""
@@ -302,36 +313,38 @@ class Session:
         kind = type(event).__name__
         if kind == "Ready":
             self._engine_model = event.model
-        elif kind == "Finished" and slot in SLOTS:
+        elif kind == "Finished" and slot in self.slots:
             self._finished(self.state, slot)
         elif kind == "Failed" and slot in self.in_sight:
             self.ensure(slot)  # where another question took the place of the one refused
         elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
-        names = {slot if slot in SLOTS else "engine"}
+        names = {slot if slot in self.slots else "engine"}
         if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
-            names = {*SLOTS, "engine", "ask"}
+            names = {*self.slots, "engine", "ask"}
         if before.ask != self.state.ask:
-            names |= {"ask", *SLOTS}
+            names |= {"ask", *self.slots}
         self._mark(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
         self._say(slot, event, kind)
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
-            self.run(*CHEAP, *self.in_sight, *self.state.engine.lost)
+            self.run(*self._always, *self.in_sight, *self.state.engine.lost)
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
-        if kind == "Failed" and (event.kind != "unsupported" or slot not in SLOTS or slot in JOBS):
+        if kind == "Failed" and (
+            event.kind != "unsupported" or slot not in self.slots or slot in self._jobs
+        ):
             remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
             message = f"{event.message} {remedy}".strip()
             if message not in self._told:  # four analyses fail over one target: say it once
                 self._told.add(message)
                 self._tell(message, "error")
-        elif kind == "Stopped" and slot in JOBS:
+        elif kind == "Stopped" and slot in self._jobs:
             self._tell("Stopped. The same again goes on from there.", "information")
         elif kind == "Lost":
             self._run_when_ready = False
             engine = self.state.engine
-            run, log = (keys.command(id).shown for id in ("run", "log"))
+            run, log = map(shown, ("run", "log"))
             lost = f" {run} then runs what was lost." if engine.lost else ""
             after = f"Starting it again.{lost}" if event.restarting else f"{run} tries again."
             said = "".join(f"\n{line}" for line in engine.log[-TOLD_LINES:])
@@ -351,8 +364,8 @@ class Session:
         saved = [slot.of for slot in self.state.slots.values() if slot.of is not None]
         same_name = [of for of in saved if of.name == loaded.name]
         if any(compare(of.weights, loaded.weights) is Match.other for of in same_name):
-            run = keys.command("run").shown
-            self._mark({*SLOTS}, soon=True)  # their panes say it too
+            run = shown("run")
+            self._mark({*self.slots}, soon=True)  # their panes say it too
             self._tell(
                 f"The saved results are of other weights than {loaded.name} has now: {run} runs anew.",
                 "warning",

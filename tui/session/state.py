@@ -1,7 +1,7 @@
 """What the app knows, as frozen snapshots. ``session.Session`` owns the one current snapshot.
 
 An *ask* is what every pane explains: text, metric, target, foil, position. A *request* is what one
-slot asks of the engine about it (``questions`` says which). Each slot keeps the newest result together
+slot asks of the engine about it (``tui.slots`` say which). Each slot keeps the newest result together
 with the request it answers, so a pane can tell whether what it shows is stale.
 Nothing here imports numpy: the first screen is painted from these classes alone.
 """
@@ -19,38 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 METRICS = ("logit", "logit_diff", "prob", "logprob")
-
-# Slot -> the analysis that runs there at first, in the order they are asked of the engine: quick ones
-# first. Most are a pane's; ``predictions``, ``what_if``, ``logits_edited``, ``mlps``, ``neuron`` (the
-# chosen one), ``head_types`` and ``other`` (what the model says of the corrupted prompt) are shown
-# beside them.
-SLOTS: dict[str, str] = {
-    "predictions": "predictions",
-    "what_if": "what_if",
-    "tokens": "integrated_gradients",
-    "lens": "logit_lens",
-    "logits": "direct_logit_attribution",
-    "logits_edited": "edited_direct_attribution",
-    "attention": "attention",
-    "neurons": "neurons",
-    "neuron": "neurons",
-    "heads": "head_ablation",
-    "mlps": "what_if",
-    "other": "predictions",
-    "trace": "causal_trace",
-    "head_types": "head_scores",
-    "circuit": "circuit",
-    "methods": "compare_attributions",
-    "steering": "steering",
-    "continuation": "continuation_attribution",
-    "training": "tune_lens",
-    "collecting": "max_activating",
-}
-
-# Slots with a screen of their own over the panes.
-SCREENS = ("methods", "circuit", "steering", "continuation")
-# Slots of long jobs that leave a file: no pane shows their result, and a stopped one goes on.
-JOBS = ("training", "collecting")
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 
@@ -96,10 +64,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """A running or waiting analysis. ``total=0``: it has not begun."""
+    """A running or waiting analysis. ``total=0``: it has not begun. ``title``: if not the analysis' own."""
 
     done: int = 0
     total: int = 0
+    title: str = ""
 
     @property
     def fraction(self) -> float:
@@ -108,8 +77,8 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
-    """One place on the screen: the newest result, the request it answers, and the job under way.
+class Answer:
+    """What a slot holds: the newest result, the request it answers, and the job under way.
 
     ``failed`` came to nothing, for the reason ``failure``. ``of``: the model of a saved result; None: of the
     model in use.
@@ -129,6 +98,13 @@ class Slot:
     def ask(self) -> Ask | None:
         """What the result explains."""
         return self.request.ask if self.request is not None else None
+
+
+class Answers(dict[str, Answer]):
+    """What the slots hold, by name. One that nobody has asked yet holds nothing."""
+
+    def __missing__(self, name: str) -> Answer:
+        return Answer()
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,32 +157,25 @@ class State:
     engine: Engine = Engine()
     selection: Selection = Selection()
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of those of SLOTS
+    analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of the slots' own
     held: Held = field(default_factory=Held)
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
     dataset: str = ""  # a file with prompts whose circuit can be found
-    slots: Mapping[str, Slot] = field(default_factory=lambda: {name: Slot() for name in SLOTS})
+    slots: Mapping[str, Answer] = field(default_factory=lambda: Answers())
 
     def with_slot(self, name: str, **changes: Any) -> State:
         """This snapshot with one slot changed."""
-        return replace(self, slots={**self.slots, name: replace(self.slots[name], **changes)})
+        return replace(
+            self, slots=Answers({**self.slots, name: replace(self.slots[name], **changes)})
+        )
 
     @property
     def subject(self) -> tuple[int, ...]:
         """Positions of the subject that was marked in this prompt."""
         return self.marked[1] if self.marked[0] == self.ask.text else ()
-
-    def stale(self, name: str) -> bool:
-        """Does the slot show an answer to an older question?"""
-        from tui.slots.questions import question
-
-        slot = self.slots[name]
-        if slot.result is None:
-            return False
-        return self.of_other_weights(name) or slot.request != question(self, name)
 
     def of_other_weights(self, name: str) -> bool:
         """Does the slot show a saved result of other weights than the model's that is in use?"""
@@ -218,7 +187,7 @@ class State:
         return compare(of.weights, self.model.info.weights) is Match.other
 
     def edited(self, name: str = "what_if") -> Result | None:
-        """The newest result of what is held, while something is; ``stale(name)`` if it is older."""
+        """The newest result of what is held, while something is; it may be of an older list."""
         slot = self.slots[name]
         same = slot.request is not None and slot.request.ask == self.ask
         return slot.result if self.held.text and same else None

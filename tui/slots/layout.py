@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.slots.spec import Slot
 
 ONE_PANE = ("-narrow", "-low", "-zoomed")  # classes of the screen
 ALL_PANES = ("-wide", "-high")  # both of them
-# Between the two, places that several panes share: the one visited last is in sight.
-SHARED: tuple[tuple[str, ...], ...] = (("trace", "attention"), ("logits", "neurons", "runs"))
 
 
 def in_sight(
-    slots: Sequence[str], classes: Collection[str], active: str, visited: Sequence[str]
+    slots: Sequence[Slot], classes: Collection[str], active: str, visited: Sequence[str]
 ) -> set[str]:
-    """The slots of the panes that are shown. ``visited``: slots in the order of the visits."""
+    """The names of the slots whose panes are shown. ``visited``: in the order of the visits.
+
+    Between one pane and all of them, the panes of a group share a place: the last visited is in sight.
+    """
+    names = [slot.name for slot in slots]
     if any(name in classes for name in ONE_PANE):
         return {active}
     if all(name in classes for name in ALL_PANES):
-        return set(slots)
+        return set(names)
     hidden: set[str] = set()
-    for group in SHARED:
-        here = [slot for slot in group if slot in slots]
-        been = [slot for slot in visited if slot in here]
-        shown = been[-1] if been else next(iter(here), "")
-        hidden |= {slot for slot in here if slot != shown}
-    return set(slots) - hidden
+    for group in {slot.place.group for slot in slots if slot.place is not None} - {""}:
+        here = [slot.name for slot in slots if slot.place is not None and slot.place.group == group]
+        been = [name for name in visited if name in here]
+        shown = been[-1] if been else here[0]
+        hidden |= {name for name in here if name != shown}
+    return set(names) - hidden

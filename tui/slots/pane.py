@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from rich.style import Style
@@ -15,8 +16,8 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
-from tui.session.state import Selection, Slot, State
-from tui.slots.questions import question
+from tui.session.state import Answer, Selection, State
+from tui.slots.spec import Slot
 from tui.theme import Inks, inks, level_style
 from tui.widgets.line import Line
 
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
 
 Select = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class AtCursor:
+    """What Space holds: ``place=what`` in the grammar of interventions, or why that cannot be held."""
+
+    place: str = ""
+    what: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A place in the run, and the likeliest tokens there, clean and edited, with their probabilities."""
+
+    where: str
+    top: list[tuple[str, float]]
+    edited: list[tuple[str, float]] | None = None
 
 
 class Body(Vertical, can_focus=False):
@@ -35,15 +54,12 @@ class Body(Vertical, can_focus=False):
 class Pane(Vertical, can_focus=False):
     """Base of the panes. Subclasses compose a body and say the lines around it in words."""
 
-    number: ClassVar[int]
-    title: ClassVar[str]
-    slot: ClassVar[str]
+    slot: Slot
     detailed: ClassVar[bool] = False  # a second line of readout
-    leans_on: ClassVar[tuple[str, ...]] = ()  # further slots that it shows
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(id=self.slot, classes="pane")
-        self.select = select
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(id=slot.name, classes="pane")
+        self.slot, self.select = slot, select
         self.state = State()
         self._framed: tuple[bool, bool] | None = None
         self._titles: tuple[Text, Text] = (Text(), Text())
@@ -79,7 +95,7 @@ class Pane(Vertical, can_focus=False):
         """The second line of the readout, where there is one."""
         return Text()
 
-    def invitation(self) -> str:
+    def empty_hint(self) -> str:
         """What to do where there is nothing yet."""
         return "nothing yet: r runs"
 
@@ -87,15 +103,34 @@ class Pane(Vertical, can_focus=False):
         """Scale, meaning of the sign, and how exact it is."""
         raise NotImplementedError
 
-    def meet(self, selection: Selection) -> bool:
+    @property
+    def position(self) -> int | None:
+        """The token of the prompt under the cursor, where there is one."""
+        return None
+
+    def intervention(self) -> AtCursor | None:
+        """What stands under the cursor as an intervention; None: nothing that can be one."""
+        return None
+
+    def next_view(self) -> None:
+        """Show it in the next way."""
+
+    def predicted(self) -> Predicted | None:
+        """What the model would predict at the cursor."""
+        return None
+
+    def show_predicted(self, predicted: Predicted | None) -> None:
+        """Show what the active pane predicts at its cursor; None: nothing."""
+
+    def follow(self, selection: Selection) -> bool:
         """Put the cursor where another pane's is; did it move?"""
         return False
 
-    def opens(self) -> str:
+    def slot_under_cursor(self) -> str:
         """The slot of the pane that shows what is under the cursor; empty: nothing opens."""
         return ""
 
-    def rest(self) -> None:
+    def at_rest(self) -> None:
         """The cursor has come to rest: show what is too much for every key of a run."""
 
     # -- the same for all -------------------------------------------------------------------------
@@ -111,9 +146,9 @@ class Pane(Vertical, can_focus=False):
         return inks(self.app.current_theme.dark)
 
     @property
-    def data(self) -> Slot:
+    def data(self) -> Answer:
         """This pane's slot in the state."""
-        return self.state.slots[self.slot]
+        return self.state.slots[self.slot.name]
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
@@ -148,7 +183,7 @@ class Pane(Vertical, can_focus=False):
         if engine.phase == "ready":
             if self.data.job is not None:
                 return "running …"
-            return visible(self.data.failure) or self.invitation()
+            return visible(self.data.failure) or self.empty_hint()
         return {
             "starting": "the engine is starting …",
             "loading": "the model is loading …",
@@ -158,17 +193,19 @@ class Pane(Vertical, can_focus=False):
         }[engine.phase]
 
     def _set_titles(self) -> None:
-        title = Text.assemble((f"{self.number} ", "bold"), (self.title, "bold"))
+        place = self.slot.place
+        assert place is not None
+        title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
         more = self.subtitle()
         if more:
             title.append(f"  {more}")
         below = Text()
         if self.data.job is None and self.data.result is not None and self.data.failure:
             below.append(visible(self.data.failure), self.inks.warning)
-        elif self.data.job is None and self.state.stale(self.slot):
-            asks = question(self.state, self.slot) is not None
-            older = "an older question: r runs this one" if asks else f"older: {self.invitation()}"
-            other = self.state.of_other_weights(self.slot)
+        elif self.data.job is None and self.slot.stale(self.state):
+            asks = self.slot.request(self.state) is not None
+            older = "an older question: r runs this one" if asks else f"older: {self.empty_hint()}"
+            other = self.state.of_other_weights(self.slot.name)
             below.append("of other weights: r runs anew" if other else older, self.inks.warning)
         elif self.data.job is not None and self.data.job.total:
             below.append("running" if self.data.result is None else "running: values of before")

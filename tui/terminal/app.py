@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import Any
 
@@ -11,18 +12,57 @@ from rich.console import RenderableType
 from textual.app import App
 from textual.screen import Screen
 
+from tui import theme
 from tui.terminal import capabilities, exit, painting
+from tui.terminal.board import Board
 from tui.terminal.timers import SureTimers
 
 
 class TerminalApp(SureTimers, App[int]):
     """Base of the app. Only cells that differ from what the terminal shows are sent to it."""
 
-    def __init__(self, *, ascii_only: bool) -> None:
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (110, "-medium"), (180, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (34, "-tall"), (50, "-high")]  # noqa: RUF012
+
+    def __init__(self, *, ascii_only: bool, dark: bool) -> None:
         super().__init__()
         self.animation_level = "none"
         self.terminal = painting.Terminal()
         capabilities.adapt(self, ascii_only=ascii_only)
+        for own in theme.THEMES:
+            self.register_theme(own)
+        self.use_theme(dark)
+
+    def use_theme(self, dark: bool) -> None:
+        """Dark or light."""
+        self.theme = theme.name(dark)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The style sheet's own names, also before a theme is chosen."""
+        return theme.variables()
+
+    def collect_garbage(self) -> None:
+        """From the first paint on: it was switched off for the start, and what lives now lives on."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+
+    def get_default_screen(self) -> Board:
+        """The screen of the panes, with the layout of its size from the first paint on."""
+        return Board(id="board", classes=" ".join(self.size_names))
+
+    @property
+    def size_names(self) -> list[str]:
+        """The breakpoints' names for the size of now; the screen's classes come a paint later."""
+        tables = zip(
+            (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.size, strict=True
+        )
+        return [[name for start, name in table if start <= size][-1] for table, size in tables]
+
+    @property
+    def base(self) -> Screen[Any] | None:
+        """The screen of the panes; none while the app ends."""
+        return self.screen_stack[0] if self.screen_stack else None
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Textual's way out to the terminal: only what differs from what is there goes through it."""

@@ -34,11 +34,11 @@ async def wait_until_idle(app: InterpBoardApp) -> None:
 async def _one_round(app: InterpBoardApp) -> None:
     while pending.resizing(app):
         await _pause(app)
-    await app.idle()
+    await app.controllers.idle()
     screen_idle = getattr(app.screen, "settled", None)
     if screen_idle is not None:
         await screen_idle()
-    while app.cursor_moves:
+    while app.panes.moving:
         await _pause(app)
     rounds = 2  # what a resize shows or hides is laid out after its first paint
     while rounds > 0 or pending.unpainted(app.screen):

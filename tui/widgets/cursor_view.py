@@ -14,7 +14,8 @@ from textual import events
 from textual.geometry import Size
 from textual.strip import Strip
 
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.terminal.capabilities import signs_wanted
 from tui.terminal.focus import QuietScrollView
 from tui.theme import Inks, inks
@@ -27,7 +28,7 @@ def _no_one() -> None:
 class CursorView(QuietScrollView, can_focus=True, inherit_bindings=False):
     """Base of grid, strip and bars: sizes, styles, keys. Subclasses draw lines and move cursors."""
 
-    BINDINGS = keys.bindings("move")
+    BINDINGS = bindings(MOVES)
     DEFAULT_CSS = """
     CursorView { height: 1fr; width: 100%; scrollbar-size: 1 1; }
     """

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import visible
 from tui import words
-from tui.commands import table as keys
+from tui.commands.command import Command, shown
 from tui.session.state import Engine, State
 from tui.theme import Inks
 
@@ -22,7 +22,6 @@ _PHASES = {
     "gave up": "engine: down",
 }
 BAR = 10
-_SHORT = {"Attention": "Attn", "Neurons": "Neur"}
 
 
 def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
@@ -58,7 +57,7 @@ def _model(state: State, ink: Inks, details: int) -> Text:
 def _asked(state: State) -> str:
     """The metric, with the target that the engine chose where none was asked for."""
     result = state.slots["predictions"].result
-    if result is not None and not state.stale("predictions"):
+    if result is not None and state.slots["predictions"].ask == state.ask:
         asked = words.metric_name(result.metric)
     else:
         asked = words.ask_name(state.ask)
@@ -77,10 +76,13 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         text.append(f"{opening}{visible(engine.stage) or 'loading'} ", ink.text)
         _bar(text, engine.fraction, ink)
         if engine.opening:
-            text.append(f" {keys.command('cancel').shown} cancels", ink.muted)
+            text.append(f" {shown('cancel')} cancels", ink.muted)
     elif busy:
-        job = state.slots[busy[0]].job
-        name = "MLP ablation" if busy[0] == "mlps" else words.analysis_title(state, busy[0])
+        answer = state.slots[busy[0]]
+        job, asked = answer.job, answer.pending
+        name = job.title if job is not None else ""
+        if not name and asked is not None:
+            name = words.analysis_title(asked.analysis)
         text.append(f"{name} ", ink.text)
         _bar(text, job.fraction if job is not None else 0.0, ink)
         if len(busy) > 1:
@@ -93,40 +95,12 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
 
 
 def _after_death(engine: Engine) -> str:
-    run, log = (keys.command(id).shown for id in ("run", "log"))
+    run, log = map(shown, ("run", "log"))
     if engine.phase == "restarting":
         return f", starting again, {log} its log"
     if engine.phase == "gave up":
         return f", {run} tries again, {log} its log"
     return f", restarted: {run} runs{' what was lost' if engine.lost else ''}, {log} its log"
-
-
-def held(state: State, ink: Inks) -> Text:
-    """What is held, and the metric without and with it; an invitation where nothing is."""
-    text = Text(" what if ", Style(color=ink.muted))
-    if not state.held.items:
-        hint = f"{keys.command('toggle').shown} on a head or MLP switches it off, "
-        hint += f"{keys.command('interventions').shown} lists and adds"
-        return text.append(hint, ink.muted)
-    edited = state.edited()
-    if edited is not None:
-        before, after = (float(value) for value in edited.values)
-        name = words.metric_name(edited.metric)
-        text.append(f" {name} {words.plain(before, 2)} → ", ink.text)
-        text.append(words.plain(after, 2), Style(color=ink.accent, bold=True))
-        text.append(f" ({words.signed(after - before, 2)})", ink.text)
-        tokens, probs = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
-        says = [f"{words.token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
-        text.append(f"  says {says[0]} → ", ink.text)
-        text.append(says[1], Style(color=ink.accent, bold=True))
-        text.append(" of before " if state.stale("what_if") else " exact ", ink.muted)
-    elif state.held.text:
-        text.append(" computing … ", ink.muted)
-    for item in state.held.items:
-        style = Style(color=ink.text) if item.on else Style(color=ink.muted, strike=True)
-        text.append(" ")
-        text.append(visible(item.text) if item.on else f"({visible(item.text)})", style)
-    return text
 
 
 def _bar(text: Text, fraction: float, ink: Inks) -> None:
@@ -137,16 +111,16 @@ def _bar(text: Text, fraction: float, ink: Inks) -> None:
 
 
 def tabs(
-    names: Sequence[tuple[int, str, str]], active: str, state: State, ink: Inks, width: int
+    names: Sequence[tuple[int, str, str, str]], active: str, state: State, ink: Inks, width: int
 ) -> Text:
-    """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, slot). A running pane has dots.
+    """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, short, slot). A running pane has dots.
 
     Where they do not all fit, long names are shortened.
     """
     text = Text()
-    if sum(len(title) + 5 for _, title, _ in names) > width:
-        names = [(number, _SHORT.get(title, title), slot) for number, title, slot in names]
-    for at, (number, title, slot) in enumerate(names):
+    if sum(len(title) + 5 for _, title, _, _ in names) > width:
+        names = [(number, short or title, short, slot) for number, title, short, slot in names]
+    for at, (number, title, _, slot) in enumerate(names):
         if at:
             text.append("│", ink.frame)
         here = slot == active
@@ -157,17 +131,17 @@ def tabs(
     return text
 
 
-def hint(command: keys.Command, ink: Inks) -> Text:
+def hint(command: Command, ink: Inks) -> Text:
     """Its first key and its label."""
     text = Text()
     text.append(f" {command.shown.split(' ')[0]}", Style(color=ink.accent, bold=True))
     return text.append(f" {command.label} ", ink.muted)
 
 
-def footer(focus: str, state: State, ink: Inks, width: int) -> Text:
-    """At most eight live keys for what has the focus; those at the end that do not fit are left out."""
+def footer(commands: Iterable[Command], ink: Inks, width: int) -> Text:
+    """Live keys for what has the focus; those at the end that do not fit are left out."""
     text = Text()
-    for command in keys.footer(focus, bool(state.busy)):
+    for command in commands:
         own = hint(command, ink)
         if text.cell_len + own.cell_len > width:
             break

@@ -9,7 +9,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import PROMPT
 from tui.widgets.line import Line
 from tui.widgets.text_field import NEWLINE, TextField
 
@@ -17,7 +18,7 @@ from tui.widgets.text_field import NEWLINE, TextField
 class PromptInput(TextField):
     """The text field."""
 
-    BINDINGS = keys.bindings("prompt")
+    BINDINGS = bindings(PROMPT)
 
     def action_newline(self) -> None:
         """A newline at the cursor."""

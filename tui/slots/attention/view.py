@@ -11,10 +11,13 @@ from textual.widget import Widget
 from interpboard.component_names import head_label
 from interpboard.display import fit, visible, visible_token
 from tui import words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.session.state import Selection
+from tui.slots.attention.keys import KEYS
 from tui.slots.pane import Pane, Select
-from tui.slots.questions import looked_at
+from tui.slots.selected import selected_head
+from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.token_strip import TokenStrip
@@ -36,12 +39,11 @@ LABEL = 12  # columns of a row's token, at most
 class AttentionPane(Pane):
     """Probabilities [query, key] of the selected head; only that slice is ever fetched."""
 
-    number, title, slot = 5, "Attention", "attention"
     detailed = True
-    BINDINGS = keys.bindings("attention")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.grid = HeatGrid(self._grid_moved, id="attention-grid")
         self.strip = TokenStrip(self._strip_moved, id="attention-text")
         self.ranking = Bars(id="attention-strongest", pad=1)
@@ -73,7 +75,7 @@ class AttentionPane(Pane):
         """(layer, head) of what is shown."""
         result = self.data.result
         if result is None:
-            return looked_at(self.state)
+            return selected_head(self.state)
         return int(result.axes[0].labels[0]), int(result.axes[1].labels[0])
 
     @property
@@ -118,7 +120,7 @@ class AttentionPane(Pane):
         )
         self._show_text()
         self._show_pairs()
-        self.rest()
+        self.at_rest()
 
     def _show_pairs(self) -> None:
         """The strongest (query, key) of the head; the first token, which has only itself, asks nothing."""
@@ -185,7 +187,7 @@ class AttentionPane(Pane):
         if had_focus:
             self.screen.set_focus(self.view)
         self._ranked = None
-        self.rest()
+        self.at_rest()
         self.refresh_words()
 
     # -- words ------------------------------------------------------------------------------------
@@ -247,7 +249,7 @@ class AttentionPane(Pane):
 
     # -- the cursor -------------------------------------------------------------------------------
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected position looks."""
         if selection.token is None or self.grid.data is None:
             return False
@@ -265,7 +267,7 @@ class AttentionPane(Pane):
             self._repaint()
         return True
 
-    def rest(self) -> None:
+    def at_rest(self) -> None:
         """The strongest of the cursor's row or column."""
         prompt, data = self.data.prompt, self.grid.data
         ranked = (self.data.result, self._token, self.by)

@@ -16,10 +16,11 @@ from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
 from interpboard.files.places import expanded
 from tui import words
-from tui.commands import table as keys
-from tui.dialogs.over_panes import SlotScreen
+from tui.commands.command import bindings
 from tui.session.state import State
-from tui.slots.questions import BEHAVIOURS
+from tui.slots.circuit.keys import KEYS
+from tui.slots.screen import SlotScreen
+from tui.slots.spec import Slot
 from tui.widgets import lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
@@ -27,8 +28,10 @@ from tui.widgets.plot import Plot, Series
 
 if TYPE_CHECKING:
     from interpboard.results import Result
+    from tui.controllers.controllers import Controllers
 
-SLOT = "circuit"
+# Of the demo model; they do not look at the prompt.
+BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 FILE, PAIR = "own prompts", "the pair"
 ROWS = (*BEHAVIOURS, FILE, PAIR)
 OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d and f
@@ -40,8 +43,8 @@ _MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of proba
 class CircuitScreen(SlotScreen):
     """Behaviours and sizes on the left, the diagram of the chosen size on the right."""
 
-    place, heading = SLOT, "C Circuit"
-    BINDINGS = keys.bindings(SLOT)
+    heading = "C Circuit"
+    BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     CircuitScreen { background: $background; layout: vertical; }
     #circuit-body { height: 1fr; }
@@ -55,8 +58,8 @@ class CircuitScreen(SlotScreen):
     CircuitScreen.-whole #circuit-side { display: none; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, slot: Slot, host: Controllers) -> None:
+        super().__init__(slot, host)
         self.behaviours = Bars(self._moved, id="behaviours")
         self.sizes = Bars(id="sizes")
         self.plot = Plot(id="circuit-plot")
@@ -81,13 +84,13 @@ class CircuitScreen(SlotScreen):
     def on_mount(self) -> None:
         """The list, with the cursor on what was chosen before."""
         self._list()
-        chosen = self.me.state.params.get(SLOT, {})
+        chosen = self.host.state.params.get(self.place, {})
         before = FILE if chosen.get("dataset") else chosen.get("behavior")
-        if before is None and not self.me.state.corrupted:
+        if before is None and not self.host.state.corrupted:
             before = BEHAVIOURS[0]
         self.behaviours.put(ROWS.index(before or PAIR))
         self.behaviours.focus()
-        self.show(self.me.state)
+        self.show(self.host.state)
 
     def on_resize(self) -> None:
         """The diagram is drawn for its width, known after the layout."""
@@ -95,7 +98,7 @@ class CircuitScreen(SlotScreen):
 
     def _list(self) -> None:
         """What a circuit can be of, with the name of the file where one is chosen."""
-        file = words.cut(_file_name(self.me.state.dataset), FILE_NAME)
+        file = words.cut(_file_name(self.host.state.dataset), FILE_NAME)
         bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
         self.behaviours.show(bars)  # without a title: 24 rows have none to spare
 
@@ -108,7 +111,7 @@ class CircuitScreen(SlotScreen):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
-        result = state.slots[SLOT].result
+        result = state.slots[self.place].result
         if result is not self.of:
             self.of = result
             self.at = _found(result) if result is not None else 0
@@ -117,14 +120,14 @@ class CircuitScreen(SlotScreen):
         self._draw()
 
     def _title(self, state: State) -> None:
-        ink, slot = self.ink, state.slots[SLOT]
+        ink, slot = self.ink, state.slots[self.place]
         text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if self.of is not None:
             text.append(f"  {_subject(self.of)}", ink.text)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             text.append(visible(slot.failure), ink.warning)
-        elif slot.job is None and self.of is not None and state.stale(SLOT):
+        elif slot.job is None and self.of is not None and self.slot.stale(state):
             text.append("an older question: Enter runs this one", ink.warning)
         else:
             text.append_text(lines.now(state, ink))
@@ -216,36 +219,39 @@ class CircuitScreen(SlotScreen):
 
     def action_find(self) -> None:
         """Find the circuit of the behaviour under the cursor."""
-        if self.chosen == PAIR and not self.me.state.corrupted:
-            self.me.notify("Write the corrupted prompt first: d.", markup=False)
+        if self.chosen == PAIR and not self.host.state.corrupted:
+            self.host.tell("Write the corrupted prompt first: d.")
             return
-        if self.chosen == FILE and not self.me.state.dataset:
+        if self.chosen == FILE and not self.host.state.dataset:
             self.action_dataset()
             return
-        self._ask(self.me.state.params.get(SLOT, {}))
-        self.me.session.run(SLOT)
+        self._ask(self.host.state.params.get(self.place, {}))
+        self.host.session.run(self.place)
 
     def _ask(self, search: Mapping[str, Any]) -> None:
         of = _options(search)
         if self.chosen == FILE:
-            of["dataset"] = self.me.state.dataset
+            of["dataset"] = self.host.state.dataset
         else:
             of["behavior"] = self.chosen if self.chosen in BEHAVIOURS else ""
-        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: of})
+        self.host.session.change(self.place, params={**self.host.state.params, self.place: of})
 
     def action_parameters(self) -> None:
         """How the circuit is searched for; Enter then finds it so."""
         from interpboard.analyses import find_analysis
         from tui.dialogs.parameters import ParametersScreen
 
-        analysis, now = find_analysis(SLOT), _options(self.me.state.params.get(SLOT, {}))
+        analysis, now = (
+            find_analysis(self.slot.analysis),
+            _options(self.host.state.params.get(self.place, {})),
+        )
         known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
 
         def answered(search: dict[str, Any] | None) -> None:
             if search is not None:
                 self._ask(search)
 
-        self.me.push_screen(ParametersScreen(analysis.title, known, now), answered)
+        self.host.screens.push(ParametersScreen(analysis.title, known, now), answered)
 
     def action_dataset(self) -> None:
         """Ask for a file of prompts, then find their circuit."""
@@ -253,8 +259,8 @@ class CircuitScreen(SlotScreen):
             "One example a line: clean => corrupted | target | foil",
             "All but the clean prompt may be left out: it is then found.",
         )
-        before = self.me.state.dataset
-        self.me.ask_line("File of prompts", hints, before, self._read_dataset)
+        before = self.host.state.dataset
+        self.host.screens.ask("File of prompts", hints, before, self._read_dataset)
 
     def _read_dataset(self, text: str) -> None:
         from tui.files.prompt_file import read
@@ -265,9 +271,9 @@ class CircuitScreen(SlotScreen):
         try:
             read(path)
         except InterpBoardError as error:
-            self.me.say(str(error), "error")
+            self.host.tell(str(error), "error")
             return
-        self.me.session.change(dataset=str(path))
+        self.host.session.change(dataset=str(path))
         self._list()
         self.behaviours.put(ROWS.index(FILE))
         self.action_find()
@@ -287,7 +293,7 @@ class CircuitScreen(SlotScreen):
 
     def action_export(self) -> None:
         """Ask how and where; a diagram is of the size that is drawn."""
-        self.me.export(SLOT, _asked(self.of, self.at) if self.of is not None else None)
+        self.host.export.ask(self.slot, _asked(self.of, self.at) if self.of is not None else None)
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
@@ -295,7 +301,7 @@ class CircuitScreen(SlotScreen):
 
     def action_corrupted(self) -> None:
         """Write the corrupted prompt."""
-        self.me.action_ask_corrupted()
+        self.host.explained.ask_corrupted()
 
 
 def _asked(result: Result, at: int) -> int:

@@ -10,31 +10,33 @@ from textual.app import ComposeResult
 
 from interpboard.display import fit, visible_token
 from tui import scales, words
-from tui.commands import table as keys
-from tui.dialogs.over_panes import SlotScreen
+from tui.commands.command import bindings
 from tui.session.state import State
+from tui.slots.continuation.keys import KEYS
+from tui.slots.screen import SlotScreen
+from tui.slots.spec import Slot
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.results import Result
+    from tui.controllers.controllers import Controllers
 
-SLOT = "continuation"
 LABEL = 16  # columns of a written token, at most
 
 
 class ContinuationScreen(SlotScreen):
     """Written tokens down, all that stands before them across."""
 
-    place, heading = SLOT, "W Writes"
-    BINDINGS = keys.bindings(SLOT)
+    heading = "W Writes"
+    BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     ContinuationScreen { background: $background; layout: vertical; }
     #continuation-grid { height: 1fr; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, slot: Slot, host: Controllers) -> None:
+        super().__init__(slot, host)
         self.grid = HeatGrid(self._cell, id="continuation-grid")
         self.of: Result | None = None
 
@@ -50,12 +52,12 @@ class ContinuationScreen(SlotScreen):
     def on_mount(self) -> None:
         """What is known already, or ask for it."""
         self.grid.focus()
-        self.me.session.ensure(SLOT)
-        self.show(self.me.state)
+        self.host.session.ensure(self.place)
+        self.show(self.host.state)
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
-        result = state.slots[SLOT].result
+        result = state.slots[self.place].result
         if result is not None and result is not self.of:
             self.of = result
             written, before = result.axes[0].labels, result.axes[1].labels
@@ -136,14 +138,14 @@ class ContinuationScreen(SlotScreen):
         own = next(
             p for p in find_analysis("continuation_attribution").parameters if p.name == "method"
         )
-        now = self.me.state.params.get(SLOT, {}).get("method", own.default)
+        now = self.host.state.params.get(self.place, {}).get("method", own.default)
         following = own.choices[(own.choices.index(now) + 1) % len(own.choices)]
-        self.me.session.set_param(SLOT, "method", following)
-        self.me.session.ensure(SLOT)
+        self.host.session.set_param(self.place, "method", following)
+        self.host.session.ensure(self.place)
 
     def action_parameters(self) -> None:
         """How many tokens, and how each is explained."""
-        self.me.ask_parameters(SLOT)
+        self.host.parameters.ask(self.slot)
 
 
 def _strongest(result: Result, row: int) -> int:

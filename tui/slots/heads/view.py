@@ -11,9 +11,12 @@ from textual.widget import Widget
 
 from interpboard.component_names import MLP
 from tui import scales, words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.session.state import Selection
-from tui.slots.pane import Pane, Select
+from tui.slots.heads.keys import KEYS
+from tui.slots.pane import AtCursor, Pane, Select
+from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.heat_grid import GridData, HeatGrid
 
@@ -33,12 +36,10 @@ BADGES = {
 class HeadsPane(Pane):
     """Effect on the metric of ablating each head, and each MLP in a last column."""
 
-    number, title, slot = 2, "Heads", "heads"
-    leans_on = ("mlps", "head_types")
-    BINDINGS = keys.bindings("heads")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.grid = HeatGrid(self._moved, id="head-grid")
         self.ranking = Bars(id="strongest-heads", pad=1)
         self._shown: object = None
@@ -51,7 +52,7 @@ class HeadsPane(Pane):
     @property
     def ablation(self) -> str:
         """What a head's output is replaced by."""
-        return str(self.state.params.get(self.slot, {}).get("ablation", "zero"))
+        return str(self.state.params.get(self.slot.name, {}).get("ablation", "zero"))
 
     def estimated(self, row: int, column: int) -> bool:
         """Is the cell's number an estimate that an exact one is to replace?"""
@@ -75,7 +76,7 @@ class HeadsPane(Pane):
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
-        mlps = self.state.slots["mlps"].result
+        mlps = self.state.slots["mlp_ablation"].result
         shown = (source, mlps, self.state.slots["head_types"].result, self.state.held.on)
         if shown == self._shown:
             return
@@ -163,9 +164,12 @@ class HeadsPane(Pane):
         mlp = data is not None and data.columns[column] == MLP
         return row, None if mlp else column
 
-    def place(self) -> str | None:
-        """The part under the cursor, as interventions name it."""
-        return _place(self.grid.data, *self.grid.cursor) if self.grid.data is not None else None
+    def intervention(self) -> AtCursor | None:
+        """The head or MLP under the cursor, replaced as it is in the grid."""
+        if self.grid.data is None:
+            return None
+        what = {"mean": "mean", "resample": "patch"}.get(self.ablation, "zero")
+        return AtCursor(_place(self.grid.data, *self.grid.cursor), what)
 
     def subtitle(self) -> str:
         """Which ablation of what."""
@@ -241,7 +245,7 @@ class HeadsPane(Pane):
                 text.append(f" {name.split('_')[0][:length]}".rstrip(), self.ink("muted"))
         return text
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected layer and head."""
         data = self.grid.data
         if data is None or selection.layer is None or selection.layer < 0:
@@ -254,7 +258,7 @@ class HeadsPane(Pane):
             column = selection.head
         return self.grid.put((row, column))
 
-    def opens(self) -> str:
+    def slot_under_cursor(self) -> str:
         """A head's attention; an MLP's neurons."""
         layer, head = self.cell()
         if self.grid.data is None:

@@ -12,11 +12,16 @@ from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
 from tui import words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.lens.grid import VIEWS, arrays_of, lens_grid, lens_scale
-from tui.slots.pane import Pane, Select
-from tui.slots.tokens.view import Cell, pairs, top_bars
+from tui.slots.lens.keys import KEYS
+from tui.slots.lens.sites import SITES
+from tui.slots.pane import Pane, Predicted, Select
+from tui.slots.spec import Slot
+from tui.slots.top_tokens import pairs, top_bars
+from tui.slots.what_if.spec import WHAT_IF
 from tui.widgets.bars import Bars
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.plot import Plot, Series
@@ -24,26 +29,15 @@ from tui.widgets.plot import Plot, Series
 if TYPE_CHECKING:
     from interpboard.results import Result
 
-# Where the plain lens reads: the word beside a layer, and what a cell then is.
-SITES = {
-    "resid_post": ("", "if the model ended after the layer"),
-    "resid_pre": ("pre", "if the model ended before the layer"),
-    "attn_out": ("attn", "of what attention adds"),
-    "resid_mid": ("mid", "if the model ended between attention and MLP"),
-    "mlp_out": ("MLP", "of what the MLP adds"),
-}
-
 
 class LensPane(Pane):
     """The lens: layers × positions; every layer read out at a site. Edited below clean."""
 
-    number, title, slot = 3, "Lens", "lens"
     detailed = True
-    leans_on = ("what_if",)
-    BINDINGS = keys.bindings("lens")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.grid = HeatGrid(self._moved, id="lens-grid")
         self.plot, self.top = Plot(id="lens-plot"), Bars(id="lens-top")
         self.top_edited = Bars(id="lens-top-edited")
@@ -129,7 +123,7 @@ class LensPane(Pane):
                 return None  # of before another lens was chosen
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
 
-    def cell(self) -> Cell | None:
+    def predicted(self) -> Predicted | None:
         """The cell under the cursor, with what the layer there would predict, clean and edited."""
         result, data, edited = self.data.result, self.grid.data, self._edited()
         if result is None or data is None:
@@ -137,7 +131,7 @@ class LensPane(Pane):
         row, column = at = self.grid.cursor
         site = SITES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
-        return Cell(
+        return Predicted(
             f"{where} after {column} {words.cut(data.columns[column])}",
             pairs(result.extra, "top", *at),
             pairs(edited.extra, "lens_top", 1, *at) if edited is not None else None,
@@ -152,12 +146,12 @@ class LensPane(Pane):
             what = f"top token {SITES[self.site][1]}"
         more = ""
         if self._edited() is not None:
-            more = f"; → edited{' of before' if self.state.stale('what_if') else ''}"
+            more = f"; → edited{' of before' if WHAT_IF.stale(self.state) else ''}"
         return f"{what}{more}"
 
     def readout(self) -> Text:
         """Where, and the target's probability and rank there, clean and edited."""
-        result, cell, edited = self.data.result, self.cell(), self._edited()
+        result, cell, edited = self.data.result, self.predicted(), self._edited()
         if result is None or cell is None:
             return Text()
         at, target = self.grid.cursor, result.metric.target
@@ -193,7 +187,7 @@ class LensPane(Pane):
 
     def details(self) -> Text:
         """The likeliest tokens of the cell, as many as fit; with an edited run three of each."""
-        cell = self.cell()
+        cell = self.predicted()
         text = Text(" top", self.ink("muted"))
         if cell is None:
             return text
@@ -250,7 +244,7 @@ class LensPane(Pane):
 
     def _show_top(self) -> None:
         """The likeliest tokens of the cell, one a line."""
-        cell, result = self.cell(), self.data.result
+        cell, result = self.predicted(), self.data.result
         if cell is None or result is None:
             return
         target = result.metric.target.token if result.metric.target is not None else None
@@ -260,7 +254,7 @@ class LensPane(Pane):
         if self.top_edited.has_class("-nothing") == both:
             self.top_edited.set_class(not both, "-nothing")
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected layer and position; the lens has the embedding as a row of its own."""
         row, column = self.grid.cursor
         if selection.layer is not None:
@@ -272,7 +266,7 @@ class LensPane(Pane):
         self.select(layer=self._layer_of(row), token=column)
         self.refresh_readout()
 
-    def rest(self) -> None:
+    def at_rest(self) -> None:
         """The cell's tokens, and the target's way up at the position, where the cursor rests."""
         self._show_top()
         if self.grid.cursor[1] != self._column:

@@ -13,10 +13,14 @@ from textual.widget import Widget
 from interpboard.component_names import MLP, shown
 from interpboard.display import visible
 from tui import scales, words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.session.state import Selection
+from tui.slots.logits.keys import KEYS
+from tui.slots.logits.spec import LOGITS_EDITED
 from tui.slots.pane import Pane, Select
-from tui.slots.questions import looked_at
+from tui.slots.selected import selected_head
+from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 
 if TYPE_CHECKING:
@@ -38,12 +42,10 @@ ORDERS = {
 class LogitsPane(Pane):
     """Direct logit attribution by component, clean and edited: exact, they sum to the logit."""
 
-    number, title, slot = 6, "Logits", "logits"
-    leans_on = ("logits_edited",)
-    BINDINGS = keys.bindings("logits")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.list = Bars(self._moved, id="components")
         self.by = "size"
         self._shown: object = None
@@ -135,7 +137,7 @@ class LogitsPane(Pane):
         """What they sum to."""
         result, more = self.data.result, ""
         if self._edited() is not None:
-            more = f"; → edited{' of before' if self.state.stale('logits_edited') else ''}"
+            more = f"; → edited{' of before' if LOGITS_EDITED.stale(self.state) else ''}"
         return f"into {words.metric_name(result.metric)}{more}" if result is not None else ""
 
     def readout(self) -> Text:
@@ -170,11 +172,11 @@ class LogitsPane(Pane):
         text.append("  direct only, exact", self.ink("muted"))
         return text
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected head or MLP; of a whole layer the head that is looked at."""
         if self._values is None or selection.layer is None:
             return False
-        head = looked_at(replace(self.state, selection=selection))[1]
+        head = selected_head(replace(self.state, selection=selection))[1]
         part = "" if self.order == "layers" else " MLP" if selection.mlp else f" H{head}"
         name = f"L{selection.layer}{part}" if selection.layer >= 0 else "embed"
         if name not in self._names:

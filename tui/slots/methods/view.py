@@ -10,31 +10,32 @@ from textual.app import ComposeResult
 
 from interpboard.display import fit, visible_token
 from tui import words
-from tui.commands import table as keys
-from tui.dialogs.over_panes import SlotScreen
+from tui.commands.command import bindings
 from tui.scales import scale_of, written
 from tui.session.state import State
+from tui.slots.methods.keys import KEYS
+from tui.slots.screen import SlotScreen
+from tui.slots.spec import Slot
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-
-SLOT = "methods"
+    from tui.controllers.controllers import Controllers
 
 
 class MethodsScreen(SlotScreen):
     """Methods down, tokens across; a row is in shares of its largest score."""
 
-    place, heading = SLOT, "V Methods"
-    BINDINGS = keys.bindings(SLOT)
+    heading = "V Methods"
+    BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     MethodsScreen { background: $background; layout: vertical; }
     #methods-grid { height: 1fr; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, slot: Slot, host: Controllers) -> None:
+        super().__init__(slot, host)
         self.grid = HeatGrid(self._moved, id="methods-grid")
         self.of: Result | None = None
 
@@ -49,12 +50,12 @@ class MethodsScreen(SlotScreen):
     def on_mount(self) -> None:
         """What is known already, and the rest of it asked for."""
         self.grid.focus()
-        self.me.session.ensure(SLOT)
-        self.show(self.me.state)
+        self.host.session.ensure(self.place)
+        self.show(self.host.state)
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
-        result, prompt = state.slots[SLOT].result, state.slots[SLOT].prompt
+        result, prompt = state.slots[self.place].result, state.slots[self.place].prompt
         if result is not None and prompt is not None and result is not self.of:
             from interpboard.visualization.colors import Scale
 
@@ -127,6 +128,6 @@ class MethodsScreen(SlotScreen):
     def action_choose(self) -> None:
         """Paint Tokens with the method under the cursor, and go there."""
         if self.method is not None:
-            self.me.session.set_analysis("tokens", self.method)
+            self.host.session.set_analysis("tokens", self.method)
             self.dismiss(None)
-            self.me.go("tokens")
+            self.host.panes.go("tokens")

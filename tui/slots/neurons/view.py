@@ -12,11 +12,15 @@ from textual.widget import Widget
 from interpboard.component_names import neuron_label
 from interpboard.display import visible, visible_token
 from tui import scales, words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.command import shown as shown_key
+from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.neurons import examples
+from tui.slots.neurons.keys import KEYS
 from tui.slots.pane import Pane, Select
-from tui.slots.questions import neuron_at
+from tui.slots.selected import selected_neuron
+from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.rows import Row, Rows
 
@@ -31,13 +35,11 @@ MOST = 200  # neurons in the list, besides the strongest of each layer
 class NeuronsPane(Pane):
     """Neurons by contribution at the explained position; the tokens and examples of the chosen one."""
 
-    number, title, slot = 7, "Neurons", "neurons"
     detailed = True
-    leans_on = ("neuron",)
-    BINDINGS = keys.bindings("neurons")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.list = Bars(self._moved, id="neuron-list")
         self.promoted = Bars(id="promoted")
         self.suppressed = Bars(id="suppressed")
@@ -66,16 +68,16 @@ class NeuronsPane(Pane):
     @property
     def looked_at(self) -> Result | None:
         """What is known of the neuron under the cursor."""
-        result, chosen = self.state.slots["neuron"].result, self.chosen
+        result, chosen = self.state.slots["chosen_neuron"].result, self.chosen
         if result is None or chosen is None:
             return None
         return result if result.params["neuron"] == f"{chosen[0]}.{chosen[1]}" else None
 
     def fill(self) -> None:
         """The list, with the cursor on the neuron that is selected, and what is known of that one."""
-        self._list(neuron_at(self.state))
+        self._list(selected_neuron(self.state))
         self._show_tokens()
-        self.rest()
+        self.at_rest()
 
     def _list(self, selected: tuple[int, int] | None) -> None:
         """List the strongest, and ``selected`` wherever it stands."""
@@ -156,7 +158,7 @@ class NeuronsPane(Pane):
 
     def details(self) -> Text:
         """Where in this prompt the neuron is most active, or why more is not known of it."""
-        found, prompt, slot = self.looked_at, self.data.prompt, self.state.slots["neuron"]
+        found, prompt, slot = self.looked_at, self.data.prompt, self.state.slots["chosen_neuron"]
         if found is None or prompt is None:
             return Text(f" {visible(slot.failure) or '…'}", self.ink("muted"))
         along = found.extra["along"].values
@@ -178,26 +180,24 @@ class NeuronsPane(Pane):
 
     # -- examples ---------------------------------------------------------------------------------
 
-    def rest(self) -> None:
+    def at_rest(self) -> None:
         """Read the examples of the neuron where the cursor rests."""
         model, chosen = self.state.model, self.chosen
         asked = (self.state.examples, model, chosen, self.state.slots["collecting"].result)
         if asked == self._exemplified:
             return
         self._exemplified = asked
-        if self.state.slots["neuron"].job is None:  # else the answer takes their place at once
+        if (
+            self.state.slots["chosen_neuron"].job is None
+        ):  # else the answer takes their place at once
             self._show_tokens()
         if model is None or chosen is None:
             self.examples.set(())
             return
         path, name = self.state.examples, model.info.name
         if not path:
-            collects = (
-                f"{keys.command('collect_examples').shown} finds max-activating examples in a text"
-            )
-            opens = (
-                f"{keys.command('examples_file').shown} opens a file of them; this makes one, too:"
-            )
+            collects = f"{shown_key('collect_examples')} finds max-activating examples in a text"
+            opens = f"{shown_key('examples_file')} opens a file of them; this makes one, too:"
             lines = (collects, opens, visible(examples.making(name)))
             self.examples.set([Row(line) for line in lines])
             return
@@ -218,7 +218,7 @@ class NeuronsPane(Pane):
 
     # -- the cursor -------------------------------------------------------------------------------
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The strongest neuron of the selected layer, unless the cursor is in that layer."""
         result, layer, before = self.data.result, selection.layer, self.chosen
         if result is None or layer is None or not 0 <= layer < len(result.values):

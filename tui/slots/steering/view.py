@@ -13,33 +13,35 @@ from textual.widgets import Static
 
 from interpboard.display import visible
 from tui import words
-from tui.commands import table as keys
-from tui.dialogs.over_panes import SlotScreen
+from tui.commands.command import bindings
 from tui.session.state import Request, State
+from tui.slots.screen import SlotScreen
+from tui.slots.spec import Slot
+from tui.slots.steering.keys import KEYS
 from tui.slots.steering.vectors import SIDES, intervention, lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.results import Result
+    from tui.controllers.controllers import Controllers
 
-SLOT = "steering"
 NOTHING_YET = "\nEnter says what the vector points to, or which file has it."
 
 
 class SteeringScreen(SlotScreen):
     """Scales with the effect of each above, the text that each continues with below."""
 
-    place, heading = SLOT, "A Steering"
-    BINDINGS = keys.bindings(SLOT)
+    heading = "A Steering"
+    BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     SteeringScreen { background: $background; layout: vertical; }
     #scales { height: auto; max-height: 40%; }
     #steered { height: 1fr; background: $background; padding: 1 1 0 1; scrollbar-size: 1 1; }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, slot: Slot, host: Controllers) -> None:
+        super().__init__(slot, host)
         self.scales = Bars(self._moved, id="scales")
         self.of: Result | None = None
 
@@ -56,13 +58,13 @@ class SteeringScreen(SlotScreen):
     def on_mount(self) -> None:
         """What is known already; a vector that was chosen before is tried on the prompt of now."""
         self.scales.focus()
-        self.me.session.ensure(SLOT)
+        self.host.session.ensure(self.place)
         self._texts()
-        self.show(self.me.state)
+        self.show(self.host.state)
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
-        result = state.slots[SLOT].result
+        result = state.slots[self.place].result
         if result is not self.of:
             first, self.of = self.of is None, result
             self._bars(state)
@@ -153,20 +155,20 @@ class SteeringScreen(SlotScreen):
         self.query_one("#steering-readout", Line).set(self.readout())
 
     def _choose(self, params: dict[str, Any]) -> None:
-        self.me.session.change(SLOT, params={**self.me.state.params, SLOT: params})
-        self.me.session.ensure(SLOT)
+        self.host.session.change(self.place, params={**self.host.state.params, self.place: params})
+        self.host.session.ensure(self.place)
 
     def action_direction(self) -> None:
         """Say what the vector is."""
         from interpboard.analyses import find_analysis
         from tui.slots.steering.direction import DirectionScreen
 
-        state = self.me.state
+        state = self.host.state
         layers = state.model.info.layers if state.model is not None else 1
         chosen = state.selection.layer
         layer = layers // 2 if chosen is None else max(0, min(layers - 1, chosen))
         first = {"positive": state.corrupted or "", "negative": state.ask.text, "layer": layer}
-        now = state.params.get(SLOT) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
+        now = state.params.get(self.place) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
 
         def answered(params: dict[str, Any] | None) -> None:
             if params is not None:
@@ -175,18 +177,20 @@ class SteeringScreen(SlotScreen):
                     {**params, "layer": params["layer"] if params["layer"] >= 0 else layers // 2}
                 )
 
-        self.me.push_screen(DirectionScreen(find_analysis(SLOT).parameters, now), answered)
+        self.host.screens.push(
+            DirectionScreen(find_analysis(self.slot.analysis).parameters, now), answered
+        )
 
     def action_step_layer(self, by: int) -> None:
         """The same vector read and added a layer further."""
-        params, model = self.me.state.params.get(SLOT), self.me.state.model
+        params, model = self.host.state.params.get(self.place), self.host.state.model
         if params and model is not None:
             layer = max(0, min(model.info.layers - 1, int(params["layer"]) + by))
             self._choose({**params, "layer": layer})
 
     def _item(self, at: int) -> str | None:
         """What holding the scale at ``at`` is called."""
-        request: Request | None = self.me.state.slots[SLOT].request
+        request: Request | None = self.host.state.slots[self.place].request
         if self.of is None or request is None:
             return None
         return intervention(
@@ -195,15 +199,15 @@ class SteeringScreen(SlotScreen):
 
     def action_hold(self) -> None:
         """Hold the vector at this scale, or let it go."""
-        item, held = self._item(self.scales.cursor), self.me.state.held
+        item, held = self._item(self.scales.cursor), self.host.state.held
         if item is None:
             return
         if self.scale == 0.0:
-            self.me.notify("Scale 0 is the model as it is: choose another to hold.", markup=False)
+            self.host.tell("Scale 0 is the model as it is: choose another to hold.")
             return
         texts = [each.text for each in held.items]
-        self.me.session.hold(held.without(texts.index(item)) if item in texts else held.put(item))
-        self.show(self.me.state)
+        self.host.session.hold(held.without(texts.index(item)) if item in texts else held.put(item))
+        self.show(self.host.state)
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the texts."""

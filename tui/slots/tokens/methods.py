@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tui.commands.table import Command
+from functools import partial
+from typing import TYPE_CHECKING
 
-# Parameters that a pane has keys of its own for.
-OF_THE_PANE = ("subject", "state", "corrupted", "site", "preview")
+from tui.commands.command import Command
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
 
 
 def token_methods() -> tuple[str, ...]:
@@ -28,6 +31,14 @@ def painting() -> list[Command]:
         names = ", ".join(parameter.name for parameter in ANALYSES[name].parameters)
         about = f"Paint Tokens: {names}" if names else "Paint Tokens"
         found.append(
-            Command(f"paint_{name}", "", "m", ANALYSES[name].title, about, f"app.paint('{name}')")
+            Command(
+                f"paint_{name}", "", "m", ANALYSES[name].title, about, partial(paint, method=name)
+            )
         )
     return found
+
+
+def paint(app: Controllers, method: str) -> None:
+    """Paint Tokens by ``method``, and go there."""
+    app.panes.go("tokens")
+    app.session.set_analysis("tokens", method)

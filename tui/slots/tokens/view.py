@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -12,43 +11,35 @@ from textual.widget import Widget
 
 from interpboard.display import fit, visible_token
 from tui import words
-from tui.commands import table as keys
+from tui.commands.command import bindings
+from tui.commands.places import MOVES
 from tui.scales import sides, written
 from tui.session.state import Selection
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane, Predicted, Select
+from tui.slots.spec import Slot
+from tui.slots.tokens.keys import KEYS
+from tui.slots.top_tokens import TopList, pairs, top_bars
+from tui.slots.what_if.spec import WHAT_IF
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
-    from interpboard.results import LabelledArray, Result
+    from interpboard.results import Result
     from interpboard.visualization.colors import Scale
-
-TopList = list[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the lens: where it is, and the likeliest tokens there, clean and edited."""
-
-    where: str
-    top: TopList
-    edited: TopList | None = None
 
 
 class TokensPane(Pane):
     """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
 
-    number, title, slot = 1, "Tokens", "tokens"
-    leans_on = ("predictions", "what_if")
-    BINDINGS = keys.bindings("tokens")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.strip = TokenStrip(self._moved, id="strip")
         self.ranking = Bars(id="strongest-tokens")
         self.after = Bars(id="next", folds=True)
         self.edited = Bars(id="next-edited", folds=True)
-        self._lens: Cell | None = None
+        self._lens: Predicted | None = None
         self._shown: object = None
 
     def body(self) -> Iterable[Widget]:
@@ -92,10 +83,10 @@ class TokensPane(Pane):
 
     # -- next tokens ------------------------------------------------------------------------------
 
-    def show_lens(self, cell: Cell | None) -> None:
+    def show_predicted(self, predicted: Predicted | None) -> None:
         """Show a cell of the lens instead; None: the model's own predictions again."""
-        if cell != self._lens:
-            self._lens = cell
+        if predicted != self._lens:
+            self._lens = predicted
             self._fill_next()
 
     def next_tokens(self) -> TopList:
@@ -130,7 +121,7 @@ class TokensPane(Pane):
         return pairs(found.extra, "top", 1) if found is not None else None
 
     def _late(self) -> str:
-        return " (of before)" if self.state.stale("what_if") else ""
+        return " (of before)" if WHAT_IF.stale(self.state) else ""
 
     def _bars(self, top: TopList) -> list[Bar]:
         result = self.state.slots["predictions"].result
@@ -142,7 +133,7 @@ class TokensPane(Pane):
     def subtitle(self) -> str:
         """The method and what it explains."""
         result = self.data.result
-        name = words.analysis_title(self.state, self.slot)
+        name = words.analysis_title(self.slot.analysis_in(self.state))
         return name if result is None else f"{name} of {words.metric_name(result.metric)}"
 
     def readout(self) -> Text:
@@ -187,7 +178,7 @@ class TokensPane(Pane):
             text.append(f"  completeness error {words.signed(delta)}", style)
         return text
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected position."""
         return selection.token is not None and self.strip.put(selection.token)
 
@@ -207,17 +198,3 @@ def _how(result: Result) -> str:
     if "delta" in result.extra:
         return "approximate"
     return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"
-
-
-def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
-    """(token, probability) of the arrays ``name_tokens`` and ``name_probs`` [… , rank] at a place."""
-    found = (extra[f"{name}_{part}"].values[at] for part in ("tokens", "probs"))
-    return [(str(token), float(share)) for token, share in zip(*found, strict=True)]
-
-
-def top_bars(top: TopList, target: str | None) -> list[Bar]:
-    """The likeliest tokens, one a row; the target in bold."""
-    return [
-        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
-        for rank, (token, p) in enumerate(top, start=1)
-    ]

@@ -10,28 +10,29 @@ from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
 from tui import scales, words
-from tui.commands import table as keys
-from tui.session.state import SLOTS, Request, Selection
-from tui.slots.pane import Pane, Select
+from tui.commands.command import bindings
+from tui.commands.command import shown as shown_key
+from tui.commands.places import MOVES
+from tui.session.state import Request, Selection
+from tui.slots.pane import AtCursor, Pane, Select
+from tui.slots.spec import Slot
+from tui.slots.trace.keys import KEYS, SITES
 from tui.widgets.heat_grid import GridData, HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     import numpy as np
 
-SITES = ("resid", "mlp", "attn")
 _STATES = {"resid": "stream", "mlp": "MLP", "attn": "attention"}
 
 
 class TracePane(Pane):
     """Causal tracing of a marked subject, or activation patching from a corrupted prompt; exact."""
 
-    number, title, slot = 4, "Trace", "trace"
-    leans_on = ("other",)
-    BINDINGS = keys.bindings("trace")
+    BINDINGS = bindings(KEYS, before=MOVES)
 
-    def __init__(self, select: Select) -> None:
-        super().__init__(select)
+    def __init__(self, slot: Slot, select: Select) -> None:
+        super().__init__(slot, select)
         self.grid = HeatGrid(self._moved, id="trace-grid")
         self.said = Line(id="corrupted-says")
         self._shown: object = None
@@ -44,12 +45,12 @@ class TracePane(Pane):
     @property
     def method(self) -> str:
         """``causal_trace`` or ``activation_patching``."""
-        return self.state.analyses.get(self.slot, SLOTS[self.slot])
+        return self.slot.analysis_in(self.state)
 
     @property
     def site(self) -> str:
         """Which states are put back."""
-        return str(self.state.params.get(self.slot, {}).get("site", SITES[0]))
+        return str(self.state.params.get(self.slot.name, {}).get("site", SITES[0]))
 
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
@@ -91,6 +92,19 @@ class TracePane(Pane):
         )  # the stream before a layer is the one after
         return f"{layer}.{self.site}@{column}" if layer >= 0 else None
 
+    def intervention(self) -> AtCursor | None:
+        """The corrupted prompt's state at the cell under the cursor, put into the clean run."""
+        if self.grid.data is None:
+            return None
+        if self.method != "activation_patching" or not self.state.corrupted:
+            only = "Only states of a corrupted prompt can be held: m changes the method."
+            return AtCursor(refusal=only)
+        place = self.place(*self.grid.cursor)
+        if place is None:
+            embedding = "The stream before layer 0 is the embedding: swap the token in Tokens."
+            return AtCursor(refusal=embedding)
+        return AtCursor(place, "patch")
+
     def _held(self, shape: tuple[int, ...]) -> np.ndarray:
         """Cells whose states are held."""
         import numpy as np
@@ -103,7 +117,7 @@ class TracePane(Pane):
 
     def _corrupted(self) -> tuple[str, ...]:
         """The corrupted prompt's tokens, where it is as long as the clean one."""
-        other, request = self.state.slots["other"], self.data.request
+        other, request = self.state.slots["corrupted_predictions"], self.data.request
         if request is None or other.prompt is None or self.data.prompt is None:
             return ()
         same = other.prompt.text == request.params.get("corrupted")
@@ -112,7 +126,7 @@ class TracePane(Pane):
 
     def _said(self) -> Text:
         text, request, prompt = Text(), self.data.request, self.data.prompt
-        other = self.state.slots["other"].result
+        other = self.state.slots["corrupted_predictions"].result
         if request is None or prompt is None:
             return text
         if request.analysis == "causal_trace":
@@ -128,20 +142,22 @@ class TracePane(Pane):
 
     def subtitle(self) -> str:
         """What is put back, and what it is measured by."""
-        result, shows = self.data.result, scales.shown(self.data)
+        result, shows = self.data.result, scales.answered(self.data)
         if shows is None:
-            return f"{words.analysis_title(self.state, self.slot)}, {_STATES[self.site]}"
+            return (
+                f"{words.analysis_title(self.slot.analysis_in(self.state))}, {_STATES[self.site]}"
+            )
         metric = words.metric_name(result.metric) if result is not None else "metric"
         what = _what(shows)
         if shows.analysis == "causal_trace":
             return f"Δ {metric}, {what} restored"
         return f"{metric} recovered, {what} patched"
 
-    def invitation(self) -> str:
+    def empty_hint(self) -> str:
         """What is missing."""
         if self.method == "causal_trace":
-            return f"mark the subject in Tokens with {keys.command('subject').shown}"
-        return f"{keys.command('corrupted').shown} writes the corrupted prompt"
+            return f"mark the subject in Tokens with {shown_key('subject')}"
+        return f"{shown_key('corrupted')} writes the corrupted prompt"
 
     def readout(self) -> Text:
         """The cell under the cursor."""
@@ -181,7 +197,7 @@ class TracePane(Pane):
 
     def legend(self) -> Text:
         """Scale and sign."""
-        data, shows = self.grid.data, scales.shown(self.data)
+        data, shows = self.grid.data, scales.answered(self.data)
         if data is None or shows is None:
             return Text()
         text = self.swatch(data.scale)
@@ -193,7 +209,7 @@ class TracePane(Pane):
         how = "~ estimates until exact" if guesses else "exact"
         return text.append(f"  {how}", self.ink("muted"))
 
-    def meet(self, selection: Selection) -> bool:
+    def follow(self, selection: Selection) -> bool:
         """The selected layer and position."""
         row, column = self.grid.cursor
         if selection.layer is not None or selection.token is not None:

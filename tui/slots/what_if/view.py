@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,8 +13,12 @@ from interpboard.display import fit, visible
 from tui import words
 from tui.dialogs.box import Box, Live
 from tui.session.state import State
+from tui.slots.what_if.spec import WHAT_IF
 from tui.theme import inks
 from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
 
 ROWS = 12
 HINTS = (
@@ -36,9 +42,9 @@ class InterventionsScreen(Live, Box[None]):
         ("ctrl+r", "redo", "Redo"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, host: Controllers) -> None:
         super().__init__()
-        self.at = 0
+        self.host, self.at = host, 0
 
     def compose(self) -> ComposeResult:
         """The rows and the hints."""
@@ -52,7 +58,7 @@ class InterventionsScreen(Live, Box[None]):
 
     def on_mount(self) -> None:
         """What is held now."""
-        self.show(self.app.state)  # type: ignore[attr-defined]
+        self.show(self.host.state)
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
@@ -77,50 +83,48 @@ class InterventionsScreen(Live, Box[None]):
     def action_step(self, by: int) -> None:
         """The next row."""
         self.at += by
-        self.show(self.app.state)  # type: ignore[attr-defined]
+        self.show(self.host.state)
 
     def action_switch(self) -> None:
         """Off, or on again."""
-        session = self.app.session  # type: ignore[attr-defined]
+        session = self.host.session
         if session.state.held.items:
             session.hold(session.state.held.switched(self.at))
             self.show(session.state)
 
     def action_drop(self) -> None:
         """Let it go."""
-        session = self.app.session  # type: ignore[attr-defined]
+        session = self.host.session
         if session.state.held.items:
             session.hold(session.state.held.without(self.at))
             self.show(session.state)
 
     def action_add(self) -> None:
         """Ask for one more, in the grammar's words."""
-        from tui.dialogs.ask import AskScreen, Question
+        session = self.host.session
 
-        session = self.app.session  # type: ignore[attr-defined]
-
-        def answered(text: str | None) -> None:
-            if text is not None and text.strip():
+        def answered(text: str) -> None:
+            if text.strip():
                 session.hold(session.state.held.put(text.strip()))
                 self.show(session.state)
 
-        self.app.push_screen(AskScreen(Question("Hold", HINTS[1:])), answered)
+        self.host.screens.ask("Hold", HINTS[1:], "", answered)
 
     def action_undo(self) -> None:
         """What was held before."""
-        self.app.action_undo()  # type: ignore[attr-defined]
-        self.show(self.app.state)  # type: ignore[attr-defined]
+        self.host.interventions.undo()
+        self.show(self.host.state)
 
     def action_redo(self) -> None:
         """What was undone."""
-        self.app.action_redo()  # type: ignore[attr-defined]
-        self.show(self.app.state)  # type: ignore[attr-defined]
+        self.host.interventions.redo()
+        self.show(self.host.state)
 
 
 def _alone(state: State) -> dict[str, float]:
     """Effect of each intervention made alone, by its text, as far as the result is of now."""
     edited = state.edited()
-    if edited is None or state.stale("what_if"):
+    if edited is None or WHAT_IF.stale(state):
         return {}
     items = state.held.on
     if len(items) == 1:

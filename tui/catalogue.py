@@ -1,0 +1,120 @@
+"""Every slot and every command: what the app is made of. A new pane is a folder and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tui.commands import app, keymap, places
+from tui.commands.command import Command, command, commands, put_to_use
+from tui.slots.attention.spec import ATTENTION
+from tui.slots.circuit.spec import CIRCUIT
+from tui.slots.continuation.spec import CONTINUATION
+from tui.slots.heads.spec import HEAD_TYPES, HEADS, MLP_ABLATION
+from tui.slots.lens.spec import LENS, TRAINING
+from tui.slots.logits.spec import LOGITS, LOGITS_EDITED
+from tui.slots.methods.spec import METHODS
+from tui.slots.neurons.spec import CHOSEN_NEURON, COLLECTING, NEURONS
+from tui.slots.predictions.spec import PREDICTIONS
+from tui.slots.spec import FOOTER, Slot
+from tui.slots.steering.spec import STEERING
+from tui.slots.tokens.spec import TOKENS
+from tui.slots.trace.spec import CORRUPTED_PREDICTIONS, TRACE
+from tui.slots.what_if.spec import WHAT_IF
+
+# In the order in which they are asked of the engine: quick ones first.
+SLOTS: tuple[Slot, ...] = (
+    PREDICTIONS, WHAT_IF, TOKENS, LENS, LOGITS, LOGITS_EDITED, ATTENTION, NEURONS, CHOSEN_NEURON,
+    HEADS, MLP_ABLATION, CORRUPTED_PREDICTIONS, TRACE, HEAD_TYPES, CIRCUIT, METHODS, STEERING,
+    CONTINUATION, TRAINING, COLLECTING,
+)  # fmt: skip
+_PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", "search_prompts")
+MOST_IN_FOOTER = 8
+
+
+def panes(slots: Iterable[Slot] = SLOTS) -> list[Slot]:
+    """The slots that have a pane, by its number."""
+    with_place = [(slot.place.number, slot) for slot in slots if slot.place is not None]
+    return [slot for _, slot in sorted(with_place, key=lambda pair: pair[0])]
+
+
+def screens(slots: Iterable[Slot] = SLOTS) -> list[Slot]:
+    """The slots that have a screen over the panes."""
+    return [slot for slot in slots if slot.kind == "screen"]
+
+
+def table(slots: Sequence[Slot] = SLOTS) -> tuple[Command, ...]:
+    """Every command once, with all the places in which it lives."""
+    openers = [slot.opener for slot in screens(slots) if slot.opener is not None]
+    of_app = [*openers, *app.ZOOM, *map(_go_to, panes(slots)), *app.AFTER_SLOTS]
+    lived: list[tuple[str, Sequence[Command]]] = [
+        ("app", app.BEFORE_SLOTS),
+        *((slot.name, slot.keys) for slot in panes(slots)),
+        ("app", of_app),
+        *places.PLACES.items(),
+        *((slot.name, slot.keys) for slot in screens(slots)),
+    ]
+    where: dict[str, tuple[str, ...]] = {}
+    for place, found in lived:
+        where |= {each.id: (*where.get(each.id, ()), place) for each in found}
+    of_panes = _merged([slot.keys for slot in panes(slots)])
+    ordered = [*app.BEFORE_SLOTS, *of_panes, *(each for _, found in lived for each in found)]
+    once = {each.id: each for each in ordered}
+    return tuple(replace(each, where=where[each.id]) for each in once.values())
+
+
+def _merged(lists: Iterable[Sequence[Command]]) -> list[Command]:
+    """Every command once, in an order that is that of each list."""
+    merged: list[Command] = []
+    for found in lists:
+        at = 0
+        for each in found:
+            if each not in merged:
+                merged.insert(at, each)
+            at = merged.index(each) + 1
+    return merged
+
+
+def _go_to(slot: Slot) -> Command:
+    assert slot.place is not None
+    number, title = slot.place.number, slot.place.title
+    about = f"Go to {title}: {slot.place.about}"
+    return Command(
+        f"pane_{number}",
+        str(number),
+        str(number),
+        title,
+        about,
+        lambda app: app.panes.go(slot.name),
+    )
+
+
+COMMANDS = table()
+
+
+def rebound(chosen: Mapping[str, str]) -> tuple[Command, ...]:
+    """The whole table with ``chosen`` keys by id. Raises ``BadConfig``."""
+    over = {"runs", *(slot.name for slot in screens())}
+    return keymap.rebound(COMMANDS, chosen, over)
+
+
+def use(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Show ``chosen`` keys from now on; what Textual's key map needs to obey them."""
+    in_use = rebound(chosen)
+    put_to_use(in_use)
+    return {each.id: each.keys for each in in_use if each.id in chosen}
+
+
+def footer(focus: str, busy: bool, slots: Sequence[Slot] = SLOTS) -> list[Command]:
+    """At most eight live commands for the footer. While a job runs, Cancel takes Run's place."""
+    by_slot = {slot.name: slot.footer for slot in slots}
+    chosen: list[Command] = []
+    for id in _PROMPT_FOOTER if focus == "prompt" else by_slot.get(focus, FOOTER):
+        if id == "{own}":
+            chosen += commands(focus)
+        else:
+            chosen.append(command("cancel" if id == "run" and busy else id))
+    return chosen[:MOST_IN_FOOTER]
+
+
+put_to_use(COMMANDS)

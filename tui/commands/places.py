@@ -1,0 +1,95 @@
+"""Commands of places that are no slot's: cursors, the prompt, lists to choose from, the saved runs."""
+
+from __future__ import annotations
+
+from tui.commands.command import Command
+
+MOVES = (
+    Command("left", "left,h", "h ←", "",
+            "Left", "move('left')", palette=False),
+    Command("down", "down,j", "j ↓", "",
+            "Down", "move('down')", palette=False),
+    Command("up", "up,k", "k ↑", "",
+            "Up", "move('up')", palette=False),
+    Command("right", "right,l", "l →", "",
+            "Right", "move('right')", palette=False),
+    Command("top", "g", "g", "",
+            "To the first row", "move('top')", palette=False),
+    Command("bottom", "G", "G", "",
+            "To the last row", "move('bottom')", palette=False),
+    Command("home", "0,home", "0", "",
+            "To the start of the row", "move('home')", palette=False),
+    Command("end", "dollar_sign,end", "$", "",
+            "To the end of the row", "move('end')", palette=False),
+    Command("page_up", "ctrl+u,pageup", "Ctrl+u", "",
+            "Half a page up", "move('page_up')", palette=False),
+    Command("page_down", "ctrl+d,pagedown", "Ctrl+d", "",
+            "Half a page down", "move('page_down')", palette=False),
+)  # fmt: skip
+PROMPT = (
+    Command("submit", "enter", "Enter", "Run",
+            "Run every analysis on the text", "submit"),
+    Command("leave", "escape,tab", "Tab Esc", "Panes",
+            "Back to the panes", lambda app: app.panes.focus()),
+    Command("newline", "ctrl+o", "Ctrl+o", "Newline",
+            "A newline at the cursor, shown as ⏎", "newline"),
+    Command("older_prompt", "up", "↑", "Before",
+            "The prompt that was run before this one", lambda app: app.prompts.older()),
+    Command("newer_prompt", "down", "↓", "After",
+            "The one after it; behind the newest: to the panes", lambda app: app.prompts.newer()),
+    Command("search_prompts", "ctrl+r", "Ctrl+r", "Search",
+            "Search the prompts of before, by words", lambda app: app.prompts.search()),
+)  # fmt: skip
+LIST = (
+    Command("pick_take", "enter", "Enter", "takes",
+            "Take the chosen row", "submit"),
+    Command("pick_down", "down,tab,ctrl+n", "↓ Tab Ctrl+n", "next",
+            "The next row", "step(1)"),
+    Command("pick_up", "up,shift+tab,ctrl+p", "↑ Ctrl+p", "before",
+            "The row before", "step(-1)"),
+    Command("pick_page_down", "pagedown", "PgDn", "",
+            "Ten rows down", "step(10)"),
+    Command("pick_page_up", "pageup", "PgUp", "",
+            "Ten rows up", "step(-10)"),
+    Command("pick_leave", "escape,ctrl+g", "Esc Ctrl+g", "leaves",
+            "Leave without an answer", "leave"),
+)  # fmt: skip
+PROMPT_LIST = (
+    Command("forget_prompt", "f8", "F8", "forgets",
+            "Take the chosen prompt off the list", "forget"),
+)  # fmt: skip
+RUNS = (
+    Command("runs_open", "enter", "Enter", "Reopen",
+            "Put it back into the panes", "reopen"),
+    Command("runs_pin", "space", "Space", "Pin",
+            "Pin it, to compare two", "pin"),
+    Command("runs_difference", "d", "d", "A − B",
+            "Side by side, or the difference A − B", "difference"),
+    Command("runs_search", "slash", "/", "Search",
+            "Search by words", "search"),
+    Command("runs_whole", "z", "z", "Whole",
+            "The result on the whole screen, and back", "whole"),
+    Command("runs_yank_row", "y", "y", "",
+            "Copy the row", "yank"),
+    Command("runs_yank", "Y", "Y", "Yank",
+            "Copy what is shown as markdown", "yank_view"),
+    Command("runs_code", "c", "c", "",
+            "Copy the lines that make the run under the cursor again", "code"),
+    Command("runs_export", "e", "e", "Export",
+            "Write the run under the cursor to a file", "export"),
+    Command("runs_scroll_down", "J,ctrl+e", "J", "",
+            "Scroll the result down", "scroll_view(3)"),
+    Command("runs_scroll_up", "K,ctrl+y", "K", "",
+            "Scroll the result up", "scroll_view(-3)"),
+    Command("runs_help", "question_mark,f1", "? F1", "",
+            "These keys", "help"),
+    Command("runs_leave", "q,escape,backspace,8", "q Esc Bksp", "Back",
+            "Back to the panes", "leave"),
+)  # fmt: skip
+PLACES = {"move": MOVES, "prompt": PROMPT, "pick": LIST, "prompts": PROMPT_LIST, "runs": RUNS}
+# Where letters are text, and where that is.
+TEXT_PLACES = {
+    "prompt": "in the prompt",
+    "pick": "in the field of a list",
+    "prompts": "in the field of a list",
+}

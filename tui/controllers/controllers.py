@@ -1,0 +1,151 @@
+"""Everything that a command can act with, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tui.controllers.explained import Explained
+from tui.controllers.export import Export
+from tui.controllers.interventions import Interventions
+from tui.controllers.jobs import Jobs
+from tui.controllers.models import Models
+from tui.controllers.notify import Notifier, Tell
+from tui.controllers.panes import Panes
+from tui.controllers.parameters import Parameters
+from tui.controllers.prompts import Prompts
+from tui.controllers.saved_runs import SavedRuns
+from tui.controllers.saver import Saver
+from tui.controllers.screens import Screens
+from tui.session.session import EngineFactory, Session
+from tui.session.state import Answer, Answers, Ask, State
+
+if TYPE_CHECKING:
+    from interpboard.config import Settings
+    from tui.app import InterpBoardApp
+    from tui.files.prompt_file import PromptFile
+    from tui.slots.spec import Slot
+
+
+class Controllers:
+    """One object a subject; each gets what it needs, and none of them the app. Commands act with these."""
+
+    app: InterpBoardApp
+    tell: Tell
+    screens: Screens
+    prompts: Prompts
+    session: Session
+    saver: Saver
+    panes: Panes
+    explained: Explained
+    parameters: Parameters
+    models: Models
+    interventions: Interventions
+    jobs: Jobs
+    saved_runs: SavedRuns
+    export: Export
+
+    def __init__(
+        self,
+        app: InterpBoardApp,
+        slots: Sequence[Slot],
+        settings: Settings,
+        text: str | None,
+        prompts: PromptFile | None,
+        engine: EngineFactory,
+        changed: Callable[[set[str]], None],
+    ) -> None:
+        self.app = app
+        self.tell = tell = Notifier(app).tell
+        self.screens = Screens(app, self)
+        self.prompts = Prompts(
+            prompts, text, field=lambda: app.prompt, run=self.run_prompt,
+            leave=lambda: self.panes.focus(), keeps=lambda: not self.saver.off,
+            screens=app, ask=self.screens.ask, tell=tell,
+        )  # fmt: skip
+        state = State(
+            ask=Ask(self.prompts.first, settings.metric),
+            examples=settings.examples_file,
+            translators=settings.lens_folder,
+            slots=Answers({slot.name: Answer() for slot in slots}),
+        )
+        self.session = session = Session(state, slots, changed, tell, engine, self._finished)
+        self.saver = Saver(settings.keep_runs, [slot.name for slot in slots if slot.saved], tell)
+        self.panes = Panes(session, app, self.run_prompt, self.screens.open)
+        self.explained = Explained(session, app)
+        self.parameters = Parameters(session, app)
+        self.models = Models(session, self.saver, settings, app)
+        self.interventions = Interventions(session, self.screens.interventions, tell)
+        self.jobs = Jobs(session, app, settings.export_folder, tell)
+        self.saved_runs = SavedRuns(
+            session, self.saver, tell, self._reopened, self.screens.saved_runs
+        )
+        self.export = Export(
+            session, app, slot=lambda: self.panes.view.slot,
+            readout=lambda: self.panes.view.readout().plain.strip(), draw=self._draw,
+            osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
+        )  # fmt: skip
+
+    @property
+    def state(self) -> State:
+        """The current snapshot."""
+        return self.session.state
+
+    async def idle(self) -> None:
+        """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
+        await self.session.settled()
+        await self.saver.settled()
+        await self.prompts.idle()
+
+    async def close(self) -> None:
+        """The engine ends, and what is to be kept is written."""
+        await self.session.close()
+        await self.saver.close()
+
+    # -- what concerns several of them ------------------------------------------------------------
+
+    def run_prompt(self) -> None:
+        """Run what is in sight on what the prompt says, or the jobs that a dead engine took along."""
+        text, ask = self.app.prompt.text, self.state.ask
+        if text == ask.text and self.state.engine.lost:
+            self.session.run(*self.state.engine.lost)
+            return
+        if text != ask.text:  # the old position may not exist in the new text
+            ask = replace(ask, text=text, position=-1)
+        self.session.ask(ask)
+
+    def cancel(self) -> None:
+        """Cancel what runs."""
+        if not self.session.cancel():
+            self.tell("Nothing is running.")
+
+    def back(self) -> None:
+        """Stop opening a model; else out of the zoom."""
+        if self.state.engine.opening:
+            self.session.cancel()
+        else:
+            self.panes.zoom(False)
+
+    def _finished(self, state: State, slot: str) -> None:
+        self.saver.finished(state, slot)
+        self.jobs.finished(slot)
+        ask = state.slots[slot].ask
+        if slot == "predictions" and ask is not None:
+            self.prompts.ran(ask.text)
+
+    def _reopened(self, slot: str) -> None:
+        self.app.prompt.show(self.state.ask.text)
+        self.panes.go(slot)
+
+    def _draw(self, name: str, then: Callable[[str], None]) -> None:
+        """A pane or the whole screen as SVG, after the question is gone from the screen."""
+
+        def draw() -> None:
+            from tui.files.export import picture
+
+            of_pane = [pane for pane in self.panes.views if pane.slot.name == name]
+            region = of_pane[0].region if of_pane else self.app.screen.region
+            then(picture(self.app, region))
+
+        self.app.call_after_refresh(draw)

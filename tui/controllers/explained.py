@@ -1,0 +1,79 @@
+"""What is explained: target, foil, metric, and the corrupted prompt to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.controllers.ports import OpensScreens
+    from tui.session.session import Session
+
+
+class Explained:
+    """Asks for tokens of the vocabulary and for the corrupted prompt."""
+
+    def __init__(self, session: Session, screens: OpensScreens) -> None:
+        self._session, self._screens = session, screens
+
+    def next_metric(self) -> None:
+        """The next metric."""
+        self._session.ask(self._session.state.ask.next_metric())
+
+    def ask_target(self) -> None:
+        """Ask for the target; empty: the model's own top token."""
+        session = self._session
+        self.pick_token(
+            "Target: the token to explain",
+            session.state.ask.target or "",
+            lambda text: session.ask(replace(session.state.ask, target=text or None)),
+            empty="the model's own top token",
+        )
+
+    def ask_foil(self) -> None:
+        """Ask for the foil; empty: none."""
+        session = self._session
+        self.pick_token(
+            "Foil: the token to contrast the target with",
+            session.state.ask.foil or "",
+            lambda text: session.ask(session.state.ask.with_foil(text or None)),
+            empty="no foil",
+            hints=("The metric becomes logit(target) − logit(foil).",),
+        )
+
+    def pick_token(
+        self,
+        title: str,
+        value: str,
+        then: Callable[[str], None],
+        empty: str = "",
+        hints: tuple[str, ...] = (),
+    ) -> None:
+        """Ask for a token of the vocabulary; ``empty``: what no token means."""
+        from tui.dialogs.pick_token import PickTokenScreen, TokenQuestion, likely
+
+        rows, probabilities = likely(self._session.state)
+        hints = (*hints, "Most words begin with a space: “·Paris” is not “Paris”.")
+        question = TokenQuestion(title, hints, value, empty, rows, probabilities)
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        self._screens.push_screen(PickTokenScreen(question, self._session.tokens), answered)
+
+    def ask_corrupted(self) -> None:
+        """Ask for the corrupted prompt; it begins as the clean one."""
+        from tui.dialogs.corrupted import CorruptedScreen
+
+        session = self._session
+        state = session.state
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                analyses = {**state.analyses, "trace": "activation_patching"}
+                session.change(*session.slots, corrupted=text or None, analyses=analyses)
+
+        value = state.corrupted or state.ask.text
+        self._screens.push_screen(CorruptedScreen(state.ask.text, value, session.tokens), answered)

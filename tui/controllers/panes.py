@@ -1,0 +1,198 @@
+"""The panes: which is active, which are in sight, and what happens when a cursor comes to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tui.slots import layout
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+    from textual.timer import Timer
+
+    from tui.session.session import Session
+    from tui.session.state import State
+    from tui.slots.pane import Pane
+
+REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
+
+
+class Board(Protocol):
+    """What the panes need of the app."""
+
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` after ``delay`` seconds."""
+
+    @property
+    def base(self) -> Screen[Any] | None:
+        """The screen of the panes; none while the app ends."""
+
+    @property
+    def size_names(self) -> list[str]:
+        """What the size is called in the style sheet."""
+
+    @property
+    def in_prompt(self) -> bool:
+        """Is the focus in the prompt?"""
+
+
+class Panes:
+    """``views`` are by number. ``run`` runs what the prompt says, ``open_screen`` opens that of a slot."""
+
+    def __init__(
+        self,
+        session: Session,
+        board: Board,
+        run: Callable[[], None],
+        open_screen: Callable[[str], None],
+    ) -> None:
+        self._session, self._board, self._run, self._open_screen = session, board, run, open_screen
+        self.views: Sequence[Pane] = ()
+        self.active = ""
+        self._visited: list[str] = []
+        self._resting: Timer | None = None
+
+    def take(self, views: Iterable[Pane]) -> Sequence[Pane]:
+        """These are the panes; the first is active."""
+        self.views = tuple(views)
+        self.active = self.views[0].slot.name
+        return self.views
+
+    # -- which ------------------------------------------------------------------------------------
+
+    def of(self, slot: str) -> Pane:
+        """The pane that shows ``slot``."""
+        return next(pane for pane in self.views if pane.slot.name == slot)
+
+    @property
+    def view(self) -> Pane:
+        """The active pane."""
+        return self.of(self.active)
+
+    @property
+    def moving(self) -> bool:
+        """Has a cursor moved so lately that what depends on it is not drawn yet?"""
+        return self._resting is not None
+
+    def go(self, slot: str) -> None:
+        """Bring the pane that shows ``slot`` to the front and focus it, or open its screen."""
+        if self._session.slots[slot].kind == "screen":
+            self._open_screen(slot)
+            return
+        shown_by = [p for p in self.views if slot in (p.slot.name, *p.slot.beside)]
+        pane = next((p for p in shown_by if p.slot.name == slot), shown_by[0])
+        pane.follow(self._session.state.selection)
+        if self._board.base is not None:
+            self._board.base.set_focus(pane.view)  # at once: all of it in one paint
+        self.activate(pane.slot.name)
+
+    def step(self, by: int) -> None:
+        """Go to the next pane by number."""
+        names = [pane.slot.name for pane in self.views]
+        self.go(names[(names.index(self.active) + by) % len(names)])
+
+    def open(self) -> None:
+        """What is under the cursor; where nothing opens, run."""
+        opened = self.view.slot_under_cursor()
+        if opened:
+            self.go(opened)
+        else:
+            self._run()
+
+    def focus(self) -> None:
+        """Back to the active pane."""
+        self.view.view.focus()
+
+    def zoom(self, on: bool | None = None) -> None:
+        """The active pane on the whole screen, and back."""
+        base = self._board.base
+        if base is not None:
+            base.set_class(not base.has_class("-zoomed") if on is None else on, "-zoomed")
+            self.arrange()
+
+    # -- what they show ---------------------------------------------------------------------------
+
+    def show(self, state: State, changed: set[str] | None = None) -> None:
+        """Show a snapshot; only those that show one of the slots ``changed`` are filled anew."""
+        for pane in self.views:
+            if changed is not None and not self._concerns(pane, changed):
+                pane.state = state
+                continue
+            empty = pane.data.result is None
+            pane.show(state)
+            first = empty and pane.data.result is not None
+            hidden = pane.slot.name != self.active
+            if changed is not None and (first or hidden) and pane.follow(state.selection):
+                pane.refresh_readout()
+        if changed and any(slot.leads and slot.name in changed for slot in self._slots):
+            self.rest()
+
+    @staticmethod
+    def _concerns(pane: Pane, changed: set[str]) -> bool:
+        shown = {pane.slot.name, *pane.slot.beside}
+        return bool(shown & changed) or ("engine" in changed and pane.data.result is None)
+
+    def repaint(self) -> None:
+        """Everything again, in the colours of now."""
+        self.arrange()
+        for pane in self.views:
+            pane.refresh_words()
+            pane.view.refresh()
+
+    def arrange(self) -> None:
+        """One pane or all, after a resize or a zoom."""
+        self.activate(self.active)
+
+    def activate(self, slot: str) -> None:
+        """Make a pane the active one, in sight and framed as such; no style sheet is consulted."""
+        if slot != self.active and self.of(slot).follow(self._session.state.selection):
+            self.of(slot).refresh_readout()  # it was out of sight while the selection moved
+        self.active = slot
+        self._visited = [*(name for name in self._visited if name != slot), slot]
+        base = self._board.base
+        names = self._board.size_names
+        if base is not None and base.has_class("-zoomed"):
+            names = [*names, "-zoomed"]
+        sight = layout.in_sight([p.slot for p in self.views], names, slot, self._visited)
+        in_panes = not self._board.in_prompt
+        for pane in self.views:
+            pane.display = pane.slot.name in sight
+            pane.frame(pane.slot.name == slot and in_panes)
+        beside = {name for pane in self.views if pane.display for name in pane.slot.beside}
+        self._session.see(sight | beside)
+        self.rest()
+
+    # -- the cursor -------------------------------------------------------------------------------
+
+    def select(self, **places: Any) -> None:
+        """A cursor has moved; the other panes come to it once it rests."""
+        self._session.select(**places)
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self._board.set_timer(REST_S, self.rest)
+
+    def rest(self) -> None:
+        """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = None
+        if self._board.base is None:
+            return
+        session = self._session
+        due = [slot.name for slot in self._slots if slot.at_rest]
+        session.ensure(*(name for name in due if name in session.in_sight))
+        for pane in self.views:
+            elsewhere = pane.display and pane.slot.name != self.active
+            if elsewhere and pane.follow(session.state.selection):
+                pane.refresh_readout()
+            if pane.display:
+                pane.state = session.state
+                pane.at_rest()
+        predicted = self.view.predicted()
+        for pane in self.views:
+            pane.show_predicted(predicted)
+
+    @property
+    def _slots(self) -> Iterable[Any]:
+        return self._session.slots.values()

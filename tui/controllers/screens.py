@@ -1,0 +1,94 @@
+"""What opens over the panes: help, palette, log, small questions, and the screens of slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tui.commands.command import Command, commands
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from interpboard.store import Run
+    from tui.app import InterpBoardApp
+    from tui.controllers.controllers import Controllers
+
+
+class Screens:
+    """Opens them on the app."""
+
+    def __init__(self, app: InterpBoardApp, controllers: Controllers) -> None:
+        self._app, self._with = app, controllers
+
+    def push(self, screen: Screen[Any], answered: Callable[[Any], None] | None = None) -> None:
+        """Open ``screen``; ``answered`` is called with what it is left with."""
+        self._app.push_screen(screen, answered)
+
+    def ask(
+        self, title: str, hints: tuple[str, ...], value: str, then: Callable[[str], None]
+    ) -> None:
+        """Ask for a line of text; ``then`` is called with it, unless the question is left."""
+        from tui.dialogs.ask import AskScreen, Question
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        self._app.push_screen(AskScreen(Question(title, hints, value)), answered)
+
+    def open(self, name: str) -> None:
+        """The screen of a slot."""
+        slot = self._with.session.slots[name]
+        self._app.push_screen(slot.load_view()(slot, self._with))
+
+    def help(self) -> None:
+        """The keys of the active pane."""
+        from tui.dialogs.help import HelpScreen
+
+        slot = self._with.panes.view.slot
+        assert slot.place is not None
+        heading = f"{slot.place.number} {slot.place.title}"
+        self._app.push_screen(HelpScreen(slot.name, heading, slot.about))
+
+    def palette(self) -> None:
+        """Every command by name."""
+        from tui.dialogs.palette import PaletteScreen
+
+        async def chosen(command: Command | None) -> None:
+            if command is not None:
+                await self._app.do(command)
+
+        found = [each for each in commands("app", self._with.panes.active) if each.palette]
+        for slot in self._with.session.slots.values():
+            found += slot.in_palette() if slot.in_palette is not None else []
+        self._app.push_screen(PaletteScreen(found), chosen)
+
+    def log(self) -> None:
+        """The engine's last words."""
+        from tui.dialogs.log import LogScreen
+
+        def left(again: bool | None) -> None:
+            if again:
+                self._with.run_prompt()
+
+        self._app.push_screen(LogScreen(self._with.state.engine), left)
+
+    def interventions(self) -> None:
+        """The list of interventions."""
+        from tui.slots.what_if.view import InterventionsScreen
+
+        self._app.push_screen(InterventionsScreen(self._with))
+
+    def saved_runs(self) -> None:
+        """The saved runs."""
+        from tui.dialogs.runs import RunsScreen
+
+        own = self._with
+
+        async def chosen(run: Run | None) -> None:
+            if run is not None:
+                await own.saved_runs.reopen(run)
+
+        screen = RunsScreen(own.saver.store, own.export, self.ask, own.tell)
+        self._app.push_screen(screen, chosen)

@@ -1,0 +1,53 @@
+"""The lines around the panes: status, prompt, interventions, tabs, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.text import Text
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui import catalogue, theme
+from tui.session.state import State
+from tui.slots.what_if.line import what_if_line
+from tui.widgets import lines
+from tui.widgets.line import Line
+from tui.widgets.prompt import Prompt
+
+RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
+TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
+
+
+def above(text: str) -> Iterable[Widget]:
+    """What stands above the panes."""
+    yield Line(id="status")
+    yield Prompt(text)
+    yield Line(id="held")
+    yield Line(id="tabs")
+
+
+def below() -> Iterable[Widget]:
+    """What stands below them."""
+    yield Line(Text(TOO_SMALL), id="small")
+    yield Line(id="footer")
+
+
+def show(base: Screen[Any], state: State, active: str, focus: str) -> None:
+    """The lines for a snapshot; each repaints only if it changed."""
+    width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
+    edited = base.query_one(Prompt).text != state.ask.text
+    base.query_one("#status", Line).set(lines.status(state, ink, width, edited))
+    held = base.query_one("#held", Line)
+    held.set(what_if_line(state, ink))
+    if held.has_class("-nothing") == bool(state.held.items):
+        held.set_class(not state.held.items, "-nothing")
+    names = [
+        (slot.place.number, slot.place.title, slot.place.short, slot.name)
+        for slot in catalogue.panes()
+        if slot.place is not None
+    ]
+    base.query_one("#tabs", Line).set(lines.tabs([*names, RUNS], active, state, ink, width))
+    commands = catalogue.footer(focus, bool(state.busy))
+    base.query_one("#footer", Line).set(lines.footer(commands, ink, width))

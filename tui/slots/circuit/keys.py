@@ -1,0 +1,44 @@
+"""Keys of the screen of circuit."""
+
+from __future__ import annotations
+
+from tui.commands.command import Command
+
+KEYS = (
+    Command("circuit_find", "enter", "Enter", "Find",
+            "Find the behaviour's circuit", "find"),
+    Command("circuit_fewer", "left_square_bracket", "[", "Fewer",
+            "Fewer edges, a higher threshold", "step_size(-1)"),
+    Command("circuit_more", "right_square_bracket", "]", "More",
+            "More edges, a lower threshold", "step_size(1)"),
+    Command("circuit_parameters", "P", "P", "",
+            "Set the parameters of the search", "parameters"),
+    Command("circuit_corrupted", "d", "d", "Pair",
+            "Write the corrupted prompt", "corrupted"),
+    Command("circuit_dataset", "f", "f", "File",
+            "Choose a file of prompts, and find their circuit", "dataset"),
+    Command("circuit_whole", "z", "z", "Whole",
+            "The diagram on the whole screen, and back", "whole"),
+    Command("circuit_scroll_down", "J,ctrl+e", "J", "",
+            "Scroll the diagram down", "scroll_view(3)"),
+    Command("circuit_scroll_up", "K,ctrl+y", "K", "",
+            "Scroll the diagram up", "scroll_view(-3)"),
+    Command("circuit_cancel", "x", "x", "Cancel",
+            "Cancel what is running", "cancel"),
+    Command("circuit_yank", "y", "y", "",
+            "Copy the readout", "yank"),
+    Command("circuit_yank_all", "Y", "Y", "",
+            "Copy the circuit as markdown", "yank_view"),
+    Command("circuit_code", "c", "c", "",
+            "Copy the lines that find it again", "code"),
+    Command("circuit_export", "e", "e", "Export",
+            "Write the circuit to a file", "export"),
+    Command("circuit_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("circuit_leave", "q,escape,backspace,C", "q Esc Bksp", "Back",
+            "Back to the panes", "leave"),
+)  # fmt: skip
+OPENER = (
+    Command("circuit", "C", "C", "Circuit",
+            "Circuits: of a behaviour, or of the two prompts", lambda app: app.screens.open("circuit"))
+)  # fmt: skip

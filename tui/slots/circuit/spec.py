@@ -1,0 +1,53 @@
+"""Circuit: which edges carry a behaviour, of a name, of a file of prompts, or of the pair of prompts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tui.session.state import Ask, Request, State
+from tui.slots.circuit.keys import KEYS, OPENER
+from tui.slots.spec import Slot, linear, own_params
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+
+
+def _ask(slot: Slot, state: State) -> Request | None:
+    own = slot.params_in(state)
+    if own.get("behavior") or own.get("dataset"):
+        return Request("circuit", Ask(), own)
+    if not state.corrupted:
+        return None
+    own["corrupted"] = state.corrupted
+    own = {name: value for name, value in own.items() if name not in ("behavior", "dataset")}
+    return linear(state, Request("circuit", state.ask, own))
+
+
+def _restore(slot: Slot, state: State, result: Result) -> State:
+    own, params = own_params(result), result.params
+    corrupted = str(params["corrupted"]) or state.corrupted
+    state = replace(state, corrupted=corrupted, dataset=str(params["dataset"]) or state.dataset)
+    own.pop("corrupted", None)
+    own["behavior"] = params["behavior"]
+    return slot.decided(state, result, own)
+
+
+CIRCUIT = Slot(
+    "circuit",
+    "circuit",
+    "screen",
+    ask=_ask,
+    restore=_restore,
+    resumes=False,  # it is of a dataset more often than of a prompt
+    opener=OPENER,
+    view="tui.slots.circuit.view:CircuitScreen",
+    about=(
+        "Which edges between heads and MLPs carry a behaviour. Edges are chosen",
+        "by estimated scores; faithfulness is measured: with only the circuit",
+        "live, how much of clean − corrupted is left. Completeness: how much is",
+        "lost without it. [ and ] show the sizes measured, computing nothing. f opens",
+        "prompts of your own, one a line: clean => corrupted | target | foil.",
+    ),
+    keys=KEYS,
+)

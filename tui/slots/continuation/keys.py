@@ -1,0 +1,31 @@
+"""Keys of the screen of continuation."""
+
+from __future__ import annotations
+
+from tui.commands.command import Command
+
+KEYS = (
+    Command("continuation_method", "m", "m", "Method",
+            "The next method", "method"),
+    Command("continuation_parameters", "P", "P", "Parameters",
+            "How many tokens, and how each is explained", "parameters"),
+    Command("continuation_cancel", "x", "x", "Cancel",
+            "Cancel what is running", "cancel"),
+    Command("continuation_yank", "y", "y", "",
+            "Copy the readout", "yank"),
+    Command("continuation_yank_all", "Y", "Y", "Yank",
+            "Copy the rows as markdown", "yank_view"),
+    Command("continuation_code", "c", "c", "",
+            "Copy the lines that make them again", "code"),
+    Command("continuation_export", "e", "e", "Export",
+            "Write the rows to a file", "export"),
+    Command("continuation_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("continuation_leave", "q,escape,backspace,W", "q Esc Bksp", "Back",
+            "Back to the panes", "leave"),
+)  # fmt: skip
+OPENER = (
+    Command("continuation", "W", "W", "Writes",
+            "What the model writes next, and why each token of it",
+            lambda app: app.screens.open("continuation"))
+)  # fmt: skip

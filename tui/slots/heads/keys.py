@@ -1,0 +1,32 @@
+"""Keys of Heads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.commands.command import Command
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+
+ABLATIONS = ("zero", "mean", "resample")
+
+
+def next_ablation(app: Controllers) -> None:
+    """Zero, mean, or resampled from the corrupted prompt where there is one."""
+    own = app.state.params.get("heads", {})
+    following = ABLATIONS[(ABLATIONS.index(own.get("ablation", "zero")) + 1) % len(ABLATIONS)]
+    if following == "resample" and not app.state.corrupted:
+        following = "zero"
+    app.session.set_param("heads", "ablation", following, "mlp_ablation")
+
+
+KEYS = (
+    Command("toggle", "space", "Space", "Off/on",
+            "Switch the head or MLP under the cursor off, or on again",
+            lambda app: app.interventions.toggle(app.panes.view.intervention())),
+    Command("ablation", "a", "a", "Zero/mean",
+            "What replaces an output: zeros, its mean, or its outputs on the corrupted prompt",
+            next_ablation),
+)  # fmt: skip

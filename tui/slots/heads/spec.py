@@ -1,0 +1,80 @@
+"""Heads: the effect of each attention head and MLP, and the type that each head is of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tui.session.state import Request, State
+from tui.slots.heads.keys import KEYS
+from tui.slots.spec import Place, Slot, own_params, restore_nothing
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+
+
+def _ask(slot: Slot, state: State) -> Request:
+    """Estimates of every head first, replaced as the exact values come."""
+    request = slot.plain_request(state)
+    params = {**request.params, "preview": True}
+    if params.get("ablation") == "resample":
+        params["references"] = [state.corrupted or ""]
+    return replace(request, params=params)
+
+
+def _restore(slot: Slot, state: State, result: Result) -> State:
+    own = own_params(result)
+    if own.pop("references", None):
+        state = replace(state, corrupted="\n".join(result.params["references"]))
+    return slot.decided(state, result, own)
+
+
+def _ask_mlps(slot: Slot, state: State) -> Request | None:
+    """Every MLP taken away, one at a time, beside the heads."""
+    if state.model is None:
+        return None
+    ablation = state.params.get("heads", {}).get("ablation", "zero")
+    if ablation not in ("zero", "mean"):
+        return None
+    layers = range(state.model.info.layers)
+    held = "; ".join(f"{layer}.mlp={ablation}" for layer in layers)
+    return Request("what_if", state.ask, {"interventions": held, "top_k": 1})
+
+
+def _ask_types(slot: Slot, state: State) -> Request | None:
+    """Once the effects of the heads are known."""
+    heads = state.slots["heads"]
+    if heads.result is None or heads.ask != state.ask:
+        return None
+    return slot.plain_request(state)
+
+
+HEADS = Slot(
+    "heads",
+    "head_ablation",
+    "pane",
+    ask=_ask,
+    restore=_restore,
+    leads=True,
+    place=Place(2, "Heads", "which heads carry the answer"),
+    beside=("mlp_ablation", "head_types"),
+    view="tui.slots.heads.view:HeadsPane",
+    about=(
+        "Each attention head's output is replaced, one at a time; exact.",
+        "effect = metric(ablated) − metric(clean)",
+        "The legend says what either sign means for the metric.",
+        "Letters, what type the head is of: on random repeated tokens p previous",
+        "token, d duplicate token, i induction, c copying; here n name mover.",
+        "Beside its score z: how many deviations above shuffled data that is.",
+    ),
+    keys=KEYS,
+)
+MLP_ABLATION = Slot(
+    "mlp_ablation",
+    "what_if",
+    ask=_ask_mlps,
+    restore=restore_nothing,
+    formerly=("mlps",),
+    title="MLP ablation",
+)
+HEAD_TYPES = Slot("head_types", "head_scores", ask=_ask_types, at_rest=True)

@@ -1,0 +1,76 @@
+"""Keys of Lens: where it reads, plain or tuned."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.commands.command import Command, shown
+from tui.slots.lens.sites import SITES
+from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+
+def training(model: str) -> str:
+    """The command that trains a tuned lens for ``model``."""
+    return f"interpboard tune-lens -m {shlex.quote(model)} --corpus TEXT --out LENS"
+
+
+def next_site(app: Controllers) -> None:
+    """The next site; a tuned lens is trained for one only."""
+    if app.state.analyses.get("lens") == "tuned_lens":
+        app.tell(f"A tuned lens reads the stream only; {shown('method')}: the plain lens.")
+        return
+    sites = list(SITES)
+    at = sites.index(app.state.params.get("lens", {}).get("site", sites[0]))
+    app.session.set_param("lens", "site", sites[(at + 1) % len(sites)])
+
+
+def next_lens(app: Controllers) -> None:
+    """Plain or tuned, where there is a tuned one."""
+    if app.state.analyses.get("lens") == "tuned_lens":
+        read_with(app, "logit_lens", app.state.translators)
+    elif app.state.translators:
+        read_with(app, "tuned_lens", app.state.translators)
+    else:
+        app.tell(
+            f"{shown('train_lens')} trains a tuned lens on a text; "
+            f"{shown('lens_folder')} opens one that there is."
+        )
+
+
+def ask_translators(app: Controllers) -> None:
+    """Ask for the folder of a tuned lens; empty: the plain lens."""
+    hints = (
+        f"The folder that {shown('train_lens')} wrote, or this:",
+        training(app.models.name),
+        "Empty: the plain lens.",
+    )
+
+    def answered(text: str) -> None:
+        folder = str(Path(text.strip()).expanduser()) if text.strip() else ""
+        read_with(app, "tuned_lens" if folder else "logit_lens", folder)
+
+    app.screens.ask("Tuned lens", hints, app.state.translators, answered)
+
+
+def read_with(app: Controllers, analysis: str, translators: str) -> None:
+    """Read the lens plain or with translators from now on."""
+    analyses = {**app.state.analyses, "lens": analysis}
+    app.session.change("lens", translators=translators, analyses=analyses)
+
+
+KEYS = (
+    EXPLAIN_HERE,
+    METHOD,
+    VIEW,
+    Command("site", "s", "s", "Site",
+            "Read the next site: the stream, or what attention or the MLP adds", next_site),
+    Command("lens_folder", "T", "T", "Tuned lens",
+            "Open a folder of trained translators: a tuned lens", ask_translators),
+    Command("train_lens", "F", "F", "Train",
+            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.ask("training")),
+)  # fmt: skip

@@ -1,0 +1,83 @@
+"""Lens: the top token after each layer, plain or through trained translators, and their training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.session.state import Request, State
+from tui.slots.lens.keys import KEYS, next_lens
+from tui.slots.spec import JobForm, Place, Slot, of_job, own_params
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+    from tui.session.session import Session
+
+# What an unfinished training keeps in its folder, and what tells that a lens is there.
+UNFINISHED, LENS_FILE = "training.safetensors", "config.json"
+
+
+def _ask(slot: Slot, state: State) -> Request | None:
+    """Plain at a site, or tuned with the translators that are open."""
+    if state.analyses.get(slot.name) != "tuned_lens":
+        return slot.plain_request(state)
+    if not state.translators:
+        return None
+    return Request("tuned_lens", state.ask, {"translators": state.translators})
+
+
+def _restore(slot: Slot, state: State, result: Result) -> State:
+    own = own_params(result)
+    if "translators" in own:
+        return slot.decided(replace(state, translators=str(own["translators"])), result, {})
+    return slot.decided(state, result, own)
+
+
+def _trained(session: Session, request: Request) -> str:
+    """What was trained is read with at once."""
+    out = str(request.params["out"])
+    analyses = {**session.state.analyses, "lens": "tuned_lens"}
+    session.change(translators=out, analyses=analyses)
+    session.again("lens")
+    return f"Trained, and read with from now on: {out}"
+
+
+def has_lens(folder: Path) -> bool:
+    """Is a whole lens there, which a training would begin anew?"""
+    return (folder / LENS_FILE).exists() and not (folder / UNFINISHED).exists()
+
+
+def _warning(out: Path) -> str:
+    return f"{out.name} has a lens: Enter again trains it anew." if has_lens(out) else ""
+
+
+LENS = Slot(
+    "lens",
+    "logit_lens",
+    "pane",
+    ask=_ask,
+    restore=_restore,
+    choose_method=next_lens,
+    leads=True,
+    place=Place(3, "Lens", "where the answer appears"),
+    beside=("what_if",),
+    view="tui.slots.lens.view:LensPane",
+    about=(
+        "Each layer's stream, read as if the model ended there; exact. emb is the",
+        "input of layer 0; the last row is the model's own prediction. s reads the",
+        "stream before or within layers, or what attention or the MLP adds. m goes",
+        "to a tuned lens, through maps that F trains or T opens, and back.",
+    ),
+    keys=KEYS,
+    footer=("help", "palette", "run", "prompt", "explain_here", "method", "view", "site"),
+)
+TRAINING = Slot(
+    "training",
+    "tune_lens",
+    "job",
+    ask=of_job,
+    saved=False,
+    form=JobForm("Train a tuned lens", "folder", "lens-{model}", _warning),
+    after=_trained,
+)

@@ -1,0 +1,31 @@
+"""Keys of Neurons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.commands.command import Command
+from tui.slots.neurons.examples import making
+from tui.slots.shared_keys import VIEW
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+
+def ask_examples(app: Controllers) -> None:
+    """Ask for the file with max-activating examples."""
+    hints = ("What this wrote:", making(app.models.name), "Empty: none.")
+
+    def answered(text: str) -> None:
+        app.session.change("neurons", examples=text.strip())
+
+    app.screens.ask("File of max-activating examples", hints, app.state.examples, answered)
+
+
+KEYS = (
+    VIEW,
+    Command("examples_file", "E", "E", "Examples",
+            "Open a file of max-activating examples", ask_examples),
+    Command("collect_examples", "F", "F", "Collect",
+            "Find max-activating examples in a text", lambda app: app.jobs.ask("collecting")),
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""Neurons: which write most into the answer, what the chosen one speaks for, and its examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.session.state import Request, State
+from tui.slots.neurons.keys import KEYS
+from tui.slots.selected import selected_neuron
+from tui.slots.spec import JobForm, Place, Slot, ask_linear, linear, of_job
+
+if TYPE_CHECKING:
+    from tui.session.session import Session
+
+
+def _ask_chosen(slot: Slot, state: State) -> Request | None:
+    """The chosen neuron, with the one layer that has it."""
+    chosen = selected_neuron(state)
+    if chosen is None:
+        return None
+    params = {"neuron": f"{chosen[0]}.{chosen[1]}", "layers": [chosen[0]]}
+    return linear(state, Request("neurons", state.ask, params))
+
+
+def _collected(session: Session, request: Request) -> str:
+    """The file is read at once."""
+    out = str(request.params["out"])
+    session.change("neurons", examples=out)
+    return f"Collected: {out}"
+
+
+NEURONS = Slot(
+    "neurons",
+    "neurons",
+    "pane",
+    ask=ask_linear,
+    leads=True,
+    place=Place(7, "Neurons", "which neurons speak for it", short="Neur", group="far right"),
+    beside=("chosen_neuron",),
+    view="tui.slots.neurons.view:NeuronsPane",
+    about=(
+        "What each neuron writes straight into the logit of the target: its",
+        "activation × what a unit of it writes; exact. Below the tokens that a",
+        "unit of the chosen one promotes and suppresses most, and texts in which",
+        "it is most active, from a file that F collects or E opens.",
+    ),
+    keys=KEYS,
+)
+CHOSEN_NEURON = Slot(
+    "chosen_neuron", "neurons", ask=_ask_chosen, formerly=("neuron",), at_rest=True, saved=False
+)
+COLLECTING = Slot(
+    "collecting",
+    "max_activating",
+    "job",
+    ask=of_job,
+    saved=False,
+    form=JobForm("Collect max-activating examples", "file", "examples-{model}.safetensors"),
+    after=_collected,
+)

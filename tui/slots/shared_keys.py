@@ -1,0 +1,53 @@
+"""Commands that several panes have, each once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tui.commands.command import Command
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+
+def explain_here(app: Controllers) -> None:
+    """Explain the prediction at the cursor's token; again: at the last one."""
+    pane = app.panes.view
+    if pane.position is not None and pane.data.result is not None:
+        ask = app.state.ask
+        here = -1 if pane.position == ask.position else pane.position
+        app.session.ask(replace(ask, position=here))
+
+
+def next_method(app: Controllers) -> None:
+    """The next of the methods that may run in the pane."""
+    slot = app.panes.view.slot
+    if slot.choose_method is not None:
+        slot.choose_method(app)
+        return
+    methods = slot.methods() if slot.methods is not None else ()
+    if methods:
+        now = slot.analysis_in(app.state)
+        app.session.set_analysis(slot.name, methods[(methods.index(now) + 1) % len(methods)])
+
+
+def next_view(app: Controllers) -> None:
+    """The next way to show the pane."""
+    pane = app.panes.view
+    if pane.slot.choose_view is not None:
+        pane.slot.choose_view(app)
+    else:
+        pane.next_view()
+
+
+EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
+    Command("explain_here", "space", "Space", "Explain",
+            "Explain what follows the cursor's token; again: the last", explain_here),
+    Command("method", "m", "m", "Method",
+            "The next method", next_method),
+    Command("view", "v", "v", "View",
+            "The next view: what is painted, which site, which order", next_view),
+    Command("parameters", "P", "P", "Parameters",
+            "Set the parameters of the method", lambda app: app.parameters.ask(app.panes.view.slot)),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""A slot: one question that the app keeps an answer to, with all that the app has to know of it.
+
+A pane shows a slot, a screen over the panes has one, and some stand beside another. What is asked, saved,
+restored, copied, listed in help and footer follows from these values; ``tui.catalogue`` has them all.
+Views are named, not imported: ``interpboard config show`` reads the table and needs no Textual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tui.session.state import Ask, Request
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+    from tui.commands.command import Command
+    from tui.session.state import State
+
+Kind = Literal["pane", "screen", "beside", "job"]
+# A question that names no metric of its own explains the logit where this one is no sum of parts.
+_LINEAR = ("logit", "logit_diff")
+# Parameters that a pane has keys of its own for.
+OF_THE_PANE = ("subject", "state", "corrupted", "site", "preview")
+FOOTER = ("help", "palette", "run", "prompt", "target", "{own}", "interventions", "zoom")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pane is: its number, its title where there is room for it and where there is not.
+
+    ``about`` says in a few words what it answers. Between one pane and all of them, those of the same
+    ``group`` share a place: the one visited last is in sight.
+    """
+
+    number: int
+    title: str
+    about: str
+    short: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class JobForm:
+    """How a long job is asked for: its name, whether it leaves a file or a folder, and which.
+
+    ``{model}`` in ``file`` is the model's name. ``warning`` says what beginning anew would write over.
+    """
+
+    title: str
+    out: str
+    file: str
+    warning: Callable[[Path], str] = lambda _out: ""
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """``name`` is what is saved; ``analysis`` runs unless the user chose another one."""
+
+    name: str
+    analysis: str
+    kind: Kind = "beside"
+    ask: Callable[[Slot, State], Request | None] | None = None  # None: with what the user chose
+    restore: Callable[[Slot, State, Result], State] | None = None  # None: what it was asked with
+    formerly: tuple[str, ...] = ()  # names under which older programs saved it
+    # -- when it is asked
+    always: bool = False  # with every new question, in sight or not: cheap, and others lean on it
+    at_rest: bool = False  # again where the cursor rests, or once what it goes with is there
+    leads: bool = False  # what is at rest follows once it is there
+    saved: bool = True  # not what a cursor passes, nor what leaves a file of its own
+    resumes: bool = True  # is it what was on the screen when the app was left?
+    # -- what it is of
+    methods: Callable[[], tuple[str, ...]] | None = None  # the analyses that may run here
+    choose_method: Callable[[Any], None] | None = None  # where it is more than the next of them
+    choose_view: Callable[[Any], None] | None = None  # where it is not its view alone that changes
+    by_method: bool = False  # each of them keeps parameters of its own
+    of_edits: bool = False  # it says what the interventions do, and nothing where there are none
+    form: JobForm | None = None  # how a job is asked for
+    after: Callable[[Any, Request], str] | None = None  # what a job has left, taken into use
+    shown: Callable[[State], bool] = lambda _state: True  # or is it only at hand?
+    # -- where it is seen
+    place: Place | None = None
+    opener: Command | None = None  # the command that opens its screen
+    title: str = ""  # of its job in the status line, where the analysis' own would mislead
+    beside: tuple[str, ...] = ()  # slots that its view shows too
+    view: str = ""  # ``module:class``
+    # -- what people read and press
+    about: tuple[str, ...] = ()
+    keys: tuple[Command, ...] = ()
+    footer: tuple[str, ...] = FOOTER
+    in_palette: Callable[[], list[Command]] | None = None  # commands that are made when it opens
+
+    def request(self, state: State) -> Request | None:
+        """What it asks now, None if it has nothing to ask."""
+        return self.ask(self, state) if self.ask is not None else self.plain_request(state)
+
+    def plain_request(self, state: State) -> Request:
+        """Its analysis about the question of now, with what the user chose for it."""
+        return Request(self.analysis_in(state), state.ask, self.params_in(state))
+
+    def analysis_in(self, state: State) -> str:
+        """The analysis that runs here now."""
+        return state.analyses.get(self.name, self.analysis)
+
+    def params_key(self, state: State) -> str:
+        """Where ``State.params`` keeps its parameters."""
+        return self.analysis_in(state) if self.by_method else self.name
+
+    def params_in(self, state: State) -> dict[str, Any]:
+        """What the user chose for its analysis."""
+        return dict(state.params.get(self.params_key(state), {}))
+
+    def stale(self, state: State) -> bool:
+        """Does it show an answer to an older question, or of other weights?"""
+        answer = state.slots[self.name]
+        if answer.result is None:
+            return False
+        return state.of_other_weights(self.name) or answer.request != self.request(state)
+
+    def restored(self, state: State, result: Result) -> State:
+        """``state`` with what the user had decided for it when ``result`` was computed."""
+        if self.restore is not None:
+            return self.restore(self, state, result)
+        return self.decided(state, result, own_params(result))
+
+    def decided(self, state: State, result: Result, params: dict[str, Any]) -> State:
+        """``state`` with the analysis of ``result`` and these parameters chosen."""
+        analyses = dict(state.analyses)
+        if result.analysis != self.analysis:
+            analyses[self.name] = result.analysis
+        return replace(state, params={**state.params, self.name: params}, analyses=analyses)
+
+    def load_view(self) -> Any:
+        """The class of its view."""
+        module, _, name = self.view.partition(":")
+        return getattr(import_module(module), name)
+
+
+def own_params(result: Result) -> dict[str, Any]:
+    """The parameters that were chosen; the registry is imported when a result is there."""
+    from interpboard.reproduce import own_params
+
+    return own_params(result)
+
+
+def linear(state: State, request: Request) -> Request:
+    """Only logits are sums of parts."""
+    return request if state.ask.metric in _LINEAR else replace(request, metric="logit")
+
+
+def ask_linear(slot: Slot, state: State) -> Request:
+    """What the user chose, of the logit where the metric is no sum of parts."""
+    return linear(state, slot.plain_request(state))
+
+
+def restore_nothing(slot: Slot, state: State, result: Result) -> State:
+    """What is decided elsewhere."""
+    return state
+
+
+def of_job(slot: Slot, state: State) -> Request | None:
+    """Once somebody said on which text; the prompt is not looked at."""
+    chosen = slot.params_in(state)
+    return Request(slot.analysis, Ask(state.ask.text), chosen) if chosen else None

@@ -1,0 +1,39 @@
+"""Keys of the screen of steering."""
+
+from __future__ import annotations
+
+from tui.commands.command import Command
+
+KEYS = (
+    Command("steering_direction", "enter,d", "Enter", "Vector",
+            "Say what the vector points to, or which file has it", "direction"),
+    Command("steering_hold", "space", "Space", "Hold",
+            "Hold the vector at this scale as a what-if, or let it go", "hold"),
+    Command("steering_layer_before", "left_square_bracket", "[", "Layer −",
+            "Read and add it one layer before", "step_layer(-1)"),
+    Command("steering_layer_after", "right_square_bracket", "]", "Layer +",
+            "Read and add it one layer after", "step_layer(1)"),
+    Command("steering_scroll_down", "J,ctrl+e", "J", "",
+            "Scroll the texts down", "scroll_view(3)"),
+    Command("steering_scroll_up", "K,ctrl+y", "K", "",
+            "Scroll the texts up", "scroll_view(-3)"),
+    Command("steering_cancel", "x", "x", "Cancel",
+            "Cancel what is running", "cancel"),
+    Command("steering_yank", "y", "y", "",
+            "Copy the readout", "yank"),
+    Command("steering_yank_all", "Y", "Y", "",
+            "Copy scales and texts as markdown", "yank_view"),
+    Command("steering_code", "c", "c", "",
+            "Copy the lines that make them again", "code"),
+    Command("steering_export", "e", "e", "Export",
+            "Write scales and texts to a file", "export"),
+    Command("steering_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("steering_leave", "q,escape,backspace,A", "q Esc Bksp", "Back",
+            "Back to the panes", "leave"),
+)  # fmt: skip
+OPENER = (
+    Command("steering", "A", "A", "Steering",
+            "Add a vector to the stream: the metric and the text by scale",
+            lambda app: app.screens.open("steering"))
+)  # fmt: skip

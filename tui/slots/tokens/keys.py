@@ -1,0 +1,45 @@
+"""Keys of Tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.commands.command import Command
+from tui.session.interventions import quoted
+from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+
+def mark_subject(app: Controllers) -> None:
+    """The cursor's token joins or leaves the subject."""
+    pane, state = app.panes.view, app.state
+    if pane.position is not None and pane.data.result is not None:
+        marked = set(state.subject) ^ {pane.position}
+        analyses = {**state.analyses, **({"trace": "causal_trace"} if marked else {})}
+        marks = (state.ask.text, tuple(sorted(marked)))
+        app.session.change("trace", "tokens", marked=marks, analyses=analyses)
+
+
+def replace_token(app: Controllers) -> None:
+    """Ask for a token to put in the place of the cursor's."""
+    pane = app.panes.view
+    prompt, position = pane.data.prompt, pane.position
+    if prompt is not None and position is not None:
+        app.explained.pick_token(
+            f"Token to put at {position}",
+            prompt.tokens[position],
+            lambda text: app.session.hold(app.state.held.put(f"@{position}={quoted(text)}")),
+        )
+
+
+KEYS = (
+    EXPLAIN_HERE,
+    Command("subject", "s", "s", "Subject",
+            "Mark the cursor's token as subject, or no longer", mark_subject),
+    Command("replace", "w", "w", "Swap word",
+            "Hold another token in the place of the cursor's", replace_token),
+    METHOD,
+    PARAMETERS,
+)  # fmt: skip

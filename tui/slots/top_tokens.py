@@ -1,0 +1,29 @@
+"""Lists of likely tokens, as rows of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from interpboard.display import visible_token
+from tui import words
+from tui.widgets.bars import Bar
+
+if TYPE_CHECKING:
+    from interpboard.results import LabelledArray
+
+TopList = list[tuple[str, float]]
+
+
+def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
+    """(token, probability) of the arrays ``name_tokens`` and ``name_probs`` [… , rank] at a place."""
+    found = (extra[f"{name}_{part}"].values[at] for part in ("tokens", "probs"))
+    return [(str(token), float(share)) for token, share in zip(*found, strict=True)]
+
+
+def top_bars(top: TopList, target: str | None) -> list[Bar]:
+    """The likeliest tokens, one a row; the target in bold."""
+    return [
+        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
+        for rank, (token, p) in enumerate(top, start=1)
+    ]

@@ -1,0 +1,1 @@
+"""The edited run: what the interventions do."""

@@ -1,0 +1,41 @@
+"""The line above the panes: the interventions, and the metric without and with them."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+
+from interpboard.display import visible
+from tui import words
+from tui.commands.command import shown
+from tui.session.state import State
+from tui.slots.what_if.spec import WHAT_IF
+from tui.theme import Inks
+
+
+def what_if_line(state: State, ink: Inks) -> Text:
+    """What is held, and the metric without and with it; an invitation where nothing is."""
+    text = Text(" what if ", Style(color=ink.muted))
+    if not state.held.items:
+        hint = f"{shown('toggle')} on a head or MLP switches it off, "
+        hint += f"{shown('interventions')} lists and adds"
+        return text.append(hint, ink.muted)
+    edited = state.edited()
+    if edited is not None:
+        before, after = (float(value) for value in edited.values)
+        name = words.metric_name(edited.metric)
+        text.append(f" {name} {words.plain(before, 2)} → ", ink.text)
+        text.append(words.plain(after, 2), Style(color=ink.accent, bold=True))
+        text.append(f" ({words.signed(after - before, 2)})", ink.text)
+        tokens, probs = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
+        says = [f"{words.token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
+        text.append(f"  says {says[0]} → ", ink.text)
+        text.append(says[1], Style(color=ink.accent, bold=True))
+        text.append(" of before " if WHAT_IF.stale(state) else " exact ", ink.muted)
+    elif state.held.text:
+        text.append(" computing … ", ink.muted)
+    for item in state.held.items:
+        style = Style(color=ink.text) if item.on else Style(color=ink.muted, strike=True)
+        text.append(" ")
+        text.append(visible(item.text) if item.on else f"({visible(item.text)})", style)
+    return text

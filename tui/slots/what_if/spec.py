@@ -1,0 +1,54 @@
+"""What if: the run with the interventions beside the one without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tui.session import interventions
+from tui.session.state import Request, State
+from tui.slots.spec import Slot
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+
+# What the lens calls a parameter, and what it is called here: the edited run is read as the clean one.
+_OF_THE_LENS = {"site": "lens_site", "translators": "translators"}
+
+
+def edited_request(state: State, analysis: str) -> Request | None:
+    """``analysis`` of the run with the interventions that are on; None where there are none."""
+    text = state.held.text
+    if not text:
+        return None
+    params: dict[str, Any] = {"interventions": text}
+    if any(item.what == "patch" for item in state.held.on):
+        params["source"] = state.corrupted or ""
+    return Request(analysis, state.ask, params)
+
+
+def _ask(slot: Slot, state: State) -> Request | None:
+    request, lens = edited_request(state, slot.analysis), state.slots["lens"].request
+    if request is None or lens is None or lens.ask != state.ask:
+        return request
+    same = {_OF_THE_LENS[k]: v for k, v in lens.params.items() if k in _OF_THE_LENS}
+    return replace(request, params={**request.params, **same})
+
+
+def restore_edits(slot: Slot, state: State, result: Result) -> State:
+    """The interventions that ``result`` was computed with."""
+    corrupted = result.params.get("source") or state.corrupted
+    held = interventions.read(str(result.params["interventions"]))
+    return replace(state, held=held, corrupted=corrupted)
+
+
+WHAT_IF = Slot(
+    "what_if",
+    "what_if",
+    ask=_ask,
+    restore=restore_edits,
+    always=True,
+    at_rest=True,
+    of_edits=True,
+    shown=lambda state: state.edited("what_if") is not None,
+)
