@@ -32,18 +32,18 @@ _PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", 
 MOST_IN_FOOTER = 8
 
 
-def panes(slots: Iterable[Slot] = SLOTS) -> list[Slot]:
+def panes(slots: Iterable[Slot] | None = None) -> list[Slot]:
     """The slots that have a pane, by its number."""
-    with_place = [(slot.place.number, slot) for slot in slots if slot.place is not None]
+    with_place = [(slot.place.number, slot) for slot in slots or SLOTS if slot.place is not None]
     return [slot for _, slot in sorted(with_place, key=lambda pair: pair[0])]
 
 
-def screens(slots: Iterable[Slot] = SLOTS) -> list[Slot]:
+def screens(slots: Iterable[Slot] | None = None) -> list[Slot]:
     """The slots that have a screen over the panes."""
-    return [slot for slot in slots if slot.kind == "screen"]
+    return [slot for slot in slots or SLOTS if slot.kind == "screen"]
 
 
-def table(slots: Sequence[Slot] = SLOTS) -> tuple[Command, ...]:
+def table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
     """Every command once, with all the places in which it lives."""
     openers = [slot.opener for slot in screens(slots) if slot.opener is not None]
     of_app = [*openers, *app.ZOOM, *map(_go_to, panes(slots)), *app.AFTER_SLOTS]
@@ -105,9 +105,9 @@ def use(chosen: Mapping[str, str]) -> dict[str, str]:
     return {each.id: each.keys for each in in_use if each.id in chosen}
 
 
-def footer(focus: str, busy: bool, slots: Sequence[Slot] = SLOTS) -> list[Command]:
+def footer(focus: str, busy: bool, slots: Sequence[Slot] | None = None) -> list[Command]:
     """At most eight live commands for the footer. While a job runs, Cancel takes Run's place."""
-    by_slot = {slot.name: slot.footer for slot in slots}
+    by_slot = {slot.name: slot.footer for slot in slots or SLOTS}
     chosen: list[Command] = []
     for id in _PROMPT_FOOTER if focus == "prompt" else by_slot.get(focus, FOOTER):
         if id == "{own}":

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 from docs.hooks.tables import code, table
-from tui.catalogue import COMMANDS
+from tui.catalogue import panes, screens
+from tui.catalogue import table as table_of_commands
 from tui.commands.command import Command
 
-# What a place is called where people read it. A place that is not here fails the build.
-PLACES = {
+# What a place that is no slot's is called where people read it. One that is not here fails the build.
+BEFORE = {
     "app": "Everywhere outside a text input",
     "move": "The cursor of a pane",
     "prompt": "The prompt",
-    "tokens": "Pane 1, Tokens",
-    "heads": "Pane 2, Heads",
-    "lens": "Pane 3, Lens",
-    "trace": "Pane 4, Trace",
-    "attention": "Pane 5, Attention",
-    "logits": "Pane 6, Logits",
-    "neurons": "Pane 7, Neurons",
+}
+AFTER = {
     "runs": "Saved results",
-    "circuit": "Circuits",
-    "steering": "Steering",
-    "continuation": "Continuation",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
-    "methods": "Methods side by side",
 }
 
 
+def places() -> dict[str, str]:
+    """Every place in the order of the page: panes by number, then the screens over them."""
+    in_panes = {
+        slot.name: f"Pane {slot.place.number}, {slot.place.title}"
+        for slot in panes()
+        if slot.place is not None
+    }
+    over = {slot.name: slot.opener.label for slot in screens() if slot.opener is not None}
+    return {**BEFORE, **in_panes, **over, **AFTER}
+
+
 def tables() -> str:
-    """A table of keys for each place, in the order of ``PLACES``."""
-    unknown = {place for command in COMMANDS for place in command.where} - set(PLACES)
+    """A table of keys for each place, in the order of ``places``."""
+    known, commands = places(), table_of_commands()
+    unknown = {place for command in commands for place in command.where} - set(known)
     if unknown:
         raise KeyError(f"docs/hooks/keys.py: no words for the places {sorted(unknown)}")
     parts = []
-    for place, words in PLACES.items():
-        rows = [_row(command) for command in COMMANDS if place in command.where]
+    for place, words in known.items():
+        rows = [_row(command) for command in commands if place in command.where]
         parts.append(f"### {words}\n\n{table(('key', 'does', 'name in `[keys]`'), rows)}")
     return "\n\n".join(parts)
 

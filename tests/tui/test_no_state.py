@@ -108,8 +108,10 @@ async def test_opening_an_older_run_of_other_weights_says_so(board: Boards) -> N
     async with board(engine=Before):
         pass
     async with board(engine=Changed, text="Another prompt") as b:
-        run = next(run for run in b.app.controllers.saver.store.runs() if run.weights == Before.weights)
-        await b.app.reopen(run)
+        run = next(
+            run for run in b.app.controllers.saver.store.runs() if run.weights == Before.weights
+        )
+        await b.app.controllers.saved_runs.reopen(run)
         await b.press("2")
         assert any("other weights than demo has now" in toast for toast in b.toasts)
         assert "not loaded" in b.lines()[0]
