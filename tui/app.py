@@ -7,7 +7,6 @@ imported after it; torch never is: it lives in the engine's process.
 from __future__ import annotations
 
 import inspect
-import signal
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -21,7 +20,7 @@ from tui.commands.command import Command, bindings, command
 from tui.commands.places import MOVES
 from tui.controllers.controllers import Controllers
 from tui.dialogs.box import Live
-from tui.session.session import EngineFactory, engine_process
+from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
 from tui.slots.pane import Pane
 from tui.terminal.app import TerminalApp
@@ -36,9 +35,7 @@ class InterpBoardApp(TerminalApp):
 
     TITLE = "InterpBoard"
     CSS_PATH = "interpboard.tcss"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS = bindings([each for each in COMMANDS if "app" in each.where], before=MOVES)
-    NOTIFICATION_TIMEOUT = 8.0
 
     def __init__(
         self,
@@ -111,19 +108,12 @@ class InterpBoardApp(TerminalApp):
         self.panes.focus()
         self.panes.show(self.state)
         self.show_frame()
-        self.restore_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        self.restore_on_signals()
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
         self.collect_garbage()
-        await self.controllers.saver.find_place()
-        await self.controllers.prompts.open()
-        self.controllers.prompts.show_place()
-        model, settings = self._settings.model, self._settings
-        resumed = self._resume and await self.controllers.saved_runs.resume()
-        if resumed and self.state.model is not None:
-            model = self.state.model.info.name
-        await self.session.boot(model, settings.device, settings.dtype, run=not resumed)
+        await self.controllers.boot(self._settings, self._resume)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""
@@ -158,8 +148,6 @@ class InterpBoardApp(TerminalApp):
         """Enter in the prompt: run, and back to the panes."""
         self.controllers.run_prompt()
         self.panes.focus()
-
-    # -- keys -------------------------------------------------------------------------------------
 
     async def do(self, command: Command) -> None:
         """Carry out a command."""

@@ -149,3 +149,9 @@ def top_list(result: Result) -> list[tuple[int, str, float]]:
         (int(id), str(token), float(p))
         for id, token, p in zip(ids, tokens, result.values, strict=True)
     ]
+
+
+def mean(value: float, digits: int) -> str:
+    """A mean as short as it goes; never a bare zero that is none."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:.{digits}f}"

@@ -18,7 +18,8 @@ from tui.controllers.prompts import Prompts
 from tui.controllers.saved_runs import SavedRuns
 from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
-from tui.session.session import EngineFactory, Session
+from tui.session.engine_port import EngineFactory
+from tui.session.session import Session
 from tui.session.state import Answer, Answers, Ask, State
 
 if TYPE_CHECKING:
@@ -91,6 +92,16 @@ class Controllers:
     def state(self) -> State:
         """The current snapshot."""
         return self.session.state
+
+    async def boot(self, settings: Settings, resume: bool) -> None:
+        """Read what is kept, then start the engine and run, or show what was on the screen before."""
+        await self.saver.find_place()
+        await self.prompts.open()
+        self.prompts.show_place()
+        model, resumed = settings.model, resume and await self.saved_runs.resume()
+        if resumed and self.state.model is not None:
+            model = self.state.model.info.name
+        await self.session.boot(model, settings.device, settings.dtype, run=not resumed)
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""

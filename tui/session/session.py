@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tui.commands.command import shown
+from tui.session import messages
+from tui.session.engine_port import EngineFactory, EngineLike
 from tui.session.interventions import Held
 from tui.session.state import Ask, Engine, Job, State
 from tui.session.vocabulary import ANSWERED, Tokens
@@ -23,56 +24,6 @@ if TYPE_CHECKING:
 
 COALESCE_S = 0.2
 MODEL_SLOT = "model"
-TOLD_LINES = 3  # of a dead engine's log, in the toast; the log screen has them all
-
-
-class EngineLike(Protocol):
-    """What the app needs of ``interpboard.engine.client.EngineClient``."""
-
-    idle: asyncio.Event
-
-    async def start(self) -> None:
-        """Start the process."""
-
-    async def stop(self) -> None:
-        """End it."""
-
-    async def restart(self) -> None:
-        """Start anew, also after giving up."""
-
-    def load(self, model: str, **options: Any) -> int:
-        """Load a model."""
-
-    def run(
-        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
-    ) -> int:
-        """Run an analysis."""
-
-    def tokenize(self, slot: str, text: str) -> int:
-        """Ask which tokens a prompt is."""
-
-    def split(self, slot: str, text: str) -> int:
-        """Ask which tokens a text is inside another."""
-
-    def vocabulary(self, slot: str) -> int:
-        """Ask for the strings of all tokens."""
-
-    def cancel(self, slot: str | None = None) -> None:
-        """Cancel one job, or every analysis."""
-
-    @property
-    def busy_slots(self) -> tuple[str, ...]:
-        """Slots with a job."""
-
-
-EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]
-
-
-def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
-    """The real engine; its client brings numpy, so it is imported after the first paint."""
-    from interpboard.engine.client import EngineClient
-
-    return EngineClient(listener)
 
 
 class Session:
@@ -331,45 +282,21 @@ class Session:
             self.run(*self._always, *self.in_sight, *self.state.engine.lost)
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
-        if kind == "Failed" and (
-            event.kind != "unsupported" or slot not in self.slots or slot in self._jobs
-        ):
-            remedy = event.remedy or ("The engine's log has more." if event.kind == "bug" else "")
-            message = f"{event.message} {remedy}".strip()
-            if message not in self._told:  # four analyses fail over one target: say it once
-                self._told.add(message)
-                self._tell(message, "error")
-        elif kind == "Stopped" and slot in self._jobs:
-            self._tell("Stopped. The same again goes on from there.", "information")
-        elif kind == "Lost":
+        for message, severity in messages.of_event(slot, event, kind, self.state, self.slots):
+            if kind != "Failed" or message not in self._told:  # four fail over one target: once
+                self._tell(message, severity)
+            self._told |= {message} if kind == "Failed" else set()
+        if kind == "Lost":
             self._run_when_ready = False
-            engine = self.state.engine
-            run, log = map(shown, ("run", "log"))
-            lost = f" {run} then runs what was lost." if engine.lost else ""
-            after = f"Starting it again.{lost}" if event.restarting else f"{run} tries again."
-            said = "".join(f"\n{line}" for line in engine.log[-TOLD_LINES:])
-            self._tell(f"The {engine.notice}. {after} {log} shows its log.{said}", "error")
         elif kind == "Ready":
-            for note in event.notes:
-                self._tell(note, "warning")
             self.say_other_weights()
 
     def say_other_weights(self) -> None:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""
-        loaded = self._engine_model
-        if loaded is None:
-            return
-        from interpboard.files.fingerprint import Match, compare
-
-        saved = [slot.of for slot in self.state.slots.values() if slot.of is not None]
-        same_name = [of for of in saved if of.name == loaded.name]
-        if any(compare(of.weights, loaded.weights) is Match.other for of in same_name):
-            run = shown("run")
+        message = messages.of_other_weights(self.state, self._engine_model)
+        if message:
             self._mark({*self.slots}, soon=True)  # their panes say it too
-            self._tell(
-                f"The saved results are of other weights than {loaded.name} has now: {run} runs anew.",
-                "warning",
-            )
+            self._tell(message, "warning")
 
     def _set_engine(self, **changes: Any) -> None:
         self.state = replace(self.state, engine=replace(self.state.engine, **changes))

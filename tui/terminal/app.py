@@ -21,6 +21,8 @@ from tui.terminal.timers import SureTimers
 class TerminalApp(SureTimers, App[int]):
     """Base of the app. Only cells that differ from what the terminal shows are sent to it."""
 
+    ENABLE_COMMAND_PALETTE = False
+    NOTIFICATION_TIMEOUT = 8.0
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (110, "-medium"), (180, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (34, "-tall"), (50, "-high")]  # noqa: RUF012
 
@@ -73,10 +75,10 @@ class TerminalApp(SureTimers, App[int]):
         self.terminal.forget()
         self._display(self.screen, self.screen._compositor.render_full_update())
 
-    def restore_on(self, *signals: signal.Signals) -> None:
-        """Leave as ``q`` does on these, so that the terminal is as it was: a dropped link is a SIGHUP."""
+    def restore_on_signals(self) -> None:
+        """Leave as ``q`` does on signals, so that the terminal is as it was: a dropped link is a SIGHUP."""
         loop = asyncio.get_running_loop()
-        for number in signals:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             # Windows has no handlers on a loop, and no thread but the main one may set them.
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._leave_on_signal, 128 + number)

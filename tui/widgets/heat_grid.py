@@ -8,9 +8,7 @@ is no colour, the sign is written at every width. Not computed yet is ``·``, an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -22,57 +20,11 @@ from textual.widget import Widget
 from interpboard.display import fit
 from tui.theme import cursor_style, level_style
 from tui.widgets.cursor_view import CursorView, step
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from interpboard.visualization.colors import Scale
+from tui.widgets.grid_data import GridData
 
 NUMBER_WIDTHS = (6, 5, 4, 3, 2, 1)
 WORD_WIDTHS = (7, 16)  # at least, at most
 GLYPHS = " ▁▂▃▄▅▆▇█"
-
-
-@dataclass(frozen=True, eq=False)
-class GridData:
-    """What a grid shows. ``values`` [row, column] give the colour; ``words`` the text, if any.
-
-    ``notes`` is a second line in each cell where there is height for it; ``below`` is another grid of
-    words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
-    ``marked`` ones are bold, ``off`` ones switched off. ``badges`` are letters of cells, written in front
-    of numbers where there is room. Labels and words are already harmless to show.
-    """
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: np.ndarray
-    scale: Scale
-    words: np.ndarray | None = None
-    notes: np.ndarray | None = None
-    marked: np.ndarray | None = None
-    below: GridData | None = None
-    estimated: np.ndarray | None = None
-    off: frozenset[tuple[int, int]] = frozenset()
-    badges: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    absent: str = "·"  # what stands for NaN
-    second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
-
-    def same_frame(self, other: GridData) -> bool:
-        """Do only values differ, so that rows can be repainted one by one?"""
-        return (
-            (self.rows, self.columns, self.scale, self.off, self.second, self.badges)
-            == (other.rows, other.columns, other.scale, other.off, other.second, other.badges)
-            and self.words is None
-            and other.words is None
-        )
-
-    def row(self, row: int) -> tuple[bytes, ...]:
-        """All that a row shows of numbers, to see whether it changed."""
-        marks = (self.estimated, self.marked)
-        return (
-            self.values[row].tobytes(),
-            *(b"" if each is None else each[row].tobytes() for each in marks),
-        )
 
 
 class HeatGrid(CursorView):

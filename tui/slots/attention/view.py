@@ -19,13 +19,15 @@ from tui.slots.pane import Pane, Select
 from tui.slots.selected import selected_head
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
-from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.grid_data import GridData
+from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
     import numpy as np
 
 # What the body shows, and what its numbers are.
+_MEANS = ("entropy", "distance", "first", "sink")
 VIEWS = (
     ("pattern", "rows look at columns"),
     ("looks at", "painted: where the cursor's token looks"),
@@ -229,8 +231,8 @@ class AttentionPane(Pane):
         if result is None:
             return text
         mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
-        text.append(f" means: entropy {_about(mean['entropy'], 2)} nats", self.ink("muted"))
-        text.append(f"  {_about(mean['distance'], 1)} back", self.ink("muted"))
+        text.append(f" means: entropy {words.mean(mean['entropy'], 2)} nats", self.ink("muted"))
+        text.append(f"  {words.mean(mean['distance'], 1)} back", self.ink("muted"))
         text.append(f"  first {words.percent(mean['first'])}", self.ink("muted"))
         if mean["sink"] > 0.001:
             text.append(f"  no token {words.percent(mean['sink'])}", self.ink("muted"))
@@ -311,12 +313,3 @@ class AttentionPane(Pane):
         self._repaint()
         self.select(token=self.strip.cursor)
         self.refresh_readout()
-
-
-_MEANS = ("entropy", "distance", "first", "sink")
-
-
-def _about(value: float, digits: int) -> str:
-    """A mean as short as it goes; never a bare zero that is none."""
-    least = 10.0**-digits
-    return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:.{digits}f}"

@@ -19,6 +19,15 @@ from tui import words
 from tui.commands.command import bindings
 from tui.session.state import State
 from tui.slots.circuit.keys import KEYS
+from tui.slots.circuit.series import (
+    OF_THE_SCREEN,
+    best_edges,
+    chosen_size,
+    file_name,
+    measure,
+    search_options,
+    subject,
+)
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
 from tui.widgets import lines
@@ -34,10 +43,8 @@ if TYPE_CHECKING:
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 FILE, PAIR = "own prompts", "the pair"
 ROWS = (*BEHAVIOURS, FILE, PAIR)
-OF_THE_SCREEN = ("behavior", "corrupted", "dataset")  # chosen by its list, and by d and f
 FILE_NAME = 9  # columns of the file's name in the list
 MOST_DRAWN = 60  # edges; the strongest that fit
-_MEASURES = {"logit_diff": "logit difference", "prob_diff": "difference of probabilities"}
 
 
 class CircuitScreen(SlotScreen):
@@ -98,7 +105,7 @@ class CircuitScreen(SlotScreen):
 
     def _list(self) -> None:
         """What a circuit can be of, with the name of the file where one is chosen."""
-        file = words.cut(_file_name(self.host.state.dataset), FILE_NAME)
+        file = words.cut(file_name(self.host.state.dataset), FILE_NAME)
         bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
         self.behaviours.show(bars)  # without a title: 24 rows have none to spare
 
@@ -114,7 +121,7 @@ class CircuitScreen(SlotScreen):
         result = state.slots[self.place].result
         if result is not self.of:
             self.of = result
-            self.at = _found(result) if result is not None else 0
+            self.at = chosen_size(result) if result is not None else 0
         self._title(state)
         self._series()
         self._draw()
@@ -123,7 +130,7 @@ class CircuitScreen(SlotScreen):
         ink, slot = self.ink, state.slots[self.place]
         text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if self.of is not None:
-            text.append(f"  {_subject(self.of)}", ink.text)
+            text.append(f"  {subject(self.of)}", ink.text)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             text.append(visible(slot.failure), ink.warning)
@@ -174,7 +181,7 @@ class CircuitScreen(SlotScreen):
         from interpboard.visualization.blocks import Look
         from interpboard.visualization.diagrams import drawing_of, layered
 
-        whole = drawing_of(self.of, size=_asked(self.of, self.at))
+        whole = drawing_of(self.of, size=best_edges(self.of, self.at))
         look = Look(width, self.ink.dark, ascii_everywhere.get())
         rows, shown = layered(whole, look, MOST_DRAWN)
         if not rows:
@@ -196,7 +203,7 @@ class CircuitScreen(SlotScreen):
         complete = float(extra["completeness"].values[self.at])
         text.append(f"  completeness {words.share(complete)}", ink.text)
         if size:
-            inside = extra["enters"].values.astype(float) <= _asked(self.of, self.at)
+            inside = extra["enters"].values.astype(float) <= best_edges(self.of, self.at)
             weakest = float(abs(self.of.values[inside]).min())
             text.append(f"  |score| ≥ {words.plain(weakest)}", ink.text)
         return text
@@ -208,7 +215,7 @@ class CircuitScreen(SlotScreen):
         clean, corrupted = (words.scalar(self.of.extra[name]) for name in ("clean", "corrupted"))
         assert clean is not None
         assert corrupted is not None
-        text = f" {_measure(self.of)}: clean {words.plain(clean, 2)}, corrupted "
+        text = f" {measure(self.of)}: clean {words.plain(clean, 2)}, corrupted "
         text += f"{words.plain(corrupted, 2)}; shares measured, scores estimated"
         return Text(f"{text}; heavy: strong; q k v: inputs of a head", self.ink.muted)
 
@@ -229,7 +236,7 @@ class CircuitScreen(SlotScreen):
         self.host.session.run(self.place)
 
     def _ask(self, search: Mapping[str, Any]) -> None:
-        of = _options(search)
+        of = search_options(search)
         if self.chosen == FILE:
             of["dataset"] = self.host.state.dataset
         else:
@@ -243,7 +250,7 @@ class CircuitScreen(SlotScreen):
 
         analysis, now = (
             find_analysis(self.slot.analysis),
-            _options(self.host.state.params.get(self.place, {})),
+            search_options(self.host.state.params.get(self.place, {})),
         )
         known = [own for own in analysis.parameters if own.name not in OF_THE_SCREEN]
 
@@ -293,7 +300,9 @@ class CircuitScreen(SlotScreen):
 
     def action_export(self) -> None:
         """Ask how and where; a diagram is of the size that is drawn."""
-        self.host.export.ask(self.slot, _asked(self.of, self.at) if self.of is not None else None)
+        self.host.export.ask(
+            self.slot, best_edges(self.of, self.at) if self.of is not None else None
+        )
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
@@ -302,40 +311,3 @@ class CircuitScreen(SlotScreen):
     def action_corrupted(self) -> None:
         """Write the corrupted prompt."""
         self.host.explained.ask_corrupted()
-
-
-def _asked(result: Result, at: int) -> int:
-    """How many of the best edges the circuit at ``at`` was taken from: the name of its size."""
-    return int(result.extra["faithfulness"].axes[0].labels[at])
-
-
-def _found(result: Result) -> int:
-    """Which of the series the analysis chose."""
-    size = words.scalar(result.extra["circuit_size"])
-    sizes = [int(value) for value in result.extra["size"].values]
-    return sizes.index(int(size)) if size in sizes else len(sizes) - 1
-
-
-def _options(search: Mapping[str, Any]) -> dict[str, Any]:
-    """How a circuit is searched for, without what it is of."""
-    return {name: value for name, value in search.items() if name not in OF_THE_SCREEN}
-
-
-def _subject(result: Result) -> str:
-    behavior, corrupted = result.params["behavior"], result.params["corrupted"]
-    if result.params.get("dataset"):
-        return _file_name(str(result.params["dataset"]))
-    if behavior:
-        return visible(str(behavior)).replace("_", " ")
-    return f"against “{visible(str(corrupted))}”"
-
-
-def _file_name(dataset: str) -> str:
-    """The last part of a path; of prompts that were given as they are, what the result says of them."""
-    return visible(Path(dataset).name)
-
-
-def _measure(result: Result) -> str:
-    if result.params["behavior"] or result.params.get("dataset"):
-        return _MEASURES.get(result.metric.name, result.metric.name)
-    return words.metric_name(result.metric)

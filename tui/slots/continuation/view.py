@@ -15,7 +15,8 @@ from tui.session.state import State
 from tui.slots.continuation.keys import KEYS
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
-from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.grid_data import GridData
+from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from tui.slots.heads.keys import KEYS
 from tui.slots.pane import AtCursor, Pane, Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
-from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.grid_data import GridData
+from tui.widgets.heat_grid import HeatGrid
 
 if TYPE_CHECKING:
     import numpy as np

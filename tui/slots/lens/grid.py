@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible_token
 from tui import words
-from tui.widgets.heat_grid import GridData
+from tui.widgets.grid_data import GridData
 
 if TYPE_CHECKING:
     import numpy as np

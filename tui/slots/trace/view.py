@@ -17,7 +17,8 @@ from tui.session.state import Request, Selection
 from tui.slots.pane import AtCursor, Pane, Select
 from tui.slots.spec import Slot
 from tui.slots.trace.keys import KEYS, SITES
-from tui.widgets.heat_grid import GridData, HeatGrid
+from tui.widgets.grid_data import GridData
+from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:

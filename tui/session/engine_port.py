@@ -1,0 +1,56 @@
+"""The engine as the app sees it: what it may be asked, and the one that is a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class EngineLike(Protocol):
+    """What the app needs of ``interpboard.engine.client.EngineClient``."""
+
+    idle: asyncio.Event
+
+    async def start(self) -> None:
+        """Start the process."""
+
+    async def stop(self) -> None:
+        """End it."""
+
+    async def restart(self) -> None:
+        """Start anew, also after giving up."""
+
+    def load(self, model: str, **options: Any) -> int:
+        """Load a model."""
+
+    def run(
+        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+    ) -> int:
+        """Run an analysis."""
+
+    def tokenize(self, slot: str, text: str) -> int:
+        """Ask which tokens a prompt is."""
+
+    def split(self, slot: str, text: str) -> int:
+        """Ask which tokens a text is inside another."""
+
+    def vocabulary(self, slot: str) -> int:
+        """Ask for the strings of all tokens."""
+
+    def cancel(self, slot: str | None = None) -> None:
+        """Cancel one job, or every analysis."""
+
+    @property
+    def busy_slots(self) -> tuple[str, ...]:
+        """Slots with a job."""
+
+
+EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]
+
+
+def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+    """The real engine; its client brings numpy, so it is imported after the first paint."""
+    from interpboard.engine.client import EngineClient
+
+    return EngineClient(listener)
