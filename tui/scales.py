@@ -25,7 +25,7 @@ def scale_of(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Sc
 
 def written(value: float, scale: Scale) -> str:
     """A value in words, with a sign where it can have one."""
-    return words.signed(value) if scale.diverging else words.plain(value)
+    return words.signed(value) if scale.diverging else words.unsigned(value)
 
 
 def answered(slot: Answer) -> Request | None:

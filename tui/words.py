@@ -34,7 +34,7 @@ def signed(value: float, digits: int = 3) -> str:
     return (MINUS if value < 0 else "+") + size
 
 
-def plain(value: float, digits: int = 3) -> str:
+def unsigned(value: float, digits: int = 3) -> str:
     """Like ``signed`` without the plus."""
     return signed(value, digits).removeprefix("+")
 
@@ -51,17 +51,17 @@ def percent(value: float) -> str:
     return "100%" if value >= 1 else ">99.9%"
 
 
-def share(value: float) -> str:
+def fraction(value: float) -> str:
     """A share that may lie outside 0 … 1: ``86.0%``, ``−3.1%``, ``104.2%``."""
-    return f"{plain(100 * value, 1)}%" if value == value else "·"
+    return f"{unsigned(100 * value, 1)}%" if value == value else "·"
 
 
-def cut(text: str, width: int = 24) -> str:
+def shorten(text: str, width: int = 24) -> str:
     """``text`` (already visible), its end left out where it is so long that nothing else has room."""
     return fit(text, width) if cell_len(text) > width else text
 
 
-def tail(text: str, width: int) -> str:
+def shorten_start(text: str, width: int) -> str:
     """The end of ``text`` (already visible), its beginning left out where it is too long."""
     if cell_len(text) <= width:
         return text
@@ -72,7 +72,7 @@ def tail(text: str, width: int) -> str:
 
 def token(text: str) -> str:
     """A token with its spaces shown, cut."""
-    return cut(visible_token(text))
+    return shorten(visible_token(text))
 
 
 def metric_name(metric: MetricInfo) -> str:

@@ -218,7 +218,7 @@ class Pane(Vertical, can_focus=False):
         """The scale in its own colours, with its ends; readable without colour too."""
         (low, high), diverging = scale.ends, scale.diverging
         digits = 0 if not diverging else 1 if high >= 1 else 2
-        show = words.signed if diverging else words.plain
+        show = words.signed if diverging else words.unsigned
         text = Text(f" {show(low, digits)} ", self.inks.text)
         for level in range(0 if diverging else 4, 9):
             mark = {0: "-", 4: f"{scale.center:.0f}", 8: "+"}.get(level, " ") if diverging else " "

@@ -17,8 +17,8 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from tui.terminal.sgr import PLAIN, Pen, pen_of
-from tui.terminal.sgr import change as change_of_pen
+from tui.terminal.sgr import PLAIN, Rendition, rendition_of
+from tui.terminal.sgr import change as change_of_rendition
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -30,10 +30,10 @@ _JOINED = ("\u200d", "\ufe0f")  # make one of several characters, or change the 
 _BRIDGE = 4  # cells that are rather sent again than jumped over: a jump is four bytes
 
 
-def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list[Pen]]:
-    """The text and the pen of each cell; a character of two cells is a text and an empty one."""
+def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list[Rendition]]:
+    """The text and the rendition of each cell; a character of two cells is a text and an empty one."""
     texts: list[str] = []
-    pens: list[Pen] = []
+    renditions: list[Rendition] = []
     for strip in strips:
         for text, style, _ in strip:
             codes = "" if style is None else style._ansi or Strip.render_ansi(style, colors)
@@ -46,8 +46,8 @@ def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list
                         texts += [unit, *[""] * (width - 1)]
                     elif texts:  # onto the character before, which may be two cells wide
                         texts[-1 if texts[-1] else -2] += unit
-            pens += [pen_of(codes)] * (len(texts) - before)
-    return texts, pens
+            renditions += [rendition_of(codes)] * (len(texts) - before)
+    return texts, renditions
 
 
 def _units(text: str) -> Iterator[tuple[str, int]]:
@@ -65,7 +65,7 @@ class Terminal:
     def __init__(self) -> None:
         self._size = (0, 0)
         self._texts: list[list[str | None]] = []
-        self._pens: list[list[Pen]] = []
+        self._renditions: list[list[Rendition]] = []
 
     def forget(self) -> None:
         """Nothing is known of what is on the screen."""
@@ -76,83 +76,92 @@ class Terminal:
         if (width, height) != self._size:
             self._size = (width, height)
             self._texts = [[None] * width for _ in range(height)]
-            self._pens = [[PLAIN] * width for _ in range(height)]
+            self._renditions = [[PLAIN] * width for _ in range(height)]
 
-    def put(self, y: int, x: int, texts: list[str], pens: list[Pen], sent: Sent) -> None:
+    def put(
+        self, y: int, x: int, texts: list[str], renditions: list[Rendition], sent: Sent
+    ) -> None:
         """Send what of these cells of line ``y`` the terminal does not show, and remember them."""
-        line, line_pens = self._texts[y], self._pens[y]
-        texts, pens = texts[: max(0, len(line) - x)], pens[: max(0, len(line) - x)]
+        line, line_renditions = self._texts[y], self._renditions[y]
+        texts, renditions = texts[: max(0, len(line) - x)], renditions[: max(0, len(line) - x)]
         end = x + len(texts)
-        old, old_pens = line[x:end], line_pens[x:end]
-        if old == texts and old_pens == pens:
+        old, old_renditions = line[x:end], line_renditions[x:end]
+        if old == texts and old_renditions == renditions:
             return
         # Half of a wide character is overwritten: the terminal takes away the other half.
         if 0 < x < end and line[x] == "":
             line[x - 1] = None
         if end < len(line) and line[end] == "":
             line[end] = None
-        for first, last in _runs(old, old_pens, texts, pens):
-            sent.run(y, x + first, texts[first:last], pens[first:last])
+        for first, last in _runs(old, old_renditions, texts, renditions):
+            sent.run(y, x + first, texts[first:last], renditions[first:last])
         line[x:end] = texts
-        line_pens[x:end] = pens
+        line_renditions[x:end] = renditions
 
 
 def _runs(
-    old: list[str | None], old_pens: list[Pen], texts: list[str], pens: list[Pen]
+    old: list[str | None],
+    old_renditions: list[Rendition],
+    texts: list[str],
+    renditions: list[Rendition],
 ) -> list[tuple[int, int]]:
     """(first, one behind the last) of the stretches to send; of a space only the background counts."""
     if old.count(None) == len(old):
         return [(0, len(texts))]
     changed = [
         at
-        for at, (before, after, pen, new) in enumerate(zip(old, texts, old_pens, pens, strict=True))
-        if before != after or (pen is not new and (after != " " or pen.blank is not new.blank))
+        for at, (before, after, rendition, new) in enumerate(
+            zip(old, texts, old_renditions, renditions, strict=True)
+        )
+        if before != after
+        or (rendition is not new and (after != " " or rendition.blank is not new.blank))
     ]
     runs: list[tuple[int, int]] = []
     for at in changed:
         while texts[at] == "" and at > 0:  # a wide character is sent from its beginning
             at -= 1
-        if not runs or not _near(runs[-1][1], at, pens):
+        if not runs or not _near(runs[-1][1], at, renditions):
             runs.append((at, at + 1))
         elif at >= runs[-1][1]:
             runs[-1] = (runs[-1][0], at + 1)
     return runs
 
 
-def _near(last: int, at: int, pens: list[Pen]) -> bool:
-    """Is it shorter to send what is between, all in one pen, than to jump over it?"""
+def _near(last: int, at: int, renditions: list[Rendition]) -> bool:
+    """Is it shorter to send what is between, all in one rendition, than to jump over it?"""
     return at <= last or (
-        at - last <= _BRIDGE and all(pen is pens[last - 1] for pen in pens[last:at])
+        at - last <= _BRIDGE
+        and all(rendition is renditions[last - 1] for rendition in renditions[last:at])
     )
 
 
 class Sent:
-    """The bytes of one update under way: where the cursor is, and with which pen."""
+    """The bytes of one update under way: where the cursor is, and with which rendition."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._pen = PLAIN
+        self._rendition = PLAIN
         self._y, self._x = -1, -1  # x −1: somewhere in the line
 
-    def run(self, y: int, x: int, texts: list[str], pens: list[Pen]) -> None:
+    def run(self, y: int, x: int, texts: list[str], renditions: list[Rendition]) -> None:
         """Send neighbouring cells."""
         at = 0
         while at < len(texts):
             end = at + 1
-            while end < len(texts) and pens[end] is pens[at]:
+            while end < len(texts) and renditions[end] is renditions[at]:
                 end += 1
             text = "".join(texts[at:end])
             if _SURE.fullmatch(text):
-                self._send(y, x + at, text, pens[at])
+                self._send(y, x + at, text, renditions[at])
                 self._x += end - at
             else:
                 for place in range(at, end):
                     if texts[place]:
-                        self._send(y, x + place, texts[place], pens[at])
+                        self._send(y, x + place, texts[place], renditions[at])
                         self._x = self._x + 1 if _SURE.fullmatch(texts[place]) else -1
             at = end
 
-    def _send(self, y: int, x: int, text: str, pen: Pen) -> None:
+    def _send(self, y: int, x: int, text: str, rendition: Rendition) -> None:
         if y != self._y:
             self._parts.append(f"\x1b[{y + 1};{x + 1}H")
         elif self._x < 0:
@@ -161,15 +170,15 @@ class Sent:
             self._parts.append(f"\x1b[{x - self._x}C")
         self._y, self._x = y, x
         if not text.strip(" "):
-            pen = pen.behind(self._pen)
-        if pen is not self._pen:
-            self._parts.append(change_of_pen(self._pen, pen))
-            self._pen = pen
+            rendition = rendition.behind(self._rendition)
+        if rendition is not self._rendition:
+            self._parts.append(change_of_rendition(self._rendition, rendition))
+            self._rendition = rendition
         self._parts.append(text)
 
     def text(self) -> str:
-        """All of it; the pen is put away."""
-        return "".join(self._parts) + ("\x1b[0m" if self._pen is not PLAIN else "")
+        """All of it, and the rendition reset."""
+        return "".join(self._parts) + ("\x1b[0m" if self._rendition is not PLAIN else "")
 
 
 class Change(CompositorUpdate):
@@ -187,8 +196,8 @@ class Change(CompositorUpdate):
         sent = Sent()
         for y, x, strips in _pieces(self.update):
             if y < self.size[1]:
-                texts, pens = cells(strips, colors)
-                self.terminal.put(y, x, texts, pens, sent)
+                texts, renditions = cells(strips, colors)
+                self.terminal.put(y, x, texts, renditions, sent)
         return sent.text()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -12,11 +12,11 @@ _OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "
 _LEVELS = {str(value): at for at, value in enumerate((0, 95, 135, 175, 215, 255))}
 
 
-class Pen:
+class Rendition:
     """Attributes, foreground and background as SGR codes; empty: the terminal's own.
 
-    Made by ``pen`` and ``pen_of`` only, which give equal pens as the same object, so that most
-    comparisons are of whole lines of them.
+    Made by ``rendition`` and ``rendition_of`` only, which give equal ones as the same object, so that
+    most comparisons are of whole lines of them.
     """
 
     __slots__ = ("attributes", "background", "blank", "foreground")
@@ -25,27 +25,27 @@ class Pen:
         self.attributes, self.foreground, self.background = attributes, foreground, background
         seen = bool(attributes & _ON_BLANKS)
         plain = not attributes and not foreground
-        self.blank: Pen = self if seen or plain else pen(frozenset(), "", background)
+        self.blank: Rendition = self if seen or plain else rendition(frozenset(), "", background)
 
-    def behind(self, other: Pen) -> Pen:
-        """A pen in which a space looks as in this one, the nearest to ``other``."""
+    def behind(self, other: Rendition) -> Rendition:
+        """A rendition in which a space looks as in this one, the nearest to ``other``."""
         if self.blank.attributes or other.attributes & _ON_BLANKS:
             return self.blank
-        return pen(other.attributes, other.foreground, self.background)
+        return rendition(other.attributes, other.foreground, self.background)
 
 
 @lru_cache(maxsize=4096)
-def pen(attributes: frozenset[str], foreground: str, background: str) -> Pen:
-    """The one pen of these codes."""
-    return Pen(attributes, foreground, background)
+def rendition(attributes: frozenset[str], foreground: str, background: str) -> Rendition:
+    """The one rendition of these codes."""
+    return Rendition(attributes, foreground, background)
 
 
-PLAIN = pen(frozenset(), "", "")
+PLAIN = rendition(frozenset(), "", "")
 
 
 @lru_cache(maxsize=4096)
-def pen_of(codes: str) -> Pen:
-    """The pen of what a style is for a terminal: SGR codes with semicolons between them."""
+def rendition_of(codes: str) -> Rendition:
+    """The rendition of what a style is for a terminal: SGR codes with semicolons between them."""
     attributes, foreground, background = set(), "", ""
     rest = iter(codes.split(";") if codes else ())
     for code in rest:
@@ -59,7 +59,7 @@ def pen_of(codes: str) -> Pen:
             background = code
         else:
             attributes.add(code)
-    return pen(frozenset(attributes), foreground, background)
+    return rendition(frozenset(attributes), foreground, background)
 
 
 def _short(kind: str, numbers: list[str]) -> str:
@@ -75,7 +75,7 @@ def _short(kind: str, numbers: list[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def change(old: Pen, new: Pen) -> str:
+def change(old: Rendition, new: Rendition) -> str:
     """The escape sequence from ``old`` to ``new``: what differs, or all from anew."""
     if old is new:
         return ""

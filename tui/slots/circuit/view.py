@@ -105,7 +105,7 @@ class CircuitScreen(SlotScreen):
 
     def _list(self) -> None:
         """What a circuit can be of, with the name of the file where one is chosen."""
-        file = words.cut(file_name(self.host.state.dataset), FILE_NAME)
+        file = words.shorten(file_name(self.host.state.dataset), FILE_NAME)
         bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
         self.behaviours.show(bars)  # without a title: 24 rows have none to spare
 
@@ -150,7 +150,7 @@ class CircuitScreen(SlotScreen):
             return
         sizes, shares = self.of.extra["size"].values, self.of.extra["faithfulness"].values
         bars = [
-            Bar(f"{'▸' if at == self.at else ' '}{size:>5}", words.share(float(share)), float(share),
+            Bar(f"{'▸' if at == self.at else ' '}{size:>5}", words.fraction(float(share)), float(share),
                 strong=at == self.at)
             for at, (size, share) in enumerate(zip(sizes, shares, strict=True))
         ]  # fmt: skip
@@ -198,14 +198,14 @@ class CircuitScreen(SlotScreen):
         size, share = int(extra["size"].values[self.at]), extra["faithfulness"].values[self.at]
         text = Text.assemble(
             (f" {size} of {self.of.values.size} edges", Style(color=ink.text, bold=True)),
-            (f"  faithfulness {words.share(float(share))}", Style(color=ink.accent, bold=True)),
+            (f"  faithfulness {words.fraction(float(share))}", Style(color=ink.accent, bold=True)),
         )
         complete = float(extra["completeness"].values[self.at])
-        text.append(f"  completeness {words.share(complete)}", ink.text)
+        text.append(f"  completeness {words.fraction(complete)}", ink.text)
         if size:
             inside = extra["enters"].values.astype(float) <= best_edges(self.of, self.at)
             weakest = float(abs(self.of.values[inside]).min())
-            text.append(f"  |score| ≥ {words.plain(weakest)}", ink.text)
+            text.append(f"  |score| ≥ {words.unsigned(weakest)}", ink.text)
         return text
 
     def details(self) -> Text:
@@ -215,8 +215,8 @@ class CircuitScreen(SlotScreen):
         clean, corrupted = (words.scalar(self.of.extra[name]) for name in ("clean", "corrupted"))
         assert clean is not None
         assert corrupted is not None
-        text = f" {measure(self.of)}: clean {words.plain(clean, 2)}, corrupted "
-        text += f"{words.plain(corrupted, 2)}; shares measured, scores estimated"
+        text = f" {measure(self.of)}: clean {words.unsigned(clean, 2)}, corrupted "
+        text += f"{words.unsigned(corrupted, 2)}; shares measured, scores estimated"
         return Text(f"{text}; heavy: strong; q k v: inputs of a head", self.ink.muted)
 
     # -- what keys do -----------------------------------------------------------------------------

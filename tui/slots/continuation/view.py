@@ -90,7 +90,7 @@ class ContinuationScreen(SlotScreen):
         prompt = before[: len(before) - len(written) + 1]
         said = [visible_token(token) for token in written]
         room = max(8, self.app.size.width - sum(map(len, said)) - 4)
-        text = Text(" " + words.tail("".join(map(visible_token, prompt)), room), ink.muted)
+        text = Text(" " + words.shorten_start("".join(map(visible_token, prompt)), room), ink.muted)
         for at, token in enumerate(said):
             text.append(token, Style(color=ink.accent if at == row else ink.text, bold=at == row))
         return text
@@ -121,7 +121,7 @@ class ContinuationScreen(SlotScreen):
             return Text()
         row, name = self.grid.cursor[0], str(self.of.params["method"]).replace("_", " ")
         value = float(self.of.extra["metric"].values[row])
-        said = f" {name} of this token's {self.of.metric.name}, {words.plain(value, 2)}"
+        said = f" {name} of this token's {self.of.metric.name}, {words.unsigned(value, 2)}"
         warned = [warning for warning in self.of.warnings if warning.startswith(f"{row} ")]
         text = Text(said, self.ink.muted)
         return text.append(f"  {warned[0]}", self.ink.warning) if warned else text

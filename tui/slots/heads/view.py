@@ -205,14 +205,16 @@ class HeadsPane(Pane):
             text.append("  exact", self.ink("muted"))
         if finished and result is not None and result.baseline is not None:
             before, after = result.baseline, result.baseline + value
-            text.append(f"  {words.plain(before, 2)} → {words.plain(after, 2)}", self.ink("text"))
+            text.append(
+                f"  {words.unsigned(before, 2)} → {words.unsigned(after, 2)}", self.ink("text")
+            )
         off = "  off" if (row, column) in data.off else ""
         kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
         if kind is not None and types is not None:
             at = (types.axes[0].labels.index(kind), row, column)
             score, above = types.values[at], types.extra["z"].values[at]
             text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
-            z = f" z {words.plain(float(above), 1)}"
+            z = f" z {words.unsigned(float(above), 1)}"
             if text.cell_len + len(z) + len(off) <= (self.size.width or self.app.size.width):
                 text.append(z, self.ink("muted"))  # whole, or not at all
         text.append(off, self.ink("warning"))

@@ -104,4 +104,4 @@ def _said(by: str, value: float) -> str:
         return f"{value:.0f}"
     if by == "settled":
         return "settled" if value else ""
-    return words.plain(value, 2) if by in ("entropy", "kl") else words.percent(value)
+    return words.unsigned(value, 2) if by in ("entropy", "kl") else words.percent(value)

@@ -163,7 +163,7 @@ class LogitsPane(Pane):
             text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
         text.append("  exact", self.ink("muted"))
         totals = values[:, -1] if self.order == "layers" else values.sum(1)
-        sums = [words.plain(float(total), 2) for total in totals]
+        sums = [words.unsigned(float(total), 2) for total in totals]
         return text.append(f"  of {' → '.join(sums)}", self.ink("text"))
 
     def legend(self) -> Text:

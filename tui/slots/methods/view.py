@@ -97,7 +97,7 @@ class MethodsScreen(SlotScreen):
             (f" {self.method}", Style(color=ink.text, bold=True)),
             (f"  {at} {token}", ink.text),
             (f"  {written(float(scores[at]), own)}", Style(color=ink.accent, bold=True)),
-            (f"  {words.share(float(self.of.values[row, at]))} of its largest", ink.text),
+            (f"  {words.fraction(float(self.of.values[row, at]))} of its largest", ink.text),
             (f"  rank {rank}/{len(scores)}", ink.text),
         )
 

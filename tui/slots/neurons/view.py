@@ -154,7 +154,7 @@ class NeuronsPane(Pane):
         rank = 1 + int((known > abs(value)).sum())
         text.append(f"  rank {rank}/{known.size}", self.ink("text"))
         text.append("  exact", self.ink("muted"))
-        return text.append(f"  activation {words.plain(active, 2)}", self.ink("text"))
+        return text.append(f"  activation {words.unsigned(active, 2)}", self.ink("text"))
 
     def details(self) -> Text:
         """Where in this prompt the neuron is most active, or why more is not known of it."""
@@ -166,7 +166,7 @@ class NeuronsPane(Pane):
         token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
         text = Text(" in this prompt most active at ", self.ink("muted"))
         text.append(f"{at} {token}", self.ink("text"))
-        return text.append(f": {words.plain(float(along[at]), 2)}", self.ink("text"))
+        return text.append(f": {words.unsigned(float(along[at]), 2)}", self.ink("text"))
 
     def legend(self) -> Text:
         """What the numbers are."""
@@ -212,7 +212,7 @@ class NeuronsPane(Pane):
         for one in found.examples:
             shown = [visible(token) for token in one.tokens]
             before, after = "".join(shown[: one.peak]), "".join(shown[one.peak + 1 :])
-            lead = f"{words.plain(one.activation, 2):>6}  "
+            lead = f"{words.unsigned(one.activation, 2):>6}  "
             rows.append(Row(lead, before, shown[one.peak], after))
         self.examples.set(rows)
 

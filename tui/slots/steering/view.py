@@ -89,14 +89,14 @@ class SteeringScreen(SlotScreen):
         text = Text(f" added behind layer {params['layer']}", ink.text)
         length = words.scalar(self.of.extra["norm"])
         if length is not None:
-            text.append(f", length {words.plain(length, 2)}", ink.text)
+            text.append(f", length {words.unsigned(length, 2)}", ink.text)
         if params["vector"]:
             return text.append(f"  {visible(str(params['vector']))}", ink.muted)
         for side, sign in zip(SIDES, "+−", strict=True):
             prompts = lines(params[side])
             more = f" and {len(prompts) - 1} more" if len(prompts) > 1 else ""
             text.append(f"  {sign} ", ink.accent).append(
-                f"“{words.cut(visible(prompts[0]))}”{more}", ink.muted
+                f"“{words.shorten(visible(prompts[0]))}”{more}", ink.muted
             )
         return text
 
@@ -144,8 +144,8 @@ class SteeringScreen(SlotScreen):
         return Text.assemble(
             (f" scale {_minus(self.of.axes[0].labels[at])}", Style(color=ink.text, bold=True)),
             (f"  {words.signed(float(self.of.values[at]))}", Style(color=ink.accent, bold=True)),
-            (f"  {words.plain(float(self.of.extra['metric'].values[at]))}", ink.text),
-            (f" (clean {words.plain(float(self.of.baseline or 0.0))})  exact", ink.muted),
+            (f"  {words.unsigned(float(self.of.extra['metric'].values[at]))}", ink.text),
+            (f" (clean {words.unsigned(float(self.of.baseline or 0.0))})  exact", ink.muted),
         )
 
     # -- what keys do -----------------------------------------------------------------------------

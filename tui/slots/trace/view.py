@@ -170,7 +170,7 @@ class TracePane(Pane):
         guess = data.estimated is not None and bool(data.estimated[row, column])
         text = Text.assemble(
             (
-                f" {data.rows[row]} at {column} {words.cut(data.columns[column])}",
+                f" {data.rows[row]} at {column} {words.shorten(data.columns[column])}",
                 self.ink("text", bold=True),
             ),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
@@ -188,10 +188,10 @@ class TracePane(Pane):
             text.append(f"  {how}", self.ink("muted"))
             if "recovered" in result.extra:
                 share = float(result.extra["recovered"].values[row, column])
-                text.append(f"  {words.plain(share, 2)} of the effect", self.ink("text"))
+                text.append(f"  {words.unsigned(share, 2)} of the effect", self.ink("text"))
             elif "metric" in result.extra:
                 patched = float(result.extra["metric"].values[row, column])
-                text.append(f"  metric {words.plain(patched, 2)}", self.ink("text"))
+                text.append(f"  metric {words.unsigned(patched, 2)}", self.ink("text"))
         if data.marked is not None and data.marked[row, column]:
             text.append("  held", self.ink("warning"))
         return text

@@ -24,8 +24,8 @@ def what_if_line(state: State, ink: Inks) -> Text:
     if edited is not None:
         before, after = (float(value) for value in edited.values)
         name = words.metric_name(edited.metric)
-        text.append(f" {name} {words.plain(before, 2)} → ", ink.text)
-        text.append(words.plain(after, 2), Style(color=ink.accent, bold=True))
+        text.append(f" {name} {words.unsigned(before, 2)} → ", ink.text)
+        text.append(words.unsigned(after, 2), Style(color=ink.accent, bold=True))
         text.append(f" ({words.signed(after - before, 2)})", ink.text)
         tokens, probs = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
         says = [f"{words.token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
