@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
-from interpboard.files.fingerprint import Match, compare
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
@@ -22,6 +21,8 @@ def found(path: str, model: ModelInfo, neuron: tuple[int, int]) -> NeuronExample
 
     They are the model's if they are of its weights; where that is not known, if they are of its name.
     """
+    from interpboard.files.fingerprint import Match, compare
+
     try:
         file = _opened(path, _changed_at(path))
         match = compare(file.info.weights, model.weights)
