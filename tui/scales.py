@@ -57,7 +57,7 @@ def side(slot: Answer, value: float) -> str:
 
 
 def sides(slot: Answer) -> str:
-    """What both sides say, in a few words: ``− helped, + hurt``."""
+    """What both sides say, in a few words, each behind its sign."""
     from interpboard.results.signs import legend_of
 
     return legend_of(*meaning_of(slot))

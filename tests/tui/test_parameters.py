@@ -71,9 +71,7 @@ async def test_saved_results_bring_their_parameters_back(board: Boards) -> None:
 
 async def test_the_palette_has_every_method_and_paints_by_the_chosen_one(board: Boards) -> None:
     offered = painting()
-    assert [command.action for command in offered] == [
-        f"app.paint('{name}')" for name in token_methods()
-    ]
+    assert [command.id for command in offered] == [f"paint_{name}" for name in token_methods()]
     async with board((80, 24)) as b:
         await b.press("3", "colon")
         await b.write("gradient input")

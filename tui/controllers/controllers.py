@@ -101,7 +101,8 @@ class Controllers:
         model, resumed = settings.model, resume and await self.saved_runs.resume()
         if resumed and self.state.model is not None:
             model = self.state.model.info.name
-        await self.session.boot(model, settings.device, settings.dtype, run=not resumed)
+        special = settings.special_tokens
+        await self.session.boot(model, settings.device, settings.dtype, not resumed, special)
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interpboard.files.places import expanded
+
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import OpensScreens
@@ -41,7 +43,7 @@ class Jobs:
         """The same name each time, so that what was stopped is found again."""
         from interpboard.visualization.files import safe_name
 
-        folder = Path(self._folder).expanduser() if self._folder else Path.cwd()
+        folder = expanded(self._folder) if self._folder else Path.cwd()
         return folder / file.format(model=safe_name(model))
 
     def finished(self, name: str) -> None:

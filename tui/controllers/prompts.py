@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
+from interpboard.files.places import expanded
 from tui.commands.command import command, shown
 from tui.files.prompt_book import PromptBook
 from tui.session.state import DEFAULT_TEXT
@@ -165,7 +166,7 @@ class Prompts:
                 self.show_place()
                 return
             try:
-                self.file = read(Path(text.strip()).expanduser())
+                self.file = read(expanded(text.strip()))
             except InterpBoardError as error:
                 self._tell(str(error), "error")
                 return

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from interpboard.analyses import find_analysis
 from interpboard.display import fit
 from interpboard.errors import BadParameter
+from interpboard.files.places import expanded
 from tui.commands.command import shown
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
@@ -84,4 +85,4 @@ class JobScreen(FieldsScreen):
         text = self.text_of(name).strip()
         if not text:
             raise BadParameter(f"{LABELS[name]}: a path is missing.")
-        return Path(text).expanduser().absolute()
+        return expanded(text).absolute()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tui.session.type_ahead import Vocabulary
 
 if TYPE_CHECKING:
+    from interpboard.results import PromptInfo
     from tui.session.engine_port import EngineLike
 
 STRINGS, PIECES, PROMPT = "vocabulary", "pieces", "prompt_tokens"
@@ -34,26 +35,26 @@ class Tokens:
                 self._known = await asyncio.to_thread(Vocabulary, strings)
         return self._known
 
-    async def pieces(self, text: str) -> tuple[str, ...] | None:
+    async def pieces(self, text: str) -> PromptInfo | None:
         """What ``text`` falls into inside another."""
-        answer: tuple[str, ...] | None = await self._ask(
+        answer: PromptInfo | None = await self._ask(
             PIECES, lambda engine: engine.split(PIECES, text)
         )
         return answer
 
     async def of_prompt(self, text: str) -> tuple[str, ...] | None:
         """The tokens of a prompt."""
-        answer: tuple[str, ...] | None = await self._ask(
+        answer: PromptInfo | None = await self._ask(
             PROMPT, lambda engine: engine.tokenize(PROMPT, text)
         )
-        return answer
+        return None if answer is None else answer.tokens
 
     def take(self, slot: str, event: Any, kind: str) -> None:
         """An event of the engine."""
         if kind == "TokenStrings":
             self._answer(slot, event.strings)
         elif kind == "Tokens":
-            self._answer(slot, event.prompt.tokens)
+            self._answer(slot, event.prompt)
         elif kind in ("Failed", "Stopped") and slot in ANSWERED:
             self._answer(slot, None)
         elif kind in ("Ready", "Lost"):

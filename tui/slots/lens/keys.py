@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interpboard.files.places import expanded
 from tui.commands.command import Command, shown
 from tui.slots.lens.sites import SITES
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
@@ -51,7 +51,7 @@ def ask_translators(app: Controllers) -> None:
     )
 
     def answered(text: str) -> None:
-        folder = str(Path(text.strip()).expanduser()) if text.strip() else ""
+        folder = str(expanded(text.strip())) if text.strip() else ""
         read_with(app, "tuned_lens" if folder else "logit_lens", folder)
 
     app.screens.ask("Tuned lens", hints, app.state.translators, answered)

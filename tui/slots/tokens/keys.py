@@ -9,6 +9,7 @@ from tui.session.interventions import quoted
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS
 
 if TYPE_CHECKING:
+    from interpboard.results import PromptInfo
     from tui.controllers.controllers import Controllers
 
 
@@ -29,9 +30,17 @@ def replace_token(app: Controllers) -> None:
     if prompt is not None and position is not None:
         app.explained.pick_token(
             f"Token to put at {position}",
-            prompt.tokens[position],
+            _named(prompt, position),
             lambda text: app.session.hold(app.state.held.put(f"@{position}={quoted(text)}")),
         )
+
+
+def _named(prompt: PromptInfo, at: int) -> str:
+    """The token at ``at`` as it can be typed: by its id where it is not the text that stands there."""
+    token = prompt.tokens[at]
+    begin, end = prompt.spans[at] if prompt.spans else (0, 0)
+    alike = not prompt.spans or prompt.text[begin:end].strip() == token.strip()
+    return token if alike else f"#{prompt.token_ids[at]}"
 
 
 KEYS = (
