@@ -67,7 +67,7 @@ def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bo
         # An edit that does nothing shows nothing. What no logit reads (of a model that was compiled for one
         # thing) is looked at before them.
         by_logits = expected.differ(clean, cases, noise, "logits")
-        if not by_logits and not expected.differ(clean, cases, noise, "stream"):
+        if not by_logits and not expected.differ(clean, cases, noise.elsewhere, "stream"):
             return False, False
     except MISFIT:
         return False, False
@@ -124,7 +124,8 @@ def _agree(
     except MISFIT:
         return False
     agree = same(logits, expected.logits[:, part].to(logits.device), noise)
-    return agree and (by_logits or same(stream, expected.stream[:, part].to(stream.device), noise))
+    last = expected.stream[:, part].to(stream.device)
+    return agree and (by_logits or same(stream, last, noise.elsewhere))
 
 
 def _replayed(

@@ -5,7 +5,8 @@ the rest, logits of −1e9 for padded rows of the vocabulary. One tolerance for 
 largest number, would let anything pass beside them; a fixed one would fail a healthy model in bfloat16.
 So every number is held to the largest of three sizes: its own, what its dimension usually has, and what
 its position usually has (medians: an outlier does not move them). Rounding of a sum is of the size of
-its parts, and those are of these sizes.
+its parts, and those are of these sizes. Logits are also held to a fraction of the size of their own
+parts (``Noise.parts``): where almost all of them cancel to nothing, so do their medians.
 
 What goes through many layers rounds in each. How much that comes to is measured on the model itself:
 the same run with every layer's input off by half a unit in its last place (``Noise``).
@@ -25,27 +26,39 @@ TOLERANCE = {torch.float64: 1e-6, torch.float32: 5e-5, torch.bfloat16: 0.06, tor
 _USUAL = {torch.float64: 1e-6, torch.float32: 1e-5, torch.bfloat16: 0.015, torch.float16: 0.004}
 # An effect shows something if it is so many times what rounding may do.
 _SEEN = 4.0
+# A sum of parts that do not cancel has their size; one of a fraction of it is held to that fraction: many
+# times what rounding makes of the parts, and nothing that ordinary logits are below.
+_OF_PARTS = 1 / 8
 # Rounding in another order is another draw of the same noise: its largest entry may be larger.
 _DRAWS = 2.0
 # Where rounding alone does more than this, agreement would say nothing, so it is not allowed to.
 _MOST, _MOST_USUAL = 0.5, 0.12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noise:
     """What rounding does on the way through the layers, in the size of the numbers it does it to.
 
-    ``largest`` of all entries; ``usual``: the root mean square over the worst position.
+    ``largest`` of all entries; ``usual``: the root mean square over the worst position. ``parts``
+    [dimension]: the usual size of the terms that each number is the sum of, where it was measured.
     """
 
     largest: float = 0.0
     usual: float = 0.0
+    parts: torch.Tensor | None = None
 
     @classmethod
-    def between(cls, disturbed: torch.Tensor, plain: torch.Tensor) -> Noise:
+    def between(
+        cls, disturbed: torch.Tensor, plain: torch.Tensor, parts: torch.Tensor | None = None
+    ) -> Noise:
         """Of two runs [..., pos, dimension] that differ by rounding alone."""
-        excess = _excess(disturbed, plain, None)
-        return cls(float(excess.max()), float(_by_position(excess).max()))
+        excess = _excess(disturbed, plain, parts=parts)
+        return cls(float(excess.max()), float(_by_position(excess).max()), parts)
+
+    @property
+    def elsewhere(self) -> Noise:
+        """The same, for other numbers than those whose parts are known."""
+        return Noise(self.largest, self.usual)
 
     def allowed(self, dtype: torch.dtype) -> tuple[float, float]:
         """The largest difference and the largest root mean square over a position that may be rounding."""
@@ -79,27 +92,32 @@ def same(measured: torch.Tensor, expected: torch.Tensor, noise: Noise = ONE_STEP
     if measured.shape != expected.shape:
         return False
     largest, usual = noise.allowed(expected.dtype)
-    excess = _excess(measured, expected, None)
+    excess = _excess(measured, expected, parts=noise.parts)
     return bool((excess <= largest).all()) and bool((_by_position(excess) <= usual).all())
 
 
 def differs(one: torch.Tensor, other: torch.Tensor, noise: Noise = ONE_STEP) -> bool:
     """Whether an effect is well above rounding: what shows none proves nothing."""
     largest, usual = noise.allowed(other.dtype)
-    excess = _excess(one, other, None)
+    excess = _excess(one, other, parts=noise.parts)
     return bool((excess > _SEEN * largest).any() or (_by_position(excess) > _SEEN * usual).any())
 
 
-def largest_error(measured: torch.Tensor, expected: torch.Tensor) -> float:
+def largest_error(measured: torch.Tensor, expected: torch.Tensor, noise: Noise = ONE_STEP) -> float:
     """The largest difference, in the size of the numbers where it is."""
-    return float(_excess(measured, expected, None).max())
+    return float(_excess(measured, expected, parts=noise.parts).max())
 
 
 def _excess(
-    measured: torch.Tensor, expected: torch.Tensor, beside: torch.Tensor | None
+    measured: torch.Tensor,
+    expected: torch.Tensor,
+    beside: torch.Tensor | None = None,
+    parts: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """|measured − expected| over the size of the numbers there; infinite where one is not finite."""
     size = local_size(expected, beside)
+    if parts is not None:
+        size = torch.maximum(size, _OF_PARTS * parts.to(size))
     difference = (measured.detach().to(size) - expected.detach().to(size)).abs()
     return (difference / size).nan_to_num(nan=torch.inf)
 

@@ -23,7 +23,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.foreign import first_line
-from interpboard.models.rounding import ONE_STEP, TOLERANCE, Noise, same
+from interpboard.models.rounding import TOLERANCE, Noise, same
 from interpboard.models.shortcuts import MISFIT
 from interpboard.models.sites import at_site
 
@@ -50,10 +50,10 @@ def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
 
 
 def beside_others(
-    anatomy: Anatomy, ids: torch.Tensor, expected: torch.Tensor
+    anatomy: Anatomy, ids: torch.Tensor, expected: torch.Tensor, one_step: Noise
 ) -> tuple[bool, Noise]:
     """Whether rows [row, pos] give ``expected``, their logits alone, beside a row with spikes; and
-    what rounding comes to on the way through the layers."""
+    what rounding comes to on the way through the layers. ``one_step``: what it does in the head alone."""
     first, count = ids[:1], len(ids)
 
     def change(spikes: bool, value: torch.Tensor) -> torch.Tensor:
@@ -71,8 +71,8 @@ def beside_others(
                 stack.enter_context(at_site(anatomy, "resid_pre", layer, act))
             rows = plain_logits(anatomy, torch.cat([ids, first, first]))
     except (*MISFIT, NotALanguageModel):
-        return False, ONE_STEP  # it takes one row at a time
-    noise = Noise.between(rows[count + 1], rows[0])
+        return False, one_step  # it takes one row at a time
+    noise = Noise.between(rows[count + 1], rows[0], one_step.parts)
     return same(rows[:count], expected, noise), noise
 
 
@@ -90,7 +90,7 @@ def depends_on_later(
         return False
     size = NUDGE * TOLERANCE[clean.dtype]
     nudged = _with_last(anatomy, ids, lambda value: value * (1 + size))
-    if same(nudged[:-1], clean[:-1], ONE_STEP):
+    if same(nudged[:-1], clean[:-1], Noise(parts=noise.parts)):
         return True
     raise NotALanguageModel(
         f"{type(anatomy.model).__name__} looks at later tokens, so it predicts no next token.",
@@ -99,12 +99,12 @@ def depends_on_later(
 
 
 def head_is_independent(
-    residual: torch.Tensor, logits_of: Callable[[torch.Tensor], torch.Tensor]
+    residual: torch.Tensor, logits_of: Callable[[torch.Tensor], torch.Tensor], one_step: Noise
 ) -> bool:
     """Whether ``logits_of`` streams [rows, d_model] gives each the same beside spikes as alone."""
     beside = torch.cat([residual, _spiked(residual)])
     alone = torch.cat([logits_of(row[None]) for row in residual])
-    return same(logits_of(beside)[: len(residual)], alone)
+    return same(logits_of(beside)[: len(residual)], alone, one_step)
 
 
 def _with_last(

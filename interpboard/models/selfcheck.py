@@ -22,7 +22,7 @@ from interpboard.models.foreign import first_line
 from interpboard.models.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.mode import evaluating
 from interpboard.models.replay_proofs import replay_agrees
-from interpboard.models.rounding import agrees, same
+from interpboard.models.rounding import Noise, agrees, same
 from interpboard.models.row_proofs import (
     beside_others,
     depends_on_later,
@@ -37,12 +37,13 @@ from interpboard.models.shortcuts import (
 )
 from interpboard.models.site_proofs import Prompts, prove_layer
 from interpboard.models.sites import SITES, at_site
-from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.models.tail import residual_to_logits, run_body, unembed
 from interpboard.models.verified import Verified, in_words
 
 __all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
 
 _TOKENS = 8
+_NUDGED = 0.1  # of a number's own size
 ALONE = (
     "what is computed beside a row or behind a token changes its numbers (8-bit outliers, limited "
     "experts): every run is made alone, over the whole prompt, and its numbers are those of that run"
@@ -70,12 +71,12 @@ def _checked(anatomy: Anatomy) -> Verified:
     _refuse_without_layers(anatomy, calls, last)
     if not torch.isfinite(clean).all():
         raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
-    refuse_other_heads(anatomy, ids, clean)
+    one_step = refuse_other_heads(anatomy, ids, clean)
     both = torch.cat([ids, donor_ids])
     donor = plain_logits(anatomy, donor_ids)[0]
-    together, noise = beside_others(anatomy, both, torch.stack([clean, donor]))
+    together, noise = beside_others(anatomy, both, torch.stack([clean, donor]), one_step)
     alone = depends_on_later(anatomy, ids, clean, noise) or not together
-    lens = _lens_agrees(anatomy, clean, last[0], alone)
+    lens = _lens_agrees(anatomy, clean, last[0], alone, one_step)
     # Before any forward pass is ended early: what a model sets at its begin may wait for its end.
     replays, reuse = (False, False)
     if lens and not alone:
@@ -92,11 +93,13 @@ def _checked(anatomy: Anatomy) -> Verified:
         sites,
         lens,
         _notes(by_layer, lens, replays, alone, complete),
-        some_logits=lens and not alone and some_logits_agree(anatomy, clean, last[0]),
+        some_logits=lens and not alone and some_logits_agree(anatomy, clean, last[0], one_step),
         mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
         keeps_attention=replays
         and any("z" in here for here in by_layer)
-        and kept_attention_agrees(anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise),
+        and kept_attention_agrees(
+            anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise.elsewhere
+        ),
         alone=alone,
         by_layer=by_layer,
     )
@@ -168,26 +171,45 @@ def _refuse_without_layers(
             )
 
 
-def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> None:
-    """Raise ``NotALanguageModel`` unless the head gives ``clean`` [pos, d_vocab] position by position."""
+def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> Noise:
+    """Raise ``NotALanguageModel`` unless the head gives ``clean`` [pos, d_vocab] position by position.
+
+    Gives what rounding does in the head alone.
+    """
     name = type(anatomy.model).__name__
     try:
-        at_one = forward_logits(anatomy, ids, 3)[0]
+        hidden = run_body(anatomy, ids).last_hidden_state[0]
+        at_one = unembed(anatomy, hidden[3, None])
+        one_step = Noise(parts=_parts(anatomy, hidden))
     except MISFIT as error:
         raise NotALanguageModel(
             f"{name}: its head reads more of what its body gives than the last hidden state "
             f"({first_line(error)})."
         ) from error
-    if not same(at_one[None], clean[3][None]):
+    if not same(at_one, clean[3, None], one_step):
         raise NotALanguageModel(f"{name}: its head does more than unembed.")
+    return one_step
 
 
-def _lens_agrees(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool) -> bool:
+def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
+    """The usual size [d_vocab] of the terms whose sum a logit is: what changing each of the numbers
+    ``hidden`` [pos, d_model] by some of its own size, a row each, changes, in that size."""
+    generator = torch.Generator().manual_seed(4)
+    by = _NUDGED * torch.randn(hidden.shape, generator=generator).to(hidden.device)
+    change = unembed(anatomy, (hidden * (1 + by)).to(hidden)).double()
+    change -= unembed(anatomy, hidden).double()
+    # An overflow (float16) says nothing of a size.
+    return (change.square().mean(0).sqrt() / _NUDGED).nan_to_num(nan=0.0, posinf=0.0)
+
+
+def _lens_agrees(
+    anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool, one_step: Noise
+) -> bool:
     def logits_of(residual: torch.Tensor) -> torch.Tensor:
         return residual_to_logits(anatomy, residual)
 
     try:
-        agree = same(logits_of(last[0]), clean.to(last[0].device))
-        return agree and (not alone or head_is_independent(last[0], logits_of))
+        agree = same(logits_of(last[0]), clean.to(last[0].device), one_step)
+        return agree and (not alone or head_is_independent(last[0], logits_of, one_step))
     except MISFIT:
         return False

@@ -29,7 +29,9 @@ MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyEr
 _WIDE = (torch.float32, torch.float64)
 
 
-def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor) -> bool:
+def some_logits_agree(
+    anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, one_step: Noise
+) -> bool:
     """Whether three tokens' logits alone are those of the whole vocabulary. ``last`` [1, pos, d_model]."""
     if clean.dtype not in _WIDE:
         return False
@@ -38,7 +40,9 @@ def some_logits_agree(anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor)
         some = residual_to_some_logits(anatomy, last[0], tokens)
     except MISFIT:
         return False
-    return some.shape[-1] == 3 and same(some, clean[:, tokens.to(clean.device)])
+    parts = None if one_step.parts is None else one_step.parts[tokens.to(clean.device)]
+    expected = clean[:, tokens.to(clean.device)]
+    return some.shape[-1] == 3 and same(some, expected, Noise(parts=parts))
 
 
 def mlp_at_one_agrees(

@@ -19,7 +19,7 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES
-from interpboard.models.rounding import Noise, differs, largest_error, same
+from interpboard.models.rounding import ONE_STEP, Noise, differs, largest_error, same
 from interpboard.models.row_proofs import plain_logits
 from interpboard.models.shortcuts import MISFIT
 from interpboard.models.sites import HEAD_SITES, SITES, at_site
@@ -66,6 +66,10 @@ class Prompts:
     noise: Noise
     alone: bool = False  # a forward pass a row
 
+    def one_step(self, watched: str) -> Noise:
+        """What rounding does to what is ``watched`` in a step or two."""
+        return Noise(parts=self.noise.parts) if watched == "logits" else ONE_STEP
+
 
 @dataclass(frozen=True)
 class LayerProof:
@@ -99,7 +103,9 @@ def _proved(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen, donor: 
         for sites, watched in _PROOFS
         if all(site in donor and site in clean for site in (*sites, watched))
         and (layer == 0 or sites != ("embed",))  # further up other layers lie between
-        and differs(clean[watched], donor[watched])  # else it shows nothing
+        and differs(
+            clean[watched], donor[watched], prompts.one_step(watched)
+        )  # else it shows nothing
         for row in _rows(sites, watched, clean, donor)
     ]
     found = _run(anatomy, layer, prompts, rows)
@@ -107,12 +113,14 @@ def _proved(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen, donor: 
     rounded = 0.0
     for row, got in zip(rows, found, strict=True):
         expected = donor[row.watched]
+        one_step = prompts.one_step(row.watched)
         if row.is_donor:
-            holds = got is not None and same(got, expected, prompts.noise)
-            rounded = largest_error(got, expected) if got is not None else 0.0
+            noise = prompts.noise if row.watched == "logits" else prompts.noise.elsewhere
+            holds = got is not None and same(got, expected, noise)
+            rounded = largest_error(got, expected, one_step) if got is not None else 0.0
         else:  # well above what rounding just did in this very comparison
             least = 4 * max(rounded, torch.finfo(expected.dtype).eps)
-            holds = got is not None and largest_error(got, expected) > least
+            holds = got is not None and largest_error(got, expected, one_step) > least
         failed[row.sites] |= not holds
     return {site for sites, bad in failed.items() if not bad for site in sites}
 
@@ -140,7 +148,8 @@ def _other(
         itself = torch.eye(donor.shape[1], donor.shape[3], device=donor.device, dtype=donor.dtype)
         return itself[None, :, None].expand(donor.shape).contiguous()
     # A layer adds little to a stream: what is put must be large enough to be seen in it.
-    size = (donor if site in ATTENTION_SITES else watched).abs().double().median()
+    # The root mean square: where most numbers are 0, the median is 0 and would put nothing there.
+    size = (donor if site in ATTENTION_SITES else watched).double().square().mean().sqrt()
     noise = torch.randn(donor.shape, generator=torch.Generator().manual_seed(3))
     return donor + (_LARGE * size * noise.to(donor.device)).to(donor)
 
@@ -156,7 +165,7 @@ def _adds_no_more(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen) -
         return False
     before = clean["resid_pre"]
     factor = (left.double() * before.double()).sum() / before.double().square().sum()
-    return same(left, (factor * before.double()).to(left.dtype), prompts.noise)
+    return same(left, (factor * before.double()).to(left.dtype), prompts.noise.elsewhere)
 
 
 def _look(

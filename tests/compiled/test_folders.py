@@ -22,9 +22,10 @@ from tests.compiled.language import LETTERS, Head, Look, Program
 from tests.compiled.programs import PROGRAMS
 
 
+@pytest.mark.parametrize("way", ["soft", "rotated"])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_compiled_model_proves_every_site_its_lens_and_replay(program: str) -> None:
-    verified = opened(program, "soft").verified
+def test_a_compiled_model_proves_every_site_its_lens_and_replay(program: str, way: str) -> None:
+    verified = opened(program, way).verified
     assert (verified.path, verified.reuse) == ("replay", True)
     assert verified.lens
     assert verified.sites == frozenset(SITES)
