@@ -35,7 +35,7 @@ from typing import NamedTuple
 SIZES = ((80, 24), (120, 40), (200, 60))
 FIRST_KB = dict(zip(SIZES, (40, 60, 100), strict=True))
 ROOT = Path(__file__).resolve().parents[1]
-APP = "import sys; from interpboard.cli import main; sys.exit(main(sys.argv[1:]))"
+APP = "import sys; from interpboard.cli.main import main; sys.exit(main(sys.argv[1:]))"
 FRAMES = (b"Tokens", b"Eiffel Tower")
 PROMPT = "The Eiffel Tower is located in the city of"
 LONG = " ".join([PROMPT] * 28)  # fills the demo model's context: its head grid takes seconds

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.models import MODELS, opened, random_case
-from interpboard.circuits.logit_lens import logit_lens
+from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.prompt import input_ids

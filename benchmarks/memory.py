@@ -29,7 +29,7 @@ from benchmarks.lines import Lines, add_save
 from benchmarks.models import opened, random_case
 from benchmarks.sizes import SIZES
 from benchmarks.worker import _held, _peak
-from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching import causal_tracing, paths
 from interpboard.patching.activation import activation_patching

@@ -1,5 +1,5 @@
 """``python -m interpboard``."""
 
-from interpboard.cli import run_as_script
+from interpboard.cli.main import run_as_script
 
 run_as_script()

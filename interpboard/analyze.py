@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from interpboard.analyses import ANALYSES, Analysis, analyses_for, find_analysis
 from interpboard.display import visible_token
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
+from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, remedy

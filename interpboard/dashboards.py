@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from interpboard import config
-from interpboard.analyses import find_analysis
 from interpboard.analyze import analyze
-from interpboard.circuits.compare_ablations import compare_ablations
+from interpboard.circuits.heads.compare import compare_ablations
 from interpboard.errors import BadParameter
 from interpboard.files.places import expanded
 from interpboard.models.language_model import LanguageModel, open_model
+from interpboard.registry import find_analysis
 from interpboard.results import Document, MetricRequest, Result
 from interpboard.results.encoding import write_file
 from interpboard.runs.metrics import resolve_metric

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interpboard.analyses import ANALYSES
-from interpboard.parameters import Parameter
+from interpboard.registry import ANALYSES
+from interpboard.registry.parameter import Parameter
 from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
 from interpboard.results.tokens import text_at
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from interpboard.analyses import ANALYSES, find_analysis
 from interpboard.errors import BadParameter
+from interpboard.registry import ANALYSES, find_analysis
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -40,7 +40,7 @@ def test_every_parameter_accepts_its_own_default_also_as_text(name: str) -> None
 
 
 def test_reading_the_registry_imports_no_torch() -> None:
-    code = "import sys, interpboard.analyses; print('torch' in sys.modules)"
+    code = "import sys, interpboard.registry; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

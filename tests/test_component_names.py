@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interpboard.circuits.critical_components import find_critical_components
-from interpboard.circuits.direct import direct_logit_attribution
-from interpboard.component_names import head_label, mlp_label, neuron_label, shown
+from interpboard.circuits.direct.attribution import direct_logit_attribution
+from interpboard.circuits.heads.critical import find_critical_components
 from interpboard.patching.paths import path_patching
+from interpboard.registry.component_names import head_label, mlp_label, neuron_label, shown
 from interpboard.results import Axis
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.diagrams.text import long_label

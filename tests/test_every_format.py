@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from interpboard import LanguageModel, open_model
-from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
-from interpboard.circuits.translators import Translators
-from interpboard.cli_options import Format
-from interpboard.cli_report import view
+from interpboard.circuits.lens.translators import Translators
+from interpboard.cli.options import Format
+from interpboard.cli.output import view
 from interpboard.config import Settings
 from interpboard.errors import BadParameter
+from interpboard.registry import ANALYSES
 from interpboard.results import Document, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
 from tests.html.test_page import words

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
 from interpboard.attribution.occlusion import occlusion
-from interpboard.circuits.ablator import AttentionHeadAblator
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.steering import steering
-from interpboard.metric_names import METRICS
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.ablator import AttentionHeadAblator
+from interpboard.interventions.steering import steering
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.patching.paths import path_patching
+from interpboard.registry import ANALYSES
+from interpboard.registry.metric_names import METRICS
 from interpboard.results import Axis, MetricInfo, MetricRequest, Result, TokenRef
 from interpboard.results.signs import legend_of, side_of, sides_of
 from interpboard.visualization.colors import MIDDLE
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 CORRUPTED = TEXT.replace("located", "cabinet")
 # Where sentences of a sign are made, and where the difference of two results is worded.
 SOURCES = {
-    "interpboard/analyses/reading.py", "interpboard/comparison.py", "interpboard/results/signs.py",
+    "interpboard/registry/reading.py", "interpboard/comparison.py", "interpboard/results/signs.py",
 }  # fmt: skip
 SENTENCE = re.compile(
     r"\b(?:positive|negative)(?::| means)|\bhelp(?:s|ed)\b|\bhurts?\b|carr(?:ies|ied) the answer"

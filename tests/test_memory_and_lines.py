@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from interpboard.analyses import ANALYSES
-from interpboard.analyses.kind import Analysis
 from interpboard.analyze import analyze
 from interpboard.errors import BadTarget, InterpBoardError, OutOfMemory, bounded
+from interpboard.registry import ANALYSES
+from interpboard.registry.spec import Analysis
 from interpboard.results import MetricRequest
 from tests.lm import tiny_lm
 

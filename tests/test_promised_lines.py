@@ -16,7 +16,7 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from interpboard import LanguageModel, open_model
-from interpboard.cli import main
+from interpboard.cli.main import main
 from interpboard.dashboards import AblationDashboard, AttributionDashboard, create_unified_dashboard
 from interpboard.errors import BadParameter
 from interpboard.models import demo

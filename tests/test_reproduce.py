@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpboard import cli, open_model
+from interpboard import open_model
 from interpboard.analyze import analyze
+from interpboard.cli import main as cli
 from interpboard.reproduce import command_line, python_lines
 from interpboard.results import Document, MetricRequest
 from tests import sample

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from interpboard.analyses import ANALYSES
 from interpboard.errors import BadParameter, BadResultFile, MissingPackage
+from interpboard.registry import ANALYSES
 from interpboard.results import Axis, Document, LabelledArray, Result
 from interpboard.visualization import export
 from tests import sample

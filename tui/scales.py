@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def scale_of(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Scale:
     """The scale of ``values``: with a sign, of shares, or of sizes; around the neutral value."""
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
     from interpboard.visualization.colors import Scale
 
     known = ANALYSES[analysis]
@@ -41,7 +41,7 @@ def meaning_of(slot: Answer) -> tuple[str, float]:
     request = answered(slot)
     if request is None:
         return "", 0.0
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
 
     known = ANALYSES[request.analysis]
     metric = request.metric or request.ask.metric

@@ -89,7 +89,7 @@ def analysis_title(name: str) -> str:
     """What people call an analysis, in lower case: ``integrated gradients``."""
     if name in PAINTED_FIRST:
         return PAINTED_FIRST[name]
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
 
     return ANALYSES[name].title.lower()
 

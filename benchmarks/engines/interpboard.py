@@ -11,15 +11,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.engines import NOISED
-from interpboard.attribution.embedding_gradient import prompt_embeddings
-from interpboard.attribution.path_integral import path_integrals
-from interpboard.attribution.quadrature import quadrature
-from interpboard.circuits.estimated_effects import estimated_effects
-from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricInfo, PromptInfo, TokenRef
 from interpboard.runs.edits import Edit
+from interpboard.runs.gradients.embeddings import prompt_embeddings
+from interpboard.runs.gradients.path_integral import path_integrals
+from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.watch import SILENT

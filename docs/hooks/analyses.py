@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from docs.hooks.tables import code, table
-from interpboard.analyses import ANALYSES, Analysis
-from interpboard.parameters import Parameter
+from interpboard.registry import ANALYSES, Analysis
+from interpboard.registry.parameter import Parameter
 
 
 def overview() -> str:

@@ -18,7 +18,7 @@ COMMANDS = (
 
 def usage() -> str:
     """What ``--help`` prints, for the program and each command."""
-    from interpboard.cli_commands import app
+    from interpboard.cli.commands import app
 
     parts = []
     for command in COMMANDS:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from interpboard.attribution.embedding_gradient import prompt_embeddings, wide
 from interpboard.errors import BadParameter, BadTarget
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
+from interpboard.runs.gradients.embeddings import prompt_embeddings, wide
 from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.references import named_id, resolve_token
 

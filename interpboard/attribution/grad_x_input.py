@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from interpboard.attribution.embedding_gradient import (
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.gradients.embeddings import (
     metric_and_gradient,
     prompt_embeddings,
     require_slope,
     wide,
 )
-from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

@@ -7,16 +7,16 @@ import time
 import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
-from interpboard.attribution.embedding_gradient import (
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.gradients.embeddings import (
     metric_of_embeddings,
     prompt_embeddings,
     require_gradient,
 )
-from interpboard.attribution.path_integral import path_integrals
-from interpboard.attribution.quadrature import quadrature
-from interpboard.errors import BadParameter
-from interpboard.models.language_model import LanguageModel
-from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.gradients.path_integral import path_integrals
+from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

@@ -7,18 +7,18 @@ import time
 import numpy as np
 import torch
 
-from interpboard.attribution.embedding_gradient import (
-    frozen,
-    metric_of_forward,
-    require_slope,
-    wide,
-)
 from interpboard.attribution.lrp_rules import relevance_rules
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.finite import require_finite, run_of
+from interpboard.runs.gradients.embeddings import (
+    frozen,
+    metric_of_forward,
+    require_slope,
+    wide,
+)
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.provenance import made_by

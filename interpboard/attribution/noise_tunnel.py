@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from interpboard.attribution.baselines import baseline_embeddings
-from interpboard.attribution.embedding_gradient import each_gradient, require_gradient, wide
 from interpboard.attribution.noisy_inputs import noisy_inputs
-from interpboard.attribution.path_integral import path_integrals
-from interpboard.attribution.quadrature import quadrature
 from interpboard.attribution.saliency import normed
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.runs.gradients.embeddings import each_gradient, require_gradient, wide
+from interpboard.runs.gradients.path_integral import path_integrals
+from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from interpboard.attribution.embedding_gradient import prompt_embeddings
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
+from interpboard.runs.gradients.embeddings import prompt_embeddings
 from interpboard.runs.noise import embedding_deviation
 
 

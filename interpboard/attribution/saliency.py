@@ -6,14 +6,14 @@ import time
 
 import torch
 
-from interpboard.attribution.embedding_gradient import (
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.gradients.embeddings import (
     metric_and_gradient,
     prompt_embeddings,
     require_slope,
 )
-from interpboard.errors import BadParameter
-from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, Result, token_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

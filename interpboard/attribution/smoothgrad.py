@@ -6,11 +6,11 @@ import time
 
 import torch
 
-from interpboard.attribution.embedding_gradient import each_gradient, wide
 from interpboard.attribution.noisy_inputs import noisy_inputs
 from interpboard.attribution.saliency import normed, require_norm
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.gradients.embeddings import each_gradient, wide
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

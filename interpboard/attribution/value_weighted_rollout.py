@@ -14,7 +14,7 @@ from interpboard.attribution.attention_rollout import rollout_result
 from interpboard.attribution.fused_attention import rows_to_one
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.rounding import agrees
+from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo, Result

@@ -1,11 +1,11 @@
 """What the parts of a model do: the logit lens, head ablation, circuits and what is built on them."""
 
-from interpboard.circuits.ablator import AttentionHeadAblator, CriticalHead
-from interpboard.circuits.analyzer import CircuitAnalyzer
-from interpboard.circuits.critical_components import find_critical_components
-from interpboard.circuits.lens import LogitLens
-from interpboard.circuits.neurons import NeuronAnalyzer
-from interpboard.circuits.scorer import HeadScorer, ScoredHead
+from interpboard.circuits.discovery.analyzer import CircuitAnalyzer
+from interpboard.circuits.heads.ablator import AttentionHeadAblator, CriticalHead
+from interpboard.circuits.heads.critical import find_critical_components
+from interpboard.circuits.heads.scorer import HeadScorer, ScoredHead
+from interpboard.circuits.lens.model_lens import LogitLens
+from interpboard.circuits.neurons.contributions import NeuronAnalyzer
 
 __all__ = [
     "AttentionHeadAblator",

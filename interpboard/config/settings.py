@@ -16,7 +16,7 @@ from typing import Any
 
 from interpboard.config.folders import config_file
 from interpboard.errors import BadConfig
-from interpboard.metric_names import METRICS
+from interpboard.registry.metric_names import METRICS
 
 PREFIX = "INTERPBOARD_"
 # Variables that are no settings: where files are, and what shells and developers ask for.

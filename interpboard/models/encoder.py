@@ -20,11 +20,11 @@ from interpboard.models.anatomy import (
     layers_of,
     unembedding_of,
 )
-from interpboard.models.rounding import differs, same
-from interpboard.models.row_proofs import plain_logits
-from interpboard.models.selfcheck import random_prompts, refuse_other_heads
+from interpboard.models.proof.rounding import differs, same
+from interpboard.models.proof.rows import plain_logits
+from interpboard.models.proof.selfcheck import random_prompts, refuse_other_heads
+from interpboard.models.proof.verified import Verified
 from interpboard.models.sites import at_site
-from interpboard.models.verified import Verified
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 

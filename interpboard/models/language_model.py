@@ -15,14 +15,14 @@ from interpboard.errors import NotALanguageModel
 from interpboard.files import fingerprint
 from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
+from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.checkpoint.notes import loading_notes, was_loaded_here
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.foreign import first_line
 from interpboard.models.load import Stage, load_model_and_tokenizer
-from interpboard.models.loading_notes import loading_notes, was_loaded_here
 from interpboard.models.mode import evaluating
-from interpboard.models.selfcheck import ALONE, Verified, random_prompts, self_check
+from interpboard.models.proof.selfcheck import ALONE, Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
 from interpboard.models.unwrap import unwrapped, wrapper_notes
 from interpboard.results import ModelInfo

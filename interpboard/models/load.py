@@ -24,14 +24,15 @@ from transformers import (
 from interpboard.errors import NotALanguageModel, UnknownModel
 from interpboard.files.json_object import read_object, refuse_lfs_pointer
 from interpboard.files.places import expanded
-from interpboard.models import demo, hub
-from interpboard.models.accounting import Checkpoint
-from interpboard.models.checkpoint import refuse_adapter
-from interpboard.models.config_file import CONFIG, read_config
+from interpboard.models import demo
+from interpboard.models.checkpoint import hub
+from interpboard.models.checkpoint.account import refuse_adapter
+from interpboard.models.checkpoint.config_file import CONFIG, read_config
+from interpboard.models.checkpoint.foreign import foreign
+from interpboard.models.checkpoint.notes import remember
+from interpboard.models.checkpoint.steps import Checkpoint
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.foreign import foreign
-from interpboard.models.loading_notes import remember
 from interpboard.models.placement import choose_device, choose_dtype, move
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.attribution.site_gradients import gradients_by_layer
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grid import Grid, make_grid
@@ -17,6 +16,7 @@ from interpboard.patching.products import linear_products
 from interpboard.results import LabelledArray, PromptInfo, Result
 from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from interpboard.attribution.site_gradients import LayerGradients, gradients_by_layer
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grad_drop import mean_size
@@ -18,6 +17,7 @@ from interpboard.patching.products import QK_SITES, linear_products, pattern_pro
 from interpboard.patching.verification import verified_cells
 from interpboard.results import LabelledArray, PromptInfo, Result
 from interpboard.runs.edits import Edit
+from interpboard.runs.gradients.sites import LayerGradients, gradients_by_layer
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interpboard.component_names import MLP
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import OUTPUT, Receiver, read, resolve_receivers
 from interpboard.patching.senders import Sent, record_senders, sent
+from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import torch
 
-from interpboard.attribution.site_gradients import LayerGradients
 from interpboard.patching.grid import Grid
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.gradients.sites import LayerGradients
 from interpboard.runs.record import Run
 from interpboard.runs.watch import Watch
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interpboard.datasets.pair_lines import ARROW, json_line, lines_of, unescaped
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import Pair, make_pair
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.pair_lines import ARROW, json_line, lines_of, unescaped
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.token_texts import shortened
 

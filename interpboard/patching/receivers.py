@@ -20,7 +20,7 @@ import torch
 
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.rounding import agrees
+from interpboard.models.proof.rounding import agrees
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from interpboard.component_names import shown
 from interpboard.display import visible, visible_token
+from interpboard.registry.component_names import shown
 
 _OF_PARTS = ("component", "head_a", "head_b")
 

@@ -27,7 +27,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
     ``baseline`` is the metric of the clean run. ``neutral`` is the value that says "no effect": what stands
     out is far from it. ``meaning`` says what larger and smaller values mean for this metric. The registry
-    (``interpboard.analyses``) gives both, here and nowhere else: to a new result, and to one that was saved
+    (``interpboard.registry``) gives both, here and nowhere else: to a new result, and to one that was saved
     before they were kept. ``meaning`` stays empty only for an analysis that is not in it.
     """
 
@@ -47,7 +47,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     def __post_init__(self) -> None:
         put_in_shape(self)
         if not self.meaning:
-            from interpboard.analyses import (
+            from interpboard.registry import (
                 ANALYSES,
             )  # late: the app is on screen before any result
 

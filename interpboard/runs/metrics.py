@@ -19,9 +19,9 @@ from functools import cached_property
 import torch
 
 from interpboard.errors import BadParameter, BadPosition, BadTarget
-from interpboard.metric_names import METRICS
 from interpboard.models.finite import finite_logits
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry.metric_names import METRICS
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
 from interpboard.runs.prompt import resolve_position, token_text

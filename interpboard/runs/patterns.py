@@ -11,7 +11,7 @@ import torch
 
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.rounding import agrees
+from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
 from interpboard.runs.finite import refusing, require_finite

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the app reads the colours before it can afford numpy
     import numpy as np
 
-    from interpboard.analyses.kind import ScaleKind
+    from interpboard.registry.spec import ScaleKind
 
 DARK = (
     "#87d7ff", "#5fafd7", "#0087af", "#005f87", "#1c1c1c",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.analyses import ANALYSES
+from interpboard.registry import ANALYSES
 from interpboard.results import Result
 from interpboard.visualization.colors import Scale
 

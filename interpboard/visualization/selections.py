@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from interpboard.component_names import head_label, neuron_label
+from interpboard.registry.component_names import head_label, neuron_label
 from interpboard.results import LabelledArray, Result
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.visualization.blocks import Look

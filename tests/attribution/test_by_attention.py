@@ -21,7 +21,7 @@ from interpboard.attribution.fused_attention import (
 )
 from interpboard.attribution.max_flow import max_flow
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
-from interpboard.circuits.attention import attention
+from interpboard.circuits.heads.attention import attention
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.models.sites import at_site
 from interpboard.runs.prompt import input_ids

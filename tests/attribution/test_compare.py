@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.analyses import ANALYSES
 from interpboard.attribution.compare import METHODS, compare_attributions
 from interpboard.errors import BadParameter, Cancelled, Unsupported
+from interpboard.registry import ANALYSES
 from interpboard.results import LabelledArray
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint

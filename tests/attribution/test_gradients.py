@@ -9,13 +9,13 @@ import pytest
 import torch
 from captum.attr import LayerGradientXActivation
 
-from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.gradients import GradientAttributor
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.results import MetricRequest
+from interpboard.runs.gradients.embeddings import metric_and_gradient, prompt_embeddings
 from interpboard.runs.prompt import input_ids
 from tests.lm import TEXT, case, fingerprint
 

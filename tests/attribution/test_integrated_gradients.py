@@ -9,12 +9,12 @@ import pytest
 import torch
 from captum.attr import LayerIntegratedGradients
 
-from interpboard.attribution import embedding_gradient
 from interpboard.attribution.baselines import baseline_embeddings
-from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
 from interpboard.attribution.integrated_gradients import integrated_gradients
-from interpboard.attribution.quadrature import METHODS, quadrature
 from interpboard.errors import BadParameter, Cancelled, Unsupported
+from interpboard.runs.gradients import embeddings as embedding_gradient
+from interpboard.runs.gradients.embeddings import metric_and_gradient, prompt_embeddings
+from interpboard.runs.gradients.quadrature import METHODS, quadrature
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint

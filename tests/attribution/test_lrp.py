@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.attribution.embedding_gradient import metric_of_forward
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.lrp_rules import as_multiple, frozen_norm, let_pass, relevance_rules
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest
+from interpboard.runs.gradients.embeddings import metric_of_forward
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from tests.lm import TEXT, case, fingerprint

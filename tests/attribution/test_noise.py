@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.attribution.embedding_gradient import metric_and_gradient, prompt_embeddings
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.noise_tunnel import noise_tunnel
@@ -14,6 +13,7 @@ from interpboard.attribution.noisy_inputs import noisy_inputs
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.errors import BadParameter, Unsupported
+from interpboard.runs.gradients.embeddings import metric_and_gradient, prompt_embeddings
 from tests.lm import case, fingerprint
 
 BOTH = pytest.mark.parametrize("family", ["gpt2", "llama"])

@@ -12,12 +12,12 @@ import torch
 from interpboard import open_model
 from interpboard.attribution.attention_flow import attention_flow
 from interpboard.attribution.attention_rollout import attention_rollout
-from interpboard.attribution.embedding_gradient import metric_of_embeddings, prompt_embeddings
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.shapley import shapley
 from interpboard.results import MetricRequest
+from interpboard.runs.gradients.embeddings import metric_of_embeddings, prompt_embeddings
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from tests.lm import TEXT, fingerprint

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from interpboard.attribution import site_gradients as module
-from interpboard.attribution.site_gradients import gradients_by_layer
 from interpboard.errors import Cancelled
 from interpboard.models.sites import SITES
 from interpboard.runs import steps
 from interpboard.runs.edits import Edit
+from interpboard.runs.gradients import sites as module
+from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint

@@ -8,9 +8,9 @@ import torch
 
 from interpboard.analyze import analyze
 from interpboard.circuits import AttentionHeadAblator
-from interpboard.circuits.compare_ablations import compare_ablations, rank_agreement
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.head_pairs import head_pairs, strongest
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.compare import compare_ablations, rank_agreement
+from interpboard.circuits.heads.pairs import head_pairs, strongest
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.results import Document
 from interpboard.runs.edits import Edit

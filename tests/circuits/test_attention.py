@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits import attention as attention_module
-from interpboard.circuits.attention import attention, summarise
+from interpboard.circuits.heads import attention as attention_module
+from interpboard.circuits.heads.attention import attention, summarise
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.models.language_model import open_model
 from interpboard.results import MetricRequest

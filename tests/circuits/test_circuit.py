@@ -15,12 +15,12 @@ from torch import nn
 from interpboard import Result, open_model
 from interpboard.analyze import analyze
 from interpboard.circuits import CircuitAnalyzer
-from interpboard.circuits.behaviours import BEHAVIOURS, FOLDER, load_behaviour
-from interpboard.circuits.behaviours.make import file_text
-from interpboard.circuits.edge_scores import edge_scores
-from interpboard.circuits.experiment import Experiment
-from interpboard.circuits.faithfulness import measure_edges, prune, top_edges
-from interpboard.circuits.prompt_pairs import Example, measured, read_examples, resolve_cases
+from interpboard.circuits.discovery.behaviours import BEHAVIOURS, FOLDER, load_behaviour
+from interpboard.circuits.discovery.behaviours.make import file_text
+from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.circuits.discovery.examples import Example, measured, read_examples, resolve_cases
+from interpboard.circuits.discovery.experiment import Experiment
+from interpboard.circuits.discovery.faithfulness import measure_edges, prune, top_edges
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, Cancelled, InterpBoardError
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.language_model import LanguageModel
@@ -141,7 +141,7 @@ def test_every_named_behaviour_is_there_in_the_demo_model_and_in_half_of_its_edg
 
 @pytest.mark.parametrize("behavior", BEHAVIOURS)
 def test_the_files_are_what_the_corpus_and_the_demo_tokenizer_make(behavior: str) -> None:
-    # After a change of either: python -m interpboard.circuits.behaviours.make
+    # After a change of either: python -m interpboard.circuits.discovery.behaviours.make
     shipped = (FOLDER / f"{behavior}.json").read_text(encoding="utf-8")
     assert shipped == file_text(behavior, demo().tokenizer)
 

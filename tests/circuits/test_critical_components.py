@@ -10,10 +10,11 @@ import torch
 
 from interpboard import open_model
 from interpboard.analyze import analyze
-from interpboard.circuits import critical_components, find_critical_components
-from interpboard.circuits.candidates import Candidate
-from interpboard.circuits.critical_components import doubts
-from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits import find_critical_components
+from interpboard.circuits.heads import critical as critical_components
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.candidates import Candidate
+from interpboard.circuits.heads.critical import doubts
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric

@@ -10,8 +10,8 @@ import torch
 import transformers as tf
 from torch import nn
 
-from interpboard.circuits.direct import direct_logit_attribution
-from interpboard.circuits.direct_path import pull_back
+from interpboard.circuits.direct.attribution import direct_logit_attribution
+from interpboard.circuits.direct.path import pull_back
 from interpboard.errors import Cancelled, Unsupported
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricRequest, PromptInfo, Result

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.edge_runs import edge_patched, proved_wiring, record_activations
-from interpboard.circuits.edge_scores import edge_scores
-from interpboard.circuits.experiment import Experiment
-from interpboard.circuits.graph import Graph
-from interpboard.circuits.prompt_pairs import read_examples, resolve_cases
+from interpboard.circuits.discovery.edge_runs import edge_patched, proved_wiring, record_activations
+from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.circuits.discovery.examples import read_examples, resolve_cases
+from interpboard.circuits.discovery.experiment import Experiment
+from interpboard.circuits.discovery.graph import Graph
 from interpboard.errors import Cancelled, Unsupported
 from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching

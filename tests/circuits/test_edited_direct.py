@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.direct import direct_logit_attribution
-from interpboard.circuits.edited_direct import edited_direct_attribution
-from interpboard.circuits.what_if import what_if
+from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.errors import Unsupported
+from interpboard.interventions.edited_direct import edited_direct_attribution
+from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import resolve_metric

@@ -16,11 +16,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from interpboard import cli
 from interpboard.circuits import NeuronAnalyzer
-from interpboard.circuits.collect_examples import Collection, collect_examples
-from interpboard.circuits.corpus import Place, corpus_files, windows
-from interpboard.circuits.max_activating import max_activating
+from interpboard.circuits.neurons.collect import Collection, collect_examples
+from interpboard.circuits.neurons.corpora import Place, corpus_files, windows
+from interpboard.circuits.neurons.max_activating import max_activating
+from interpboard.cli import main as cli
 from interpboard.errors import BadParameter, BadResultFile, Cancelled, Unsupported
 from interpboard.models.demo.corpus import documents
 from interpboard.models.language_model import LanguageModel
@@ -157,7 +157,7 @@ def test_a_collection_that_was_cancelled_goes_on_to_the_same_file(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from interpboard.circuits.collect_examples import collect_examples
+from interpboard.circuits.neurons.collect import collect_examples
 from interpboard.runs.watch import Watch
 from tests.circuits.test_examples import SMALL
 from tests.lm import tiny_lm

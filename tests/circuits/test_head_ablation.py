@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.estimated_effects import estimated_effects
-from interpboard.circuits.head_ablation import head_ablation
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.errors import BadParameter
 from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import record
+from interpboard.runs.replacements import cycle
 from interpboard.runs.replay import evaluate
-from interpboard.runs.stand_ins import cycle
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
 

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits import HeadScorer, head_probes
-from interpboard.circuits.direct_path import pull_back
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.head_probes import (
+from interpboard.circuits import HeadScorer
+from interpboard.circuits.direct.path import pull_back
+from interpboard.circuits.heads import probes as head_probes
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.name_mover import name_mover_probe
+from interpboard.circuits.heads.ov_circuit import moved_alone, plain_prompt, promotion
+from interpboard.circuits.heads.probes import (
     Probe,
     Repeats,
     attention_probes,
     copying_probe,
     random_repeats,
 )
-from interpboard.circuits.head_scores import SCORES, above_chance, head_scores, labels_of
-from interpboard.circuits.moved import moved_alone, plain_prompt, promotion
-from interpboard.circuits.name_mover import name_mover_probe
+from interpboard.circuits.heads.types import SCORES, above_chance, head_scores, labels_of
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricInfo, MetricRequest, TokenRef

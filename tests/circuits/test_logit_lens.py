@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from interpboard.circuits import LogitLens, lens_reading
-from interpboard.circuits.logit_lens import LENS_SITES, logit_lens
+from interpboard.circuits import LogitLens
+from interpboard.circuits.lens import reading as lens_reading
+from interpboard.circuits.lens.logit import LENS_SITES, logit_lens
 from interpboard.errors import BadParameter
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.tail import residual_to_logits

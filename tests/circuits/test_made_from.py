@@ -16,17 +16,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from interpboard import cli
-from interpboard.circuits.collect_examples import Collection, collect_examples
-from interpboard.circuits.edited_direct import edited_direct_attribution
-from interpboard.circuits.max_activating import max_activating
-from interpboard.circuits.steering import save_vector, steering
-from interpboard.circuits.translators import PARAMS, Translators, load_translators
-from interpboard.circuits.tune_lens import Settings, tune_lens
-from interpboard.circuits.tuned_lens import tuned_lens
-from interpboard.circuits.unfinished_lens import STATE
-from interpboard.circuits.what_if import what_if
+from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
+from interpboard.circuits.lens.tuned import tuned_lens
+from interpboard.circuits.lens.unfinished import STATE
+from interpboard.circuits.neurons.collect import Collection, collect_examples
+from interpboard.circuits.neurons.max_activating import max_activating
+from interpboard.cli import main as cli
 from interpboard.errors import BadParameter, Cancelled
+from interpboard.interventions.edited_direct import edited_direct_attribution
+from interpboard.interventions.steering import save_vector, steering
+from interpboard.interventions.what_if import what_if
 from interpboard.models.demo.corpus import documents
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel, open_model

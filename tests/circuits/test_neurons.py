@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from interpboard.circuits import NeuronAnalyzer
-from interpboard.circuits.neurons import neurons
+from interpboard.circuits.neurons.contributions import neurons
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.runs.record import record
 from tests.lm import TEXT, case, fingerprint

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from interpboard.circuits.steering import difference_of_means, load_vector, steering
-from interpboard.circuits.what_if import what_if
 from interpboard.errors import BadParameter, Cancelled
+from interpboard.interventions.steering import difference_of_means, load_vector, steering
+from interpboard.interventions.what_if import what_if
 from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record

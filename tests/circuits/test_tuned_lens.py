@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from interpboard import cli
 from interpboard.circuits import LogitLens
-from interpboard.circuits.lens_training import lens_training
-from interpboard.circuits.logit_lens import logit_lens
-from interpboard.circuits.translators import PARAMS, Translators, load_translators
-from interpboard.circuits.tune_lens import STATE, Settings, tune_lens
-from interpboard.circuits.tuned_lens import tuned_lens
-from interpboard.circuits.what_if import what_if
+from interpboard.circuits.lens.logit import logit_lens
+from interpboard.circuits.lens.training import STATE, Settings, tune_lens
+from interpboard.circuits.lens.training_analysis import lens_training
+from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
+from interpboard.circuits.lens.tuned import tuned_lens
+from interpboard.cli import main as cli
 from interpboard.errors import BadParameter, Cancelled, UnsafeWeights
+from interpboard.interventions.what_if import what_if
 from interpboard.models.demo.corpus import documents
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel, open_model

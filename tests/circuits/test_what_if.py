@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.interventions import parse_interventions
-from interpboard.circuits.logit_lens import logit_lens
-from interpboard.circuits.what_if import what_if
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, InterpBoardError
+from interpboard.interventions.grammar import parse_interventions
+from interpboard.interventions.what_if import what_if
 from interpboard.models.tail import forward_logits
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
@@ -242,7 +242,7 @@ def test_a_cancelled_run_leaves_the_model_as_it_was() -> None:
 
 
 def test_what_the_demo_model_says_of_paris_needs_few_heads() -> None:
-    from interpboard.circuits.head_pairs import strongest
+    from interpboard.circuits.heads.pairs import strongest
     from interpboard.models.language_model import open_model
 
     lm = open_model("demo")

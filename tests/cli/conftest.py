@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli, cli_commands, cli_report
+from interpboard.cli import commands as cli_commands
+from interpboard.cli import narration, opening
 from interpboard.results import Document
 from tests import sample
 from tests.cli.process import ENVIRONMENT
@@ -19,7 +20,7 @@ from tests.cli.process import ENVIRONMENT
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cli, "is_interactive", lambda: False)
+    monkeypatch.setattr(opening, "is_interactive", lambda: False)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     app = types.ModuleType("tui.app")
     app.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tui.app", app)
-    monkeypatch.setattr(cli, "is_interactive", lambda: True)
+    monkeypatch.setattr(opening, "is_interactive", lambda: True)
     return calls
 
 
@@ -73,6 +74,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         module = types.ModuleType(f"interpboard.{name}")
         setattr(module, function.__name__, function)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    for name in cli_report._QUIET:
+    for name in narration.QUIET:
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     return seen

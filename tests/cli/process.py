@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = ("INTERPBOARD_DEBUG", "NO_COLOR", "COLUMNS", "FORCE_COLOR", "COLORFGBG")
-COMMAND = (sys.executable, "-m", "interpboard.cli")
+COMMAND = (sys.executable, "-m", "interpboard.cli.main")
 
 
 def interpboard(*args: str, **options: Any) -> subprocess.CompletedProcess[bytes]:

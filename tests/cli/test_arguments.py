@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interpboard import cli, cli_commands, cli_options, cli_report
-from interpboard.analyses import analyses_for
+from interpboard.cli import commands as cli_commands
+from interpboard.cli import compute as cli_compute
+from interpboard.cli import main as cli
+from interpboard.cli import options as cli_options
 from interpboard.errors import BadParameter
+from interpboard.registry import analyses_for
 from interpboard.results import MetricRequest
 
 
@@ -72,7 +75,7 @@ def test_everything_asked_for_arrives(asked: dict[str, Any]) -> None:
     code = cli.main([*words.split(), "--target", " a", "--foil", " b"])
     assert code == 0
     choice, text, analyses, metric, params = asked["args"]
-    assert choice == cli_report.ModelChoice("m", "cpu", "float32", True, True, True, False)
+    assert choice == cli_compute.ModelChoice("m", "cpu", "float32", True, True, True, False)
     assert (text, analyses) == ("t", ("head_ablation", "logit_lens"))
     assert metric == MetricRequest("logit_diff", " a", " b", -2)
     assert params == {"head_ablation": {"ablation": "mean"}, "logit_lens": {"top_k": 3}}
@@ -95,7 +98,7 @@ def test_a_second_prompt_and_a_subject_bring_the_analyses_that_need_them(
 def test_by_default_all_analyses_run_and_nothing_unsafe_is_allowed(asked: dict[str, Any]) -> None:
     assert cli.main(["analyze", "--text", "t"]) == 0
     choice, _, analyses, metric, params = asked["args"]
-    assert choice == cli_report.ModelChoice("demo", "auto", "auto", False, False)
+    assert choice == cli_compute.ModelChoice("demo", "auto", "auto", False, False)
     assert analyses == analyses_for(())
     assert "activation_patching" not in analyses  # there is nothing to patch from
     assert metric == MetricRequest("logit", None, None, -1)

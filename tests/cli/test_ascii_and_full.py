@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli
-from interpboard.analyses import ANALYSES
-from interpboard.cli_options import Format
-from interpboard.cli_report import view
+from interpboard.cli import main as cli
+from interpboard.cli.options import Format
+from interpboard.cli.output import view
 from interpboard.config import Settings
 from interpboard.errors import BadPrompt
+from interpboard.registry import ANALYSES
 from interpboard.results import layer_axis
 from tests import sample
 from tests.cli.process import COMMAND, ROOT

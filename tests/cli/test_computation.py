@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli
+from interpboard.cli import main as cli
 from interpboard.results import MetricRequest
 from tests.cli.process import ROOT
 
@@ -63,8 +63,8 @@ def test_what_libraries_print_never_reaches_stdout(
 
 def test_progress_is_drawn_on_stderr_when_it_is_a_terminal_and_wiped_at_the_end() -> None:
     script = (
-        "import sys, types; from interpboard import cli_report\n"
-        "with cli_report._progress() as show:\n"
+        "import sys, types; from interpboard.cli import narration\n"
+        "with narration.progress() as show:\n"
         "    show('[/x] loading', 1, 2); show('Head ablation', 1, 2)\n"
         "print('data')"
     )

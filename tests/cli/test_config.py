@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from interpboard import cli, config
+from interpboard import config
+from interpboard.cli import main as cli
 from interpboard.config import Settings
 from interpboard.errors import BadConfig
 from tests.cli.process import ROOT
@@ -160,7 +161,7 @@ def test_path_says_where_the_file_is_even_where_it_is_wrong(
 def test_configuration_is_read_without_anything_heavy() -> None:
     written('model = "x"')
     code = (
-        "import sys\nfrom interpboard import config\nfrom interpboard.cli import main\n"
+        "import sys\nfrom interpboard import config\nfrom interpboard.cli.main import main\n"
         "assert config.read().settings.model == 'x'\nassert main(['config', 'show']) == 0\n"
         "heavy = ('torch', 'transformers', 'numpy', 'textual', 'msgspec')\n"
         "print(*[name for name in heavy if name in sys.modules], file=sys.stderr)"

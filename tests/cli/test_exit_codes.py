@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli
+from interpboard.cli import main as cli
 from interpboard.errors import UnknownModel
 from interpboard.results import Document
 from tests.cli.process import COMMAND, ROOT
@@ -74,12 +74,12 @@ def test_an_interruption_exits_with_130_and_says_nothing(
 
 def test_ctrl_c_in_the_middle_of_a_computation_exits_with_130_without_a_traceback() -> None:
     script = (
-        "import signal, sys, time; from interpboard import cli, cli_commands\n"
+        "import signal, sys, time; from interpboard.cli import commands, main as cli\n"
         # Tests that were started in the background are deaf to it, and so are their children.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def compute(*a, **k):\n"
         "    print('ready', file=sys.stderr, flush=True); time.sleep(60)\n"
-        "cli_commands.compute = compute; sys.exit(cli.main(['text']))"
+        "commands.compute = compute; sys.exit(cli.main(['text']))"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.DEVNULL,

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from interpboard import __version__, cli
-from interpboard.analyses import ANALYSES
+from interpboard import __version__
+from interpboard.cli import main as cli
+from interpboard.registry import ANALYSES
 from tests.cli.process import ROOT, interpboard
 
 
@@ -20,7 +21,7 @@ from tests.cli.process import ROOT, interpboard
 )
 def test_help_version_and_list_import_nothing_heavy(args: list[str]) -> None:
     script = (
-        "import sys; from interpboard.cli import main\n"
+        "import sys; from interpboard.cli.main import main\n"
         f"code = main({args!r})\n"
         "heavy = {'torch', 'transformers', 'textual', 'numpy'} & set(sys.modules)\n"
         "print(sorted(heavy), file=sys.stderr); sys.exit(code)"

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli
-from interpboard.analyses import analyses_for
+from interpboard.cli import main as cli
+from interpboard.cli.opening import DEFAULT_TEXT, Opening
 from interpboard.config import Settings
+from interpboard.registry import analyses_for
 from tests.cli.process import ROOT
 
 
@@ -80,7 +81,7 @@ def test_without_a_terminal_the_report_is_written_with_paris_on_top(
     assert "\n1  ·Paris " in out
     assert "\x1b" not in out
     assert err == ""
-    assert asked["args"][1:3] == (cli.DEFAULT_TEXT, analyses_for(()))
+    assert asked["args"][1:3] == (DEFAULT_TEXT, analyses_for(()))
 
 
 @pytest.mark.parametrize("args", [[], ["Hello", "--model", "m"], ["--dtype=float32", "--", "list"]])
@@ -89,7 +90,7 @@ def test_a_real_terminal_is_recognized_and_the_app_opened_without_typer(args: li
         "import sys, types; app = types.ModuleType('tui.app')\n"
         "app.run = lambda settings, **o: 3 + ('typer' in sys.modules or 'rich' in sys.modules)\n"
         "sys.modules['tui.app'] = app\n"
-        f"from interpboard.cli import main; sys.exit(main({args!r}))"
+        f"from interpboard.cli.main import main; sys.exit(main({args!r}))"
     )
     parent, child = pty.openpty()
     try:
@@ -113,12 +114,12 @@ def test_what_is_unusual_is_left_to_the_command_parser(args: list[str]) -> None:
 
 def test_the_last_of_two_values_counts_as_in_the_command_parser() -> None:
     opening = cli.plain_opening(["--model", "a", "--model=b", "--text=x=y"])
-    assert opening == cli.Opening("x=y", {"model": "b"})
+    assert opening == Opening("x=y", {"model": "b"})
 
 
 def test_a_file_of_prompts_is_opened_beside_a_text_or_without_one() -> None:
-    assert cli.plain_opening(["--prompts", "a b.txt", "--resume"]) == cli.Opening(
+    assert cli.plain_opening(["--prompts", "a b.txt", "--resume"]) == Opening(
         None, {}, resume=True, prompts="a b.txt"
     )
     args, _ = cli.route(["--prompts", "list", "text"])
-    assert cli.plain_opening(args) == cli.Opening("text", {}, prompts="list")
+    assert cli.plain_opening(args) == Opening("text", {}, prompts="list")

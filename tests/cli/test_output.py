@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interpboard import cli
+from interpboard.cli import main as cli
 from interpboard.results.examples import ExamplesFile
 from tests import sample
 from tests.cli.process import interpboard

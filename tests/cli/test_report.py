@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interpboard import cli
+from interpboard.cli import main as cli
 from interpboard.visualization import export
 from tests import sample
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from interpboard.cli import main
-from interpboard.cli_options import swap_of
+from interpboard.cli.main import main
+from interpboard.cli.options import swap_of
 from interpboard.errors import BadParameter
 from interpboard.reproduce import command_line
 from interpboard.results import Document, MetricRequest

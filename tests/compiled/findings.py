@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from interpboard import Result
-from interpboard.circuits.graph import Graph
+from interpboard.circuits.discovery.graph import Graph
 from tests.compiled.cases import found
 from tests.compiled.programs import TRUTHS, Truth
 

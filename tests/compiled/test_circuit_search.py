@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from interpboard import Result
-from interpboard.circuits.edge_scores import without_rounding
-from interpboard.circuits.experiment import Experiment
-from interpboard.circuits.faithfulness import distinct, measure_edges, top_edges
-from interpboard.circuits.graph import Graph
-from interpboard.circuits.prompt_pairs import Example, resolve_cases
+from interpboard.circuits.discovery.edge_scores import without_rounding
+from interpboard.circuits.discovery.examples import Example, resolve_cases
+from interpboard.circuits.discovery.experiment import Experiment
+from interpboard.circuits.discovery.faithfulness import distinct, measure_edges, top_edges
+from interpboard.circuits.discovery.graph import Graph
 from tests.compiled.by_numpy import Edge, logits_of_one_layer, token_ids
 from tests.compiled.cases import found, opened
 from tests.compiled.compiler import compiled

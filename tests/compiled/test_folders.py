@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from interpboard import Document, open_model
-from interpboard.cli import main
+from interpboard.cli.main import main
 from interpboard.models.sites import SITES
 from interpboard.runs.prompt import make_prompt
 from tests.compiled import make

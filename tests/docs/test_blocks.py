@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from interpboard import config
-from interpboard.cli import main
+from interpboard.cli.main import main
 from interpboard.models import language_model
 from interpboard.models.language_model import LanguageModel
 from tests.docs.blocks import NOT_RUN, PAGES, ROOT, Block, blocks, commands, output_of, same_output

@@ -16,10 +16,10 @@ import torch
 from docs.hooks import models
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.kinds import kinds_of_layers
-from interpboard.models.selfcheck import self_check
+from interpboard.models.proof.kinds import kinds_of_layers
+from interpboard.models.proof.selfcheck import self_check
+from interpboard.models.proof.verified import Verified
 from interpboard.models.sites import SITES
-from interpboard.models.verified import Verified
 from tests.tiny import FAMILIES, tiny_model
 
 

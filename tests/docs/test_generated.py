@@ -9,8 +9,8 @@ import pytest
 from mkdocs.exceptions import PluginError
 
 from docs.hooks import analyses, commands, keys, settings, site
-from interpboard.analyses import ANALYSES
 from interpboard.config.settings import Settings
+from interpboard.registry import ANALYSES
 from tui.catalogue import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from interpboard.analyses import ANALYSES
-from interpboard.metric_names import METRICS
+from interpboard.registry import ANALYSES
+from interpboard.registry.metric_names import METRICS
 from tests.docs.blocks import ROOT
 
 PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.analyses import ANALYSES, Analysis
 from interpboard.engine import worker
-from interpboard.parameters import Parameter
+from interpboard.registry import ANALYSES, Analysis
+from interpboard.registry.parameter import Parameter
 from interpboard.results import Axis, LabelledArray, Result
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch

@@ -224,7 +224,7 @@ def test_the_worker_ends_when_its_input_ends_in_the_middle_of_a_job(tiny_folder:
 
 def test_the_client_side_imports_no_torch() -> None:
     code = (
-        "import sys, interpboard, interpboard.engine.client, interpboard.analyses, "
+        "import sys, interpboard, interpboard.engine.client, interpboard.registry, "
         "interpboard.visualization.colors; "
         "print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )

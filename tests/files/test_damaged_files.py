@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interpboard import config
-from interpboard.circuits.collected import Collected
-from interpboard.circuits.translators import PARAMS, Translators, load_translators
-from interpboard.circuits.unfinished_lens import Begun
-from interpboard.circuits.vectors import read_vector, save_vector
+from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
+from interpboard.circuits.lens.unfinished import Begun
+from interpboard.circuits.neurons.collected import Collected
 from interpboard.errors import BadConfig, BadPrompt, InterpBoardError, StoreProblem
+from interpboard.interventions.vectors import read_vector, save_vector
 from interpboard.models.fingerprints import Origin
 from interpboard.results import Document, Result, pack
 from interpboard.results.examples import KEY, ExamplesFile

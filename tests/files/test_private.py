@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from interpboard import config
-from interpboard.circuits.steering import save_vector
 from interpboard.config import folders, in_state_folder, state_folder
 from interpboard.engine.process import EngineProcess
 from interpboard.errors import StoreProblem
+from interpboard.interventions.steering import save_vector
 from interpboard.store import Store
 from tests import sample
 from tests.files.disk import read_only_folder

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from interpboard import cli, cli_report
 from interpboard.attribution import AttributionVisualizer
-from interpboard.circuits.collect_examples import Collection, collect_examples
-from interpboard.circuits.steering import save_vector
-from interpboard.circuits.translators import Translators
-from interpboard.circuits.tune_lens import Settings, tune_lens
+from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.translators import Translators
+from interpboard.circuits.neurons.collect import Collection, collect_examples
+from interpboard.cli import main as cli
+from interpboard.cli import output as cli_output
 from interpboard.dashboards import AttributionDashboard
 from interpboard.errors import InterpBoardError
+from interpboard.interventions.steering import save_vector
 from tests import sample
 from tests.files.disk import full_disk
 from tests.lm import TEXT, tiny_lm
@@ -43,7 +44,7 @@ def visualizer(path: Path) -> None:
 
 
 def command_line(path: Path) -> None:
-    cli_report.write_file(path, "new" * 1000)
+    cli_output.write_file(path, "new" * 1000)
 
 
 def app_export(path: Path) -> None:
@@ -138,11 +139,11 @@ async def test_a_full_disk_leaves_the_text_that_was_copied_before(tmp_path: Path
 
 def test_no_file_is_written_in_any_other_way() -> None:
     """What opens a file for writing goes through the one writer, or is named here with its reason."""
-    root = Path(cli.__file__).parent.parent
+    root = Path(cli.__file__).parents[2]
     allowed = {
         "interpboard/files/atomic.py": 1,  # the writer itself
         "interpboard/models/demo/train.py": 1,  # into a temporary folder, then moved
-        "interpboard/circuits/tensor_files.py": 1,  # beside the file, inside the writer
+        "interpboard/runs/tensor_files.py": 1,  # beside the file, inside the writer
         "interpboard/engine/process.py": 1,  # the log, appended to
         "tui/files/prompt_book.py": 1,  # lines, appended
     }

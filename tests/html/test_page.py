@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from interpboard.analyses import ANALYSES
+from interpboard.registry import ANALYSES
 from interpboard.results import Axis, Document, layer_axis
 from interpboard.visualization.colors import MIDDLE, Scale
 from interpboard.visualization.html import fragment, report

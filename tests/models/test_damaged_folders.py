@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from interpboard.errors import InterpBoardError, NotALanguageModel, UnknownModel, UnsafeWeights
+from interpboard.models.checkpoint.notes import loading_notes
 from interpboard.models.load import load_model_and_tokenizer
-from interpboard.models.loading_notes import loading_notes
 from tests.models.folders import LFS_POINTER, SHARD, copied, edit_json, saved, with_index
 from tests.tiny import save_tiny
 

@@ -15,7 +15,6 @@ from captum.attr import FeatureAblation, LayerGradientXActivation
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from interpboard import open_model
-from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
 from interpboard.attribution import (
     AttentionAttributor,
@@ -28,9 +27,10 @@ from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.shapley import shapley
-from interpboard.cli import main
+from interpboard.cli.main import main
 from interpboard.errors import BadPosition, InterpBoardError, Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt

@@ -11,12 +11,12 @@ import transformers as tf
 from torch import nn
 
 from interpboard.analyze import analyze
-from interpboard.circuits.ablator import AttentionHeadAblator
+from interpboard.circuits.heads.ablator import AttentionHeadAblator
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import find_anatomy, in_width
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.plain_linear import plain_linear
-from interpboard.models.selfcheck import self_check
+from interpboard.models.proof.selfcheck import self_check
 from tests.lm import TEXT, fingerprint
 from tests.tiny import VOCAB, tiny_model, tiny_tokenizer
 

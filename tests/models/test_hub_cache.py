@@ -15,7 +15,7 @@ import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
 from interpboard.errors import Cancelled, InterpBoardError, UnknownModel, UnsafeWeights
-from interpboard.models import hub
+from interpboard.models.checkpoint import hub
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.models.load import load_model_and_tokenizer
 from tests.models.folders import saved

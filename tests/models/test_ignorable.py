@@ -9,11 +9,11 @@ import pytest
 import torch
 import transformers as tf
 
-from interpboard.models.headers import TensorHeader
-from interpboard.models.ignorable import TABLE, Surroundings, ignorable
+from interpboard.models.checkpoint.headers import TensorHeader
+from interpboard.models.checkpoint.ignorable import TABLE, Surroundings, ignorable
+from interpboard.models.checkpoint.notes import loading_notes
 from interpboard.models.language_model import open_model
 from interpboard.models.load import load_model_and_tokenizer
-from interpboard.models.loading_notes import loading_notes
 from tests.models.folders import add, copied, edit_json, edit_weights, logits, refused
 from tests.tiny import VOCAB, tiny_model, tiny_tokenizer
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 import transformers as tf
 
-from interpboard.circuits.attention import attention
-from interpboard.circuits.head_ablation import head_ablation
-from interpboard.circuits.logit_lens import logit_lens
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.attention import attention
+from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.kinds import kinds_of_layers
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import self_check
+from interpboard.models.proof.kinds import kinds_of_layers
+from interpboard.models.proof.selfcheck import self_check
+from interpboard.models.proof.verified import in_words
 from interpboard.models.sites import SITES
-from interpboard.models.verified import in_words
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric

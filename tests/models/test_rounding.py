@@ -11,8 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.rounding import Noise, agrees, differs, same
-from interpboard.models.selfcheck import self_check
+from interpboard.models.proof.rounding import Noise, agrees, differs, same
+from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
 from tests.tiny import tiny_model
 

@@ -13,7 +13,7 @@ from interpboard.analyze import analyze
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.selfcheck import self_check
+from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.tail import forward_logits
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit

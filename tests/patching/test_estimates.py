@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.attribution.site_gradients import site_gradients
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.estimates import attribution_patching
 from interpboard.runs.edits import Edit
+from interpboard.runs.gradients.sites import site_gradients
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from tests.lm import case, fingerprint

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.analyses import analyses_for, find_analysis
 from interpboard.analyze import analyze
-from interpboard.cli import main
+from interpboard.cli.main import main
 from interpboard.errors import BadParameter
 from interpboard.patching import ActivationPatcher
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
+from interpboard.registry import analyses_for, find_analysis
 from interpboard.results import Result
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import input_ids

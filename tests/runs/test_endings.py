@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from interpboard.attribution.continuation import continuation_attribution
-from interpboard.circuits.steering import difference_of_means, steering
+from interpboard.interventions.steering import difference_of_means, steering
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric

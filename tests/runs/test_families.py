@@ -22,8 +22,8 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
+from interpboard.runs.replacements import STAND_INS, cycle, stand_in
 from interpboard.runs.replay import evaluate
-from interpboard.runs.stand_ins import STAND_INS, cycle, stand_in
 from tests.lm import TOLERANCE, case, fingerprint
 from tests.models.test_selfcheck import NO_FLOAT64
 from tests.plain_hooks import Act, Done, plain_activations, plain_metric

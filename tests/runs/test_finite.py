@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.analyses import ANALYSES
 from interpboard.analyze import analyze
 from interpboard.attribution.compare import compare_attributions
-from interpboard.circuits.direct_path import direct_path
-from interpboard.circuits.steering import steering
+from interpboard.circuits.direct.path import direct_path
 from interpboard.errors import BadParameter, NotFinite, Unsupported
+from interpboard.interventions.steering import steering
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry import ANALYSES
 from interpboard.results import MetricInfo, MetricRequest, Result, TokenRef
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.finite import counting
@@ -174,7 +174,7 @@ def test_a_gradient_that_overflows_is_refused() -> None:
 
 
 def _gradient_at(lm: LanguageModel, prompt: Any, metric: Metric, size: float) -> None:
-    from interpboard.attribution.embedding_gradient import metric_and_gradient
+    from interpboard.runs.gradients.embeddings import metric_and_gradient
 
     metric_and_gradient(lm, prompt, metric, torch.full((1, len(prompt.token_ids), 32), size))
 

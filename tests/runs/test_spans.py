@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from interpboard.circuits.corpus import corpus_files, windows
+from interpboard.circuits.neurons.corpora import corpus_files, windows
 from interpboard.display import visible_token
 from interpboard.errors import BadPrompt
 from interpboard.models.language_model import LanguageModel

@@ -10,8 +10,8 @@ from interpboard.errors import BadParameter
 from interpboard.models.sites import HEAD_SITES, SITES
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
+from interpboard.runs.replacements import stand_in
 from interpboard.runs.replay import evaluate
-from interpboard.runs.stand_ins import stand_in
 from tests.lm import case, fingerprint
 
 OTHER = "The Eiffel Tower is located in the house of"

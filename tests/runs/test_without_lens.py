@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.what_if import what_if
-from interpboard.circuits.wiring import find_wiring
+from interpboard.circuits.discovery.wiring import find_wiring
 from interpboard.errors import Unsupported
+from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricRequest

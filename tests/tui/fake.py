@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.analyses import ANALYSES
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
+from interpboard.registry import ANALYSES
 from interpboard.results import (
     Axis,
     LabelledArray,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tui.app
 import tui.terminal.exit
-from interpboard.cli import main
+from interpboard.cli.main import main
 from tests.tui.fake import FakeEngine
 
 

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 import tui.app
 from docs.hooks import keys as docs
-from interpboard.analyses import ANALYSES
+from interpboard.registry import ANALYSES
 from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
 from tui import catalogue

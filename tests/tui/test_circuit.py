@@ -30,7 +30,7 @@ async def press(b: Board, *keys: str) -> CircuitScreen:
 
 
 def test_the_behaviours_listed_are_those_there_are() -> None:
-    from interpboard.circuits import behaviours
+    from interpboard.circuits.discovery import behaviours
 
     assert BEHAVIOURS == behaviours.BEHAVIOURS
 

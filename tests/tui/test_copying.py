@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import interpboard
-from interpboard import cli, open_model
+from interpboard import open_model
 from interpboard.analyze import analyze
+from interpboard.cli import main as cli
 from interpboard.models import language_model
 from interpboard.results import Document, MetricRequest
 from tui.catalogue import SLOTS, panes, screens

@@ -9,10 +9,11 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
-from interpboard.analyses import find_analysis
-from interpboard.circuits import translators, tune_lens
+from interpboard.circuits.lens import training as tune_lens
+from interpboard.circuits.lens import translators
 from interpboard.config import Settings
 from interpboard.engine import protocol
+from interpboard.registry import find_analysis
 from tests.tui.conftest import Board, Boards
 from tests.tui.test_neurons import examples_file
 from tui.catalogue import SLOTS

@@ -95,7 +95,7 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
 
 
 def test_every_type_of_head_has_a_letter_of_its_own() -> None:
-    from interpboard.circuits.head_scores import SCORES
+    from interpboard.circuits.heads.types import SCORES
 
     assert set(BADGES) == set(SCORES)
     assert len(set(BADGES.values())) == len(SCORES)

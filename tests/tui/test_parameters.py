@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interpboard.analyses import ANALYSES
 from interpboard.errors import BadParameter
+from interpboard.registry import ANALYSES
 from tests.tui.conftest import Boards
 from tui.dialogs.parameters import read, written
 from tui.slots.tokens.methods import painting, token_methods

@@ -83,7 +83,7 @@ def test_a_proposed_file_never_overwrites_and_stays_in_the_folder(tmp_path: Path
 
 
 def test_titles_of_the_empty_frames_are_those_of_the_registry() -> None:
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
 
     assert {
         name: ANALYSES[name].title.lower() for name in words.PAINTED_FIRST

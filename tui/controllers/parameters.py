@@ -20,7 +20,7 @@ class Parameters:
 
     def ask(self, slot: Slot) -> None:
         """Ask for the parameters of the analysis of ``slot``, then run it with them."""
-        from interpboard.analyses import find_analysis
+        from interpboard.registry import find_analysis
         from tui.dialogs.parameters import ParametersScreen
 
         session = self._session

@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from interpboard.analyses import find_analysis
 from interpboard.display import fit
 from interpboard.errors import BadParameter
 from interpboard.files.places import expanded
+from interpboard.registry import find_analysis
 from tui.commands.command import shown
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from interpboard.display import fit
 from interpboard.errors import BadParameter
-from interpboard.parameters import Parameter
+from interpboard.registry.parameter import Parameter
 from tui.dialogs.fields import FieldsScreen
 from tui.widgets.line import Line
 

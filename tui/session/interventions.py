@@ -1,6 +1,6 @@
 """Interventions that are held against the model: listed, switched off one by one, undone, redone.
 
-Each is one item of the grammar of ``interpboard.circuits.interventions``, ``2.5=zero``; its *place* is
+Each is one item of the grammar of ``interpboard.interventions.grammar``, ``2.5=zero``; its *place* is
 what stands before the equals sign, and one place holds one intervention.
 """
 

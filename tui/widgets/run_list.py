@@ -11,8 +11,8 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.reactive import reactive
 
-from interpboard.analyses import ANALYSES
 from interpboard.display import fit, visible, visible_token
+from interpboard.registry import ANALYSES
 from interpboard.reproduce import chosen_params
 from tui.theme import cursor_style
 from tui.widgets.cursor_view import CursorView, step

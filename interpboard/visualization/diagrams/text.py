@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from interpboard import component_names
 from interpboard.display import visible
+from interpboard.registry import component_names
 from interpboard.visualization.colors import LIGHT, MIDDLE
 from interpboard.visualization.diagrams.drawing import Drawing, Edge
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interpboard.component_names import head_label
 from interpboard.display import visible
 from interpboard.errors import BadParameter
+from interpboard.registry.component_names import head_label
 from interpboard.results import Result
 from interpboard.visualization.figures import canvas
 from interpboard.visualization.figures.grid import painted

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.component_names import head_label
 from interpboard.display import fit, visible, visible_token
+from interpboard.registry.component_names import head_label
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES

@@ -244,7 +244,7 @@ class CircuitScreen(SlotScreen):
 
     def action_parameters(self) -> None:
         """How the circuit is searched for; Enter then finds it so."""
-        from interpboard.analyses import find_analysis
+        from interpboard.registry import find_analysis
         from tui.dialogs.parameters import ParametersScreen
 
         analysis, now = (

@@ -134,7 +134,7 @@ class ContinuationScreen(SlotScreen):
 
     def action_method(self) -> None:
         """The next method."""
-        from interpboard.analyses import find_analysis
+        from interpboard.registry import find_analysis
 
         own = next(
             p for p in find_analysis("continuation_attribution").parameters if p.name == "method"

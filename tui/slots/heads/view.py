@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.component_names import MLP
+from interpboard.registry.component_names import MLP
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.component_names import MLP, shown
 from interpboard.display import visible
+from interpboard.registry.component_names import MLP, shown
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES

@@ -9,8 +9,8 @@ from rich.text import Text
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
-from interpboard.component_names import neuron_label
 from interpboard.display import visible, visible_token
+from interpboard.registry.component_names import neuron_label
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.command import shown as shown_key

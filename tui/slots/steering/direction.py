@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from interpboard.errors import BadParameter
-from interpboard.parameters import Parameter
+from interpboard.registry.parameter import Parameter
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import plain
 from tui.slots.steering.vectors import SIDES, lines

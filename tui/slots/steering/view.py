@@ -160,7 +160,7 @@ class SteeringScreen(SlotScreen):
 
     def action_direction(self) -> None:
         """Say what the vector is."""
-        from interpboard.analyses import find_analysis
+        from interpboard.registry import find_analysis
         from tui.slots.steering.direction import DirectionScreen
 
         state = self.host.state

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def token_methods() -> tuple[str, ...]:
     """Their names, in the order of the registry."""
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
 
     return tuple(
         name
@@ -24,7 +24,7 @@ def token_methods() -> tuple[str, ...]:
 
 def painting() -> list[Command]:
     """A command of the palette for each: its name, and the parameters that it has."""
-    from interpboard.analyses import ANALYSES
+    from interpboard.registry import ANALYSES
 
     found = []
     for name in token_methods():

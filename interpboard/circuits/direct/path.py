@@ -1,0 +1,188 @@
+"""The direct path from the residual stream to a logit: affine, once the norms' statistics are held.
+
+A norm divides by a statistic of its input. Held at what it was in the run, the norm becomes an affine
+map, and a logit a sum over whatever was added to the stream. The map is not rebuilt from weights: the
+model's own module is differentiated with its statistics detached, whatever its kind (LayerNorm with its
+centring, RMSNorm, gemma's 1 + w). That the map found gives the module's output is checked every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.proof.rounding import agrees
+from interpboard.models.tail import unembed
+from interpboard.runs.metrics import Metric, at_least_float32
+
+_ROOTS = {
+    torch.rsqrt, torch.Tensor.rsqrt, torch.sqrt, torch.Tensor.sqrt,
+    torch.var, torch.Tensor.var, torch.std, torch.Tensor.std,
+}  # fmt: skip
+_POWERS = {torch.pow, torch.Tensor.pow, torch.Tensor.__pow__}
+_FAR = 1000.0  # so far out that a soft cap shows in any number format
+
+Map = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """An affine map seen along one direction of its output: direction · map(x) = gradient · x + constant."""
+
+    gradient: torch.Tensor
+    constant: float
+
+
+@dataclass(frozen=True)
+class DirectPath:
+    """The metric as an affine function of the final residual stream at the metric's position.
+
+    metric = ``gradient`` · stream + ``norm_bias`` + ``unembed_bias``. ``total`` is the number that is
+    attributed: the metric, or where the logits are capped its value before the cap (then ``capped``).
+    """
+
+    gradient: torch.Tensor
+    norm_bias: float
+    unembed_bias: float
+    total: float
+    capped: bool
+
+
+def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> DirectPath:
+    """The direct path from ``stream`` [d_model], the final residual stream, to a logit or a difference.
+
+    Raises ``Unsupported`` for another metric, and where the final norm cannot be held.
+    """
+    lm.verified.require_lens()
+    if metric.info.name not in ("logit", "logit_diff"):
+        raise Unsupported(
+            f"The metric {metric.info.name} is no sum of direct contributions.",
+            "Use logit, or logit_diff with a foil.",
+        )
+    with torch.no_grad():
+        normed = lm.anatomy.final_norm(stream[None])[0]
+        capped = not _affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
+
+    def explained(rows: torch.Tensor) -> torch.Tensor:
+        logits = lm.anatomy.unembedding(rows) if capped else unembed(lm.anatomy, rows)
+        return metric.of(logits)[:, None]
+
+    head = pull_back(explained, normed, torch.ones(1, device=normed.device), "The unembedding")
+    norm = pull_back(lm.anatomy.final_norm, stream, head.gradient, "The final norm")
+    with torch.no_grad():
+        total = float(explained(normed[None]))
+    return DirectPath(norm.gradient, norm.constant, head.constant, total, capped)
+
+
+def pull_back(module: Map, at: torch.Tensor, direction: torch.Tensor, name: str) -> Pulled:
+    """``pull_back_rows`` for one ``direction`` [width of the output]."""
+    gradient, constant = pull_back_rows(module, at, direction[None], name)
+    return Pulled(gradient[0], float(constant[0]))
+
+
+def pull_back_rows(
+    module: Map, at: torch.Tensor, directions: torch.Tensor, name: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``module`` around ``at`` [width], its statistics held, along each of ``directions`` [row, …].
+
+    Gradients [row, width] and constants [row]. The constant is what the module makes of zero, found
+    apart from the gradient, so that a module that is not affine even so is found out: raises
+    ``Unsupported`` saying ``name``.
+    """
+
+    def along(x: torch.Tensor) -> torch.Tensor:
+        return (at_least_float32(module(x)) * directions).sum(-1)
+
+    rows = at.detach().expand(len(directions), -1)
+    with torch.enable_grad(), _StatisticsHeld():
+        leaf = rows.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(along(leaf).sum(), leaf)
+    with torch.no_grad():
+        value, constant = along(rows), along(torch.zeros_like(rows))
+    terms = gradient.double() * rows.double()
+    # The value may be small beside the terms that it is the sum of.
+    scale = terms.abs().sum(-1).clamp(min=1)
+    found = (terms.sum(-1) + constant) / scale
+    if not agrees(found.to(at.dtype), (value / scale).to(at.dtype)):
+        raise Unsupported(f"{name} of this model does not become affine with its scale held.")
+    return gradient, constant
+
+
+def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """What ``step`` [width] at the input of ``module`` adds to its output, its statistics held at ``at``."""
+    with torch.enable_grad(), _StatisticsHeld():
+        leaf = at.detach().clone().requires_grad_()
+        output = module(leaf[None])[0]
+        # The gradient is linear in the direction: its own gradient is the map the other way round.
+        direction = torch.zeros_like(output, requires_grad=True)
+        (back,) = torch.autograd.grad(output, leaf, direction, create_graph=True)
+        (found,) = torch.autograd.grad(back, direction, step)
+    return found.detach()
+
+
+def _affine(head: Map, normed: torch.Tensor) -> bool:
+    """Whether the logits grow in proportion: a soft cap does not let them."""
+    bias = at_least_float32(head(torch.zeros_like(normed)))
+    near = at_least_float32(head(normed)) - bias
+    far = (at_least_float32(head(_FAR * normed)) - bias) / _FAR
+    scale = near.abs().max().clamp(min=1e-30)
+    return agrees((far / scale).to(normed.dtype), (near / scale).to(normed.dtype))
+
+
+class _StatisticsHeld(TorchFunctionMode):
+    """While open, no gradient passes through a norm's scale: roots and variances are constants."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is functional.layer_norm:
+            return _layer_norm(*args, **kwargs)
+        if function is functional.rms_norm:
+            return _rms_norm(*args, **kwargs)
+        output = function(*args, **kwargs)
+        return output.detach() if function in _ROOTS or _is_root(function, args) else output
+
+
+def _is_root(function: Any, args: tuple[Any, ...]) -> bool:
+    return function in _POWERS and isinstance(args[-1], float) and abs(args[-1]) == 0.5
+
+
+def _layer_norm(
+    x: torch.Tensor,
+    shape: Any,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    eps: float = 1e-5,
+) -> torch.Tensor:
+    over = tuple(range(-len(shape), 0))
+    wide = at_least_float32(x)
+    centred = wide - wide.mean(over, keepdim=True)
+    return _scaled(centred, over, weight, bias, eps).to(x.dtype)
+
+
+def _rms_norm(
+    x: torch.Tensor, shape: Any, weight: torch.Tensor | None = None, eps: float | None = None
+) -> torch.Tensor:
+    over = tuple(range(-len(shape), 0))
+    small = eps if eps is not None else torch.finfo(x.dtype).eps
+    return _scaled(at_least_float32(x), over, weight, None, small).to(x.dtype)
+
+
+def _scaled(
+    x: torch.Tensor,
+    over: tuple[int, ...],
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+) -> torch.Tensor:
+    scaled = x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps).detach()
+    scaled = scaled if weight is None else scaled * weight
+    return scaled if bias is None else scaled + bias

@@ -1,0 +1,212 @@
+"""The behaviour of a circuit, measured: a dataset in batches, and the model run with only some edges live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+
+from interpboard.circuits.discovery.edge_runs import (
+    Activations,
+    edge_patched,
+    logits_at,
+    proved_wiring,
+    record_activations,
+)
+from interpboard.circuits.discovery.examples import MEASURES, Case, measured
+from interpboard.circuits.discovery.wiring import Wiring
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.models.language_model import LanguageModel
+from interpboard.runs.finite import require_logits
+from interpboard.runs.rounding import difference
+from interpboard.runs.watch import SILENT, Watch
+
+REFERENCES = ("corrupted", "mean")
+_BATCH_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30, "mps": 1 << 28}
+_KEPT_BYTES = 1 << 30  # of reference activations, all batches together
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Cases that are run together, padded behind to one length: in a causal model what stands behind
+    the last token cannot matter. ``clean``, ``corrupted`` [row, pos]; ``last`` [row]: the last token."""
+
+    cases: tuple[Case, ...]
+    clean: torch.Tensor
+    corrupted: torch.Tensor | None
+    last: torch.Tensor
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Tokens of each row, padding aside."""
+        return self.last + 1
+
+
+@dataclass(eq=False)
+class Experiment:
+    """A dataset on a wired model; what the behaviour is with any set of edges. Make it with ``of``.
+
+    ``measure`` as in ``prompt_pairs.measured``. ``ablation``: what edges outside the circuit carry, the
+    sender's activation on the corrupted partner, or its mean over all tokens of the clean prompts.
+    """
+
+    wiring: Wiring
+    batches: tuple[Batch, ...]
+    measure: str
+    ablation: str
+    _kept: dict[int, Activations] = field(default_factory=dict)
+    _kept_bytes: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        lm: LanguageModel,
+        cases: Sequence[Case],
+        *,
+        measure: str = "logit_diff",
+        ablation: str = "corrupted",
+    ) -> Experiment:
+        """Raises ``BadParameter``, ``BadPrompt`` for a missing partner, ``Unsupported`` for a model whose
+        graph would be wrong."""
+        if measure not in MEASURES:
+            raise BadParameter(f"There is no measure {measure!r}.", f"Use {' or '.join(MEASURES)}.")
+        if ablation not in REFERENCES:
+            raise BadParameter(
+                f"There is no ablation {ablation!r}.", f"Use {' or '.join(REFERENCES)}."
+            )
+        if ablation == "corrupted" and any(case.corrupted is None for case in cases):
+            raise BadPrompt(
+                "A clean prompt has no corrupted partner.", "Give one, or ablate by mean."
+            )
+        wiring = proved_wiring(lm)
+        return cls(wiring, _batches(wiring, cases), measure, ablation)
+
+    @property
+    def n_examples(self) -> int:
+        """Examples in all batches."""
+        return sum(len(batch.cases) for batch in self.batches)
+
+    def reference(self, batch: Batch) -> Activations:
+        """What senders off the circuit carry: one forward pass, kept while memory allows."""
+        if self.ablation == "mean":
+            return self._mean
+        if id(batch) in self._kept:
+            return self._kept[id(batch)]
+        assert batch.corrupted is not None
+        made = record_activations(self.wiring, batch.corrupted)
+        size = sum(t.numel() * t.element_size() for t in (*made.z, *made.mlp)) * 2
+        if self._kept_bytes + size <= _KEPT_BYTES:
+            self._kept[id(batch)] = made
+            self._kept_bytes += size
+        return made
+
+    @cached_property
+    def on_clean(self) -> float:
+        """The behaviour of the whole model on the clean prompts, mean over examples."""
+        return self._mean_of(lambda batch: record_activations(self.wiring, batch.clean).output)
+
+    @cached_property
+    def on_reference(self) -> float:
+        """The behaviour where nothing but the reference is heard."""
+        return self._mean_of(lambda batch: self.reference(batch).output)
+
+    @cached_property
+    def span(self) -> float:
+        """clean − reference; NaN where they differ by no more than rounding."""
+        weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+        largest = max(abs(self.on_clean), abs(self.on_reference))
+        return difference(self.on_clean, self.on_reference, weight.dtype, 1 + largest)
+
+    def value(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
+        """The behaviour with only ``edges`` [sender, receiver] live, mean over examples. Exact."""
+        return self._mean_of(
+            lambda batch: edge_patched(
+                self.wiring, batch.clean, self.reference(batch), edges, watch
+            )
+        )
+
+    def recovered(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
+        """(value − reference) / (clean − reference): 0 without edges, 1 with all of them.
+
+        NaN where the behaviour is the same without any edge (``has_span``).
+        """
+        if not self.has_span:
+            return float("nan")
+        return (self.value(edges, watch) - self.on_reference) / self.span
+
+    @property
+    def has_span(self) -> bool:
+        """Whether there is anything for a circuit to explain."""
+        return self.span == self.span
+
+    def of_output(self, batch: Batch, output: torch.Tensor) -> torch.Tensor:
+        """The behaviour [row] for final residual streams ``output`` [row, pos, d_model].
+
+        Raises ``NotFinite``.
+        """
+        logits = logits_at(self.wiring.lm, output, batch.last)
+        require_logits(self.wiring.lm, "A run of the circuit's dataset", logits.detach())
+        return measured(logits, batch.cases, self.measure)
+
+    @torch.no_grad()
+    def _mean_of(self, output: Callable[[Batch], torch.Tensor]) -> float:
+        total = sum(float(self.of_output(b, output(b)).double().sum()) for b in self.batches)
+        return total / self.n_examples
+
+    @cached_property
+    def _mean(self) -> Activations:
+        """Every activation's mean over all tokens of the clean prompts: one row, one position."""
+        total: Activations | None = None
+        tokens = 0
+        for batch in self.batches:
+            positions = torch.arange(batch.clean.shape[1], device=batch.clean.device)
+            real = positions[None] <= batch.last[:, None]
+            made = record_activations(self.wiring, batch.clean)
+            summed = made.map(partial(_summed, real))
+            total = summed if total is None else total.plus(summed)
+            tokens += int(real.sum())
+        assert total is not None
+        weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+        dtype = weight.dtype
+        return total.map(lambda t: (t / tokens).to(dtype))
+
+
+def _summed(real: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
+    weights = real.to(activation.device)
+    return activation[weights].double().sum(0)[None, None]
+
+
+def _batches(wiring: Wiring, cases: Sequence[Case]) -> tuple[Batch, ...]:
+    anatomy, graph = wiring.lm.anatomy, wiring.graph
+    streams = len(graph.senders) + 2 * graph.in_attention
+    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
+    per_token = streams * anatomy.d_model * weight.element_size()
+    tokens = max(1, _BATCH_BYTES.get(weight.device.type, 1 << 27) // per_token)
+    order = sorted(cases, key=lambda case: len(case.clean.token_ids))
+    batches, begin = [], 0
+    while begin < len(order):
+        stop = begin + 1
+        while stop < len(order) and len(order[stop].clean.token_ids) * (stop + 1 - begin) <= tokens:
+            stop += 1
+        batches.append(_batch(wiring.lm, tuple(order[begin:stop])))
+        begin = stop
+    return tuple(batches)
+
+
+def _batch(lm: LanguageModel, cases: tuple[Case, ...]) -> Batch:
+    longest = max(len(case.clean.token_ids) for case in cases)
+
+    def padded(rows: list[tuple[int, ...]]) -> torch.Tensor:
+        full = [[*row, *[row[-1]] * (longest - len(row))] for row in rows]
+        return torch.tensor(full, device=lm.device)
+
+    corrupted = [case.corrupted.token_ids for case in cases if case.corrupted is not None]
+    return Batch(
+        cases,
+        padded([case.clean.token_ids for case in cases]),
+        padded(corrupted) if len(corrupted) == len(cases) else None,
+        torch.tensor([len(case.clean.token_ids) - 1 for case in cases], device=lm.device),
+    )

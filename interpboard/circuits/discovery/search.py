@@ -1,0 +1,305 @@
+"""Which edges between a model's parts carry a behaviour: scored, searched, and measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from interpboard.circuits.discovery.behaviours import load_behaviour
+from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.circuits.discovery.examples import Case, equally_long, read_examples, resolve_cases
+from interpboard.circuits.discovery.experiment import Experiment
+from interpboard.circuits.discovery.faithfulness import (
+    Measured,
+    distinct,
+    measure_edges,
+    prune,
+    series,
+    smallest,
+    top_edges,
+)
+from interpboard.circuits.discovery.graph import OUTPUT, Graph
+from interpboard.errors import BadParameter, Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result, text_array
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import make_prompt, token_text
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+SEARCHES = ("top", "greedy")
+
+
+def circuit(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    behavior: str = "",
+    dataset: str | Iterable[Any] = "",
+    corrupted: str = "",
+    method: str = "eap_ig",
+    n_steps: int = 5,
+    search: str = "top",
+    keep: float = 0.85,
+    edges: int = 0,
+    sizes: Sequence[int] | None = None,
+    ablation: str = "corrupted",
+    measure: str = "logit_diff",
+    watch: Watch = SILENT,
+) -> Result:
+    """Score [edge] of every edge, a circuit, and what circuits of a series of sizes are worth.
+
+    The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``prompt_pairs`` for its lines;
+    ``behavior`` is then a name for it), or of ``prompt`` and ``metric`` against one ``corrupted`` prompt; in
+    the first two cases ``prompt`` itself is not looked at. Scores: see ``edge_scores``. Edges are
+    named as in ``graph``.
+
+    The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series whose measured
+    faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
+    holds; see ``faithfulness.prune``. Faithfulness and completeness are measured exactly, edge by edge,
+    everything outside replaced as ``ablation`` says (see ``experiment``). An edge of score 0 (see
+    ``edge_scores``) is in no circuit of the series but that of all edges, and a size that gives the same
+    circuit as a smaller one is left out.
+
+    ``extra``: ``in_circuit`` [edge] 0 or 1; ``enters`` [edge] the smallest size of the series whose circuit
+    has the edge; ``nodes`` [node], the sum of the scores of a node's outgoing edges, and
+    ``node_in_circuit``; ``size`` (edges left after dropping those on no way to the output),
+    ``faithfulness`` and ``completeness`` over [edges], the series; ``circuit_size``,
+    ``circuit_faithfulness``, ``circuit_completeness``; the behaviour ``clean`` and ``corrupted``. Where these
+    two are the same to rounding, shares are NaN, the circuit is empty, and a warning says so.
+
+    Raises ``BadParameter``, ``BadPrompt``, ``BadTarget`` for data that does not fit, ``Unsupported`` for a
+    model whose graph would be wrong.
+    """
+    started = time.perf_counter()
+    if search not in SEARCHES:
+        raise BadParameter(f"There is no search {search!r}.", f"Use {' or '.join(SEARCHES)}.")
+    watch.step(0, 1)
+    cases, measure = _cases(
+        lm, prompt, metric, behavior, dataset, corrupted, measure, ablation == "corrupted"
+    )
+    experiment = Experiment.of(lm, cases, measure=measure, ablation=ablation)
+    graph = experiment.wiring.graph
+    asked = series(graph, sizes)
+    passes = len(experiment.batches) * (1 if method == "eap" else n_steps)
+    steps = _Steps(watch, passes, len(asked))
+    scores = edge_scores(experiment, method, n_steps, steps.scoring)
+    series_of = distinct(graph, scores, asked)
+    curve: list[Measured] = []
+    for count in asked:
+        if count in series_of:
+            curve.append(measure_edges(experiment, series_of[count], steps.silent))
+        steps.measured(asked.index(count) + 1)
+    greedy = search == "greedy"
+    chosen, warnings = _choose(experiment, scores, curve, edges, keep, greedy, steps.silent)
+    steps.measured(len(asked) + 1)
+    return Result(
+        analysis="circuit",
+        params={
+            "behavior": behavior,
+            "dataset": dataset if isinstance(dataset, str) else f"{len(cases)} examples",
+            "corrupted": corrupted,
+            "method": method,
+            "n_steps": n_steps,
+            "search": search,
+            "keep": keep,
+            "edges": edges,
+            "sizes": None if sizes is None else list(sizes),
+            "ablation": ablation,
+            "measure": measure,
+        },
+        metric=_info(metric, measure, single=bool(corrupted)),
+        baseline=experiment.on_clean,
+        axes=(edge_axis(graph),),
+        values=scores[graph.pairs],
+        extra={
+            **_extra(experiment, scores, list(series_of), curve, chosen),
+            **(_prompts(cases, lm) if dataset else {}),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+        warnings=(*_about(cases), *warnings),
+    )
+
+
+def _about(cases: Sequence[Case]) -> list[str]:
+    """A warning where corrupted prompts had to be patched together."""
+    made = [case.corrupted.text for case in cases if case.patched_together and case.corrupted]
+    if not made:
+        return []
+    return [
+        f"No other prompt was as long as {len(made)} of {len(cases)}, so tokens were exchanged, e.g. "
+        f"{made[0]!r}. Better give partners of your own: clean => corrupted."
+    ]
+
+
+@dataclass
+class _Steps:
+    """Progress: scoring counts a step a pass, measuring a step a size, the search one more."""
+
+    watch: Watch
+    passes: int
+    sizes: int
+
+    @property
+    def total(self) -> int:
+        return self.passes + self.sizes + 1
+
+    @property
+    def silent(self) -> Watch:
+        return Watch(cancelled=self.watch.cancelled)
+
+    @property
+    def scoring(self) -> Watch:
+        return Watch(
+            on_progress=lambda done, _total, _part: self.watch.step(done, self.total),
+            cancelled=self.watch.cancelled,
+        )
+
+    def measured(self, done: int) -> None:
+        self.watch.step(self.passes + done, self.total)
+
+
+def _cases(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    behavior: str,
+    dataset: str | Iterable[Any],
+    corrupted: str,
+    measure: str,
+    partners: bool,
+) -> tuple[list[Case], str]:
+    """The cases, and how they are measured."""
+    if bool(corrupted) == bool(dataset or behavior):
+        raise BadParameter(
+            "A circuit needs a behavior, a dataset, or a corrupted prompt: one of them.",
+            "E.g. --param behavior=ioi, or --corrupted '...'.",
+        )
+    if dataset:
+        return resolve_cases(lm, read_examples(dataset), partners=partners), measure
+    if behavior:
+        named = load_behaviour(behavior)
+        return resolve_cases(lm, named.examples, partners=partners), named.measure
+    if metric.info.name not in ("logit", "logit_diff"):
+        raise Unsupported(
+            f"Circuits of the metric {metric.info.name} are not available.",
+            "Use logit, or logit_diff with a foil.",
+        )
+    if metric.info.position != len(prompt.token_ids) - 1:
+        raise BadParameter("A circuit explains the last position.", "Shorten the prompt.")
+    foils = () if metric.info.against is None else (metric.info.against.id,)
+    partner = equally_long(prompt, make_prompt(lm, corrupted))
+    return [Case(prompt, partner, (metric.target_id,), foils)], "logit_diff"
+
+
+def _choose(
+    experiment: Experiment,
+    scores: np.ndarray,
+    curve: list[Measured],
+    edges: int,
+    keep: float,
+    greedy: bool,
+    watch: Watch,
+) -> tuple[Measured, tuple[str, ...]]:
+    """The circuit, and what must be said about it."""
+    graph, warnings = experiment.wiring.graph, []
+    if edges:
+        chosen = measure_edges(experiment, top_edges(graph, scores, edges), watch)
+    elif not experiment.has_span:
+        chosen = measure_edges(experiment, np.zeros_like(graph.edges), watch)
+    else:
+        found = smallest(curve, keep)
+        chosen = found or max(curve, key=lambda point: point.size)
+        if found is None:
+            warnings.append(f"No circuit of the series keeps {keep:g} of the behaviour.")
+        unscored = int((scores[graph.pairs] == 0).sum())
+        if found is not None and unscored and chosen.size > graph.edges.sum() - unscored:
+            warnings.append(_unseen(graph, unscored, keep, greedy))
+    if greedy and chosen.faithfulness >= keep:
+        pruned = prune(experiment, chosen.edges, scores, keep, watch)
+        chosen = measure_edges(experiment, pruned, watch)
+    if not experiment.has_span:
+        warnings.append(
+            "The behaviour is the same without any edge: there is nothing to explain, and no share of it "
+            "to measure."
+        )
+    return chosen, tuple(warnings)
+
+
+def _unseen(graph: Graph, unscored: int, keep: float, greedy: bool) -> str:
+    """That the scores do not lead to a circuit: only the whole model is enough."""
+    found = (
+        f"{unscored} of {int(graph.edges.sum())} edges have a score of 0, and those that have one do not "
+        f"keep {keep:g} of the behaviour: a softmax or an activation that is saturated has no gradient."
+    )
+    if greedy:
+        return f"{found} The search began with all edges."
+    return f"{found} So the circuit is the whole model; search=greedy takes away what it can spare."
+
+
+def _extra(
+    experiment: Experiment,
+    scores: np.ndarray,
+    asked: list[int],
+    curve: list[Measured],
+    chosen: Measured,
+) -> dict[str, LabelledArray]:
+    graph = experiment.wiring.graph
+    edge = (edge_axis(graph),)
+    node = (Axis("node", (*graph.senders, OUTPUT)),)
+    size = (Axis("edges", tuple(map(str, asked))),)
+    pairs = graph.pairs
+    enters = np.full(graph.edges.shape, np.nan)
+    for count, point in zip(reversed(asked), reversed(curve), strict=True):
+        enters[point.edges] = count
+    in_circuit = np.append(chosen.edges.any(1), chosen.edges[:, -1].any())
+    one = {
+        "circuit_size": chosen.size,
+        "circuit_faithfulness": chosen.faithfulness,
+        "circuit_completeness": chosen.completeness,
+        "clean": experiment.on_clean,
+        "corrupted": experiment.on_reference,
+        "examples": experiment.n_examples,
+    }
+    return {
+        **{name: LabelledArray((), np.array(value)) for name, value in one.items()},
+        "size": LabelledArray(size, np.array([point.size for point in curve])),
+        "faithfulness": LabelledArray(size, np.array([p.faithfulness for p in curve])),
+        "completeness": LabelledArray(size, np.array([p.completeness for p in curve])),
+        "in_circuit": LabelledArray(edge, chosen.edges[pairs].astype(np.int64)),
+        "enters": LabelledArray(edge, enters[pairs]),
+        "nodes": LabelledArray(node, np.append(scores.sum(1), np.nan)),
+        "node_in_circuit": LabelledArray(node, in_circuit.astype(np.int64)),
+    }
+
+
+def _prompts(cases: Sequence[Case], lm: LanguageModel) -> dict[str, LabelledArray]:
+    """The dataset as it was used, so that the result can be made again."""
+    axis = (Axis("example", tuple(map(str, range(len(cases))))),)
+
+    def words(ids: Sequence[int]) -> str:
+        return "/".join(token_text(lm.tokenizer, i) for i in ids)
+
+    columns = {
+        "clean_prompts": [case.clean.text for case in cases],
+        "corrupted_prompts": ["" if c.corrupted is None else c.corrupted.text for c in cases],
+        "targets": [words(case.targets) for case in cases],
+        "foils": [words(case.foils) for case in cases],
+    }
+    return {name: LabelledArray(axis, text_array(column)) for name, column in columns.items()}
+
+
+def edge_axis(graph: Graph) -> Axis:
+    """All edges by name, in the order of ``Graph.pairs``."""
+    return Axis("edge", tuple(graph.name(s, r) for s, r in zip(*graph.pairs, strict=True)))
+
+
+def _info(metric: Metric, measure: str, single: bool) -> MetricInfo:
+    """The prompt's own metric, or the measure of a dataset, which has no one target."""
+    return metric.info if single else MetricInfo(measure, metric.info.position)

@@ -1,0 +1,163 @@
+"""How a model's parts are wired to the residual stream: what each reads it through and writes to it.
+
+A receiver reads the stream through the layer's norm and, in attention, its own rows of the query, key or
+value projection; a head writes through its own columns of the output projection. The weights are used
+where they lie: under grouped queries nothing is repeated, and a fused projection is split as a view.
+Everything else (rotary embedding, query norms, the attention itself, the MLP) stays the model's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from interpboard.circuits.discovery.graph import Graph
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.plain_linear import plain_linear
+
+_NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm")
+_APART = ("q_proj", "k_proj", "v_proj")
+_FUSED = ("c_attn", "qkv_proj")  # queries, keys and values one after the other
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One linear map whose output holds a slice for each of its receivers, in the order of the graph."""
+
+    module: nn.Module
+    weights: tuple[torch.Tensor, ...]  # [head, d_head, d_model] for each of q, k, v that it makes
+    biases: tuple[torch.Tensor | None, ...]  # [head, d_head]
+
+    @property
+    def n_receivers(self) -> int:
+        """Heads of all its parts."""
+        return sum(len(weight) for weight in self.weights)
+
+    def project(self, normed: torch.Tensor) -> torch.Tensor:
+        """What the module would give [batch, pos, out], each head reading its own ``normed`` stream
+        [receiver, batch, pos, d_model]."""
+        parts, first = [], 0
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            own = normed[first : first + len(weight)]
+            part = torch.einsum("hbpd,hed->bphe", own, weight)
+            parts.append((part if bias is None else part + bias).flatten(2))
+            first += len(weight)
+        return torch.cat(parts, dim=-1)
+
+    def pull_back(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient at each head's own normed stream [receiver, batch, pos, d_model] from that at the
+        module's output [batch, pos, out]."""
+        parts, first = [], 0
+        for weight in self.weights:
+            heads, size, _ = weight.shape
+            own = gradient[..., first : first + heads * size].unflatten(-1, (heads, size))
+            parts.append(torch.einsum("bphe,hed->hbpd", own, weight))
+            first += heads * size
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class LayerWiring:
+    """One layer: the norm before attention, its projections, and each head's columns of the output
+    projection ``write`` [head, d_head, d_model]."""
+
+    norm: nn.Module
+    projections: tuple[Projection, ...]
+    write: torch.Tensor
+
+    def normed(self, streams: torch.Tensor) -> torch.Tensor:
+        """The norm of ``streams`` [receiver, batch, pos, d_model]."""
+        out: torch.Tensor = self.norm(streams.flatten(0, 1))
+        return out.view(streams.shape)
+
+    def written(self, z: torch.Tensor) -> torch.Tensor:
+        """What heads add to the stream [head, batch, pos, d_model] for ``z`` [batch, pos, head, d_head]."""
+        return torch.einsum("bphe,hed->hbpd", z, self.write)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """A model as a graph of senders and receivers."""
+
+    lm: LanguageModel
+    graph: Graph
+    layers: tuple[LayerWiring, ...]
+
+
+def find_wiring(lm: LanguageModel) -> Wiring:
+    """The wiring of ``lm``; not yet proved. Raises ``Unsupported`` naming what does not fit."""
+    anatomy = lm.anatomy
+    lm.verified.require_lens()
+    if "resid_mid" not in lm.verified.sites:
+        raise unsupported(lm, "its MLPs do not read behind attention (parallel blocks)")
+    for site in ("z", "mlp_out", "resid_pre", "resid_post"):
+        if site not in lm.verified.sites:
+            raise unsupported(lm, f"{site} is not available on it")
+    graph = Graph(anatomy.n_layers, anatomy.n_heads, anatomy.n_kv_heads)
+    return Wiring(lm, graph, tuple(_layer(lm, layer) for layer in range(anatomy.n_layers)))
+
+
+def unsupported(lm: LanguageModel, reason: str) -> Unsupported:
+    """The refusal of a model whose graph would be wrong."""
+    return Unsupported(
+        f"Circuits are not available on {lm.info.family}: {reason}.",
+        "Use activation_patching or path_patching.",
+    )
+
+
+def _layer(lm: LanguageModel, layer: int) -> LayerWiring:
+    module, anatomy = lm.anatomy.layers[layer], lm.anatomy
+    if anatomy.attn_out[layer] is not anatomy.out_proj[layer]:
+        raise unsupported(lm, "it norms what attention adds, so heads do not add up")
+    norm = _first(module, _NORM)
+    if norm is None:
+        raise unsupported(lm, "no norm before attention was found")
+    out, _ = _plain_linear(lm, anatomy.out_proj[layer])
+    write = out.T.unflatten(0, (anatomy.n_heads, anatomy.d_head[layer]))
+    return LayerWiring(norm, _projections(lm, layer), write)
+
+
+def _projections(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
+    attention, size = lm.anatomy.attention[layer], lm.anatomy.d_head[layer]
+    counts = [lm.anatomy.n_heads, lm.anatomy.n_kv_heads, lm.anatomy.n_kv_heads]
+    inner = {path.rpartition(".")[2]: m for path, m in attention.named_modules()}
+    if all(name in inner for name in _APART):
+        named = zip(_APART, counts, strict=True)
+        return tuple(_projection(lm, inner[name], [count], size) for name, count in named)
+    for name in _FUSED:
+        if name in inner:
+            return (_projection(lm, inner[name], counts, size),)
+    raise unsupported(lm, "its queries, keys and values cannot be told apart")
+
+
+def _projection(lm: LanguageModel, module: nn.Module, counts: list[int], size: int) -> Projection:
+    weight, bias = _plain_linear(lm, module)
+    widths = [count * size for count in counts]
+    if weight.shape != (sum(widths), lm.anatomy.d_model):
+        raise unsupported(lm, f"a projection of shape {tuple(weight.shape)} does not split")
+    biases: Any = [None] * len(counts) if bias is None else bias.split(widths)
+    return Projection(
+        module,
+        tuple(w.unflatten(0, (-1, size)) for w in weight.split(widths)),
+        tuple(b if b is None else b.unflatten(0, (-1, size)) for b in biases),
+    )
+
+
+def _plain_linear(lm: LanguageModel, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight [out, in] and bias of a linear map that is nothing more than that."""
+    found = plain_linear(module)
+    if found is None:
+        raise unsupported(lm, f"{type(module).__name__} is no plain linear map")
+    return found
+
+
+def _first(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+    for name in names:
+        found = getattr(module, name, None)
+        if isinstance(found, nn.Module):
+            return found
+    return None

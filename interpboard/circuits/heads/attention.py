@@ -1,0 +1,163 @@
+"""What every head looks at: attention patterns, and what sums them up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from interpboard.circuits.selection import chosen
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.proof.verified import in_words
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results.attention_pairs import top_pairs
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.patterns import each_pattern, layers_with_pattern
+from interpboard.runs.prompt import input_ids
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+MOST_VALUES = 1 << 22  # of a result: 17 MB
+
+
+def attention(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    top_k: int = 5,
+    watch: Watch = SILENT,
+) -> Result:
+    """Probability [layer, head, query, key] with which the head's query attends to the key.
+
+    Key and query are positions of the prompt; keys behind the query have 0. Where a model has sinks
+    (gpt_oss) a row sums to less than 1.
+
+    ``extra``, each of [layer, head] a mean over all queries but the first, which has only itself to
+    attend to (NaN if there is no other): ``entropy`` of the row in nats; ``distance`` from query to key
+    in tokens, weighted by the row; ``first``, the probability of the first token; ``sink``, what goes to
+    no token. Entropy and distance are of the row brought to sum 1. ``top_pairs`` [layer, head, pair, end]
+    are the ``top_k`` (query, key) of highest probability, the first query left out (−1: there are
+    fewer), ``top_probs`` [layer, head, pair] their probabilities.
+
+    Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
+    says so. Layers without attention (linear attention, state spaces) are NaN, and named in a warning.
+    Raises ``Unsupported`` where no pattern of ``layers`` can be read, ``BadParameter`` for layers or
+    heads that are not there and for more than 4 million values.
+    """
+    started = time.perf_counter()
+    chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
+    chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
+    _refuse_too_large(len(chosen_layers) * len(chosen_heads), len(prompt.token_ids))
+    there = layers_with_pattern(lm)
+    read = [layer for layer in chosen_layers if layer in there] or chosen_layers
+    patterns, proved = _patterns(lm, prompt, chosen_layers, read, chosen_heads, watch)
+    warnings: list[str] = []
+    if not proved:
+        warnings.append("Patterns as the model reports them, not proved by editing.")
+    if len(read) < len(chosen_layers):
+        without = sorted(set(chosen_layers) - set(read))
+        warnings.append(f"No attention pattern in {in_words(without)}: NaN.")
+    axes = (
+        Axis("layer", tuple(str(i) for i in chosen_layers)),
+        Axis("head", tuple(str(i) for i in chosen_heads)),
+        Axis("query", prompt.tokens),
+        Axis("key", prompt.tokens),
+    )
+    return Result(
+        analysis="attention",
+        params={"layers": layers, "heads": heads, "top_k": top_k},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=patterns,
+        extra=_extra(patterns, axes, top_k),
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("forward"),
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means [layer, head] over the queries of patterns; see ``attention``."""
+
+    entropy: np.ndarray
+    distance: np.ndarray
+    first: np.ndarray
+    sink: np.ndarray
+
+
+def summarise(patterns: np.ndarray) -> Summary:
+    """What ``patterns`` [layer, head, query, key] come to."""
+    rows = patterns[:, :, 1:].astype(np.float64)
+    n_pos = patterns.shape[-1]
+    if n_pos < 2:
+        nothing = np.full(patterns.shape[:2], np.nan)
+        return Summary(nothing, nothing, nothing, nothing)
+    total = rows.sum(-1, keepdims=True)
+    known = np.isfinite(total).all((-2, -1))
+    shares = np.divide(rows, total, out=np.zeros_like(rows), where=total != 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    back = np.abs(np.arange(1, n_pos)[:, None] - np.arange(n_pos))
+    return Summary(
+        entropy=np.where(known, -(shares * logs).sum(-1).mean(-1), np.nan),
+        distance=np.where(known, (shares * back).sum(-1).mean(-1), np.nan),
+        first=rows[..., 0].mean(-1),
+        sink=np.maximum(1 - total[..., 0], 0).mean(-1),
+    )
+
+
+def _extra(patterns: np.ndarray, axes: tuple[Axis, ...], top_k: int) -> dict[str, LabelledArray]:
+    summary = summarise(patterns)
+    pairs, probabilities = top_pairs(patterns, top_k)
+    by_pair = (*axes[:2], Axis("pair", tuple(str(i + 1) for i in range(pairs.shape[2]))))
+    return {
+        "entropy": LabelledArray(axes[:2], summary.entropy),
+        "distance": LabelledArray(axes[:2], summary.distance),
+        "first": LabelledArray(axes[:2], summary.first),
+        "sink": LabelledArray(axes[:2], summary.sink),
+        "top_pairs": LabelledArray((*by_pair, Axis("end", ("query", "key"))), pairs),
+        "top_probs": LabelledArray(by_pair, probabilities),
+    }
+
+
+def _patterns(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    layers: Sequence[int],
+    read: Sequence[int],
+    heads: Sequence[int],
+    watch: Watch,
+) -> tuple[np.ndarray, bool]:
+    """[layer, head, query, key], NaN but in the layers ``read``, and whether they were proved."""
+    n_pos = len(prompt.token_ids)
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    dtype = np.float64 if weight.dtype == torch.float64 else np.float32
+    patterns = np.full((len(layers), len(heads), n_pos, n_pos), np.nan, dtype=dtype)
+
+    def keep(layer: int, pattern: torch.Tensor) -> None:
+        row = layers.index(layer)
+        watch.step(row, len(layers))
+        chosen = at_least_float32(pattern[0][:, list(heads)])
+        patterns[row] = chosen.transpose(0, 1).cpu().numpy()
+
+    proved = each_pattern(lm, input_ids(lm, prompt), sorted(read), keep)
+    watch.step(len(layers), len(layers))
+    return patterns, proved
+
+
+def _refuse_too_large(n_heads: int, n_pos: int) -> None:
+    values = n_heads * n_pos * n_pos
+    if values > MOST_VALUES:
+        raise BadParameter(
+            f"Attention of {n_heads} heads over {n_pos} tokens is {values:,} numbers, "
+            f"{MOST_VALUES:,} are the most in one result.",
+            "Choose layers or heads, e.g. --param layers=0,1.",
+        )

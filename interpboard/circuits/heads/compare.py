@@ -1,0 +1,102 @@
+"""Does it matter what a head is replaced by? Several ablations of the same heads, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from interpboard.circuits.heads.replacements import reference_texts, replacement
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.registry.component_names import head_label
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.agreement import rank_agreement
+from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.components import Head, resolve_head
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.watch import SILENT, Watch
+
+OF_ALL = ("zero", "mean", "random")
+
+
+def compare_ablations(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    strategies: Sequence[str] | None = None,
+    components: Sequence[Head | str] | str | None = None,
+    references: str | Sequence[str] = (),
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Effect [component, strategy] of ablating each head.
+
+    ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
+    ``strategies``: those of ``replacements``; None: zero, mean and random, and given ``references``
+    dataset_mean. ``extra``: ``together`` [strategy], the effect of ablating all of the components at once,
+    and ``rank_agreement`` [strategy, strategy], Spearman's rank correlation of the effects over the
+    components (NaN if a strategy's are all equal).
+
+    Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
+    """
+    started = time.perf_counter()
+    heads = _heads(lm, components)
+    texts = reference_texts(references)
+    if strategies is None:
+        strategies = (*OF_ALL, "dataset_mean") if texts else OF_ALL
+    if not strategies:
+        raise BadParameter("No strategy was given.", "Use e.g. zero, mean.")
+    run = record(lm, prompt, sites=("z",))
+    counterfactuals, at_once = [], []
+    for strategy in strategies:
+        replace = replacement(run, strategy, texts, seed)
+        counterfactuals += [(replace(layer, head),) for layer, head in heads]
+        at_once.append(tuple(replace(layer, head) for layer, head in dict.fromkeys(heads)))
+    component = Axis("component", tuple(head_label(*head) for head in heads))
+    axes = (component, Axis("strategy", tuple(strategies)))
+    values = evaluate_cells(
+        run,
+        counterfactuals,
+        metric,
+        axes,
+        lambda new: (new - metric.baseline).T,
+        shape=(len(strategies), len(heads)),
+        watch=watch,
+    )
+    effects = (values - metric.baseline).T
+    together = evaluate(run, at_once, metric, watch=Watch(cancelled=watch.cancelled))
+    return Result(
+        analysis="compare_ablations",
+        params={
+            "strategies": list(strategies),
+            "components": [f"{layer}.{head}" for layer, head in heads],
+            "references": texts,
+            "seed": seed,
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=effects,
+        extra={
+            "together": LabelledArray((axes[1],), together - metric.baseline),
+            "rank_agreement": LabelledArray((axes[1], axes[1]), rank_agreement(effects)),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path, seed),
+    )
+
+
+def _heads(lm: LanguageModel, given: Sequence[Head | str] | str | None) -> list[Head]:
+    if given is None:
+        n_layers, n_heads = lm.anatomy.n_layers, lm.anatomy.n_heads
+        return [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
+    heads = [
+        resolve_head(lm, one) for one in (given.split(",") if isinstance(given, str) else given)
+    ]
+    if not heads:
+        raise BadParameter("No component was given.", "Name heads, e.g. 3.5,2.1.")
+    return heads

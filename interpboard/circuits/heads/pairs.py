@@ -1,0 +1,103 @@
+"""Heads that stand in for each other: ablated together, against the sum of each alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.circuits.heads.replacements import OF_THE_PROMPT, reference_texts, replacement
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.registry.component_names import head_label
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.watch import SILENT, Watch
+
+
+def head_pairs(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    ablation: str = "zero",
+    top_k: int = 8,
+    references: str | Sequence[str] = (),
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Interaction [head_a, head_b] = effect(both) − effect(a) − effect(b), for the ``top_k`` heads.
+
+    Those are the heads with the largest effects alone. The diagonal is NaN. ``extra``:
+    ``joint`` (effect of both) and ``alone`` [head_a].
+    """
+    started = time.perf_counter()
+    texts = reference_texts(references)
+    count = lm.anatomy.n_layers * lm.anatomy.n_heads
+    top_k = min(top_k, count)
+    if top_k < 2:
+        raise BadParameter("Pairs need at least two heads.", "Raise top_k.")
+    pairs = [(i, j) for i in range(top_k) for j in range(i)]
+    total = count + len(pairs)
+    single = head_ablation(
+        lm,
+        prompt,
+        metric,
+        ablation=ablation,
+        references=texts,
+        seed=seed,
+        watch=watch.stage(0, total, shown=False),
+    )
+    heads = strongest(single.values, top_k)
+    alone = np.array([single.values[head] for head in heads])
+    run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
+    replace = replacement(run, ablation, texts, seed)
+    labels = tuple(head_label(*head) for head in heads)
+    axes = (Axis("head_a", labels), Axis("head_b", labels))
+
+    def together(values: np.ndarray) -> np.ndarray:
+        joint = np.full((top_k, top_k), np.nan)
+        for (i, j), value in zip(pairs, values, strict=True):
+            joint[i, j] = joint[j, i] = value - metric.baseline
+        return joint
+
+    both = evaluate_cells(
+        run,
+        [(replace(*heads[i]), replace(*heads[j])) for i, j in pairs],
+        metric,
+        axes,
+        lambda new: together(new) - alone[:, None] - alone[None, :],
+        shape=(len(pairs),),
+        watch=watch.stage(count, total),
+    )
+    joint = together(both)
+    return Result(
+        analysis="head_pairs",
+        params={
+            "ablation": ablation,
+            "top_k": top_k,
+            "references": texts,
+            "seed": seed,
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=joint - alone[:, None] - alone[None, :],
+        extra={
+            "joint": LabelledArray(axes, joint),
+            "alone": LabelledArray((axes[0],), alone),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path, seed),
+    )
+
+
+def strongest(effects: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """(layer, head) of the ``count`` effects of largest size, largest first."""
+    order = np.argsort(-np.abs(effects), axis=None, kind="stable")[:count]
+    return [(int(i // effects.shape[1]), int(i % effects.shape[1])) for i in order]

@@ -1,0 +1,48 @@
+"""``HeadScorer``: the types of the heads of a loaded Hugging Face model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from interpboard.circuits.heads.types import SCORES, head_scores
+from interpboard.errors import BadParameter
+from interpboard.models.holder import Holder
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+@dataclass(frozen=True)
+class ScoredHead:
+    """A head, its score, and how many standard errors that stands above chance."""
+
+    layer: int
+    head: int
+    score: float
+    z: float
+
+
+class HeadScorer(Holder):
+    """Head types of one model. A ``Holder``: usable as a context manager."""
+
+    def score(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Scores [score, layer, head]; options as in ``head_scores``. ``text`` is for name_mover."""
+        prompt = make_prompt(self.lm, text)
+        resolved = resolve_metric(self.lm, prompt, metric or MetricRequest())
+        return head_scores(self.lm, prompt, resolved, **options)
+
+    def top_heads(self, result: Result, score: str, top_k: int = 5) -> list[ScoredHead]:
+        """The heads of ``result`` with the highest ``score``, highest first."""
+        if score not in SCORES:
+            raise BadParameter(f"There is no score {score!r}.", f"Use {', '.join(SCORES)}.")
+        values = result.values[SCORES.index(score)]
+        z = result.extra["z"].values[SCORES.index(score)]
+        order = np.argsort(-values, axis=None, kind="stable")
+        heads = [(int(i) // values.shape[1], int(i) % values.shape[1]) for i in order[:top_k]]
+        return [
+            ScoredHead(layer, head, float(values[layer, head]), float(z[layer, head]))
+            for layer, head in heads
+        ]

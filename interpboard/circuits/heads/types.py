@@ -1,0 +1,147 @@
+"""Which known types the heads are of: scores, each with how far it stands above chance."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from interpboard.circuits.heads.name_mover import name_mover_probe
+from interpboard.circuits.heads.probes import (
+    Probe,
+    attention_probes,
+    copying_probe,
+    random_repeats,
+)
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, text_array
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+SCORES = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
+RESOLUTION = 1e-3  # a smaller standard error is not believed
+LABELLED_FROM_Z = 3.0
+LABELLED_FROM_EXCESS = 0.2
+
+
+@torch.no_grad()
+def head_scores(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    samples: int = 8,
+    length: int = 32,
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Result:
+    """Score [score, layer, head], each between 0 and 1.
+
+    ``previous_token``: attention to the token before. ``duplicate_token``: to the same token one segment
+    ago. ``induction``: to the token behind that one (Olsson et al. 2022). ``copying``: share of tokens that
+    are among the five which the head promotes when it sees them (the OV circuit). ``name_mover``:
+    attention from the metric's position to the target in the prompt, where it is copied from (Wang et
+    al. 2023). The first three are means over ``samples`` sequences of ``length`` different random tokens,
+    repeated once; copying is measured on random tokens without context; only name_mover depends on the
+    prompt and the metric, and is NaN with a warning where the target does not stand in the prompt.
+
+    The null of previous_token is the attention to a random token up to the query; of duplicate_token and
+    induction, that to the same place with the second segment shuffled; of copying, the share for another
+    token than the one seen; of name_mover, the score of the prompt's other tokens.
+
+    ``extra``: ``null`` [score, layer, head], the same measured on shuffled data; ``z`` [score, layer, head]
+    how far above it the score stands, in standard errors over the samples (name_mover: in standard
+    deviations over the other tokens); ``copying_eigenvalue`` [layer, head] between −1 (suppresses what it
+    sees) and 1 (copies it); ``label`` [layer, head], the attention score (failing that copying) that is
+    most above its null, by at least 0.2 and 3 standard errors; empty if none is.
+
+    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
+    """
+    started = time.perf_counter()
+    watch.step(0, 3)
+    repeats = random_repeats(lm, samples, length, seed)
+    probes: dict[str, Probe | None] = dict(attention_probes(lm, repeats, seed, watch))
+    watch.step(1, 3)
+    warnings: list[str] = []
+    eigenvalues = np.full((lm.anatomy.n_layers, lm.anatomy.n_heads), np.nan)
+    probes["copying"] = probes["name_mover"] = None
+    try:
+        probes["copying"], eigenvalues = copying_probe(lm, samples, seed, watch)
+    except Unsupported as error:
+        warnings.append(f"No copying score. {error}")
+    watch.step(2, 3)
+    try:
+        probes["name_mover"] = name_mover_probe(lm, prompt, metric, seed, watch)
+        if probes["name_mover"] is None:
+            warnings.append("No name_mover score: the target does not stand in the prompt.")
+    except Unsupported as error:
+        warnings.append(f"No name_mover score. {error}")
+    watch.step(3, 3)
+    return _result(
+        lm, metric, probes, eigenvalues, tuple(warnings), (samples, length, seed), started
+    )
+
+
+def above_chance(probe: Probe) -> np.ndarray:
+    """[layer, head]: (score − null) in standard errors; of a single score, in deviations of the null."""
+    n_values, n_null = len(probe.values), len(probe.null)
+    excess: np.ndarray = probe.values.mean(0) - probe.null.mean(0)
+    if n_null < 2:
+        return np.full(excess.shape, np.nan)
+    spread = probe.null.var(0, ddof=1)
+    if n_values > 1:
+        spread = spread / n_null + probe.values.var(0, ddof=1) / n_values
+    return excess / np.maximum(np.sqrt(spread), RESOLUTION)
+
+
+def labels_of(scores: np.ndarray, null: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Name of the score [layer, head] that stands out, of [score, layer, head]; empty if none does."""
+    with np.errstate(invalid="ignore"):
+        excess = np.where(z >= LABELLED_FROM_Z, scores - null, 0)
+    excess = np.where(excess >= LABELLED_FROM_EXCESS, excess, 0)
+    copying = SCORES.index("copying")
+    # Heads of many types copy: what a head looks at says more.
+    excess[copying] = np.where(np.delete(excess, copying, axis=0).any(0), 0, excess[copying])
+    names = np.array(SCORES, dtype=object)[excess.argmax(0)]
+    return np.where(excess.any(0), names, "").astype(object)
+
+
+def _result(
+    lm: LanguageModel,
+    metric: Metric,
+    probes: dict[str, Probe | None],
+    eigenvalues: np.ndarray,
+    warnings: tuple[str, ...],
+    settings: tuple[int, int, int],
+    started: float,
+) -> Result:
+    nothing = np.full(eigenvalues.shape, np.nan)
+    found = [probes[name] for name in SCORES]
+    scores = np.stack([nothing if p is None else p.values.mean(0) for p in found])
+    null = np.stack([nothing if p is None else p.null.mean(0) for p in found])
+    z = np.stack([nothing if p is None else above_chance(p) for p in found])
+    heads = (
+        layer_axis(lm.anatomy.n_layers),
+        Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads))),
+    )
+    axes = (Axis("score", SCORES), *heads)
+    return Result(
+        analysis="head_scores",
+        params=dict(zip(("samples", "length", "seed"), settings, strict=True)),
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=scores,
+        extra={
+            "null": LabelledArray(axes, null),
+            "z": LabelledArray(axes, z),
+            "copying_eigenvalue": LabelledArray(heads, eigenvalues),
+            "label": LabelledArray(heads, text_array(labels_of(scores, null, z).tolist())),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(lm.verified.path, settings[2]),
+        warnings=warnings,
+    )

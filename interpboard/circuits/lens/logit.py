@@ -1,0 +1,98 @@
+"""At which layer the answer appears: every layer's activations read as if the model ended there."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from interpboard.circuits.lens.reading import read_lens
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
+from interpboard.results.lens_rows import converged
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import Run, record
+from interpboard.runs.watch import SILENT, Watch
+
+LENS_SITES = ("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out")
+
+
+@torch.no_grad()
+def logit_lens(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    site: str = "resid_post",
+    top_k: int = 10,
+    watch: Watch = SILENT,
+) -> Result:
+    """Probability [layer, token] of the target under the activation at ``site`` of each layer.
+
+    Each goes through the final norm and the unembedding (nostalgebraist 2020, "interpreting GPT: the
+    logit lens"). At ``resid_post`` row ``embed`` is the input of layer 0 and row k the output of layer k;
+    at ``resid_pre`` and ``resid_mid`` row k is the stream before and within layer k; at ``attn_out`` and
+    ``mlp_out`` it is what that part of the layer adds, normed by itself. The last row is always the
+    model's own output: the last layer at ``resid_post``, else an added row ``final``.
+
+    ``extra``: ``top_ids``, ``top_tokens``, ``top_probs`` [layer, token, top]; ``entropy`` and ``kl``
+    (KL(final ‖ layer)) in nats; ``rank`` of the target, 1 = first; ``convergence`` [token], the first
+    layer from which on the most likely token stays the final one (−1: from ``embed``; the number of
+    layers: only in row ``final``).
+
+    Raises ``Unsupported`` if the model's head or the site could not be verified.
+    """
+    started = time.perf_counter()
+    lm.verified.require_lens()
+    run = record(lm, prompt, recorded_for(site))
+    found = read_lens(lm, lens_rows(run, 0, site), metric.target_id, top_k, watch)
+    axes = (lens_axis(lm, site), token_axis(prompt.tokens))
+    return Result(
+        analysis="logit_lens",
+        params={"site": site, "top_k": top_k},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=found["prob"],
+        extra=lens_extra(found, axes),
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("forward"),
+    )
+
+
+def lens_extra(found: dict[str, np.ndarray], axes: tuple[Axis, ...]) -> dict[str, LabelledArray]:
+    """The arrays that ``read_lens`` found, but for ``prob``, and ``convergence``, on ``axes``."""
+    top = Axis("top", tuple(str(i + 1) for i in range(found["top_ids"].shape[-1])))
+    before = int(axes[0].labels[0] == "embed")
+    extra = {
+        name: LabelledArray((*axes, top) if name.startswith("top_") else axes, values)
+        for name, values in found.items()
+        if name != "prob"
+    }
+    settled = converged(found["top_ids"]) - before
+    return {**extra, "convergence": LabelledArray(axes[1:], settled)}
+
+
+def lens_axis(lm: LanguageModel, site: str) -> Axis:
+    """``layer`` with the row that ``site`` needs besides the layers."""
+    if site == "resid_post":
+        return layer_axis(lm.anatomy.n_layers, embed=True)
+    return Axis("layer", (*layer_axis(lm.anatomy.n_layers).labels, "final"))
+
+
+def recorded_for(site: str) -> tuple[str, ...]:
+    """What a run has to record for a lens at ``site``. Raises ``BadParameter`` where there is none."""
+    if site not in LENS_SITES:
+        raise BadParameter(f"There is no lens at {site!r}.", f"Use {', '.join(LENS_SITES)}.")
+    return () if site in ("resid_pre", "resid_post") else (site,)
+
+
+def lens_rows(run: Run, row: int, site: str) -> torch.Tensor:
+    """[layer + 1, pos, d_model] of a row of ``run``: the site of every layer, and the final stream last."""
+    if not recorded_for(site):
+        return run.residuals(row)
+    final = run.resid_final[row]
+    return torch.stack([*(value[row].to(final) for value in run.sites[site]), final])

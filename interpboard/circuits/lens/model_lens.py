@@ -1,0 +1,44 @@
+"""``LogitLens``: what a loaded Hugging Face model would say after each of its layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from interpboard.circuits.lens.logit import logit_lens
+from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.translators import Translators
+from interpboard.circuits.lens.tuned import tuned_lens
+from interpboard.models.holder import Holder
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+
+
+class LogitLens(Holder):
+    """The lens on one model. A ``Holder``: usable as a context manager."""
+
+    def read(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Probability [layer, token] of the target; options as in ``logit_lens``."""
+        prompt, resolved = self._case(text, metric)
+        return logit_lens(self.lm, prompt, resolved, **options)
+
+    def read_tuned(
+        self,
+        text: str,
+        translators: str | Path,
+        *,
+        metric: MetricRequest | None = None,
+        **options: Any,
+    ) -> Result:
+        """The same through the maps in the folder ``translators``; options as in ``tuned_lens``."""
+        prompt, resolved = self._case(text, metric)
+        return tuned_lens(self.lm, prompt, resolved, translators=str(translators), **options)
+
+    def tune(self, corpus: str | Path, out: str | Path, **settings: Any) -> Translators:
+        """Train translators on a text file into a folder; ``settings`` as in ``tune_lens.Settings``."""
+        return tune_lens(self.lm, corpus, out, Settings(**settings))
+
+    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
+        prompt = make_prompt(self.lm, text)
+        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

@@ -1,0 +1,174 @@
+"""Training the tuned lens on a text file, on the spot: cancellable, and taken up where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from interpboard.circuits.lens.translators import Translators, prepare_folder
+from interpboard.circuits.lens.unfinished import STATE, Begun
+from interpboard.circuits.neurons.corpora import corpus_files, text_of, windows
+from interpboard.errors import BadParameter, Cancelled
+from interpboard.models.fingerprints import Origin
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits, run_body
+from interpboard.results import LabelledArray, layer_axis
+from interpboard.runs.finite import refusing, require_finite
+from interpboard.runs.gradients.embeddings import frozen
+from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.prompt import text_prefix
+from interpboard.runs.watch import SILENT, Watch
+
+SAVED_EVERY = 25  # steps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the training does. One step: ``batch`` windows of ``length`` tokens; Adam, its rate falling
+    to zero along a line."""
+
+    steps: int = 250
+    batch: int = 8
+    length: int = 64
+    rate: float = 1e-3
+
+
+def tune_lens(
+    lm: LanguageModel,
+    text: str | Path,
+    out: str | Path,
+    settings: Settings = Settings(),
+    watch: Watch = SILENT,
+) -> Translators:
+    """Train translators on ``text``, a text file or a folder of them, and save them in the folder ``out``.
+
+    They start as the identity and minimise KL(final ‖ layer), in nats a token, each layer its own
+    (Belrose et al. 2023). The text is read a line at a time, over and over, in windows. ``watch`` hears
+    each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
+    lies in ``out``: the same call then goes on there, to the same result as without the stop. It goes on with
+    the same weights, tokenizer and text only. A lens that was finished in ``out`` is replaced by the new one.
+
+    Raises ``BadParameter`` for a file that is no text or too short, and for an ``out`` that cannot be
+    written or holds an unfinished training with other settings or of something else; ``Cancelled``;
+    ``Unsupported`` without a verified head.
+    """
+    lm.verified.require_lens()
+    _check(lm, settings)
+    text, out = Path(text), Path(out)
+    files = tuple(
+        (file, size)
+        for file, size in corpus_files(text)
+        if out.resolve() not in file.resolve().parents
+    )
+    prepare_folder(out)
+    start = Translators.identity(lm)
+    weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
+    adam = torch.optim.Adam([weight, bias], lr=settings.rate)
+    origin = Origin.of(lm.info, text_of(files, watch))
+    about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
+    begun = Begun(out / STATE, about, origin, (weight, bias), adam)
+    done = begun.restored()
+    batches = islice(_batches(lm, files, settings), done, settings.steps)
+    axis = layer_axis(lm.anatomy.n_layers, embed=True)
+    rows = type(axis)(axis.name, axis.labels[:-1])
+    try:
+        for ids in batches:
+            watch.step(done, settings.steps)
+            for group in adam.param_groups:
+                group["lr"] = settings.rate * (1 - done / settings.steps)
+            kl = _gradients(lm, start, ids, watch)
+            adam.step()
+            adam.zero_grad()
+            done += 1
+            if done % SAVED_EVERY == 0:
+                begun.save(done)
+            watch.step(done, settings.steps, LabelledArray((rows,), kl.cpu().numpy()))
+    except Cancelled:
+        begun.save(done)
+        raise
+    found = Translators(weight.detach(), bias.detach(), begun.origin, begun.warnings)
+    found.save(out)
+    (out / STATE).unlink(missing_ok=True)
+    return found
+
+
+def _gradients(
+    lm: LanguageModel, translators: Translators, ids: torch.Tensor, watch: Watch
+) -> torch.Tensor:
+    """Adds each layer's gradient to the translators'; the KL [layer] of the batch."""
+    with torch.no_grad():
+        streams = _streams(lm, ids)
+        final = at_least_float32(residual_to_logits(lm.anatomy, streams[-1])).log_softmax(-1)
+    losses = []
+    with frozen(lm.model), torch.enable_grad():
+        for layer, stream in enumerate(streams[:-1]):
+            watch.check()
+            logits = residual_to_logits(lm.anatomy, translators.translated(layer, stream))
+            lens = at_least_float32(logits).log_softmax(-1)
+            loss = (final.exp() * (final - lens)).sum(-1).mean()
+            loss.backward()
+            losses.append(loss.detach())
+    found = torch.stack(losses)
+    require_finite(lm, "The loss of the training", found, *_slopes(translators))
+    return found
+
+
+def _slopes(translators: Translators) -> list[torch.Tensor]:
+    parts = (translators.weight, translators.bias)
+    return [part.grad for part in parts if part.grad is not None]
+
+
+def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
+    """The input of every layer, and the final stream, each [rows · pos, d_model]."""
+    seen: list[torch.Tensor] = []
+
+    def keep(value: torch.Tensor) -> None:
+        seen.append(value.flatten(0, 1).clone())
+
+    last = lm.anatomy.n_layers - 1
+    with ExitStack() as stack:
+        for layer in range(lm.anatomy.n_layers):
+            stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, keep))
+        stack.enter_context(at_site(lm.anatomy, "resid_post", last, keep))
+        with refusing(lm, "A window of the text", len(ids)):
+            run_body(lm.anatomy, ids)
+    return seen
+
+
+def _batches(
+    lm: LanguageModel, files: tuple[tuple[Path, int], ...], settings: Settings
+) -> Iterator[torch.Tensor]:
+    """Windows of the text [batch, pos], over and over, each behind what the tokenizer puts first."""
+    prefix = text_prefix(lm)
+    room = settings.length - len(prefix)
+    rows: list[list[int]] = []
+    while True:
+        found = 0
+        for window in windows(lm, files, room):
+            if len(window.ids) < room:  # what is left of a file
+                continue
+            found += 1
+            rows.append([*prefix, *window.ids])
+            if len(rows) == settings.batch:
+                yield torch.tensor(rows, device=lm.device)
+                rows = []
+        if not found:
+            raise BadParameter(
+                f"Every file of the text has fewer than {room} tokens.",
+                "Use a longer text, or a smaller length.",
+            )
+
+
+def _check(lm: LanguageModel, settings: Settings) -> None:
+    least = len(text_prefix(lm)) + 1
+    most = lm.anatomy.context or settings.length
+    if settings.steps < 1 or settings.batch < 1 or not settings.rate > 0:
+        raise BadParameter("Training needs at least one step, one window and a rate above 0.")
+    if not least <= settings.length <= most:
+        raise BadParameter(f"Windows of {settings.length} tokens do not fit.", f"Use up to {most}.")

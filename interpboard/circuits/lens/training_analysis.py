@@ -1,0 +1,65 @@
+"""Training a tuned lens, as an analysis."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import numpy as np
+
+from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+
+
+def lens_training(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    corpus: str = "",
+    out: str = "",
+    steps: int = 250,
+    batch: int = 8,
+    length: int = 64,
+    rate: float = 1e-3,
+    watch: Watch = SILENT,
+) -> Result:
+    """KL(final ‖ layer) [layer] in nats a token on the last step's batch of text, lower is better.
+
+    The prompt and its metric are not looked at. The translators are written into the folder ``out``, where
+    ``tuned_lens`` finds them and a stopped training goes on; options and errors as in ``tune_lens``.
+    Belrose et al. 2023. NaN where nothing was left to do.
+    """
+    started = time.perf_counter()
+    if not corpus or not out:
+        raise BadParameter(
+            "tune_lens needs a corpus and a folder to keep the lens in.",
+            "E.g. --param corpus=texts --param out=lens.",
+        )
+    labels = layer_axis(lm.anatomy.n_layers, embed=True).labels[:-1]  # the last row is the output
+    last = LabelledArray((Axis("layer", labels),), np.full(len(labels), np.nan))
+
+    def hear(done: int, total: int, partial: LabelledArray | None) -> None:
+        nonlocal last
+        last = last if partial is None else partial
+        watch.on_progress(done, total, partial)
+
+    settings = Settings(steps, batch, length, rate)
+    made = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
+    return Result(
+        analysis="tune_lens",
+        params={"corpus": corpus, "out": out, **asdict(settings)},
+        metric=metric.info,
+        baseline=None,
+        axes=last.axes,
+        values=last.values,
+        extra={},
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("autograd"),
+        warnings=made.warnings,
+    )

@@ -1,0 +1,63 @@
+"""At which layer the answer appears, each layer read through an affine map trained for it."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from interpboard.circuits.lens.logit import lens_axis, lens_extra
+from interpboard.circuits.lens.reading import read_lens
+from interpboard.circuits.lens.translators import load_translators
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.watch import SILENT, Watch
+
+
+@torch.no_grad()
+def tuned_lens(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    translators: str = "",
+    allow_pickle: bool = False,
+    top_k: int = 10,
+    watch: Watch = SILENT,
+) -> Result:
+    """Probability [layer, token] of the target under each layer's stream, translated to the last one's.
+
+    ``translators`` is a folder that ``tune_lens`` wrote, or a published one; see ``translators.py``.
+    Belrose et al. 2023, "Eliciting Latent Predictions from Transformers with the Tuned Lens". Rows and
+    ``extra`` as in ``logit_lens`` at ``resid_post``; the last row is the model's own output, untranslated.
+
+    Raises ``BadParameter`` or ``UnsafeWeights`` for what cannot be loaded, ``Unsupported`` if the model's
+    head could not be verified.
+    """
+    started = time.perf_counter()
+    lm.verified.require_lens()
+    if not translators:
+        raise BadParameter(
+            "tuned_lens needs translators: a folder that interpboard tune-lens wrote.",
+            "Give it, e.g. --param translators=lens.",
+        )
+    loaded = load_translators(lm, translators, allow_pickle=allow_pickle)
+    rows = loaded.translate(record(lm, prompt).residuals())
+    found = read_lens(lm, rows, metric.target_id, top_k, watch)
+    axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
+    return Result(
+        analysis="tuned_lens",
+        params={"translators": translators, "allow_pickle": allow_pickle, "top_k": top_k},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=found["prob"],
+        extra=lens_extra(found, axes),
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("forward"),
+        warnings=loaded.warnings,
+    )

@@ -1,0 +1,178 @@
+"""Neurons: what each does on a prompt, what it writes into the answer, and which tokens it speaks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from interpboard.circuits.direct.attribution import direct_logit_attribution
+from interpboard.circuits.direct.path import push_forward
+from interpboard.circuits.neurons.collect import Collection, collect_examples
+from interpboard.circuits.selection import chosen
+from interpboard.errors import BadParameter, Unsupported
+from interpboard.models.holder import Holder
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.plain_linear import plain_linear
+from interpboard.models.proof.rounding import agrees
+from interpboard.models.tail import unembed
+from interpboard.results import (
+    Axis,
+    LabelledArray,
+    MetricRequest,
+    PromptInfo,
+    Result,
+    text_array,
+    token_axis,
+)
+from interpboard.results.examples import ExamplesFile, neuron_named
+from interpboard.runs.metrics import Metric, at_least_float32, resolve_metric
+from interpboard.runs.prompt import make_prompt, token_text
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.watch import SILENT, Watch
+
+
+def neurons(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    neuron: str = "",
+    layers: Sequence[int] | None = None,
+    top_k: int = 10,
+    watch: Watch = SILENT,
+) -> Result:
+    """Contribution [layer, neuron] to the logit (or logit difference).
+
+    Activation at the metric's position × what a unit of it writes directly into the metric, the final
+    norm's scale held; as in ``direct_logit_attribution``, whose errors apply. A neuron is an input of the
+    MLP's last linear map: in gated MLPs (llama) gate times up. Effects through later layers are not in it.
+    ``layers`` chooses rows.
+
+    ``extra``: ``activation`` [layer, neuron]. With ``neuron`` (``"2.117"``) also ``along`` [token], its
+    activation at every position, and ``promoted``, ``suppressed`` [rank], the ``top_k`` tokens whose logit
+    one unit of it raises and lowers most, with ``promoted_by`` and ``suppressed_by`` in logits. Raises
+    ``BadParameter`` for a neuron or layer that is not there, ``Unsupported`` for mixtures of experts.
+    """
+    started = time.perf_counter()
+    looked_at = _resolve(lm, neuron) if neuron else None
+    rows = list(chosen(layers, lm.anatomy.n_layers, "layer"))
+    direct = direct_logit_attribution(lm, prompt, metric, neurons=True, watch=watch)
+    every = direct.extra["neurons"]
+    axes = (Axis("layer", tuple(map(str, rows))), every.axes[1])
+    run = record(lm, prompt, sites=("neuron",))
+    activation = np.full(every.values[rows].shape, np.nan)
+    for row, layer in zip(activation, rows, strict=True):
+        values = run.sites["neuron"][layer]
+        row[: values.shape[-1]] = values[0, metric.info.position].double().cpu().numpy()
+    extra = {"activation": LabelledArray(axes, activation)}
+    if looked_at is not None:
+        along = run.sites["neuron"][looked_at[0]][0, :, looked_at[1]].double().cpu().numpy()
+        extra["along"] = LabelledArray((token_axis(prompt.tokens),), along)
+        stream = run.resid_final[0, metric.info.position]
+        extra |= _spoken_for(lm, _logits_a_unit(lm, looked_at, stream), top_k)
+    return Result(
+        analysis="neurons",
+        params={"neuron": neuron, "layers": layers, "top_k": top_k},
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=every.values[rows],
+        extra=extra,
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("forward"),
+        warnings=direct.warnings,
+    )
+
+
+class NeuronAnalyzer(Holder):
+    """Neurons of one model. A ``Holder``: usable as a context manager."""
+
+    def analyze(self, text: str, metric: MetricRequest | None = None, **options: Any) -> Result:
+        """Contribution [layer, neuron]; options, extras and errors as in ``neurons``."""
+        prompt = make_prompt(self.lm, text)
+        resolved = resolve_metric(self.lm, prompt, metric or MetricRequest())
+        return neurons(self.lm, prompt, resolved, **options)
+
+    def max_activating(
+        self, corpus: str | Path, out: str | Path, *, watch: Watch = SILENT, **options: Any
+    ) -> ExamplesFile:
+        """Examples over a text file or folder, kept in ``out``: ``.neuron(layer, neuron)`` reads them.
+
+        ``options`` are those of ``Collection``; going on and errors as in ``collect_examples``.
+        """
+        return collect_examples(self.lm, corpus, out, Collection(**options), watch)
+
+    def activations(self, text: str, layer: int) -> LabelledArray:
+        """Activation [token, neuron] of every neuron of ``layer`` at every position."""
+        prompt = make_prompt(self.lm, text)
+        if not 0 <= layer < self.lm.anatomy.n_layers:
+            raise BadParameter(
+                f"Layer {layer} does not exist.",
+                f"The model has 0 to {self.lm.anatomy.n_layers - 1}.",
+            )
+        values = record(self.lm, prompt, ("neuron",)).sites["neuron"][layer][0]
+        labels = tuple(str(i) for i in range(values.shape[-1]))
+        axes = (token_axis(prompt.tokens), Axis("neuron", labels))
+        return LabelledArray(axes, at_least_float32(values).cpu().numpy())
+
+
+def _resolve(lm: LanguageModel, neuron: str) -> tuple[int, int]:
+    layer, index = neuron_named(neuron)
+    if layer >= lm.anatomy.n_layers:
+        raise BadParameter(
+            f"Layer {layer} does not exist.", f"The model has 0 to {lm.anatomy.n_layers - 1}."
+        )
+    written = _writes(lm, layer)
+    if index >= len(written):
+        raise BadParameter(
+            f"Neuron {index} does not exist.", f"Layer {layer} has 0 to {len(written) - 1}."
+        )
+    return layer, index
+
+
+def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
+    """What a unit of each neuron adds to the stream [neuron, d_model]."""
+    down = lm.anatomy.down_proj[layer]
+    if down is None:
+        raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
+    if lm.anatomy.mlp_out[layer] is not down:
+        raise Unsupported(
+            "This model norms what MLPs add, so a neuron alone writes no fixed tokens.",
+            "Leave neuron out.",
+        )
+    found = plain_linear(down)
+    if found is None:
+        raise Unsupported("The MLPs of this model are packed or adapted: neurons cannot be read.")
+    return found[0].T
+
+
+def _logits_a_unit(
+    lm: LanguageModel, neuron: tuple[int, int], stream: torch.Tensor
+) -> torch.Tensor:
+    """Change of the logits [d_vocab] for one unit of the neuron, the final norm held at ``stream``."""
+    layer, index = neuron
+    through = push_forward(lm.anatomy.final_norm, stream, _writes(lm, layer)[index].to(stream))
+    with torch.no_grad():
+        rows = torch.stack([through, 2 * through, torch.zeros_like(through)])
+        once, twice, none = at_least_float32(unembed(lm.anatomy, rows))
+    if not agrees(twice - none, 2 * (once - none)):
+        raise Unsupported("This model caps its logits, so a unit of a neuron has no fixed effect.")
+    return once - none
+
+
+def _spoken_for(lm: LanguageModel, change: torch.Tensor, top_k: int) -> dict[str, LabelledArray]:
+    count = min(top_k, len(change))
+    axes = (Axis("rank", tuple(str(i + 1) for i in range(count))),)
+    found = {}
+    for name, signed in (("promoted", change), ("suppressed", -change)):
+        ids = signed.topk(count).indices
+        tokens = [token_text(lm.tokenizer, int(i)) for i in ids]
+        found[name] = LabelledArray(axes, text_array(tokens))
+        found[f"{name}_by"] = LabelledArray(axes, change[ids].cpu().numpy())
+    return found

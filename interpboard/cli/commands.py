@@ -1,0 +1,296 @@
+"""The commands. Each checks its input first, then imports what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interpboard import __version__, config
+from interpboard.cli import config_command, corpus_commands, opening
+from interpboard.cli.compute import compute
+from interpboard.cli.flags import (
+    Ascii,
+    Background,
+    Debug,
+    Device,
+    Dtype,
+    Model,
+    Paint,
+    Pickle,
+    Special,
+    Trust,
+    Unchecked,
+    Unused,
+    complete_analysis,
+    complete_metric,
+    complete_param,
+    model_choice,
+    off,
+    plain,
+)
+from interpboard.cli.opening import DEFAULT_TEXT, Opening, debug_wanted, open_app
+from interpboard.cli.options import (
+    Format,
+    ListFormat,
+    choose_analyses,
+    choose_metric,
+    choose_output,
+    choose_params,
+    needs_no_text,
+    read_text,
+    swap_of,
+)
+from interpboard.cli.output import deliver, read_saved, side_by_side, tell_warnings, view
+from interpboard.cli.registry_page import registry_json, registry_text
+from interpboard.cli.streams import write_out
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.registry.metric_names import METRICS
+
+app = typer.Typer(
+    name="interpboard",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="[TEXT] | COMMAND [ARGS]...",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        write_out(f"interpboard {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    text: Annotated[
+        str | None, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
+    ] = None,
+    model: Model = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    no_special_tokens: Special = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    no_mouse: Annotated[
+        bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Bring back the last results; nothing is computed.")
+    ] = False,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A file with one prompt a line, for the app; > and < step."),
+    ] = None,
+    debug: Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Which tokens, heads and layers carry a language model's answer to TEXT.
+
+    Opens the app; where there is no terminal, writes a text report instead. A TEXT that is the name
+    of a command is written after --.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    interactive = opening.is_interactive()
+    if text is not None:
+        text = read_text(text)
+    mouse = off(no_mouse)
+    flags = {
+        "model": model, "device": device, "dtype": dtype, "color": plain(color),
+        "theme": plain(theme), "ascii": ascii, "mouse": mouse,
+        "special_tokens": off(no_special_tokens),
+    }  # fmt: skip
+    if interactive:
+        file = str(prompts) if prompts is not None else None
+        raise typer.Exit(open_app(Opening(text, flags, resume, file)))
+    if prompts is not None:
+        raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
+    settings = config.read(flags).settings
+    metric = choose_metric(None, None, None, -1, settings.metric)
+    debug = debug_wanted(debug)
+    document = compute(
+        model_choice(settings), DEFAULT_TEXT if text is None else text,
+        choose_analyses(None), metric, {}, debug=debug,
+    )  # fmt: skip
+    tell_warnings(document)
+    write_out(view(document, Format.text, settings, to_file=False))
+
+
+@app.command("analyze")
+def analyze_command(
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            "-t",
+            show_default=False,
+            help="The prompt; - reads standard input. Only circuits of a dataset do without.",
+        ),
+    ] = None,
+    model: Model = None,
+    analysis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--analysis",
+            "-a",
+            help="One analysis; may be repeated (all).",
+            autocompletion=complete_analysis,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The token explained, as text or as #161 by id (the model's own first)."),
+    ] = None,
+    foil: Annotated[
+        str | None,
+        typer.Option(help="The token it is contrasted with, for logit_diff; as text or as #161."),
+    ] = None,
+    position: Annotated[
+        int,
+        typer.Option(help="Where the next token is predicted, from 0; -1: the end of the text."),
+    ] = -1,
+    metric: Annotated[
+        str | None,
+        typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
+    ] = None,
+    corrupted: Annotated[
+        str | None,
+        typer.Option(help="A second prompt, as many tokens: patching between the two."),
+    ] = None,
+    swap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="The corrupted prompt: the text, its last OLD made NEW and nothing else changed.",
+        ),
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="What noise is put on, as it stands in the text; a token by its id, as #161; or, if that is "
+            "not in the text, positions, as 1,2 or 1:3 (1 and 2): causal tracing, and activation patching "
+            "without --corrupted."
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="KEY=VALUE",
+            autocompletion=complete_param,
+            help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
+        ),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    trust_remote_code: Trust = False,
+    allow_pickle: Pickle = False,
+    ignore_unused_weights: Unused = False,
+    no_check_weights: Unchecked = False,
+    no_special_tokens: Special = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    debug: Debug = False,
+) -> None:
+    """Run analyses on a prompt and write the results to standard output or a file."""
+    chosen_form = choose_output(output, form)
+    prompt = None if text is None else read_text(text)
+    exchange = None if swap is None else _exchange(prompt, corrupted, swap)
+    if exchange is not None:
+        corrupted = "".join(
+            exchange
+        )  # stands for the prompt that is made once there is a tokenizer
+    given = {
+        name: value
+        for name, value in (("corrupted", corrupted), ("subject", subject))
+        if value is not None
+    }
+    pairs = (*(f"{name}={value}" for name, value in given.items()), *(param or ()))
+    analyses = choose_analyses(analysis, (pair.partition("=")[0] for pair in pairs))
+    settings = config.read(
+        {
+            "model": model, "device": device, "dtype": dtype, "color": plain(color),
+            "theme": plain(theme), "ascii": ascii,
+            "special_tokens": off(no_special_tokens),
+        }
+    ).settings  # fmt: skip
+    request = choose_metric(metric, target, foil, position, settings.metric)
+    params = choose_params(pairs, analyses)
+    if prompt is None and not needs_no_text(analyses, params):
+        raise BadPrompt("There is no prompt.", "Give one with --text '...'.")
+    choice = model_choice(
+        settings, trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights
+    )
+    document = compute(
+        choice, prompt, analyses, request, params, swap=exchange, debug=debug_wanted(debug)
+    )
+    tell_warnings(document)
+    deliver(view(document, chosen_form, settings, to_file=output is not None), output)
+
+
+def _exchange(prompt: str | None, corrupted: str | None, swap: str) -> tuple[str, str]:
+    if corrupted is not None:
+        raise BadParameter("--swap and --corrupted both give a corrupted prompt.", "Use one.")
+    if prompt is None:
+        raise BadPrompt("--swap needs a prompt.", "Give one with --text '...'.")
+    return swap_of(swap)
+
+
+@app.command("report")
+def report_command(
+    files: Annotated[list[Path], typer.Argument(help="Results saved as JSON.", show_default=False)],
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    debug: Debug = False,
+) -> None:
+    """Show saved results again, in any format; several files side by side, in HTML."""
+    chosen = choose_output(output, form)
+    flags = {"color": plain(color), "theme": plain(theme), "ascii": ascii}
+    settings = config.read(flags).settings
+    documents = read_saved(files)
+    if len(documents) > 1:
+        written = side_by_side(documents, chosen)
+    else:
+        written = view(documents[0], chosen, settings, to_file=output is not None)
+    deliver(written, output)
+
+
+app.command("tune-lens")(corpus_commands.tune_lens_command)
+app.command("max-activating")(corpus_commands.max_activating_command)
+app.command("examples")(corpus_commands.examples_command)
+
+
+@app.command("list")
+def list_command(
+    form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListFormat.text,
+    debug: Debug = False,
+) -> None:
+    """List the analyses: what their values mean, and their parameters."""
+    write_out(registry_json() if form is ListFormat.json else registry_text())
+
+
+app.add_typer(config_command.app, name="config")

@@ -1,0 +1,157 @@
+"""What the commands compute: models opened, analyses run, lenses trained. Here torch comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
+from interpboard.engine.threads import let_threads_sleep
+from interpboard.registry import ANALYSES
+
+if TYPE_CHECKING:
+    from interpboard.models.language_model import LanguageModel
+    from interpboard.results import Document, MetricRequest
+
+
+class ModelChoice(NamedTuple):
+    """Which model, where, and what it may do."""
+
+    model: str = "demo"
+    device: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+    ignore_unused_weights: bool = False
+    check_weights: bool = True
+    special_tokens: bool = True
+
+
+def compute(
+    choice: ModelChoice,
+    text: str | None,
+    analyses: Sequence[str],
+    metric: MetricRequest,
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    swap: tuple[str, str] | None = None,
+    debug: bool = False,
+) -> Document:
+    """Load the model and run the analyses. Here torch comes in.
+
+    ``swap``: the corrupted prompt of every analysis that takes one is the text with the first exchanged for
+    the second.
+    Without a text it is the first prompt of the circuit's dataset; see ``needs_no_text``.
+    """
+    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.analyze import analyze
+        from interpboard.runs.watch import Watch
+
+        lm = _opened(choice, show)
+        text = _first_prompt(params["circuit"]) if text is None else text
+        if swap is not None:
+            params = _with_swapped(params, lm, text, swap)
+        title = [""]
+
+        def on_start(name: str) -> None:
+            title[0] = ANALYSES[name].title if name in ANALYSES else name
+            show(title[0], 0, 0)
+
+        return analyze(
+            lm,
+            text,
+            analyses=tuple(analyses),
+            metric=metric,
+            params=params,
+            watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
+            on_start=on_start,
+        )
+
+
+def _with_swapped(
+    params: Mapping[str, Mapping[str, Any]], lm: LanguageModel, text: str, swap: tuple[str, str]
+) -> dict[str, dict[str, Any]]:
+    from interpboard.patching.corrupt import swap_span
+
+    corrupted = swap_span(lm, text, *swap)
+    return {
+        name: {**own, "corrupted": corrupted} if "corrupted" in own else dict(own)
+        for name, own in params.items()
+    }
+
+
+def _first_prompt(circuit: Mapping[str, Any]) -> str:
+    from interpboard.circuits.discovery.behaviours import load_behaviour
+    from interpboard.circuits.discovery.examples import read_examples
+
+    if circuit.get("dataset"):
+        return read_examples(circuit["dataset"])[0].clean
+    return load_behaviour(circuit["behavior"]).examples[0].clean
+
+
+def tune(
+    choice: ModelChoice,
+    corpus: Path,
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    debug: bool = False,
+) -> tuple[list[float], tuple[str, ...]]:
+    """Train a tuned lens on ``corpus`` into the folder ``out``; the last KL [layer], and warnings."""
+    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.circuits.lens.training import Settings, tune_lens
+        from interpboard.results import LabelledArray
+        from interpboard.runs.watch import Watch
+
+        last: list[float] = []
+
+        def hear(done: int, total: int, partial: LabelledArray | None) -> None:
+            show("Tuned lens", done, total)
+            if partial is not None:
+                last[:] = [float(value) for value in partial.values]
+
+        lm = _opened(choice, show)
+        made = tune_lens(lm, corpus, out, Settings(**settings), Watch(on_progress=hear))
+        return last, made.warnings
+
+
+def collect(
+    choice: ModelChoice,
+    corpus: Path,
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    debug: bool = False,
+) -> tuple[int, tuple[str, ...]]:
+    """Collect max-activating examples over ``corpus`` into ``out``; how many tokens, and warnings."""
+    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.circuits.neurons.collect import Collection, collect_examples
+        from interpboard.runs.watch import Watch
+
+        watch = Watch(on_progress=lambda done, total, _partial: show("Examples", done, total))
+        lm = _opened(choice, show)
+        found = collect_examples(lm, corpus, out, Collection(**settings), watch)
+        return found.info.tokens, found.warnings
+
+
+def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
+    from interpboard.models.language_model import open_model
+
+    return open_model(
+        choice.model,
+        device=choice.device,
+        dtype=choice.dtype,
+        trust_remote_code=choice.trust_remote_code,
+        allow_pickle=choice.allow_pickle,
+        ignore_unused_weights=choice.ignore_unused_weights,
+        check_weights=choice.check_weights,
+        special_tokens=choice.special_tokens,
+        on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
+    )

@@ -1,0 +1,116 @@
+"""The options that several commands take, and what completes their values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from interpboard import config
+from interpboard.cli.compute import ModelChoice
+from interpboard.cli.opening import pass_on
+from interpboard.cli.options import DTYPES, Color, Theme
+from interpboard.registry import ANALYSES
+from interpboard.registry.metric_names import METRICS
+
+
+def _starting(with_: tuple[str, ...], incomplete: str) -> list[str]:
+    return [name for name in with_ if name.startswith(incomplete)]
+
+
+def complete_analysis(incomplete: str) -> list[str]:
+    return _starting(tuple(ANALYSES), incomplete)
+
+
+def complete_metric(incomplete: str) -> list[str]:
+    return _starting(METRICS, incomplete)
+
+
+def complete_dtype(incomplete: str) -> list[str]:
+    return _starting(DTYPES, incomplete)
+
+
+def complete_param(incomplete: str) -> list[str]:
+    keys = {f"{p.name}=" for analysis in ANALYSES.values() for p in analysis.parameters}
+    return _starting(tuple(sorted(keys)), incomplete)
+
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub."),
+]
+
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+
+
+Dtype = Annotated[
+    str | None, typer.Option(help=", ".join(DTYPES) + ".", autocompletion=complete_dtype)
+]
+
+
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Let the model run code of its own.")
+]
+
+
+Pickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load weights that can run code (not safetensors).")
+]
+
+
+Unused = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-unused-weights", help="Open a model although its files hold more than it uses."
+    ),
+]
+
+
+Unchecked = Annotated[
+    bool, typer.Option("--no-check-weights", help="Do not look for NaN and infinity in weights.")
+]
+
+
+Special = Annotated[
+    bool | None,
+    typer.Option(
+        "--no-special-tokens",
+        help="Put nothing around the text that the tokenizer would: no beginning, no end of text.",
+    ),
+]
+
+
+Paint = Annotated[
+    Color | None, typer.Option(help="How many colours; auto follows the terminal and NO_COLOR.")
+]
+
+
+Background = Annotated[Theme | None, typer.Option(help="The terminal's background.")]
+
+
+Ascii = Annotated[bool | None, typer.Option("--ascii", help="Draw with ASCII characters only.")]
+
+
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Tracebacks and the libraries' messages, on stderr.")
+]
+
+
+def off(flag: bool | None) -> bool | None:
+    """What a ``--no-`` flag says of its setting."""
+    return False if flag else None
+
+
+def plain(choice: StrEnum | None) -> str | None:
+    return None if choice is None else choice.value
+
+
+def model_choice(settings: config.Settings, *allowed: bool) -> ModelChoice:
+    """``allowed``: trust remote code, allow pickles, ignore unused weights, no check of weights."""
+    trust, pickle, unused, unchecked = allowed or (False,) * 4
+    pass_on(settings)
+    model, device, dtype = settings.model, settings.device, settings.dtype
+    special = settings.special_tokens
+    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked, special)

@@ -1,0 +1,202 @@
+"""Steering: a vector added to the residual stream, and what the model then says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from interpboard.errors import BadParameter
+from interpboard.interventions.vectors import prepare_place, read_vector, save_vector
+from interpboard.models.fingerprints import Origin
+from interpboard.models.finite import Tally, finite_logits
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.models.tail import forward_logits
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.runs.ending import end_tokens
+from interpboard.runs.finite import count_not_finite
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.prompt import input_ids, make_prompt, without_appended
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import record
+from interpboard.runs.token_texts import text_behind
+from interpboard.runs.watch import SILENT, Watch
+
+SCALES = (-2.0, -1.0, 0.0, 1.0, 2.0)
+
+__all__ = ["difference_of_means", "load_vector", "save_vector", "steering"]
+
+
+@torch.no_grad()
+def difference_of_means(
+    lm: LanguageModel, positive: Sequence[str], negative: Sequence[str], layer: int
+) -> torch.Tensor:
+    """Mean stream [d_model] behind ``layer`` at the last token of the ``positive`` texts − that of the
+    ``negative`` ones (Turner et al. 2023, "Activation Addition"; Rimsky et al. 2024). Raises
+    ``BadParameter`` for an empty set or a layer that is not there."""
+    _check_layer(lm, layer)
+    if not positive or not negative:
+        raise BadParameter(
+            "A steering vector needs prompts on both sides.", "Give positive and negative prompts."
+        )
+    means = []
+    for texts in (positive, negative):
+        last = [
+            record(lm, prompt, ("resid_post",)).sites["resid_post"][layer][0, -1]
+            for prompt in (without_appended(make_prompt(lm, text)) for text in texts)
+        ]
+        means.append(torch.stack(last).double().mean(0))
+    return (means[0] - means[1]).to(last[0].dtype)
+
+
+def load_vector(lm: LanguageModel, path: str | Path) -> torch.Tensor:
+    """The one vector [d_model] of a safetensors or ``.npy`` file.
+
+    Raises ``BadParameter`` for anything else, and for a vector made from other weights.
+    """
+    return read_vector(lm, path).values
+
+
+@torch.no_grad()
+def steering(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    positive: str | Sequence[str] = (),
+    negative: str | Sequence[str] = (),
+    vector: str = "",
+    layer: int = -1,
+    scales: Sequence[float] | None = None,
+    new_tokens: int = 20,
+    save: str = "",
+    watch: Watch = SILENT,
+) -> Result:
+    """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
+
+    scale · vector is added to the residual stream behind ``layer`` (−1: the middle one) at every position,
+    those generated included. The vector is the difference of means between ``positive`` and ``negative``
+    prompts (lists, or one a line; see ``difference_of_means``), or a saved one: a safetensors file named by
+    ``vector``. ``save`` writes it there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0
+    is the model unsteered, and is always among them.
+
+    ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
+    ``BadParameter``.
+    """
+    started = time.perf_counter()
+    texts = [t.splitlines() if isinstance(t, str) else list(t) for t in (positive, negative)]
+    if bool(vector) == any(texts):
+        raise BadParameter(
+            "Steering needs positive and negative prompts, or a saved vector: one of the two."
+        )
+    layer = lm.anatomy.n_layers // 2 if layer == -1 else layer
+    _check_layer(lm, layer)
+    lm.verified.require_site("resid_post")
+    chosen = tuple(sorted({0.0, *map(float, SCALES if scales is None else scales)}))
+    if not np.isfinite(chosen).all():
+        raise BadParameter("A scale is not finite.", "Give numbers.")
+    if save:
+        prepare_place(save)
+    watch.step(0, new_tokens + 1)
+    origin, warnings = Origin.of(lm.info), tuple[str, ...]()
+    if vector:
+        direction, origin, warnings = read_vector(lm, vector)
+    else:
+        direction = difference_of_means(lm, texts[0], texts[1], layer)
+    wide = at_least_float32(direction.cpu())
+    added = torch.tensor(chosen, dtype=wide.dtype)[:, None, None] * wide
+    metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
+    metrics[np.array(chosen) == 0] = metric.baseline  # the model as it is, not up to rounding
+    if save:
+        save_vector(save, direction, layer, origin)
+    axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)
+    return Result(
+        analysis="steering",
+        params={
+            "positive": texts[0],
+            "negative": texts[1],
+            "vector": vector,
+            "layer": layer,
+            "scales": list(chosen),
+            "new_tokens": new_tokens,
+            "save": "",
+        },
+        metric=metric.info,
+        baseline=metric.baseline,
+        axes=axes,
+        values=metrics - metric.baseline,
+        extra={
+            "text": LabelledArray(axes, text_array(continuations)),
+            "metric": LabelledArray(axes, metrics),
+            "norm": LabelledArray((), np.array(float(wide.norm()))),
+        },
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("hooks"),
+        warnings=warnings,
+    )
+
+
+def _steered(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    layer: int,
+    added: torch.Tensor,
+    new_tokens: int,
+    watch: Watch,
+) -> tuple[np.ndarray, list[str]]:
+    """Metric [row] and continuation of each row of ``added`` [row, 1, d_model].
+
+    Rows that are not finite: NaN, and the text ends there.
+    """
+    ids = input_ids(lm, prompt).expand(len(added), -1)
+    prompt = without_appended(prompt)
+    length = len(prompt.token_ids)
+    ends = sorted(end_tokens(lm))
+    limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
+    ended = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
+    masked, written = metric.masked, torch.zeros_like(ids[:, 0])
+    lost = torch.zeros_like(ended)  # rows that are not finite any more
+
+    def at(position: int) -> torch.Tensor:
+        """Logits [row, d_vocab]; 0 in rows that are lost."""
+        tally = Tally(len(ids))
+        with tally.over(lm.anatomy):
+            logits = forward_logits(lm.anatomy, ids, position)
+        fine = tally.finite().to(lost.device) & finite_logits(logits, masked).to(lost.device)
+        lost.logical_or_(~fine)
+        return logits.masked_fill(lost.to(logits.device)[:, None], 0)
+
+    with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
+        values = metric.of(at(metric.info.position)).masked_fill(lost, torch.nan)
+        count_not_finite(int(lost.sum()))
+        ids = ids[:, :length]  # the text alone is continued
+        for step in range(min(new_tokens, limit)):
+            watch.step(1 + step, new_tokens + 1)
+            chosen = at(-1).argmax(-1).to(ids.device)
+            written += (~lost).long()
+            ids = torch.cat([ids, chosen[:, None]], dim=1)
+            ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | lost
+            if ended.all():
+                break
+    watch.step(new_tokens + 1, new_tokens + 1)
+    written_ids = zip(ids[:, length:].tolist(), written.tolist(), strict=True)
+    rows = [_until_end(row[:count], ends) for row, count in written_ids]
+    texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in rows]
+    return values.double().cpu().numpy(), texts
+
+
+def _until_end(row: list[int], ends: list[int]) -> list[int]:
+    stop = next((i for i, token in enumerate(row) if token in ends), len(row))
+    return row[:stop]
+
+
+def _check_layer(lm: LanguageModel, layer: int) -> None:
+    if not 0 <= layer < lm.anatomy.n_layers:
+        raise BadParameter(
+            f"Layer {layer} does not exist.", f"The model has 0 to {lm.anatomy.n_layers - 1}."
+        )

@@ -1,0 +1,170 @@
+"""What would have happened: a few interventions held at once, clean and edited side by side."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from interpboard.circuits.lens.logit import lens_axis, lens_rows, recorded_for
+from interpboard.circuits.lens.reading import read_lens
+from interpboard.circuits.lens.translators import load_translators
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.interventions.grammar import (
+    Intervention,
+    edit_of,
+    parse_interventions,
+    sites_of,
+    warnings_of,
+)
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array, token_axis
+from interpboard.runs.edits import Counterfactual
+from interpboard.runs.metrics import Metric, at_least_float32
+from interpboard.runs.prompt import make_prompt, show_tokens, token_text
+from interpboard.runs.provenance import made_by
+from interpboard.runs.record import CLEAN, Run, record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.row_logits import row_logits
+from interpboard.runs.watch import SILENT, Watch
+
+RUNS = Axis("run", ("clean", "edited"))
+
+
+@torch.no_grad()
+def what_if(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    interventions: str,
+    source: str = "",
+    top_k: int = 10,
+    lens_site: str = "resid_post",
+    translators: str = "",
+    watch: Watch = SILENT,
+) -> Result:
+    """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
+
+    Exact: one forward pass of two rows. ``interventions`` is text such as
+    ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"``; ``interventions.py`` has the grammar.
+    ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
+
+    ``extra``: ``effect`` (edited − clean) and, where there are several, ``alone`` [intervention], the
+    effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the likeliest
+    next tokens of each run, and ``top_other`` [run, rank], their probability in the other run; the lens
+    of each run, as ``logit_lens`` gives it at ``lens_site``, or ``tuned_lens`` with the ``translators`` of a
+    folder: ``lens`` [run, layer, token], the target's probability, with ``lens_top_ids``,
+    ``lens_top_tokens``, ``lens_top_probs``, ``lens_entropy``, ``lens_kl``, ``lens_rank``; none of them where
+    the model's head could not be verified.
+
+    Raises ``BadParameter`` for what cannot be read or is not there and for translators of another site than
+    ``resid_post``, ``BadPrompt`` for a source of another length, ``BadPosition``, ``BadTarget``,
+    ``Unsupported``.
+    """
+    started = time.perf_counter()
+    held = parse_interventions(interventions)
+    if translators and lens_site != "resid_post":
+        raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
+    watch.step(0, 2)
+    edits = edits_of(lm, prompt, held, source)
+    warnings = warnings_of(lm, held)
+    sites = recorded_for(lens_site) if lm.verified.lens else ()
+    both = record(lm, prompt, sites, edits=(*CLEAN, edits))
+    watch.step(1, 2)
+    position = metric.info.position
+    logits = at_least_float32(row_logits(both, position))
+    baseline, edited = metric.baseline, float(metric.of(logits)[1])
+    extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
+    if len(edits) > 1:
+        alone: list[Counterfactual] = [(edit,) for edit in edits]
+        values = evaluate(both, alone, metric, watch=Watch(cancelled=watch.cancelled))
+        axis = Axis("intervention", tuple(each.text for each in held))
+        extra["alone"] = LabelledArray((axis,), values - baseline)
+    if lm.verified.lens:
+        loaded = load_translators(lm, translators) if translators else None
+        warnings += loaded.warnings if loaded is not None else ()
+        rows = [lens_rows(both, row, lens_site) for row in (0, 1)]
+        rows = rows if loaded is None else [loaded.translate(each) for each in rows]
+        extra |= _lenses(both, rows, metric, top_k, lens_axis(lm, lens_site), watch)
+    watch.step(2, 2)
+    return Result(
+        analysis="what_if",
+        params={
+            "interventions": interventions,
+            "source": source,
+            "top_k": top_k,
+            "lens_site": lens_site,
+            "translators": translators,
+        },
+        metric=metric.info,
+        baseline=baseline,
+        axes=(RUNS,),
+        values=np.array([baseline, edited]),
+        extra=extra,
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by("hooks"),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def edits_of(
+    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
+) -> Counterfactual:
+    """The edits that interventions are on this prompt. Errors as in ``what_if``."""
+    means = sites_of(held, "mean")
+    clean = record(lm, prompt, means) if means else None
+    other = _source(lm, prompt, held, source)
+    return tuple(edit_of(lm, prompt, each, clean, other) for each in held)
+
+
+def _source(
+    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
+) -> Run | None:
+    sites = sites_of(held, "patch")
+    if not sites:
+        return None
+    if not source:
+        raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
+    for site in sites:
+        lm.verified.require_site(site)
+    other = make_prompt(lm, source)
+    if len(other.token_ids) != len(prompt.token_ids):
+        raise BadPrompt(
+            f"The source has {len(other.token_ids)} tokens, the prompt {len(prompt.token_ids)}: "
+            f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
+            "Choose a source that is equally long.",
+        )
+    return record(lm, other, sites)
+
+
+def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, LabelledArray]:
+    probs = logits.softmax(-1)
+    top = probs.topk(min(top_k, logits.shape[-1]))
+    ids = top.indices.cpu().numpy()
+    axes = (RUNS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
+    names = text_array([token_text(lm.tokenizer, int(i)) for i in ids.flat]).reshape(ids.shape)
+    return {
+        "top_ids": LabelledArray(axes, ids),
+        "top_tokens": LabelledArray(axes, names),
+        "top_probs": LabelledArray(axes, top.values.cpu().numpy()),
+        "top_other": LabelledArray(axes, probs.flip(0).gather(1, top.indices).cpu().numpy()),
+    }
+
+
+def _lenses(
+    both: Run, rows: list[torch.Tensor], metric: Metric, top_k: int, layers: Axis, watch: Watch
+) -> dict[str, LabelledArray]:
+    """The lens of each row, one array for both."""
+    quiet = Watch(cancelled=watch.cancelled)
+    reads = [read_lens(both.lm, each, metric.target_id, top_k, quiet) for each in rows]
+    axes = (RUNS, layers, token_axis(both.prompt.tokens))
+    top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
+    return {
+        "lens" if name == "prob" else f"lens_{name}": LabelledArray(
+            (*axes, top) if name.startswith("top_") else axes,
+            np.stack([read[name] for read in reads]),
+        )
+        for name in reads[0]
+    }

@@ -1,0 +1,154 @@
+"""Proof of replay: layers called again, on edited rows beside rows of another prompt.
+
+Layers that are called with the recorded arguments give the recorded output; that alone shows little. A
+layer may be handed more than the stream (a router's state, keys and values that an earlier layer
+shares), and a replay hands it the *recorded* one. So rows are edited, early and in the middle, beside
+one that is not and beside those of another prompt, and all of them must be what plain hooked
+forwards give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.proof.rounding import Noise, differs, same
+from interpboard.models.proof.rows import plain_logits
+from interpboard.models.proof.shortcuts import MISFIT
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A row of prompt ``base`` that joins at layer ``start``; its stream there is edited at ``position``
+    (None: nowhere), where the other prompt's takes its place."""
+
+    base: int
+    start: int
+    position: int | None
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Logits [row, pos, d_vocab] and the last stream [row, pos, d_model], which has what no logit reads."""
+
+    logits: torch.Tensor
+    stream: torch.Tensor
+
+    def differ(self, clean: _Runs, cases: Sequence[_Case], noise: Noise, what: str) -> bool:
+        """Whether every edited row is seen to differ from its unedited prompt in ``what``."""
+        own, base = getattr(self, what), getattr(clean, what)
+        return all(
+            differs(own[row, case.position :], base[case.base, case.position :], noise)
+            for row, case in enumerate(cases)
+            if case.position is not None
+        )
+
+
+@torch.no_grad()
+def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bool, bool]:
+    """Whether replays of two prompts ``ids`` [2, pos] are exact, and whether they still are where they
+    begin at a later position with recorded keys and values before it."""
+    calls: list[LayerCall] = []
+    middle = anatomy.n_layers // 2
+    try:
+        with recording_calls(anatomy, calls):
+            clean = _run(anatomy, ids)
+        # In the order in which they join.
+        cases = (_Case(0, 0, None), _Case(1, 0, 3), _Case(0, middle, 2), _Case(1, middle, None))
+        expected = _hooked(anatomy, ids, calls, cases)
+        # An edit that does nothing shows nothing. What no logit reads (of a model that was compiled for one
+        # thing) is looked at before them.
+        by_logits = expected.differ(clean, cases, noise, "logits")
+        if not by_logits and not expected.differ(clean, cases, noise.elsewhere, "stream"):
+            return False, False
+    except MISFIT:
+        return False, False
+    agree = partial(_agree, anatomy, calls, cases, expected, noise=noise, by_logits=by_logits)
+    replays = agree(first=0)
+    return replays, replays and agree(first=2)
+
+
+def _run(anatomy: Anatomy, ids: torch.Tensor) -> _Runs:
+    """A plain forward of ``ids`` [row, pos]."""
+    streams: list[torch.Tensor] = []
+    with at_site(anatomy, "resid_post", anatomy.n_layers - 1, streams.append):
+        logits = plain_logits(anatomy, ids)
+    return _Runs(logits, streams[0])
+
+
+def _hooked(
+    anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall], cases: Sequence[_Case]
+) -> _Runs:
+    """Plain forwards [case, ...], one hook an edit."""
+
+    def edit(row: int, case: _Case) -> _Runs:
+        with ExitStack() as stack:
+            if case.position is not None:
+                at = case.position
+                new = calls[case.start].hidden[1 - case.base, at]
+
+                def put(value: torch.Tensor) -> torch.Tensor:
+                    value = value.clone()
+                    value[0, at] = new
+                    return value
+
+                stack.enter_context(at_site(anatomy, "resid_pre", case.start, put))
+            return _run(anatomy, ids[case.base, None])
+
+    runs = [edit(row, case) for row, case in enumerate(cases)]
+    return _Runs(torch.cat([r.logits for r in runs]), torch.cat([r.stream for r in runs]))
+
+
+def _agree(
+    anatomy: Anatomy,
+    calls: Sequence[LayerCall],
+    cases: Sequence[_Case],
+    expected: _Runs,
+    first: int,
+    noise: Noise,
+    by_logits: bool,
+) -> bool:
+    """Whether replays from position ``first`` to the one before the last are as ``expected``."""
+    part = slice(first, expected.logits.shape[1] - 1)
+    try:
+        stream = _replayed(calls, cases, first, part.stop)
+        logits = torch.stack([residual_to_logits(anatomy, row) for row in stream])
+    except MISFIT:
+        return False
+    agree = same(logits, expected.logits[:, part].to(logits.device), noise)
+    last = expected.stream[:, part].to(stream.device)
+    return agree and (by_logits or same(stream, last, noise.elsewhere))
+
+
+def _replayed(
+    calls: Sequence[LayerCall], cases: Sequence[_Case], first: int, stop: int
+) -> torch.Tensor:
+    """The last stream [case, pos, d_model]."""
+    if first:
+        for call in calls:
+            call.keys_and_values()
+    hidden = calls[0].hidden[:0, first:stop]
+    joined = 0
+    for layer, call in enumerate(calls):
+        fresh = [case for case in cases[joined:] if case.start == layer]
+        parts = [hidden.to(call.hidden.device), *(_edited(call, c, first, stop) for c in fresh)]
+        hidden = torch.cat(parts)
+        joined += len(fresh)
+        base = torch.tensor([case.base for case in cases[:joined]], device=hidden.device)
+        hidden = call.replay(hidden, base, first)
+    return hidden
+
+
+def _edited(call: LayerCall, case: _Case, first: int, stop: int) -> torch.Tensor:
+    hidden = call.hidden[case.base].clone()
+    if case.position is not None:
+        hidden[case.position] = call.hidden[1 - case.base, case.position]
+    return hidden[None, first:stop]

@@ -1,0 +1,215 @@
+"""At load, a model proves what the analyses rely on. What it cannot prove is switched off, by name.
+
+On random prompts of eight tokens: rows must not depend on those beside them nor on later tokens
+(``row_proofs``); sites are proved on a layer of each kind (``site_proofs``, ``kinds``); the tail must
+give the model's own logits; replayed layers must equal plain hooked forwards on edited rows
+(``replay_proofs``); what saves arithmetic must give the same (``shortcuts``). Everything is compared
+where it lies, up to what rounding does there (``rounding``). A model that fails where nothing can work
+without it is refused. Never a silent wrong number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from interpboard.errors import NotALanguageModel
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.mode import evaluating
+from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
+from interpboard.models.proof.replay import replay_agrees
+from interpboard.models.proof.rounding import Noise, agrees, same
+from interpboard.models.proof.rows import (
+    beside_others,
+    depends_on_later,
+    head_is_independent,
+    plain_logits,
+)
+from interpboard.models.proof.shortcuts import (
+    MISFIT,
+    kept_attention_agrees,
+    mlp_at_one_agrees,
+    some_logits_agree,
+)
+from interpboard.models.proof.sites import Prompts, prove_layer
+from interpboard.models.proof.verified import Verified, in_words
+from interpboard.models.sites import SITES, at_site
+from interpboard.models.tail import residual_to_logits, run_body, unembed
+
+__all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
+
+_TOKENS = 8
+_NUDGED = 0.1  # of a number's own size
+ALONE = (
+    "what is computed beside a row or behind a token changes its numbers (8-bit outliers, limited "
+    "experts): every run is made alone, over the whole prompt, and its numbers are those of that run"
+)
+
+
+@torch.no_grad()
+def self_check(anatomy: Anatomy) -> Verified:
+    """Prove ``anatomy`` on random tokens, in evaluation mode; raises ``NotALanguageModel`` where nothing
+    would work."""
+    with evaluating(anatomy.model):
+        return _checked(anatomy)
+
+
+def _checked(anatomy: Anatomy) -> Verified:
+    name = type(anatomy.model).__name__
+    ids, donor_ids = random_prompts(anatomy)
+    calls: list[LayerCall] = []
+    last: list[torch.Tensor] = []
+    with (
+        recording_calls(anatomy, calls),
+        at_site(anatomy, "resid_post", anatomy.n_layers - 1, last.append),
+    ):
+        clean = plain_logits(anatomy, ids)[0]
+    _refuse_without_layers(anatomy, calls, last)
+    if not torch.isfinite(clean).all():
+        raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
+    one_step = refuse_other_heads(anatomy, ids, clean)
+    both = torch.cat([ids, donor_ids])
+    donor = plain_logits(anatomy, donor_ids)[0]
+    together, noise = beside_others(anatomy, both, torch.stack([clean, donor]), one_step)
+    alone = depends_on_later(anatomy, ids, clean, noise) or not together
+    lens = _lens_agrees(anatomy, clean, last[0], alone, one_step)
+    # Before any forward pass is ended early: what a model sets at its begin may wait for its end.
+    replays, reuse = (False, False)
+    if lens and not alone:
+        replays, reuse = replay_agrees(anatomy, both, noise)
+    prompts = Prompts(ids, donor_ids, clean, donor, noise, alone)
+    kinds = kinds_of_layers(anatomy)
+    by_layer, complete = _prove_layers(anatomy, kinds, prompts)
+    sites = frozenset.intersection(*by_layer)
+    if not any(by_layer):
+        raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
+    return Verified(
+        "replay" if replays else "hooks",
+        reuse,
+        sites,
+        lens,
+        _notes(by_layer, lens, replays, alone, complete),
+        some_logits=lens and not alone and some_logits_agree(anatomy, clean, last[0], one_step),
+        mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
+        keeps_attention=replays
+        and any("z" in here for here in by_layer)
+        and kept_attention_agrees(
+            anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise.elsewhere
+        ),
+        alone=alone,
+        by_layer=by_layer,
+    )
+
+
+def _prove_layers(
+    anatomy: Anatomy, kinds: Sequence[int], prompts: Prompts
+) -> tuple[tuple[frozenset[str], ...], bool]:
+    """The sites of each layer, those that all proved layers of its kind have; and whether attention
+    and MLP are all that any layer adds."""
+    found = {layer: prove_layer(anatomy, layer, prompts) for layer in layers_to_prove(kinds)}
+    embed = found[0].sites & {"embed"}
+    by_kind = {
+        kind: frozenset.intersection(*(found[i].sites for i in found if kinds[i] == kind)) | embed
+        for kind in set(kinds)
+    }
+    return tuple(by_kind[kind] for kind in kinds), all(p.adds_no_more for p in found.values())
+
+
+def _notes(
+    by_layer: Sequence[frozenset[str]], lens: bool, replays: bool, alone: bool, complete: bool
+) -> tuple[str, ...]:
+    lacking: dict[tuple[int, ...], list[str]] = {}
+    for site in SITES:
+        layers = tuple(i for i, sites in enumerate(by_layer) if site not in sites)
+        if layers:
+            lacking.setdefault(layers, []).append(site)
+    notes = []
+    for layers in sorted(lacking, key=len, reverse=True):
+        where = "on this model" if len(layers) == len(by_layer) else f"in {in_words(layers)}"
+        notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}")
+    if not complete:
+        notes.append("a layer adds more to the stream than attn_out and mlp_out")
+    if not lens:
+        notes.append("no logit lens: final norm and unembedding do not give this model's logits")
+    if alone:
+        notes.append(ALONE)
+    elif not replays:
+        notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
+    return tuple(notes)
+
+
+def random_prompts(anatomy: Anatomy) -> torch.Tensor:
+    """Two prompts [2, 1, pos] that differ at every position."""
+    generator = torch.Generator().manual_seed(0)
+    some = min(anatomy.d_vocab, 1000)
+    first = torch.randint(some, (1, _TOKENS), generator=generator)
+    shift = torch.randint(1, some, (1, _TOKENS), generator=generator)
+    device: Any = anatomy.embedding.weight.device
+    return torch.stack([first, (first + shift) % some]).to(device)
+
+
+def _refuse_without_layers(
+    anatomy: Anatomy, calls: Sequence[LayerCall], last: Sequence[torch.Tensor]
+) -> None:
+    name = type(anatomy.model).__name__
+    if len(calls) != anatomy.n_layers or not last:
+        raise NotALanguageModel(
+            f"{name}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",
+            "It cannot be looked into; is it compiled or wrapped?",
+        )
+    wanted = (1, _TOKENS, anatomy.d_model)
+    for shape in [*(tuple(call.hidden.shape) for call in calls), tuple(last[0].shape)]:
+        if shape != wanted:
+            raise NotALanguageModel(
+                f"{name}: its layers pass {list(shape)} on, where a residual stream is "
+                f"[row, position, d_model], here {list(wanted)}.",
+                "Models with several streams or other layouts are not supported.",
+            )
+
+
+def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor) -> Noise:
+    """Raise ``NotALanguageModel`` unless the head gives ``clean`` [pos, d_vocab] position by position.
+
+    Gives what rounding does in the head alone.
+    """
+    name = type(anatomy.model).__name__
+    try:
+        hidden = run_body(anatomy, ids).last_hidden_state[0]
+        at_one = unembed(anatomy, hidden[3, None])
+        one_step = Noise(parts=_parts(anatomy, hidden))
+    except MISFIT as error:
+        raise NotALanguageModel(
+            f"{name}: its head reads more of what its body gives than the last hidden state "
+            f"({first_line(error)})."
+        ) from error
+    if not same(at_one, clean[3, None], one_step):
+        raise NotALanguageModel(f"{name}: its head does more than unembed.")
+    return one_step
+
+
+def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
+    """The usual size [d_vocab] of the terms whose sum a logit is: what changing each of the numbers
+    ``hidden`` [pos, d_model] by some of its own size, a row each, changes, in that size."""
+    generator = torch.Generator().manual_seed(4)
+    by = _NUDGED * torch.randn(hidden.shape, generator=generator).to(hidden.device)
+    change = unembed(anatomy, (hidden * (1 + by)).to(hidden)).double()
+    change -= unembed(anatomy, hidden).double()
+    # An overflow (float16) says nothing of a size.
+    return (change.square().mean(0).sqrt() / _NUDGED).nan_to_num(nan=0.0, posinf=0.0)
+
+
+def _lens_agrees(
+    anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool, one_step: Noise
+) -> bool:
+    def logits_of(residual: torch.Tensor) -> torch.Tensor:
+        return residual_to_logits(anatomy, residual)
+
+    try:
+        agree = same(logits_of(last[0]), clean.to(last[0].device), one_step)
+        return agree and (not alone or head_is_independent(last[0], logits_of, one_step))
+    except MISFIT:
+        return False

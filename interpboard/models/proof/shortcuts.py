@@ -1,0 +1,118 @@
+"""Proofs of what saves arithmetic: each shortcut against the whole computation, on the check's prompt.
+
+A shortcut that does not give the same is not used; nothing else changes, so there is nothing to note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import torch
+
+from interpboard.errors import Unsupported
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import LayerCall
+from interpboard.models.partial_layer import (
+    KeptAttention,
+    attention_kept,
+    mlp_at,
+    recording_attention,
+)
+from interpboard.models.proof.rounding import Noise, differs, same
+from interpboard.models.sites import at_site
+from interpboard.models.tail import residual_to_logits, residual_to_some_logits
+
+# A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
+MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)
+# Half precision would round the few logits otherwise than all of them.
+_WIDE = (torch.float32, torch.float64)
+
+
+def some_logits_agree(
+    anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, one_step: Noise
+) -> bool:
+    """Whether three tokens' logits alone are those of the whole vocabulary. ``last`` [1, pos, d_model]."""
+    if clean.dtype not in _WIDE:
+        return False
+    tokens = torch.tensor([5, 0, anatomy.d_vocab - 1])
+    try:
+        some = residual_to_some_logits(anatomy, last[0], tokens)
+    except MISFIT:
+        return False
+    parts = None if one_step.parts is None else one_step.parts[tokens.to(clean.device)]
+    expected = clean[:, tokens.to(clean.device)]
+    return some.shape[-1] == 3 and same(some, expected, Noise(parts=parts))
+
+
+def mlp_at_one_agrees(
+    anatomy: Anatomy, clean: torch.Tensor, calls: Sequence[LayerCall], noise: Noise
+) -> bool:
+    """Whether the last layer's MLP at one position gives that position's logits."""
+    index = 5
+    call = calls[-1]
+    try:
+        with mlp_at(anatomy.before_mlp[-1], index):
+            hidden = call.replay(call.hidden[:].repeat(2, 1, 1))
+    except MISFIT:
+        return False
+    if hidden.shape[1] != call.hidden.shape[1]:
+        return False  # nothing goes around the MLP
+    return all(
+        same(residual_to_logits(anatomy, row[index, None]), clean[index, None], noise)
+        for row in hidden
+    )
+
+
+def kept_attention_agrees(
+    anatomy: Anatomy,
+    ids: torch.Tensor,
+    calls: Sequence[LayerCall],
+    layers: Sequence[int],
+    sites: Sequence[frozenset[str]],
+    noise: Noise,
+) -> bool:
+    """Whether a row that keeps its head outputs, scaled here, gives what scaling them in place gives.
+
+    At each of ``layers`` that has head outputs (``sites`` [layer]), beside a row whose attention runs
+    and alone.
+    """
+    kept: list[KeptAttention] = []
+    try:
+        with ExitStack() as stack:
+            for attention, out_proj in zip(anatomy.attention, anatomy.out_proj, strict=True):
+                stack.enter_context(recording_attention(attention, out_proj, kept))
+            anatomy.base(input_ids=ids, use_cache=False)
+        return len(kept) == anatomy.n_layers and all(
+            _keeps(anatomy, layer, calls[layer], kept[layer], noise)
+            for layer in layers
+            if "z" in sites[layer]
+        )
+    except MISFIT:
+        return False
+
+
+def _keeps(
+    anatomy: Anatomy, layer: int, call: LayerCall, kept: KeptAttention, noise: Noise
+) -> bool:
+    # Each number by another factor, since a norm behind attention undoes a common one.
+    z, hidden = kept.z[:], call.hidden[:]
+    factors = torch.linspace(-2.0, 2.0, z.shape[-1], device=z.device).to(z.dtype)
+    plain = call.replay(hidden)
+    with at_site(anatomy, "z", layer, lambda z: (z.flatten(2) * factors).reshape(z.shape)):
+        scaled = call.replay(hidden)
+    if not differs(plain, scaled):
+        return False  # it would show nothing
+
+    def attended() -> torch.Tensor:
+        output: torch.Tensor = kept.out_proj.forward(z * factors)
+        return output
+
+    with attention_kept(kept, 1, attended):
+        both = call.replay(hidden.repeat(2, 1, 1), attending=1)
+    with attention_kept(kept, 0, attended):
+        alone = call.replay(hidden, attending=0)
+    return all(
+        same(found, expected, noise)
+        for found, expected in ((both[:1], plain), (both[1:], scaled), (alone, scaled))
+    )

@@ -1,0 +1,130 @@
+"""What the parts of the model do."""
+
+from __future__ import annotations
+
+from interpboard.registry import reading
+from interpboard.registry.parameter import Parameter
+from interpboard.registry.spec import Analysis
+
+_STRATEGIES = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample")
+_ABLATION = Parameter(
+    "ablation",
+    str,
+    "zero",
+    "what replaces the head's output z: zeros, its mean over the prompt, its outputs permuted, its "
+    "mean over the references (pooled or by position), its outputs on one of them",
+    choices=_STRATEGIES,
+)
+_REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
+LENS_SITE = Parameter(
+    "site",
+    str,
+    "resid_post",
+    "what is read: the stream after, before or within a layer, or what a part adds",
+    choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
+)
+_SEED = Parameter("seed", int, 0, "of random and resample")
+
+TABLE: tuple[Analysis, ...] = (
+    Analysis(
+        name="logit_lens",
+        title="Logit lens",
+        function="interpboard.circuits.lens.logit:logit_lens",
+        axes=("layer", "token"),
+        value="probability of the target if the model ended after the layer",
+        reading=reading.LIKELIER,
+        scale="probability",
+        in_overview=True,
+        parameters=(
+            LENS_SITE,
+            Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),
+        ),
+    ),
+    Analysis(
+        name="head_ablation",
+        title="Head ablation",
+        function="interpboard.circuits.heads.ablation:head_ablation",
+        axes=("layer", "head"),
+        value="effect = metric(head ablated) − metric(clean)",
+        reading=reading.without("the head"),
+        scale="diverging",
+        gaps=("values",),
+        in_overview=True,
+        parameters=(
+            _ABLATION,
+            Parameter("layers", int, None, "layers to ablate in, e.g. 0,3 (all)", many=True),
+            Parameter("heads", int, None, "heads to ablate, e.g. 0,3 (all)", many=True),
+            _REFERENCES,
+            _SEED,
+            Parameter("preview", bool, False, "show first-order estimates until exact values come"),
+        ),
+    ),
+    Analysis(
+        name="head_pairs",
+        title="Pairs of heads",
+        function="interpboard.circuits.heads.pairs:head_pairs",
+        axes=("head_a", "head_b"),
+        value="interaction = effect(both ablated) − effect(a) − effect(b)",
+        reading=reading.INTERACTION,
+        scale="diverging",
+        gaps=("values", "joint"),
+        parameters=(
+            _ABLATION,
+            Parameter("top_k", int, 8, "heads with the largest effects alone", minimum=2),
+            _REFERENCES,
+            _SEED,
+        ),
+    ),
+    Analysis(
+        name="compare_ablations",
+        title="Ablations side by side",
+        function="interpboard.circuits.heads.compare:compare_ablations",
+        axes=("component", "strategy"),
+        value="effect = metric(head ablated) − metric(clean)",
+        reading=reading.without("the head"),
+        scale="diverging",
+        gaps=("rank_agreement",),
+        parameters=(
+            Parameter(
+                "strategies",
+                str,
+                None,
+                "ablations to compare (zero, mean, random, and dataset_mean given references)",
+                choices=_STRATEGIES,
+                many=True,
+            ),
+            Parameter("components", object, None, "heads, e.g. 3.5,2.1 (all)", many=True),
+            _REFERENCES,
+            _SEED,
+        ),
+    ),
+    Analysis(
+        name="critical_components",
+        title="Critical components",
+        function="interpboard.circuits.heads.critical:find_critical_components",
+        axes=("component",),
+        value="effect = metric(component ablated) − metric(clean), largest first; empty: estimated "
+        "only",
+        reading=reading.without("the component"),
+        scale="diverging",
+        gaps=("values", "error"),
+        parameters=(
+            Parameter("budget", int, 64, "components to measure exactly, at most", minimum=1),
+            Parameter(
+                "kinds",
+                str,
+                None,
+                "of components (all)",
+                choices=("head", "mlp", "layer", "embed"),
+                many=True,
+            ),
+            Parameter(
+                "ablation",
+                str,
+                "zero",
+                "what replaces a component: zeros, or its mean over the prompt",
+                choices=("zero", "mean"),
+            ),
+        ),
+    ),
+)

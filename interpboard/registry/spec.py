@@ -1,0 +1,115 @@
+"""What the registry knows of one analysis."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from interpboard.errors import BadParameter
+from interpboard.registry.parameter import Parameter
+from interpboard.registry.reading import Reading
+
+ScaleKind = Literal["diverging", "probability", "magnitude"]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis. ``value`` says in a line what a value is; ``reading`` what its sides say, None where
+    they say nothing (sizes, shares).
+
+    ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
+    those of its values with which a diverging scale has no negative side. ``gaps``: the arrays (``values``,
+    names of ``extra``) in which the method leaves entries out, which are NaN; elsewhere NaN is warned of.
+    ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
+    for some of its values another neutral value than 0.
+    """
+
+    name: str
+    title: str
+    function: str  # "package.module:name"
+    axes: tuple[str, ...]
+    value: str
+    scale: ScaleKind
+    reading: Reading | None = None
+    parameters: tuple[Parameter, ...] = ()
+    in_overview: bool = False
+    unsigned: tuple[str, tuple[str, ...]] | None = None
+    gaps: tuple[str, ...] = ()
+    readings: tuple[str, dict[str, Reading]] | None = None
+    neutrals: tuple[str, dict[str, float]] | None = None
+
+    def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
+        """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""
+        if self.unsigned is None:
+            return self.scale
+        name, values = self.unsigned
+        return "magnitude" if self._given(name, params) in values else self.scale
+
+    def neutral_with(self, params: Mapping[str, Any]) -> float:
+        """The value that says "no effect" in a result made with ``params``."""
+        if self.neutrals is None:
+            return 0.0
+        name, values = self.neutrals
+        return values.get(self._given(name, params), 0.0)
+
+    def meaning_for(self, metric: str, params: Mapping[str, Any]) -> str:
+        """What a value is, and what larger and smaller ones say of ``metric``, with ``params``."""
+        said = self.sides_for(metric, params)
+        return f"{self.value}; {said}" if said else self.value
+
+    def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:
+        """The second half of that: a clause for either side; empty where nothing is said."""
+        if self.scale_with(params) == "magnitude":
+            return "a size, without sign"
+        reading = self._reading_with(params)
+        return reading.sentence(metric, self.neutral_with(params)) if reading else ""
+
+    def _reading_with(self, params: Mapping[str, Any]) -> Reading | None:
+        if self.readings is None:
+            return self.reading
+        name, others = self.readings
+        return others.get(self._given(name, params), self.reading)
+
+    def _given(self, name: str, params: Mapping[str, Any]) -> str:
+        """The value of a parameter, its default where it was not given. In a file it may be anything."""
+        usual = next((own.default for own in self.parameters if own.name == name), None)
+        return str(params.get(name, usual))
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function. This is where torch comes in."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
+
+    def parse(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters: defaults, with ``given`` checked and put in their place."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                raise BadParameter(
+                    f"{self.name} has no parameter {name!r}.",
+                    f"It has: {', '.join(known)}." if known else "It takes none.",
+                )
+        missing = [
+            name for name in self.required if name not in given and known[name].instead not in given
+        ]
+        if missing:
+            raise BadParameter(
+                f"{self.name} needs {' and '.join(missing)}: {known[missing[0]].help}.",
+                f"Give it, e.g. --{missing[0]} '...'{_or(known[missing[0]].instead)}.",
+            )
+        return {
+            name: parameter.parse(given[name]) if name in given else parameter.default
+            for name, parameter in known.items()
+        }
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters that must be given, or what may stand ``instead`` of them."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.required)
+
+
+def _or(instead: str) -> str:
+    return f", or --{instead} '...'" if instead else ""
