@@ -1,1 +1,1 @@
-"""Interventions."""
+"""What a person holds against the model: its ``grammar``, ``what_if``, ``steering`` by ``vectors``."""

@@ -1,1 +1,1 @@
-"""Heads."""
+"""Heads: ``ablation``, ``pairs`` and ``compare`` of it, ``critical`` parts, ``types``, ``attention``."""

@@ -1,1 +1,1 @@
-"""Neurons."""
+"""Neurons: ``contributions`` to the metric, and the texts that activate them most (``collect``)."""

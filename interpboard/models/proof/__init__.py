@@ -1,1 +1,1 @@
-"""Proof."""
+"""What a model proves at load: ``selfcheck`` of ``sites``, ``replay``, ``rows`` and ``shortcuts``."""
