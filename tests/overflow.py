@@ -35,6 +35,21 @@ def overflowing_queries_lm(dtype: torch.dtype = torch.float16) -> LanguageModel:
     return LanguageModel.of(model, tiny_tokenizer(), "queries")
 
 
+def overflowing_rotation_lm(dtype: torch.dtype = torch.float16) -> LanguageModel:
+    """The same where queries are finite as projected and leave the format when they are rotated.
+
+    By 0.7, which the first two angles of position 7 are near, modulo a turn.
+    """
+    model = _apart(dtype)
+    with torch.no_grad():
+        _mark(model, 50.0)
+        query = model.model.layers[1].self_attn.q_proj.weight
+        query[:8] = 0
+        for dim, sign in ((0, 1), (4, -1), (1, -1), (5, 1)):
+            query[dim, DIM] = sign * 10_400.0
+    return LanguageModel.of(model, tiny_tokenizer(), "rotation")
+
+
 def healthy_lm(dtype: torch.dtype = torch.float16) -> LanguageModel:
     """The same without anything that overflows."""
     model = _apart(dtype)

@@ -2,7 +2,8 @@
 
 A number beyond the format (65,504 in float16) becomes infinite, then NaN. The logits need not show it: fused
 attention gives finite outputs for a query that is NaN, and a metric looks at one logit only. So each layer's
-output is measured as it passes, and what attention's own projections give. The measure is the length of a
+output is measured as it passes, what attention's own projections give, and the queries and keys that fused
+attention is handed, since a rotation in between can overflow too. The measure is the length of a
 row's numbers: NaN and infinity stay in it, and it is infinite, too, where squares leave the format, which
 is what makes a norm give zeros.
 """
@@ -15,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from interpboard.models.anatomy import Anatomy
 
@@ -51,11 +54,12 @@ class Tally:
 
     @contextmanager
     def on_attention(self, anatomy: Anatomy, layer: int) -> Iterator[None]:
-        """While open, what the projections of ``layer``'s attention give is heard."""
+        """While open, what the projections of ``layer``'s attention give is heard, and what it fuses."""
         place = f"the attention of layer {layer}"
         with ExitStack() as stack:
             for module in _projections(anatomy, layer):
                 stack.enter_context(self._on_output(module, place))
+            stack.enter_context(_inside(anatomy.attention[layer], _FusedHeard(self, place)))
             yield
 
     def finite(self) -> torch.Tensor:
@@ -81,6 +85,50 @@ class Tally:
         try:
             yield
         finally:
+            handle.remove()
+
+
+class _FusedHeard(TorchFunctionMode):
+    """While open, ``tally`` hears the queries and keys of torch's fused attention, as ``place``."""
+
+    def __init__(self, tally: Tally, place: str) -> None:
+        super().__init__()
+        self.tally, self.place = tally, place
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is functional.scaled_dot_product_attention:
+            for value in (*args[:2], kwargs.get("query"), kwargs.get("key")):
+                if value is not None:
+                    self.tally.hear(self.place, value)
+        return function(*args, **kwargs)
+
+
+@contextmanager
+def _inside(module: nn.Module, mode: TorchFunctionMode) -> Iterator[None]:
+    """``mode`` is on in every forward of ``module``, also in one that fails, and off outside."""
+
+    entered: list[bool] = []  # another hook may fail before ours is reached
+
+    def enter(_module: nn.Module, _args: Any) -> None:
+        mode.__enter__()
+        entered.append(True)
+
+    def leave(_module: nn.Module, _args: Any, _output: Any) -> None:
+        if entered:
+            entered.pop()
+            mode.__exit__(None, None, None)
+
+    handles = (
+        module.register_forward_pre_hook(enter),
+        module.register_forward_hook(leave, always_call=True),
+    )
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()
 
 

@@ -7,6 +7,7 @@ only then the weights themselves.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -132,7 +133,7 @@ def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Sour
     path = expanded(name)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
-        has_config = is_folder and (path / CONFIG).is_file()
+        has_config = is_folder and CONFIG in os.listdir(path)  # fails where it may not be read
     except OSError as error:
         raise UnknownModel(f"Cannot look into {name[:80]}: {error.strerror}.") from error
     if is_folder:

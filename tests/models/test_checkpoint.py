@@ -12,6 +12,7 @@ import transformers as tf
 from safetensors.torch import load_file, save_file
 
 from interpboard.errors import NotALanguageModel, UnsafeWeights
+from interpboard.models.checkpoint.notes import loading_notes
 from interpboard.models.language_model import open_model
 from interpboard.models.load import load_model_and_tokenizer
 from interpboard.reproduce import command_line, python_lines
@@ -182,7 +183,19 @@ def test_what_the_model_lacks_is_refused_whatever_is_allowed(
     refused(folder, ignore_unused_weights=True)
 
 
-@pytest.mark.parametrize("file", ["adapter_config.json", "adapter_model.safetensors"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "adapter_model-00001-of-00002.safetensors",
+        "adapter_model.safetensors.index.json",
+        "adapters.safetensors",
+        "pytorch_adapter.bin",
+        "pytorch_lora_weights.safetensors",
+        "non_lora_trainables.bin",
+    ],
+)
 def test_an_adapter_beside_the_weights_is_refused_with_a_remedy(file: str, tmp_path: Path) -> None:
     folder = copied("llama", tmp_path)
     (folder / file).write_text("{}")
@@ -264,6 +277,15 @@ def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
         json.dumps({"metadata": {}, "weight_map": half})
     )
     assert "is in model-a.safetensors and in model-b.safetensors" in refused(folder)
+
+
+def test_safetensors_that_are_not_of_the_model_are_a_note(tmp_path: Path) -> None:
+    folder = copied("llama", tmp_path)
+    for name in ("value_head", "model.fp16", "consolidated"):
+        (folder / f"{name}.safetensors").write_bytes(b"")
+    model, _ = load_model_and_tokenizer(folder, "cpu")
+    others = "consolidated.safetensors, model.fp16.safetensors, value_head.safetensors"
+    assert loading_notes(model) == (f"also in the folder and not opened: {others}",)
 
 
 def test_a_folder_that_is_sound_says_nothing() -> None:

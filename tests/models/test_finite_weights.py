@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.finite_weights import check_finite
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.models.load import load_model_and_tokenizer
-from tests.models.folders import copied, edit_weights, saved
+from tests.models.folders import copied, edit_json, edit_weights, saved
 from tests.tiny import tiny_model, tiny_tokenizer
 
 FORMATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn)
@@ -55,6 +56,33 @@ def test_a_mask_may_hold_minus_infinity_but_no_buffer_may_hold_nan() -> None:
     module.mask[0, 0] = float("nan")
     with pytest.raises(NotALanguageModel, match="of the 16 numbers of mask, 1 is NaN"):
         check_finite(module, "m")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_no_buffer_may_hold_plus_infinity(dtype: torch.dtype) -> None:
+    module = nn.Module()
+    module.register_buffer("angles", torch.tensor([1.0, float("inf")], dtype=dtype))
+    with pytest.raises(NotALanguageModel, match="of angles, 1 is infinite"):
+        check_finite(module, "m")
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "default", "rope_theta": 0.0},
+        {"rope_type": "default", "rope_theta": 1e-300},
+        {"rope_type": "linear", "rope_theta": 1e4, "factor": 0.0},
+    ],
+)
+def test_a_config_whose_rotary_frequencies_are_infinite_is_refused(
+    rope: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = copied("llama", tmp_path)
+    edit_json(folder / "config.json", rope_parameters=rope)
+    with pytest.raises(
+        NotALanguageModel, match=r"inv_freq, \d (is|are) infinite\. Is config\.json"
+    ):
+        load_model_and_tokenizer(folder, "cpu")
 
 
 def test_weights_that_are_not_in_memory_are_counted() -> None:

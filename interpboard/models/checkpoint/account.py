@@ -22,7 +22,11 @@ from interpboard.models.checkpoint.ignorable import Ignorable, Surroundings, ign
 from interpboard.models.checkpoint.left_out import said_of_missing, said_of_unused
 from interpboard.models.checkpoint.places import places
 
-_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+# As peft (in one file or several), diffusers, adapters, mlx and LLaVA's trainer name them.
+_ADAPTER = re.compile(
+    r"adapter_config\.json|adapter_model[\w.-]*\.(safetensors|bin|pt|index\.json)"
+    r"|(pytorch_)?(adapters?|lora|lora_weights)\.(safetensors|bin|pt)|non_lora_trainables\.bin"
+)
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,10 @@ class Account:
 
 def refuse_adapter(folder: Path) -> None:
     """Raise ``NotALanguageModel`` for a folder with an adapter beside or instead of weights."""
-    there = [name for name in _ADAPTERS if (folder / name).exists()]
+    there = sorted(file.name for file in folder.iterdir() if _ADAPTER.fullmatch(file.name))
     if there:
         raise NotALanguageModel(
-            f"{folder} holds an adapter ({', '.join(there)}), which would be left out.",
+            f"{folder} holds an adapter ({', '.join(there[:3])}), which would be left out.",
             "Merge it (peft: merge_and_unload, then save_pretrained), or move its files away to open the "
             "base model.",
         )

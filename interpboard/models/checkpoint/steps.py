@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from interpboard.models.checkpoint.foreign import foreign
 from interpboard.models.checkpoint.headers import (
     INDEX,
     SINGLE,
+    SUFFIX,
     TensorHeader,
     layers_in,
     not_in_index,
@@ -81,9 +82,7 @@ class Checkpoint:
                 f"{name}: config.json says {layers} layers, the files hold tensors of {there}.",
                 "Correct num_hidden_layers.",
             )
-        both = (folder / SINGLE).is_file() and (folder / INDEX).is_file()
-        notes = (f"{SINGLE} was opened, and not the files that {INDEX} names",) if both else ()
-        return cls(folder, name, config, tensors, notes=notes)
+        return cls(folder, name, config, tensors, notes=_not_opened(folder, files))
 
     def compare(
         self, kind: Any, config: Any, dtype: torch.dtype, trust: bool, ignore_unused: bool
@@ -195,6 +194,15 @@ class Checkpoint:
     def _layers(self, model: Any) -> int:
         config: Any = model.config.get_text_config()
         return int(getattr(config, "num_hidden_layers", None) or layers_of_config(self.config))
+
+
+def _not_opened(folder: Path, files: Collection[Path]) -> tuple[str, ...]:
+    """A note on the safetensors files in ``folder`` that are not among those of the model."""
+    if (folder / SINGLE).is_file() and (folder / INDEX).is_file():
+        return (f"{SINGLE} was opened, and not the files that {INDEX} names",)
+    others = sorted(f.name for f in folder.glob(f"*{SUFFIX}") if f not in files)
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return (f"also in the folder and not opened: {', '.join(others[:3])}{more}",) if others else ()
 
 
 def _without_numbers() -> AbstractContextManager[None]:
