@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -37,6 +38,31 @@ def test_every_parameter_accepts_its_own_default_also_as_text(name: str) -> None
         else:
             assert parameter.parse(parameter.default) == parameter.default
             assert parameter.parse(str(parameter.default)) == parameter.default
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_signature_docstring_and_row_agree(name: str) -> None:
+    analysis = ANALYSES[name]
+    function = analysis.load()
+    own = inspect.signature(function).parameters
+    assert list(own)[:3] == ["lm", "prompt", "metric"]
+    options = {key: own[key] for key in list(own)[3:]}
+    assert all(each.kind is each.KEYWORD_ONLY for each in options.values())
+    assert list(options) == [*(each.name for each in analysis.parameters), "watch"]
+    doc = inspect.getdoc(function) or ""
+    for parameter in analysis.parameters:
+        default = options[parameter.name].default
+        assert _same_default(parameter.default, default), (parameter.name, default)
+        assert re.search(rf"``{parameter.name}\b", doc), f"{parameter.name} is not explained"
+    for axis in analysis.axes:
+        assert re.search(rf"\b{axis}\b", doc.split("\n\n")[0]), f"axis {axis} is not named"
+
+
+def _same_default(in_row: object, in_signature: object) -> bool:
+    """Texts that may also be a list are empty in either way; what must be given has no default."""
+    if in_signature is inspect.Parameter.empty:
+        return in_row in (None, "")
+    return in_row == in_signature or (not in_row and in_signature in ((), None))
 
 
 def test_reading_the_registry_imports_no_torch() -> None:

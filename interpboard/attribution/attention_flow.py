@@ -26,10 +26,10 @@ def attention_flow(
 ) -> Result:
     """Maximum flow [token] from the metric's position down to each token, from 0 to 1.
 
-    Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the layers' ½A + ½I (heads fused
-    as in ``attention_rollout``) are the capacities of a graph with one node per position and layer;
-    the score of a token is the most that can flow between it and the metric's position, computed
-    exactly for each token by itself. Never below the widest path nor above 1; unlike rollout's
+    Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the layers' ½A + ½I (``fusion`` of
+    heads and ``discard`` as in ``attention_rollout``) are the capacities of a graph with one node per
+    position and layer; the score of a token is the most that can flow between it and the metric's position,
+    computed exactly for each token by itself. Never below the widest path nor above 1; unlike rollout's
     shares the scores need not sum to 1, and tokens in front, with more ways up, tend to score higher.
 
     Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.

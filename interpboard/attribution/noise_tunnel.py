@@ -41,7 +41,7 @@ def noise_tunnel(
     Smilkov et al. 2017, "SmoothGrad", applied to whole methods. ``of``: ``saliency`` (L2, no sign),
     ``grad_x_input`` or ``integrated_gradients`` (both in units of the metric), each computed at
     the noisy embeddings. ``extra["std_error"]`` [token] is the standard error of the mean, NaN of one
-    sample. ``noise``: as in ``smoothgrad``. ``n_steps`` and ``baseline`` are those of
+    sample. ``noise`` and ``seed``: as in ``smoothgrad``. ``n_steps`` and ``baseline`` are those of
     integrated gradients (Gauss–Legendre). Raises ``Unsupported``, ``BadParameter``, ``OutOfMemory``.
     """
     started = time.perf_counter()

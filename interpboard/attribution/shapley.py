@@ -34,11 +34,11 @@ def shapley(
     """Signed attribution [token]: the mean of what the token adds to the metric as it joins the others.
 
     Shapley values by sampling permutations (Castro, Gómez and Tejada 2009, "Polynomial calculation of
-    the Shapley value based on sampling"): ``samples`` seeded orders, in each of which the tokens take
-    the place of the baseline one after the other. The scores sum
-    to metric(prompt) − metric(baseline), ``extra["baseline_metric"]``, whatever the number of samples;
-    ``extra["standard_error"]`` [token] says how far sampling may have moved each. Tokens behind the
-    metric's position have 0 in a causal model. ``baseline``, ``baseline_text``: see ``baseline_embeddings``.
+    the Shapley value based on sampling"): ``samples`` orders drawn by ``seed``, in each of which the tokens
+    take the place of the baseline one after the other. The scores sum to metric(prompt) − metric(baseline),
+    ``extra["baseline_metric"]``, whatever the number of samples; ``extra["standard_error"]`` [token] says how
+    far sampling may have moved each. Tokens behind the metric's position have 0 in a causal model.
+    ``baseline``, ``baseline_text``: see ``baseline_embeddings``.
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """

@@ -30,9 +30,9 @@ def smoothgrad(
     """Score [token]: ``saliency`` of the mean gradient over ``samples`` noisy copies of the embeddings.
 
     Smilkov et al. 2017, "SmoothGrad". ``noise``: standard deviation, in units of that of the embeddings
-    over the vocabulary; without noise it is ``saliency``. ``norm``, units, sign: as there. The norm is
-    taken of the mean, so that what differs in sign between copies cancels. Raises ``Unsupported`` for
-    a metric without a gradient, ``BadParameter``, ``OutOfMemory``.
+    over the vocabulary, drawn by ``seed``; without noise it is ``saliency``. ``norm``, units, sign: as there.
+    The norm is taken of the mean, so that what differs in sign between copies cancels. Raises ``Unsupported``
+    for a metric without a gradient, ``BadParameter``, ``OutOfMemory``.
     """
     started = time.perf_counter()
     require_norm(norm)

@@ -78,11 +78,12 @@ def steering(
 ) -> Result:
     """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
 
-    scale · vector is added to the residual stream behind ``layer`` (−1: the middle one) at every position,
-    those generated included. The vector is the difference of means between ``positive`` and ``negative``
-    prompts (lists, or one a line; see ``difference_of_means``), or a saved one: a safetensors file named by
-    ``vector``. ``save`` writes it there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0
-    is the model unsteered, and is always among them.
+    For each of ``scales`` (None: −2, −1, 0, 1 and 2) scale · vector is added to the residual stream behind
+    ``layer`` (−1: the middle one) at every position, those generated included. The vector is the difference
+    of means between ``positive`` and ``negative`` prompts (lists, or one a line; see
+    ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
+    there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
+    always among them.
 
     ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
     ``BadParameter``.

@@ -52,7 +52,7 @@ def what_if(
     ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
 
     ``extra``: ``effect`` (edited − clean) and, where there are several, ``alone`` [intervention], the
-    effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the likeliest
+    effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the ``top_k`` likeliest
     next tokens of each run, and ``top_other`` [run, rank], their probability in the other run; the lens
     of each run, as ``logit_lens`` gives it at ``lens_site``, or ``tuned_lens`` with the ``translators`` of a
     folder: ``lens`` [run, layer, token], the target's probability, with ``lens_top_ids``,

@@ -43,6 +43,7 @@ def activation_patching(
     """Recovered fraction [layer, token], [layer, head], [layer, head, token] or [layer, neuron].
 
     (patched − corrupted) / (clean − corrupted) of the metric: 0 is the corrupted run, 1 the clean one.
+    ``site`` and ``along`` say what is patched and in which cells (see ``grid``); ``direction``:
     ``denoising`` puts clean activations into the corrupted run (what is sufficient to restore the
     answer), ``noising`` corrupted ones into the clean run (what is necessary for it). ``prompt`` is
     the clean one; see Zhang and Nanda 2024, "Towards Best Practices of Activation Patching". Without

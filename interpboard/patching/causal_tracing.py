@@ -43,11 +43,11 @@ def causal_trace(
     """Indirect effect [layer, token] = metric(restored) − metric(corrupted), mean over noise samples.
 
     Meng et al. 2022, "Locating and Editing Factual Associations in GPT" (ROME). The corrupted run adds
-    Gaussian noise to the subject's embeddings, ``noise`` times their standard deviation over the
-    vocabulary; then one clean state is put back: the stream after a layer (``resid``), or the output
-    of ``mlp`` or ``attn`` in a ``window`` of layers around it, clipped at both ends. Exactly 0 before
-    the subject in a causal model, where noise changes nothing.
-    Clean and corrupted rows pass in one batch, clean first, or in several where one would keep too much.
+    Gaussian noise to the embeddings of the ``subject``, ``noise`` times their standard deviation over the
+    vocabulary, ``samples`` draws by ``seed``; then one clean ``state`` is put back: the stream after a layer
+    (``resid``), or the output of ``mlp`` or ``attn`` in a ``window`` of layers around it, clipped at both
+    ends. Exactly 0 before the subject in a causal model, where noise changes nothing. Clean and corrupted
+    rows pass in one batch, clean first, or in several where one would keep too much.
 
     ``extra``: ``recovered`` (share of the total effect, same axes), ``per_sample`` [sample, layer,
     token], ``spread`` (standard deviation over samples), and the scalars ``clean``, ``corrupted``,

@@ -41,13 +41,14 @@ def patching_confidence(
 ) -> Result:
     """Mean effect [layer, token] (or as in ``activation_patching``) over prompt pairs.
 
-    effect = metric(patched) − metric(the run patched into); ``denoising`` puts clean activations
+    effect = metric(patched) − metric(the run patched into). ``site`` and ``along`` as in
+    ``activation_patching``; ``direction``: ``denoising`` puts clean activations
     into the corrupted run, ``noising`` the other way round.
     The first pair is ``prompt`` and ``corrupted``; ``pairs`` are further ones (see ``pair_fields``). Cells
     with positions in them need prompts that are all equally long.
 
-    ``extra``: ``low`` and ``high``, the bootstrap interval at ``level`` over the pairs (``resamples`` draws,
-    seeded); ``p_value``, two-sided, by flipping the signs of pairs (every pattern of signs, or
+    ``extra``: ``low`` and ``high``, the bootstrap interval at ``level`` over the pairs (``resamples`` draws
+    by ``seed``); ``p_value``, two-sided, by flipping the signs of pairs (every pattern of signs, or
     ``resamples`` of them); ``p_family``, the same for all cells together; ``per_pair`` [pair, …]; ``share``,
     the mean effect as a share of the mean difference between the runs (so 1: all of it); the scalar
     ``n_pairs``. With ``control`` also ``control``, the mean effect of random vectors in the place of the

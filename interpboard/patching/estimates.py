@@ -39,7 +39,9 @@ def attribution_patching(
     verify: int = 0,
     watch: Watch = SILENT,
 ) -> Result:
-    """Estimated effect of putting the clean activation into the corrupted run, as a whole grid.
+    """Estimated effect [layer, token] of putting the clean activation into the corrupted run.
+
+    A whole grid at once; other axes, ``site`` and ``along`` as in ``activation_patching``.
 
     (clean − corrupted activation) · gradient of the metric: a first-order estimate of
     metric(patched) − metric(corrupted). ``method``:

@@ -41,11 +41,10 @@ def path_patching(
     receivers (with commas; see ``receivers`` for their names) see it together, each also what those
     before it then do differently. So all receivers together are the sender itself patched.
 
-    effect = metric(path patched) − metric(the run patched into). ``noising`` puts changes of the
-    corrupted prompt into the clean run (is the path necessary?), ``denoising`` the
-    other way round (is it sufficient?). NaN: no such path.
-    ``extra``: ``share`` (of the whole difference between the two runs), ``metric`` (same axes),
-    ``clean`` and ``corrupted``.
+    effect = metric(path patched) − metric(the run patched into). ``direction``: ``noising`` puts changes of
+    the corrupted prompt into the clean run (is the path necessary?), ``denoising`` the other way round (is it
+    sufficient?). NaN: no such path. ``extra``: ``share`` (of the whole difference between the two runs),
+    ``metric`` (same axes), ``clean`` and ``corrupted``.
 
     Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter`` for receivers that are not
     there, ``Unsupported`` where the model cannot be taken apart in this way.

@@ -56,11 +56,12 @@ def circuit(
 
     The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``prompt_pairs`` for its lines;
     ``behavior`` is then a name for it), or of ``prompt`` and ``metric`` against one ``corrupted`` prompt; in
-    the first two cases ``prompt`` itself is not looked at. Scores: see ``edge_scores``. Edges are
-    named as in ``graph``.
+    the first two cases ``prompt`` itself is not looked at. Scores are made by ``method``, with ``n_steps``
+    points where it integrates, of the metric ``measure``: see ``edge_scores``. Edges are named as in
+    ``graph``.
 
-    The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series whose measured
-    faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
+    The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series (``sizes``) whose
+    measured faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
     holds; see ``faithfulness.prune``. Faithfulness and completeness are measured exactly, edge by edge,
     everything outside replaced as ``ablation`` says (see ``experiment``). An edge of score 0 (see
     ``edge_scores``) is in no circuit of the series but that of all edges, and a size that gives the same

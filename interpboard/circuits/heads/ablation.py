@@ -34,7 +34,8 @@ def head_ablation(
     """Effect [layer, head] = metric(head ablated) − metric(clean).
 
     A head's output ``z`` (before the output projection) is replaced at every position, by what
-    ``ablation`` says; see ``replacements``. ``references`` are prompts, as a list or one a line. Exact:
+    ``ablation`` says; see ``replacements``. ``layers`` and ``heads``: those to ablate, None: all.
+    ``references`` are prompts, as a list or one a line; ``seed`` is that of random and resample. Exact:
     one counterfactual a head. Zero ablation follows Michel et al. 2019, "Are Sixteen Heads Really
     Better than One?".
 

@@ -36,8 +36,8 @@ def attention(
 ) -> Result:
     """Probability [layer, head, query, key] with which the head's query attends to the key.
 
-    Key and query are positions of the prompt; keys behind the query have 0. Where a model has sinks
-    (gpt_oss) a row sums to less than 1.
+    ``layers`` and ``heads``: those reported, None: all. Key and query are positions of the prompt; keys
+    behind the query have 0. Where a model has sinks (gpt_oss) a row sums to less than 1.
 
     ``extra``, each of [layer, head] a mean over all queries but the first, which has only itself to
     attend to (NaN if there is no other): ``entropy`` of the row in nats; ``distance`` from query to key

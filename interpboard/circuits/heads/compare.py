@@ -37,9 +37,9 @@ def compare_ablations(
 
     ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
     ``strategies``: those of ``replacements``; None: zero, mean and random, and given ``references``
-    dataset_mean. ``extra``: ``together`` [strategy], the effect of ablating all of the components at once,
-    and ``rank_agreement`` [strategy, strategy], Spearman's rank correlation of the effects over the
-    components (NaN if a strategy's are all equal).
+    dataset_mean; ``seed`` is that of random and resample. ``extra``: ``together`` [strategy], the effect of
+    ablating all of the components at once, and ``rank_agreement`` [strategy, strategy], Spearman's rank
+    correlation of the effects over the components (NaN if a strategy's are all equal).
 
     Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
     """

@@ -33,7 +33,8 @@ def head_pairs(
 ) -> Result:
     """Interaction [head_a, head_b] = effect(both) − effect(a) − effect(b), for the ``top_k`` heads.
 
-    Those are the heads with the largest effects alone. The diagonal is NaN. ``extra``:
+    Those are the heads with the largest effects alone. The diagonal is NaN. ``ablation``,
+    ``references`` and ``seed`` as in ``head_ablation``. ``extra``:
     ``joint`` (effect of both) and ``alone`` [head_a].
     """
     started = time.perf_counter()

@@ -45,8 +45,9 @@ def head_scores(
     are among the five which the head promotes when it sees them (the OV circuit). ``name_mover``:
     attention from the metric's position to the target in the prompt, where it is copied from (Wang et
     al. 2023). The first three are means over ``samples`` sequences of ``length`` different random tokens,
-    repeated once; copying is measured on random tokens without context; only name_mover depends on the
-    prompt and the metric, and is NaN with a warning where the target does not stand in the prompt.
+    drawn by ``seed`` and repeated once; copying is measured on random tokens without context; only name_mover
+    depends on the prompt and the metric, and is NaN with a warning where the target does not stand in the
+    prompt.
 
     The null of previous_token is the attention to a random token up to the query; of duplicate_token and
     induction, that to the same place with the second segment shuffled; of copying, the share for another

@@ -38,10 +38,10 @@ def logit_lens(
     ``mlp_out`` it is what that part of the layer adds, normed by itself. The last row is always the
     model's own output: the last layer at ``resid_post``, else an added row ``final``.
 
-    ``extra``: ``top_ids``, ``top_tokens``, ``top_probs`` [layer, token, top]; ``entropy`` and ``kl``
-    (KL(final ‖ layer)) in nats; ``rank`` of the target, 1 = first; ``convergence`` [token], the first
-    layer from which on the most likely token stays the final one (−1: from ``embed``; the number of
-    layers: only in row ``final``).
+    ``extra``: ``top_ids``, ``top_tokens``, ``top_probs`` [layer, token, top] of the ``top_k`` likeliest;
+    ``entropy`` and ``kl`` (KL(final ‖ layer)) in nats; ``rank`` of the target, 1 = first; ``convergence``
+    [token], the first layer from which on the most likely token stays the final one (−1: from ``embed``; the
+    number of layers: only in row ``final``).
 
     Raises ``Unsupported`` if the model's head or the site could not be verified.
     """

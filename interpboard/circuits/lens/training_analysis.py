@@ -31,9 +31,10 @@ def lens_training(
 ) -> Result:
     """KL(final ‖ layer) [layer] in nats a token on the last step's batch of text, lower is better.
 
-    The prompt and its metric are not looked at. The translators are written into the folder ``out``, where
-    ``tuned_lens`` finds them and a stopped training goes on; options and errors as in ``tune_lens``.
-    Belrose et al. 2023. NaN where nothing was left to do.
+    The prompt and its metric are not looked at. The translators are trained on the text of ``corpus``:
+    ``steps`` steps of ``batch`` windows of ``length`` tokens, at the learning rate ``rate``. They are written
+    into the folder ``out``, where ``tuned_lens`` finds them and a stopped training goes on; options and
+    errors as in ``tune_lens``. Belrose et al. 2023. NaN where nothing was left to do.
     """
     started = time.perf_counter()
     if not corpus or not out:

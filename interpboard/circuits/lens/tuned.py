@@ -31,9 +31,11 @@ def tuned_lens(
 ) -> Result:
     """Probability [layer, token] of the target under each layer's stream, translated to the last one's.
 
-    ``translators`` is a folder that ``tune_lens`` wrote, or a published one; see ``translators.py``.
+    ``translators`` is a folder that ``tune_lens`` wrote, or a published one, which may be a
+    pickle and is then read only with ``allow_pickle``; see ``translators.py``.
     Belrose et al. 2023, "Eliciting Latent Predictions from Transformers with the Tuned Lens". Rows and
-    ``extra`` as in ``logit_lens`` at ``resid_post``; the last row is the model's own output, untranslated.
+    ``extra`` (with ``top_k``) as in ``logit_lens`` at ``resid_post``; the last row is the model's own output,
+    untranslated.
 
     Raises ``BadParameter`` or ``UnsafeWeights`` for what cannot be loaded, ``Unsupported`` if the model's
     head could not be verified.

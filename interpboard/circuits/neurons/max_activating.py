@@ -36,7 +36,9 @@ def max_activating(
     """Highest activation [layer, neuron] of every neuron over the text file or folder ``corpus``.
 
     The prompt and its metric are not looked at. What was found is kept in the file ``out``, from which a
-    stopped collection goes on and a finished one is read; options and errors as in ``collect_examples``.
+    stopped collection goes on and a finished one is read; options and errors as in ``collect_examples``:
+    ``top_k`` examples kept a neuron of ``layers`` (None: all), in windows of ``length`` tokens, ``batch``
+    windows a step, with the tokens ``before`` and ``after`` each peak.
 
     ``extra``: ``positive`` [layer, neuron], at what share of the tokens the activation was above 0. With
     ``neuron`` (``"2.117"``) also its examples, highest first: ``activation`` [rank] and ``peak_token``,
