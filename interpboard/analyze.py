@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from interpboard.display import visible_token
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
-from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
+from interpboard.registry import ANALYSES, analyses_for, find_analysis
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
-from interpboard.results.gaps import gaps_said
-from interpboard.runs.finite import counting, remedy
-from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.watch import SILENT, Watch
 
@@ -34,8 +29,7 @@ def analyze(
     """Run ``analyses`` (names of the registry) on ``text``; one document with all results.
 
     None: every analysis that needs no more than it was given. ``params``: parameters by analysis
-    name. Names and parameters are checked before anything runs. A result with values that are not
-    numbers, where its method does not leave any out, says so in a warning. Raises the errors of
+    name. Names and parameters are checked before anything runs. Raises the errors of
     ``interpboard.errors``, ``OutOfMemory`` whatever ran out of it; ``Cancelled`` if ``watch`` says so.
     """
     given = params or {}
@@ -46,35 +40,13 @@ def analyze(
     prompt = make_prompt(lm, text)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
-    results = []
+    results: list[Result] = []
     for name, own in parsed.items():
         if on_start is not None:
             on_start(name)
-        result = _result(ANALYSES[name], lm, prompt, resolved, own, watch)
-        warnings = (*result.warnings, *unused_foil(metric))
-        results.append(msgspec.structs.replace(result, warnings=warnings))
+        with memory_named(f"The analysis {name}", _SMALLER):
+            results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **own))
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
-
-
-def _result(
-    analysis: Analysis,
-    lm: LanguageModel,
-    prompt: PromptInfo,
-    metric: Metric,
-    params: Mapping[str, Any],
-    watch: Watch,
-) -> Result:
-    with memory_named(f"The analysis {analysis.name}", _SMALLER), counting() as lost:
-        result: Result = analysis.load()(lm, prompt, metric, watch=watch, **params)
-    return gaps_said(result, analysis.gaps, sum(lost), f"{lm.info.dtype}. {remedy(lm)}")
-
-
-def unused_foil(request: MetricRequest) -> tuple[str, ...]:
-    """A warning if a foil was named for a metric that does not compare with one."""
-    if request.foil is None or request.name == "logit_diff":
-        return ()
-    foil = visible_token(request.foil)
-    return (f"The foil {foil} is not used by the metric {request.name}; logit_diff uses it.",)
 
 
 def run_one(

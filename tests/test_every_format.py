@@ -84,6 +84,9 @@ def document(
 @pytest.mark.parametrize("name", ANALYSES)
 def test_what_is_read_back_is_what_was_computed(name: str, document: Document) -> None:
     result, again = document.results[0], Document.from_json(document.to_json())
+    assert result.analysis == name
+    known = [parameter.name for parameter in ANALYSES[name].parameters]
+    assert [key for key in known if key in result.params] == list(result.params)
     assert again.to_json() == document.to_json()
     assert (again.model, again.prompt) == (document.model, document.prompt)
     _same(again.results[0], result)

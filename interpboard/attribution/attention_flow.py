@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from interpboard.attribution.fused_attention import fused_attention, with_residual
 from interpboard.attribution.max_flow import max_flow
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.results import PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric, reach
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("attention_flow", path="attention")
 def attention_flow(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -23,7 +22,7 @@ def attention_flow(
     fusion: str = "mean",
     discard: float = 0.0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Maximum flow [token] from the metric's position down to each token, from 0 to 1.
 
     Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the layers' ½A + ½I (``fusion`` of
@@ -34,7 +33,6 @@ def attention_flow(
 
     Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
     """
-    started = time.perf_counter()
     layers = with_residual(fused_attention(lm, prompt, fusion, discard, watch))
     top, length = metric.info.position, len(prompt.token_ids)
     scores = np.zeros(length)
@@ -43,14 +41,7 @@ def attention_flow(
         watch.step(source, sources)
         scores[source] = max_flow(layers, top, source)
     watch.step(sources, sources)
-    return Result(
-        analysis="attention_flow",
-        params={"fusion": fusion, "discard": discard},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=scores,
-        extra={},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("attention"),
+        axes=(token_axis(prompt.tokens),),
     )

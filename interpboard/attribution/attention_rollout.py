@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from interpboard.attribution.fused_attention import fused_attention, with_residual
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("attention_rollout", path="attention")
 def attention_rollout(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -22,7 +21,7 @@ def attention_rollout(
     fusion: str = "mean",
     discard: float = 0.0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Share [token] of the metric's position that comes from each token, at least 0, summing to 1.
 
     Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers": the product of ½A + ½I over the
@@ -33,16 +32,8 @@ def attention_rollout(
 
     Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
     """
-    started = time.perf_counter()
     layers = fused_attention(lm, prompt, fusion, discard, watch)
-    return rollout_result(
-        "attention_rollout",
-        {"fusion": fusion, "discard": discard},
-        with_residual(layers),
-        prompt,
-        metric,
-        started,
-    )
+    return rolled_out(with_residual(layers), prompt, metric)
 
 
 def rollout(layers: np.ndarray) -> np.ndarray:
@@ -53,25 +44,12 @@ def rollout(layers: np.ndarray) -> np.ndarray:
     return through
 
 
-def rollout_result(
-    analysis: str,
-    params: dict[str, object],
-    layers: np.ndarray,
-    prompt: PromptInfo,
-    metric: Metric,
-    started: float,
-) -> Result:
+def rolled_out(layers: np.ndarray, prompt: PromptInfo, metric: Metric) -> Computed:
     """The row of the metric's position, and the whole in ``extra``."""
     through = rollout(layers)
     axes = (Axis("query", prompt.tokens), Axis("key", prompt.tokens))
-    return Result(
-        analysis=analysis,
-        params=params,
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=through[metric.info.position],
+        axes=(token_axis(prompt.tokens),),
         extra={"rollout": LabelledArray(axes, through)},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("attention"),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,8 +21,8 @@ from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
 from interpboard.runs.agreement import rank_agreement
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 METHODS: dict[str, Callable[..., Result]] = {
@@ -41,6 +40,7 @@ METHODS: dict[str, Callable[..., Result]] = {
 }
 
 
+@analysis("compare_attributions")
 def compare_attributions(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -48,7 +48,7 @@ def compare_attributions(
     *,
     methods: Sequence[str] | None = None,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Scores [method, token], each row divided by its largest magnitude, since units differ.
 
     Signs as in the method's own docstring; those without a sign are at least 0. Each runs with its
@@ -58,7 +58,6 @@ def compare_attributions(
 
     Raises ``BadParameter`` for unknown methods, ``Unsupported`` for one that was named and cannot be.
     """
-    started = time.perf_counter()
     wanted = tuple(METHODS if methods is None else dict.fromkeys(methods))
     unknown = [name for name in wanted if name not in METHODS]
     if unknown or not wanted:
@@ -87,20 +86,15 @@ def compare_attributions(
         warnings += [f"{name}: {words}" for words in found.warnings]
     watch.step(len(wanted), len(wanted))
     scores, method = np.stack(rows), Axis("method", tuple(names))
-    return Result(
-        analysis="compare_attributions",
-        params={"methods": None if methods is None else list(wanted)},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(method, axis),
+    return Computed(
         values=_shares(scores),
+        axes=(method, axis),
         extra={
             "scores": LabelledArray((method, axis), scores),
             "rank_agreement": LabelledArray((method, method), rank_agreement(scores.T)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
         warnings=tuple(warnings),
+        params={"methods": None if methods is None else list(wanted)},
     )
 
 

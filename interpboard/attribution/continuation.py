@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -16,12 +15,12 @@ from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import clean_logits, prompt_logits
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import show_tokens, without_appended
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 METHODS: dict[str, Callable[..., Result]] = {
@@ -32,6 +31,7 @@ METHODS: dict[str, Callable[..., Result]] = {
 }
 
 
+@analysis("continuation_attribution", path="autograd")
 def continuation_attribution(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -40,7 +40,7 @@ def continuation_attribution(
     new_tokens: int = 8,
     method: str = "grad_x_input",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Attribution [generated, source] of each greedily decoded token to every token before it.
 
     At most ``new_tokens``; an end-of-text token is the last, and a warning says so. What the tokenizer puts
@@ -53,7 +53,6 @@ def continuation_attribution(
     Raises ``BadParameter`` where the continuation would pass the context, ``Unsupported`` for metrics
     without a gradient, ``NotFinite`` where it overflows.
     """
-    started = time.perf_counter()
     if method not in METHODS:
         raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
     if not lm.verified.causal:
@@ -81,16 +80,10 @@ def continuation_attribution(
         )
     labels = whole.tokens
     axes = (Axis("generated", labels[length:]), Axis("source", labels[:-1]))
-    return Result(
-        analysis="continuation_attribution",
-        params={"new_tokens": new_tokens, "method": method},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=scores,
+        axes=axes,
         extra={"metric": LabelledArray(axes[:1], values)},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
         warnings=tuple(warnings),
     )
 

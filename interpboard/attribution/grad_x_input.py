@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import (
     metric_and_gradient,
     prompt_embeddings,
@@ -13,10 +12,10 @@ from interpboard.runs.gradients.embeddings import (
     wide,
 )
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("grad_x_input", path="autograd")
 def grad_x_input(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -24,7 +23,7 @@ def grad_x_input(
     *,
     per_dimension: bool = False,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Signed score [token]: gradient of the metric · the token's embedding, in units of the metric.
 
     Shrikumar, Greenside and Kundaje 2017, "Not Just a Black Box". The first-order guess of
@@ -32,7 +31,6 @@ def grad_x_input(
     the metric is linear in the embedding. ``per_dimension``: also ``extra["per_dimension"]``
     [token, dimension], which sums to the scores. Raises ``Unsupported`` for metrics without a gradient.
     """
-    started = time.perf_counter()
     watch.step(0, 1)
     inputs = prompt_embeddings(lm, prompt)
     require_slope(metric)
@@ -45,14 +43,8 @@ def grad_x_input(
             (token_axis(prompt.tokens), dimensions), shares.numpy()
         )
     watch.step(1, 1)
-    return Result(
-        analysis="grad_x_input",
-        params={"per_dimension": per_dimension},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=shares.sum(-1).numpy(),
+        axes=(token_axis(prompt.tokens),),
         extra=extra,
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
     )

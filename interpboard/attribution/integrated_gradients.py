@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import (
     metric_of_embeddings,
     prompt_embeddings,
@@ -18,13 +17,13 @@ from interpboard.runs.gradients.embeddings import (
 from interpboard.runs.gradients.path_integral import path_integrals
 from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 TOLERATED_DELTA = 0.05
 FIRST_STEPS, MOST_STEPS = 8, 1024
 
 
+@analysis("integrated_gradients", path="autograd")
 def integrated_gradients(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -35,7 +34,7 @@ def integrated_gradients(
     baseline_text: str = "",
     method: str = "gauss_legendre",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Signed attribution [token]: (x − x′) · ∫ gradient of the metric along the path from x′ to x.
 
     Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks". The
@@ -51,7 +50,6 @@ def integrated_gradients(
     ``baseline``, ``baseline_text``: see ``baseline_embeddings``. ``method``: see ``quadrature``. Raises
     ``Unsupported`` for metrics without a gradient, ``BadParameter``, ``OutOfMemory``.
     """
-    started = time.perf_counter()
     require_gradient(metric)
     asked = require_steps(n_steps)
     quadrature(method, asked or FIRST_STEPS)
@@ -73,25 +71,14 @@ def integrated_gradients(
         steps *= 2
         scores = integral(steps)
     delta = float(scores.sum()) - change
-    return Result(
-        analysis="integrated_gradients",
-        params={
-            "n_steps": n_steps,
-            "baseline": baseline,
-            "baseline_text": baseline_text,
-            "method": method,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=scores,
+        axes=(token_axis(prompt.tokens),),
         extra={
             "delta": LabelledArray((), np.array(delta)),
             "baseline_metric": LabelledArray((), np.array(at_baseline)),
             "n_steps": LabelledArray((), np.array(steps)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
         warnings=() if _complete(scores, change) else (_warning(delta, change, steps),),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
@@ -11,7 +9,8 @@ from interpboard.attribution.lrp_rules import relevance_rules
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.finite import require_finite, run_of
 from interpboard.runs.gradients.embeddings import (
     frozen,
@@ -21,12 +20,12 @@ from interpboard.runs.gradients.embeddings import (
 )
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 ATTENTION = ("softmax", "frozen")
 
 
+@analysis("lrp", path="autograd")
 def lrp(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -34,7 +33,7 @@ def lrp(
     *,
     attention: str = "softmax",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Relevance [token] of what enters the first layer at each token, in units of the metric; signed.
 
     AttnLRP, Achtibat et al. 2024, "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for
@@ -55,7 +54,6 @@ def lrp(
     not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj),
     ``NotFinite``.
     """
-    started = time.perf_counter()
     require_slope(metric)
     if attention not in ATTENTION:
         raise BadParameter(f"There is no rule {attention!r}.", f"Use {', '.join(ATTENTION)}.")
@@ -78,14 +76,8 @@ def lrp(
     stream = entered[0].detach()
     scores = (gradient.to(wide(stream)) * stream.to(wide(stream))).sum(-1)[0].cpu().numpy()
     watch.step(1, 1)
-    return Result(
-        analysis="lrp",
-        params={"attention": attention},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=scores,
+        axes=(token_axis(prompt.tokens),),
         extra={"delta": LabelledArray((), np.array(float(scores.sum()) - float(value.detach())))},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
@@ -12,17 +10,18 @@ from interpboard.attribution.noisy_inputs import noisy_inputs
 from interpboard.attribution.saliency import normed
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import each_gradient, require_gradient, wide
 from interpboard.runs.gradients.path_integral import path_integrals
 from interpboard.runs.gradients.quadrature import quadrature
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 SCORES_OF = ("saliency", "grad_x_input", "integrated_gradients")
 
 
+@analysis("noise_tunnel", path="autograd")
 def noise_tunnel(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -35,7 +34,7 @@ def noise_tunnel(
     n_steps: int = 32,
     baseline: str = "zero",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Mean score [token] of ``of`` over ``samples`` noisy copies of the embeddings.
 
     Smilkov et al. 2017, "SmoothGrad", applied to whole methods. ``of``: ``saliency`` (L2, no sign),
@@ -44,7 +43,6 @@ def noise_tunnel(
     sample. ``noise`` and ``seed``: as in ``smoothgrad``. ``n_steps`` and ``baseline`` are those of
     integrated gradients (Gauss–Legendre). Raises ``Unsupported``, ``BadParameter``, ``OutOfMemory``.
     """
-    started = time.perf_counter()
     require_gradient(metric)
     if of not in SCORES_OF:
         raise BadParameter(f"There is no noise tunnel of {of!r}.", f"Use {', '.join(SCORES_OF)}.")
@@ -57,23 +55,10 @@ def noise_tunnel(
         scores = _scores(lm, prompt, metric, inputs, of, watch)
     each = scores.cpu().numpy()
     spread = each.std(0, ddof=1) if samples > 1 else np.full(each.shape[1], np.nan)
-    return Result(
-        analysis="noise_tunnel",
-        params={
-            "of": of,
-            "samples": samples,
-            "noise": noise,
-            "seed": seed,
-            "n_steps": n_steps,
-            "baseline": baseline,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=each.mean(0),
+        axes=(token_axis(prompt.tokens),),
         extra={"std_error": LabelledArray((token_axis(prompt.tokens),), spread / samples**0.5)},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd", seed),
     )
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("occlusion")
 def occlusion(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -27,7 +26,7 @@ def occlusion(
     baseline: str = "zero",
     baseline_text: str = "",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Signed attribution [token] = metric(clean) − metric(token taken away).
 
     Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"; Li, Monroe and
@@ -39,7 +38,6 @@ def occlusion(
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """
-    started = time.perf_counter()
     lm.verified.require_site("embed")
     length = len(prompt.token_ids)
     if not 1 <= window <= length:
@@ -62,14 +60,8 @@ def occlusion(
     losses = lost(evaluate_cells(run, cells, metric, (axis,), lost, shape=shape, watch=watch))
     covered = [[i for i, places in enumerate(windows) if at in places] for at in range(length)]
     scores = np.array([losses[those].mean() for those in covered])
-    return Result(
-        analysis="occlusion",
-        params={"window": window, "baseline": baseline, "baseline_text": baseline_text},
-        metric=metric.info,
-        baseline=clean,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=scores,
+        axes=(token_axis(prompt.tokens),),
         extra={"window": LabelledArray((axis,), losses)} if window > 1 else {},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
     )

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.results import PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import (
     metric_and_gradient,
     prompt_embeddings,
     require_slope,
 )
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 NORMS = ("l2", "l1", "sum")
 
 
+@analysis("saliency", path="autograd")
 def saliency(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -28,7 +27,7 @@ def saliency(
     *,
     norm: str = "l2",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Score [token]: the gradient of the metric with respect to the token's embedding, as one number.
 
     Simonyan, Vedaldi and Zisserman 2013, "Deep Inside Convolutional Networks". In units of the metric
@@ -37,7 +36,6 @@ def saliency(
     (a layer norm right behind the embedding does not see that, and it is then 0).
     Raises ``Unsupported`` for a metric without a gradient, ``BadParameter`` for another norm.
     """
-    started = time.perf_counter()
     require_norm(norm)
     watch.step(0, 1)
     inputs = prompt_embeddings(lm, prompt)
@@ -45,16 +43,9 @@ def saliency(
     gradient = metric_and_gradient(lm, prompt, metric, inputs[None])[1][0]
     scores = normed(gradient, norm)
     watch.step(1, 1)
-    return Result(
-        analysis="saliency",
-        params={"norm": norm},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=scores.cpu().numpy(),
-        extra={},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
+        axes=(token_axis(prompt.tokens),),
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import LabelledArray, PromptInfo, Result, token_axis
+from interpboard.results import LabelledArray, PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
@@ -20,6 +18,7 @@ from interpboard.runs.watch import SILENT, Watch
 Present = frozenset[int]
 
 
+@analysis("shapley")
 def shapley(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -30,7 +29,7 @@ def shapley(
     baseline_text: str = "",
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Signed attribution [token]: the mean of what the token adds to the metric as it joins the others.
 
     Shapley values by sampling permutations (Castro, Gómez and Tejada 2009, "Polynomial calculation of
@@ -42,7 +41,6 @@ def shapley(
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """
-    started = time.perf_counter()
     lm.verified.require_site("embed")
     if samples < 1:
         raise BadParameter("Shapley values need at least one sample.", "Raise samples.")
@@ -67,24 +65,13 @@ def shapley(
         row[order] = np.diff(steps)
     axis = token_axis(prompt.tokens)
     spread = added.std(0, ddof=1) if samples > 1 else np.full(added.shape[1], np.nan)
-    return Result(
-        analysis="shapley",
-        params={
-            "samples": samples,
-            "baseline": baseline,
-            "baseline_text": baseline_text,
-            "seed": seed,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(axis,),
+    return Computed(
         values=added.mean(0),
+        axes=(axis,),
         extra={
             "standard_error": LabelledArray((axis,), spread / np.sqrt(samples)),
             "baseline_metric": LabelledArray((), np.array(worth[frozenset()])),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
     )
 
 

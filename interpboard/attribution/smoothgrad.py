@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 
 from interpboard.attribution.noisy_inputs import noisy_inputs
 from interpboard.attribution.saliency import normed, require_norm
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.results import PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import each_gradient, wide
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("smoothgrad", path="autograd")
 def smoothgrad(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -26,7 +25,7 @@ def smoothgrad(
     seed: int = 0,
     norm: str = "l2",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Score [token]: ``saliency`` of the mean gradient over ``samples`` noisy copies of the embeddings.
 
     Smilkov et al. 2017, "SmoothGrad". ``noise``: standard deviation, in units of that of the embeddings
@@ -34,7 +33,6 @@ def smoothgrad(
     The norm is taken of the mean, so that what differs in sign between copies cancels. Raises ``Unsupported``
     for a metric without a gradient, ``BadParameter``, ``OutOfMemory``.
     """
-    started = time.perf_counter()
     require_norm(norm)
     inputs = noisy_inputs(lm, prompt, samples, noise, seed)
     mean = torch.zeros(inputs.shape[1:], dtype=wide(inputs), device=inputs.device)
@@ -43,14 +41,7 @@ def smoothgrad(
         mean.add_(gradients.to(mean.dtype).sum(0) / samples)
 
     each_gradient(lm, prompt, metric, samples, lambda i, j: inputs[i:j], take, watch)
-    return Result(
-        analysis="smoothgrad",
-        params={"samples": samples, "noise": noise, "seed": seed, "norm": norm},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(token_axis(prompt.tokens),),
+    return Computed(
         values=normed(mean, norm).cpu().numpy(),
-        extra={},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd", seed),
+        axes=(token_axis(prompt.tokens),),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -10,26 +9,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from interpboard.attribution.attention_rollout import rollout_result
+from interpboard.attribution.attention_rollout import rolled_out
 from interpboard.attribution.fused_attention import rows_to_one
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
-from interpboard.results import PromptInfo, Result
+from interpboard.results import PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("value_weighted_rollout", path="attention")
 def value_weighted_rollout(
     lm: LanguageModel,
     prompt: PromptInfo,
     metric: Metric,
     *,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Share [token] of the metric's position that comes from each token, at least 0, summing to 1.
 
     Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with Vector Norms", and
@@ -41,13 +42,10 @@ def value_weighted_rollout(
 
     Raises ``Unsupported`` where patterns and values cannot be looked at.
     """
-    started = time.perf_counter()
     for site in ("pattern", "v", "resid_pre"):
         lm.verified.require_site(site)
     layers = _moved(lm, prompt, watch)
-    return rollout_result(
-        "value_weighted_rollout", {}, rows_to_one(layers), prompt, metric, started
-    )
+    return rolled_out(rows_to_one(layers), prompt, metric)
 
 
 @torch.no_grad()

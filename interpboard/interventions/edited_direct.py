@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
@@ -18,13 +16,14 @@ from interpboard.circuits.direct.attribution import (
 from interpboard.interventions.grammar import parse_interventions, warnings_of
 from interpboard.interventions.what_if import RUNS, edits_of
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("edited_direct_attribution", path="hooks")
 def edited_direct_attribution(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -33,7 +32,7 @@ def edited_direct_attribution(
     interventions: str,
     source: str = "",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Contribution [component, run] to the logit (or logit difference) of the clean and the edited run.
 
     ``interventions`` and ``source`` as in ``what_if``, all made at once; components as in
@@ -46,7 +45,6 @@ def edited_direct_attribution(
     ``accumulated`` [layer, run], as in ``direct_logit_attribution``; ``unexplained`` [run]. Raises what
     ``what_if`` and ``direct_logit_attribution`` raise.
     """
-    started = time.perf_counter()
     with torch.no_grad():
         held = parse_interventions(interventions)
         edits = edits_of(lm, prompt, held, source)
@@ -63,13 +61,9 @@ def edited_direct_attribution(
         unexplained_by(own, each.tolist(), run) for own, each in zip(parts, values.T, strict=True)
     ]
     axis = Axis("component", tuple(named))
-    return Result(
-        analysis="edited_direct_attribution",
-        params={"interventions": interventions, "source": source},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(axis, RUNS),
+    return Computed(
         values=values,
+        axes=(axis, RUNS),
         extra={
             "effect": LabelledArray((axis,), values[:, 1] - values[:, 0]),
             "accumulated": LabelledArray(
@@ -78,7 +72,5 @@ def edited_direct_attribution(
             ),
             "unexplained": LabelledArray((RUNS,), np.array(unexplained)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("hooks"),
         warnings=(*warnings_of(lm, held), *capped_warnings(metric, parts[0].path)),
     )

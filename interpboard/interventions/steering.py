@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids, make_prompt, without_appended
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
@@ -61,6 +60,7 @@ def load_vector(lm: LanguageModel, path: str | Path) -> torch.Tensor:
     return read_vector(lm, path).values
 
 
+@analysis("steering", path="hooks")
 @torch.no_grad()
 def steering(
     lm: LanguageModel,
@@ -75,7 +75,7 @@ def steering(
     new_tokens: int = 20,
     save: str = "",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
 
     For each of ``scales`` (None: −2, −1, 0, 1 and 2) scale · vector is added to the residual stream behind
@@ -88,7 +88,6 @@ def steering(
     ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
     ``BadParameter``.
     """
-    started = time.perf_counter()
     texts = [t.splitlines() if isinstance(t, str) else list(t) for t in (positive, negative)]
     if bool(vector) == any(texts):
         raise BadParameter(
@@ -115,29 +114,22 @@ def steering(
     if save:
         save_vector(save, direction, layer, origin)
     axes = (Axis("scale", tuple(f"{scale:.12g}" for scale in chosen)),)
-    return Result(
-        analysis="steering",
-        params={
-            "positive": texts[0],
-            "negative": texts[1],
-            "vector": vector,
-            "layer": layer,
-            "scales": list(chosen),
-            "new_tokens": new_tokens,
-            "save": "",
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=metrics - metric.baseline,
+        axes=axes,
         extra={
             "text": LabelledArray(axes, text_array(continuations)),
             "metric": LabelledArray(axes, metrics),
             "norm": LabelledArray((), np.array(float(wide.norm()))),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("hooks"),
         warnings=warnings,
+        params={
+            "positive": texts[0],
+            "negative": texts[1],
+            "layer": layer,
+            "scales": list(chosen),
+            "save": "",
+        },
     )
 
 

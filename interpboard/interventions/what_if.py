@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
@@ -19,11 +17,11 @@ from interpboard.interventions.grammar import (
     warnings_of,
 )
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import make_prompt, show_tokens, token_text
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
@@ -32,6 +30,7 @@ from interpboard.runs.watch import SILENT, Watch
 RUNS = Axis("run", ("clean", "edited"))
 
 
+@analysis("what_if", path="hooks")
 @torch.no_grad()
 def what_if(
     lm: LanguageModel,
@@ -44,7 +43,7 @@ def what_if(
     lens_site: str = "resid_post",
     translators: str = "",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
 
     Exact: one forward pass of two rows. ``interventions`` is text such as
@@ -63,7 +62,6 @@ def what_if(
     ``resid_post``, ``BadPrompt`` for a source of another length, ``BadPosition``, ``BadTarget``,
     ``Unsupported``.
     """
-    started = time.perf_counter()
     held = parse_interventions(interventions)
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
@@ -89,22 +87,10 @@ def what_if(
         rows = rows if loaded is None else [loaded.translate(each) for each in rows]
         extra |= _lenses(both, rows, metric, top_k, lens_axis(lm, lens_site), watch)
     watch.step(2, 2)
-    return Result(
-        analysis="what_if",
-        params={
-            "interventions": interventions,
-            "source": source,
-            "top_k": top_k,
-            "lens_site": lens_site,
-            "translators": translators,
-        },
-        metric=metric.info,
-        baseline=baseline,
-        axes=(RUNS,),
+    return Computed(
         values=np.array([baseline, edited]),
+        axes=(RUNS,),
         extra=extra,
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("hooks"),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,18 +12,19 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, make_noised_pair, make_pair
 from interpboard.patching.products import linear_products
-from interpboard.results import LabelledArray, PromptInfo, Result
+from interpboard.results import LabelledArray, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
 
 
+@analysis("activation_patching")
 def activation_patching(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -39,7 +39,7 @@ def activation_patching(
     direction: str = "denoising",
     preview: bool = False,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Recovered fraction [layer, token], [layer, head], [layer, head, token] or [layer, neuron].
 
     (patched − corrupted) / (clean − corrupted) of the metric: 0 is the corrupted run, 1 the clean one.
@@ -64,7 +64,6 @@ def activation_patching(
     Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter`` (also with neither a corrupted
     prompt nor a subject), ``Unsupported``.
     """
-    started = time.perf_counter()
     if direction not in DIRECTIONS:
         raise BadParameter(
             f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
@@ -89,28 +88,19 @@ def activation_patching(
         watch=watch,
     )
     recovered = pair.recovered(metric, values)
-    return Result(
-        analysis="activation_patching",
-        params={
-            **corruption,
-            "site": site,
-            "along": grid.along,
-            "direction": direction,
-            "preview": preview,
-        },
-        metric=metric.info,
-        baseline=pair.on_clean,
-        axes=grid.axes,
+    return Computed(
         values=recovered,
+        axes=grid.axes,
         extra={
             "metric": LabelledArray(grid.axes, values),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
             **compared(grid.axes, estimates, recovered),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
         warnings=(*pair.notes, *pair.nothing_to_recover(metric)),
+        params={**corruption, "along": grid.along},
+        unused=tuple({"corrupted", "subject", "noise", "seed"} - set(corruption)),
+        baseline=pair.on_clean,
     )
 
 

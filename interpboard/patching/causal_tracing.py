@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +10,12 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.subject import find_subject
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.portions import record_first
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import CLEAN, Run
 from interpboard.runs.replay import evaluate
 from interpboard.runs.rounding import SAME_RUNS
@@ -27,6 +26,7 @@ from interpboard.runs.watch import SILENT, Watch
 STATES = {"resid": "resid_post", "mlp": "mlp_out", "attn": "attn_out"}
 
 
+@analysis("causal_trace")
 def causal_trace(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -39,7 +39,7 @@ def causal_trace(
     samples: int = 10,
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Indirect effect [layer, token] = metric(restored) − metric(corrupted), mean over noise samples.
 
     Meng et al. 2022, "Locating and Editing Factual Associations in GPT" (ROME). The corrupted run adds
@@ -56,7 +56,6 @@ def causal_trace(
 
     Raises ``BadParameter`` for a subject that is not in the prompt, ``Unsupported``.
     """
-    started = time.perf_counter()
     if state not in STATES:
         raise BadParameter(f"There is no state {state!r}.", f"Use {', '.join(STATES)}.")
     site = STATES[state]
@@ -74,20 +73,9 @@ def causal_trace(
     same = bool(np.isnan(total))
     if same:  # what is left is rounding, which would be coloured and ranked like effects
         effects = np.zeros_like(effects)
-    return Result(
-        analysis="causal_trace",
-        params={
-            "subject": list(positions),
-            "state": state,
-            "window": window,
-            "noise": noise,
-            "samples": samples,
-            "seed": seed,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=effects.mean(0),
+        axes=axes,
         extra={
             "recovered": LabelledArray(axes, effects.mean(0) / total),
             "per_sample": LabelledArray(
@@ -98,9 +86,8 @@ def causal_trace(
             "corrupted": LabelledArray((), np.array(corrupted.mean())),
             "total_effect": LabelledArray((), np.array(metric.baseline - corrupted.mean())),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
         warnings=(*chosen.notes, *((SAME_RUNS,) if same else ())),
+        params={"subject": list(positions)},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,14 +14,15 @@ from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.prompt_pairs import Case, make_cases, pair_fields
 from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("patching_confidence")
 def patching_confidence(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -38,7 +38,7 @@ def patching_confidence(
     control: bool = False,
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Mean effect [layer, token] (or as in ``activation_patching``) over prompt pairs.
 
     effect = metric(patched) − metric(the run patched into). ``site`` and ``along`` as in
@@ -57,7 +57,6 @@ def patching_confidence(
 
     Raises ``BadPrompt`` for prompts that are not equally long, ``BadParameter``, ``Unsupported``.
     """
-    started = time.perf_counter()
     if direction not in DIRECTIONS:
         raise BadParameter(
             f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
@@ -77,23 +76,9 @@ def patching_confidence(
     both = [(case.pair.on_clean, case.pair.on_corrupted) for case in cases]
     clean, bad = (float(np.mean(side)) for side in zip(*both, strict=True))
     span = ways * metric.apart(clean, bad)
-    return Result(
-        analysis="patching_confidence",
-        params={
-            "corrupted": corrupted,
-            "pairs": [list(fields) for fields in further],
-            "site": site,
-            "along": grid.along,
-            "direction": direction,
-            "level": level,
-            "resamples": resamples,
-            "control": control,
-            "seed": seed,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=grid.axes,
+    return Computed(
         values=effects.mean(0),
+        axes=grid.axes,
         extra={
             name: LabelledArray(grid.axes, values.reshape(grid.shape))
             for name, values in _statistics(
@@ -107,8 +92,7 @@ def patching_confidence(
             ),
             "n_pairs": LabelledArray((), np.array(len(cases))),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
+        params={"pairs": [list(fields) for fields in further], "along": grid.along},
     )
 
 

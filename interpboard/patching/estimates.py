@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,17 +14,18 @@ from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, equally_long
 from interpboard.patching.products import QK_SITES, linear_products, pattern_products
 from interpboard.patching.verification import verified_cells
-from interpboard.results import LabelledArray, PromptInfo, Result
+from interpboard.results import LabelledArray, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Edit
 from interpboard.runs.gradients.sites import LayerGradients, gradients_by_layer
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 METHODS = ("atp", "ig", "atp_qk", "atp_star")
 
 
+@analysis("attribution_patching", path="autograd")
 def attribution_patching(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -38,7 +38,7 @@ def attribution_patching(
     n_steps: int = 8,
     verify: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Estimated effect [layer, token] of putting the clean activation into the corrupted run.
 
     A whole grid at once; other axes, ``site`` and ``along`` as in ``activation_patching``.
@@ -61,7 +61,6 @@ def attribution_patching(
     Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. An
     estimate: ``activation_patching`` gives the exact values.
     """
-    started = time.perf_counter()
     if method not in METHODS:
         raise BadParameter(f"There is no method {method!r}.", f"Use {', '.join(METHODS)}.")
     if method == "atp_qk" and site not in QK_SITES:
@@ -89,29 +88,18 @@ def attribution_patching(
             run, grid.cells(case.donor), metric, grid.axes, values, verify, on_corrupted,
             sizes=method == "atp_star", watch=watch.stage(work, work + verify),
         )  # fmt: skip
-    return Result(
-        analysis="attribution_patching",
-        params={
-            "corrupted": corrupted,
-            "site": site,
-            "along": grid.along,
-            "method": method,
-            "n_steps": n_steps,
-            "verify": verify,
-        },
-        metric=metric.info,
-        baseline=pair.on_clean,
-        axes=grid.axes,
+    return Computed(
         values=values,
+        axes=grid.axes,
         extra=extra
         | {
             "recovered": LabelledArray(grid.axes, values / span),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
         warnings=("These are first-order estimates, not measured effects.", *no_span),
+        params={"along": grid.along, "verify": verify},
+        baseline=pair.on_clean,
     )
 
 

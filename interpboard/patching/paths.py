@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,14 +13,15 @@ from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import OUTPUT, Receiver, read, resolve_receivers
 from interpboard.patching.senders import Sent, record_senders, sent
 from interpboard.registry.component_names import MLP
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("path_patching")
 def path_patching(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -31,7 +31,7 @@ def path_patching(
     receiver: str | Sequence[str] = "output",
     direction: str = "noising",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Effect [layer, component] of one sender's change along its direct paths to the receivers.
 
     Goldowsky-Dill et al. 2023, "Localizing Model Behavior with Path Patching". Senders are the heads and
@@ -49,7 +49,6 @@ def path_patching(
     Raises ``BadPrompt`` for prompts of unequal length, ``BadParameter`` for receivers that are not
     there, ``Unsupported`` where the model cannot be taken apart in this way.
     """
-    started = time.perf_counter()
     if direction not in DIRECTIONS:
         raise BadParameter(
             f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
@@ -66,26 +65,18 @@ def path_patching(
     effects = values - at_base
     warnings = pair.nothing_to_recover(metric)
     span = pair.span(metric) * (-1 if noising else 1)
-    return Result(
-        analysis="path_patching",
-        params={
-            "corrupted": corrupted,
-            "receiver": [one.name for one in receivers],
-            "direction": direction,
-        },
-        metric=metric.info,
-        baseline=pair.on_clean,
-        axes=axes,
+    return Computed(
         values=effects,
+        axes=axes,
         extra={
             "share": LabelledArray(axes, effects / span),
             "metric": LabelledArray(axes, values),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
         warnings=warnings,
+        params={"receiver": [one.name for one in receivers]},
+        baseline=pair.on_clean,
     )
 
 

@@ -108,6 +108,11 @@ def counting() -> Iterator[list[int]]:
         _counted.reset(token)
 
 
+def is_counting() -> bool:
+    """Whether somebody asked for those numbers."""
+    return _counted.get() is not None
+
+
 def count_not_finite(rows: int) -> None:
     """Say that ``rows`` edited runs are NaN because they were not finite."""
     counted = _counted.get()

@@ -18,6 +18,7 @@ from functools import cached_property
 
 import torch
 
+from interpboard.display import visible_token
 from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.models.finite import finite_logits
 from interpboard.models.language_model import LanguageModel
@@ -31,10 +32,14 @@ from interpboard.runs.rounding import difference
 
 @dataclass(frozen=True)
 class Metric:
-    """A resolved metric. ``clean_logits`` [d_vocab]: the clean run's, at ``info.position``."""
+    """A resolved metric. ``clean_logits`` [d_vocab]: the clean run's, at ``info.position``.
+
+    ``warnings``: what everybody must hear who reads a result of it.
+    """
 
     info: MetricInfo
     clean_logits: torch.Tensor
+    warnings: tuple[str, ...] = ()
 
     @property
     def target_id(self) -> int:
@@ -128,9 +133,9 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     """Fix target, foil and position; without a target the model's own top token is taken.
 
     Position −1 is the last token of the text, in front of what the tokenizer puts behind it; an encoder's is
-    by default that of the prompt's only mask token. A foil that the metric does not use is checked and left
-    out. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt that
-    overflows.
+    by default that of the prompt's only mask token. A foil that the metric does not use is checked, left out
+    and warned of. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt
+    that overflows.
     """
     if request.name not in METRICS:
         near = get_close_matches(request.name, METRICS, n=1)
@@ -146,7 +151,15 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         top = int(logits.argmax())
         target = TokenRef(top, token_text(lm.tokenizer, top))
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
-    return Metric(MetricInfo(request.name, position, target, used), logits)
+    return Metric(MetricInfo(request.name, position, target, used), logits, _unused_foil(request))
+
+
+def _unused_foil(request: MetricRequest) -> tuple[str, ...]:
+    """A warning if a foil was named for a metric that does not compare with one."""
+    if request.foil is None or request.name == "logit_diff":
+        return ()
+    foil = visible_token(request.foil)
+    return (f"The foil {foil} is not used by the metric {request.name}; logit_diff uses it.",)
 
 
 def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import griffe
 import pytest
+import yaml
 from mkdocs.exceptions import PluginError
 
 from docs.hooks import analyses, commands, keys, settings, site
@@ -39,6 +41,20 @@ def test_every_analysis_is_listed_with_its_parameters_and_its_function() -> None
         own = functions.split(f"{{ #{analysis.name} }}")[1].split("\n## ")[0]
         assert f"::: {analysis.function.replace(':', '.')}" in own
         assert all(f"| `{parameter.name}` |" in own for parameter in analysis.parameters)
+
+
+def test_the_reference_says_that_an_analysis_gives_a_result() -> None:
+    extensions = griffe.load_extensions(DOCS / "hooks" / "analysis_functions.py")
+    config = yaml.safe_load(
+        (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8").split("nav:")[0]
+    )
+    options = config["plugins"][1]["mkdocstrings"]["handlers"]["python"]["options"]
+    assert options["extensions"] == ["docs/hooks/analysis_functions.py"]
+    for name in ("head_ablation", "logit_lens"):
+        module, _, function = ANALYSES[name].function.partition(":")
+        found = griffe.load(module, search_paths=[DOCS.parent], extensions=extensions)
+        assert str(found[function].returns) == "Result"
+        assert found[function].parameters["watch"] is not None
 
 
 def test_the_help_of_every_command_is_taken_in() -> None:

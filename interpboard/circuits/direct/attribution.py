@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,9 +13,9 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
 from interpboard.registry.component_names import head_label, mlp_label
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
@@ -49,6 +48,7 @@ class Parts:
     layers: list[LayerParts]
 
 
+@analysis("direct_logit_attribution", path="forward")
 def direct_logit_attribution(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -56,7 +56,7 @@ def direct_logit_attribution(
     *,
     neurons: bool = False,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Contribution [component] to the logit (or logit difference), in logits.
 
     What the embedding (with positions), every head, every MLP and the biases add to the residual stream
@@ -74,21 +74,14 @@ def direct_logit_attribution(
     Where the logits are capped (gemma2) the logit before the cap is attributed; a warning says so.
     Raises ``Unsupported`` for another metric, and for a model whose parts do not sum to its logit.
     """
-    started = time.perf_counter()
     run = record(lm, prompt, sites=(*SITES, *(("neuron",) if neurons else ())))
     parts = parts_of(run, 0, metric, neurons, watch)
     values = {name: each[0] for name, each in components([parts]).items()}
     unexplained = unexplained_by(parts, list(values.values()), run)
-    return Result(
-        analysis="direct_logit_attribution",
-        params={"neurons": neurons},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=(Axis("component", tuple(values)),),
+    return Computed(
         values=np.array(list(values.values())),
+        axes=(Axis("component", tuple(values)),),
         extra=_extra(lm, parts, unexplained, neurons),
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
         warnings=capped_warnings(metric, parts.path),
     )
 

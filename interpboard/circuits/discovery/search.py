@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +24,16 @@ from interpboard.circuits.discovery.faithfulness import (
 from interpboard.circuits.discovery.graph import OUTPUT, Graph
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result, text_array
+from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt, token_text
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 SEARCHES = ("top", "greedy")
 
 
+@analysis("circuit", path="autograd")
 def circuit(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -51,7 +51,7 @@ def circuit(
     ablation: str = "corrupted",
     measure: str = "logit_diff",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Score [edge] of every edge, a circuit, and what circuits of a series of sizes are worth.
 
     The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``prompt_pairs`` for its lines;
@@ -77,7 +77,6 @@ def circuit(
     Raises ``BadParameter``, ``BadPrompt``, ``BadTarget`` for data that does not fit, ``Unsupported`` for a
     model whose graph would be wrong.
     """
-    started = time.perf_counter()
     if search not in SEARCHES:
         raise BadParameter(f"There is no search {search!r}.", f"Use {' or '.join(SEARCHES)}.")
     watch.step(0, 1)
@@ -99,32 +98,20 @@ def circuit(
     greedy = search == "greedy"
     chosen, warnings = _choose(experiment, scores, curve, edges, keep, greedy, steps.silent)
     steps.measured(len(asked) + 1)
-    return Result(
-        analysis="circuit",
-        params={
-            "behavior": behavior,
-            "dataset": dataset if isinstance(dataset, str) else f"{len(cases)} examples",
-            "corrupted": corrupted,
-            "method": method,
-            "n_steps": n_steps,
-            "search": search,
-            "keep": keep,
-            "edges": edges,
-            "sizes": None if sizes is None else list(sizes),
-            "ablation": ablation,
-            "measure": measure,
-        },
-        metric=_info(metric, measure, single=bool(corrupted)),
-        baseline=experiment.on_clean,
-        axes=(edge_axis(graph),),
+    return Computed(
         values=scores[graph.pairs],
+        axes=(edge_axis(graph),),
         extra={
             **_extra(experiment, scores, list(series_of), curve, chosen),
             **(_prompts(cases, lm) if dataset else {}),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
         warnings=(*_about(cases), *warnings),
+        params={
+            "dataset": dataset if isinstance(dataset, str) else f"{len(cases)} examples",
+            "measure": measure,
+        },
+        metric=_info(metric, measure, single=bool(corrupted)),
+        baseline=experiment.on_clean,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from interpboard.circuits.heads.estimates import estimated_effects
@@ -10,14 +9,15 @@ from interpboard.circuits.heads.replacements import OF_THE_PROMPT, reference_tex
 from interpboard.circuits.selection import chosen
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
-from interpboard.results import Axis, PromptInfo, Result
+from interpboard.results import Axis, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import compared, evaluate_cells
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("head_ablation")
 def head_ablation(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -30,7 +30,7 @@ def head_ablation(
     seed: int = 0,
     preview: bool = False,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Effect [layer, head] = metric(head ablated) − metric(clean).
 
     A head's output ``z`` (before the output projection) is replaced at every position, by what
@@ -46,7 +46,6 @@ def head_ablation(
 
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
-    started = time.perf_counter()
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
@@ -73,22 +72,10 @@ def head_ablation(
         run, cells, metric, axes, lambda new: new - baseline, estimates=estimates, watch=watch
     )
     effects = values - baseline
-    return Result(
-        analysis="head_ablation",
-        params={
-            "ablation": ablation,
-            "layers": layers,
-            "heads": heads,
-            "references": texts,
-            "seed": seed,
-            "preview": preview,
-        },
-        metric=metric.info,
-        baseline=baseline,
-        axes=axes,
+    return Computed(
         values=effects,
+        axes=axes,
         extra=compared(axes, estimates, effects),
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
         warnings=(f"No heads to ablate in {in_words(without)}: NaN.",) if without else (),
+        params={"references": texts},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,17 +12,18 @@ from interpboard.circuits.selection import chosen
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.results.attention_pairs import top_pairs
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.patterns import each_pattern, layers_with_pattern
 from interpboard.runs.prompt import input_ids
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 MOST_VALUES = 1 << 22  # of a result: 17 MB
 
 
+@analysis("attention", path="forward")
 def attention(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -33,7 +33,7 @@ def attention(
     heads: Sequence[int] | None = None,
     top_k: int = 5,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Probability [layer, head, query, key] with which the head's query attends to the key.
 
     ``layers`` and ``heads``: those reported, None: all. Key and query are positions of the prompt; keys
@@ -51,7 +51,6 @@ def attention(
     Raises ``Unsupported`` where no pattern of ``layers`` can be read, ``BadParameter`` for layers or
     heads that are not there and for more than 4 million values.
     """
-    started = time.perf_counter()
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     _refuse_too_large(len(chosen_layers) * len(chosen_heads), len(prompt.token_ids))
@@ -70,16 +69,10 @@ def attention(
         Axis("query", prompt.tokens),
         Axis("key", prompt.tokens),
     )
-    return Result(
-        analysis="attention",
-        params={"layers": layers, "heads": heads, "top_k": top_k},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=patterns,
+        axes=axes,
         extra=_extra(patterns, axes, top_k),
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
         warnings=tuple(warnings),
     )
 

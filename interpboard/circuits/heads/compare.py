@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from interpboard.circuits.heads.replacements import reference_texts, replacement
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.agreement import rank_agreement
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.components import Head, resolve_head
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
@@ -22,6 +21,7 @@ from interpboard.runs.watch import SILENT, Watch
 OF_ALL = ("zero", "mean", "random")
 
 
+@analysis("compare_ablations")
 def compare_ablations(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -32,7 +32,7 @@ def compare_ablations(
     references: str | Sequence[str] = (),
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Effect [component, strategy] of ablating each head.
 
     ``components``: heads as (layer, head) or as text, e.g. ``3.5,2.1``; None: every head.
@@ -43,7 +43,6 @@ def compare_ablations(
 
     Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
     """
-    started = time.perf_counter()
     heads = _heads(lm, components)
     texts = reference_texts(references)
     if strategies is None:
@@ -69,24 +68,18 @@ def compare_ablations(
     )
     effects = (values - metric.baseline).T
     together = evaluate(run, at_once, metric, watch=Watch(cancelled=watch.cancelled))
-    return Result(
-        analysis="compare_ablations",
-        params={
-            "strategies": list(strategies),
-            "components": [f"{layer}.{head}" for layer, head in heads],
-            "references": texts,
-            "seed": seed,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=effects,
+        axes=axes,
         extra={
             "together": LabelledArray((axes[1],), together - metric.baseline),
             "rank_agreement": LabelledArray((axes[1], axes[1]), rank_agreement(effects)),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
+        params={
+            "strategies": list(strategies),
+            "components": [f"{layer}.{head}" for layer, head in heads],
+            "references": texts,
+        },
     )
 
 

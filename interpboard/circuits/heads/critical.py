@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy as np
 from interpboard.circuits.heads.candidates import ABLATIONS, KINDS, Candidate, candidates
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
@@ -20,6 +19,7 @@ from interpboard.runs.watch import SILENT, Watch
 ROUNDS = 4
 
 
+@analysis("critical_components")
 def find_critical_components(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -29,7 +29,7 @@ def find_critical_components(
     kinds: Sequence[str] | None = None,
     ablation: str = "zero",
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Effect [component] = metric(ablated) − metric(clean), largest first; at most ``budget`` measured.
 
     Components: heads (``z`` ablated), MLPs (what they add), layers (all they add) and the embedding of
@@ -48,7 +48,6 @@ def find_critical_components(
     Raises ``BadParameter``; ``Unsupported`` for ``kl`` (without slope at the clean run) and ``rank`` unless
     the budget is enough to measure everything.
     """
-    started = time.perf_counter()
     if budget < 1:
         raise BadParameter("The budget is at least one evaluation.", "Raise budget.")
     if ablation not in ABLATIONS:
@@ -64,7 +63,7 @@ def find_critical_components(
             f"Use another, or a budget of {len(found)} to measure everything.",
         )
     measured = _measured(run, metric, found, budget, watch)
-    return _result(lm, metric, found, measured, (budget, kinds, ablation), started)
+    return _computed(found, measured, {"budget": budget, "kinds": list(kinds)})
 
 
 def _checked(kinds: Sequence[str] | None) -> tuple[str, ...]:
@@ -150,15 +149,11 @@ def _ranked(found: Sequence[Candidate], effects: np.ndarray) -> LabelledArray:
     return LabelledArray((Axis("component", tuple(found[i].label for i in order)),), effects[order])
 
 
-def _result(
-    lm: LanguageModel,
-    metric: Metric,
+def _computed(
     found: Sequence[Candidate],
     measured: tuple[np.ndarray, np.ndarray],
-    asked: tuple[int, tuple[str, ...], str],
-    started: float,
-) -> Result:
-    budget, kinds, ablation = asked
+    params: dict[str, object],
+) -> Computed:
     effects, verified = measured
     order = _order(found, effects)
     ranked = _ranked(found, effects)
@@ -168,13 +163,9 @@ def _result(
         warnings = (
             f"{verified.sum()} of {len(found)} components were measured, the rest estimated.",
         )
-    return Result(
-        analysis="critical_components",
-        params={"budget": budget, "kinds": list(kinds), "ablation": ablation},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=ranked.axes,
+    return Computed(
         values=ranked.values,
+        axes=ranked.axes,
         extra={
             "estimate": LabelledArray(ranked.axes, estimates[order]),
             "error": LabelledArray(ranked.axes, (estimates - effects)[order]),
@@ -182,7 +173,6 @@ def _result(
             "n_verified": LabelledArray((), np.array(int(verified.sum()))),
             "n_components": LabelledArray((), np.array(len(found))),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path),
         warnings=warnings,
+        params=params,
     )

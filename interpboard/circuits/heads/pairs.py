@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,14 +11,15 @@ from interpboard.circuits.heads.replacements import OF_THE_PROMPT, reference_tex
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result
+from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("head_pairs")
 def head_pairs(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -30,14 +30,13 @@ def head_pairs(
     references: str | Sequence[str] = (),
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Interaction [head_a, head_b] = effect(both) − effect(a) − effect(b), for the ``top_k`` heads.
 
     Those are the heads with the largest effects alone. The diagonal is NaN. ``ablation``,
     ``references`` and ``seed`` as in ``head_ablation``. ``extra``:
     ``joint`` (effect of both) and ``alone`` [head_a].
     """
-    started = time.perf_counter()
     texts = reference_texts(references)
     count = lm.anatomy.n_layers * lm.anatomy.n_heads
     top_k = min(top_k, count)
@@ -77,24 +76,14 @@ def head_pairs(
         watch=watch.stage(count, total),
     )
     joint = together(both)
-    return Result(
-        analysis="head_pairs",
-        params={
-            "ablation": ablation,
-            "top_k": top_k,
-            "references": texts,
-            "seed": seed,
-        },
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=joint - alone[:, None] - alone[None, :],
+        axes=axes,
         extra={
             "joint": LabelledArray(axes, joint),
             "alone": LabelledArray((axes[0],), alone),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, seed),
+        params={"top_k": top_k, "references": texts},
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
@@ -16,9 +14,9 @@ from interpboard.circuits.heads.probes import (
 )
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, text_array
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, text_array
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 SCORES = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
@@ -27,6 +25,7 @@ LABELLED_FROM_Z = 3.0
 LABELLED_FROM_EXCESS = 0.2
 
 
+@analysis("head_scores")
 @torch.no_grad()
 def head_scores(
     lm: LanguageModel,
@@ -37,7 +36,7 @@ def head_scores(
     length: int = 32,
     seed: int = 0,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Score [score, layer, head], each between 0 and 1.
 
     ``previous_token``: attention to the token before. ``duplicate_token``: to the same token one segment
@@ -61,7 +60,6 @@ def head_scores(
 
     Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
     """
-    started = time.perf_counter()
     watch.step(0, 3)
     repeats = random_repeats(lm, samples, length, seed)
     probes: dict[str, Probe | None] = dict(attention_probes(lm, repeats, seed, watch))
@@ -81,9 +79,7 @@ def head_scores(
     except Unsupported as error:
         warnings.append(f"No name_mover score. {error}")
     watch.step(3, 3)
-    return _result(
-        lm, metric, probes, eigenvalues, tuple(warnings), (samples, length, seed), started
-    )
+    return _computed(lm, probes, eigenvalues, tuple(warnings))
 
 
 def above_chance(probe: Probe) -> np.ndarray:
@@ -110,15 +106,12 @@ def labels_of(scores: np.ndarray, null: np.ndarray, z: np.ndarray) -> np.ndarray
     return np.where(excess.any(0), names, "").astype(object)
 
 
-def _result(
+def _computed(
     lm: LanguageModel,
-    metric: Metric,
     probes: dict[str, Probe | None],
     eigenvalues: np.ndarray,
     warnings: tuple[str, ...],
-    settings: tuple[int, int, int],
-    started: float,
-) -> Result:
+) -> Computed:
     nothing = np.full(eigenvalues.shape, np.nan)
     found = [probes[name] for name in SCORES]
     scores = np.stack([nothing if p is None else p.values.mean(0) for p in found])
@@ -129,20 +122,14 @@ def _result(
         Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads))),
     )
     axes = (Axis("score", SCORES), *heads)
-    return Result(
-        analysis="head_scores",
-        params=dict(zip(("samples", "length", "seed"), settings, strict=True)),
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=scores,
+        axes=axes,
         extra={
             "null": LabelledArray(axes, null),
             "z": LabelledArray(axes, z),
             "copying_eigenvalue": LabelledArray(heads, eigenvalues),
             "label": LabelledArray(heads, text_array(labels_of(scores, null, z).tolist())),
         },
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by(lm.verified.path, settings[2]),
         warnings=warnings,
     )

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, token_axis
 from interpboard.results.lens_rows import converged
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 LENS_SITES = ("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out")
 
 
+@analysis("logit_lens", path="forward")
 @torch.no_grad()
 def logit_lens(
     lm: LanguageModel,
@@ -29,7 +28,7 @@ def logit_lens(
     site: str = "resid_post",
     top_k: int = 10,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Probability [layer, token] of the target under the activation at ``site`` of each layer.
 
     Each goes through the final norm and the unembedding (nostalgebraist 2020, "interpreting GPT: the
@@ -45,21 +44,14 @@ def logit_lens(
 
     Raises ``Unsupported`` if the model's head or the site could not be verified.
     """
-    started = time.perf_counter()
     lm.verified.require_lens()
     run = record(lm, prompt, recorded_for(site))
     found = read_lens(lm, lens_rows(run, 0, site), metric.target_id, top_k, watch)
     axes = (lens_axis(lm, site), token_axis(prompt.tokens))
-    return Result(
-        analysis="logit_lens",
-        params={"site": site, "top_k": top_k},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=found["prob"],
+        axes=axes,
         extra=lens_extra(found, axes),
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
     )
 
 

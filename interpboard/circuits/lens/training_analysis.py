@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
-
 import numpy as np
 
 from interpboard.circuits.lens.training import Settings, tune_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("tune_lens", path="autograd")
 def lens_training(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -28,7 +26,7 @@ def lens_training(
     length: int = 64,
     rate: float = 1e-3,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """KL(final ‖ layer) [layer] in nats a token on the last step's batch of text, lower is better.
 
     The prompt and its metric are not looked at. The translators are trained on the text of ``corpus``:
@@ -36,7 +34,6 @@ def lens_training(
     into the folder ``out``, where ``tuned_lens`` finds them and a stopped training goes on; options and
     errors as in ``tune_lens``. Belrose et al. 2023. NaN where nothing was left to do.
     """
-    started = time.perf_counter()
     if not corpus or not out:
         raise BadParameter(
             "tune_lens needs a corpus and a folder to keep the lens in.",
@@ -52,15 +49,9 @@ def lens_training(
 
     settings = Settings(steps, batch, length, rate)
     made = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
-    return Result(
-        analysis="tune_lens",
-        params={"corpus": corpus, "out": out, **asdict(settings)},
-        metric=metric.info,
-        baseline=None,
-        axes=last.axes,
+    return Computed(
         values=last.values,
-        extra={},
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("autograd"),
+        axes=last.axes,
         warnings=made.warnings,
+        baseline=None,
     )

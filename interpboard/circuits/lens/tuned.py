@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 
 from interpboard.circuits.lens.logit import lens_axis, lens_extra
@@ -11,13 +9,14 @@ from interpboard.circuits.lens.reading import read_lens
 from interpboard.circuits.lens.translators import load_translators
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, Result, token_axis
+from interpboard.results import PromptInfo, token_axis
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("tuned_lens", path="forward")
 @torch.no_grad()
 def tuned_lens(
     lm: LanguageModel,
@@ -28,7 +27,7 @@ def tuned_lens(
     allow_pickle: bool = False,
     top_k: int = 10,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Probability [layer, token] of the target under each layer's stream, translated to the last one's.
 
     ``translators`` is a folder that ``tune_lens`` wrote, or a published one, which may be a
@@ -40,7 +39,6 @@ def tuned_lens(
     Raises ``BadParameter`` or ``UnsafeWeights`` for what cannot be loaded, ``Unsupported`` if the model's
     head could not be verified.
     """
-    started = time.perf_counter()
     lm.verified.require_lens()
     if not translators:
         raise BadParameter(
@@ -51,15 +49,9 @@ def tuned_lens(
     rows = loaded.translate(record(lm, prompt).residuals())
     found = read_lens(lm, rows, metric.target_id, top_k, watch)
     axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
-    return Result(
-        analysis="tuned_lens",
-        params={"translators": translators, "allow_pickle": allow_pickle, "top_k": top_k},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=found["prob"],
+        axes=axes,
         extra=lens_extra(found, axes),
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
         warnings=loaded.warnings,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,14 @@ from interpboard.results import (
     token_axis,
 )
 from interpboard.results.examples import ExamplesFile, neuron_named
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric, at_least_float32, resolve_metric
 from interpboard.runs.prompt import make_prompt, token_text
-from interpboard.runs.provenance import made_by
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("neurons", path="forward")
 def neurons(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -46,7 +46,7 @@ def neurons(
     layers: Sequence[int] | None = None,
     top_k: int = 10,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Contribution [layer, neuron] to the logit (or logit difference).
 
     Activation at the metric's position × what a unit of it writes directly into the metric, the final
@@ -59,7 +59,6 @@ def neurons(
     one unit of it raises and lowers most, with ``promoted_by`` and ``suppressed_by`` in logits. Raises
     ``BadParameter`` for a neuron or layer that is not there, ``Unsupported`` for mixtures of experts.
     """
-    started = time.perf_counter()
     looked_at = _resolve(lm, neuron) if neuron else None
     rows = list(chosen(layers, lm.anatomy.n_layers, "layer"))
     direct = direct_logit_attribution(lm, prompt, metric, neurons=True, watch=watch)
@@ -76,16 +75,10 @@ def neurons(
         extra["along"] = LabelledArray((token_axis(prompt.tokens),), along)
         stream = run.resid_final[0, metric.info.position]
         extra |= _spoken_for(lm, _logits_a_unit(lm, looked_at, stream), top_k)
-    return Result(
-        analysis="neurons",
-        params={"neuron": neuron, "layers": layers, "top_k": top_k},
-        metric=metric.info,
-        baseline=metric.baseline,
-        axes=axes,
+    return Computed(
         values=every.values[rows],
+        axes=axes,
         extra=extra,
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
         warnings=direct.warnings,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +9,14 @@ import numpy as np
 from interpboard.circuits.neurons.collect import Collection, collect_examples
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, text_array
+from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.results.examples import ExamplesFile, NeuronExamples, neuron_named
+from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 
+@analysis("max_activating", path="forward")
 def max_activating(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -32,7 +32,7 @@ def max_activating(
     before: int = 15,
     after: int = 5,
     watch: Watch = SILENT,
-) -> Result:
+) -> Computed:
     """Highest activation [layer, neuron] of every neuron over the text file or folder ``corpus``.
 
     The prompt and its metric are not looked at. What was found is kept in the file ``out``, from which a
@@ -44,7 +44,6 @@ def max_activating(
     ``neuron`` (``"2.117"``) also its examples, highest first: ``activation`` [rank] and ``peak_token``,
     ``text_before``, ``text_after``, ``file`` and ``position`` of the peak, in tokens of the file.
     """
-    started = time.perf_counter()
     if not corpus or not out:
         raise BadParameter(
             "max_activating needs a corpus and a file to keep the examples in.",
@@ -57,27 +56,12 @@ def max_activating(
     extra = {"positive": LabelledArray(axes, positive)}
     if chosen is not None:
         extra |= examples_arrays(found.neuron(*chosen))
-    return Result(
-        analysis="max_activating",
-        params={
-            "corpus": corpus,
-            "out": out,
-            "neuron": neuron,
-            "top_k": top_k,
-            "layers": None if layers is None else list(layers),
-            "length": length,
-            "batch": batch,
-            "before": before,
-            "after": after,
-        },
-        metric=metric.info,
-        baseline=None,
-        axes=axes,
+    return Computed(
         values=peaks,
+        axes=axes,
         extra=extra,
-        elapsed_s=time.perf_counter() - started,
-        made_by=made_by("forward"),
         warnings=found.warnings,
+        baseline=None,
     )
 
 

@@ -1,0 +1,112 @@
+"""What every analysis has around it: a clock, who made it, with which parameters, and what must be warned of.
+
+An analysis computes, and returns ``Computed``; ``analysis`` makes the ``Result`` of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from types import EllipsisType
+from typing import Any, ParamSpec
+
+import numpy as np
+from msgspec.structs import replace
+
+from interpboard.models.language_model import LanguageModel
+from interpboard.registry import ANALYSES
+from interpboard.results import Axis, LabelledArray, MetricInfo, Result
+from interpboard.results.gaps import gaps_said
+from interpboard.runs.finite import counting, is_counting, remedy
+from interpboard.runs.metrics import Metric
+from interpboard.runs.provenance import made_by
+
+P = ParamSpec("P")
+_OWN = ("lm", "prompt", "metric", "watch")  # what is no parameter of the registry
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What an analysis itself knows of its result.
+
+    ``params``: those that were made definite (``auto``, a default that depends on the model), which stand in
+    place of what was given. ``unused``: parameters that had no part in it, and are not named. ``metric``:
+    where another than the prompt's was explained. ``baseline``: the clean run's metric; ``...`` that of the
+    prompt's, None where there is no clean run.
+    """
+
+    values: np.ndarray
+    axes: tuple[Axis, ...]
+    extra: Mapping[str, LabelledArray] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    metric: MetricInfo | None = None
+    baseline: float | EllipsisType | None = ...
+
+
+def analysis(
+    name: str, *, path: str = ""
+) -> Callable[[Callable[P, Computed]], Callable[P, Result]]:
+    """Makes ``function(lm, prompt, metric, *, <parameters>, watch)`` the analysis ``name`` of the registry.
+
+    ``path``: see ``made_by``; empty: the one that was proved for the model. The result says with which
+    parameters it was made, and warns of values that are not numbers where the method leaves none out, and
+    of what ``metric`` has to say. Within another analysis nothing is warned of: the outer one does.
+    """
+
+    def decorate(function: Callable[P, Computed]) -> Callable[P, Result]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def analysed(*args: P.args, **kwargs: P.kwargs) -> Result:
+            started = time.perf_counter()
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
+            if is_counting():
+                return _result(name, path, function(*args, **kwargs), given, started)
+            with counting() as lost:
+                computed = function(*args, **kwargs)
+            result = _result(name, path, computed, given, started)
+            return _warned(result, given["lm"], given["metric"], sum(lost))
+
+        analysed.__annotations__ = {**function.__annotations__, "return": "Result"}
+        return analysed
+
+    return decorate
+
+
+def _result(
+    name: str, path: str, computed: Computed, given: Mapping[str, Any], started: float
+) -> Result:
+    lm, metric = given["lm"], given["metric"]
+    left_out = {*_OWN, *computed.unused}
+    params = {key: _plain(value) for key, value in given.items() if key not in left_out}
+    return Result(
+        analysis=name,
+        params=params | dict(computed.params),
+        metric=computed.metric or metric.info,
+        baseline=metric.baseline if computed.baseline is ... else computed.baseline,
+        axes=computed.axes,
+        values=computed.values,
+        extra=dict(computed.extra),
+        elapsed_s=time.perf_counter() - started,
+        made_by=made_by(path or lm.verified.path, given.get("seed", 0)),
+        warnings=computed.warnings,
+    )
+
+
+def _warned(result: Result, lm: LanguageModel, metric: Metric, lost: int) -> Result:
+    known = ANALYSES.get(result.analysis)
+    gaps = known.gaps if known is not None else ()
+    said = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
+    return replace(said, warnings=(*said.warnings, *metric.warnings)) if metric.warnings else said
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a saved result has it: of several values a list."""
+    return list(value) if isinstance(value, (tuple, list, range)) else value
