@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import subprocess
@@ -125,3 +126,11 @@ def test_spaces_around_free_text_are_kept_and_around_everything_else_are_not() -
     assert occlusion.parse({"window": " 2 "})["window"] == 2
     compared = find_analysis("compare_ablations").parse({"components": "3.5, 2.1"})
     assert compared["components"] == ("3.5", "2.1")
+
+
+def test_an_analysis_stands_in_the_file_of_its_package() -> None:
+    for name, analysis in ANALYSES.items():
+        packages = analysis.function.split(":")[0].split(".")[1:-1]
+        subject = packages[-1] if packages != ["runs"] else "predictions"
+        table = importlib.import_module(f"interpboard.registry.{subject}").TABLE
+        assert name in [row.name for row in table]

@@ -12,36 +12,43 @@ from difflib import get_close_matches
 from interpboard.errors import BadParameter
 from interpboard.registry import (
     attribution,
-    by_attention,
-    circuits,
+    direct,
     discovery,
-    gradients,
-    parts,
+    heads,
+    interventions,
+    lens,
+    neurons,
     patching,
-    perturbation,
-    prediction,
-    what_if,
+    predictions,
 )
 from interpboard.registry.spec import Analysis
 
 __all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis"]
 
-ANALYSES: dict[str, Analysis] = {
-    analysis.name: analysis
-    for table in (
-        prediction.TABLE,
-        attribution.TABLE,
-        gradients.TABLE,
-        perturbation.TABLE,
-        by_attention.TABLE,
-        circuits.TABLE,
-        parts.TABLE,
-        discovery.TABLE,
-        patching.TABLE,
-        what_if.TABLE,
-    )
-    for analysis in table
-}
+_SUBJECTS = (
+    predictions, attribution, lens, heads, direct, discovery, interventions, neurons, patching,
+)  # fmt: skip
+# Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
+_ORDER = (
+    "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
+    "smoothgrad", "noise_tunnel", "lrp", "continuation_attribution", "occlusion", "shapley",
+    "attention_rollout", "value_weighted_rollout", "attention_flow", "logit_lens",
+    "head_ablation", "head_pairs", "compare_ablations", "critical_components",
+    "direct_logit_attribution", "attention", "head_scores", "tuned_lens", "circuit", "steering",
+    "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
+    "attribution_patching", "path_patching", "causal_trace", "what_if",
+    "edited_direct_attribution",
+)  # fmt: skip
+
+
+def _in_order() -> dict[str, Analysis]:
+    rows = [analysis for subject in _SUBJECTS for analysis in subject.TABLE]
+    place = {name: at for at, name in enumerate(_ORDER)}
+    rows.sort(key=lambda analysis: place.get(analysis.name, len(place)))
+    return {analysis.name: analysis for analysis in rows}
+
+
+ANALYSES: dict[str, Analysis] = _in_order()
 
 
 def analyses_for(given: Collection[str]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""Interventions that are held together."""
+"""Interventions that are made together, and steering."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from interpboard.registry import reading
-from interpboard.registry.circuits import LENS_SITE
+from interpboard.registry.lens import LENS_SITE
 from interpboard.registry.parameter import Parameter
 from interpboard.registry.spec import Analysis
 
@@ -19,6 +19,35 @@ _INTERVENTIONS = Parameter(
 _SOURCE = Parameter("source", str, "", "the prompt that patch takes its values from")
 
 TABLE: tuple[Analysis, ...] = (
+    Analysis(
+        name="steering",
+        title="Steering",
+        function="interpboard.interventions.steering:steering",
+        axes=("scale",),
+        value="effect = metric(steered) − metric(clean), with scale times the vector added at every "
+        "position",
+        reading=reading.STEERED,
+        scale="diverging",
+        parameters=(
+            Parameter("positive", object, "", "prompts that the vector points to, one a line"),
+            Parameter("negative", object, "", "prompts that it points away from, one a line"),
+            Parameter("vector", str, "", "a saved vector instead: a safetensors file"),
+            Parameter(
+                "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1
+            ),
+            Parameter(
+                "scales",
+                float,
+                None,
+                "e.g. 1,4 (-2 to 2); 0 is always there",
+                many=True,
+                minimum=-1e6,
+                maximum=1e6,
+            ),
+            Parameter("new_tokens", int, 20, "length of the text", minimum=0, maximum=4096),
+            Parameter("save", str, "", "write the vector to this safetensors file"),
+        ),
+    ),
     Analysis(
         name="what_if",
         title="What if",

@@ -1,4 +1,4 @@
-"""What the parts of the model do."""
+"""What attention heads do: switched off, looked at, and told apart by type."""
 
 from __future__ import annotations
 
@@ -16,30 +16,9 @@ _ABLATION = Parameter(
     choices=_STRATEGIES,
 )
 _REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
-LENS_SITE = Parameter(
-    "site",
-    str,
-    "resid_post",
-    "what is read: the stream after, before or within a layer, or what a part adds",
-    choices=("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"),
-)
 _SEED = Parameter("seed", int, 0, "of random and resample")
 
 TABLE: tuple[Analysis, ...] = (
-    Analysis(
-        name="logit_lens",
-        title="Logit lens",
-        function="interpboard.circuits.lens.logit:logit_lens",
-        axes=("layer", "token"),
-        value="probability of the target if the model ended after the layer",
-        reading=reading.LIKELIER,
-        scale="probability",
-        in_overview=True,
-        parameters=(
-            LENS_SITE,
-            Parameter("top_k", int, 10, "tokens kept per cell", minimum=1),
-        ),
-    ),
     Analysis(
         name="head_ablation",
         title="Head ablation",
@@ -125,6 +104,35 @@ TABLE: tuple[Analysis, ...] = (
                 "what replaces a component: zeros, or its mean over the prompt",
                 choices=("zero", "mean"),
             ),
+        ),
+    ),
+    Analysis(
+        name="attention",
+        title="Attention",
+        function="interpboard.circuits.heads.attention:attention",
+        axes=("layer", "head", "query", "key"),
+        value="probability with which the head's query attends to the key",
+        scale="probability",
+        gaps=("values", "entropy", "distance", "first", "sink", "top_probs"),
+        parameters=(
+            Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),
+            Parameter("heads", int, None, "heads to look into, e.g. 0,3 (all)", many=True),
+            Parameter("top_k", int, 5, "strongest pairs kept per head", minimum=1),
+        ),
+    ),
+    Analysis(
+        name="head_scores",
+        title="Head types",
+        function="interpboard.circuits.heads.types:head_scores",
+        axes=("score", "layer", "head"),
+        value="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
+        "far above it (z, in standard errors) are in extra",
+        scale="probability",
+        gaps=("values", "null", "z", "copying_eigenvalue"),
+        parameters=(
+            Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),
+            Parameter("length", int, 32, "random tokens that are repeated once", minimum=2),
+            Parameter("seed", int, 0, "of the random tokens"),
         ),
     ),
 )
