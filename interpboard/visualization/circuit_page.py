@@ -12,6 +12,7 @@ from interpboard.results import Document, Result
 from interpboard.visualization.blocks import Look, bars
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import dot, drawing_of, layered, mermaid, svg
+from interpboard.visualization.suiting import is_circuit
 
 _LEGEND = (
     "a line is as heavy as the strongest edge it carries; q, k, v: that input of the head; "
@@ -29,11 +30,6 @@ def diagram(document: Document, form: str, size: int | None = None) -> str:
         if is_circuit(result):
             return DIAGRAMS[form](drawing_of(result, size=size))
     raise BadParameter(f"Only circuits are drawn as {form}.", "Add --analysis circuit.")
-
-
-def is_circuit(result: Result) -> bool:
-    """Whether ``result`` can be drawn as a circuit."""
-    return tuple(axis.name for axis in result.axes) == ("edge",) and "in_circuit" in result.extra
 
 
 def circuit_page(result: Result, look: Look) -> Iterator[Text]:

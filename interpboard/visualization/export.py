@@ -22,6 +22,7 @@ from interpboard.results.labels import visible_label
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import Selection, details, flat, selections
+from interpboard.visualization.suiting import best_tokens, view_of
 from interpboard.visualization.terminal import (
     SETTLED,
     entry_names,
@@ -31,7 +32,6 @@ from interpboard.visualization.terminal import (
     render,
     settled,
     strongest,
-    top_tokens,
 )
 
 TEXT_WIDTH = 100
@@ -216,12 +216,13 @@ def _markdown_body(result: Result) -> str:
     values, axes = result.values, result.axes
     signed = scale_of(result).diverging
     names = [_escape(visible(axis.name)) for axis in axes]
-    if values.ndim == 0:
+    view = view_of(result)
+    if view == "number":
         return _value(values[()], signed)
     chosen = selections(result, _LOOK) if values.dtype != object else []
     if chosen:
         return "\n\n".join(_markdown_selection(part) for part in chosen)
-    if values.ndim == 1:
+    if view in ("strip", "bars", "circuit"):
         named = entry_names(result)
         rows = [
             [_code(visible_label(axes[0].name, label)), _value(value, signed)]
@@ -230,13 +231,13 @@ def _markdown_body(result: Result) -> str:
         for row, token in zip(rows, named or (), strict=False):
             row.insert(1, _code(visible_token(token)))
         return _table([names[0], *(["token"] if named else []), "value"], rows)
-    if values.ndim == 2:
+    if view != "many":
         labels = [_code(visible_label(axes[0].name, label)) for label in axes[0].labels]
         head = [
             " / ".join(names),
             *(_code(visible_label(axes[1].name, label)) for label in axes[1].labels),
         ]
-        top = top_tokens(result) if values.dtype != object else None
+        top = best_tokens(result)
         if top is None:
             cells = [[_value(value, signed) for value in row] for row in values]
             return _table(head, ([a, *row] for a, row in zip(labels, cells, strict=True)))

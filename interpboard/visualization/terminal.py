@@ -15,14 +15,15 @@ import numpy as np
 from rich.console import Console, Group
 from rich.text import Text
 
-from interpboard.results import Document, LabelledArray, MetricInfo, PromptInfo, Result
+from interpboard.results import Document, MetricInfo, PromptInfo, Result
 from interpboard.results.metric_words import metric_words
 from interpboard.results.tokens import appended
 from interpboard.visualization.blocks import Look, bars, grid, lens, strip, wrapped
-from interpboard.visualization.circuit_page import circuit_page, is_circuit
+from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.reading import distances, name_of, scale_of
 from interpboard.visualization.selections import Selection, details, flat, selections
+from interpboard.visualization.suiting import best_tokens, view_of
 
 _STRONGEST = 3  # cells named in words beside a grid
 SETTLED = "settled: the layer from which on the top token is the final one"
@@ -144,14 +145,6 @@ def entry_names(result: Result) -> tuple[str, ...] | None:
     return None
 
 
-def top_tokens(result: Result) -> np.ndarray | None:
-    """The best token of each cell, where a result carries ``top_tokens`` over its own axes."""
-    top: LabelledArray | None = result.extra.get("top_tokens")
-    if top is None or top.axes[:-1] != result.axes or not top.axes[-1].labels:
-        return None
-    return np.asarray(top.values[..., 0])
-
-
 def settled(result: Result) -> tuple[str, ...] | None:
     """The layer [token] from which on a lens's top token is the final one, where the result says so."""
     first = result.extra.get("convergence")
@@ -198,22 +191,23 @@ def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
     values = result.values.astype(np.float64)
     scale = scale_of(result)
     names = tuple(axis.name for axis in result.axes)
-    if is_circuit(result):
+    view = view_of(result)
+    if view == "circuit":
         return list(circuit_page(result, look))
-    if names == ("token",):
+    if view == "strip":
         legend = [] if scale.of_shares else _legend(scale, look)
         return [*strip(values, result.axes[0].labels, scale, look), *legend]
     chosen = selections(result, look)
     if chosen:
         return [line for part in chosen for line in _selected(part, scale, look)]
-    if values.ndim == 1:
+    if view == "bars":
         return bars(values, _bar_labels(result, look), scale, look)
-    if values.ndim == 0:
+    if view == "number":
         return [Text(number(float(values), signed=scale.diverging))]
     rows, columns = (
         [look.label(axis.name, label) for label in axis.labels] for axis in result.axes
     )
-    top = top_tokens(result)
+    top = best_tokens(result)
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
         tokens = result.axes[1].labels

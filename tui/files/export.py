@@ -38,7 +38,7 @@ DIAGRAMS = {
 
 def formats(result: Result | None) -> dict[str, str]:
     """The formats that ``result`` can be written in: only a circuit is a diagram."""
-    from interpboard.visualization.circuit_page import is_circuit
+    from interpboard.visualization.suiting import is_circuit
 
     if result is None or not is_circuit(result):
         return FORMATS

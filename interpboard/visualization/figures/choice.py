@@ -10,7 +10,6 @@ from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Document, Result
 from interpboard.visualization.blocks import Look
-from interpboard.visualization.circuit_page import is_circuit
 from interpboard.visualization.figures.attention_pattern import attention_pattern
 from interpboard.visualization.figures.bars import bars
 from interpboard.visualization.figures.causal_trace import causal_trace
@@ -21,6 +20,7 @@ from interpboard.visualization.figures.lens import lens
 from interpboard.visualization.figures.strongest import strongest
 from interpboard.visualization.figures.token_heatmap import token_heatmap
 from interpboard.visualization.selections import selections
+from interpboard.visualization.suiting import View, view_of
 
 Kit = Mapping[str, Callable[..., Any]]
 
@@ -34,6 +34,16 @@ PRINTED: Kit = {
     "lens": lens,
     "strongest": strongest,
     "token_heatmap": token_heatmap,
+}
+
+FIGURES: Mapping[View, str] = {
+    "bars": "bars",
+    "circuit": "circuit",
+    "grid": "grid",
+    "heads": "head_grid",
+    "lens": "lens",
+    "strip": "token_heatmap",
+    "trace": "causal_trace",
 }
 
 
@@ -51,7 +61,7 @@ def figure_of(item: Result | Document, **options: Any) -> Any:
 def draw(kit: Kit, item: Result | Document, options: Mapping[str, Any]) -> Any:
     """The figure of ``kit`` that suits; an option goes to those results whose figure takes it."""
     results = item.results if isinstance(item, Document) else (item,)
-    chosen = [kit[suiting(result, options)] for result in results]
+    chosen = [kit[figure_for(result, options)] for result in results]
     known = [set(inspect.signature(function).parameters) for function in chosen]
     for name in options:
         if not any(name in own for own in known):
@@ -64,25 +74,18 @@ def draw(kit: Kit, item: Result | Document, options: Mapping[str, Any]) -> Any:
     return drawn if isinstance(item, Document) else drawn[0]
 
 
-def suiting(result: Result, options: Mapping[str, Any]) -> str:
+def figure_for(result: Result, options: Mapping[str, Any]) -> str:
     """The name of the figure that suits ``result``, drawn with ``options``."""
+    view = view_of(result)
     names = tuple(axis.name for axis in result.axes)
     if names == ("layer", "head", "query", "key") and {"layer", "head"} <= set(options):
         return "attention_pattern"
-    if is_circuit(result):
-        return "circuit"
-    if names == ("token",):
-        return "token_heatmap"
-    if names == ("layer", "head") or "of" in options:
+    if "of" in options and view not in ("circuit", "strip"):
         return "head_grid"
-    if "top_tokens" in result.extra and len(names) == 2:
-        return "lens"
-    if names == ("layer", "token") and "subject" in result.params:
-        return "causal_trace"
-    if result.values.dtype != object and selections(result, Look(100)):
+    can_be_large = view in ("bars", "grid", "many") and result.values.dtype != object
+    if can_be_large and selections(result, Look(100)):
         return "strongest"
-    if len(names) in (1, 2):
-        return "bars" if len(names) == 1 else "grid"
-    raise BadParameter(
-        f"{visible(result.analysis)} is a single number.", "There is no figure of it."
-    )
+    if view not in FIGURES:
+        words = "a single number" if view == "number" else "text over more than two axes"
+        raise BadParameter(f"{visible(result.analysis)} is {words}.", "There is no figure of it.")
+    return FIGURES[view]

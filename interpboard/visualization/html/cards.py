@@ -12,19 +12,18 @@ from markupsafe import Markup
 from interpboard.comparison import DIFFERENCE
 from interpboard.display import visible
 from interpboard.results import Document, PromptInfo, Result
-from interpboard.visualization.circuit_page import is_circuit
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, Figure, figure
 from interpboard.visualization.lone import prompt_of
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
+from interpboard.visualization.suiting import best_tokens, is_circuit
 from interpboard.visualization.terminal import (
     entry_names,
     explained,
     number,
     plain_value,
-    top_tokens,
 )
 
 _TOP = 20
@@ -83,7 +82,7 @@ def card(
         result.values,
         scale,
         names=entry_names(result),
-        top=top_tokens(result),
+        top=best_tokens(result),
         marked=subject_of(result),
     )
     if is_circuit(result):

@@ -14,6 +14,7 @@ from interpboard.results import Axis
 from interpboard.visualization.blocks import Look
 from interpboard.visualization.colors import Scale, short_number
 from interpboard.visualization.html.picture import MOST_PIXELS, mosaic
+from interpboard.visualization.suiting import view_of_axes
 from interpboard.visualization.terminal import number
 
 TOKEN_AXES = ("token", "query", "key")
@@ -64,13 +65,14 @@ def figure(
     if values.dtype == object:
         return _text(axes, values)
     values = values.astype(np.float64)
-    if values.ndim == 0:
+    view = view_of_axes(axes)
+    if view == "number":
         return Figure("number", number(float(values), signed=scale.diverging))
-    if values.ndim == 1 and axes[0].name == "token":
+    if view == "strip":
         return _strip(axes[0], values, scale, marked)
-    if values.ndim == 1:
+    if view == "bars":
         return _bars(axes[0], values, scale, names)
-    if values.ndim == 2 and values.size <= MOST_CELLS:
+    if view != "many" and values.size <= MOST_CELLS:
         return (
             _lens(axes, values, top, scale)
             if top is not None
