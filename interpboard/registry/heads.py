@@ -131,7 +131,9 @@ TABLE: tuple[Analysis, ...] = (
         gaps=("values", "null", "z", "copying_eigenvalue"),
         parameters=(
             Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),
-            Parameter("length", int, 32, "random tokens that are repeated once", minimum=2),
+            Parameter(
+                "length", int, 0, "random tokens repeated once (0: 32, or what fits)", minimum=0
+            ),
             Parameter("seed", int, 0, "of the random tokens"),
         ),
     ),

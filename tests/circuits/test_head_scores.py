@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from interpboard.circuits import HeadScorer
 from interpboard.circuits.direct.path import pull_back
@@ -18,12 +20,13 @@ from interpboard.circuits.heads.ov_circuit import moved_alone, plain_prompt, pro
 from interpboard.circuits.heads.probes import (
     Probe,
     Repeats,
+    among_top,
     attention_probes,
     copying_probe,
     random_repeats,
 )
 from interpboard.circuits.heads.types import SCORES, above_chance, head_scores, labels_of
-from interpboard.errors import BadParameter, Cancelled
+from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricInfo, MetricRequest, TokenRef
 from interpboard.runs.edits import Edit
@@ -392,3 +395,56 @@ def test_a_head_that_writes_nothing_has_no_copying_score_and_no_type() -> None:
     assert np.isnan(copying[0, 1])
     assert np.isfinite(np.delete(copying.reshape(-1), 1)).all()
     assert result.extra["label"].values[0, 1] != "copying"
+
+
+@pytest.mark.parametrize("context", [49, 32, 9])
+def test_a_short_context_shortens_the_segments_and_the_result_says_so(context: int) -> None:
+    model = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=420, n_embd=32, n_layer=1, n_head=2, n_positions=context,
+            bos_token_id=None, eos_token_id=None,
+        )
+    ).eval()  # fmt: skip
+    lm = LanguageModel.of(model, tiny_tokenizer(), "short")
+    prompt = make_prompt(lm, "a")
+    result = head_scores(lm, prompt, resolve_metric(lm, prompt, MetricRequest()), samples=2)
+    assert result.params["length"] == context // 2
+    assert np.isfinite(score(result.values, "induction")).all()
+
+
+def test_candidates_that_are_promoted_alike_are_not_among_the_first() -> None:
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+
+    def top(*logits: float) -> list[float]:
+        return among_top(one, torch.tensor(logits, dtype=torch.float64)[None, None])[0, 0].tolist()
+
+    assert top(8, *[0] * 20) == [1, *[0] * 20]  # the rest is no better than the sixth
+    assert top(1, 2, 3, 4, 5, 6, 7, 8, 9, 10) == [0] * 5 + [1] * 5
+    assert top(3, 1, 2, 0) == [1, 0, 1, 0]  # not all of four
+    assert np.isnan(top(*[2] * 20)).all()
+
+
+class _Few:
+    """A tokenizer of a few tokens, as far as random ones are drawn from it."""
+
+    all_special_ids: tuple[int, ...] = ()
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __call__(self, _text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": [0]}
+
+
+def test_on_a_few_tokens_a_head_is_held_against_another_token_than_its_own() -> None:
+    lm = copying_model(1.0)
+    few = replace(lm, tokenizer=_Few(9))  # 8 samples would have a token each
+    probe, _ = copying_probe(few, samples=8, seed=0, watch=SILENT)
+    assert len(probe.values) == 4
+    assert probe.values.mean(0).max() == 1
+    assert (probe.values.mean(0) - probe.null.mean(0)).max() > 0.2
+    with pytest.raises(Unsupported, match="one token"):
+        copying_probe(replace(lm, tokenizer=_Few(1)), samples=8, seed=0, watch=SILENT)

@@ -45,7 +45,7 @@ def name_mover_probe(
     for layer, (pattern, value) in enumerate(zip(patterns, values, strict=True)):
         watch.check()
         moved = (value - value.mean(0))[: len(ids)]
-        copied = among_top(moved, promotion(lm, layer, candidates))
+        copied = among_top(moved, promotion(lm, layer, candidates)).nan_to_num(nan=0.0)
         for number, token in enumerate(distinct):
             places = [i for i, own in enumerate(ids) if own == token]
             scores[number, layer] = (

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from interpboard.circuits.heads.ov_circuit import TOP, moved_alone, promotion
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.patterns import each_pattern
 from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import Watch
 
+USUAL_LENGTH = 32  # of a segment that is repeated
 COPIED_TOKENS = 32  # of each sample
 
 
@@ -35,6 +36,14 @@ class Repeats:
     ids: torch.Tensor
     offset: int
     length: int
+
+
+def longest_repeat(lm: LanguageModel) -> int:
+    """``USUAL_LENGTH``, or what the context and the vocabulary have room for; at least 2."""
+    room = [USUAL_LENGTH, len(_ordinary_tokens(lm))]
+    if lm.anatomy.context is not None:
+        room.append((lm.anatomy.context - len(text_prefix(lm))) // 2)
+    return max(2, min(room))
 
 
 def random_repeats(lm: LanguageModel, samples: int, length: int, seed: int) -> Repeats:
@@ -119,9 +128,13 @@ def copying_probe(
     Candidates are all tokens drawn. Besides it the eigenvalue score [layer, head]: Σ Re λ / Σ |λ| of the
     map from tokens seen to tokens promoted, 1 if every head direction copies, −1 if it suppresses
     (Elhage et al. 2021). What the head writes whatever token it sees is taken off first; a head that writes
-    nothing besides has no score (NaN).
+    nothing besides, or nothing that tells tokens apart, has no score (NaN). A vocabulary of a few tokens
+    makes fewer samples than asked for, of two tokens at least. Raises ``Unsupported`` for less than two.
     """
     tokens = _ordinary_tokens(lm)
+    samples = min(samples, len(tokens) // 2)
+    if samples < 1:
+        raise Unsupported("Of one token there is nothing to tell whether it is copied.")
     generator = torch.Generator().manual_seed(seed)
     count = min(samples * COPIED_TOKENS, len(tokens) // samples * samples)
     drawn = tokens[torch.randperm(len(tokens), generator=generator)[:count]].to(lm.device)
@@ -134,8 +147,9 @@ def copying_probe(
         moved = moved - moved.mean(0)
         promotes = promotion(lm, layer, drawn)
         for sample, rows in enumerate(own.view(samples, -1)):
-            copied = among_top(moved[rows], promotes).double()
-            copied[moved[rows].flatten(2).abs().amax(2) == 0] = float("nan")  # it writes nothing
+            copied = among_top(moved[rows], promotes)
+            silent = copied.isnan().all(-1).all(0)
+            copied = copied.nan_to_num(nan=0.0).masked_fill(silent[:, None], float("nan"))
             every = torch.arange(len(rows))
             probe.values[sample, layer] = copied[every, :, rows].mean(0).cpu()
             probe.null[sample, layer] = copied[every, :, rows.roll(1)].mean(0).cpu()
@@ -144,9 +158,17 @@ def copying_probe(
 
 
 def among_top(moved: torch.Tensor, promotes: torch.Tensor) -> torch.Tensor:
-    """Which candidates [row, head, candidate] are among the ``TOP`` of what ``moved`` promotes."""
+    """Which candidates [row, head, candidate] are among the ``TOP`` of what ``moved`` promotes: 1 or 0.
+
+    Of fewer than twice ``TOP`` candidates, among the better half. Those that share the last place are not:
+    a tie says of none that it is ahead. NaN where all candidates are promoted alike.
+    """
     logits = torch.einsum("rhd,hdc->rhc", moved, promotes.to(moved))
-    return logits >= logits.topk(min(TOP, logits.shape[-1])).values[..., -1:]
+    count = logits.shape[-1]
+    first = min(TOP, max(1, count // 2))
+    best = logits.topk(min(first + 1, count)).values
+    found = (logits > best[..., -1:]).double()
+    return found.masked_fill(best[..., :1] == logits.amin(-1, keepdim=True), float("nan"))
 
 
 def _ordinary_tokens(lm: LanguageModel) -> torch.Tensor:

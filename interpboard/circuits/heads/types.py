@@ -10,6 +10,7 @@ from interpboard.circuits.heads.probes import (
     Probe,
     attention_probes,
     copying_probe,
+    longest_repeat,
     random_repeats,
 )
 from interpboard.errors import Unsupported
@@ -33,7 +34,7 @@ def head_scores(
     metric: Metric,
     *,
     samples: int = 8,
-    length: int = 32,
+    length: int = 0,
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> Computed:
@@ -41,12 +42,12 @@ def head_scores(
 
     ``previous_token``: attention to the token before. ``duplicate_token``: to the same token one segment
     ago. ``induction``: to the token behind that one (Olsson et al. 2022). ``copying``: share of tokens that
-    are among the five which the head promotes when it sees them (the OV circuit). ``name_mover``:
-    attention from the metric's position to the target in the prompt, where it is copied from (Wang et
+    are among the five (of fewer than ten tokens, the better half) which the head promotes when it sees
+    them (the OV circuit). ``name_mover``: attention from the metric's position to the target in the prompt, where it is copied from (Wang et
     al. 2023). The first three are means over ``samples`` sequences of ``length`` different random tokens,
-    drawn by ``seed`` and repeated once; copying is measured on random tokens without context; only name_mover
-    depends on the prompt and the metric, and is NaN with a warning where the target does not stand in the
-    prompt.
+    drawn by ``seed`` and repeated once (0: 32, or as many as the context and the vocabulary have room for);
+    copying is measured on random tokens without context; only name_mover depends on the prompt and the metric,
+    and is NaN with a warning where the target does not stand in the prompt.
 
     The null of previous_token is the attention to a random token up to the query; of duplicate_token and
     induction, that to the same place with the second segment shuffled; of copying, the share for another
@@ -61,6 +62,7 @@ def head_scores(
     Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
     """
     watch.step(0, 3)
+    length = length or longest_repeat(lm)
     repeats = random_repeats(lm, samples, length, seed)
     probes: dict[str, Probe | None] = dict(attention_probes(lm, repeats, seed, watch))
     watch.step(1, 3)
@@ -79,15 +81,15 @@ def head_scores(
     except Unsupported as error:
         warnings.append(f"No name_mover score. {error}")
     watch.step(3, 3)
-    return _computed(lm, probes, eigenvalues, tuple(warnings))
+    return _computed(lm, probes, eigenvalues, tuple(warnings), length)
 
 
 def above_chance(probe: Probe) -> np.ndarray:
     """[layer, head]: (score − null) in standard errors; of a single score, in deviations of the null."""
     n_values, n_null = len(probe.values), len(probe.null)
-    excess: np.ndarray = probe.values.mean(0) - probe.null.mean(0)
     if n_null < 2:
-        return np.full(excess.shape, np.nan)
+        return np.full(probe.values.shape[1:], np.nan)
+    excess: np.ndarray = probe.values.mean(0) - probe.null.mean(0)
     spread = probe.null.var(0, ddof=1)
     if n_values > 1:
         spread = spread / n_null + probe.values.var(0, ddof=1) / n_values
@@ -111,11 +113,13 @@ def _computed(
     probes: dict[str, Probe | None],
     eigenvalues: np.ndarray,
     warnings: tuple[str, ...],
+    length: int,
 ) -> Computed:
     nothing = np.full(eigenvalues.shape, np.nan)
     found = [probes[name] for name in SCORES]
     scores = np.stack([nothing if p is None else p.values.mean(0) for p in found])
-    null = np.stack([nothing if p is None else p.null.mean(0) for p in found])
+    # Of a prompt of the target alone there are no other tokens.
+    null = np.stack([nothing if p is None or not len(p.null) else p.null.mean(0) for p in found])
     z = np.stack([nothing if p is None else above_chance(p) for p in found])
     heads = (
         layer_axis(lm.anatomy.n_layers),
@@ -132,4 +136,5 @@ def _computed(
             "label": LabelledArray(heads, text_array(labels_of(scores, null, z).tolist())),
         },
         warnings=warnings,
+        params={"length": length},
     )
