@@ -86,7 +86,7 @@ TABLE: tuple[Analysis, ...] = (
         "only",
         reading=reading.without("the component"),
         scale="diverging",
-        gaps=("values", "error"),
+        gaps=("values", "estimate", "error"),
         parameters=(
             Parameter("budget", int, 64, "components to measure exactly, at most", minimum=1),
             Parameter(

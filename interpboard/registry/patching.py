@@ -154,6 +154,7 @@ TABLE: tuple[Analysis, ...] = (
         value="metric(clean state restored) − metric(subject drowned in noise), mean over samples",
         reading=reading.restored("the state"),
         scale="diverging",
+        gaps=("recovered",),
         in_overview=True,
         parameters=(
             Parameter(

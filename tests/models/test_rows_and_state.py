@@ -250,3 +250,29 @@ def test_a_stream_of_another_shape_is_refused_by_name() -> None:
     model.model.norm.register_forward_pre_hook(lambda _m, args: (args[0].mean(0),))
     with pytest.raises(NotALanguageModel, match=r"\[2, 1, 8, 32\]"):
         self_check(find_anatomy(model))
+
+
+def _draws(seen: list[int]) -> float:
+    return float(torch.randn(()))
+
+
+def _counts(seen: list[int]) -> float:
+    return 0.1 * len(seen)
+
+
+def _alternates(seen: list[int]) -> float:
+    return float(len(seen) % 2)
+
+
+@pytest.mark.parametrize("changing", [_draws, _counts, _alternates])
+def test_a_model_that_gives_other_logits_at_each_run_is_refused_and_told_so(changing: Any) -> None:
+    model = tiny_model("gpt2")
+    seen: list[int] = []
+
+    def add(_module: Any, _args: Any, out: torch.Tensor) -> torch.Tensor:
+        seen.append(0)
+        return out + changing(seen) * torch.linspace(-1, 1, 32).sin()
+
+    model.transformer.h[1].mlp.register_forward_hook(add)
+    with pytest.raises(NotALanguageModel, match="other logits at each run"):
+        self_check(find_anatomy(model))

@@ -286,6 +286,26 @@ def test_a_healthy_run_leaves_nothing_out_that_its_row_does_not_declare(
     assert not [words for words in result.warnings if "not numbers" in words]
 
 
+@pytest.mark.parametrize("metric", ["rank", "kl"])
+def test_what_a_metric_without_slope_cannot_have_is_no_fault(metric: str) -> None:
+    lm, prompt, chosen = case("gpt2", text=FINE, name=metric)
+    result = analyze(lm, prompt.text, ["critical_components"], MetricRequest(metric)).results[0]
+    assert np.isnan(result.extra["estimate"].values).all()
+    assert np.isfinite(result.values).all()
+    assert not result.warnings
+    assert chosen.info.name == metric
+
+
+def test_that_nothing_is_to_be_recovered_is_said_once() -> None:
+    lm = tiny_lm("gpt2")
+    params = {"causal_trace": {"subject": "3", "samples": 1}}
+    request = MetricRequest(position=1)  # the subject stands behind it
+    result = analyze(lm, FINE, ["causal_trace"], request, params).results[0]
+    assert np.isnan(result.extra["recovered"].values).all()
+    assert len(result.warnings) == 1
+    assert "nothing to recover" in result.warnings[0]
+
+
 def _names(name: str) -> set[str]:
     return {parameter.name for parameter in ANALYSES[name].parameters}
 

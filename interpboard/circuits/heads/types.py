@@ -59,9 +59,11 @@ def head_scores(
     sees) and 1 (copies it); ``label`` [layer, head], the attention score (failing that copying) that is
     most above its null, by at least 0.2 and 3 standard errors; empty if none is.
 
-    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
+    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read, and on encoders.
     """
     watch.step(0, 3)
+    if not lm.verified.causal:  # heads of an encoder see what comes: the nulls are not theirs
+        raise Unsupported("Head types are those of decoders. Encoders have none here.")
     length = length or longest_repeat(lm)
     repeats = random_repeats(lm, samples, length, seed)
     probes: dict[str, Probe | None] = dict(attention_probes(lm, repeats, seed, watch))

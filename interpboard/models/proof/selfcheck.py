@@ -87,6 +87,7 @@ def _checked(anatomy: Anatomy) -> Verified:
     sites = frozenset.intersection(*by_layer)
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
+    _refuse_other_runs(anatomy, ids, clean, noise)
     return Verified(
         "replay" if replays else "hooks",
         reuse,
@@ -187,8 +188,22 @@ def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor)
             f"({first_line(error)})."
         ) from error
     if not same(at_one, clean[3, None], one_step):
+        _refuse_other_runs(anatomy, ids, clean, one_step)
         raise NotALanguageModel(f"{name}: its head does more than unembed.")
     return one_step
+
+
+def _refuse_other_runs(
+    anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor, noise: Noise
+) -> None:
+    """Raise ``NotALanguageModel`` where further runs of ``ids`` do not give ``clean`` [pos, d_vocab]."""
+    # Twice: one that alternates is found, too.
+    if not all(same(plain_logits(anatomy, ids)[0], clean, noise) for _ in range(2)):
+        raise NotALanguageModel(
+            f"{type(anatomy.model).__name__} gives one prompt other logits at each run: it draws at random, "
+            "or keeps something between runs.",
+            "Runs are compared with each other here: switch that off.",
+        )
 
 
 def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
