@@ -43,11 +43,12 @@ def head_scores(
     ``previous_token``: attention to the token before. ``duplicate_token``: to the same token one segment
     ago. ``induction``: to the token behind that one (Olsson et al. 2022). ``copying``: share of tokens that
     are among the five (of fewer than ten tokens, the better half) which the head promotes when it sees
-    them (the OV circuit). ``name_mover``: attention from the metric's position to the target in the prompt, where it is copied from (Wang et
-    al. 2023). The first three are means over ``samples`` sequences of ``length`` different random tokens,
-    drawn by ``seed`` and repeated once (0: 32, or as many as the context and the vocabulary have room for);
-    copying is measured on random tokens without context; only name_mover depends on the prompt and the metric,
-    and is NaN with a warning where the target does not stand in the prompt.
+    them (the OV circuit). ``name_mover``: attention from the metric's position to the target in the prompt,
+    where it is copied from (Wang et al. 2023). The first three are means over ``samples`` sequences of
+    ``length`` different random tokens, drawn by ``seed`` and repeated once (0: 32, or as many as the context
+    and the vocabulary have room for); copying is measured on random tokens without context; only name_mover
+    depends on the prompt and the metric, and is NaN with a warning where the target does not stand in the
+    prompt.
 
     The null of previous_token is the attention to a random token up to the query; of duplicate_token and
     induction, that to the same place with the second segment shuffled; of copying, the share for another
@@ -59,7 +60,8 @@ def head_scores(
     sees) and 1 (copies it); ``label`` [layer, head], the attention score (failing that copying) that is
     most above its null, by at least 0.2 and 3 standard errors; empty if none is.
 
-    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read, and on encoders.
+    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read,
+    and on encoders.
     """
     watch.step(0, 3)
     if not lm.verified.causal:  # heads of an encoder see what comes: the nulls are not theirs
