@@ -23,7 +23,7 @@ from interpboard.registry import (
 )
 from interpboard.registry.spec import Analysis
 
-__all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis"]
+__all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis", "in_order"]
 
 _SUBJECTS = (
     predictions, attribution, lens, heads, direct, discovery, interventions, neurons, patching,
@@ -41,14 +41,15 @@ _ORDER = (
 )  # fmt: skip
 
 
-def _in_order() -> dict[str, Analysis]:
+def in_order() -> dict[str, Analysis]:
+    """The rows of all subjects by name, in the order of the lists."""
     rows = [analysis for subject in _SUBJECTS for analysis in subject.TABLE]
     place = {name: at for at, name in enumerate(_ORDER)}
     rows.sort(key=lambda analysis: place.get(analysis.name, len(place)))
     return {analysis.name: analysis for analysis in rows}
 
 
-ANALYSES: dict[str, Analysis] = _in_order()
+ANALYSES: dict[str, Analysis] = in_order()
 
 
 def analyses_for(given: Collection[str]) -> tuple[str, ...]:
