@@ -133,7 +133,8 @@ def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Sour
     path = expanded(name)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
-        has_config = is_folder and CONFIG in os.listdir(path)  # fails where it may not be read
+        # The list fails where the folder may not be read; a pipe would be read for ever.
+        has_config = is_folder and CONFIG in os.listdir(path) and (path / CONFIG).is_file()
     except OSError as error:
         raise UnknownModel(f"Cannot look into {name[:80]}: {error.strerror}.") from error
     if is_folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -286,6 +287,16 @@ def test_safetensors_that_are_not_of_the_model_are_a_note(tmp_path: Path) -> Non
     model, _ = load_model_and_tokenizer(folder, "cpu")
     others = "consolidated.safetensors, model.fp16.safetensors, value_head.safetensors"
     assert loading_notes(model) == (f"also in the folder and not opened: {others}",)
+
+
+def test_a_device_or_pipe_for_a_config_is_none_and_is_not_read(tmp_path: Path) -> None:
+    config = copied("llama", tmp_path) / "config.json"
+    config.unlink()
+    config.symlink_to("/dev/zero")
+    assert "holds no config.json" in refused(config.parent)
+    config.unlink()
+    os.mkfifo(config)
+    assert "holds no config.json" in refused(config.parent)
 
 
 def test_a_folder_that_is_sound_says_nothing() -> None:
