@@ -196,7 +196,11 @@ class EngineClient:
     def _send(self, job: _Job) -> None:
         if self._process is not None and self.pid is not None and not (job.sent or self._starting):
             job.sent = True
-            self._process.send(job.request)
+            try:
+                self._process.send(job.request)
+            except UnicodeEncodeError:  # half of a surrogate pair: no frame can hold it
+                why = ("bad_prompt", "The text is not valid UTF-8.", "Check its encoding.")
+                self._finish(job, protocol.Failed(job.number, *why))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -140,6 +140,16 @@ async def test_an_error_about_a_long_text_is_a_short_line(
     assert len(failed.traceback) < 20_000
 
 
+@on_one_loop
+async def test_a_text_that_no_frame_can_hold_fails_by_name(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("pane", "predictions", "a \ud800 b")
+    failed = await recorder.until("pane", protocol.Failed)
+    assert failed.message == "The text is not valid UTF-8."
+    assert not engine.busy_slots
+
+
 def test_an_owner_that_stops_reading_does_not_stop_the_engine_from_hearing(
     tiny_folder: Path,
 ) -> None:
