@@ -14,7 +14,9 @@ from docs.hooks import analyses as docs
 from interpboard.analyze import analyze
 from interpboard.cli.main import main
 from interpboard.engine import protocol
-from interpboard.engine.worker import Outbox, Queue, Worker
+from interpboard.engine.jobs import Queue
+from interpboard.engine.outbox import Outbox
+from interpboard.engine.worker import Worker
 from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES, Analysis, direct, find_analysis, in_order
 from tests.lm import TEXT, case, tiny_lm

@@ -15,10 +15,11 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
 from interpboard.engine import protocol
+from interpboard.engine.jobs import Queue
+from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.1
 WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
-_MOST_WAITING = 1 << 26
 # Bars would be the last lines of the log that people are shown when a process dies.
 _NO_BARS = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
@@ -38,103 +38,6 @@ class NoModel(InterpBoardError):
     """An analysis was asked for before any model was loaded."""
 
     kind = "no_model"
-
-
-class Outbox:
-    """Writes events, whole frames at a time, in a thread of its own; ``send`` from any thread.
-
-    An owner who does not read makes ``send`` wait once ``_MOST_WAITING`` bytes wait to be written. Answers
-    to a cancel do not wait: they are few and small.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._frames: deque[bytes] = deque()
-        self._size = 0
-        self._writing = False
-        self._changed = threading.Condition()
-        threading.Thread(target=self._write, daemon=True).start()
-
-    def send(self, event: protocol.Event, *, at_once: bool = False) -> None:
-        """Put ``event`` in, as it is now. Raises ``protocol.TooLarge``."""
-        frame = protocol.frame(event)
-        with self._changed:
-            while self._size > _MOST_WAITING and not at_once:
-                self._changed.wait()
-            self._frames.append(frame)
-            self._size += len(frame)
-            self._changed.notify_all()
-
-    def all_written(self, timeout_s: float) -> bool:
-        """Wait until what was put in is written, or for so long; whether it is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._frames and not self._writing, timeout_s)
-
-    def _write(self) -> None:
-        while True:
-            with self._changed:
-                self._writing = False
-                self._changed.notify_all()
-                while not self._frames:
-                    self._changed.wait()
-                frame = self._frames.popleft()
-                self._size -= len(frame)
-                self._writing = True
-                self._changed.notify_all()
-            try:
-                self._stream.write(frame)
-                self._stream.flush()
-            except (BrokenPipeError, ValueError):
-                os._exit(0)  # the owner is gone
-            except OSError as error:
-                print(f"cannot write to the owner: {error}", file=sys.stderr, flush=True)
-                os._exit(1)
-
-
-class Queue:
-    """Jobs in order. ``cancel`` removes one that waits and flags one that runs."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[protocol.Job] = deque()
-        self._changed = threading.Condition()
-        self._running: int | None = None
-        self._cancelled = False
-
-    def put(self, request: protocol.Job) -> None:
-        """Add a job at the end; what somebody waits for while typing goes first."""
-        with self._changed:
-            quick = protocol.Split | protocol.Tokenize | protocol.Vocabulary
-            loads = any(isinstance(job, protocol.Load) for job in self._waiting)
-            if isinstance(request, quick) and not loads:
-                self._waiting.appendleft(request)
-            else:
-                self._waiting.append(request)
-            self._changed.notify()
-
-    def take(self) -> protocol.Job:
-        """Wait for the next job; it then counts as running."""
-        with self._changed:
-            self._running, self._cancelled = None, False
-            while not self._waiting:
-                self._changed.wait()
-            request = self._waiting.popleft()
-            self._running = request.job
-            return request
-
-    def cancel(self, job: int) -> bool:
-        """True if the job was waiting and is now gone; one that runs is told to stop."""
-        with self._changed:
-            if job == self._running:
-                self._cancelled = True
-                return False
-            waiting = [request for request in self._waiting if request.job == job]
-            for request in waiting:
-                self._waiting.remove(request)
-            return bool(waiting)
-
-    def cancelled(self) -> bool:
-        """Whether the running job was cancelled."""
-        return self._cancelled
 
 
 class Worker:
