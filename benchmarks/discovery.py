@@ -16,9 +16,9 @@ from itertools import pairwise
 import torch
 
 from benchmarks.models import MODELS, opened, random_case
+from interpboard.circuits.discovery.cases import Case
 from interpboard.circuits.discovery.edge_runs import edge_patched
 from interpboard.circuits.discovery.edge_scores import edge_scores
-from interpboard.circuits.discovery.examples import Case
 from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import top_edges
 from interpboard.models.language_model import LanguageModel, open_model

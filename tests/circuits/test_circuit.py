@@ -17,8 +17,9 @@ from interpboard.analyze import analyze
 from interpboard.circuits import CircuitAnalyzer
 from interpboard.circuits.discovery.behaviours import BEHAVIOURS, FOLDER, load_behaviour
 from interpboard.circuits.discovery.behaviours.make import file_text
+from interpboard.circuits.discovery.cases import measured, resolve_cases
 from interpboard.circuits.discovery.edge_scores import edge_scores
-from interpboard.circuits.discovery.examples import Example, measured, read_examples, resolve_cases
+from interpboard.circuits.discovery.examples import Example, read_examples
 from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import measure_edges, prune, top_edges
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, Cancelled, InterpBoardError

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.circuits.discovery.cases import resolve_cases
 from interpboard.circuits.discovery.edge_runs import edge_patched, proved_wiring, record_activations
 from interpboard.circuits.discovery.edge_scores import edge_scores
-from interpboard.circuits.discovery.examples import read_examples, resolve_cases
+from interpboard.circuits.discovery.examples import read_examples
 from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.graph import Graph
 from interpboard.errors import Cancelled, Unsupported

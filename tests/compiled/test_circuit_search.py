@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from interpboard import Result
+from interpboard.circuits.discovery.cases import resolve_cases
 from interpboard.circuits.discovery.edge_scores import without_rounding
-from interpboard.circuits.discovery.examples import Example, resolve_cases
+from interpboard.circuits.discovery.examples import Example
 from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import distinct, measure_edges, top_edges
 from interpboard.circuits.discovery.graph import Graph

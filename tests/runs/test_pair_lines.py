@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpboard.circuits.discovery.examples import Example, read_examples, resolve_cases
+from interpboard.circuits.discovery.cases import resolve_cases
+from interpboard.circuits.discovery.examples import Example, read_examples
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.patching.prompt_pairs import pair_fields
 from interpboard.runs.references import resolve_token

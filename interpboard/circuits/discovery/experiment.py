@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
+from interpboard.circuits.discovery.cases import MEASURES, Case, measured
 from interpboard.circuits.discovery.edge_runs import (
     Activations,
     edge_patched,
@@ -16,7 +17,6 @@ from interpboard.circuits.discovery.edge_runs import (
     proved_wiring,
     record_activations,
 )
-from interpboard.circuits.discovery.examples import MEASURES, Case, measured
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel

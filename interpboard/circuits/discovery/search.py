@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from interpboard.circuits.discovery.behaviours import load_behaviour
+from interpboard.circuits.discovery.cases import Case, equally_long, resolve_cases
 from interpboard.circuits.discovery.edge_scores import edge_scores
-from interpboard.circuits.discovery.examples import Case, equally_long, read_examples, resolve_cases
+from interpboard.circuits.discovery.examples import read_examples
 from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import (
     Measured,
