@@ -21,7 +21,7 @@ from interpboard.models.anatomy import (
     unembedding_of,
 )
 from interpboard.models.proof.rounding import differs, same
-from interpboard.models.proof.rows import plain_logits
+from interpboard.models.proof.rows import plain_logits, refuse_unless_finite
 from interpboard.models.proof.selfcheck import random_prompts, refuse_other_heads
 from interpboard.models.proof.verified import Verified
 from interpboard.models.sites import at_site
@@ -83,8 +83,7 @@ def check_encoder(anatomy: Anatomy) -> Verified:
     name = type(anatomy.model).__name__
     ids, donor_ids = _without_padding(anatomy, random_prompts(anatomy))
     clean, donor = (plain_logits(anatomy, each)[0] for each in (ids, donor_ids))
-    if not torch.isfinite(clean).all():
-        raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
+    refuse_unless_finite(name, clean)
     refuse_other_heads(anatomy, ids, clean)
     embedded = anatomy.embedding(donor_ids)
     if not isinstance(embedded, torch.Tensor):  # integer encoders (ibert) give a scale beside it

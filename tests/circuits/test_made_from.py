@@ -203,6 +203,23 @@ def test_a_lens_is_refused_by_other_weights_and_an_old_one_is_used_with_a_warnin
         assert "are not said" in warning
 
 
+def test_training_anew_does_not_take_the_place_of_another_models_lens_nor_silently_of_another_texts(
+    text: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "lens"
+    first = tune_lens(tiny_lm(), text, folder, SHORT)
+    assert not first.warnings
+    kept = (folder / PARAMS).read_bytes()
+    with pytest.raises(BadParameter, match="holds a finished lens of other weights"):
+        tune_lens(changed_lm(), text, folder, SHORT)
+    assert (folder / PARAMS).read_bytes() == kept
+    other = tmp_path / "other.txt"
+    other.write_text(text.read_text(encoding="utf-8")[::-1], encoding="utf-8")
+    again = tune_lens(tiny_lm(), other, folder, SHORT)
+    assert any("was trained on another text" in warning for warning in again.warnings)
+    assert not tune_lens(tiny_lm(), other, folder, SHORT).warnings
+
+
 def test_new_parameters_beside_an_old_configuration_are_known_by_what_they_say_themselves(
     tmp_path: Path,
 ) -> None:

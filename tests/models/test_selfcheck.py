@@ -189,3 +189,12 @@ def test_the_tail_of_the_last_residual_is_the_output_with_soft_caps_and_scales()
         torch.testing.assert_close(measured, expected, rtol=2e-5, atol=2e-5)
         plain = model.lm_head(anatomy.final_norm(kept[0][0]))
         assert not torch.allclose(plain, expected, atol=1e-3)  # the scale or cap is really there
+
+
+def test_tokens_that_a_model_masks_by_minus_infinity_are_named_as_that() -> None:
+    model = tiny_model("llama")
+    model.lm_head.register_forward_hook(
+        lambda _module, _args, logits: logits.index_fill(-1, torch.tensor([7, 9]), -torch.inf)
+    )
+    with pytest.raises(NotALanguageModel, match="masks tokens with logits of minus infinity"):
+        LanguageModel.of(model, tiny_tokenizer())

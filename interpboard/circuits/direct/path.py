@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.proof.rounding import agrees
+from interpboard.models.proof.rounding import TOLERANCE, agrees
 from interpboard.models.tail import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
 
@@ -110,7 +110,8 @@ def pull_back_rows(
     # The value may be small beside the terms that it is the sum of.
     scale = terms.abs().sum(-1).clamp(min=1)
     found = (terms.sum(-1) + constant) / scale
-    if not agrees(found.to(at.dtype), (value / scale).to(at.dtype)):
+    # Beside the terms, not beside the value: of those it is at most 1, and rounding is of their size.
+    if not bool(((found - value / scale).abs() <= TOLERANCE[at.dtype]).all()):
         raise Unsupported(f"{name} of this model does not become affine with its scale held.")
     return gradient, constant
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from interpboard.circuits.lens.translators import Translators, prepare_folder
+from interpboard.circuits.lens.translators import Translators, about_to_replace, prepare_folder
 from interpboard.circuits.lens.unfinished import STATE, Begun
 from interpboard.circuits.neurons.corpora import corpus_files, text_of, windows
 from interpboard.errors import BadParameter, Cancelled
@@ -74,6 +74,7 @@ def tune_lens(
     about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
     begun = Begun(out / STATE, about, origin, (weight, bias), adam)
     done = begun.restored()
+    replaced = () if begun.path.is_file() else about_to_replace(lm, out, origin)
     batches = islice(_batches(lm, files, settings), done, settings.steps)
     axis = layer_axis(lm.anatomy.n_layers, embed=True)
     rows = type(axis)(axis.name, axis.labels[:-1])
@@ -92,7 +93,8 @@ def tune_lens(
     except Cancelled:
         begun.save(done)
         raise
-    found = Translators(weight.detach(), bias.detach(), begun.origin, begun.warnings)
+    warnings = (*replaced, *begun.warnings)
+    found = Translators(weight.detach(), bias.detach(), begun.origin, warnings)
     found.save(out)
     (out / STATE).unlink(missing_ok=True)
     return found

@@ -17,6 +17,7 @@ import torch
 
 from interpboard.errors import BadParameter, UnsafeWeights
 from interpboard.files import atomic
+from interpboard.files.fingerprint import Match, compare
 from interpboard.models.fingerprints import Origin, check_origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.tensor_files import read_tensors, save_tensors
@@ -95,6 +96,25 @@ def prepare_folder(folder: Path) -> None:
         atomic.try_place(folder / PARAMS)
     except OSError as error:
         raise BadParameter(f"Cannot write {folder / PARAMS}: {error.strerror}.") from error
+
+
+def about_to_replace(lm: LanguageModel, folder: Path, origin: Origin) -> tuple[str, ...]:
+    """Warnings about the lens that ``folder`` holds, if any, before another one takes its place.
+
+    Raises ``BadParameter`` for one of another model: two models' lenses do not share a folder.
+    """
+    if not (folder / PARAMS).is_file():
+        return ()
+    _, metadata = read_tensors(folder / PARAMS)
+    before = Origin.read(metadata)
+    if compare(before.weights, lm.info.weights) is Match.other:
+        raise BadParameter(
+            f"{folder} holds a finished lens of other weights.",
+            "Name another folder, or delete it.",
+        )
+    if compare(before.text, origin.text) is Match.other:
+        return (f"{folder} held a lens that was trained on another text: this one replaces it.",)
+    return ()
 
 
 def load_translators(

@@ -49,6 +49,18 @@ def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     return logits
 
 
+def refuse_unless_finite(name: str, logits: torch.Tensor) -> None:
+    """Raise ``NotALanguageModel`` for logits that are not numbers, or that a model masks by infinity."""
+    if torch.isfinite(logits).all():
+        return
+    if not (logits.isnan() | logits.isposinf()).any():
+        raise NotALanguageModel(
+            f"{name} masks tokens with logits of minus infinity, and no difference to those is a number.",
+            "Give such tokens a large negative bias instead, -1e9 say.",
+        )
+    raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
+
+
 def beside_others(
     anatomy: Anatomy, ids: torch.Tensor, expected: torch.Tensor, one_step: Noise
 ) -> tuple[bool, Noise]:

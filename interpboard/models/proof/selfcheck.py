@@ -28,6 +28,7 @@ from interpboard.models.proof.rows import (
     depends_on_later,
     head_is_independent,
     plain_logits,
+    refuse_unless_finite,
 )
 from interpboard.models.proof.shortcuts import (
     MISFIT,
@@ -69,8 +70,7 @@ def _checked(anatomy: Anatomy) -> Verified:
     ):
         clean = plain_logits(anatomy, ids)[0]
     _refuse_without_layers(anatomy, calls, last)
-    if not torch.isfinite(clean).all():
-        raise NotALanguageModel(f"{name} gives logits that are not finite.", "Try --dtype float32.")
+    refuse_unless_finite(name, clean)
     one_step = refuse_other_heads(anatomy, ids, clean)
     both = torch.cat([ids, donor_ids])
     donor = plain_logits(anatomy, donor_ids)[0]
