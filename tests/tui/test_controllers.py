@@ -128,7 +128,7 @@ async def test_a_job_proposes_a_file_by_the_models_name_and_takes_into_use_what_
         own = Jobs(made, screens, str(tmp_path), told)
         own.ask("collecting")
         out = str(tmp_path / "examples-demo.safetensors")
-        screens.answer({"text": "corpus.txt", "out": out})
+        screens.answer({"corpus": "corpus.txt", "out": out})
         await made.settled()
         assert asked(made)[-1] == "max_activating"
         own.finished("collecting")

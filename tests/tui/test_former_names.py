@@ -12,8 +12,9 @@ import pytest
 from interpboard.engine import protocol
 from interpboard.results import Document
 from interpboard.store import Store
+from tests.tui.answers import canned, tokens_of
 from tests.tui.conftest import Board, Boards
-from tests.tui.fake import FakeEngine, canned, tokens_of
+from tests.tui.fake import FakeEngine
 from tests.tui.stand_ins import Spoken, session
 from tui.app import InterpBoardApp
 from tui.catalogue import SLOTS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tui.answers import VOCABULARY
 from tests.tui.conftest import Boards
-from tests.tui.fake import VOCABULARY, FakeEngine
+from tests.tui.fake import FakeEngine
 from tui.testing.wait_until_idle import wait_until_idle
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from interpboard.results import LabelledArray, layer_axis, token_axis
+from tests.tui.answers import tokens_of
 from tests.tui.conftest import Boards
-from tests.tui.fake import tokens_of
 from tui.session.interventions import Held, read
 from tui.slots.lens.view import LensPane
 from tui.slots.what_if.view import InterventionsScreen

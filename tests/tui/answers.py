@@ -1,0 +1,405 @@
+"""Canned and plausible answers, one of each analysis, with the axes and the extras of the real ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from interpboard.engine import protocol
+from interpboard.registry import ANALYSES
+from interpboard.results import (
+    Axis,
+    LabelledArray,
+    MadeBy,
+    MetricInfo,
+    PromptInfo,
+    Result,
+    TokenRef,
+    layer_axis,
+    text_array,
+    token_axis,
+)
+
+VOCABULARY = (
+    " Paris",
+    " London",
+    " Rome",
+    " the",
+    " Berlin",
+    " France",
+    " a",
+    " Madrid",
+    " love",
+    " is",
+    ",",
+    " of",
+)
+_USUAL: dict[str, dict[str, Any]] = {
+    "causal_trace": {"samples": 10},
+    "circuit": {"behavior": "", "corrupted": "", "dataset": ""},
+    "continuation_attribution": {"new_tokens": 8, "method": "grad_x_input"},
+    "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
+}
+
+
+def tokens_of(text: str) -> tuple[str, ...]:
+    """Words with their leading space; a space of its own where two follow each other."""
+    tokens: list[str] = []
+    for char in text:
+        if char in " \n" or not tokens:
+            tokens.append(char)
+        else:
+            tokens[-1] += char
+    return tuple(tokens)
+
+
+def canned(
+    request: protocol.Run, tokens: tuple[str, ...], layers: int, heads: int
+) -> tuple[PromptInfo, Result]:
+    """A result that looks like one of the demo model."""
+    asked = request.metric
+    position = len(tokens) - 1 if asked.position < 0 else asked.position
+    target = asked.target or " Paris"
+    foil = None if asked.foil is None else TokenRef(VOCABULARY.index(asked.foil), asked.foil)
+    metric = MetricInfo(asked.name, position, TokenRef(VOCABULARY.index(target), target), foil)
+    wave = np.random.default_rng(7)
+    extra: dict[str, LabelledArray] = {}
+    ranks = Axis("rank", tuple(str(i + 1) for i in range(10)))
+    if request.analysis == "predictions":
+        axes: tuple[Axis, ...] = (ranks,)
+        values = 0.62 * 0.45 ** np.arange(10)
+        extra["token_ids"] = LabelledArray(axes, np.arange(10))
+        extra["tokens"] = LabelledArray(axes, text_array(list(VOCABULARY[:10])))
+        extra["logits"] = LabelledArray(axes, 14.2 + np.log(values))
+    elif ANALYSES[request.analysis].axes == ("token",):
+        axes = (token_axis(tokens),)
+        values = wave.normal(size=len(tokens)) * 1.4
+        values[position + 1 :] = 0.0
+        _beside_tokens(extra, request.analysis, axes[0], values)
+    elif request.analysis == "head_ablation":
+        axes = (layer_axis(layers), Axis("head", tuple(str(i) for i in range(heads))))
+        values = wave.normal(size=(layers, heads)) * 0.3
+        values[layers // 2, heads // 2] = -4.21
+        _estimates(extra, request, axes, values)
+    elif request.analysis == "what_if":
+        axes, values = _what_if(extra, request, tokens, layers)
+    elif request.analysis in ("direct_logit_attribution", "edited_direct_attribution"):
+        names = ["embed"]
+        for layer in range(layers):
+            names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} MLP"]
+        axes = (Axis("component", tuple(names)),)
+        values = wave.normal(size=len(names)) * 0.4
+        values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
+        if request.analysis == "edited_direct_attribution":  # the last MLP makes up for some of it
+            axes = (*axes, Axis("run", ("clean", "edited")))
+            values = np.stack([values, values], axis=1)
+            values[names.index(f"L{layers // 2} H{heads // 2}"), 1] = 0.0
+            values[-1, 1] += 4.0
+        sums = [values[0].reshape(-1), *values[1:].reshape(layers, heads + 1, -1).sum(1)]
+        by_layer = (layer_axis(layers, embed=True), *axes[1:])
+        shape = [len(axis.labels) for axis in by_layer]
+        if request.analysis == "edited_direct_attribution":
+            extra["effect"] = LabelledArray(axes[:1], values[:, 1] - values[:, 0])
+        else:
+            parts = values[1:].reshape(layers, heads + 1)
+            of_layer = layer_axis(layers)
+            by_head = (of_layer, Axis("head", tuple(map(str, range(heads)))))
+            extra["heads"] = LabelledArray(by_head, parts[:, :heads])
+            extra["attention"] = LabelledArray((of_layer,), parts[:, :heads].sum(1))
+            extra["mlp"] = LabelledArray((of_layer,), parts[:, heads])
+        extra["unexplained"] = LabelledArray(axes[1:], np.zeros(values.shape[1:]))
+        extra["accumulated"] = LabelledArray(by_layer, np.cumsum(np.stack(sums), 0).reshape(shape))
+    elif request.analysis == "attention":
+        axes, values = _attention(extra, request, tokens)
+    elif request.analysis == "head_scores":
+        axes, values = _head_types(extra, layers, heads)
+    elif request.analysis == "neurons":
+        axes, values = _neurons(extra, request, tokens, layers)
+    elif request.analysis == "compare_attributions":
+        axes, values = _methods(extra, tokens)
+    elif request.analysis == "circuit":
+        axes, values = _circuit(extra, layers, heads)
+    elif request.analysis == "tune_lens":
+        axes = (Axis("layer", layer_axis(layers, embed=True).labels[:-1]),)
+        values = np.linspace(2.0, 0.1, layers)
+    elif request.analysis == "max_activating":
+        axes = (layer_axis(layers), Axis("neuron", tuple(map(str, range(16)))))
+        values = wave.normal(size=(layers, 16))
+        extra["positive"] = LabelledArray(axes, np.full((layers, 16), 0.5))
+    elif request.analysis == "steering":
+        axes, values = _steering(extra, request)
+    elif request.analysis == "continuation_attribution":
+        axes, values = _continuation(extra, request, tokens)
+    elif request.analysis in ("causal_trace", "activation_patching"):
+        axes = (layer_axis(layers), token_axis(tokens))
+        values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
+        values[0, 0] = 0.875
+        _traced(extra, request, axes, values)
+    else:
+        axes, values = _lens(extra, tokens, layers, str(request.params.get("site", "resid_post")))
+    return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
+        analysis=request.analysis,
+        params={**_USUAL.get(request.analysis, {}), **request.params},
+        metric=metric,
+        baseline=14.2,
+        axes=axes,
+        values=values,
+        extra=extra,
+        elapsed_s=0.04,
+        made_by=MadeBy("0.1.0", "2.0", "5.0", path="replay"),
+    )
+
+
+def _beside_tokens(
+    extra: dict[str, LabelledArray], analysis: str, axis: Axis, values: np.ndarray
+) -> None:
+    """What some of the methods say beside a score for each token."""
+    if analysis in ("integrated_gradients", "lrp"):
+        extra["delta"] = LabelledArray((), np.array(0.0031))
+    if analysis in ("integrated_gradients", "shapley"):
+        extra["baseline_metric"] = LabelledArray((), np.array(1.5))
+    if analysis == "integrated_gradients":
+        extra["n_steps"] = LabelledArray((), np.array(32))
+    errors = {"noise_tunnel": "std_error", "shapley": "standard_error"}
+    if analysis in errors:
+        extra[errors[analysis]] = LabelledArray((axis,), np.abs(values) / 10)
+    if analysis in ("attention_rollout", "value_weighted_rollout"):
+        square = (Axis("query", axis.labels), Axis("key", axis.labels))
+        extra["rollout"] = LabelledArray(square, np.eye(len(values)))
+
+
+def _estimates(
+    extra: dict[str, LabelledArray],
+    request: protocol.Run,
+    axes: tuple[Axis, ...],
+    values: np.ndarray,
+) -> None:
+    """What was shown until the exact values came, where it was asked for."""
+    if request.params.get("preview"):
+        extra["estimate"] = LabelledArray(axes, values * 1.1)
+        extra["estimate_error"] = LabelledArray(axes, np.abs(values) * 0.1)
+
+
+def _traced(
+    extra: dict[str, LabelledArray],
+    request: protocol.Run,
+    axes: tuple[Axis, ...],
+    values: np.ndarray,
+) -> None:
+    extra["clean"] = LabelledArray((), np.array(14.2))
+    extra["corrupted"] = LabelledArray((), np.array(4.2))
+    if request.analysis == "activation_patching":
+        extra["metric"] = LabelledArray(axes, 4.2 + 10.0 * values)
+        _estimates(extra, request, axes, values)
+        return
+    extra["total_effect"] = LabelledArray((), np.array(10.0))
+    extra["recovered"] = LabelledArray(axes, values / 2)
+    samples = (Axis("sample", tuple(map(str, range(10)))), *axes)
+    extra["per_sample"] = LabelledArray(samples, np.stack([values] * 10))
+    extra["spread"] = LabelledArray(axes, np.zeros(values.shape))
+
+
+def _continuation(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    written = VOCABULARY[: request.params.get("new_tokens", 8)]
+    axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
+    values = np.random.default_rng(5).normal(size=(len(written), len(axes[1].labels)))
+    if request.params.get("method") == "saliency":
+        values = np.abs(values)
+    for row in range(len(written)):
+        values[row, len(tokens) + row :] = np.nan
+    extra["metric"] = LabelledArray(axes[:1], 14.0 - np.arange(len(written)))
+    return axes, values
+
+
+def _methods(
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    names = ("integrated_gradients", "occlusion", "attention_rollout")
+    axes = (Axis("method", names), token_axis(tokens))
+    scores = np.random.default_rng(3).normal(size=(3, len(tokens))) * np.array(
+        [[2.0], [30.0], [1.0]]
+    )
+    scores[2] = np.abs(scores[2])
+    extra["scores"] = LabelledArray(axes, scores)
+    agreement = np.array([[1.0, 0.75, -0.25], [0.75, 1.0, 0.5], [-0.25, 0.5, 1.0]])
+    extra["rank_agreement"] = LabelledArray((axes[0], axes[0]), agreement)
+    return axes, scores / np.abs(scores).max(-1, keepdims=True)
+
+
+def _lens(
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...], layers: int, site: str = "resid_post"
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    rows = layer_axis(layers, embed=True)
+    if site != "resid_post":
+        rows = Axis("layer", (*layer_axis(layers).labels, "final"))
+    axes = (rows, token_axis(tokens))
+    shape = (layers + 1, len(tokens))
+    depth = np.linspace(0.02, 0.95, layers + 1)[:, None] * np.linspace(0.3, 1, len(tokens))[None]
+    order = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) * 5) % len(VOCABULARY)
+    order[-1] = 0
+    ids = (order[:, :, None] + np.arange(10)) % len(VOCABULARY)
+    top_axes = (*axes, Axis("top", tuple(str(i + 1) for i in range(10))))
+    probs = depth[:, :, None] * 0.5 ** np.arange(10)
+    names = text_array([VOCABULARY[i] for i in ids.flat]).reshape(ids.shape)
+    extra["top_ids"] = LabelledArray(top_axes, ids)
+    extra["top_tokens"] = LabelledArray(top_axes, names)
+    extra["top_probs"] = LabelledArray(top_axes, probs)
+    extra["rank"] = LabelledArray(axes, np.argmax(ids == 0, axis=2) + 1)
+    extra["entropy"] = LabelledArray(axes, 3 * (1 - depth))
+    extra["kl"] = LabelledArray(axes, 2 * (1 - depth))
+    first = np.argmax(order == order[-1], axis=0)  # the layer from which on it says so
+    extra["convergence"] = LabelledArray(axes[1:], first)
+    values = np.where(order == 0, probs[:, :, 0], probs[:, :, 0] / 50)
+    return axes, values
+
+
+def _attention(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """One head; the further its number, the more it looks back."""
+    (layer,), (head,) = request.params["layers"], request.params["heads"]
+    one = (Axis("layer", (str(layer),)), Axis("head", (str(head),)))
+    back = np.arange(len(tokens))[:, None] - np.arange(len(tokens))
+    weights = np.where(back >= 0, np.exp(-np.abs(back - layer - head / 2.0)), 0.0)
+    weights /= weights.sum(-1, keepdims=True)
+    for name, value in (("entropy", 1.25), ("distance", 2.5), ("first", 0.3), ("sink", 0.0)):
+        extra[name] = LabelledArray(one, np.array([[value]]))
+    count = min(5, len(tokens) * (len(tokens) + 1) // 2)
+    flat = np.argsort(-weights, axis=None)[:count]
+    listed = (*one, Axis("pair", tuple(str(i + 1) for i in range(count))))
+    ends = np.stack(np.unravel_index(flat, weights.shape), axis=-1)
+    extra["top_pairs"] = LabelledArray((*listed, Axis("end", ("query", "key"))), ends[None, None])
+    extra["top_probs"] = LabelledArray(listed, weights.reshape(-1)[flat][None, None])
+    axes = (*one, Axis("query", tokens), Axis("key", tokens))
+    return axes, weights[None, None]
+
+
+def _head_types(
+    extra: dict[str, LabelledArray], layers: int, heads: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """The strongest head is for induction, the first one looks at the token before."""
+    names = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
+    own = (layer_axis(layers), Axis("head", tuple(map(str, range(heads)))))
+    values = np.full((len(names), layers, heads), 0.05)
+    label = np.full((layers, heads), "", dtype=object)
+    values[2, layers // 2, heads // 2], label[layers // 2, heads // 2] = 0.87, "induction"
+    values[0, 0, 0], label[0, 0] = 0.5, "previous_token"
+    extra["label"] = LabelledArray(own, label)
+    extra["copying_eigenvalue"] = LabelledArray(own, np.full((layers, heads), 0.1))
+    axes = (Axis("score", names), *own)
+    extra["null"] = LabelledArray(axes, np.full(values.shape, 0.04))
+    extra["z"] = LabelledArray(axes, (values - 0.04) / 0.02)
+    return axes, values
+
+
+def _neurons(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """16 a layer; the strongest is 5 of layer 2. The chosen one promotes and suppresses tokens."""
+    values = np.random.default_rng(11).normal(size=(layers, 16)) * 0.3
+    values[2 % layers, 5] = 3.25
+    rows = request.params.get("layers") or list(range(layers))
+    axes = (Axis("layer", tuple(map(str, rows))), Axis("neuron", tuple(map(str, range(16)))))
+    extra["activation"] = LabelledArray(axes, values[rows] / 0.5)
+    if request.params.get("neuron"):
+        along = np.linspace(-0.1, 1.0, len(tokens))
+        extra["along"] = LabelledArray((token_axis(tokens),), along)
+        ranks = (Axis("rank", tuple(str(i + 1) for i in range(10))),)
+        ends = {"promoted": (VOCABULARY[:10], 1.0), "suppressed": (VOCABULARY[:1:-1], -1.0)}
+        for name, (words, sign) in ends.items():
+            extra[name] = LabelledArray(ranks, text_array(list(words)))
+            extra[f"{name}_by"] = LabelledArray(ranks, sign * 0.5 * 0.8 ** np.arange(10))
+    return axes, values[rows]
+
+
+def _circuit(
+    extra: dict[str, LabelledArray], layers: int, heads: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """Every head hears the embedding and is heard by the output and the last MLP; sizes 0, 6, 12, all."""
+    last = layers - 1
+    names = [f"embed>{i}.{h}.v" for i in range(layers) for h in range(heads)]
+    names += [f"{i}.{h}>output" for i in range(layers) for h in range(heads)]
+    names += [f"{i}.{h}>{last}.mlp" for i in range(layers) for h in range(heads)]
+    names += [f"{last}.mlp>output"]
+    size = np.array([2.0 / (1 + at) for at in range(layers * heads)])
+    scores = np.concatenate([size, -size * 0.9, size * 0.8, [1.5]])
+    order = np.argsort(-np.abs(scores))
+    enters = np.full(len(scores), float(len(scores)))
+    for count in (12, 6):
+        enters[order[:count]] = count
+    edge, series = (
+        (Axis("edge", tuple(names)),),
+        (Axis("edges", ("0", "6", "12", str(len(names)))),),
+    )
+    extra["enters"] = LabelledArray(edge, enters)
+    extra["in_circuit"] = LabelledArray(edge, (enters <= 12).astype(np.int64))
+    extra["size"] = LabelledArray(series, np.array([0, 6, 12, len(names)]))
+    extra["faithfulness"] = LabelledArray(series, np.array([0.0, 0.4, 0.9, 1.0]))
+    extra["completeness"] = LabelledArray(series, np.array([0.0, 0.7, 1.05, 1.0]))
+    nodes = [
+        "embed",
+        *(f"L{i} H{h}" for i in range(layers) for h in range(heads)),
+        *(f"L{i} MLP" for i in range(layers)),
+    ]
+    node = (Axis("node", tuple(nodes)),)
+    extra["nodes"] = LabelledArray(node, np.linspace(2.0, 0.1, len(nodes)))
+    extra["node_in_circuit"] = LabelledArray(node, np.ones(len(nodes), dtype=np.int64))
+    one = {
+        "circuit_size": 12,
+        "circuit_faithfulness": 0.9,
+        "circuit_completeness": 1.05,
+        "clean": 3.5,
+        "corrupted": -1.25,
+        "examples": 1,
+    }
+    extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
+    return edge, scores
+
+
+def _steering(
+    extra: dict[str, LabelledArray], request: protocol.Run
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """A step of scale costs 3; far from 0 the model talks of something else."""
+    wanted = request.params.get("scales") or (-2.0, -1.0, 0.0, 1.0, 2.0)
+    scales = sorted({0.0, *map(float, wanted)})
+    axes = (Axis("scale", tuple(f"{scale:g}" for scale in scales)),)
+    values = -3.0 * np.abs(np.array(scales))
+    near, far = " Paris.\nThe capital of France is Paris.", " Rome, how are you?"
+    said = [near if abs(scale) < 2 else far for scale in scales]
+    extra["text"] = LabelledArray(axes, text_array(said))
+    extra["metric"] = LabelledArray(axes, 14.2 + values)
+    extra["norm"] = LabelledArray((), np.array(58.13))
+    return axes, values
+
+
+def _what_if(
+    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """Each intervention takes 2.5 from the metric, and the edited run says London."""
+    held = [item.strip() for item in str(request.params["interventions"]).split(";")]
+    runs = Axis("run", ("clean", "edited"))
+    extra["effect"] = LabelledArray((), np.array(-2.5 * len(held)))
+    if len(held) > 1:
+        alone = np.full(len(held), -2.5)
+        extra["alone"] = LabelledArray((Axis("intervention", tuple(held)),), alone)
+    axes = (runs, Axis("rank", tuple(str(i + 1) for i in range(10))))
+    ids = np.stack([np.arange(10), (np.arange(10) + 1) % 10])
+    extra["top_ids"] = LabelledArray(axes, ids)
+    names = text_array([VOCABULARY[i] for i in ids.flat]).reshape(ids.shape)
+    extra["top_tokens"] = LabelledArray(axes, names)
+    extra["top_probs"] = LabelledArray(axes, np.tile(0.62 * 0.45 ** np.arange(10), (2, 1)))
+    extra["top_other"] = LabelledArray(axes, np.tile(0.3 * 0.45 ** np.arange(10), (2, 1)))
+    clean: dict[str, LabelledArray] = {}
+    lens_site = str(request.params.get("lens_site", "resid_post"))
+    lens_axes, probs = _lens(clean, tokens, layers, lens_site)
+    del clean["convergence"]  # the lens of a what-if has none
+    both = {"": probs, **{f"_{name}": array.values for name, array in clean.items()}}
+    for name, values in both.items():
+        own = (*lens_axes, Axis("top", tuple(map(str, range(10))))) if "_top" in name else lens_axes
+        kept = values.dtype == object or "ids" in name or "rank" in name
+        other = values if kept else values * (2.0 if "entropy" in name else 0.5)
+        extra[f"lens{name}"] = LabelledArray((runs, *own), np.stack([values, other]))
+    return (runs,), np.array([14.2, 14.2 - 2.5 * len(held)])
