@@ -59,7 +59,7 @@ class InterpBoardApp(TerminalApp):
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
         made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.panes())
-        yield from frame.above(self.state.ask.text)
+        yield from frame.above(self.state.question.text)
         with Container(id="panes"):
             yield from self.panes.take(made)
         yield from frame.below()
@@ -93,7 +93,7 @@ class InterpBoardApp(TerminalApp):
     def _changed(self, names: set[str]) -> None:
         if not self.is_running:
             return
-        self.controllers.saver.holds(self.state)
+        self.controllers.saver.remember_interventions(self.state)
         with self.batch_update():
             self.panes.show(self.state, names)
             self.show_frame()

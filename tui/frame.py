@@ -24,7 +24,7 @@ def above(text: str) -> Iterable[Widget]:
     """What stands above the panes."""
     yield Line(id="status")
     yield Prompt(text)
-    yield Line(id="held")
+    yield Line(id="interventions")
     yield Line(id="tabs")
 
 
@@ -37,12 +37,12 @@ def below() -> Iterable[Widget]:
 def show(base: Screen[Any], state: State, active: str, focus: str) -> None:
     """The lines for a snapshot; each repaints only if it changed."""
     width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
-    edited = base.query_one(Prompt).text != state.ask.text
+    edited = base.query_one(Prompt).text != state.question.text
     base.query_one("#status", Line).set(lines.status(state, ink, width, edited))
-    held = base.query_one("#held", Line)
-    held.set(what_if_line(state, ink))
-    if held.has_class("-nothing") == bool(state.held.items):
-        held.set_class(not state.held.items, "-nothing")
+    line = base.query_one("#interventions", Line)
+    line.set(what_if_line(state, ink))
+    if line.has_class("-nothing") == bool(state.interventions.items):
+        line.set_class(not state.interventions.items, "-nothing")
     names = [
         (slot.place.number, slot.place.title, slot.place.short, slot.name)
         for slot in catalogue.panes()

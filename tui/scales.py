@@ -44,7 +44,7 @@ def meaning_of(slot: Answer) -> tuple[str, float]:
     from interpboard.registry import ANALYSES
 
     known = ANALYSES[request.analysis]
-    metric = request.metric or request.ask.metric
+    metric = request.metric or request.question.metric
     return known.meaning_for(metric, request.params), known.neutral_with(request.params)
 
 

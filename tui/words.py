@@ -11,7 +11,7 @@ from interpboard.display import fit, visible, visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
-    from tui.session.state import Ask
+    from tui.session.state import Question
 
 MINUS = "−"
 _NAMES = {"logit": "logit", "prob": "p", "logprob": "log p"}
@@ -99,12 +99,12 @@ def exact(result: Result) -> bool:
     return result.made_by.path != "autograd"
 
 
-def ask_name(ask: Ask) -> str:
+def question_name(question: Question) -> str:
     """What is asked for, before any result says which token that is."""
-    target = token(ask.target) if ask.target is not None else "top token"
-    name = ask.metric
-    if ask.foil is not None and name == "logit_diff":
-        name, target = "logit", f"{target} {MINUS} {token(ask.foil)}"
+    target = token(question.target) if question.target is not None else "top token"
+    name = question.metric
+    if question.foil is not None and name == "logit_diff":
+        name, target = "logit", f"{target} {MINUS} {token(question.foil)}"
     return f"{_NAMES.get(name, name)} {target}"
 
 

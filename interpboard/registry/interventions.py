@@ -13,7 +13,7 @@ _INTERVENTIONS = Parameter(
     "interventions",
     str,
     None,
-    'what is held: 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"',
+    'interventions: 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"',
     required=True,
 )
 _SOURCE = Parameter("source", str, "", "the prompt that patch takes its values from")

@@ -29,7 +29,7 @@ _PARTS = ("activation", "context", "place", "positive")
 class ExamplesInfo(msgspec.Struct, frozen=True):
     """What a file of examples is of. ``at``: where its collection stopped, None when it is finished.
 
-    ``weights``, ``tokenizer``, ``text``: fingerprints, empty in files of before they were kept.
+    ``weights``, ``tokenizer``, ``text``: fingerprints, empty in files of older programs.
     """
 
     schema: str

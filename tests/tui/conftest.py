@@ -43,7 +43,7 @@ class Board:
         for key in keys:
             await self.pilot.press(key)
             await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
-            if not getattr(self.app.session.engine, "held", False):
+            if not getattr(self.app.session.engine, "paused", False):
                 await wait_until_idle(self.app)
         await self.pilot.pause()
 

@@ -17,13 +17,13 @@ MEMORY = 15_000_000
 
 
 class FakeEngine:
-    """Answers on the loop. ``held``: jobs wait until ``release``; ``steps`` of progress come before."""
+    """Answers on the loop. ``paused``: jobs wait until ``release``; ``steps`` of progress come before."""
 
     def __init__(self, listener: Callable[[str, Any], None]) -> None:
         self.listener = listener
         self.idle = asyncio.Event()
         self.idle.set()
-        self.held = False
+        self.paused = False
         self.alive = False
         self.pid = 4242
         self.layers, self.heads = LAYERS, HEADS
@@ -87,7 +87,7 @@ class FakeEngine:
 
     def release(self) -> None:
         """Let waiting jobs answer."""
-        self.held = False
+        self.paused = False
         while self._waiting:
             asyncio.get_running_loop().call_soon(self._answer, *self._waiting.popleft())
 
@@ -113,7 +113,7 @@ class FakeEngine:
         self._number += 1
         self._jobs[slot] = request
         self.idle.clear()
-        if self.held:
+        if self.paused:
             self._waiting.append((slot, request))
         else:
             asyncio.get_running_loop().call_soon(self._answer, slot, request)

@@ -30,7 +30,7 @@ def everything_to_ask(folder: Path) -> State:
         model=Model(tiny_lm().info, "replay", 0, 0),
         marked=(TEXT, (1, 2)),
         corrupted=TEXT.replace("city", "Tower"),
-        held=read("0.1=zero; 1.mlp=zero"),
+        interventions=read("0.1=zero; 1.mlp=zero"),
         analyses={"trace": "activation_patching"},
         selection=Selection(neuron=(1, 3)),
         params={
@@ -44,7 +44,7 @@ def everything_to_ask(folder: Path) -> State:
         },
     )
     heads = canned(protocol.Run(0, "head_ablation", TEXT), tokens_of(TEXT), 3, 4)[1]
-    return state.with_slot("heads", result=heads, request=Request("head_ablation", state.ask))
+    return state.with_slot("heads", result=heads, request=Request("head_ablation", state.question))
 
 
 def form(result: Result) -> tuple[list[str], dict[str, list[str]]]:
@@ -69,11 +69,11 @@ def test_the_fake_engine_answers_in_the_form_of_the_real_one(
     assert request is not None, f"{slot.name} has nothing to ask"
     assert not method or request.analysis == method
     params = dict(request.params)
-    metric = protocol.MetricRequest(request.metric or request.ask.metric)
-    _, real = run_one(tiny_lm(), request.ask.text, request.analysis, metric, params, SILENT)
-    run = protocol.Run(0, request.analysis, request.ask.text, metric, params)
+    metric = protocol.MetricRequest(request.metric or request.question.metric)
+    _, real = run_one(tiny_lm(), request.question.text, request.analysis, metric, params, SILENT)
+    run = protocol.Run(0, request.analysis, request.question.text, metric, params)
     layers, heads = tiny_lm().info.layers, tiny_lm().info.heads
-    _, fake = canned(run, tokens_of(request.ask.text), layers, heads)
+    _, fake = canned(run, tokens_of(request.question.text), layers, heads)
     assert form(fake) == form(real)
     assert [one.values.dtype.kind for one in fake.extra.values()] == [
         real.extra[name].values.dtype.kind for name in fake.extra

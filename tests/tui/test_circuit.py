@@ -262,14 +262,14 @@ async def test_how_the_circuit_is_searched_for_is_set_and_kept(board: Boards) ->
 async def test_while_it_runs_the_screen_says_so_and_x_cancels(board: Boards) -> None:
     async with board((80, 24)) as b:
         await press(b, "C")
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("enter")
         b.engine.progress("circuit", 3, 12)
         await b.pilot.pause(0.3)
         assert "circuit  25%" in b.lines()[0]
         assert "x Cancel" in b.lines()[-1]
         await b.press("x")
-        b.engine.held = False
+        b.engine.paused = False
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
 

@@ -81,7 +81,7 @@ async def test_p_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Bo
 
 async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None:
     async with board() as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("p")
         await b.write(" x")
         await b.press("enter", "x")
@@ -94,7 +94,7 @@ async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None
 
 async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Boards) -> None:
     async with board() as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("r")
         assert b.engine.busy_slots
         await b.press("x")
@@ -118,12 +118,12 @@ async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> N
 
 async def test_a_wrong_target_is_a_toast_and_nothing_changes(board: Boards) -> None:
     async with board() as b:
-        before, screen = b.app.state.ask, b.lines()[:12]
+        before, screen = b.app.state.question, b.lines()[:12]
         await b.press("t")
         await b.write("nonsense")
         await b.press("enter")
         assert b.toasts == ["'nonsense' is 2 tokens: '[/INST]' 'x'. Choose one."]
-        assert b.app.state.ask == before
+        assert b.app.state.question == before
         assert b.lines()[:12] == screen
 
 

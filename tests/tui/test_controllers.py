@@ -35,16 +35,16 @@ async def test_an_intervention_is_put_switched_undone_and_redone() -> None:
     async with session(told) as made:
         own = interventions_of(made, told)
         own.toggle(AtCursor("2.4", "zero"))
-        assert made.state.held.text == "2.4=zero"
+        assert made.state.interventions.text == "2.4=zero"
         own.toggle(AtCursor("2.4", "zero"))
-        assert made.state.held.text == ""
-        assert len(made.state.held.items) == 1  # off, and still listed
+        assert made.state.interventions.text == ""
+        assert len(made.state.interventions.items) == 1  # off, and still listed
         own.undo()
-        assert made.state.held.text == "2.4=zero"
+        assert made.state.interventions.text == "2.4=zero"
         own.undo()
-        assert made.state.held.items == ()
+        assert made.state.interventions.items == ()
         own.redo()
-        assert made.state.held.text == "2.4=zero"
+        assert made.state.interventions.text == "2.4=zero"
         assert told == []
 
 
@@ -61,7 +61,7 @@ async def test_what_cannot_be_undone_and_what_a_view_refuses_is_said() -> None:
             "Nothing to redo.",
             "A whole layer cannot be switched off.",
         ]
-        assert made.state.held.items == ()
+        assert made.state.interventions.items == ()
 
 
 async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> None:
@@ -71,17 +71,17 @@ async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> N
         names = []
         for _ in range(3):
             own.next_metric()
-            names.append(made.state.ask.metric)
+            names.append(made.state.question.metric)
         assert names == ["prob", "logprob", "logit"]
         own.ask_foil()
         screens.answer(" Rome")
-        assert (made.state.ask.foil, made.state.ask.metric) == (" Rome", "logit_diff")
+        assert (made.state.question.foil, made.state.question.metric) == (" Rome", "logit_diff")
         own.ask_foil()
         screens.answer(None)  # left: nothing changes
-        assert made.state.ask.foil == " Rome"
+        assert made.state.question.foil == " Rome"
         own.ask_foil()
         screens.answer("")
-        assert (made.state.ask.foil, made.state.ask.metric) == (None, "logit")
+        assert (made.state.question.foil, made.state.question.metric) == (None, "logit")
 
 
 async def test_a_corrupted_prompt_makes_the_trace_one_of_patching() -> None:

@@ -20,20 +20,20 @@ from interpboard.results import Document, MetricRequest
 from tui.catalogue import SLOTS, panes, screens
 from tui.session.code import code, documents
 from tui.session.interventions import read
-from tui.session.state import Ask, Model, State
+from tui.session.state import Model, Question, State
 
 TEXT = "The Eiffel Tower is located in the city of"
 PAIR = "The London Bridge is located in the city of"
 LOOKS = {
-    "as it opens": State(Ask(TEXT), marked=(TEXT, (1, 2, 3))),
+    "as it opens": State(Question(TEXT), marked=(TEXT, (1, 2, 3))),
     "a probability, another position, methods chosen": State(
-        Ask(TEXT, "prob", position=5),
+        Question(TEXT, "prob", position=5),
         analyses={"tokens": "occlusion"},
         params={"heads": {"ablation": "mean"}},
         marked=(TEXT, (1, 2)),
     ),
-    "a pair, a foil and something held": State(
-        Ask(TEXT, "logit_diff", " Paris", " Rome"),
+    "a pair, a foil and an intervention": State(
+        Question(TEXT, "logit_diff", " Paris", " Rome"),
         corrupted=PAIR,
         analyses={"trace": "activation_patching"},
         params={
@@ -46,7 +46,7 @@ LOOKS = {
                 "scales": (1.5,),
             },
         },
-        held=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
+        interventions=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
     ),
 }
 BY_NAME = {slot.name: slot for slot in SLOTS}
@@ -66,7 +66,7 @@ def filled(look: str) -> State:
         request = slot.request(state)
         if request is None:
             continue
-        ask = request.ask
+        ask = request.question
         asked = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
         made = analyze(lm, ask.text, [request.analysis], asked, {request.analysis: request.params})
         made = Document.from_json(made.to_json())

@@ -36,10 +36,10 @@ def saved(store: Store, made: Session, former: str) -> Document:
     request = slot.request(state)
     assert request is not None
     assert model is not None
-    run = protocol.Run(0, request.analysis, request.ask.text, params=dict(request.params))
+    run = protocol.Run(0, request.analysis, request.question.text, params=dict(request.params))
     prompt, result = canned(run, tokens_of(run.text), 4, 8)
     document = Document(model=model.info, prompt=prompt, results=(result,))
-    store.add(document, former, asdict(request.ask), time.time())
+    store.add(document, former, asdict(request.question), time.time())
     return document
 
 
@@ -97,3 +97,20 @@ async def test_a_store_of_an_older_program_resumes_as_it_was_left(board: Boards)
         await b.press("2", "G")
         assert b.lines()[2:18] == screen
         assert b.app.state.slots["mlp_ablation"].result is not None
+
+
+async def test_a_list_of_interventions_kept_under_its_former_name_is_restored(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        store, text = b.app.controllers.saver.store, b.app.state.question.text
+        items = [["2.4=zero", False], ["1.mlp=mean", True]]
+    with sqlite3.connect(store.path) as database:
+        database.execute("DELETE FROM desk")
+    database.close()
+    store.remember("held", {"model": "demo", "prompt": text, "items": items})
+    app = InterpBoardApp(resume=True, engine_factory=FakeEngine)
+    async with app.run_test(size=(120, 40)):
+        await wait_until_idle(app)
+        listed = [[item.text, item.on] for item in app.state.interventions.items]
+    assert listed == items

@@ -66,7 +66,7 @@ async def test_every_pane_and_screen_shows_it_harmlessly_and_aligned(
             for key in leaving:
                 await b.press(key)
                 check(b, (opening, key))
-        assert b.app.state.ask.text == text
+        assert b.app.state.question.text == text
 
 
 @pytest.mark.parametrize("token", [HOSTILE[-1], "日" * 3000], ids=["long", "wide"])
@@ -81,7 +81,7 @@ async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
             self.tokens = lambda text: (token, " is", token)
 
     async with board((80, 24), engine=Long) as b:
-        b.app.session.ask(replace(b.app.state.ask, target=token))
+        b.app.session.ask(replace(b.app.state.question, target=token))
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
         for pane in b.app.panes.views:

@@ -78,7 +78,7 @@ async def test_it_runs_in_the_engine_with_progress_and_x_stops_it(
         await fill(b, corpus, tmp_path / name, "length=16 batch=2")
         sent = {"corpus": str(corpus), "out": str(tmp_path / name), "length": 16, "batch": 2}
         assert asked(b, slot) == [sent]
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("F", "enter")  # what was written before is there: the same again
         assert asked(b, slot) == [sent, sent]
         b.engine.progress(slot, 3, 12)
@@ -86,7 +86,7 @@ async def test_it_runs_in_the_engine_with_progress_and_x_stops_it(
         title = find_analysis(ANALYSES_OF[slot]).title.lower()
         assert f"{title}  25%" in b.lines()[0]
         await b.press("x")
-        b.engine.held = False
+        b.engine.paused = False
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
         assert b.toasts[-1] == "Stopped. The same again goes on from there."
@@ -185,7 +185,7 @@ async def test_another_model_is_not_kept_waiting(
 ) -> None:
     async with board((80, 24)) as b:
         await b.press("3", "F")
-        b.engine.held = True
+        b.engine.paused = True
         await fill(b, corpus, tmp_path / "lens")
         assert b.app.state.slots["training"].job is not None
         b.app.session.load("other")
@@ -200,7 +200,7 @@ async def test_a_job_that_a_dead_engine_took_along_is_run_again_on_request(
 ) -> None:
     async with board((80, 24)) as b:
         await b.press("3", "F")
-        b.engine.held = True
+        b.engine.paused = True
         await fill(b, corpus, tmp_path / "lens")
         b.engine.die()
         b.engine.release()

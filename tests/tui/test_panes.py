@@ -195,7 +195,7 @@ async def test_partial_values_show_as_they_come_and_unknown_ones_as_dots(board: 
     from interpboard.results import Axis, LabelledArray, layer_axis
 
     async with board(settle=True) as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("2", "r")
         values = np.full((4, 8), np.nan)
         values[0] = -0.5
@@ -221,7 +221,7 @@ async def test_estimates_come_first_marked_and_exact_values_take_their_place_one
     from interpboard.results import Axis, LabelledArray, layer_axis
 
     async with board((80, 24)) as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("2", "r")
         values, marks = np.full((4, 8), -0.5), np.ones((4, 8), dtype=bool)
         axes = (layer_axis(4), Axis("head", tuple("01234567")))
@@ -264,7 +264,7 @@ async def test_an_estimate_shows_in_cells_of_every_width(
             self.heads = heads
 
     async with board((80, 24), engine=Wide) as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("2", "r")
         axes = (layer_axis(4), Axis("head", tuple(map(str, range(heads)))))
         values = np.full((4, heads), -5.0)

@@ -115,7 +115,7 @@ async def test_the_picker_lists_narrows_and_takes_a_typed_name(
         await b.press("ctrl+u")
         await b.write("other")
         assert "Enter opens other, from a folder or the hub" in b.screen
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("enter")
         assert "other: waiting" in b.lines()[0]
         assert "x cancels" in b.lines()[0]
@@ -132,7 +132,7 @@ async def test_the_picker_lists_narrows_and_takes_a_typed_name(
         assert len(b.engine.requests) == before
         await b.press("r")
         assert len(b.engine.requests) > before
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("o")
         await b.write("other")
         await b.press("enter")

@@ -26,7 +26,7 @@ async def test_nothing_typed_offers_the_likeliest_tokens(board: Boards) -> None:
         for words in ("▸ the model's own top token", "·Paris", "id 0", "62.0%", "·London", "27.9%"):
             assert words in b.screen
         await b.press("down", "down", "enter")
-        assert b.app.state.ask.target == " London"
+        assert b.app.state.question.target == " London"
         assert b.engine.requests[-1].metric.target == " London"
 
 
@@ -37,7 +37,7 @@ async def test_letters_narrow_and_enter_takes_the_chosen_row(board: Boards) -> N
         assert "▸ ·Berlin" in b.screen
         assert "id 4" in b.screen
         await b.press("enter")
-        assert b.app.state.ask.target == " Berlin"
+        assert b.app.state.question.target == " Berlin"
         assert not b.toasts
 
 
@@ -53,7 +53,7 @@ async def test_a_missing_space_and_a_text_of_several_tokens_are_said(board: Boar
         assert "·Rome" in b.screen
         await b.press("enter")
         assert "is 2 tokens" in b.toasts[-1]
-        assert b.app.state.ask.target is None
+        assert b.app.state.question.target is None
 
 
 async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
@@ -61,8 +61,8 @@ async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
         await b.press("f")
         await b.write("is Rome")
         await b.press("down", "down", "enter")
-        assert b.app.state.ask.foil == " Rome"
-        assert b.app.state.ask.metric == "logit_diff"
+        assert b.app.state.question.foil == " Rome"
+        assert b.app.state.question.metric == "logit_diff"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ async def test_every_key_that_chooses(board: Boards, keys: list[str], row: int) 
 @pytest.mark.parametrize("key", ["escape", "ctrl+g"])
 async def test_ways_out_change_nothing(board: Boards, key: str) -> None:
     async with board() as b:
-        before = b.app.state.ask
+        before = b.app.state.question
         await b.press("t")
         await b.write("ber")
         await b.press(key)
-        assert b.app.state.ask == before
+        assert b.app.state.question == before
         assert b.app.screen is b.app.screen_stack[0]
 
 
@@ -105,7 +105,7 @@ async def test_the_target_in_use_is_what_the_field_begins_with(board: Boards) ->
         await b.press("enter", "t")
         assert "▸ ·London" in b.screen
         await b.press("backspace", "enter")  # all of it is selected: an empty field
-        assert b.app.state.ask.target is None
+        assert b.app.state.question.target is None
 
 
 async def test_swapping_a_word_begins_with_the_word_and_must_be_one(board: Boards) -> None:
@@ -115,17 +115,17 @@ async def test_swapping_a_word_begins_with_the_word_and_must_be_one(board: Board
         assert "the model's own" not in b.screen
         await b.write("rome")
         await b.press("enter")
-        assert [item.text for item in b.app.state.held.items] == ['@8=" Rome"']
+        assert [item.text for item in b.app.state.interventions.items] == ['@8=" Rome"']
 
 
 async def test_while_the_engine_computes_a_text_can_be_typed_all_the_same(board: Boards) -> None:
     async with board() as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("r", "t")
         assert "reading the vocabulary" in b.screen
         await b.write(" Rome")
         await b.press("enter")
-        assert b.app.state.ask.target == " Rome"
+        assert b.app.state.question.target == " Rome"
         b.engine.release()
         await wait_until_idle(b.app)
         assert "Rome" in b.lines()[0]
@@ -138,7 +138,7 @@ async def test_another_model_and_a_death_bring_another_vocabulary(board: Boards)
         await wait_until_idle(b.app)
         await b.press("t")
         assert b.engine.vocabularies == 2
-        b.engine.held = True
+        b.engine.paused = True
         b.engine.die()
         await b.press("escape", "t")
         b.engine.die(restarting=False)
@@ -181,5 +181,5 @@ async def test_a_token_is_chosen_by_its_id(board: Boards) -> None:
         await b.write("#4")
         assert "▸ ·Berlin" in b.screen
         await b.press("enter")
-        assert b.app.state.ask.target == " Berlin"
+        assert b.app.state.question.target == " Berlin"
         assert not b.toasts

@@ -1,4 +1,4 @@
-"""Prompts: of before, with names, of several lines, pasted, of a file."""
+"""Prompts: earlier ones, with names, of several lines, pasted, of a file."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ async def test_a_refused_prompt_stays_in_the_field_and_out_of_the_book(board: Bo
         await b.press("enter")
         assert b.toasts == ["The prompt has 9000 tokens. Shorten it."]
         assert len(b.app.prompt.text) > 10_000
-        assert b.app.state.ask.text == DEFAULT_TEXT
+        assert b.app.state.question.text == DEFAULT_TEXT
         assert "prompt edited" in b.lines()[0]
         assert b.app.controllers.prompts.book.ran == [DEFAULT_TEXT]
 
@@ -219,7 +219,7 @@ async def test_a_file_is_opened_and_stepped_through(board: Boards, tmp_path: Pat
         await b.press("O")
         b.app.screen.query_one(Input).value = str(path)
         await b.press("enter")
-        seen = [b.app.state.ask.text]
+        seen = [b.app.state.question.text]
         assert "several.txt 1/3 › first one" in b.lines()[1]
         for key in (
             "greater_than_sign",
@@ -228,13 +228,13 @@ async def test_a_file_is_opened_and_stepped_through(board: Boards, tmp_path: Pat
             "less_than_sign",
         ):
             await b.press(key)
-            seen.append(b.app.state.ask.text)
+            seen.append(b.app.state.question.text)
         assert [text.split()[0] for text in seen] == ["first", "second", "third", "first", "third"]
         assert b.engine.requests[-1].text == "third one"
         await b.press("p", "x")
         assert b.lines()[1].startswith(" › third onex")
         await b.press("escape", "less_than_sign")
-        assert b.app.state.ask.text == "third one"
+        assert b.app.state.question.text == "third one"
 
 
 async def test_a_file_given_at_the_start_begins_with_its_first_prompt(tmp_path: Path) -> None:

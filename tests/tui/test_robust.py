@@ -58,7 +58,7 @@ async def test_hostile_tokens_are_pictures_in_every_pane(
         assert "␛[31mred" in b.screen
         assert "[/INST]" in b.screen
         await b.press("t", "escape", "y", "question_mark", "q", "e", "escape")
-        assert b.app.state.ask.text == "[/INST] \x1b[31m [bold"
+        assert b.app.state.question.text == "[/INST] \x1b[31m [bold"
         await b.press("r")
         assert b.engine.requests[-1].text == "[/INST] \x1b[31m [bold"
 
@@ -83,7 +83,7 @@ async def test_wide_characters_keep_lines_as_wide_as_the_screen(board: Boards) -
 
 async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Boards) -> None:
     async with board() as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("r")
         b.engine.die()
         await b.pilot.pause()
@@ -104,7 +104,7 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
 @pytest.mark.parametrize("restarting", [True, False])
 async def test_only_what_died_with_the_engine_runs_again(board: Boards, restarting: bool) -> None:
     async with board() as b:
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("2", "a")
         lost = [request.analysis for request in b.engine.requests[-2:]]
         b.engine.die(restarting)
@@ -136,7 +136,7 @@ async def test_the_log_screen_shows_the_last_words_and_runs_again(board: Boards)
         assert "60%" in b.screen
         assert "50%" not in b.screen
         await b.press("q")
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("r")
         b.engine.die()
         b.engine.release()
@@ -197,7 +197,7 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
 
     async with board((120, 40)) as b:
         await b.press("2", "j", "l")
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("a", "p", "x")
         values = np.full((4, 8), np.nan)
         values[3] = -0.75

@@ -64,9 +64,9 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
 ) -> None:
     async with board(text="A prompt of its own [/x") as b:
         await b.press("2", "a", "M", "t", *" Rome".replace(" ", "_").split("_")[0], "escape")
-        heads, screen, ask = b.readout("heads"), b.lines()[2:18], b.app.state.ask
+        heads, screen, ask = b.readout("heads"), b.lines()[2:18], b.app.state.question
     async with resumed(engine) as b:
-        assert b.app.state.ask == ask
+        assert b.app.state.question == ask
         assert b.engine.requests == []
         assert b.readout("heads") == heads
         await b.press("2")
@@ -91,12 +91,12 @@ async def test_after_resuming_r_runs_the_same_question(board: Boards) -> None:
             assert request.metric.name == ("logit" if direct else "prob")
 
 
-async def test_what_is_held_comes_back_with_its_own_results_only(board: Boards) -> None:
+async def test_interventions_come_back_with_their_own_results_only(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("2", "space", "6", "2", "h", "space")  # Logits is not in sight any more
-        assert b.app.state.held.text == "2.4=zero; 2.3=zero"
+        assert b.app.state.interventions.text == "2.4=zero; 2.3=zero"
     async with resumed() as b:
-        assert b.app.state.held.text == "2.4=zero; 2.3=zero"
+        assert b.app.state.interventions.text == "2.4=zero; 2.3=zero"
         assert b.app.state.edited() is not None
         assert b.app.state.slots["logits_edited"].result is None
         await b.press("6")
@@ -109,17 +109,21 @@ async def test_what_was_undone_or_switched_off_stays_so(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("2", "space", "h", "space", "u")
     async with resumed() as b:
-        assert b.app.state.held.text == "2.4=zero"
+        assert b.app.state.interventions.text == "2.4=zero"
         await b.press("2", "space")
-        assert [(item.text, item.on) for item in b.app.state.held.items] == [("2.4=zero", False)]
+        assert [(item.text, item.on) for item in b.app.state.interventions.items] == [
+            ("2.4=zero", False)
+        ]
     async with resumed() as b:
-        assert [(item.text, item.on) for item in b.app.state.held.items] == [("2.4=zero", False)]
+        assert [(item.text, item.on) for item in b.app.state.interventions.items] == [
+            ("2.4=zero", False)
+        ]
         assert b.app.state.edited() is None
         assert b.app.state.slots["what_if"].result is None
     async with board((80, 24), text="The Eiffel Tower is located in the city of") as b:
-        assert not b.app.state.held.items
-    async with resumed() as b:  # nothing was held in the last of the apps
-        assert not b.app.state.held.items
+        assert not b.app.state.interventions.items
+    async with resumed() as b:  # the last of the apps had no interventions
+        assert not b.app.state.interventions.items
 
 
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
@@ -279,16 +283,16 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
 
 
 async def test_old_asks_with_unknown_or_wrong_fields_still_open(board: Boards) -> None:
-    from tui.session.restoring import ask_of
-    from tui.session.state import Ask
+    from tui.session.restoring import question_of
+    from tui.session.state import Question
 
     async with board() as b:
         (run, *_) = b.app.controllers.saver.store.runs()
     from dataclasses import replace
 
-    assert ask_of(replace(run, ask={})) == Ask(run.prompt)
+    assert question_of(replace(run, ask={})) == Question(run.prompt)
     strange = {"text": "x", "metric": ["no"], "colour": 3, "target": None}
-    assert ask_of(replace(run, ask=strange)) == Ask("x")
+    assert question_of(replace(run, ask=strange)) == Question("x")
 
 
 async def test_settings_reach_the_store() -> None:

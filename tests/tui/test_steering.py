@@ -1,4 +1,4 @@
-"""The screen of steering: what is asked, what each scale says, and a scale that is held."""
+"""The screen of steering: what is asked, what each scale says, and a scale that is switched on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_the_question_begins_with_the_prompt_and_the_selected_layer(
         await b.press("ctrl+u", *"1,5", "down", "enter")
         (asked,) = _asked(b)
         assert asked["positive"] == "Rome\nItaly"
-        assert asked["negative"] == b.app.state.ask.text
+        assert asked["negative"] == b.app.state.question.text
         assert asked["scales"] == (1.0, 5.0)
         assert asked["layer"] == b.app.state.selection.layer == 2
         assert Path(asked["save"]).parent == tmp_path / "state" / "vectors"
@@ -80,7 +80,7 @@ async def test_a_saved_vector_needs_no_prompts_and_is_not_written_again(board: B
         assert "save" not in asked
         assert "v.safetensors" in b.screen
         await b.press("space")
-        assert b.app.state.held.text == '2.resid=steer "v.safetensors" * 2'
+        assert b.app.state.interventions.text == '2.resid=steer "v.safetensors" * 2'
 
 
 async def test_a_scale_is_held_and_let_go_and_zero_is_not(board: Boards) -> None:
@@ -89,14 +89,14 @@ async def test_a_scale_is_held_and_let_go_and_zero_is_not(board: Boards) -> None
         assert screen.readout().plain == " scale 2  −6.000  8.200 (clean 14.200)  exact"
         await b.press("space")
         (asked,) = _asked(b)
-        assert b.app.state.held.text == f'2.resid=steer "{asked["save"]}" * 2'
-        assert "2 held" in b.screen
+        assert b.app.state.interventions.text == f'2.resid=steer "{asked["save"]}" * 2'
+        assert "2 on" in b.screen
         await b.press("k", "k", "space")
         assert "Scale 0 is the model as it is" in b.toasts[-1]
         await b.press("j", "space")  # another scale at the same place: in its stead
-        assert b.app.state.held.text.endswith("* 1")
+        assert b.app.state.interventions.text.endswith("* 1")
         await b.press("space")
-        assert b.app.state.held.text == ""
+        assert b.app.state.interventions.text == ""
 
 
 async def test_the_layer_steps_and_each_layer_has_a_vector_of_its_own(board: Boards) -> None:

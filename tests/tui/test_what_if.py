@@ -1,4 +1,4 @@
-"""What is held: switched on and off by keys, listed, undone, shown beside the clean run."""
+"""Interventions: switched on and off by keys, listed, undone, shown beside the clean run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.answers import tokens_of
 from tests.tui.conftest import Boards
-from tui.session.interventions import Held, read
+from tui.session.interventions import InterventionStack, read
 from tui.slots.lens.view import LensPane
 from tui.slots.what_if.view import InterventionsScreen
 from tui.testing.wait_until_idle import wait_until_idle
@@ -50,12 +50,12 @@ async def test_an_mlp_undo_redo_and_the_ablation_of_the_pane(board: Boards) -> N
         await b.press("0", "space")
         assert b.engine.requests[-1].params == {"interventions": "2.mlp=mean; 2.0=mean"}
         await b.press("u")
-        assert b.app.state.held.text == "2.mlp=mean"
+        assert b.app.state.interventions.text == "2.mlp=mean"
         await b.press("u")
-        assert not b.app.state.held.items
+        assert not b.app.state.interventions.items
         await b.press("u", "ctrl+r", "ctrl+r")
         assert "Nothing to undo." in b.toasts
-        assert b.app.state.held.text == "2.mlp=mean; 2.0=mean"
+        assert b.app.state.interventions.text == "2.mlp=mean; 2.0=mean"
 
 
 async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
@@ -66,11 +66,11 @@ async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
         await b.press("a")
         await b.write("1.mlp=mean")
         await b.press("enter")
-        assert b.app.state.held.text == "2.4=zero; 1.mlp=mean"
+        assert b.app.state.interventions.text == "2.4=zero; 1.mlp=mean"
         await b.press("space")
-        assert b.app.state.held.text == "1.mlp=mean"
+        assert b.app.state.interventions.text == "1.mlp=mean"
         await b.press("j", "d", "u", "ctrl+r", "q")
-        assert [item.text for item in b.app.state.held.items] == ["2.4=zero"]
+        assert [item.text for item in b.app.state.interventions.items] == ["2.4=zero"]
 
 
 async def test_what_cannot_be_read_is_a_toast_and_is_not_held(board: Boards) -> None:
@@ -79,7 +79,7 @@ async def test_what_cannot_be_read_is_a_toast_and_is_not_held(board: Boards) -> 
         await b.write("nonsense")
         await b.press("enter", "q")
         assert b.toasts == ["Cannot read that. Write 2.5=zero."]
-        assert not b.app.state.held.items
+        assert not b.app.state.interventions.items
 
 
 async def test_a_word_is_swapped_and_let_go_with_another_prompt(board: Boards) -> None:
@@ -87,11 +87,11 @@ async def test_a_word_is_swapped_and_let_go_with_another_prompt(board: Boards) -
         await b.press("g", "l", "w", "ctrl+u")
         await b.write(" Rome")
         await b.press("enter")
-        assert b.app.state.held.text == '@1=" Rome"'
+        assert b.app.state.interventions.text == '@1=" Rome"'
         await b.press("p")
         await b.write(" x")
         await b.press("enter")
-        assert not b.app.state.held.items
+        assert not b.app.state.interventions.items
 
 
 async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
@@ -119,9 +119,9 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
             "preview": True,
         }
         assert "the corrupted prompt says ·Paris" in b.screen
-        b.engine.held = True
+        b.engine.paused = True
         await b.press("r")
-        axes = (layer_axis(4), token_axis(tokens_of(b.app.state.ask.text)))
+        axes = (layer_axis(4), token_axis(tokens_of(b.app.state.question.text)))
         guesses = LabelledArray(axes, np.full((4, 9), 0.5), np.ones((4, 9), dtype=bool))
         b.engine.progress("trace", 0, 36, guesses)
         await b.pilot.pause(0.3)
@@ -136,7 +136,7 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         assert held["interventions"] == "0.mlp@0=patch"
         assert held["source"].endswith("city on")
         assert "exact" in b.readout("trace")
-        assert b.readout("trace").endswith("held")
+        assert b.readout("trace").endswith("patched in")
         await b.press("1", "g", "s")  # a subject is for the causal trace
         assert b.engine.requests[-1].params["subject"] == [0, 1, 2]
 
@@ -174,7 +174,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
         reads(attention="L2 H4  4 ·located", neurons="L2 N5")
         await b.press("7", "j")  # a neuron is its layer's MLP
         layer = b.readout("neurons")[:2]
-        reads(heads=f"{layer} MLP", lens=f"{layer} after 4", trace=layer, logits=f"{layer} mlp")
+        reads(heads=f"{layer} MLP", lens=f"{layer} after 4", trace=layer, logits=f"{layer} MLP")
         await b.press("1", "h")
         reads(lens=f"{layer} after 3", trace=f"{layer} at 3", attention=f"{layer} H4  3 ·is")
 
@@ -224,5 +224,5 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
 
 
 def test_reading_back_what_is_held_loses_nothing() -> None:
-    held = Held().put('@1="; x"').put("2.4=zero").toggled("1.mlp", "mean")
-    assert read(held.text).items == held.items
+    stack = InterventionStack().put('@1="; x"').put("2.4=zero").toggled("1.mlp", "mean")
+    assert read(stack.text).items == stack.items

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from tui import words
 from tui.files.export import propose
-from tui.session.state import Ask
+from tui.session.state import Question
 from tui.widgets.token_strip import wrap
 
 
@@ -65,12 +65,12 @@ def test_probabilities_never_round_to_certainty_or_nothing(value: float, text: s
 
 
 def test_difference_is_in_the_turn_of_metrics_only_with_a_foil() -> None:
-    ask, seen = Ask(), []
+    ask, seen = Question(), []
     for _ in range(4):
         ask = ask.next_metric()
         seen.append(ask.metric)
     assert seen == ["prob", "logprob", "logit", "prob"]
-    with_foil = Ask().with_foil(" Rome")
+    with_foil = Question().with_foil(" Rome")
     assert with_foil.metric == "logit_diff"
     assert with_foil.with_foil(None).metric == "logit"
 

@@ -38,7 +38,7 @@ PROMPT = (
     Command("newer_prompt", "down", "↓", "After",
             "The one after it; behind the newest: to the panes", lambda app: app.prompts.newer()),
     Command("search_prompts", "ctrl+r", "Ctrl+r", "Search",
-            "Search the prompts of before, by words", lambda app: app.prompts.search()),
+            "Search earlier prompts, by words", lambda app: app.prompts.search()),
 )  # fmt: skip
 LIST = (
     Command("pick_take", "enter", "Enter", "takes",

@@ -20,7 +20,7 @@ from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
 from tui.session.engine_port import EngineFactory
 from tui.session.session import Session
-from tui.session.state import Answer, Answers, Ask, State
+from tui.session.state import Answer, Answers, Question, State
 
 if TYPE_CHECKING:
     from interpboard.config import Settings
@@ -66,7 +66,7 @@ class Controllers:
             screens=app, ask=self.screens.ask, tell=tell,
         )  # fmt: skip
         state = State(
-            ask=Ask(self.prompts.first, settings.metric),
+            question=Question(self.prompts.first, settings.metric),
             examples=settings.examples_file,
             translators=settings.lens_folder,
             slots=Answers({slot.name: Answer() for slot in slots}),
@@ -119,13 +119,13 @@ class Controllers:
 
     def run_prompt(self) -> None:
         """Run what is in sight on what the prompt says, or the jobs that a dead engine took along."""
-        text, ask = self.app.prompt.text, self.state.ask
-        if text == ask.text and self.state.engine.lost:
+        text, question = self.app.prompt.text, self.state.question
+        if text == question.text and self.state.engine.lost:
             self.session.run(*self.state.engine.lost)
             return
-        if text != ask.text:  # the old position may not exist in the new text
-            ask = replace(ask, text=text, position=-1)
-        self.session.ask(ask)
+        if text != question.text:  # the old position may not exist in the new text
+            question = replace(question, text=text, position=-1)
+        self.session.ask(question)
 
     def cancel(self) -> None:
         """Cancel what runs."""
@@ -142,12 +142,12 @@ class Controllers:
     def _finished(self, state: State, slot: str) -> None:
         self.saver.finished(state, slot)
         self.jobs.finished(slot)
-        ask = state.slots[slot].ask
-        if slot == "predictions" and ask is not None:
-            self.prompts.ran(ask.text)
+        question = state.slots[slot].question
+        if self.session.slots[slot].checks_question and question is not None:
+            self.prompts.ran(question.text)
 
     def _reopened(self, slot: str) -> None:
-        self.app.prompt.show(self.state.ask.text)
+        self.app.prompt.show(self.state.question.text)
         self.panes.go(slot)
 
     def _draw(self, name: str, then: Callable[[str], None]) -> None:

@@ -19,15 +19,15 @@ class Explained:
 
     def next_metric(self) -> None:
         """The next metric."""
-        self._session.ask(self._session.state.ask.next_metric())
+        self._session.ask(self._session.state.question.next_metric())
 
     def ask_target(self) -> None:
         """Ask for the target; empty: the model's own top token."""
         session = self._session
         self.pick_token(
             "Target: the token to explain",
-            session.state.ask.target or "",
-            lambda text: session.ask(replace(session.state.ask, target=text or None)),
+            session.state.question.target or "",
+            lambda text: session.ask(replace(session.state.question, target=text or None)),
             empty="the model's own top token",
         )
 
@@ -36,8 +36,8 @@ class Explained:
         session = self._session
         self.pick_token(
             "Foil: the token to contrast the target with",
-            session.state.ask.foil or "",
-            lambda text: session.ask(session.state.ask.with_foil(text or None)),
+            session.state.question.foil or "",
+            lambda text: session.ask(session.state.question.with_foil(text or None)),
             empty="no foil",
             hints=("The metric becomes logit(target) − logit(foil).",),
         )
@@ -51,11 +51,11 @@ class Explained:
         hints: tuple[str, ...] = (),
     ) -> None:
         """Ask for a token of the vocabulary; ``empty``: what no token means."""
-        from tui.dialogs.pick_token import PickTokenScreen, TokenQuestion, likely
+        from tui.dialogs.pick_token import PickTokenScreen, TokenInput, likely
 
         rows, probabilities = likely(self._session.state)
         hints = (*hints, "Most words begin with a space: “·Paris” is not “Paris”.")
-        question = TokenQuestion(title, hints, value, empty, rows, probabilities)
+        question = TokenInput(title, hints, value, empty, rows, probabilities)
 
         def answered(text: str | None) -> None:
             if text is not None:
@@ -72,8 +72,13 @@ class Explained:
 
         def answered(text: str | None) -> None:
             if text is not None:
-                analyses = {**state.analyses, "trace": "activation_patching"}
+                chosen = {
+                    s.name: s.with_corrupted for s in session.slots.values() if s.with_corrupted
+                }
+                analyses = {**state.analyses, **chosen}
                 session.change(*session.slots, corrupted=text or None, analyses=analyses)
 
-        value = state.corrupted or state.ask.text
-        self._screens.push_screen(CorruptedScreen(state.ask.text, value, session.tokens), answered)
+        value = state.corrupted or state.question.text
+        self._screens.push_screen(
+            CorruptedScreen(state.question.text, value, session.tokens), answered
+        )

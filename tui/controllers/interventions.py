@@ -1,4 +1,4 @@
-"""Interventions that are held against the model: put, switched, undone, listed."""
+"""Interventions on the model: put on, switched off and on, undone, listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
-    from tui.session.interventions import Held
+    from tui.session.interventions import InterventionStack
     from tui.session.session import Session
     from tui.slots.pane import AtCursor
 
@@ -26,18 +26,18 @@ class Interventions:
         if at.refusal:
             self._tell(at.refusal)
         else:
-            self._session.hold(self._session.state.held.toggled(at.place, at.what))
+            self._session.intervene(self._session.state.interventions.toggled(at.place, at.what))
 
     def undo(self) -> None:
-        """What was held before."""
-        self._step(self._session.state.held.undone(), "Nothing to undo.")
+        """The list of interventions before the last change."""
+        self._step(self._session.state.interventions.undone(), "Nothing to undo.")
 
     def redo(self) -> None:
-        """What was undone."""
-        self._step(self._session.state.held.redone(), "Nothing to redo.")
+        """The list that was undone last."""
+        self._step(self._session.state.interventions.redone(), "Nothing to redo.")
 
-    def _step(self, held: Held, nothing: str) -> None:
-        if held is self._session.state.held:
+    def _step(self, stack: InterventionStack, nothing: str) -> None:
+        if stack is self._session.state.interventions:
             self._tell(nothing)
         else:
-            self._session.hold(held)
+            self._session.intervene(stack)

@@ -56,11 +56,11 @@ class Prompts:
             self.file, self.first = replace(file, at=at), file.texts[at]
 
     async def open(self) -> None:
-        """Read the prompts of before."""
+        """Read the earlier prompts."""
         await self._on_disk(self.book.open)
 
     def ran(self, text: str) -> None:
-        """``text`` was answered: it is one of those of before from now on."""
+        """``text`` was answered: from now on it is one of the earlier prompts."""
         if self.book.ran[-1:] != [text]:
             self.book.add(text)
             self._save()
@@ -121,7 +121,7 @@ class Prompts:
     # -- lists ------------------------------------------------------------------------------------
 
     def search(self) -> None:
-        """Search the prompts with names and those of before."""
+        """Search earlier prompts and prompts with names."""
         from tui.dialogs.pick_prompt import PickPromptScreen
 
         def chosen(text: str | None) -> None:

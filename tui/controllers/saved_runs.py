@@ -56,7 +56,7 @@ class SavedRuns:
     async def reopen(self, run: Run, as_left: bool = False) -> bool:
         """Put ``run``, and what was computed on the same question, back into the panes.
 
-        ``as_left``: with the interventions that were held last on it, not those that ``run`` had.
+        ``as_left``: with the last list of interventions on it, not that of ``run``.
         """
         from tui.session.restoring import renamed, restored, together
 
@@ -71,15 +71,15 @@ class SavedRuns:
                 (one, await asyncio.to_thread(store.document, one.id))
                 for one in together(runs, run)
             ]
-            held = (
-                await asyncio.to_thread(self._saver.held, run.model, run.prompt)
+            interventions = (
+                await asyncio.to_thread(self._saver.interventions, run.model, run.prompt)
                 if as_left
                 else None
             )
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return False
-        session.restore(restored(session.state, session.slots, found, held))
+        session.restore(restored(session.state, session.slots, found, interventions))
         session.say_other_weights()
         self._shown(run.slot)
         return True

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tui.session.interventions import Held, Item
+from tui.session.interventions import InterventionStack, Item
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Severity, Tell
 
 WAITING = 500  # results kept in memory while nothing can be written
+INTERVENTIONS, FORMERLY = "interventions", "held"  # under which name their list is kept
 LEAVE_S = 2.0  # how long leaving waits for the last of them
 
 
@@ -32,8 +33,8 @@ class Saver:
         self._keep, self._slots, self._tell = keep, frozenset(slots), tell
         self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
-        self._held: dict[str, Any] = {}  # what is held
-        self._holding: dict[str, Any] | None = None  # the same, until it is written
+        self._interventions: dict[str, Any] = {}  # those of now
+        self._unwritten: dict[str, Any] | None = None  # the same, until they are written
         self._told = ""
         self._store: Store | None = None
         self.off = False  # there is no place to keep anything
@@ -72,35 +73,37 @@ class Saver:
         """The result of ``slot`` is new: write it."""
         if self.off or slot not in self._slots:  # heads that a cursor passes; what has its own file
             return
-        document, ask = state.document([slot]), state.slots[slot].ask
+        document, question = state.document([slot]), state.slots[slot].question
         if document is None:
             return
-        asked = asdict(ask) if ask is not None else {}
+        asked = asdict(question) if question is not None else {}
         self._waiting.append((document, slot, asked, time.time()))
         self._begin()
 
-    def holds(self, state: State) -> None:
-        """What is held comes back as it was left, not as the newest result has it."""
+    def remember_interventions(self, state: State) -> None:
+        """Keep the list of interventions of now: resuming restores it, not that of the newest result."""
         if self.off or state.model is None:
             return
         now = {
             "model": state.model.info.name,
-            "prompt": state.ask.text,
-            "items": [[item.text, item.on] for item in state.held.items],
+            "prompt": state.question.text,
+            "items": [[item.text, item.on] for item in state.interventions.items],
         }
-        if now != self._held:
-            self._held = self._holding = now
+        if now != self._interventions:
+            self._interventions = self._unwritten = now
             self._begin()
 
-    def held(self, model: str, prompt: str) -> Held | None:
-        """What was held last on ``prompt``; None where that is not known. Blocks."""
-        kept = self.store.recall("held")
+    def interventions(self, model: str, prompt: str) -> InterventionStack | None:
+        """The last list of interventions on ``prompt``; None where that is not known. Blocks."""
+        kept = self.store.recall(INTERVENTIONS) or self.store.recall(FORMERLY)
         match kept:
             case {"model": str(of), "prompt": str(on), "items": list(items)} if (of, on) == (
                 model,
                 prompt,
             ):
-                return Held(tuple(Item(str(text), bool(is_on)) for text, is_on in items))
+                return InterventionStack(
+                    tuple(Item(str(text), bool(is_on)) for text, is_on in items)
+                )
         return None
 
     def _begin(self) -> None:
@@ -120,20 +123,20 @@ class Saver:
     async def _write(self) -> None:
         from interpboard.errors import StoreProblem
 
-        while self._waiting or self._holding is not None:
-            job, holding = next(iter(self._waiting), None), self._holding
+        while self._waiting or self._unwritten is not None:
+            job, unwritten = next(iter(self._waiting), None), self._unwritten
             try:
                 if job is not None:
                     await asyncio.to_thread(self.store.add, *job)
                 else:
-                    await asyncio.to_thread(self.store.remember, "held", holding)
+                    await asyncio.to_thread(self.store.remember, INTERVENTIONS, unwritten)
             except StoreProblem as problem:
                 self._say(f"Not saved: {problem} What is on the screen stays.", "error")
                 return
             if job is not None:
                 self._waiting.popleft()
-            elif self._holding is holding:  # else it has changed meanwhile
-                self._holding = None
+            elif self._unwritten is unwritten:  # else it has changed meanwhile
+                self._unwritten = None
             self._told = ""
             if self.store.notice:
                 self._say(self.store.notice, "warning")

@@ -29,13 +29,13 @@ class Screens:
         self, title: str, hints: tuple[str, ...], value: str, then: Callable[[str], None]
     ) -> None:
         """Ask for a line of text; ``then`` is called with it, unless the question is left."""
-        from tui.dialogs.ask import AskScreen, Question
+        from tui.dialogs.ask import AskScreen, LineInput
 
         def answered(text: str | None) -> None:
             if text is not None:
                 then(text)
 
-        self._app.push_screen(AskScreen(Question(title, hints, value)), answered)
+        self._app.push_screen(AskScreen(LineInput(title, hints, value)), answered)
 
     def open(self, name: str) -> None:
         """The screen of a slot."""

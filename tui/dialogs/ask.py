@@ -16,7 +16,7 @@ from tui.widgets.text_field import TextField
 
 
 @dataclass(frozen=True)
-class Question:
+class LineInput:
     """What is asked, and up to two lines that help to answer."""
 
     title: str
@@ -27,17 +27,17 @@ class Question:
 class AskScreen(Box[str]):
     """Answers with the text, None when left."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, asked_for: LineInput) -> None:
         super().__init__()
-        self.question = question
+        self.asked_for = asked_for
 
     def compose(self) -> ComposeResult:
         """The field and the hints."""
         with Vertical(classes="box") as box:
-            box.border_title = Text(self.question.title)
-            yield TextField(self.question.value, select=True)
+            box.border_title = Text(self.asked_for.title)
+            yield TextField(self.asked_for.value, select=True)
             yield Line()
-            for hint in (*self.question.hints, "Enter confirms, Esc leaves"):
+            for hint in (*self.asked_for.hints, "Enter confirms, Esc leaves"):
                 yield Line(Text(visible(hint)), classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -29,11 +29,11 @@ def count(parameters: int) -> str:
 
 
 class PickModelScreen(PickScreen[str]):
-    """Answers with the name to open. ``look`` reads the disk, off the loop."""
+    """Answers with the name to open. ``find`` reads the disk, off the loop."""
 
-    def __init__(self, look: Callable[[], Shelf], in_use: str) -> None:
+    def __init__(self, find: Callable[[], Shelf], in_use: str) -> None:
         super().__init__("Open a model", HINTS, holder="type to narrow, or a name")
-        self.look, self.in_use = look, in_use
+        self.find, self.in_use = find, in_use
         self.shelf = Shelf()
         self._looking: asyncio.Task[None] | None = None
 
@@ -43,7 +43,7 @@ class PickModelScreen(PickScreen[str]):
         super().on_mount()
 
     async def _look(self) -> None:
-        self.shelf = await asyncio.to_thread(self.look)
+        self.shelf = await asyncio.to_thread(self.find)
         self._looking = None
         if self.is_attached:
             self.again()

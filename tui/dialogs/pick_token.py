@@ -27,7 +27,7 @@ REST_S = 0.06  # typing rests: then the engine is asked what the text falls into
 
 
 @dataclass(frozen=True)
-class TokenQuestion:
+class TokenInput:
     """What is asked. ``empty``: what an empty answer means, or that there must be one."""
 
     title: str
@@ -41,7 +41,7 @@ class TokenQuestion:
 def likely(state: State) -> tuple[list[Match], dict[int, float]]:
     """The likeliest next tokens, and their probabilities, where they are known."""
     found = state.slots["predictions"].result
-    if found is None or state.slots["predictions"].ask != state.ask:
+    if found is None or state.slots["predictions"].question != state.question:
         return [], {}
     ids = [int(id) for id in found.extra["token_ids"].values]
     rows = [
@@ -53,11 +53,11 @@ def likely(state: State) -> tuple[list[Match], dict[int, float]]:
 class PickTokenScreen(PickScreen[str]):
     """Answers with what names the token, empty where that has a meaning."""
 
-    def __init__(self, question: TokenQuestion, tokens: Tokens) -> None:
+    def __init__(self, asked_for: TokenInput, tokens: Tokens) -> None:
         super().__init__(
-            question.title, question.hints, question.value, "type the beginning of a token"
+            asked_for.title, asked_for.hints, asked_for.value, "type the beginning of a token"
         )
-        self.question, self.tokens = question, tokens
+        self.asked_for, self.tokens = asked_for, tokens
         self.vocabulary: Vocabulary | None = None
         self.fetched = False
         self.pieces: tuple[str, PromptInfo | None] = ("", None)  # a text, what it falls into
@@ -111,8 +111,8 @@ class PickTokenScreen(PickScreen[str]):
     def narrow(self, typed: str) -> None:
         """Tokens that fit; where none does, what the text falls into, none of it chosen."""
         if not typed:
-            none = [Match(-1, "")] if self.question.empty else []
-            self.rows, self.at = [*none, *self.question.likely], 0
+            none = [Match(-1, "")] if self.asked_for.empty else []
+            self.rows, self.at = [*none, *self.asked_for.likely], 0
             return
         self.rows = [] if self.vocabulary is None else matches(self.vocabulary, typed)
         self.at = 0 if self.rows else -1
@@ -125,11 +125,11 @@ class PickTokenScreen(PickScreen[str]):
         """`` ·Paris    id 1234   62.1 %``."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
         if row.id < 0:
-            return Text(self.question.empty, style)
+            return Text(self.asked_for.empty, style)
         text = Text(fit(visible_token(row.text), 44), style)
         text.append(f" id {row.id:<8}", ink.muted)
-        if row.id in self.question.probabilities:
-            text.append(words.percent(self.question.probabilities[row.id]), ink.text)
+        if row.id in self.asked_for.probabilities:
+            text.append(words.percent(self.asked_for.probabilities[row.id]), ink.text)
         return text
 
     def advice(self, typed: str, ink: Inks) -> Text:
@@ -158,4 +158,4 @@ class PickTokenScreen(PickScreen[str]):
             if self.vocabulary is not None and self.chosen.id >= 0:
                 return self.vocabulary.reference(self.chosen.id)
             return text
-        return typed if typed or self.question.empty else None
+        return typed if typed or self.asked_for.empty else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.reproduce import command_line, script
 from interpboard.results import Document, MetricRequest
-from tui.session.restoring import ask_of
+from tui.session.restoring import question_of
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ def code(state: State, slots: Iterable[Slot]) -> str:
 
 def code_of_run(document: Document, run: Run) -> str:
     """The same for a saved run."""
-    ask, metric = ask_of(run), document.results[0].metric
-    asked = MetricRequest(metric.name, ask.target, ask.foil_of(metric.name), ask.position)
+    question, metric = question_of(run), document.results[0].metric
+    asked = MetricRequest(
+        metric.name, question.target, question.foil_of(metric.name), question.position
+    )
     return _written([(document, asked)])
 
 
@@ -46,9 +48,9 @@ def documents(state: State, slots: Iterable[Slot]) -> Iterator[tuple[Document, M
         answer = state.slots[slot.name]
         if answer.result is None or answer.request is None or not slot.shown(state):
             continue
-        ask = answer.request.ask
-        metric = answer.request.metric or ask.metric
-        asked = MetricRequest(metric, ask.target, ask.foil_of(metric), ask.position)
+        question = answer.request.question
+        metric = answer.request.metric or question.metric
+        asked = MetricRequest(metric, question.target, question.foil_of(metric), question.position)
         for known, names in groups:
             others = [state.slots[other] for other in names]
             new = all(o.result and o.result.analysis != answer.result.analysis for o in others)

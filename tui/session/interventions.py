@@ -1,7 +1,7 @@
-"""Interventions that are held against the model: listed, switched off one by one, undone, redone.
+"""The stack of interventions on the model: listed, switched off one by one, undone, redone.
 
 Each is one item of the grammar of ``interpboard.interventions.grammar``, ``2.5=zero``; its *place* is
-what stands before the equals sign, and one place holds one intervention.
+what stands before the equals sign, and one place has one intervention.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Items = tuple[Item, ...]
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is held now, and the lists before and after it."""
+class InterventionStack:
+    """The interventions of now, and the lists that undo and redo lead to."""
 
     items: Items = ()
     past: tuple[Items, ...] = field(default=(), repr=False)
@@ -53,61 +53,63 @@ class Held:
         return tuple(item for item in self.items if item.on)
 
     def at(self, place: str) -> Item | None:
-        """What is held at ``place``."""
+        """The intervention at ``place``."""
         return next((item for item in self.items if item.place == place), None)
 
-    def with_items(self, items: Items) -> Held:
+    def with_items(self, items: Items) -> InterventionStack:
         """Another list; undo comes back to this one."""
-        return Held(items, (*self.past, self.items))
+        return InterventionStack(items, (*self.past, self.items))
 
-    def toggled(self, place: str, what: str) -> Held:
+    def toggled(self, place: str, what: str) -> InterventionStack:
         """Switch ``place``: from nothing to ``what``, between on and off after that."""
         old = self.at(place)
         if old is None:
             return self.with_items((*self.items, Item(f"{place}={what}")))
         return self.switched(self.items.index(old))
 
-    def put(self, text: str) -> Held:
-        """Hold ``text``, in place of what its place holds."""
+    def put(self, text: str) -> InterventionStack:
+        """Add ``text``, instead of another at its place."""
         new = Item(text)
         kept = tuple(item for item in self.items if item.place != new.place)
         return self.with_items((*kept, new))
 
-    def switched(self, at: int) -> Held:
+    def switched(self, at: int) -> InterventionStack:
         """The item at ``at`` off, or on again."""
         changed = replace(self.items[at], on=not self.items[at].on)
         return self.with_items((*self.items[:at], changed, *self.items[at + 1 :]))
 
-    def without(self, at: int) -> Held:
-        """The item at ``at`` let go."""
+    def without(self, at: int) -> InterventionStack:
+        """The list without the item at ``at``."""
         return self.with_items((*self.items[:at], *self.items[at + 1 :]))
 
-    def undone(self) -> Held:
+    def undone(self) -> InterventionStack:
         """The list before; this one if there is none."""
         if not self.past:
             return self
-        return Held(self.past[-1], self.past[:-1], (self.items, *self.future))
+        return InterventionStack(self.past[-1], self.past[:-1], (self.items, *self.future))
 
-    def redone(self) -> Held:
+    def redone(self) -> InterventionStack:
         """The list that was undone last."""
         if not self.future:
             return self
-        return Held(self.future[0], (*self.past, self.items), self.future[1:])
+        return InterventionStack(self.future[0], (*self.past, self.items), self.future[1:])
 
-    def refused(self) -> Held:
+    def refused(self) -> InterventionStack:
         """The list before, and no way to this one: the engine could not read it."""
-        return Held(self.past[-1], self.past[:-1]) if self.past else Held()
+        return (
+            InterventionStack(self.past[-1], self.past[:-1]) if self.past else InterventionStack()
+        )
 
-    def for_another_text(self) -> Held:
+    def for_another_text(self) -> InterventionStack:
         """What still means something on another prompt: not what names positions."""
         kept = tuple(item for item in self.items if "@" not in item.place)
         return self if kept == self.items else self.with_items(kept)
 
 
-def read(text: str) -> Held:
-    """What ``Held.text`` wrote."""
+def read(text: str) -> InterventionStack:
+    """What ``InterventionStack.text`` wrote."""
     items = (item.strip() for item in _ITEM.findall(text))
-    return Held(tuple(Item(item) for item in items if item))
+    return InterventionStack(tuple(Item(item) for item in items if item))
 
 
 def quoted(text: str) -> str:

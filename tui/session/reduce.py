@@ -5,21 +5,27 @@ Imported after the first paint, because the messages bring numpy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
-from tui.session.interventions import Held
+from tui.session.interventions import InterventionStack
 from tui.session.state import Answer, Answers, Engine, Job, Model, Phase, Selection, State
 
-# The user's to correct: the ask goes back to the last one that was answered.
-LEADING = "predictions"  # runs with every ask, first: what is wrong with the ask is wrong here
-WRONG_ASK = frozenset({"bad_target", "bad_position", "bad_prompt", "bad_parameter"})
+if TYPE_CHECKING:
+    from tui.slots.spec import Slot
+
+# The user's to correct: the question goes back to the last one that was answered.
+WRONG_QUESTION = frozenset({"bad_target", "bad_position", "bad_prompt", "bad_parameter"})
 
 
-def reduce(state: State, slot: str, event: protocol.Event | Lost) -> State:
-    """The snapshot after ``event``."""
+def reduce(
+    state: State, slot: str, event: protocol.Event | Lost, slots: Mapping[str, Slot]
+) -> State:
+    """The snapshot after ``event``; ``slots`` say what follows from theirs."""
     if isinstance(event, Lost):
         return _lost(state, event)
     if isinstance(event, protocol.Loading):
@@ -36,9 +42,9 @@ def reduce(state: State, slot: str, event: protocol.Event | Lost) -> State:
         title = job.title if (job := state.slots[slot].job) is not None else ""
         return state.with_slot(slot, job=Job(event.done, event.total, title), partial=partial)
     if isinstance(event, protocol.Finished):
-        return _finished(state, slot, event)
+        return _finished(state, slots[slot], event)
     if isinstance(event, protocol.Failed | protocol.Stopped):
-        return _ended(state, slot, event)
+        return _ended(state, slots[slot], event)
     return state
 
 
@@ -58,14 +64,14 @@ def _ready(state: State, event: protocol.Ready) -> State:
     if same or state.good is None:
         return state
     # Another model: other tokens, other heads. Nothing of the old results can stay.
-    ask = replace(state.ask, metric="logit", target=None, foil=None, position=-1)
+    question = replace(state.question, metric="logit", target=None, foil=None, position=-1)
     return replace(
         state,
-        ask=ask,
+        question=question,
         good=None,
         slots=Answers({name: Answer() for name in state.slots}),
         engine=Engine(phase="ready"),
-        held=Held(),
+        interventions=InterventionStack(),
         selection=Selection(),
     )
 
@@ -75,10 +81,10 @@ def _not_loaded(state: State) -> State:
     return replace(state, engine=replace(state.engine, phase=phase, stage="", opening=""))
 
 
-def _finished(state: State, slot: str, event: protocol.Finished) -> State:
-    request = state.slots[slot].pending
+def _finished(state: State, slot: Slot, event: protocol.Finished) -> State:
+    request = state.slots[slot.name].pending
     state = state.with_slot(
-        slot,
+        slot.name,
         result=event.result,
         prompt=event.prompt,
         of=None,
@@ -92,36 +98,23 @@ def _finished(state: State, slot: str, event: protocol.Finished) -> State:
     model = state.model
     if model is not None:
         model = replace(model, memory_bytes=event.memory_bytes)
-    good = request.ask if request is not None and slot == LEADING else state.good
+    good = request.question if request is not None and slot.checks_question else state.good
     return replace(state, model=model, good=good)
 
 
-def _ended(state: State, slot: str, event: protocol.Failed | protocol.Stopped) -> State:
-    asked = state.slots[slot].pending
+def _ended(state: State, slot: Slot, event: protocol.Failed | protocol.Stopped) -> State:
+    asked = state.slots[slot.name].pending
     failed = event if isinstance(event, protocol.Failed) else None
     failure = f"{failed.message} {failed.remedy}".strip() if failed is not None else ""
     state = state.with_slot(
-        slot, job=None, partial=None, pending=None, failure=failure, failed=asked
+        slot.name, job=None, partial=None, pending=None, failure=failure, failed=asked
     )
     if failed is None or asked is None:
         return state
-    if slot == LEADING and failed.kind in WRONG_ASK and state.good and asked.ask == state.ask:
-        return replace(state, ask=state.good)
-    if slot == "what_if" and asked.params.get("interventions") == state.held.text:
-        return replace(state, held=state.held.refused())
-    if slot == "lens" and asked.analysis == "tuned_lens" and failed.kind != "unsupported":
-        return _lens_before(state)
-    return state
-
-
-def _lens_before(state: State) -> State:
-    """A folder that holds no fitting translators is let go: the lens is read as it was before."""
-    shown = state.slots["lens"].request
-    analysis = shown.analysis if shown is not None else "logit_lens"
-    translators = str(shown.params.get("translators", "")) if shown is not None else ""
-    analyses = {**state.analyses, "lens": analysis}
-    state = replace(state, analyses=analyses, translators=translators)
-    return state.with_slot("lens", failure="")
+    wrong = slot.checks_question and failed.kind in WRONG_QUESTION
+    if wrong and state.good and asked.question == state.question:
+        return replace(state, question=state.good)
+    return slot.refused(state, asked, failed.kind) if slot.refused is not None else state
 
 
 def _lost(state: State, event: Lost) -> State:

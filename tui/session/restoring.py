@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from interpboard.reproduce import own_params
-from tui.session.interventions import Held
-from tui.session.state import Answer, Answers, Ask, Model, Request, State
+from tui.session.interventions import InterventionStack
+from tui.session.state import Answer, Answers, Model, Question, Request, State
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -19,50 +19,61 @@ Found = Sequence[tuple["Run", "Document"]]
 
 
 def restored(
-    state: State, slots: Mapping[str, Slot], found: Found, held: Held | None = None
+    state: State,
+    slots: Mapping[str, Slot],
+    found: Found,
+    interventions: InterventionStack | None = None,
 ) -> State:
     """``state`` with the results of ``found`` in their slots and the first one's question asked.
 
-    ``held`` is held instead of what the results say, and only results of just that are shown.
-    Other slots are emptied: what they hold answers another question.
+    ``interventions`` are put on instead of those of the results; only results with just these are shown.
+    Other slots are emptied: they answer another question.
     """
     first, document = found[0]
-    ask = ask_of(first)
+    question = question_of(first)
     model = state.model
     if model is None or model.info != document.model:
         paths = {saved.results[0].made_by.path for _, saved in found}
         path = "replay" if "replay" in paths else ""  # others take it also where replays work
         model = Model(info=document.model, path=path, parameters=0, memory_bytes=0)
-    state = replace(state, ask=ask, good=None, model=model, params={}, analyses={}, held=Held())
-    for run, saved in reversed(found):  # what the first says holds
+    state = replace(
+        state,
+        question=question,
+        good=None,
+        model=model,
+        params={},
+        analyses={},
+        interventions=InterventionStack(),
+    )
+    for run, saved in reversed(found):  # the first one decides
         if run.slot in slots:
             state = slots[run.slot].restored(state, saved.results[0])
-    if held is not None:
-        state = replace(state, held=held)
+    if interventions is not None:
+        state = replace(state, interventions=interventions)
     answers = Answers({name: Answer() for name in state.slots})
     for run, saved in found:
         result, slot = saved.results[0], slots.get(run.slot)
         if slot is None:
             continue
-        of_others = slot.of_edits and result.params["interventions"] != state.held.text
+        of_others = slot.of_edits and result.params["interventions"] != state.interventions.text
         if not of_others:
             request = slot.request(state) if not slot.of_edits else None
-            request = request or Request(result.analysis, ask, own_params(result))
+            request = request or Request(result.analysis, question, own_params(result))
             answers[run.slot] = Answer(
                 result=result, prompt=saved.prompt, of=saved.model, request=request
             )
     return replace(state, slots=answers)
 
 
-def ask_of(run: Run) -> Ask:
+def question_of(run: Run) -> Question:
     """What had been asked. Fields that an older or newer program wrote otherwise are left out."""
-    known = {own.name: type(own.default) for own in fields(Ask)}
+    known = {own.name: type(own.default) for own in fields(Question)}
     usable: Mapping[str, Any] = {
         name: value
         for name, value in run.ask.items()
         if name in known and (value is None or isinstance(value, (str, int, float, bool)))
     }
-    return Ask(**{"text": run.prompt, **usable})
+    return Question(**{"text": run.prompt, **usable})
 
 
 def together(runs: Iterable[Run], first: Run) -> list[Run]:

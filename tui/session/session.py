@@ -1,8 +1,4 @@
-"""The owner of the state: sends asks to the engine, takes its events, and says what changed.
-
-Changes are told in one go per turn of the loop, progress at most five times a second, so that the
-screen repaints no more than a person can read.
-"""
+"""The owner of the state: sends requests to the engine, takes its events, and says what changed."""
 
 from __future__ import annotations
 
@@ -12,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.session import messages
+from tui.session.changes import Changes
 from tui.session.engine_port import EngineFactory, EngineLike
-from tui.session.interventions import Held
-from tui.session.state import Ask, Engine, Job, State
+from tui.session.interventions import InterventionStack
+from tui.session.state import Engine, Job, Question, State
 from tui.session.vocabulary import ANSWERED, Tokens
 
 if TYPE_CHECKING:
@@ -22,14 +19,13 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.slots.spec import Slot
 
-COALESCE_S = 0.2
 MODEL_SLOT = "model"
 
 
 class Session:
     """Holds the current ``State``. ``changed(names)`` is called after it has changed.
 
-    ``names`` are slots, or ``engine`` and ``ask``. ``tell(message, severity)`` is for people.
+    ``names`` are slots, or ``engine`` and ``question``. ``tell(message, severity)`` is for people.
     ``slots`` say what is asked. ``finished(state, slot)`` is called with each new result.
     """
 
@@ -52,16 +48,12 @@ class Session:
         self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
         self.tokens = Tokens(lambda: self.engine)
-        self._changed, self._tell, self._factory = changed, tell, factory
-        self._dirty: set[str] = set()
-        self._flush: asyncio.Handle | None = None
-        self._flush_soon = False
+        self._changes, self._tell, self._factory = Changes(changed), tell, factory
         self._told: set[str] = set()
         self._run_when_ready = True
         self.in_sight: tuple[str, ...] = ()
         self._closed = False
         self.up = asyncio.Event()
-        self._still = asyncio.Event()
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -83,8 +75,7 @@ class Session:
     async def close(self) -> None:
         """End the engine."""
         self._closed = True
-        if self._flush is not None:
-            self._flush.cancel()
+        self._changes.close()
         if self.engine is not None:
             await self.engine.stop()
 
@@ -94,9 +85,8 @@ class Session:
         assert self.engine is not None
         while True:
             await self.engine.idle.wait()
-            if self._flush is not None:
-                self._still.clear()
-                await self._still.wait()
+            if self._changes.waiting:
+                await self._changes.told()
             elif self.engine.idle.is_set() and self.state.engine.phase in (
                 "ready",
                 "failed",
@@ -108,13 +98,13 @@ class Session:
 
     # -- what the user does -----------------------------------------------------------------------
 
-    def ask(self, ask: Ask) -> None:
-        """Ask ``ask`` in every pane in sight; what is under way for an older one is replaced."""
+    def ask(self, question: Question) -> None:
+        """Ask ``question`` in every pane in sight; what is under way for an older one is replaced."""
         before = self.state
-        self.state = replace(before, ask=ask)
-        if ask.text != before.ask.text:  # positions of another text
-            self.state = replace(self.state, held=before.held.for_another_text())
-        self._mark({"ask", *self.slots}, soon=True)
+        self.state = replace(before, question=question)
+        if question.text != before.question.text:  # positions of another text
+            self.state = replace(self.state, interventions=before.interventions.for_another_text())
+        self._changes.add({"question", *self.slots}, soon=True)
         self.run(*self._always, *self.in_sight)
 
     def see(self, slots: set[str]) -> None:
@@ -174,31 +164,33 @@ class Session:
             request = self.slots[name].request(self.state)
             if request is None:
                 continue
-            ask = request.ask
-            name_of = request.metric or ask.metric
-            metric = MetricRequest(name_of, ask.target, ask.foil_of(name_of), ask.position)
+            question = request.question
+            name_of = request.metric or question.metric
+            metric = MetricRequest(
+                name_of, question.target, question.foil_of(name_of), question.position
+            )
             self.state = self.state.with_slot(
                 name, job=Job(title=self.slots[name].title), pending=request, failure=""
             )
-            self.engine.run(name, request.analysis, ask.text, metric, request.params)
-        self._mark({*names, "engine"})
+            self.engine.run(name, request.analysis, question.text, metric, request.params)
+        self._changes.add({*names, "engine"})
 
     def change(self, *names: str, **changes: Any) -> None:
         """Change the state, and ask anew what ``names`` show, as far as it is in sight."""
         self.state = replace(self.state, **changes)
-        self._mark({*names, "ask"}, soon=True)
+        self._changes.add({*names, "question"}, soon=True)
         self.ensure(*(name for name in names if name in self.in_sight or name in self._always))
 
-    def hold(self, held: Held) -> None:
-        """Hold these interventions from now on."""
-        if held.items == self.state.held.items:
+    def intervene(self, stack: InterventionStack) -> None:
+        """These interventions are on from now on."""
+        if stack.items == self.state.interventions.items:
             return
         edits = [slot.name for slot in self.slots.values() if slot.of_edits]
         for name in edits:
-            if not held.text and self.engine is not None and self.state.slots[name].job:
+            if not stack.text and self.engine is not None and self.state.slots[name].job:
                 self.engine.cancel(name)
-        self.change(*edits, held=held)
-        self._mark({*self.slots}, soon=True)
+        self.change(*edits, interventions=stack)
+        self._changes.add({*self.slots}, soon=True)
 
     def cancel(self) -> bool:
         """Cancel every analysis; says whether there was one."""
@@ -218,7 +210,7 @@ class Session:
         if self.engine is not None:
             self._run_when_ready = True
             self._asked_model = model
-            for name in self._jobs:  # they would hold up the load for as long as they take
+            for name in self._jobs:  # the load would wait for them
                 self.engine.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
             self.engine.load(model, **self._options)
@@ -244,7 +236,7 @@ class Session:
         """Show saved results in place of what there is; what runs is cancelled."""
         self.cancel()
         self.state = state
-        self._mark({*self.slots, "engine", "ask"}, soon=True)
+        self._changes.add({*self.slots, "engine", "question"}, soon=True)
 
     def select(self, **places: Any) -> None:
         """Remember where a cursor is."""
@@ -260,7 +252,7 @@ class Session:
         if slot in ANSWERED:
             return
         before = self.state
-        self.state = self._reduce(before, slot, event)
+        self.state = self._reduce(before, slot, event, self.slots)
         kind = type(event).__name__
         if kind == "Ready":
             self._engine_model = event.model
@@ -272,10 +264,10 @@ class Session:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
         names = {slot if slot in self.slots else "engine"}
         if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
-            names = {*self.slots, "engine", "ask"}
-        if before.ask != self.state.ask:
-            names |= {"ask", *self.slots}
-        self._mark(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
+            names = {*self.slots, "engine", "question"}
+        if before.question != self.state.question:
+            names |= {"question", *self.slots}
+        self._changes.add(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
         self._say(slot, event, kind)
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
@@ -295,29 +287,9 @@ class Session:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""
         message = messages.of_other_weights(self.state, self._engine_model)
         if message:
-            self._mark({*self.slots}, soon=True)  # their panes say it too
+            self._changes.add({*self.slots}, soon=True)  # their panes say it too
             self._tell(message, "warning")
 
     def _set_engine(self, **changes: Any) -> None:
         self.state = replace(self.state, engine=replace(self.state.engine, **changes))
-        self._mark({"engine"}, soon=True)
-
-    # -- telling ----------------------------------------------------------------------------------
-
-    def _mark(self, names: set[str], soon: bool = False) -> None:
-        self._dirty |= names
-        if self._flush is not None and (self._flush_soon or not soon):
-            return
-        if self._flush is not None:
-            self._flush.cancel()
-        loop = asyncio.get_running_loop()
-        self._flush_soon = soon
-        self._flush = (
-            loop.call_soon(self._tell_all) if soon else loop.call_later(COALESCE_S, self._tell_all)
-        )
-
-    def _tell_all(self) -> None:
-        self._flush = None
-        names, self._dirty = self._dirty, set()
-        self._changed(names)
-        self._still.set()
+        self._changes.add({"engine"}, soon=True)

@@ -1,7 +1,7 @@
 """What the app knows, as frozen snapshots. ``session.Session`` owns the one current snapshot.
 
-An *ask* is what every pane explains: text, metric, target, foil, position. A *request* is what one
-slot asks of the engine about it (``tui.slots`` say which). Each slot keeps the newest result together
+A *question* is what every pane answers: text, metric, target, foil, position. A *request* is the analysis
+that one slot asks of the engine for it (``tui.slots`` say which). Each slot keeps the newest result together
 with the request it answers, so a pane can tell whether what it shows is stale.
 Nothing here imports numpy: the first screen is painted from these classes alone.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from tui.session.interventions import Held
+from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
     from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
@@ -24,7 +24,7 @@ Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up
 
 
 @dataclass(frozen=True)
-class Ask:
+class Question:
     """What is to be explained. Without target: the model's top token; position −1: the last."""
 
     text: str = DEFAULT_TEXT
@@ -33,7 +33,7 @@ class Ask:
     foil: str | None = None
     position: int = -1
 
-    def next_metric(self) -> Ask:
+    def next_metric(self) -> Question:
         """The next metric in turn; ``logit_diff`` only where there is a foil."""
         names = [name for name in METRICS if name != "logit_diff" or self.foil is not None]
         at = names.index(self.metric) if self.metric in names else -1
@@ -43,7 +43,7 @@ class Ask:
         """The foil, where ``metric`` is a difference to it."""
         return self.foil if metric == "logit_diff" else None
 
-    def with_foil(self, foil: str | None) -> Ask:
+    def with_foil(self, foil: str | None) -> Question:
         """With a foil the metric is the difference; without one it cannot be."""
         if foil is not None:
             return replace(self, foil=foil, metric="logit_diff")
@@ -54,10 +54,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Request:
-    """One analysis asked about an ask. ``metric``: instead of the ask's, where that cannot be had."""
+    """One analysis, for one question. ``metric``: instead of the question's, where that cannot be had."""
 
     analysis: str
-    ask: Ask
+    question: Question
     params: Mapping[str, Any] = field(default_factory=dict)
     metric: str = ""
 
@@ -78,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a slot holds: the newest result, the request it answers, and the job under way.
+    """What a slot has: the newest result, the request it answers, and the job under way.
 
     ``failed`` came to nothing, for the reason ``failure``. ``of``: the model of a saved result; None: of the
     model in use.
@@ -95,13 +95,13 @@ class Answer:
     job: Job | None = None
 
     @property
-    def ask(self) -> Ask | None:
+    def question(self) -> Question | None:
         """What the result explains."""
-        return self.request.ask if self.request is not None else None
+        return self.request.question if self.request is not None else None
 
 
 class Answers(dict[str, Answer]):
-    """What the slots hold, by name. One that nobody has asked yet holds nothing."""
+    """What the slots have, by name. One that nobody has asked yet has nothing."""
 
     def __missing__(self, name: str) -> Answer:
         return Answer()
@@ -151,14 +151,14 @@ class Selection:
 class State:
     """One snapshot of everything."""
 
-    ask: Ask = Ask()
-    good: Ask | None = None  # the last ask that the engine answered; errors go back to it
+    question: Question = Question()
+    good: Question | None = None  # the last one that the engine answered; errors go back to it
     model: Model | None = None
     engine: Engine = Engine()
     selection: Selection = Selection()
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of the slots' own
-    held: Held = field(default_factory=Held)
+    interventions: InterventionStack = field(default_factory=InterventionStack)
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
@@ -175,7 +175,7 @@ class State:
     @property
     def subject(self) -> tuple[int, ...]:
         """Positions of the subject that was marked in this prompt."""
-        return self.marked[1] if self.marked[0] == self.ask.text else ()
+        return self.marked[1] if self.marked[0] == self.question.text else ()
 
     def of_other_weights(self, name: str) -> bool:
         """Does the slot show a saved result of other weights than the model's that is in use?"""
@@ -187,10 +187,10 @@ class State:
         return compare(of.weights, self.model.info.weights) is Match.other
 
     def edited(self, name: str = "what_if") -> Result | None:
-        """The newest result of what is held, while something is; it may be of an older list."""
+        """The newest result with interventions, while one is on; it may be of an older list of them."""
         slot = self.slots[name]
-        same = slot.request is not None and slot.request.ask == self.ask
-        return slot.result if self.held.text and same else None
+        same = slot.request is not None and slot.request.question == self.question
+        return slot.result if self.interventions.text and same else None
 
     @property
     def busy(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ Select = Callable[..., None]
 
 @dataclass(frozen=True)
 class AtCursor:
-    """What Space holds: ``place=what`` in the grammar of interventions, or why that cannot be held."""
+    """The intervention that Space switches: ``place=what`` in their grammar, or why there can be none."""
 
     place: str = ""
     what: str = ""
@@ -208,7 +208,7 @@ class Pane(Vertical, can_focus=False):
             other = self.state.of_other_weights(self.slot.name)
             below.append("of other weights: r runs anew" if other else older, self.inks.warning)
         elif self.data.job is not None and self.data.job.total:
-            below.append("running" if self.data.result is None else "running: values of before")
+            below.append("running" if self.data.result is None else "running: older values")
         if (title, below) != self._titles:
             self._titles = (title, below)
             self.border_title = title
@@ -244,7 +244,7 @@ class Pane(Vertical, can_focus=False):
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
-        """Repaint the frame only: what it holds covers the rest and repaints itself."""
+        """Repaint the frame only: its contents cover the rest and repaint themselves."""
         if not regions and repaint and not layout and self.size:
             width, height = self.outer_size
             regions = (

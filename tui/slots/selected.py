@@ -31,7 +31,7 @@ def selected_neuron(state: State) -> tuple[int, int] | None:
     if chosen is not None and layer in (None, chosen[0]):
         return chosen
     known = state.slots["neurons"]
-    if known.result is None or known.ask != state.ask:
+    if known.result is None or known.question != state.question:
         return None
     sizes = abs(known.result.values)
     sizes[sizes != sizes] = -1.0  # narrower layers end in NaN

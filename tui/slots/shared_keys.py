@@ -15,9 +15,9 @@ def explain_here(app: Controllers) -> None:
     """Explain the prediction at the cursor's token; again: at the last one."""
     pane = app.panes.view
     if pane.position is not None and pane.data.result is not None:
-        ask = app.state.ask
-        here = -1 if pane.position == ask.position else pane.position
-        app.session.ask(replace(ask, position=here))
+        question = app.state.question
+        here = -1 if pane.position == question.position else pane.position
+        app.session.ask(replace(question, position=here))
 
 
 def next_method(app: Controllers) -> None:

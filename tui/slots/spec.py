@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tui.session.state import Ask, Request
+from tui.session.state import Question, Request
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -63,17 +63,21 @@ class Slot:
     name: str
     analysis: str
     kind: Kind = "beside"
-    ask: Callable[[Slot, State], Request | None] | None = None  # None: with what the user chose
+    build: Callable[[Slot, State], Request | None] | None = None  # None: with what the user chose
     restore: Callable[[Slot, State, Result], State] | None = None  # None: what it was asked with
     formerly: tuple[str, ...] = ()  # names under which older programs saved it
+    # What the state becomes where the engine refused a request, for a reason of that kind.
+    refused: Callable[[State, Request, str], State] | None = None
     # -- when it is asked
-    always: bool = False  # with every new question, in sight or not: cheap, and others lean on it
+    checks_question: bool = False  # asked first: what is wrong with a question is wrong here
+    always: bool = False  # with every new question, in sight or not: cheap, and others need it
     at_rest: bool = False  # again where the cursor rests, or once what it goes with is there
     leads: bool = False  # what is at rest follows once it is there
     saved: bool = True  # not what a cursor passes, nor what leaves a file of its own
     resumes: bool = True  # is it what was on the screen when the app was left?
     # -- what it is of
     methods: Callable[[], tuple[str, ...]] | None = None  # the analyses that may run here
+    with_corrupted: str = ""  # the analysis that runs once a corrupted prompt is chosen
     choose_method: Callable[[Any], None] | None = None  # where it is more than the next of them
     choose_view: Callable[[Any], None] | None = None  # where it is not its view alone that changes
     by_method: bool = False  # each of them keeps parameters of its own
@@ -95,11 +99,11 @@ class Slot:
 
     def request(self, state: State) -> Request | None:
         """What it asks now, None if it has nothing to ask."""
-        return self.ask(self, state) if self.ask is not None else self.plain_request(state)
+        return self.build(self, state) if self.build is not None else self.plain_request(state)
 
     def plain_request(self, state: State) -> Request:
         """Its analysis about the question of now, with what the user chose for it."""
-        return Request(self.analysis_in(state), state.ask, self.params_in(state))
+        return Request(self.analysis_in(state), state.question, self.params_in(state))
 
     def analysis_in(self, state: State) -> str:
         """The analysis that runs here now."""
@@ -148,7 +152,7 @@ def own_params(result: Result) -> dict[str, Any]:
 
 def linear(state: State, request: Request) -> Request:
     """Only logits are sums of parts."""
-    return request if state.ask.metric in _LINEAR else replace(request, metric="logit")
+    return request if state.question.metric in _LINEAR else replace(request, metric="logit")
 
 
 def ask_linear(slot: Slot, state: State) -> Request:
@@ -164,4 +168,4 @@ def restore_nothing(slot: Slot, state: State, result: Result) -> State:
 def of_job(slot: Slot, state: State) -> Request | None:
     """Once somebody said on which text; the prompt is not looked at."""
     chosen = slot.params_in(state)
-    return Request(slot.analysis, Ask(state.ask.text), chosen) if chosen else None
+    return Request(slot.analysis, Question(state.question.text), chosen) if chosen else None

@@ -57,11 +57,11 @@ def _model(state: State, ink: Inks, details: int) -> Text:
 def _asked(state: State) -> str:
     """The metric, with the target that the engine chose where none was asked for."""
     result = state.slots["predictions"].result
-    if result is not None and state.slots["predictions"].ask == state.ask:
+    if result is not None and state.slots["predictions"].question == state.question:
         asked = words.metric_name(result.metric)
     else:
-        asked = words.ask_name(state.ask)
-    return asked + (f" @{state.ask.position}" if state.ask.position >= 0 else "")
+        asked = words.question_name(state.question)
+    return asked + (f" @{state.question.position}" if state.question.position >= 0 else "")
 
 
 def now(state: State, ink: Inks, edited: bool = False) -> Text:

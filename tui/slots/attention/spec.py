@@ -14,14 +14,14 @@ def _ask(slot: Slot, state: State) -> Request | None:
         return None
     info, (layer, head) = state.model.info, selected_head(state)
     params = {"layers": [min(layer, info.layers - 1)], "heads": [min(head, info.heads - 1)]}
-    return Request("attention", state.ask, params)
+    return Request("attention", state.question, params)
 
 
 ATTENTION = Slot(
     "attention",
     "attention",
     "pane",
-    ask=_ask,
+    build=_ask,
     at_rest=True,
     saved=False,
     place=Place(5, "Attention", "where a head looks", short="Attn", group="right"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tui.session.state import Ask, Request, State
+from tui.session.state import Question, Request, State
 from tui.slots.circuit.keys import KEYS, OPENER
 from tui.slots.spec import Slot, linear, own_params
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def _ask(slot: Slot, state: State) -> Request | None:
     own = slot.params_in(state)
     if own.get("behavior") or own.get("dataset"):
-        return Request("circuit", Ask(), own)
+        return Request("circuit", Question(), own)
     if not state.corrupted:
         return None
     own["corrupted"] = state.corrupted
     own = {name: value for name, value in own.items() if name not in ("behavior", "dataset")}
-    return linear(state, Request("circuit", state.ask, own))
+    return linear(state, Request("circuit", state.question, own))
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
@@ -37,7 +37,7 @@ CIRCUIT = Slot(
     "circuit",
     "circuit",
     "screen",
-    ask=_ask,
+    build=_ask,
     restore=_restore,
     resumes=False,  # it is of a dataset more often than of a prompt
     opener=OPENER,

@@ -37,14 +37,14 @@ def _ask_mlps(slot: Slot, state: State) -> Request | None:
     if ablation not in ("zero", "mean"):
         return None
     layers = range(state.model.info.layers)
-    held = "; ".join(f"{layer}.mlp={ablation}" for layer in layers)
-    return Request("what_if", state.ask, {"interventions": held, "top_k": 1})
+    ablations = "; ".join(f"{layer}.mlp={ablation}" for layer in layers)
+    return Request("what_if", state.question, {"interventions": ablations, "top_k": 1})
 
 
 def _ask_types(slot: Slot, state: State) -> Request | None:
     """Once the effects of the heads are known."""
     heads = state.slots["heads"]
-    if heads.result is None or heads.ask != state.ask:
+    if heads.result is None or heads.question != state.question:
         return None
     return slot.plain_request(state)
 
@@ -53,7 +53,7 @@ HEADS = Slot(
     "heads",
     "head_ablation",
     "pane",
-    ask=_ask,
+    build=_ask,
     restore=_restore,
     leads=True,
     place=Place(2, "Heads", "which heads carry the answer"),
@@ -72,9 +72,9 @@ HEADS = Slot(
 MLP_ABLATION = Slot(
     "mlp_ablation",
     "what_if",
-    ask=_ask_mlps,
+    build=_ask_mlps,
     restore=restore_nothing,
     formerly=("mlps",),
     title="MLP ablation",
 )
-HEAD_TYPES = Slot("head_types", "head_scores", ask=_ask_types, at_rest=True)
+HEAD_TYPES = Slot("head_types", "head_scores", build=_ask_types, at_rest=True)

@@ -78,7 +78,7 @@ class HeadsPane(Pane):
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
         mlps = self.state.slots["mlp_ablation"].result
-        shown = (source, mlps, self.state.slots["head_types"].result, self.state.held.on)
+        shown = (source, mlps, self.state.slots["head_types"].result, self.state.interventions.on)
         if shown == self._shown:
             return
         first = self._cursor_is_ours and self.data.partial is None
@@ -112,8 +112,8 @@ class HeadsPane(Pane):
         self.grid.show(data, heads_only[0] if first and heads_only else None)
 
     def _off(self, data: GridData) -> frozenset[tuple[int, int]]:
-        """Cells of what is held, whatever is put there."""
-        places = {item.place for item in self.state.held.on}
+        """Cells with an intervention, whatever it puts there."""
+        places = {item.place for item in self.state.interventions.on}
         return frozenset(
             (row, column)
             for row in range(len(data.rows))
@@ -130,8 +130,10 @@ class HeadsPane(Pane):
         if slot.result is None:
             return {}
         partial, pending = self.data.partial, self.data.pending
-        ask = pending.ask if partial is not None and pending is not None else self.data.ask
-        of_now = slot.ask == ask
+        question = (
+            pending.question if partial is not None and pending is not None else self.data.question
+        )
+        of_now = slot.question == question
         labels = slot.result.extra["label"].values
         return {
             (row, head): str(name)

@@ -24,7 +24,7 @@ def _ask(slot: Slot, state: State) -> Request | None:
         return slot.plain_request(state)
     if not state.translators:
         return None
-    return Request("tuned_lens", state.ask, {"translators": state.translators})
+    return Request("tuned_lens", state.question, {"translators": state.translators})
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
@@ -32,6 +32,18 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     if "translators" in own:
         return slot.decided(replace(state, translators=str(own["translators"])), result, {})
     return slot.decided(state, result, own)
+
+
+def _refused(state: State, asked: Request, kind: str) -> State:
+    """No fitting translators are in the folder: the lens is read as it was before it was opened."""
+    if asked.analysis != "tuned_lens" or kind == "unsupported":
+        return state
+    shown = state.slots["lens"].request
+    analysis = shown.analysis if shown is not None else "logit_lens"
+    translators = str(shown.params.get("translators", "")) if shown is not None else ""
+    analyses = {**state.analyses, "lens": analysis}
+    state = replace(state, analyses=analyses, translators=translators)
+    return state.with_slot("lens", failure="")
 
 
 def _trained(session: Session, request: Request) -> str:
@@ -56,8 +68,9 @@ LENS = Slot(
     "lens",
     "logit_lens",
     "pane",
-    ask=_ask,
+    build=_ask,
     restore=_restore,
+    refused=_refused,
     choose_method=next_lens,
     leads=True,
     place=Place(3, "Lens", "where the answer appears"),
@@ -76,7 +89,7 @@ TRAINING = Slot(
     "training",
     "tune_lens",
     "job",
-    ask=of_job,
+    build=of_job,
     saved=False,
     form=JobForm("Train a tuned lens", "folder", "lens-{model}", _warning),
     after=_trained,

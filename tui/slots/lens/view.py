@@ -120,7 +120,7 @@ class LensPane(Pane):
         own, other = result.params, edited.params
         for name, at in (("site", "lens_site"), ("translators", "translators")):
             if (own.get(name) or "resid_post") != (other.get(at) or "resid_post"):
-                return None  # of before another lens was chosen
+                return None  # another lens was chosen since
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
 
     def predicted(self) -> Predicted | None:
@@ -146,7 +146,7 @@ class LensPane(Pane):
             what = f"top token {SITES[self.site][1]}"
         more = ""
         if self._edited() is not None:
-            more = f"; → edited{' of before' if WHAT_IF.stale(self.state) else ''}"
+            more = f"; → edited{' by an older list' if WHAT_IF.stale(self.state) else ''}"
         return f"{what}{more}"
 
     def readout(self) -> Text:

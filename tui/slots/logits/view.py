@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from interpboard.results import Result
 
 _PART = re.compile(r"L(\d+)(?: (?:H(\d+)|MLP|bias|edit))?")
-# What the bars are sorted by; by change only while something is held.
+# What the bars are sorted by; by change only while an intervention is on.
 # The last view is of layers: what all parts up to and with each have brought.
 ORDERS = {
     "size": "by size",
@@ -51,7 +51,9 @@ class LogitsPane(Pane):
         self._shown: object = None
         self._order: list[int] = []
         self._names: tuple[str, ...] = ()
-        self._values: np.ndarray | None = None  # [clean and, while something is held, edited; part]
+        self._values: np.ndarray | None = (
+            None  # [clean and, while an intervention is on, edited; part]
+        )
         self._sizes: np.ndarray  # [part], by which they are ranked
 
     def body(self) -> Iterable[Widget]:
@@ -81,7 +83,7 @@ class LogitsPane(Pane):
         )
 
     def fill(self) -> None:
-        """One bar a component: what it writes, edited where something is held."""
+        """One bar a component: what it writes, edited where an intervention is on."""
         result, edited = self.data.result, self._edited()
         shown = (result, edited, self.order)
         if shown == self._shown:
@@ -137,7 +139,7 @@ class LogitsPane(Pane):
         """What they sum to."""
         result, more = self.data.result, ""
         if self._edited() is not None:
-            more = f"; → edited{' of before' if LOGITS_EDITED.stale(self.state) else ''}"
+            more = f"; → edited{' by an older list' if LOGITS_EDITED.stale(self.state) else ''}"
         return f"into {words.metric_name(result.metric)}{more}" if result is not None else ""
 
     def readout(self) -> Text:

@@ -19,7 +19,7 @@ def _ask_chosen(slot: Slot, state: State) -> Request | None:
     if chosen is None:
         return None
     params = {"neuron": f"{chosen[0]}.{chosen[1]}", "layers": [chosen[0]]}
-    return linear(state, Request("neurons", state.ask, params))
+    return linear(state, Request("neurons", state.question, params))
 
 
 def _collected(session: Session, request: Request) -> str:
@@ -33,7 +33,7 @@ NEURONS = Slot(
     "neurons",
     "neurons",
     "pane",
-    ask=ask_linear,
+    build=ask_linear,
     leads=True,
     place=Place(7, "Neurons", "which neurons speak for it", short="Neur", group="far right"),
     beside=("chosen_neuron",),
@@ -47,13 +47,13 @@ NEURONS = Slot(
     keys=KEYS,
 )
 CHOSEN_NEURON = Slot(
-    "chosen_neuron", "neurons", ask=_ask_chosen, formerly=("neuron",), at_rest=True, saved=False
+    "chosen_neuron", "neurons", build=_ask_chosen, formerly=("neuron",), at_rest=True, saved=False
 )
 COLLECTING = Slot(
     "collecting",
     "max_activating",
     "job",
-    ask=of_job,
+    build=of_job,
     saved=False,
     form=JobForm("Collect max-activating examples", "file", "examples-{model}.safetensors"),
     after=_collected,

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from tui.slots.spec import Slot, restore_nothing
 
-PREDICTIONS = Slot("predictions", "predictions", restore=restore_nothing, always=True)
+PREDICTIONS = Slot(
+    "predictions", "predictions", restore=restore_nothing, always=True, checks_question=True
+)

@@ -9,26 +9,26 @@ from tui.slots.steering.vectors import vector_file
 
 
 def _ask(slot: Slot, state: State) -> Request | None:
-    """Once somebody said what the vector is; it is kept, so that it can be held."""
+    """Once somebody said what the vector is; it is kept, so that an intervention can name it."""
     chosen = slot.params_in(state)
     if not chosen:
         return None
     if not chosen.get("vector"):
         chosen["save"] = str(vector_file(state, chosen))
-    return Request("steering", state.ask, chosen)
+    return Request("steering", state.question, chosen)
 
 
 STEERING = Slot(
     "steering",
     "steering",
     "screen",
-    ask=_ask,
+    build=_ask,
     opener=OPENER,
     view="tui.slots.steering.view:SteeringScreen",
     about=(
         "A vector added to the residual stream at every position, in several",
         "strengths; exact. effect = metric(steered) − metric(clean). The texts are",
-        "greedy; scale 0 is the model as it is. A held vector acts in every pane.",
+        "greedy; scale 0 is the model as it is. A vector that is on acts in every pane.",
     ),
     keys=KEYS,
 )

@@ -1,4 +1,4 @@
-"""Where a steering vector that was made in the app is kept, and how it is held."""
+"""Where a steering vector that was made in the app is kept, and the intervention that adds it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDES = ("positive", "negative")
 def vector_file(state: State, params: Mapping[str, Any]) -> Path:
     """The file of the vector between the prompts of ``params``: another for each model, layer and text.
 
-    What is held names it, so a file never comes to hold another vector.
+    Interventions name it, so a file never comes to have another vector.
     """
     texts = [lines(params.get(side, "")) for side in SIDES]
     of = repr((state.model.info if state.model else None, params.get("layer"), texts))
@@ -30,6 +30,6 @@ def lines(texts: Any) -> list[str]:
 
 
 def intervention(request: Request, layer: int, scale: float) -> str:
-    """``scale`` times the vector of ``request`` behind ``layer``, in the words of what is held."""
+    """``scale`` times the vector of ``request`` behind ``layer``, as an intervention."""
     path = request.params.get("vector") or request.params["save"]
     return f"{layer}.resid=steer {quoted(str(path))} * {scale:.12g}"

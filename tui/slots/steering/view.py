@@ -104,11 +104,11 @@ class SteeringScreen(SlotScreen):
         if self.of is None:
             self.scales.show(())
             return
-        held = {item.text for item in state.held.on}
+        on = {item.text for item in state.interventions.on}
         largest = float(abs(self.of.values).max()) or 1.0
         labels = self.of.axes[0].labels
         bars = [
-            Bar(f"{_minus(label):>6}{' held' if self._item(at) in held else '     '}",
+            Bar(f"{_minus(label):>6}{' on  ' if self._item(at) in on else '     '}",
                 words.signed(float(value)), float(value) / largest, strong=float(label) == 0.0)
             for at, (label, value) in enumerate(zip(labels, self.of.values, strict=True))
         ]  # fmt: skip
@@ -167,7 +167,7 @@ class SteeringScreen(SlotScreen):
         layers = state.model.info.layers if state.model is not None else 1
         chosen = state.selection.layer
         layer = layers // 2 if chosen is None else max(0, min(layers - 1, chosen))
-        first = {"positive": state.corrupted or "", "negative": state.ask.text, "layer": layer}
+        first = {"positive": state.corrupted or "", "negative": state.question.text, "layer": layer}
         now = state.params.get(self.place) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
 
         def answered(params: dict[str, Any] | None) -> None:
@@ -189,7 +189,7 @@ class SteeringScreen(SlotScreen):
             self._choose({**params, "layer": layer})
 
     def _item(self, at: int) -> str | None:
-        """What holding the scale at ``at`` is called."""
+        """The intervention that adds the vector at the scale ``at``."""
         request: Request | None = self.host.state.slots[self.place].request
         if self.of is None or request is None:
             return None
@@ -199,14 +199,16 @@ class SteeringScreen(SlotScreen):
 
     def action_hold(self) -> None:
         """Hold the vector at this scale, or let it go."""
-        item, held = self._item(self.scales.cursor), self.host.state.held
+        item, stack = self._item(self.scales.cursor), self.host.state.interventions
         if item is None:
             return
         if self.scale == 0.0:
-            self.host.tell("Scale 0 is the model as it is: choose another to hold.")
+            self.host.tell("Scale 0 is the model as it is: choose another to switch on.")
             return
-        texts = [each.text for each in held.items]
-        self.host.session.hold(held.without(texts.index(item)) if item in texts else held.put(item))
+        texts = [each.text for each in stack.items]
+        self.host.session.intervene(
+            stack.without(texts.index(item)) if item in texts else stack.put(item)
+        )
         self.show(self.host.state)
 
     def action_scroll_view(self, by: int) -> None:

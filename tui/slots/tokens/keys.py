@@ -19,7 +19,7 @@ def mark_subject(app: Controllers) -> None:
     if pane.position is not None and pane.data.result is not None:
         marked = set(state.subject) ^ {pane.position}
         analyses = {**state.analyses, **({"trace": "causal_trace"} if marked else {})}
-        marks = (state.ask.text, tuple(sorted(marked)))
+        marks = (state.question.text, tuple(sorted(marked)))
         app.session.change("trace", "tokens", marked=marks, analyses=analyses)
 
 
@@ -31,7 +31,9 @@ def replace_token(app: Controllers) -> None:
         app.explained.pick_token(
             f"Token to put at {position}",
             _named(prompt, position),
-            lambda text: app.session.hold(app.state.held.put(f"@{position}={quoted(text)}")),
+            lambda text: app.session.intervene(
+                app.state.interventions.put(f"@{position}={quoted(text)}")
+            ),
         )
 
 

@@ -121,7 +121,7 @@ class TokensPane(Pane):
         return pairs(found.extra, "top", 1) if found is not None else None
 
     def _late(self) -> str:
-        return " (of before)" if WHAT_IF.stale(self.state) else ""
+        return " (by an older list)" if WHAT_IF.stale(self.state) else ""
 
     def _bars(self, top: TopList) -> list[Bar]:
         result = self.state.slots["predictions"].result

@@ -29,11 +29,11 @@ def _ask(slot: Slot, state: State) -> Request | None:
         params: dict[str, Any] = {"subject": list(state.subject), "state": site}
         if site != "resid" and state.model is not None:
             params["window"] = max(1, round(state.model.info.layers * WINDOW))
-        return Request("causal_trace", state.ask, {**params, **own})
+        return Request("causal_trace", state.question, {**params, **own})
     if not state.corrupted:
         return None
     params = {"corrupted": state.corrupted, "site": _PATCHED[site], "preview": True}
-    return Request("activation_patching", state.ask, {**params, **own})
+    return Request("activation_patching", state.question, {**params, **own})
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
@@ -44,7 +44,7 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     if "corrupted" in params:
         state = replace(state, corrupted=str(params["corrupted"]))
     else:
-        state = replace(state, marked=(state.ask.text, tuple(params["subject"])))
+        state = replace(state, marked=(state.question.text, tuple(params["subject"])))
         if site != "resid" and "window" in params:
             own["window"] = params["window"]
     state = replace(state, params={**state.params, result.analysis: own})
@@ -55,13 +55,13 @@ def _ask_corrupted(slot: Slot, state: State) -> Request | None:
     """What the model says of the corrupted prompt."""
     if not state.corrupted or state.analyses.get("trace") != "activation_patching":
         return None
-    return Request("predictions", replace(state.ask, text=state.corrupted), {})
+    return Request("predictions", replace(state.question, text=state.corrupted), {})
 
 
 CORRUPTED_PREDICTIONS: Slot = Slot(
     "corrupted_predictions",
     "predictions",
-    ask=_ask_corrupted,
+    build=_ask_corrupted,
     restore=restore_nothing,
     formerly=("other",),
     shown=lambda state: bool(state.corrupted) and not CORRUPTED_PREDICTIONS.stale(state),
@@ -70,9 +70,10 @@ TRACE = Slot(
     "trace",
     "causal_trace",
     "pane",
-    ask=_ask,
+    build=_ask,
     restore=_restore,
     methods=lambda: METHODS,
+    with_corrupted="activation_patching",
     by_method=True,
     choose_view=next_site,
     place=Place(4, "Trace", "where the fact passes", group="right"),

@@ -57,7 +57,7 @@ class TracePane(Pane):
         """The finished grid, or what is known of it so far."""
         result, partial = self.data.result, self.data.partial
         source = partial if partial is not None else result
-        shown = (source, self._corrupted(), self.state.held.on)
+        shown = (source, self._corrupted(), self.state.interventions.on)
         if shown == self._shown:
             return
         self._shown = shown
@@ -98,7 +98,7 @@ class TracePane(Pane):
         if self.grid.data is None:
             return None
         if self.method != "activation_patching" or not self.state.corrupted:
-            only = "Only states of a corrupted prompt can be held: m changes the method."
+            only = "Only states of a corrupted prompt can be put in: m changes the method."
             return AtCursor(refusal=only)
         place = self.place(*self.grid.cursor)
         if place is None:
@@ -107,10 +107,10 @@ class TracePane(Pane):
         return AtCursor(place, "patch")
 
     def _held(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Cells whose states are held."""
+        """Cells whose states are patched in by interventions."""
         import numpy as np
 
-        places = {item.place for item in self.state.held.on}
+        places = {item.place for item in self.state.interventions.on}
         marks = np.zeros(shape, dtype=bool)
         for at in np.ndindex(*shape) if places else ():
             marks[at] = self.place(*at) in places
@@ -193,7 +193,7 @@ class TracePane(Pane):
                 patched = float(result.extra["metric"].values[row, column])
                 text.append(f"  metric {words.unsigned(patched, 2)}", self.ink("text"))
         if data.marked is not None and data.marked[row, column]:
-            text.append("  held", self.ink("warning"))
+            text.append("  patched in", self.ink("warning"))
         return text
 
     def legend(self) -> Text:

@@ -14,9 +14,9 @@ from tui.theme import Inks
 
 
 def what_if_line(state: State, ink: Inks) -> Text:
-    """What is held, and the metric without and with it; an invitation where nothing is."""
+    """The interventions, and the metric without and with them; how to begin where there are none."""
     text = Text(" what if ", Style(color=ink.muted))
-    if not state.held.items:
+    if not state.interventions.items:
         hint = f"{shown('toggle')} on a head or MLP switches it off, "
         hint += f"{shown('interventions')} lists and adds"
         return text.append(hint, ink.muted)
@@ -31,10 +31,10 @@ def what_if_line(state: State, ink: Inks) -> Text:
         says = [f"{words.token(str(tokens[i, 0]))} {words.percent(probs[i, 0])}" for i in (0, 1)]
         text.append(f"  says {says[0]} → ", ink.text)
         text.append(says[1], Style(color=ink.accent, bold=True))
-        text.append(" of before " if WHAT_IF.stale(state) else " exact ", ink.muted)
-    elif state.held.text:
+        text.append(" older " if WHAT_IF.stale(state) else " exact ", ink.muted)
+    elif state.interventions.text:
         text.append(" computing … ", ink.muted)
-    for item in state.held.items:
+    for item in state.interventions.items:
         style = Style(color=ink.text) if item.on else Style(color=ink.muted, strike=True)
         text.append(" ")
         text.append(visible(item.text) if item.on else f"({visible(item.text)})", style)

@@ -18,18 +18,18 @@ _OF_THE_LENS = {"site": "lens_site", "translators": "translators"}
 
 def edited_request(state: State, analysis: str) -> Request | None:
     """``analysis`` of the run with the interventions that are on; None where there are none."""
-    text = state.held.text
+    text = state.interventions.text
     if not text:
         return None
     params: dict[str, Any] = {"interventions": text}
-    if any(item.what == "patch" for item in state.held.on):
+    if any(item.what == "patch" for item in state.interventions.on):
         params["source"] = state.corrupted or ""
-    return Request(analysis, state.ask, params)
+    return Request(analysis, state.question, params)
 
 
 def _ask(slot: Slot, state: State) -> Request | None:
     request, lens = edited_request(state, slot.analysis), state.slots["lens"].request
-    if request is None or lens is None or lens.ask != state.ask:
+    if request is None or lens is None or lens.question != state.question:
         return request
     same = {_OF_THE_LENS[k]: v for k, v in lens.params.items() if k in _OF_THE_LENS}
     return replace(request, params={**request.params, **same})
@@ -38,15 +38,23 @@ def _ask(slot: Slot, state: State) -> Request | None:
 def restore_edits(slot: Slot, state: State, result: Result) -> State:
     """The interventions that ``result`` was computed with."""
     corrupted = result.params.get("source") or state.corrupted
-    held = interventions.read(str(result.params["interventions"]))
-    return replace(state, held=held, corrupted=corrupted)
+    stack = interventions.read(str(result.params["interventions"]))
+    return replace(state, interventions=stack, corrupted=corrupted)
+
+
+def _refused(state: State, asked: Request, kind: str) -> State:
+    """The engine could not read the list: back to the one before it."""
+    if asked.params.get("interventions") != state.interventions.text:
+        return state
+    return replace(state, interventions=state.interventions.refused())
 
 
 WHAT_IF = Slot(
     "what_if",
     "what_if",
-    ask=_ask,
+    build=_ask,
     restore=restore_edits,
+    refused=_refused,
     always=True,
     at_rest=True,
     of_edits=True,

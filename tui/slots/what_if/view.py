@@ -1,4 +1,4 @@
-"""What is held: a list to switch off one by one, to add to, and to let go."""
+"""The list of interventions: switch each off and on, add one, remove one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HINTS = (
 
 
 class InterventionsScreen(Live, Box[None]):
-    """Rows of what is held, with the effect of each alone where it is known."""
+    """The interventions, with the effect of each alone where it is known."""
 
     BINDINGS = [  # noqa: RUF012
         ("q,backspace,i", "leave", "Back"),
@@ -57,12 +57,12 @@ class InterventionsScreen(Live, Box[None]):
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
-        """What is held now."""
+        """The interventions of now."""
         self.show(self.host.state)
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
-        ink, held = inks(self.app.current_theme.dark), state.held
+        ink, held = inks(self.app.current_theme.dark), state.interventions
         effects = _alone(state)
         self.at = max(0, min(self.at, len(held.items) - 1))
         first = max(0, self.at - ROWS + 1)
@@ -77,7 +77,7 @@ class InterventionsScreen(Live, Box[None]):
                 if item.on and item.text in effects:
                     text.append(f" alone {words.signed(effects[item.text])}", ink.text)
             elif at == 0:
-                text.append("Nothing is held.", ink.muted)
+                text.append("No interventions.", ink.muted)
             self.query_one(f"#row-{row}", Line).set(text)
 
     def action_step(self, by: int) -> None:
@@ -88,15 +88,15 @@ class InterventionsScreen(Live, Box[None]):
     def action_switch(self) -> None:
         """Off, or on again."""
         session = self.host.session
-        if session.state.held.items:
-            session.hold(session.state.held.switched(self.at))
+        if session.state.interventions.items:
+            session.intervene(session.state.interventions.switched(self.at))
             self.show(session.state)
 
     def action_drop(self) -> None:
         """Let it go."""
         session = self.host.session
-        if session.state.held.items:
-            session.hold(session.state.held.without(self.at))
+        if session.state.interventions.items:
+            session.intervene(session.state.interventions.without(self.at))
             self.show(session.state)
 
     def action_add(self) -> None:
@@ -105,13 +105,13 @@ class InterventionsScreen(Live, Box[None]):
 
         def answered(text: str) -> None:
             if text.strip():
-                session.hold(session.state.held.put(text.strip()))
+                session.intervene(session.state.interventions.put(text.strip()))
                 self.show(session.state)
 
         self.host.screens.ask("Hold", HINTS[1:], "", answered)
 
     def action_undo(self) -> None:
-        """What was held before."""
+        """The list before the last change."""
         self.host.interventions.undo()
         self.show(self.host.state)
 
@@ -126,7 +126,7 @@ def _alone(state: State) -> dict[str, float]:
     edited = state.edited()
     if edited is None or WHAT_IF.stale(state):
         return {}
-    items = state.held.on
+    items = state.interventions.on
     if len(items) == 1:
         return {items[0].text: float(edited.extra["effect"].values)}
     values = edited.extra["alone"].values

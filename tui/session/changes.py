@@ -1,0 +1,53 @@
+"""Which names have changed, told in one go per turn of the loop.
+
+Progress is told at most five times a second, so that the screen repaints no more than a person can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+COALESCE_S = 0.2
+
+
+class Changes:
+    """Gathers names and calls ``changed`` with them."""
+
+    def __init__(self, changed: Callable[[set[str]], None]) -> None:
+        self._changed = changed
+        self._names: set[str] = set()
+        self._call: asyncio.Handle | None = None
+        self._soon = False
+        self._told = asyncio.Event()
+
+    def add(self, names: set[str], soon: bool = False) -> None:
+        """These have changed; ``soon``: to be told in the next turn of the loop."""
+        self._names |= names
+        if self._call is not None and (self._soon or not soon):
+            return
+        self.close()
+        loop = asyncio.get_running_loop()
+        self._soon = soon
+        self._call = loop.call_soon(self._tell) if soon else loop.call_later(COALESCE_S, self._tell)
+
+    @property
+    def waiting(self) -> bool:
+        """Is there something that is not told yet?"""
+        return self._call is not None
+
+    async def told(self) -> None:
+        """Wait until they are told next."""
+        self._told.clear()
+        await self._told.wait()
+
+    def close(self) -> None:
+        """What waits is not told."""
+        if self._call is not None:
+            self._call.cancel()
+
+    def _tell(self) -> None:
+        self._call = None
+        names, self._names = self._names, set()
+        self._changed(names)
+        self._told.set()
