@@ -35,7 +35,7 @@ class FakeEngine:
         self._jobs: dict[str, Any] = {}
         self._number = 0
         self._waiting: deque[tuple[str, Any]] = deque()
-        self._loaded = "demo"
+        self.loaded = "demo"
 
     @property
     def busy_slots(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class FakeEngine:
 
     async def restart(self) -> None:
         self.alive = True
-        self._submit("model", protocol.Load(job=0, model=self._loaded))
+        self._submit("model", protocol.Load(job=0, model=self.loaded))
 
     def load(self, model: str, **options: Any) -> int:
         return self._submit("model", protocol.Load(job=0, model=model, **options))
@@ -105,7 +105,7 @@ class FakeEngine:
         self.listener("", Lost(-9, ("loading weights", "CUDA error: [/oops"), slots, restarting))
         if restarting:
             self.alive = True
-            self._submit("model", protocol.Load(job=0, model=self._loaded))
+            self._submit("model", protocol.Load(job=0, model=self.loaded))
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class FakeEngine:
             return
         del self._jobs[slot]
         self._rest()
-        self._tell(slot, self._event(request))
+        self._tell(slot, self.event_of(request))
 
     def _rest(self) -> None:
         if not self._jobs:
@@ -133,13 +133,13 @@ class FakeEngine:
     def _tell(self, slot: str, event: Any) -> None:
         self.listener(slot, event)
 
-    def _event(self, request: Any) -> Any:
+    def event_of(self, request: Any) -> Any:
         if isinstance(request, protocol.Load):
             if request.model not in ("demo", "other"):
                 return protocol.Failed(
                     0, "unknown_model", f"There is no model {request.model!r}.", "Is it a folder?"
                 )
-            self._loaded = request.model
+            self.loaded = request.model
             info = ModelInfo(
                 request.model, None, "llama", self.layers, self.heads, "float32", "cpu"
             )

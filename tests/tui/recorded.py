@@ -44,9 +44,9 @@ class RecordedEngine(FakeEngine):
         super().__init__(listener)
         self.known = {protocol.frame(request): event for request, event in played()}
 
-    def _event(self, request: Any) -> Any:
+    def event_of(self, request: Any) -> Any:
         if isinstance(request, protocol.Load):
-            self._loaded = request.model
+            self.loaded = request.model
         event = self.known.get(protocol.frame(request))
         if event is None:
             raise KeyError(f"not recorded: {request}. Try: python -m tests.tui.recorded")

@@ -136,9 +136,9 @@ async def test_the_strongest_pairs_are_the_librarys_and_the_cursor_reads_them(
         assert b.app.focused is pane.pairs
         assert pane.pattern is not None
         known, _ = top_pairs(pane.pattern[None, None], 44)
-        assert pane._paired == [tuple(pair) for pair in known[0, 0]]
+        assert pane.listed_pairs == [tuple(pair) for pair in known[0, 0]]
         await b.press("g", "j")
-        (query, key) = pane._paired[1]
+        (query, key) = pane.listed_pairs[1]
         assert b.app.state.selection.token == query
         assert f"  {query} " in b.readout("attention")
         assert f" → {key} " in b.readout("attention")
@@ -146,8 +146,8 @@ async def test_the_strongest_pairs_are_the_librarys_and_the_cursor_reads_them(
         await b.press("right_square_bracket")  # another head has other pairs
         assert pane.head == (2, 5)
         known, _ = top_pairs(pane.pattern[None, None], 44)
-        assert pane._paired == [tuple(pair) for pair in known[0, 0]]
-        chosen = pane._paired[pane.pairs.cursor]
+        assert pane.listed_pairs == [tuple(pair) for pair in known[0, 0]]
+        chosen = pane.listed_pairs[pane.pairs.cursor]
         await b.press("v")
         assert pane.grid.cursor == chosen
 

@@ -86,7 +86,9 @@ async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None
         await b.write(" x")
         await b.press("enter", "x")
         assert "·Paris" in b.screen
-        assert b.screen.count("an older question: r runs") == 4
+        answered = [p for p in b.app.panes.views if p.display and p.data.result is not None]
+        assert len(answered) > 1
+        assert b.screen.count("an older question: r runs") == len(answered)
         b.engine.release()
         await b.press("enter")
         assert "an older question" not in b.screen

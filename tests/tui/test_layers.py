@@ -40,8 +40,8 @@ async def test_v_sums_the_parts_up_to_each_layer_and_the_last_is_the_whole(board
         assert result is not None
         assert [bar.label for bar in pane.list.bars] == ["embed", "L0", "L1", "L2", "L3"]
         sums = result.extra["accumulated"].values
-        assert pane._values is not None
-        np.testing.assert_array_equal(pane._values[0], sums)
+        assert pane.values is not None
+        np.testing.assert_array_equal(pane.values[0], sums)
         await b.press("G")
         total = float(result.values.sum())
         assert b.readout("logits") == (
@@ -72,8 +72,8 @@ async def test_the_edited_runs_sums_stand_beside_the_clean_ones(board: Boards) -
         pane = logits(b)
         edited = b.app.state.slots["logits_edited"].result
         assert edited is not None
-        assert pane._values is not None
-        np.testing.assert_array_equal(pane._values, edited.extra["accumulated"].values.T)
+        assert pane.values is not None
+        np.testing.assert_array_equal(pane.values, edited.extra["accumulated"].values.T)
         await b.press("G")
         before, after = edited.values.sum(0)
         assert b.readout("logits").endswith(f"of {before:.2f} → {after:.2f}".replace("-", "−"))

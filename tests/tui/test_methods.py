@@ -84,14 +84,14 @@ async def test_every_other_key(
 async def test_a_failure_is_said_in_the_title(
     board: Boards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = FakeEngine._event
+    usual = FakeEngine.event_of
 
     def failing(self: FakeEngine, request: Any) -> Any:
         if getattr(request, "analysis", "") == "compare_attributions":
             return protocol.Failed(0, "unsupported", "It cannot be.", "Choose another.")
         return usual(self, request)
 
-    monkeypatch.setattr(FakeEngine, "_event", failing)
+    monkeypatch.setattr(FakeEngine, "event_of", failing)
     async with board((80, 24)) as b:
         screen = await press(b, "V")
         assert "It cannot be." in b.lines()[0]

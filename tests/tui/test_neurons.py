@@ -34,7 +34,7 @@ async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: B
         assert pane.suppressed.bars[0].number == "-.50"
         assert "most active at 8 ·of: 1.00" in b.screen
         values = pane.data.result.values  # type: ignore[union-attr]
-        sizes = [abs(values[at]) for at in pane._order]
+        sizes = [abs(values[at]) for at in pane.listed_neurons]
         assert sizes == sorted(sizes, reverse=True)
         assert len(sizes) == 64
 
@@ -48,7 +48,7 @@ async def test_moving_asks_for_the_neuron_where_the_cursor_rests_and_for_its_lay
         assert _asked(b)[-1] == (f"{layer}.{neuron}", [layer])
         assert b.app.state.selection == Selection(None, layer, None, True, (layer, neuron))
         await b.press("j", "G")
-        last = b.app.query_one(NeuronsPane)._order[-1]
+        last = b.app.query_one(NeuronsPane).listed_neurons[-1]
         assert _asked(b)[-1] == (f"{last[0]}.{last[1]}", [last[0]])
         await b.press("g")
         assert b.readout("neurons").startswith("L2 N5 ")
@@ -58,11 +58,11 @@ async def test_v_lists_one_layer_and_all_of_them_again(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("7", "v")
         pane = b.app.query_one(NeuronsPane)
-        assert [at for at in pane._order[:16] if at[0] == 2] == pane._order[:16]
+        assert [at for at in pane.listed_neurons[:16] if at[0] == 2] == pane.listed_neurons[:16]
         assert pane.chosen == (2, 5)
         assert "layer 2" in b.screen
         await b.press("v")
-        assert len({layer for layer, _ in pane._order[:16]}) > 1
+        assert len({layer for layer, _ in pane.listed_neurons[:16]}) > 1
         assert "all layers" in b.screen
 
 

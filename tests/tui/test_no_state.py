@@ -54,8 +54,8 @@ class Changed(FakeEngine):
 
     weights = "numbers:a.changed"
 
-    def _event(self, request: Any) -> Any:
-        event = super()._event(request)
+    def event_of(self, request: Any) -> Any:
+        event = super().event_of(request)
         if isinstance(event, protocol.Ready):
             model = msgspec.structs.replace(event.model, weights=self.weights)
             return msgspec.structs.replace(event, model=model)

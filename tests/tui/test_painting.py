@@ -128,7 +128,7 @@ async def test_after_a_resize_everything_is_sent(board: Boards) -> None:
         await b.pilot.resize_terminal(81, 24)
         await b.pilot.resize_terminal(80, 24)
         await wait_until_idle(b.app)
-        assert b.app.terminal._size == (0, 0)
+        assert b.app.terminal.known_size == (0, 0)
 
 
 STYLES = [

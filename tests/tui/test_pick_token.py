@@ -148,12 +148,12 @@ async def test_another_model_and_a_death_bring_another_vocabulary(board: Boards)
 
 async def test_hostile_tokens_are_pictures_and_chosen_as_they_are(board: Boards) -> None:
     class Hostile(FakeEngine):
-        def _event(self, request: object) -> object:
+        def event_of(self, request: object) -> object:
             from interpboard.engine import protocol
 
             if isinstance(request, protocol.Vocabulary):
                 return protocol.TokenStrings.of(0, ["\x1b[31mred", "[/INST]", "\n", "a" * 5000])
-            return super()._event(request)
+            return super().event_of(request)
 
     async with board((80, 24), engine=Hostile) as b:
         await b.press("t")

@@ -186,14 +186,14 @@ async def test_newlines_are_drawn_and_run_and_a_long_paste_is_taken_whole(board:
 
 async def test_a_refused_prompt_stays_in_the_field_and_out_of_the_book(board: Boards) -> None:
     class Short(FakeEngine):
-        def _event(self, request: object) -> object:
+        def event_of(self, request: object) -> object:
             from interpboard.engine import protocol
 
             if isinstance(request, protocol.Run) and len(request.text) > 100:
                 return protocol.Failed(
                     0, "bad_prompt", "The prompt has 9000 tokens.", "Shorten it."
                 )
-            return super()._event(request)
+            return super().event_of(request)
 
     async with board((80, 24), engine=Short) as b:
         await b.press("p")

@@ -120,7 +120,7 @@ async def test_hostile_prompts_are_pictures_and_kept_as_they_are(board: Boards) 
     hostile = "\x1b[31m\u202e[/INST]日本"
     async with board((80, 24)) as b:
         await b.press("A")
-        b.app.screen._choose({"layer": 1, "positive": hostile, "negative": "\x07\n"})  # type: ignore[attr-defined]
+        b.app.screen.choose({"layer": 1, "positive": hostile, "negative": "\x07\n"})  # type: ignore[attr-defined]
         await wait_until_idle(b.app)
         assert _asked(b)[0]["positive"] == hostile
         check(b, "result")

@@ -97,7 +97,7 @@ class Export:
         return [each.name for each in self._with_beside(slot) if each is slot or each.shown(state)]
 
     def _everything(self) -> list[str]:
-        """What the panes show, and what screens over them have found for the question of now."""
+        """What the panes show, and what screens over them have found for the current question."""
         state, slots = self._session.state, self._session.slots.values()
         in_panes = sorted(
             (slot for slot in slots if slot.place is not None),

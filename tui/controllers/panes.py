@@ -134,7 +134,7 @@ class Panes:
         return bool(shown & changed) or ("engine" in changed and pane.data.result is None)
 
     def repaint(self) -> None:
-        """Everything again, in the colours of now."""
+        """Everything again, in the current colours."""
         self.arrange()
         for pane in self.views:
             pane.refresh_words()

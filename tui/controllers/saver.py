@@ -33,7 +33,7 @@ class Saver:
         self._keep, self._slots, self._tell = keep, frozenset(slots), tell
         self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
-        self._interventions: dict[str, Any] = {}  # those of now
+        self._interventions: dict[str, Any] = {}  # the current ones
         self._unwritten: dict[str, Any] | None = None  # the same, until they are written
         self._told = ""
         self._store: Store | None = None
@@ -81,7 +81,7 @@ class Saver:
         self._begin()
 
     def remember_interventions(self, state: State) -> None:
-        """Keep the list of interventions of now: resuming restores it, not that of the newest result."""
+        """Keep the current list of interventions: resuming restores it, not that of the newest result."""
         if self.off or state.model is None:
             return
         now = {

@@ -39,7 +39,7 @@ def documents(state: State, slots: Iterable[Slot]) -> Iterator[tuple[Document, M
     """The results of ``slots`` with what was asked: as few documents as can hold them.
 
     A document is of one prompt and one question, and holds an analysis once. What a pane has at
-    hand without showing it, an intervention that was let go, is left out.
+    hand without showing it, an intervention that was removed, is left out.
     """
     if state.model is None:
         return

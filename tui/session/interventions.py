@@ -36,7 +36,7 @@ Items = tuple[Item, ...]
 
 @dataclass(frozen=True)
 class InterventionStack:
-    """The interventions of now, and the lists that undo and redo lead to."""
+    """The current interventions, and the lists that undo and redo lead to."""
 
     items: Items = ()
     past: tuple[Items, ...] = field(default=(), repr=False)

@@ -102,7 +102,7 @@ class Slot:
         return self.build(self, state) if self.build is not None else self.plain_request(state)
 
     def plain_request(self, state: State) -> Request:
-        """Its analysis about the question of now, with what the user chose for it."""
+        """Its analysis about the current question, with what the user chose for it."""
         return Request(self.analysis_in(state), state.question, self.params_in(state))
 
     def analysis_in(self, state: State) -> str:

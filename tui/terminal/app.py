@@ -55,7 +55,7 @@ class TerminalApp(SureTimers, App[int]):
 
     @property
     def size_names(self) -> list[str]:
-        """The breakpoints' names for the size of now; the screen's classes come a paint later."""
+        """The breakpoints' names for the current size; the screen's classes come a paint later."""
         tables = zip(
             (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.size, strict=True
         )

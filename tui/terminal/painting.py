@@ -63,18 +63,18 @@ class Terminal:
     """The cells that a terminal shows, as far as they are known."""
 
     def __init__(self) -> None:
-        self._size = (0, 0)
+        self.known_size = (0, 0)
         self._texts: list[list[str | None]] = []
         self._renditions: list[list[Rendition]] = []
 
     def forget(self) -> None:
         """Nothing is known of what is on the screen."""
-        self._size = (0, 0)
+        self.known_size = (0, 0)
 
     def fit(self, width: int, height: int) -> None:
         """Another size: its content is unknown."""
-        if (width, height) != self._size:
-            self._size = (width, height)
+        if (width, height) != self.known_size:
+            self.known_size = (width, height)
             self._texts = [[None] * width for _ in range(height)]
             self._renditions = [[PLAIN] * width for _ in range(height)]
 
@@ -206,7 +206,7 @@ class Change(CompositorUpdate):
 
 
 def _pieces(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, list[Strip]]]:
-    """(line, column, what stands there) of what an update covers."""
+    """(line, column, what stands there) of what an update known_size."""
     if isinstance(update, LayoutUpdate):
         for y, line in enumerate(update.strips, start=update.region.y):
             yield y, update.region.x, list(line)

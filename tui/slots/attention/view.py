@@ -50,7 +50,7 @@ class AttentionPane(Pane):
         self.strip = TokenStrip(self._strip_moved, id="attention-text")
         self.ranking = Bars(id="attention-strongest", pad=1)
         self.pairs = Bars(self._pair_moved, id="attention-pairs")
-        self._paired: list[tuple[int, int]] = []  # (query, key) of the rows of the list
+        self.listed_pairs: list[tuple[int, int]] = []  # (query, key) of the rows of the list
         self.view_at = 0
         self.looker, self.seen = 0, 0
         self._shown: object = None
@@ -128,24 +128,26 @@ class AttentionPane(Pane):
         """The strongest (query, key) of the head; the first token, which has only itself, asks nothing."""
         prompt, pattern = self.data.prompt, self.pattern
         if prompt is None or pattern is None or self.by != "pairs":
-            self._paired = []
+            self.listed_pairs = []
             self.pairs.show(())
             return
         from interpboard.results.attention_pairs import top_pairs
 
         best = top_pairs(pattern[None, None], PAIRS)[0][0, 0].tolist()
-        self._paired = [(query, key) for query, key in best if query >= 0]  # −1: there are no more
+        self.listed_pairs = [
+            (query, key) for query, key in best if query >= 0
+        ]  # −1: there are no more
         bars = []
-        for query, key in self._paired:
+        for query, key in self.listed_pairs:
             ends = [f"{at:>3} {words.token(prompt.tokens[at])}" for at in (query, key)]
             value = float(pattern[query, key])
             bars.append(Bar(f"{fit(ends[0], LABEL + 4)} →{ends[1]}", words.percent(value), value))
         self.pairs.show(bars)
-        if (self.looker, self.seen) in self._paired:
-            self.pairs.put(self._paired.index((self.looker, self.seen)))
-        elif self._paired:  # the strongest, so that the readout is of the row that is marked
+        if (self.looker, self.seen) in self.listed_pairs:
+            self.pairs.put(self.listed_pairs.index((self.looker, self.seen)))
+        elif self.listed_pairs:  # the strongest, so that the readout is of the row that is marked
             self.pairs.put(0)
-            self.looker, self.seen = self._paired[0]
+            self.looker, self.seen = self.listed_pairs[0]
 
     def _show_text(self) -> None:
         """The prompt, painted by the row or the column of the cursor's token."""
@@ -299,7 +301,7 @@ class AttentionPane(Pane):
         self.refresh_readout()
 
     def _pair_moved(self) -> None:
-        self.looker, self.seen = self._paired[self.pairs.cursor]
+        self.looker, self.seen = self.listed_pairs[self.pairs.cursor]
         self._cursor_is_ours = False
         self.select(token=self.looker)
         self.refresh_readout()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"L(\d+)(?: (?:H(\d+)|MLP|bias|edit))?")
 # What the bars are sorted by; by change only while an intervention is on.
-# The last view is of layers: what all parts up to and with each have brought.
+# The last view is of layers: the sum of all parts up to and with each.
 ORDERS = {
     "size": "by size",
     "change": "by change",
@@ -51,7 +51,7 @@ class LogitsPane(Pane):
         self._shown: object = None
         self._order: list[int] = []
         self._names: tuple[str, ...] = ()
-        self._values: np.ndarray | None = (
+        self.values: np.ndarray | None = (
             None  # [clean and, while an intervention is on, edited; part]
         )
         self._sizes: np.ndarray  # [part], by which they are ranked
@@ -90,14 +90,14 @@ class LogitsPane(Pane):
             return
         before, self._shown = self._under_cursor(), shown
         if result is None:
-            self._values, self._order = None, []
+            self.values, self._order = None, []
             self.list.show(())
             return
         import numpy as np
 
         source = edited if edited is not None else result
         self._names, values = _sums(result, edited) if self.order == "layers" else _parts(source)
-        self._values = values
+        self.values = values
         sizes = np.abs(values).max(0)
         self._sizes = np.abs(values[-1] - values[0]) if self.order == "change" else sizes
         as_they_are = self.order in ("model", "layers")
@@ -144,7 +144,7 @@ class LogitsPane(Pane):
 
     def readout(self) -> Text:
         """The component under the cursor."""
-        result, values = self.data.result, self._values
+        result, values = self.data.result, self.values
         if result is None or values is None or self.list.cursor >= len(self._order):
             return Text()
         at = self._order[self.list.cursor]
@@ -176,7 +176,7 @@ class LogitsPane(Pane):
 
     def follow(self, selection: Selection) -> bool:
         """The selected head or MLP; of a whole layer the head that is looked at."""
-        if self._values is None or selection.layer is None:
+        if self.values is None or selection.layer is None:
             return False
         head = selected_head(replace(self.state, selection=selection))[1]
         part = "" if self.order == "layers" else " MLP" if selection.mlp else f" H{head}"

@@ -45,7 +45,7 @@ class NeuronsPane(Pane):
         self.suppressed = Bars(id="suppressed")
         self.examples = Rows(id="neuron-examples")
         self.of_layer: int | None = None  # list this layer only
-        self._order: list[tuple[int, int]] = []
+        self.listed_neurons: list[tuple[int, int]] = []
         self._listed: object = None
         self._exemplified: object = None
 
@@ -63,7 +63,7 @@ class NeuronsPane(Pane):
     def chosen(self) -> tuple[int, int] | None:
         """(layer, neuron) under the cursor."""
         at = self.list.cursor
-        return self._order[at] if at < len(self._order) else None
+        return self.listed_neurons[at] if at < len(self.listed_neurons) else None
 
     @property
     def looked_at(self) -> Result | None:
@@ -83,19 +83,24 @@ class NeuronsPane(Pane):
         """List the strongest, and ``selected`` wherever it stands."""
         result = self.data.result
         if result is None:
-            self._order, self._listed = [], None
+            self.listed_neurons, self._listed = [], None
             self.list.show(())
             return
         if self.of_layer is not None and selected is not None:
             self.of_layer = selected[0]
         listed = (result, self.of_layer)
-        if listed != self._listed or (selected is not None and selected not in self._order):
+        if listed != self._listed or (selected is not None and selected not in self.listed_neurons):
             self._listed = listed
-            self._order = _strongest(result.values, self.of_layer, selected)
-            limit = float(max((abs(result.values[at]) for at in self._order), default=0.0)) or 1.0
-            self.list.show([_bar(at, float(result.values[at]), limit) for at in self._order])
-        if selected in self._order:
-            self.list.put(self._order.index(selected))
+            self.listed_neurons = _strongest(result.values, self.of_layer, selected)
+            limit = (
+                float(max((abs(result.values[at]) for at in self.listed_neurons), default=0.0))
+                or 1.0
+            )
+            self.list.show(
+                [_bar(at, float(result.values[at]), limit) for at in self.listed_neurons]
+            )
+        if selected in self.listed_neurons:
+            self.list.put(self.listed_neurons.index(selected))
 
     def next_view(self) -> None:
         """The neurons of all layers, or of the cursor's layer only."""

@@ -56,7 +56,7 @@ class SteeringScreen(SlotScreen):
         yield Line(id="steering-footer")
 
     def on_mount(self) -> None:
-        """What is known already; a vector that was chosen before is tried on the prompt of now."""
+        """What is known already; a vector that was chosen before is tried on the current prompt."""
         self.scales.focus()
         self.host.session.ensure(self.place)
         self._texts()
@@ -154,7 +154,8 @@ class SteeringScreen(SlotScreen):
         self._texts()
         self.query_one("#steering-readout", Line).set(self.readout())
 
-    def _choose(self, params: dict[str, Any]) -> None:
+    def choose(self, params: dict[str, Any]) -> None:
+        """Steer with these parameters from now on."""
         self.host.session.change(self.place, params={**self.host.state.params, self.place: params})
         self.host.session.ensure(self.place)
 
@@ -173,7 +174,7 @@ class SteeringScreen(SlotScreen):
         def answered(params: dict[str, Any] | None) -> None:
             if params is not None:
                 params = {"layer": layer, **params}
-                self._choose(
+                self.choose(
                     {**params, "layer": params["layer"] if params["layer"] >= 0 else layers // 2}
                 )
 
@@ -186,7 +187,7 @@ class SteeringScreen(SlotScreen):
         params, model = self.host.state.params.get(self.place), self.host.state.model
         if params and model is not None:
             layer = max(0, min(model.info.layers - 1, int(params["layer"]) + by))
-            self._choose({**params, "layer": layer})
+            self.choose({**params, "layer": layer})
 
     def _item(self, at: int) -> str | None:
         """The intervention that adds the vector at the scale ``at``."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROWS = 12
 HINTS = (
-    "Space off/on  a add  d let go  u undo  Ctrl+r redo  q closes",
+    "Space off/on  a add  d remove  u undo  Ctrl+r redo  q closes",
     'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
     '2.resid=steer "vector.npy" * 2   patch takes its values from the corrupted prompt',
 )
@@ -57,7 +57,7 @@ class InterventionsScreen(Live, Box[None]):
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
-        """The interventions of now."""
+        """The current interventions."""
         self.show(self.host.state)
 
     def show(self, state: State) -> None:
@@ -122,7 +122,7 @@ class InterventionsScreen(Live, Box[None]):
 
 
 def _alone(state: State) -> dict[str, float]:
-    """Effect of each intervention made alone, by its text, as far as the result is of now."""
+    """Effect of each intervention made alone, by its text, as far as the result is current."""
     edited = state.edited()
     if edited is None or WHAT_IF.stale(state):
         return {}
