@@ -8,9 +8,8 @@ from interpboard.attribution.attention_flow import attention_flow
 from interpboard.attribution.attention_rollout import attention_rollout
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.models.holder import Holder
-from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import prompt_and_metric
 
 
 class AttentionAttributor(Holder):
@@ -23,20 +22,16 @@ class AttentionAttributor(Holder):
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Shares [token] by the product of the layers' attention; see ``attention_rollout``."""
-        return attention_rollout(self.lm, *self._case(text, metric), **options)
+        return attention_rollout(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def attention_flow(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Maximum flow [token] through the layers' attention; see ``attention_flow``."""
-        return attention_flow(self.lm, *self._case(text, metric), **options)
+        return attention_flow(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def value_weighted_rollout(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Shares [token] by the norms of what moves; see ``value_weighted_rollout``."""
-        return value_weighted_rollout(self.lm, *self._case(text, metric), **options)
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())
+        return value_weighted_rollout(self.lm, *prompt_and_metric(self.lm, text, metric), **options)

@@ -12,9 +12,8 @@ from interpboard.attribution.noise_tunnel import noise_tunnel
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.smoothgrad import smoothgrad
 from interpboard.models.holder import Holder
-from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import prompt_and_metric
 
 
 class GradientAttributor(Holder):
@@ -26,42 +25,40 @@ class GradientAttributor(Holder):
 
     def saliency(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Size of the gradient [token]; see ``saliency``."""
-        return saliency(self.lm, *self._case(text, metric), **options)
+        return saliency(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def grad_x_input(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Gradient times input [token], signed; see ``grad_x_input``."""
-        return grad_x_input(self.lm, *self._case(text, metric), **options)
+        return grad_x_input(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def integrated_gradients(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Share of the metric's change from a baseline [token]; see ``integrated_gradients``."""
-        return integrated_gradients(self.lm, *self._case(text, metric), **options)
+        return integrated_gradients(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def smoothgrad(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Size of the mean gradient over noisy copies [token]; see ``smoothgrad``."""
-        return smoothgrad(self.lm, *self._case(text, metric), **options)
+        return smoothgrad(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def noise_tunnel(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Mean score over noisy copies [token]; see ``noise_tunnel``."""
-        return noise_tunnel(self.lm, *self._case(text, metric), **options)
+        return noise_tunnel(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def lrp(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Relevance [token] by the rules of AttnLRP; see ``lrp``."""
-        return lrp(self.lm, *self._case(text, metric), **options)
+        return lrp(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def continuation(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Every generated token to every earlier one; see ``continuation_attribution``."""
-        return continuation_attribution(self.lm, *self._case(text, metric), **options)
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())
+        return continuation_attribution(
+            self.lm, *prompt_and_metric(self.lm, text, metric), **options
+        )

@@ -7,9 +7,8 @@ from typing import Any
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.shapley import shapley
 from interpboard.models.holder import Holder
-from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import prompt_and_metric
 
 
 class PerturbationAttributor(Holder):
@@ -23,12 +22,8 @@ class PerturbationAttributor(Holder):
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """What is lost without the token [token], signed; see ``occlusion``."""
-        return occlusion(self.lm, *self._case(text, metric), **options)
+        return occlusion(self.lm, *prompt_and_metric(self.lm, text, metric), **options)
 
     def shapley(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Shapley values [token] by sampling, signed; see ``shapley``."""
-        return shapley(self.lm, *self._case(text, metric), **options)
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())
+        return shapley(self.lm, *prompt_and_metric(self.lm, text, metric), **options)

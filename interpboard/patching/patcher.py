@@ -15,9 +15,8 @@ from interpboard.patching.corrupt import swap_span, swap_subjects
 from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
 from interpboard.patching.prompt_pairs import pair_fields
-from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import prompt_and_metric
 
 
 class ActivationPatcher(Holder):
@@ -34,14 +33,14 @@ class ActivationPatcher(Holder):
 
         With ``subject`` instead of ``corrupted`` the corrupted run has noise on its embeddings.
         """
-        prompt, resolved = self._case(clean, metric)
+        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
         return activation_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
 
     def estimate(
         self, clean: str, corrupted: str, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """The same grid estimated from gradients; see ``attribution_patching``."""
-        prompt, resolved = self._case(clean, metric)
+        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
         return attribution_patching(self.lm, prompt, resolved, corrupted=corrupted, **options)
 
     def confidence(
@@ -62,7 +61,7 @@ class ActivationPatcher(Holder):
         if named:
             target, foil = (*named, request.foil)[:2]
             request = msgspec.structs.replace(request, target=target, foil=foil)
-        prompt, resolved = self._case(clean, request)
+        prompt, resolved = prompt_and_metric(self.lm, clean, request)
         return patching_confidence(
             self.lm, prompt, resolved, corrupted=corrupted, pairs=further, **options
         )
@@ -84,11 +83,7 @@ class ActivationPatcher(Holder):
         **options: Any,
     ) -> Result:
         """Every sender's effect through ``receiver`` alone; see ``path_patching``."""
-        prompt, resolved = self._case(clean, metric)
+        prompt, resolved = prompt_and_metric(self.lm, clean, metric)
         return path_patching(
             self.lm, prompt, resolved, corrupted=corrupted, receiver=receiver, **options
         )
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

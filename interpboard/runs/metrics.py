@@ -25,7 +25,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.registry.metric_names import METRICS
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
-from interpboard.runs.prompt import resolve_position, token_text
+from interpboard.runs.prompt import make_prompt, resolve_position, token_text
 from interpboard.runs.references import resolve_token
 from interpboard.runs.rounding import difference
 
@@ -152,6 +152,14 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         target = TokenRef(top, token_text(lm.tokenizer, top))
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
     return Metric(MetricInfo(request.name, position, target, used), logits, _unused_foil(request))
+
+
+def prompt_and_metric(
+    lm: LanguageModel, text: str, request: MetricRequest | None = None
+) -> tuple[PromptInfo, Metric]:
+    """``text`` as the model's prompt, and the metric on it. Errors as in its two halves."""
+    prompt = make_prompt(lm, text)
+    return prompt, resolve_metric(lm, prompt, request or MetricRequest())
 
 
 def _unused_foil(request: MetricRequest) -> tuple[str, ...]:

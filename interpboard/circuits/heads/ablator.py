@@ -11,10 +11,9 @@ from interpboard.circuits.heads.compare import compare_ablations
 from interpboard.circuits.heads.critical import find_critical_components
 from interpboard.circuits.heads.pairs import head_pairs
 from interpboard.models.holder import Holder
-from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.results import MetricRequest, Result
 from interpboard.runs.components import Head
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.runs.metrics import prompt_and_metric
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class AttentionHeadAblator(Holder):
         **options: Any,
     ) -> Result:
         """Effect [layer, head] of each head; options as in ``head_ablation``."""
-        prompt, resolved = self._case(text, metric)
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return head_ablation(self.lm, prompt, resolved, layers=layers, heads=heads, **options)
 
     def find_critical_heads(self, result: Result, top_k: int = 5) -> list[CriticalHead]:
@@ -68,23 +67,19 @@ class AttentionHeadAblator(Holder):
         **options: Any,
     ) -> Result:
         """Effect [component, strategy]; see ``compare_ablations``."""
-        made, resolved = self._case(prompt, metric)
+        made, resolved = prompt_and_metric(self.lm, prompt, metric)
         return compare_ablations(
             self.lm, made, resolved, strategies=strategies, components=components, **options
         )
 
     def pairs(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Interaction [head_a, head_b] of the strongest heads; see ``head_pairs``."""
-        prompt, resolved = self._case(text, metric)
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return head_pairs(self.lm, prompt, resolved, **options)
 
     def find_critical_components(
         self, text: str, *, metric: MetricRequest | None = None, **options: Any
     ) -> Result:
         """Heads, MLPs, layers and embeddings by effect; see ``find_critical_components``."""
-        prompt, resolved = self._case(text, metric)
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return find_critical_components(self.lm, prompt, resolved, **options)
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

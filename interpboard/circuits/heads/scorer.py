@@ -11,8 +11,7 @@ from interpboard.circuits.heads.types import SCORES, head_scores
 from interpboard.errors import BadParameter
 from interpboard.models.holder import Holder
 from interpboard.results import MetricRequest, Result
-from interpboard.runs.metrics import resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.runs.metrics import prompt_and_metric
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class HeadScorer(Holder):
 
     def score(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Scores [score, layer, head]; options as in ``head_scores``. ``text`` is for name_mover."""
-        prompt = make_prompt(self.lm, text)
-        resolved = resolve_metric(self.lm, prompt, metric or MetricRequest())
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return head_scores(self.lm, prompt, resolved, **options)
 
     def top_heads(self, result: Result, score: str, top_k: int = 5) -> list[ScoredHead]:

@@ -10,9 +10,8 @@ from interpboard.circuits.lens.training import Settings, tune_lens
 from interpboard.circuits.lens.translators import Translators
 from interpboard.circuits.lens.tuned import tuned_lens
 from interpboard.models.holder import Holder
-from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
+from interpboard.results import MetricRequest, Result
+from interpboard.runs.metrics import prompt_and_metric
 
 
 class LogitLens(Holder):
@@ -20,7 +19,7 @@ class LogitLens(Holder):
 
     def read(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Probability [layer, token] of the target; options as in ``logit_lens``."""
-        prompt, resolved = self._case(text, metric)
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return logit_lens(self.lm, prompt, resolved, **options)
 
     def read_tuned(
@@ -32,13 +31,9 @@ class LogitLens(Holder):
         **options: Any,
     ) -> Result:
         """The same through the maps in the folder ``translators``; options as in ``tuned_lens``."""
-        prompt, resolved = self._case(text, metric)
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return tuned_lens(self.lm, prompt, resolved, translators=str(translators), **options)
 
     def tune(self, corpus: str | Path, out: str | Path, **settings: Any) -> Translators:
         """Train translators on a text file into a folder; ``settings`` as in ``tune_lens.Settings``."""
         return tune_lens(self.lm, corpus, out, Settings(**settings))
-
-    def _case(self, text: str, metric: MetricRequest | None) -> tuple[PromptInfo, Metric]:
-        prompt = make_prompt(self.lm, text)
-        return prompt, resolve_metric(self.lm, prompt, metric or MetricRequest())

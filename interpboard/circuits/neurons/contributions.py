@@ -30,7 +30,7 @@ from interpboard.results import (
 )
 from interpboard.results.examples import ExamplesFile, neuron_named
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.metrics import Metric, at_least_float32, resolve_metric
+from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
 from interpboard.runs.prompt import make_prompt, token_text
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
@@ -88,8 +88,7 @@ class NeuronAnalyzer(Holder):
 
     def analyze(self, text: str, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Contribution [layer, neuron]; options, extras and errors as in ``neurons``."""
-        prompt = make_prompt(self.lm, text)
-        resolved = resolve_metric(self.lm, prompt, metric or MetricRequest())
+        prompt, resolved = prompt_and_metric(self.lm, text, metric)
         return neurons(self.lm, prompt, resolved, **options)
 
     def max_activating(
