@@ -100,6 +100,7 @@ def test_where_the_metric_is_linear_one_step_is_exact_and_equals_gradient_times_
         tokens = None
         info = metric.info
         baseline = metric.baseline
+        warnings = metric.warnings
 
         def of(self, logits: torch.Tensor) -> torch.Tensor:
             # Along one direction of the logits at the prompt the metric is its own tangent.
