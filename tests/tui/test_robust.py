@@ -239,6 +239,11 @@ NAMES = {
     size=st.sampled_from([(80, 24), (120, 40), (40, 10)]),
 )
 @example(text="a", pressed=["8", "q", "q", "j"], size=(80, 24))
+@example(
+    text="a",
+    pressed=["8", "ctrl+d", "A", "k", "escape", "q", "home", "W", "ctrl+t", "escape"],
+    size=(120, 40),
+)
 async def test_no_text_and_no_keys_raise(
     tmp_path_factory: pytest.TempPathFactory,
     text: str,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
+from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 
 if TYPE_CHECKING:
@@ -21,8 +23,13 @@ class Live:
         """Show a snapshot."""
         raise NotImplementedError
 
+    @property
+    def composed(self) -> bool:
+        """Has it anything to show on? A screen that is left as soon as it opens never has."""
+        return isinstance(self, Widget) and bool(self.children)
 
-class Box(SureTimers, ModalScreen[R], Generic[R]):
+
+class Box(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
     """Base of the screens over the panes."""
 
     BINDINGS = [("escape", "leave", "Back")]  # noqa: RUF012

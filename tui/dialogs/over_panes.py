@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.screen import ModalScreen
 
 from tui.commands.command import Command, commands
+from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
 from tui.widgets import lines
@@ -16,7 +17,7 @@ from tui.widgets import lines
 R = TypeVar("R")
 
 
-class OverPanes(SureTimers, ModalScreen[R], Generic[R]):
+class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
     """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help."""
 
     place = ""

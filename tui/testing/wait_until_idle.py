@@ -34,7 +34,7 @@ async def wait_until_idle(app: InterpBoardApp) -> None:
 async def _one_round(app: InterpBoardApp) -> None:
     while pending.resizing(app):
         await _pause(app)
-    await app.controllers.idle()
+    await _controllers_idle(app)
     screen_idle = getattr(app.screen, "settled", None)
     if screen_idle is not None:
         await screen_idle()
@@ -49,6 +49,17 @@ async def _one_round(app: InterpBoardApp) -> None:
             _check_alive(app)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(painted.wait(), PAINT_S)
+
+
+async def _controllers_idle(app: InterpBoardApp) -> None:
+    idle = asyncio.ensure_future(app.controllers.idle())
+    try:
+        while not idle.done():
+            _check_alive(app)
+            await asyncio.wait({idle}, timeout=PAINT_S)
+        await idle
+    finally:
+        idle.cancel()
 
 
 async def _pause(app: InterpBoardApp) -> None:

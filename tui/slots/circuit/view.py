@@ -117,6 +117,8 @@ class CircuitScreen(SlotScreen):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
+        if not self.composed:
+            return
         result = state.slots[self.place].result
         if result is not self.of:
             self.of = result

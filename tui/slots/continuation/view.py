@@ -58,6 +58,8 @@ class ContinuationScreen(SlotScreen):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
+        if not self.composed:
+            return
         result = state.slots[self.place].result
         if result is not None and result is not self.of:
             self.of = result

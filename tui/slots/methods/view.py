@@ -56,6 +56,8 @@ class MethodsScreen(SlotScreen):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
+        if not self.composed:
+            return
         result, prompt = state.slots[self.place].result, state.slots[self.place].prompt
         if result is not None and prompt is not None and result is not self.of:
             from interpboard.visualization.colors import Scale

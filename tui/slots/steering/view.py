@@ -64,6 +64,8 @@ class SteeringScreen(SlotScreen):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
+        if not self.composed:
+            return
         result = state.slots[self.place].result
         if result is not self.of:
             first, self.of = self.of is None, result

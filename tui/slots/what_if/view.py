@@ -62,6 +62,8 @@ class InterventionsScreen(Live, Box[None]):
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
+        if not self.composed:
+            return
         ink, held = inks(self.app.current_theme.dark), state.interventions
         effects = _alone(state)
         self.at = max(0, min(self.at, len(held.items) - 1))
