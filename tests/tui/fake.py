@@ -10,7 +10,8 @@ from typing import Any
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from interpboard.results import ModelInfo, PromptInfo
-from tests.tui.answers import VOCABULARY, canned, tokens_of
+from tests.tui import answers
+from tests.tui.answers import canned, tokens_of
 
 LAYERS, HEADS = 4, 8
 MEMORY = 15_000_000
@@ -145,14 +146,17 @@ class FakeEngine:
             )
             return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
         if isinstance(request, protocol.Vocabulary):
-            return protocol.TokenStrings.of(0, VOCABULARY)
+            return protocol.TokenStrings.of(0, answers.VOCABULARY)
         if isinstance(request, protocol.Tokenize):
             found = self.tokens(request.text)
             return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
         if isinstance(request, protocol.Split):
-            known = request.text in VOCABULARY
+            known = request.text in answers.VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)
-            ids = tuple(VOCABULARY.index(text) if text in VOCABULARY else 0 for text in found)
+            ids = tuple(
+                answers.VOCABULARY.index(text) if text in answers.VOCABULARY else 0
+                for text in found
+            )
             return protocol.Tokens(0, PromptInfo(request.text, found, ids))
         if request.analysis in self.refused:
             return self.refused[request.analysis]
@@ -161,7 +165,7 @@ class FakeEngine:
         if not tokens:
             return protocol.Failed(0, "bad_prompt", "The prompt is empty.", "Type a text.")
         for token in (metric.target, metric.foil):
-            if token is not None and token not in VOCABULARY:
+            if token is not None and token not in answers.VOCABULARY:
                 return protocol.Failed(
                     0, "bad_target", f"{token!r} is 2 tokens: '[/INST]' 'x'.", "Choose one."
                 )
