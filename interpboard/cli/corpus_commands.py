@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interpboard import config
-from interpboard.cli.compute import collect, tune
+from interpboard.cli.compute import ModelChoice, collect, tune
 from interpboard.cli.examples_command import Form, shown
 from interpboard.cli.flags import (
     Debug,
@@ -28,6 +28,18 @@ from interpboard.cli.options import choose_form, try_file, try_folder
 from interpboard.cli.output import deliver
 from interpboard.cli.streams import say
 from interpboard.registry import ANALYSES
+
+
+def _chosen(
+    flags: tuple[str | None, str | None, str | None, bool | None], allowed: tuple[bool, ...]
+) -> ModelChoice:
+    """The model of the settings, of which ``flags`` give model, device, dtype and no special tokens."""
+    model, device, dtype, no_special_tokens = flags
+    given = {
+        "model": model, "device": device, "dtype": dtype,
+        "special_tokens": off(no_special_tokens),
+    }  # fmt: skip
+    return model_choice(config.read(given).settings, *allowed)
 
 
 def tune_lens_command(
@@ -51,13 +63,9 @@ def tune_lens_command(
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
     try_folder(out, "--out")
-    flags = {
-        "model": model, "device": device, "dtype": dtype,
-        "special_tokens": off(no_special_tokens),
-    }  # fmt: skip
-    choice = model_choice(
-        config.read(flags).settings,
-        *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+    choice = _chosen(
+        (model, device, dtype, no_special_tokens),
+        (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
     )
     settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
     last, warnings = tune(choice, corpus, out, settings, debug=debug_wanted(debug))
@@ -90,13 +98,9 @@ def max_activating_command(
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
     try_file(out, "--out")
-    flags = {
-        "model": model, "device": device, "dtype": dtype,
-        "special_tokens": off(no_special_tokens),
-    }  # fmt: skip
-    choice = model_choice(
-        config.read(flags).settings,
-        *(trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+    choice = _chosen(
+        (model, device, dtype, no_special_tokens),
+        (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
     )
     settings = {
         "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,
