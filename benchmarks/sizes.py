@@ -44,10 +44,30 @@ def llama_8b() -> Any:
     return tf.LlamaForCausalLM(config)
 
 
+def tiny_gpt2() -> Any:
+    """2 layers, 4 heads, d_model 32: to see that a benchmark runs."""
+    return tf.GPT2LMHeadModel(tf.GPT2Config(n_layer=2, n_head=4, n_embd=32, vocab_size=200))
+
+
+def tiny_llama() -> Any:
+    """2 layers, 4 heads on 2 key/value heads, d_model 32: to see that a benchmark runs."""
+    config = tf.LlamaConfig(
+        vocab_size=200,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return tf.LlamaForCausalLM(config)
+
+
 SIZES: dict[str, Callable[[], Any]] = {
     "gpt2-small": gpt2_small,
     "llama-12": llama_12,
     "llama-8b": llama_8b,
+    "tiny-gpt2": tiny_gpt2,
+    "tiny-llama": tiny_llama,
 }
 
 
