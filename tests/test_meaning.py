@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[1]
 CORRUPTED = TEXT.replace("located", "cabinet")
 # Where sentences of a sign are made, and where the difference of two results is worded.
 SOURCES = {
-    "interpboard/registry/reading.py", "interpboard/comparison.py", "interpboard/results/signs.py",
+    "interpboard/registry/reading.py", "interpboard/comparison/difference.py",
+    "interpboard/results/signs.py",
 }  # fmt: skip
 SENTENCE = re.compile(
     r"\b(?:positive|negative)(?::| means)|\bhelp(?:s|ed)\b|\bhurts?\b|carr(?:ies|ied) the answer"

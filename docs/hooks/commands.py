@@ -8,6 +8,7 @@ COMMANDS = (
     (),
     ("analyze",),
     ("report",),
+    ("compare",),
     ("tune-lens",),
     ("max-activating",),
     ("examples",),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interpboard import __version__, config
-from interpboard.cli import config_command, corpus_commands, opening
+from interpboard.cli import compare_command, config_command, corpus_commands, opening
 from interpboard.cli.compute import compute
 from interpboard.cli.flags import (
     Ascii,
@@ -279,6 +279,7 @@ def report_command(
     deliver(written, output)
 
 
+app.command("compare")(compare_command.compare_command)
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)
 app.command("examples")(corpus_commands.examples_command)

@@ -20,7 +20,16 @@ from interpboard.cli import opening as door
 from interpboard.cli.opening import Opening, debug_wanted, open_app
 from interpboard.cli.streams import fill_closed_descriptors, hush_stdout, say
 
-COMMANDS = ("analyze", "report", "list", "config", "tune-lens", "max-activating", "examples")
+COMMANDS = (
+    "analyze",
+    "report",
+    "compare",
+    "list",
+    "config",
+    "tune-lens",
+    "max-activating",
+    "examples",
+)
 # Options in front of TEXT whose next argument is their value.
 WITH_VALUE = frozenset(
     {"--model", "-m", "--text", "-t", "--device", "--dtype", "--color", "--theme", "--prompts"}

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console, Group
 from rich.text import Text
 
+from interpboard.comparison import is_difference, sides_said
 from interpboard.results import Document, MetricInfo, PromptInfo, Result
 from interpboard.results.metric_words import metric_words
 from interpboard.results.tokens import appended
@@ -105,7 +106,9 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
     """The metric in words: which number, of which token, where, and its value in the clean run."""
     parts = [_metric(result.metric, look)]
     position = result.metric.position
-    if result.metric.target is None:
+    if is_difference(result):
+        parts += [look.words(words) for words in sides_said(result)]
+    elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif 0 <= position < len(prompt.tokens):
         parts.append(f"at position {position} ({look.token(prompt.tokens[position])})")
@@ -116,7 +119,8 @@ def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
     else:
         parts.append(f"at position {position}")
     if result.baseline is not None:
-        parts.append(f"clean run {number(result.baseline)}")
+        run = "clean runs, B − A" if is_difference(result) else "clean run"
+        parts.append(f"{look.ours(run)} {number(result.baseline)}")
     return f"metric: {parts[0]} {look.ours(' · ').join(parts[1:])}"
 
 

@@ -209,9 +209,9 @@ async def test_search_narrows_and_pins_compare(board: Boards) -> None:
         assert " B " in text
         await b.press("d")
         text = await view(b)
-        assert "A − B" in text
-        assert "positive: larger in the one named first" in " ".join(text.split())
-        assert "different parameters: ablation=mean − none" in text
+        assert "B − A" in text
+        assert "positive: larger in B" in " ".join(text.split())
+        assert "different parameters: A ablation=mean, B none" in text
         await b.press("space")
         assert "1 pinned" in await view(b)
         await b.press("z")

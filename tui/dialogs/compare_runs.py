@@ -42,15 +42,15 @@ def side_by_side(first: Document, second: Document, look: Look) -> Text:
 
 
 def difference_page(first: Document, second: Document, look: Look) -> Text:
-    """A − B where that means something; otherwise why not, and the two side by side."""
+    """B − A where that means something; otherwise why not, and the two side by side."""
     try:
         result = difference(first, second)
     except BadParameter as error:
         return Text(f"{error}\n\n").append_text(side_by_side(first, second, look))
-    head = [Text(look.ours("A − B"), "bold")]
+    head = [Text(look.ours("B − A"), "bold")]
     for name, document in (("A", first), ("B", second)):
         head.append(Text(look.fit(f"{name}: {look.words(document.prompt.text)}", look.width)))
-    return _joined([*head, Text(), *section(result, first.prompt, look)])
+    return _joined([*head, Text(), *section(result, second.prompt, look)])
 
 
 def _lines(document: Document, look: Look) -> list[Text]:

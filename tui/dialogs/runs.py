@@ -38,7 +38,7 @@ class RunsScreen(OverPanes["Run | None"]):
     about = (
         "Every finished result, newest first. Reopening computes nothing and",
         "needs no model: the next Enter in the panes loads it and runs.",
-        "Two pinned runs are shown side by side, or as A − B.",
+        "Two pinned runs are shown side by side, or as B − A.",
     )
     BINDINGS = bindings(RUNS)
     DEFAULT_CSS = """
@@ -197,7 +197,7 @@ class RunsScreen(OverPanes["Run | None"]):
         self._moved()
 
     def action_difference(self) -> None:
-        """Side by side, or A − B."""
+        """Side by side, or B − A."""
         if len(self.list.pinned) < 2:
             self.tell("Pin two runs with space first.")
             return

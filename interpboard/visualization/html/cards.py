@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+import msgspec
 from markupsafe import Markup
 
-from interpboard.comparison import DIFFERENCE
+from interpboard.comparison import difference, is_difference
 from interpboard.display import visible
+from interpboard.errors import BadParameter
 from interpboard.results import Document, PromptInfo, Result
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
@@ -117,11 +118,11 @@ def _pane(name: str, documents: Sequence[Document]) -> Pane:
     ]
     first = found[0]
     for i, d, result in found[1:]:
-        difference = _difference(first[2], result) if i != first[0] else None
-        if difference is not None:
+        less = _difference(first[1:], (d, result)) if i != first[0] else None
+        if less is not None:
             heading = f"{letter(i)} − {letter(first[0])}"
-            own = Scale.of(difference.values, diverging=True)
-            cards.append(card(difference, d.prompt, heading, own, alone=True))
+            own = Scale.of(less.values, diverging=True)
+            cards.append(card(less, d.prompt, heading, own, alone=True))
     shared = visible(first[2].meaning) if len(meanings) == 1 else ""  # else each card says its own
     return Pane(visible(name_of(first[2])), shared, tuple(cards))
 
@@ -143,30 +144,21 @@ def _shared(results: Sequence[Result]) -> Scale | None:
     return replace(scales[0], limit=max(scale.limit for scale in scales))
 
 
-def _difference(first: Result, second: Result) -> Result | None:
-    """``second`` − ``first`` where they have the same axes, metric and kind of values."""
-    same = first.axes == second.axes and first.metric.name == second.metric.name
-    same = same and first.neutral == second.neutral
-    if not same or object in (first.values.dtype, second.values.dtype) or not first.axes:
+def _difference(first: tuple[Document, Result], second: tuple[Document, Result]) -> Result | None:
+    """``second`` − ``first``; None where they are not compared."""
+    a, b = (msgspec.structs.replace(d, results=(result,)) for d, result in (first, second))
+    if not a.results[0].axes:
         return None
-    return Result(
-        analysis="difference",
-        params={},
-        metric=second.metric,
-        baseline=None,
-        axes=first.axes,
-        values=second.values.astype(np.float64) - first.values.astype(np.float64),
-        extra={},
-        elapsed_s=0.0,
-        made_by=second.made_by,
-        meaning=DIFFERENCE,
-    )
+    try:
+        return msgspec.structs.replace(difference(a, b), extra={})  # both sides have their cards
+    except BadParameter:
+        return None  # they stand side by side
 
 
 def _made(result: Result) -> str:
     params = [f"{visible(k)}={plain_value(v, LOOK)}" for k, v in result.params.items()]
-    if result.analysis == "difference":
-        return "the second's value less the first's, entry by entry"
+    if is_difference(result):
+        return "B − A, entry by entry"
     made = result.made_by
     versions = f"torch {visible(made.torch)}, transformers {visible(made.transformers)}"
     return " · ".join([*params, f"{result.elapsed_s:.2g} s, path {visible(made.path)}, {versions}"])

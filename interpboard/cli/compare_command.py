@@ -1,0 +1,41 @@
+"""``compare``: B − A of two files of saved results, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interpboard import config
+from interpboard.cli.flags import Ascii, Background, Debug, Paint, plain
+from interpboard.cli.options import Format, choose_output
+from interpboard.cli.output import deliver, read_saved, tell_warnings, view
+from interpboard.cli.streams import say
+
+
+def compare_command(
+    a: Annotated[Path, typer.Argument(help="Results saved as JSON.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Those they are taken from.", show_default=False)],
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    debug: Debug = False,
+) -> None:
+    """Write B − A of each analysis that both files hold, aligned by the tokens of their prompts."""
+    from interpboard.comparison import differences
+
+    chosen = choose_output(output, form)
+    flags = {"color": plain(color), "theme": plain(theme), "ascii": ascii}
+    settings = config.read(flags).settings
+    made, reasons = differences(*read_saved([a, b]))
+    for reason in reasons:
+        say(f"left out: {reason}")
+    tell_warnings(made)
+    deliver(view(made, chosen, settings, to_file=output is not None), output)
