@@ -9,6 +9,7 @@ COMMANDS = (
     ("analyze",),
     ("report",),
     ("compare",),
+    ("what-if",),
     ("tune-lens",),
     ("max-activating",),
     ("examples",),

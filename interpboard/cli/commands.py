@@ -45,6 +45,7 @@ from interpboard.cli.options import (
 from interpboard.cli.output import deliver, read_saved, side_by_side, tell_warnings, view
 from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.streams import write_out
+from interpboard.cli.what_if_command import what_if_command
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.registry.metric_names import METRICS
 
@@ -280,6 +281,7 @@ def report_command(
 
 
 app.command("compare")(compare_command.compare_command)
+app.command("what-if")(what_if_command)
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)
 app.command("examples")(corpus_commands.examples_command)

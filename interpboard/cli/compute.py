@@ -11,8 +11,9 @@ from interpboard.engine.threads import let_threads_sleep
 from interpboard.registry import ANALYSES
 
 if TYPE_CHECKING:
+    from interpboard.interventions.sets import HeldSet
     from interpboard.models.language_model import LanguageModel
-    from interpboard.results import Document, MetricRequest
+    from interpboard.results import Document, MetricRequest, Result
 
 
 class ModelChoice(NamedTuple):
@@ -69,6 +70,78 @@ def compute(
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
             on_start=on_start,
         )
+
+
+class Holding(NamedTuple):
+    """What ``what-if`` holds: heads chosen in a way (None: none), ``also`` interventions in their grammar.
+
+    ``seed``: of the random set beside; None: without one.
+    """
+
+    heads: str | None
+    also: str
+    put: str
+    source: str
+    seed: int | None
+
+
+def hold(
+    choice: ModelChoice, text: str, asked: MetricRequest, wanted: Holding, *, debug: bool = False
+) -> tuple[Document, list[str]]:
+    """The results that the heads were chosen from, then ``what_if``; and lines that say what is held."""
+    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from msgspec.structs import replace
+
+        from interpboard.analyze import analyze
+        from interpboard.interventions.choose import Chosen, choose
+        from interpboard.interventions.grammar import parse_items
+        from interpboard.reproduce import command_line
+        from interpboard.runs.metrics import resolve_metric
+        from interpboard.runs.prompt import make_prompt
+        from interpboard.runs.watch import Watch
+
+        if wanted.also:
+            parse_items(wanted.also)  # what cannot be read is said before a model is opened
+        lm = _opened(choice, show)
+        watch = Watch(on_progress=lambda done, total, _partial: show("What if", done, total))
+        chosen = Chosen(None, None, ())
+        if wanted.heads is not None:
+            prompt = make_prompt(lm, text)
+            references = (wanted.source,) if wanted.source else ()
+            chosen = choose(
+                lm, prompt, resolve_metric(lm, prompt, asked), wanted.heads,
+                what=wanted.put, references=references, seed=wanted.seed, watch=watch,
+            )  # fmt: skip
+        sets = [own for own in (chosen.held, chosen.control) if own is not None]
+        held = "; ".join(filter(None, (chosen.held.text if chosen.held else "", wanted.also)))
+        params = {"interventions": held}
+        if chosen.control is not None:
+            params["controls"] = chosen.control.text
+        if wanted.source:
+            params["source"] = wanted.source
+        document = analyze(lm, text, ("what_if",), asked, {"what_if": params}, watch=watch)
+        said = [f"{own.name}: {' '.join(own.places)} ({own.about})" for own in sets]
+        if chosen.held is not None:
+            said.append(_effects(document.results[0], chosen.held, chosen.control))
+        said.append(f"again: {command_line(document, asked).strip()}")
+        return replace(document, results=(*chosen.results, *document.results)), said
+
+
+def _effects(result: Result, held: HeldSet, control: HeldSet | None) -> str:
+    """What the set does to the metric by itself, and the random one."""
+    from interpboard.results.metric_words import metric_words
+
+    of_set = (
+        result.extra["alone"].values[0]
+        if "alone" in result.extra
+        else result.extra["effect"].values
+    )
+    parts = [f"{held.name} {float(of_set):+.4g}"]
+    if control is not None:
+        parts.append(f"{control.name} {float(result.extra['control'].values[0]):+.4g}")
+    return f"effect on {metric_words(result.metric)}: {', '.join(parts)}"
 
 
 def _with_swapped(

@@ -24,6 +24,7 @@ COMMANDS = (
     "analyze",
     "report",
     "compare",
+    "what-if",
     "list",
     "config",
     "tune-lens",

@@ -13,8 +13,9 @@ from interpboard.circuits.direct.attribution import (
     parts_of,
     unexplained_by,
 )
-from interpboard.interventions.grammar import parse_interventions, warnings_of
-from interpboard.interventions.what_if import RUNS, edits_of
+from interpboard.interventions.grammar import parse_interventions
+from interpboard.interventions.resolve import edits_of, warnings_of
+from interpboard.interventions.what_if import RUNS
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
 from interpboard.runs.analysis import Computed, analysis

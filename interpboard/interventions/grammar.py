@@ -8,6 +8,7 @@ One intervention is ``PLACE=WHAT``; several are separated by semicolons or line 
 | ``1.mlp``, ``1.attn`` | what the MLP, or attention, of layer 1 adds to the stream |
 | ``3.resid`` | the stream after layer 3 |
 | ``@4`` | the token at position 4 |
+| ``"strongest 2"{2.5, 1.mlp}`` | a set of places, held and let go as one; its name may be left out |
 
 A place of a layer may end in positions, ``3.resid@4`` or ``2.5@1-3``; without them it is edited at all.
 
@@ -19,34 +20,29 @@ A place of a layer may end in positions, ``3.resid@4`` or ``2.5@1-3``; without t
 | ``steer "v.npy"``, ``steer "v.npy" * 2.5`` | itself plus a vector of a file (stream, MLP, attention) |
 | ``" Rome"`` | at a token's place: that token; it must be one token |
 
-Text in double quotes is a JSON string, so a token or a path may hold anything.
+Text in double quotes is a JSON string, so a token, a path or a name may hold anything. No torch here: the
+app reads and writes the same text; ``resolve`` makes edits of it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-
 from interpboard.errors import BadParameter
-from interpboard.interventions.vectors import read_vector
-from interpboard.models.calls import embeddings_of
-from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo
-from interpboard.runs.edits import Edit
-from interpboard.runs.metrics import at_least_float32
-from interpboard.runs.prompt import resolve_position
-from interpboard.runs.record import Run
-from interpboard.runs.references import resolve_token
 
 SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
-GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome".'
+GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; {2.5, 2.6}=zero.'
+REPLACED = ("zero", "mean", "patch")  # one of them at a place excludes the others
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ITEM = re.compile(rf'(?:[^;\n"]|{_QUOTED})+')
+_SET = re.compile(
+    rf"(?P<name>{_QUOTED})?\s*\{{(?P<places>[^{{}}\"]*)\}}\s*=\s*(?P<what>.*)", re.DOTALL
+)
 _PLACE = re.compile(
     r"(?:(?P<layer>\d+)\.(?:(?P<head>\d+)|(?P<part>mlp|attn|resid)))?(?:@(?P<at>\d+)(?:-(?P<to>\d+))?)?"
 )
@@ -74,15 +70,113 @@ class Intervention:
         return "z" if self.part is None else SITES[self.part]
 
 
+@dataclass(frozen=True)
+class HeldItem:
+    """What is held and let go as one: a lone intervention, or a set of them with its ``name``."""
+
+    text: str
+    members: tuple[Intervention, ...]
+    name: str = ""
+    is_set: bool = False
+
+    @property
+    def label(self) -> str:
+        """How a result names it: the name of a set with how many places it has, else the text."""
+        if not self.is_set or not self.name:
+            return self.text
+        return f"{self.name}: {len(self.members)} at once, {self.members[0].what}"
+
+
 def parse_interventions(text: str) -> tuple[Intervention, ...]:
-    """The interventions of ``text``, in order. Raises ``BadParameter`` naming what cannot be read."""
+    """The interventions of ``text``, in order, those of sets one by one.
+
+    Raises ``BadParameter`` naming what cannot be read, and a place at which two things are put at once.
+    """
+    return tuple(member for item in parse_items(text) for member in item.members)
+
+
+def parse_items(text: str) -> tuple[HeldItem, ...]:
+    """The same with what is held as one together."""
+    items = tuple(map(_item, split_items(text)))
+    if not items:
+        raise BadParameter("There is no intervention.", GRAMMAR)
+    _refuse_contradictions([member for item in items for member in item.members])
+    return items
+
+
+def split_items(text: str) -> list[str]:
+    """The items of ``text`` as they are written. Raises ``BadParameter`` for a quote that stays open."""
     if _ITEM.sub("", text).strip("; \n"):
         raise BadParameter("An intervention has an open quote.", GRAMMAR)
-    items = [item.strip() for item in _ITEM.findall(text)]
-    found = tuple(_parse(item) for item in items if item)
-    if not found:
-        raise BadParameter("There is no intervention.", GRAMMAR)
-    return found
+    return [item for item in map(str.strip, _ITEM.findall(text)) if item]
+
+
+def set_text(name: str, places: Sequence[str], what: str) -> str:
+    """A set as the grammar writes it: ``"strongest 2"{2.5, 1.mlp}=zero``."""
+    quoted = json.dumps(name, ensure_ascii=False) if name else ""
+    return f"{quoted}{{{', '.join(places)}}}={what}"
+
+
+def place_and_what(item: str) -> tuple[str, str]:
+    """What stands before the equals sign of an item, and after; of a set its braces and its name too."""
+    found = _SET.fullmatch(item.strip())
+    if found is not None:
+        what = found["what"].strip()
+        return item.strip()[: found.start("what")].rstrip("= \n\t"), what
+    place, _, what = item.partition("=")
+    return place.strip(), what.strip()
+
+
+def places_of(item: str) -> tuple[str, ...]:
+    """The places that an item edits: those in the braces of a set, else its own."""
+    found = _SET.fullmatch(item.strip())
+    if found is None:
+        return (place_and_what(item)[0],)
+    return tuple(place.strip() for place in found["places"].split(",") if place.strip())
+
+
+def name_of_set(item: str) -> str:
+    """The name of a set; empty for a lone intervention and for a set without one."""
+    found = _SET.fullmatch(item.strip())
+    if found is None or found["name"] is None:
+        return ""
+    return _unquoted(found["name"], item)
+
+
+def is_set(item: str) -> bool:
+    """Whether an item is a set."""
+    return _SET.fullmatch(item.strip()) is not None
+
+
+def _item(item: str) -> HeldItem:
+    found = _SET.fullmatch(item)
+    if found is None:
+        return HeldItem(item, (_parse(item),))
+    name = _unquoted(found["name"], item) if found["name"] else ""
+    what, places = found["what"].strip(), places_of(item)
+    if what not in REPLACED:
+        raise BadParameter(f"{item!r}: a set takes {', '.join(REPLACED)}.", GRAMMAR)
+    if not places:
+        raise BadParameter(f"{item!r}: the set is empty.", GRAMMAR)
+    members = tuple(_parse(f"{place}={what}") for place in places)
+    if len({member.text for member in members}) < len(members):
+        raise BadParameter(f"{item!r}: a place stands in the set twice.", GRAMMAR)
+    return HeldItem(item, members, name, is_set=True)
+
+
+def _refuse_contradictions(members: Sequence[Intervention]) -> None:
+    """One place cannot be zero and its mean: the later would win without a word."""
+    first: dict[tuple[object, ...], Intervention] = {}
+    for each in members:
+        if each.what not in REPLACED:
+            continue
+        place = (each.layer, each.head, each.part, each.positions)
+        other = first.setdefault(place, each)
+        if other.what != each.what:
+            raise BadParameter(
+                f"{each.text.partition('=')[0]} is put to {other.what} and to {each.what} at once.",
+                "Keep one of them.",
+            )
 
 
 def _parse(item: str) -> Intervention:
@@ -106,7 +200,7 @@ def _parse(item: str) -> Intervention:
     if steer is not None and match["part"] is not None:
         value, scale = _unquoted(steer["file"], item), _number(steer["scale"], item)
         return Intervention(item, "steer", **common, value=value, scale=scale)  # type: ignore[arg-type]
-    if what not in ("zero", "mean", "patch"):
+    if what not in REPLACED:
         raise BadParameter(f"{item!r}: {what!r} cannot be put there.", GRAMMAR)
     return Intervention(item, what, **common)  # type: ignore[arg-type]
 
@@ -123,65 +217,12 @@ def _number(text: str | None, item: str) -> float:
     try:
         number = 1.0 if text is None else float(text)
     except ValueError:
-        number = float("nan")
-    if not np.isfinite(number):
+        number = math.nan
+    if not math.isfinite(number):
         raise BadParameter(f"{item!r}: {text!r} is no number.", GRAMMAR)
     return number
 
 
-def sites_of(interventions: tuple[Intervention, ...], *whats: str) -> tuple[str, ...]:
+def sites_of(interventions: Sequence[Intervention], *whats: str) -> tuple[str, ...]:
     """The sites at which any of them does one of ``whats``."""
     return tuple(dict.fromkeys(each.site for each in interventions if each.what in whats))
-
-
-def edit_of(
-    lm: LanguageModel, prompt: PromptInfo, each: Intervention, clean: Run | None, source: Run | None
-) -> Edit:
-    """The edit that ``each`` is on this prompt.
-
-    ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
-    ``BadPosition``, ``BadTarget``, ``Unsupported``.
-    """
-    if each.layer is not None:
-        _check_place(lm, each)
-    lm.verified.require_site(each.site, each.layer)
-    positions = each.positions
-    if positions is not None:
-        positions = tuple(resolve_position(prompt, position) for position in positions)
-    if each.layer is None:
-        token = resolve_token(lm, each.value, "token")
-        with torch.no_grad():
-            embedded = embeddings_of(lm.anatomy, torch.tensor([token.id], device=lm.device))
-        return Edit("embed", 0, "patch", positions=positions, value=embedded)
-    if each.what == "zero":
-        return Edit(each.site, each.layer, "zero", each.head, positions)
-    if each.what == "steer":
-        return Edit(each.site, each.layer, "add", positions=positions, value=_vector(lm, each))
-    run = source if each.what == "patch" else clean
-    assert run is not None
-    value = run.sites[each.site][each.layer][0]
-    if each.head is not None:
-        value = value[:, each.head]
-    value = value.mean(0, keepdim=True) if each.what == "mean" else value
-    if each.what == "patch" and positions is not None:
-        value = value[list(positions)]
-    return Edit(each.site, each.layer, "patch", each.head, positions, value)
-
-
-def _check_place(lm: LanguageModel, each: Intervention) -> None:
-    layers, heads = lm.anatomy.n_layers, lm.anatomy.n_heads
-    if each.layer is not None and each.layer >= layers:
-        raise BadParameter(f"{each.text}: the model has layers 0 to {layers - 1}.")
-    if each.head is not None and each.head >= heads:
-        raise BadParameter(f"{each.text}: a layer has heads 0 to {heads - 1}.")
-
-
-def warnings_of(lm: LanguageModel, interventions: tuple[Intervention, ...]) -> tuple[str, ...]:
-    """What is to be known of the files that are steered with. Raises ``BadParameter``."""
-    paths = dict.fromkeys(each.value for each in interventions if each.what == "steer")
-    return tuple(warning for path in paths for warning in read_vector(lm, path).warnings)
-
-
-def _vector(lm: LanguageModel, each: Intervention) -> torch.Tensor:
-    vector = read_vector(lm, each.value).values
-    return (each.scale * at_least_float32(vector)).to(lm.device)[None]

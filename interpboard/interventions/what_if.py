@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from interpboard.circuits.lens.logit import lens_axis, lens_rows, recorded_for
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.circuits.lens.translators import load_translators
-from interpboard.errors import BadParameter, BadPrompt
-from interpboard.interventions.grammar import (
-    Intervention,
-    edit_of,
-    parse_interventions,
-    sites_of,
-    warnings_of,
-)
+from interpboard.errors import BadParameter
+from interpboard.interventions.grammar import HeldItem, parse_items
+from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.prompt import make_prompt, show_tokens, token_text
+from interpboard.runs.prompt import token_text
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
@@ -39,6 +36,7 @@ def what_if(
     *,
     interventions: str,
     source: str = "",
+    controls: str = "",
     top_k: int = 10,
     lens_site: str = "resid_post",
     translators: str = "",
@@ -47,11 +45,14 @@ def what_if(
     """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
 
     Exact: one forward pass of two rows. ``interventions`` is text such as
-    ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"``; ``interventions.py`` has the grammar.
+    ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; "a set"{2.5, 2.6}=zero``; ``grammar.py`` says more.
     ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
+    ``controls``: interventions in the same words that are *not* made, each measured alone for comparison:
+    the random set beside a chosen one.
 
     ``extra``: ``effect`` (edited − clean) and, where there are several, ``alone`` [intervention], the
-    effect of each made alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the ``top_k`` likeliest
+    effect of each made alone, a set as one; ``control`` [control], the effect of each of ``controls`` made
+    alone; ``top_ids``, ``top_tokens``, ``top_probs`` [run, rank], the ``top_k`` likeliest
     next tokens of each run, and ``top_other`` [run, rank], their probability in the other run; the lens
     of each run, as ``logit_lens`` gives it at ``lens_site``, or ``tuned_lens`` with the ``translators`` of a
     folder: ``lens`` [run, layer, token], the target's probability, with ``lens_top_ids``,
@@ -62,7 +63,9 @@ def what_if(
     ``resid_post``, ``BadPrompt`` for a source of another length, ``BadPosition``, ``BadTarget``,
     ``Unsupported``.
     """
-    held = parse_interventions(interventions)
+    items = parse_items(interventions)
+    beside = parse_items(controls) if controls.strip() else ()
+    held = tuple(member for item in items for member in item.members)
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
@@ -75,11 +78,18 @@ def what_if(
     logits = at_least_float32(row_logits(both, position))
     baseline, edited = metric.baseline, float(metric.of(logits)[1])
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
-    if len(edits) > 1:
-        alone: list[Counterfactual] = [(edit,) for edit in edits]
-        values = evaluate(both, alone, metric, watch=Watch(cancelled=watch.cancelled))
-        axis = Axis("intervention", tuple(each.text for each in held))
-        extra["alone"] = LabelledArray((axis,), values - baseline)
+    alone = _grouped(edits, items) if len(items) > 1 else []
+    others = tuple(member for item in beside for member in item.members)
+    alone += _grouped(edits_of(lm, prompt, others, source), beside)
+    if alone:
+        values = evaluate(both, alone, metric, watch=Watch(cancelled=watch.cancelled)) - baseline
+        first = len(alone) - len(beside)
+        if first:
+            axis = Axis("intervention", tuple(item.label for item in items))
+            extra["alone"] = LabelledArray((axis,), values[:first])
+        if beside:
+            axis = Axis("control", tuple(item.label for item in beside))
+            extra["control"] = LabelledArray((axis,), values[first:])
     if lm.verified.lens:
         loaded = load_translators(lm, translators) if translators else None
         warnings += loaded.warnings if loaded is not None else ()
@@ -95,34 +105,10 @@ def what_if(
     )
 
 
-def edits_of(
-    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
-) -> Counterfactual:
-    """The edits that interventions are on this prompt. Errors as in ``what_if``."""
-    means = sites_of(held, "mean")
-    clean = record(lm, prompt, means) if means else None
-    other = _source(lm, prompt, held, source)
-    return tuple(edit_of(lm, prompt, each, clean, other) for each in held)
-
-
-def _source(
-    lm: LanguageModel, prompt: PromptInfo, held: tuple[Intervention, ...], source: str
-) -> Run | None:
-    sites = sites_of(held, "patch")
-    if not sites:
-        return None
-    if not source:
-        raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
-    for site in sites:
-        lm.verified.require_site(site)
-    other = make_prompt(lm, source)
-    if len(other.token_ids) != len(prompt.token_ids):
-        raise BadPrompt(
-            f"The source has {len(other.token_ids)} tokens, the prompt {len(prompt.token_ids)}: "
-            f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
-            "Choose a source that is equally long.",
-        )
-    return record(lm, other, sites)
+def _grouped(edits: Counterfactual, items: Sequence[HeldItem]) -> list[Counterfactual]:
+    """The edits of each item together."""
+    waiting = iter(edits)
+    return [tuple(next(waiting) for _ in item.members) for item in items]
 
 
 def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, LabelledArray]:

@@ -59,6 +59,7 @@ TABLE: tuple[Analysis, ...] = (
         parameters=(
             _INTERVENTIONS,
             _SOURCE,
+            Parameter("controls", str, "", "not made, each measured alone beside: a random set"),
             Parameter("top_k", int, 10, "tokens kept", minimum=1),
             replace(LENS_SITE, name="lens_site", help="where the lens of both runs reads"),
             Parameter("translators", str, "", "folder with a tuned lens to read both runs with"),

@@ -1,0 +1,111 @@
+"""``interpboard what-if``: heads chosen and held, a random set of the same size beside them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interpboard import config
+from interpboard.cli.compute import Holding, hold
+from interpboard.cli.flags import (
+    Ascii,
+    Background,
+    Debug,
+    Device,
+    Dtype,
+    Model,
+    Paint,
+    Special,
+    complete_metric,
+    model_choice,
+    off,
+    plain,
+)
+from interpboard.cli.opening import debug_wanted
+from interpboard.cli.options import Format, choose_metric, choose_output, read_text
+from interpboard.cli.output import deliver, tell_warnings, view
+from interpboard.cli.streams import say
+from interpboard.errors import BadParameter
+from interpboard.registry.metric_names import METRICS
+
+
+class Put(StrEnum):
+    """What stands in place of the heads."""
+
+    zero = "zero"
+    mean = "mean"
+    patch = "patch"
+
+
+def what_if_command(
+    text: Annotated[str, typer.Option("--text", "-t", help="The prompt; - reads standard input.")],
+    heads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="Hold strongest=N heads (all are measured first), layer=N (its heads and MLP), or "
+            "type=NAME (induction, previous_token …).",
+        ),
+    ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option(
+            "--hold", help='Interventions in their own words, e.g. "2.5=zero; 1.mlp=mean".'
+        ),
+    ] = None,
+    put: Annotated[Put, typer.Option(help="What stands in place of the chosen heads.")] = Put.zero,
+    corrupted: Annotated[
+        str | None, typer.Option(help="The prompt that patch takes its values from.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random set beside the chosen one.")] = 0,
+    no_control: Annotated[
+        bool, typer.Option("--no-control", help="Without a random set beside.")
+    ] = False,
+    model: Model = None,
+    target: Annotated[
+        str | None, typer.Option(help="The token explained, as text or as #161 by id.")
+    ] = None,
+    foil: Annotated[str | None, typer.Option(help="The token it is contrasted with.")] = None,
+    position: Annotated[int, typer.Option(help="Where it is predicted; -1: the end.")] = -1,
+    metric: Annotated[
+        str | None,
+        typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    no_special_tokens: Special = None,
+    color: Paint = None,
+    theme: Background = None,
+    ascii: Ascii = None,
+    debug: Debug = False,
+) -> None:
+    """Hold a set of heads against the model, and a random set of the same size beside it.
+
+    Standard error says which heads they are and the line that makes the result again.
+    """
+    chosen_form = choose_output(output, form)
+    prompt = read_text(text)
+    if heads is None and also is None:
+        raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
+    settings = config.read(
+        {
+            "model": model, "device": device, "dtype": dtype, "color": plain(color),
+            "theme": plain(theme), "ascii": ascii, "special_tokens": off(no_special_tokens),
+        }
+    ).settings  # fmt: skip
+    asked = choose_metric(metric, target, foil, position, settings.metric)
+    wanted = Holding(heads, also or "", put.value, corrupted or "", None if no_control else seed)
+    document, said = hold(model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug))
+    for line in said:
+        say(line)
+    tell_warnings(document)
+    deliver(view(document, chosen_form, settings, to_file=output is not None), output)

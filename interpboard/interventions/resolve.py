@@ -1,0 +1,102 @@
+"""Interventions as edits of a model on a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.interventions.grammar import Intervention, sites_of
+from interpboard.interventions.vectors import read_vector
+from interpboard.models.calls import embeddings_of
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import PromptInfo
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.prompt import make_prompt, resolve_position, show_tokens
+from interpboard.runs.record import Run, record
+from interpboard.runs.references import resolve_token
+
+
+def edits_of(
+    lm: LanguageModel, prompt: PromptInfo, held: Sequence[Intervention], source: str
+) -> Counterfactual:
+    """The edits that interventions are on this prompt. Errors as in ``what_if``."""
+    means = sites_of(held, "mean")
+    clean = record(lm, prompt, means) if means else None
+    other = _source(lm, prompt, held, source)
+    return tuple(edit_of(lm, prompt, each, clean, other) for each in held)
+
+
+def _source(
+    lm: LanguageModel, prompt: PromptInfo, held: Sequence[Intervention], source: str
+) -> Run | None:
+    sites = sites_of(held, "patch")
+    if not sites:
+        return None
+    if not source:
+        raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
+    for site in sites:
+        lm.verified.require_site(site)
+    other = make_prompt(lm, source)
+    if len(other.token_ids) != len(prompt.token_ids):
+        raise BadPrompt(
+            f"The source has {len(other.token_ids)} tokens, the prompt {len(prompt.token_ids)}: "
+            f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
+            "Choose a source that is equally long.",
+        )
+    return record(lm, other, sites)
+
+
+def edit_of(
+    lm: LanguageModel, prompt: PromptInfo, each: Intervention, clean: Run | None, source: Run | None
+) -> Edit:
+    """The edit that ``each`` is on this prompt.
+
+    ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
+    ``BadPosition``, ``BadTarget``, ``Unsupported``.
+    """
+    if each.layer is not None:
+        _check_place(lm, each)
+    lm.verified.require_site(each.site, each.layer)
+    positions = each.positions
+    if positions is not None:
+        positions = tuple(resolve_position(prompt, position) for position in positions)
+    if each.layer is None:
+        token = resolve_token(lm, each.value, "token")
+        with torch.no_grad():
+            embedded = embeddings_of(lm.anatomy, torch.tensor([token.id], device=lm.device))
+        return Edit("embed", 0, "patch", positions=positions, value=embedded)
+    if each.what == "zero":
+        return Edit(each.site, each.layer, "zero", each.head, positions)
+    if each.what == "steer":
+        return Edit(each.site, each.layer, "add", positions=positions, value=_vector(lm, each))
+    run = source if each.what == "patch" else clean
+    assert run is not None
+    value = run.sites[each.site][each.layer][0]
+    if each.head is not None:
+        value = value[:, each.head]
+    value = value.mean(0, keepdim=True) if each.what == "mean" else value
+    if each.what == "patch" and positions is not None:
+        value = value[list(positions)]
+    return Edit(each.site, each.layer, "patch", each.head, positions, value)
+
+
+def _check_place(lm: LanguageModel, each: Intervention) -> None:
+    layers, heads = lm.anatomy.n_layers, lm.anatomy.n_heads
+    if each.layer is not None and each.layer >= layers:
+        raise BadParameter(f"{each.text}: the model has layers 0 to {layers - 1}.")
+    if each.head is not None and each.head >= heads:
+        raise BadParameter(f"{each.text}: a layer has heads 0 to {heads - 1}.")
+
+
+def warnings_of(lm: LanguageModel, interventions: Sequence[Intervention]) -> tuple[str, ...]:
+    """What is to be known of the files that are steered with. Raises ``BadParameter``."""
+    paths = dict.fromkeys(each.value for each in interventions if each.what == "steer")
+    return tuple(warning for path in paths for warning in read_vector(lm, path).warnings)
+
+
+def _vector(lm: LanguageModel, each: Intervention) -> torch.Tensor:
+    vector = read_vector(lm, each.value).values
+    return (each.scale * at_least_float32(vector)).to(lm.device)[None]
