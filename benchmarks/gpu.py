@@ -59,7 +59,7 @@ def values(bench: Bench, size: str, length: int) -> None:
     )
     prompt, metric = ours._case(ids, target)
     lens = logit_lens(ours.lm, prompt, metric)
-    found["lens"] = off(lens.values, plain_lens(model, ids)[:, :, target])
+    found["lens"] = off(lens.values, plain_lens(model, ids)[:, :, target].cpu())
     if captum:
         asked = {"baseline": 0, "n_steps": 50}
         expected = captum.Engine(model).integrated_gradients(ids, target, rows=10, **asked)

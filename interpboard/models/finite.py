@@ -64,12 +64,17 @@ class Tally:
 
     def finite(self) -> torch.Tensor:
         """[row], true or false, on the CPU."""
+        fine = torch.ones(self.rows, dtype=torch.bool)
         if not self._heard:
-            return torch.ones(self.rows, dtype=torch.bool)
-        total = torch.zeros(self.rows, dtype=torch.float64, device=self._heard[0][1].device)
+            return fine
+        device = self._heard[0][1].device
+        alike: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
         for _, lengths in self._heard:
-            total[: len(lengths)] += lengths.to(total)
-        return total.isfinite().cpu()
+            alike.setdefault((len(lengths), lengths.dtype), []).append(lengths.to(device))
+        fine = fine.to(device)
+        for (rows, _), several in alike.items():
+            fine[:rows] &= torch.stack(several).isfinite().all(0)
+        return fine.cpu()
 
     def where(self) -> str:
         """The first place at which a row was not finite; empty if there was none."""

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 import numpy as np
 from msgspec.structs import replace
 
+from interpboard.models.attention_backends import any_shape
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, Result
@@ -69,7 +70,7 @@ def analysis(
             given = bound.arguments
             if is_counting():
                 return _result(name, path, function(*args, **kwargs), given, started)
-            with counting() as lost:
+            with counting() as lost, any_shape(given["lm"].device):
                 computed = function(*args, **kwargs)
             result = _result(name, path, computed, given, started)
             return _warned(result, given["lm"], given["metric"], sum(lost))

@@ -7,7 +7,8 @@ made of them: ``mean`` and ``resample`` are patches with a value computed before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,27 +62,77 @@ def first_of(counterfactual: Counterfactual) -> int:
 def apply_edits(
     activation: torch.Tensor, rows: Sequence[tuple[int, Edit]], first: int = 0
 ) -> torch.Tensor:
-    """A copy of ``activation`` [batch, pos, …] with each edit made in its row.
+    """A copy of ``activation`` [batch, pos, …] with each edit made in its row, those of a row in their order.
 
     ``activation`` begins at position ``first`` of the prompt and may end before its last.
     """
     edited = activation.clone()
-    stop = first + activation.shape[1]
-    for row, edit in rows:
-        part = edited[row]
-        if edit.head is not None:
-            part = part[:, edit.head]
-        if edit.neuron is not None:
-            part = part[:, edit.neuron]
-        everywhere = range(stop) if edit.positions is None else edit.positions
-        which = [i for i, position in enumerate(everywhere) if first <= position < stop]
-        where = [everywhere[i] - first for i in which]
-        if edit.kind == "zero":
-            part[where] = 0
-            continue
-        assert edit.value is not None, f"{edit.kind} needs a value"
-        value = edit.value.to(edited)
-        if value.dim() == part.dim() and value.shape[0] > 1:
-            value = value[which]
-        part[where] = value if edit.kind == "patch" else part[where] + value
+    for turn in _turns(rows):
+        alike: dict[Hashable, list[_Placed]] = {}
+        for row, edit in turn:
+            placed = _placed(edited, row, edit, first)
+            if placed.where:
+                alike.setdefault(placed.kind(), []).append(placed)
+        for some in alike.values():
+            _make(edited, some)
     return edited
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """An edit, the indices of ``activation`` that it changes, and with what: [pos, …], of all dimensions."""
+
+    row: int
+    where: tuple[int, ...]
+    edit: Edit
+    value: torch.Tensor | None
+
+    def kind(self) -> Hashable:
+        """Edits of one kind are made at once: on a GPU each by itself would be three launches."""
+        value = None if self.value is None else (self.value.shape, self.value.device)
+        edit = self.edit
+        return edit.kind, edit.head is None, edit.neuron is None, len(self.where), value
+
+
+def _turns(rows: Sequence[tuple[int, Edit]]) -> list[list[tuple[int, Edit]]]:
+    """The first edit of every row, then the second of those that have one, and so on."""
+    turns: list[list[tuple[int, Edit]]] = []
+    seen: Counter[int] = Counter()
+    for row, edit in rows:
+        if seen[row] == len(turns):
+            turns.append([])
+        turns[seen[row]].append((row, edit))
+        seen[row] += 1
+    return turns
+
+
+def _placed(edited: torch.Tensor, row: int, edit: Edit, first: int) -> _Placed:
+    stop = first + edited.shape[1]
+    everywhere = range(stop) if edit.positions is None else edit.positions
+    which = [i for i, position in enumerate(everywhere) if first <= position < stop]
+    where = tuple(everywhere[i] - first for i in which)
+    if edit.kind == "zero":
+        return _Placed(row, where, edit, None)
+    assert edit.value is not None, f"{edit.kind} needs a value"
+    dims = edited.dim() - 1 - (edit.head is not None) - (edit.neuron is not None)
+    value = edit.value
+    if value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
+        value = value[which]
+    return _Placed(row, where, edit, value.reshape((1,) * (dims - value.dim()) + value.shape))
+
+
+def _make(edited: torch.Tensor, some: list[_Placed]) -> None:
+    """Edits of one kind, each in a row of its own, made in ``edited``."""
+    columns = [[one.row for one in some]]
+    for part in ([one.edit.head for one in some], [one.edit.neuron for one in some]):
+        columns += [[index for index in part if index is not None]] if part[0] is not None else []
+    # One transfer: each would make the host wait for the device.
+    numbers = torch.tensor([*columns, *zip(*(one.where for one in some), strict=True)])
+    numbers = numbers.to(edited.device)
+    row, *parts = numbers[: len(columns), :, None]
+    place = (row, numbers[len(columns) :].T, *parts)
+    if some[0].value is None:
+        edited[place] = 0
+        return
+    value = torch.stack([one.value for one in some if one.value is not None]).to(edited)
+    edited[place] = value if some[0].edit.kind == "patch" else edited[place] + value

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from interpboard.errors import BadParameter
+from interpboard.models.attention_backends import any_shape
 from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
@@ -85,7 +86,8 @@ def evaluate(
         tokens = len(chosen) * (stop - begin)
         started = time.perf_counter()
         try:
-            found = batch.metric(metric, watch)
+            with any_shape(run.lm.device):
+                found = batch.metric(metric, watch)
         except RuntimeError as error:
             check_smaller_may_fit(error, len(chosen))
             size.halve(tokens)

@@ -14,6 +14,8 @@ from interpboard.models.language_model import LanguageModel
 STEP_S = 0.2
 TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}
 MEMORY_A_STEP = 1 << 29
+FIRST_STEP = 3e13
+"""Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
 
 
 class StepSize:
@@ -21,7 +23,7 @@ class StepSize:
 
     Where layers are replayed on a CPU a cancel is heard between two of them, and the largest size that
     is still quick serves best: smaller ones read the weights more often. Elsewhere it is heard between two
-    steps, and sizes grow from a small one. ``fixed`` stays as it is.
+    steps, and sizes grow from what the model's number of parameters promises. ``fixed`` stays as it is.
     """
 
     def __init__(self, lm: LanguageModel, fixed: int | None) -> None:
@@ -35,7 +37,15 @@ class StepSize:
             self.least, self.most = min(self.least, limit), min(self.most, limit)
         self.most_reused = _reused_in_memory(lm)
         self.grows = fixed is None
-        self.tokens = fixed if fixed is not None else (self.most if self.by_layer else self.least)
+        self.tokens = fixed if fixed is not None else self._begin(lm)
+
+    def _begin(self, lm: LanguageModel) -> int:
+        if self.by_layer:
+            return self.most
+        if lm.device.type != "cuda":
+            return self.least
+        parameters = sum(parameter.numel() for parameter in lm.model.parameters())
+        return int(min(self.most, max(self.least, FIRST_STEP / (2 * parameters))))
 
     def rows(self, first: int, stop: int) -> int:
         """Rows a step, at least one, of positions ``first`` to ``stop`` − 1.

@@ -9,9 +9,11 @@ import torch
 
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
-from interpboard.runs.edits import Counterfactual, apply_edits
+from interpboard.runs.edits import Counterfactual, Edit, apply_edits
 from interpboard.runs.gradients.sites import site_gradients
 from interpboard.runs.metrics import Metric
+
+NUMBERS_A_STEP = 1 << 22
 
 
 def estimated_effects(
@@ -25,13 +27,20 @@ def estimated_effects(
     metric without a gradient.
     """
     base = site_gradients(lm, prompt, metric, "z")
-    found = []
-    for edits in cells:
-        total = 0.0
-        for layer in {edit.layer for edit in edits}:
-            clean = base.activations[layer][None]
-            here = [(0, edit) for edit in edits if edit.layer == layer]
-            change = (apply_edits(clean, here) - clean)[0]
-            total += float((change * base.gradients[layer]).to(torch.float64).sum())
-        found.append(total)
-    return np.array(found)
+    found = np.zeros(len(cells))
+    by_layer: dict[int, dict[int, list[Edit]]] = {}
+    for cell, edits in enumerate(cells):
+        for edit in edits:
+            by_layer.setdefault(edit.layer, {}).setdefault(cell, []).append(edit)
+    for layer, by_cell in by_layer.items():
+        clean, gradient = base.activations[layer], base.gradients[layer]
+        at_once = max(1, NUMBERS_A_STEP // clean.numel())
+        several = list(by_cell.items())
+        for begin in range(0, len(several), at_once):
+            some = several[begin : begin + at_once]
+            rows = [(row, edit) for row, (_, edits) in enumerate(some) for edit in edits]
+            change = apply_edits(clean.expand(len(some), *clean.shape), rows) - clean
+            # Products in the model's format, sums in float64: what cancels must not be lost.
+            sums = (change * gradient).flatten(1).sum(1, dtype=torch.float64)
+            found[[cell for cell, _ in some]] += sums.cpu().numpy()
+    return found

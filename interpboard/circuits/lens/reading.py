@@ -26,8 +26,9 @@ def read_lens(
     ``prob`` of the target, its ``rank`` (1 = first), ``entropy`` and ``kl`` (KL(last row ‖ row)) in nats,
     each [row, token]; ``top_ids``, ``top_tokens``, ``top_probs`` [row, token, top].
 
-    A few positions at a time, so that memory does not grow with the prompt; each position is then gone
-    over by itself, since what fits a processor's cache is read four times as fast. Raises ``NotFinite``.
+    A few positions at a time, so that memory does not grow with the prompt. On a CPU each position is then
+    gone over by itself, since what fits a processor's cache is read four times as fast; on a GPU all of
+    them at once, since there a launch costs more than the reading. Raises ``NotFinite``.
     """
     n_rows, n_pos, _ = rows.shape
     top_k = min(top_k, lm.anatomy.d_vocab)
@@ -35,17 +36,20 @@ def read_lens(
     kept: list[torch.Tensor] = []
     most = LOGITS_A_STEP.get(rows.device.type, LOGITS_A_STEP["cpu"])
     a_step = max(1, most // (lm.anatomy.d_vocab * n_rows))
+    one_by_one = rows.device.type == "cpu"
     for start in range(0, n_pos, a_step):
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
         logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
         require_logits(lm, "What the lens reads", logits)
-        for at, column in enumerate(logits.unflatten(0, chunk.shape[:2]), start):
-            parts = _read(at_least_float32(column), target, top_k)
+        at = start
+        for columns in logits.unflatten(0, chunk.shape[:2]).split(1 if one_by_one else a_step):
+            parts = _read(at_least_float32(columns), target, top_k)
             if not kept:
-                kept = [part.new_empty((n_rows, n_pos, *part.shape[1:])) for part in parts]
+                kept = [part.new_empty((n_rows, n_pos, *part.shape[2:])) for part in parts]
             for whole, part in zip(kept, parts, strict=True):
-                whole[:, at] = part
+                whole[:, at : at + len(columns)] = part.transpose(0, 1)
+            at += len(columns)
             watch.check()
     watch.step(n_pos, n_pos)
     found = dict(zip(_NAMES, (whole.cpu().numpy() for whole in kept), strict=True))
@@ -56,20 +60,21 @@ def read_lens(
 
 
 def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
-    """What is kept of ``logits`` [row, d_vocab] of one position, in the order of ``_NAMES``."""
+    """What is kept of ``logits`` [pos, row, d_vocab], each [pos, row, …], in the order of ``_NAMES``."""
     top = logits.topk(top_k)
-    rank = 1 + (logits > logits[:, target, None]).sum(-1)
-    logits = logits - top.values[:, :1]
+    rank = 1 + (logits > logits[..., target, None]).sum(-1)
+    logits = logits - top.values[..., :1]
     weights = logits.exp()
     total = weights.sum(-1)
     log_total = total.log()
     # KL = Σ final (log final − log row): of the row only its mean under the final row is needed.
-    expected = logits @ (weights[-1] / total[-1]) - log_total
+    final = weights[:, -1] / total[:, -1, None]
+    expected = (logits @ final[..., None])[..., 0] - log_total
     return (
-        weights[:, target] / total,
+        weights[..., target] / total,
         rank,
         log_total - weights.mul(logits).sum(-1) / total,
-        (expected[-1] - expected).clamp(min=0),
-        (top.values - top.values[:, :1]).exp() / total[:, None],
+        (expected[:, -1:] - expected).clamp(min=0),
+        (top.values - top.values[..., :1]).exp() / total[..., None],
         top.indices,
     )
