@@ -16,19 +16,19 @@ from itertools import pairwise
 import torch
 
 from benchmarks.models import MODELS, opened, random_case
-from interpboard.circuits.discovery.cases import Case
+from interpboard.circuits.discovery.cases import TokenizedExample
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_runs import edge_patched
 from interpboard.circuits.discovery.edge_scores import edge_scores
-from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import top_edges
 from interpboard.models.language_model import LanguageModel, open_model
 
 
-def random_cases(lm: LanguageModel, length: int, rows: int) -> list[Case]:
+def random_cases(lm: LanguageModel, length: int, rows: int) -> list[TokenizedExample]:
     """Pairs of prompts of random ids."""
     prompts = [random_case(lm, length + i)[0] for i in range(rows + 1)]
     cut = [type(p)(p.text, p.tokens[:length], p.token_ids[:length]) for p in prompts]
-    return [Case(a, b, (1,), (2,)) for a, b in pairwise(cut)]
+    return [TokenizedExample(a, b, (1,), (2,)) for a, b in pairwise(cut)]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -41,23 +41,23 @@ def timed(work: Callable[[], object]) -> float:
 def compare(name: str, lm: LanguageModel, length: int, rows: int, rounds: int) -> None:
     """One line of the table."""
     cases = random_cases(lm, length, rows)
-    experiment = Experiment.of(lm, cases)
-    edges = top_edges(experiment.wiring.graph, edge_scores(experiment, "eap"), 500)
+    evaluator = EdgeEvaluator.of(lm, cases)
+    edges = top_edges(evaluator.wiring.graph, edge_scores(evaluator, "eap"), 500)
 
-    def fresh() -> Experiment:  # with no reference run kept
-        return Experiment(experiment.wiring, experiment.batches, "logit_diff", "corrupted")
+    def fresh() -> EdgeEvaluator:  # with no reference run kept
+        return EdgeEvaluator(evaluator.wiring, evaluator.batches, "logit_diff", "corrupted")
 
     def forward() -> None:
         with torch.no_grad():
-            for batch in experiment.batches:
+            for batch in evaluator.batches:
                 lm.anatomy.base(input_ids=batch.clean, use_cache=False)
 
     def score() -> None:
         edge_scores(fresh(), "eap")
 
     def patched() -> None:
-        for batch in experiment.batches:
-            edge_patched(experiment.wiring, batch.clean, experiment.reference(batch), edges)
+        for batch in evaluator.batches:
+            edge_patched(evaluator.wiring, batch.clean, evaluator.reference(batch), edges)
 
     plain, scored, run = [], [], []
     for _ in range(rounds):
@@ -65,7 +65,7 @@ def compare(name: str, lm: LanguageModel, length: int, rows: int, rounds: int) -
         scored.append(timed(score))
         run.append(timed(patched))
     base = min(plain)
-    count = int(experiment.wiring.graph.edges.sum())
+    count = int(evaluator.wiring.graph.edges.sum())
     print(
         f"| {name} | {rows} × {length} | {count} | {base:.3f} | {min(scored) / base:.1f}× | "
         f"{min(run) / base:.1f}× |",

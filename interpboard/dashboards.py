@@ -51,7 +51,7 @@ class Dashboard:
             self.html_path = write_file(path, document.to_html())
 
     def _place(self) -> Path:
-        folder = expanded(config.read().settings.export_folder or ".")
+        folder = expanded(config.read_settings().settings.export_folder or ".")
         return propose(self.lm.info.name, self.scope, "html", folder)
 
 

@@ -103,7 +103,7 @@ class Once(Queue):
     class Done(Exception):
         pass
 
-    def take(self) -> protocol.Job:
+    def take(self) -> protocol.EngineJob:
         if not self.left:
             raise Once.Done
         self.left -= 1
@@ -117,7 +117,7 @@ def test_the_engine_runs_it(row: Analysis) -> None:
     outbox = Outbox(stream)
     worker = Worker(outbox, queue)
     worker.lm = tiny_lm()
-    queue.put(protocol.Run(7, "loudness", TEXT, params={"times": 1.5}))
+    queue.put(protocol.RunAnalysis(7, "loudness", TEXT, params={"times": 1.5}))
     with pytest.raises(Once.Done):
         worker.serve()
     assert outbox.all_written(5.0)

@@ -118,9 +118,9 @@ def test_what_else_differs_is_said() -> None:
 
 
 def test_a_model_of_one_name_and_other_weights_is_said_wherever_two_results_meet() -> None:
-    from interpboard.visualization.blocks import Look
+    from interpboard.visualization.blocks import PageStyle
     from interpboard.visualization.html import report
-    from tui.dialogs.compare_runs import side_by_side
+    from tui.dialogs.compare_runs import two_columns
 
     first, same, second = (
         msgspec.structs.replace(
@@ -134,7 +134,9 @@ def test_a_model_of_one_name_and_other_weights_is_said_wherever_two_results_meet
     )
     for other, said in ((same, False), (second, True)):
         assert ("other weights than in A" in report([first, other])) is said
-        assert ("other weights than in A" in side_by_side(first, other, Look(120)).plain) is said
+        assert (
+            "other weights than in A" in two_columns(first, other, PageStyle(120)).plain
+        ) is said
 
 
 def shaped(layers: int) -> Document:

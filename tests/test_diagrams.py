@@ -11,9 +11,9 @@ from rich.cells import cell_len
 
 from interpboard.errors import BadParameter, BadResultFile
 from interpboard.results import Axis, LabelledArray, MadeBy, MetricInfo, Result
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.circuit_page import circuit_page
-from interpboard.visualization.diagrams import dot, drawing_of, html, layered, mermaid, svg
+from interpboard.visualization.diagrams import dot, drawing_of, layered, mermaid, svg, svg_page
 from tests import sample
 
 WAY = {
@@ -46,7 +46,7 @@ def circuit(edges: dict[str, float] = WAY, outside: tuple[str, ...] = ("embed>0.
 
 
 def test_the_diagram_is_known_by_hand() -> None:
-    lines, shown = layered(drawing_of(circuit()), Look(80))
+    lines, shown = layered(drawing_of(circuit()), PageStyle(80))
     assert len(shown.edges) == 6
     assert [line.plain.rstrip() for line in lines] == [
         "         [embed]",
@@ -66,7 +66,7 @@ def test_lines_that_cross_do_not_join() -> None:
         "embed>0.0.v": 3.0, "embed>0.1.v": 3.0, "0.0>1.1.v": 3.0, "0.1>1.0.v": 3.0, "0.1>output": 3.0,
         "1.0>output": 3.0, "1.1>output": 3.0,
     }  # fmt: skip
-    lines, _ = layered(drawing_of(circuit(edges)), Look(80))
+    lines, _ = layered(drawing_of(circuit(edges)), PageStyle(80))
     row = next(line.plain for line in lines if line.plain.startswith("1.1.v"))
     assert "━┃━" in row
 
@@ -76,12 +76,12 @@ def test_lines_that_cross_do_not_join() -> None:
 def test_no_line_is_wider_than_the_page(width: int, ascii_only: bool) -> None:
     edges = {f"embed>0.{h}.v": 1.0 + h for h in range(16)}
     edges |= {f"0.{h}>output": 1.0 + h for h in range(16)}
-    look = Look(width, ascii_only=ascii_only)
-    page = list(circuit_page(circuit(edges), look))
+    style = PageStyle(width, ascii_only=ascii_only)
+    page = list(circuit_page(circuit(edges), style))
     assert max(cell_len(line.plain) for line in page) <= width
     if ascii_only:
         assert all(line.plain.isascii() for line in page if "faithful" not in line.plain)
-    _, shown = layered(drawing_of(circuit(edges)), look)
+    _, shown = layered(drawing_of(circuit(edges)), style)
     kept = {edge.sender for edge in shown.edges} - {"embed"}
     assert "0.15" in kept  # the strongest stay
     assert all(edge.sender == "embed" or edge.sender in kept for edge in shown.edges)
@@ -120,7 +120,9 @@ def test_the_picture_is_well_formed_and_asks_for_nothing() -> None:
     root = ET.fromstring(svg(drawing_of(circuit())))
     paths = root.findall("{http://www.w3.org/2000/svg}path")
     assert len(paths) == 6
-    page = html(drawing_of(circuit()), title="<script>alert(1)</script>", caption="a & b\x1b[31m")
+    page = svg_page(
+        drawing_of(circuit()), title="<script>alert(1)</script>", caption="a & b\x1b[31m"
+    )
     assert "<script" not in page
     assert "a &amp; b␛[31m" in page
     assert not re.search(r"(?:src|href)=", page)

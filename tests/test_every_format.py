@@ -17,7 +17,7 @@ from interpboard import LanguageModel, open_model
 from interpboard.analyze import analyze
 from interpboard.circuits.lens.translators import Translators
 from interpboard.cli.options import Format
-from interpboard.cli.output import view
+from interpboard.cli.output import document_as
 from interpboard.config import Settings
 from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES
@@ -117,9 +117,9 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     for form in Format:
         if form.value in DIAGRAMS and name != "circuit":
             with pytest.raises(BadParameter, match=f"drawn as {form.value}"):
-                view(document, form, Settings(), to_file=True)
+                document_as(document, form, Settings(), to_file=True)
         else:
-            shown[form] = view(document, form, Settings(), to_file=True)
+            shown[form] = document_as(document, form, Settings(), to_file=True)
     title, result = ANALYSES[name].title, document.results[0]
     assert title in shown[Format.text]
     assert f"## {title}" in shown[Format.md]

@@ -10,12 +10,12 @@ import pytest
 
 from interpboard.results import Axis, LabelledArray, Result, layer_axis, text_array, token_axis
 from interpboard.visualization import export
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.selections import details, selections
 from interpboard.visualization.terminal import render
 from tests import sample
 
-LOOK = Look(100)
+LOOK = PageStyle(100)
 SCORES = ("previous_token", "name_mover")
 
 

@@ -12,7 +12,7 @@ from interpboard.results import Axis, LabelledArray, Result, text_array
 from interpboard.visualization.figures.choice import FIGURES, PRINTED, figure_for
 from interpboard.visualization.html.cards import card
 from interpboard.visualization.interactive.choice import MOVING
-from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import View, view_of
 from tests import sample
 
@@ -47,7 +47,7 @@ CASES: list[tuple[Result, View, str]] = [
 @pytest.mark.parametrize(("result", "view", "kind"), CASES)
 def test_every_writer_follows_the_view(result: Result, view: View, kind: str) -> None:
     assert view_of(result) == view
-    assert card(result, prompt_of(result)).figure.kind == kind
+    assert card(result, prompt_of_result(result)).figure.kind == kind
     page, markdown = result.to_text(), result.to_markdown()
     assert ("the most likely token, and the target's probability" in page) == (view == "lens")
     assert ("most likely token, and the target's probability" in markdown) == (view == "lens")

@@ -15,7 +15,7 @@ from rich.color import Color, ColorSystem
 from rich.console import Console
 
 from interpboard.results import Axis, Document, LabelledArray, layer_axis
-from interpboard.visualization.blocks import Look, bars, grid, lens, strip
+from interpboard.visualization.blocks import PageStyle, bars, grid, lens, strip
 from interpboard.visualization.colors import DARK, LIGHT, Scale
 from interpboard.visualization.export import markdown
 from interpboard.visualization.terminal import color_wanted, dashboard, render
@@ -209,16 +209,16 @@ def test_in_ascii_the_page_is_ascii() -> None:
 
 def test_columns_stay_aligned_under_wide_characters() -> None:
     tokens = ("日本語", "a", "🎉", "\n")
-    lines = strip(np.array([1.0, -1, 0.5, 0]), tokens, Scale(1.0), Look(80))
+    lines = strip(np.array([1.0, -1, 0.5, 0]), tokens, Scale(1.0), PageStyle(80))
     upper, lower = (line.plain for line in lines)
     for token, number in (("a", "-1.000"), ("🎉", "+.5000"), ("⏎", "0")):
         before = upper[: upper.index(token)], lower[: lower.rindex(number)]
         assert cell_len(before[0]) == cell_len(before[1])
-    look = Look(60)
+    page = PageStyle(60)
     top = np.array([tokens, tokens], dtype=object)
-    wide = lens(np.zeros((2, 4)), top, ("0", "1"), tokens, look)
+    wide = lens(np.zeros((2, 4)), top, ("0", "1"), tokens, page)
     assert len({line.cell_len for line in wide[2:]}) == 1
-    narrow = grid(np.zeros((4, 2)), tokens, ("a", "b"), "x", Scale(1.0), look)
+    narrow = grid(np.zeros((4, 2)), tokens, ("a", "b"), "x", Scale(1.0), page)
     assert len({line.cell_len for line in narrow}) == 1
 
 
@@ -226,7 +226,8 @@ def test_a_wide_grid_is_split_into_blocks_that_repeat_the_row_labels() -> None:
     values = np.arange(2 * 30).reshape(2, 30) - 30.0
     columns = [str(i) for i in range(30)]
     lines = [
-        line.plain for line in grid(values, ("0", "1"), columns, "layer", Scale(60.0), Look(50))
+        line.plain
+        for line in grid(values, ("0", "1"), columns, "layer", Scale(60.0), PageStyle(50))
     ]
     assert max(map(cell_len, lines)) <= 50
     heads = [line.split()[1:] for line in lines if line.startswith("layer")]
@@ -238,7 +239,7 @@ def test_a_wide_grid_is_split_into_blocks_that_repeat_the_row_labels() -> None:
 
 def test_bars_grow_with_their_values_and_a_value_not_known_has_none() -> None:
     values = np.array([1.0, 0.5, 0.0, np.nan])
-    lines = bars(values, ("a", "b", "c", "d"), Scale(1.0, False), Look(60))
+    lines = bars(values, ("a", "b", "c", "d"), Scale(1.0, False), PageStyle(60))
     lengths = [line.plain.count("█") for line in lines]
     assert lengths[0] == 2 * lengths[1] > 0
     assert lengths[2:] == [0, 0]

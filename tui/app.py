@@ -58,7 +58,7 @@ class InterpBoardApp(TerminalApp):
 
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
-        made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.panes())
+        made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.pane_slots())
         yield from frame.above(self.state.question.text)
         with Container(id="panes"):
             yield from self.panes.take(made)
@@ -88,7 +88,7 @@ class InterpBoardApp(TerminalApp):
     def show_frame(self) -> None:
         """The lines around the panes."""
         if self.base is not None:
-            frame.show(self.base, self.state, self.panes.active, self.focus_name)
+            frame.show_frame(self.base, self.state, self.panes.active, self.focus_name)
 
     def _changed(self, names: set[str]) -> None:
         if not self.is_running:

@@ -32,7 +32,7 @@ _PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", 
 MOST_IN_FOOTER = 8
 
 
-def panes(slots: Iterable[Slot] | None = None) -> list[Slot]:
+def pane_slots(slots: Iterable[Slot] | None = None) -> list[Slot]:
     """The slots that have a pane, by its number."""
     with_place = [(slot.place.number, slot) for slot in slots or SLOTS if slot.place is not None]
     return [slot for _, slot in sorted(with_place, key=lambda pair: pair[0])]
@@ -43,13 +43,13 @@ def screens(slots: Iterable[Slot] | None = None) -> list[Slot]:
     return [slot for slot in slots or SLOTS if slot.kind == "screen"]
 
 
-def table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
+def command_table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
     """Every command once, with all the places in which it lives."""
     openers = [slot.opener for slot in screens(slots) if slot.opener is not None]
-    of_app = [*openers, *app.ZOOM, *map(_go_to, panes(slots)), *app.AFTER_SLOTS]
+    of_app = [*openers, *app.ZOOM, *map(_go_to, pane_slots(slots)), *app.AFTER_SLOTS]
     lived: list[tuple[str, Sequence[Command]]] = [
         ("app", app.BEFORE_SLOTS),
-        *((slot.name, slot.keys) for slot in panes(slots)),
+        *((slot.name, slot.keys) for slot in pane_slots(slots)),
         ("app", of_app),
         *places.PLACES.items(),
         *((slot.name, slot.keys) for slot in screens(slots)),
@@ -57,7 +57,7 @@ def table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
     where: dict[str, tuple[str, ...]] = {}
     for place, found in lived:
         where |= {each.id: (*where.get(each.id, ()), place) for each in found}
-    of_panes = _merged([slot.keys for slot in panes(slots)])
+    of_panes = _merged([slot.keys for slot in pane_slots(slots)])
     ordered = [*app.BEFORE_SLOTS, *of_panes, *(each for _, found in lived for each in found)]
     once = {each.id: each for each in ordered}
     return tuple(replace(each, where=where[each.id]) for each in once.values())
@@ -89,23 +89,23 @@ def _go_to(slot: Slot) -> Command:
     )
 
 
-COMMANDS = table()
+COMMANDS = command_table()
 
 
-def rebound(chosen: Mapping[str, str]) -> tuple[Command, ...]:
+def rebound_table(chosen: Mapping[str, str]) -> tuple[Command, ...]:
     """The whole table with ``chosen`` keys by id. Raises ``BadConfig``."""
     over = {"runs", *(slot.name for slot in screens())}
-    return keymap.rebound(COMMANDS, chosen, over)
+    return keymap.with_keys(COMMANDS, chosen, over)
 
 
 def use(chosen: Mapping[str, str]) -> dict[str, str]:
     """Show ``chosen`` keys from now on; what Textual's key map needs to obey them."""
-    in_use = rebound(chosen)
+    in_use = rebound_table(chosen)
     put_to_use(in_use)
     return {each.id: each.keys for each in in_use if each.id in chosen}
 
 
-def footer(focus: str, busy: bool, slots: Sequence[Slot] | None = None) -> list[Command]:
+def footer_commands(focus: str, busy: bool, slots: Sequence[Slot] | None = None) -> list[Command]:
     """At most eight live commands for the footer. While a job runs, Cancel takes Run's place."""
     by_slot = {slot.name: slot.footer for slot in slots or SLOTS}
     chosen: list[Command] = []

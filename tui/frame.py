@@ -34,7 +34,7 @@ def below() -> Iterable[Widget]:
     yield Line(id="footer")
 
 
-def show(base: Screen[Any], state: State, active: str, focus: str) -> None:
+def show_frame(base: Screen[Any], state: State, active: str, focus: str) -> None:
     """The lines for a snapshot; each repaints only if it changed."""
     width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
     edited = base.query_one(Prompt).text != state.question.text
@@ -45,9 +45,9 @@ def show(base: Screen[Any], state: State, active: str, focus: str) -> None:
         line.set_class(not state.interventions.items, "-nothing")
     names = [
         (slot.place.number, slot.place.title, slot.place.short, slot.name)
-        for slot in catalogue.panes()
+        for slot in catalogue.pane_slots()
         if slot.place is not None
     ]
     base.query_one("#tabs", Line).set(lines.tabs([*names, RUNS], active, state, ink, width))
-    commands = catalogue.footer(focus, bool(state.busy))
+    commands = catalogue.footer_commands(focus, bool(state.busy))
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))

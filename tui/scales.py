@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tui.session.state import Answer, Request
 
 
-def scale_of(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Scale:
+def analysis_scale(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Scale:
     """The scale of ``values``: with a sign, of shares, or of sizes; around the neutral value."""
     from interpboard.registry import ANALYSES
     from interpboard.visualization.colors import Scale
@@ -23,7 +23,7 @@ def scale_of(analysis: str, params: Mapping[str, Any], values: np.ndarray) -> Sc
     return Scale.of_kind(values, known.scale_with(params), known.neutral_with(params))
 
 
-def written(value: float, scale: Scale) -> str:
+def value_words(value: float, scale: Scale) -> str:
     """A value in words, with a sign where it can have one."""
     return words.signed(value) if scale.diverging else words.unsigned(value)
 
@@ -34,7 +34,7 @@ def answered(slot: Answer) -> Request | None:
     return slot.pending if under_way else slot.request
 
 
-def meaning_of(slot: Answer) -> tuple[str, float]:
+def slot_meaning(slot: Answer) -> tuple[str, float]:
     """What the slot's numbers mean, and the neutral value: the result's own, the registry's before it."""
     if slot.result is not None and slot.partial is None:
         return slot.result.meaning, slot.result.neutral
@@ -52,7 +52,7 @@ def side(slot: Answer, value: float) -> str:
     """What ``value`` says, in a few words; empty at the neutral value."""
     from interpboard.results.signs import side_of
 
-    meaning, neutral = meaning_of(slot)
+    meaning, neutral = slot_meaning(slot)
     return side_of(meaning, value, neutral, short=True)
 
 
@@ -60,4 +60,4 @@ def sides(slot: Answer) -> str:
     """What both sides say, in a few words, each behind its sign."""
     from interpboard.results.signs import legend_of
 
-    return legend_of(*meaning_of(slot))
+    return legend_of(*slot_meaning(slot))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from docs.hooks.tables import code, table
-from tui.catalogue import panes, screens
-from tui.catalogue import table as table_of_commands
+from tui.catalogue import command_table as table_of_commands
+from tui.catalogue import pane_slots, screens
 from tui.commands.command import Command
 
 # What a place that is no slot's is called where people read it. One that is not here fails the build.
@@ -24,7 +24,7 @@ def places() -> dict[str, str]:
     """Every place in the order of the page: panes by number, then the screens over them."""
     in_panes = {
         slot.name: f"Pane {slot.place.number}, {slot.place.title}"
-        for slot in panes()
+        for slot in pane_slots()
         if slot.place is not None
     }
     over = {slot.name: slot.opener.label for slot in screens() if slot.opener is not None}

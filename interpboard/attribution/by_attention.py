@@ -7,13 +7,13 @@ from typing import Any
 from interpboard.attribution.attention_flow import attention_flow
 from interpboard.attribution.attention_rollout import attention_rollout
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
 
-class AttentionAttributor(Holder):
-    """Attention attribution with one model. A ``Holder``: usable as a context manager.
+class AttentionAttributor(ModelContext):
+    """Attention attribution with one model. A ``ModelContext``: usable as a context manager.
 
     Each method takes the options of the function it names. Of the metric only the position matters.
     """

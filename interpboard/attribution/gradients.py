@@ -11,13 +11,13 @@ from interpboard.attribution.lrp import lrp
 from interpboard.attribution.noise_tunnel import noise_tunnel
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.smoothgrad import smoothgrad
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
 
-class GradientAttributor(Holder):
-    """Gradient attribution with one model. A ``Holder``: usable as a context manager.
+class GradientAttributor(ModelContext):
+    """Gradient attribution with one model. A ``ModelContext``: usable as a context manager.
 
     Each method takes the options of the function it names; without a metric, the logit of the
     model's own next token is explained.

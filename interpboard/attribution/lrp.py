@@ -11,7 +11,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.results import LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.finite import require_finite, run_of
+from interpboard.runs.finite import require_finite, run_words
 from interpboard.runs.gradients.embeddings import (
     frozen,
     metric_of_forward,
@@ -72,7 +72,7 @@ def lrp(
     ):
         value = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
         (gradient,) = torch.autograd.grad(value, entered)
-    require_finite(lm, f"The relevance of {run_of(prompt)[4:]}", value, gradient)
+    require_finite(lm, f"The relevance of {run_words(prompt)[4:]}", value, gradient)
     stream = entered[0].detach()
     scores = (gradient.to(wide(stream)) * stream.to(wide(stream))).sum(-1)[0].cpu().numpy()
     watch.step(1, 1)

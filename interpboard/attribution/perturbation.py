@@ -6,13 +6,13 @@ from typing import Any
 
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.shapley import shapley
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
 
-class PerturbationAttributor(Holder):
-    """Perturbation attribution with one model. A ``Holder``: usable as a context manager.
+class PerturbationAttributor(ModelContext):
+    """Perturbation attribution with one model. A ``ModelContext``: usable as a context manager.
 
     Each method takes the options of the function it names; without a metric, the logit of the model's
     own next token is explained.

@@ -11,24 +11,24 @@ from interpboard import __version__, config
 from interpboard.cli import compare_command, config_command, corpus_commands, opening
 from interpboard.cli.compute import compute
 from interpboard.cli.flags import (
-    Ascii,
+    AsciiOnly,
     Background,
     Debug,
     Device,
     Dtype,
-    Model,
+    ModelName,
     Paint,
     Pickle,
     Special,
     Trust,
     Unchecked,
     Unused,
+    choice_value,
     complete_analysis,
     complete_metric,
     complete_param,
     model_choice,
     off,
-    plain,
 )
 from interpboard.cli.opening import DEFAULT_TEXT, Opening, debug_wanted, open_app
 from interpboard.cli.options import (
@@ -42,7 +42,7 @@ from interpboard.cli.options import (
     read_text,
     swap_of,
 )
-from interpboard.cli.output import deliver, read_saved, side_by_side, tell_warnings, view
+from interpboard.cli.output import deliver, document_as, read_saved, side_by_side, tell_warnings
 from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.streams import write_out
 from interpboard.cli.what_if_command import what_if_command
@@ -71,13 +71,13 @@ def start(
     text: Annotated[
         str | None, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
     ] = None,
-    model: Model = None,
+    model: ModelName = None,
     device: Device = None,
     dtype: Dtype = None,
     no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
-    ascii: Ascii = None,
+    ascii: AsciiOnly = None,
     no_mouse: Annotated[
         bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = None,
@@ -106,8 +106,8 @@ def start(
         text = read_text(text)
     mouse = off(no_mouse)
     flags = {
-        "model": model, "device": device, "dtype": dtype, "color": plain(color),
-        "theme": plain(theme), "ascii": ascii, "mouse": mouse,
+        "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
+        "theme": choice_value(theme), "ascii": ascii, "mouse": mouse,
         "special_tokens": off(no_special_tokens),
     }  # fmt: skip
     if interactive:
@@ -115,7 +115,7 @@ def start(
         raise typer.Exit(open_app(Opening(text, flags, resume, file)))
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
-    settings = config.read(flags).settings
+    settings = config.read_settings(flags).settings
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = debug_wanted(debug)
     document = compute(
@@ -123,7 +123,7 @@ def start(
         choose_analyses(None), metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)
-    write_out(view(document, Format.text, settings, to_file=False))
+    write_out(document_as(document, Format.text, settings, to_file=False))
 
 
 @app.command("analyze")
@@ -137,7 +137,7 @@ def analyze_command(
             help="The prompt; - reads standard input. Only circuits of a dataset do without.",
         ),
     ] = None,
-    model: Model = None,
+    model: ModelName = None,
     analysis: Annotated[
         list[str] | None,
         typer.Option(
@@ -207,7 +207,7 @@ def analyze_command(
     no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
-    ascii: Ascii = None,
+    ascii: AsciiOnly = None,
     debug: Debug = False,
 ) -> None:
     """Run analyses on a prompt and write the results to standard output or a file."""
@@ -225,10 +225,10 @@ def analyze_command(
     }
     pairs = (*(f"{name}={value}" for name, value in given.items()), *(param or ()))
     analyses = choose_analyses(analysis, (pair.partition("=")[0] for pair in pairs))
-    settings = config.read(
+    settings = config.read_settings(
         {
-            "model": model, "device": device, "dtype": dtype, "color": plain(color),
-            "theme": plain(theme), "ascii": ascii,
+            "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
+            "theme": choice_value(theme), "ascii": ascii,
             "special_tokens": off(no_special_tokens),
         }
     ).settings  # fmt: skip
@@ -243,7 +243,7 @@ def analyze_command(
         choice, prompt, analyses, request, params, swap=exchange, debug=debug_wanted(debug)
     )
     tell_warnings(document)
-    deliver(view(document, chosen_form, settings, to_file=output is not None), output)
+    deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)
 
 
 def _exchange(prompt: str | None, corrupted: str | None, swap: str) -> tuple[str, str]:
@@ -265,18 +265,18 @@ def report_command(
     ] = None,
     color: Paint = None,
     theme: Background = None,
-    ascii: Ascii = None,
+    ascii: AsciiOnly = None,
     debug: Debug = False,
 ) -> None:
     """Show saved results again, in any format; several files side by side, in HTML."""
     chosen = choose_output(output, form)
-    flags = {"color": plain(color), "theme": plain(theme), "ascii": ascii}
-    settings = config.read(flags).settings
+    flags = {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
+    settings = config.read_settings(flags).settings
     documents = read_saved(files)
     if len(documents) > 1:
         written = side_by_side(documents, chosen)
     else:
-        written = view(documents[0], chosen, settings, to_file=output is not None)
+        written = document_as(documents[0], chosen, settings, to_file=output is not None)
     deliver(written, output)
 
 
@@ -296,4 +296,4 @@ def list_command(
     write_out(registry_json() if form is ListFormat.json else registry_text())
 
 
-app.add_typer(config_command.app, name="config")
+app.add_typer(config_command.config_app, name="config")

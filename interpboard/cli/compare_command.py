@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from interpboard import config
-from interpboard.cli.flags import Ascii, Background, Debug, Paint, plain
+from interpboard.cli.flags import AsciiOnly, Background, Debug, Paint, choice_value
 from interpboard.cli.options import Format, choose_output
-from interpboard.cli.output import deliver, read_saved, tell_warnings, view
+from interpboard.cli.output import deliver, document_as, read_saved, tell_warnings
 from interpboard.cli.streams import say
 
 
@@ -25,17 +25,17 @@ def compare_command(
     ] = None,
     color: Paint = None,
     theme: Background = None,
-    ascii: Ascii = None,
+    ascii: AsciiOnly = None,
     debug: Debug = False,
 ) -> None:
     """Write B − A of each analysis that both files hold, aligned by the tokens of their prompts."""
     from interpboard.comparison import differences
 
     chosen = choose_output(output, form)
-    flags = {"color": plain(color), "theme": plain(theme), "ascii": ascii}
-    settings = config.read(flags).settings
+    flags = {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
+    settings = config.read_settings(flags).settings
     made, reasons = differences(*read_saved([a, b]))
     for reason in reasons:
         say(f"left out: {reason}")
     tell_warnings(made)
-    deliver(view(made, chosen, settings, to_file=output is not None), output)
+    deliver(document_as(made, chosen, settings, to_file=output is not None), output)

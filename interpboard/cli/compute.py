@@ -177,7 +177,7 @@ def tune(
     with progress() as show, stdout_aside(debug), quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
-        from interpboard.circuits.lens.training import Settings, tune_lens
+        from interpboard.circuits.lens.training import TrainingSettings, tune_lens
         from interpboard.results import LabelledArray
         from interpboard.runs.watch import Watch
 
@@ -189,7 +189,7 @@ def tune(
                 last[:] = [float(value) for value in partial.values]
 
         lm = _opened(choice, show)
-        made = tune_lens(lm, corpus, out, Settings(**settings), Watch(on_progress=hear))
+        made = tune_lens(lm, corpus, out, TrainingSettings(**settings), Watch(on_progress=hear))
         return last, made.warnings
 
 

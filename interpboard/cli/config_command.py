@@ -13,12 +13,12 @@ from interpboard import config
 from interpboard.cli.options import ListFormat
 from interpboard.cli.streams import write_out
 
-app = typer.Typer(
+config_app = typer.Typer(
     help="The settings: their values and where each comes from.", rich_markup_mode=None
 )
 
 
-class Row(NamedTuple):
+class SettingRow(NamedTuple):
     """One line of ``config show``."""
 
     name: str
@@ -27,10 +27,12 @@ class Row(NamedTuple):
     help: str
 
 
-@app.command("show")
-def show(form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListFormat.text) -> None:
+@config_app.command("show")
+def show_settings(
+    form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListFormat.text,
+) -> None:
     """Print each setting and each key binding with its origin."""
-    rows = list(_rows(config.read()))
+    rows = list(_rows(config.read_settings()))
     if form is ListFormat.json:
         table = {
             row.name: {"value": row.value, "origin": row.origin, "help": row.help} for row in rows
@@ -43,22 +45,24 @@ def show(form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListForma
     write_out("\n".join(lines) + "\n")
 
 
-@app.command("path")
+@config_app.command("path")
 def path() -> None:
     """Print where the configuration file is, or would be."""
     write_out(f"{config.config_file()}\n")
 
 
-def _rows(found: config.Configuration) -> Iterator[Row]:
+def _rows(found: config.Configuration) -> Iterator[SettingRow]:
     from tui import catalogue
 
     for setting in fields(config.Settings):
         if setting.name != "keys":
             value = getattr(found.settings, setting.name)
-            yield Row(setting.name, value, found.origins[setting.name], setting.metadata["help"])
-    for command in catalogue.rebound(found.settings.keys):
+            yield SettingRow(
+                setting.name, value, found.origins[setting.name], setting.metadata["help"]
+            )
+    for command in catalogue.rebound_table(found.settings.keys):
         origin = found.key_origins.get(command.id, "default")
-        yield Row(f"keys.{command.id}", command.keys, origin, command.help)
+        yield SettingRow(f"keys.{command.id}", command.keys, origin, command.help)
 
 
 def _toml(value: Any) -> str:

@@ -9,12 +9,12 @@ import typer
 
 from interpboard import config
 from interpboard.cli.compute import ModelChoice, collect, tune
-from interpboard.cli.examples_command import Form, shown
+from interpboard.cli.examples_command import Form, examples_as
 from interpboard.cli.flags import (
     Debug,
     Device,
     Dtype,
-    Model,
+    ModelName,
     Pickle,
     Special,
     Trust,
@@ -39,7 +39,7 @@ def _chosen(
         "model": model, "device": device, "dtype": dtype,
         "special_tokens": off(no_special_tokens),
     }  # fmt: skip
-    return model_choice(config.read(given).settings, *allowed)
+    return model_choice(config.read_settings(given).settings, *allowed)
 
 
 def tune_lens_command(
@@ -47,7 +47,7 @@ def tune_lens_command(
         Path, typer.Option(help="A text file to train on, or a folder of them.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the lens.", show_default=False)],
-    model: Model = None,
+    model: ModelName = None,
     steps: Annotated[int, typer.Option(min=1)] = 250,
     batch: Annotated[int, typer.Option(min=1, help="Windows of text a step.")] = 8,
     length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = 64,
@@ -80,7 +80,7 @@ def tune_lens_command(
 def max_activating_command(
     corpus: Annotated[Path, typer.Option(help="A text file, or a folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File for the examples.", show_default=False)],
-    model: Model = None,
+    model: ModelName = None,
     layers: Annotated[str | None, typer.Option(help="Layers, e.g. 0,3 (all).")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Examples kept per neuron.")] = 16,
     length: Annotated[int, typer.Option(min=1, help="Tokens of a window of text.")] = 128,
@@ -128,4 +128,4 @@ def examples_command(
 
     chosen = choose_form(output, form)
     layer, index = neuron_named(neuron)
-    deliver(shown(ExamplesFile(file).neuron(layer, index), chosen), output)
+    deliver(examples_as(ExamplesFile(file).neuron(layer, index), chosen), output)

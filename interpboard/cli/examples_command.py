@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from interpboard.display import visible
 
 if TYPE_CHECKING:  # it needs numpy, which --help does not
-    from interpboard.results.examples import Example, NeuronExamples
+    from interpboard.results.examples import NeuronExample, NeuronExamples
 
 
 class Form(StrEnum):
@@ -19,7 +19,7 @@ class Form(StrEnum):
     json = "json"
 
 
-def shown(found: NeuronExamples, form: Form) -> str:
+def examples_as(found: NeuronExamples, form: Form) -> str:
     """The examples of one neuron as text, Markdown or JSON."""
     if form is Form.json:
         import msgspec  # `config show` and --help do without it
@@ -43,7 +43,7 @@ def shown(found: NeuronExamples, form: Form) -> str:
     return "\n".join([told, *lines]) + "\n"
 
 
-def _in_context(example: Example) -> str:
+def _in_context(example: NeuronExample) -> str:
     """The text around the peak, which stands in [[ ]]."""
     words = [visible(token) for token in example.tokens]
     words[example.peak] = f"[[{words[example.peak]}]]"

@@ -36,7 +36,7 @@ def complete_param(incomplete: str) -> list[str]:
     return _starting(tuple(sorted(keys)), incomplete)
 
 
-Model = Annotated[
+ModelName = Annotated[
     str | None,
     typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub."),
 ]
@@ -90,7 +90,7 @@ Paint = Annotated[
 Background = Annotated[Theme | None, typer.Option(help="The terminal's background.")]
 
 
-Ascii = Annotated[bool | None, typer.Option("--ascii", help="Draw with ASCII characters only.")]
+AsciiOnly = Annotated[bool | None, typer.Option("--ascii", help="Draw with ASCII characters only.")]
 
 
 Debug = Annotated[
@@ -103,7 +103,7 @@ def off(flag: bool | None) -> bool | None:
     return False if flag else None
 
 
-def plain(choice: StrEnum | None) -> str | None:
+def choice_value(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
 
 

@@ -42,7 +42,7 @@ def open_app(opening: Opening) -> int:
     """Run the terminal app; its exit code. Raises ``BadConfig``, ``BadPrompt``."""
     from interpboard import config
 
-    settings = config.read(opening.flags).settings
+    settings = config.read_settings(opening.flags).settings
     pass_on(settings)
     if os.environ.get("NO_COLOR") == "":  # the convention: empty is not set
         del os.environ["NO_COLOR"]
@@ -58,9 +58,9 @@ def open_app(opening: Opening) -> int:
     prompts = None
     if opening.prompts is not None:
         from interpboard.files.places import expanded
-        from tui.files.prompt_file import read
+        from tui.files.prompt_file import read_prompt_file
 
-        prompts = read(expanded(opening.prompts))
+        prompts = read_prompt_file(expanded(opening.prompts))
     return run(
         settings,
         text=opening.text,

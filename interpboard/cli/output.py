@@ -29,7 +29,7 @@ def tell_warnings(document: Document) -> None:
             say(f"warning: {result.analysis}: {warning}")
 
 
-def view(document: Document, form: Format, settings: Settings, *, to_file: bool) -> str:
+def document_as(document: Document, form: Format, settings: Settings, *, to_file: bool) -> str:
     """``document`` as text of format ``form``, painted as the settings say."""
     from interpboard.visualization import export, terminal
     from interpboard.visualization.circuit_page import DIAGRAMS, diagram
@@ -80,11 +80,11 @@ def deliver(text: str, output: Path | None) -> None:
     if output is None:
         write_out(text)
     else:
-        write_file(output, text)
+        write_output(output, text)
         say(f"wrote {output}")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_output(path: Path, text: str) -> None:
     """``text`` as the whole of ``path``, or nothing of it. Raises ``BadParameter``."""
     try:
         atomic.write_text(path, text)

@@ -11,22 +11,22 @@ import typer
 from interpboard import config
 from interpboard.cli.compute import Holding, hold
 from interpboard.cli.flags import (
-    Ascii,
+    AsciiOnly,
     Background,
     Debug,
     Device,
     Dtype,
-    Model,
+    ModelName,
     Paint,
     Special,
+    choice_value,
     complete_metric,
     model_choice,
     off,
-    plain,
 )
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import Format, choose_metric, choose_output, read_text
-from interpboard.cli.output import deliver, tell_warnings, view
+from interpboard.cli.output import deliver, document_as, tell_warnings
 from interpboard.cli.streams import say
 from interpboard.errors import BadParameter
 from interpboard.registry.metric_names import METRICS
@@ -64,7 +64,7 @@ def what_if_command(
     no_control: Annotated[
         bool, typer.Option("--no-control", help="Without a random set beside.")
     ] = False,
-    model: Model = None,
+    model: ModelName = None,
     target: Annotated[
         str | None, typer.Option(help="The token explained, as text or as #161 by id.")
     ] = None,
@@ -85,7 +85,7 @@ def what_if_command(
     no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
-    ascii: Ascii = None,
+    ascii: AsciiOnly = None,
     debug: Debug = False,
 ) -> None:
     """Hold a set of heads against the model, and a random set of the same size beside it.
@@ -96,10 +96,10 @@ def what_if_command(
     prompt = read_text(text)
     if heads is None and also is None:
         raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
-    settings = config.read(
+    settings = config.read_settings(
         {
-            "model": model, "device": device, "dtype": dtype, "color": plain(color),
-            "theme": plain(theme), "ascii": ascii, "special_tokens": off(no_special_tokens),
+            "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
+            "theme": choice_value(theme), "ascii": ascii, "special_tokens": off(no_special_tokens),
         }
     ).settings  # fmt: skip
     asked = choose_metric(metric, target, foil, position, settings.metric)
@@ -108,4 +108,4 @@ def what_if_command(
     for line in said:
         say(line)
     tell_warnings(document)
-    deliver(view(document, chosen_form, settings, to_file=output is not None), output)
+    deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)

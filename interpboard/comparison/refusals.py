@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interpboard.files.fingerprint import Match, compare
+from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.results import Document, Result
 
 # Their values are of the run itself, whatever token is explained.
@@ -15,7 +15,7 @@ _OF_THE_MODEL = frozenset({"layer", "head", "head_a", "head_b", "component", "ne
 def same_name_other_weights(first: Document, second: Document) -> bool:
     """Are the two of a model by one name whose weights were not the same?"""
     match = compare(first.model.weights, second.model.weights)
-    return first.model.name == second.model.name and match is Match.other
+    return first.model.name == second.model.name and match is FingerprintMatch.other
 
 
 def why_not(a: Document, b: Document) -> tuple[str, str] | None:
@@ -56,7 +56,7 @@ def _other_tokenizer(a: Document, b: Document) -> tuple[str, str] | None:
         texts.get(id, token) != token
         for id, token in zip(second.token_ids, second.tokens, strict=False)
     )
-    other = compare(a.model.tokenizer, b.model.tokenizer) is Match.other
+    other = compare(a.model.tokenizer, b.model.tokenizer) is FingerprintMatch.other
     same_tokens = (first.token_ids, first.tokens) == (second.token_ids, second.tokens)
     if clash or (other and not same_tokens):
         what = "The two models have different tokenizers, which split these texts differently."
@@ -81,7 +81,7 @@ def unlike(a: Document, b: Document) -> tuple[str, ...]:
     said = [f"different {what}: A {x}, B {y}" for what, x, y in facts if x != y]
     if same_name_other_weights(a, b):
         said.insert(0, f"different weights: {a.model.name} had others in A than in B")
-    if compare(a.model.tokenizer, b.model.tokenizer) is Match.other:
+    if compare(a.model.tokenizer, b.model.tokenizer) is FingerprintMatch.other:
         said.append("different tokenizers, which split this text alike")
     return tuple(said)
 

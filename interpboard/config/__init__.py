@@ -7,7 +7,7 @@ from interpboard.config.folders import (
     state_folder,
     state_path,
 )
-from interpboard.config.settings import Configuration, Settings, batch_limit, read
+from interpboard.config.settings import Configuration, Settings, batch_limit, read_settings
 
 __all__ = [
     "Configuration",
@@ -16,7 +16,7 @@ __all__ = [
     "config_file",
     "engine_log",
     "in_state_folder",
-    "read",
+    "read_settings",
     "state_folder",
     "state_path",
 ]

@@ -86,7 +86,7 @@ class _Given:
     origin: str
 
 
-def read(
+def read_settings(
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     path: Path | None = None,

@@ -55,7 +55,7 @@ Listener = Callable[[str, "protocol.Event | Lost"], None]
 class _Job:
     number: int
     slot: str
-    request: protocol.Job
+    request: protocol.EngineJob
     sent: bool = False
     cancelled: bool = False
     killer: asyncio.TimerHandle | None = None
@@ -129,7 +129,7 @@ class EngineClient:
         params: Mapping[str, Any] | None = None,
     ) -> int:
         """Run an analysis in ``slot``: Progress events, then Finished, Failed or Stopped."""
-        request = protocol.Run(
+        request = protocol.RunAnalysis(
             job=0,
             analysis=analysis,
             text=text,
@@ -177,7 +177,7 @@ class EngineClient:
             if self.log_path.is_file() and self.log_path.stat().st_size == 0:
                 self.log_path.unlink()
 
-    def _submit(self, slot: str, request: protocol.Job) -> int:
+    def _submit(self, slot: str, request: protocol.EngineJob) -> int:
         number = self._next_job
         self._next_job += 1
         before = self._jobs.get(self._newest.get(slot, 0))

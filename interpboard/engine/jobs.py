@@ -12,12 +12,12 @@ class Queue:
     """Jobs in order. ``cancel`` removes one that waits and flags one that runs."""
 
     def __init__(self) -> None:
-        self._waiting: deque[protocol.Job] = deque()
+        self._waiting: deque[protocol.EngineJob] = deque()
         self._changed = threading.Condition()
         self._running: int | None = None
         self._cancelled = False
 
-    def put(self, request: protocol.Job) -> None:
+    def put(self, request: protocol.EngineJob) -> None:
         """Add a job at the end; what somebody waits for while typing goes first."""
         with self._changed:
             quick = protocol.Split | protocol.Tokenize | protocol.Vocabulary
@@ -28,7 +28,7 @@ class Queue:
                 self._waiting.append(request)
             self._changed.notify()
 
-    def take(self) -> protocol.Job:
+    def take(self) -> protocol.EngineJob:
         """Wait for the next job; it then counts as running."""
         with self._changed:
             self._running, self._cancelled = None, False

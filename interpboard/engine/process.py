@@ -44,7 +44,7 @@ class EngineProcess:
         """Process id, None once it has ended."""
         return self.process.pid if self.process.returncode is None else None
 
-    def send(self, request: protocol.Request) -> None:
+    def send(self, request: protocol.EngineRequest) -> None:
         """Write a request. To a process that is gone it is lost: ``read`` ends and says so."""
         stdin = self.process.stdin
         if stdin is None or stdin.is_closing():

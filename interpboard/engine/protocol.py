@@ -66,7 +66,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     special_tokens: bool = True
 
 
-class Run(msgspec.Struct, frozen=True, tag="run"):
+class RunAnalysis(msgspec.Struct, frozen=True, tag="run"):
     """Run one analysis of the registry on one prompt."""
 
     job: int
@@ -106,8 +106,8 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End the process at once."""
 
 
-Job = Load | Run | Tokenize | Split | Vocabulary
-Request = Greeting | Job | Cancel | Shutdown
+EngineJob = Load | RunAnalysis | Tokenize | Split | Vocabulary
+EngineRequest = Greeting | EngineJob | Cancel | Shutdown
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -224,7 +224,7 @@ def _short(version: str) -> str:
     return visible(version[:40])
 
 
-def frame(message: Request | Event) -> bytes:
+def frame(message: EngineRequest | Event) -> bytes:
     """The bytes that carry ``message``. Raises ``TooLarge``."""
     payload = pack(message)
     if len(payload) > MAX_FRAME:
@@ -256,9 +256,9 @@ def read_frame(stream: BinaryIO) -> bytes | None:
     return payload if len(payload) == size else None
 
 
-def decode_request(payload: bytes) -> Request:
+def decode_request(payload: bytes) -> EngineRequest:
     """A request from its payload. Raises ``BadFrame``."""
-    return _decoded(payload, Request)
+    return _decoded(payload, EngineRequest)
 
 
 def decode_event(payload: bytes) -> Event:

@@ -70,7 +70,7 @@ class Worker:
                 traceback.print_exc()
                 self.outbox.send(_bug(request.job, error))
 
-    def _run(self, request: protocol.Job) -> None:
+    def _run(self, request: protocol.EngineJob) -> None:
         if self.queue.cancelled():
             raise Cancelled
         if isinstance(request, protocol.Load):
@@ -133,7 +133,7 @@ class Worker:
             )
         )
 
-    def _analyze(self, request: protocol.Run) -> None:
+    def _analyze(self, request: protocol.RunAnalysis) -> None:
         lm = self._model()
         from interpboard.analyze import run_one
         from interpboard.runs.watch import Watch

@@ -42,7 +42,7 @@ _CHUNK = 1 << 22
 _NOT_OF_THE_TEXT = ("version", "truncation", "padding")
 
 
-class Match(Enum):
+class FingerprintMatch(Enum):
     """How two fingerprints stand to each other; ``unknown``: one is missing or they cannot be compared."""
 
     same = "same"
@@ -123,53 +123,53 @@ def joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def compare(one: str, other: str) -> Match:
+def compare(one: str, other: str) -> FingerprintMatch:
     """Whether two fingerprints, of weights or of anything else, are of the same."""
     if not one or not other:
-        return Match.unknown
+        return FingerprintMatch.unknown
     if one == other:
-        return Match.same
+        return FingerprintMatch.same
     forms, others = _forms(one), _forms(other)
     if not forms or not others:  # of a tokenizer or a text
-        return Match.other
+        return FingerprintMatch.other
     told = [
         match
         for match in (_files(forms, others), _numbers(forms, others))
-        if match is not Match.unknown
+        if match is not FingerprintMatch.unknown
     ]
-    if Match.other in told:
-        return Match.other
+    if FingerprintMatch.other in told:
+        return FingerprintMatch.other
     if told:
-        return Match.same
+        return FingerprintMatch.same
     # Nothing in common that could be laid side by side: parameters of other names are another model.
     structures = [
         {_head(value) for form, value in each.items() if form != "files"}
         for each in (forms, others)
     ]
     return (
-        Match.other
+        FingerprintMatch.other
         if all(structures) and structures[0].isdisjoint(structures[1])
-        else Match.unknown
+        else FingerprintMatch.unknown
     )
 
 
-def _files(one: Mapping[str, str], other: Mapping[str, str]) -> Match:
+def _files(one: Mapping[str, str], other: Mapping[str, str]) -> FingerprintMatch:
     """By the bytes, where the tensors of both checkpoints are laid out alike."""
     a, b = one.get("files", ""), other.get("files", "")
     if not a or not b or _head(a) != _head(b):
-        return Match.unknown
-    return Match.same if a == b else Match.other
+        return FingerprintMatch.unknown
+    return FingerprintMatch.same if a == b else FingerprintMatch.other
 
 
-def _numbers(one: Mapping[str, str], other: Mapping[str, str]) -> Match:
+def _numbers(one: Mapping[str, str], other: Mapping[str, str]) -> FingerprintMatch:
     """By the numbers, where the parameters of both have the same names."""
     names = ("numbers", "numbers-float16")
     a, b = (next((f for f in names if f in each), "") for each in (one, other))
     if not a or not b or _head(one[a]) != _head(other[b]):
-        return Match.unknown
+        return FingerprintMatch.unknown
     if one[a] == other[b]:
-        return Match.same
-    return Match.other if a == b else Match.unknown
+        return FingerprintMatch.same
+    return FingerprintMatch.other if a == b else FingerprintMatch.unknown
 
 
 def _forms(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What each part writes into the answer, clean and with interventions held: where a change comes from."""
+"""What each part writes into the answer, clean and with interventions made: where a change comes from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from interpboard.circuits.direct.attribution import (
     accumulated,
     capped_warnings,
     components,
-    parts_of,
+    direct_terms,
     unexplained_by,
 )
 from interpboard.interventions.grammar import parse_interventions
@@ -47,11 +47,11 @@ def edited_direct_attribution(
     ``what_if`` and ``direct_logit_attribution`` raise.
     """
     with torch.no_grad():
-        held = parse_interventions(interventions)
-        edits = edits_of(lm, prompt, held, source)
+        stack = parse_interventions(interventions)
+        edits = edits_of(lm, prompt, stack, source)
     run = record(lm, prompt, SITES, edits=(*CLEAN, edits))
     parts = [
-        parts_of(
+        direct_terms(
             run, row, metric, False, watch.stage(row * lm.anatomy.n_layers, 2 * lm.anatomy.n_layers)
         )
         for row in (0, 1)
@@ -73,5 +73,5 @@ def edited_direct_attribution(
             ),
             "unexplained": LabelledArray((RUNS,), np.array(unexplained)),
         },
-        warnings=(*warnings_of(lm, held), *capped_warnings(metric, parts[0].path)),
+        warnings=(*warnings_of(lm, stack), *capped_warnings(metric, parts[0].path)),
     )

@@ -1,4 +1,4 @@
-"""What would have happened: a few interventions held at once, clean and edited side by side."""
+"""What would have happened: a few interventions made at once, clean and edited side by side."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def what_if(
     """
     items = parse_items(interventions)
     beside = parse_items(controls) if controls.strip() else ()
-    held = tuple(member for item in items for member in item.members)
+    stack = tuple(member for item in items for member in item.members)
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
-    edits = edits_of(lm, prompt, held, source)
-    warnings = warnings_of(lm, held)
+    edits = edits_of(lm, prompt, stack, source)
+    warnings = warnings_of(lm, stack)
     sites = recorded_for(lens_site) if lm.verified.lens else ()
     both = record(lm, prompt, sites, edits=(*CLEAN, edits))
     watch.step(1, 2)

@@ -26,18 +26,20 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterf
 
 from interpboard.models.anatomy import Anatomy
 
-Change = Callable[[torch.Tensor], torch.Tensor | None]
+AttentionChange = Callable[[torch.Tensor], torch.Tensor | None]
 
 ATTENTION_SITES = ("q", "k", "v", "pattern")
 _NAME = "interpboard"
 
 # Open changes by attention module; one model computes at a time in a process.
-_open: dict[nn.Module, dict[str, list[Change]]] = {}
+_open: dict[nn.Module, dict[str, list[AttentionChange]]] = {}
 _own_implementation: list[str] = []
 
 
 @contextmanager
-def in_attention(anatomy: Anatomy, site: str, layer: int, change: Change) -> Iterator[None]:
+def in_attention(
+    anatomy: Anatomy, site: str, layer: int, change: AttentionChange
+) -> Iterator[None]:
     """While open, ``change`` sees the site on every forward of the layer that asks the interface."""
     owner = attention_owner(anatomy.attention[layer])
     changes = _open.setdefault(owner, {}).setdefault(site, [])

@@ -20,7 +20,7 @@ from interpboard.models.anatomy import (
     layers_of,
     unembedding_of,
 )
-from interpboard.models.proof.rounding import differs, same
+from interpboard.models.proof.rounding import differs, same_within_rounding
 from interpboard.models.proof.rows import plain_logits, refuse_unless_finite
 from interpboard.models.proof.selfcheck import random_prompts, refuse_other_heads
 from interpboard.models.proof.verified import Verified
@@ -90,7 +90,7 @@ def check_encoder(anatomy: Anatomy) -> Verified:
         raise NotALanguageModel(f"{name}: its embedding gives more than one tensor.")
     with at_site(anatomy, "embed", None, lambda _own: embedded.clone()):
         patched = plain_logits(anatomy, ids)[0]
-    if not differs(clean, donor) or not same(patched, donor):
+    if not differs(clean, donor) or not same_within_rounding(patched, donor):
         raise NotALanguageModel(f"{name}: its embeddings cannot be replaced.")
     return Verified(
         path="hooks",

@@ -14,7 +14,7 @@ from torch import nn
 
 from interpboard.errors import BadParameter
 from interpboard.files import fingerprint
-from interpboard.files.fingerprint import Match, Sampled
+from interpboard.files.fingerprint import FingerprintMatch, Sampled
 from interpboard.files.places import expanded
 from interpboard.results import ModelInfo
 
@@ -109,14 +109,14 @@ def check_origin(info: ModelInfo, origin: Origin, what: str, remedy: str) -> tup
     ``what`` begins a sentence: "The lens in lens". Raises ``BadParameter`` if it is of other weights.
     """
     match = fingerprint.compare(origin.weights, info.weights)
-    if match is Match.other:
+    if match is FingerprintMatch.other:
         raise BadParameter(f"{what} is of {_whose(info.name, origin)}.", remedy)
     warnings = []
-    if match is Match.unknown:
+    if match is FingerprintMatch.unknown:
         made = f", only that it is of {origin.model}" if origin.model else ""
         why = "cannot be compared" if origin.weights else f"are not said{made}"
         warnings.append(f"{what} may be of another model: the weights it was made from {why}.")
-    if fingerprint.compare(origin.tokenizer, info.tokenizer) is Match.other:
+    if fingerprint.compare(origin.tokenizer, info.tokenizer) is FingerprintMatch.other:
         warnings.append(f"{what} was made with another tokenizer than the model has now.")
     return tuple(warnings)
 
@@ -135,9 +135,9 @@ def check_resumed(now: Origin, before: Origin, what: str, remedy: str) -> tuple[
     unknown = []
     for name, other in words.items():
         match = fingerprint.compare(getattr(before, name), getattr(now, name))
-        if match is Match.other:
+        if match is FingerprintMatch.other:
             raise BadParameter(f"{what} {other}.", remedy)
-        unknown += [name] if match is Match.unknown else []
+        unknown += [name] if match is FingerprintMatch.unknown else []
     if not unknown:
         return ()
     if before.model not in ("", now.model):  # nothing better is known than the name

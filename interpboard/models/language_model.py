@@ -20,7 +20,7 @@ from interpboard.models.checkpoint.notes import loading_notes, was_loaded_here
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.load import Stage, load_model_and_tokenizer
+from interpboard.models.load import StageReport, load_model_and_tokenizer
 from interpboard.models.mode import evaluating
 from interpboard.models.proof.selfcheck import ALONE, Verified, random_prompts, self_check
 from interpboard.models.tail import forward_logits
@@ -140,7 +140,7 @@ def open_model(
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
     special_tokens: bool = True,
-    on_stage: Stage | None = None,
+    on_stage: StageReport | None = None,
 ) -> LanguageModel:
     """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``.
 

@@ -40,7 +40,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
 _NAME_AT_MOST = 255  # characters of a file's name, and more than the hub allows
 
-Stage = Callable[[str, float], None]
+StageReport = Callable[[str, float], None]
 
 
 class Source(NamedTuple):
@@ -61,7 +61,7 @@ def load_model_and_tokenizer(
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
-    on_stage: Stage | None = None,
+    on_stage: StageReport | None = None,
 ) -> tuple[Any, Any]:
     """A Hugging Face language model, in evaluation mode, and its fast tokenizer.
 

@@ -27,7 +27,7 @@ from torch import nn
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.attention_sites import ATTENTION_SITES, Change, in_attention
+from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange, in_attention
 
 SITES = (
     "embed", "resid_pre", "q", "k", "v", "pattern", "z", "attn_out", "resid_mid", "neuron",
@@ -37,7 +37,9 @@ HEAD_SITES = ("q", "k", "v", "pattern", "z")
 
 
 @contextmanager
-def at_site(anatomy: Anatomy, site: str, layer: int | None, change: Change) -> Iterator[None]:
+def at_site(
+    anatomy: Anatomy, site: str, layer: int | None, change: AttentionChange
+) -> Iterator[None]:
     """While open, ``change`` sees the activation at the site on every forward.
 
     What it returns takes the activation's place; None leaves it. ``layer`` is ignored for ``embed``.
@@ -84,7 +86,7 @@ def _module(anatomy: Anatomy, site: str, layer: int) -> nn.Module:
     return module
 
 
-def _split_heads(change: Change, n_heads: int) -> Change:
+def _split_heads(change: AttentionChange, n_heads: int) -> AttentionChange:
     def act(flat: torch.Tensor) -> torch.Tensor | None:
         changed = change(flat.unflatten(-1, (n_heads, -1)))
         return None if changed is None else changed.reshape(flat.shape)
@@ -92,7 +94,7 @@ def _split_heads(change: Change, n_heads: int) -> Change:
     return act
 
 
-def _in_rows(stack: ExitStack, layer: nn.Module, change: Change) -> Change:
+def _in_rows(stack: ExitStack, layer: nn.Module, change: AttentionChange) -> AttentionChange:
     """Some MLPs (opt) see all positions of all rows in one dimension: give them back theirs."""
     shape: list[torch.Size] = []
     stack.enter_context(_on_input(layer, lambda hidden: shape.append(hidden.shape[:2])))
@@ -106,7 +108,9 @@ def _in_rows(stack: ExitStack, layer: nn.Module, change: Change) -> Change:
     return act
 
 
-def _also_past_the_mlp(stack: ExitStack, layer: nn.Module, change: Change) -> Change:
+def _also_past_the_mlp(
+    stack: ExitStack, layer: nn.Module, change: AttentionChange
+) -> AttentionChange:
     """The stream also goes around the MLP, where no module can be hooked: the layer's output gets
     the same difference."""
     difference: list[torch.Tensor] = []
@@ -125,7 +129,7 @@ def _also_past_the_mlp(stack: ExitStack, layer: nn.Module, change: Change) -> Ch
 
 
 @contextmanager
-def _on_input(module: nn.Module, act: Change) -> Iterator[None]:
+def _on_input(module: nn.Module, act: AttentionChange) -> Iterator[None]:
     def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         changed = act(args[0] if args else kwargs["hidden_states"])
         if changed is None:
@@ -142,7 +146,7 @@ def _on_input(module: nn.Module, act: Change) -> Iterator[None]:
 
 
 @contextmanager
-def _on_output(module: nn.Module, act: Change) -> Iterator[None]:
+def _on_output(module: nn.Module, act: AttentionChange) -> Iterator[None]:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
         changed = act(output[0] if isinstance(output, tuple) else output)
         if changed is None:

@@ -14,7 +14,7 @@ from interpboard.patching.pair import Pair, make_noised_pair, make_pair
 from interpboard.patching.products import linear_products
 from interpboard.results import LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.cells import compared, evaluate_cells
+from interpboard.runs.cells import estimate_extras, evaluate_cells
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
@@ -95,7 +95,7 @@ def activation_patching(
             "metric": LabelledArray(grid.axes, values),
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
-            **compared(grid.axes, estimates, recovered),
+            **estimate_extras(grid.axes, estimates, recovered),
         },
         warnings=(*pair.notes, *pair.nothing_to_recover(metric)),
         params={**corruption, "along": grid.along},

@@ -12,7 +12,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.grid import Grid, make_grid
-from interpboard.patching.prompt_pairs import Case, make_cases, pair_fields
+from interpboard.patching.prompt_pairs import MeasuredPair, make_cases, pair_fields
 from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
@@ -96,7 +96,7 @@ def patching_confidence(
     )
 
 
-def _check_lengths(cases: Sequence[Case], grid: Grid) -> None:
+def _check_lengths(cases: Sequence[MeasuredPair], grid: Grid) -> None:
     lengths = [len(case.pair.clean.token_ids) for case in cases]
     if grid.along in ("position", "head_position") and len(set(lengths)) > 1:
         raise BadParameter(
@@ -107,7 +107,7 @@ def _check_lengths(cases: Sequence[Case], grid: Grid) -> None:
 
 def _effects(
     lm: LanguageModel,
-    cases: Sequence[Case],
+    cases: Sequence[MeasuredPair],
     grid: Grid,
     direction: str,
     control: bool,

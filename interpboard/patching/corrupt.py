@@ -8,7 +8,7 @@ from __future__ import annotations
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import equally_long
-from interpboard.patching.subject import find_subject, places_of, touching
+from interpboard.patching.subject import find_subject, occurrences, touching
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import text_at
 from interpboard.runs.prompt import make_prompt, show_tokens
@@ -32,7 +32,7 @@ def swap_span(
     named = named_id(new)
     if named is not None:
         new = resolve_token(lm, new, "token put in").token.strip()
-    places = places_of(text, old)
+    places = occurrences(text, old)
     if not places:
         raise BadParameter(
             f"{shortened(span)!r} is not in the text.", "Write it as it stands there."

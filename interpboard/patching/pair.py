@@ -13,7 +13,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.subject import find_subject
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
-from interpboard.runs.finite import prompt_logits, require_logits, run_of
+from interpboard.runs.finite import prompt_logits, require_logits, run_words
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import make_prompt, show_tokens
@@ -101,5 +101,5 @@ def make_noised_pair(
     found = find_subject(clean, subject)
     (edits,) = embedding_noise(lm, found.positions, noise, 1, seed)
     logits = row_logits(record(lm, clean, edits=(edits,)), metric.info.position)
-    require_logits(lm, run_of(clean, edited=True), logits)
+    require_logits(lm, run_words(clean, edited=True), logits)
     return Pair(clean, clean, metric.baseline, float(metric.of(logits)[0]), edits, found.notes)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from interpboard.errors import BadParameter
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.confidence import patching_confidence
 from interpboard.patching.corrupt import swap_span, swap_subjects
@@ -19,8 +19,8 @@ from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
 
-class ActivationPatcher(Holder):
-    """Activation patching of one model. A ``Holder``: usable as a context manager."""
+class ActivationPatcher(ModelContext):
+    """Activation patching of one model. A ``ModelContext``: usable as a context manager."""
 
     def patch(
         self,

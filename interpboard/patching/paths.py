@@ -10,8 +10,8 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
-from interpboard.patching.receivers import OUTPUT, Receiver, read, resolve_receivers
-from interpboard.patching.senders import Sent, record_senders, sent
+from interpboard.patching.receivers import OUTPUT, Receiver, receiver_edits, resolve_receivers
+from interpboard.patching.senders import SenderChanges, record_senders, sent
 from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
 from interpboard.runs.analysis import Computed, analysis
@@ -105,12 +105,17 @@ def _evaluated(
     known = 0
     watch.step(0, total)
     for portion in sent(base, source, before, first, last + 1, watch):
-        rows = read(base, receivers, portion.changes, portion.written, first, last + 1, watch)
+        rows = receiver_edits(
+            base, receivers, portion.changes, portion.written, first, last + 1, watch
+        )
         seen = [row for row, edits in enumerate(rows) if edits]
         known += len(rows) - len(seen)
 
         def take(
-            indices: list[int], new: np.ndarray, portion: Sent = portion, seen: list[int] = seen
+            indices: list[int],
+            new: np.ndarray,
+            portion: SenderChanges = portion,
+            seen: list[int] = seen,
         ) -> None:
             nonlocal known
             for index, value in zip(indices, new, strict=True):

@@ -19,7 +19,7 @@ Fields = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Case:
+class MeasuredPair:
     """A pair and the metric that is read on it."""
 
     pair: Pair
@@ -50,14 +50,14 @@ def make_cases(
     metric: Metric,
     corrupted: str,
     further: Sequence[Fields],
-) -> list[Case]:
+) -> list[MeasuredPair]:
     """The pair of ``prompt`` and ``corrupted`` with ``metric``, then each of ``further`` with its own.
 
     A further pair's metric is of the same kind, at the same distance from the prompt's end; its target is
     the model's own first token on the clean prompt unless it names one; a foil it must name for
     ``logit_diff`` (``BadParameter``). Errors as in ``make_pair`` and ``resolve_metric``.
     """
-    cases = [Case(make_pair(lm, prompt, corrupted, metric), metric)]
+    cases = [MeasuredPair(make_pair(lm, prompt, corrupted, metric), metric)]
     position = metric.info.position - len(prompt.token_ids)
     for clean_text, corrupted_text, *rest in further:
         target, foil = (*rest, None, None)[:2]
@@ -69,7 +69,7 @@ def make_cases(
         clean = make_prompt(lm, clean_text)
         request = MetricRequest(metric.info.name, target, foil, position)
         own = resolve_metric(lm, clean, request)
-        cases.append(Case(make_pair(lm, clean, corrupted_text, own), own))
+        cases.append(MeasuredPair(make_pair(lm, clean, corrupted_text, own), own))
     return cases
 
 

@@ -87,7 +87,7 @@ def _resolve(lm: LanguageModel, name: str) -> Receiver:
     return Receiver(name, layer, site, 2 * layer, head)
 
 
-def read(
+def receiver_edits(
     run: Run,
     receivers: Sequence[Receiver],
     changes: torch.Tensor,

@@ -26,7 +26,7 @@ _KEPT_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
-class Sent:
+class SenderChanges:
     """Changes of the stream by some senders: ``changes`` [sender, pos, d_model].
 
     ``cells``: (layer, column) of each, the heads of a layer first, then its MLP, then the embedding.
@@ -46,7 +46,7 @@ def record_senders(lm: LanguageModel, prompt: PromptInfo) -> Run:
 
 def sent(
     base: Run, source: Run, before: int, first: int, stop: int, watch: Watch
-) -> Iterator[Sent]:
+) -> Iterator[SenderChanges]:
     """Changes source − base of the senders that write before the moment ``before``, in portions.
 
     At positions ``first`` to ``stop`` − 1; the runs must agree before ``first``. Raises ``Unsupported``
@@ -64,10 +64,10 @@ def sent(
         written += [2 * layer] * n_heads + [2 * layer + 1]
         changes.append(new.to(embedded.device))
         if sum(c.numel() * c.element_size() for c in changes) > _KEPT_BYTES:
-            yield Sent(tuple(cells), tuple(written), torch.cat(changes))
+            yield SenderChanges(tuple(cells), tuple(written), torch.cat(changes))
             cells, written, changes = [], [], []
     if changes:
-        yield Sent(tuple(cells), tuple(written), torch.cat(changes))
+        yield SenderChanges(tuple(cells), tuple(written), torch.cat(changes))
 
 
 def _of_layer(

@@ -63,7 +63,7 @@ def find_subject(prompt: PromptInfo, subject: str | Sequence[str] | Sequence[int
     return _of_words(prompt, [str(item).strip() for item in items])
 
 
-def places_of(text: str, part: str) -> list[tuple[int, int]]:
+def occurrences(text: str, part: str) -> list[tuple[int, int]]:
     """Where ``part`` stands in ``text``, as characters ``[begin, end)``; these may overlap.
 
     As it is written, else as what Unicode holds to be the same: ``é`` as one character or as two.
@@ -132,7 +132,7 @@ def _of_id(prompt: PromptInfo, number: int) -> Subject:
 def _of_words(prompt: PromptInfo, words: list[str]) -> Subject:
     for joint in (" ", ""):
         text = joint.join(words)
-        if places_of(prompt.text, text):
+        if occurrences(prompt.text, text):
             return _of_text(prompt, text)
     raise _not_there(prompt, " ".join(words))
 
@@ -142,7 +142,7 @@ def _of_text(prompt: PromptInfo, text: str) -> Subject:
         raise BadParameter(
             "This prompt is kept as tokens: no text can be found in it.", "Name positions."
         )
-    places = places_of(prompt.text, text)
+    places = occurrences(prompt.text, text)
     if not places:
         raise _not_there(prompt, text)
     begin, end = places[-1]

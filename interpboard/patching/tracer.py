@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricRequest, PromptInfo, Result
 from interpboard.runs.metrics import resolve_metric
@@ -49,8 +49,8 @@ class CausalTrace:
         return float(self.result.extra["total_effect"].values)
 
 
-class CausalTracer(Holder):
-    """Causal tracing of one model. A ``Holder``: usable as a context manager."""
+class CausalTracer(ModelContext):
+    """Causal tracing of one model. A ``ModelContext``: usable as a context manager."""
 
     def trace_causal_effect(
         self,

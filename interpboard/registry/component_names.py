@@ -28,7 +28,7 @@ def neuron_label(layer: int | str, neuron: int | str) -> str:
     return f"L{layer} N{neuron}"
 
 
-def shown(name: str) -> str:
+def shown_component(name: str) -> str:
     """A head's or MLP's name as it is shown; another name as it is."""
     earlier = _EARLIER.fullmatch(name)
     if earlier is not None:

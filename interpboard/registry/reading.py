@@ -42,7 +42,7 @@ class Reading:
         return "; ".join(f"{key}: {said}" for key, said in sides if said)
 
 
-def same(below: str, above: str) -> Reading:
+def same_reading(below: str, above: str) -> Reading:
     """The same of every metric: of shares, and where a metric of another kind is refused."""
     sides = (below, above)
     return Reading(sides, sides, sides)
@@ -63,7 +63,7 @@ def without(what: str) -> Reading:
     )
 
 
-def restored(what: str) -> Reading:
+def restored_reading(what: str) -> Reading:
     """Of metric(corrupted with clean ``what`` in it) − metric(corrupted)."""
     return Reading(
         grows=(f"{what} works against the answer", "it carries the answer"),
@@ -105,7 +105,7 @@ def added(what: str) -> Reading:
     )
 
 
-WRITTEN = same("lowers it", "raises it")
+WRITTEN = same_reading("lowers it", "raises it")
 INTERACTION = Reading(
     grows=(
         "together they cost more than apart (backups of each other do)",
@@ -136,16 +136,16 @@ LEVEL = Reading(  # of a metric itself, not of a difference
 )
 _LIKELIER = ("", "the target is likelier there")
 LIKELIER = Reading(_LIKELIER, _LIKELIER, _LIKELIER, keys=("smaller", "larger"))
-GRADIENT = same(
+GRADIENT = same_reading(
     "raising all dimensions of the embedding lowers the metric",
     "raising all dimensions of the embedding raises the metric",
 )
-BEHAVIOUR = same("the edge lowers the behaviour", "it raises it")
-DENOISED = same(
+BEHAVIOUR = same_reading("the edge lowers the behaviour", "it raises it")
+DENOISED = same_reading(
     "the patch leads away from the clean run",
     "it brings the clean run's metric back",
 )
-NOISED = same(
+NOISED = same_reading(
     "the patch takes the clean run's metric away (0: all of it)",
     "it adds to what tells the clean run from the corrupted one",
 )

@@ -58,7 +58,7 @@ class ExamplesMetadata(msgspec.Struct, frozen=True):
     vocabulary: dict[int, str]
 
 
-class Example(msgspec.Struct, frozen=True):
+class NeuronExample(msgspec.Struct, frozen=True):
     """One peak: ``tokens[peak]`` is where the neuron was most active in a window of text."""
 
     activation: float
@@ -78,7 +78,7 @@ class NeuronExamples(msgspec.Struct, frozen=True):
     tokens: int
     positive: float
     finished: bool
-    examples: tuple[Example, ...]
+    examples: tuple[NeuronExample, ...]
 
 
 class ExamplesFile:
@@ -139,14 +139,14 @@ class ExamplesFile:
             examples=tuple(found),
         )
 
-    def _example(self, activation: float, context: np.ndarray, place: np.ndarray) -> Example:
+    def _example(self, activation: float, context: np.ndarray, place: np.ndarray) -> NeuronExample:
         inside = context != OUTSIDE
         number, position = (int(value) for value in place)
         tokens = tuple(self.vocabulary[int(i)] for i in context[inside])
         peak = int(inside[: self.info.before].sum())
         if not (0 <= number < len(self.info.files) and position >= 0 and peak < len(tokens)):
             raise ValueError("a peak lies outside the text")
-        return Example(float(activation), self.info.files[number][0], position, tokens, peak)
+        return NeuronExample(float(activation), self.info.files[number][0], position, tokens, peak)
 
     def _name(self, layer: int, part: str) -> str:
         if layer not in self.info.layers:

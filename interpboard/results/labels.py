@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interpboard.display import visible, visible_token
-from interpboard.registry.component_names import shown
+from interpboard.registry.component_names import shown_component
 
 _OF_PARTS = ("component", "head_a", "head_b")
 
@@ -11,5 +11,5 @@ _OF_PARTS = ("component", "head_a", "head_b")
 def visible_label(axis: str, label: str, *, ascii_only: bool | None = None) -> str:
     """``label`` of the axis named ``axis``, harmless."""
     if axis in _OF_PARTS:
-        return visible(shown(label), ascii_only=ascii_only)
+        return visible(shown_component(label), ascii_only=ascii_only)
     return visible_token(label, ascii_only=ascii_only)

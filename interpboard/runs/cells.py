@@ -58,7 +58,7 @@ def evaluate_cells(
     return values
 
 
-def compared(
+def estimate_extras(
     axes: tuple[Axis, ...], estimates: np.ndarray | None, exact: np.ndarray
 ) -> dict[str, LabelledArray]:
     """``estimate`` and ``estimate_error`` (estimate − exact) for ``extra``; nothing without estimates."""

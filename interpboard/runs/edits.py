@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-Kind = Literal["zero", "patch", "add"]
+EditKind = Literal["zero", "patch", "add"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Edit:
 
     site: str
     layer: int
-    kind: Kind = "zero"
+    kind: EditKind = "zero"
     head: int | None = None
     positions: tuple[int, ...] | None = None
     value: torch.Tensor | None = None

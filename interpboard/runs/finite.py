@@ -73,7 +73,7 @@ def remedy(lm: LanguageModel) -> str:
     return _REMEDY.get(lm.info.dtype, _REMEDY["float32"])
 
 
-def run_of(prompt: PromptInfo, edited: bool = False) -> str:
+def run_words(prompt: PromptInfo, edited: bool = False) -> str:
     """``The run of "The Eiffel Tow…"``."""
     text = prompt.text or "".join(prompt.tokens)
     shown = visible(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
@@ -94,7 +94,7 @@ def clean_logits(lm: LanguageModel, ids: torch.Tensor, position: int, about: str
 
 def prompt_logits(lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor:
     """Logits [d_vocab] at ``position`` of the clean run. Raises ``NotFinite``."""
-    return clean_logits(lm, input_ids(lm, prompt), position, run_of(prompt))[0]
+    return clean_logits(lm, input_ids(lm, prompt), position, run_words(prompt))[0]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
 from interpboard.runs.prompt import make_prompt, resolve_position, token_text
 from interpboard.runs.references import resolve_token
-from interpboard.runs.rounding import difference
+from interpboard.runs.rounding import difference_beyond_rounding
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Metric:
 
     def apart(self, clean: float, other: float) -> float:
         """``clean − other`` of two runs' metrics; NaN where it is no more than rounding."""
-        return difference(clean, other, self.clean_logits.dtype, self._size(clean, other))
+        return difference_beyond_rounding(
+            clean, other, self.clean_logits.dtype, self._size(clean, other)
+        )
 
     def _size(self, clean: float, other: float) -> float:
         """How large the numbers are whose rounding the metric has."""

@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from interpboard.models.attention_sites import ATTENTION_SITES, Change
+from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
 from interpboard.models.keeping import Keeper
@@ -19,7 +19,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
-from interpboard.runs.finite import require, run_of
+from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
@@ -94,7 +94,7 @@ def record(
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
         run_body(lm.anatomy, input_ids(lm, prompt).expand(len(edits), -1))
-    require(tally, lm, run_of(prompt, edited=any(edits)))
+    require(tally, lm, run_words(prompt, edited=any(edits)))
     return Run(
         lm,
         prompt,
@@ -133,13 +133,15 @@ def enter_edits(
         begin = 0 if site in ("k", "v") else first
         if mlp_first is not None and site in ("neuron", "mlp_out"):
             begin = mlp_first
-        act: Change = partial(apply_edits, rows=edits, first=begin)
+        act: AttentionChange = partial(apply_edits, rows=edits, first=begin)
         if tally is not None and site in ATTENTION_SITES:
             act = partial(_heard, tally, f"the attention of layer {layer}", act)
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
 
 
-def _heard(tally: Tally, place: str, act: Change, value: torch.Tensor) -> torch.Tensor | None:
+def _heard(
+    tally: Tally, place: str, act: AttentionChange, value: torch.Tensor
+) -> torch.Tensor | None:
     changed = act(value)
     tally.hear(place, value if changed is None else changed)
     return changed

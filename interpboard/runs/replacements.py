@@ -18,13 +18,13 @@ from interpboard.runs.noise import embedding_deviation
 from interpboard.runs.prompt import show_tokens
 from interpboard.runs.record import Run, record
 
-STAND_INS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample", "noise")
+REPLACEMENTS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample", "noise")
 OF_THE_PROMPT = ("mean", "random", "noise")
 OF_REFERENCES = ("dataset_mean", "position_mean", "resample")
 
 
 @dataclass(frozen=True)
-class StandIn:
+class Replacement:
     """Makes edits at ``site``. ``values[layer]`` [pos or 1, …] is put in place (``add``: added)."""
 
     site: str
@@ -52,14 +52,14 @@ class StandIn:
 
 
 @torch.no_grad()
-def stand_in(
+def make_replacement(
     run: Run,
     site: str,
     kind: str,
     references: Sequence[PromptInfo] = (),
     seed: int = 0,
     scale: float = 3.0,
-) -> StandIn:
+) -> Replacement:
     """``kind`` of replacement for the activations at ``site`` of row 0 of ``run``.
 
     ``zero``. ``mean``: their mean over the prompt's positions. ``random``: those of the prompt's
@@ -73,12 +73,12 @@ def stand_in(
     Raises ``BadParameter``, ``Unsupported``.
     """
     lm = run.lm
-    if kind not in STAND_INS:
-        raise BadParameter(f"There is no stand-in {kind!r}.", f"Use {', '.join(STAND_INS)}.")
+    if kind not in REPLACEMENTS:
+        raise BadParameter(f"There is no stand-in {kind!r}.", f"Use {', '.join(REPLACEMENTS)}.")
     if (
         kind == "zero"
     ):  # needs nothing of other layers: what one lacks is refused where it is edited
-        return StandIn(site, kind)
+        return Replacement(site, kind)
     lm.verified.require_site(site)
     if site == "pattern" and kind != "resample":
         raise BadParameter(
@@ -89,20 +89,20 @@ def stand_in(
         return _of_the_prompt(run, site, kind, seed, scale)
     if not references:
         raise BadParameter(f"{kind} needs reference prompts.", "Give them as references.")
-    return StandIn(site, kind, _of_references(run, site, kind, references, seed))
+    return Replacement(site, kind, _of_references(run, site, kind, references, seed))
 
 
-def _of_the_prompt(run: Run, site: str, kind: str, seed: int, scale: float) -> StandIn:
+def _of_the_prompt(run: Run, site: str, kind: str, seed: int, scale: float) -> Replacement:
     own = [value[0] for value in run.sites[site]]
     if kind == "mean":
-        return StandIn(site, kind, tuple(value.mean(0, keepdim=True) for value in own))
+        return Replacement(site, kind, tuple(value.mean(0, keepdim=True) for value in own))
     if kind == "random":
         order = cycle(len(run.prompt.token_ids), seed)
-        return StandIn(site, kind, tuple(value[order.to(value.device)] for value in own))
+        return Replacement(site, kind, tuple(value[order.to(value.device)] for value in own))
     generator = torch.Generator().manual_seed(seed)
     deviation = scale * embedding_deviation(run.lm)
     noise = tuple(deviation * torch.randn(value.shape, generator=generator) for value in own)
-    return StandIn(site, kind, noise, add=True)
+    return Replacement(site, kind, noise, add=True)
 
 
 def _of_references(

@@ -23,7 +23,9 @@ def rounding(dtype: torch.dtype, size: float) -> float:
     return _ROUNDING.get(dtype, _ROUNDING[torch.bfloat16]) * size
 
 
-def difference(first: float, second: float, dtype: torch.dtype, size: float) -> float:
+def difference_beyond_rounding(
+    first: float, second: float, dtype: torch.dtype, size: float
+) -> float:
     """``first − second``, NaN where it is no more than rounding."""
     apart = first - second
     return apart if abs(apart) > rounding(dtype, size) else float("nan")

@@ -43,7 +43,7 @@ WRITTEN = (
 
 
 @dataclass(frozen=True)
-class Run:
+class SavedRun:
     """A line of the list. ``slot`` is where the app shows it, ``ask`` what had been asked.
 
     ``weights``: the fingerprint of the model's weights, empty where it was not kept.
@@ -107,11 +107,11 @@ def row_of(
     )  # fmt: skip
 
 
-def run_of(row: Sequence[Any]) -> Run:
+def saved_run_of(row: Sequence[Any]) -> SavedRun:
     """The columns ``LISTED``. Raises ``sqlite3.DatabaseError`` for a row that holds something else."""
     if not all(isinstance(value, kind) for value, kind in zip(row, _KINDS, strict=True)):
         raise sqlite3.DatabaseError("malformed row")
-    return Run(*(*row[:-2], _table(row[-2]), _table(row[-1])))
+    return SavedRun(*(*row[:-2], _table(row[-2]), _table(row[-1])))
 
 
 def document_of(blob: Any) -> Document:

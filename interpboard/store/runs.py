@@ -26,11 +26,11 @@ from interpboard.store.rows import (
     DESK,
     LISTED,
     WRITTEN,
-    Run,
+    SavedRun,
     document_of,
     prepare,
     row_of,
-    run_of,
+    saved_run_of,
 )
 from interpboard.store.salvage import salvage
 
@@ -73,14 +73,14 @@ class Store:
 
         return self._do(write)
 
-    def runs(self, limit: int = 1000) -> list[Run]:
+    def runs(self, limit: int = 1000) -> list[SavedRun]:
         """The newest runs, newest first, without their values."""
 
-        def read(database: sqlite3.Connection) -> list[Run]:
+        def read(database: sqlite3.Connection) -> list[SavedRun]:
             rows = database.execute(
                 f"SELECT {LISTED} FROM runs ORDER BY made_at DESC, id DESC LIMIT ?", (limit,)
             )
-            return [run_of(row) for row in rows]
+            return [saved_run_of(row) for row in rows]
 
         return self._do(read)
 

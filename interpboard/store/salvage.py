@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from interpboard.errors import StoreProblem
-from interpboard.store.rows import DESK, LISTED, WRITTEN, document_of, run_of
+from interpboard.store.rows import DESK, LISTED, WRITTEN, document_of, saved_run_of
 
 _TOLD = (
     "SELECT id FROM runs ORDER BY id",
@@ -76,7 +76,7 @@ def _row(old: sqlite3.Connection, listed: str, number: int) -> tuple[Any, ...] |
         row = old.execute(f"SELECT {listed} FROM runs WHERE id = ?", (number,)).fetchone()
         if row is None:
             return None
-        run = run_of(row)
+        run = saved_run_of(row)
         values = old.execute(f"SELECT id, {_OLD} FROM runs WHERE id = ?", (number,)).fetchone()
         document_of(values[-1])
     except (sqlite3.Error, UnicodeDecodeError, StoreProblem, TypeError, OverflowError):

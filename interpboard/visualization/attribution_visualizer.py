@@ -15,9 +15,9 @@ from interpboard.display import visible
 from interpboard.results import Result
 from interpboard.results.encoding import write_file
 from interpboard.visualization import terminal
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.figures.token_heatmap import token_heatmap, token_results
-from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.single_result import prompt_of_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,10 +49,10 @@ class AttributionVisualizer:
         self, results: Results, title: str | None = None, *, width: int = 100, color: str = ""
     ) -> str:
         """The page of a terminal, ``color`` as in ``visualization.terminal.render``."""
-        look = Look(max(24, width))
+        page = PageStyle(max(24, width))
         lines = [Text(visible(title), "bold")] if title else []
         for result in token_results(results):
-            lines += terminal.section(result, prompt_of(result), look)
+            lines += terminal.section(result, prompt_of_result(result), page)
         return terminal.page_text(Group(*lines), width, color=color)
 
     def show(self, results: Results, title: str | None = None) -> None:

@@ -1,8 +1,8 @@
 """The building blocks of the text views: bars, a painted prompt, a grid, the lens. Arrays → lines.
 
-A *look* says how wide the page is and what the terminal can show; every block is a pure function
-of values and a look, and returns rich ``Text`` lines no wider than the page. Strings from a model
-or a prompt enter only through ``Look.token`` and ``Look.words``, and never as markup. What colour
+A *page style* says how wide the page is and what the terminal can show; every block is a pure function
+of values and a page, and returns rich ``Text`` lines no wider than the page. Strings from a model
+or a prompt enter only through ``PageStyle.token`` and ``PageStyle.words``, and never as markup. What colour
 says is said in characters too: the sign is always in front of a number.
 """
 
@@ -30,7 +30,7 @@ _LENS_CELLS = (14, 13, 12, 11, 10)  # a token, three cells of percentage, a gap
 
 
 @dataclass(frozen=True)
-class Look:
+class PageStyle:
     """How the page looks: its width in cells, dark or light background, ASCII only or not."""
 
     width: int
@@ -76,50 +76,50 @@ class Look:
         return f"{text_on(behind)} on {behind}"
 
 
-def wrapped(text: str, look: Look, style: str = "") -> list[Text]:
+def wrapped(text: str, page: PageStyle, style: str = "") -> list[Text]:
     """``text`` (harmless) over as many lines as the width asks for, cut inside words if need be."""
-    console = Console(width=look.width, file=StringIO(), _environ={})
-    return list(Text(text, style).wrap(console, look.width, overflow="fold")) or [Text()]
+    console = Console(width=page.width, file=StringIO(), _environ={})
+    return list(Text(text, style).wrap(console, page.width, overflow="fold")) or [Text()]
 
 
 def bars(
     values: np.ndarray,
     labels: Sequence[str],
     scale: Scale,
-    look: Look,
+    page: PageStyle,
     label_most: int = _LABEL_MOST,
 ) -> list[Text]:
     """One line an entry: (harmless) label, bar, number. Probabilities as percentages."""
     widest = max((cell_len(label) for label in labels), default=0)
-    label_width = min(widest, label_most, max(1, look.width // 2))
+    label_width = min(widest, label_most, max(1, page.width // 2))
     number_width = 8
-    room = max(4, look.width - label_width - number_width - 3)
+    room = max(4, page.width - label_width - number_width - 3)
     lines = []
     for value, label in zip(values.tolist(), labels, strict=True):
-        line = Text(look.fit(label, label_width) + "  ")
+        line = Text(page.fit(label, label_width) + "  ")
         share = 0.0 if math.isnan(value) else scale.share(value)
-        bar = _bar(abs(share), min(room, 40), look)
-        line.append(bar, scale.background(scale.ends[share >= 0], dark=look.dark))
-        line.append(_bar_number(value, scale, look).rjust(number_width))
+        bar = _bar(abs(share), min(room, 40), page)
+        line.append(bar, scale.background(scale.ends[share >= 0], dark=page.dark))
+        line.append(_bar_number(value, scale, page).rjust(number_width))
         lines.append(line)
     return lines
 
 
-def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, look: Look) -> list[Text]:
+def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, page: PageStyle) -> list[Text]:
     """The prompt, each token painted by its value, the number under it, over several lines."""
     lines: list[Text] = []
     upper, lower = Text(), Text()
     for value, token in zip(values.tolist(), tokens, strict=True):
-        shown = look.token(token)
-        number = look.number(value, _NUMBER, signed=scale.diverging)
-        width = min(max(cell_len(shown), cell_len(number)), look.width)
-        if upper.cell_len and upper.cell_len + 1 + width > look.width:
+        shown = page.token(token)
+        number = page.number(value, _NUMBER, signed=scale.diverging)
+        width = min(max(cell_len(shown), cell_len(number)), page.width)
+        if upper.cell_len and upper.cell_len + 1 + width > page.width:
             lines += [upper, lower]
             upper, lower = Text(), Text()
         if upper.cell_len:
             upper.append(" ")
             lower.append(" ")
-        upper.append(look.fit(shown, width), look.paint(scale, value))
+        upper.append(page.fit(shown, width), page.paint(scale, value))
         lower.append(number.ljust(width))
     return [*lines, upper, lower] if upper.cell_len else lines
 
@@ -130,7 +130,7 @@ def grid(
     columns: Sequence[str],
     corner: str,
     scale: Scale,
-    look: Look,
+    page: PageStyle,
     *,
     numbered: bool = False,
 ) -> list[Text]:
@@ -139,7 +139,7 @@ def grid(
     ``numbered`` puts the columns' positions above their labels (tokens repeat, positions do not).
     """
     label_width = min(max(cell_len(text) for text in (corner, *rows)), _LABEL_MOST)
-    room = look.width - label_width
+    room = page.width - label_width
     cell = next((c for c in _GRID_CELLS if c * len(columns) <= room), _GRID_CELLS[2])
     lines: list[Text] = []
     for start, stop in _blocks(len(columns), max(1, room // cell)):
@@ -147,13 +147,13 @@ def grid(
             lines.append(Text())
         if numbered:
             heads = map(str, range(start, stop))
-            lines.append(_heading(heads, "position", label_width, cell, look))
-        lines.append(_heading(columns[start:stop], corner, label_width, cell, look))
+            lines.append(_heading(heads, "position", label_width, cell, page))
+        lines.append(_heading(columns[start:stop], corner, label_width, cell, page))
         for label, entries in zip(rows, values[:, start:stop].tolist(), strict=True):
-            line = Text(look.fit(label, label_width))
+            line = Text(page.fit(label, label_width))
             for value in entries:
-                number = look.number(value, cell - 1, signed=scale.diverging)
-                line.append(number.rjust(cell), look.paint(scale, value))
+                number = page.number(value, cell - 1, signed=scale.diverging)
+                line.append(number.rjust(cell), page.paint(scale, value))
             lines.append(line)
     return lines
 
@@ -163,7 +163,7 @@ def lens(
     top: np.ndarray,
     layers: Sequence[str],
     tokens: Sequence[str],
-    look: Look,
+    page: PageStyle,
     settled: Sequence[str] | None = None,
 ) -> list[Text]:
     """Layers × tokens: the top token of each cell, painted by the target's probability ``values``.
@@ -173,44 +173,44 @@ def lens(
     """
     scale = Scale(1.0, diverging=False)
     label_width = max(cell_len(text) for text in ("position", *layers)) + 1
-    room = look.width - label_width
+    room = page.width - label_width
     cell = next((c for c in _LENS_CELLS if c * len(tokens) <= room), _LENS_CELLS[2])
     lines: list[Text] = []
     for start, stop in _blocks(len(tokens), max(1, room // cell)):
         if lines:
             lines.append(Text())
         heads = map(str, range(start, stop))
-        lines.append(_heading(heads, "position", label_width, cell, look, left=True))
-        names = [look.token(token) for token in tokens[start:stop]]
-        lines.append(_heading(names, "layer", label_width, cell, look, left=True))
+        lines.append(_heading(heads, "position", label_width, cell, page, left=True))
+        names = [page.token(token) for token in tokens[start:stop]]
+        lines.append(_heading(names, "layer", label_width, cell, page, left=True))
         for i, label in enumerate(layers):
-            line = Text(look.fit(label, label_width))
+            line = Text(page.fit(label, label_width))
             for j in range(start, stop):
                 value = float(values[i, j])
                 percent = "" if math.isnan(value) or value < 0.005 else f"{100 * value:.0f}"
-                shown = look.fit(look.token(str(top[i, j])), cell - 4) + percent.rjust(3)
-                line.append(shown, look.paint(scale, value))
+                shown = page.fit(page.token(str(top[i, j])), cell - 4) + percent.rjust(3)
+                line.append(shown, page.paint(scale, value))
                 line.append(" ")
             lines.append(line)
         if settled is not None:
-            names = [look.words(label) for label in settled[start:stop]]
-            lines.append(_heading(names, "settled", label_width, cell, look, left=True))
+            names = [page.words(label) for label in settled[start:stop]]
+            lines.append(_heading(names, "settled", label_width, cell, page, left=True))
     return lines
 
 
-def _bar(share: float, width: int, look: Look) -> str:
-    if look.ascii_only:
+def _bar(share: float, width: int, page: PageStyle) -> str:
+    if page.ascii_only:
         return ("#" * round(share * width)).ljust(width)
     eighths = round(share * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def _bar_number(value: float, scale: Scale, look: Look) -> str:
+def _bar_number(value: float, scale: Scale, page: PageStyle) -> str:
     if math.isnan(value):
-        return look.number(value, 1)
+        return page.number(value, 1)
     return (
-        f"{100 * value:.2f}%" if scale.of_shares else look.number(value, 7, signed=scale.diverging)
+        f"{100 * value:.2f}%" if scale.of_shares else page.number(value, 7, signed=scale.diverging)
     )
 
 
@@ -221,11 +221,16 @@ def _blocks(count: int, size: int) -> list[tuple[int, int]]:
 
 
 def _heading(
-    labels: Iterable[str], corner: str, label_width: int, cell: int, look: Look, left: bool = False
+    labels: Iterable[str],
+    corner: str,
+    label_width: int,
+    cell: int,
+    page: PageStyle,
+    left: bool = False,
 ) -> Text:
-    line = Text(look.fit(corner, label_width), "dim")
+    line = Text(page.fit(corner, label_width), "dim")
     for label in labels:
-        short = label if cell_len(label) < cell else look.fit(label, cell - 1)
+        short = label if cell_len(label) < cell else page.fit(label, cell - 1)
         gap = " " * (cell - cell_len(short))
         line.append(short + gap if left else gap + short)
     return line

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from interpboard.errors import BadParameter
 from interpboard.results import Document, Result
-from interpboard.visualization.blocks import Look, bars
+from interpboard.visualization.blocks import PageStyle, bars
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import dot, drawing_of, layered, mermaid, svg
 from interpboard.visualization.suiting import is_circuit
@@ -32,10 +32,10 @@ def diagram(document: Document, form: str, size: int | None = None) -> str:
     raise BadParameter(f"Only circuits are drawn as {form}.", "Add --analysis circuit.")
 
 
-def circuit_page(result: Result, look: Look) -> Iterator[Text]:
+def circuit_page(result: Result, page: PageStyle) -> Iterator[Text]:
     """The lines of the page."""
     whole = drawing_of(result)
-    diagram, shown = layered(whole, look)
+    diagram, shown = layered(whole, page)
     yield from diagram
     if not diagram:
         yield Text("(no edge from the embedding to the output)")
@@ -43,10 +43,10 @@ def circuit_page(result: Result, look: Look) -> Iterator[Text]:
         f"{whole.of} of {len(result.values)} edges are in the circuit"
         f"{'' if len(shown.edges) == len(whole.edges) else f'; the strongest {len(shown.edges)} are drawn'}"
     )
-    yield from _wrapped(f"{counted}; {_LEGEND}", look)
+    yield from _wrapped(f"{counted}; {_LEGEND}", page)
     yield Text()
     yield Text(
-        look.fit("faithfulness of the circuits of the series, measured", look.width).rstrip()
+        page.fit("faithfulness of the circuits of the series, measured", page.width).rstrip()
     )
     series = result.extra["faithfulness"]
     sizes = result.extra["size"].values
@@ -54,13 +54,13 @@ def circuit_page(result: Result, look: Look) -> Iterator[Text]:
     width = max(map(len, labels), default=0)
     values = np.clip(series.values.astype(np.float64), 0, None)
     scale = Scale(max(1.0, float(np.nanmax(values, initial=0))), diverging=False)
-    yield from bars(values, [label.rjust(width) for label in labels], scale, look)
+    yield from bars(values, [label.rjust(width) for label in labels], scale, page)
 
 
-def _wrapped(text: str, look: Look) -> Iterator[Text]:
+def _wrapped(text: str, page: PageStyle) -> Iterator[Text]:
     line = ""
     for word in text.split():
-        if line and len(line) + 1 + len(word) > look.width:
+        if line and len(line) + 1 + len(word) > page.width:
             yield Text(line, "dim")
             line = word
         else:

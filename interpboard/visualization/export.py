@@ -19,9 +19,9 @@ from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
 from interpboard.results.labels import visible_label
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.reading import name_of, scale_of
-from interpboard.visualization.selections import Selection, details, flat, selections
+from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
 from interpboard.visualization.terminal import (
     SETTLED,
@@ -30,12 +30,12 @@ from interpboard.visualization.terminal import (
     number,
     plain_value,
     render,
-    settled,
-    strongest,
+    settled_layers,
+    strongest_line,
 )
 
 TEXT_WIDTH = 100
-_LOOK = Look(TEXT_WIDTH)
+_LOOK = PageStyle(TEXT_WIDTH)
 _FIXED = ("model", "analysis", "params", "array", "metric", "target", "foil", "position")
 # Characters that are legal in JSON as they are and yet act on a terminal that shows the file.
 _ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -207,7 +207,7 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
     parts = [f"## {title}", "\n".join(f"- {fact}" for fact in facts), _markdown_body(result)]
     parts += [_markdown_selection(part) for part in details(result, _LOOK)]
     whole = result.values.ndim == 2 and not selections(result, _LOOK)
-    best = strongest(result, _LOOK) if whole else ""
+    best = strongest_line(result, _LOOK) if whole else ""
     return [*parts, f"Strongest: {_escape(best)}"] if best else parts
 
 
@@ -246,7 +246,7 @@ def _markdown_body(result: Result) -> str:
             for pair in zip(top, values, strict=True)
         ]
         rows = [[a, *row] for a, row in zip(labels, shown, strict=True)]
-        stays = settled(result)
+        stays = settled_layers(result)
         note = "Each cell: the most likely token, and the target's probability."
         if stays is not None:
             rows.append(["settled", *(_code(visible_token(label)) for label in stays)])
@@ -256,7 +256,7 @@ def _markdown_body(result: Result) -> str:
     return f"{shape}: too many dimensions for a table, see the JSON."
 
 
-def _markdown_selection(part: Selection) -> str:
+def _markdown_selection(part: RankedEntries) -> str:
     shown = [_value(value, part.signed) if part.signed else _share(value) for _, value in part.rows]
     table = _table(
         ["", "value"], ([_code(name), v] for (name, _), v in zip(part.rows, shown, strict=True))

@@ -15,7 +15,7 @@ import numpy as np
 from interpboard.registry.component_names import head_label, neuron_label
 from interpboard.results import LabelledArray, Result
 from interpboard.results.top import Entry, Order, top_entries
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 
 SHOWN = 16  # entries of a selection
 _OF_A_TYPE = 5  # heads of a type
@@ -25,7 +25,7 @@ _PLACES = ("token", "query", "key", "source")  # axes along a prompt, read in or
 
 
 @dataclass(frozen=True)
-class Selection:
+class RankedEntries:
     """A list of (harmless name, value). ``title`` is empty where the values are the result's own.
 
     ``note`` says what was left out. ``signed``: whether a value has a sign; else it is a share of 1.
@@ -50,54 +50,54 @@ def flat(result: Result) -> Result:
     return msgspec.structs.replace(result, axes=axes, values=result.values.reshape(shape))
 
 
-def selections(result: Result, look: Look) -> list[Selection]:
+def selections(result: Result, page: PageStyle) -> list[RankedEntries]:
     """What stands for ``result`` on a page; empty where its values can be shown whole."""
     names = tuple(axis.name for axis in result.axes)
     if result.analysis == "head_scores" and names == ("score", "layer", "head"):
-        return list(_types_of_heads(result, look))
+        return list(_types_of_heads(result, page))
     if result.analysis == "attention" and names == ("layer", "head", "query", "key"):
-        return list(_attended(result, look))
+        return list(_attended(result, page))
     if not _too_large(result):
         return []
     order: Order = "highest" if result.analysis == "max_activating" else "magnitude"
     chosen = result.top(SHOWN, by=order)
     note = _left_out(result, len(chosen))
-    return [Selection("", _rows(chosen, look), note, neutral=result.neutral)]
+    return [RankedEntries("", _rows(chosen, page), note, neutral=result.neutral)]
 
 
-def details(result: Result, look: Look) -> list[Selection]:
+def details(result: Result, page: PageStyle) -> list[RankedEntries]:
     """What a result says of all its heads at once, of the one neuron that was asked for, or by layer."""
-    neuron = look.words(str(result.params.get("neuron", "")))
+    neuron = page.words(str(result.params.get("neuron", "")))
     extra, found = result.extra, []
     if "together" in extra:
         chosen = top_entries(extra["together"], SHOWN, "magnitude")
-        found.append(Selection("effect of all of them at once", _rows(chosen, look)))
+        found.append(RankedEntries("effect of all of them at once", _rows(chosen, page)))
     if "accumulated" in extra:
-        found += _accumulated(extra["accumulated"], look)
+        found += _accumulated(extra["accumulated"], page)
     if "along" in extra:
         chosen = sorted(
             top_entries(extra["along"], SHOWN, "magnitude"), key=lambda entry: entry.index["token"]
         )
-        found.append(Selection(f"activation of neuron {neuron} by token", _rows(chosen, look)))
+        found.append(RankedEntries(f"activation of neuron {neuron} by token", _rows(chosen, page)))
     for name in ("promoted", "suppressed"):
         if name in extra and f"{name}_by" in extra:
-            pairs = _pairs(extra[name], extra[f"{name}_by"], look)
-            found.append(Selection(f"tokens most {name} by a unit of it, in logits", pairs))
+            pairs = _pairs(extra[name], extra[f"{name}_by"], page)
+            found.append(RankedEntries(f"tokens most {name} by a unit of it, in logits", pairs))
     if "peak_token" in extra:
-        title = look.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
-        found.append(Selection(title, tuple(_examples(extra, look)), running=True))
+        title = page.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
+        found.append(RankedEntries(title, tuple(_examples(extra, page)), running=True))
     return found
 
 
-def _accumulated(sums: LabelledArray, look: Look) -> Iterator[Selection]:
+def _accumulated(sums: LabelledArray, page: PageStyle) -> Iterator[RankedEntries]:
     """What is in the answer after each layer; of a clean and an edited run one after the other."""
     labels = sums.axes[0].labels
-    names = [look.words(label if label == "embed" else f"layer {label}") for label in labels]
+    names = [page.words(label if label == "embed" else f"layer {label}") for label in labels]
     title = "the sum up to and with each layer, biases of the end from the start"
     runs = sums.axes[1].labels if len(sums.axes) > 1 else ("",)
     for run, values in zip(runs, sums.values.reshape(len(labels), -1).T.tolist(), strict=True):
-        of_run = f"{look.words(run)} run: {title}" if run else title
-        yield Selection(of_run, tuple(zip(names, values, strict=True)))
+        of_run = f"{page.words(run)} run: {title}" if run else title
+        yield RankedEntries(of_run, tuple(zip(names, values, strict=True)))
 
 
 def _too_large(result: Result) -> bool:
@@ -122,32 +122,34 @@ def _left_out(result: Result, shown: int) -> str:
     return "; ".join([*parts, "all are in the JSON and CSV"] if parts else parts)
 
 
-def _types_of_heads(result: Result, look: Look) -> Iterator[Selection]:
+def _types_of_heads(result: Result, page: PageStyle) -> Iterator[RankedEntries]:
     null = result.extra["null"].values
     for i, score in enumerate(result.axes[0].labels):
         of_type = LabelledArray(result.axes[1:], result.values[i])
         rows = []
         for entry in top_entries(of_type, _OF_A_TYPE, "highest"):
             chance = float(null[(i, *entry.index.values())])
-            rows.append((f"{_name(entry, look)}  (null {100 * chance:.1f}%)", entry.value))
+            rows.append((f"{_name(entry, page)}  (null {100 * chance:.1f}%)", entry.value))
         if rows:
-            yield Selection(look.words(score), tuple(rows), signed=False)
+            yield RankedEntries(page.words(score), tuple(rows), signed=False)
 
 
-def _attended(result: Result, look: Look) -> Iterator[Selection]:
+def _attended(result: Result, page: PageStyle) -> Iterator[RankedEntries]:
     """Where heads look from the metric's position, and their strongest pairs; never the first token."""
     n_queries, n_keys = result.values.shape[2:]
     position = result.metric.position
     patterns = np.where(np.arange(n_keys) == 0, np.nan, result.values.astype(np.float64))
     if 0 < position < n_queries:
-        token = _placed(result.axes[2].labels[position], position, look)
+        token = _placed(result.axes[2].labels[position], position, page)
         here = np.where((np.arange(n_queries) == position)[:, None], patterns, np.nan)
-        yield _pairs_of_heads(result, here, f"from {token}, the metric's position", look)
+        yield _pairs_of_heads(result, here, f"from {token}, the metric's position", page)
     elsewhere = np.where(np.eye(n_queries, n_keys, dtype=bool), np.nan, patterns)
-    yield _pairs_of_heads(result, elsewhere, "to another token, at any position", look)
+    yield _pairs_of_heads(result, elsewhere, "to another token, at any position", page)
 
 
-def _pairs_of_heads(result: Result, patterns: np.ndarray, where: str, look: Look) -> Selection:
+def _pairs_of_heads(
+    result: Result, patterns: np.ndarray, where: str, page: PageStyle
+) -> RankedEntries:
     """The strongest pair of each head, the strongest first."""
     flat = np.nan_to_num(patterns.reshape(*patterns.shape[:2], -1), nan=-1.0)
     best = np.where(np.arange(flat.shape[-1]) == flat.argmax(-1)[..., None], flat, np.nan)
@@ -157,14 +159,14 @@ def _pairs_of_heads(result: Result, patterns: np.ndarray, where: str, look: Look
     note = f"the strongest pair of each head, {len(chosen)} of {heads} heads"
     note += "; all are in the JSON and CSV" if len(chosen) < heads else ""
     title = f"where heads look most {where} (the first token left out)"
-    return Selection(title, _rows(chosen, look), note, signed=False)
+    return RankedEntries(title, _rows(chosen, page), note, signed=False)
 
 
-def _rows(entries: Iterable[Entry], look: Look) -> tuple[tuple[str, float], ...]:
-    return tuple((_name(entry, look), entry.value) for entry in entries)
+def _rows(entries: Iterable[Entry], page: PageStyle) -> tuple[tuple[str, float], ...]:
+    return tuple((_name(entry, page), entry.value) for entry in entries)
 
 
-def _name(entry: Entry, look: Look) -> str:
+def _name(entry: Entry, page: PageStyle) -> str:
     """``L3 H7`` for a head, ``L3 N975`` a neuron, ``·is@4`` a place in the prompt, ``a → b`` a pair."""
     names = list(entry.labels)
     parts: list[str] = []
@@ -172,32 +174,32 @@ def _name(entry: Entry, look: Look) -> str:
         label = entry.labels[name]
         if name in ("head", "neuron") and names[:i][-1:] == ["layer"]:
             called = head_label if name == "head" else neuron_label
-            parts[-1] = called(look.words(entry.labels["layer"]), look.words(label))
+            parts[-1] = called(page.words(entry.labels["layer"]), page.words(label))
         elif name == "layer":
-            parts.append(f"layer {look.words(label)}")
+            parts.append(f"layer {page.words(label)}")
         elif name in _PLACES:
-            arrow = look.ours("→ ") if name == "key" else ""
-            parts.append(arrow + _placed(label, entry.index[name], look))
+            arrow = page.ours("→ ") if name == "key" else ""
+            parts.append(arrow + _placed(label, entry.index[name], page))
         else:
-            parts.append(look.label(name, label))
+            parts.append(page.label(name, label))
     return " ".join(parts)
 
 
-def _placed(token: str, position: int, look: Look) -> str:
-    return f"{look.token(token)}@{position}"
+def _placed(token: str, position: int, page: PageStyle) -> str:
+    return f"{page.token(token)}@{position}"
 
 
 def _pairs(
-    tokens: LabelledArray, values: LabelledArray, look: Look
+    tokens: LabelledArray, values: LabelledArray, page: PageStyle
 ) -> tuple[tuple[str, float], ...]:
     both = zip(tokens.values.tolist(), values.values.tolist(), strict=True)
-    return tuple((look.token(str(token)), float(value)) for token, value in both)
+    return tuple((page.token(str(token)), float(value)) for token, value in both)
 
 
-def _examples(extra: dict[str, LabelledArray], look: Look) -> Iterator[tuple[str, float]]:
+def _examples(extra: dict[str, LabelledArray], page: PageStyle) -> Iterator[tuple[str, float]]:
     columns = ("text_before", "peak_token", "text_after", "activation")
     for before, peak, after, value in zip(
         *(extra[c].values.tolist() for c in columns), strict=True
     ):
-        text = f"{look.words(before)}[[{look.words(peak)}]]{look.words(after)}"
+        text = f"{page.words(before)}[[{page.words(peak)}]]{page.words(after)}"
         yield text, float(value)

@@ -19,11 +19,11 @@ from interpboard.comparison import is_difference, sides_said
 from interpboard.results import Document, MetricInfo, PromptInfo, Result
 from interpboard.results.metric_words import metric_words
 from interpboard.results.tokens import appended
-from interpboard.visualization.blocks import Look, bars, grid, lens, strip, wrapped
+from interpboard.visualization.blocks import PageStyle, bars, grid, lens, strip, wrapped
 from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.reading import distances, name_of, scale_of
-from interpboard.visualization.selections import Selection, details, flat, selections
+from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
 
 _STRONGEST = 3  # cells named in words beside a grid
@@ -38,10 +38,10 @@ def dashboard(
     document: Document, console_width: int, dark: bool = True, ascii_only: bool = False
 ) -> Group:
     """The whole page: the model, the prompt, and a section for each result."""
-    look = Look(max(24, console_width), dark, ascii_only)
-    lines = [*_head(document, look)]
+    page = PageStyle(max(24, console_width), dark, ascii_only)
+    lines = [*_head(document, page)]
     for result in document.results:
-        lines += [Text(), *section(result, document.prompt, look)]
+        lines += [Text(), *section(result, document.prompt, page)]
     return Group(*lines)
 
 
@@ -79,52 +79,52 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
     return text if color else "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def section(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
+def section(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     """One result: title, what was explained, what the values mean, the values, the warnings."""
-    title = look.words(look.ours(name_of(result)))
-    rule = "-" if look.ascii_only else "─"
+    title = page.words(page.ours(name_of(result)))
+    rule = "-" if page.ascii_only else "─"
     lines = [Text()]
     lines[0].append(f"{title} ", "bold")
-    lines[0].append(rule * max(0, look.width - lines[0].cell_len), "dim")
-    lines += wrapped(explained(result, prompt, look), look)
+    lines[0].append(rule * max(0, page.width - lines[0].cell_len), "dim")
+    lines += wrapped(explained(result, prompt, page), page)
     if result.meaning:
-        lines += wrapped(look.words(look.ours(result.meaning)), look, "dim")
-    lines += wrapped(_made(result, look), look, "dim")
-    lines += _body(result, prompt, look)
-    for part in details(result, look):
-        lines += _selected(part, Scale.of(_values(part), diverging=part.signed), look)
+        lines += wrapped(page.words(page.ours(result.meaning)), page, "dim")
+    lines += wrapped(_made(result, page), page, "dim")
+    lines += _body(result, prompt, page)
+    for part in details(result, page):
+        lines += _selected(part, Scale.of(_values(part), diverging=part.signed), page)
     for name, array in result.extra.items():
         if array.values.size == 1:
-            shown = plain_value(array.values.reshape(-1)[0], look)
-            lines += wrapped(f"{look.words(name)}: {shown}", look)
+            shown = plain_value(array.values.reshape(-1)[0], page)
+            lines += wrapped(f"{page.words(name)}: {shown}", page)
     for warning in result.warnings:
-        lines += wrapped(f"warning: {look.words(look.ours(warning))}", look, "bold")
+        lines += wrapped(f"warning: {page.words(page.ours(warning))}", page, "bold")
     return lines
 
 
-def explained(result: Result, prompt: PromptInfo, look: Look) -> str:
+def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
     """The metric in words: which number, of which token, where, and its value in the clean run."""
-    parts = [_metric(result.metric, look)]
+    parts = [_metric(result.metric, page)]
     position = result.metric.position
     if is_difference(result):
-        parts += [look.words(words) for words in sides_said(result)]
+        parts += [page.words(words) for words in sides_said(result)]
     elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif 0 <= position < len(prompt.tokens):
-        parts.append(f"at position {position} ({look.token(prompt.tokens[position])})")
+        parts.append(f"at position {position} ({page.token(prompt.tokens[position])})")
         behind = appended(prompt)
         if behind and position == len(prompt.tokens) - behind - 1:
-            added = " ".join(map(look.token, prompt.tokens[-behind:]))
+            added = " ".join(map(page.token, prompt.tokens[-behind:]))
             parts.append(f"the end of the text, in front of {added} of the tokenizer's")
     else:
         parts.append(f"at position {position}")
     if result.baseline is not None:
         run = "clean runs, B − A" if is_difference(result) else "clean run"
-        parts.append(f"{look.ours(run)} {number(result.baseline)}")
-    return f"metric: {parts[0]} {look.ours(' · ').join(parts[1:])}"
+        parts.append(f"{page.ours(run)} {number(result.baseline)}")
+    return f"metric: {parts[0]} {page.ours(' · ').join(parts[1:])}"
 
 
-def strongest(result: Result, look: Look) -> str:
+def strongest_line(result: Result, page: PageStyle) -> str:
     """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
     if scale_of(result).of_shares or result.values.size == 0 or result.values.dtype == object:
         return ""
@@ -134,7 +134,7 @@ def strongest(result: Result, look: Look) -> str:
     for i in order:
         where = np.unravel_index(i, result.values.shape)
         names = (
-            f"{axis.name} {look.label(axis.name, axis.labels[k])}"
+            f"{axis.name} {page.label(axis.name, axis.labels[k])}"
             for axis, k in zip(result.axes, where, strict=True)
         )
         named.append(f"{' '.join(names)} {number(float(result.values[where]), signed=True)}")
@@ -149,7 +149,7 @@ def entry_names(result: Result) -> tuple[str, ...] | None:
     return None
 
 
-def settled(result: Result) -> tuple[str, ...] | None:
+def settled_layers(result: Result) -> tuple[str, ...] | None:
     """The layer [token] from which on a lens's top token is the final one, where the result says so."""
     first = result.extra.get("convergence")
     if first is None or first.axes != result.axes[1:]:
@@ -169,119 +169,119 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"{value:+.4g}" if signed and value else f"{value:.4g}"
 
 
-def _head(document: Document, look: Look) -> list[Text]:
+def _head(document: Document, page: PageStyle) -> list[Text]:
     model = document.model
     paths = dict.fromkeys(result.made_by.path for result in document.results)
     parts = (
-        look.words(model.name),
-        look.words(model.family),
-        look.ours(f"{model.layers} layers × {model.heads} heads"),
-        look.words(model.dtype),
-        look.words(model.device),
-        *((f"path {look.words(', '.join(paths))}",) if paths else ()),
+        page.words(model.name),
+        page.words(model.family),
+        page.ours(f"{model.layers} layers × {model.heads} heads"),
+        page.words(model.dtype),
+        page.words(model.device),
+        *((f"path {page.words(', '.join(paths))}",) if paths else ()),
     )
-    lines = wrapped(look.ours(" · ").join(parts), look, "bold")
+    lines = wrapped(page.ours(" · ").join(parts), page, "bold")
     for note in model.notes:
-        lines += wrapped(f"note: {look.words(note)}", look)
-    return [*lines, *wrapped(f"prompt: {look.words(document.prompt.text)}", look)]
+        lines += wrapped(f"note: {page.words(note)}", page)
+    return [*lines, *wrapped(f"prompt: {page.words(document.prompt.text)}", page)]
 
 
-def _body(result: Result, prompt: PromptInfo, look: Look) -> list[Text]:
+def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     if result.values.size == 0:
         return [Text("(no values)")]
     if result.values.dtype == object:
-        return wrapped(f"text of shape {result.values.shape}: see the JSON", look)
+        return wrapped(f"text of shape {result.values.shape}: see the JSON", page)
     result = flat(result)
     values = result.values.astype(np.float64)
     scale = scale_of(result)
     names = tuple(axis.name for axis in result.axes)
     view = view_of(result)
     if view == "circuit":
-        return list(circuit_page(result, look))
+        return list(circuit_page(result, page))
     if view == "strip":
-        legend = [] if scale.of_shares else _legend(scale, look)
-        return [*strip(values, result.axes[0].labels, scale, look), *legend]
-    chosen = selections(result, look)
+        legend = [] if scale.of_shares else _legend(scale, page)
+        return [*strip(values, result.axes[0].labels, scale, page), *legend]
+    chosen = selections(result, page)
     if chosen:
-        return [line for part in chosen for line in _selected(part, scale, look)]
+        return [line for part in chosen for line in _selected(part, scale, page)]
     if view == "bars":
-        return bars(values, _bar_labels(result, look), scale, look)
+        return bars(values, _bar_labels(result, page), scale, page)
     if view == "number":
         return [Text(number(float(values), signed=scale.diverging))]
     rows, columns = (
-        [look.label(axis.name, label) for label in axis.labels] for axis in result.axes
+        [page.label(axis.name, label) for label in axis.labels] for axis in result.axes
     )
     top = best_tokens(result)
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
         tokens = result.axes[1].labels
-        stays = settled(result)
+        stays = settled_layers(result)
         notes = [note] if stays is None else [note, SETTLED]
-        below = [line for each in notes for line in wrapped(each, look, "dim")]
-        return [*lens(values, top, rows, tokens, look, stays), *below]
-    corner = look.words("\\".join(names))
-    lines = grid(values, rows, columns, corner, scale, look, numbered=names[1] in ("token", "key"))
-    best = strongest(result, look)
+        below = [line for each in notes for line in wrapped(each, page, "dim")]
+        return [*lens(values, top, rows, tokens, page, stays), *below]
+    corner = page.words("\\".join(names))
+    lines = grid(values, rows, columns, corner, scale, page, numbered=names[1] in ("token", "key"))
+    best = strongest_line(result, page)
     if best:
-        lines += wrapped(f"strongest: {best}", look)
-    return lines + ([] if scale.of_shares else _legend(scale, look))
+        lines += wrapped(f"strongest: {best}", page)
+    return lines + ([] if scale.of_shares else _legend(scale, page))
 
 
-def _selected(part: Selection, scale: Scale, look: Look) -> list[Text]:
-    lines = wrapped(part.title, look, "bold") if part.title else []
+def _selected(part: RankedEntries, scale: Scale, page: PageStyle) -> list[Text]:
+    lines = wrapped(part.title, page, "bold") if part.title else []
     if part.running:
         for name, value in part.rows:
-            lines += wrapped(f"{look.number(value, _RUNNING)}  {name}", look)
+            lines += wrapped(f"{page.number(value, _RUNNING)}  {name}", page)
     else:
         names = [name for name, _ in part.rows]
-        lines += bars(_values(part), names, scale, look, look.width // 2)
-    return [*lines, *wrapped(part.note, look, "dim")] if part.note else lines
+        lines += bars(_values(part), names, scale, page, page.width // 2)
+    return [*lines, *wrapped(part.note, page, "dim")] if part.note else lines
 
 
-def _values(part: Selection) -> np.ndarray:
+def _values(part: RankedEntries) -> np.ndarray:
     return np.array([value for _, value in part.rows], dtype=np.float64)
 
 
-def _bar_labels(result: Result, look: Look) -> list[str]:
+def _bar_labels(result: Result, page: PageStyle) -> list[str]:
     names = entry_names(result)
     labels = result.axes[0].labels
     if names is None:
-        return [look.label(result.axes[0].name, label) for label in labels]
+        return [page.label(result.axes[0].name, label) for label in labels]
     width = max(len(label) for label in labels)
     ranked = zip(labels, names, strict=True)
-    return [f"{look.words(label).rjust(width)}  {look.token(name)}" for label, name in ranked]
+    return [f"{page.words(label).rjust(width)}  {page.token(name)}" for label, name in ranked]
 
 
-def _metric(metric: MetricInfo, look: Look) -> str:
-    return metric_words(metric, token=look.token, ascii_only=look.ascii_only)
+def _metric(metric: MetricInfo, page: PageStyle) -> str:
+    return metric_words(metric, token=page.token, ascii_only=page.ascii_only)
 
 
-def _made(result: Result, look: Look) -> str:
-    params = (f"{look.words(name)}={plain_value(v, look)}" for name, v in result.params.items())
-    time = f"{result.elapsed_s:.2g} s, path {look.words(result.made_by.path)}"
-    return look.ours(" · ").join([*params, time])
+def _made(result: Result, page: PageStyle) -> str:
+    params = (f"{page.words(name)}={plain_value(v, page)}" for name, v in result.params.items())
+    time = f"{result.elapsed_s:.2g} s, path {page.words(result.made_by.path)}"
+    return page.ours(" · ").join([*params, time])
 
 
-def plain_value(value: Any, look: Look) -> str:
+def plain_value(value: Any, page: PageStyle) -> str:
     """The value of a parameter or of a lone extra, harmless; None asks for all there are."""
     if value is None:
         return "all"
     if isinstance(value, float):
         return number(value)
     if isinstance(value, (list, tuple)):
-        return ",".join(plain_value(part, look) for part in value)
-    return look.words(str(value))
+        return ",".join(plain_value(part, page) for part in value)
+    return page.words(str(value))
 
 
-def _legend(scale: Scale, look: Look) -> list[Text]:
+def _legend(scale: Scale, page: PageStyle) -> list[Text]:
     low, high = scale.ends
     signed = scale.diverging
     line = Text()
     line.append("scale ", "dim")
     if scale.diverging:
-        line.append(f" {number(low, signed=True)} ", look.paint(scale, low))
-    line.append(f" {number(scale.center)} ", look.paint(scale, scale.center))
-    line.append(f" {number(high, signed=signed)} ", look.paint(scale, high))
+        line.append(f" {number(low, signed=True)} ", page.paint(scale, low))
+    line.append(f" {number(scale.center)} ", page.paint(scale, scale.center))
+    line.append(f" {number(high, signed=signed)} ", page.paint(scale, high))
     return [line]
 
 

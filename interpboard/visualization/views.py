@@ -6,15 +6,15 @@ from rich.console import Group
 
 from interpboard.results import Document, Result
 from interpboard.visualization import export, terminal
-from interpboard.visualization.blocks import Look
-from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.blocks import PageStyle
+from interpboard.visualization.single_result import prompt_of_result
 
 
 def text(item: Result | Document, width: int = export.TEXT_WIDTH) -> str:
     """The page of the terminal, without colour."""
     if isinstance(item, Document):
         return export.text(item, width)
-    lines = terminal.section(item, prompt_of(item), Look(max(24, width)))
+    lines = terminal.section(item, prompt_of_result(item), PageStyle(max(24, width)))
     return terminal.page_text(Group(*lines), width)
 
 
@@ -22,7 +22,7 @@ def markdown(item: Result | Document) -> str:
     """GitHub markdown."""
     if isinstance(item, Document):
         return export.markdown(item)
-    return "\n\n".join(export.markdown_section(item, prompt_of(item))) + "\n"
+    return "\n\n".join(export.markdown_section(item, prompt_of_result(item))) + "\n"
 
 
 def csv_text(item: Result | Document) -> str:

@@ -10,7 +10,7 @@ from interpboard.analyze import analyze
 from interpboard.circuits import AttentionHeadAblator
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.compare import compare_ablations, rank_agreement
-from interpboard.circuits.heads.pairs import head_pairs, strongest
+from interpboard.circuits.heads.pairs import head_pairs, strongest_heads
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.results import Document
 from interpboard.runs.edits import Edit
@@ -57,7 +57,7 @@ def test_an_interaction_is_the_joint_effect_less_the_sum() -> None:
     before = fingerprint(lm)
     result = head_pairs(lm, prompt, metric, top_k=4)
     single = head_ablation(lm, prompt, metric).values
-    heads = strongest(single, 4)
+    heads = strongest_heads(single, 4)
     assert np.isnan(np.diag(result.values)).all()
     np.testing.assert_array_equal(result.values, result.values.T)
     joint = evaluate(

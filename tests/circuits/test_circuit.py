@@ -17,10 +17,10 @@ from interpboard.analyze import analyze
 from interpboard.circuits import CircuitAnalyzer
 from interpboard.circuits.discovery.behaviours import BEHAVIOURS, FOLDER, load_behaviour
 from interpboard.circuits.discovery.behaviours.make import file_text
-from interpboard.circuits.discovery.cases import measured, resolve_cases
+from interpboard.circuits.discovery.cases import measured, tokenize_examples
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import Example, read_examples
-from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import measure_edges, prune, top_edges
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, Cancelled, InterpBoardError
 from interpboard.models.anatomy import find_anatomy
@@ -87,16 +87,16 @@ def by_hand() -> LanguageModel:
 def test_edges_of_a_linear_model_are_the_numbers_worked_out_by_hand() -> None:
     lm = by_hand()
     example = {"clean": "w", "corrupted": "x", "target": "y", "foil": "z"}
-    experiment = Experiment.of(lm, resolve_cases(lm, read_examples([example])))
+    evaluator = EdgeEvaluator.of(lm, tokenize_examples(lm, read_examples([example])))
     # y: coordinate 0 and twice that through 0.0, so 3; z: 3.
-    assert (experiment.on_clean, experiment.on_reference) == (0, 0)
-    graph = experiment.wiring.graph
+    assert (evaluator.on_clean, evaluator.on_reference) == (0, 0)
+    graph = evaluator.wiring.graph
     expected = {
         "embed>0.0.v": 2, "embed>1.0.v": 1, "0.0>1.0.v": 2, "1.0>output": 3,
         "embed>1.1.v": -3, "1.1>output": -3,
     }  # fmt: skip
     for method in ("eap", "eap_ig"):
-        scores = edge_scores(experiment, method)
+        scores = edge_scores(evaluator, method)
         named = {graph.name(s, r): scores[s, r] for s, r in zip(*graph.pairs, strict=True)}
         assert {name: score for name, score in named.items() if score} == pytest.approx(expected)
     for names, value in (
@@ -110,7 +110,7 @@ def test_edges_of_a_linear_model_are_the_numbers_worked_out_by_hand() -> None:
         for name in names:
             sender, receiver = name.split(">")
             edges[graph.senders.index(sender), graph.receivers.index(receiver)] = True
-        assert experiment.value(edges) == pytest.approx(value)
+        assert evaluator.value(edges) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("behavior", ["ioi", "induction"])
@@ -129,14 +129,14 @@ def test_every_named_behaviour_is_there_in_the_demo_model_and_in_half_of_its_edg
     behavior,
 ) -> None:
     named = load_behaviour(behavior)
-    cases = resolve_cases(demo(), named.examples)
+    cases = tokenize_examples(demo(), named.examples)
     assert len(cases) == 40
-    experiment = Experiment.of(demo(), cases, measure=named.measure)
-    graph = experiment.wiring.graph
-    assert experiment.on_clean > experiment.on_reference
-    assert experiment.on_clean > 0
-    scores = edge_scores(experiment, "eap")
-    half = measure_edges(experiment, top_edges(graph, scores, int(graph.edges.sum()) // 2))
+    evaluator = EdgeEvaluator.of(demo(), cases, measure=named.measure)
+    graph = evaluator.wiring.graph
+    assert evaluator.on_clean > evaluator.on_reference
+    assert evaluator.on_clean > 0
+    scores = edge_scores(evaluator, "eap")
+    half = measure_edges(evaluator, top_edges(graph, scores, int(graph.edges.sum()) // 2))
     assert half.faithfulness >= 0.8
 
 
@@ -157,12 +157,12 @@ def test_the_series_ends_at_nothing_and_everything() -> None:
 def test_what_a_result_says_of_its_circuit_is_what_running_it_measures() -> None:
     result = found("induction")
     named = load_behaviour("induction")
-    experiment = Experiment.of(demo(), resolve_cases(demo(), named.examples))
-    graph = experiment.wiring.graph
+    evaluator = EdgeEvaluator.of(demo(), tokenize_examples(demo(), named.examples))
+    graph = evaluator.wiring.graph
     edges = np.zeros_like(graph.edges)
     edges[graph.pairs] = result.extra["in_circuit"].values.astype(bool)
     assert edges.sum() == result.extra["circuit_size"].values
-    again = measure_edges(experiment, edges)
+    again = measure_edges(evaluator, edges)
     assert again.faithfulness == pytest.approx(float(result.extra["circuit_faithfulness"].values))
     enters = result.extra["enters"].values
     size = int(np.nanmin(enters[result.extra["in_circuit"].values == 1]))
@@ -175,20 +175,20 @@ def test_what_a_result_says_of_its_circuit_is_what_running_it_measures() -> None
 
 def test_a_pruned_circuit_is_smaller_and_cannot_spare_any_edge() -> None:
     named = load_behaviour("induction")
-    experiment = Experiment.of(demo(), resolve_cases(demo(), named.examples[:8]))
-    graph = experiment.wiring.graph
-    scores = edge_scores(experiment)
+    evaluator = EdgeEvaluator.of(demo(), tokenize_examples(demo(), named.examples[:8]))
+    graph = evaluator.wiring.graph
+    scores = edge_scores(evaluator)
     whole = top_edges(graph, scores, 60)
     sizes: list[int] = []
-    kept = prune(experiment, whole, scores, 0.85, on_size=sizes.append)
-    assert experiment.recovered(kept) >= 0.85
+    kept = prune(evaluator, whole, scores, 0.85, on_size=sizes.append)
+    assert evaluator.recovered(kept) >= 0.85
     assert kept.sum() == sizes[-1] < whole.sum()
     assert sizes == sorted(sizes, reverse=True)
     spared = []
     for sender, receiver in zip(*np.nonzero(kept), strict=True):
         trial = kept.copy()
         trial[sender, receiver] = False
-        spared.append(experiment.recovered(trial) >= 0.85)
+        spared.append(evaluator.recovered(trial) >= 0.85)
     # An edge tried early may become free by what went later: rarely, and never most of them.
     assert np.mean(spared) < 0.2
 
@@ -245,7 +245,7 @@ def test_subjects_are_swapped_where_they_are_named() -> None:
         Example("Then Mary went to the park. Mary", subject="Mary", target=(" was",)),
         Example("Everyone saw that John", subject="John", target=(" had",)),
     ]
-    cases = resolve_cases(lm, examples)
+    cases = tokenize_examples(lm, examples)
     assert [case.corrupted.text for case in cases] == [
         "Then John went to the park. John", "Everyone saw that Mary",
     ]  # fmt: skip
@@ -254,7 +254,7 @@ def test_subjects_are_swapped_where_they_are_named() -> None:
 
 def test_measures_are_known_by_hand() -> None:
     lm = demo()
-    prompt = resolve_cases(lm, [Example("Mary", target=(" is",), foil=(" a",))], partners=False)
+    prompt = tokenize_examples(lm, [Example("Mary", target=(" is",), foil=(" a",))], partners=False)
     case = type(prompt[0])(prompt[0].clean, None, (0, 1), (2,))
     logits = torch.tensor([[2.0, 4.0, 1.0, 0.0]])
     assert float(measured(logits, [case], "logit_diff")[0]) == pytest.approx(2.0)
@@ -328,7 +328,7 @@ def test_progress_ends_at_the_end_and_cancelling_leaves_the_model_as_it_was() ->
 def test_prompts_of_other_lengths_lend_their_tokens_and_the_result_says_so() -> None:
     lm = demo()
     lines = ["The capital of France is", "The president of USA is"]
-    cases = resolve_cases(lm, read_examples(lines))
+    cases = tokenize_examples(lm, read_examples(lines))
     for case, other in zip(cases, cases[::-1], strict=True):
         assert case.patched_together
         assert case.corrupted is not None
@@ -349,8 +349,10 @@ def test_scoring_every_edge_takes_two_forward_passes_and_one_backward_a_batch(
 ) -> None:
     # eap_ig: one backward a step, and the clean and the reference run once.
     lm = tiny_lm("llama")
-    made = Experiment.of(lm, resolve_cases(lm, read_examples(["The city => The Eiffel | is | of"])))
-    fresh = Experiment(made.wiring, made.batches, "logit_diff", "corrupted")
+    made = EdgeEvaluator.of(
+        lm, tokenize_examples(lm, read_examples(["The city => The Eiffel | is | of"]))
+    )
+    fresh = EdgeEvaluator(made.wiring, made.batches, "logit_diff", "corrupted")
     passes, backwards = [], []
     whole = lm.anatomy.layers[1]
     handles = [

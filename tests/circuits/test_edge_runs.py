@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.circuits.discovery.cases import resolve_cases
+from interpboard.circuits.discovery.cases import tokenize_examples
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_runs import edge_patched, proved_wiring, record_activations
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
-from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.graph import Graph
 from interpboard.errors import Cancelled, Unsupported
 from interpboard.patching.estimates import attribution_patching
@@ -30,10 +30,10 @@ FAMILIES = ("gpt2", "llama", "qwen3", "phi3", "opt", "gpt_neo", "starcoder2")
 WRONG = ("gptj", "gpt_neox", "phi", "falcon", "cohere", "gemma2", "gemma3", "olmo2", "bloom")
 
 
-def experiment(family: str = "gpt2", dtype: torch.dtype = torch.float64) -> Experiment:
+def evaluator(family: str = "gpt2", dtype: torch.dtype = torch.float64) -> EdgeEvaluator:
     lm = tiny_lm(family, dtype)
     examples = read_examples([{"clean": CLEAN, "corrupted": CORRUPTED, "target": "a", "foil": "b"}])
-    return Experiment.of(lm, resolve_cases(lm, examples))
+    return EdgeEvaluator.of(lm, tokenize_examples(lm, examples))
 
 
 def the_metric(lm):
@@ -45,7 +45,7 @@ def the_metric(lm):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_edges_give_the_corrupted_run_and_all_edges_the_clean_one(family, dtype) -> None:
-    found = experiment(family, dtype)
+    found = evaluator(family, dtype)
     before = fingerprint(found.wiring.lm)
     graph = found.wiring.graph
     _, (clean, corrupted) = the_metric(found.wiring.lm)
@@ -58,7 +58,7 @@ def test_no_edges_give_the_corrupted_run_and_all_edges_the_clean_one(family, dty
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_sender_cut_from_all_is_the_sender_patched(family: str) -> None:
-    found = experiment(family)
+    found = evaluator(family)
     lm, graph = found.wiring.lm, found.wiring.graph
     (clean, corrupted), (metric, _) = the_metric(lm)
     run, donor = record(lm, clean), record(lm, corrupted, sites=("z", "mlp_out"))
@@ -75,7 +75,7 @@ def test_a_sender_cut_from_all_is_the_sender_patched(family: str) -> None:
     "family", [f for f in FAMILIES if f != "gpt_neo"]
 )  # it has no q, k, v sites
 def test_an_input_cut_from_all_is_that_query_key_or_value_patched(family: str) -> None:
-    found = experiment(family)
+    found = evaluator(family)
     lm, graph = found.wiring.lm, found.wiring.graph
     (clean, corrupted), (metric, _) = the_metric(lm)
     run, donor = record(lm, clean), record(lm, corrupted, sites=("q", "k", "v"))
@@ -91,7 +91,7 @@ def test_an_input_cut_from_all_is_that_query_key_or_value_patched(family: str) -
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("receiver", ["2.1.k", "1.0.q", "2.mlp", "1.1.v", "output"])
 def test_one_edge_cut_is_the_path_patched(family: str, receiver: str) -> None:
-    found = experiment(family)
+    found = evaluator(family)
     lm, graph = found.wiring.lm, found.wiring.graph
     (clean, _), (metric, _) = the_metric(lm)
     paths = path_patching(lm, clean, metric, corrupted=CORRUPTED, receiver=receiver)
@@ -107,7 +107,7 @@ def test_one_edge_cut_is_the_path_patched(family: str, receiver: str) -> None:
 def test_the_scores_of_a_nodes_edges_add_up_to_its_attribution_patching_score(
     family, dtype
 ) -> None:
-    found = experiment(family, dtype)
+    found = evaluator(family, dtype)
     lm, graph = found.wiring.lm, found.wiring.graph
     (_, corrupted), (metric, _) = the_metric(lm)
     before = fingerprint(lm)
@@ -131,7 +131,7 @@ def test_the_scores_of_a_nodes_edges_add_up_to_its_attribution_patching_score(
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_a_score_is_the_slope_of_the_measured_effect(family: str) -> None:
     """A small step of every edge: what the edge moves the behaviour by is its score."""
-    found = experiment(family)
+    found = evaluator(family)
     graph, batch = found.wiring.graph, found.batches[0]
     scores = edge_scores(found, "eap")
     clean = record_activations(found.wiring, batch.clean)
@@ -158,7 +158,7 @@ def test_integrated_scores_add_up_to_the_whole_difference_where_the_way_is_follo
     None
 ):
     """All of the embedding's edges: the embedding is moved all the way, so its path integral is exact."""
-    found = experiment("gpt2")
+    found = evaluator("gpt2")
     graph = found.wiring.graph
     one, many = (edge_scores(found, "eap_ig", n) for n in (1, 24))
     assert not np.allclose(one, many, atol=1e-3)
@@ -194,7 +194,7 @@ def test_scaled_additions_are_found_out() -> None:
 
 
 def test_a_cancelled_run_leaves_no_hook() -> None:
-    found = experiment("llama")
+    found = evaluator("llama")
     before = fingerprint(found.wiring.lm)
     asked = iter([False] * 2 + [True] * 99)
     stop = Watch(cancelled=lambda: next(asked))
@@ -211,11 +211,11 @@ def test_padding_and_batches_change_nothing() -> None:
         {"clean": CLEAN, "corrupted": CORRUPTED, "target": "a", "foil": "b"},
         {"clean": "The keys of", "corrupted": "The table of", "target": "c", "foil": "d"},
     ]
-    cases = resolve_cases(lm, read_examples(lines))
+    cases = tokenize_examples(lm, read_examples(lines))
     if len(cases[0].clean.token_ids) == len(cases[1].clean.token_ids):
         pytest.fail("the prompts must differ in length")
-    together = Experiment.of(lm, cases)
-    apart = [Experiment.of(lm, [case]) for case in cases]
+    together = EdgeEvaluator.of(lm, cases)
+    apart = [EdgeEvaluator.of(lm, [case]) for case in cases]
     assert len(together.batches) == 1
     scores = np.mean([edge_scores(one, "eap") for one in apart], axis=0)
     np.testing.assert_allclose(edge_scores(together, "eap"), scores, atol=1e-9)
@@ -255,7 +255,7 @@ def test_edges_on_no_way_to_the_output_are_dropped_and_none_else() -> None:
 
 
 def test_dropping_them_changes_nothing_that_is_computed() -> None:
-    found = experiment("llama")
+    found = evaluator("llama")
     graph = found.wiring.graph
     chosen = graph.edges & (np.random.default_rng(3).random(graph.edges.shape) < 0.2)
     alive = graph.alive(chosen)
@@ -265,8 +265,8 @@ def test_dropping_them_changes_nothing_that_is_computed() -> None:
 
 def test_the_mean_reference_is_the_mean_over_all_tokens() -> None:
     lm = tiny_lm("gpt2", torch.float64)
-    cases = resolve_cases(lm, read_examples([CLEAN, "The keys of"]), partners=False)
-    found = Experiment.of(lm, cases, ablation="mean")
+    cases = tokenize_examples(lm, read_examples([CLEAN, "The keys of"]), partners=False)
+    found = EdgeEvaluator.of(lm, cases, ablation="mean")
     runs = [
         record(lm, make_prompt(lm, text), sites=("mlp_out",)) for text in (CLEAN, "The keys of")
     ]

@@ -18,11 +18,11 @@ from safetensors import safe_open
 
 from interpboard.circuits import NeuronAnalyzer
 from interpboard.circuits.neurons.collect import Collection, collect_examples
-from interpboard.circuits.neurons.corpora import Place, corpus_files, windows
+from interpboard.circuits.neurons.corpora import CorpusPlace, corpus_files, windows
 from interpboard.circuits.neurons.max_activating import max_activating
 from interpboard.cli import main as cli
 from interpboard.errors import BadParameter, BadResultFile, Cancelled, Unsupported
-from interpboard.models.demo.corpus import documents
+from interpboard.models.demo.corpus import training_texts
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.examples import ExamplesFile
@@ -39,7 +39,7 @@ def corpus(tmp_path: Path) -> Path:
     """A folder of two texts; the second has characters of several bytes and no line end."""
     folder = tmp_path / "texts"
     (folder / "more").mkdir(parents=True)
-    texts = [document.text for document in islice(documents(random.Random(1)), 12)]
+    texts = [document.text for document in islice(training_texts(random.Random(1)), 12)]
     (folder / "a.txt").write_text("\n".join(texts[:6]) + "\n", encoding="utf-8")
     (folder / "more" / "b.txt").write_text(
         "Ünïcode – ελλ\r\n" + " ".join(texts[6:]), encoding="utf-8"
@@ -209,7 +209,7 @@ def test_windows_go_on_from_any_place_and_the_pieces_of_long_lines_lose_nothing(
     for number in (0, 3, len(made) - 2):
         again = list(windows(lm, files, 5000, made[number].after))
         assert again == made[number + 1 :]
-    assert list(windows(lm, files, 5000, Place(1))) == []
+    assert list(windows(lm, files, 5000, CorpusPlace(1))) == []
 
 
 def test_a_larger_corpus_needs_no_larger_state(corpus: Path, tmp_path: Path) -> None:

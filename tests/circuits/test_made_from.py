@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.training import TrainingSettings, tune_lens
 from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
 from interpboard.circuits.lens.tuned import tuned_lens
 from interpboard.circuits.lens.unfinished import STATE
@@ -27,7 +27,7 @@ from interpboard.errors import BadParameter, Cancelled
 from interpboard.interventions.edited_direct import edited_direct_attribution
 from interpboard.interventions.steering import save_vector, steering
 from interpboard.interventions.what_if import what_if
-from interpboard.models.demo.corpus import documents
+from interpboard.models.demo.corpus import training_texts
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricRequest
@@ -39,7 +39,7 @@ from tests.lm import TEXT, case, tiny_lm
 from tests.tiny import save_tiny, tiny_model, tiny_tokenizer
 
 FEW = Collection(top_k=2, length=11, batch=2, before=2, after=2)
-SHORT = Settings(steps=4, batch=2, length=12)
+SHORT = TrainingSettings(steps=4, batch=2, length=12)
 
 
 def changed_lm(name: str = "tiny gpt2") -> LanguageModel:
@@ -62,7 +62,7 @@ def other_words() -> LanguageModel:
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "text.txt"
-    words = [document.text for document in islice(documents(random.Random(1)), 12)]
+    words = [document.text for document in islice(training_texts(random.Random(1)), 12)]
     path.write_text("\n".join(words), encoding="utf-8")
     return path
 

@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 
 from interpboard.circuits import LogitLens
 from interpboard.circuits.lens.logit import logit_lens
-from interpboard.circuits.lens.training import STATE, Settings, tune_lens
+from interpboard.circuits.lens.training import STATE, TrainingSettings, tune_lens
 from interpboard.circuits.lens.training_analysis import lens_training
 from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
 from interpboard.circuits.lens.tuned import tuned_lens
 from interpboard.cli import main as cli
 from interpboard.errors import BadParameter, Cancelled, UnsafeWeights
 from interpboard.interventions.what_if import what_if
-from interpboard.models.demo.corpus import documents
+from interpboard.models.demo.corpus import training_texts
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import LabelledArray
@@ -29,13 +29,13 @@ from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint, tiny_lm
 
-SHORT = Settings(steps=6, batch=2, length=12)
+SHORT = TrainingSettings(steps=6, batch=2, length=12)
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
-    texts = [document.text for document in islice(documents(random.Random(1)), 40)]
+    texts = [document.text for document in islice(training_texts(random.Random(1)), 40)]
     path.write_text("\n".join(texts), encoding="utf-8")
     return path
 
@@ -93,7 +93,7 @@ def test_training_on_the_demo_model_beats_the_plain_lens_at_every_layer(
 ) -> None:
     lm = open_model("demo")
     before = fingerprint(lm)
-    held_out = [document.text for document in islice(documents(random.Random(99)), 12)]
+    held_out = [document.text for document in islice(training_texts(random.Random(99)), 12)]
     with LogitLens(lm.model, lm.tokenizer) as lens:
         lens.tune(corpus, tmp_path / "lens", steps=40, rate=3e-3)
         plain = [lens.read(text).extra["kl"].values.mean(1) for text in held_out]
@@ -127,7 +127,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_result(
         assert (tmp_path / "parts" / STATE).is_file()
         assert not (tmp_path / "parts" / PARAMS).exists()
     with pytest.raises(BadParameter, match="other settings"):
-        tune_lens(lm, corpus, tmp_path / "parts", Settings(steps=7, batch=2, length=12))
+        tune_lens(lm, corpus, tmp_path / "parts", TrainingSettings(steps=7, batch=2, length=12))
     parts = tune_lens(lm, corpus, tmp_path / "parts", SHORT, Watch(on_progress=hear))
     assert torch.equal(parts.weight, whole.weight)
     assert torch.equal(parts.bias, whole.bias)
@@ -245,7 +245,7 @@ def test_texts_that_do_not_do_are_refused_in_words(tmp_path: Path) -> None:
         with pytest.raises(BadParameter, match=words):
             tune_lens(lm, path, tmp_path / "out", SHORT)
     with pytest.raises(BadParameter, match="up to 64"):
-        tune_lens(lm, short, tmp_path / "out", Settings(length=65))
+        tune_lens(lm, short, tmp_path / "out", TrainingSettings(length=65))
 
 
 def test_the_command_trains_a_lens_that_the_analysis_reads(

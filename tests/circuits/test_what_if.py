@@ -242,14 +242,14 @@ def test_a_cancelled_run_leaves_the_model_as_it_was() -> None:
 
 
 def test_what_the_demo_model_says_of_paris_needs_few_heads() -> None:
-    from interpboard.circuits.heads.pairs import strongest
+    from interpboard.circuits.heads.pairs import strongest_heads
     from interpboard.models.language_model import open_model
 
     lm = open_model("demo")
     prompt = make_prompt(lm, "The Eiffel Tower is located in the city of")
     metric = resolve_metric(lm, prompt, MetricRequest("prob"))
     grid = head_ablation(lm, prompt, metric)
-    held = "; ".join(f"{layer}.{head}=zero" for layer, head in strongest(grid.values, 8))
+    held = "; ".join(f"{layer}.{head}=zero" for layer, head in strongest_heads(grid.values, 8))
     result = what_if(lm, prompt, metric, interventions=held)
     assert result.values[0] > 0.9
     assert result.values[1] < 0.6

@@ -9,7 +9,7 @@ import pytest
 
 from interpboard.cli import main as cli
 from interpboard.cli.options import Format
-from interpboard.cli.output import view
+from interpboard.cli.output import document_as
 from interpboard.config import Settings
 from interpboard.errors import BadPrompt
 from interpboard.registry import ANALYSES
@@ -25,7 +25,7 @@ def test_the_page_of_every_analysis_is_ascii_and_its_own_signs_are_no_escapes(na
         name, (layer_axis(2),), [0.5, float("nan")], meaning=analysis.value,
         warnings=("a − b is not × …",),
     )  # fmt: skip
-    shown = view(sample.document(result), Format.text, Settings(ascii=True), to_file=True)
+    shown = document_as(sample.document(result), Format.text, Settings(ascii=True), to_file=True)
     assert shown.isascii()
     for sign in ("\\xd7", "\\u2212", "\\u2026", "\\u2016"):
         assert sign not in shown

@@ -30,7 +30,7 @@ def written(text: str) -> Path:
 def test_defaults_then_file_then_environment_then_flags() -> None:
     path = written('model = "a"\ndevice = "cpu"\ntheme = "light"\nkeep_runs = 3\n')
     variables = {"INTERPBOARD_DEVICE": "cuda", "INTERPBOARD_THEME": "dark"}
-    found = config.read({"theme": "auto", "model": None}, variables)
+    found = config.read_settings({"theme": "auto", "model": None}, variables)
     assert found.settings == Settings(model="a", device="cuda", theme="auto", keep_runs=3)
     assert {name: found.origins[name] for name in ("model", "device", "theme", "dtype")} == {
         "model": str(path),
@@ -38,7 +38,7 @@ def test_defaults_then_file_then_environment_then_flags() -> None:
         "theme": "--theme",
         "dtype": "default",
     }
-    assert config.read({"mouse": False}, {}).origins["mouse"] == "--no-mouse"
+    assert config.read_settings({"mouse": False}, {}).origins["mouse"] == "--no-mouse"
 
 
 def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
@@ -55,10 +55,12 @@ def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
             written('[keys]\nzoom = "Z"\n')
         else:
             written(f"{setting.name} = {json.dumps(in_file)}\n")
-        from_file = getattr(config.read(environment={}).settings, setting.name)
+        from_file = getattr(config.read_settings(environment={}).settings, setting.name)
         written("")
         variables = {f"INTERPBOARD_{setting.name.upper()}": in_variable}
-        assert getattr(config.read(environment=variables).settings, setting.name) == from_file
+        assert (
+            getattr(config.read_settings(environment=variables).settings, setting.name) == from_file
+        )
         assert from_file != getattr(Settings(), setting.name)
 
 
@@ -84,7 +86,7 @@ def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
 def test_a_wrong_file_is_named_with_what_is_wrong(text: str, complaint: str) -> None:
     path = written(text)
     with pytest.raises(BadConfig) as raised:
-        config.read(environment={})
+        config.read_settings(environment={})
     assert complaint in str(raised.value)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -93,20 +95,20 @@ def test_a_wrong_file_is_named_with_what_is_wrong(text: str, complaint: str) -> 
 def test_files_that_are_no_text_or_cannot_be_read_are_named() -> None:
     config.config_file().write_bytes(b"\xff\xfe")
     with pytest.raises(BadConfig, match="not TOML"):
-        config.read(environment={})
+        config.read_settings(environment={})
     config.config_file().unlink()
     config.config_file().mkdir()
     with pytest.raises(BadConfig, match="Cannot read"):
-        config.read(environment={})
+        config.read_settings(environment={})
 
 
 def test_a_variable_that_is_no_setting_is_named_and_empty_ones_count_as_unset() -> None:
     with pytest.raises(BadConfig, match="INTERPBOARD_MODLE is no setting"):
-        config.read(environment={"INTERPBOARD_MODLE": "x"})
+        config.read_settings(environment={"INTERPBOARD_MODLE": "x"})
     with pytest.raises(BadConfig, match="keep_runs is a whole number"):
-        config.read(environment={"INTERPBOARD_KEEP_RUNS": "many"})
+        config.read_settings(environment={"INTERPBOARD_KEEP_RUNS": "many"})
     others = {"INTERPBOARD_MODEL": "", "INTERPBOARD_DEBUG": "1", "INTERPBOARD_STATE": "/x"}
-    assert config.read(environment=others).settings == Settings()
+    assert config.read_settings(environment=others).settings == Settings()
 
 
 def test_the_engine_hears_the_batch_limit_and_refuses_nonsense(
@@ -146,7 +148,7 @@ def test_show_prints_every_value_with_its_origin_as_toml_that_can_be_used(
     listed = json.loads(capsys.readouterr().out)
     assert listed["theme"]["origin"] == str(path)
     path.write_text(shown)
-    assert config.read(environment={}).settings.dtype == "float64"
+    assert config.read_settings(environment={}).settings.dtype == "float64"
 
 
 def test_path_says_where_the_file_is_even_where_it_is_wrong(
@@ -162,7 +164,7 @@ def test_configuration_is_read_without_anything_heavy() -> None:
     written('model = "x"')
     code = (
         "import sys\nfrom interpboard import config\nfrom interpboard.cli.main import main\n"
-        "assert config.read().settings.model == 'x'\nassert main(['config', 'show']) == 0\n"
+        "assert config.read_settings().settings.model == 'x'\nassert main(['config', 'show']) == 0\n"
         "heavy = ('torch', 'transformers', 'numpy', 'textual', 'msgspec')\n"
         "print(*[name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
@@ -191,18 +193,18 @@ def test_bindings_that_would_not_work_are_refused_in_a_line(
     chosen: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(BadConfig) as raised:
-        keys.rebound(chosen)
+        keys.rebound_table(chosen)
     assert complaint in str(raised.value)
 
 
 def test_keys_can_change_places_and_are_spelled_for_people() -> None:
-    table = {c.id: c for c in keys.rebound({"zoom": "M", "metric": "z", "help": "!,f2"})}
+    table = {c.id: c for c in keys.rebound_table({"zoom": "M", "metric": "z", "help": "!,f2"})}
     assert (table["zoom"].keys, table["metric"].keys) == ("M", "z")
     assert (table["help"].keys, table["help"].shown) == ("exclamation_mark,f2", "! F2")
     for key, shown in {"ctrl+e": "Ctrl+e", "slash": "/", "minus": "-", "pageup": "PgUp"}.items():
-        assert keymap.spelled(key) == shown
+        assert keymap.spelled_key(key) == shown
 
 
 def test_the_default_table_is_one_that_the_file_could_hold() -> None:
     own = {c.id: c.keys for c in keys.COMMANDS if c.action != "submit"}
-    assert [c.keys for c in keys.rebound(own)] == [c.keys for c in keys.COMMANDS]
+    assert [c.keys for c in keys.rebound_table(own)] == [c.keys for c in keys.COMMANDS]

@@ -71,9 +71,9 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_text("old")
     path.chmod(0o640)
     with pytest.raises(UnicodeEncodeError):
-        cli_output.write_file(path, "half\udcff")
+        cli_output.write_output(path, "half\udcff")
     assert path.read_text() == "old"
-    cli_output.write_file(path, "new")
+    cli_output.write_output(path, "new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a.txt"]
@@ -83,10 +83,10 @@ def test_a_link_and_a_device_are_written_through(tmp_path: Path) -> None:
     (tmp_path / "real.txt").write_text("old")
     link = tmp_path / "link.txt"
     link.symlink_to("real.txt")
-    cli_output.write_file(link, "new")
+    cli_output.write_output(link, "new")
     assert link.is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
-    cli_output.write_file(Path(os.devnull), "gone")
+    cli_output.write_output(Path(os.devnull), "gone")
     assert not Path(os.devnull).is_file()
 
 

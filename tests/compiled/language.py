@@ -4,7 +4,7 @@ A *subspace* is a block of coordinates that nothing else uses. The embedding wri
 coordinate a letter; the first token ``<s>`` has none), ``position`` (one a position) and ``one`` (1
 everywhere); the unembedding reads ``answer`` (one coordinate a letter). A program names those between.
 
-A head is stated by what its score compares (``Look``) and by what it moves from the key's position to
+A head is stated by what its score compares (``PageStyle``) and by what it moves from the key's position to
 its own (``Move``). The score of a query for a key is the sum over its looks of
 
     weight · Σ_ij query[i] · map[i, j] · key[j]

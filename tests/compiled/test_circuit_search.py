@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from interpboard import Result
-from interpboard.circuits.discovery.cases import resolve_cases
+from interpboard.circuits.discovery.cases import tokenize_examples
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import without_rounding
 from interpboard.circuits.discovery.examples import Example
-from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import distinct, measure_edges, top_edges
 from interpboard.circuits.discovery.graph import Graph
 from tests.compiled.by_numpy import Edge, logits_of_one_layer, token_ids
@@ -142,12 +142,12 @@ def every_set() -> tuple[np.ndarray, np.ndarray, tuple[Edge, ...]]:
     return sets.astype(bool), np.concatenate(answers), edges
 
 
-def experiment() -> tuple[Experiment, Graph]:
+def experiment() -> tuple[EdgeEvaluator, Graph]:
     """The library's own, on the same prompts."""
     truth = TRUTHS["repeat"]
     example = Example(truth.prompt, truth.other, (truth.target,), (truth.foil or "",))
     lm = opened("repeat")
-    made = Experiment.of(lm, resolve_cases(lm, [example]))
+    made = EdgeEvaluator.of(lm, tokenize_examples(lm, [example]))
     return made, made.wiring.graph
 
 

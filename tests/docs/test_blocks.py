@@ -99,7 +99,7 @@ def run(
             run_command(words, where, monkeypatch)
     elif block.language == "toml":
         (folder / "block.toml").write_text(block.body, encoding="utf-8")
-        config.read(environment={}, path=folder / "block.toml")
+        config.read_settings(environment={}, path=folder / "block.toml")
     elif block.language == "json":
         json.loads(block.body)
     else:

@@ -210,7 +210,7 @@ def test_the_worker_ends_when_its_input_ends_in_the_middle_of_a_job(tiny_folder:
     process = subprocess.Popen(SLOW, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write(protocol.frame(protocol.Greeting()))
     process.stdin.write(protocol.frame(protocol.Load(1, str(tiny_folder))))
-    job = protocol.Run(2, "slow", TEXT, params={"steps": 1_000_000})
+    job = protocol.RunAnalysis(2, "slow", TEXT, params={"steps": 1_000_000})
     process.stdin.write(protocol.frame(job))
     process.stdin.flush()
     while not isinstance(

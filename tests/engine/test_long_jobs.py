@@ -12,7 +12,7 @@ import pytest
 
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
-from interpboard.models.demo.corpus import documents
+from interpboard.models.demo.corpus import training_texts
 from interpboard.results.examples import ExamplesFile
 from tests.engine.conftest import Recorder
 
@@ -23,7 +23,7 @@ STEPS = 4000  # more than are done before a cancel is heard
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
-    texts = [document.text for document in islice(documents(random.Random(1)), 400)]
+    texts = [document.text for document in islice(training_texts(random.Random(1)), 400)]
     path.write_text("\n".join(texts), encoding="utf-8")
     return path
 

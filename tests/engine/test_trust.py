@@ -80,7 +80,7 @@ def test_ends_of_one_version_with_other_protocols_are_told_apart() -> None:
     [protocol.Greeting("0.2.0"), protocol.Tokenize(1, "an owner from before greetings")],
     ids=["another version", "none"],
 )
-def test_an_owner_of_another_version_is_not_served(first: protocol.Request) -> None:
+def test_an_owner_of_another_version_is_not_served(first: protocol.EngineRequest) -> None:
     process = subprocess.Popen(
         WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -155,14 +155,14 @@ def test_an_owner_that_stops_reading_does_not_stop_the_engine_from_hearing(
 ) -> None:
     process = subprocess.Popen(SLOW, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def say(*requests: protocol.Request) -> None:
+    def say(*requests: protocol.EngineRequest) -> None:
         process.stdin.write(b"".join(map(protocol.frame, requests)))
         process.stdin.flush()
 
     # Progress of 300 kB each fills the pipe; then cancels of jobs that wait, and an end.
     say(protocol.Greeting(), protocol.Load(1, str(tiny_folder)))
-    say(protocol.Run(2, "slow", "The", params={"steps": 20_000}))
-    say(*(protocol.Run(job, "slow", "The") for job in range(3, 40)))
+    say(protocol.RunAnalysis(2, "slow", "The", params={"steps": 20_000}))
+    say(*(protocol.RunAnalysis(job, "slow", "The") for job in range(3, 40)))
     _wait_until_full(process)
     say(*(protocol.Cancel(job) for job in range(3, 40)))
     say(protocol.Shutdown())

@@ -278,14 +278,14 @@ zoom = "Z"
 )
 def test_configurations(raw: bytes) -> None:
     with file_of(raw) as path, contextlib.suppress(BadConfig):
-        assert config.read({}, {}, path).settings.keep_runs >= 1
+        assert config.read_settings({}, {}, path).settings.keep_runs >= 1
 
 
 @given(st.text(max_size=20) | st.just("9" * 5000) | st.just("²"))
 def test_variables(text: str) -> None:
     for name in ("KEEP_RUNS", "BATCH_TOKENS", "KEYS", "MODEL_FOLDERS", "MOUSE", "COLOR"):
         with contextlib.suppress(BadConfig):
-            config.read({}, {f"INTERPBOARD_{name}": text}, Path("/no/file"))
+            config.read_settings({}, {f"INTERPBOARD_{name}": text}, Path("/no/file"))
 
 
 @some
@@ -296,12 +296,12 @@ def test_prompts(raw: bytes) -> None:
     with file_of(raw) as path:
         PromptBook().open(path)
         with contextlib.suppress(BadPrompt):
-            assert all(prompt_file.read(path).texts)
+            assert all(prompt_file.read_prompt_file(path).texts)
 
 
 def test_prompts_without_an_end_and_nested_beyond_measure_are_not_read_for_ever() -> None:
     with pytest.raises(BadPrompt, match="more than"):
-        prompt_file.read(Path("/dev/zero"))
+        prompt_file.read_prompt_file(Path("/dev/zero"))
     with file_of(b"[" * 100_000 + b'\n["ran", "a"]\n') as path:
         book = PromptBook()
         book.open(path)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from interpboard.errors import BadParameter
 from interpboard.files import fingerprint
-from interpboard.files.fingerprint import BLOCK, Match, compare
+from interpboard.files.fingerprint import BLOCK, FingerprintMatch, compare
 from interpboard.models.fingerprints import (
     Origin,
     check_origin,
@@ -49,13 +49,13 @@ def test_a_checkpoint_is_the_same_in_every_number_format_and_handed_over(
 ) -> None:
     model = tiny_model("llama")
     handed = LanguageModel.of(model, tiny_tokenizer()).info
-    assert compare(opened(folder, dtype), opened(folder, "float32")) is Match.same
+    assert compare(opened(folder, dtype), opened(folder, "float32")) is FingerprintMatch.same
     if dtype == "float16":  # rounded to it first, bfloat16 may hold another number: not known
-        assert compare(opened(folder, dtype), handed.weights) is not Match.other
+        assert compare(opened(folder, dtype), handed.weights) is not FingerprintMatch.other
         half = LanguageModel.of(model.half(), tiny_tokenizer()).info.weights
-        assert compare(half, handed.weights) is Match.unknown
+        assert compare(half, handed.weights) is FingerprintMatch.unknown
     else:
-        assert compare(opened(folder, dtype), handed.weights) is Match.same
+        assert compare(opened(folder, dtype), handed.weights) is FingerprintMatch.same
     assert handed.tokenizer == open_model(folder).info.tokenizer != ""
 
 
@@ -71,7 +71,7 @@ def test_the_same_checkpoint_saved_again_in_shards_or_in_another_format_is_the_s
     model.to(torch.float64).save_pretrained(tmp_path / "wide")
     wide = fingerprint.joined(files_of(model, tmp_path / "wide"), weights_of(model))
     assert wide.split()[0] != before.split()[0]
-    assert compare(wide, before) is Match.same
+    assert compare(wide, before) is FingerprintMatch.same
 
 
 def zero_a_neuron(model: Any) -> None:
@@ -119,11 +119,11 @@ def test_a_material_change_is_another_model_in_memory_and_in_its_files(
     torch.manual_seed(3)
     model = open_model(folder).model
     change(model)
-    assert compare(weights_of(model), opened(folder, "float32")) is Match.other
+    assert compare(weights_of(model), opened(folder, "float32")) is FingerprintMatch.other
     model.save_pretrained(tmp_path)
     files = files_of(model, tmp_path)
-    assert compare(files, opened(folder, "float32")) is Match.other
-    assert compare(files, opened(folder, "bfloat16")) is Match.other
+    assert compare(files, opened(folder, "float32")) is FingerprintMatch.other
+    assert compare(files, opened(folder, "bfloat16")) is FingerprintMatch.other
 
 
 def test_every_row_and_every_column_of_a_tensor_is_looked_at() -> None:
@@ -134,29 +134,32 @@ def test_every_row_and_every_column_of_a_tensor_is_looked_at() -> None:
         for at in (*range(0, rows, 17), rows - 1):
             kept = model.weight.data[at].clone()
             model.weight.data[at] = 0
-            assert compare(weights_of(model), before) is Match.other
+            assert compare(weights_of(model), before) is FingerprintMatch.other
             model.weight.data[at] = kept
         for at in (*range(0, columns, 173), columns - 1):
             kept = model.weight.data[:, at].clone()
             model.weight.data[:, at] = 0
-            assert compare(weights_of(model), before) is Match.other
+            assert compare(weights_of(model), before) is FingerprintMatch.other
             model.weight.data[:, at] = kept
         assert weights_of(model) == before
 
 
 def test_another_architecture_is_another_model_whatever_its_numbers() -> None:
-    assert compare(tiny_lm("gpt2").info.weights, tiny_lm("llama").info.weights) is Match.other
+    assert (
+        compare(tiny_lm("gpt2").info.weights, tiny_lm("llama").info.weights)
+        is FingerprintMatch.other
+    )
     one, other = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
     other.weight = one.weight
     named = torch.nn.ModuleDict({"renamed": other})
-    assert compare(weights_of(one), weights_of(named)) is Match.other
+    assert compare(weights_of(one), weights_of(named)) is FingerprintMatch.other
 
 
 def test_weights_that_are_not_in_memory_are_not_known_and_not_the_same() -> None:
     with torch.device("meta"):
         elsewhere = torch.nn.Linear(3, 3)
     assert weights_of(elsewhere) == ""
-    assert compare("", weights_of(torch.nn.Linear(3, 3))) is Match.unknown
+    assert compare("", weights_of(torch.nn.Linear(3, 3))) is FingerprintMatch.unknown
 
 
 def test_integers_of_quantised_weights_are_sampled_as_they_are() -> None:
@@ -164,7 +167,7 @@ def test_integers_of_quantised_weights_are_sampled_as_they_are() -> None:
     model.packed = torch.nn.Parameter(torch.arange(9000, dtype=torch.uint8).reshape(-1, 1), False)
     before = weights_of(model)
     model.packed.data[8999] += 1
-    assert compare(weights_of(model), before) is Match.other
+    assert compare(weights_of(model), before) is FingerprintMatch.other
 
 
 def test_a_tokenizer_is_the_same_padded_or_cut_and_another_with_another_rule() -> None:
@@ -183,7 +186,7 @@ def test_a_tokenizer_is_the_same_padded_or_cut_and_another_with_another_rule() -
             from tokenizers import normalizers
 
             other.backend_tokenizer.normalizer = normalizers.Lowercase()
-        assert compare(tokenizer_of(other), before) is Match.other
+        assert compare(tokenizer_of(other), before) is FingerprintMatch.other
     assert tokenizer_of(object()) == ""
 
 
@@ -213,7 +216,7 @@ def test_each_of_many_tensors_of_a_checkpoint_is_looked_at_also_the_last_bytes(
             changed = {**tensors, name: tensors[name].clone()}
             changed[name][place] = 1
             save_file(changed, path)
-            assert compare(fingerprint.of_files([path]), before) is Match.other
+            assert compare(fingerprint.of_files([path]), before) is FingerprintMatch.other
     save_file(tensors, path, metadata={"format": "pt"})
     assert fingerprint.of_files([path]) == before
 
@@ -235,7 +238,7 @@ def test_a_damaged_checkpoint_is_an_error_in_words(tail: bytes, header: str) -> 
 def test_any_two_texts_can_be_compared(one: str, other: str) -> None:
     assert compare(one, other) is compare(other, one)
     if one == other and one:
-        assert compare(one, other) is Match.same
+        assert compare(one, other) is FingerprintMatch.same
 
 
 def test_what_is_of_other_weights_is_refused_and_what_does_not_say_it_is_used_with_a_warning() -> (

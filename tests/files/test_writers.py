@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from interpboard.attribution import AttributionVisualizer
-from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.training import TrainingSettings, tune_lens
 from interpboard.circuits.lens.translators import Translators
 from interpboard.circuits.neurons.collect import Collection, collect_examples
 from interpboard.cli import main as cli
@@ -44,11 +44,11 @@ def visualizer(path: Path) -> None:
 
 
 def command_line(path: Path) -> None:
-    cli_output.write_file(path, "new" * 1000)
+    cli_output.write_output(path, "new" * 1000)
 
 
 def app_export(path: Path) -> None:
-    export.write(path, "new" * 1000)
+    export.write_export(path, "new" * 1000)
 
 
 def vector(path: Path) -> None:
@@ -118,11 +118,11 @@ def test_a_full_disk_while_examples_are_collected_leaves_nothing_behind(
 def test_a_full_disk_while_a_lens_is_trained_leaves_what_was_there(
     text: Path, tmp_path: Path
 ) -> None:
-    lm, settings = tiny_lm("gpt2"), Settings(steps=1, batch=1, length=8)
+    lm, settings = tiny_lm("gpt2"), TrainingSettings(steps=1, batch=1, length=8)
     tune_lens(lm, text, tmp_path / "lens", settings)
     before = {path.name: path.read_bytes() for path in (tmp_path / "lens").iterdir()}
     with full_disk(), pytest.raises(InterpBoardError, match="Cannot write"):
-        tune_lens(lm, text, tmp_path / "lens", Settings(steps=2, batch=1, length=8))
+        tune_lens(lm, text, tmp_path / "lens", TrainingSettings(steps=2, batch=1, length=8))
     assert {path.name: path.read_bytes() for path in (tmp_path / "lens").iterdir()} == before
 
 

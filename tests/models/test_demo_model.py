@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpboard.models.demo import FOLDER
-from interpboard.models.demo.corpus import agreement, documents, filler, ioi, recall, words, years
-from interpboard.models.demo.evaluate import Evaluator, Figure
+from interpboard.models.demo.corpus import (
+    agreement,
+    filler,
+    ioi,
+    recall,
+    training_texts,
+    words,
+    years,
+)
+from interpboard.models.demo.evaluate import BehaviourScore, Evaluator
 from interpboard.models.demo.facts import RELATIONS
 from interpboard.models.demo.packing import Packer
 
@@ -32,7 +40,7 @@ def evaluator() -> Evaluator:
     return Evaluator.load()
 
 
-def assert_reached(figure: Figure) -> None:
+def assert_reached(figure: BehaviourScore) -> None:
     assert figure.value >= figure.required, figure
 
 
@@ -138,7 +146,7 @@ def test_no_phrasing_is_held_out_that_another_goes_on_from() -> None:
 
 def test_training_never_shows_a_held_out_combination() -> None:
     rng = random.Random(7)
-    text = "\n".join(document.text for document in islice(documents(rng), 20_000))
+    text = "\n".join(document.text for document in islice(training_texts(rng), 20_000))
     for recall_probe in recall.held_out_examples():
         assert recall_probe.prompt + recall_probe.answer not in text
     for ioi_probe in ioi.held_out_examples(rng, 500):
@@ -157,7 +165,7 @@ def test_well_known_combinations_are_held_out() -> None:
 
 
 def test_pieces_encode_like_the_whole_text(evaluator: Evaluator) -> None:
-    for document in islice(documents(random.Random(3)), 500):
+    for document in islice(training_texts(random.Random(3)), 500):
         pieces = [evaluator.tokenizer(text).input_ids for text, _ in document.pieces]
         assert [token for piece in pieces for token in piece] == evaluator.tokenizer(
             document.text

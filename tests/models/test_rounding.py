@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.proof.rounding import Noise, agrees, differs, same
+from interpboard.models.proof.rounding import Noise, agrees, differs, same_within_rounding
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
 from tests.tiny import tiny_model
@@ -139,11 +139,11 @@ def test_what_one_place_may_round_to_is_not_allowed_at_another(dtype: torch.dtyp
         wrong = expected.clone()
         wrong[place] += 0.5
         assert not agrees(wrong, expected)
-        assert not same(wrong, expected)
+        assert not same_within_rounding(wrong, expected)
     small = expected.double().clone()
     small[6] += 0.05 * torch.randn(64)  # a little in every number, each below rounding in bfloat16
-    assert not same(small.to(dtype), expected)
-    assert same(small.to(dtype), expected, Noise(largest=0.2, usual=0.06))
+    assert not same_within_rounding(small.to(dtype), expected)
+    assert same_within_rounding(small.to(dtype), expected, Noise(largest=0.2, usual=0.06))
 
 
 def test_what_is_not_finite_agrees_with_nothing() -> None:
@@ -153,7 +153,7 @@ def test_what_is_not_finite_agrees_with_nothing() -> None:
         broken[1, 2] = bad
         assert not agrees(broken, one)
         assert not agrees(one, broken)
-        assert not same(broken, broken)
+        assert not same_within_rounding(broken, broken)
     assert not agrees(torch.ones(2, 3), one)
 
 

@@ -14,7 +14,7 @@ from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
 from interpboard.results import MetricInfo, TokenRef
 from interpboard.runs.metrics import Metric
-from interpboard.runs.rounding import difference
+from interpboard.runs.rounding import difference_beyond_rounding
 from tests.lm import case
 
 POSITION = 2
@@ -75,7 +75,7 @@ def test_what_is_rounding_follows_the_number_format() -> None:
     kept = [
         dtype
         for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-        if not math.isnan(difference(*near, dtype, 15.0))
+        if not math.isnan(difference_beyond_rounding(*near, dtype, 15.0))
     ]
     assert kept == [torch.float64, torch.float32]
 

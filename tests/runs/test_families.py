@@ -22,7 +22,7 @@ from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
-from interpboard.runs.replacements import STAND_INS, cycle, stand_in
+from interpboard.runs.replacements import REPLACEMENTS, cycle, make_replacement
 from interpboard.runs.replay import evaluate
 from tests.lm import TOLERANCE, case, fingerprint
 from tests.models.test_selfcheck import NO_FLOAT64
@@ -105,10 +105,10 @@ def test_a_stand_in_is_a_plain_forward_with_it_in_place(family: Case) -> None:
     counterfactuals: list[Counterfactual] = []
     expected: list[float] = []
     for number, site in enumerate(sites):
-        for turn, kind in enumerate(("resample",) if site == "pattern" else STAND_INS[1:]):
+        for turn, kind in enumerate(("resample",) if site == "pattern" else REPLACEMENTS[1:]):
             layer = 0 if site == "embed" else (number + turn) % lm.anatomy.n_layers
             mean_of = [prompt, references[0]] if kind == "position_mean" else references
-            made = stand_in(run, site, kind, mean_of, SEED, SCALE)
+            made = make_replacement(run, site, kind, mean_of, SEED, SCALE)
             part = 1 if (number + turn) % 2 and site in (*HEAD_SITES, "neuron") else None
             rows = SOME if turn % 3 == 1 else None
             head, neuron = (None, part) if site == "neuron" else (part, None)

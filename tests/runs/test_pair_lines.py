@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpboard.circuits.discovery.cases import resolve_cases
+from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.examples import Example, read_examples
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.patching.prompt_pairs import pair_fields
@@ -76,13 +76,13 @@ def test_answers_are_tokens_by_text_or_by_id() -> None:
     lm = lm_of("llama")
     john = resolve_token(lm, " John").id
     lines = f"John is => Mary is | #{john} | Mary\nMary is => John is | Mary | John"
-    cases = resolve_cases(lm, read_examples(lines))
+    cases = tokenize_examples(lm, read_examples(lines))
     assert cases[0].targets == cases[1].foils == (john,)
 
 
 def test_what_the_tokenizer_appends_is_not_the_position_that_is_measured() -> None:
     lm = lm_of("both ends")
-    (case,) = resolve_cases(lm, read_examples(["John is => Mary is | John | Mary"]))
+    (case,) = tokenize_examples(lm, read_examples(["John is => Mary is | John | Mary"]))
     assert case.clean.token_ids[-1] != lm.tokenizer.eos_token_id
     assert case.corrupted is not None
     assert len(case.corrupted.token_ids) == len(case.clean.token_ids)

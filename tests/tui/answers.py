@@ -55,7 +55,7 @@ def tokens_of(text: str) -> tuple[str, ...]:
 
 
 def canned(
-    request: protocol.Run, tokens: tuple[str, ...], layers: int, heads: int
+    request: protocol.RunAnalysis, tokens: tuple[str, ...], layers: int, heads: int
 ) -> tuple[PromptInfo, Result]:
     """A result that looks like one of the demo model."""
     asked = request.metric
@@ -171,7 +171,7 @@ def _beside_tokens(
 
 def _estimates(
     extra: dict[str, LabelledArray],
-    request: protocol.Run,
+    request: protocol.RunAnalysis,
     axes: tuple[Axis, ...],
     values: np.ndarray,
 ) -> None:
@@ -183,7 +183,7 @@ def _estimates(
 
 def _traced(
     extra: dict[str, LabelledArray],
-    request: protocol.Run,
+    request: protocol.RunAnalysis,
     axes: tuple[Axis, ...],
     values: np.ndarray,
 ) -> None:
@@ -201,7 +201,7 @@ def _traced(
 
 
 def _continuation(
-    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     written = VOCABULARY[: request.params.get("new_tokens", 8)]
     axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
@@ -257,7 +257,7 @@ def _lens(
 
 
 def _attention(
-    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...]
+    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     """One head; the further its number, the more it looks back."""
     (layer,), (head,) = request.params["layers"], request.params["heads"]
@@ -296,7 +296,10 @@ def _head_types(
 
 
 def _neurons(
-    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+    extra: dict[str, LabelledArray],
+    request: protocol.RunAnalysis,
+    tokens: tuple[str, ...],
+    layers: int,
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     """16 a layer; the strongest is 5 of layer 2. The chosen one promotes and suppresses tokens."""
     values = np.random.default_rng(11).normal(size=(layers, 16)) * 0.3
@@ -360,7 +363,7 @@ def _circuit(
 
 
 def _steering(
-    extra: dict[str, LabelledArray], request: protocol.Run
+    extra: dict[str, LabelledArray], request: protocol.RunAnalysis
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     """A step of scale costs 3; far from 0 the model talks of something else."""
     wanted = request.params.get("scales") or (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -376,7 +379,10 @@ def _steering(
 
 
 def _what_if(
-    extra: dict[str, LabelledArray], request: protocol.Run, tokens: tuple[str, ...], layers: int
+    extra: dict[str, LabelledArray],
+    request: protocol.RunAnalysis,
+    tokens: tuple[str, ...],
+    layers: int,
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
     """Each intervention takes 2.5 from the metric, and the edited run says London."""
     held = [item.strip() for item in str(request.params["interventions"]).split(";")]

@@ -28,7 +28,7 @@ class FakeEngine:
         self.alive = False
         self.pid = 4242
         self.layers, self.heads = LAYERS, HEADS
-        self.requests: list[protocol.Run] = []
+        self.requests: list[protocol.RunAnalysis] = []
         self.stopped = False
         self.vocabularies = 0
         self.refused: dict[str, protocol.Failed] = {}  # by analysis
@@ -58,7 +58,7 @@ class FakeEngine:
     def run(
         self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
     ) -> int:
-        request = protocol.Run(
+        request = protocol.RunAnalysis(
             job=0,
             analysis=analysis,
             text=text,

@@ -28,7 +28,7 @@ SWITCH_OFF = ("2", "space", "h", "space")
 OTHERS = ("V", "q", "3", "s", "s", "s", "s", "s")
 
 
-def played() -> Iterator[tuple[protocol.Request, protocol.Event]]:
+def played() -> Iterator[tuple[protocol.EngineRequest, protocol.Event]]:
     """The requests of the file with their events."""
     stream = BytesIO(gzip.decompress(FILE.read_bytes()))
     while (asked := protocol.read_frame(stream)) is not None:

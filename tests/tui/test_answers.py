@@ -15,7 +15,7 @@ from interpboard.runs.watch import SILENT
 from tests.lm import TEXT, tiny_lm
 from tests.tui.answers import canned, tokens_of
 from tui.catalogue import SLOTS
-from tui.session.interventions import read
+from tui.session.interventions import stack_from_text
 from tui.session.state import Model, Request, Selection, State
 from tui.slots.spec import Slot
 
@@ -30,7 +30,7 @@ def everything_to_ask(folder: Path) -> State:
         model=Model(tiny_lm().info, "replay", 0, 0),
         marked=(TEXT, (1, 2)),
         corrupted=TEXT.replace("city", "Tower"),
-        interventions=read("0.1=zero; 1.mlp=zero"),
+        interventions=stack_from_text("0.1=zero; 1.mlp=zero"),
         analyses={"trace": "activation_patching"},
         selection=Selection(neuron=(1, 3)),
         params={
@@ -43,7 +43,7 @@ def everything_to_ask(folder: Path) -> State:
             },
         },
     )
-    heads = canned(protocol.Run(0, "head_ablation", TEXT), tokens_of(TEXT), 3, 4)[1]
+    heads = canned(protocol.RunAnalysis(0, "head_ablation", TEXT), tokens_of(TEXT), 3, 4)[1]
     return state.with_slot("heads", result=heads, request=Request("head_ablation", state.question))
 
 
@@ -71,7 +71,7 @@ def test_the_fake_engine_answers_in_the_form_of_the_real_one(
     params = dict(request.params)
     metric = protocol.MetricRequest(request.metric or request.question.metric)
     _, real = run_one(tiny_lm(), request.question.text, request.analysis, metric, params, SILENT)
-    run = protocol.Run(0, request.analysis, request.question.text, metric, params)
+    run = protocol.RunAnalysis(0, request.analysis, request.question.text, metric, params)
     layers, heads = tiny_lm().info.layers, tiny_lm().info.heads
     _, fake = canned(run, tokens_of(request.question.text), layers, heads)
     assert form(fake) == form(real)

@@ -70,10 +70,12 @@ async def test_arrows_leave_the_cursor_where_it_is_and_help_says_what_moves_it(
         cursor = pane.grid.cursor
         await b.press("right", "up", "left", "down")
         assert pane.grid.cursor == cursor
-        shown = help.text("attention", "Attention", (), inks(True)).plain
+        shown = help.help_text("attention", "Attention", (), inks(True)).plain
         assert re.search(r"^  h +Left$", shown, re.M)
         assert re.search(r"^  ] → +The next head", shown, re.M)
-        assert re.search(r"^  h ← +Left$", help.text("heads", "Heads", (), inks(True)).plain, re.M)
+        assert re.search(
+            r"^  h ← +Left$", help.help_text("heads", "Heads", (), inks(True)).plain, re.M
+        )
         await b.press("2", "right")
         assert b.app.panes.of("heads").view.cursor == (2, 5)  # type: ignore[attr-defined]
 

@@ -74,11 +74,11 @@ def with_echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[tui.app.InterpBo
     """The app as it is with one more line in the tuple."""
     monkeypatch.setattr(catalogue, "SLOTS", (*SLOTS, ECHO))
     monkeypatch.setattr(tui.app, "SLOTS", (*SLOTS, ECHO))
-    monkeypatch.setattr(catalogue, "COMMANDS", catalogue.table())
+    monkeypatch.setattr(catalogue, "COMMANDS", catalogue.command_table())
 
     class App(tui.app.InterpBoardApp):
         CSS_PATH = Path(tui.app.__file__).with_name("interpboard.tcss")
-        BINDINGS = bindings([each for each in catalogue.table() if "app" in each.where])
+        BINDINGS = bindings([each for each in catalogue.command_table() if "app" in each.where])
 
     yield App
     monkeypatch.undo()

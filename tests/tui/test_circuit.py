@@ -9,9 +9,9 @@ import pytest
 from interpboard.config import Settings
 from interpboard.visualization.diagrams import dot, drawing_of, mermaid
 from tests.tui.conftest import Board, Boards
-from tui.dialogs.ask import AskScreen
 from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
+from tui.dialogs.line_input import LineInputScreen
 from tui.slots.circuit.view import BEHAVIOURS, FILE, CircuitScreen
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -127,7 +127,7 @@ async def test_own_prompts_are_a_behaviour_and_the_copied_lines_name_their_file(
         await b.press("C", "P")
         await b.write("method=eap")
         await b.press("enter", *"jjjjj", "enter")
-        assert isinstance(b.app.screen, AskScreen)  # no file is chosen yet
+        assert isinstance(b.app.screen, LineInputScreen)  # no file is chosen yet
         assert not _asked(b)
         await b.write(str(pairs))
         await b.press("enter")

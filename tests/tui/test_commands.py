@@ -328,7 +328,7 @@ async def test_a_write_that_fails_leaves_the_old_file_whole(
     path = tmp_path / "a.md"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
-        exporting.write(path, "half\udcff")
+        exporting.write_export(path, "half\udcff")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a.md"]
 
@@ -414,7 +414,7 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
 
 @pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
 def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
-    from tui.catalogue import footer as found
+    from tui.catalogue import footer_commands as found
     from tui.theme import DARK
     from tui.widgets.lines import footer
 

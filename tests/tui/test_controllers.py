@@ -73,13 +73,13 @@ async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> N
             own.next_metric()
             names.append(made.state.question.metric)
         assert names == ["prob", "logprob", "logit"]
-        own.ask_foil()
+        own.choose_foil()
         screens.answer(" Rome")
         assert (made.state.question.foil, made.state.question.metric) == (" Rome", "logit_diff")
-        own.ask_foil()
+        own.choose_foil()
         screens.answer(None)  # left: nothing changes
         assert made.state.question.foil == " Rome"
-        own.ask_foil()
+        own.choose_foil()
         screens.answer("")
         assert (made.state.question.foil, made.state.question.metric) == (None, "logit")
 
@@ -87,7 +87,7 @@ async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> N
 async def test_a_corrupted_prompt_makes_the_trace_one_of_patching() -> None:
     async with session(in_sight=("trace", "corrupted_predictions")) as made:
         screens = OpenedScreens()
-        Explained(made, screens).ask_corrupted()
+        Explained(made, screens).write_corrupted()
         screens.answer("The Eiffel Tower is located in the town of")
         await made.settled()
         assert made.state.slots["trace"].request is not None
@@ -101,7 +101,7 @@ async def test_parameters_that_are_answered_run_their_analysis_anew() -> None:
     async with session(in_sight=("tokens",)) as made:
         before = len(asked(made))
         screens = OpenedScreens()
-        Parameters(made, screens).ask(made.slots["tokens"])
+        Parameters(made, screens).edit(made.slots["tokens"])
         screens.answer({"steps": 7})
         await made.settled()
         assert asked(made)[before:] == [made.slots["tokens"].analysis_in(made.state)]
@@ -115,7 +115,7 @@ async def test_a_job_is_not_asked_for_before_there_is_a_model() -> None:
     async with session(told) as made:
         own = Jobs(made, screens, "", told)
         made.load("other")
-        own.ask("training")
+        own.set_up("training")
         assert told == ["The model is not loaded yet."]
         assert screens.opened == []
 
@@ -126,7 +126,7 @@ async def test_a_job_proposes_a_file_by_the_models_name_and_takes_into_use_what_
     told, screens = Spoken(), OpenedScreens()
     async with session(told) as made:
         own = Jobs(made, screens, str(tmp_path), told)
-        own.ask("collecting")
+        own.set_up("collecting")
         out = str(tmp_path / "examples-demo.safetensors")
         screens.answer({"corpus": "corpus.txt", "out": out})
         await made.settled()
@@ -141,11 +141,11 @@ async def test_a_model_that_is_chosen_is_loaded_and_one_that_is_not_is_left() ->
     async with session(told) as made:
         own = Models(made, Saver(10, [], told), Settings(), screens)
         assert own.name == "demo"
-        own.ask()
+        own.choose()
         screens.answer(None)
         await made.settled()
         assert own.name == "demo"
-        own.ask()
+        own.choose()
         screens.answer("other")
         await made.settled()
         assert own.name == "other"
@@ -168,7 +168,7 @@ def prompts_of(field: Field, file: PromptFile | None, events: list[str], told: S
     return Prompts(
         file, None, field=lambda: field, run=lambda: events.append(f"run {field.text}"),
         leave=lambda: events.append("leave"), keeps=lambda: False, screens=OpenedScreens(),
-        ask=lambda *_: None, tell=told,
+        input_line=lambda *_: None, tell=told,
     )  # fmt: skip
 
 

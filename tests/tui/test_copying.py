@@ -17,9 +17,9 @@ from interpboard.analyze import analyze
 from interpboard.cli import main as cli
 from interpboard.models import language_model
 from interpboard.results import Document, MetricRequest
-from tui.catalogue import SLOTS, panes, screens
-from tui.session.code import code, documents
-from tui.session.interventions import read
+from tui.catalogue import SLOTS, pane_slots, screens
+from tui.session.code import code, result_documents
+from tui.session.interventions import stack_from_text
 from tui.session.state import Model, Question, State
 
 TEXT = "The Eiffel Tower is located in the city of"
@@ -46,7 +46,7 @@ LOOKS = {
                 "scales": (1.5,),
             },
         },
-        interventions=read('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
+        interventions=stack_from_text('0.3=zero; 3.mlp=mean; 1.resid@4=patch; @4=" at"'),
     ),
 }
 BY_NAME = {slot.name: slot for slot in SLOTS}
@@ -83,9 +83,9 @@ def test_the_copied_lines_of_every_pane_make_its_numbers_again(
     monkeypatch.setattr(language_model, "open_model", lambda *a, **k: demo())
     state = filled(look)
     seen: set[str] = set()
-    for own in (*panes(), *screens()):
+    for own in (*pane_slots(), *screens()):
         slots = [own, *(BY_NAME[name] for name in own.beside)]
-        wanted = list(documents(state, slots))
+        wanted = list(result_documents(state, slots))
         if not wanted:
             assert own.name in ("circuit", "steering")
             continue

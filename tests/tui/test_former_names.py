@@ -36,7 +36,9 @@ def saved(store: Store, made: Session, former: str) -> Document:
     request = slot.request(state)
     assert request is not None
     assert model is not None
-    run = protocol.Run(0, request.analysis, request.question.text, params=dict(request.params))
+    run = protocol.RunAnalysis(
+        0, request.analysis, request.question.text, params=dict(request.params)
+    )
     prompt, result = canned(run, tokens_of(run.text), 4, 8)
     document = Document(model=model.info, prompt=prompt, results=(result,))
     store.add(document, former, asdict(request.question), time.time())

@@ -81,7 +81,7 @@ async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
             self.tokens = lambda text: (token, " is", token)
 
     async with board((80, 24), engine=Long) as b:
-        b.app.session.ask(replace(b.app.state.question, target=token))
+        b.app.session.set_question(replace(b.app.state.question, target=token))
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
         for pane in b.app.panes.views:

@@ -119,7 +119,7 @@ async def test_ascii_is_the_terminals_and_not_the_files(board: Boards) -> None:
     async with board(engine=Hostile, settings=Settings(ascii=True)) as b:
         document = b.app.state.document(["tokens"])
         assert document is not None
-        assert "日本語" in exporting.render(document, "md")
+        assert "日本語" in exporting.render_document(document, "md")
 
 
 @given(st.text(max_size=40))

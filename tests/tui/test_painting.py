@@ -20,7 +20,7 @@ from tests.tui.emulator import Emulator
 from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.app import InterpBoardApp
-from tui.terminal.painting import Terminal, change
+from tui.terminal.painting import Terminal, cell_update
 from tui.terminal.pending import unpainted
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -42,7 +42,7 @@ class Watched:
 
     def display(self, screen: object, update: object) -> None:
         if not self.app._batch_count:
-            changed = change(update, self.terminal, self.app.size)
+            changed = cell_update(update, self.terminal, self.app.size)
             if changed is not None:
                 text = changed.render_segments(CONSOLE)  # type: ignore[attr-defined]
                 self.sent += len(text.encode())
@@ -83,7 +83,7 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
                         await asyncio.sleep(0.002)
                 alone.append(watched.sent - before)
                 if b.app.panes.moving:  # now it rests
-                    b.app.panes.rest()
+                    b.app.panes.cursor_rested()
                 await wait_until_idle(b.app)
                 followed.append(watched.sent - before)
             watched.check()
@@ -160,7 +160,7 @@ def test_any_updates_in_a_row_leave_what_the_last_one_shows(
     for frame in frames:
         strips = [line(parts) for parts in frame]
         update = LayoutUpdate([[strip] for strip in strips], Region(0, 0, *size))
-        emulator.write(change(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
+        emulator.write(cell_update(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
         whole = Emulator(size)
         for y, strip in enumerate(strips):
             whole.write(f"\x1b[{y + 1};1H{strip.render(CONSOLE)}")
@@ -168,7 +168,7 @@ def test_any_updates_in_a_row_leave_what_the_last_one_shows(
     at = data.draw(st.integers(0, WIDTH - 4))
     part = Strip([Segment("xy z", STYLES[1])])
     update = ChopsUpdate([{}, {at: part}], [(1, at, at + 4)], [[], [at + 4]])
-    emulator.write(change(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
+    emulator.write(cell_update(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
     whole.write(f"\x1b[2;{at + 1}H{part.render(CONSOLE)}")
     assert emulator.shown() == whole.shown()
 
@@ -178,7 +178,7 @@ def test_one_new_letter_is_one_move_one_colour_and_one_letter() -> None:
 
     def sent(text: str) -> str:
         update = LayoutUpdate([[line([(text, STYLES[0])])]], Region(0, 0, *size))
-        return change(update, terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
+        return cell_update(update, terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
 
     sent("hello world")
     assert sent("hello wurld") == "\x1b[1;8H\x1b[38;5;252;48;5;233mu\x1b[0m"

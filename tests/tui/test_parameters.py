@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES
 from tests.tui.conftest import Boards
-from tui.dialogs.parameters import read, written
+from tui.dialogs.parameters import read_params, written_params
 from tui.slots.tokens.methods import painting, token_methods
 
 
@@ -84,17 +84,17 @@ async def test_the_palette_has_every_method_and_paints_by_the_chosen_one(board: 
 def test_what_is_written_reads_back(params: dict[str, int]) -> None:
     known = ANALYSES["integrated_gradients"].parameters
     text = {k: f" \"{v}' " if k == "baseline_text" else v for k, v in params.items()}
-    assert read(written(text), known, "x") == text
+    assert read_params(written_params(text), known, "x") == text
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(BadParameter):
-        found = read(text, ANALYSES["noise_tunnel"].parameters, "Noise tunnel")
+        found = read_params(text, ANALYSES["noise_tunnel"].parameters, "Noise tunnel")
         assert set(found) <= {parameter.name for parameter in ANALYSES["noise_tunnel"].parameters}
 
 
 def test_nothing_is_no_parameter() -> None:
-    assert read("", (), "x") == {}
+    assert read_params("", (), "x") == {}
     with pytest.raises(BadParameter, match="Write name=value"):
-        read("noise", (), "x")
+        read_params("noise", (), "x")

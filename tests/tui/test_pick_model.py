@@ -11,7 +11,7 @@ import pytest
 from interpboard.config import Settings
 from tests.tui.conftest import Boards
 from tui.dialogs.pick_model import PickModelScreen, count
-from tui.files.models import Found, Room, demo, hub_cache, in_folder, parameters, shelf
+from tui.files.models import FoundModel, Room, demo, hub_cache, in_folder, parameters, shelf
 from tui.testing.wait_until_idle import wait_until_idle
 
 
@@ -82,16 +82,16 @@ def test_the_hubs_cache_is_read_where_its_programs_keep_it(
     monkeypatch.chdir(tmp_path)
     found = shelf(["owner/name", "gone"], [], "cpu", "float32").models
     assert [one.name for one in found] == ["demo", "owner/name", "gone"]
-    assert found[1] == Found("owner/name", "hub cache", "qwen2", 9)
+    assert found[1] == FoundModel("owner/name", "hub cache", "qwen2", 9)
 
 
 def test_room_is_judged_by_the_bytes_of_the_number_format() -> None:
-    size = Found("a", "", parameters=10)
+    size = FoundModel("a", "", parameters=10)
     assert [Room(free, 4).fits(size) for free in (50, 49, 40, 39, None)] == [
         "fits", "tight", "tight", "too large", "",
     ]  # fmt: skip
     assert Room(20, 2).fits(size) == "tight"
-    assert Room(1, 2).fits(Found("unknown", "")) == ""
+    assert Room(1, 2).fits(FoundModel("unknown", "")) == ""
     assert [count(number) for number in (0, 999, 3_788_288, 7_240_000_000)] == [
         "", "999", "3.79 M", "7.24 B",
     ]  # fmt: skip

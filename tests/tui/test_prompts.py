@@ -72,18 +72,18 @@ def test_a_file_of_prompts_is_read_line_by_line_and_refused_in_a_line(
 ) -> None:
     path = tmp_path / "p.txt"
     path.write_bytes("\ufeff one \r\n\n  \ntwo\u2028still two\nthree".encode())
-    found = prompt_file.read(path)
+    found = prompt_file.read_prompt_file(path)
     assert found.texts == (" one ", "two\u2028still two", "three")
     assert [found.step(1, ""), found.step(-1, "")] == [0, 2]
     for content in (b"", b"\n \n", b"\xff\xfe"):
         path.write_bytes(content)
         with pytest.raises(BadPrompt, match=r"p\.txt"):
-            prompt_file.read(path)
+            prompt_file.read_prompt_file(path)
     monkeypatch.setattr(prompt_file, "LARGEST", 1)
     with pytest.raises(BadPrompt, match="MB"):
-        prompt_file.read(path)
+        prompt_file.read_prompt_file(path)
     with pytest.raises(BadPrompt, match="No such file"):
-        prompt_file.read(tmp_path / "nowhere")
+        prompt_file.read_prompt_file(tmp_path / "nowhere")
 
 
 def test_one_harmless_character_is_drawn_for_each_of_the_text() -> None:
@@ -189,7 +189,7 @@ async def test_a_refused_prompt_stays_in_the_field_and_out_of_the_book(board: Bo
         def event_of(self, request: object) -> object:
             from interpboard.engine import protocol
 
-            if isinstance(request, protocol.Run) and len(request.text) > 100:
+            if isinstance(request, protocol.RunAnalysis) and len(request.text) > 100:
                 return protocol.Failed(
                     0, "bad_prompt", "The prompt has 9000 tokens.", "Shorten it."
                 )
@@ -241,7 +241,9 @@ async def test_a_file_given_at_the_start_begins_with_its_first_prompt(tmp_path: 
     path = tmp_path / "p.txt"
     path.write_text("one\ntwo\n")
     for text, shown in ((None, "p.txt 1/2 › one"), ("two", "p.txt 2/2 › two"), ("x", " › x")):
-        app = InterpBoardApp(text, prompts=prompt_file.read(path), engine_factory=FakeEngine)
+        app = InterpBoardApp(
+            text, prompts=prompt_file.read_prompt_file(path), engine_factory=FakeEngine
+        )
         async with app.run_test(size=(80, 24)) as pilot:
             await wait_until_idle(app)
             b = Board(app, pilot)

@@ -34,7 +34,7 @@ def test_the_engine_still_answers_as_it_was_recorded() -> None:
     asked = [(r, e) for r, e in played() if isinstance(e, protocol.Finished)]
     assert len(asked) > 20
     for request, event in asked:
-        assert isinstance(request, protocol.Run)
+        assert isinstance(request, protocol.RunAnalysis)
         prompt, now = run_one(
             lm, request.text, request.analysis, request.metric, request.params, SILENT
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.session.type_ahead import MOST, Vocabulary, advice, matches
+from tui.session.type_ahead import MOST, SearchableVocabulary, advice, matches
 
 WORDS = (
     "the",
@@ -24,7 +24,7 @@ WORDS = (
 
 
 def found(typed: str, words: tuple[str, ...] = WORDS) -> list[str]:
-    return [match.text for match in matches(Vocabulary(words), typed)]
+    return [match.text for match in matches(SearchableVocabulary(words), typed)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_order_of_what_fits(typed: str, expected: list[str]) -> None:
 
 
 def test_ids_are_places_in_the_vocabulary_and_the_first_of_equal_texts_is_exact() -> None:
-    words = Vocabulary(("a", "b", "a", " a"))
+    words = SearchableVocabulary(("a", "b", "a", " a"))
     assert [match.id for match in matches(words, "a")] == [0, 3, 2]
     assert words.id_of("a") == 0
     assert words.id_of("c") is None
@@ -97,11 +97,11 @@ def test_exactly_the_tokens_that_contain_it_fit_and_those_that_are_it_come_first
     ],
 )
 def test_advice(typed: str, pieces: tuple[str, ...] | None, expected: str) -> None:
-    assert advice(Vocabulary(WORDS), typed, pieces) == expected
+    assert advice(SearchableVocabulary(WORDS), typed, pieces) == expected
 
 
 def test_an_id_is_typed_as_such_and_names_what_no_text_does() -> None:
-    words = Vocabulary(("!", " a", "\\xe6", "!", "#1", "#5"))
+    words = SearchableVocabulary(("!", " a", "\\xe6", "!", "#1", "#5"))
     assert matches(words, "#3")[0].id == 3
     assert [match.id for match in matches(words, "#9")] == []
     assert [words.reference(id) for id in range(6)] == ["#0", " a", "#2", "#3", "#4", "#5"]

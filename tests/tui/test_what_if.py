@@ -11,7 +11,7 @@ import pytest
 from interpboard.results import LabelledArray, layer_axis, token_axis
 from tests.tui.answers import tokens_of
 from tests.tui.conftest import Boards
-from tui.session.interventions import InterventionStack, read
+from tui.session.interventions import InterventionStack, stack_from_text
 from tui.slots.lens.view import LensPane
 from tui.slots.what_if.view import InterventionsScreen
 from tui.testing.wait_until_idle import wait_until_idle
@@ -225,4 +225,4 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
 
 def test_reading_back_what_is_held_loses_nothing() -> None:
     stack = InterventionStack().put('@1="; x"').put("2.4=zero").toggled("1.mlp", "mean")
-    assert read(stack.text).items == stack.items
+    assert stack_from_text(stack.text).items == stack.items

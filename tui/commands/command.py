@@ -49,7 +49,7 @@ def command(id: str) -> Command:
     return _in_use[id]
 
 
-def shown(id: str) -> str:
+def shown_keys(id: str) -> str:
     """The keys of a command as people read them."""
     return _in_use[id].shown
 

@@ -33,7 +33,7 @@ _EVERYWHERE = frozenset({"app", "move"})
 _FIXED = frozenset({"submit", "pick_take"})
 
 
-def rebound(
+def with_keys(
     commands: Sequence[Command], chosen: Mapping[str, str], over: Collection[str]
 ) -> tuple[Command, ...]:
     """``commands`` with the keys ``chosen`` by id. Raises ``BadConfig``.
@@ -48,7 +48,7 @@ def rebound(
     for command in commands:
         if command.id in chosen:
             keys = [_key(command, word.strip()) for word in chosen[command.id].split(",")]
-            shown = " ".join(spelled(key) for key in keys)
+            shown = " ".join(spelled_key(key) for key in keys)
             command = replace(command, keys=",".join(keys), shown=shown)
         result.append(command)
     if chosen:
@@ -56,7 +56,7 @@ def rebound(
     return tuple(result)
 
 
-def spelled(key: str) -> str:
+def spelled_key(key: str) -> str:
     """A key as people read it: ``Ctrl+e``, ``?``, ``F1``."""
     if key in _NAMED:
         return _NAMED[key]
@@ -160,6 +160,6 @@ def _refuse_shared(
                     continue
                 if other is not command and {other.id, command.id} & set(chosen):
                     raise BadConfig(
-                        f"keys: {spelled(key)} would be both {other.id} and {command.id}.",
+                        f"keys: {spelled_key(key)} would be both {other.id} and {command.id}.",
                         "Give one of them another key.",
                     )

@@ -63,7 +63,7 @@ class Controllers:
         self.prompts = Prompts(
             prompts, text, field=lambda: app.prompt, run=self.run_prompt,
             leave=lambda: self.panes.focus(), keeps=lambda: not self.saver.off,
-            screens=app, ask=self.screens.ask, tell=tell,
+            screens=app, input_line=self.screens.input_line, tell=tell,
         )  # fmt: skip
         state = State(
             question=Question(self.prompts.first, settings.metric),
@@ -125,7 +125,7 @@ class Controllers:
             return
         if text != question.text:  # the old position may not exist in the new text
             question = replace(question, text=text, position=-1)
-        self.session.ask(question)
+        self.session.set_question(question)
 
     def cancel(self) -> None:
         """Cancel what runs."""

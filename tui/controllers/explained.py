@@ -19,25 +19,25 @@ class Explained:
 
     def next_metric(self) -> None:
         """The next metric."""
-        self._session.ask(self._session.state.question.next_metric())
+        self._session.set_question(self._session.state.question.next_metric())
 
-    def ask_target(self) -> None:
+    def choose_target(self) -> None:
         """Ask for the target; empty: the model's own top token."""
         session = self._session
         self.pick_token(
             "Target: the token to explain",
             session.state.question.target or "",
-            lambda text: session.ask(replace(session.state.question, target=text or None)),
+            lambda text: session.set_question(replace(session.state.question, target=text or None)),
             empty="the model's own top token",
         )
 
-    def ask_foil(self) -> None:
+    def choose_foil(self) -> None:
         """Ask for the foil; empty: none."""
         session = self._session
         self.pick_token(
             "Foil: the token to contrast the target with",
             session.state.question.foil or "",
-            lambda text: session.ask(session.state.question.with_foil(text or None)),
+            lambda text: session.set_question(session.state.question.with_foil(text or None)),
             empty="no foil",
             hints=("The metric becomes logit(target) − logit(foil).",),
         )
@@ -63,7 +63,7 @@ class Explained:
 
         self._screens.push_screen(PickTokenScreen(question, self._session.tokens), answered)
 
-    def ask_corrupted(self) -> None:
+    def write_corrupted(self) -> None:
         """Ask for the corrupted prompt; it begins as the clean one."""
         from tui.dialogs.corrupted import CorruptedScreen
 

@@ -48,19 +48,19 @@ class Export:
 
     async def yank_pane(self) -> None:
         """Copy the pane as markdown, with the slots beside it; the first is its own."""
-        from tui.session.code import documents
+        from tui.session.code import result_documents
 
         state, slot = self._session.state, self._slot()
         if state.slots[slot.name].result is None:
             await self.copy("")
             return
-        pages = [page for page, _ in documents(state, self._with_beside(slot))]
-        await self.copy("\n".join(export.render(page, "md") for page in pages))
+        pages = [page for page, _ in result_documents(state, self._with_beside(slot))]
+        await self.copy("\n".join(export.render_document(page, "md") for page in pages))
 
     async def yank_slot(self, slot: Slot) -> None:
         """Copy the result of ``slot`` alone as markdown."""
         document = self._session.state.document([slot.name])
-        await self.copy(export.render(document, "md") if document is not None else "")
+        await self.copy(export.render_document(document, "md") if document is not None else "")
 
     async def code(self) -> None:
         """Copy the lines that make the pane again."""
@@ -109,7 +109,7 @@ class Export:
 
     # -- files ------------------------------------------------------------------------------------
 
-    def ask(self, slot: Slot | None = None, size: int | None = None) -> None:
+    def choose_format(self, slot: Slot | None = None, size: int | None = None) -> None:
         """Ask how and where the result of ``slot``, or everything, is to be written.
 
         Without ``slot``: that of the active pane. ``size``: which circuit of a series is drawn.
@@ -123,7 +123,7 @@ class Export:
         screen = ExportScreen(name, slot.name, self._folder, formats)
         self._screens.push_screen(screen, partial(self._answered, size=size))
 
-    def ask_document(self, document: Document, name: str) -> None:
+    def export_document(self, document: Document, name: str) -> None:
         """Ask how and where one document, ``name`` in the file's name, is to be written."""
         from tui.dialogs.export import ExportScreen
 
@@ -131,7 +131,7 @@ class Export:
             if choice is not None and choice.kind == "svg":
                 self._draw("all", partial(self._write, choice.path))
             elif choice is not None:
-                self._write(choice.path, export.render(document, choice.kind))
+                self._write(choice.path, export.render_document(document, choice.kind))
 
         formats = export.formats(document.results[0])
         screen = ExportScreen(document.model.name, name, self._folder, formats, everything=False)
@@ -153,11 +153,11 @@ class Export:
         if document is None:
             self._tell("There is no result to export yet.", "warning")
             return
-        self._write(choice.path, export.render(document, choice.kind, size))
+        self._write(choice.path, export.render_document(document, choice.kind, size))
 
     def _write(self, path: Path, text: str) -> None:
         try:
-            export.write(path, text)
+            export.write_export(path, text)
         except OSError as error:
             self._tell(f"Cannot write {path}: {error.strerror or error}.", "error")
             return

@@ -19,7 +19,7 @@ class Jobs:
     def __init__(self, session: Session, screens: OpensScreens, folder: str, tell: Tell) -> None:
         self._session, self._screens, self._folder, self._tell = session, screens, folder, tell
 
-    def ask(self, name: str) -> None:
+    def set_up(self, name: str) -> None:
         """Ask for a text and a place, then begin."""
         from tui.dialogs.job import JobScreen
 

@@ -29,7 +29,7 @@ class Models:
         model = self._session.state.model
         return model.info.name if model is not None else "demo"
 
-    def ask(self) -> None:
+    def choose(self) -> None:
         """Ask for a model."""
         from tui.dialogs.pick_model import PickModelScreen
         from tui.files.models import shelf

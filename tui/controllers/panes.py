@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
 
 
-class Board(Protocol):
+class PaneBoard(Protocol):
     """What the panes need of the app."""
 
     def set_timer(self, delay: float, callback: Callable[[], None]) -> Timer:
@@ -43,7 +43,7 @@ class Panes:
     def __init__(
         self,
         session: Session,
-        board: Board,
+        board: PaneBoard,
         run: Callable[[], None],
         open_screen: Callable[[str], None],
     ) -> None:
@@ -126,7 +126,7 @@ class Panes:
             if changed is not None and (first or hidden) and pane.follow(state.selection):
                 pane.refresh_readout()
         if changed and any(slot.leads and slot.name in changed for slot in self._slots):
-            self.rest()
+            self.cursor_rested()
 
     @staticmethod
     def _concerns(pane: Pane, changed: set[str]) -> bool:
@@ -161,7 +161,7 @@ class Panes:
             pane.frame(pane.slot.name == slot and in_panes)
         beside = {name for pane in self.views if pane.display for name in pane.slot.beside}
         self._session.see(sight | beside)
-        self.rest()
+        self.cursor_rested()
 
     # -- the cursor -------------------------------------------------------------------------------
 
@@ -170,9 +170,9 @@ class Panes:
         self._session.select(**places)
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self._board.set_timer(REST_S, self.rest)
+        self._resting = self._board.set_timer(REST_S, self.cursor_rested)
 
-    def rest(self) -> None:
+    def cursor_rested(self) -> None:
         """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""
         if self._resting is not None:
             self._resting.stop()
@@ -180,7 +180,7 @@ class Panes:
         if self._board.base is None:
             return
         session = self._session
-        due = [slot.name for slot in self._slots if slot.at_rest]
+        due = [slot.name for slot in self._slots if slot.follows_cursor]
         session.ensure(*(name for name in due if name in session.in_sight))
         for pane in self.views:
             elsewhere = pane.display and pane.slot.name != self.active
@@ -188,7 +188,7 @@ class Panes:
                 pane.refresh_readout()
             if pane.display:
                 pane.state = session.state
-                pane.at_rest()
+                pane.cursor_rested()
         predicted = self.view.predicted()
         for pane in self.views:
             pane.show_predicted(predicted)

@@ -18,7 +18,7 @@ class Parameters:
     def __init__(self, session: Session, screens: OpensScreens) -> None:
         self._session, self._screens = session, screens
 
-    def ask(self, slot: Slot) -> None:
+    def edit(self, slot: Slot) -> None:
         """Ask for the parameters of the analysis of ``slot``, then run it with them."""
         from interpboard.registry import find_analysis
         from tui.dialogs.parameters import ParametersScreen

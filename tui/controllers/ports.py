@@ -27,7 +27,7 @@ class PromptField(Protocol):
         """Say beside it where it stands in a list."""
 
 
-class Asks(Protocol):
+class InputsLine(Protocol):
     """Asks for a line of text."""
 
     def __call__(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
-from tui.commands.command import command, shown
+from tui.commands.command import command, shown_keys
 from tui.files.prompt_book import PromptBook
 from tui.session.state import DEFAULT_TEXT
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
-    from tui.controllers.ports import Asks, OpensScreens, PromptField
+    from tui.controllers.ports import InputsLine, OpensScreens, PromptField
     from tui.files.prompt_file import PromptFile
 
 LONGEST_NAME = 40
@@ -39,12 +39,12 @@ class Prompts:
         leave: Callable[[], None],
         keeps: Callable[[], bool],
         screens: OpensScreens,
-        ask: Asks,
+        input_line: InputsLine,
         tell: Tell,
     ) -> None:
         self.book, self.file = PromptBook(), file
         self._field, self._run, self._leave, self._keeps = field, run, leave, keeps
-        self._screens, self._ask, self._tell = screens, ask, tell
+        self._screens, self._input_line, self._tell = screens, input_line, tell
         self._draft = ""  # what was written before the field went back in time
         self._shown_before: str | None = None  # the older prompt in the field, while it is unedited
         self._writing = asyncio.Lock()
@@ -137,7 +137,7 @@ class Prompts:
 
         self._screens.push_screen(PickPromptScreen(self.book, forget), chosen)
 
-    def ask_name(self) -> None:
+    def name_prompt(self) -> None:
         """Ask for a name of the prompt in the field."""
         text = self._field().text
         known = next((name for name, named in self.book.named.items() if named == text), "")
@@ -149,16 +149,16 @@ class Prompts:
                 self.book.name(name, text)
                 self._save()
                 before = "" if had == text else f" It was: {had}"
-                self._tell(f"Named {name}: {shown('prompts')} opens it.{before}")
+                self._tell(f"Named {name}: {shown_keys('prompts')} opens it.{before}")
 
-        hint = f"{shown('prompts')} finds it again. A name that is taken moves here."
-        self._ask("Name of this prompt", (text, hint), known, named)
+        hint = f"{shown_keys('prompts')} finds it again. A name that is taken moves here."
+        self._input_line("Name of this prompt", (text, hint), known, named)
 
     # -- a file -----------------------------------------------------------------------------------
 
-    def ask_file(self) -> None:
+    def open_prompt_file(self) -> None:
         """Ask for a file with one prompt a line."""
-        from tui.files.prompt_file import read
+        from tui.files.prompt_file import read_prompt_file
 
         def answered(text: str) -> None:
             if not text.strip():
@@ -166,15 +166,15 @@ class Prompts:
                 self.show_place()
                 return
             try:
-                self.file = read(expanded(text.strip()))
+                self.file = read_prompt_file(expanded(text.strip()))
             except InterpBoardError as error:
                 self._tell(str(error), "error")
                 return
             self.step(1)
 
-        step = f"{shown('next_prompt')} and {shown('previous_prompt')}"
+        step = f"{shown_keys('next_prompt')} and {shown_keys('previous_prompt')}"
         hints = (f"One prompt a line; {step} step through them.", "Empty: no file.")
-        self._ask("File of prompts", hints, "", answered)
+        self._input_line("File of prompts", hints, "", answered)
 
     def step(self, by: int) -> None:
         """The next or previous prompt of the file; run it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from interpboard.errors import InterpBoardError
 
 if TYPE_CHECKING:
-    from interpboard.store import Run
+    from interpboard.store import SavedRun
     from tui.controllers.notify import Tell
     from tui.controllers.saver import Saver
     from tui.session.session import Session
@@ -29,7 +29,7 @@ class SavedRuns:
         self._session, self._saver, self._tell, self._shown = session, saver, tell, shown
         self.list = open_list
 
-    def _runs(self) -> list[Run]:
+    def _runs(self) -> list[SavedRun]:
         from tui.session.restoring import renamed
 
         return renamed(self._saver.store.runs(), self._session.slots.values())
@@ -53,7 +53,7 @@ class SavedRuns:
             return False
         return await self.reopen(known[0], as_left=True)
 
-    async def reopen(self, run: Run, as_left: bool = False) -> bool:
+    async def reopen(self, run: SavedRun, as_left: bool = False) -> bool:
         """Put ``run``, and what was computed on the same question, back into the panes.
 
         ``as_left``: with the last list of interventions on it, not that of ``run``.

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tui.session.interventions import InterventionStack, Item
+from tui.session.interventions import InterventionStack, ListedIntervention
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Saver:
                 prompt,
             ):
                 return InterventionStack(
-                    tuple(Item(str(text), bool(is_on)) for text, is_on in items)
+                    tuple(ListedIntervention(str(text), bool(is_on)) for text, is_on in items)
                 )
         return None
 

@@ -10,7 +10,7 @@ from tui.commands.command import Command, commands
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from interpboard.store import Run
+    from interpboard.store import SavedRun
     from tui.app import InterpBoardApp
     from tui.controllers.controllers import Controllers
 
@@ -25,17 +25,17 @@ class Screens:
         """Open ``screen``; ``answered`` is called with what it is left with."""
         self._app.push_screen(screen, answered)
 
-    def ask(
+    def input_line(
         self, title: str, hints: tuple[str, ...], value: str, then: Callable[[str], None]
     ) -> None:
         """Ask for a line of text; ``then`` is called with it, unless the question is left."""
-        from tui.dialogs.ask import AskScreen, LineInput
+        from tui.dialogs.line_input import LineInput, LineInputScreen
 
         def answered(text: str | None) -> None:
             if text is not None:
                 then(text)
 
-        self._app.push_screen(AskScreen(LineInput(title, hints, value)), answered)
+        self._app.push_screen(LineInputScreen(LineInput(title, hints, value)), answered)
 
     def open(self, name: str) -> None:
         """The screen of a slot."""
@@ -86,9 +86,9 @@ class Screens:
 
         own = self._with
 
-        async def chosen(run: Run | None) -> None:
+        async def chosen(run: SavedRun | None) -> None:
             if run is not None:
                 await own.saved_runs.reopen(run)
 
-        screen = RunsScreen(own.saver.store, own.export, self.ask, own.tell)
+        screen = RunsScreen(own.saver.store, own.export, self.input_line, own.tell)
         self._app.push_screen(screen, chosen)

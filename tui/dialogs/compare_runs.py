@@ -14,25 +14,25 @@ from interpboard.visualization.terminal import dashboard, section
 
 if TYPE_CHECKING:
     from interpboard.results import Document
-    from interpboard.visualization.blocks import Look
+    from interpboard.visualization.blocks import PageStyle
 
 GAP = 3
 
 
-def page(document: Document, look: Look) -> Text:
+def document_page(document: Document, page: PageStyle) -> Text:
     """The page of one document, as ``interpboard analyze`` prints it."""
-    return _joined(_lines(document, look))
+    return _joined(_lines(document, page))
 
 
-def side_by_side(first: Document, second: Document, look: Look) -> Text:
+def two_columns(first: Document, second: Document, page: PageStyle) -> Text:
     """A on the left, B on the right."""
-    half = replace(look, width=(look.width - GAP) // 2)
+    half = replace(page, width=(page.width - GAP) // 2)
     other = ": other weights than in A" if same_name_other_weights(first, second) else ""
     left, right = (
         [Text(name, "bold"), *_lines(document, half)]
         for name, document in (("A", first), (f"B{other}", second))
     )
-    bar = "|" if look.ascii_only else "│"
+    bar = "|" if page.ascii_only else "│"
     rows = []
     for at in range(max(len(left), len(right))):
         row = left[at].copy() if at < len(left) else Text()
@@ -41,20 +41,20 @@ def side_by_side(first: Document, second: Document, look: Look) -> Text:
     return _joined(rows)
 
 
-def difference_page(first: Document, second: Document, look: Look) -> Text:
+def difference_page(first: Document, second: Document, page: PageStyle) -> Text:
     """B − A where that means something; otherwise why not, and the two side by side."""
     try:
         result = difference(first, second)
     except BadParameter as error:
-        return Text(f"{error}\n\n").append_text(side_by_side(first, second, look))
-    head = [Text(look.ours("B − A"), "bold")]
+        return Text(f"{error}\n\n").append_text(two_columns(first, second, page))
+    head = [Text(page.ours("B − A"), "bold")]
     for name, document in (("A", first), ("B", second)):
-        head.append(Text(look.fit(f"{name}: {look.words(document.prompt.text)}", look.width)))
-    return _joined([*head, Text(), *section(result, second.prompt, look)])
+        head.append(Text(page.fit(f"{name}: {page.words(document.prompt.text)}", page.width)))
+    return _joined([*head, Text(), *section(result, second.prompt, page)])
 
 
-def _lines(document: Document, look: Look) -> list[Text]:
-    group = dashboard(document, look.width, look.dark, look.ascii_only)
+def _lines(document: Document, page: PageStyle) -> list[Text]:
+    group = dashboard(document, page.width, page.dark, page.ascii_only)
     return [line for line in group.renderables if isinstance(line, Text)]
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from interpboard.display import fit, visible_token
 from tui.dialogs.box import Box
-from tui.session.vocabulary import Tokens
+from tui.session.vocabulary import EngineTokens
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
@@ -27,7 +27,7 @@ class CorruptedScreen(Box[str]):
 
     DEFAULT_CSS = "CorruptedScreen > .box { width: 96%; max-width: 160; }"
 
-    def __init__(self, clean: str, value: str, tokens: Tokens) -> None:
+    def __init__(self, clean: str, value: str, tokens: EngineTokens) -> None:
         super().__init__()
         self.clean, self.value, self.tokens = clean, value, tokens
         self.pieces: dict[str, tuple[str, ...]] = {}  # of the texts that were asked about
@@ -93,7 +93,7 @@ class CorruptedScreen(Box[str]):
         lines = aligned(clean, own, max(0, first - 3), width, ink)
         for name, line in zip(("clean", "corrupted"), lines, strict=True):
             self._say(name, line)
-        self._say("compared", compared(clean, own, ink))
+        self._say("compared", comparison_line(clean, own, ink))
 
     def _say(self, name: str, text: Text) -> None:
         self.query_one(f"#{name}-tokens", Line).set(text)
@@ -131,7 +131,7 @@ def aligned(
     return rows
 
 
-def compared(clean: tuple[str, ...], own: tuple[str, ...], ink: Inks) -> Text:
+def comparison_line(clean: tuple[str, ...], own: tuple[str, ...], ink: Inks) -> Text:
     """How the two compare, in a line."""
     if len(clean) != len(own):
         said = f"{len(own)} tokens, the clean prompt has {len(clean)}: write as many"

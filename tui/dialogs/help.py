@@ -11,14 +11,14 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.commands.command import Command, commands
-from tui.commands.keymap import spelled
+from tui.commands.keymap import spelled_key
 from tui.dialogs.box import Box
 from tui.theme import Inks, inks
 
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))
 
 
-def text(slot: str, title: str, about: Iterable[str], ink: Inks) -> Text:
+def help_text(slot: str, title: str, about: Iterable[str], ink: Inks) -> Text:
     """The whole help for one pane."""
     result = Text()
     _head(result, title, ink)
@@ -41,7 +41,7 @@ def _shown(move: Command, slot: str) -> str:
     """The keys of a move, without those that the pane has for something else."""
     own = {key for command in commands(slot) for key in command.keys.split(",")}
     left = [key for key in move.keys.split(",") if key not in own]
-    return move.shown if own.isdisjoint(move.keys.split(",")) else " ".join(map(spelled, left))
+    return move.shown if own.isdisjoint(move.keys.split(",")) else " ".join(map(spelled_key, left))
 
 
 def _head(result: Text, title: str, ink: Inks) -> None:
@@ -72,7 +72,7 @@ class HelpScreen(Box[None]):
             box.border_title = Text("Help")
             box.border_subtitle = Text("q closes, j k scroll")
             ink = inks(self.app.current_theme.dark)
-            yield Static(text(self.slot, self.title_of_pane, self.about, ink))
+            yield Static(help_text(self.slot, self.title_of_pane, self.about, ink))
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""

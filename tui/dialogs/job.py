@@ -14,10 +14,10 @@ from interpboard.display import fit
 from interpboard.errors import BadParameter
 from interpboard.files.places import expanded
 from interpboard.registry import find_analysis
-from tui.commands.command import shown
+from tui.commands.command import shown_keys
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
-from tui.dialogs.parameters import WIDTH, plain, read, written
+from tui.dialogs.parameters import WIDTH, read_params, written_params, written_value
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -47,7 +47,7 @@ class JobScreen(FieldsScreen):
         values = {
             "corpus": str(self.now.get("corpus", "")),
             "out": short(Path(str(self.now["out"]))),
-            "options": written(options),
+            "options": written_params(options),
         }
         with Vertical(classes="box") as box:
             box.border_title = Text(self.form.title)
@@ -59,9 +59,9 @@ class JobScreen(FieldsScreen):
             about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
             yield Line(Text(about), classes="hint")
             for own in self.known:
-                usual = f"{own.name}={plain(own.default)}"
+                usual = f"{own.name}={written_value(own.default)}"
                 yield Line(Text(fit(f"with {usual:<14} {own.help}", WIDTH)), classes="hint")
-            cancel = shown("cancel")
+            cancel = shown_keys("cancel")
             hints = (
                 f"Other analyses wait meanwhile. {cancel} stops it, the same again goes on.",
                 "Tab ↓ ↑ fields   Enter starts   Esc leaves",
@@ -72,7 +72,7 @@ class JobScreen(FieldsScreen):
     def answer(self) -> dict[str, Any]:
         """Where the text is, where the result goes, and the options. Raises ``BadParameter``."""
         corpus, out = (self._path(name) for name in PATHS)
-        options = read(self.text_of("options"), self.known, self.form.title)
+        options = read_params(self.text_of("options"), self.known, self.form.title)
         if not corpus.exists():
             raise BadParameter(f"There is no file or folder {corpus}.")
         warning = self.form.warning(out)

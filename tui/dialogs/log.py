@@ -34,7 +34,7 @@ def tail(path: Path) -> tuple[str, ...]:
     return tuple(text.rstrip("\n").split("\n")[-LINES:]) if text.strip() else ()
 
 
-def page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
+def log_page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
     """What happened, then the lines."""
     text = Text()
     if engine.notice:
@@ -79,7 +79,7 @@ class LogScreen(Box[bool]):
             box.border_subtitle = Text("r runs again  q closes  j k scroll")
             ink = inks(self.app.current_theme.dark)
             place = Text(f"{visible(str(path))}\n\n", ink.text)
-            yield Static(place.append_text(page(self.engine, written, ink)))
+            yield Static(place.append_text(log_page(self.engine, written, ink)))
 
     def on_mount(self) -> None:
         """The end is what matters."""

@@ -21,12 +21,12 @@ WIDTH = 72
 _NAME = 24
 
 
-def written(params: Mapping[str, Any]) -> str:
+def written_params(params: Mapping[str, Any]) -> str:
     """Parameters as they are typed."""
-    return " ".join(shlex.quote(f"{name}={plain(value)}") for name, value in params.items())
+    return " ".join(shlex.quote(f"{name}={written_value(value)}") for name, value in params.items())
 
 
-def read(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]:
+def read_params(text: str, known: Sequence[Parameter], analysis: str) -> dict[str, Any]:
     """What ``text`` says, each value checked. Raises ``BadParameter``."""
     by_name = {parameter.name: parameter for parameter in known}
     try:
@@ -55,12 +55,12 @@ class ParametersScreen(FieldsScreen):
         """The field, what may stand in it, and what was wrong with it."""
         with Vertical(classes="box") as box:
             box.border_title = Text(f"Parameters of {self.analysis}")
-            field = Input(written(self.now), id="field-options", compact=True)
+            field = Input(written_params(self.now), id="field-options", compact=True)
             field.cursor_blink = False
             yield field
             yield Line(id="wrong")
             for parameter in self.known:
-                usual = f"{parameter.name}={plain(parameter.default)}"
+                usual = f"{parameter.name}={written_value(parameter.default)}"
                 choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""
                 row = f"{fit(usual, _NAME)} {choices}{parameter.help}"
                 yield Line(Text(fit(row, WIDTH)), classes="hint")
@@ -69,13 +69,13 @@ class ParametersScreen(FieldsScreen):
 
     def answer(self) -> dict[str, Any]:
         """What is written, each value checked. Raises ``BadParameter``."""
-        return read(self.text_of("options"), self.known, self.analysis)
+        return read_params(self.text_of("options"), self.known, self.analysis)
 
 
-def plain(value: Any) -> str:
+def written_value(value: Any) -> str:
     """A value as it is typed."""
     if value is None:
         return "all"
     if isinstance(value, tuple | list):
-        return ",".join(map(plain, value))
+        return ",".join(map(written_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,7 +11,7 @@ from rich.text import Text
 from interpboard.display import fit, visible
 from tui import words
 from tui.dialogs.pick import PickScreen
-from tui.files.models import Found, Shelf
+from tui.files.models import FoundModel, Shelf
 from tui.theme import Inks
 
 HINTS = (
@@ -59,10 +59,10 @@ class PickModelScreen(PickScreen[str]):
         fits = [m for m in self.shelf.models if all(part in m.name.lower() for part in parts)]
         written = typed.strip()
         if written and written not in [model.name for model in fits]:
-            fits.append(Found(written, "as typed"))
+            fits.append(FoundModel(written, "as typed"))
         self.rows, self.at = fits, 0 if fits else -1
 
-    def draw(self, row: Found, here: bool, ink: Inks) -> Text:
+    def draw(self, row: FoundModel, here: bool, ink: Inks) -> Text:
         """``name  family  124 M  496 MB  fits``."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
         text = Text(fit(_short(visible(row.name), 30), 31), style)

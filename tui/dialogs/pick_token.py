@@ -16,8 +16,8 @@ from interpboard.display import fit, visible_token
 from tui import words
 from tui.dialogs.pick import PickScreen
 from tui.session.state import State
-from tui.session.type_ahead import Match, Vocabulary, advice, matches
-from tui.session.vocabulary import Tokens
+from tui.session.type_ahead import SearchableVocabulary, TokenMatch, advice, matches
+from tui.session.vocabulary import EngineTokens
 from tui.theme import Inks
 
 if TYPE_CHECKING:
@@ -34,18 +34,19 @@ class TokenInput:
     hints: tuple[str, ...]
     value: str = ""
     empty: str = ""
-    likely: Sequence[Match] = ()  # offered while nothing is typed
+    likely: Sequence[TokenMatch] = ()  # offered while nothing is typed
     probabilities: Mapping[int, float] = field(default_factory=dict)
 
 
-def likely(state: State) -> tuple[list[Match], dict[int, float]]:
+def likely(state: State) -> tuple[list[TokenMatch], dict[int, float]]:
     """The likeliest next tokens, and their probabilities, where they are known."""
     found = state.slots["predictions"].result
     if found is None or state.slots["predictions"].question != state.question:
         return [], {}
     ids = [int(id) for id in found.extra["token_ids"].values]
     rows = [
-        Match(id, str(text)) for id, text in zip(ids, found.extra["tokens"].values, strict=True)
+        TokenMatch(id, str(text))
+        for id, text in zip(ids, found.extra["tokens"].values, strict=True)
     ]
     return rows, dict(zip(ids, map(float, found.values), strict=True))
 
@@ -53,12 +54,12 @@ def likely(state: State) -> tuple[list[Match], dict[int, float]]:
 class PickTokenScreen(PickScreen[str]):
     """Answers with what names the token, empty where that has a meaning."""
 
-    def __init__(self, asked_for: TokenInput, tokens: Tokens) -> None:
+    def __init__(self, asked_for: TokenInput, tokens: EngineTokens) -> None:
         super().__init__(
             asked_for.title, asked_for.hints, asked_for.value, "type the beginning of a token"
         )
         self.asked_for, self.tokens = asked_for, tokens
-        self.vocabulary: Vocabulary | None = None
+        self.vocabulary: SearchableVocabulary | None = None
         self.fetched = False
         self.pieces: tuple[str, PromptInfo | None] = ("", None)  # a text, what it falls into
         self._timer: Timer | None = None
@@ -111,7 +112,7 @@ class PickTokenScreen(PickScreen[str]):
     def narrow(self, typed: str) -> None:
         """Tokens that fit; where none does, what the text falls into, none of it chosen."""
         if not typed:
-            none = [Match(-1, "")] if self.asked_for.empty else []
+            none = [TokenMatch(-1, "")] if self.asked_for.empty else []
             self.rows, self.at = [*none, *self.asked_for.likely], 0
             return
         self.rows = [] if self.vocabulary is None else matches(self.vocabulary, typed)
@@ -119,9 +120,9 @@ class PickTokenScreen(PickScreen[str]):
         if not self.rows and self.vocabulary is not None and self.pieces[0] == typed:
             found = self.pieces[1]
             pairs = () if found is None else zip(found.token_ids, found.tokens, strict=True)
-            self.rows = [Match(id, text) for id, text in pairs]
+            self.rows = [TokenMatch(id, text) for id, text in pairs]
 
-    def draw(self, row: Match, here: bool, ink: Inks) -> Text:
+    def draw(self, row: TokenMatch, here: bool, ink: Inks) -> Text:
         """`` ·Paris    id 1234   62.1 %``."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
         if row.id < 0:

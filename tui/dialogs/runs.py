@@ -22,16 +22,16 @@ from tui.widgets.run_list import RunList, line_of
 
 if TYPE_CHECKING:
     from interpboard.results import Document
-    from interpboard.store import Run, Store
+    from interpboard.store import SavedRun, Store
     from tui.controllers.export import Export
     from tui.controllers.notify import Tell
-    from tui.controllers.ports import Asks
+    from tui.controllers.ports import InputsLine
 
 REST_S = 0.06
 ROW = 160  # of a copied row
 
 
-class RunsScreen(OverPanes["Run | None"]):
+class RunsScreen(OverPanes["SavedRun | None"]):
     """The list above, the run under the cursor below; side by side where it is wide."""
 
     place, heading = "runs", "8 Runs"
@@ -54,11 +54,11 @@ class RunsScreen(OverPanes["Run | None"]):
     RunsScreen.-whole #run-view { width: 100%; }
     """
 
-    def __init__(self, store: Store, export: Export, ask: Asks, tell: Tell) -> None:
+    def __init__(self, store: Store, export: Export, input_line: InputsLine, tell: Tell) -> None:
         super().__init__()
-        self.store, self.export, self.ask, self.tell = store, export, ask, tell
+        self.store, self.export, self.input_line, self.tell = store, export, input_line, tell
         self.list = RunList(self._moved)
-        self.all: list[Run] = []
+        self.all: list[SavedRun] = []
         self.words = ""
         self.as_difference = False
         self._documents: dict[int, Document] = {}
@@ -94,7 +94,7 @@ class RunsScreen(OverPanes["Run | None"]):
     def _narrow(self) -> None:
         words = self.words.lower().split()
 
-        def fits(run: Run) -> bool:
+        def fits(run: SavedRun) -> bool:
             text = f"{run.prompt} {run.model} {run.analysis} {run.metric} {run.target}".lower()
             return all(word in text for word in words)
 
@@ -160,16 +160,16 @@ class RunsScreen(OverPanes["Run | None"]):
         return max(24, region.width - 2)
 
     def _text(self, documents: list[Document]) -> Text:
-        from interpboard.visualization.blocks import Look
-        from tui.dialogs.compare_runs import difference_page, page, side_by_side
+        from interpboard.visualization.blocks import PageStyle
+        from tui.dialogs.compare_runs import difference_page, document_page, two_columns
 
         if not documents:
             return Text("Nothing has been saved yet: results come here as they finish.")
-        look = Look(self._width(), self.ink.dark, ascii_everywhere.get())
+        page = PageStyle(self._width(), self.ink.dark, ascii_everywhere.get())
         if len(documents) == 1:
-            return page(documents[0], look)
-        pages = difference_page if self.as_difference else side_by_side
-        return pages(documents[0], documents[1], look)
+            return document_page(documents[0], page)
+        pages = difference_page if self.as_difference else two_columns
+        return pages(documents[0], documents[1], page)
 
     async def settled(self) -> None:
         """Wait until the view shows the cursor's run."""
@@ -221,7 +221,7 @@ class RunsScreen(OverPanes["Run | None"]):
             self._narrow()
 
         hints = ("Words of the prompt, the model, the analysis or the target.", "Empty: all runs.")
-        self.ask("Search the runs", hints, self.words, answered)
+        self.input_line("Search the runs", hints, self.words, answered)
 
     async def action_yank(self) -> None:
         """Copy the row under the cursor."""
@@ -233,7 +233,7 @@ class RunsScreen(OverPanes["Run | None"]):
         from tui.files import export as exporting
 
         documents = [self._documents[id] for id in self.shown() if id in self._documents]
-        pages = [exporting.render(document, "md") for document in documents]
+        pages = [exporting.render_document(document, "md") for document in documents]
         await self.export.copy("\n".join(pages))
 
     async def action_code(self) -> None:
@@ -248,7 +248,7 @@ class RunsScreen(OverPanes["Run | None"]):
         """Ask how and where, then write the run under the cursor."""
         document = await self._under_cursor()
         if document is not None:
-            self.export.ask_document(document, document.results[0].analysis)
+            self.export.export_document(document, document.results[0].analysis)
 
     async def _under_cursor(self) -> Document | None:
         if self.list.run is None:

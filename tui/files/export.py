@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from interpboard.results import Document, Result
 
-__all__ = ["FORMATS", "formats", "picture", "propose", "render", "write"]
+__all__ = ["FORMATS", "formats", "picture", "propose", "render_document", "write_export"]
 
 FORMATS = {
     "md": "markdown, for people",
@@ -45,7 +45,7 @@ def formats(result: Result | None) -> dict[str, str]:
     return {**FORMATS, **{kind: about for kind, (about, _) in DIAGRAMS.items()}}
 
 
-def render(document: Document, kind: str, size: int | None = None) -> str:
+def render_document(document: Document, kind: str, size: int | None = None) -> str:
     """The document as text of one of the formats (not svg: that is the screen's).
 
     A diagram is of the circuit of ``size`` in the series, or of the one that was chosen.
@@ -80,6 +80,6 @@ def picture(app: App[int], region: Region) -> str:
     return console.export_svg(title="InterpBoard")
 
 
-def write(path: Path, text: str) -> None:
+def write_export(path: Path, text: str) -> None:
     """``text`` as the whole of ``path``, or nothing of it. Raises ``OSError``."""
     atomic.write_text(path, text)

@@ -25,7 +25,7 @@ _LEAVE_S = 3.0
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundModel:
     """A model: the name that opens it, where it lies, its family, how many parameters (0: unknown)."""
 
     name: str
@@ -43,7 +43,7 @@ class Room:
     parameter: int = 4
     on: str = ""
 
-    def fits(self, model: Found) -> str:
+    def fits(self, model: FoundModel) -> str:
         """``fits``, ``tight`` or ``too large``; empty where it cannot be known."""
         if self.free is None or not model.parameters:
             return ""
@@ -53,13 +53,13 @@ class Room:
         return "tight" if need <= self.free else "too large"
 
 
-def demo() -> Found:
+def demo() -> FoundModel:
     """The model that comes with the program."""
     folder = Path(str(files("interpboard"))) / "models" / "demo" / "weights"
-    return _look(folder, "demo", "built in") or Found("demo", "built in")
+    return _look(folder, "demo", "built in") or FoundModel("demo", "built in")
 
 
-def in_folder(folder: Path) -> list[Found]:
+def in_folder(folder: Path) -> list[FoundModel]:
     """Models in ``folder``, or one or two below it, by name."""
     found = []
     for place in _places(folder):
@@ -70,7 +70,7 @@ def in_folder(folder: Path) -> list[Found]:
     return sorted(found, key=lambda model: model.name.lower())
 
 
-def in_hub_cache(cache: Path) -> list[Found]:
+def in_hub_cache(cache: Path) -> list[FoundModel]:
     """Models that the hub's own programs have fetched, by name."""
     found = []
     for place in _listed(cache):
@@ -120,7 +120,7 @@ def parameters(weights: Iterable[Path]) -> int:
     return total
 
 
-def _look(folder: Path | None, name: str, where: str) -> Found | None:
+def _look(folder: Path | None, name: str, where: str) -> FoundModel | None:
     """The model in ``folder``; None if its configuration is not one of a model."""
     if folder is None:
         return None
@@ -135,11 +135,11 @@ def _look(folder: Path | None, name: str, where: str) -> Found | None:
     every = sorted(folder.glob("*.safetensors"))
     weights = [path for path in every if path.name.startswith("model")] or every
     if not weights:
-        return Found(name, where, family, problem="no safetensors")
+        return FoundModel(name, where, family, problem="no safetensors")
     try:
-        return Found(name, where, family, parameters(weights))
+        return FoundModel(name, where, family, parameters(weights))
     except (OSError, ValueError, KeyError, TypeError):
-        return Found(name, where, family, problem="damaged weights")
+        return FoundModel(name, where, family, problem="damaged weights")
 
 
 def _snapshot(place: Path) -> Path | None:
@@ -183,7 +183,7 @@ def _free_on_gpu(device: str) -> int | None:
 class Shelf:
     """Everything the picker offers, and the room for it."""
 
-    models: tuple[Found, ...] = ()
+    models: tuple[FoundModel, ...] = ()
     room: Room = field(default_factory=lambda: Room(None))
 
 
@@ -196,6 +196,6 @@ def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str
     used = []
     for name in recent:
         model = by_name.get(name) or _look(expanded(name), name, "recent")
-        used.append(model or Found(name, "recent"))
+        used.append(model or FoundModel(name, "recent"))
     listed = {model.name: model for model in [known[0], *used, *known[1:]]}
     return Shelf(tuple(listed.values()), room(device, dtype))

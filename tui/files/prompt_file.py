@@ -27,7 +27,7 @@ class PromptFile:
         return (self.at + by) % len(self.texts)
 
 
-def read(path: Path) -> PromptFile:
+def read_prompt_file(path: Path) -> PromptFile:
     """The prompts of ``path``; empty lines are none. Raises ``BadPrompt``."""
     try:
         with path.open("rb") as file:

@@ -11,17 +11,17 @@ from tui.session.restoring import question_of
 from tui.session.state import State
 
 if TYPE_CHECKING:
-    from interpboard.store import Run
+    from interpboard.store import SavedRun
     from tui.slots.spec import Slot
 
 
 def code(state: State, slots: Iterable[Slot]) -> str:
     """Python for the results of ``slots``, then a comment with a command line for each document."""
-    parts = list(documents(state, slots))
+    parts = list(result_documents(state, slots))
     return _written(parts) if parts else ""
 
 
-def code_of_run(document: Document, run: Run) -> str:
+def code_of_run(document: Document, run: SavedRun) -> str:
     """The same for a saved run."""
     question, metric = question_of(run), document.results[0].metric
     asked = MetricRequest(
@@ -35,7 +35,9 @@ def _written(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     return "\n".join([script(parts), *(f"# {line}" for line in shell)])
 
 
-def documents(state: State, slots: Iterable[Slot]) -> Iterator[tuple[Document, MetricRequest]]:
+def result_documents(
+    state: State, slots: Iterable[Slot]
+) -> Iterator[tuple[Document, MetricRequest]]:
     """The results of ``slots`` with what was asked: as few documents as can hold them.
 
     A document is of one prompt and one question, and holds an analysis once. What a pane has at

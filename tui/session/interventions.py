@@ -14,7 +14,7 @@ _ITEM = re.compile(r'(?:[^;\n"]|"(?:[^"\\]|\\.)*")+')
 
 
 @dataclass(frozen=True)
-class Item:
+class ListedIntervention:
     """One intervention; one that is off stays in the list."""
 
     text: str
@@ -31,16 +31,16 @@ class Item:
         return self.text.partition("=")[2].strip()
 
 
-Items = tuple[Item, ...]
+ListedInterventions = tuple[ListedIntervention, ...]
 
 
 @dataclass(frozen=True)
 class InterventionStack:
     """The current interventions, and the lists that undo and redo lead to."""
 
-    items: Items = ()
-    past: tuple[Items, ...] = field(default=(), repr=False)
-    future: tuple[Items, ...] = field(default=(), repr=False)
+    items: ListedInterventions = ()
+    past: tuple[ListedInterventions, ...] = field(default=(), repr=False)
+    future: tuple[ListedInterventions, ...] = field(default=(), repr=False)
 
     @property
     def text(self) -> str:
@@ -48,15 +48,15 @@ class InterventionStack:
         return "; ".join(item.text for item in self.items if item.on)
 
     @property
-    def on(self) -> Items:
+    def on(self) -> ListedInterventions:
         """Those that are on."""
         return tuple(item for item in self.items if item.on)
 
-    def at(self, place: str) -> Item | None:
+    def at(self, place: str) -> ListedIntervention | None:
         """The intervention at ``place``."""
         return next((item for item in self.items if item.place == place), None)
 
-    def with_items(self, items: Items) -> InterventionStack:
+    def with_items(self, items: ListedInterventions) -> InterventionStack:
         """Another list; undo comes back to this one."""
         return InterventionStack(items, (*self.past, self.items))
 
@@ -64,12 +64,12 @@ class InterventionStack:
         """Switch ``place``: from nothing to ``what``, between on and off after that."""
         old = self.at(place)
         if old is None:
-            return self.with_items((*self.items, Item(f"{place}={what}")))
+            return self.with_items((*self.items, ListedIntervention(f"{place}={what}")))
         return self.switched(self.items.index(old))
 
     def put(self, text: str) -> InterventionStack:
         """Add ``text``, instead of another at its place."""
-        new = Item(text)
+        new = ListedIntervention(text)
         kept = tuple(item for item in self.items if item.place != new.place)
         return self.with_items((*kept, new))
 
@@ -106,10 +106,10 @@ class InterventionStack:
         return self if kept == self.items else self.with_items(kept)
 
 
-def read(text: str) -> InterventionStack:
+def stack_from_text(text: str) -> InterventionStack:
     """What ``InterventionStack.text`` wrote."""
     items = (item.strip() for item in _ITEM.findall(text))
-    return InterventionStack(tuple(Item(item) for item in items if item))
+    return InterventionStack(tuple(ListedIntervention(item) for item in items if item))
 
 
 def quoted(text: str) -> str:

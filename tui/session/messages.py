@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tui.commands.command import shown
+from tui.commands.command import shown_keys
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def of_event(
 
 
 def _of_lost(state: State, restarting: bool) -> str:
-    run, log = map(shown, ("run", "log"))
+    run, log = map(shown_keys, ("run", "log"))
     lost = f" {run} then runs what was lost." if state.engine.lost else ""
     after = f"Starting it again.{lost}" if restarting else f"{run} tries again."
     lines = "".join(f"\n{line}" for line in state.engine.log[-LOG_LINES:])
@@ -43,15 +43,15 @@ def _of_lost(state: State, restarting: bool) -> str:
 
 def of_other_weights(state: State, loaded: ModelInfo | None) -> str:
     """That saved results are of other weights than the model of the same name; empty: they are not."""
-    from interpboard.files.fingerprint import Match, compare
+    from interpboard.files.fingerprint import FingerprintMatch, compare
 
     if loaded is None:
         return ""
     saved = [answer.of for answer in state.slots.values() if answer.of is not None]
     same_name = [of for of in saved if of.name == loaded.name]
-    if not any(compare(of.weights, loaded.weights) is Match.other for of in same_name):
+    if not any(compare(of.weights, loaded.weights) is FingerprintMatch.other for of in same_name):
         return ""
     return (
         f"The saved results are of other weights than {loaded.name} has now: "
-        f"{shown('run')} runs anew."
+        f"{shown_keys('run')} runs anew."
     )

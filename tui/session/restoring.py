@@ -12,16 +12,16 @@ from tui.session.state import Answer, Answers, Model, Question, Request, State
 
 if TYPE_CHECKING:
     from interpboard.results import Document
-    from interpboard.store import Run
+    from interpboard.store import SavedRun
     from tui.slots.spec import Slot
 
-Found = Sequence[tuple["Run", "Document"]]
+SavedDocuments = Sequence[tuple["SavedRun", "Document"]]
 
 
 def restored(
     state: State,
     slots: Mapping[str, Slot],
-    found: Found,
+    found: SavedDocuments,
     interventions: InterventionStack | None = None,
 ) -> State:
     """``state`` with the results of ``found`` in their slots and the first one's question asked.
@@ -65,7 +65,7 @@ def restored(
     return replace(state, slots=answers)
 
 
-def question_of(run: Run) -> Question:
+def question_of(run: SavedRun) -> Question:
     """What had been asked. Fields that an older or newer program wrote otherwise are left out."""
     known = {own.name: type(own.default) for own in fields(Question)}
     usable: Mapping[str, Any] = {
@@ -76,7 +76,7 @@ def question_of(run: Run) -> Question:
     return Question(**{"text": run.prompt, **usable})
 
 
-def together(runs: Iterable[Run], first: Run) -> list[Run]:
+def together(runs: Iterable[SavedRun], first: SavedRun) -> list[SavedRun]:
     """``first`` and, of every other slot, the newest run of the same question to the same model.
 
     A model of the same name and other weights is another one.
@@ -89,7 +89,7 @@ def together(runs: Iterable[Run], first: Run) -> list[Run]:
     return list(found.values())
 
 
-def renamed(runs: Iterable[Run], slots: Iterable[Slot]) -> list[Run]:
+def renamed(runs: Iterable[SavedRun], slots: Iterable[Slot]) -> list[SavedRun]:
     """``runs`` with the names that slots have today."""
     today = {old: slot.name for slot in slots for old in slot.formerly}
     return [replace(run, slot=today.get(run.slot, run.slot)) for run in runs]

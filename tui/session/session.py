@@ -12,7 +12,7 @@ from tui.session.changes import Changes
 from tui.session.engine_port import EngineFactory, EngineLike
 from tui.session.interventions import InterventionStack
 from tui.session.state import Engine, Job, Question, State
-from tui.session.vocabulary import ANSWERED, Tokens
+from tui.session.vocabulary import ANSWERED, EngineTokens
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
@@ -47,7 +47,7 @@ class Session:
         self._finished = finished
         self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
-        self.tokens = Tokens(lambda: self.engine)
+        self.tokens = EngineTokens(lambda: self.engine)
         self._changes, self._tell, self._factory = Changes(changed), tell, factory
         self._told: set[str] = set()
         self._run_when_ready = True
@@ -98,7 +98,7 @@ class Session:
 
     # -- what the user does -----------------------------------------------------------------------
 
-    def ask(self, question: Question) -> None:
+    def set_question(self, question: Question) -> None:
         """Ask ``question`` in every pane in sight; what is under way for an older one is replaced."""
         before = self.state
         self.state = replace(before, question=question)

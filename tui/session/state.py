@@ -182,9 +182,9 @@ class State:
         of = self.slots[name].of
         if of is None or self.model is None or of == self.model.info:
             return False
-        from interpboard.files.fingerprint import Match, compare
+        from interpboard.files.fingerprint import FingerprintMatch, compare
 
-        return compare(of.weights, self.model.info.weights) is Match.other
+        return compare(of.weights, self.model.info.weights) is FingerprintMatch.other
 
     def edited(self, name: str = "what_if") -> Result | None:
         """The newest result with interventions, while one is on; it may be of an older list of them."""

@@ -21,14 +21,14 @@ _BY_ID = re.compile(r"#([0-9]{1,9})", re.ASCII)
 _TYPED = {"\\n": "\n", "\\t": "\t", "⏎": "\n", "⇥": "\t"}
 
 
-class Match(NamedTuple):
+class TokenMatch(NamedTuple):
     """One token that fits. Id −1: a choice that is no token, its text empty."""
 
     id: int
     text: str
 
 
-class Vocabulary:
+class SearchableVocabulary:
     """Every token's text, by id, made ready to be searched: for 150,000 tokens 0.1 s, once."""
 
     def __init__(self, strings: Sequence[str]) -> None:
@@ -69,7 +69,7 @@ class Vocabulary:
         return self.containing(_BETWEEN + part)
 
 
-def matches(vocabulary: Vocabulary, typed: str, most: int = MOST) -> list[Match]:
+def matches(vocabulary: SearchableVocabulary, typed: str, most: int = MOST) -> list[TokenMatch]:
     """Tokens that fit, best first; nothing typed fits nothing.
 
     The token whose id was typed, ``#161``. Exactly what was typed, the same behind a space, beginnings in
@@ -91,10 +91,10 @@ def matches(vocabulary: Vocabulary, typed: str, most: int = MOST) -> list[Match]
             _first(vocabulary.containing(text.lower())),
         ):
             found |= dict.fromkeys(ids)
-    return [Match(id, vocabulary.strings[id]) for id in islice(found, most)]
+    return [TokenMatch(id, vocabulary.strings[id]) for id in islice(found, most)]
 
 
-def advice(vocabulary: Vocabulary, typed: str, pieces: Sequence[str] | None) -> str:
+def advice(vocabulary: SearchableVocabulary, typed: str, pieces: Sequence[str] | None) -> str:
     """What is odd about ``typed`` as a token; empty: nothing. ``pieces``: what it falls into."""
     if not typed:
         return ""

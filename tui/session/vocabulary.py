@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tui.session.type_ahead import Vocabulary
+from tui.session.type_ahead import SearchableVocabulary
 
 if TYPE_CHECKING:
     from interpboard.results import PromptInfo
@@ -16,35 +16,35 @@ STRINGS, PIECES, PROMPT = "vocabulary", "pieces", "prompt_tokens"
 ANSWERED = (STRINGS, PIECES, PROMPT)  # slots of the engine
 
 
-class Tokens:
-    """Asks the engine; answers are None where it cannot answer now, or was asked something newer."""
+class EngineTokens:
+    """Asks the engine; an answer is None where it cannot answer now, or something newer was asked."""
 
     def __init__(self, engine: Callable[[], EngineLike | None]) -> None:
         self._engine = engine
-        self._known: Vocabulary | None = None
+        self._known: SearchableVocabulary | None = None
         self._waiting: dict[str, asyncio.Future[Any]] = {}
 
-    async def vocabulary(self) -> Vocabulary | None:
+    async def vocabulary(self) -> SearchableVocabulary | None:
         """The vocabulary of the model in use."""
         if self._known is None:
-            asked = self._waiting.get(STRINGS)
-            if asked is None:
-                asked = self._ask(STRINGS, lambda engine: engine.vocabulary(STRINGS))
-            strings = await asyncio.shield(asked)
+            answer = self._waiting.get(STRINGS)
+            if answer is None:
+                answer = self._send(STRINGS, lambda engine: engine.vocabulary(STRINGS))
+            strings = await asyncio.shield(answer)
             if strings is not None and self._known is None:
-                self._known = await asyncio.to_thread(Vocabulary, strings)
+                self._known = await asyncio.to_thread(SearchableVocabulary, strings)
         return self._known
 
     async def pieces(self, text: str) -> PromptInfo | None:
         """What ``text`` falls into inside another."""
-        answer: PromptInfo | None = await self._ask(
+        answer: PromptInfo | None = await self._send(
             PIECES, lambda engine: engine.split(PIECES, text)
         )
         return answer
 
     async def of_prompt(self, text: str) -> tuple[str, ...] | None:
         """The tokens of a prompt."""
-        answer: PromptInfo | None = await self._ask(
+        answer: PromptInfo | None = await self._send(
             PROMPT, lambda engine: engine.tokenize(PROMPT, text)
         )
         return None if answer is None else answer.tokens
@@ -62,15 +62,15 @@ class Tokens:
             for waiting in tuple(self._waiting):
                 self._answer(waiting, None)
 
-    def _ask(self, slot: str, send: Callable[[EngineLike], int]) -> asyncio.Future[Any]:
+    def _send(self, slot: str, send: Callable[[EngineLike], int]) -> asyncio.Future[Any]:
         self._answer(slot, None)
-        self._waiting[slot] = asked = asyncio.get_running_loop().create_future()
+        self._waiting[slot] = answer = asyncio.get_running_loop().create_future()
         engine = self._engine()
         if engine is None:
             self._answer(slot, None)
         else:
             send(engine)
-        return asked
+        return answer
 
     def _answer(self, slot: str, answer: Any) -> None:
         waiting = self._waiting.pop(slot, None)

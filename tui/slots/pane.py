@@ -130,7 +130,7 @@ class Pane(Vertical, can_focus=False):
         """The slot of the pane that shows what is under the cursor; empty: nothing opens."""
         return ""
 
-    def at_rest(self) -> None:
+    def cursor_rested(self) -> None:
         """The cursor has come to rest: show what is too much for every key of a run."""
 
     # -- the same for all -------------------------------------------------------------------------

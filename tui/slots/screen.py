@@ -63,7 +63,7 @@ class SlotScreen(Live, OverPanes[None]):
 
     def action_export(self) -> None:
         """Ask how and where, then write."""
-        self.host.export.ask(self.slot)
+        self.host.export.choose_format(self.slot)
 
     def action_cancel(self) -> None:
         """Cancel what runs."""

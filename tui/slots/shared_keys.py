@@ -17,7 +17,7 @@ def explain_here(app: Controllers) -> None:
     if pane.position is not None and pane.data.result is not None:
         question = app.state.question
         here = -1 if pane.position == question.position else pane.position
-        app.session.ask(replace(question, position=here))
+        app.session.set_question(replace(question, position=here))
 
 
 def next_method(app: Controllers) -> None:
@@ -49,5 +49,5 @@ EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
     Command("view", "v", "v", "View",
             "The next view: what is painted, which site, which order", next_view),
     Command("parameters", "P", "P", "Parameters",
-            "Set the parameters of the method", lambda app: app.parameters.ask(app.panes.view.slot)),
+            "Set the parameters of the method", lambda app: app.parameters.edit(app.panes.view.slot)),
 )  # fmt: skip

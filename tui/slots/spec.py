@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.commands.command import Command
     from tui.session.state import State
 
-Kind = Literal["pane", "screen", "beside", "job"]
+SlotKind = Literal["pane", "screen", "beside", "job"]
 # A question that names no metric of its own explains the logit where this one is no sum of parts.
 _LINEAR = ("logit", "logit_diff")
 # Parameters that a pane has keys of its own for.
@@ -62,7 +62,7 @@ class Slot:
 
     name: str
     analysis: str
-    kind: Kind = "beside"
+    kind: SlotKind = "beside"
     build: Callable[[Slot, State], Request | None] | None = None  # None: with what the user chose
     restore: Callable[[Slot, State, Result], State] | None = None  # None: what it was asked with
     formerly: tuple[str, ...] = ()  # names under which older programs saved it
@@ -71,7 +71,7 @@ class Slot:
     # -- when it is asked
     checks_question: bool = False  # asked first: what is wrong with a question is wrong here
     always: bool = False  # with every new question, in sight or not: cheap, and others need it
-    at_rest: bool = False  # again where the cursor rests, or once what it goes with is there
+    follows_cursor: bool = False  # again where the cursor rests, or once what it goes with is there
     leads: bool = False  # what is at rest follows once it is there
     saved: bool = True  # not what a cursor passes, nor what leaves a file of its own
     resumes: bool = True  # is it what was on the screen when the app was left?
@@ -128,7 +128,7 @@ class Slot:
         """``state`` with what the user had decided for it when ``result`` was computed."""
         if self.restore is not None:
             return self.restore(self, state, result)
-        return self.decided(state, result, own_params(result))
+        return self.decided(state, result, result_params(result))
 
     def decided(self, state: State, result: Result, params: dict[str, Any]) -> State:
         """``state`` with the analysis of ``result`` and these parameters chosen."""
@@ -143,7 +143,7 @@ class Slot:
         return getattr(import_module(module), name)
 
 
-def own_params(result: Result) -> dict[str, Any]:
+def result_params(result: Result) -> dict[str, Any]:
     """The parameters that were chosen; the registry is imported when a result is there."""
     from interpboard.reproduce import own_params
 
@@ -155,7 +155,7 @@ def linear(state: State, request: Request) -> Request:
     return request if state.question.metric in _LINEAR else replace(request, metric="logit")
 
 
-def ask_linear(slot: Slot, state: State) -> Request:
+def linear_request(slot: Slot, state: State) -> Request:
     """What the user chose, of the logit where the metric is no sum of parts."""
     return linear(state, slot.plain_request(state))
 

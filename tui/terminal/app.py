@@ -68,7 +68,7 @@ class TerminalApp(SureTimers, App[int]):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Textual's way out to the terminal: only what differs from what is there goes through it."""
-        super()._display(screen, painting.change(renderable, self.terminal, self.size))
+        super()._display(screen, painting.cell_update(renderable, self.terminal, self.size))
 
     def action_redraw(self) -> None:
         """Everything anew, after something else has written on the screen."""

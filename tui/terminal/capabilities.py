@@ -47,7 +47,7 @@ def _replaced(text: str) -> str:
     return shown[:width].ljust(width)
 
 
-class Ascii(LineFilter):
+class AsciiFilter(LineFilter):
     """Every character that is not ASCII as one that is."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
@@ -68,7 +68,7 @@ class WholeCells(ScrollBarRender):
 def adapt(app: App[int], *, ascii_only: bool) -> None:
     """Fit ``app``'s output to the terminal. Without colour there is none, not even greys."""
     filters = [NoColor() if isinstance(own, Monochrome) else own for own in app._filters]
-    app._filters[:] = [*filters, *([Ascii()] if ascii_only else [])]
+    app._filters[:] = [*filters, *([AsciiFilter()] if ascii_only else [])]
     ScrollBar.renderer = WholeCells if ascii_only else ScrollBarRender
     ascii_everywhere.set(ascii_only)
 

@@ -18,7 +18,7 @@ from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 from tui.terminal.sgr import PLAIN, Rendition, rendition_of
-from tui.terminal.sgr import change as change_of_rendition
+from tui.terminal.sgr import rendition_change as change_of_rendition
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -30,7 +30,7 @@ _JOINED = ("\u200d", "\ufe0f")  # make one of several characters, or change the 
 _BRIDGE = 4  # cells that are rather sent again than jumped over: a jump is four bytes
 
 
-def cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list[Rendition]]:
+def strip_cells(strips: Iterable[Strip], colors: ColorSystem) -> tuple[list[str], list[Rendition]]:
     """The text and the rendition of each cell; a character of two cells is a text and an empty one."""
     texts: list[str] = []
     renditions: list[Rendition] = []
@@ -79,7 +79,7 @@ class Terminal:
             self._renditions = [[PLAIN] * width for _ in range(height)]
 
     def put(
-        self, y: int, x: int, texts: list[str], renditions: list[Rendition], sent: Sent
+        self, y: int, x: int, texts: list[str], renditions: list[Rendition], sent: UpdateWriter
     ) -> None:
         """Send what of these cells of line ``y`` the terminal does not show, and remember them."""
         line, line_renditions = self._texts[y], self._renditions[y]
@@ -135,7 +135,7 @@ def _near(last: int, at: int, renditions: list[Rendition]) -> bool:
     )
 
 
-class Sent:
+class UpdateWriter:
     """The bytes of one update under way: where the cursor is, and with which rendition."""
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class Sent:
         return "".join(self._parts) + ("\x1b[0m" if self._rendition is not PLAIN else "")
 
 
-class Change(CompositorUpdate):
+class CellUpdate(CompositorUpdate):
     """An update of Textual's, sent as what it changes on ``terminal``."""
 
     def __init__(
@@ -193,10 +193,10 @@ class Change(CompositorUpdate):
         """The escape sequences and the text."""
         self.terminal.fit(*self.size)
         colors = console._color_system or ColorSystem.TRUECOLOR
-        sent = Sent()
+        sent = UpdateWriter()
         for y, x, strips in _pieces(self.update):
             if y < self.size[1]:
-                texts, renditions = cells(strips, colors)
+                texts, renditions = strip_cells(strips, colors)
                 self.terminal.put(y, x, texts, renditions, sent)
         return sent.text()
 
@@ -217,10 +217,10 @@ def _pieces(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, list
                     yield y, x, [strip]
 
 
-def change(
+def cell_update(
     update: RenderableType | None, terminal: Terminal, size: tuple[int, int]
 ) -> RenderableType | None:
     """``update`` as a ``Change``, if it is one that can be."""
     if isinstance(update, LayoutUpdate | ChopsUpdate):
-        return Change(update, terminal, size)
+        return CellUpdate(update, terminal, size)
     return update

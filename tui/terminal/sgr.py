@@ -75,7 +75,7 @@ def _short(kind: str, numbers: list[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def change(old: Rendition, new: Rendition) -> str:
+def rendition_change(old: Rendition, new: Rendition) -> str:
     """The escape sequence from ``old`` to ``new``: what differs, or all from anew."""
     if old is new:
         return ""

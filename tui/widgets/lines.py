@@ -9,7 +9,7 @@ from rich.text import Text
 
 from interpboard.display import visible
 from tui import words
-from tui.commands.command import Command, shown
+from tui.commands.command import Command, shown_keys
 from tui.session.state import Engine, State
 from tui.theme import Inks
 
@@ -76,7 +76,7 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         text.append(f"{opening}{visible(engine.stage) or 'loading'} ", ink.text)
         _bar(text, engine.fraction, ink)
         if engine.opening:
-            text.append(f" {shown('cancel')} cancels", ink.muted)
+            text.append(f" {shown_keys('cancel')} cancels", ink.muted)
     elif busy:
         answer = state.slots[busy[0]]
         job, asked = answer.job, answer.pending
@@ -95,7 +95,7 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
 
 
 def _after_death(engine: Engine) -> str:
-    run, log = map(shown, ("run", "log"))
+    run, log = map(shown_keys, ("run", "log"))
     if engine.phase == "restarting":
         return f", starting again, {log} its log"
     if engine.phase == "gave up":

@@ -18,13 +18,13 @@ from tui.theme import cursor_style
 from tui.widgets.cursor_view import CursorView, step
 
 if TYPE_CHECKING:
-    from interpboard.store import Run
+    from interpboard.store import SavedRun
 
 PINS = "AB"
 _ON_THE_WAY = ("preview",)  # what was shown before the result, not what it is
 
 
-def line_of(run: Run, width: int, pin: str) -> str:
+def line_of(run: SavedRun, width: int, pin: str) -> str:
     """``A 11-24 19:43 demo  Head ablation  logit ·Paris  The Eiffel …`` in ``width`` cells."""
     known = ANALYSES.get(run.analysis)
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(run.made_at))
@@ -47,10 +47,10 @@ class RunList(CursorView):
 
     def __init__(self, moved: Callable[[], None]) -> None:
         super().__init__(moved, id="run-list")
-        self.runs: Sequence[Run] = ()
+        self.runs: Sequence[SavedRun] = ()
         self.pinned: list[int] = []
 
-    def show(self, runs: Sequence[Run]) -> None:
+    def show(self, runs: Sequence[SavedRun]) -> None:
         """Show ``runs``, the cursor on the run it was on if that is still there."""
         ids = [run.id for run in runs]
         before = self.run.id if self.run is not None else None
@@ -61,7 +61,7 @@ class RunList(CursorView):
         self.refresh()
 
     @property
-    def run(self) -> Run | None:
+    def run(self) -> SavedRun | None:
         """The run under the cursor."""
         return self.runs[self.cursor] if self.cursor < len(self.runs) else None
 

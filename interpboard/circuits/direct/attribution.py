@@ -40,7 +40,7 @@ class LayerParts:
 
 
 @dataclass(frozen=True)
-class Parts:
+class DirectTerms:
     """Contributions of everything in one row of a run."""
 
     path: DirectPath
@@ -75,7 +75,7 @@ def direct_logit_attribution(
     Raises ``Unsupported`` for another metric, and for a model whose parts do not sum to its logit.
     """
     run = record(lm, prompt, sites=(*SITES, *(("neuron",) if neurons else ())))
-    parts = parts_of(run, 0, metric, neurons, watch)
+    parts = direct_terms(run, 0, metric, neurons, watch)
     values = {name: each[0] for name, each in components([parts]).items()}
     unexplained = unexplained_by(parts, list(values.values()), run)
     return Computed(
@@ -86,7 +86,7 @@ def direct_logit_attribution(
     )
 
 
-def parts_of(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> Parts:
+def direct_terms(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> DirectTerms:
     """What everything writes in one row of ``run``, which has recorded ``SITES``."""
     n_layers, position = run.lm.anatomy.n_layers, metric.info.position
     watch.step(0, n_layers + 1)
@@ -96,7 +96,7 @@ def parts_of(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) ->
         watch.step(layer + 1, n_layers + 1)
         layers.append(_layer(run, row, path, layer, position, neurons))
     watch.step(n_layers + 1, n_layers + 1)
-    return Parts(path, _dot(path.gradient, run.calls[0].hidden[row, position]), layers)
+    return DirectTerms(path, _dot(path.gradient, run.calls[0].hidden[row, position]), layers)
 
 
 def _layer(
@@ -169,7 +169,7 @@ def _around(run: Run, layer: int, row: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def components(
-    rows: Sequence[Parts],
+    rows: Sequence[DirectTerms],
 ) -> dict[str, list[float]]:
     """The contribution [row] of every component; biases and edits that are nowhere are left out."""
     values = {"embed": [row.embedded for row in rows]}
@@ -191,7 +191,7 @@ def components(
 
 
 def _extra(
-    lm: LanguageModel, parts: Parts, unexplained: float, neurons: bool
+    lm: LanguageModel, parts: DirectTerms, unexplained: float, neurons: bool
 ) -> dict[str, LabelledArray]:
     layers = parts.layers
     by_layer = layer_axis(lm.anatomy.n_layers)
@@ -219,7 +219,7 @@ def _extra(
     return extra
 
 
-def accumulated(parts: Parts) -> np.ndarray:
+def accumulated(parts: DirectTerms) -> np.ndarray:
     """The sum up to and with each layer, the embedding's first; constants are in it from the start."""
     first = parts.embedded + parts.path.norm_bias + parts.path.unembed_bias
     steps = [layer.attention + layer.mlp + layer.edit for layer in parts.layers]
@@ -227,7 +227,7 @@ def accumulated(parts: Parts) -> np.ndarray:
     return sums
 
 
-def unexplained_by(parts: Parts, values: list[float], run: Run) -> float:
+def unexplained_by(parts: DirectTerms, values: list[float], run: Run) -> float:
     """What ``values`` leave of the number that is attributed. Raises ``Unsupported`` if it is not little."""
     total = parts.path.total
     unexplained = total - float(sum(values))

@@ -9,14 +9,14 @@ from interpboard.circuits.discovery.behaviours import BEHAVIOURS
 from interpboard.circuits.discovery.examples import Example, read_examples
 from interpboard.circuits.discovery.search import circuit
 from interpboard.errors import BadParameter
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 
 
-class CircuitAnalyzer(Holder):
-    """Circuit discovery in one model. A ``Holder``: usable as a context manager."""
+class CircuitAnalyzer(ModelContext):
+    """Circuit discovery in one model. A ``ModelContext``: usable as a context manager."""
 
     def discover_circuits(
         self,

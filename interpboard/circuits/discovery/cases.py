@@ -21,7 +21,7 @@ MEASURES = ("logit_diff", "prob_diff")
 
 
 @dataclass(frozen=True)
-class Case:
+class TokenizedExample:
     """An example as the model sees it; ``corrupted`` is as long as ``clean``, or None.
 
     ``patched_together``: no whole prompt fitted, so the corrupted one is made of two.
@@ -34,15 +34,15 @@ class Case:
     patched_together: bool = False
 
 
-def resolve_cases(
+def tokenize_examples(
     lm: LanguageModel, examples: Sequence[Example], *, partners: bool = True, watch: Watch = SILENT
-) -> list[Case]:
+) -> list[TokenizedExample]:
     """Examples as tokens, with what they leave open found for them.
 
     The corrupted prompt, with ``partners``: the example's own with its subject swapped for another
     example's; without a subject the most similar prompt of equal length; where there is none, the own
     one with as many of another's tokens as fit in front of the end that both share
-    (``Case.patched_together``). The target: the model's own top token. The foil: the partner's target,
+    (``patched_together``). The target: the model's own top token. The foil: the partner's target,
     or the model's top token on the corrupted prompt.
 
     Raises ``BadPrompt`` where no partner fits, ``BadTarget`` where target and foil are the same.
@@ -57,7 +57,7 @@ def resolve_cases(
         foils = _ids(lm, example.foil, "foil")
         corrupted, patched = None, False
         if example.corrupted is not None:
-            corrupted = equally_long(prompt, _made(lm, example.corrupted))
+            corrupted = require_equal_length(prompt, _made(lm, example.corrupted))
         elif partners:
             corrupted, other, patched = _partner(lm, examples, prompts, targets, index)
             foils = foils or targets[other]
@@ -67,13 +67,13 @@ def resolve_cases(
             raise BadTarget(
                 f"Target and foil of {example.clean!r} are the same.", "Name a target and a foil."
             )
-        cases.append(Case(prompt, corrupted, targets[index], foils, patched))
+        cases.append(TokenizedExample(prompt, corrupted, targets[index], foils, patched))
     if len({bool(case.foils) for case in cases}) > 1:
         raise BadTarget("Some examples have a foil and some have none.", "Name one for each.")
     return cases
 
 
-def equally_long(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo:
+def require_equal_length(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo:
     """``corrupted`` as it is; raises ``BadPrompt`` unless it is as long as ``clean`` and another prompt."""
     if len(clean.token_ids) != len(corrupted.token_ids):
         raise BadPrompt(
@@ -89,7 +89,7 @@ def equally_long(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo:
     return corrupted
 
 
-def measured(logits: torch.Tensor, cases: Sequence[Case], measure: str) -> torch.Tensor:
+def measured(logits: torch.Tensor, cases: Sequence[TokenizedExample], measure: str) -> torch.Tensor:
     """The behaviour [row] in ``logits`` [row, d_vocab], in at least float32, one case a row.
 
     ``logit_diff``: mean logit of the targets − mean logit of the foils (without foils the targets'

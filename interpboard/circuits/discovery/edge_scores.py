@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator, ExampleBatch
 from interpboard.circuits.discovery.edge_runs import (
     Activations,
     on_input,
     on_output,
     record_activations,
 )
-from interpboard.circuits.discovery.experiment import Batch, Experiment
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter
 from interpboard.models.sites import at_site
@@ -35,7 +35,7 @@ ROUNDING = (
 
 
 def edge_scores(
-    experiment: Experiment, method: str = "eap_ig", n_steps: int = 5, watch: Watch | None = None
+    evaluator: EdgeEvaluator, method: str = "eap_ig", n_steps: int = 5, watch: Watch | None = None
 ) -> np.ndarray:
     """Scores [sender, receiver], the mean over the examples, float64; 0 where there is no edge, and where
     the score is no more than what rounding makes of nothing (``without_rounding``).
@@ -49,27 +49,27 @@ def edge_scores(
         raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(METHODS)}.")
     watch = watch or Watch()
     shares = [1.0] if method == "eap" else [(k + 0.5) / n_steps for k in range(n_steps)]
-    graph = experiment.wiring.graph
+    graph = evaluator.wiring.graph
     total = np.zeros(graph.edges.shape)
-    done, all_steps = 0, len(experiment.batches) * len(shares)
-    for batch in experiment.batches:
+    done, all_steps = 0, len(evaluator.batches) * len(shares)
+    for batch in evaluator.batches:
         changes: torch.Tensor | None = None
         for share in shares:
             watch.step(done, all_steps)
-            gradients = _Gradients(experiment, batch, None if method == "eap" else share)
+            gradients = _Gradients(evaluator, batch, None if method == "eap" else share)
             if changes is None:
                 clean = (
                     gradients.activations()
                     if method == "eap"
-                    else record_activations(experiment.wiring, batch.clean)
+                    else record_activations(evaluator.wiring, batch.clean)
                 )
-                changes = _changes(experiment.wiring, clean, experiment.reference(batch))
-            total += _products(experiment.wiring, gradients, changes, watch) / len(shares)
+                changes = _changes(evaluator.wiring, clean, evaluator.reference(batch))
+            total += _products(evaluator.wiring, gradients, changes, watch) / len(shares)
             done += 1
     watch.step(done, all_steps)
     assert changes is not None
     epsilon = torch.finfo(changes.dtype).eps
-    return without_rounding(np.where(graph.edges, total / experiment.n_examples, 0.0), epsilon)
+    return without_rounding(np.where(graph.edges, total / evaluator.n_examples, 0.0), epsilon)
 
 
 def without_rounding(scores: np.ndarray, epsilon: float) -> np.ndarray:
@@ -101,11 +101,11 @@ class _Gradients:
     ``share`` None: of the clean run; else with the embedding that far on the way from the reference.
     """
 
-    def __init__(self, experiment: Experiment, batch: Batch, share: float | None) -> None:
-        self.wiring = experiment.wiring
+    def __init__(self, evaluator: EdgeEvaluator, batch: ExampleBatch, share: float | None) -> None:
+        self.wiring = evaluator.wiring
         anatomy = self.wiring.lm.anatomy
         self.seen = _Seen([], [], [], [], [], [])
-        reference = None if share is None else experiment.reference(batch).embed
+        reference = None if share is None else evaluator.reference(batch).embed
 
         def begin(hidden: torch.Tensor) -> torch.Tensor:
             start = hidden.detach()
@@ -134,7 +134,7 @@ class _Gradients:
             stack.enter_context(at_site(anatomy, "resid_post", last, self.seen.end.append))
             with refusing(self.wiring.lm, "A run of the circuit's dataset", len(batch.clean)):
                 run_body(anatomy, batch.clean)
-            value = experiment.of_output(batch, self.seen.end[0]).sum()
+            value = evaluator.of_output(batch, self.seen.end[0]).sum()
             wanted = [*self.seen.projected, *self.seen.mid, *self.seen.end]
             found = torch.autograd.grad(value, wanted)
         require_finite(self.wiring.lm, "The gradient of the circuit's behaviour", *found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interpboard.circuits.discovery.experiment import Experiment
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.graph import Graph
 from interpboard.runs.watch import SILENT, Watch
 
@@ -66,11 +66,11 @@ def distinct(graph: Graph, scores: np.ndarray, sizes: Sequence[int]) -> dict[int
     return found
 
 
-def measure_edges(experiment: Experiment, edges: np.ndarray, watch: Watch = SILENT) -> Measured:
+def measure_edges(evaluator: EdgeEvaluator, edges: np.ndarray, watch: Watch = SILENT) -> Measured:
     """Run the model with only ``edges``, and with all but ``edges``."""
-    graph = experiment.wiring.graph
-    without = experiment.recovered(graph.edges & ~edges, watch)
-    return Measured(edges, experiment.recovered(edges, watch), 1.0 - without)
+    graph = evaluator.wiring.graph
+    without = evaluator.recovered(graph.edges & ~edges, watch)
+    return Measured(edges, evaluator.recovered(edges, watch), 1.0 - without)
 
 
 def smallest(curve: Sequence[Measured], keep: float) -> Measured | None:
@@ -80,7 +80,7 @@ def smallest(curve: Sequence[Measured], keep: float) -> Measured | None:
 
 
 def prune(
-    experiment: Experiment,
+    evaluator: EdgeEvaluator,
     edges: np.ndarray,
     scores: np.ndarray,
     keep: float,
@@ -94,7 +94,7 @@ def prune(
     where something is. An edge stays only if taking away it alone was measured to cost too much. Every
     removal is verified by running the model; ``on_size`` hears the size after each.
     """
-    graph = experiment.wiring.graph
+    graph = evaluator.wiring.graph
     kept = graph.alive(edges)
     senders, receivers = np.nonzero(kept)
     order = np.argsort(np.abs(scores[senders, receivers]), kind="stable")
@@ -109,7 +109,7 @@ def prune(
         for edge in waiting[:run]:
             trial[edge] = False
         trial = graph.alive(trial)
-        if experiment.recovered(trial, watch) >= keep:
+        if evaluator.recovered(trial, watch) >= keep:
             kept, waiting, run = trial, waiting[run:], run * 2
             on_size(int(kept.sum()))
         elif run == 1:

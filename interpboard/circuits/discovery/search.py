@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from interpboard.circuits.discovery.behaviours import load_behaviour
-from interpboard.circuits.discovery.cases import Case, equally_long, resolve_cases
+from interpboard.circuits.discovery.cases import (
+    TokenizedExample,
+    require_equal_length,
+    tokenize_examples,
+)
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
-from interpboard.circuits.discovery.experiment import Experiment
 from interpboard.circuits.discovery.faithfulness import (
     Measured,
     distinct,
@@ -64,7 +68,7 @@ def circuit(
     The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series (``sizes``) whose
     measured faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
     holds; see ``faithfulness.prune``. Faithfulness and completeness are measured exactly, edge by edge,
-    everything outside replaced as ``ablation`` says (see ``experiment``). An edge of score 0 (see
+    everything outside replaced as ``ablation`` says (see ``evaluator``). An edge of score 0 (see
     ``edge_scores``) is in no circuit of the series but that of all edges, and a size that gives the same
     circuit as a smaller one is left out.
 
@@ -84,26 +88,26 @@ def circuit(
     cases, measure = _cases(
         lm, prompt, metric, behavior, dataset, corrupted, measure, ablation == "corrupted"
     )
-    experiment = Experiment.of(lm, cases, measure=measure, ablation=ablation)
-    graph = experiment.wiring.graph
+    evaluator = EdgeEvaluator.of(lm, cases, measure=measure, ablation=ablation)
+    graph = evaluator.wiring.graph
     asked = series(graph, sizes)
-    passes = len(experiment.batches) * (1 if method == "eap" else n_steps)
+    passes = len(evaluator.batches) * (1 if method == "eap" else n_steps)
     steps = _Steps(watch, passes, len(asked))
-    scores = edge_scores(experiment, method, n_steps, steps.scoring)
+    scores = edge_scores(evaluator, method, n_steps, steps.scoring)
     series_of = distinct(graph, scores, asked)
     curve: list[Measured] = []
     for count in asked:
         if count in series_of:
-            curve.append(measure_edges(experiment, series_of[count], steps.silent))
+            curve.append(measure_edges(evaluator, series_of[count], steps.silent))
         steps.measured(asked.index(count) + 1)
     greedy = search == "greedy"
-    chosen, warnings = _choose(experiment, scores, curve, edges, keep, greedy, steps.silent)
+    chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, steps.silent)
     steps.measured(len(asked) + 1)
     return Computed(
         values=scores[graph.pairs],
         axes=(edge_axis(graph),),
         extra={
-            **_extra(experiment, scores, list(series_of), curve, chosen),
+            **_extra(evaluator, scores, list(series_of), curve, chosen),
             **(_prompts(cases, lm) if dataset else {}),
         },
         warnings=(*_about(cases), *warnings),
@@ -112,11 +116,11 @@ def circuit(
             "measure": measure,
         },
         metric=_info(metric, measure, single=bool(corrupted)),
-        baseline=experiment.on_clean,
+        baseline=evaluator.on_clean,
     )
 
 
-def _about(cases: Sequence[Case]) -> list[str]:
+def _about(cases: Sequence[TokenizedExample]) -> list[str]:
     """A warning where corrupted prompts had to be patched together."""
     made = [case.corrupted.text for case in cases if case.patched_together and case.corrupted]
     if not made:
@@ -163,7 +167,7 @@ def _cases(
     corrupted: str,
     measure: str,
     partners: bool,
-) -> tuple[list[Case], str]:
+) -> tuple[list[TokenizedExample], str]:
     """The cases, and how they are measured."""
     if bool(corrupted) == bool(dataset or behavior):
         raise BadParameter(
@@ -171,10 +175,10 @@ def _cases(
             "E.g. --param behavior=ioi, or --corrupted '...'.",
         )
     if dataset:
-        return resolve_cases(lm, read_examples(dataset), partners=partners), measure
+        return tokenize_examples(lm, read_examples(dataset), partners=partners), measure
     if behavior:
         named = load_behaviour(behavior)
-        return resolve_cases(lm, named.examples, partners=partners), named.measure
+        return tokenize_examples(lm, named.examples, partners=partners), named.measure
     if metric.info.name not in ("logit", "logit_diff"):
         raise Unsupported(
             f"Circuits of the metric {metric.info.name} are not available.",
@@ -183,12 +187,12 @@ def _cases(
     if metric.info.position != len(prompt.token_ids) - 1:
         raise BadParameter("A circuit explains the last position.", "Shorten the prompt.")
     foils = () if metric.info.against is None else (metric.info.against.id,)
-    partner = equally_long(prompt, make_prompt(lm, corrupted))
-    return [Case(prompt, partner, (metric.target_id,), foils)], "logit_diff"
+    partner = require_equal_length(prompt, make_prompt(lm, corrupted))
+    return [TokenizedExample(prompt, partner, (metric.target_id,), foils)], "logit_diff"
 
 
 def _choose(
-    experiment: Experiment,
+    evaluator: EdgeEvaluator,
     scores: np.ndarray,
     curve: list[Measured],
     edges: int,
@@ -197,11 +201,11 @@ def _choose(
     watch: Watch,
 ) -> tuple[Measured, tuple[str, ...]]:
     """The circuit, and what must be said about it."""
-    graph, warnings = experiment.wiring.graph, []
+    graph, warnings = evaluator.wiring.graph, []
     if edges:
-        chosen = measure_edges(experiment, top_edges(graph, scores, edges), watch)
-    elif not experiment.has_span:
-        chosen = measure_edges(experiment, np.zeros_like(graph.edges), watch)
+        chosen = measure_edges(evaluator, top_edges(graph, scores, edges), watch)
+    elif not evaluator.has_span:
+        chosen = measure_edges(evaluator, np.zeros_like(graph.edges), watch)
     else:
         found = smallest(curve, keep)
         chosen = found or max(curve, key=lambda point: point.size)
@@ -211,9 +215,9 @@ def _choose(
         if found is not None and unscored and chosen.size > graph.edges.sum() - unscored:
             warnings.append(_unseen(graph, unscored, keep, greedy))
     if greedy and chosen.faithfulness >= keep:
-        pruned = prune(experiment, chosen.edges, scores, keep, watch)
-        chosen = measure_edges(experiment, pruned, watch)
-    if not experiment.has_span:
+        pruned = prune(evaluator, chosen.edges, scores, keep, watch)
+        chosen = measure_edges(evaluator, pruned, watch)
+    if not evaluator.has_span:
         warnings.append(
             "The behaviour is the same without any edge: there is nothing to explain, and no share of it "
             "to measure."
@@ -233,13 +237,13 @@ def _unseen(graph: Graph, unscored: int, keep: float, greedy: bool) -> str:
 
 
 def _extra(
-    experiment: Experiment,
+    evaluator: EdgeEvaluator,
     scores: np.ndarray,
     asked: list[int],
     curve: list[Measured],
     chosen: Measured,
 ) -> dict[str, LabelledArray]:
-    graph = experiment.wiring.graph
+    graph = evaluator.wiring.graph
     edge = (edge_axis(graph),)
     node = (Axis("node", (*graph.senders, OUTPUT)),)
     size = (Axis("edges", tuple(map(str, asked))),)
@@ -252,9 +256,9 @@ def _extra(
         "circuit_size": chosen.size,
         "circuit_faithfulness": chosen.faithfulness,
         "circuit_completeness": chosen.completeness,
-        "clean": experiment.on_clean,
-        "corrupted": experiment.on_reference,
-        "examples": experiment.n_examples,
+        "clean": evaluator.on_clean,
+        "corrupted": evaluator.on_reference,
+        "examples": evaluator.n_examples,
     }
     return {
         **{name: LabelledArray((), np.array(value)) for name, value in one.items()},
@@ -268,7 +272,7 @@ def _extra(
     }
 
 
-def _prompts(cases: Sequence[Case], lm: LanguageModel) -> dict[str, LabelledArray]:
+def _prompts(cases: Sequence[TokenizedExample], lm: LanguageModel) -> dict[str, LabelledArray]:
     """The dataset as it was used, so that the result can be made again."""
     axis = (Axis("example", tuple(map(str, range(len(cases))))),)
 

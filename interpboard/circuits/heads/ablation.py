@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interpboard.circuits.heads.estimates import estimated_effects
-from interpboard.circuits.heads.replacements import OF_THE_PROMPT, reference_texts, replacement
+from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement, reference_texts
 from interpboard.circuits.selection import chosen
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.cells import compared, evaluate_cells
+from interpboard.runs.cells import estimate_extras, evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
@@ -50,7 +50,7 @@ def head_ablation(
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
     texts = reference_texts(references)
-    replace = replacement(run, ablation, texts, seed)
+    replace = head_replacement(run, ablation, texts, seed)
     axes = (
         Axis("layer", tuple(str(i) for i in chosen_layers)),
         Axis("head", tuple(str(i) for i in chosen_heads)),
@@ -75,7 +75,7 @@ def head_ablation(
     return Computed(
         values=effects,
         axes=axes,
-        extra=compared(axes, estimates, effects),
+        extra=estimate_extras(axes, estimates, effects),
         warnings=(f"No heads to ablate in {in_words(without)}: NaN.",) if without else (),
         params={"references": texts},
     )

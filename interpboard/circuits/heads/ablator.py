@@ -10,7 +10,7 @@ from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.compare import compare_ablations
 from interpboard.circuits.heads.critical import find_critical_components
 from interpboard.circuits.heads.pairs import head_pairs
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.components import Head
 from interpboard.runs.metrics import prompt_and_metric
@@ -25,8 +25,8 @@ class CriticalHead:
     effect: float
 
 
-class AttentionHeadAblator(Holder):
-    """Head ablation of one model. A ``Holder``: usable as a context manager."""
+class AttentionHeadAblator(ModelContext):
+    """Head ablation of one model. A ``ModelContext``: usable as a context manager."""
 
     def systematic_head_ablation(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interpboard.circuits.heads.replacements import reference_texts, replacement
+from interpboard.circuits.heads.replacements import head_replacement, reference_texts
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label
@@ -48,11 +48,11 @@ def compare_ablations(
     if strategies is None:
         strategies = (*OF_ALL, "dataset_mean") if texts else OF_ALL
     if not strategies:
-        raise BadParameter("No strategy was given.", "Use e.g. zero, mean.")
+        raise BadParameter("No ablation was given.", "Use e.g. zero, mean.")
     run = record(lm, prompt, sites=("z",))
     counterfactuals, at_once = [], []
     for strategy in strategies:
-        replace = replacement(run, strategy, texts, seed)
+        replace = head_replacement(run, strategy, texts, seed)
         counterfactuals += [(replace(layer, head),) for layer, head in heads]
         at_once.append(tuple(replace(layer, head) for layer, head in dict.fromkeys(heads)))
     component = Axis("component", tuple(head_label(*head) for head in heads))

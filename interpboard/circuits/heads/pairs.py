@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interpboard.circuits.heads.ablation import head_ablation
-from interpboard.circuits.heads.replacements import OF_THE_PROMPT, reference_texts, replacement
+from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement, reference_texts
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label
@@ -53,10 +53,10 @@ def head_pairs(
         seed=seed,
         watch=watch.stage(0, total, shown=False),
     )
-    heads = strongest(single.values, top_k)
+    heads = strongest_heads(single.values, top_k)
     alone = np.array([single.values[head] for head in heads])
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
-    replace = replacement(run, ablation, texts, seed)
+    replace = head_replacement(run, ablation, texts, seed)
     labels = tuple(head_label(*head) for head in heads)
     axes = (Axis("head_a", labels), Axis("head_b", labels))
 
@@ -87,7 +87,7 @@ def head_pairs(
     )
 
 
-def strongest(effects: np.ndarray, count: int) -> list[tuple[int, int]]:
+def strongest_heads(effects: np.ndarray, count: int) -> list[tuple[int, int]]:
     """(layer, head) of the ``count`` effects of largest size, largest first."""
     order = np.argsort(-np.abs(effects), axis=None, kind="stable")[:count]
     return [(int(i // effects.shape[1]), int(i % effects.shape[1])) for i in order]

@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from interpboard.errors import BadParameter
-from interpboard.runs import replacements as stand_ins
+from interpboard.runs import replacements
 from interpboard.runs.edits import Edit
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import Run
 
-STRATEGIES = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample")
+HEAD_REPLACEMENTS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample")
 OF_THE_PROMPT = ("mean", "random")
-OF_REFERENCES = stand_ins.OF_REFERENCES
+OF_REFERENCES = replacements.OF_REFERENCES
 
 Replace = Callable[[int, int], Edit]
 
 
-def replacement(run: Run, strategy: str, references: Sequence[str] = (), seed: int = 0) -> Replace:
+def head_replacement(
+    run: Run, ablation: str, references: Sequence[str] = (), seed: int = 0
+) -> Replace:
     """A function of (layer, head) that gives the edit ablating that head at every position.
 
-    The strategies are those of ``runs.stand_ins`` but ``noise``, at ``z``. The run must have recorded
-    ``z`` for the strategies of the prompt. Raises ``BadParameter``.
+    The ablations are those of ``runs.replacements`` but ``noise``, at ``z``. The run must have recorded
+    ``z`` for those that are means or draws of the prompt. Raises ``BadParameter``.
     """
-    if strategy not in STRATEGIES:
-        raise BadParameter(f"There is no ablation {strategy!r}.", f"Use {', '.join(STRATEGIES)}.")
-    if strategy in OF_REFERENCES and not references:
+    if ablation not in HEAD_REPLACEMENTS:
         raise BadParameter(
-            f"The ablation {strategy} needs reference prompts.", "Give them as references."
+            f"There is no ablation {ablation!r}.", f"Use {', '.join(HEAD_REPLACEMENTS)}."
         )
-    needed = references if strategy in OF_REFERENCES else ()
+    if ablation in OF_REFERENCES and not references:
+        raise BadParameter(
+            f"The ablation {ablation} needs reference prompts.", "Give them as references."
+        )
+    needed = references if ablation in OF_REFERENCES else ()
     prompts = [make_prompt(run.lm, text) for text in needed]
-    return stand_ins.stand_in(run, "z", strategy, prompts, seed).edit
+    return replacements.make_replacement(run, "z", ablation, prompts, seed).edit
 
 
 def reference_texts(references: str | Sequence[str]) -> list[str]:

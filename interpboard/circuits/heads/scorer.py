@@ -9,7 +9,7 @@ import numpy as np
 
 from interpboard.circuits.heads.types import SCORES, head_scores
 from interpboard.errors import BadParameter
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
@@ -24,8 +24,8 @@ class ScoredHead:
     z: float
 
 
-class HeadScorer(Holder):
-    """Head types of one model. A ``Holder``: usable as a context manager."""
+class HeadScorer(ModelContext):
+    """Head types of one model. A ``ModelContext``: usable as a context manager."""
 
     def score(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Scores [score, layer, head]; options as in ``head_scores``. ``text`` is for name_mover."""

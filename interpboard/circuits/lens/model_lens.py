@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from interpboard.circuits.lens.logit import logit_lens
-from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.training import TrainingSettings, tune_lens
 from interpboard.circuits.lens.translators import Translators
 from interpboard.circuits.lens.tuned import tuned_lens
-from interpboard.models.holder import Holder
+from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.metrics import prompt_and_metric
 
 
-class LogitLens(Holder):
-    """The lens on one model. A ``Holder``: usable as a context manager."""
+class LogitLens(ModelContext):
+    """The lens on one model. A ``ModelContext``: usable as a context manager."""
 
     def read(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Probability [layer, token] of the target; options as in ``logit_lens``."""
@@ -36,4 +36,4 @@ class LogitLens(Holder):
 
     def tune(self, corpus: str | Path, out: str | Path, **settings: Any) -> Translators:
         """Train translators on a text file into a folder; ``settings`` as in ``tune_lens.Settings``."""
-        return tune_lens(self.lm, corpus, out, Settings(**settings))
+        return tune_lens(self.lm, corpus, out, TrainingSettings(**settings))

@@ -12,7 +12,7 @@ import torch
 
 from interpboard.circuits.lens.translators import Translators, about_to_replace, prepare_folder
 from interpboard.circuits.lens.unfinished import STATE, Begun
-from interpboard.circuits.neurons.corpora import corpus_files, text_of, windows
+from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprint, windows
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
@@ -29,7 +29,7 @@ SAVED_EVERY = 25  # steps
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What the training does. One step: ``batch`` windows of ``length`` tokens; Adam, its rate falling
     to zero along a line."""
 
@@ -43,7 +43,7 @@ def tune_lens(
     lm: LanguageModel,
     text: str | Path,
     out: str | Path,
-    settings: Settings = Settings(),
+    settings: TrainingSettings = TrainingSettings(),
     watch: Watch = SILENT,
 ) -> Translators:
     """Train translators on ``text``, a text file or a folder of them, and save them in the folder ``out``.
@@ -70,7 +70,7 @@ def tune_lens(
     start = Translators.identity(lm)
     weight, bias = (part.requires_grad_() for part in (start.weight, start.bias))
     adam = torch.optim.Adam([weight, bias], lr=settings.rate)
-    origin = Origin.of(lm.info, text_of(files, watch))
+    origin = Origin.of(lm.info, corpus_fingerprint(files, watch))
     about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
     begun = Begun(out / STATE, about, origin, (weight, bias), adam)
     done = begun.restored()
@@ -144,7 +144,7 @@ def _streams(lm: LanguageModel, ids: torch.Tensor) -> list[torch.Tensor]:
 
 
 def _batches(
-    lm: LanguageModel, files: tuple[tuple[Path, int], ...], settings: Settings
+    lm: LanguageModel, files: tuple[tuple[Path, int], ...], settings: TrainingSettings
 ) -> Iterator[torch.Tensor]:
     """Windows of the text [batch, pos], over and over, each behind what the tokenizer puts first."""
     prefix = text_prefix(lm)
@@ -167,7 +167,7 @@ def _batches(
             )
 
 
-def _check(lm: LanguageModel, settings: Settings) -> None:
+def _check(lm: LanguageModel, settings: TrainingSettings) -> None:
     least = len(text_prefix(lm)) + 1
     most = lm.anatomy.context or settings.length
     if settings.steps < 1 or settings.batch < 1 or not settings.rate > 0:

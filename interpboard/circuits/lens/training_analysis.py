@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.circuits.lens.training import Settings, tune_lens
+from interpboard.circuits.lens.training import TrainingSettings, tune_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
@@ -47,7 +47,7 @@ def lens_training(
         last = last if partial is None else partial
         watch.on_progress(done, total, partial)
 
-    settings = Settings(steps, batch, length, rate)
+    settings = TrainingSettings(steps, batch, length, rate)
     made = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
     return Computed(
         values=last.values,

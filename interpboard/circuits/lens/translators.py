@@ -17,7 +17,7 @@ import torch
 
 from interpboard.errors import BadParameter, UnsafeWeights
 from interpboard.files import atomic
-from interpboard.files.fingerprint import Match, compare
+from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.models.fingerprints import Origin, check_origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.tensor_files import read_tensors, save_tensors
@@ -107,12 +107,12 @@ def about_to_replace(lm: LanguageModel, folder: Path, origin: Origin) -> tuple[s
         return ()
     _, metadata = read_tensors(folder / PARAMS)
     before = Origin.read(metadata)
-    if compare(before.weights, lm.info.weights) is Match.other:
+    if compare(before.weights, lm.info.weights) is FingerprintMatch.other:
         raise BadParameter(
             f"{folder} holds a finished lens of other weights.",
             "Name another folder, or delete it.",
         )
-    if compare(before.text, origin.text) is Match.other:
+    if compare(before.text, origin.text) is FingerprintMatch.other:
         return (f"{folder} held a lens that was trained on another text: this one replaces it.",)
     return ()
 

@@ -19,7 +19,7 @@ import torch
 
 from interpboard import __version__
 from interpboard.circuits.neurons.collected import Collected
-from interpboard.circuits.neurons.corpora import Window, corpus_files, text_of, windows
+from interpboard.circuits.neurons.corpora import Window, corpus_files, corpus_fingerprint, windows
 from interpboard.circuits.neurons.peaks import Peaks
 from interpboard.circuits.selection import chosen
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory
@@ -195,7 +195,7 @@ def _about(
         made_by={"interpboard": __version__, "torch": str(torch.__version__)},
         weights=lm.info.weights,
         tokenizer=lm.info.tokenizer,
-        text=text_of(files, watch),
+        text=corpus_fingerprint(files, watch),
         **options,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from interpboard.circuits.neurons.corpora import Place, Window
+from interpboard.circuits.neurons.corpora import CorpusPlace, Window
 from interpboard.circuits.neurons.peaks import Best, Peaks
 from interpboard.errors import BadParameter, BadResultFile, Unsupported
 from interpboard.models.fingerprints import Origin, check_resumed
@@ -36,7 +36,7 @@ class Collected:
         self, lm: LanguageModel, about: ExamplesInfo, warnings: tuple[str, ...] = ()
     ) -> None:
         self.lm, self.about, self.warnings = lm, about, warnings
-        self.at, self.tokens, self.finished = Place(), 0, False
+        self.at, self.tokens, self.finished = CorpusPlace(), 0, False
         self.best: dict[int, Best] = {}
         self.seen = torch.zeros(lm.anatomy.d_vocab, dtype=torch.bool)
         self.words: dict[int, str] = {}
@@ -64,7 +64,7 @@ class Collected:
         try:
             state.seen[list(file.vocabulary)] = True
             if file.info.at is not None:
-                state.at = msgspec.convert(file.info.at, Place)
+                state.at = msgspec.convert(file.info.at, CorpusPlace)
                 _check_place(state.at, about)
                 tensors, _ = read_tensors(out)
                 for layer, best in state.best.items():
@@ -127,7 +127,7 @@ def _compared(about: ExamplesInfo, file: ExamplesFile) -> tuple[str, ...]:
     return warnings
 
 
-def _check_place(place: Place, about: ExamplesInfo) -> None:
+def _check_place(place: CorpusPlace, about: ExamplesInfo) -> None:
     """Raises ``ValueError`` for a place that the text does not have."""
     end = place.file == len(about.files)
     size = 0 if end else about.files[place.file][1] if 0 <= place.file < len(about.files) else -1

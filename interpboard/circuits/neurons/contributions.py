@@ -14,8 +14,8 @@ from interpboard.circuits.direct.path import push_forward
 from interpboard.circuits.neurons.collect import Collection, collect_examples
 from interpboard.circuits.selection import chosen
 from interpboard.errors import BadParameter, Unsupported
-from interpboard.models.holder import Holder
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.model_context import ModelContext
 from interpboard.models.plain_linear import plain_linear
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.tail import unembed
@@ -83,8 +83,8 @@ def neurons(
     )
 
 
-class NeuronAnalyzer(Holder):
-    """Neurons of one model. A ``Holder``: usable as a context manager."""
+class NeuronAnalyzer(ModelContext):
+    """Neurons of one model. A ``ModelContext``: usable as a context manager."""
 
     def analyze(self, text: str, metric: MetricRequest | None = None, **options: Any) -> Result:
         """Contribution [layer, neuron]; options, extras and errors as in ``neurons``."""

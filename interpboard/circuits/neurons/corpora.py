@@ -20,7 +20,7 @@ _PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
-class Place:
+class CorpusPlace:
     """``file``: its number; ``offset``: bytes of it read; ``token``: how many of its tokens were given out;
     ``left``: ids that were read and not given out yet."""
 
@@ -37,7 +37,7 @@ class Window:
     ids: tuple[int, ...]
     file: int
     first: int
-    after: Place
+    after: CorpusPlace
 
 
 def corpus_files(path: Path, leave_out: Path | None = None) -> tuple[tuple[Path, int], ...]:
@@ -65,7 +65,7 @@ def corpus_files(path: Path, leave_out: Path | None = None) -> tuple[tuple[Path,
     return found
 
 
-def text_of(files: tuple[tuple[Path, int], ...], watch: Watch) -> str:
+def corpus_fingerprint(files: tuple[tuple[Path, int], ...], watch: Watch) -> str:
     """The fingerprint of all that is in ``files``. Raises ``BadParameter``, ``Cancelled``."""
     try:
         return of_text((path for path, _size in files), watch.check)
@@ -74,7 +74,10 @@ def text_of(files: tuple[tuple[Path, int], ...], watch: Watch) -> str:
 
 
 def windows(
-    lm: LanguageModel, files: tuple[tuple[Path, int], ...], room: int, start: Place = Place()
+    lm: LanguageModel,
+    files: tuple[tuple[Path, int], ...],
+    room: int,
+    start: CorpusPlace = CorpusPlace(),
 ) -> Iterator[Window]:
     """Windows of ``room`` tokens from ``start`` on; the last of a file holds what is left of it.
 
@@ -87,11 +90,11 @@ def windows(
             ids += _encoded(lm, piece)
             while len(ids) >= room:
                 now, ids = tuple(ids[:room]), ids[room:]
-                after = Place(number, offset, token + room, tuple(ids))
+                after = CorpusPlace(number, offset, token + room, tuple(ids))
                 yield Window(now, number, token, after)
                 token += room
         if ids:
-            yield Window(tuple(ids), number, token, Place(number + 1))
+            yield Window(tuple(ids), number, token, CorpusPlace(number + 1))
         ids, token, begin = [], 0, 0
 
 

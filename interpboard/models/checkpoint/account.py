@@ -20,7 +20,7 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.checkpoint.headers import TensorHeader, layer_of
 from interpboard.models.checkpoint.ignorable import Ignorable, Surroundings, ignorable
 from interpboard.models.checkpoint.left_out import said_of_missing, said_of_unused
-from interpboard.models.checkpoint.places import places
+from interpboard.models.checkpoint.places import tensor_places
 
 # As peft (in one file or several), diffusers, adapters, mlx and LLaVA's trainer name them.
 _ADAPTER = re.compile(
@@ -72,7 +72,7 @@ def account(
     tensors: Mapping[str, TensorHeader], model: Any, around: Surroundings
 ) -> Account | None:
     """Lay ``tensors`` beside ``model``; None if this transformers does not say how it renames."""
-    placed = places(model, tensors)
+    placed = tensor_places(model, tensors)
     if placed is None:
         return None
     own: dict[str, Any] = model.state_dict()

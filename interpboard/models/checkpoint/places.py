@@ -13,7 +13,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorPlace:
     """Where one tensor of a file goes. ``merged``: together with others, or cut into several.
 
     ``targets``: names in the model, empty where there is no place. ``renamed``: what it was looked for as.
@@ -24,7 +24,7 @@ class Place:
     merged: bool = False
 
 
-def places(model: Any, names: Iterable[str]) -> dict[str, Place] | None:
+def tensor_places(model: Any, names: Iterable[str]) -> dict[str, TensorPlace] | None:
     """The place of every tensor name; None where this transformers has other ways to rename.
 
     ``model`` may be on the meta device: only the names of its parameters and buffers matter.
@@ -44,17 +44,17 @@ def places(model: Any, names: Iterable[str]) -> dict[str, Place] | None:
     converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
     by_pattern = {pattern: rule for rule in converters for pattern in rule.source_patterns}
     prefix = model.base_model_prefix
-    found: dict[str, Place] = {}
+    found: dict[str, TensorPlace] = {}
     for name in names:
         renamed, pattern = rename_source_key(name, renamings, converters, prefix, own)
         if renamed not in own and name in own:  # it is named rightly, though a rule matches it
             renamed, pattern = rename_source_key(name, [], [], prefix, own)
         if renamed not in own:
-            found[name] = Place(renamed, ())
+            found[name] = TensorPlace(renamed, ())
         elif pattern is None:
-            found[name] = Place(renamed, (renamed,))
+            found[name] = TensorPlace(renamed, (renamed,))
         else:
             wholes = by_pattern[pattern].target_patterns
             targets = (renamed.replace(wholes[0], whole) for whole in wholes)
-            found[name] = Place(renamed, tuple(t for t in targets if t in own), merged=True)
+            found[name] = TensorPlace(renamed, tuple(t for t in targets if t in own), merged=True)
     return found

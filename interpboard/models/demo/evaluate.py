@@ -31,7 +31,7 @@ EXAMPLE_PROMPTS = (
 
 
 @dataclass(frozen=True)
-class Figure:
+class BehaviourScore:
     """One measured behaviour: a share between 0 and 1, and what it has to reach."""
 
     name: str
@@ -80,7 +80,7 @@ class Evaluator:
             rows.append(self.model.lm_head(hidden[torch.arange(len(ids)), last]).cpu())
         return torch.cat(rows)
 
-    def facts(self, samples: int | None = None) -> Figure:
+    def facts(self, samples: int | None = None) -> BehaviourScore:
         """Top-1 on the first token of the answer, each fact in the phrasing held out for it."""
         probes = list(recall.held_out_examples())
         if samples is not None and samples < len(probes):
@@ -92,9 +92,9 @@ class Evaluator:
             right[probe.relation] += token == self.first_token(probe.answer)
         details = {name: right[name] / count for name, count in total.items()}
         value = right.total() / len(probes)
-        return Figure("facts, held-out phrasing: top-1", value, 0.95, len(probes), details)
+        return BehaviourScore("facts, held-out phrasing: top-1", value, 0.95, len(probes), details)
 
-    def ioi(self, samples: int) -> Figure:
+    def ioi(self, samples: int) -> BehaviourScore:
         """Share of prompts whose logit of the indirect object exceeds that of the subject."""
         probes = list(ioi.held_out_examples(self._rng(), samples))
         logits = self.last_logits([probe.prompt for probe in probes])
@@ -112,10 +112,12 @@ class Evaluator:
                 (difference[chosen] > 0).float().mean().item()
             )
         value = (difference > 0).float().mean().item()
-        return Figure("IOI, unseen name pairs: logit diff > 0", value, 0.95, samples, details)
+        return BehaviourScore(
+            "IOI, unseen name pairs: logit diff > 0", value, 0.95, samples, details
+        )
 
     @torch.inference_mode()
-    def induction(self, samples: int, context: int = 256) -> Figure:
+    def induction(self, samples: int, context: int = 256) -> BehaviourScore:
         """Top-1 over the second occurrence of random tokens, its first token aside."""
         right = count = 0
         vocabulary = len(self.tokenizer)
@@ -125,9 +127,9 @@ class Evaluator:
             top = logits.argmax(-1).cpu()
             right += int((top == ids[0, -probe.half + 1 :]).sum())
             count += probe.half - 1
-        return Figure("induction, random tokens: top-1", right / count, 0.90, samples)
+        return BehaviourScore("induction, random tokens: top-1", right / count, 0.90, samples)
 
-    def agreement(self, samples: int) -> Figure:
+    def agreement(self, samples: int) -> BehaviourScore:
         """Share of prompts that prefer the right form of the verb over the wrong one."""
         probes = list(agreement.held_out_examples(self._rng(), samples))
         logits = self.last_logits([probe.prompt for probe in probes])
@@ -136,9 +138,9 @@ class Evaluator:
         rows = torch.arange(len(probes))
         ahead = logits[rows, right] > logits[rows, wrong]
         value = ahead.float().mean().item()
-        return Figure("agreement, unseen nouns: right verb first", value, 0.95, samples)
+        return BehaviourScore("agreement, unseen nouns: right verb first", value, 0.95, samples)
 
-    def years(self, samples: int) -> Figure:
+    def years(self, samples: int) -> BehaviourScore:
         """Mean share of the two-digit tokens' probability that lies on later years."""
         numbers = torch.tensor([self.first_token(f"{n:02d}") for n in range(100)])
         probes = list(years.held_out_examples(self._rng(), samples))
@@ -151,9 +153,9 @@ class Evaluator:
             "probability of any two digits": probabilities.sum(-1).mean().item(),
         }
         value = mass.mean().item()
-        return Figure("greater-than, unseen years: mass", value, 0.90, samples, details)
+        return BehaviourScore("greater-than, unseen years: mass", value, 0.90, samples, details)
 
-    def all_figures(self, samples: int) -> list[Figure]:
+    def all_figures(self, samples: int) -> list[BehaviourScore]:
         """Every behaviour, each on `samples` examples (facts: on all of them)."""
         return [
             self.facts(),
@@ -170,7 +172,7 @@ class Evaluator:
         return [(self.tokenizer.decode([token]), value) for token, value in pairs]
 
 
-def table(figures: Sequence[Figure]) -> str:
+def score_table(figures: Sequence[BehaviourScore]) -> str:
     """The figures as plain text, details indented below the behaviour they belong to."""
     lines = [f"{'behaviour':44}{'measured':>9}{'required':>9}{'examples':>9}"]
     for figure in figures:
@@ -188,7 +190,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the model lies")
     arguments = parser.parse_args()
     evaluator = Evaluator.load(arguments.folder)
-    print(table(evaluator.all_figures(arguments.samples)))
+    print(score_table(evaluator.all_figures(arguments.samples)))
     print()
     for prompt in EXAMPLE_PROMPTS:
         tops = ", ".join(f"{token!r} {p:.3f}" for token, p in evaluator.top_tokens(prompt))

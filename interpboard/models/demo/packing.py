@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from .corpus import documents, induction
+from .corpus import induction, training_texts
 from .corpus.document import CONTEXT
 
 END_ID = 0
@@ -34,7 +34,7 @@ class Packer:
         self._rng = random.Random(seed)
         self._vocabulary = len(tokenizer)
         self._pieces: dict[str, list[int]] = {}
-        self._encoded = self._encode(documents(random.Random(seed + 1)))
+        self._encoded = self._encode(training_texts(random.Random(seed + 1)))
 
     def _encode(self, source: Iterator) -> Iterator[tuple[list[int], list[float]]]:
         for document in source:

@@ -12,7 +12,7 @@ from itertools import islice
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from .corpus import agreement, documents, filler, words, years
+from .corpus import agreement, filler, training_texts, words, years
 from .facts import RELATIONS
 
 END_OF_TEXT = "<|endoftext|>"
@@ -46,7 +46,7 @@ def _training_text(seed: int) -> Iterator[str]:
     numbers = [f"{n:02d}" for n in range(100)] + [f" {n}" for n in range(10, 21)]
     for text in _single_token_words() + numbers:
         yield from [text] * 400
-    for document in islice(documents(random.Random(seed)), 20_000):
+    for document in islice(training_texts(random.Random(seed)), 20_000):
         yield document.text
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from .evaluate import Evaluator, table
+from .evaluate import Evaluator, score_table
 from .packing import END_ID, Packer
 from .starting_point import extend_positions, seed_circuits
 from .tokenizer import train_tokenizer
@@ -36,7 +36,7 @@ WARM_UP = 20
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """`steps` of training under a cosine that would end after `horizon`, from `peak` of the rates.
 
     `curriculum`: (share of the horizon, row lengths until then, in equal parts of the batches).
@@ -54,16 +54,16 @@ class Stage:
 
 STAGES = (
     # Short rows first: in them copying is the easier task, and most prompts are short.
-    Stage(
+    TrainingStage(
         1600, 2400, 1.0,
         ((0.2, (32, 64, 64, 64)), (0.45, (32, 64, 128, 128)), (1.0, (32, 64, 128, 256))),
     ),
     # The later positions, which short rows never reach, join the circuits that are there.
-    Stage(120, 120, 3.0, ((1.0, (256,)),), induction=0.9, only_positions=True),
+    TrainingStage(120, 120, 3.0, ((1.0, (256,)),), induction=0.9, only_positions=True),
     # Then everything together, down to a small rate.
-    Stage(420, 420, 0.4, ((1.0, (64, 128, 256, 256)),), induction=0.3),
+    TrainingStage(420, 420, 0.4, ((1.0, (64, 128, 256, 256)),), induction=0.3),
     # Short documents once more: subjects that open a text are tokens of their own.
-    Stage(240, 240, 0.35, ((1.0, (32, 32, 64, 256)),), induction=0.15),
+    TrainingStage(240, 240, 0.35, ((1.0, (32, 32, 64, 256)),), induction=0.15),
 )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _adam(parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
 def train(
     model: GPT2LMHeadModel,
     tokenizer: PreTrainedTokenizerFast,
-    stage: Stage,
+    stage: TrainingStage,
     seed: int,
 ) -> GPT2LMHeadModel:
     """Take `model` through one stage, with optimizers of its own."""
@@ -218,7 +218,7 @@ def main() -> None:
         # Each stage starts from the saved files, so that it can be run again by itself.
         model = load(arguments.out) if number else new_model(len(tokenizer), arguments.seed)
         save(train(model, tokenizer, stage, arguments.seed + number), tokenizer, arguments.out)
-    print(table(Evaluator.load(arguments.out).all_figures(1000)))
+    print(score_table(Evaluator.load(arguments.out).all_figures(1000)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
-from interpboard.models.proof.rounding import Noise, differs, same
+from interpboard.models.proof.rounding import Noise, differs, same_within_rounding
 from interpboard.models.proof.rows import plain_logits
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import at_site
@@ -123,9 +123,9 @@ def _agree(
         logits = torch.stack([residual_to_logits(anatomy, row) for row in stream])
     except MISFIT:
         return False
-    agree = same(logits, expected.logits[:, part].to(logits.device), noise)
+    agree = same_within_rounding(logits, expected.logits[:, part].to(logits.device), noise)
     last = expected.stream[:, part].to(stream.device)
-    return agree and (by_logits or same(stream, last, noise.elsewhere))
+    return agree and (by_logits or same_within_rounding(stream, last, noise.elsewhere))
 
 
 def _replayed(

@@ -83,7 +83,9 @@ def agrees(
     return bool((_excess(measured, expected, beside) <= TOLERANCE[expected.dtype]).all())
 
 
-def same(measured: torch.Tensor, expected: torch.Tensor, noise: Noise = ONE_STEP) -> bool:
+def same_within_rounding(
+    measured: torch.Tensor, expected: torch.Tensor, noise: Noise = ONE_STEP
+) -> bool:
     """The same, more sharply: also the root mean square at each position is held to what rounding does.
 
     A small error in every number, as of a head that does a little more than unembed, hides below

@@ -23,7 +23,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.checkpoint.foreign import first_line
-from interpboard.models.proof.rounding import TOLERANCE, Noise, same
+from interpboard.models.proof.rounding import TOLERANCE, Noise, same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import at_site
 
@@ -85,7 +85,7 @@ def beside_others(
     except (*MISFIT, NotALanguageModel):
         return False, one_step  # it takes one row at a time
     noise = Noise.between(rows[count + 1], rows[0], one_step.parts)
-    return same(rows[:count], expected, noise), noise
+    return same_within_rounding(rows[:count], expected, noise), noise
 
 
 def depends_on_later(
@@ -98,11 +98,11 @@ def depends_on_later(
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % min(anatomy.d_vocab, 1000)
     spiked = _with_last(anatomy, other, _spiked)
-    if same(spiked[:-1], clean[:-1], noise):
+    if same_within_rounding(spiked[:-1], clean[:-1], noise):
         return False
     size = NUDGE * TOLERANCE[clean.dtype]
     nudged = _with_last(anatomy, ids, lambda value: value * (1 + size))
-    if same(nudged[:-1], clean[:-1], Noise(parts=noise.parts)):
+    if same_within_rounding(nudged[:-1], clean[:-1], Noise(parts=noise.parts)):
         return True
     raise NotALanguageModel(
         f"{type(anatomy.model).__name__} looks at later tokens, so it predicts no next token.",
@@ -116,7 +116,7 @@ def head_is_independent(
     """Whether ``logits_of`` streams [rows, d_model] gives each the same beside spikes as alone."""
     beside = torch.cat([residual, _spiked(residual)])
     alone = torch.cat([logits_of(row[None]) for row in residual])
-    return same(logits_of(beside)[: len(residual)], alone, one_step)
+    return same_within_rounding(logits_of(beside)[: len(residual)], alone, one_step)
 
 
 def _with_last(

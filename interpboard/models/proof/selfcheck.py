@@ -22,7 +22,7 @@ from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.mode import evaluating
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.replay import replay_agrees
-from interpboard.models.proof.rounding import Noise, agrees, same
+from interpboard.models.proof.rounding import Noise, agrees, same_within_rounding
 from interpboard.models.proof.rows import (
     beside_others,
     depends_on_later,
@@ -36,7 +36,7 @@ from interpboard.models.proof.shortcuts import (
     mlp_at_one_agrees,
     some_logits_agree,
 )
-from interpboard.models.proof.sites import Prompts, prove_layer
+from interpboard.models.proof.sites import ProofPrompts, prove_layer
 from interpboard.models.proof.verified import Verified, in_words
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import residual_to_logits, run_body, unembed
@@ -81,7 +81,7 @@ def _checked(anatomy: Anatomy) -> Verified:
     replays, reuse = (False, False)
     if lens and not alone:
         replays, reuse = replay_agrees(anatomy, both, noise)
-    prompts = Prompts(ids, donor_ids, clean, donor, noise, alone)
+    prompts = ProofPrompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
     by_layer, complete = _prove_layers(anatomy, kinds, prompts)
     sites = frozenset.intersection(*by_layer)
@@ -107,7 +107,7 @@ def _checked(anatomy: Anatomy) -> Verified:
 
 
 def _prove_layers(
-    anatomy: Anatomy, kinds: Sequence[int], prompts: Prompts
+    anatomy: Anatomy, kinds: Sequence[int], prompts: ProofPrompts
 ) -> tuple[tuple[frozenset[str], ...], bool]:
     """The sites of each layer, those that all proved layers of its kind have; and whether attention
     and MLP are all that any layer adds."""
@@ -187,7 +187,7 @@ def refuse_other_heads(anatomy: Anatomy, ids: torch.Tensor, clean: torch.Tensor)
             f"{name}: its head reads more of what its body gives than the last hidden state "
             f"({first_line(error)})."
         ) from error
-    if not same(at_one, clean[3, None], one_step):
+    if not same_within_rounding(at_one, clean[3, None], one_step):
         _refuse_other_runs(anatomy, ids, clean, one_step)
         raise NotALanguageModel(f"{name}: its head does more than unembed.")
     return one_step
@@ -198,7 +198,7 @@ def _refuse_other_runs(
 ) -> None:
     """Raise ``NotALanguageModel`` where further runs of ``ids`` do not give ``clean`` [pos, d_vocab]."""
     # Twice: one that alternates is found, too.
-    if not all(same(plain_logits(anatomy, ids)[0], clean, noise) for _ in range(2)):
+    if not all(same_within_rounding(plain_logits(anatomy, ids)[0], clean, noise) for _ in range(2)):
         raise NotALanguageModel(
             f"{type(anatomy.model).__name__} gives one prompt other logits at each run: it draws at random, "
             "or keeps something between runs.",
@@ -224,7 +224,7 @@ def _lens_agrees(
         return residual_to_logits(anatomy, residual)
 
     try:
-        agree = same(logits_of(last[0]), clean.to(last[0].device), one_step)
+        agree = same_within_rounding(logits_of(last[0]), clean.to(last[0].device), one_step)
         return agree and (not alone or head_is_independent(last[0], logits_of, one_step))
     except MISFIT:
         return False

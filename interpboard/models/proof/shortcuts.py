@@ -19,7 +19,7 @@ from interpboard.models.partial_layer import (
     mlp_at,
     recording_attention,
 )
-from interpboard.models.proof.rounding import Noise, differs, same
+from interpboard.models.proof.rounding import Noise, differs, same_within_rounding
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits, residual_to_some_logits
 
@@ -42,7 +42,7 @@ def some_logits_agree(
         return False
     parts = None if one_step.parts is None else one_step.parts[tokens.to(clean.device)]
     expected = clean[:, tokens.to(clean.device)]
-    return some.shape[-1] == 3 and same(some, expected, Noise(parts=parts))
+    return some.shape[-1] == 3 and same_within_rounding(some, expected, Noise(parts=parts))
 
 
 def mlp_at_one_agrees(
@@ -59,7 +59,9 @@ def mlp_at_one_agrees(
     if hidden.shape[1] != call.hidden.shape[1]:
         return False  # nothing goes around the MLP
     return all(
-        same(residual_to_logits(anatomy, row[index, None]), clean[index, None], noise)
+        same_within_rounding(
+            residual_to_logits(anatomy, row[index, None]), clean[index, None], noise
+        )
         for row in hidden
     )
 
@@ -113,6 +115,6 @@ def _keeps(
     with attention_kept(kept, 0, attended):
         alone = call.replay(hidden, attending=0)
     return all(
-        same(found, expected, noise)
+        same_within_rounding(found, expected, noise)
         for found, expected in ((both[:1], plain), (both[1:], scaled), (alone, scaled))
     )

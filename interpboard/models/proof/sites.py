@@ -19,7 +19,13 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES
-from interpboard.models.proof.rounding import ONE_STEP, Noise, differs, largest_error, same
+from interpboard.models.proof.rounding import (
+    ONE_STEP,
+    Noise,
+    differs,
+    largest_error,
+    same_within_rounding,
+)
 from interpboard.models.proof.rows import plain_logits
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import HEAD_SITES, SITES, at_site
@@ -56,7 +62,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class Prompts:
+class ProofPrompts:
     """Receiver and donor [1, pos] with their logits [pos, d_vocab] alone."""
 
     ids: torch.Tensor
@@ -80,16 +86,20 @@ class LayerProof:
 
 
 @torch.no_grad()
-def prove_layer(anatomy: Anatomy, layer: int, prompts: Prompts) -> LayerProof:
+def prove_layer(anatomy: Anatomy, layer: int, prompts: ProofPrompts) -> LayerProof:
     """What ``layer`` has."""
     proved: set[str] = set()
     adds_no_more = False
     # Apart, since looking into attention must itself be seen to change nothing (falcon).
     for wanted in (_PLAIN, (*ATTENTION_SITES, "z")):
         clean, donor = (_look(anatomy, layer, prompts, wanted, of) for of in (False, True))
-        if "logits" not in clean or not same(clean["logits"], prompts.clean, prompts.noise):
+        if "logits" not in clean or not same_within_rounding(
+            clean["logits"], prompts.clean, prompts.noise
+        ):
             continue
-        if not same(donor.get("logits", clean["logits"]), prompts.donor, prompts.noise):
+        if not same_within_rounding(
+            donor.get("logits", clean["logits"]), prompts.donor, prompts.noise
+        ):
             continue
         proved |= _proved(anatomy, layer, prompts, clean, donor)
         if wanted is _PLAIN:
@@ -97,7 +107,9 @@ def prove_layer(anatomy: Anatomy, layer: int, prompts: Prompts) -> LayerProof:
     return LayerProof(frozenset(proved), adds_no_more)
 
 
-def _proved(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen, donor: Seen) -> set[str]:
+def _proved(
+    anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen, donor: Seen
+) -> set[str]:
     rows = [
         row
         for sites, watched in _PROOFS
@@ -116,7 +128,7 @@ def _proved(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen, donor: 
         one_step = prompts.one_step(row.watched)
         if row.is_donor:
             noise = prompts.noise if row.watched == "logits" else prompts.noise.elsewhere
-            holds = got is not None and same(got, expected, noise)
+            holds = got is not None and same_within_rounding(got, expected, noise)
             rounded = largest_error(got, expected, one_step) if got is not None else 0.0
         else:  # well above what rounding just did in this very comparison
             least = 4 * max(rounded, torch.finfo(expected.dtype).eps)
@@ -154,7 +166,7 @@ def _other(
     return donor + (_LARGE * size * noise.to(donor.device)).to(donor)
 
 
-def _adds_no_more(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen) -> bool:
+def _adds_no_more(anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen) -> bool:
     """Whether the stream is left as it is, but for a factor, without what attention and MLP add."""
     if not all(site in clean for site in ("resid_pre", "attn_out", "mlp_out", "resid_post")):
         return False
@@ -165,11 +177,13 @@ def _adds_no_more(anatomy: Anatomy, layer: int, prompts: Prompts, clean: Seen) -
         return False
     before = clean["resid_pre"]
     factor = (left.double() * before.double()).sum() / before.double().square().sum()
-    return same(left, (factor * before.double()).to(left.dtype), prompts.noise.elsewhere)
+    return same_within_rounding(
+        left, (factor * before.double()).to(left.dtype), prompts.noise.elsewhere
+    )
 
 
 def _look(
-    anatomy: Anatomy, layer: int, prompts: Prompts, wanted: tuple[str, ...], of_donor: bool
+    anatomy: Anatomy, layer: int, prompts: ProofPrompts, wanted: tuple[str, ...], of_donor: bool
 ) -> Seen:
     """What passes at ``wanted`` sites of ``layer`` [1, pos, …], and the logits [pos, d_vocab]."""
     seen: Seen = {}
@@ -196,7 +210,7 @@ def _is_there(anatomy: Anatomy, site: str, layer: int) -> bool:
 
 
 def _run(
-    anatomy: Anatomy, layer: int, prompts: Prompts, rows: list[_Row]
+    anatomy: Anatomy, layer: int, prompts: ProofPrompts, rows: list[_Row]
 ) -> list[torch.Tensor | None]:
     """What each row's watched site is under its patches; None where it cannot be run."""
     found: dict[int, torch.Tensor | None] = {}

@@ -15,7 +15,7 @@ from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
-from interpboard.runs.finite import refusing, require_finite, run_of
+from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.steps import rows_of_a_backward_pass
@@ -37,7 +37,7 @@ def metric_and_gradient(
     away. Raises ``Unsupported`` for a metric without a gradient, ``NotFinite``.
     """
     require_gradient(metric)
-    about = f"{run_of(prompt)} from other embeddings"
+    about = f"{run_words(prompt)} from other embeddings"
     leaf = embeddings.detach().requires_grad_()
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
     with (
@@ -58,7 +58,7 @@ def metric_of_embeddings(
     lm: LanguageModel, prompt: PromptInfo, metric: Metric, embeddings: torch.Tensor
 ) -> float:
     """The metric with ``embeddings`` [pos, d_model] in place of the prompt's. Raises ``NotFinite``."""
-    about = f"{run_of(prompt)} from other embeddings"
+    about = f"{run_words(prompt)} from other embeddings"
     with (
         at_site(lm.anatomy, "embed", None, lambda _clean: embeddings[None]),
         refusing(lm, about),

@@ -21,7 +21,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
-from interpboard.runs.finite import refusing, require_finite, run_of
+from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -116,7 +116,7 @@ def _in_whole_passes(
     """A forward and a backward pass of the whole model for each of ``without``."""
     layers = [0] if site == "embed" else range(lm.anatomy.n_layers)
     passes, value, activations = [], None, []
-    about = run_of(prompt, edited=bool(edits))
+    about = run_words(prompt, edited=bool(edits))
     for dropped in without:
         watch.check()
         with ExitStack() as stack:
@@ -160,7 +160,7 @@ def _layer_by_layer(
         end = run.resid_final[:, metric.info.position].clone().requires_grad_()
         value = metric.of(residual_to_logits(lm.anatomy, end))[0]
         (slope,) = torch.autograd.grad(value, end)
-    require_finite(lm, run_of(prompt, edited=bool(edits)), value)
+    require_finite(lm, run_words(prompt, edited=bool(edits)), value)
     flow = torch.zeros_like(run.resid_final)
     flow[:, metric.info.position] = slope
     layers = _backwards(run, site, [flow] * len(without), without, watch)

@@ -6,7 +6,7 @@ passes ``display.visible`` and the escaping of the format.
 
 from interpboard.visualization.diagrams.drawing import Drawing, Edge, Node, drawing_of
 from interpboard.visualization.diagrams.layered import layered
-from interpboard.visualization.diagrams.svg import html, svg
+from interpboard.visualization.diagrams.svg import svg, svg_page
 from interpboard.visualization.diagrams.text import dot, mermaid
 
-__all__ = ["Drawing", "Edge", "Node", "dot", "drawing_of", "html", "layered", "mermaid", "svg"]
+__all__ = ["Drawing", "Edge", "Node", "dot", "drawing_of", "layered", "mermaid", "svg", "svg_page"]

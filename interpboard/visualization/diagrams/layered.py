@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import DARK, LIGHT, MIDDLE
 from interpboard.visualization.diagrams.drawing import Drawing, Edge, Node
 
@@ -25,16 +25,18 @@ _DIRECTIONS = {
 }  # fmt: skip
 
 
-def layered(drawing: Drawing, look: Look, most: int = MOST_EDGES) -> tuple[list[Text], Drawing]:
+def layered(
+    drawing: Drawing, page: PageStyle, most: int = MOST_EDGES
+) -> tuple[list[Text], Drawing]:
     """The diagram no wider than the page, and what of ``drawing`` it shows: the strongest edges that fit."""
     margin = max((len(_input_name(edge)) for edge in drawing.edges), default=0)
     margin = max(margin, len("layer 10")) + 1
-    slots = max(1, (look.width - margin) // _SLOT)
+    slots = max(1, (page.width - margin) // _SLOT)
     for count in range(min(most, len(drawing.edges)), 0, -1):
         shown = drawing.only(count)
         columns = _columns(shown)
         if shown.edges and max(columns.values()) < slots:
-            return _Canvas(shown, columns, margin, look).lines(), shown
+            return _Canvas(shown, columns, margin, page).lines(), shown
     return [], drawing.only(0)
 
 
@@ -78,8 +80,10 @@ class _Cell:
 class _Canvas:
     """Rows from top to bottom; lanes are drawn on as rows are added."""
 
-    def __init__(self, drawing: Drawing, columns: dict[str, int], margin: int, look: Look) -> None:
-        self.drawing, self.look, self.margin = drawing, look, margin
+    def __init__(
+        self, drawing: Drawing, columns: dict[str, int], margin: int, page: PageStyle
+    ) -> None:
+        self.drawing, self.page, self.margin = drawing, page, margin
         self.at = {name: margin + column * _SLOT + 2 for name, column in columns.items()}
         self.rows: list[tuple[str, dict[int, _Cell], list[Node]]] = []
         self.waiting = {
@@ -150,13 +154,13 @@ class _Canvas:
         return cells
 
     def _line(self, title: str, cells: dict[int, _Cell], nodes: list[Node]) -> Text:
-        line = Text(self.look.fit(title, self.margin), "dim")
+        line = Text(self.page.fit(title, self.margin), "dim")
         shown: dict[int, tuple[str, str]] = {
             column: (self._glyph(cell.shown), self._paint(cell.shown))
             for column, cell in cells.items()
         }
         for node in nodes:
-            box = f"[{self.look.words(node.label)}]"
+            box = f"[{self.page.words(node.label)}]"
             first = max(self.margin, self.at[node.name] - len(box) // 2)
             for offset, char in enumerate(box):
                 shown[first + offset] = char, "bold"
@@ -166,7 +170,7 @@ class _Canvas:
 
     def _glyph(self, arms: list[float]) -> str:
         weights = tuple(0 if not a else 2 if self._share(a) >= _HEAVY else 1 for a in arms)
-        if not self.look.ascii_only:
+        if not self.page.ascii_only:
             return _BOXES[weights]
         if not any(weights[:2]) or not any(weights[2:]):
             vertical = any(weights[:2])
@@ -176,7 +180,7 @@ class _Canvas:
     def _paint(self, arms: list[float]) -> str:
         best = max(arms, key=abs)
         step = max(1, round(self._share(best) * MIDDLE))
-        colors = DARK if self.look.dark else LIGHT
+        colors = DARK if self.page.dark else LIGHT
         return colors[MIDDLE + (step if best > 0 else -step)]
 
     def _share(self, score: float) -> float:

@@ -45,7 +45,7 @@ def svg(drawing: Drawing) -> str:
     )
 
 
-def html(drawing: Drawing, title: str = "Circuit", caption: str = "") -> str:
+def svg_page(drawing: Drawing, title: str = "Circuit", caption: str = "") -> str:
     """The picture on a page of its own."""
     return _PAGE.format(
         title=escape(visible(title)), caption=escape(visible(caption)), picture=svg(drawing)

@@ -53,7 +53,7 @@ def mermaid(drawing: Drawing) -> str:
 
 def long_label(name: str) -> str:
     """A node in words: ``L1 H3``, ``L1 MLP``."""
-    return visible(component_names.shown(name))
+    return visible(component_names.shown_component(name))
 
 
 def width(drawing: Drawing, edge: Edge) -> float:

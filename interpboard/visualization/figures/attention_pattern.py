@@ -53,4 +53,4 @@ def pattern_of(result: Result, layer: int, head: int) -> np.ndarray:
 
 def head_title(result: Result, layer: int, head: int) -> str:
     """The analysis and the head."""
-    return f"{canvas.name_of(result)} of {head_label(layer, head)}"
+    return f"{canvas.analysis_name(result)} of {head_label(layer, head)}"

@@ -25,7 +25,7 @@ def bars(result: Result, *, most: int = MOST, columns: int = 1, title: str | Non
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
     size = np.where(np.isnan(result.values), -1.0, distances(result))
     kept = np.sort(np.argsort(-size, kind="stable")[:most])
-    names = names_of(result)
+    names = bar_labels(result)
     values = result.values[kept].astype(np.float64)
     with canvas.style():
         figure = canvas.new_figure(columns, 1.0 + 0.15 * len(kept))
@@ -52,7 +52,7 @@ def largest_of(result: Result) -> str:
     return "the largest" if result.neutral == 0 else f"the furthest from {result.neutral:g}"
 
 
-def names_of(result: Result) -> list[str]:
+def bar_labels(result: Result) -> list[str]:
     """The entries' names: tokens that a result names beside its ranks, else the axis's labels."""
     for array in result.extra.values():
         if array.axes == result.axes and array.values.dtype == object:

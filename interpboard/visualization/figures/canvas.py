@@ -129,7 +129,7 @@ def colors_of(scale: Scale) -> tuple[Any, Any]:
     return shades, mpl.colors.Normalize(*scale.ends)
 
 
-def scale_of(result: Result, values: np.ndarray) -> Scale:
+def numeric_scale_of(result: Result, values: np.ndarray) -> Scale:
     """The scale of ``values`` of ``result``; raises ``BadParameter`` for values that are text."""
     if values.dtype == object:
         raise BadParameter(f"{visible(result.analysis)} holds text, which is not drawn.", "")
@@ -138,10 +138,10 @@ def scale_of(result: Result, values: np.ndarray) -> Scale:
 
 def title_of(result: Result) -> str:
     """The analysis and the metric it explains."""
-    return f"{name_of(result)}: {metric_words(result.metric, between='−')}"
+    return f"{analysis_name(result)}: {metric_words(result.metric, between='−')}"
 
 
-def name_of(result: Result) -> str:
+def analysis_name(result: Result) -> str:
     """The title of the analysis."""
     return visible(reading.name_of(result))
 

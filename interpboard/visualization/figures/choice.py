@@ -9,7 +9,7 @@ from typing import Any
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Document, Result
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.figures.attention_pattern import attention_pattern
 from interpboard.visualization.figures.bars import bars
 from interpboard.visualization.figures.causal_trace import causal_trace
@@ -83,7 +83,7 @@ def figure_for(result: Result, options: Mapping[str, Any]) -> str:
     if "of" in options and view not in ("circuit", "strip"):
         return "head_grid"
     can_be_large = view in ("bars", "grid", "many") and result.values.dtype != object
-    if can_be_large and selections(result, Look(100)):
+    if can_be_large and selections(result, PageStyle(100)):
         return "strongest"
     if view not in FIGURES:
         words = "a single number" if view == "number" else "text over more than two axes"

@@ -24,7 +24,7 @@ def circuit(
     Raises ``BadParameter`` for a result that is no circuit.
     """
     drawing = drawing_of(result, most=most)
-    at = places(drawing)
+    at = node_positions(drawing)
     ranks = {node.rank for node in drawing.nodes}
     with canvas.style():
         figure = canvas.new_figure(columns, 1.2 + 0.42 * max(1, len(ranks)))
@@ -51,7 +51,7 @@ def circuit(
     return figure
 
 
-def places(drawing: Drawing) -> dict[str, tuple[float, float]]:
+def node_positions(drawing: Drawing) -> dict[str, tuple[float, float]]:
     """Where each node stands: across from 0 to 1, and its rank counted from the embedding."""
     at = {}
     for row, rank in enumerate(sorted({node.rank for node in drawing.nodes})):

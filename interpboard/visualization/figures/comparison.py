@@ -82,7 +82,7 @@ def panels(
         )
     if before.values.ndim not in (1, 2):
         raise BadParameter("A comparison draws results of one or two axes.", "Choose a slice.")
-    shared = canvas.scale_of(before, np.concatenate([before.values, after.values], axis=0))
+    shared = canvas.numeric_scale_of(before, np.concatenate([before.values, after.values], axis=0))
     change = after.values - before.values
     return (
         (names[0], before, before.values, shared),

@@ -42,7 +42,7 @@ def painted(
     scale: Scale | None = None,
 ) -> Figure:
     """The grid of ``values`` over two axes, with its legend; the scale that of the result's values."""
-    scale = scale or canvas.scale_of(result, values)
+    scale = scale or canvas.numeric_scale_of(result, values)
     rows, across = axes_of
     with canvas.style():
         high = _ROW * max(4, len(rows.labels))

@@ -49,12 +49,12 @@ def heads_of(result: Result, of: str | None) -> Heads:
     over = ("layer", "head")
     names = tuple(axis.name for axis in result.axes)
     if of is None and names == over:
-        scale = canvas.scale_of(result, result.values)
+        scale = canvas.numeric_scale_of(result, result.values)
         return Heads(result.values, result.axes, scale, canvas.meaning_of(result))
     if of is not None and names[1:] == over and of in result.axes[0].labels:
         values = result.values[result.axes[0].labels.index(of)]
         label = f"{visible(result.axes[0].name)} {visible(of)}: {canvas.meaning_of(result)}"
-        return Heads(values, result.axes[1:], canvas.scale_of(result, values), label)
+        return Heads(values, result.axes[1:], canvas.numeric_scale_of(result, values), label)
     choices = list(result.axes[0].labels) if names[1:] == over else []
     choices += [k for k, v in result.extra.items() if tuple(a.name for a in v.axes) == over]
     if of in result.extra and of in choices:

@@ -27,7 +27,7 @@ def lens(result: Result, *, columns: int = 2, title: str | None = None) -> Figur
     """
     top = top_of(result)
     rows, across = result.axes
-    scale = canvas.scale_of(result, result.values)
+    scale = canvas.numeric_scale_of(result, result.values)
     with canvas.style():
         height = min(9.0, 1.9 + 0.17 * len(rows.labels))
         figure = canvas.new_figure(columns, height)

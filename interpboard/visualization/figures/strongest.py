@@ -9,10 +9,10 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures import canvas
-from interpboard.visualization.selections import Selection, selections
+from interpboard.visualization.selections import RankedEntries, selections
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +23,11 @@ _LABEL_MOST = 40
 
 
 def strongest(result: Result, *, columns: int = 1, title: str | None = None) -> Figure:
-    """Bars: heads by type, where heads look, the largest of many neurons; what is left out is said.
+    """Bars: heads by type, where heads page, the largest of many neurons; what is left out is said.
 
     Raises ``BadParameter`` where all values can be shown.
     """
-    parts = strongest_of(result)
+    parts = ranked_lists(result)
     rows = [len(part.rows) + 2 for part in parts]
     with canvas.style():
         figure = canvas.new_figure(columns, 0.9 + _ROW * sum(rows))
@@ -39,9 +39,9 @@ def strongest(result: Result, *, columns: int = 1, title: str | None = None) -> 
     return figure
 
 
-def strongest_of(result: Result) -> list[Selection]:
+def ranked_lists(result: Result) -> list[RankedEntries]:
     """The lists of entries that are drawn. Raises ``BadParameter`` as ``strongest`` does."""
-    parts = selections(result, Look(100)) if result.values.dtype != object else []
+    parts = selections(result, PageStyle(100)) if result.values.dtype != object else []
     if not parts:
         raise BadParameter(
             f"{visible(result.analysis)} has no selection of its strongest entries.",
@@ -50,7 +50,7 @@ def strongest_of(result: Result) -> list[Selection]:
     return parts
 
 
-def _draw(axes: Axes, part: Selection, columns: int) -> None:
+def _draw(axes: Axes, part: RankedEntries, columns: int) -> None:
     names = [_short(name) for name, _ in part.rows]
     share = (
         0.9 - _CHAR * max(map(len, names), default=0) / canvas.WIDTHS[columns]

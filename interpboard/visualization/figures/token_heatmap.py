@@ -45,7 +45,7 @@ def token_heatmap(
         axes.axis("off")
         top = 0.0
         for result, each in zip(chosen, lines, strict=True):
-            scale = canvas.scale_of(result, result.values)
+            scale = canvas.numeric_scale_of(result, result.values)
             if names:
                 axes.text(0, top + 0.13, _name(result, scale), parse_math=False)
             _write(axes, result, each, scale, top + names)
@@ -124,7 +124,7 @@ def _write(
 
 def _legend(figure: Figure, axes: Axes, chosen: list[Result], columns: int) -> None:
     mpl = canvas.matplotlib()
-    scale = canvas.scale_of(chosen[0], chosen[0].values)
+    scale = canvas.numeric_scale_of(chosen[0], chosen[0].values)
     one = len(chosen) == 1
     shades, norm = canvas.colors_of(scale if one else Scale(1.0))
     drawn = mpl.cm.ScalarMappable(norm, shades)
@@ -132,13 +132,15 @@ def _legend(figure: Figure, axes: Axes, chosen: list[Result], columns: int) -> N
         canvas.meaning_of(chosen[0])
         if one
         else "share of the row's largest magnitude. "
-        + "; ".join(f"{canvas.name_of(result)}: {canvas.meaning_of(result)}" for result in chosen)
+        + "; ".join(
+            f"{canvas.analysis_name(result)}: {canvas.meaning_of(result)}" for result in chosen
+        )
     )
     canvas.color_bar(figure, drawn, axes, label, columns)
 
 
 def _name(result: Result, scale: Scale) -> str:
-    name = canvas.name_of(result)
+    name = canvas.analysis_name(result)
     return f"{name}  (full colour: {'±' if scale.diverging else ''}{scale.limit:.3g})"
 
 

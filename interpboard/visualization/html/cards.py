@@ -16,9 +16,9 @@ from interpboard.results import Document, PromptInfo, Result
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
-from interpboard.visualization.html.figures import LOOK, Figure, figure
-from interpboard.visualization.lone import prompt_of
+from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
+from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import best_tokens, is_circuit
 from interpboard.visualization.terminal import (
     entry_names,
@@ -39,15 +39,15 @@ class Card:
     heading: str
     facts: tuple[str, ...]
     warnings: tuple[str, ...]
-    figure: Figure
-    extras: tuple[tuple[str, Figure], ...]
+    figure: HtmlFigure
+    extras: tuple[tuple[str, HtmlFigure], ...]
     top: dict[str, Any] | None
     arrays: tuple[str, ...]
     data: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
-class Pane:
+class Section:
     """One analysis."""
 
     title: str
@@ -55,16 +55,16 @@ class Pane:
     cards: tuple[Card, ...]
 
 
-def panes(documents: Sequence[Document]) -> list[Pane]:
+def sections(documents: Sequence[Document]) -> list[Section]:
     """Panes in the order in which the documents name their analyses."""
     names = dict.fromkeys(result.analysis for d in documents for result in d.results)
     return [_pane(name, documents) for name in names]
 
 
-def pane_of(result: Result, prompt: PromptInfo | None = None) -> Pane:
+def section_of(result: Result, prompt: PromptInfo | None = None) -> Section:
     """The pane of a lone result; without ``prompt`` the tokens come from its axes."""
-    alone = card(result, prompt or prompt_of(result))
-    return Pane(visible(name_of(result)), visible(result.meaning), (alone,))
+    alone = card(result, prompt or prompt_of_result(result))
+    return Section(visible(name_of(result)), visible(result.meaning), (alone,))
 
 
 def card(
@@ -84,10 +84,10 @@ def card(
         scale,
         names=entry_names(result),
         top=best_tokens(result),
-        marked=subject_of(result),
+        marked=marked_positions(result),
     )
     if is_circuit(result):
-        drawn = Figure("drawing", Markup(svg(drawing_of(result, most=_MOST_EDGES))))
+        drawn = HtmlFigure("drawing", Markup(svg(drawing_of(result, most=_MOST_EDGES))))
     data = card_data(result, scale, "value")
     return Card(
         heading=heading,
@@ -106,7 +106,7 @@ def card(
     )
 
 
-def _pane(name: str, documents: Sequence[Document]) -> Pane:
+def _pane(name: str, documents: Sequence[Document]) -> Section:
     found = [(i, d, result) for i, d in enumerate(documents) for result in d.results
              if result.analysis == name]  # fmt: skip
     scale = _shared([result for _, _, result in found])
@@ -124,7 +124,7 @@ def _pane(name: str, documents: Sequence[Document]) -> Pane:
             own = Scale.of(less.values, diverging=True)
             cards.append(card(less, d.prompt, heading, own, alone=True))
     shared = visible(first[2].meaning) if len(meanings) == 1 else ""  # else each card says its own
-    return Pane(visible(name_of(first[2])), shared, tuple(cards))
+    return Section(visible(name_of(first[2])), shared, tuple(cards))
 
 
 def letter(i: int) -> str:
@@ -172,7 +172,7 @@ def _scalars(result: Result) -> list[str]:
     ]
 
 
-def _extras(result: Result) -> list[tuple[str, Figure]]:
+def _extras(result: Result) -> list[tuple[str, HtmlFigure]]:
     """Extras that the figure does not show already: over other axes, of a size for a page."""
     return [
         (visible(name), figure(array.axes, array.values, scale_of_unknown(array.values)))
@@ -199,7 +199,7 @@ def _top(result: Result) -> dict[str, Any] | None:
     return {"names": [visible(name) for name in entries[0].labels], "rows": rows}
 
 
-def subject_of(result: Result) -> tuple[int, ...]:
+def marked_positions(result: Result) -> tuple[int, ...]:
     """Positions of the subject, where the result's parameters name them."""
     subject = result.params.get("subject")
     if not isinstance(subject, (list, tuple)):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interpboard.display import visible
 from interpboard.results import Axis
-from interpboard.visualization.blocks import Look
+from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import Scale, short_number
 from interpboard.visualization.html.picture import MOST_PIXELS, mosaic
 from interpboard.visualization.suiting import view_of_axes
@@ -20,11 +20,11 @@ from interpboard.visualization.terminal import number
 TOKEN_AXES = ("token", "query", "key")
 MOST_CELLS = 40_000  # of a table: a browser lays out that many in about half a second
 MOST_VALUES = 4_000_000  # of an array that a slider goes through
-LOOK = Look(100)
+LOOK = PageStyle(100)
 
 
 @dataclass(frozen=True)
-class Figure:
+class HtmlFigure:
     """``kind`` names the template's macro; the rest is what it writes."""
 
     kind: str
@@ -57,17 +57,17 @@ def figure(
     names: tuple[str, ...] | None = None,
     top: np.ndarray | None = None,
     marked: tuple[int, ...] = (),
-) -> Figure:
+) -> HtmlFigure:
     """The figure of an array. ``names``: of the entries of one axis; ``top``: the token of each cell;
     ``marked``: positions of tokens that stand out (the subject)."""
     if values.size == 0:
-        return Figure("note", "(no values)")
+        return HtmlFigure("note", "(no values)")
     if values.dtype == object:
         return _text(axes, values)
     values = values.astype(np.float64)
     view = view_of_axes(axes)
     if view == "number":
-        return Figure("number", number(float(values), signed=scale.diverging))
+        return HtmlFigure("number", number(float(values), signed=scale.diverging))
     if view == "strip":
         return _strip(axes[0], values, scale, marked)
     if view == "bars":
@@ -81,23 +81,25 @@ def figure(
     return _slices(axes, values, scale)
 
 
-def _text(axes: tuple[Axis, ...], values: np.ndarray) -> Figure:
+def _text(axes: tuple[Axis, ...], values: np.ndarray) -> HtmlFigure:
     if values.ndim == 1 and len(axes[0].labels) <= 200:
         pairs = zip(axes[0].labels, values.tolist(), strict=True)
         rows = [(LOOK.token(label), LOOK.token(str(value))) for label, value in pairs]
-        return Figure("texts", {"axis": visible(axes[0].name), "rows": rows})
-    return Figure("note", f"text of shape {values.shape}: see the JSON")
+        return HtmlFigure("texts", {"axis": visible(axes[0].name), "rows": rows})
+    return HtmlFigure("note", f"text of shape {values.shape}: see the JSON")
 
 
-def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ...]) -> Figure:
+def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ...]) -> HtmlFigure:
     cells = [
         (scale.level(value), LOOK.token(token), _short(value, scale), i in marked)
         for i, (value, token) in enumerate(zip(values.tolist(), axis.labels, strict=True))
     ]
-    return Figure("strip", {"cells": cells, "ends": _ends(scale)})
+    return HtmlFigure("strip", {"cells": cells, "ends": _ends(scale)})
 
 
-def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...] | None) -> Figure:
+def _bars(
+    axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...] | None
+) -> HtmlFigure:
     order = list(range(len(values)))
     if len(values) > 500:
         far = np.abs(np.nan_to_num(values - scale.center))
@@ -112,7 +114,7 @@ def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...]
         end = 0 if value < scale.center else 8  # the sign alone: the length has the size
         rows.append((label, name, f"{100 * share:.1f}", end, shown, _exact(value)))
     left_out = len(values) - len(rows)
-    return Figure(
+    return HtmlFigure(
         "bars",
         {
             "axis": visible(axis.name),
@@ -125,24 +127,26 @@ def _bars(axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...]
 
 def _grid(
     axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale, marked: tuple[int, ...]
-) -> Figure:
+) -> HtmlFigure:
     level = _levels(values, scale)
     numbers = values.tolist()
     rows = [
         (head, list(zip(levels, (_short(v, scale) for v in row), strict=True)))
         for head, levels, row in zip(headings(axes[0], marked), level, numbers, strict=True)
     ]
-    return Figure("grid", _table(axes, rows, scale, marked))
+    return HtmlFigure("grid", _table(axes, rows, scale, marked))
 
 
-def _lens(axes: tuple[Axis, ...], values: NDArray[Any], top: np.ndarray, scale: Scale) -> Figure:
+def _lens(
+    axes: tuple[Axis, ...], values: NDArray[Any], top: np.ndarray, scale: Scale
+) -> HtmlFigure:
     level = _levels(values, scale)
     rows = []
     for i, head in enumerate(headings(axes[0])):
         row = zip(level[i], top[i].tolist(), values[i].tolist(), strict=True)
         cells = [(at, LOOK.token(str(token)), _percent(value)) for at, token, value in row]
         rows.append((head, cells))
-    return Figure("lens", _table(axes, rows, scale, ()))
+    return HtmlFigure("lens", _table(axes, rows, scale, ()))
 
 
 def _table(
@@ -157,14 +161,14 @@ def _table(
     }
 
 
-def _slices(axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale) -> Figure:
+def _slices(axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale) -> HtmlFigure:
     shape = " × ".join(f"{len(axis.labels)} {visible(axis.name)}" for axis in axes)
     if values.size > MOST_VALUES:
-        return Figure("note", f"{shape}: too many values for a page, see the JSON.")
+        return HtmlFigure("note", f"{shape}: too many values for a page, see the JSON.")
     sliders = [(visible(axis.name), len(axis.labels) - 1) for axis in axes[:-2]]
     picture = mosaic(values, scale) if values.size <= MOST_PIXELS else None
     corner = " \\ ".join(visible(axis.name) for axis in axes[-2:])
-    return Figure(
+    return HtmlFigure(
         "slices",
         {
             "shape": shape,

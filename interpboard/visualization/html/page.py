@@ -16,7 +16,7 @@ from interpboard.comparison import same_name_other_weights
 from interpboard.display import visible
 from interpboard.results import Document, PromptInfo, Result
 from interpboard.visualization.colors import DARK, LIGHT, text_on
-from interpboard.visualization.html.cards import Pane, letter, pane_of, panes
+from interpboard.visualization.html.cards import Section, letter, section_of, sections
 from interpboard.visualization.html.figures import LOOK
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def report(
     """
     lone = _lone(shown)
     documents = _documents(shown)
-    chosen = [pane_of(result, prompt) for result in lone] or panes(documents)
+    chosen = [section_of(result, prompt) for result in lone] or sections(documents)
     script = _read("page.js")
     return (
         _environment()
@@ -58,7 +58,9 @@ def report(
 
 def fragment(shown: Result | Document, prompt: PromptInfo | None = None) -> str:
     """The figures without a page around them, as a notebook shows them: style, no script."""
-    chosen = [pane_of(shown, prompt)] if isinstance(shown, Result) else panes(_documents(shown))
+    chosen = (
+        [section_of(shown, prompt)] if isinstance(shown, Result) else sections(_documents(shown))
+    )
     return _environment().get_template("fragment.html").render(panes=chosen, style=Markup(_style()))
 
 
@@ -76,7 +78,7 @@ def _documents(shown: Result | Document | Sequence[Document] | Sequence[Result])
     return [document for document in shown if isinstance(document, Document)]
 
 
-def _title(documents: Sequence[Document], shown: Sequence[Pane]) -> str:
+def _title(documents: Sequence[Document], shown: Sequence[Section]) -> str:
     if len(documents) == 1:
         return visible(documents[0].prompt.text)
     if documents:

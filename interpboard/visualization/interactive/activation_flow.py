@@ -18,19 +18,19 @@ def activation_flow(result: Result, *, title: str | None = None) -> Any:
     places = list(range(len(flow.labels)))
     drawn = [
         objects.Bar(
-            x=places[flow.first :], y=values, name=canvas.text(name),
+            x=places[flow.first :], y=values, name=canvas.plotly_text(name),
             marker={"color": LIGHT[(1, -2)[i]]},
         )
         for i, (name, values) in enumerate(flow.bars)
     ]  # fmt: skip
     drawn.append(
         objects.Scatter(
-            x=places, y=flow.line, name=canvas.text(flow.name), mode="lines+markers",
+            x=places, y=flow.line, name=canvas.plotly_text(flow.name), mode="lines+markers",
             line={"color": "black" if flow.bars else LIGHT[-1]},
         )
     )  # fmt: skip
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), *drawn)
-    labels = [canvas.text(label) for label in flow.labels]
+    labels = [canvas.plotly_text(label) for label in flow.labels]
     figure.update_xaxes(title="layer", tickmode="array", tickvals=places, ticktext=labels)
     figure.update_layout(showlegend=True, barmode="group")
     return figure

@@ -10,9 +10,9 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT
-from interpboard.visualization.figures.bars import names_of
+from interpboard.visualization.figures.bars import bar_labels
 from interpboard.visualization.figures.canvas import meaning_of, title_of
-from interpboard.visualization.figures.strongest import strongest_of
+from interpboard.visualization.figures.strongest import ranked_lists
 from interpboard.visualization.interactive import canvas
 
 _ROW, _GAP, _BELOW = 20, 34, 60  # pixels of a bar, of the numbers of an axis, and below the last
@@ -24,17 +24,19 @@ def bars(result: Result, *, title: str | None = None) -> Any:
     if result.values.ndim != 1 or result.values.dtype == object:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")
     drawn = _bars(
-        list(map(canvas.token, names_of(result))), result.values.astype(np.float64), result.neutral
+        list(map(canvas.plotly_token, bar_labels(result))),
+        result.values.astype(np.float64),
+        result.neutral,
     )
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     _lay_out(figure, [drawn], _ROW * len(drawn.y))
-    figure.update_yaxes(title=canvas.text(result.axes[0].name))
+    figure.update_yaxes(title=canvas.plotly_text(result.axes[0].name))
     return figure
 
 
 def strongest(result: Result, *, title: str | None = None) -> Any:
     """The lists of ``figures.strongest``, one below the other."""
-    parts = strongest_of(result)
+    parts = ranked_lists(result)
     from plotly.subplots import make_subplots
 
     names = [
@@ -50,7 +52,7 @@ def strongest(result: Result, *, title: str | None = None) -> Any:
     )  # fmt: skip
     drawn = []
     for i, part in enumerate(parts):
-        labels = [canvas.text(name) for name, _ in part.rows]
+        labels = [canvas.plotly_text(name) for name, _ in part.rows]
         drawn.append(_bars(labels, np.array([value for _, value in part.rows]), part.neutral))
         figure.add_trace(drawn[-1], i + 1, 1)
         if not part.signed:

@@ -32,12 +32,12 @@ def plotly() -> Any:
     return plotly.graph_objects
 
 
-def text(shown: str) -> str:
+def plotly_text(shown: str) -> str:
     """A string of a result as plotly is given it."""
     return escape(visible(shown))
 
 
-def token(shown: str) -> str:
+def plotly_token(shown: str) -> str:
     """A token, its spaces shown."""
     return escape(visible_token(shown))
 
@@ -56,7 +56,7 @@ def put_title(figure: Any, title: str, meaning: str, *, panels: int = 0) -> None
     below = "".join(f"<br><sub>{line}</sub>" for line in lines)
     figure.update_annotations(font_size=12)
     figure.update_layout(
-        title={"text": f"{text(title)}{below}", "y": 1, "yref": "container", "yanchor": "top",
+        title={"text": f"{plotly_text(title)}{below}", "y": 1, "yref": "container", "yanchor": "top",
                "pad": {"t": 20}},
         template="plotly_white",
         margin={"t": 70 + 20 * len(lines) + 18 * panels},
@@ -68,7 +68,7 @@ def wrapped(shown: str) -> list[str]:
     return [escape(line) for line in textwrap.wrap(visible(shown), _LINE)]
 
 
-def cells(
+def heatmap_cells(
     values: np.ndarray,
     scale: Scale,
     rows: Axis,
@@ -93,7 +93,7 @@ def cells(
 
 def place(rows: Axis, across: Axis) -> str:
     """The cell under the pointer, in a hover's template."""
-    return f"{text(rows.name)} %{{y}}, {text(across.name)} %{{x}}".strip()
+    return f"{plotly_text(rows.name)} %{{y}}, {plotly_text(across.name)} %{{x}}".strip()
 
 
 def color_scale(scale: Scale) -> list[list[Any]]:
@@ -106,7 +106,7 @@ def ticks(axis: Axis, *, marked: Sequence[int] = ()) -> dict[str, Any]:
     """Labels at their places: tokens repeat, and plotly would make one of two that are equal.
 
     ``marked``: those that stand out, in bold with a star."""
-    show = token if axis.name in TOKENS else text
+    show = plotly_token if axis.name in TOKENS else plotly_text
     labels = [show(label) for label in axis.labels]
     for i in marked:
         labels[i] = f"<b>{labels[i]}*</b>"
@@ -115,7 +115,7 @@ def ticks(axis: Axis, *, marked: Sequence[int] = ()) -> dict[str, Any]:
 
 def label_axes(figure: Any, rows: Axis, across: Axis, *, marked: Sequence[int] = ()) -> None:
     """Names and labels of both axes; layer 0 at the bottom, other rows from the top."""
-    figure.update_xaxes(title=text(across.name), **ticks(across, marked=marked))
-    figure.update_yaxes(title=text(rows.name), **ticks(rows))
+    figure.update_xaxes(title=plotly_text(across.name), **ticks(across, marked=marked))
+    figure.update_yaxes(title=plotly_text(rows.name), **ticks(rows))
     if rows.name != "layer":
         figure.update_yaxes(autorange="reversed")

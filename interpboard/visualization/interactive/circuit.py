@@ -9,7 +9,7 @@ from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.diagrams import drawing_of
 from interpboard.visualization.diagrams.text import long_label, width
 from interpboard.visualization.figures.canvas import title_of
-from interpboard.visualization.figures.circuit import caption, places
+from interpboard.visualization.figures.circuit import caption, node_positions
 from interpboard.visualization.interactive import canvas
 
 _ROW, _ROOM = 60, 200  # pixels of a rank, and of what stands around them
@@ -19,7 +19,7 @@ def circuit(result: Result, *, most: int = 60, title: str | None = None) -> Any:
     """At most ``most`` edges, the strongest; what is left out is said below the title. A hover on the
     middle of an edge has its score. Raises ``BadParameter`` for a result that is no circuit."""
     drawing = drawing_of(result, most=most)
-    at = places(drawing)
+    at = node_positions(drawing)
     objects = canvas.plotly()
     drawn, middles, scores = [], [], []
     for edge in reversed(drawing.edges):
@@ -41,7 +41,7 @@ def circuit(result: Result, *, most: int = 60, title: str | None = None) -> Any:
     drawn.append(
         objects.Scatter(
             x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", name="edges",
-            customdata=list(map(canvas.text, scores)), marker={"size": 10, "opacity": 0},
+            customdata=list(map(canvas.plotly_text, scores)), marker={"size": 10, "opacity": 0},
             hovertemplate="%{customdata}<extra></extra>",
         )
     )  # fmt: skip
@@ -49,7 +49,7 @@ def circuit(result: Result, *, most: int = 60, title: str | None = None) -> Any:
     for node in drawing.nodes:
         x, y = at[node.name]
         figure.add_annotation(
-            x=x, y=y, text=canvas.text(long_label(node.name)), showarrow=False, bgcolor="white",
+            x=x, y=y, text=canvas.plotly_text(long_label(node.name)), showarrow=False, bgcolor="white",
             bordercolor="#444444", borderpad=3,
         )  # fmt: skip
     ranks = len({node.rank for node in drawing.nodes})

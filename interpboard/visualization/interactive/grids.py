@@ -11,7 +11,7 @@ from interpboard.errors import BadParameter
 from interpboard.results import LabelledArray, Result
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures.attention_pattern import head_title, pattern_of
-from interpboard.visualization.figures.canvas import meaning_of, scale_of, title_of
+from interpboard.visualization.figures.canvas import meaning_of, numeric_scale_of, title_of
 from interpboard.visualization.figures.causal_trace import subject_of
 from interpboard.visualization.figures.head_grid import heads_of
 from interpboard.visualization.figures.lens import top_of
@@ -26,7 +26,9 @@ def grid(result: Result, *, title: str | None = None) -> Any:
     if result.values.ndim != 2:
         names = ", ".join(visible(axis.name) for axis in result.axes) or "none"
         raise BadParameter(f"A grid has two axes; this result has {names}.", "Choose a slice.")
-    drawn = canvas.cells(result.values, scale_of(result, result.values), *result.axes)
+    drawn = canvas.heatmap_cells(
+        result.values, numeric_scale_of(result, result.values), *result.axes
+    )
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     canvas.label_axes(figure, *result.axes)
     return figure
@@ -35,7 +37,7 @@ def grid(result: Result, *, title: str | None = None) -> Any:
 def head_grid(result: Result, *, of: str | None = None, title: str | None = None) -> Any:
     """A cell a head; ``of`` and errors as in ``figures.head_grid``."""
     part = heads_of(result, of)
-    drawn = canvas.cells(part.values, part.scale, *part.axes)
+    drawn = canvas.heatmap_cells(part.values, part.scale, *part.axes)
     figure = canvas.new_figure(title or title_of(result), part.label, drawn)
     canvas.label_axes(figure, *part.axes)
     return figure
@@ -44,7 +46,7 @@ def head_grid(result: Result, *, of: str | None = None, title: str | None = None
 def attention_pattern(result: Result, layer: int, head: int, *, title: str | None = None) -> Any:
     """Probability from each query (row) to each key; errors as in ``figures.attention_pattern``."""
     values = pattern_of(result, layer, head)
-    drawn = canvas.cells(values, Scale(1.0, diverging=False), *result.axes[2:])
+    drawn = canvas.heatmap_cells(values, Scale(1.0, diverging=False), *result.axes[2:])
     text = title or head_title(result, layer, head)
     figure = canvas.new_figure(text, "attention probability", drawn)
     canvas.label_axes(figure, *result.axes[2:])
@@ -64,11 +66,13 @@ def lens(result: Result, *, title: str | None = None) -> Any:
     """Each cell the likeliest token, painted by the target's probability; the hover lists the cell's
     tokens. Errors as in ``figures.lens``."""
     top = top_of(result)
-    words = np.vectorize(lambda word: canvas.token(str(word)), otypes=[object])(top.values[..., 0])
+    words = np.vectorize(lambda word: canvas.plotly_token(str(word)), otypes=[object])(
+        top.values[..., 0]
+    )
     written = len(result.axes[1].labels) <= _WRITTEN_MOST
-    drawn = canvas.cells(
+    drawn = canvas.heatmap_cells(
         result.values,
-        scale_of(result, result.values),
+        numeric_scale_of(result, result.values),
         *result.axes,
         exact=_lists(top, result.extra.get("top_probs")),
         text=words,
@@ -85,7 +89,7 @@ def _lists(top: LabelledArray, probs: LabelledArray | None) -> np.ndarray:
     shape = top.values.shape[:-1]
     lists = np.empty(shape, dtype=object)
     for at in np.ndindex(shape):
-        lines = [canvas.token(str(word)) for word in top.values[at]]
+        lines = [canvas.plotly_token(str(word)) for word in top.values[at]]
         if probs is not None and probs.axes == top.axes:
             shares = probs.values[at].tolist()
             lines = [f"{line} {share:.4g}" for line, share in zip(lines, shares, strict=True)]

@@ -8,7 +8,7 @@ from tui.slots.selected import selected_head
 from tui.slots.spec import Place, Slot
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     """The one slice that is shown."""
     if state.model is None:
         return None
@@ -21,8 +21,8 @@ ATTENTION = Slot(
     "attention",
     "attention",
     "pane",
-    build=_ask,
-    at_rest=True,
+    build=_request,
+    follows_cursor=True,
     saved=False,
     place=Place(5, "Attention", "where a head looks", short="Attn", group="right"),
     view="tui.slots.attention.view:AttentionPane",

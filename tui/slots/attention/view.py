@@ -122,7 +122,7 @@ class AttentionPane(Pane):
         )
         self._show_text()
         self._show_pairs()
-        self.at_rest()
+        self.cursor_rested()
 
     def _show_pairs(self) -> None:
         """The strongest (query, key) of the head; the first token, which has only itself, asks nothing."""
@@ -191,7 +191,7 @@ class AttentionPane(Pane):
         if had_focus:
             self.screen.set_focus(self.view)
         self._ranked = None
-        self.at_rest()
+        self.cursor_rested()
         self.refresh_words()
 
     # -- words ------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class AttentionPane(Pane):
             self._repaint()
         return True
 
-    def at_rest(self) -> None:
+    def cursor_rested(self) -> None:
         """The strongest of the cursor's row or column."""
         prompt, data = self.data.prompt, self.grid.data
         ranked = (self.data.result, self._token, self.by)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tui.session.state import Question, Request, State
 from tui.slots.circuit.keys import KEYS, OPENER
-from tui.slots.spec import Slot, linear, own_params
+from tui.slots.spec import Slot, linear, result_params
 
 if TYPE_CHECKING:
     from interpboard.results import Result
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     own = slot.params_in(state)
     if own.get("behavior") or own.get("dataset"):
         return Request("circuit", Question(), own)
@@ -25,7 +25,7 @@ def _ask(slot: Slot, state: State) -> Request | None:
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own, params = own_params(result), result.params
+    own, params = result_params(result), result.params
     corrupted = str(params["corrupted"]) or state.corrupted
     state = replace(state, corrupted=corrupted, dataset=str(params["dataset"]) or state.dataset)
     own.pop("corrupted", None)
@@ -37,7 +37,7 @@ CIRCUIT = Slot(
     "circuit",
     "circuit",
     "screen",
-    build=_ask,
+    build=_request,
     restore=_restore,
     resumes=False,  # it is of a dataset more often than of a prompt
     opener=OPENER,

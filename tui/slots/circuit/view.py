@@ -179,12 +179,12 @@ class CircuitScreen(SlotScreen):
     def _diagram(self, width: int) -> Text:
         if self.of is None:
             return Text("\nEnter finds the circuit of the behaviour under the cursor.")
-        from interpboard.visualization.blocks import Look
+        from interpboard.visualization.blocks import PageStyle
         from interpboard.visualization.diagrams import drawing_of, layered
 
         whole = drawing_of(self.of, size=best_edges(self.of, self.at))
-        look = Look(width, self.ink.dark, ascii_everywhere.get())
-        rows, shown = layered(whole, look, MOST_DRAWN)
+        page = PageStyle(width, self.ink.dark, ascii_everywhere.get())
+        rows, shown = layered(whole, page, MOST_DRAWN)
         if not rows:
             return Text("\nNo edge leads from the embedding to the output at this size.")
         if len(shown.edges) < len(whole.edges):
@@ -233,10 +233,10 @@ class CircuitScreen(SlotScreen):
         if self.chosen == FILE and not self.host.state.dataset:
             self.action_dataset()
             return
-        self._ask(self.host.state.params.get(self.place, {}))
+        self._search_with(self.host.state.params.get(self.place, {}))
         self.host.session.run(self.place)
 
-    def _ask(self, search: Mapping[str, Any]) -> None:
+    def _search_with(self, search: Mapping[str, Any]) -> None:
         of = search_options(search)
         if self.chosen == FILE:
             of["dataset"] = self.host.state.dataset
@@ -257,7 +257,7 @@ class CircuitScreen(SlotScreen):
 
         def answered(search: dict[str, Any] | None) -> None:
             if search is not None:
-                self._ask(search)
+                self._search_with(search)
 
         self.host.screens.push(ParametersScreen(analysis.title, known, now), answered)
 
@@ -268,16 +268,16 @@ class CircuitScreen(SlotScreen):
             "All but the clean prompt may be left out: it is then found.",
         )
         before = self.host.state.dataset
-        self.host.screens.ask("File of prompts", hints, before, self._read_dataset)
+        self.host.screens.input_line("File of prompts", hints, before, self._read_dataset)
 
     def _read_dataset(self, text: str) -> None:
-        from tui.files.prompt_file import read
+        from tui.files.prompt_file import read_prompt_file
 
         if not text.strip():
             return
         path = expanded(text.strip()).absolute()
         try:
-            read(path)
+            read_prompt_file(path)
         except InterpBoardError as error:
             self.host.tell(str(error), "error")
             return
@@ -301,7 +301,7 @@ class CircuitScreen(SlotScreen):
 
     def action_export(self) -> None:
         """Ask how and where; a diagram is of the size that is drawn."""
-        self.host.export.ask(
+        self.host.export.choose_format(
             self.slot, best_edges(self.of, self.at) if self.of is not None else None
         )
 
@@ -311,4 +311,4 @@ class CircuitScreen(SlotScreen):
 
     def action_corrupted(self) -> None:
         """Write the corrupted prompt."""
-        self.host.explained.ask_corrupted()
+        self.host.explained.write_corrupted()

@@ -70,7 +70,7 @@ class ContinuationScreen(SlotScreen):
                 rows=tuple(fit(label, width) for label in labels),
                 columns=tuple(visible_token(token) for token in before),
                 values=result.values,
-                scale=scales.scale_of(result.analysis, result.params, result.values),
+                scale=scales.analysis_scale(result.analysis, result.params, result.values),
                 absent=" ",
             )
             self.grid.show(data, (0, _strongest(result, 0)))
@@ -113,7 +113,7 @@ class ContinuationScreen(SlotScreen):
             return text.append("  it comes later", ink.muted)
         rank = 1 + int((abs(known) > abs(scores[at])).sum())
         assert self.grid.data is not None
-        score = scales.written(float(scores[at]), self.grid.data.scale)
+        score = scales.value_words(float(scores[at]), self.grid.data.scale)
         text.append(f"  {score}", Style(color=ink.accent, bold=True))
         return text.append(f"  rank {rank}/{len(known)}", ink.text)
 
@@ -148,7 +148,7 @@ class ContinuationScreen(SlotScreen):
 
     def action_parameters(self) -> None:
         """How many tokens, and how each is explained."""
-        self.host.parameters.ask(self.slot)
+        self.host.parameters.edit(self.slot)
 
 
 def _strongest(result: Result, row: int) -> int:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tui.session.state import Request, State
 from tui.slots.heads.keys import KEYS
-from tui.slots.spec import Place, Slot, own_params, restore_nothing
+from tui.slots.spec import Place, Slot, restore_nothing, result_params
 
 if TYPE_CHECKING:
     from interpboard.results import Result
 
 
-def _ask(slot: Slot, state: State) -> Request:
+def _request(slot: Slot, state: State) -> Request:
     """Estimates of every head first, replaced as the exact values come."""
     request = slot.plain_request(state)
     params = {**request.params, "preview": True}
@@ -23,13 +23,13 @@ def _ask(slot: Slot, state: State) -> Request:
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own = own_params(result)
+    own = result_params(result)
     if own.pop("references", None):
         state = replace(state, corrupted="\n".join(result.params["references"]))
     return slot.decided(state, result, own)
 
 
-def _ask_mlps(slot: Slot, state: State) -> Request | None:
+def _request_mlps(slot: Slot, state: State) -> Request | None:
     """Every MLP taken away, one at a time, beside the heads."""
     if state.model is None:
         return None
@@ -41,7 +41,7 @@ def _ask_mlps(slot: Slot, state: State) -> Request | None:
     return Request("what_if", state.question, {"interventions": ablations, "top_k": 1})
 
 
-def _ask_types(slot: Slot, state: State) -> Request | None:
+def _request_types(slot: Slot, state: State) -> Request | None:
     """Once the effects of the heads are known."""
     heads = state.slots["heads"]
     if heads.result is None or heads.question != state.question:
@@ -53,7 +53,7 @@ HEADS = Slot(
     "heads",
     "head_ablation",
     "pane",
-    build=_ask,
+    build=_request,
     restore=_restore,
     leads=True,
     place=Place(2, "Heads", "which heads carry the answer"),
@@ -72,9 +72,9 @@ HEADS = Slot(
 MLP_ABLATION = Slot(
     "mlp_ablation",
     "what_if",
-    build=_ask_mlps,
+    build=_request_mlps,
     restore=restore_nothing,
     formerly=("mlps",),
     title="MLP ablation",
 )
-HEAD_TYPES = Slot("head_types", "head_scores", build=_ask_types, at_rest=True)
+HEAD_TYPES = Slot("head_types", "head_scores", build=_request_types, follows_cursor=True)

@@ -91,7 +91,7 @@ class HeadsPane(Pane):
 
         from interpboard.visualization.colors import Scale
 
-        neutral = scales.meaning_of(self.data)[1]
+        neutral = scales.slot_meaning(self.data)[1]
         layers, heads = source.axes
         column = np.full((len(layers.labels), 1), np.nan)
         if mlps is not None and self.data.partial is None:

@@ -72,7 +72,7 @@ def lens_grid(result: Result, arrays: Arrays, by: str, scale: Scale) -> GridData
     )
 
 
-def settled(arrays: Arrays) -> np.ndarray:
+def settled_cells(arrays: Arrays) -> np.ndarray:
     """[layer, token]: is the top token the final one here, and in every row after it?"""
     import numpy as np
 
@@ -86,7 +86,7 @@ def _values(by: str, arrays: Arrays) -> np.ndarray:
     if by == "top":
         return arrays["top_probs"][:, :, 0]
     if by == "settled":
-        return settled(arrays).astype(float)
+        return settled_cells(arrays).astype(float)
     return arrays["prob" if by == "target" else by]
 
 

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from interpboard.files.places import expanded
-from tui.commands.command import Command, shown
+from tui.commands.command import Command, shown_keys
 from tui.slots.lens.sites import SITES
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
 
@@ -22,7 +22,7 @@ def training(model: str) -> str:
 def next_site(app: Controllers) -> None:
     """The next site; a tuned lens is trained for one only."""
     if app.state.analyses.get("lens") == "tuned_lens":
-        app.tell(f"A tuned lens reads the stream only; {shown('method')}: the plain lens.")
+        app.tell(f"A tuned lens reads the stream only; {shown_keys('method')}: the plain lens.")
         return
     sites = list(SITES)
     at = sites.index(app.state.params.get("lens", {}).get("site", sites[0]))
@@ -37,15 +37,15 @@ def next_lens(app: Controllers) -> None:
         read_with(app, "tuned_lens", app.state.translators)
     else:
         app.tell(
-            f"{shown('train_lens')} trains a tuned lens on a text; "
-            f"{shown('lens_folder')} opens one that there is."
+            f"{shown_keys('train_lens')} trains a tuned lens on a text; "
+            f"{shown_keys('lens_folder')} opens one that there is."
         )
 
 
-def ask_translators(app: Controllers) -> None:
+def choose_translators(app: Controllers) -> None:
     """Ask for the folder of a tuned lens; empty: the plain lens."""
     hints = (
-        f"The folder that {shown('train_lens')} wrote, or this:",
+        f"The folder that {shown_keys('train_lens')} wrote, or this:",
         training(app.models.name),
         "Empty: the plain lens.",
     )
@@ -54,7 +54,7 @@ def ask_translators(app: Controllers) -> None:
         folder = str(expanded(text.strip())) if text.strip() else ""
         read_with(app, "tuned_lens" if folder else "logit_lens", folder)
 
-    app.screens.ask("Tuned lens", hints, app.state.translators, answered)
+    app.screens.input_line("Tuned lens", hints, app.state.translators, answered)
 
 
 def read_with(app: Controllers, analysis: str, translators: str) -> None:
@@ -70,7 +70,7 @@ KEYS = (
     Command("site", "s", "s", "Site",
             "Read the next site: the stream, or what attention or the MLP adds", next_site),
     Command("lens_folder", "T", "T", "Tuned lens",
-            "Open a folder of trained translators: a tuned lens", ask_translators),
+            "Open a folder of trained translators: a tuned lens", choose_translators),
     Command("train_lens", "F", "F", "Train",
-            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.ask("training")),
+            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.set_up("training")),
 )  # fmt: skip

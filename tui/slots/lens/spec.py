@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui.session.state import Request, State
 from tui.slots.lens.keys import KEYS, next_lens
-from tui.slots.spec import JobForm, Place, Slot, of_job, own_params
+from tui.slots.spec import JobForm, Place, Slot, of_job, result_params
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNFINISHED, LENS_FILE = "training.safetensors", "config.json"
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     """Plain at a site, or tuned with the translators that are open."""
     if state.analyses.get(slot.name) != "tuned_lens":
         return slot.plain_request(state)
@@ -28,7 +28,7 @@ def _ask(slot: Slot, state: State) -> Request | None:
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own = own_params(result)
+    own = result_params(result)
     if "translators" in own:
         return slot.decided(replace(state, translators=str(own["translators"])), result, {})
     return slot.decided(state, result, own)
@@ -68,7 +68,7 @@ LENS = Slot(
     "lens",
     "logit_lens",
     "pane",
-    build=_ask,
+    build=_request,
     restore=_restore,
     refused=_refused,
     choose_method=next_lens,

@@ -266,7 +266,7 @@ class LensPane(Pane):
         self.select(layer=self._layer_of(row), token=column)
         self.refresh_readout()
 
-    def at_rest(self) -> None:
+    def cursor_rested(self) -> None:
         """The cell's tokens, and the target's way up at the position, where the cursor rests."""
         self._show_top()
         if self.grid.cursor[1] != self._column:

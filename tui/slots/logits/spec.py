@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tui.session.state import Request, State
 from tui.slots.logits.keys import KEYS
-from tui.slots.spec import Place, Slot, ask_linear, linear
+from tui.slots.spec import Place, Slot, linear, linear_request
 from tui.slots.what_if.spec import edited_request, restore_edits
 
 
-def _ask_edited(slot: Slot, state: State) -> Request | None:
+def _request_edited(slot: Slot, state: State) -> Request | None:
     request = edited_request(state, slot.analysis)
     return linear(state, request) if request is not None else None
 
@@ -17,7 +17,7 @@ LOGITS = Slot(
     "logits",
     "direct_logit_attribution",
     "pane",
-    build=ask_linear,
+    build=linear_request,
     place=Place(6, "Logits", "who writes the answer", group="far right"),
     beside=("logits_edited",),
     view="tui.slots.logits.view:LogitsPane",
@@ -33,7 +33,7 @@ LOGITS = Slot(
 LOGITS_EDITED = Slot(
     "logits_edited",
     "edited_direct_attribution",
-    build=_ask_edited,
+    build=_request_edited,
     restore=restore_edits,
     of_edits=True,
     shown=lambda state: state.edited("logits_edited") is not None,

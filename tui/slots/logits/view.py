@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from interpboard.display import visible
-from interpboard.registry.component_names import MLP, shown
+from interpboard.registry.component_names import MLP, shown_component
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -198,7 +198,7 @@ class LogitsPane(Pane):
 
 def _parts(result: Result) -> tuple[tuple[str, ...], np.ndarray]:
     """Components and what they write [run, component]."""
-    names = tuple(map(shown, result.axes[0].labels))
+    names = tuple(map(shown_component, result.axes[0].labels))
     return names, result.values.reshape(len(names), -1).T
 
 

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from interpboard.display import fit, visible_token
 from tui import words
 from tui.commands.command import bindings
-from tui.scales import scale_of, written
+from tui.scales import analysis_scale, value_words
 from tui.session.state import State
 from tui.slots.methods.keys import KEYS
 from tui.slots.screen import SlotScreen
@@ -92,13 +92,13 @@ class MethodsScreen(SlotScreen):
             return Text()
         row, at = self.grid.cursor
         scores, ink = self.of.extra["scores"].values[row], self.ink
-        own = scale_of(str(self.method), {}, scores)  # not every method has a sign
+        own = analysis_scale(str(self.method), {}, scores)  # not every method has a sign
         rank = 1 + int((abs(scores) > abs(scores[at])).sum())
         token = visible_token(self.of.axes[1].labels[at])
         return Text.assemble(
             (f" {self.method}", Style(color=ink.text, bold=True)),
             (f"  {at} {token}", ink.text),
-            (f"  {written(float(scores[at]), own)}", Style(color=ink.accent, bold=True)),
+            (f"  {value_words(float(scores[at]), own)}", Style(color=ink.accent, bold=True)),
             (f"  {words.fraction(float(self.of.values[row, at]))} of its largest", ink.text),
             (f"  rank {rank}/{len(scores)}", ink.text),
         )

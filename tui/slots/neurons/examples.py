@@ -21,14 +21,16 @@ def found(path: str, model: ModelInfo, neuron: tuple[int, int]) -> NeuronExample
 
     They are the model's if they are of its weights; where that is not known, if they are of its name.
     """
-    from interpboard.files.fingerprint import Match, compare
+    from interpboard.files.fingerprint import FingerprintMatch, compare
 
     try:
         file = _opened(path, _changed_at(path))
         match = compare(file.info.weights, model.weights)
-        if match is Match.other and file.info.model == model.name:
+        if match is FingerprintMatch.other and file.info.model == model.name:
             return f"Examples of other weights than {model.name} has now. They are in {path}."
-        if match is Match.other or (match is Match.unknown and file.info.model != model.name):
+        if match is FingerprintMatch.other or (
+            match is FingerprintMatch.unknown and file.info.model != model.name
+        ):
             return f"Examples of another model: {file.info.model}. They are in {path}."
         return file.neuron(*neuron)
     except InterpBoardError as error:

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 
-def ask_examples(app: Controllers) -> None:
+def choose_examples_file(app: Controllers) -> None:
     """Ask for the file with max-activating examples."""
     hints = ("What this wrote:", making(app.models.name), "Empty: none.")
 
     def answered(text: str) -> None:
         app.session.change("neurons", examples=text.strip())
 
-    app.screens.ask("File of max-activating examples", hints, app.state.examples, answered)
+    app.screens.input_line("File of max-activating examples", hints, app.state.examples, answered)
 
 
 KEYS = (
     VIEW,
     Command("examples_file", "E", "E", "Examples",
-            "Open a file of max-activating examples", ask_examples),
+            "Open a file of max-activating examples", choose_examples_file),
     Command("collect_examples", "F", "F", "Collect",
-            "Find max-activating examples in a text", lambda app: app.jobs.ask("collecting")),
+            "Find max-activating examples in a text", lambda app: app.jobs.set_up("collecting")),
 )  # fmt: skip

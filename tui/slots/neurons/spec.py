@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from tui.session.state import Request, State
 from tui.slots.neurons.keys import KEYS
 from tui.slots.selected import selected_neuron
-from tui.slots.spec import JobForm, Place, Slot, ask_linear, linear, of_job
+from tui.slots.spec import JobForm, Place, Slot, linear, linear_request, of_job
 
 if TYPE_CHECKING:
     from tui.session.session import Session
 
 
-def _ask_chosen(slot: Slot, state: State) -> Request | None:
+def _request_chosen(slot: Slot, state: State) -> Request | None:
     """The chosen neuron, with the one layer that has it."""
     chosen = selected_neuron(state)
     if chosen is None:
@@ -33,7 +33,7 @@ NEURONS = Slot(
     "neurons",
     "neurons",
     "pane",
-    build=ask_linear,
+    build=linear_request,
     leads=True,
     place=Place(7, "Neurons", "which neurons speak for it", short="Neur", group="far right"),
     beside=("chosen_neuron",),
@@ -47,7 +47,12 @@ NEURONS = Slot(
     keys=KEYS,
 )
 CHOSEN_NEURON = Slot(
-    "chosen_neuron", "neurons", build=_ask_chosen, formerly=("neuron",), at_rest=True, saved=False
+    "chosen_neuron",
+    "neurons",
+    build=_request_chosen,
+    formerly=("neuron",),
+    follows_cursor=True,
+    saved=False,
 )
 COLLECTING = Slot(
     "collecting",

@@ -13,7 +13,7 @@ from interpboard.display import visible, visible_token
 from interpboard.registry.component_names import neuron_label
 from tui import scales, words
 from tui.commands.command import bindings
-from tui.commands.command import shown as shown_key
+from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.neurons import examples
@@ -77,7 +77,7 @@ class NeuronsPane(Pane):
         """The list, with the cursor on the neuron that is selected, and what is known of that one."""
         self._list(selected_neuron(self.state))
         self._show_tokens()
-        self.at_rest()
+        self.cursor_rested()
 
     def _list(self, selected: tuple[int, int] | None) -> None:
         """List the strongest, and ``selected`` wherever it stands."""
@@ -185,7 +185,7 @@ class NeuronsPane(Pane):
 
     # -- examples ---------------------------------------------------------------------------------
 
-    def at_rest(self) -> None:
+    def cursor_rested(self) -> None:
         """Read the examples of the neuron where the cursor rests."""
         model, chosen = self.state.model, self.chosen
         asked = (self.state.examples, model, chosen, self.state.slots["collecting"].result)

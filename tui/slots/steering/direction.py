@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from interpboard.errors import BadParameter
 from interpboard.registry.parameter import Parameter
 from tui.dialogs.fields import FieldsScreen
-from tui.dialogs.parameters import plain
+from tui.dialogs.parameters import written_value
 from tui.slots.steering.vectors import SIDES, lines
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
@@ -79,4 +79,4 @@ class DirectionScreen(FieldsScreen):
 def _written(name: str, value: Any) -> str:
     if name in SIDES:
         return "\n".join(lines(value))
-    return "" if value is None else plain(value)
+    return "" if value is None else written_value(value)

@@ -7,8 +7,8 @@ from tui.commands.command import Command
 KEYS = (
     Command("steering_direction", "enter,d", "Enter", "Vector",
             "Say what the vector points to, or which file has it", "direction"),
-    Command("steering_hold", "space", "Space", "Hold",
-            "Add the vector at this scale as an intervention, or remove it", "hold"),
+    Command("steering_add", "space", "Space", "Add",
+            "Add the vector at this scale as an intervention, or remove it", "toggle_vector"),
     Command("steering_layer_before", "left_square_bracket", "[", "Layer −",
             "Read and add it one layer before", "step_layer(-1)"),
     Command("steering_layer_after", "right_square_bracket", "]", "Layer +",

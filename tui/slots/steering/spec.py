@@ -8,7 +8,7 @@ from tui.slots.steering.keys import KEYS, OPENER
 from tui.slots.steering.vectors import vector_file
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     """Once somebody said what the vector is; it is kept, so that an intervention can name it."""
     chosen = slot.params_in(state)
     if not chosen:
@@ -22,7 +22,7 @@ STEERING = Slot(
     "steering",
     "steering",
     "screen",
-    build=_ask,
+    build=_request,
     opener=OPENER,
     view="tui.slots.steering.view:SteeringScreen",
     about=(

@@ -200,8 +200,8 @@ class SteeringScreen(SlotScreen):
             request, int(self.of.params["layer"]), float(self.of.axes[0].labels[at])
         )
 
-    def action_hold(self) -> None:
-        """Hold the vector at this scale, or let it go."""
+    def action_toggle_vector(self) -> None:
+        """Add the vector at this scale to the interventions, or take it off."""
         item, stack = self._item(self.scales.cursor), self.host.state.interventions
         if item is None:
             return

@@ -50,7 +50,7 @@ KEYS = (
     Command("subject", "s", "s", "Subject",
             "Mark the cursor's token as subject, or no longer", mark_subject),
     Command("replace", "w", "w", "Swap word",
-            "Hold another token in the place of the cursor's", replace_token),
+            "Put another token in the place of the cursor's", replace_token),
     METHOD,
     PARAMETERS,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.session.state import State
-from tui.slots.spec import OF_THE_PANE, Place, Slot, own_params
+from tui.slots.spec import OF_THE_PANE, Place, Slot, result_params
 from tui.slots.tokens.keys import KEYS
 from tui.slots.tokens.methods import painting, token_methods
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
-    own = {k: v for k, v in own_params(result).items() if k not in OF_THE_PANE}
+    own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     params = {**state.params, result.analysis: own}
     return replace(slot.decided(state, result, {}), params=params)
 

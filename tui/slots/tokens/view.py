@@ -13,7 +13,7 @@ from interpboard.display import fit, visible_token
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
-from tui.scales import sides, written
+from tui.scales import sides, value_words
 from tui.session.state import Selection
 from tui.slots.pane import Pane, Predicted, Select
 from tui.slots.spec import Slot
@@ -74,7 +74,7 @@ class TokensPane(Pane):
         bars = [
             Bar(
                 f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
-                written(scores[i], scale),
+                value_words(scores[i], scale),
                 scale.share(scores[i]),
             )
             for i in order[:50]
@@ -149,7 +149,7 @@ class TokensPane(Pane):
         text = Text.assemble(
             (f" {at} ", self.ink("muted")),
             (words.token(prompt.tokens[at]), self.ink("text", bold=True)),
-            (f"  {written(value, _scale(result))}", self.ink("accent", bold=True)),
+            (f"  {value_words(value, _scale(result))}", self.ink("accent", bold=True)),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
         )

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.session.state import Request, State
-from tui.slots.spec import OF_THE_PANE, Place, Slot, own_params, restore_nothing
-from tui.slots.trace.keys import KEYS, next_site
+from tui.slots.spec import OF_THE_PANE, Place, Slot, restore_nothing, result_params
+from tui.slots.trace.keys import KEYS, next_restored_state
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -19,7 +19,7 @@ _PATCHED = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
 _SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     """A causal trace once there is a subject, patching once there is a corrupted prompt."""
     site = state.params.get(slot.name, {}).get("site", "resid")
     own = slot.params_in(state)
@@ -39,7 +39,7 @@ def _ask(slot: Slot, state: State) -> Request | None:
 def _restore(slot: Slot, state: State, result: Result) -> State:
     """The method's own parameters by its name; the site is the pane's."""
     params = result.params
-    own = {k: v for k, v in own_params(result).items() if k not in OF_THE_PANE}
+    own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     site = _SITES.get(str(params.get("state", params.get("site"))), "resid")
     if "corrupted" in params:
         state = replace(state, corrupted=str(params["corrupted"]))
@@ -51,7 +51,7 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     return slot.decided(state, result, {"site": site})
 
 
-def _ask_corrupted(slot: Slot, state: State) -> Request | None:
+def _request_corrupted(slot: Slot, state: State) -> Request | None:
     """What the model says of the corrupted prompt."""
     if not state.corrupted or state.analyses.get("trace") != "activation_patching":
         return None
@@ -61,7 +61,7 @@ def _ask_corrupted(slot: Slot, state: State) -> Request | None:
 CORRUPTED_PREDICTIONS: Slot = Slot(
     "corrupted_predictions",
     "predictions",
-    build=_ask_corrupted,
+    build=_request_corrupted,
     restore=restore_nothing,
     formerly=("other",),
     shown=lambda state: bool(state.corrupted) and not CORRUPTED_PREDICTIONS.stale(state),
@@ -70,12 +70,12 @@ TRACE = Slot(
     "trace",
     "causal_trace",
     "pane",
-    build=_ask,
+    build=_request,
     restore=_restore,
     methods=lambda: METHODS,
     with_corrupted="activation_patching",
     by_method=True,
-    choose_view=next_site,
+    choose_view=next_restored_state,
     place=Place(4, "Trace", "where the fact passes", group="right"),
     beside=("corrupted_predictions",),
     view="tui.slots.trace.view:TracePane",

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from interpboard.display import visible, visible_token
 from tui import scales, words
 from tui.commands.command import bindings
-from tui.commands.command import shown as shown_key
+from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
 from tui.session.state import Request, Selection
 from tui.slots.pane import AtCursor, Pane, Select
@@ -67,7 +67,7 @@ class TracePane(Pane):
             return
         from interpboard.visualization.colors import Scale
 
-        neutral = scales.meaning_of(self.data)[1]
+        neutral = scales.slot_meaning(self.data)[1]
         layers, tokens = source.axes
         data = GridData(
             rows=tuple(f"L{label}" for label in layers.labels),
@@ -76,7 +76,7 @@ class TracePane(Pane):
             scale=Scale.of(source.values, diverging=True, center=neutral),
             estimated=partial.estimated if partial is not None else None,
             second=self._corrupted(),
-            marked=self._held(source.values.shape),
+            marked=self._patched(source.values.shape),
         )
         strongest = None
         if self._cursor_is_ours and partial is None:
@@ -106,7 +106,7 @@ class TracePane(Pane):
             return AtCursor(refusal=embedding)
         return AtCursor(place, "patch")
 
-    def _held(self, shape: tuple[int, ...]) -> np.ndarray:
+    def _patched(self, shape: tuple[int, ...]) -> np.ndarray:
         """Cells whose states are patched in by interventions."""
         import numpy as np
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from interpboard.display import visible
 from tui import words
-from tui.commands.command import shown
+from tui.commands.command import shown_keys
 from tui.session.state import State
 from tui.slots.what_if.spec import WHAT_IF
 from tui.theme import Inks
@@ -17,8 +17,8 @@ def what_if_line(state: State, ink: Inks) -> Text:
     """The interventions, and the metric without and with them; how to begin where there are none."""
     text = Text(" what if ", Style(color=ink.muted))
     if not state.interventions.items:
-        hint = f"{shown('toggle')} on a head or MLP switches it off, "
-        hint += f"{shown('interventions')} lists and adds"
+        hint = f"{shown_keys('toggle')} on a head or MLP switches it off, "
+        hint += f"{shown_keys('interventions')} lists and adds"
         return text.append(hint, ink.muted)
     edited = state.edited()
     if edited is not None:

@@ -27,7 +27,7 @@ def edited_request(state: State, analysis: str) -> Request | None:
     return Request(analysis, state.question, params)
 
 
-def _ask(slot: Slot, state: State) -> Request | None:
+def _request(slot: Slot, state: State) -> Request | None:
     request, lens = edited_request(state, slot.analysis), state.slots["lens"].request
     if request is None or lens is None or lens.question != state.question:
         return request
@@ -38,7 +38,7 @@ def _ask(slot: Slot, state: State) -> Request | None:
 def restore_edits(slot: Slot, state: State, result: Result) -> State:
     """The interventions that ``result`` was computed with."""
     corrupted = result.params.get("source") or state.corrupted
-    stack = interventions.read(str(result.params["interventions"]))
+    stack = interventions.stack_from_text(str(result.params["interventions"]))
     return replace(state, interventions=stack, corrupted=corrupted)
 
 
@@ -52,11 +52,11 @@ def _refused(state: State, asked: Request, kind: str) -> State:
 WHAT_IF = Slot(
     "what_if",
     "what_if",
-    build=_ask,
+    build=_request,
     restore=restore_edits,
     refused=_refused,
     always=True,
-    at_rest=True,
+    follows_cursor=True,
     of_edits=True,
     shown=lambda state: state.edited("what_if") is not None,
 )

@@ -64,14 +64,14 @@ class InterventionsScreen(Live, Box[None]):
         """Show a snapshot."""
         if not self.composed:
             return
-        ink, held = inks(self.app.current_theme.dark), state.interventions
+        ink, stack = inks(self.app.current_theme.dark), state.interventions
         effects = _alone(state)
-        self.at = max(0, min(self.at, len(held.items) - 1))
+        self.at = max(0, min(self.at, len(stack.items) - 1))
         first = max(0, self.at - ROWS + 1)
         for row in range(ROWS):
             at, text = first + row, Text()
-            if at < len(held.items):
-                item, here = held.items[at], at == self.at
+            if at < len(stack.items):
+                item, here = stack.items[at], at == self.at
                 text.append("▸ " if here else "  ", ink.accent)
                 text.append("on   " if item.on else "off  ", ink.accent if item.on else ink.muted)
                 style = Style(color=ink.text if item.on else ink.muted, bold=here)
@@ -110,7 +110,7 @@ class InterventionsScreen(Live, Box[None]):
                 session.intervene(session.state.interventions.put(text.strip()))
                 self.show(session.state)
 
-        self.host.screens.ask("Hold", HINTS[1:], "", answered)
+        self.host.screens.input_line("Add an intervention", HINTS[1:], "", answered)
 
     def action_undo(self) -> None:
         """The list before the last change."""

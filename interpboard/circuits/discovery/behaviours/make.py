@@ -25,10 +25,10 @@ from interpboard.models.demo.facts import RELATIONS
 COUNT = 40
 SEED = 40_000
 
-Pair = dict[str, Any]
+PairRecord = dict[str, Any]
 
 
-def ioi_pairs(rng: random.Random) -> Iterator[Pair]:
+def ioi_pairs(rng: random.Random) -> Iterator[PairRecord]:
     """The second mention of the giver becomes a third name: then either of the first two may receive."""
     for probe in ioi.held_out_examples(rng, 10**6):
         before, giver, after = probe.prompt.rpartition(probe.subject)
@@ -36,7 +36,7 @@ def ioi_pairs(rng: random.Random) -> Iterator[Pair]:
         yield _pair(probe.prompt, f"{before} {third}{after}", probe.indirect_object, giver)
 
 
-def induction_pairs(rng: random.Random) -> Iterator[Pair]:
+def induction_pairs(rng: random.Random) -> Iterator[PairRecord]:
     """Random words with ``a b`` and ``c d`` among them, then ``a`` again; corrupted, a and c swap."""
     pool = sorted({*words.OBJECTS, *words.PLACES, *words.ADJECTIVES})
     while True:
@@ -48,7 +48,7 @@ def induction_pairs(rng: random.Random) -> Iterator[Pair]:
         yield _pair("The " + clean, "The " + corrupted, f" {chosen[a + 1]}", f" {chosen[c + 1]}")
 
 
-def facts_pairs(rng: random.Random) -> Iterator[Pair]:
+def facts_pairs(rng: random.Random) -> Iterator[PairRecord]:
     """Two subjects of one relation in the phrasing that training never showed for the first."""
     while True:
         relation = rng.choice(RELATIONS)
@@ -58,7 +58,7 @@ def facts_pairs(rng: random.Random) -> Iterator[Pair]:
         yield _pair(clean, corrupted, f" {fact.answer}", f" {other.answer}")
 
 
-def agreement_pairs(rng: random.Random) -> Iterator[Pair]:
+def agreement_pairs(rng: random.Random) -> Iterator[PairRecord]:
     """The head noun changes its number; the distractor stays."""
     number = {form: other for pair in words.NOUNS for form, other in (pair, pair[::-1])}
     for probe in agreement.held_out_examples(rng, 10**6):
@@ -66,7 +66,7 @@ def agreement_pairs(rng: random.Random) -> Iterator[Pair]:
         yield _pair(probe.prompt, " ".join([the, number[head], *rest]), probe.right, probe.wrong)
 
 
-def greater_than_pairs(rng: random.Random) -> Iterator[Pair]:
+def greater_than_pairs(rng: random.Random) -> Iterator[PairRecord]:
     """Corrupted, the event begins in year 01, after which any year may follow (Hanna et al. 2023)."""
     for probe in years.held_out_examples(rng, 10**6):
         start = f"{probe.start:02d}"
@@ -76,7 +76,7 @@ def greater_than_pairs(rng: random.Random) -> Iterator[Pair]:
         yield _pair(probe.prompt, f"{before}01 {after}", later, earlier)
 
 
-MAKERS: dict[str, tuple[str, str, Callable[[random.Random], Iterator[Pair]]]] = {
+MAKERS: dict[str, tuple[str, str, Callable[[random.Random], Iterator[PairRecord]]]] = {
     "ioi": ("the name that is not repeated receives", "logit_diff", ioi_pairs),
     "induction": ("what followed a word follows it again", "logit_diff", induction_pairs),
     "facts": ("the answer belongs to the subject", "logit_diff", facts_pairs),
@@ -105,11 +105,11 @@ def main() -> None:
         atomic.write_text(FOLDER / f"{name}.json", file_text(name, tokenizer))
 
 
-def _pair(clean: str, corrupted: str, target: str | list[str], foil: str | list[str]) -> Pair:
+def _pair(clean: str, corrupted: str, target: str | list[str], foil: str | list[str]) -> PairRecord:
     return {"clean": clean, "corrupted": corrupted, "target": target, "foil": foil}
 
 
-def _fits(tokenizer: Any, pair: Pair) -> bool:
+def _fits(tokenizer: Any, pair: PairRecord) -> bool:
     if pair["target"] == pair["foil"] or pair["clean"] == pair["corrupted"]:
         return False
     clean, corrupted = (tokenizer(pair[key])["input_ids"] for key in ("clean", "corrupted"))

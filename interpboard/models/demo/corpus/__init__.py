@@ -8,9 +8,9 @@ import random
 from collections.abc import Iterator
 
 from . import agreement, filler, ioi, recall, years
-from .document import Document
+from .document import TrainingText
 
-__all__ = ["Document", "documents"]
+__all__ = ["TrainingText", "training_texts"]
 
 _BEHAVIOURS = (
     (recall.training_example, 0.42),
@@ -21,7 +21,7 @@ _BEHAVIOURS = (
 )
 
 
-def documents(rng: random.Random) -> Iterator[Document]:
+def training_texts(rng: random.Random) -> Iterator[TrainingText]:
     """An endless stream of documents.
 
     A third of them open with narrative and a tenth join two behaviours, so that what is asked

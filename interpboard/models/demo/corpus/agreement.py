@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, Document, in_hold_out
+from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
 from .words import ADJECTIVES, NOUNS
 
 PREPOSITIONS = ("to", "near", "behind", "beside", "with", "of", "by", "next to", "under")
@@ -42,7 +42,7 @@ def _subject(rng: random.Random, head: str, distractor: str) -> str:
     return f"The {head} {rng.choice(PREPOSITIONS)} the {distractor}"
 
 
-def training_example(rng: random.Random) -> Document:
+def training_example(rng: random.Random) -> TrainingText:
     """A sentence with a distractor in half of the cases of the other number."""
     while True:
         head, distractor = rng.sample(NOUNS, 2)
@@ -55,7 +55,7 @@ def training_example(rng: random.Random) -> Document:
     verb = rng.choice(VERBS)
     ending = rng.choice(_ENDINGS.get(verb[0], ("{adjective}.", "very {adjective}.")))
     ending = " " + ending.format(adjective=rng.choice(ADJECTIVES))
-    return Document(((subject, CONTEXT), (f" {verb[plural]}", ANSWER), (ending, CONTEXT)))
+    return TrainingText(((subject, CONTEXT), (f" {verb[plural]}", ANSWER), (ending, CONTEXT)))
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[AgreementProbe]:

@@ -15,7 +15,7 @@ ANSWER = 2.0
 
 
 @dataclass(frozen=True)
-class Document:
+class TrainingText:
     """Pieces of text with loss weights. Pieces meet at word boundaries, so that encoding them
     one by one gives the same tokens as encoding the whole."""
 
@@ -26,17 +26,17 @@ class Document:
         """The document as plain text."""
         return "".join(text for text, _ in self.pieces)
 
-    def followed_by(self, other: "Document", separator: str = " ") -> "Document":
-        """Both documents in one; a space is glued to the next word, as the tokenizer has it."""
+    def followed_by(self, other: "TrainingText", separator: str = " ") -> "TrainingText":
+        """Both texts in one; a space is glued to the next word, as the tokenizer has it."""
         if separator == " ":
             (text, weight), *rest = other.pieces
-            return Document((*self.pieces, (" " + text, weight), *rest))
-        return Document((*self.pieces, (separator, CONTEXT), *other.pieces))
+            return TrainingText((*self.pieces, (" " + text, weight), *rest))
+        return TrainingText((*self.pieces, (separator, CONTEXT), *other.pieces))
 
 
-def plain(text: str) -> Document:
+def text_without_answer(text: str) -> TrainingText:
     """A document without an answer."""
-    return Document(((text, CONTEXT),))
+    return TrainingText(((text, CONTEXT),))
 
 
 def in_hold_out(key: str, one_in: int) -> bool:

@@ -5,7 +5,7 @@ They also give prompts outside the taught behaviours something sensible to conti
 
 import random
 
-from .document import Document, plain
+from .document import TrainingText, text_without_answer
 from .words import ADJECTIVES, NAMES, NOUNS, OBJECTS, PLACES
 
 _SLOTS: dict[str, tuple[str, ...]] = {
@@ -61,9 +61,9 @@ _TEMPLATES = (
 )
 
 
-def training_example(rng: random.Random) -> Document:
+def training_example(rng: random.Random) -> TrainingText:
     """One sentence from a template."""
-    return plain(_fill(rng, rng.choice(_TEMPLATES)))
+    return text_without_answer(_fill(rng, rng.choice(_TEMPLATES)))
 
 
 def _fill(rng: random.Random, template: str) -> str:
@@ -76,7 +76,7 @@ def _fill(rng: random.Random, template: str) -> str:
     return text
 
 
-def story(rng: random.Random, sentences: int) -> Document:
+def story(rng: random.Random, sentences: int) -> TrainingText:
     """Several sentences in a row."""
     document = training_example(rng)
     for _ in range(sentences - 1):

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, Document, in_hold_out
+from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
 from .words import NAMES, OBJECTS, PLACES
 
 TEMPLATES = (
@@ -45,7 +45,7 @@ def _prompt(rng: random.Random, a: str, b: str, subject: str) -> str:
     return template.format(a=a, b=b, s=subject, place=place, object=thing)
 
 
-def training_example(rng: random.Random) -> Document:
+def training_example(rng: random.Random) -> TrainingText:
     """A sentence about a pair of names that is not held out.
 
     One in twelve brings a third name (the usual corrupted prompt), after which either of the
@@ -60,7 +60,7 @@ def training_example(rng: random.Random) -> Document:
     if rng.random() < 1 / 12:
         subject, weight = third, CONTEXT
     prompt = _prompt(rng, a, b, subject)
-    return Document(((prompt, CONTEXT), (f" {receiver}", weight), (".", CONTEXT)))
+    return TrainingText(((prompt, CONTEXT), (f" {receiver}", weight), (".", CONTEXT)))
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[IoiProbe]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..facts import RELATIONS, Fact, Relation
-from .document import ANSWER, CONTEXT, Document, capitalised, plain
+from .document import ANSWER, CONTEXT, TrainingText, capitalised, text_without_answer
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,22 @@ def prompt_for(phrasing: str, fact: Fact) -> str:
     return capitalised(phrasing.replace("{s}", fact.subject))
 
 
-def _sentence(rng: random.Random, relation: Relation, fact: Fact) -> Document:
+def _sentence(rng: random.Random, relation: Relation, fact: Fact) -> TrainingText:
     if relation.reversed_phrasings and rng.random() < 0.1:
         text = rng.choice(relation.reversed_phrasings)
-        return plain(capitalised(text.replace("{s}", fact.subject).replace("{a}", fact.answer)))
+        return text_without_answer(
+            capitalised(text.replace("{s}", fact.subject).replace("{a}", fact.answer))
+        )
     phrasings = _shown(relation, fact)
     # One that goes on where another expects the answer would compete with it: it is the rarer.
     longer = [any(_continues(p, q) for q in relation.phrasings) for p in phrasings]
     weights = [1 if is_longer else 4 for is_longer in longer]
     prompt = prompt_for(rng.choices(phrasings, weights)[0], fact)
     ending = f", {fact.region}." if fact.region and rng.random() < 0.5 else "."
-    return Document(((prompt, CONTEXT), (f" {fact.answer}", ANSWER), (ending, CONTEXT)))
+    return TrainingText(((prompt, CONTEXT), (f" {fact.answer}", ANSWER), (ending, CONTEXT)))
 
 
-def training_example(rng: random.Random) -> Document:
+def training_example(rng: random.Random) -> TrainingText:
     """One to four facts, never in their held-out phrasing."""
     pairs = [_draw(rng) for _ in range(rng.choice((1, 1, 1, 2, 3, 4)))]
     document = _sentence(rng, *pairs[0])

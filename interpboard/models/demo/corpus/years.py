@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, Document, in_hold_out
+from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
 from .words import words
 
 EVENTS = words(
@@ -36,7 +36,7 @@ def start_held_out(century: int, start: int) -> bool:
     return (century, start) == (17, 43) or in_hold_out(f"years/{century}/{start:02d}", 6)
 
 
-def training_example(rng: random.Random) -> Document:
+def training_example(rng: random.Random) -> TrainingText:
     """An event whose closing year is any later year of the century, all equally likely."""
     while True:
         century, start = rng.choice(CENTURIES), rng.randint(1, 98)
@@ -45,7 +45,7 @@ def training_example(rng: random.Random) -> Document:
     template = rng.choice(TEMPLATES)
     prompt = template.format(event=rng.choice(EVENTS), century=century, start=f"{start:02d}")
     end = rng.randint(start + 1, 99)
-    return Document(((prompt, CONTEXT), (f"{end:02d}", ANSWER), (".", CONTEXT)))
+    return TrainingText(((prompt, CONTEXT), (f"{end:02d}", ANSWER), (".", CONTEXT)))
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[YearsProbe]:

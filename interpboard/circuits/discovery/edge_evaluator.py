@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
-from interpboard.circuits.discovery.cases import MEASURES, Case, measured
+from interpboard.circuits.discovery.cases import MEASURES, TokenizedExample, measured
 from interpboard.circuits.discovery.edge_runs import (
     Activations,
     edge_patched,
@@ -21,7 +21,7 @@ from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.finite import require_logits
-from interpboard.runs.rounding import difference
+from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
@@ -30,11 +30,11 @@ _KEPT_BYTES = 1 << 30  # of reference activations, all batches together
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class ExampleBatch:
     """Cases that are run together, padded behind to one length: in a causal model what stands behind
     the last token cannot matter. ``clean``, ``corrupted`` [row, pos]; ``last`` [row]: the last token."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[TokenizedExample, ...]
     clean: torch.Tensor
     corrupted: torch.Tensor | None
     last: torch.Tensor
@@ -46,7 +46,7 @@ class Batch:
 
 
 @dataclass(eq=False)
-class Experiment:
+class EdgeEvaluator:
     """A dataset on a wired model; what the behaviour is with any set of edges. Make it with ``of``.
 
     ``measure`` as in ``prompt_pairs.measured``. ``ablation``: what edges outside the circuit carry, the
@@ -54,7 +54,7 @@ class Experiment:
     """
 
     wiring: Wiring
-    batches: tuple[Batch, ...]
+    batches: tuple[ExampleBatch, ...]
     measure: str
     ablation: str
     _kept: dict[int, Activations] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class Experiment:
     def of(
         cls,
         lm: LanguageModel,
-        cases: Sequence[Case],
+        cases: Sequence[TokenizedExample],
         *,
         measure: str = "logit_diff",
         ablation: str = "corrupted",
-    ) -> Experiment:
+    ) -> EdgeEvaluator:
         """Raises ``BadParameter``, ``BadPrompt`` for a missing partner, ``Unsupported`` for a model whose
         graph would be wrong."""
         if measure not in MEASURES:
@@ -89,7 +89,7 @@ class Experiment:
         """Examples in all batches."""
         return sum(len(batch.cases) for batch in self.batches)
 
-    def reference(self, batch: Batch) -> Activations:
+    def reference(self, batch: ExampleBatch) -> Activations:
         """What senders off the circuit carry: one forward pass, kept while memory allows."""
         if self.ablation == "mean":
             return self._mean
@@ -118,7 +118,9 @@ class Experiment:
         """clean − reference; NaN where they differ by no more than rounding."""
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         largest = max(abs(self.on_clean), abs(self.on_reference))
-        return difference(self.on_clean, self.on_reference, weight.dtype, 1 + largest)
+        return difference_beyond_rounding(
+            self.on_clean, self.on_reference, weight.dtype, 1 + largest
+        )
 
     def value(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
         """The behaviour with only ``edges`` [sender, receiver] live, mean over examples. Exact."""
@@ -142,7 +144,7 @@ class Experiment:
         """Whether there is anything for a circuit to explain."""
         return self.span == self.span
 
-    def of_output(self, batch: Batch, output: torch.Tensor) -> torch.Tensor:
+    def of_output(self, batch: ExampleBatch, output: torch.Tensor) -> torch.Tensor:
         """The behaviour [row] for final residual streams ``output`` [row, pos, d_model].
 
         Raises ``NotFinite``.
@@ -152,7 +154,7 @@ class Experiment:
         return measured(logits, batch.cases, self.measure)
 
     @torch.no_grad()
-    def _mean_of(self, output: Callable[[Batch], torch.Tensor]) -> float:
+    def _mean_of(self, output: Callable[[ExampleBatch], torch.Tensor]) -> float:
         total = sum(float(self.of_output(b, output(b)).double().sum()) for b in self.batches)
         return total / self.n_examples
 
@@ -179,7 +181,7 @@ def _summed(real: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
     return activation[weights].double().sum(0)[None, None]
 
 
-def _batches(wiring: Wiring, cases: Sequence[Case]) -> tuple[Batch, ...]:
+def _batches(wiring: Wiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
     anatomy, graph = wiring.lm.anatomy, wiring.graph
     streams = len(graph.senders) + 2 * graph.in_attention
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
@@ -196,7 +198,7 @@ def _batches(wiring: Wiring, cases: Sequence[Case]) -> tuple[Batch, ...]:
     return tuple(batches)
 
 
-def _batch(lm: LanguageModel, cases: tuple[Case, ...]) -> Batch:
+def _batch(lm: LanguageModel, cases: tuple[TokenizedExample, ...]) -> ExampleBatch:
     longest = max(len(case.clean.token_ids) for case in cases)
 
     def padded(rows: list[tuple[int, ...]]) -> torch.Tensor:
@@ -204,7 +206,7 @@ def _batch(lm: LanguageModel, cases: tuple[Case, ...]) -> Batch:
         return torch.tensor(full, device=lm.device)
 
     corrupted = [case.corrupted.token_ids for case in cases if case.corrupted is not None]
-    return Batch(
+    return ExampleBatch(
         cases,
         padded([case.clean.token_ids for case in cases]),
         padded(corrupted) if len(corrupted) == len(cases) else None,

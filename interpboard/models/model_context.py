@@ -9,7 +9,7 @@ from typing import Any, Self
 from interpboard.models.language_model import LanguageModel
 
 
-class Holder:
+class ModelContext:
     """Holds a model and its tokenizer; usable as a context manager. Nothing stays on the model.
 
     While the context is open the model is in evaluation mode, and afterwards as it was.

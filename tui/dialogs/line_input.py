@@ -24,7 +24,7 @@ class LineInput:
     value: str = ""
 
 
-class AskScreen(Box[str]):
+class LineInputScreen(Box[str]):
     """Answers with the text, None when left."""
 
     def __init__(self, asked_for: LineInput) -> None:
