@@ -44,11 +44,13 @@ class InterpBoardApp(TerminalApp):
         dark: bool = True,
         resume: bool = False,
         prompts: PromptFile | None = None,
+        session: str = "",
         engine_factory: EngineFactory = engine_process,
     ) -> None:
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
         self._settings, self._resume = settings, resume
+        self._resumed_session = session
         self.controllers = Controllers(
             self, SLOTS, settings, text, prompts, engine_factory, self._changed
         )
@@ -113,7 +115,7 @@ class InterpBoardApp(TerminalApp):
 
     async def _boot(self) -> None:
         self.collect_garbage()
-        await self.controllers.boot(self._settings, self._resume)
+        await self.controllers.boot(self._settings, self._resume, self._resumed_session)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""
@@ -191,8 +193,9 @@ def run(
     dark: bool = True,
     resume: bool = False,
     prompts: PromptFile | None = None,
+    session: str = "",
 ) -> int:
-    """Run the app; the exit code."""
-    app = InterpBoardApp(text, settings, dark, resume, prompts)
+    """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results."""
+    app = InterpBoardApp(text, settings, dark, resume, prompts, session)
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

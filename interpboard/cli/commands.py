@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from interpboard import __version__, config
-from interpboard.cli import compare_command, config_command, corpus_commands, opening
+from interpboard.cli import (
+    compare_command,
+    config_command,
+    corpus_commands,
+    opening,
+    sessions_command,
+)
 from interpboard.cli.compute import compute
 from interpboard.cli.flags import (
     AsciiOnly,
@@ -82,8 +88,16 @@ def start(
         bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Bring back the last results; nothing is computed.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Bring back the last results; with a NAME behind it those of that session. Nothing is "
+            "computed.",
+        ),
     ] = False,
+    session: Annotated[
+        str, typer.Option(metavar="NAME", help="The same as --resume NAME; a name or a number.")
+    ] = "",
     prompts: Annotated[
         Path | None,
         typer.Option(help="A file with one prompt a line, for the app; > and < step."),
@@ -112,9 +126,14 @@ def start(
     }  # fmt: skip
     if interactive:
         file = str(prompts) if prompts is not None else None
-        raise typer.Exit(open_app(Opening(text, flags, resume, file)))
+        raise typer.Exit(open_app(Opening(text, flags, resume or bool(session), file, session)))
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
+    if session:
+        raise BadParameter(
+            "--resume NAME is for the app, and there is no terminal.",
+            "interpboard report NAME writes the session.",
+        )
     settings = config.read_settings(flags).settings
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = debug_wanted(debug)
@@ -256,7 +275,12 @@ def _exchange(prompt: str | None, corrupted: str | None, swap: str) -> tuple[str
 
 @app.command("report")
 def report_command(
-    files: Annotated[list[Path], typer.Argument(help="Results saved as JSON.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Results saved as JSON; or one session, by its name or number.", show_default=False
+        ),
+    ],
     form: Annotated[
         Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
     ] = None,
@@ -268,10 +292,17 @@ def report_command(
     ascii: AsciiOnly = None,
     debug: Debug = False,
 ) -> None:
-    """Show saved results again, in any format; several files side by side, in HTML."""
+    """Show saved results again, in any format; several files side by side, in HTML.
+
+    A session is written with its notes as the text: as Markdown, HTML or JSON.
+    """
     chosen = choose_output(output, form)
     flags = {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
     settings = config.read_settings(flags).settings
+    session = sessions_command.session_named(files)
+    if session is not None:
+        deliver(sessions_command.report_of(session, chosen), output)
+        return
     documents = read_saved(files)
     if len(documents) > 1:
         written = side_by_side(documents, chosen)
@@ -296,4 +327,5 @@ def list_command(
     write_out(registry_json() if form is ListFormat.json else registry_text())
 
 
+app.add_typer(sessions_command.sessions_app, name="sessions")
 app.add_typer(config_command.config_app, name="config")

@@ -11,7 +11,7 @@ from interpboard.engine.threads import let_threads_sleep
 from interpboard.registry import ANALYSES
 
 if TYPE_CHECKING:
-    from interpboard.interventions.sets import HeldSet
+    from interpboard.interventions.sets import InterventionSet
     from interpboard.models.language_model import LanguageModel
     from interpboard.results import Document, MetricRequest, Result
 
@@ -129,7 +129,7 @@ def hold(
         return replace(document, results=(*chosen.results, *document.results)), said
 
 
-def _effects(result: Result, held: HeldSet, control: HeldSet | None) -> str:
+def _effects(result: Result, held: InterventionSet, control: InterventionSet | None) -> str:
     """What the set does to the metric by itself, and the random one."""
     from interpboard.results.metric_words import metric_words
 

@@ -13,7 +13,7 @@ import contextvars
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from interpboard.cli import opening as door
@@ -25,6 +25,7 @@ COMMANDS = (
     "report",
     "compare",
     "what-if",
+    "sessions",
     "list",
     "config",
     "tune-lens",
@@ -33,7 +34,18 @@ COMMANDS = (
 )
 # Options in front of TEXT whose next argument is their value.
 WITH_VALUE = frozenset(
-    {"--model", "-m", "--text", "-t", "--device", "--dtype", "--color", "--theme", "--prompts"}
+    {
+        "--model",
+        "-m",
+        "--text",
+        "-t",
+        "--device",
+        "--dtype",
+        "--color",
+        "--theme",
+        "--prompts",
+        "--session",
+    }
 )
 _SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name
 _SWITCHES: dict[str, tuple[str, bool]] = {
@@ -99,7 +111,7 @@ def route(argv: Sequence[str]) -> Arguments:
     """
     texts: list[str] = []
     rest: list[str] = []
-    waiting = iter(argv)
+    waiting = _resumed(argv)
     for arg in waiting:
         if arg == "--":
             texts += waiting
@@ -121,6 +133,22 @@ def route(argv: Sequence[str]) -> Arguments:
     return Arguments([*rest, *(f"--text={text}" for text in texts)], "--debug" in rest)
 
 
+def _resumed(argv: Sequence[str]) -> Iterator[str]:
+    """``--resume NAME`` as ``--resume --session=NAME``: the parser knows no option with a value that may
+    be left out."""
+    waiting = list(argv)
+    while waiting:
+        word = waiting.pop(0)
+        yield word
+        if word == "--":
+            yield from waiting
+            return
+        if word in WITH_VALUE and waiting:
+            yield waiting.pop(0)
+        elif word == "--resume" and waiting and not waiting[0].startswith("-"):
+            yield f"--session={waiting.pop(0)}"
+
+
 def plain_opening(args: Sequence[str]) -> Opening | None:
     """What the app is to open, where ``args`` (routed) say no more than that; else None.
 
@@ -128,7 +156,7 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
     """
     text: str | None = None
     flags: dict[str, Any] = {}
-    resume, prompts = False, None
+    resume, session, prompts = False, "", None
     words = iter(args)
     for word in words:
         if word in _SWITCHES:
@@ -140,17 +168,19 @@ def plain_opening(args: Sequence[str]) -> Opening | None:
             continue
         name, equals, value = word.partition("=")
         found = value if equals else next(words, None)
-        if found is None or name not in ("--text", "--prompts", *_SETTINGS):
+        if found is None or name not in ("--text", "--prompts", "--session", *_SETTINGS):
             return None
         if name == "--text":
             text = found
         elif name == "--prompts":
             prompts = found
+        elif name == "--session":
+            resume, session = True, found
         else:
             flags[name.removeprefix("--")] = found
     if text in ("", "-") or any("\ud800" <= c <= "\udfff" for c in text or ""):
         return None
-    return Opening(text, flags, resume, prompts)
+    return Opening(text, flags, resume, prompts, session)
 
 
 def _run_commands(args: list[str]) -> int:

@@ -21,6 +21,7 @@ class Opening(NamedTuple):
     flags: dict[str, Any]
     resume: bool = False
     prompts: str | None = None  # a file with one prompt a line
+    session: str = ""  # which is resumed, by name or number; empty: the last results
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -67,6 +68,7 @@ def open_app(opening: Opening) -> int:
         dark=is_dark(settings.theme),
         resume=opening.resume,
         prompts=prompts,
+        session=opening.session,
     )
 
 

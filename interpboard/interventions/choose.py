@@ -14,7 +14,7 @@ from interpboard.errors import BadParameter
 from interpboard.interventions.grammar import REPLACED
 from interpboard.interventions.sets import (
     HELD_AS,
-    HeldSet,
+    InterventionSet,
     control,
     every_place,
     in_layer,
@@ -33,8 +33,8 @@ WAYS = "strongest=10, layer=3 or type=induction"
 class Chosen:
     """A set (None: none), its random control if there is to be one, and the results it was chosen from."""
 
-    held: HeldSet | None
-    control: HeldSet | None
+    held: InterventionSet | None
+    control: InterventionSet | None
     results: tuple[Result, ...]
 
 

@@ -71,7 +71,7 @@ class Intervention:
 
 
 @dataclass(frozen=True)
-class HeldItem:
+class StackItem:
     """What is held and let go as one: a lone intervention, or a set of them with its ``name``."""
 
     text: str
@@ -95,7 +95,7 @@ def parse_interventions(text: str) -> tuple[Intervention, ...]:
     return tuple(member for item in parse_items(text) for member in item.members)
 
 
-def parse_items(text: str) -> tuple[HeldItem, ...]:
+def parse_items(text: str) -> tuple[StackItem, ...]:
     """The same with what is held as one together."""
     items = tuple(map(_item, split_items(text)))
     if not items:
@@ -148,10 +148,10 @@ def is_set(item: str) -> bool:
     return _SET.fullmatch(item.strip()) is not None
 
 
-def _item(item: str) -> HeldItem:
+def _item(item: str) -> StackItem:
     found = _SET.fullmatch(item)
     if found is None:
-        return HeldItem(item, (_parse(item),))
+        return StackItem(item, (_parse(item),))
     name = _unquoted(found["name"], item) if found["name"] else ""
     what, places = found["what"].strip(), places_of(item)
     if what not in REPLACED:
@@ -161,7 +161,7 @@ def _item(item: str) -> HeldItem:
     members = tuple(_parse(f"{place}={what}") for place in places)
     if len({member.text for member in members}) < len(members):
         raise BadParameter(f"{item!r}: a place stands in the set twice.", GRAMMAR)
-    return HeldItem(item, members, name, is_set=True)
+    return StackItem(item, members, name, is_set=True)
 
 
 def _refuse_contradictions(members: Sequence[Intervention]) -> None:

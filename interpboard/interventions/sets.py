@@ -26,7 +26,7 @@ _PLACE = re.compile(r"(?P<layer>\d+)\.(?P<part>\d+|mlp|attn|resid)(?P<at>@[\d-]+
 
 
 @dataclass(frozen=True)
-class HeldSet:
+class InterventionSet:
     """Places that are held as one. ``about`` says in a line how they were chosen."""
 
     name: str
@@ -43,7 +43,7 @@ class HeldSet:
         return len(self.places)
 
 
-def strongest(result: Result, n: int, what: str | None = None) -> HeldSet:
+def strongest(result: Result, n: int, what: str | None = None) -> InterventionSet:
     """The ``n`` heads [layer, head] of ``result`` that are furthest from its neutral value.
 
     ``what`` is put there; None: what the grid was made with. Estimates and a grid of which a part is
@@ -82,7 +82,7 @@ def strongest_of(
     by: str = "",
     estimated: bool = False,
     unfinished: bool = False,
-) -> HeldSet:
+) -> InterventionSet:
     """The same of bare values [layer, head]. ``by``: what they are of, in words. ``estimated``: none of them
     is measured; where the grid itself marks estimates those count too. ``unfinished``: it is still computed,
     so that a head without a value is one that was not looked at yet.
@@ -110,7 +110,7 @@ def strongest_of(
         name += " by estimates" if guessed == n else f", {guessed} by estimates"
     if unfinished and known < values.size:
         name += f", of {known} of {values.size}"
-    return HeldSet(name, places, what, _said(values[order], neutral, meaning, by))
+    return InterventionSet(name, places, what, _said(values[order], neutral, meaning, by))
 
 
 def _said(values: np.ndarray, neutral: float, meaning: str, by: str) -> str:
@@ -125,19 +125,19 @@ def _said(values: np.ndarray, neutral: float, meaning: str, by: str) -> str:
     return f"furthest from {neutral:g}{' in ' + by if by else ''}; {sides}"
 
 
-def in_layer(layer: int, layers: int, heads: int, what: str = "zero") -> HeldSet:
+def in_layer(layer: int, layers: int, heads: int, what: str = "zero") -> InterventionSet:
     """Every head of ``layer`` and its MLP, of a model of that size. Raises ``BadParameter``."""
     if not 0 <= layer < layers:
         raise BadParameter(
             f"There is no layer {layer}.", f"The model has layers 0 to {layers - 1}."
         )
     places = (*(f"{layer}.{head}" for head in range(heads)), f"{layer}.mlp")
-    return HeldSet(
+    return InterventionSet(
         f"layer {layer}", places, what, f"all {heads} heads of layer {layer} and its MLP"
     )
 
 
-def of_type(types: Result, kind: str, what: str = "zero") -> HeldSet:
+def of_type(types: Result, kind: str, what: str = "zero") -> InterventionSet:
     """Every head that ``types``, a result of ``head_scores``, labels ``kind``.
 
     Raises ``BadParameter`` for another result, and where there is none, naming the types that there are.
@@ -158,7 +158,9 @@ def of_type(types: Result, kind: str, what: str = "zero") -> HeldSet:
         counts = ", ".join(f"{name} {count}" for name, count in there.items())
         remedy = f"There are: {counts}." if there else "No head of this model is of a known type."
         raise BadParameter(f"No head is typed {kind!r}.", remedy)
-    return HeldSet(f"typed {wanted}", places, what, f"every head that head_scores labels {wanted}")
+    return InterventionSet(
+        f"typed {wanted}", places, what, f"every head that head_scores labels {wanted}"
+    )
 
 
 def every_place(layers: int, heads: int) -> tuple[str, ...]:
@@ -172,7 +174,7 @@ def every_place(layers: int, heads: int) -> tuple[str, ...]:
 
 def control(
     chosen: Sequence[str], among: Iterable[str], seed: int = 0, what: str = "zero"
-) -> HeldSet:
+) -> InterventionSet:
     """A random set of the size of ``chosen``: as many heads and as many MLPs, none of them in it.
 
     They are drawn from ``among`` by a hash of the seed and the place: the same everywhere and for ever, and
@@ -202,7 +204,9 @@ def control(
             "Hold fewer, or hold them without a control.",
         )
     name = f"random {len(chosen)}, seed {seed}"
-    return HeldSet(name, tuple(drawn), what, f"drawn from what is not in the set, seed {seed}")
+    return InterventionSet(
+        name, tuple(drawn), what, f"drawn from what is not in the set, seed {seed}"
+    )
 
 
 def _matched(place: str) -> re.Match[str]:

@@ -11,7 +11,7 @@ from interpboard.circuits.lens.logit import lens_axis, lens_rows, recorded_for
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.circuits.lens.translators import load_translators
 from interpboard.errors import BadParameter
-from interpboard.interventions.grammar import HeldItem, parse_items
+from interpboard.interventions.grammar import StackItem, parse_items
 from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
@@ -105,7 +105,7 @@ def what_if(
     )
 
 
-def _grouped(edits: Counterfactual, items: Sequence[HeldItem]) -> list[Counterfactual]:
+def _grouped(edits: Counterfactual, items: Sequence[StackItem]) -> list[Counterfactual]:
     """The edits of each item together."""
     waiting = iter(edits)
     return [tuple(next(waiting) for _ in item.members) for item in items]

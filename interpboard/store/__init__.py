@@ -1,6 +1,8 @@
-"""Finished results on disk: one SQLite file in the state folder, each result written whole or not at all."""
+"""Finished results, sessions and notes on disk: one SQLite file in the state folder; see ``runs``."""
 
+from interpboard.store.notes import Note, NoteSubject
 from interpboard.store.rows import SavedRun
 from interpboard.store.runs import Store
+from interpboard.store.sessions import SavedSession, SessionBook
 
-__all__ = ["SavedRun", "Store"]
+__all__ = ["Note", "NoteSubject", "SavedRun", "SavedSession", "SessionBook", "Store"]

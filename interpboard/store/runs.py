@@ -33,6 +33,7 @@ from interpboard.store.rows import (
     saved_run_of,
 )
 from interpboard.store.salvage import salvage
+from interpboard.store.session_tables import COLUMN_KINDS, KEPT_BY_SESSIONS
 
 _MOST = 2**62  # that SQLite can count
 WAIT_S = 5.0  # for another app that is writing
@@ -64,14 +65,16 @@ class Store:
                 "RETURNING id",
                 row,
             ).fetchone()
+            kept = KEPT_BY_SESSIONS if _has_sessions(database) else "SELECT NULL WHERE 0"
             database.execute(
                 "DELETE FROM runs WHERE id NOT IN "
-                "(SELECT id FROM runs ORDER BY made_at DESC, id DESC LIMIT ?)",
+                "(SELECT id FROM runs ORDER BY made_at DESC, id DESC LIMIT ?) "
+                f"AND id NOT IN ({kept})",
                 (min(self.keep, _MOST),),
             )
             return int(number)
 
-        return self._do(write)
+        return self.transact(write)
 
     def runs(self, limit: int = 1000) -> list[SavedRun]:
         """The newest runs, newest first, without their values."""
@@ -82,11 +85,11 @@ class Store:
             )
             return [saved_run_of(row) for row in rows]
 
-        return self._do(read)
+        return self.transact(read)
 
     def document(self, id: int) -> Document:
         """The run ``id`` with its values. Raises ``StoreProblem`` also if it is gone or unreadable."""
-        found = self._do(
+        found = self.transact(
             lambda database: database.execute(
                 "SELECT document FROM runs WHERE id = ?", (id,)
             ).fetchone()
@@ -102,7 +105,7 @@ class Store:
             database.execute(DESK)
             database.execute("INSERT OR REPLACE INTO desk VALUES (?, ?)", (name, json.dumps(value)))
 
-        self._do(write)
+        self.transact(write)
 
     def recall(self, name: str) -> Any:
         """What ``remember`` kept under ``name``, None if nothing."""
@@ -112,7 +115,7 @@ class Store:
             found = database.execute("SELECT value FROM desk WHERE name = ?", (name,)).fetchone()
             return None if found is None else found[0]
 
-        text = self._do(read)
+        text = self.transact(read)
         try:
             return None if text is None else json.loads(text)
         except (
@@ -122,7 +125,8 @@ class Store:
         ):  # damage of one line: as if it had not been kept
             return None
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """``work`` on the opened file, all of it or nothing; a damaged file is set aside first."""
         for last in (
             False,
             True,
@@ -178,6 +182,14 @@ class Store:
         of = f" of {known}" if known > read else ""
         runs = "run" if read == 1 and not of else "runs"
         self.notice += f" {read}{of} {runs} could be read and {'is' if read == 1 else 'are'} in it."
+
+
+def _has_sessions(database: sqlite3.Connection) -> bool:
+    names = tuple(COLUMN_KINDS)
+    found = database.execute(
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?, ?)", names
+    ).fetchone()
+    return bool(found[0] == len(names))
 
 
 def _problem(error: Exception, path: Path) -> StoreProblem:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from interpboard.errors import StoreProblem
 from interpboard.store.rows import DESK, LISTED, WRITTEN, document_of, saved_run_of
+from interpboard.store.session_tables import COLUMN_KINDS, TABLES
 
 _TOLD = (
     "SELECT id FROM runs ORDER BY id",
@@ -45,6 +46,7 @@ def salvage(damaged: Path, new: sqlite3.Connection) -> Salvaged:
             listed = LISTED if _has_weights(old) else LISTED.replace("weights", "''")
             found = {number: _row(old, listed, number) for number in _candidates(told)}
             remembered = list(_each(old, "SELECT name, value FROM desk"))
+            sessions = list(_of_sessions(old))
     except sqlite3.Error:  # it cannot even be opened
         return Salvaged(0, 0)
     rows = [row for row in found.values() if row is not None]
@@ -54,7 +56,21 @@ def salvage(damaged: Path, new: sqlite3.Connection) -> Salvaged:
         new.execute(DESK)
         texts = [row for row in remembered if all(isinstance(value, str) for value in row)]
         new.executemany("INSERT OR REPLACE INTO desk VALUES (?, ?)", texts)
+        for table in TABLES if sessions else ():
+            new.execute(table)
+        for name, row in sessions:
+            new.execute(f"INSERT OR IGNORE INTO {name} VALUES ({', '.join('?' * len(row))})", row)
     return Salvaged(len(rows), len(told | {row[0] for row in rows}))
+
+
+def _of_sessions(old: sqlite3.Connection) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Rows of sessions and notes with the name of their table, from both ends up to a damaged page."""
+    for name, kinds in COLUMN_KINDS.items():
+        key = "id" if name != "session_runs" else "session, run"
+        for order in (key, ", ".join(f"{column} DESC" for column in key.split(", "))):
+            for row in _each(old, f"SELECT * FROM {name} ORDER BY {order}"):
+                if len(row) == len(kinds) and all(map(isinstance, row, kinds)):
+                    yield name, row
 
 
 def _told(old: sqlite3.Connection) -> set[int]:

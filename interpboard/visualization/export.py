@@ -290,3 +290,13 @@ def _code(shown: str) -> str:
 def _escape(shown: str) -> str:
     """``shown`` as running text in which no mark-up, link or mention acts."""
     return re.sub(r"[\\`*_{}\[\]<>|#~$@&]", lambda found: f"&#{ord(found[0])};", shown)
+
+
+def escaped(text: str) -> str:
+    """Any text as running markdown text in which nothing acts."""
+    return _escape(visible(text))
+
+
+def code(text: str) -> str:
+    """Any text as a code span of markdown in which nothing acts."""
+    return _code(visible(text))

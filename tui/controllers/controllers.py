@@ -93,12 +93,12 @@ class Controllers:
         """The current snapshot."""
         return self.session.state
 
-    async def boot(self, settings: Settings, resume: bool) -> None:
+    async def boot(self, settings: Settings, resume: bool, session: str = "") -> None:
         """Read what is kept, then start the engine and run, or show what was on the screen before."""
         await self.saver.find_place()
         await self.prompts.open()
         self.prompts.show_place()
-        model, resumed = settings.model, resume and await self.saved_runs.resume()
+        model, resumed = settings.model, resume and await self.saved_runs.resume(session)
         if resumed and self.state.model is not None:
             model = self.state.model.info.name
         special = settings.special_tokens

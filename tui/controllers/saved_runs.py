@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 
 if TYPE_CHECKING:
@@ -34,11 +35,30 @@ class SavedRuns:
 
         return renamed(self._saver.store.runs(), self._session.slots.values())
 
-    async def resume(self) -> bool:
-        """The newest question with all its results, as before a dropped link; false: there is none."""
+    def _runs_of(self, session: str) -> list[SavedRun]:
+        """The newest first; of ``session``, or of all while the sitting goes on in the one used last."""
+        from tui.session.restoring import renamed
+
+        book, sitting = self._saver.sitting.book, self._saver.sitting
+        if session:
+            found = book.find(session)
+            sitting.go_on(found)
+            return renamed(reversed(book.runs(found.id)), self._session.slots.values())
+        runs = self._runs()
+        newest = next((each for each in book.sessions() if each.runs), None)
+        if newest is not None and runs:
+            sitting.go_on(newest)
+        return runs
+
+    async def resume(self, session: str = "") -> bool:
+        """The newest question with all its results, as before a dropped link; false: there is none.
+
+        ``session``: only results of the one of that name or number. What is computed from now on belongs to
+        the session that is resumed.
+        """
         store = self._saver.store
         try:
-            runs = await asyncio.to_thread(self._runs)
+            runs = await asyncio.to_thread(self._runs_of, session)
         except InterpBoardError as problem:
             self._tell(f"Not resumed: {problem}", "error")
             return False
@@ -48,7 +68,8 @@ class SavedRuns:
         slots = self._session.slots
         known = [r for r in runs if r.slot in slots and slots[r.slot].resumes]
         if not known and not notice:
-            self._tell("There is no saved run to resume.")
+            where = f" in the session {visible(session)}" if session else ""
+            self._tell(f"There is no saved run to resume{where}.")
         if not known:
             return False
         return await self.reopen(known[0], as_left=True)

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tui.controllers.sitting import Sitting
 from tui.session.interventions import InterventionStack, ListedIntervention
 from tui.session.state import State
 
@@ -38,6 +39,7 @@ class Saver:
         self._told = ""
         self._store: Store | None = None
         self.off = False  # there is no place to keep anything
+        self.sitting = Sitting(lambda: self.store)  # the session that results belong to
 
     async def find_place(self) -> None:
         """Make the state folder; where that cannot be done say it once, and keep nothing."""
@@ -127,7 +129,7 @@ class Saver:
             job, unwritten = next(iter(self._waiting), None), self._unwritten
             try:
                 if job is not None:
-                    await asyncio.to_thread(self.store.add, *job)
+                    await asyncio.to_thread(self._add, *job)
                 else:
                     await asyncio.to_thread(self.store.remember, INTERVENTIONS, unwritten)
             except StoreProblem as problem:
@@ -141,6 +143,9 @@ class Saver:
             if self.store.notice:
                 self._say(self.store.notice, "warning")
                 self.store.notice = ""
+
+    def _add(self, document: Document, slot: str, ask: dict[str, Any], at: float) -> None:
+        self.sitting.add(self.store.add(document, slot, ask, at), at)
 
     def _say(self, message: str, severity: Severity) -> None:
         if message != self._told:

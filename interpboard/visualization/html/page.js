@@ -189,15 +189,15 @@
   const links = [...document.querySelectorAll("nav a")], panes = [...document.querySelectorAll(".pane")];
   const choose = () => {
     const wanted = location.hash.slice(1), chosen = panes.find((pane) => pane.id === wanted) ?? panes[0];
-    const all = wanted === "all";
+    const text = page.dataset.show === "all", all = text || wanted === "all";
     page.classList.toggle("one", !all);
     for (const pane of panes) pane.classList.toggle("on", pane === chosen);
     for (const link of links) {
-      const current = link.hash === (all ? "#all" : "#" + chosen?.id);
+      const current = !text && link.hash === (all ? "#all" : "#" + chosen?.id);
       if (current) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     }
     for (const pane of panes) if (all || pane === chosen) pane.querySelectorAll(".card").forEach(open);
-    requestAnimationFrame(() => scrollTo(0, 0));
+    if (!text) requestAnimationFrame(() => scrollTo(0, 0));
   };
   const open = (card) => {
     if (card.dataset.open) return;

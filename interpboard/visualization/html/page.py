@@ -39,17 +39,17 @@ def report(
     lone = _lone(shown)
     documents = _documents(shown)
     chosen = [section_of(result, prompt) for result in lone] or sections(documents)
-    script = _read("page.js")
+    script = page_script()
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             title=visible(title) if title else _title(documents, chosen),
             documents=[(letter(i), d, _facts(d, documents[0])) for i, d in enumerate(documents)],
             panes=chosen,
-            style=Markup(_style()),
+            style=Markup(page_style()),
             script=Markup(script),
-            script_hash=_hash(script),
+            script_hash=script_hash(script),
             version=__version__,
             token=LOOK.token,
         )
@@ -61,7 +61,9 @@ def fragment(shown: Result | Document, prompt: PromptInfo | None = None) -> str:
     chosen = (
         [section_of(shown, prompt)] if isinstance(shown, Result) else sections(_documents(shown))
     )
-    return _environment().get_template("fragment.html").render(panes=chosen, style=Markup(_style()))
+    return (
+        environment().get_template("fragment.html").render(panes=chosen, style=Markup(page_style()))
+    )
 
 
 def _lone(shown: Result | Document | Sequence[Document] | Sequence[Result]) -> list[Result]:
@@ -95,7 +97,8 @@ def _facts(document: Document, first: Document) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates; every string in them is escaped."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
@@ -115,7 +118,7 @@ def _read(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _style() -> str:
+def page_style() -> str:
     """The style with the scale's colours, light and dark, as the terminal has them."""
     light, dark = (
         "".join(f"--c{i}:{color};--t{i}:{text_on(color)};" for i, color in enumerate(colors))
@@ -124,5 +127,11 @@ def _style() -> str:
     return _read("page.css").replace("/*light*/", light).replace("/*dark*/", dark)
 
 
-def _hash(script: str) -> str:
+def page_script() -> str:
+    """The script of every page."""
+    return _read("page.js")
+
+
+def script_hash(script: str) -> str:
+    """How the page's policy names the one script that may run."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
