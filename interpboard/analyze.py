@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from interpboard import __version__
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
-from interpboard.registry import ANALYSES, analyses_for, find_analysis
+from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
 from interpboard.results import Document, MetricRequest, PromptInfo, Result
-from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
 _SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype or another device."
@@ -49,14 +56,69 @@ def analyze(
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
 
 
-def run_one(
-    lm: LanguageModel,
-    text: str,
-    analysis: str,
-    metric: MetricRequest,
-    params: Mapping[str, Any],
-    watch: Watch,
-) -> tuple[PromptInfo, Result]:
-    """One analysis: the prompt as the model saw it, and the result."""
-    document = analyze(lm, text, (analysis,), metric, {analysis: params}, watch=watch)
-    return document.prompt, document.results[0]
+@dataclass(frozen=True)
+class Begun:
+    """One analysis of one prompt, checked and about to run. ``params``: all of them."""
+
+    lm: LanguageModel
+    prompt: PromptInfo
+    metric: Metric
+    analysis: Analysis
+    params: Mapping[str, Any]
+
+    @property
+    def nothing_yet(self) -> Result:
+        """What the result will be, without values: what becomes of it where it is stopped."""
+        return Result(
+            analysis=self.analysis.name,
+            params={k: v for k, v in self.params.items() if v is not None and v != "" and v != ()},
+            metric=self.metric.info,
+            baseline=self.metric.baseline,
+            axes=(),
+            values=np.array(np.nan),
+            extra={},
+            elapsed_s=0.0,
+            made_by=made_by(self.lm.verified.path, self.params.get("seed", 0)),
+            warnings=self.metric.warnings,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that cells depend on: model, weights, prompt, metric, parameters, and files they name."""
+        files = [_state(value) for value in self.params.values()]
+        of = (
+            __version__, self.lm.info, self.lm.verified.path, self.prompt.token_ids,
+            self.metric.info, self.analysis.name, sorted(self.params.items()), files,
+        )  # fmt: skip
+        return hashlib.blake2b(repr(of).encode(), digest_size=16).hexdigest()
+
+    def run(self, watch: Watch) -> Result:
+        """Compute it."""
+        with memory_named(f"The analysis {self.analysis.name}", _SMALLER):
+            result: Result = self.analysis.load()(
+                self.lm, self.prompt, self.metric, watch=watch, **self.params
+            )
+        return result
+
+
+def begin(
+    lm: LanguageModel, text: str, analysis: str, metric: MetricRequest, params: Mapping[str, Any]
+) -> Begun:
+    """One analysis, its name and parameters checked, and the metric of the clean run measured."""
+    known = find_analysis(analysis)
+    parsed = known.parse(params)
+    prompt = make_prompt(lm, text)
+    with memory_named("A run of the prompt", _SMALLER):
+        resolved = resolve_metric(lm, prompt, metric)
+    return Begun(lm, prompt, resolved, known, parsed)
+
+
+def _state(value: Any) -> tuple[int, int] | None:
+    """Size and time of the file that a parameter names; None where it names none."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    try:
+        found = os.stat(value)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

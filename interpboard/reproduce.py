@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interpboard.display import visible
 from interpboard.registry import ANALYSES
 from interpboard.registry.parameter import Parameter
 from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
@@ -44,6 +45,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
         f"lm = open_model({place})",
     ]
     for document, asked in parts:
+        lines += [f"# Was {words}: this computes all of it." for words in _partial(document)]
         params = {result.analysis: own_params(result) for result in document.results}
         params = {name: own for name, own in params.items() if own}
         lines += [
@@ -80,8 +82,15 @@ def command_line(document: Document, asked: MetricRequest) -> str:
             words += ["--param", f"{result.analysis}.{name}={written}"]
     words += ["--format", "json", f"--text={text}"]
     line = " ".join(_quoted(word) for word in words)
+    line += "".join(f"  # was {said}: this computes all of it" for said in _partial(document))
     # The text "-" means standard input, so it comes from there.
     return f"printf %s - | {line}\n" if text == "-" else f"{line}\n"
+
+
+def _partial(document: Document) -> list[str]:
+    """What is missing in the results that were stopped."""
+    found = [(r.analysis, r.partial) for r in document.results if r.partial is not None]
+    return [f"partial, {name}: {visible(str(partial))}" for name, partial in found]
 
 
 def own_params(result: Result) -> dict[str, Any]:

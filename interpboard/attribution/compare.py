@@ -72,7 +72,7 @@ def compare_attributions(
     for number, name in enumerate(wanted):
         watch.step(number, len(wanted), _partial(names, axis, rows))
         try:
-            found = METHODS[name](lm, prompt, metric, watch=Watch(cancelled=watch.cancelled))
+            found = METHODS[name](lm, prompt, metric, watch=watch.silent)
         except Unsupported as missing:
             if methods is not None:
                 raise

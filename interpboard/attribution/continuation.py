@@ -69,7 +69,7 @@ def continuation_attribution(
         before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
         target = TokenRef(whole.token_ids[at], whole.tokens[at])
         own, own_text = _metric(lm, before, metric, target), show_tokens((target.token,))
-        found = METHODS[method](lm, before, own, watch=Watch(cancelled=watch.cancelled))
+        found = METHODS[method](lm, before, own, watch=watch.silent)
         scores[number, :at], values[number] = found.values, own.baseline
         warnings += [f"{number} {own_text}: {words}" for words in found.warnings]
     watch.step(count, count)

@@ -65,6 +65,7 @@ def difference(a: Document, b: Document) -> Result:
         elapsed_s=one.elapsed_s + other.elapsed_s,
         warnings=(*unlike(a, b), *_warnings(one, other)),
         neutral=0.0,
+        partial=one.partial if one.partial is not None else other.partial,
         meaning=f"{DIFFERENCE}; of: {one.meaning}" if one.meaning else DIFFERENCE,
     )
 

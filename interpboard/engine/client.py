@@ -12,7 +12,7 @@ import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import msgspec
 from interpboard.config import engine_log
 from interpboard.engine import protocol
 from interpboard.engine.process import EngineProcess
+from interpboard.results.partial import joined
 
 MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
@@ -58,7 +59,15 @@ class _Job:
     request: protocol.EngineJob
     sent: bool = False
     cancelled: bool = False
+    cells: list[protocol.Cells] = field(default_factory=list)  # computed since it was sent
     killer: asyncio.TimerHandle | None = None
+
+    @property
+    def with_cells(self) -> protocol.EngineJob:
+        """The request, with every cell that is known by now."""
+        if not isinstance(self.request, protocol.RunAnalysis) or not self.cells:
+            return self.request
+        return msgspec.structs.replace(self.request, cells=joined(self.request.cells, self.cells))
 
 
 @dataclass
@@ -85,6 +94,7 @@ class EngineClient:
         self._starting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loaded: protocol.Load | None = None
+        self._aside: tuple[int, ...] = ()
         self._other_version = False  # the engine on disk: starting it again changes nothing
         self.idle.set()
 
@@ -127,14 +137,19 @@ class EngineClient:
         text: str,
         metric: protocol.MetricRequest | None = None,
         params: Mapping[str, Any] | None = None,
+        cells: protocol.Cells | None = None,
     ) -> int:
-        """Run an analysis in ``slot``: Progress events, then Finished, Failed or Stopped."""
+        """Run an analysis in ``slot``: Begun and Progress events, then Finished, Failed or Stopped.
+
+        ``cells``: those of the same request that are known; they are not computed again.
+        """
         request = protocol.RunAnalysis(
             job=0,
             analysis=analysis,
             text=text,
             metric=metric or protocol.MetricRequest(),
             params=dict(params or {}),
+            cells=cells,
         )
         return self._submit(slot, request)
 
@@ -155,6 +170,13 @@ class EngineClient:
         for job in list(self._jobs.values()):
             if (slot is None and job.slot != MODEL_SLOT) or job.slot == slot:
                 self._cancel(job)
+
+    def aside(self, slots: Collection[str]) -> None:
+        """Nobody looks at these slots: the jobs of all others go before theirs."""
+        jobs = tuple(job.number for job in self._jobs.values() if job.slot in slots)
+        if self._process is not None and jobs != self._aside:
+            self._aside = jobs
+            self._process.send(protocol.Aside(jobs))
 
     async def restart(self) -> None:
         """Start anew on request, also after giving up."""
@@ -233,7 +255,7 @@ class EngineClient:
         self._stop_cancelled()
         self._forget_all()
         for job in wanted:
-            self._submit(job.slot, job.request)
+            self._submit(job.slot, job.with_cells)
         await self.start()
 
     async def _read(self, process: EngineProcess) -> None:
@@ -254,7 +276,9 @@ class EngineClient:
             return
         if isinstance(event, protocol.Ready) and isinstance(job.request, protocol.Load):
             self._loaded = job.request
-        if isinstance(event, (protocol.Loading, protocol.Progress)):
+        if isinstance(event, protocol.Progress) and event.cells is not None:
+            job.cells.append(event.cells)
+        if isinstance(event, (protocol.Loading, protocol.Begun, protocol.Progress)):
             self._tell(job, event)
         else:
             self._finish(job, event)

@@ -21,6 +21,7 @@ from interpboard import __version__
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from interpboard.results import (
+    Cells,
     LabelledArray,
     MetricRequest,
     ModelInfo,
@@ -32,7 +33,7 @@ from interpboard.results import (
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class BadFrame(ValueError):
@@ -66,14 +67,15 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     special_tokens: bool = True
 
 
-class RunAnalysis(msgspec.Struct, frozen=True, tag="run"):
-    """Run one analysis of the registry on one prompt."""
+class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
+    """Run one analysis of the registry on one prompt. ``cells``: those that are known, to go on from."""
 
     job: int
     analysis: str
     text: str
     metric: MetricRequest = MetricRequest()
     params: dict[str, Any] = {}
+    cells: Cells | None = None
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
@@ -102,12 +104,18 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     job: int
 
 
+class Aside(msgspec.Struct, frozen=True, tag="aside"):
+    """Nobody looks at what these jobs are for: all others go before them."""
+
+    jobs: tuple[int, ...]
+
+
 class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End the process at once."""
 
 
 EngineJob = Load | RunAnalysis | Tokenize | Split | Vocabulary
-EngineRequest = Greeting | EngineJob | Cancel | Shutdown
+EngineRequest = Greeting | EngineJob | Cancel | Aside | Shutdown
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -139,13 +147,27 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     notes: tuple[str, ...] = ()
 
 
+class Begun(msgspec.Struct, frozen=True, tag="begun"):
+    """A job whose cells are kept begins: what its result will be, without values."""
+
+    job: int
+    prompt: PromptInfo
+    result: Result
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """``done`` of ``total`` steps. ``partial``: the values so far, NaN where not known yet."""
+    """``done`` of ``total`` steps. ``partial``: the values so far, NaN where not known yet.
+
+    ``left_s``: how long the rest takes, judged by the steps that were timed. ``cells``: those computed since
+    this was told last.
+    """
 
     job: int
     done: int
     total: int
     partial: LabelledArray | None = None
+    left_s: float | None = None
+    cells: Cells | None = None
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
@@ -199,12 +221,15 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
-    """A job was cancelled."""
+    """A job was cancelled. ``last``: what it had to tell by then, if it had begun."""
 
     job: int
+    last: Progress | None = None
 
 
-Event = Hello | Loading | Ready | Progress | Finished | Tokens | TokenStrings | Failed | Stopped
+Event = (
+    Hello | Loading | Ready | Begun | Progress | Finished | Tokens | TokenStrings | Failed | Stopped
+)
 
 M = TypeVar("M")
 

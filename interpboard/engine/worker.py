@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
 from interpboard.engine import protocol
+from interpboard.engine.compute import Interrupted, compute
 from interpboard.engine.jobs import Queue
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_threads_sleep
@@ -25,9 +25,8 @@ from interpboard.errors import Cancelled, InterpBoardError, bounded
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
-    from interpboard.results import LabelledArray
+    from interpboard.runs.kept import Kept
 
-PROGRESS_EVERY_S = 0.1
 WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
 # Bars would be the last lines of the log that people are shown when a process dies.
@@ -47,13 +46,18 @@ class Worker:
         self.outbox = outbox
         self.queue = queue
         self.lm: LanguageModel | None = None
+        self.given_way: dict[int, Kept] = {}  # cells of the jobs that wait once more
 
     def serve(self) -> None:
         """Run jobs until the process ends."""
         while True:
             request = self.queue.take()
+            for gone in set(self.given_way) - self.queue.waiting - {request.job}:
+                del self.given_way[gone]
             try:
                 self._run(request)
+            except Interrupted as stopped:
+                self.outbox.send(protocol.Stopped(request.job, stopped.last))
             except Cancelled:
                 self.outbox.send(protocol.Stopped(request.job))
             except InterpBoardError as error:
@@ -135,23 +139,12 @@ class Worker:
 
     def _analyze(self, request: protocol.RunAnalysis) -> None:
         lm = self._model()
-        from interpboard.analyze import run_one
-        from interpboard.runs.watch import Watch
+        from interpboard.analyze import begin
 
-        last = 0.0
-
-        def tell(done: int, total: int, partial: LabelledArray | None) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= PROGRESS_EVERY_S:
-                last = now
-                self.outbox.send(protocol.Progress(request.job, done, total, partial))
-
-        watch = Watch(on_progress=tell, cancelled=self.queue.cancelled)
-        prompt, result = run_one(
-            lm, request.text, request.analysis, request.metric, request.params, watch
-        )
-        self.outbox.send(protocol.Finished(request.job, prompt, result, _memory(lm)))
+        begun = begin(lm, request.text, request.analysis, request.metric, request.params)
+        result = compute(begun, request, self.outbox, self.queue, self.given_way)
+        if result is not None:
+            self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))
 
     def _model(self) -> LanguageModel:
         if self.lm is None:
@@ -171,6 +164,8 @@ def read_requests(stream: BinaryIO, queue: Queue, outbox: Outbox) -> None:
             break
         elif not greeted:  # the versions before this one said nothing
             _require_same_version(protocol.Greeting("an older one", 0))
+        elif isinstance(request, protocol.Aside):
+            queue.aside(request.jobs)
         elif isinstance(request, protocol.Cancel):
             if queue.cancel(request.job):
                 outbox.send(protocol.Stopped(request.job), at_once=True)

@@ -82,7 +82,7 @@ def what_if(
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
-        values = evaluate(both, alone, metric, watch=Watch(cancelled=watch.cancelled)) - baseline
+        values = evaluate(both, alone, metric, watch=watch.silent) - baseline
         first = len(alone) - len(beside)
         if first:
             axis = Axis("intervention", tuple(item.label for item in items))
@@ -129,7 +129,7 @@ def _lenses(
     both: Run, rows: list[torch.Tensor], metric: Metric, top_k: int, layers: Axis, watch: Watch
 ) -> dict[str, LabelledArray]:
     """The lens of each row, one array for both."""
-    quiet = Watch(cancelled=watch.cancelled)
+    quiet = watch.silent
     reads = [read_lens(both.lm, each, metric.target_id, top_k, quiet) for each in rows]
     axes = (RUNS, layers, token_axis(both.prompt.tokens))
     top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))

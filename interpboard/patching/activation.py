@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,8 @@ def activation_patching(
     donor = record(lm, source, (site,), (given,))
     estimates = None
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
-        estimates = pair.recovered(metric, _estimated(lm, into, made, metric, grid, donor))
+        guess = partial(_estimated, lm, into, made, metric, grid, donor)
+        estimates = pair.recovered(metric, watch.once("estimates", guess))
     cells = grid.cells(donor)
     del donor  # the cells have what they need of it
     values = evaluate_cells(

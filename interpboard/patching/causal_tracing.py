@@ -148,7 +148,7 @@ class _Samples:
             cells * len(rows),
             self.metric,
             base=[row for row in rows for _ in cells],
-            watch=Watch(cancelled=self.watch.cancelled),
+            watch=self.watch.silent,
             on_values=take,
         )
 

@@ -137,7 +137,11 @@ def _effects(
             values = evaluate_cells(run, cells, case.metric, grid.axes, lambda v: v, watch=stage)
             kept.append(values - at_base)
             done += size
-        watch.step(done, total, LabelledArray(grid.axes, np.mean(effects, axis=0)))
+        mean = np.mean(effects, axis=0)
+        few = np.full(
+            mean.shape, len(effects) < len(cases)
+        )  # the mean of some pairs is no value yet
+        watch.step(done, total, LabelledArray(grid.axes, mean, few))
     return np.stack(effects), np.stack(controls) if control else None
 
 

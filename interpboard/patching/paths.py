@@ -127,7 +127,7 @@ def _evaluated(
             base,
             [rows[row] for row in seen],
             metric,
-            watch=Watch(cancelled=watch.cancelled),
+            watch=watch.silent,
             on_values=take,
         )
     return values

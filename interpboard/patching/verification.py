@@ -52,7 +52,7 @@ def verified_cells(
         run,
         [cells[i] for i in chosen],
         metric,
-        watch=Watch(cancelled=watch.cancelled),
+        watch=watch.silent,
         on_values=take,
     )
     error = flat - (np.abs(exact) if sizes else exact)

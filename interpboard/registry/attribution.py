@@ -58,6 +58,7 @@ TABLE: tuple[Analysis, ...] = (
         value="share of metric(prompt) − metric(baseline) due to the token",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="paths",
         in_overview=True,
         parameters=(
             Parameter(
@@ -101,6 +102,7 @@ TABLE: tuple[Analysis, ...] = (
         "attention methods have no sign)",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="paths",
         gaps=("rank_agreement",),
         parameters=(
             Parameter(
@@ -133,6 +135,7 @@ TABLE: tuple[Analysis, ...] = (
         value="the metric's gradient at the token's embedding, as one number",
         reading=reading.GRADIENT,
         scale="diverging",
+        cost="gradients",
         unsigned=("norm", ("l2", "l1")),
         parameters=(_NORM,),
     ),
@@ -144,6 +147,7 @@ TABLE: tuple[Analysis, ...] = (
         value="first-order estimate of what the token's embedding adds to the metric",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="gradients",
         parameters=(
             Parameter("per_dimension", bool, False, "also the share of every embedding dimension"),
         ),
@@ -156,6 +160,7 @@ TABLE: tuple[Analysis, ...] = (
         value="the metric's mean gradient over noisy embeddings, as one number",
         reading=reading.GRADIENT,
         scale="diverging",
+        cost="paths",
         unsigned=("norm", ("l2", "l1")),
         parameters=(*_NOISE, _NORM),
     ),
@@ -167,6 +172,7 @@ TABLE: tuple[Analysis, ...] = (
         value="mean over noisy embeddings of another method's score",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="paths",
         gaps=("std_error",),
         unsigned=("of", ("saliency",)),
         parameters=(
@@ -203,6 +209,7 @@ TABLE: tuple[Analysis, ...] = (
         value="relevance of what enters the first layer at the token",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="gradients",
         parameters=(
             Parameter(
                 "attention",
@@ -223,6 +230,7 @@ TABLE: tuple[Analysis, ...] = (
         "token's own metric; empty: it comes later",
         reading=reading.added("the earlier token"),
         scale="diverging",
+        cost="paths",
         gaps=("values",),
         unsigned=("method", ("saliency",)),
         parameters=(
@@ -244,6 +252,8 @@ TABLE: tuple[Analysis, ...] = (
         value="metric(clean) − metric(token taken away)",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="cells",
+        cells="tokens",
         parameters=(
             Parameter("window", int, 1, "tokens in a row taken away together", minimum=1),
             *_BASELINE,
@@ -258,6 +268,8 @@ TABLE: tuple[Analysis, ...] = (
         "to metric(prompt) − metric(baseline)",
         reading=reading.added("the token"),
         scale="diverging",
+        cost="cells",
+        cells="sets of tokens",
         parameters=(
             Parameter("samples", int, 16, "orders of the tokens", minimum=1, maximum=10_000),
             *_BASELINE,
@@ -272,6 +284,7 @@ TABLE: tuple[Analysis, ...] = (
         value="share of the position that attention could have brought from the token, all layers "
         "multiplied; at least 0, they sum to 1",
         scale="probability",
+        cost="passes",
         parameters=_FUSED,
     ),
     Analysis(
@@ -282,6 +295,7 @@ TABLE: tuple[Analysis, ...] = (
         value="share of the position that came from the token by the norms of what heads move and "
         "the stream keeps; at least 0, they sum to 1",
         scale="probability",
+        cost="passes",
     ),
     Analysis(
         name="attention_flow",
@@ -291,6 +305,7 @@ TABLE: tuple[Analysis, ...] = (
         value="the most that could flow from the token to the position through the layers' "
         "attention; from 0 to 1",
         scale="probability",
+        cost="gradients",
         parameters=_FUSED,
     ),
 )

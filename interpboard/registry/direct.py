@@ -15,6 +15,7 @@ TABLE: tuple[Analysis, ...] = (
         value="what the component writes directly into the logit (or logit difference)",
         reading=reading.WRITTEN,
         scale="diverging",
+        cost="passes",
         parameters=(Parameter("neurons", bool, False, "every neuron too, in extra"),),
     ),
 )

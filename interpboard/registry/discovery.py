@@ -16,6 +16,7 @@ TABLE: tuple[Analysis, ...] = (
         "(faithfulness and completeness are measured, not estimated)",
         reading=reading.BEHAVIOUR,
         scale="diverging",
+        cost="search",
         gaps=("enters", "nodes"),
         parameters=(
             Parameter(

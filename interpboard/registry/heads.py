@@ -27,6 +27,8 @@ TABLE: tuple[Analysis, ...] = (
         value="effect = metric(head ablated) − metric(clean)",
         reading=reading.without("the head"),
         scale="diverging",
+        cost="cells",
+        cells="heads",
         gaps=("values",),
         in_overview=True,
         parameters=(
@@ -46,6 +48,8 @@ TABLE: tuple[Analysis, ...] = (
         value="interaction = effect(both ablated) − effect(a) − effect(b)",
         reading=reading.INTERACTION,
         scale="diverging",
+        cost="cells",
+        cells="heads and pairs",
         gaps=("values", "joint"),
         parameters=(
             _ABLATION,
@@ -62,6 +66,8 @@ TABLE: tuple[Analysis, ...] = (
         value="effect = metric(head ablated) − metric(clean)",
         reading=reading.without("the head"),
         scale="diverging",
+        cost="cells",
+        cells="ablations",
         gaps=("rank_agreement",),
         parameters=(
             Parameter(
@@ -86,6 +92,8 @@ TABLE: tuple[Analysis, ...] = (
         "only",
         reading=reading.without("the component"),
         scale="diverging",
+        cost="cells",
+        cells="components",
         gaps=("values", "estimate", "error"),
         parameters=(
             Parameter("budget", int, 64, "components to measure exactly, at most", minimum=1),
@@ -113,6 +121,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "head", "query", "key"),
         value="probability with which the head's query attends to the key",
         scale="probability",
+        cost="passes",
         gaps=("values", "entropy", "distance", "first", "sink", "top_probs"),
         parameters=(
             Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),
@@ -128,6 +137,7 @@ TABLE: tuple[Analysis, ...] = (
         value="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
         "far above it (z, in standard errors) are in extra",
         scale="probability",
+        cost="gradients",
         gaps=("values", "null", "z", "copying_eigenvalue"),
         parameters=(
             Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),

@@ -28,6 +28,7 @@ TABLE: tuple[Analysis, ...] = (
         "position",
         reading=reading.STEERED,
         scale="diverging",
+        cost="cells",
         parameters=(
             Parameter("positive", object, "", "prompts that the vector points to, one a line"),
             Parameter("negative", object, "", "prompts that it points away from, one a line"),
@@ -56,6 +57,7 @@ TABLE: tuple[Analysis, ...] = (
         value="the metric of the clean run and of the run with all interventions made at once",
         reading=reading.LEVEL,
         scale="diverging",
+        cost="passes",
         parameters=(
             _INTERVENTIONS,
             _SOURCE,
@@ -74,6 +76,7 @@ TABLE: tuple[Analysis, ...] = (
         "run and of the run with all interventions made at once",
         reading=reading.WRITTEN,
         scale="diverging",
+        cost="passes",
         parameters=(_INTERVENTIONS, _SOURCE),
     ),
 )

@@ -23,6 +23,7 @@ TABLE: tuple[Analysis, ...] = (
         value="probability of the target if the model ended after the layer",
         reading=reading.LIKELIER,
         scale="probability",
+        cost="passes",
         in_overview=True,
         parameters=(
             LENS_SITE,
@@ -37,6 +38,7 @@ TABLE: tuple[Analysis, ...] = (
         value="probability of the target after the layer, read through a map trained for that layer",
         reading=reading.LIKELIER,
         scale="probability",
+        cost="passes",
         parameters=(
             Parameter("translators", str, "", "folder that tune-lens wrote, or a published one"),
             Parameter("allow_pickle", bool, False, "read a published params.pt"),
@@ -51,6 +53,7 @@ TABLE: tuple[Analysis, ...] = (
         value="KL(final ‖ layer) on the last step's text, in nats a token: 0 is the output itself; the "
         "prompt is not looked at",
         scale="diverging",
+        cost="search",
         parameters=(
             Parameter("corpus", str, "", "a text file to train on, or a folder of them"),
             Parameter("out", str, "", "folder for the lens; a stopped training goes on there"),

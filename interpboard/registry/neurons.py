@@ -16,6 +16,7 @@ TABLE: tuple[Analysis, ...] = (
         "effect of a unit",
         reading=reading.WRITTEN,
         scale="diverging",
+        cost="passes",
         gaps=("values",),
         parameters=(
             Parameter("neuron", str, "", "one to look at, e.g. 2.117: its tokens and activations"),
@@ -30,6 +31,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "neuron"),
         value="highest activation of the neuron anywhere in the corpus; the prompt is not looked at",
         scale="diverging",
+        cost="search",
         gaps=("values",),
         parameters=(
             Parameter("corpus", str, "", "a text file, or a folder of them, of any size"),

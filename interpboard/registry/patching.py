@@ -50,6 +50,8 @@ TABLE: tuple[Analysis, ...] = (
         readings=("direction", {"noising": reading.NOISED}),
         neutrals=("direction", {"noising": 1.0}),
         scale="diverging",
+        cost="cells",
+        cells="cells",
         gaps=("values",),
         in_overview=True,
         parameters=(
@@ -77,6 +79,8 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.restored_reading("the activation"),
         readings=("direction", {"noising": reading.taken("the activation")}),
         scale="diverging",
+        cost="cells",
+        cells="cells",
         parameters=(
             _CORRUPTED,
             Parameter(
@@ -106,6 +110,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.restored_reading("the activation"),
         unsigned=("method", ("atp_star",)),
         scale="diverging",
+        cost="gradients",
         gaps=("exact", "error"),
         parameters=(
             _CORRUPTED,
@@ -133,6 +138,8 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.restored_reading("the path"),
         readings=("direction", {"noising": reading.taken("the path")}),
         scale="diverging",
+        cost="cells",
+        cells="components",
         gaps=("values", "share", "metric"),
         parameters=(
             _CORRUPTED,
@@ -154,6 +161,8 @@ TABLE: tuple[Analysis, ...] = (
         value="metric(clean state restored) − metric(subject drowned in noise), mean over samples",
         reading=reading.restored_reading("the state"),
         scale="diverging",
+        cost="cells",
+        cells="cells",
         gaps=("recovered",),
         in_overview=True,
         parameters=(

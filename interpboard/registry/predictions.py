@@ -13,6 +13,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("rank",),
         value="probability of each of the most likely next tokens",
         scale="probability",
+        cost="passes",
         in_overview=True,
         parameters=(Parameter("top_k", int, 10, "how many tokens", minimum=1),),
     ),

@@ -12,6 +12,10 @@ from interpboard.registry.parameter import Parameter
 from interpboard.registry.reading import Reading
 
 ScaleKind = Literal["diverging", "probability", "magnitude"]
+# How long one waits, the shortest first: some passes of the prompt; gradients of it; a run for each cell;
+# gradients along a path, or many methods; a search or a training.
+Cost = Literal["passes", "gradients", "cells", "paths", "search"]
+COSTS: tuple[Cost, ...] = ("passes", "gradients", "cells", "paths", "search")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Analysis:
     ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
     those of its values with which a diverging scale has no negative side. ``gaps``: the arrays (``values``,
     names of ``extra``) in which the method leaves entries out, which are NaN; elsewhere NaN is warned of.
+    ``cost``: what is asked together runs in the order of ``COSTS``. ``cells``: what a cell of its own run is
+    called, in the plural, where those that are computed are kept when it is stopped; empty: all or nothing.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
     for some of its values another neutral value than 0.
     """
@@ -39,6 +45,8 @@ class Analysis:
     gaps: tuple[str, ...] = ()
     readings: tuple[str, dict[str, Reading]] | None = None
     neutrals: tuple[str, dict[str, float]] | None = None
+    cost: Cost = "cells"
+    cells: str = ""
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -16,12 +16,14 @@ from interpboard.results.info import (
     PromptInfo,
     TokenRef,
 )
+from interpboard.results.partial import Cells, Partial
 from interpboard.results.result import Result
 from interpboard.results.top import Entry
 
 __all__ = [
     "SCHEMA",
     "Axis",
+    "Cells",
     "Document",
     "Entry",
     "LabelledArray",
@@ -29,6 +31,7 @@ __all__ = [
     "MetricInfo",
     "MetricRequest",
     "ModelInfo",
+    "Partial",
     "PromptInfo",
     "Result",
     "TokenRef",

@@ -15,6 +15,7 @@ from interpboard.results.encoding import SCHEMA, from_json, json_of, read_file, 
 from interpboard.results.info import MadeBy, MetricInfo
 from interpboard.results.labels import visible_label
 from interpboard.results.metric_words import metric_words
+from interpboard.results.partial import Cells, Partial, exact_only
 from interpboard.results.table import columns, pandas
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.results.views import Viewable
@@ -29,6 +30,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     out is far from it. ``meaning`` says what larger and smaller values mean for this metric. The registry
     (``interpboard.registry``) gives both, here and nowhere else: to a new result, and to one that was saved
     before they were kept. ``meaning`` stays empty only for an analysis that is not in it.
+    ``partial``: it was stopped, and says how many cells are computed; the others are NaN. None: it is whole.
     """
 
     analysis: str
@@ -43,6 +45,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
     warnings: tuple[str, ...] = ()
     neutral: float = 0.0
     meaning: str = ""
+    partial: Partial | None = None
 
     def __post_init__(self) -> None:
         put_in_shape(self)
@@ -56,6 +59,21 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
                 meaning = known.meaning_for(self.metric.name, self.params)
                 msgspec.structs.force_setattr(self, "meaning", meaning)
                 msgspec.structs.force_setattr(self, "neutral", known.neutral_with(self.params))
+
+    def so_far(self, array: LabelledArray | None, cells: Cells, of: int, unit: str) -> Result:
+        """This result, of which nothing is computed yet, with the exact values of ``array`` and the ``cells``
+        to go on from; of ``of`` cells, called ``unit``. Its first warning says that it is partial.
+        """
+        known = None if array is None else exact_only(array)
+        done = len(cells) if known is None else int((~np.isnan(known.values)).sum())
+        partial = Partial(min(done, of), of, unit, cells)
+        return msgspec.structs.replace(
+            self,
+            axes=() if known is None else known.axes,
+            values=np.array(np.nan) if known is None else known.values,
+            warnings=(f"partial: {partial} are computed, the others have no value", *self.warnings),
+            partial=partial,
+        )
 
     def axis(self, name: str) -> Axis:
         """The axis called ``name``."""
@@ -74,11 +92,14 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
     def to_dataframe(self) -> Any:
         """A pandas frame, one row an entry: for each axis its label and ``<axis>_index``, then
-        ``value``, then every extra with the same axes.
+        ``value``, then every extra with the same axes. Of a partial result ``attrs["partial"]`` says so.
 
         Raises ``MissingPackage`` where pandas is not installed.
         """
-        return pandas().DataFrame(columns(self, self.extra))
+        frame = pandas().DataFrame(columns(self, self.extra))
+        if self.partial is not None:
+            frame.attrs["partial"] = str(self.partial)
+        return frame
 
     def to_json(self, indent: int | None = 2) -> str:
         """The result as JSON text: what a document holds of it, and the schema."""

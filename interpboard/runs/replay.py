@@ -13,6 +13,7 @@ same values, whatever the size of the batch.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,10 +25,11 @@ from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
 from interpboard.runs.finite import count_not_finite
+from interpboard.runs.kept import Asked, mark
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.steps import StepSize
-from interpboard.runs.watch import SILENT, Watch
+from interpboard.runs.watch import SILENT, Pace, Watch
 
 OnValues = Callable[[list[int], np.ndarray], None]
 
@@ -71,12 +73,18 @@ def evaluate(
     def joins(i: int) -> tuple[int, bool]:
         return start_of(counterfactuals[i]), keeps_attention(counterfactuals[i])
 
-    order = sorted(range(len(counterfactuals)), key=lambda i: (first(i), *joins(i)))
-    size = StepSize(run.lm, tokens_a_step)
     values = np.full(len(counterfactuals), np.nan)
-    done = 0
+    asked, before = _kept(run, counterfactuals, rows_of, watch, values, on_values)
+    order = sorted(
+        (i for i in range(len(counterfactuals)) if asked is None or not asked.known[i]),
+        key=lambda i: (first(i), *joins(i)),
+    )
+    layers = run.lm.anatomy.n_layers
+    work = np.cumsum([(stop - first(i)) * (1 + layers - max(0, joins(i)[0])) for i in order])
+    size = StepSize(run.lm, tokens_a_step)
+    done, spent = 0, 0.0
     while done < len(order):
-        watch.step(done, len(order))
+        watch.step(before + done, before + len(order))
         begin = first(order[done])
         chosen = order[done : done + size.rows(begin, stop)]
         chosen.sort(key=joins)
@@ -94,13 +102,39 @@ def evaluate(
             continue
         values[chosen] = found.double().cpu().numpy()
         count_not_finite(int(np.isnan(values[chosen]).sum()))
-        layers = run.lm.anatomy.n_layers - max(0, start_of(counterfactuals[chosen[0]]))
-        size.took(time.perf_counter() - started, layers, tokens)
+        took = time.perf_counter() - started
+        size.took(took, layers - max(0, start_of(counterfactuals[chosen[0]])), tokens)
+        done, spent = done + len(chosen), spent + took
+        left = spent * (float(work[-1]) / float(work[done - 1]) - 1)
+        watch.on_pace(Pace(left, len(order) - done, spent / done))
+        if watch.kept is not None and asked is not None:
+            watch.kept.take(asked, chosen, values[chosen])
         if on_values is not None:
             on_values(chosen, values[chosen])
-        done += len(chosen)
-    watch.step(done, len(order))
+    watch.step(before + done, before + len(order))
     return values
+
+
+def _kept(
+    run: Run,
+    counterfactuals: Sequence[Counterfactual],
+    rows: Sequence[int],
+    watch: Watch,
+    values: np.ndarray,
+    on_values: OnValues | None,
+) -> tuple[Asked | None, int]:
+    """Those that ``watch`` has kept, put into ``values`` and told; and how many they are."""
+    if watch.kept is None:
+        return None, 0
+    of_prompt = zlib.crc32(repr(run.prompt.token_ids).encode())
+    starts = {row: mark(run.edits[row], of_prompt) for row in set(rows)}
+    asked = watch.kept.ask(counterfactuals, [starts[row] for row in rows])
+    known = np.flatnonzero(asked.known).tolist()
+    values[known] = asked.values
+    count_not_finite(int(np.isnan(asked.values).sum()))
+    if known and on_values is not None:
+        on_values(known, values[known])
+    return asked, len(known)
 
 
 def _stop(run: Run, counterfactuals: Sequence[Counterfactual], position: int) -> int:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 from interpboard.errors import Cancelled
 from interpboard.results import LabelledArray
+from interpboard.runs.kept import Kept
+
+T = TypeVar("T")
+
+
+class Pace(NamedTuple):
+    """What timed steps say of the cells that are under way: seconds left, cells left, seconds a cell."""
+
+    left_s: float
+    cells_left: int
+    a_cell_s: float
+
+
+class Postponed(Exception):
+    """Something that is sooner done waits; what is computed is kept."""
 
 
 def _nobody(_done: int, _total: int, _partial: LabelledArray | None) -> None:
+    pass
+
+
+def _untold(_pace: Pace) -> None:
     pass
 
 
@@ -19,10 +39,17 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Watch:
-    """``on_progress(done, total, partial)``; ``cancelled()`` is asked at every step."""
+    """``on_progress(done, total, partial)``; ``cancelled()`` is asked at every step.
+
+    ``on_pace`` hears how long the cells under way still take. ``kept`` has those that are computed, so that
+    they are not computed again. ``gives_way()`` is asked between steps: is something else to be done first?
+    """
 
     on_progress: Callable[[int, int, LabelledArray | None], None] = _nobody
     cancelled: Callable[[], bool] = _never
+    on_pace: Callable[[Pace], None] = _untold
+    kept: Kept | None = None
+    gives_way: Callable[[], bool] = _never
 
     def check(self) -> None:
         """Raise ``Cancelled`` if asked to stop."""
@@ -30,9 +57,20 @@ class Watch:
             raise Cancelled
 
     def step(self, done: int, total: int, partial: LabelledArray | None = None) -> None:
-        """Report ``done`` of ``total``; raises ``Cancelled`` if asked to stop."""
+        """Report ``done`` of ``total``; raises ``Cancelled`` if asked to stop, ``Postponed`` to give way."""
+        self.on_progress(done, total, partial)  # first: what is done is done, stopped or not
         self.check()
-        self.on_progress(done, total, partial)
+        if self.gives_way():
+            raise Postponed
+
+    @property
+    def silent(self) -> Watch:
+        """The same for a part of the work whose progress is told elsewhere."""
+        return replace(self, on_progress=_nobody)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives; not made again where the same request is taken up again."""
+        return make() if self.kept is None else self.kept.once(name, make)
 
     def stage(self, before: int, total: int, *, shown: bool = True) -> Watch:
         """For a part of the work that begins when ``before`` of ``total`` steps are done.
@@ -43,7 +81,7 @@ class Watch:
         def pass_on(done: int, _total: int, partial: LabelledArray | None) -> None:
             self.on_progress(before + done, total, partial if shown else None)
 
-        return Watch(pass_on, self.cancelled)
+        return replace(self, on_progress=pass_on)
 
 
 SILENT = Watch()

@@ -83,12 +83,12 @@ def markdown(document: Document) -> str:
 def csv_text(document: Document) -> str:
     """Long form, one row a value (RFC 4180): a table that other programs can filter and pivot.
 
-    Columns: ``model``, ``analysis``, ``params`` (JSON), ``array`` (``values``, ``baseline``, or the
-    name of an extra), ``metric``, ``target``, ``foil`` (where the metric uses one), ``position``, then for
-    each axis its label and its index, then ``value``; behind it ``target_id`` and ``foil_id``, and
-    ``token_id`` (``query_id``, ``key_id``) for each axis of the prompt's tokens: tokens that are spelt alike
-    differ there. What does not apply is empty, and so is NaN. A newline or a tab in a token is that
-    character.
+    Columns: ``model``, ``analysis``, ``params`` (JSON), ``array`` (``values``, ``baseline``, the name of an
+    extra, or ``partial`` with how many cells are computed), ``metric``, ``target``, ``foil`` (where the
+    metric uses one), ``position``, then for each axis its label and its index, then ``value``; behind it
+    ``target_id`` and ``foil_id``, and ``token_id`` (``query_id``, ``key_id``) for each axis of the prompt's
+    tokens: tokens that are spelt alike differ there. What does not apply is empty, and so is NaN. A newline
+    or a tab in a token is that character.
 
     A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a
     hostile vocabulary could hold one that calls a function. Only those get an apostrophe in front:
@@ -146,6 +146,8 @@ def _csv_rows(
     ]
     if result.baseline is not None:
         arrays.append(("baseline", (), np.array(result.baseline)))
+    if result.partial is not None:  # said in a row: a missing value alone may be an undefined one
+        arrays.append(("partial", (), np.array(str(result.partial), dtype=object)))
     for array, axes, values in arrays:
         fixed = [
             *map(_cell, (model, result.analysis, params, array, metric.name)),

@@ -67,7 +67,7 @@ def compare_ablations(
         watch=watch,
     )
     effects = (values - metric.baseline).T
-    together = evaluate(run, at_once, metric, watch=Watch(cancelled=watch.cancelled))
+    together = evaluate(run, at_once, metric, watch=watch.silent)
     return Computed(
         values=effects,
         axes=axes,

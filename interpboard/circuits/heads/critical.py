@@ -103,9 +103,8 @@ def _measured(
             watch.step(known, budget, _ranked(found, effects))
 
         if len(chosen):
-            silent = Watch(cancelled=watch.cancelled)
             rows = [found[i].counterfactual for i in chosen]
-            evaluate(run, rows, metric, watch=silent, on_values=take)
+            evaluate(run, rows, metric, watch=watch.silent, on_values=take)
         left -= len(chosen)
     return effects, measured
 

@@ -137,8 +137,9 @@ def numeric_scale_of(result: Result, values: np.ndarray) -> Scale:
 
 
 def title_of(result: Result) -> str:
-    """The analysis and the metric it explains."""
-    return f"{analysis_name(result)}: {metric_words(result.metric, between='−')}"
+    """The analysis and the metric it explains; of a partial result also how much of it there is."""
+    partial = f" (partial: {result.partial})" if result.partial is not None else ""
+    return f"{analysis_name(result)}: {metric_words(result.metric, between='−')}{partial}"
 
 
 def analysis_name(result: Result) -> str:

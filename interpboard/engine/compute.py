@@ -1,0 +1,98 @@
+"""One analysis in the engine: watched, its cells kept, given up for something quicker and taken up again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from interpboard.engine import protocol
+from interpboard.engine.jobs import Queue
+from interpboard.engine.outbox import Outbox
+from interpboard.engine.telling import Telling
+from interpboard.errors import Cancelled
+from interpboard.results import LabelledArray, Result
+
+if TYPE_CHECKING:
+    from interpboard.analyze import Begun
+    from interpboard.runs.kept import Kept
+
+
+class Interrupted(Cancelled):
+    """A job was cancelled after it had begun. ``last``: where it was."""
+
+    def __init__(self, last: protocol.Progress | None) -> None:
+        super().__init__()
+        self.last = last
+
+
+def compute(
+    begun: Begun,
+    request: protocol.RunAnalysis,
+    outbox: Outbox,
+    queue: Queue,
+    given_way: dict[int, Kept],
+) -> Result | None:
+    """The result; None if the job has given way and waits again, with its cells in ``given_way``.
+
+    Raises ``Interrupted``, and what the analysis raises.
+    """
+    from interpboard.runs.kept import Kept
+    from interpboard.runs.watch import Postponed, Watch
+
+    kept: Kept | None = None
+    if begun.analysis.cells:
+        kept = given_way.pop(request.job, None)
+        if kept is None or kept.request != begun.fingerprint:  # another model may be there by now
+            kept = Kept(begun.fingerprint, request.cells)
+        kept.begin()
+        outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))
+    before, started = (len(kept) if kept is not None else 0), time.monotonic()
+    telling = Telling(request.job, outbox.send, kept, started)
+
+    def step(done: int, total: int, partial: LabelledArray | None) -> None:
+        telling.step(done, total, partial)
+        if partial is not None:
+            queue.estimated()
+
+    watch = Watch(
+        on_progress=step,
+        cancelled=queue.cancelled,
+        on_pace=telling.pace,
+        kept=kept,
+        gives_way=queue.gives_way if kept is not None else _never,
+    )
+    how = "failed"
+    try:
+        result = begun.run(watch)
+        how = "done"
+        return result
+    except Postponed:
+        assert kept is not None
+        how = "gave way"
+        last = telling.last()
+        if last is not None:
+            outbox.send(last)
+        given_way[request.job] = kept
+        queue.put_back(request)
+        return None
+    except Cancelled:
+        how = "stopped"
+        raise Interrupted(telling.last()) from None
+    finally:
+        fresh = len(kept) - before if kept is not None else 0
+        if before or (fresh and how != "done"):
+            _log(request, before, fresh, how, time.monotonic() - started)
+
+
+def _log(request: protocol.RunAnalysis, before: int, now: int, how: str, seconds: float) -> None:
+    """What was computed of a job that did not run in one go: each cell is in one of these lines."""
+    print(
+        f"{request.analysis}: {before} cells were known, {now} computed in {seconds:.1f} s, {how}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _never() -> bool:
+    return False

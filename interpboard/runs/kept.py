@@ -1,0 +1,95 @@
+"""Cells of one request that are computed, so that a job that was stopped goes on where it was.
+
+An analysis asks for its counterfactuals in the same order each time the same is asked of the same model,
+however they are cut into batches. So a cell is known by its number in that order. What was edited there is
+marked beside it, without the values that were put: a cell that is not what it was is computed anew.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from interpboard.results.partial import Cells
+from interpboard.runs.edits import Counterfactual
+
+T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """Cells that are asked for together: their numbers and marks, which are known, and those values."""
+
+    numbers: np.ndarray
+    marks: np.ndarray
+    known: np.ndarray
+    values: np.ndarray
+
+
+class Kept:
+    """The cells of ``request``; of ``before`` those that are of the same."""
+
+    def __init__(self, request: str, before: Cells | None = None) -> None:
+        self.request = request
+        usable = before is not None and before.request == request
+        self._marks: dict[int, int] = {}
+        self._values: dict[int, float] = {}
+        if before is not None and usable:
+            numbers = before.numbers.tolist()
+            self._marks = dict(zip(numbers, before.marks.tolist(), strict=True))
+            self._values = dict(zip(numbers, before.values.tolist(), strict=True))
+        self._news: list[int] = []
+        self._made: dict[str, object] = {}
+        self._next = 0
+
+    def begin(self) -> None:
+        """The analysis begins, once more perhaps: its first cell is number 0."""
+        self._next = 0
+
+    def ask(self, cells: Sequence[Counterfactual], starts: Sequence[int]) -> Asked:
+        """The next ``cells`` of the analysis; ``starts``: a mark of the run that each starts from."""
+        numbers = np.arange(self._next, self._next + len(cells))
+        self._next += len(cells)
+        marks = np.array([mark(cell, at) for cell, at in zip(cells, starts, strict=True)], int)
+        before = np.array([self._marks.get(number, -1) for number in numbers.tolist()], int)
+        known = marks == before
+        values = np.array([self._values[number] for number in numbers[known].tolist()])
+        return Asked(numbers, marks, known, values)
+
+    def take(self, asked: Asked, which: Sequence[int], values: np.ndarray) -> None:
+        """``which`` of the cells asked for are computed."""
+        for at, value in zip(which, values.tolist(), strict=True):
+            number = int(asked.numbers[at])
+            self._marks[number], self._values[number] = int(asked.marks[at]), value
+            self._news.append(number)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made once for the request. It is not among the cells."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def news(self) -> Cells | None:
+        """What has been computed since this was asked last."""
+        numbers, self._news = sorted(self._news), []
+        return self._of(numbers) if numbers else None
+
+    @property
+    def cells(self) -> Cells:
+        """All of them."""
+        return self._of(sorted(self._values))
+
+    def _of(self, numbers: list[int]) -> Cells:
+        marks, values = ([of[n] for n in numbers] for of in (self._marks, self._values))
+        return Cells(self.request, np.array(numbers, int), np.array(marks, int), np.array(values))
+
+
+def mark(edits: Counterfactual, start: int = 0) -> int:
+    """A number for what is edited, without the values that are put; ``start`` goes into it."""
+    places = [(e.site, e.layer, e.kind, e.head, e.positions, e.neuron) for e in edits]
+    return zlib.crc32(repr(places).encode(), start)

@@ -1,0 +1,186 @@
+"""Cells that are computed stay computed, over the real pipe: stopped, killed, asked again, put off."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from interpboard.engine import protocol
+from interpboard.engine.client import EngineClient, Lost
+from interpboard.results.partial import Cells, joined
+from tests.engine.conftest import Recorder
+
+on_one_loop = pytest.mark.asyncio(loop_scope="module")
+TEXT = "The Eiffel Tower is located in the city of"
+TRACE: dict[str, Any] = {"subject": [1, 2], "samples": 40}
+LINE = re.compile(r"(\w+): (\d+) cells were known, (\d+) computed in .* s, (\w+)")
+
+
+def told(recorder: Recorder, slot: str) -> Cells | None:
+    """Every cell that the pipe has brought for ``slot``."""
+    parts = [
+        event.cells for event in recorder.of(slot, protocol.Progress) if event.cells is not None
+    ]
+    last = [event.last for event in recorder.of(slot, protocol.Stopped)]
+    parts += [each.cells for each in last if each is not None and each.cells is not None]
+    return joined(None, parts)
+
+
+def said(engine: EngineClient, analysis: str) -> list[tuple[int, int, str]]:
+    """What the engine's log says of ``analysis``: cells known, cells computed, how it ended."""
+    found = LINE.findall(engine.log_path.read_text())
+    return [(int(known), int(now), how) for name, known, now, how in found if name == analysis]
+
+
+async def stopped_midway(engine: EngineClient, recorder: Recorder, **asked: Any) -> Cells:
+    engine.run("pane", "causal_trace", TEXT, **asked)
+    while not told(recorder, "pane"):
+        await recorder.until(
+            "pane", protocol.Progress, len(recorder.of("pane", protocol.Progress)) + 1
+        )
+    engine.cancel("pane")
+    await recorder.until("pane", protocol.Stopped)
+    cells = told(recorder, "pane")
+    assert cells
+    return cells
+
+
+@on_one_loop
+async def test_a_stopped_grid_goes_on_where_it_was_and_computes_each_cell_once(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("whole", "causal_trace", TEXT, params=TRACE)
+    whole = (await recorder.until("whole", protocol.Finished)).result
+    cells = await stopped_midway(engine, recorder, params=TRACE)
+    engine.run("pane", "causal_trace", TEXT, params=TRACE, cells=cells)
+    again = (await recorder.until("pane", protocol.Finished)).result
+    assert np.array_equal(again.values, whole.values)
+    assert again.partial is None
+    (_, first, how), (known, rest, _) = said(engine, "causal_trace")
+    assert (how, known) == ("stopped", len(cells))
+    assert first == known  # all that was computed came over the pipe
+    assert 0 < rest == np.isfinite(whole.extra["per_sample"].values).sum() - known - _free(whole)
+
+
+def _free(whole: Any) -> int:
+    """Entries before the subject: noise does not reach them and no run is needed."""
+    per_sample = whole.extra["per_sample"].values
+    return int(per_sample[:, :, :1].size)
+
+
+@on_one_loop
+async def test_cells_of_another_request_are_not_taken_over(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    cells = await stopped_midway(engine, recorder, params=TRACE)
+    asked = {**TRACE, "noise": 1.0}
+    engine.run("other", "causal_trace", TEXT, params=asked)
+    alone = (await recorder.until("other", protocol.Finished)).result
+    engine.run("pane", "causal_trace", TEXT, params=asked, cells=cells)
+    given = (await recorder.until("pane", protocol.Finished)).result
+    assert np.array_equal(given.values, alone.values)
+    changed = Cells(cells.request, cells.numbers, cells.marks + 1, cells.values + 100)
+    engine.run("pane", "causal_trace", TEXT, params=TRACE, cells=changed)
+    marked = (await recorder.until("pane", protocol.Finished, 2)).result
+    engine.run("other", "causal_trace", TEXT, params=TRACE)
+    right = (await recorder.until("other", protocol.Finished, 2)).result
+    assert np.array_equal(marked.values, right.values)
+
+
+@on_one_loop
+async def test_something_quick_goes_before_a_grid_that_has_begun_and_the_grid_goes_on(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("grid", "causal_trace", TEXT, params=TRACE)
+    while not told(recorder, "grid"):
+        count = len(recorder.of("grid", protocol.Progress))
+        await recorder.until("grid", protocol.Progress, count + 1)
+    engine.run("quick", "attention", TEXT, params={"layers": [0], "heads": [0]})
+    await recorder.until("quick", protocol.Finished)
+    assert not recorder.of("grid", protocol.Finished)
+    grid = (await recorder.until("grid", protocol.Finished)).result
+    engine.run("alone", "causal_trace", TEXT, params=TRACE)
+    alone = (await recorder.until("alone", protocol.Finished)).result
+    assert np.array_equal(grid.values, alone.values)
+    (_, before, how), (known, _, end) = said(engine, "causal_trace")[-2:]
+    assert (how, end) == ("gave", "done")
+    assert known == before
+
+
+@on_one_loop
+async def test_jobs_run_the_quickest_first_and_what_nobody_looks_at_last(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("busy", "slow", TEXT, params={"steps": 40})
+    await recorder.until("busy", protocol.Progress)
+    engine.run("path", "integrated_gradients", TEXT)
+    engine.run("hidden", "logit_lens", TEXT)
+    engine.run("grid", "head_ablation", TEXT)
+    engine.run("lens", "logit_lens", TEXT)
+    engine.aside(["hidden"])
+    for slot in ("path", "hidden", "grid", "lens"):
+        await recorder.until(slot, protocol.Finished)
+    order = [slot for slot, event in recorder.events if isinstance(event, protocol.Finished)]
+    assert order == ["busy", "lens", "grid", "path", "hidden"]
+
+
+@on_one_loop
+async def test_estimates_of_every_grid_come_before_the_exact_values_of_any(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("busy", "slow", TEXT, params={"steps": 40})
+    await recorder.until("busy", protocol.Progress)
+    engine.run("heads", "head_ablation", TEXT, params={"preview": True})
+    corrupted = {"corrupted": TEXT.replace("Eiffel", "Paris"), "preview": True}
+    engine.run("trace", "activation_patching", TEXT, params=corrupted)
+    for slot in ("heads", "trace"):
+        await recorder.until(slot, protocol.Finished)
+    shown = [
+        (slot, bool(event.partial.estimated.all()))
+        for slot, event in recorder.events
+        if slot != "busy" and isinstance(event, protocol.Progress) and event.partial is not None
+    ]
+    estimates = [at for at, (slot, all_of_it) in enumerate(shown) if all_of_it]
+    exact = [at for at, (slot, all_of_it) in enumerate(shown) if not all_of_it]
+    assert {shown[at][0] for at in estimates} == {"heads", "trace"}
+    assert not exact or exact[0] > min(at for at in estimates if shown[at][0] == "trace")
+
+
+@on_one_loop
+async def test_the_time_left_is_told_from_the_first_step_on_and_falls(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("grid", "causal_trace", TEXT, params={**TRACE, "samples": 80})
+    await recorder.until("grid", protocol.Finished)
+    seen = recorder.of("grid", protocol.Progress)
+    left = [event.left_s for event in seen if event.cells is not None]
+    assert left
+    assert all(seconds is not None and seconds >= 0 for seconds in left)
+    begun = recorder.of("grid", protocol.Begun)
+    assert [each.result.analysis for each in begun] == ["causal_trace"]
+
+
+@on_one_loop
+async def test_what_is_computed_survives_the_death_of_the_engine(
+    new_engine: EngineClient, recorder: Recorder
+) -> None:
+    new_engine.run("pane", "causal_trace", TEXT, params={**TRACE, "samples": 200})
+    while not told(recorder, "pane"):
+        count = len(recorder.of("pane", protocol.Progress))
+        await recorder.until("pane", protocol.Progress, count + 1)
+    assert new_engine.pid is not None
+    os.kill(new_engine.pid, signal.SIGKILL)
+    await recorder.until("", Lost)
+    cells = told(recorder, "pane")
+    assert cells
+    await recorder.until("model", protocol.Ready, 2)
+    new_engine.run("pane", "causal_trace", TEXT, params={**TRACE, "samples": 200}, cells=cells)
+    await recorder.until("pane", protocol.Finished)
+    assert [known for known, _, _ in said(new_engine, "causal_trace")] == [len(cells)]
+    await asyncio.sleep(0)

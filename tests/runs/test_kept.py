@@ -1,0 +1,187 @@
+"""A job that was stopped goes on where it was: every analysis whose cells are kept, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from interpboard.analyze import Begun, begin
+from interpboard.errors import Cancelled
+from interpboard.registry import ANALYSES
+from interpboard.reproduce import command_line, python_lines
+from interpboard.results import (
+    Cells,
+    Document,
+    LabelledArray,
+    MetricRequest,
+    Result,
+    pack,
+    unpack,
+)
+from interpboard.runs.kept import Kept
+from interpboard.runs.watch import Watch
+from tests.lm import TEXT, tiny_lm
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema.json"
+CORRUPTED = TEXT.replace("Eiffel", "Paris")
+NEEDED: dict[str, dict[str, Any]] = {
+    "activation_patching": {"corrupted": CORRUPTED, "preview": True},
+    "causal_trace": {"subject": [1, 2], "samples": 3},
+    "critical_components": {"budget": 6},
+    "head_ablation": {"preview": True},
+    "head_pairs": {"top_k": 3},
+    "patching_confidence": {
+        "corrupted": CORRUPTED,
+        "pairs": f"{CORRUPTED} => {TEXT}",
+        "resamples": 20,
+    },
+    "path_patching": {"corrupted": CORRUPTED},
+    "shapley": {"samples": 2},
+}
+KEPT = [name for name, analysis in ANALYSES.items() if analysis.cells]
+
+
+def begun(name: str, **request: Any) -> Begun:
+    own = {"text": TEXT, "params": NEEDED.get(name, {}), **request}
+    return begin(tiny_lm(), own["text"], name, MetricRequest(), own["params"])
+
+
+class Stopper:
+    """Stops once so many cells are computed; counts them, and keeps what was shown last."""
+
+    def __init__(self, job: Begun, cells: Cells | None = None, most: float = np.inf) -> None:
+        self.kept = Kept(job.fingerprint, cells)
+        self.before, self.most = len(self.kept), most
+        self.shown: LabelledArray | None = None
+        self.watch = Watch(self._see, self._enough, kept=self.kept)
+
+    def _see(self, _done: int, _total: int, shown: LabelledArray | None) -> None:
+        self.shown = shown if shown is not None else self.shown
+
+    def _enough(self) -> bool:
+        return len(self.kept) - self.before >= self.most
+
+    @property
+    def computed(self) -> int:
+        return len(self.kept) - self.before
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One prompt a step, so that there is something to stop between."""
+    monkeypatch.setattr("interpboard.runs.steps.TOKENS_A_STEP", {"cpu": (1, 12)})
+
+
+def same(one: Result, other: Result) -> None:
+    np.testing.assert_array_equal(one.values, other.values)
+    assert one.extra.keys() == other.extra.keys()
+    for name, array in one.extra.items():
+        if array.values.dtype != object:
+            np.testing.assert_array_equal(array.values, other.extra[name].values)
+    assert one.partial is None
+    assert other.partial is None
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_stopped_and_gone_on_with_it_gives_the_same_and_computes_each_cell_once(
+    name: str, small_steps: None
+) -> None:
+    job = begun(name)
+    whole = Stopper(job)
+    expected = job.run(whole.watch)
+    first = Stopper(job, most=3)
+    with pytest.raises(Cancelled):
+        job.run(first.watch)
+    assert 3 <= first.computed < whole.computed
+    again = Stopper(begun(name), first.kept.cells)
+    same(job.run(again.watch), expected)
+    assert first.computed + again.computed == whole.computed
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_was_shown_when_it_stopped_is_exact_where_it_is_said_to_be(
+    name: str, small_steps: None
+) -> None:
+    job = begun(name)
+    expected = job.run(Watch())
+    first = Stopper(job, most=3)
+    with pytest.raises(Cancelled):
+        job.run(first.watch)
+    total = 1000
+    partial = job.nothing_yet.so_far(first.shown, first.kept.cells, total, ANALYSES[name].cells)
+    assert partial.partial is not None
+    assert partial.warnings[0].startswith(f"partial: {partial.partial} are computed")
+    if partial.axes != expected.axes:  # a list that grows, or nothing to show yet
+        assert name in ("critical_components", "shapley", "head_pairs", "patching_confidence")
+        return
+    known = ~np.isnan(partial.values)
+    np.testing.assert_array_equal(partial.values[known], expected.values[known])
+    assert 0 < known.sum() < expected.values.size
+    assert len(partial.top(1000)) == known.sum()
+
+
+def test_nothing_is_taken_over_from_another_prompt_metric_parameter_or_model() -> None:
+    job = begun("head_ablation")
+    others = [
+        begun("head_ablation", text=TEXT + " the"),
+        begun("head_ablation", params={"preview": True, "ablation": "mean"}),
+        begin(tiny_lm(), TEXT, "head_ablation", MetricRequest("prob"), {"preview": True}),
+        begin(tiny_lm("llama"), TEXT, "head_ablation", MetricRequest(), {"preview": True}),
+    ]
+    known = Stopper(job)
+    job.run(known.watch)
+    for other in others:
+        again = Stopper(other, known.kept.cells)
+        other.run(again.watch)
+        assert again.before == 0
+        assert again.computed > 0
+
+
+def test_a_file_that_a_parameter_names_is_part_of_what_was_asked(tmp_path: Any) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("one")
+    asked = {"references": str(file)}
+    before = begun("head_ablation", params=asked).fingerprint
+    assert begun("head_ablation", params=asked).fingerprint == before
+    file.write_text("another")
+    assert begun("head_ablation", params=asked).fingerprint != before
+
+
+def test_a_value_that_is_no_number_is_kept_as_what_was_computed() -> None:
+    cells = Cells("r", np.array([0, 2]), np.array([5, 6]), np.array([np.nan, 1.0]))
+    kept = Kept("r", cells)
+    assert len(kept) == 2
+    assert np.isnan(kept.cells.values[0])
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_partial_result_says_that_it_is_one_in_every_form(name: str, small_steps: None) -> None:
+    job = begun(name)
+    first = Stopper(job, most=3)
+    with pytest.raises(Cancelled):
+        job.run(first.watch)
+    result = job.nothing_yet.so_far(first.shown, first.kept.cells, 77, ANALYSES[name].cells)
+    said = str(result.partial)
+    document = Document(model=job.lm.info, prompt=job.prompt, results=(result,))
+    for item in (result, document):
+        for text in (repr(item), item.to_text(), item.to_markdown(), item.to_csv(), item.to_html()):
+            assert said in text
+    assert said in python_lines(document, MetricRequest())
+    assert said in command_line(document, MetricRequest())
+    if result.axes:
+        assert said in result.plot().get_suptitle().replace("\n", " ")
+        assert said in str(result.plot_interactive().layout.title.text).replace("<br>", " ")
+    jsonschema.validate(json.loads(document.to_json()), json.loads(SCHEMA.read_text()))
+    again = Document.from_json(document.to_json()).results[0].partial
+    assert again is not None
+    assert result.partial is not None
+    assert str(again) == said
+    for cells in (again.cells, unpack(pack(result), Result).partial.cells):  # type: ignore[union-attr]
+        gone_on = Stopper(begun(name), cells)
+        assert gone_on.before == first.computed
+        same(job.run(gone_on.watch), begun(name).run(Watch()))
