@@ -205,7 +205,7 @@ def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
         known = ANALYSES[result["analysis"]]
         name, params = result["metric"]["name"], result["params"]
         said = {"neutral": known.neutral_with(params), "meaning": known.meaning_for(name, params)}
-        result.update({"warnings": [], **said} | result)
+        result.update({"warnings": [], "partial": None, **said} | result)
     assert again == saved
 
 

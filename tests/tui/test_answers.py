@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interpboard.analyze import run_one
+from interpboard.analyze import begin
 from interpboard.engine import protocol
 from interpboard.results import Result
 from interpboard.runs.watch import SILENT
@@ -70,7 +70,8 @@ def test_the_fake_engine_answers_in_the_form_of_the_real_one(
     assert not method or request.analysis == method
     params = dict(request.params)
     metric = protocol.MetricRequest(request.metric or request.question.metric)
-    _, real = run_one(tiny_lm(), request.question.text, request.analysis, metric, params, SILENT)
+    begun = begin(tiny_lm(), request.question.text, request.analysis, metric, params)
+    real = begun.run(SILENT)
     run = protocol.RunAnalysis(0, request.analysis, request.question.text, metric, params)
     layers, heads = tiny_lm().info.layers, tiny_lm().info.heads
     _, fake = canned(run, tokens_of(request.question.text), layers, heads)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interpboard import open_model
-from interpboard.analyze import run_one
+from interpboard.analyze import begin
 from interpboard.engine import protocol
 from interpboard.runs.watch import SILENT
 from tests.tui.conftest import Boards
@@ -35,9 +35,8 @@ def test_the_engine_still_answers_as_it_was_recorded() -> None:
     assert len(asked) > 20
     for request, event in asked:
         assert isinstance(request, protocol.RunAnalysis)
-        prompt, now = run_one(
-            lm, request.text, request.analysis, request.metric, request.params, SILENT
-        )
+        begun = begin(lm, request.text, request.analysis, request.metric, request.params)
+        prompt, now = begun.prompt, begun.run(SILENT)
         said = protocol.frame(protocol.Finished(0, prompt, now, 0))[protocol.HEADER.size :]
         again = protocol.decode_event(said)
         assert isinstance(again, protocol.Finished)
