@@ -7,6 +7,7 @@ and HTML act on those, so every string that is not our own source's passes ``vis
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 from rich.cells import cell_len
@@ -40,6 +41,19 @@ _INVISIBLE = frozenset(
         ),
     )
 )
+# What terminals draw together with what stands before it, each as wide as it likes: shown apart, so that
+# every terminal draws as many cells as are counted. Halves of flags as letters, tones of skin as numbers.
+_APART = {chr(0x1F1E6 + i): chr(0x24B6 + i) for i in range(26)} | {
+    chr(0x1F3FB + i): tone for i, tone in enumerate("¹²³⁴⁵")
+}
+# The same in running text, where a picture reads better than an escape: what joins emoji or letters or keeps
+# letters apart, a key's frame, and what only chooses between two drawings of the sign in front of it.
+_IN_TEXT = {
+    "\u200d": ("‿", ("S", "L", "M")), "\u200c": ("˽", ("L", "M")), "\u20e3": ("□", ("Nd", "Po")),
+    "\ufe0e": ("", ("S", "Nd", "Po")), "\ufe0f": ("", ("S", "Nd", "Po")),
+}  # fmt: skip
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_KEPT_APART = "ˑ"  # read from left to right, one cell everywhere
 _MARKS = ("Mn", "Mc")
 _MOST_MARKS = 2  # on one letter; more of them climb over the neighbouring lines
 
@@ -48,9 +62,10 @@ def visible(text: str, *, space: str = " ", ascii_only: bool | None = None) -> s
     """``text`` on one line with every control, format and undefined character as a visible picture.
 
     ``space`` is what a space becomes: ``·`` where leading spaces of tokens matter. Then the other
-    spaces of Unicode become escapes, since they are other tokens. A combining mark stays on its
-    letter; one that has none is shown on ``◌``. With ``ascii_only`` everything beyond ASCII becomes
-    an escape; None: as ``ascii_everywhere`` says.
+    spaces of Unicode become escapes, since they are other tokens; so does what joins emoji. A combining
+    mark stays on its letter; one that has none is shown on ``◌``. No picture is drawn together with its
+    neighbours: the text is as wide as its characters, in every terminal. With
+    ``ascii_only`` everything beyond ASCII becomes an escape; None: as ``ascii_everywhere`` says.
     """
     if ascii_only is None:
         ascii_only = ascii_everywhere.get()
@@ -58,7 +73,15 @@ def visible(text: str, *, space: str = " ", ascii_only: bool | None = None) -> s
         return text if space == " " else text.replace(" ", space)
     shown: list[str] = []
     bare, marks = True, 0  # is there a letter to sit on, and how many marks sit on it
+    sign = ""  # the last character but for those that choose its drawing
     for char in text:
+        if space == " " and not ascii_only and char in _IN_TEXT and sign:
+            picture, behind = _IN_TEXT[char]
+            if unicodedata.category(sign).startswith(behind):
+                shown.append(picture)
+                sign = char if picture else sign
+                continue
+        sign = char
         if not ascii_only and char not in _INVISIBLE and unicodedata.category(char) in _MARKS:
             shown.append("◌" + char if bare else char if marks < _MOST_MARKS else _escape(char))
             bare, marks = False, marks + 1
@@ -107,6 +130,32 @@ def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
     return text + " " * (width - cell_len(text))
 
 
+def has_right_to_left(text: str) -> bool:
+    """Has ``text`` characters that are written from right to left?"""
+    return not text.isascii() and any(
+        unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text
+    )
+
+
+def kept_apart(cells: Sequence[str]) -> list[str]:
+    """The ``cells`` of a line, each at its place also where a terminal turns right-to-left text round.
+
+    Tokens stay in the order of the text, their characters too: terminals that turn text round do so
+    within a cell, and the others show it as it is stored. No invisible mark does that everywhere; the
+    space at the edge of such a cell, and behind it, becomes ``ˑ``, which is read from left to right.
+    """
+    kept, behind = [], False
+    for cell in cells:
+        turned = has_right_to_left(cell)
+        if (turned or behind) and cell.startswith(" "):
+            cell = _KEPT_APART + cell[1:]
+        if turned and cell.endswith(" "):
+            cell = cell[:-1] + _KEPT_APART
+        behind = turned and not cell.endswith(_KEPT_APART)
+        kept.append(cell)
+    return kept
+
+
 def _picture(char: str, space: str, ascii_only: bool) -> str:
     if char == " ":
         return space
@@ -114,6 +163,8 @@ def _picture(char: str, space: str, ascii_only: bool) -> str:
         return _ASCII_PICTURES.get(char) or _escape(char)
     if char in _PICTURES:
         return _PICTURES[char]
+    if char in _APART:
+        return _APART[char]
     category = unicodedata.category(char)
     if category in _HIDDEN or char in _INVISIBLE:
         return _escape(char)

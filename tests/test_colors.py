@@ -79,8 +79,30 @@ def test_a_short_number_fits_and_keeps_its_sign(value: float, width: int) -> Non
 @given(st.floats(-999, 999), st.integers(5, 10))
 def test_a_short_number_is_the_number_to_the_digits_shown(value: float, width: int) -> None:
     shown = short_number(value, width)
+    if "e" in shown:  # too small for its digits: one digit and its power of ten
+        assert float(shown) == pytest.approx(value, rel=0.5)
+        return
+    if shown in "+-":
+        assert 0 < abs(value) < 1e-3
+        return
     digits = len(shown.partition(".")[2])
     assert abs(float(shown) - value) <= 0.5000001 * 10.0**-digits
+
+
+@given(finite, st.integers(1, 8))
+def test_only_zero_is_written_as_zero(value: float, width: int) -> None:
+    assert (
+        short_number(value, width).strip("+-0.") == "" and "0" in short_number(value, width)
+    ) == (value == 0)
+
+
+@pytest.mark.parametrize("center", [0.0, 1.0, -3.0])
+def test_an_end_of_a_scale_that_is_only_rounding_is_zero(center: float) -> None:
+    limit = np.float64(np.float32(abs(center) or 1.0) * np.float32(1 + 8e-8))
+    low, high = Scale(float(limit), center=center).ends
+    near = {end for end in (low, high) if abs(end) < 0.01}
+    assert near <= {0.0}
+    assert max(abs(low), abs(high)) >= abs(center)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +114,11 @@ def test_a_short_number_is_the_number_to_the_digits_shown(value: float, width: i
         (12.34, 6, "+12.34"),
         (1000.0, 3, "+1k"),
         (-2_500_000.0, 4, "-2M"),
-        (0.0004, 3, "+0"),
-        (-0.0004, 3, "-0"),
+        (0.0004, 3, "+"),
+        (-0.0004, 3, "-"),
+        (4.2e-8, 4, "+"),
+        (-4.2e-8, 5, "-4e-8"),
+        (4.2e-12, 6, "+4e-12"),
         (0.0, 3, "0"),
         (-0.0, 3, "0"),
         (math.nan, 3, "·"),

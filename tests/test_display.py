@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from interpboard.display import fit, visible, visible_token
+from interpboard.display import (
+    fit,
+    has_right_to_left,
+    kept_apart,
+    visible,
+    visible_token,
+)
 
 anything = st.text(st.characters(), max_size=40)  # lone surrogates included
 
@@ -116,3 +122,91 @@ def test_fitting_cuts_with_an_ellipsis_and_pads_with_spaces(
     text: str, width: int, fitted: str
 ) -> None:
     assert fit(text, width) == fitted
+
+
+SEQUENCES = (
+    "👩\u200d👩\u200d👧", "🇫🇷", "👍🏽", "❤\ufe0f", "1\ufe0f\u20e3",
+    "👩🏽\u200d🚀", "می\u200cخواهم", "🏴\U000e0067",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*SEQUENCES, "a", " ", "日", "\n", "ש"]), max_size=8).map("".join))
+def test_pictures_that_terminals_would_join_are_as_wide_apart_as_together(text: str) -> None:
+    for shown in (visible(text), visible_token(text)):
+        assert cell_len(shown) == sum(map(cell_len, shown))
+
+
+@given(anything)
+def test_any_text_is_as_wide_as_its_characters_where_it_is_cut_anywhere(text: str) -> None:
+    """What is drawn in two pieces takes no more cells, or fewer, than in one: no joining across a cut."""
+    shown = visible(text)
+    for at in range(len(shown)):
+        if unicodedata.category(shown[at]) not in ("Mn", "Mc"):
+            assert cell_len(shown[:at]) + cell_len(shown[at:]) == cell_len(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "token"),
+    [
+        ("👩\u200d👧", "👩‿👧", "👩\\u200d👧"),
+        ("🇫🇷", "ⒻⓇ", "ⒻⓇ"),
+        ("👍🏽", "👍³", "👍³"),
+        ("❤\ufe0f", "❤", "❤\\ufe0f"),
+        ("1\ufe0f\u20e3", "1□", "1\\ufe0f\\u20e3"),
+        ("می\u200cخواهم", "می˽خواهم", "می\\u200cخواهم"),
+        ("a\ufe0f", "a\\ufe0f", "a\\ufe0f"),
+        ("\u200d", "\\u200d", "\\u200d"),
+        ("\u200fx", "\\u200fx", "\\u200fx"),
+    ],
+)
+def test_running_text_reads_as_it_is_meant_and_a_token_says_what_it_is_made_of(
+    text: str, shown: str, token: str
+) -> None:
+    assert visible(text) == shown
+    assert visible_token(text) == token
+
+
+def _turned(line: str) -> list[str]:
+    """What a terminal that turns right-to-left text round puts at each place: runs of such letters, with
+    what is neutral or a number between and behind them, are turned. After UAX #9, for one line."""
+    kinds = [unicodedata.bidirectional(char) for char in line]
+    runs: list[tuple[int, int]] = []
+    start = end = -1
+    for at, kind in enumerate(kinds):
+        if kind in ("R", "AL", "AN"):
+            start, end = (at if start < 0 else start), at
+        elif kind == "EN" and start >= 0:
+            end = at
+        elif kind == "L" and start >= 0:
+            runs.append((start, end))
+            start = -1
+    if start >= 0:
+        runs.append((start, end))
+    places = list(line)
+    for first, last in runs:
+        places[first : last + 1] = places[first : last + 1][::-1]
+    return places
+
+
+@given(st.lists(st.sampled_from(["שלום", "مرحبا", "Paris", "2024", "ש1", ",", "-.4"]), max_size=7))
+def test_right_to_left_cells_keep_their_places_where_a_terminal_turns_text_round(
+    words: list[str],
+) -> None:
+    cells = [f" {fit(word, 6)}" for word in words]
+    kept = kept_apart(cells)
+    assert [cell_len(cell) for cell in kept] == [cell_len(cell) for cell in cells]
+    assert not any("\u2066" <= char <= "\u2069" for cell in kept for char in cell)
+    places = _turned("".join(kept))
+    for at, word in enumerate(
+        words
+    ):  # the letters of each are in its own cells, in whichever order
+        own = places[7 * at : 7 * at + 7]
+        assert sorted("".join(own).replace("ˑ", " ").split()) == sorted(
+            "".join(sorted(fit(word, 6).strip())).split()
+        ) or sorted("".join(own).replace("ˑ", "").replace(" ", "")) == sorted(word)
+
+
+def test_a_line_without_such_text_is_left_alone() -> None:
+    cells = [" Paris", "  -.42", " 日本"]
+    assert kept_apart(cells) == cells
+    assert not has_right_to_left("日本 -.42 Paris")

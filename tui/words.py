@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from interpboard.display import fit, visible, visible_token
+from interpboard.display import ascii_everywhere, fit, visible, visible_token
 
 if TYPE_CHECKING:
     from interpboard.results import LabelledArray, MetricInfo, Result
@@ -49,6 +49,13 @@ def percent(value: float) -> str:
     if share < 99.95:
         return f"{share:.1f}%" if share >= 0.1 else f"{share:.2f}%"
     return "100%" if value >= 1 else ">99.9%"
+
+
+def factor(exponent: int) -> str:
+    """What the numbers of a grid share, ``×10⁻²``; empty where they are written as they are."""
+    from interpboard.visualization.numbers import times
+
+    return times(exponent, ascii_only=ascii_everywhere.get())
 
 
 def fraction(value: float) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+
+from interpboard.display import visible
 from interpboard.results.info import PromptInfo
 
 
@@ -17,3 +23,48 @@ def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:
         return "".join(prompt.tokens[at] for at in positions)
     held = [prompt.spans[at] for at in positions if prompt.spans[at][0] < prompt.spans[at][1]]
     return prompt.text[held[0][0] : held[-1][1]] if held else ""
+
+
+CONTINUED = "‹"  # a token that belongs to the character on its left
+_PART = re.compile(r"(.)\[(\d+)/\d+\]", re.DOTALL)
+
+
+def as_read(prompt: PromptInfo) -> tuple[str, ...]:
+    """Each token as the text is read, harmless: a character that is spread over tokens stands at the first
+    of them, and ``‹`` at the others."""
+    shown, before = (
+        [],
+        "",
+    )  # the character in front: what joins two emoji is drawn by what it stands behind
+    for at, token in enumerate(prompt.tokens):
+        text = ""
+        for piece, continued in _pieces(prompt, at, token):
+            text += CONTINUED if continued else _behind(before, piece)
+            before = piece[-1:] or before
+        shown.append(text or CONTINUED)
+    return tuple(shown)
+
+
+def _pieces(prompt: PromptInfo, at: int, token: str) -> Iterator[tuple[str, bool]]:
+    """What a token is made of, and whether the token before it has shown that already."""
+    spans = prompt.spans
+    begin, end = spans[at] if spans else (0, 0)
+    before = at > 0 and begin < end and spans[at - 1][1] > begin
+    behind = at + 1 < len(spans) and spans[at + 1][0] < end
+    if not (before or behind):
+        yield token, False
+        return
+    # Whole characters, then a half one with its number, and so on.
+    parts = _PART.split(token)
+    yield parts[0], False
+    for char, number, more in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        yield char, number != "1"
+        yield more, False
+
+
+def _behind(before: str, text: str) -> str:
+    """``text``, harmless, as it is drawn behind the character ``before``; it has a cell at least."""
+    alone, first = visible(text), visible(before)
+    both = visible(before + text)
+    drawn = both[len(first) :] if both.startswith(first) else alone
+    return drawn if cell_len(drawn) or not drawn else alone

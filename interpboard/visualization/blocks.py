@@ -21,6 +21,7 @@ from rich.text import Text
 from interpboard.display import fit, ours_in_ascii, visible, visible_token
 from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
+from interpboard.visualization.numbers import exponent_of, times
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NUMBER = 6  # cells of a number beside a bar or under a token: "+12.34"
@@ -93,25 +94,28 @@ def bars(
     widest = max((cell_len(label) for label in labels), default=0)
     label_width = min(widest, label_most, max(1, page.width // 2))
     number_width = 8
+    exponent = shared_exponent(values, scale)
+    unit = 10.0**exponent
     room = max(4, page.width - label_width - number_width - 3)
-    lines = []
+    lines = factor_line(exponent, page)
     for value, label in zip(values.tolist(), labels, strict=True):
         line = Text(page.fit(label, label_width) + "  ")
         share = 0.0 if math.isnan(value) else scale.share(value)
         bar = _bar(abs(share), min(room, 40), page)
         line.append(bar, scale.background(scale.ends[share >= 0], dark=page.dark))
-        line.append(_bar_number(value, scale, page).rjust(number_width))
+        line.append(_bar_number(value / unit, scale, page).rjust(number_width))
         lines.append(line)
     return lines
 
 
 def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, page: PageStyle) -> list[Text]:
     """The prompt, each token painted by its value, the number under it, over several lines."""
-    lines: list[Text] = []
+    exponent = shared_exponent(values, scale)
+    lines = factor_line(exponent, page)
     upper, lower = Text(), Text()
     for value, token in zip(values.tolist(), tokens, strict=True):
         shown = page.token(token)
-        number = page.number(value, _NUMBER, signed=scale.diverging)
+        number = page.number(value / 10.0**exponent, _NUMBER, signed=scale.diverging)
         width = min(max(cell_len(shown), cell_len(number)), page.width)
         if upper.cell_len and upper.cell_len + 1 + width > page.width:
             lines += [upper, lower]
@@ -141,9 +145,10 @@ def grid(
     label_width = min(max(cell_len(text) for text in (corner, *rows)), _LABEL_MOST)
     room = page.width - label_width
     cell = next((c for c in _GRID_CELLS if c * len(columns) <= room), _GRID_CELLS[2])
-    lines: list[Text] = []
-    for start, stop in _blocks(len(columns), max(1, room // cell)):
-        if lines:
+    exponent = shared_exponent(values, scale)
+    lines = factor_line(exponent, page)
+    for block, (start, stop) in enumerate(_blocks(len(columns), max(1, room // cell))):
+        if block:
             lines.append(Text())
         if numbered:
             heads = map(str, range(start, stop))
@@ -152,7 +157,7 @@ def grid(
         for label, entries in zip(rows, values[:, start:stop].tolist(), strict=True):
             line = Text(page.fit(label, label_width))
             for value in entries:
-                number = page.number(value, cell - 1, signed=scale.diverging)
+                number = page.number(value / 10.0**exponent, cell - 1, signed=scale.diverging)
                 line.append(number.rjust(cell), page.paint(scale, value))
             lines.append(line)
     return lines
@@ -196,6 +201,17 @@ def lens(
             names = [page.words(label) for label in settled[start:stop]]
             lines.append(_heading(names, "settled", label_width, cell, page, left=True))
     return lines
+
+
+def shared_exponent(values: np.ndarray, scale: Scale) -> int:
+    """The power of ten that the numbers of a block share; shares of 1 are written as they are."""
+    return 0 if scale.of_shares else exponent_of(values)
+
+
+def factor_line(exponent: int, page: PageStyle) -> list[Text]:
+    """What the numbers of a block share, above it; nothing where they are written as they are."""
+    shown = times(exponent, ascii_only=page.ascii_only)
+    return [Text(f"numbers {shown}", "dim")] if shown else []
 
 
 def _bar(share: float, width: int, page: PageStyle) -> str:

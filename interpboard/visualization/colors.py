@@ -26,6 +26,7 @@ LIGHT = (
     "#ffd7af", "#ffaf5f", "#d78700", "#af5f00",
 )  # fmt: skip
 MIDDLE = len(DARK) // 2
+_ROUNDING = 1e-6  # of a scale's limit, as single precision leaves it
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class Scale:
     @property
     def ends(self) -> tuple[float, float]:
         """The values of the first and the last colour."""
-        low = self.center - self.limit if self.diverging else 0.0
-        return low, self.center + self.limit
+        ends = (self.center - self.limit if self.diverging else 0.0, self.center + self.limit)
+        # What is left of a difference of two equal numbers is no end of a scale: it is 0.
+        low, high = (0.0 if abs(end) < _ROUNDING * self.limit else end for end in ends)
+        return low, high
 
     def share(self, value: float) -> float:
         """How far ``value`` is from the neutral one, −1 … 1 of the limit; below 0 on the lower side."""
@@ -106,8 +109,8 @@ def relative_luminance(color: str) -> float:
 def short_number(value: float, width: int) -> str:
     """``value`` in at most ``width`` characters, sign always shown: ``-.42``, ``+12``, ``+1k``.
 
-    What is too small to show at that width is ``+0`` or ``-0`` (the sign is still true), what is
-    too large ``+>`` or ``->``; exact zero is ``0``; NaN is ``·``.
+    What is too small to show at that width is its power of ten, ``+4e-8``, where that fits, or its sign
+    alone: only zero is ``0``. What is too large is ``+>`` or ``->``; NaN is ``·``.
     """
     if math.isnan(value):
         return "·"
@@ -122,9 +125,16 @@ def short_number(value: float, width: int) -> str:
         if text.startswith("0."):
             text = text[1:]
         if len(text) < width:
-            return sign + ("0" if float(text or 0) == 0 else text)
+            return sign + (_tiny(size, width - 1) if float(text or 0) == 0 else text)
     for unit, factor in (("k", 1e3), ("M", 1e6), ("G", 1e9)):
         text = f"{size / factor:.0f}{unit}"
         if len(text) < width and factor * 0.95 <= size < factor * 1e3:
             return sign + text
     return sign + ">"
+
+
+def _tiny(size: float, width: int) -> str:
+    """``4e-8`` in at most ``width`` characters, else nothing."""
+    digit, _, power = f"{size:.0e}".partition("e")
+    text = f"{digit}e{int(power)}"
+    return text if len(text) <= width else ""

@@ -19,7 +19,8 @@ from interpboard.display import visible, visible_token
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
 from interpboard.results.labels import visible_label
-from interpboard.visualization.blocks import PageStyle
+from interpboard.visualization.blocks import PageStyle, shared_exponent
+from interpboard.visualization.numbers import times
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -221,18 +222,20 @@ def _markdown_body(result: Result) -> str:
     view = view_of(result)
     if view == "number":
         return _value(values[()], signed)
+    exponent = shared_exponent(values, scale_of(result))
+    unit, factor = 10.0**exponent, f" {times(exponent)}".rstrip()
     chosen = selections(result, _LOOK) if values.dtype != object else []
     if chosen:
         return "\n\n".join(_markdown_selection(part) for part in chosen)
     if view in ("strip", "bars", "circuit"):
         named = entry_names(result)
         rows = [
-            [_code(visible_label(axes[0].name, label)), _value(value, signed)]
+            [_code(visible_label(axes[0].name, label)), _value(_divided(value, unit), signed)]
             for label, value in zip(axes[0].labels, values, strict=True)
         ]
         for row, token in zip(rows, named or (), strict=False):
             row.insert(1, _code(visible_token(token)))
-        return _table([names[0], *(["token"] if named else []), "value"], rows)
+        return _table([names[0], *(["token"] if named else []), f"value{factor}"], rows)
     if view != "many":
         labels = [_code(visible_label(axes[0].name, label)) for label in axes[0].labels]
         head = [
@@ -241,7 +244,8 @@ def _markdown_body(result: Result) -> str:
         ]
         top = best_tokens(result)
         if top is None:
-            cells = [[_value(value, signed) for value in row] for row in values]
+            head[0] += factor
+            cells = [[_value(_divided(value, unit), signed) for value in row] for row in values]
             return _table(head, ([a, *row] for a, row in zip(labels, cells, strict=True)))
         shown = [
             [f"{_code(visible_token(str(t)))} {_share(p)}" for t, p in zip(*pair, strict=True)]
@@ -269,6 +273,10 @@ def _markdown_selection(part: RankedEntries) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _divided(value: Any, unit: float) -> Any:
+    return value if unit == 1 or isinstance(value, str) else value / unit
 
 
 def _value(value: Any, signed: bool = False) -> str:

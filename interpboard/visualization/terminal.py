@@ -19,9 +19,18 @@ from interpboard.comparison import is_difference, sides_said
 from interpboard.results import Document, MetricInfo, PromptInfo, Result
 from interpboard.results.metric_words import metric_words
 from interpboard.results.tokens import appended
-from interpboard.visualization.blocks import PageStyle, bars, grid, lens, strip, wrapped
+from interpboard.visualization.blocks import (
+    PageStyle,
+    bars,
+    grid,
+    lens,
+    shared_exponent,
+    strip,
+    wrapped,
+)
 from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
+from interpboard.visualization.numbers import times
 from interpboard.visualization.reading import distances, name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -199,7 +208,7 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     if view == "circuit":
         return list(circuit_page(result, page))
     if view == "strip":
-        legend = [] if scale.of_shares else _legend(scale, page)
+        legend = [] if scale.of_shares else _legend(scale, values, page)
         return [*strip(values, result.axes[0].labels, scale, page), *legend]
     chosen = selections(result, page)
     if chosen:
@@ -224,7 +233,7 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     best = strongest_line(result, page)
     if best:
         lines += wrapped(f"strongest: {best}", page)
-    return lines + ([] if scale.of_shares else _legend(scale, page))
+    return lines + ([] if scale.of_shares else _legend(scale, values, page))
 
 
 def _selected(part: RankedEntries, scale: Scale, page: PageStyle) -> list[Text]:
@@ -273,15 +282,20 @@ def plain_value(value: Any, page: PageStyle) -> str:
     return page.words(str(value))
 
 
-def _legend(scale: Scale, page: PageStyle) -> list[Text]:
-    low, high = scale.ends
+def _legend(scale: Scale, values: np.ndarray, page: PageStyle) -> list[Text]:
+    """What the colours stand for, with the factor of the numbers above."""
+    exponent = shared_exponent(values, scale)
+    unit = 10.0**exponent
+    low, high = (end / unit for end in scale.ends)
     signed = scale.diverging
     line = Text()
     line.append("scale ", "dim")
     if scale.diverging:
-        line.append(f" {number(low, signed=True)} ", page.paint(scale, low))
-    line.append(f" {number(scale.center)} ", page.paint(scale, scale.center))
-    line.append(f" {number(high, signed=signed)} ", page.paint(scale, high))
+        line.append(f" {number(low, signed=True)} ", page.paint(scale, scale.ends[0]))
+    line.append(f" {number(scale.center / unit)} ", page.paint(scale, scale.center))
+    line.append(f" {number(high, signed=signed)} ", page.paint(scale, scale.ends[1]))
+    shown = times(exponent, ascii_only=page.ascii_only)
+    line.append(f" {shown}" if shown else "", "dim")
     return [line]
 
 

@@ -68,6 +68,7 @@ class Pane(Vertical, can_focus=False):
         """Body, readout, legend."""
         with Body():
             yield from self.body()
+        yield from self.under_body()
         yield Line(classes="readout")
         if self.detailed:
             yield Line(classes="details")
@@ -78,6 +79,10 @@ class Pane(Vertical, can_focus=False):
     def body(self) -> Iterable[Widget]:
         """The widgets of the body; the first is the one to focus."""
         raise NotImplementedError
+
+    def under_body(self) -> Iterable[Widget]:
+        """Lines between the body and the readout."""
+        return ()
 
     def fill(self) -> None:
         """Show ``self.state`` in the body."""
@@ -196,8 +201,7 @@ class Pane(Vertical, can_focus=False):
         place = self.slot.place
         assert place is not None
         title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
-        more = self.subtitle()
-        if more:
+        for more in filter(None, (self.subtitle(), words.factor(self.exponent))):
             title.append(f"  {more}")
         below = Text()
         if self.data.job is None and self.data.result is not None and self.data.failure:
@@ -214,14 +218,27 @@ class Pane(Vertical, can_focus=False):
             self.border_title = title
             self.border_subtitle = below
 
+    @property
+    def exponent(self) -> int:
+        """The power of ten that the numbers of its grid share; the title says it."""
+        return 0
+
     def swatch(self, scale: Scale) -> Text:
-        """The scale in its own colours, with its ends; readable without colour too."""
-        (low, high), diverging = scale.ends, scale.diverging
+        """The scale in its own colours, with its ends; readable without colour too.
+
+        The ends are written as the grid's numbers are: without the factor that the title says.
+        """
+        unit, diverging = 10.0**self.exponent, scale.diverging
+        low, high = (end / unit for end in scale.ends)
         digits = 0 if not diverging else 1 if high >= 1 else 2
         show = words.signed if diverging else words.unsigned
         text = Text(f" {show(low, digits)} ", self.inks.text)
         for level in range(0 if diverging else 4, 9):
-            mark = {0: "-", 4: f"{scale.center:.0f}", 8: "+"}.get(level, " ") if diverging else " "
+            mark = (
+                {0: "-", 4: f"{scale.center / unit:.3g}", 8: "+"}.get(level, " ")
+                if diverging
+                else " "
+            )
             style = level_style(level, self.inks.dark)
             text.append(mark * (1 if diverging else 2), style)
         text.append(f" {show(high, digits)}  ", self.inks.text)

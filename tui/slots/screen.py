@@ -37,13 +37,19 @@ class SlotScreen(Live, OverPanes[None]):
         ink, slot = self.ink, state.slots[self.place]
         text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
         if result is not None:
-            text.append(f"  {self.metric(result)}", ink.text)
+            said = (self.metric(result), words.factor(self.exponent))
+            text.append("".join(f"  {each}" for each in said if each), ink.text)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             return text.append(visible(slot.failure), ink.warning)
         if slot.job is None and result is not None and self.slot.stale(state):
             return text.append("an older question", ink.warning)
         return text.append_text(lines.now(state, ink))
+
+    @property
+    def exponent(self) -> int:
+        """The power of ten that the numbers of its grid share."""
+        return 0
 
     def metric(self, result: Result) -> str:
         """What the values are of."""

@@ -3,6 +3,7 @@
 Headers stay in sight while the cells scroll under them. Cells are as wide as the space allows, from
 six columns down to one; the narrower, the less is written and the more the colour says. Where there
 is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``.
+No cell is ever cut: what is in sight are whole ones, wherever it is scrolled to.
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from interpboard.display import fit
+from interpboard.display import fit, kept_apart
 from tui.theme import cursor_style, level_style
 from tui.widgets.cursor_view import CursorView, step
+from tui.widgets.grid_cell import cell_text
 from tui.widgets.grid_data import GridData
-
-NUMBER_WIDTHS = (6, 5, 4, 3, 2, 1)
-WORD_WIDTHS = (7, 16)  # at least, at most
-GLYPHS = " ▁▂▃▄▅▆▇█"
+from tui.widgets.grid_layout import Layout, label_width, number_width, shown_around, word_width
 
 
 class HeatGrid(CursorView):
@@ -35,7 +34,7 @@ class HeatGrid(CursorView):
     def __init__(self, moved: Callable[[], None], *, id: str | None = None) -> None:
         super().__init__(moved, id=id)
         self.data: GridData | None = None
-        self.cell_width, self.cell_height = 1, 1
+        self.layout_of_cells = Layout(0, 0)
 
     def show(self, data: GridData | None, cursor: tuple[int, int] | None = None) -> None:
         """Show ``data``; repaint changed rows only if nothing but values changed."""
@@ -59,51 +58,99 @@ class HeatGrid(CursorView):
     # -- sizes ------------------------------------------------------------------------------------
 
     @property
+    def exponent(self) -> int:
+        """The power of ten that its numbers share."""
+        return self.data.exponent if self.data is not None else 0
+
+    @property
     def header_width(self) -> int:
         """Columns of the row labels."""
-        return max(map(cell_len, self.data.rows), default=0) + 1 if self.data else 0
+        return self.layout_of_cells.label
+
+    @property
+    def cell_width(self) -> int:
+        """Columns of a cell."""
+        return self.layout_of_cells.width
+
+    @property
+    def cell_height(self) -> int:
+        """Lines of a cell."""
+        return self.layout_of_cells.height
 
     @property
     def headers(self) -> int:
         """Lines above the cells."""
         return 2 if self.data is not None and self.data.second else 1
 
-    def content_width(self) -> int:
-        """Labels and cells."""
-        if self.data is None:
-            return 0
-        return self.header_width + self.cell_width * len(self.data.columns)
+    @property
+    def columns_seen(self) -> range:
+        """The columns in sight, all of them whole."""
+        return self.layout_of_cells.columns_seen(self.scroll_offset.x, self.space[0])
+
+    @property
+    def rows_seen(self) -> range:
+        """The rows in sight, all of them whole."""
+        return self.layout_of_cells.rows_seen(self.scroll_offset.y, self.space[1])
+
+    @property
+    def space(self) -> tuple[int, int]:
+        """Columns and lines to draw in. Not what Textual says: its scrollbars come a layout later."""
+        return self.layout_of_cells.beside_bars(*self.size)
+
+    @property
+    def max_scroll_x(self) -> int:
+        """Scrolling ends with the last column, a whole number of cells from the first."""
+        return self.layout_of_cells.most_scrolled(*self.space)[0]
+
+    @property
+    def max_scroll_y(self) -> int:
+        """And with the last row."""
+        return self.layout_of_cells.most_scrolled(*self.space)[1]
 
     def line_count(self, width: int) -> int:
         """Header lines and the rows."""
-        return self.headers + len(self.data.rows) * self.cell_height if self.data else 0
+        return self.layout_of_cells.full_height if self.data else 0
 
     def measure(self) -> None:
         """Choose the cells' size for the space there is."""
-        before = self.cell_width, self.cell_height
+        before = self.layout_of_cells
         # The space is the parent's: the grid's own is only as high as it asked for.
         self._fit(self.parent.content_size if isinstance(self.parent, Widget) else Size(0, 0))
-        if before != (self.cell_width, self.cell_height):
-            self.refresh(layout=before[1] != self.cell_height)
-        super().measure()
+        if before != self.layout_of_cells:
+            self.refresh(layout=before.height != self.cell_height)
+        if self.data is None:
+            super().measure()
+            return
+        size = Size(*self.layout_of_cells.virtual_size(*self.space))
+        if size != self.virtual_size:
+            self.virtual_size = size
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Asked for before the first paint of a size, so that it is right at once."""
         self._fit(container.with_width(width))
-        return super().get_content_height(container, viewport, width)
+        if self.data is None:
+            return 0
+        scrolls = self.layout_of_cells.columns_in(width) < len(self.data.columns)
+        return self.layout_of_cells.full_height + scrolls  # and a line for its bar
 
     def _fit(self, space: Size) -> None:
         if self.data is None or not space:
             return
-        rows, columns = max(1, len(self.data.rows)), max(1, len(self.data.columns))
-        room = max(1, space.width - self.header_width)
-        tall = self.data.notes is not None and 3 * rows + 3 <= space.height  # room for the rest too
-        self.cell_height = 2 if tall or self.data.below is not None else 1
-        if self.data.words is None:
-            self.cell_width = next((w for w in NUMBER_WIDTHS if w * columns <= room), 1)
-        else:
-            low, high = WORD_WIDTHS
-            self.cell_width = max(low, min(high, room // columns))
+        data = self.data
+        rows, columns = len(data.rows), len(data.columns)
+        tall = data.notes is not None and 3 * rows + 3 <= space.height  # room for the rest too
+        high = 2 if tall or data.below is not None else 1
+        wide = space.width - (self.headers + high * rows > space.height)  # beside a scrollbar
+        longest = max(map(cell_len, data.rows), default=0)
+        numbers = data.words is None
+        label = label_width(longest, 1 if numbers else word_width(columns, 7), wide)
+        room = max(1, wide - label)
+        width = (
+            number_width(columns, room, marked=data.badges is not None)
+            if numbers
+            else word_width(columns, room)
+        )
+        self.layout_of_cells = Layout(rows, columns, self.headers, label, width, high)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -114,46 +161,44 @@ class HeatGrid(CursorView):
             return []
         if line < self.headers:
             return self._header(data, data.columns if line == 0 else data.second)
-        row, part = divmod(line - self.headers + self.scroll_offset.y, self.cell_height)
-        if row >= len(data.rows):
-            return []
+        seen = self.rows_seen
+        below, part = divmod(line - self.headers, self.cell_height)
+        if below >= len(seen):
+            return []  # the place of a part of a row
+        row = seen[below]
         at_cursor = self.has_focus and row == self.cursor[0]
         style = self.inks.style("text" if at_cursor else "muted", bold=at_cursor)
         label = data.rows[row] if part == 0 else "→" if data.below is not None else ""
-        segments = [Segment(" " * (self.header_width - 1 - cell_len(label)) + label + " ", style)]
-        for column in self._columns_in_sight(data):
+        room = self.header_width - 1
+        label = fit(label, room) if cell_len(label) > room else label
+        segments = [Segment(" " * (room - cell_len(label)) + label + " ", style)]
+        for column in self.columns_seen:
             shown = data.below if part == 1 and data.below is not None else data
             segments += self._cell(shown, row, column, 0 if shown is not data else part)
-        return segments
-
-    def _columns_in_sight(self, data: GridData) -> range:
-        first = self.scroll_offset.x // self.cell_width
-        count = -(-max(0, self.size.width - self.header_width) // self.cell_width)
-        return range(first, min(len(data.columns), first + count))
+        return _in_place(segments)
 
     def _header(self, data: GridData, labels: tuple[str, ...]) -> list[Segment]:
         width, muted = self.cell_width, self.inks.style("muted")
         segments = [Segment(" " * self.header_width, muted)]
         if data.words is None and width < 4:
             every = -(-min(8, max(cell_len(label) + 1 for label in labels)) // width)
-            shown = self._columns_in_sight(data)
+            shown = self.columns_seen
             cells = [
                 f"{fit(labels[c], width * every - 1)} "
                 for c in shown[:: max(1, every)]
                 if c < len(labels)
             ]
             return [*segments, Segment("".join(cells)[: width * len(shown)], muted)]
-        for column in self._columns_in_sight(data):
+        for column in self.columns_seen:
             label = labels[column] if column < len(labels) else ""
             if data.words is None and cell_len(label) < width:
                 text = " " * (width - cell_len(label)) + label
             else:
                 text = f" {fit(label, width - 1)}"
             differs = labels is not data.columns and label != data.columns[column]
-            segments.append(
-                Segment(text, self.inks.style("accent", bold=True) if differs else muted)
-            )
-        return segments
+            style = self.inks.style("accent", bold=True) if differs else muted
+            segments.append(Segment(text, style))
+        return _in_place(segments)
 
     def _cell(self, data: GridData, row: int, column: int, part: int) -> list[Segment]:
         value = float(data.values[row, column])
@@ -170,38 +215,10 @@ class HeatGrid(CursorView):
             style = level_style(level, dark)
             if data.marked is not None and data.marked[row, column] and part == 0:
                 style += Style(bold=True)
-        return [Segment(self._text(data, row, column, part, level), style)]
-
-    def _text(self, data: GridData, row: int, column: int, part: int, level: int) -> str:
-        from interpboard.visualization.colors import MIDDLE, short_number
-
-        value, width = float(data.values[row, column]), self.cell_width
-        if (row, column) in data.off:
-            return "off".rjust(width) if width >= 3 else "x".rjust(width)
-        if part == 1 and data.notes is not None:
-            return f" {fit(str(data.notes[row, column]), width - 1)}"
-        if data.words is not None:
-            return f" {fit(str(data.words[row, column]), width - 1)}"
-        if math.isnan(value):
-            return data.absent.center(width)
-        signed = data.scale.diverging
-        guess = data.estimated is not None and bool(data.estimated[row, column])
-        if width >= 3:
-            text = short_number(value, width - 1 if width >= 5 or guess else width)
-            text = text if signed else text.removeprefix("+")
-            text = (f"~{text}" if guess else text).rjust(width)
-            badge = data.badges.get((row, column), "")
-            return badge + text[1:] if badge and text[0] == " " else text
-        if guess and width == 1 and not self.monochrome:
-            return "~"
-        glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
-        if not signed:
-            return glyph.rjust(width) if width == 2 or self.monochrome else " "
-        off_center = value - data.scale.center  # as the colour says it
-        sign = "-" if off_center < 0 else "+" if off_center > 0 else "0"
-        if width == 2:
-            return sign + glyph
-        return sign if self.monochrome else " "
+        text = cell_text(
+            data, (row, column), self.cell_width, line=part, letters_only=self.monochrome
+        )
+        return [Segment(text, style)]
 
     # -- the cursor -------------------------------------------------------------------------------
 
@@ -210,7 +227,7 @@ class HeatGrid(CursorView):
         if self.data is None:
             return
         (row, column), (rows, columns) = self.cursor, self.data.values.shape
-        page = max(1, (self.size.height - self.headers) // self.cell_height // 2)
+        page = max(1, len(self.rows_seen) // 2)
         row = step(how, row, rows, page)
         column = {"left": column - 1, "right": column + 1, "home": 0, "end": columns - 1}.get(
             how, column
@@ -221,12 +238,13 @@ class HeatGrid(CursorView):
         """Click on a cell."""
         if self.data is None or y < self.headers or x < self.header_width:
             return
-        row = (y - self.headers + self.scroll_offset.y) // self.cell_height
-        column = (
-            x - self.header_width
-        ) // self.cell_width + self.scroll_offset.x // self.cell_width
-        if row < len(self.data.rows) and column < len(self.data.columns):
-            self.cursor = (row, column)
+        below, right = (
+            (y - self.headers) // self.cell_height,
+            (x - self.header_width) // self.cell_width,
+        )
+        rows, columns = self.rows_seen, self.columns_seen
+        if below < len(rows) and right < len(columns):
+            self.cursor = (rows[below], columns[right])
 
     def watch_cursor(self, old: tuple[int, int], new: tuple[int, int]) -> None:
         """The user moved it."""
@@ -263,14 +281,10 @@ class HeatGrid(CursorView):
         if self.data is None or self.size.width == 0:
             return
         row, column = self.cursor
-        width, height = self.cell_width, self.cell_height
-        fits_x = max(1, (self.size.width - self.header_width) // width)
-        fits_y = max(1, self.size.height - self.headers)
-        first = self.scroll_offset.x // width
-        first = min(max(first, column - fits_x + 1), column)
-        top = min(max(self.scroll_offset.y, (row + 1) * height - fits_y), row * height)
-        if (first * width, top) != self.scroll_offset:
-            self.scroll_to(first * width, top, animate=False, force=True)
+        x = shown_around(column, self.columns_seen) * self.cell_width
+        y = shown_around(row, self.rows_seen) * self.cell_height
+        if (x, y) != self.scroll_offset:
+            self.scroll_to(x, y, animate=False, force=True)
 
     def refresh_cursor(self) -> None:
         """The cursor's cell and its row label."""
@@ -279,11 +293,17 @@ class HeatGrid(CursorView):
             self.refresh(Region(0, self._line(self.cursor[0]), self.header_width, 1))
 
     def _line(self, row: int) -> int:
-        return self.headers + row * self.cell_height - self.scroll_offset.y
+        return self.headers + (row - self.rows_seen.start) * self.cell_height
 
     def _refresh_cell(self, row: int, column: int) -> None:
-        x = self.header_width + column * self.cell_width - self.scroll_offset.x
+        x = self.header_width + (column - self.columns_seen.start) * self.cell_width
         self.refresh(Region(x, self._line(row), self.cell_width, self.cell_height))
 
     def _refresh_row(self, row: int) -> None:
         self.refresh(Region(0, self._line(row), self.size.width, self.cell_height))
+
+
+def _in_place(segments: list[Segment]) -> list[Segment]:
+    """Each label and cell where it belongs, also where text is turned round."""
+    texts = kept_apart([segment.text for segment in segments])
+    return [Segment(text, segment.style) for text, segment in zip(texts, segments, strict=True)]

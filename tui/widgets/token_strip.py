@@ -12,7 +12,6 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.reactive import reactive
 
-from interpboard.display import visible
 from tui.theme import cursor_style, level_style
 from tui.widgets.cursor_view import CursorView
 
@@ -88,11 +87,11 @@ class TokenStrip(CursorView):
         cursor: int | None = None,
         subject: Sequence[int] = (),
     ) -> None:
-        """Show ``tokens`` painted by ``values``; ``explained`` is the position of the metric.
+        """Show ``tokens``, already visible, painted by ``values``; ``explained`` is the metric's position.
 
         Tokens of the ``subject`` are underlined.
         """
-        texts = tuple(visible(token) for token in tokens)
+        texts = tuple(tokens)
         if self.monochrome and scale is not None:
             texts = tuple(
                 text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()

@@ -14,6 +14,7 @@ from interpboard.results import Axis
 from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import Scale, short_number
 from interpboard.visualization.html.picture import MOST_PIXELS, mosaic
+from interpboard.visualization.numbers import divided, exponent_of, times
 from interpboard.visualization.suiting import view_of_axes
 from interpboard.visualization.terminal import number
 
@@ -90,11 +91,14 @@ def _text(axes: tuple[Axis, ...], values: np.ndarray) -> HtmlFigure:
 
 
 def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ...]) -> HtmlFigure:
+    exponent = _exponent(values, scale)
+    unit = 10.0**exponent
     cells = [
-        (scale.level(value), LOOK.token(token), _short(value, scale), i in marked)
+        (scale.level(value), LOOK.token(token), _short(value / unit, scale), i in marked)
         for i, (value, token) in enumerate(zip(values.tolist(), axis.labels, strict=True))
     ]
-    return HtmlFigure("strip", {"cells": cells, "ends": _ends(scale)})
+    shown = {"cells": cells, "ends": _ends(scale, exponent), "times": times(exponent)}
+    return HtmlFigure("strip", shown)
 
 
 def _bars(
@@ -128,13 +132,13 @@ def _bars(
 def _grid(
     axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale, marked: tuple[int, ...]
 ) -> HtmlFigure:
-    level = _levels(values, scale)
-    numbers = values.tolist()
+    level, exponent = _levels(values, scale), _exponent(values, scale)
+    numbers = divided(values, exponent).tolist()
     rows = [
         (head, list(zip(levels, (_short(v, scale) for v in row), strict=True)))
         for head, levels, row in zip(headings(axes[0], marked), level, numbers, strict=True)
     ]
-    return HtmlFigure("grid", _table(axes, rows, scale, marked))
+    return HtmlFigure("grid", _table(axes, rows, scale, marked, exponent))
 
 
 def _lens(
@@ -150,13 +154,18 @@ def _lens(
 
 
 def _table(
-    axes: tuple[Axis, ...], rows: Any, scale: Scale, marked: tuple[int, ...]
+    axes: tuple[Axis, ...],
+    rows: Any,
+    scale: Scale,
+    marked: tuple[int, ...],
+    exponent: int = 0,
 ) -> dict[str, Any]:
     return {
         "corner": " \\ ".join(visible(axis.name) for axis in axes),
         "columns": headings(axes[1], marked),
         "rows": rows,
-        "ends": _ends(scale),
+        "ends": _ends(scale, exponent),
+        "times": times(exponent),
         "numbered": axes[1].name in TOKEN_AXES,
     }
 
@@ -197,9 +206,16 @@ def _exact(value: float) -> str:
     return repr(value) if math.isfinite(value) else ""
 
 
-def _ends(scale: Scale) -> list[tuple[int, str]]:
-    low, high = scale.ends
+def _exponent(values: NDArray[Any], scale: Scale) -> int:
+    """What the numbers of a figure share; shares of 1 are written as they are."""
+    return 0 if scale.of_shares else exponent_of(values)
+
+
+def _ends(scale: Scale, exponent: int = 0) -> list[tuple[int, str]]:
+    """What the first and the last colour stand for, written as the numbers between them are."""
+    unit = 10.0**exponent
+    low, high = (end / unit for end in scale.ends)
     if not scale.diverging:
         return [(4, "0"), (6, ""), (8, number(high))]
     ends = [number(end, signed=True).replace("-", "−") for end in (low, high)]
-    return [(0, ends[0]), (2, ""), (4, number(scale.center)), (6, ""), (8, ends[1])]
+    return [(0, ends[0]), (2, ""), (4, number(scale.center / unit)), (6, ""), (8, ends[1])]

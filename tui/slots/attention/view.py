@@ -151,11 +151,13 @@ class AttentionPane(Pane):
 
     def _show_text(self) -> None:
         """The prompt, painted by the row or the column of the cursor's token."""
+        from interpboard.results.tokens import as_read
+
         prompt, at = self.data.prompt, self._token
         if prompt is None or not self.strip.display:
             return
         scale = self.grid.data.scale if self.grid.data is not None else None
-        self.strip.show(prompt.tokens, self._painted(), scale, -1, at)
+        self.strip.show(as_read(prompt), self._painted(), scale, -1, at)
 
     def _repaint(self) -> None:
         """Other numbers for the same text; without colour they are signs in the text itself."""

@@ -97,6 +97,11 @@ class ContinuationScreen(SlotScreen):
             text.append(token, Style(color=ink.accent if at == row else ink.text, bold=at == row))
         return text
 
+    @property
+    def exponent(self) -> int:
+        """Of the grid."""
+        return self.grid.exponent
+
     def readout(self) -> Text:
         """The cell: what the earlier token did for the written one, and its rank in the row."""
         if self.of is None:

@@ -20,11 +20,12 @@ from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
+from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     import numpy as np
 
-# The letter of each type of head; a legend has room for the first word only.
+# The letter of each type of head.
 BADGES = {
     "previous_token": "p",
     "duplicate_token": "d",
@@ -49,6 +50,15 @@ class HeadsPane(Pane):
     def body(self) -> Iterable[Widget]:
         """The grid, and below it the strongest heads."""
         return (self.grid, self.ranking)
+
+    def under_body(self) -> Iterable[Widget]:
+        """What the letters of the types stand for."""
+        return (Line(classes="types"),)
+
+    @property
+    def exponent(self) -> int:
+        """Of the grid."""
+        return self.grid.exponent
 
     @property
     def ablation(self) -> str:
@@ -149,11 +159,11 @@ class HeadsPane(Pane):
         known = np.nan_to_num(np.abs(data.values - data.scale.center), nan=-1.0)
         order = [i for i in np.argsort(-known, axis=None)[:50] if known.flat[i] >= 0]
         cells = [divmod(int(i), len(data.columns)) for i in order]
-        bars = []
+        bars, widest = [], max(map(len, data.rows))
         for row, column in cells:
             value = float(data.values[row, column])
-            badge = data.badges.get((row, column), " ")
-            label = f"{data.rows[row]:>3} {data.columns[column]:<3}{badge}"
+            letter = (data.badges or {}).get((row, column), " ")
+            label = f"{data.rows[row]:>{widest}} {data.columns[column]:<3} {letter}"
             guess = data.estimated is not None and data.estimated[row, column]
             number = ("~" if guess else "") + words.signed(value)
             bars.append(Bar(label, number, data.scale.share(value)))
@@ -234,20 +244,23 @@ class HeadsPane(Pane):
         text.append(scales.sides(self.data), self.ink("text"))
         estimates = self.grid.data.estimated is not None
         text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
-        room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
-        for length in (None, 4, 0):  # names, their beginnings, or the letters alone
-            types = self._letters(length)
-            if text.cell_len + types.cell_len <= room:
-                return text.append_text(types)
         return text
 
-    def _letters(self, length: int | None) -> Text:
-        """The letters of the types of head in sight, and what they stand for in that many letters."""
+    def refresh_words(self) -> None:
+        """And what the letters of the types stand for, as much of it as there is room for."""
+        super().refresh_words()
+        room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
+        whole, first = self._letters(whole=True), self._letters(whole=False)
+        self._line("types", whole if whole.cell_len <= room else first)
+
+    def _letters(self, *, whole: bool) -> Text:
+        """The letters of the types of head in sight, and the names of the types, or their first words."""
         shown, text = set(self._types().values()), Text()
         for name, letter in BADGES.items():
             if name in shown:
-                text.append(f"  {letter}", self.ink("text", bold=True))
-                text.append(f" {name.split('_')[0][:length]}".rstrip(), self.ink("muted"))
+                text.append(f"  {letter}" if text else f" {letter}", self.ink("text", bold=True))
+                said = name.replace("_", " ") if whole else name.partition("_")[0]
+                text.append(f" {said}", self.ink("muted"))
         return text
 
     def follow(self, selection: Selection) -> bool:

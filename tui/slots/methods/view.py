@@ -86,6 +86,11 @@ class MethodsScreen(SlotScreen):
         """The method under the cursor."""
         return None if self.of is None else str(self.of.axes[0].labels[self.grid.cursor[0]])
 
+    @property
+    def exponent(self) -> int:
+        """Of the grid."""
+        return self.grid.exponent
+
     def readout(self) -> Text:
         """The cell: the method's own number, and its rank among the tokens."""
         if self.of is None:

@@ -118,9 +118,12 @@ class NeuronsPane(Pane):
                 bars.show((), name)
             return
         from interpboard.visualization.colors import short_number
+        from interpboard.visualization.numbers import divided, exponent_of
 
         for bars, name in both:
             values = found.extra[f"{name}_by"].values
+            exponent = exponent_of(values)
+            values = divided(values, exponent)
             limit = float(abs(values).max()) or 1.0
             pairs = zip(found.extra[name].values, values, strict=True)
             bars.show(
@@ -128,7 +131,7 @@ class NeuronsPane(Pane):
                     Bar(visible_token(str(token)), short_number(float(v), 4), float(v) / limit)
                     for token, v in pairs
                 ],
-                name,
+                f"{name} {words.factor(exponent)}".rstrip(),
             )
 
     # -- words ------------------------------------------------------------------------------------

@@ -63,13 +63,15 @@ class TokensPane(Pane):
             return
         if shown == self._shown:
             return
+        from interpboard.results.tokens import as_read
+
         first = self._shown is None
         self._shown = shown
         at = result.metric.position
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
         scores = [float(value) for value in result.values]
         scale = _scale(result)
-        self.strip.show(prompt.tokens, scores, scale, at, cursor, self.state.subject)
+        self.strip.show(as_read(prompt), scores, scale, at, cursor, self.state.subject)
         order = sorted(range(len(scores)), key=lambda i: -abs(scale.share(scores[i])))
         bars = [
             Bar(

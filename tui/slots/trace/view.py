@@ -44,6 +44,11 @@ class TracePane(Pane):
         return (self.grid, self.said)
 
     @property
+    def exponent(self) -> int:
+        """Of the grid."""
+        return self.grid.exponent
+
+    @property
     def method(self) -> str:
         """``causal_trace`` or ``activation_patching``."""
         return self.slot.analysis_in(self.state)

@@ -1,0 +1,39 @@
+"""Numbers that stand side by side share a factor where they are small or large: ``×10⁻²`` in the title.
+
+What is written times the factor is the value. The factor follows from the largest value alone, so that it
+does not change with the width of a page or of a pane.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+# Between these the largest value is written as it is: two digits in four characters, and not too many.
+LEAST, MOST = 0.1, 1000.0
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def exponent_of(values: np.ndarray) -> int:
+    """The power of ten that ``values`` share: their largest is written as 1 … 10, or as it is (0)."""
+    if values.dtype.kind not in "fiu":
+        return 0
+    finite = np.abs(values[np.isfinite(values)].astype(np.float64))
+    largest = float(finite.max()) if finite.size else 0.0
+    if largest == 0 or LEAST <= largest < MOST:
+        return 0
+    # Never beyond what a power of ten can be divided by without leaving the numbers there are.
+    return max(-300, math.floor(math.log10(largest)))
+
+
+def divided(values: np.ndarray, exponent: int) -> np.ndarray:
+    """``values`` as they are written beside the factor; as they are without one."""
+    return values / 10.0**exponent if exponent else values
+
+
+def times(exponent: int, *, ascii_only: bool = False) -> str:
+    """The factor in words, ``×10⁻²`` or ``x1e-2``; empty where there is none."""
+    if not exponent:
+        return ""
+    return f"x1e{exponent}" if ascii_only else f"×10{str(exponent).translate(_RAISED)}"

@@ -1,0 +1,70 @@
+"""What is written in a cell of a grid: a number with its letter, a word, or a mark where room is scarce."""
+
+from __future__ import annotations
+
+import math
+
+from interpboard.display import fit
+from tui.widgets.grid_data import GridData
+from tui.widgets.grid_layout import MARKED_WIDTHS
+
+GLYPHS = " ▁▂▃▄▅▆▇█"
+
+
+def lettered(data: GridData, width: int) -> bool:
+    """Have cells of ``width`` columns one for a letter?"""
+    return data.badges is not None and data.words is None and width in MARKED_WIDTHS
+
+
+def cell_text(
+    data: GridData, at: tuple[int, int], width: int, *, line: int = 0, letters_only: bool = False
+) -> str:
+    """``width`` columns of the cell ``at``. ``line``: of a cell of two. ``letters_only``: no colours."""
+    if at in data.off:
+        return "off".rjust(width) if width >= 3 else "x".rjust(width)
+    if line == 1 and data.notes is not None:
+        return _word(str(data.notes[at]), width)
+    if data.words is not None:
+        return _word(str(data.words[at]), width)
+    value = float(data.values[at])
+    if math.isnan(value):
+        return data.absent.center(width)
+    guess = data.estimated is not None and bool(data.estimated[at])
+    if width >= 3:
+        return _number(data, at, value, width, guess)
+    if guess and width == 1 and not letters_only:
+        return "~"
+    return _glyph(data, value, width, guess, letters_only)
+
+
+def _word(text: str, width: int) -> str:
+    return f" {fit(text, width - 1)}"
+
+
+def _number(data: GridData, at: tuple[int, int], value: float, width: int, guess: bool) -> str:
+    from interpboard.visualization.colors import short_number
+
+    letter = ""
+    if lettered(data, width):
+        letter = f" {(data.badges or {}).get(at, ' ')}"
+        width -= 2
+    value /= 10.0**data.exponent
+    room = width - (1 + guess if letter else width >= 5 or guess)
+    text = short_number(value, room)
+    if not data.scale.diverging:
+        text = (text.removeprefix("+") or ".0") if value else text
+    return letter + (f"~{text}" if guess else text).rjust(width)
+
+
+def _glyph(data: GridData, value: float, width: int, guess: bool, letters_only: bool) -> str:
+    from interpboard.visualization.colors import MIDDLE
+
+    level = data.scale.level(value)
+    glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
+    if not data.scale.diverging:
+        return glyph.rjust(width) if width == 2 or letters_only else " "
+    off_center = value - data.scale.center  # as the colour says it
+    sign = "-" if off_center < 0 else "+" if off_center > 0 else "0"
+    if width == 2:
+        return sign + glyph
+    return sign if letters_only else " "
