@@ -56,6 +56,12 @@ class UnsafeWeights(InterpBoardError):
     kind = "unsafe_weights"
 
 
+class BadAdapter(InterpBoardError):
+    """An adapter that does not fit the model that it is put on, or that cannot be looked into."""
+
+    kind = "bad_adapter"
+
+
 class BadDevice(InterpBoardError):
     """A device or number format that this machine does not have."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from interpboard.display import visible
 from interpboard.registry import ANALYSES
+from interpboard.registry.loading import OPTIONS, given
 from interpboard.registry.parameter import Parameter
 from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
 from interpboard.results.tokens import text_at
@@ -27,6 +28,12 @@ def _said(option: str, model: ModelInfo) -> bool:
     return any(option in note for note in model.notes)
 
 
+def _opening(model: ModelInfo) -> dict[str, Any]:
+    """How the model was opened, as arguments of ``open_model``; the parts themselves, not their file."""
+    asked = given(model.options)
+    return asked | ({"parts": model.parts} if model.parts else {})
+
+
 def python_lines(document: Document, asked: MetricRequest) -> str:
     """Python that leaves the results in ``document``."""
     return script([(document, asked)])
@@ -37,6 +44,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     model = parts[0][0].model
     place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
     place += "" if model.special_tokens else ", special_tokens=False"
+    place += "".join(f", {name}={value!r}" for name, value in _opening(model).items())
     place += "".join(f", {python}" for option, python in _ALLOWED.items() if _said(option, model))
     lines = [
         "from interpboard import MetricRequest, open_model",
@@ -67,6 +75,12 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     words = ["interpboard", "analyze", "--model", model.name]
     words += ["--device", model.device, "--dtype", model.dtype]
     words += [] if model.special_tokens else ["--no-special-tokens"]
+    if model.parts and not model.options.parts:
+        return f"# no command line can say parts = {model.parts!r}\n"
+    for option in OPTIONS:
+        value = given(model.options).get(option.name, ())
+        for each in value if isinstance(value, tuple) else (value,):
+            words += [option.flag, each]
     words += [option for option in _ALLOWED if _said(option, model)]
     for result in document.results:
         words += ["--analysis", result.analysis]

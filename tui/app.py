@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from interpboard.config import Settings
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui import catalogue, frame
 from tui.catalogue import COMMANDS, SLOTS
 from tui.commands.command import Command, bindings, command
@@ -46,10 +47,11 @@ class InterpBoardApp(TerminalApp):
         prompts: PromptFile | None = None,
         session: str = "",
         engine_factory: EngineFactory = engine_process,
+        load: LoadOptions = NOTHING_ASKED,
     ) -> None:
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
-        self._settings, self._resume = settings, resume
+        self._settings, self._resume, self._load = settings, resume, load
         self._resumed_session = session
         self.controllers = Controllers(
             self, SLOTS, settings, text, prompts, engine_factory, self._changed
@@ -115,7 +117,7 @@ class InterpBoardApp(TerminalApp):
 
     async def _boot(self) -> None:
         self.collect_garbage()
-        await self.controllers.boot(self._settings, self._resume, self._resumed_session)
+        await self.controllers.boot(self._settings, self._resume, self._resumed_session, self._load)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""
@@ -194,8 +196,9 @@ def run(
     resume: bool = False,
     prompts: PromptFile | None = None,
     session: str = "",
+    load: LoadOptions = NOTHING_ASKED,
 ) -> int:
     """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results."""
-    app = InterpBoardApp(text, settings, dark, resume, prompts, session)
+    app = InterpBoardApp(text, settings, dark, resume, prompts, session, load=load)
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

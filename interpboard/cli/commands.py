@@ -36,6 +36,7 @@ from interpboard.cli.flags import (
     model_choice,
     off,
 )
+from interpboard.cli.load_flags import opening_models
 from interpboard.cli.opening import DEFAULT_TEXT, Opening, debug_wanted, open_app
 from interpboard.cli.options import (
     Format,
@@ -53,6 +54,7 @@ from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.streams import write_out
 from interpboard.cli.what_if_command import what_if_command
 from interpboard.errors import BadParameter, BadPrompt
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.registry.metric_names import METRICS
 
 app = typer.Typer(
@@ -72,6 +74,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
+@opening_models
 def start(
     context: typer.Context,
     text: Annotated[
@@ -107,6 +110,8 @@ def start(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    *,
+    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Which tokens, heads and layers carry a language model's answer to TEXT.
 
@@ -126,7 +131,9 @@ def start(
     }  # fmt: skip
     if interactive:
         file = str(prompts) if prompts is not None else None
-        raise typer.Exit(open_app(Opening(text, flags, resume or bool(session), file, session)))
+        raise typer.Exit(
+            open_app(Opening(text, flags, resume or bool(session), file, session, load))
+        )
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
     if session:
@@ -138,7 +145,7 @@ def start(
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = debug_wanted(debug)
     document = compute(
-        model_choice(settings), DEFAULT_TEXT if text is None else text,
+        model_choice(settings, load=load), DEFAULT_TEXT if text is None else text,
         choose_analyses(None), metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)
@@ -146,6 +153,7 @@ def start(
 
 
 @app.command("analyze")
+@opening_models
 def analyze_command(
     text: Annotated[
         str | None,
@@ -228,6 +236,8 @@ def analyze_command(
     theme: Background = None,
     ascii: AsciiOnly = None,
     debug: Debug = False,
+    *,
+    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Run analyses on a prompt and write the results to standard output or a file."""
     chosen_form = choose_output(output, form)
@@ -256,7 +266,12 @@ def analyze_command(
     if prompt is None and not needs_no_text(analyses, params):
         raise BadPrompt("There is no prompt.", "Give one with --text '...'.")
     choice = model_choice(
-        settings, trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights
+        settings,
+        trust_remote_code,
+        allow_pickle,
+        ignore_unused_weights,
+        no_check_weights,
+        load=load,
     )
     document = compute(
         choice, prompt, analyses, request, params, swap=exchange, debug=debug_wanted(debug)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.registry import ANALYSES
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions, given
 
 if TYPE_CHECKING:
     from interpboard.interventions.sets import InterventionSet
@@ -27,6 +28,7 @@ class ModelChoice(NamedTuple):
     ignore_unused_weights: bool = False
     check_weights: bool = True
     special_tokens: bool = True
+    load: LoadOptions = NOTHING_ASKED
 
 
 def compute(
@@ -226,5 +228,6 @@ def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langu
         ignore_unused_weights=choice.ignore_unused_weights,
         check_weights=choice.check_weights,
         special_tokens=choice.special_tokens,
+        **given(choice.load),
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )

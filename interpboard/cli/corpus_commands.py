@@ -23,15 +23,19 @@ from interpboard.cli.flags import (
     model_choice,
     off,
 )
+from interpboard.cli.load_flags import opening_models
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import choose_form, try_file, try_folder
 from interpboard.cli.output import deliver
 from interpboard.cli.streams import say
 from interpboard.registry import ANALYSES
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 
 
 def _chosen(
-    flags: tuple[str | None, str | None, str | None, bool | None], allowed: tuple[bool, ...]
+    flags: tuple[str | None, str | None, str | None, bool | None],
+    allowed: tuple[bool, ...],
+    load: LoadOptions,
 ) -> ModelChoice:
     """The model of the settings, of which ``flags`` give model, device, dtype and no special tokens."""
     model, device, dtype, no_special_tokens = flags
@@ -39,9 +43,10 @@ def _chosen(
         "model": model, "device": device, "dtype": dtype,
         "special_tokens": off(no_special_tokens),
     }  # fmt: skip
-    return model_choice(config.read_settings(given).settings, *allowed)
+    return model_choice(config.read_settings(given).settings, *allowed, load=load)
 
 
+@opening_models
 def tune_lens_command(
     corpus: Annotated[
         Path, typer.Option(help="A text file to train on, or a folder of them.", show_default=False)
@@ -60,12 +65,15 @@ def tune_lens_command(
     no_check_weights: Unchecked = False,
     no_special_tokens: Special = None,
     debug: Debug = False,
+    *,
+    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
     try_folder(out, "--out")
     choice = _chosen(
         (model, device, dtype, no_special_tokens),
         (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+        load,
     )
     settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
     last, warnings = tune(choice, corpus, out, settings, debug=debug_wanted(debug))
@@ -77,6 +85,7 @@ def tune_lens_command(
     say(f"KL(final | layer) of the last step, nats a token: {shown}")
 
 
+@opening_models
 def max_activating_command(
     corpus: Annotated[Path, typer.Option(help="A text file, or a folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File for the examples.", show_default=False)],
@@ -95,12 +104,15 @@ def max_activating_command(
     no_check_weights: Unchecked = False,
     no_special_tokens: Special = None,
     debug: Debug = False,
+    *,
+    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
     try_file(out, "--out")
     choice = _chosen(
         (model, device, dtype, no_special_tokens),
         (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
+        load,
     )
     settings = {
         "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,

@@ -12,6 +12,7 @@ from interpboard.cli.compute import ModelChoice
 from interpboard.cli.opening import pass_on
 from interpboard.cli.options import DTYPES, Color, Theme
 from interpboard.registry import ANALYSES
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.registry.metric_names import METRICS
 
 
@@ -107,10 +108,13 @@ def choice_value(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
 
 
-def model_choice(settings: config.Settings, *allowed: bool) -> ModelChoice:
-    """``allowed``: trust remote code, allow pickles, ignore unused weights, no check of weights."""
+def model_choice(
+    settings: config.Settings, *allowed: bool, load: LoadOptions = NOTHING_ASKED
+) -> ModelChoice:
+    """``allowed``: trust remote code, allow pickles, ignore unused weights, no check of weights.
+    ``load``: how else the model is opened."""
     trust, pickle, unused, unchecked = allowed or (False,) * 4
     pass_on(settings)
     model, device, dtype = settings.model, settings.device, settings.dtype
     special = settings.special_tokens
-    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked, special)
+    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked, special, load)

@@ -45,6 +45,13 @@ WITH_VALUE = frozenset(
         "--theme",
         "--prompts",
         "--session",
+        "--revision",
+        "--subfolder",
+        "--gguf-file",
+        "--adapter",
+        "--adapter-state",
+        "--quantize",
+        "--parts",
     }
 )
 _SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name
@@ -218,6 +225,9 @@ def _report(error: Exception, debug: bool) -> int:
             say(line)
     if isinstance(error, InterpBoardError):
         say(f"error: {error.message} {error.remedy}".strip() if debug else f"error: {error}")
+        for note in getattr(error, "__notes__", ()) if not debug else ():
+            for line in note.splitlines():
+                say(line)
         return 2
     if hasattr(error, "format_message"):  # the command parser's own: unknown option, missing value
         said = bounded(error.format_message().rstrip("."))

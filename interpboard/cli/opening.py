@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+
 if TYPE_CHECKING:
     from interpboard.config import Settings
 
@@ -22,6 +24,7 @@ class Opening(NamedTuple):
     resume: bool = False
     prompts: str | None = None  # a file with one prompt a line
     session: str = ""  # which is resumed, by name or number; empty: the last results
+    load: LoadOptions = NOTHING_ASKED
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -69,6 +72,7 @@ def open_app(opening: Opening) -> int:
         resume=opening.resume,
         prompts=prompts,
         session=opening.session,
+        load=opening.load,
     )
 
 

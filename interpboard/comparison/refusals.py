@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interpboard.files.fingerprint import FingerprintMatch, compare
-from interpboard.results import Document, Result
+from interpboard.results import Document, Result, opened_as
 
 # Their values are of the run itself, whatever token is explained.
 WITHOUT_METRIC = frozenset(
@@ -70,11 +70,12 @@ def unlike(a: Document, b: Document) -> tuple[str, ...]:
     facts = [
         ("models", a.model.name, b.model.name),
         ("number formats", a.model.dtype, b.model.dtype),
+        ("openings", _opened(a), _opened(b)),
         ("positions", str(one.metric.position), str(other.metric.position)),
         ("parameters", _params(one, other), _params(other, one)),
     ]
     if one.analysis not in WITHOUT_METRIC:
-        facts[2:2] = [
+        facts[3:3] = [
             ("targets", _token(one, "target"), _token(other, "target")),
             ("foils", _token(one, "against"), _token(other, "against")),
         ]
@@ -84,6 +85,10 @@ def unlike(a: Document, b: Document) -> tuple[str, ...]:
     if compare(a.model.tokenizer, b.model.tokenizer) is FingerprintMatch.other:
         said.append("different tokenizers, which split this text alike")
     return tuple(said)
+
+
+def _opened(document: Document) -> str:
+    return ", ".join(opened_as(document.model)) or "as it is"
 
 
 def _token(result: Result, name: str) -> str:

@@ -20,6 +20,7 @@ import msgspec
 from interpboard import __version__
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.results import (
     Cells,
     LabelledArray,
@@ -65,6 +66,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     ignore_unused_weights: bool = False
     check_weights: bool = True
     special_tokens: bool = True
+    options: LoadOptions = NOTHING_ASKED
 
 
 class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):

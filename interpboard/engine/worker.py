@@ -108,6 +108,7 @@ class Worker:
         say("importing transformers", 0.1)
         from interpboard.models.language_model import open_model
         from interpboard.models.memory import memory_named
+        from interpboard.registry.loading import given
 
         _ = torch.zeros(1)  # its thread pool starts here, not inside the first timed job
         with memory_named(
@@ -122,6 +123,7 @@ class Worker:
                 ignore_unused_weights=request.ignore_unused_weights,
                 check_weights=request.check_weights,
                 special_tokens=request.special_tokens,
+                **given(request.options),
                 on_stage=say,
             )
         self.outbox.send(

@@ -17,6 +17,8 @@ from typing import Any
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.named_parts import Parts, named_layers, named_module
+from interpboard.models.packed import in_width, is_linear, out_width
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
 # What takes attention's place in other layers of the same stack: state spaces, recurrences, convolutions.
@@ -75,45 +77,79 @@ class Anatomy:
         return len(self.layers)
 
 
-def find_anatomy(model: nn.Module) -> Anatomy:
-    """The parts of ``model``; raises ``NotALanguageModel`` naming the part that is missing."""
+def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
+    """The parts of ``model``, those that the user names first; raises ``NotALanguageModel`` naming the part
+    that is missing."""
+    parts = parts or Parts()
     config: Any = model.config
     text_config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
-    unembedding = unembedding_of(model)
-    base = body_of(model)
-    layers = layers_of(base, int(text_config.num_hidden_layers))
-    attention, out_proj = attention_modules(layers)
-    mlp = tuple(_child(layer, _MLP, "MLP") for layer in layers)
-    down_proj = tuple(_down_proj(m) for m in mlp)
-    n_heads = int(text_config.num_attention_heads)
+    unembedding = _named(model, parts.head, "head") or unembedding_of(model)
+    base = _named(model, parts.body, "body") or body_of(model)
+    if parts.layers:
+        layers = named_layers(model, parts.layers)
+    else:
+        layers = layers_of(base, int(text_config.num_hidden_layers))
+    attention, out_proj = _attention(layers, parts)
+    mlp = _in_layers(layers, parts.mlp, "mlp") or tuple(
+        _child(layer, _MLP, "MLP") for layer in layers
+    )
+    down_proj: tuple[nn.Module | None, ...] = _in_layers(
+        layers, parts.down_proj, "down_proj"
+    ) or tuple(_down_proj(module) for module in mlp)
+    n_heads = parts.n_heads or int(text_config.num_attention_heads)
+    kv_heads = parts.n_kv_heads or int(getattr(text_config, "num_key_value_heads", None) or n_heads)
+    # The last linear map, not the module around it: bloom's modules add the stream themselves.
+    attn_out = _in_layers(layers, parts.attn_out, "attn_out") or tuple(
+        _late_norm(layer, "attention", p) for layer, p in zip(layers, out_proj, strict=True)
+    )
+    mlp_out = _in_layers(layers, parts.mlp_out, "mlp_out") or tuple(
+        _late_norm(layer, "feedforward", d or m)
+        for layer, m, d in zip(layers, mlp, down_proj, strict=True)
+    )
+    before_mlp = _in_layers(layers, parts.before_mlp, "before_mlp") or tuple(
+        _before_mlp(layer, m) for layer, m in zip(layers, mlp, strict=True)
+    )
     return Anatomy(
         model=model,
         base=base,
         bodies=_bodies(base, layers),
         layers=layers,
-        embedding=model.get_input_embeddings(),  # type: ignore[operator]
-        final_norm=_final_norm(base, layers),
+        embedding=_named(model, parts.embedding, "embedding") or model.get_input_embeddings(),  # type: ignore[operator]
+        final_norm=_named(model, parts.final_norm, "final_norm") or _final_norm(base, layers),
         unembedding=unembedding,
         attention=attention,
         out_proj=out_proj,
         mlp=mlp,
-        # The last linear map, not the module around it: bloom's modules add the stream themselves.
-        attn_out=tuple(
-            _late_norm(layer, "attention", p) for layer, p in zip(layers, out_proj, strict=True)
-        ),
-        mlp_out=tuple(
-            _late_norm(layer, "feedforward", d or m)
-            for layer, m, d in zip(layers, mlp, down_proj, strict=True)
-        ),
-        before_mlp=tuple(_before_mlp(layer, m) for layer, m in zip(layers, mlp, strict=True)),
+        attn_out=attn_out,
+        mlp_out=mlp_out,
+        before_mlp=before_mlp,
         down_proj=down_proj,
         n_heads=n_heads,
-        n_kv_heads=int(getattr(text_config, "num_key_value_heads", None) or n_heads),
-        d_head=_head_sizes(layers, attention, out_proj, n_heads),
-        d_model=int(text_config.hidden_size),
-        d_vocab=int(unembedding.weight.shape[0]),  # type: ignore[index]
+        n_kv_heads=kv_heads,
+        d_head=_head_sizes(layers, attention, out_proj, n_heads, parts),
+        d_model=int(getattr(text_config, "hidden_size", 0)) or out_width(out_proj[0]),
+        d_vocab=out_width(unembedding),
         context=_context(text_config),
     )
+
+
+def _named(model: nn.Module, path: str, what: str) -> nn.Module | None:
+    return named_module(model, path, what) if path else None
+
+
+def _in_layers(layers: tuple[nn.Module, ...], path: str, what: str) -> tuple[nn.Module, ...]:
+    """The module at ``path`` of each layer; empty where none is named."""
+    return tuple(named_module(layer, path, what) for layer in layers) if path else ()
+
+
+def _attention(
+    layers: tuple[nn.Module, ...], parts: Parts
+) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
+    attention = _in_layers(layers, parts.attention, "attention")
+    out_proj = _in_layers(layers, parts.out_proj, "out_proj")
+    if not attention:
+        attention = tuple(_child(layer, (*_ATTENTION, *_MIXERS), "attention") for layer in layers)
+    return attention, out_proj or tuple(_descendant(module, _OUT_PROJ) for module in attention)
 
 
 def attention_modules(
@@ -122,13 +158,6 @@ def attention_modules(
     """What mixes tokens and its output projection, one of each a layer; raises ``NotALanguageModel``."""
     attention = tuple(_child(layer, (*_ATTENTION, *_MIXERS), "attention") for layer in layers)
     return attention, tuple(_descendant(module, _OUT_PROJ) for module in attention)
-
-
-def in_width(projection: nn.Module) -> int:
-    """Input width of a linear module; GPT-2's Conv1D keeps its weight transposed, adapted or not."""
-    projection = getattr(projection, "base_layer", projection)
-    weight: Any = projection.weight
-    return int(weight.shape[0] if type(projection).__name__ == "Conv1D" else weight.shape[1])
 
 
 def unembedding_of(model: nn.Module) -> nn.Module:
@@ -192,7 +221,7 @@ def _child(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
 def _descendant(attention: nn.Module, names: tuple[str, ...]) -> nn.Module:
     for name in names:
         for path, module in attention.named_modules():
-            if path.rpartition(".")[2] == name and hasattr(module, "weight"):
+            if path.rpartition(".")[2] == name and is_linear(module):
                 return module
     raise NotALanguageModel(f"No output projection found in {type(attention).__name__}.")
 
@@ -215,13 +244,13 @@ def _before_mlp(layer: nn.Module, mlp: nn.Module) -> nn.Module:
 
 
 def _down_proj(mlp: nn.Module) -> nn.Module | None:
-    if hasattr(mlp, "weight"):  # opt: the MLP is two linear modules of the layer itself
+    if is_linear(mlp):  # opt: the MLP is two linear modules of the layer itself
         return mlp
     for (
         name
     ) in _DOWN:  # direct children only: shared experts have one too, and are not all there is
         found = getattr(mlp, name, None)
-        if isinstance(found, nn.Module) and hasattr(found, "weight"):
+        if isinstance(found, nn.Module) and is_linear(found):
             return found
     return None
 
@@ -240,8 +269,11 @@ def _head_sizes(
     attention: tuple[nn.Module, ...],
     out_proj: tuple[nn.Module, ...],
     n_heads: int,
+    parts: Parts,
 ) -> tuple[int, ...]:
     """The size of a head by layer, 0 where there are none; raises ``NotALanguageModel`` if nowhere."""
+    if parts.attention or parts.d_head:
+        return _named_head_sizes(attention, out_proj, n_heads, parts)
     sizes = tuple(
         _head_size(a, p, n_heads) if _has(layer, _ATTENTION) else 0
         for layer, a, p in zip(layers, attention, out_proj, strict=True)
@@ -253,6 +285,24 @@ def _head_sizes(
             f"{in_width(out_proj[own])} does not split into {n_heads} heads of its own head size."
         )
     return sizes
+
+
+def _named_head_sizes(
+    attention: tuple[nn.Module, ...], out_proj: tuple[nn.Module, ...], n_heads: int, parts: Parts
+) -> tuple[int, ...]:
+    """The size of a head where the user named attention: given, the module's own, or by the width."""
+    sizes = []
+    for module, projection in zip(attention, out_proj, strict=True):
+        width = in_width(projection)
+        own = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
+        if own * n_heads != width:
+            raise NotALanguageModel(
+                f"{type(module).__name__}: an output projection of width {width} does not split into "
+                f"{n_heads} heads{f' of {own}' if parts.d_head else ''}.",
+                "Name n_heads and d_head.",
+            )
+        sizes.append(own)
+    return tuple(sizes)
 
 
 def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:

@@ -20,6 +20,7 @@ from interpboard.models.anatomy import (
     layers_of,
     unembedding_of,
 )
+from interpboard.models.packed import out_width
 from interpboard.models.proof.rounding import differs, same_within_rounding
 from interpboard.models.proof.rows import plain_logits, refuse_unless_finite
 from interpboard.models.proof.selfcheck import random_prompts, refuse_other_heads
@@ -69,7 +70,7 @@ def encoder_anatomy(model: nn.Module) -> Anatomy:
         n_kv_heads=n_heads,
         d_head=(hidden // n_heads,) * len(layers),
         d_model=hidden,
-        d_vocab=int(unembedding.weight.shape[0]),  # type: ignore[index]
+        d_vocab=out_width(unembedding),
         context=int(config.max_position_embeddings),
     )
 

@@ -16,6 +16,8 @@ from interpboard.errors import BadParameter
 from interpboard.files import fingerprint
 from interpboard.files.fingerprint import FingerprintMatch, Sampled
 from interpboard.files.places import expanded
+from interpboard.models.adapters import adapters_are_off, base_name, names_of_adapters
+from interpboard.models.packed import inner_tensors, is_wrapper
 from interpboard.results import ModelInfo
 
 _INDEX = "model.safetensors.index.json"
@@ -153,7 +155,21 @@ def _whose(name: str, origin: Origin) -> str:
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from model.named_parameters()
+    """Parameters, what packed ones consist of, and buffers that a checkpoint holds.
+
+    Where all adapters are off it is the base model by its own names: nothing of them is computed with.
+    """
+    without = names_of_adapters(model) if adapters_are_off(model) else ()
+    for name, tensor in _all_tensors(model):
+        if not name.startswith(without):
+            yield (base_name(name) if without else name), tensor
+
+
+def _all_tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, parameter in model.named_parameters():
+        if not is_wrapper(parameter):
+            yield name, parameter.data
+    yield from inner_tensors(model)
     for prefix, module in model.named_modules():
         for name, buffer in module.named_buffers(recurse=False):
             if name not in module._non_persistent_buffers_set:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.packed import is_wrapper, scales_of
 
 NOT_LOOKED_AT = "the weights were not looked at for NaN and infinity (--no-check-weights)"
 _CHUNK = 1 << 24  # numbers counted at a time, so that a large tensor needs no copy of its size
@@ -24,14 +25,16 @@ _CHUNK = 1 << 24  # numbers counted at a time, so that a large tensor needs no c
 def check_finite(model: nn.Module, source: str) -> tuple[str, ...]:
     """Raise ``NotALanguageModel`` if a weight holds NaN or infinity; else notes on what was not seen.
 
-    ``source``: what to call the model. Weights that are not in memory (offloaded to disk) or in a packed
-    format cannot be looked at; the notes count them.
+    ``source``: what to call the model. Of weights in a packed format their scales are looked at. Weights that
+    are not in memory (offloaded to disk), or in a format that is not known, cannot be; the notes count them.
     """
     unseen = 0
     seen: list[tuple[str, torch.Tensor, bool]] = []
     for name, tensor, is_buffer in _tensors(model):
         if tensor.is_meta:
             unseen += 1
+        elif is_wrapper(tensor):
+            continue  # its scales are among the tensors
         elif tensor.numel() and (tensor.is_floating_point() or tensor.is_complex()):
             seen.append((name, tensor, is_buffer))
     for name, tensor, is_buffer in seen:
@@ -53,6 +56,8 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
     """Parameters, shared ones once, then buffers."""
     for name, parameter in model.named_parameters():
         yield name, parameter.detach(), False
+    for name, scale in scales_of(model):
+        yield name, scale.detach(), False
     for name, buffer in model.named_buffers():
         yield name, buffer.detach(), True
 

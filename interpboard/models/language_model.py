@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,18 +14,21 @@ import torch
 
 from interpboard.errors import NotALanguageModel
 from interpboard.files import fingerprint
-from interpboard.models import demo
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.checkpoint.foreign import first_line
-from interpboard.models.checkpoint.notes import loading_notes, was_loaded_here
+from interpboard.models.checkpoint.notes import loaded, was_loaded_here
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.load import StageReport, load_model_and_tokenizer
+from interpboard.models.load import StageReport, load, names_of
 from interpboard.models.mode import evaluating
+from interpboard.models.named_parts import Parts, explained, read_parts
+from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.selfcheck import ALONE, Verified, random_prompts, self_check
+from interpboard.models.quantised import kernel_notes
 from interpboard.models.tail import forward_logits
 from interpboard.models.unwrap import unwrapped, wrapper_notes
+from interpboard.registry.loading import LoadOptions
 from interpboard.results import ModelInfo
 
 
@@ -48,22 +52,28 @@ class LanguageModel:
         *,
         check_weights: bool = True,
         special_tokens: bool = True,
+        parts: str | Path | Mapping[str, Any] | None = None,
     ) -> LanguageModel:
         """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be.
 
         Taken, too, is what PEFT, torch.compile, DataParallel and DistributedDataParallel make of one.
         Every module is left in the mode it is in; analyses want evaluation mode (see ``evaluating``).
         ``check_weights``: look at every weight for NaN and infinity first. ``special_tokens``: whether
-        texts are given the tokens that the tokenizer puts around them.
+        texts are given the tokens that the tokenizer puts around them. ``parts``: names of the modules of a
+        family that is not known, as a mapping or a TOML file (see ``named_parts``); also raises
+        ``BadParameter``.
         """
         of_wrapper, model = wrapper_notes(model), unwrapped(model)
         called = name or str(getattr(model, "name_or_path", "") or type(model).__name__)
-        notes = loading_notes(model)
+        how = loaded(model)
+        notes = how.notes
         if check_weights:
             notes += tuple(n for n in check_finite(model, called) if n not in notes)
         elif not was_loaded_here(model):
             notes += (NOT_LOOKED_AT,)
-        anatomy, verified = _proved(model)
+        notes += kernel_notes(model)
+        named = read_parts(parts)
+        anatomy, verified = _proved(model, named)
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
             name=called,
@@ -77,6 +87,10 @@ class LanguageModel:
             tokenizer=tokenizer_of(tokenizer),
             notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ())),
             special_tokens=special_tokens,
+            quantization=how.quantization,
+            adapters=how.adapters,
+            options=how.options,
+            parts={} if named is None else msgspec.to_builtins(named),
         )
         return cls(model, tokenizer, anatomy, verified, info, special_tokens)
 
@@ -99,20 +113,22 @@ class LanguageModel:
     @property
     def parameters(self) -> int:
         """Number of parameters, shared ones counted once."""
-        return sum(p.numel() for p in self.model.parameters())
+        return sum(numbers_in(p) for p in self.model.parameters())
 
     @property
     def memory_bytes(self) -> int:
         """Bytes that the parameters take."""
-        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+        return bytes_of(self.model)
 
 
-def _proved(model: Any) -> tuple[Anatomy, Verified]:
+def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     """The parts of ``model`` and what they proved. Raises ``NotALanguageModel``, also where a part is
     not what transformers' models have there."""
     encoder = is_encoder(model)
     try:
-        anatomy = encoder_anatomy(model) if encoder else find_anatomy(model)
+        anatomy = encoder_anatomy(model) if encoder else find_anatomy(model, named)
+    except NotALanguageModel as error:
+        raise explained(error, model) from error
     except (
         AttributeError,
         TypeError,
@@ -121,10 +137,11 @@ def _proved(model: Any) -> tuple[Anatomy, Verified]:
         IndexError,
         NotImplementedError,
     ) as error:
-        raise NotALanguageModel(
+        told = NotALanguageModel(
             f"{type(model).__name__} is not built like a language model of transformers "
             f"({first_line(error)})."
-        ) from error
+        )
+        raise explained(told, model) from error
     with evaluating(model):
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
     return (replace(anatomy, alone=True) if verified.alone else anatomy), verified
@@ -136,6 +153,13 @@ def open_model(
     dtype: str = "auto",
     *,
     trust_remote_code: bool = False,
+    revision: str = "",
+    subfolder: str = "",
+    gguf_file: str = "",
+    adapters: str | Path | Sequence[str | Path] = (),
+    adapter_state: str = "on",
+    quantize: str = "",
+    parts: str | Path | Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -144,25 +168,30 @@ def open_model(
 ) -> LanguageModel:
     """Load and check a model. Arguments and errors as in ``load_model_and_tokenizer``.
 
-    ``special_tokens=False``: texts are not given the tokens that the tokenizer puts around them.
+    ``special_tokens=False``: texts are not given the tokens that the tokenizer puts around them. ``parts``:
+    names of the modules of a family that is not known, as a mapping or a TOML file; see ``LanguageModel.of``.
     """
-    model, tokenizer = load_model_and_tokenizer(
-        name_or_path,
-        device,
-        dtype,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-        ignore_unused_weights=ignore_unused_weights,
-        check_weights=check_weights,
-        on_stage=on_stage,
-    )
-    if on_stage is not None:
-        on_stage("self-check", 0.9)
+    read_parts(parts)  # before anything large is read
+    say = on_stage or (lambda _stage, _fraction: None)
+    asked = LoadOptions(
+        revision, subfolder, gguf_file, names_of(adapters), adapter_state, quantize,
+        "" if isinstance(parts, Mapping) else str(parts or ""),
+    )  # fmt: skip
+    model, tokenizer = load(
+        str(name_or_path), device, dtype, None, trust_remote_code, asked, allow_pickle,
+        ignore_unused_weights, check_weights, say,
+    )  # fmt: skip
+    say("self-check", 0.9)
+    how = loaded(model)
     # The weights were looked at a moment ago, or were not to be.
-    name = str(name_or_path)
     lm = LanguageModel.of(
-        model, tokenizer, name, check_weights=False, special_tokens=special_tokens
+        model,
+        tokenizer,
+        how.called,
+        check_weights=False,
+        special_tokens=special_tokens,
+        parts=parts,
     )
-    source = demo.FOLDER if str(name_or_path) == "demo" else name_or_path
-    weights = fingerprint.joined(files_of(model, source), lm.info.weights)
+    files = files_of(model, how.folder) if how.folder is not None and how.is_its_files else ""
+    weights = fingerprint.joined(files, lm.info.weights)
     return replace(lm, info=msgspec.structs.replace(lm.info, weights=weights))

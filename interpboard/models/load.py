@@ -1,17 +1,15 @@
-"""Loading any language model: the demo, a local folder, or a name on the model hub.
+"""Loading any language model: the demo, a local folder, a GGUF file, or a name on the model hub.
 
 A folder is read in the order of what can be wrong with it: its configuration, the headers of its weights,
 its tokenizer, then the names and shapes that the configuration asks for beside those in the files, and
-only then the weights themselves.
+only then the weights themselves; adapters are put on at the end.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -22,33 +20,30 @@ from transformers import (
     AutoTokenizer,
 )
 
-from interpboard.errors import NotALanguageModel, UnknownModel
+from interpboard.errors import BadParameter, NotALanguageModel
 from interpboard.files.json_object import read_object, refuse_lfs_pointer
-from interpboard.files.places import expanded
-from interpboard.models import demo
-from interpboard.models.checkpoint import hub
-from interpboard.models.checkpoint.account import refuse_adapter
-from interpboard.models.checkpoint.config_file import CONFIG, read_config
+from interpboard.models.checkpoint.adapter import attach
+from interpboard.models.checkpoint.config_file import read_config
 from interpboard.models.checkpoint.foreign import foreign
-from interpboard.models.checkpoint.notes import remember
+from interpboard.models.checkpoint.gguf_file import GgufFile
+from interpboard.models.checkpoint.notes import Loaded, remember
+from interpboard.models.checkpoint.packed_proof import prove_packed
+from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.placement import choose_device, choose_dtype, move
+from interpboard.models.placement import choose_device, choose_dtype, move, narrow_dtype
+from interpboard.models.quantised import (
+    method_of,
+    packing,
+    quantisation_of,
+    without_rounding_kernels,
+)
+from interpboard.registry.loading import ADAPTER_STATES, LoadOptions
 
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
-_NAME_AT_MOST = 255  # characters of a file's name, and more than the hub allows
 
 StageReport = Callable[[str, float], None]
-
-
-class Source(NamedTuple):
-    """A folder to load, what to call it, and a note on how it was found, empty if there is none."""
-
-    folder: Path
-    name: str
-    note: str = ""
 
 
 def load_model_and_tokenizer(
@@ -58,6 +53,12 @@ def load_model_and_tokenizer(
     device_map: str | dict[str, Any] | None = None,
     trust_remote_code: bool = False,
     *,
+    revision: str = "",
+    subfolder: str = "",
+    gguf_file: str = "",
+    adapters: str | Path | Sequence[str | Path] = (),
+    adapter_state: str = "on",
+    quantize: str = "",
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -67,97 +68,167 @@ def load_model_and_tokenizer(
 
     A causal one, or an encoder that predicts masked tokens (BERT), for attribution only.
 
-    ``name_or_path``: ``"demo"``, a folder that ``save_pretrained`` wrote, or a name on the hub, which is
-    fetched only if the hub's cache lacks something of it.
+    ``name_or_path``: ``"demo"``, a folder that ``save_pretrained`` wrote, a GGUF file, a folder with an
+    adapter of PEFT (its base is opened, with it), or a name on the hub, ``owner/name`` or
+    ``owner/name@revision``, which is fetched only if the hub's cache lacks something of it.
     ``device``: ``auto`` (cuda, else mps, else cpu) or a torch device. ``dtype``: ``auto`` (bfloat16
-    on a GPU that has it, else float32) or one of float64, float32, float16, bfloat16. ``device_map``
+    on a GPU that has it; else float32, or the checkpoint's own where that would not fit comfortably in
+    memory) or one of float64, float32, float16, bfloat16. ``device_map``
     spreads a model over devices, as in transformers (needs accelerate); ``device`` is then ignored.
+    ``revision``: a branch, tag or commit of the hub. ``subfolder``, ``gguf_file``: in the folder or
+    repository. ``adapters``: one or several, folders or names on the hub, all at work together;
+    ``adapter_state``: ``on``, ``off`` or ``merged`` into the weights. ``quantize``: pack linear maps while
+    loading: ``4bit``, ``8bit``, ``int8``.
     Weights must be safetensors unless ``allow_pickle``: a pickle can run code.
     Every tensor of the files must have its place in the model; ``ignore_unused_weights`` goes on without
     those that have none, and results then say so. ``check_weights``: every weight is looked at for NaN and
     infinity. ``on_stage(words, fraction)`` hears how far it is.
 
-    Raises ``UnknownModel``, ``NotALanguageModel``, ``UnsafeWeights``, ``BadDevice`` or ``OutOfMemory``.
+    Raises ``UnknownModel``, ``NotALanguageModel``, ``UnsafeWeights``, ``BadAdapter``, ``BadDevice``,
+    ``BadParameter``, ``MissingPackage`` or ``OutOfMemory``.
     """
-    say = on_stage or (lambda _stage, _fraction: None)
-    source = _source(str(name_or_path), allow_pickle, trust_remote_code, lambda s: say(s, 0.2))
+    options = LoadOptions(
+        revision, subfolder, gguf_file, names_of(adapters), adapter_state, quantize
+    )
+    return load(
+        str(name_or_path), device, dtype, device_map, trust_remote_code, options, allow_pickle,
+        ignore_unused_weights, check_weights, on_stage or (lambda _stage, _fraction: None),
+    )  # fmt: skip
+
+
+def load(
+    name: str,
+    device: str,
+    dtype: str,
+    device_map: str | dict[str, Any] | None,
+    trust: bool,
+    options: LoadOptions,
+    allow_pickle: bool,
+    ignore_unused: bool,
+    check_weights: bool,
+    say: StageReport,
+) -> tuple[Any, Any]:
+    """The same, with what was asked in one; what was found is kept beside the model (``notes.loaded``)."""
+    _check_options(options)
+    source = find_source(
+        name, options, allow_pickle=allow_pickle, own_code=trust, say=lambda s: say(s, 0.2)
+    )
+    options = source.options
+    if options.adapter_state != "on" and not options.adapters:
+        raise BadParameter(
+            f"There is no adapter to be {options.adapter_state}.", "Name one with --adapter."
+        )
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
     say("reading configuration", 0.3)
-    raw = read_config(source.folder)
-    config = _config(source, trust_remote_code)
+    gguf = GgufFile(source.gguf, source.name) if source.gguf else None
+    raw = read_config(source.folder) if gguf is None else {}
+    config = _config(source, trust)
     kind = _kind(source, config)
-    checkpoint = Checkpoint.read(source.folder, source.name, raw, allow_pickle=allow_pickle)
+    if gguf is None:
+        checkpoint = Checkpoint.read(source.folder, source.name, raw, allow_pickle=allow_pickle)
+    else:
+        checkpoint = Checkpoint(source.folder, source.name, raw, {})
+    note = ""
+    if dtype == "auto" and not options.quantize:
+        chosen_dtype, note = narrow_dtype(
+            chosen_dtype, chosen_device, gguf.numbers if gguf else checkpoint.numbers
+        )
+    packs = packing(options.quantize, raw, chosen_dtype, source.name)
     say("loading tokenizer", 0.4)
-    tokenizer = _tokenizer(source, trust_remote_code)
+    tokenizer = _tokenizer(source, trust)
     say("comparing configuration and weights", 0.45)
-    checkpoint.compare(kind, config, chosen_dtype, trust_remote_code, ignore_unused_weights)
+    checkpoint.compare(kind, config, chosen_dtype, trust, ignore_unused)
     say("loading weights", 0.5)
-    options: dict[str, Any] = {"device_map": device_map} if device_map is not None else {}
-    if not allow_pickle:
-        options["use_safetensors"] = True
+    in_place = device_map is None and (packs is not None or bool(method_of(raw)))
+    if in_place:
+        device_map = {"": str(chosen_device)}
     with foreign("weights", source.name, source.folder):
         model, report = kind.from_pretrained(
             str(source.folder),
             config=config,
             dtype=chosen_dtype,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=trust,
             output_loading_info=True,
-            **options,
+            **_how(device_map, packs, gguf, allow_pickle),
         )
-    notes = checkpoint.check_loaded(model, report, ignore_unused_weights)
-    model.config._commit_hash = hub.revision_of(source.folder)
+    notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
+    without_rounding_kernels(model)
+    packed, said = quantisation_of(model, options.quantize, raw, source.name)
+    if options.quantize:
+        notes += prove_packed(model, checkpoint.tensors, options.quantize, source.name)
+    if gguf is not None:
+        gguf.check_loaded(model)
+        packed, said = gguf.said(chosen_dtype)
+    notes += said
+    model.config._commit_hash = source.options.revision or source.commit
     model.name_or_path = model.config.name_or_path = source.name  # not the folder of the cache
     if device_map is None:
         say(f"moving to {chosen_device}", 0.8)
         model = move(model, chosen_device)
+    infos: tuple[Any, ...] = ()
+    if options.adapters:
+        model, infos, said = attach(
+            model, tokenizer, source, allow_pickle=allow_pickle, say=lambda s: say(s, 0.82)
+        )
+        notes += said
     model.eval()
     if check_weights:
         say("looking at every weight", 0.85)
         notes += check_finite(model, source.name)
     else:
         notes += (NOT_LOOKED_AT,)
-    notes = (source.note, _own_code(source, trust_remote_code), *notes)
-    remember(model, tuple(note for note in notes if note))
+    notes = (*source.notes, _own_code(source, trust), *notes)
+    remember(
+        model,
+        Loaded(
+            tuple(dict.fromkeys(note for note in notes if note)),
+            source.called, source.folder, options, packed, infos,
+        ),
+    )  # fmt: skip
     return model, tokenizer
 
 
-def _source(name: str, allow_pickle: bool, own_code: bool, say: hub.Say) -> Source:
-    if name == "demo":
-        return Source(demo.FOLDER, str(demo.FOLDER))
-    if any(len(part) > _NAME_AT_MOST for part in name.split("/")) or "\0" in name:
-        raise UnknownModel(
-            f"A text of {len(name)} characters is no model name.",
-            "Use demo, a folder, or owner/name.",
+def names_of(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """One adapter or several, as ``LoadOptions`` keeps them."""
+    given = (adapters,) if isinstance(adapters, (str, Path)) else tuple(adapters)
+    return tuple(str(place) for place in given)
+
+
+def _how(device_map: Any, packs: Any, gguf: GgufFile | None, allow_pickle: bool) -> dict[str, Any]:
+    """What transformers is told of how to load weights, where that is not the usual."""
+    options: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
+    if packs is not None:
+        options["quantization_config"] = packs
+    if gguf is not None:
+        from transformers import GgufConfig
+
+        # Packed blocks need kernels from the network.
+        unpack = GgufConfig(dequantize=True)
+        return {**options, "gguf_file": gguf.path.name, "quantization_config": unpack}
+    if not allow_pickle:
+        options["use_safetensors"] = True
+    return options
+
+
+def _check_options(options: LoadOptions) -> None:
+    if options.adapter_state not in ADAPTER_STATES:
+        raise BadParameter(
+            f"An adapter cannot be {options.adapter_state!r}.",
+            f"There are: {', '.join(ADAPTER_STATES)}.",
         )
-    path = expanded(name)
-    try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-        # The list fails where the folder may not be read; a pipe would be read for ever.
-        has_config = is_folder and CONFIG in os.listdir(path) and (path / CONFIG).is_file()
-    except OSError as error:
-        raise UnknownModel(f"Cannot look into {name[:80]}: {error.strerror}.") from error
-    if is_folder:
-        if not has_config:
-            refuse_adapter(path)
-            raise NotALanguageModel(
-                f"The folder {name} holds no config.json.",
-                "Give a folder saved by save_pretrained.",
-            )
-        return Source(path, name)
-    if is_file:
-        raise UnknownModel(f"{name} is a file.", "Give the folder that holds config.json.")
-    if name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        raise UnknownModel(f"There is no folder {name}.", "Check the path.")
-    if not _HUB_NAME.fullmatch(name):
-        raise UnknownModel(f"{name!r} is no model name.", "Use demo, a folder, or owner/name.")
-    folder, note = hub.snapshot(name, allow_pickle=allow_pickle, own_code=own_code, say=say)
-    return Source(folder, name, note)
+    if options.gguf_file and options.quantize:
+        raise BadParameter(
+            "The weights of a GGUF file are packed already, and unpacked here.",
+            "Open it without --quantize.",
+        )
 
 
 def _config(source: Source, trust: bool) -> Any:
     with foreign("configuration", source.name, source.folder):
-        config = AutoConfig.from_pretrained(str(source.folder), trust_remote_code=trust)
+        config = AutoConfig.from_pretrained(
+            str(source.folder), trust_remote_code=trust, **_of_gguf(source)
+        )
         is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         for part in {id(c): c for c in (config, config.get_text_config())}.values():
             part.return_dict = True  # how a model hands its logits over, not what they are
@@ -184,10 +255,12 @@ def _kind(source: Source, config: Any) -> Any:
 
 def _tokenizer(source: Source, trust: bool) -> Any:
     for file in ("tokenizer.json", _TOKENIZER_SETTINGS, "tokenizer.model"):
-        if (source.folder / file).is_file():
-            refuse_lfs_pointer(source.folder / file)
-    with foreign("tokenizer", source.name, source.folder):
-        tokenizer = AutoTokenizer.from_pretrained(str(source.folder), trust_remote_code=trust)
+        if (source.tokenizer / file).is_file():
+            refuse_lfs_pointer(source.tokenizer / file)
+    with foreign("tokenizer", source.name, source.tokenizer):
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(source.tokenizer), trust_remote_code=trust, **_of_gguf(source)
+        )
         is_fast = bool(tokenizer.is_fast)
         # With no files to read, some tokenizer classes come up empty instead of failing.
         ids = tokenizer("a", add_special_tokens=False)["input_ids"]
@@ -205,9 +278,13 @@ def _tokenizer(source: Source, trust: bool) -> Any:
     return tokenizer
 
 
+def _of_gguf(source: Source) -> dict[str, str]:
+    return {"gguf_file": source.options.gguf_file} if source.gguf else {}
+
+
 def _own_code(source: Source, trust: bool) -> str:
     """A note where the tokenizer has code of its own and transformers' own was used in its place."""
-    path = source.folder / _TOKENIZER_SETTINGS
+    path = source.tokenizer / _TOKENIZER_SETTINGS
     own = read_object(path).get("auto_map") if path.is_file() and not trust else None
     return "the tokenizer has code of its own, which was not run" if own else ""
 

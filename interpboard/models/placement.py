@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from interpboard.errors import BadDevice
 from interpboard.models.memory import out_of_memory
+from interpboard.models.room import COMFORTABLE, free_bytes
 
 DTYPES = {
     "float64": torch.float64, "fp64": torch.float64,
@@ -15,6 +17,9 @@ DTYPES = {
     "float16": torch.float16, "fp16": torch.float16,
     "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
 }  # fmt: skip
+
+_PACKED = "packed"  # of no format that could be computed with
+_HALF = {"BF16": torch.bfloat16, "F16": torch.float16, _PACKED: torch.bfloat16}
 
 
 def choose_device(device: str) -> torch.device:
@@ -52,6 +57,32 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if device.type == "mps" and name in ("float64", "fp64"):
         raise BadDevice("MPS has no float64.", "Use --device cpu for it.")
     return DTYPES[name]
+
+
+def narrow_dtype(
+    chosen: torch.dtype, device: torch.device, numbers: Mapping[str, int]
+) -> tuple[torch.dtype, str]:
+    """``chosen``, or the checkpoint's own half-precision format where ``chosen`` would not fit comfortably in
+    main memory; and a note that says so, empty where nothing was changed.
+
+    ``numbers``: how many the checkpoint holds by format of safetensors, or
+    ``packed``.
+    """
+    room = free_bytes()
+    if device.type != "cpu" or chosen != torch.float32 or room is None or not numbers:
+        return chosen, ""
+    needed = 4 * sum(numbers.values())
+    most = max(numbers, key=lambda name: numbers[name])
+    own = _HALF.get(most)
+    if own is None or needed <= COMFORTABLE * room:
+        return chosen, ""
+    name = str(own).removeprefix("torch.")
+    gib = 2**30
+    return own, (
+        f"opened in {name}{', as the checkpoint is' * (most != _PACKED)}: in float32 it would take "
+        f"{needed / gib:.3g} GiB, and "
+        f"{room / gib:.3g} GiB are free (--dtype float32 to have it so)"
+    )
 
 
 def move(model: Any, device: torch.device) -> Any:

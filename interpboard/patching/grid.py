@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from interpboard.errors import BadParameter
-from interpboard.models.anatomy import in_width
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run

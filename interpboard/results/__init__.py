@@ -9,6 +9,7 @@ from interpboard.results.arrays import Axis, LabelledArray, layer_axis, text_arr
 from interpboard.results.document import Document
 from interpboard.results.encoding import SCHEMA, pack, unpack
 from interpboard.results.info import (
+    AdapterInfo,
     MadeBy,
     MetricInfo,
     MetricRequest,
@@ -16,12 +17,14 @@ from interpboard.results.info import (
     PromptInfo,
     TokenRef,
 )
+from interpboard.results.opened import opened_as
 from interpboard.results.partial import Cells, Partial
 from interpboard.results.result import Result
 from interpboard.results.top import Entry
 
 __all__ = [
     "SCHEMA",
+    "AdapterInfo",
     "Axis",
     "Cells",
     "Document",
@@ -36,6 +39,7 @@ __all__ = [
     "Result",
     "TokenRef",
     "layer_axis",
+    "opened_as",
     "pack",
     "text_array",
     "token_axis",

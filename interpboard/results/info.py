@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from interpboard.registry.loading import LoadOptions
+
 
 class TokenRef(msgspec.Struct, frozen=True):
     """A token of the vocabulary: its id and its text, leading space included."""
@@ -49,12 +51,25 @@ class MadeBy(msgspec.Struct, frozen=True):
     path: str = "hooks"
 
 
+class AdapterInfo(msgspec.Struct, frozen=True):
+    """An adapter: where it is, its ``kind`` and rank, the ``base`` that it says it is of, and a
+    fingerprint of its files, empty where none was taken."""
+
+    name: str
+    kind: str = ""
+    base: str = ""
+    weights: str = ""
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """What was looked at.
 
     ``weights`` and ``tokenizer``: their fingerprints, empty where none was taken. ``notes``: what
     somebody who reads a result must know of the model (weights of the checkpoint left out, say).
     ``special_tokens``: whether texts were given the tokens that the tokenizer puts around them.
+    ``quantization``: what the weights are packed or were unpacked from, empty where nothing of that kind.
+    ``adapters`` are on, off or merged as ``options`` say, which hold what was asked for when it was opened.
+    ``parts``: names of modules that the user gave.
     """
 
     name: str
@@ -68,6 +83,10 @@ class ModelInfo(msgspec.Struct, frozen=True):
     tokenizer: str = ""
     notes: tuple[str, ...] = ()
     special_tokens: bool = True
+    quantization: str = ""
+    adapters: tuple[AdapterInfo, ...] = ()
+    options: LoadOptions = LoadOptions()
+    parts: dict[str, str | int] = {}
 
 
 class PromptInfo(msgspec.Struct, frozen=True):

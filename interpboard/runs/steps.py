@@ -8,8 +8,8 @@ import sys
 import torch
 
 from interpboard.config import batch_limit
-from interpboard.models.anatomy import in_width
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 
 STEP_S = 0.2
 TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from interpboard.display import visible, visible_token
-from interpboard.results import Axis, Document, PromptInfo, Result
+from interpboard.results import Axis, Document, PromptInfo, Result, opened_as
 from interpboard.results.arrays import names_of
 from interpboard.results.labels import visible_label
 from interpboard.visualization.blocks import PageStyle, shared_exponent
@@ -68,11 +68,13 @@ def html(document: Document) -> str:
 def markdown(document: Document) -> str:
     """GitHub markdown: a table a result. Tokens are code, so no mark-up or mention in them acts."""
     model, prompt = document.model, document.prompt
+    opened = opened_as(model)
     size = f"{model.layers} layers × {model.heads} heads"
     parts = [
         f"# InterpBoard: {_code(visible(model.name))}",
         f"{_code(visible(model.family))}, {size}, "
         f"{_code(visible(model.dtype))} on {_code(visible(model.device))}",
+        *([", ".join(_code(visible(words)) for words in opened)] if opened else []),
         *(f"Note: {_code(visible(note))}" for note in model.notes),
         f"Prompt: {_code(visible(prompt.text))}",
     ]

@@ -16,7 +16,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from interpboard.comparison import is_difference, sides_said
-from interpboard.results import Document, MetricInfo, PromptInfo, Result
+from interpboard.results import Document, MetricInfo, PromptInfo, Result, opened_as
 from interpboard.results.metric_words import metric_words
 from interpboard.results.tokens import appended
 from interpboard.visualization.blocks import (
@@ -186,6 +186,7 @@ def _head(document: Document, page: PageStyle) -> list[Text]:
         page.words(model.family),
         page.ours(f"{model.layers} layers × {model.heads} heads"),
         page.words(model.dtype),
+        *(page.words(words) for words in opened_as(model)),
         page.words(model.device),
         *((f"path {page.words(', '.join(paths))}",) if paths else ()),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.controllers.explained import Explained
 from tui.controllers.export import Export
 from tui.controllers.interventions import Interventions
@@ -93,7 +94,13 @@ class Controllers:
         """The current snapshot."""
         return self.session.state
 
-    async def boot(self, settings: Settings, resume: bool, session: str = "") -> None:
+    async def boot(
+        self,
+        settings: Settings,
+        resume: bool,
+        session: str = "",
+        load: LoadOptions = NOTHING_ASKED,
+    ) -> None:
         """Read what is kept, then start the engine and run, or show what was on the screen before."""
         await self.saver.find_place()
         await self.prompts.open()
@@ -102,7 +109,9 @@ class Controllers:
         if resumed and self.state.model is not None:
             model = self.state.model.info.name
         special = settings.special_tokens
-        await self.session.boot(model, settings.device, settings.dtype, not resumed, special)
+        if model != settings.model:  # they were of the model that was named with them
+            load = NOTHING_ASKED
+        await self.session.boot(model, settings.device, settings.dtype, not resumed, special, load)
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.session import messages
 from tui.session.changes import Changes
 from tui.session.engine_port import EngineFactory, EngineLike
@@ -58,18 +59,27 @@ class Session:
     # -- life -------------------------------------------------------------------------------------
 
     async def boot(
-        self, model: str, device: str, dtype: str, run: bool = True, special_tokens: bool = True
+        self,
+        model: str,
+        device: str,
+        dtype: str,
+        run: bool = True,
+        special_tokens: bool = True,
+        load: LoadOptions = NOTHING_ASKED,
     ) -> None:
-        """Start the engine, load the model, and ``run`` everything once it is there."""
+        """Start the engine, load the model, and ``run`` everything once it is there.
+
+        ``load``: how this model is opened; another one that is picked later is opened as it is.
+        """
         from tui.session.reduce import reduce
 
         self._reduce = reduce
         self._run_when_ready = run
         self._options = {"device": device, "dtype": dtype, "special_tokens": special_tokens}
-        self._asked_model = model
+        self._asked_model, self._first = model, (model, load)
         self.engine = self._factory(self.take)
         await self.engine.start()
-        self.engine.load(model, **self._options)
+        self.engine.load(model, **self._options_of(model))
         self.up.set()
 
     async def close(self) -> None:
@@ -213,7 +223,11 @@ class Session:
             for name in self._jobs:  # the load would wait for them
                 self.engine.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
-            self.engine.load(model, **self._options)
+            self.engine.load(model, **self._options_of(model))
+
+    def _options_of(self, model: str) -> dict[str, Any]:
+        first, load = self._first
+        return {**self._options, "options": load} if model == first else self._options
 
     def restart(self) -> None:
         """Start the engine anew."""

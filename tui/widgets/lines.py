@@ -8,6 +8,7 @@ from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import visible
+from interpboard.results.opened import opened_as
 from tui import words
 from tui.commands.command import Command, shown_keys
 from tui.session.state import Engine, State
@@ -46,7 +47,8 @@ def _model(state: State, ink: Inks, details: int) -> Text:
         text.append(visible(model.info.name), Style(color=ink.accent, bold=True))
         info = model.info
         memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
-        parts = (info.device, memory, info.dtype, model.path)
+        how = ", ".join(opened_as(info))
+        parts = ((how,) if how else ()) + (info.device, memory, info.dtype, model.path)
         text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
     text.append(" │ ", ink.frame)
     text.append(_asked(state), ink.text)

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import TOLERANCE, agrees
 from interpboard.models.tail import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
@@ -112,6 +113,11 @@ def pull_back_rows(
     found = (terms.sum(-1) + constant) / scale
     # Beside the terms, not beside the value: of those it is at most 1, and rounding is of their size.
     if not bool(((found - value / scale).abs() <= TOLERANCE[at.dtype]).all()):
+        if rounds_inputs(module):
+            raise Unsupported(
+                f"{name} of this model rounds its inputs to 8 bits, so that parts do not add up.",
+                "Use --quantize int8 or 4bit.",
+            )
         raise Unsupported(f"{name} of this model does not become affine with its scale held.")
     return gradient, constant
 

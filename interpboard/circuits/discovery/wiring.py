@@ -2,14 +2,14 @@
 
 A receiver reads the stream through the layer's norm and, in attention, its own rows of the query, key or
 value projection; a head writes through its own columns of the output projection. The weights are used
-where they lie: under grouped queries nothing is repeated, and a fused projection is split as a view.
+where they lie: under grouped queries nothing is repeated, and a fused projection is split as a view. Packed
+ones are unpacked a module at a time, each time they are asked for.
 Everything else (rotary embedding, query norms, the attention itself, the MLP) stays the model's own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -29,13 +29,29 @@ class Projection:
     """One linear map whose output holds a slice for each of its receivers, in the order of the graph."""
 
     module: nn.Module
-    weights: tuple[torch.Tensor, ...]  # [head, d_head, d_model] for each of q, k, v that it makes
-    biases: tuple[torch.Tensor | None, ...]  # [head, d_head]
+    heads: tuple[int, ...]  # of each of q, k, v that it makes
+    d_head: int
+
+    @property
+    def weights(self) -> tuple[torch.Tensor, ...]:
+        """[head, d_head, d_model] for each of q, k, v that it makes."""
+        weight, _ = _known_linear(self.module)
+        parts = weight.split([heads * self.d_head for heads in self.heads])
+        return tuple(part.unflatten(0, (-1, self.d_head)) for part in parts)
+
+    @property
+    def biases(self) -> tuple[torch.Tensor | None, ...]:
+        """[head, d_head] for each of them; None where it has none."""
+        _, bias = _known_linear(self.module)
+        if bias is None:
+            return (None,) * len(self.heads)
+        parts = bias.split([heads * self.d_head for heads in self.heads])
+        return tuple(part.unflatten(0, (-1, self.d_head)) for part in parts)
 
     @property
     def n_receivers(self) -> int:
         """Heads of all its parts."""
-        return sum(len(weight) for weight in self.weights)
+        return sum(self.heads)
 
     def project(self, normed: torch.Tensor) -> torch.Tensor:
         """What the module would give [batch, pos, out], each head reading its own ``normed`` stream
@@ -62,12 +78,17 @@ class Projection:
 
 @dataclass(frozen=True)
 class LayerWiring:
-    """One layer: the norm before attention, its projections, and each head's columns of the output
-    projection ``write`` [head, d_head, d_model]."""
+    """One layer: the norm before attention, its projections, and the output projection."""
 
     norm: nn.Module
     projections: tuple[Projection, ...]
-    write: torch.Tensor
+    out_proj: nn.Module
+    n_heads: int
+
+    @property
+    def write(self) -> torch.Tensor:
+        """Each head's columns of the output projection [head, d_head, d_model]."""
+        return _known_linear(self.out_proj)[0].T.unflatten(0, (self.n_heads, -1))
 
     def normed(self, streams: torch.Tensor) -> torch.Tensor:
         """The norm of ``streams`` [receiver, batch, pos, d_model]."""
@@ -116,9 +137,9 @@ def _layer(lm: LanguageModel, layer: int) -> LayerWiring:
     norm = _first(module, _NORM)
     if norm is None:
         raise unsupported(lm, "no norm before attention was found")
-    out, _ = _plain_linear(lm, anatomy.out_proj[layer])
-    write = out.T.unflatten(0, (anatomy.n_heads, anatomy.d_head[layer]))
-    return LayerWiring(norm, _projections(lm, layer), write)
+    _plain_linear(lm, anatomy.out_proj[layer])
+    projections = _projections(lm, layer)
+    return LayerWiring(norm, projections, anatomy.out_proj[layer], anatomy.n_heads)
 
 
 def _projections(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
@@ -135,16 +156,10 @@ def _projections(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
 
 
 def _projection(lm: LanguageModel, module: nn.Module, counts: list[int], size: int) -> Projection:
-    weight, bias = _plain_linear(lm, module)
-    widths = [count * size for count in counts]
-    if weight.shape != (sum(widths), lm.anatomy.d_model):
+    weight, _ = _plain_linear(lm, module)
+    if weight.shape != (sum(counts) * size, lm.anatomy.d_model):
         raise unsupported(lm, f"a projection of shape {tuple(weight.shape)} does not split")
-    biases: Any = [None] * len(counts) if bias is None else bias.split(widths)
-    return Projection(
-        module,
-        tuple(w.unflatten(0, (-1, size)) for w in weight.split(widths)),
-        tuple(b if b is None else b.unflatten(0, (-1, size)) for b in biases),
-    )
+    return Projection(module, tuple(counts), size)
 
 
 def _plain_linear(lm: LanguageModel, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -152,6 +167,13 @@ def _plain_linear(lm: LanguageModel, module: nn.Module) -> tuple[torch.Tensor, t
     found = plain_linear(module)
     if found is None:
         raise unsupported(lm, f"{type(module).__name__} is no plain linear map")
+    return found
+
+
+def _known_linear(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The same of a module that was seen to be one."""
+    found = plain_linear(module)
+    assert found is not None
     return found
 
 

@@ -30,7 +30,9 @@ def promotion(lm: LanguageModel, layer: int, candidates: torch.Tensor) -> torch.
     anatomy = lm.anatomy
     head = plain_linear(anatomy.unembedding)
     if head is None:
-        raise Unsupported("The unembedding of this model is packed or adapted: it cannot be read.")
+        raise Unsupported(
+            "The unembedding of this model is in a packed format that cannot be read."
+        )
     unembedding = head[0]
     anywhere = torch.randn(anatomy.d_model, generator=torch.Generator().manual_seed(0))
     anywhere = anywhere.to(unembedding)
@@ -51,9 +53,7 @@ def _written_by(lm: LanguageModel, layer: int) -> torch.Tensor:
         lm.anatomy.n_heads * lm.anatomy.d_head[layer],
         lm.anatomy.d_model,
     ):
-        raise Unsupported(
-            "The output projections of this model are packed or adapted: heads cannot be read."
-        )
+        raise Unsupported("The output projections of this model cannot be read by head.")
     return found[0].T.unflatten(0, (lm.anatomy.n_heads, -1))
 
 

@@ -140,7 +140,9 @@ def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
         )
     found = plain_linear(down)
     if found is None:
-        raise Unsupported("The MLPs of this model are packed or adapted: neurons cannot be read.")
+        raise Unsupported(
+            "The MLPs of this model are in a packed format that cannot be read by neuron."
+        )
     return found[0].T
 
 

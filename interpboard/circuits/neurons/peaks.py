@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from interpboard.errors import Unsupported
-from interpboard.models.anatomy import in_width
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 from interpboard.results.examples import OUTSIDE, ExamplesInfo
 
 

@@ -122,8 +122,9 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def _is_blob(home: Path, real: Path) -> bool:
-    """Whether ``real`` is a blob of the hub's cache that has ``home`` among its snapshots."""
-    return home.parent.name == "snapshots" and real.parent == home.parent.parent / "blobs"
+    """Whether ``real`` is a blob of the hub's cache that has ``home`` in one of its snapshots."""
+    snapshots = [place for place in home.parents if place.name == "snapshots"]
+    return any(real.parent == place.parent / "blobs" for place in snapshots)
 
 
 def _of_file(path: Path) -> list[TensorHeader]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -15,11 +16,16 @@ from typing import Any
 
 from interpboard.errors import Cancelled, InterpBoardError, UnknownModel, UnsafeWeights
 from interpboard.files.json_object import read_object
+from interpboard.models.checkpoint.config_file import CONFIG
 from interpboard.models.checkpoint.foreign import chain, first_line
 from interpboard.models.checkpoint.headers import INDEX, SINGLE
 
 _ASK_S = 10.0  # for the one question whether the hub is there and has the model
 _DEADLINE_S = 15.0  # for that question and whatever comes before it
+ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_PICKLE = "adapter_model.bin"
+_SETTINGS = "tokenizer_config.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 _SMALL = re.compile(
@@ -30,54 +36,99 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 Say = Callable[[str], None]
 
 
-def snapshot(name: str, *, allow_pickle: bool, own_code: bool, say: Say) -> tuple[Path, str]:
-    """The folder that holds the model ``name`` (owner/name), and a note, empty if there is none.
+@dataclass(frozen=True)
+class Asked:
+    """A model of the hub, and what of its repository is to be opened. ``revision`` empty: its main branch.
 
-    ``own_code``: fetch the model's Python files too. ``say`` hears that the network is used.
-    Raises ``UnknownModel`` and ``UnsafeWeights``.
+    ``own_code``: fetch the model's Python files too.
     """
-    cached = _cached(name, "config.json")
-    folder = cached.parent if cached is not None else None
-    if folder is not None and not _lacks(folder, name, allow_pickle):
+
+    name: str
+    revision: str = ""
+    subfolder: str = ""
+    gguf_file: str = ""
+    allow_pickle: bool = False
+    own_code: bool = False
+
+    def place(self, file: str) -> str:
+        """Where in the repository ``file`` of the model is."""
+        return f"{self.subfolder}/{file}" if self.subfolder else file
+
+    @property
+    def words(self) -> str:
+        """The name, with the revision where one is asked for."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """The revision as huggingface_hub's functions take it."""
+        return {"revision": self.revision} if self.revision else {}
+
+
+def snapshot(asked: Asked, say: Say) -> tuple[Path, str]:
+    """The folder of the cache that holds the repository asked for, and a note, empty if there is none.
+
+    ``say`` hears that the network is used. Raises ``UnknownModel`` and ``UnsafeWeights``.
+    """
+    folder = _in_cache(asked)
+    if folder is not None and not _lacks(folder, asked):
         return folder, ""
     try:
-        return _fetched(name, allow_pickle, own_code, say), ""
+        return _fetched(asked, say), ""
     except UnknownModel:
-        if folder is None or _lacks(folder, name, allow_pickle) != ["tokenizer_config.json"]:
+        if folder is None or _lacks(folder, asked) != [_SETTINGS]:
             raise
-        return folder, "tokenizer_config.json is not in the hub's cache and could not be looked for"
+        return folder, f"{_SETTINGS} is not in the hub's cache and could not be looked for"
 
 
 def revision_of(folder: Path) -> str | None:
-    """The revision that a folder of the hub's cache is of; None for any other folder."""
+    """The revision that a folder of the hub's cache, or one inside it, is of; None for any other."""
     real = folder.resolve()
-    is_one = real.parent.name == "snapshots" and _REVISION.fullmatch(real.name)
-    return real.name if is_one else None
+    for place in (real, *real.parents):
+        if place.parent.name == "snapshots" and _REVISION.fullmatch(place.name):
+            return place.name
+    return None
 
 
-def _cached(name: str, file: str) -> Path | None:
+def _in_cache(asked: Asked) -> Path | None:
+    """The root of the repository in the cache, if what describes the model is there."""
+    for file in (asked.gguf_file,) if asked.gguf_file else (CONFIG, ADAPTER):
+        found = _cached(asked, asked.place(file))
+        if isinstance(found, str):
+            depth = len(Path(asked.place(file)).parts)
+            return Path(found).parents[depth - 1]
+    return None
+
+
+def _cached(asked: Asked, file: str) -> Any:
+    """The path of a file; None where nobody asked for it yet, something else where it is known not to be."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(name, file)
+        return try_to_load_from_cache(asked.name, file, **asked.at)
     except HFValidationError as error:
         raise UnknownModel(
-            f"{name!r} is no model name.", "Use demo, a folder, or owner/name."
+            f"{asked.name!r} is no model name.", "Use demo, a folder, or owner/name."
         ) from (error)
-    return Path(found) if isinstance(found, str) else None
 
 
-def _lacks(folder: Path, name: str, allow_pickle: bool) -> list[str]:
-    """What the cached ``folder`` has not of what opening it needs."""
-    from huggingface_hub import try_to_load_from_cache
-
-    lacks = [] if any((folder / file).is_file() for file in _TOKENIZERS) else ["tokenizer.json"]
-    lacks += _missing_weights(folder, allow_pickle)
-    settings = "tokenizer_config.json"
+def _lacks(root: Path, asked: Asked) -> list[str]:
+    """What the cached ``root`` has not of what opening it needs."""
+    if asked.gguf_file:
+        return [] if (root / asked.place(asked.gguf_file)).is_file() else [asked.gguf_file]
+    folder = root / asked.subfolder
+    if not (folder / CONFIG).is_file() and (folder / ADAPTER).is_file():
+        names = (ADAPTER_WEIGHTS, *([_ADAPTER_PICKLE] if asked.allow_pickle else []))
+        return [] if any((folder / name).is_file() for name in names) else [ADAPTER_WEIGHTS]
+    there = any((place / file).is_file() for place in (folder, root) for file in _TOKENIZERS)
+    lacks = [] if there else ["tokenizer.json"]
+    lacks += _missing_weights(folder, asked.allow_pickle)
     # None: nobody ever asked whether the model has this file. It may change what a prompt begins with.
-    if not (folder / settings).is_file() and try_to_load_from_cache(name, settings) is None:
-        lacks.append(settings)
+    if not any((place / _SETTINGS).is_file() for place in (folder, root)) and (
+        _cached(asked, asked.place(_SETTINGS)) is None
+    ):
+        lacks.append(_SETTINGS)
     return lacks
 
 
@@ -92,23 +143,24 @@ def _missing_weights(folder: Path, allow_pickle: bool) -> list[str]:
     return [SINGLE]
 
 
-def _fetched(name: str, allow_pickle: bool, own_code: bool, say: Say) -> Path:
+def _fetched(asked: Asked, say: Say) -> Path:
     import huggingface_hub
 
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise _not_there(name, "HF_HUB_OFFLINE is set, so nobody asked the hub")
+        raise _not_there(asked, "HF_HUB_OFFLINE is set, so nobody asked the hub")
     say("asking the hub")
     try:
         about = _within(
-            _DEADLINE_S, lambda: huggingface_hub.HfApi().model_info(name, timeout=_ASK_S)
+            _DEADLINE_S,
+            lambda: huggingface_hub.HfApi().model_info(asked.name, timeout=_ASK_S, **asked.at),
         )
-        files = _wanted([s.rfilename for s in about.siblings or ()], name, allow_pickle, own_code)
+        files = _wanted([s.rfilename for s in about.siblings or ()], asked)
         say("downloading from the hub")
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
+        return Path(huggingface_hub.snapshot_download(asked.name, allow_patterns=files, **asked.at))
     except (Cancelled, InterpBoardError):
         raise
     except Exception as error:  # whatever a network can do to a download
-        raise _why_not_fetched(name, error) from error
+        raise _why_not_fetched(asked, error) from error
 
 
 def _within(seconds: float, ask: Callable[[], Any]) -> Any:
@@ -134,19 +186,41 @@ def _within(seconds: float, ask: Callable[[], Any]) -> Any:
     return found
 
 
-def _wanted(there: Sequence[str], name: str, allow_pickle: bool, own_code: bool) -> list[str]:
-    """Of the files at the hub, those that opening the model needs; folders are other formats of it."""
-    top = [file for file in there if "/" not in file]
-    if "config.json" not in top:
-        raise UnknownModel(f"The hub's {name} has no config.json.", "It is not in this format.")
-    chosen = [file for file in top if _SMALL.fullmatch(file)]
-    chosen += [file for file in top if own_code and file.endswith(".py")]
+def _wanted(there: Sequence[str], asked: Asked) -> list[str]:
+    """Of the files at the hub, those that opening the model needs; other folders are other formats of it."""
+    if asked.gguf_file:
+        if asked.place(asked.gguf_file) in there:
+            return [asked.place(asked.gguf_file)]
+        others = [file for file in there if file.endswith(".gguf")]
+        has = f"It has {', '.join(others[:3])}." if others else "It has no GGUF file."
+        raise UnknownModel(f"The hub's {asked.words} has no {asked.place(asked.gguf_file)}.", has)
+    start = asked.place("")
+    top = [
+        name for file in there if file.startswith(start) and "/" not in (name := file[len(start) :])
+    ]
+    if asked.subfolder and not top:
+        raise UnknownModel(f"The hub's {asked.words} has no folder {asked.subfolder}.", "Check it.")
+    chosen = [start + file for file in top if _SMALL.fullmatch(file)]
+    if start:  # a tokenizer may lie above the weights
+        chosen += [file for file in there if "/" not in file and _SMALL.fullmatch(file)]
+    chosen += [start + file for file in top if asked.own_code and file.endswith(".py")]
+    return chosen + [start + file for file in _wanted_weights(top, asked)]
+
+
+def _wanted_weights(top: Sequence[str], asked: Asked) -> list[str]:
+    name = asked.words
+    if CONFIG not in top:
+        if ADAPTER in top:
+            return _wanted_adapter(top, asked)
+        gguf = [file for file in top if file.endswith(".gguf")]
+        remedy = f"Name its file: --gguf-file {gguf[0]}." if gguf else "It is not in this format."
+        raise UnknownModel(f"The hub's {name} has no config.json.", remedy)
     if SINGLE in top:
-        return [*chosen, SINGLE]
+        return [SINGLE]
     if INDEX in top:
-        return [*chosen, INDEX, "model-*.safetensors", "model.safetensors-*.safetensors"]
-    if allow_pickle and any(file in top for file in _PICKLES):
-        return [*chosen, *_PICKLES, "pytorch_model-*.bin"]
+        return [INDEX, "model-*.safetensors", "model.safetensors-*.safetensors"]
+    if asked.allow_pickle and any(file in top for file in _PICKLES):
+        return [*_PICKLES, "pytorch_model-*.bin"]
     if any(file.endswith((".bin", ".pt", ".pth")) for file in top):
         raise UnsafeWeights(
             f"{name} has no safetensors weights; loading a pickle can run code.",
@@ -155,13 +229,25 @@ def _wanted(there: Sequence[str], name: str, allow_pickle: bool, own_code: bool)
     raise UnknownModel(f"The hub's {name} has no weights in this format.", "It needs safetensors.")
 
 
-def _why_not_fetched(name: str, error: Exception) -> UnknownModel:
-    names = {type(e).__name__ for e in chain(error)}
+def _wanted_adapter(top: Sequence[str], asked: Asked) -> list[str]:
+    if ADAPTER_WEIGHTS in top:
+        return [ADAPTER_WEIGHTS]
+    if asked.allow_pickle and _ADAPTER_PICKLE in top:
+        return [_ADAPTER_PICKLE]
+    raise UnknownModel(
+        f"The hub's adapter {asked.words} has no {ADAPTER_WEIGHTS}.", "It needs safetensors."
+    )
+
+
+def _why_not_fetched(asked: Asked, error: Exception) -> UnknownModel:
+    name, names = asked.name, {type(e).__name__ for e in chain(error)}
     if "GatedRepoError" in names:
         return UnknownModel(
             f"{name} is gated on the hub.",
             "Accept its licence there and log in with `hf auth login`.",
         )
+    if "RevisionNotFoundError" in names:
+        return UnknownModel(f"The hub's {name} has no revision {asked.revision}.", "Check it.")
     if names & {"RepositoryNotFoundError", "RemoteEntryNotFoundError", "EntryNotFoundError"}:
         return UnknownModel(
             f"The hub has no model {name}.",
@@ -169,12 +255,12 @@ def _why_not_fetched(name: str, error: Exception) -> UnknownModel:
         )
     if "HFValidationError" in names:
         return UnknownModel(f"{name!r} is no model name.", "Use demo, a folder, or owner/name.")
-    return _not_there(name, first_line(error))
+    return _not_there(asked, first_line(error))
 
 
-def _not_there(name: str, why: str) -> UnknownModel:
+def _not_there(asked: Asked, why: str) -> UnknownModel:
     return UnknownModel(
-        f"{name} is no folder here, not in the hub's cache, and could not be fetched ({why}).",
+        f"{asked.words} is no folder here, not in the hub's cache, and could not be fetched ({why}).",
         "Check the name and the network (HF_HUB_OFFLINE=1 asks nobody), or give a local folder; demo "
         "needs neither.",
     )

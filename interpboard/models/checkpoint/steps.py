@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
 
 from interpboard.errors import NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models.checkpoint.account import (
@@ -32,6 +34,7 @@ from interpboard.models.checkpoint.headers import (
     weight_files,
 )
 from interpboard.models.checkpoint.ignorable import Surroundings, ignorable
+from interpboard.models.quantised import method_of
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
@@ -84,6 +87,14 @@ class Checkpoint:
             )
         return cls(folder, name, config, tensors, notes=_not_opened(folder, files))
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """How many fractions the files hold by number format (``F32``, ``BF16`` …); empty for pickles."""
+        found: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            found[tensor.dtype] += tensor.numbers * tensor.is_floating
+        return dict(found)
+
     def compare(
         self, kind: Any, config: Any, dtype: torch.dtype, trust: bool, ignore_unused: bool
     ) -> None:
@@ -114,10 +125,11 @@ class Checkpoint:
 
         ``report``: its ``output_loading_info``.
         """
-        if self.config.get("quantization_config") and getattr(model, "hf_quantizer", None) is None:
+        method = method_of(self.config)
+        if method and method not in AUTO_QUANTIZER_MAPPING and not method.startswith("bits"):
             raise NotALanguageModel(
-                f"{self.name} says that its weights are quantised, and they were loaded as if they were "
-                "not.",
+                f"{self.name} says that its weights are quantised ({method}), and they were loaded as if "
+                "they were not.",
                 "This transformers does not know the method.",
             )
         reported = self._reported(model, report)

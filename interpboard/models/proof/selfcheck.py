@@ -20,6 +20,7 @@ from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.mode import evaluating
+from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.replay import replay_agrees
 from interpboard.models.proof.rounding import Noise, agrees, same_within_rounding
@@ -75,7 +76,8 @@ def _checked(anatomy: Anatomy) -> Verified:
     both = torch.cat([ids, donor_ids])
     donor = plain_logits(anatomy, donor_ids)[0]
     together, noise = beside_others(anatomy, both, torch.stack([clean, donor]), one_step)
-    alone = depends_on_later(anatomy, ids, clean, noise) or not together
+    mixes = any(mixes_rows(module) for module in anatomy.model.modules())  # on some rows only
+    alone = depends_on_later(anatomy, ids, clean, noise) or not together or mixes
     lens = _lens_agrees(anatomy, clean, last[0], alone, one_step)
     # Before any forward pass is ended early: what a model sets at its begin may wait for its end.
     replays, reuse = (False, False)

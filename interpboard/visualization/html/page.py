@@ -14,7 +14,7 @@ from markupsafe import Markup
 from interpboard import __version__
 from interpboard.comparison import same_name_other_weights
 from interpboard.display import visible
-from interpboard.results import Document, PromptInfo, Result
+from interpboard.results import Document, PromptInfo, Result, opened_as
 from interpboard.visualization.colors import DARK, LIGHT, text_on
 from interpboard.visualization.html.cards import Section, letter, section_of, sections
 from interpboard.visualization.html.figures import LOOK
@@ -92,7 +92,8 @@ def _facts(document: Document, first: Document) -> str:
     model = document.model
     other = ("other weights than in A",) if same_name_other_weights(first, document) else ()
     size = f"{model.layers} layers × {model.heads} heads"
-    parts = (model.name, model.family, size, model.dtype, model.device, *model.notes, *other)
+    parts = (model.name, model.family, size, model.dtype)
+    parts += (*opened_as(model), model.device, *model.notes, *other)
     return " · ".join(visible(part) for part in parts)
 
 

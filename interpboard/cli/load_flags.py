@@ -1,0 +1,63 @@
+"""The options that say how a model is opened, given to a command from their one table.
+
+A command that is ``opening_models`` takes them without naming each, and is handed them as one value.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from interpboard.errors import BadParameter
+from interpboard.registry.loading import OPTIONS, LoadOptions, Option
+
+
+def opening_models(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``command`` with every option of ``LoadOptions``; it is handed them as ``load``."""
+
+    @wraps(command)
+    def called(**given: Any) -> Any:
+        chosen = {option.name: given.pop(option.name) for option in OPTIONS}
+        return command(**given, load=load_options(chosen))
+
+    # Evaluated here, where the names in a command's annotations are known.
+    own = inspect.signature(command, eval_str=True)
+    kept = [p for p in own.parameters.values() if p.name != "load"]
+    last = [p.name for p in kept].index("debug")
+    added = [_parameter(option) for option in OPTIONS]
+    signature = own.replace(parameters=[*kept[:last], *added, *kept[last:]])
+    called.__signature__ = signature  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return called
+
+
+def load_options(chosen: dict[str, Any]) -> LoadOptions:
+    """What was chosen, None where an option was not given. Raises ``BadParameter``."""
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    for option in OPTIONS:
+        value = given.get(option.name)
+        if option.choices and value is not None and value not in option.choices:
+            raise BadParameter(
+                f"{option.flag} takes no {str(value)[:40]!r}.",
+                f"It is {', '.join(option.choices)}.",
+            )
+    given["adapters"] = tuple(given.get("adapters", ()))
+    return LoadOptions(**given)
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kind: Any = list[str] if option.name == "adapters" else str
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in option.choices if choice.startswith(incomplete)]
+
+    words: dict[str, Any] = {"autocompletion": complete} if option.choices else {}
+    shown = typer.Option(option.flag, metavar=option.metavar, help=option.help, **words)
+    return inspect.Parameter(
+        option.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None,
+        annotation=Annotated[kind | None, shown],
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Weights that were packed while loading are those of the files, up to the rounding of their format.
+
+A kernel may unpack to other numbers without a word: bitsandbytes on a CPU does, where the width of a map is
+no multiple of its block. So a few rows of every packed map are unpacked and held against the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from interpboard.errors import NotALanguageModel
+from interpboard.models.checkpoint.headers import TensorHeader
+from interpboard.models.packed import is_packed
+from interpboard.models.plain_linear import unpacked
+
+_BLOCK = 64  # numbers that share a scale, in four bits
+# The most that rounding moves a number, of the largest with which it shares a scale: half the widest gap of
+# nf4, and half a step of 127. What the scale itself is rounded to comes on top.
+_ROUNDING = {"4bit": 0.153 * 1.02, "8bit": 0.5 / 127 * 1.05, "int8": 0.5 / 127 * 1.05}
+_ROWS = 4  # at each end
+
+
+@torch.no_grad()
+def prove_packed(
+    model: Any, tensors: Mapping[str, TensorHeader], quantize: str, source: str
+) -> tuple[str, ...]:
+    """A note where some could not be compared; raises ``NotALanguageModel`` where one is another."""
+    unseen = 0
+    for path, module in model.named_modules():
+        if not is_packed(module):
+            continue
+        header = _header(path, model.base_model_prefix, tensors)
+        weight = unpacked(module)
+        if header is None or weight is None or header.shape != tuple(weight.shape):
+            unseen += 1
+            continue
+        rows = sorted(
+            {*range(min(_ROWS, len(weight))), *range(max(0, len(weight) - _ROWS), len(weight))}
+        )
+        with safe_open(header.file, framework="pt") as file:
+            lazily = file.get_slice(header.name)
+            wanted = torch.cat([lazily[row : row + 1] for row in rows]).double()
+        off = (weight[rows].double().cpu() - wanted).abs()
+        if bool((off > _allowed(wanted, quantize)).any()):
+            raise NotALanguageModel(
+                f"{source}: {path}, of width {weight.shape[1]}, is unpacked to other numbers than rounding "
+                f"to {quantize} makes of the file's.",
+                f"Its library is wrong there: use {'int8' if quantize != 'int8' else 'another format'}.",
+            )
+    return (f"{unseen} packed maps could not be held against the files",) if unseen else ()
+
+
+def _header(path: str, prefix: str, tensors: Mapping[str, TensorHeader]) -> TensorHeader | None:
+    names = (
+        f"{path}.weight",
+        f"{path.removeprefix(prefix + '.')}.weight",
+        f"{prefix}.{path}.weight",
+    )
+    return next((tensors[name] for name in names if name in tensors), None)
+
+
+def _allowed(wanted: torch.Tensor, quantize: str) -> torch.Tensor:
+    """The most that rounding moves each number of ``wanted`` [row, in]."""
+    if quantize != "4bit":
+        return _ROUNDING[quantize] * wanted.abs().amax(1, keepdim=True)
+    width = wanted.shape[1]
+    if width % _BLOCK:  # blocks go over the ends of rows: the largest number of the rows will do
+        return _ROUNDING[quantize] * wanted.abs().max().expand_as(wanted)
+    blocks = wanted.abs().unflatten(1, (-1, _BLOCK)).amax(2)
+    return _ROUNDING[quantize] * blocks.repeat_interleave(_BLOCK, 1)

@@ -1,0 +1,122 @@
+"""What can be asked of loading a model, beside its name, device and number format.
+
+One table for the command line, Python, the engine and the docs: an option is a field of ``LoadOptions``, and
+its words are a row of ``OPTIONS``. The libraries that some checkpoints need are listed here too, each with
+the line that installs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+ADAPTER_STATES = ("on", "off", "merged")
+QUANTIZE = {
+    "4bit": "nf4 in blocks of 64, by bitsandbytes",
+    "8bit": "LLM.int8, inputs rounded to 8 bits too, by bitsandbytes",
+    "int8": "a scale for each output, inputs as they are, by torchao",
+}
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is opened; empty where nothing was asked. A result keeps it.
+
+    ``revision``: a branch, tag or commit of the hub. ``subfolder``: of the folder or repository.
+    ``gguf_file``: its name there. ``adapters``: folders or names on the hub, all at work together.
+    ``adapter_state``: one of ``ADAPTER_STATES``. ``quantize``: one of ``QUANTIZE``. ``parts``: a TOML file
+    that names the parts of a family that is not known.
+    """
+
+    revision: str = ""
+    subfolder: str = ""
+    gguf_file: str = ""
+    adapters: tuple[str, ...] = ()
+    adapter_state: str = "on"
+    quantize: str = ""
+    parts: str = ""
+
+
+NOTHING_ASKED = LoadOptions()
+
+
+def given(options: LoadOptions) -> dict[str, Any]:
+    """What was asked for, as arguments of ``open_model``."""
+    return {
+        name: value
+        for name, value in asdict(options).items()
+        if value != getattr(NOTHING_ASKED, name)
+    }
+
+
+class Option(NamedTuple):
+    """An option of the command line, for a field of ``LoadOptions``."""
+
+    name: str
+    flag: str
+    metavar: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+OPTIONS = (
+    Option(
+        "revision", "--revision", "REV",
+        "Branch, tag or commit of a model on the hub; the model can also be name@REV.",
+    ),
+    Option("subfolder", "--subfolder", "FOLDER", "Where in the folder or repository the model is."),
+    Option("gguf_file", "--gguf-file", "FILE", "A GGUF file in it; its weights are unpacked."),
+    Option(
+        "adapters", "--adapter", "PATH",
+        "An adapter of PEFT: a folder, or a name on the hub; may be repeated.",
+    ),
+    Option(
+        "adapter_state", "--adapter-state", "STATE",
+        "The adapters on, off, or merged into the weights.", ADAPTER_STATES,
+    ),
+    Option(
+        "quantize", "--quantize", "FORMAT",
+        "Pack the weights of linear maps while loading: 4bit, 8bit or int8.", tuple(QUANTIZE),
+    ),
+    Option(
+        "parts", "--parts", "FILE", "A TOML file that names the parts of a family not known here."
+    ),
+)  # fmt: skip
+
+
+class Library(NamedTuple):
+    """A library that some models need. ``packages``: as imported; ``on_cpu``: what is computed there."""
+
+    extra: str
+    packages: tuple[str, ...]
+    opens: str
+    on_cpu: str
+
+    @property
+    def pip(self) -> str:
+        """The line that installs it."""
+        return f"pip install 'interpboard[{self.extra}]'"
+
+
+LIBRARIES = {
+    library.extra: library
+    for library in (
+        Library("bitsandbytes", ("bitsandbytes", "accelerate"),
+                "`--quantize 4bit` and `8bit`; checkpoints saved so", "packed"),
+        Library("torchao", ("torchao", "accelerate"),
+                "`--quantize int8`; checkpoints saved by torchao", "packed"),
+        Library("adapters", ("peft",), "`--adapter`; adapter folders", "as they are"),
+        Library("gguf", ("gguf", "accelerate"), "`--gguf-file`", "unpacked to the number format"),
+        Library("fp8", ("accelerate",), "checkpoints in fp8", "unpacked to the number format"),
+        Library("mxfp4", ("accelerate", "kernels"), "checkpoints in MXFP4 (gpt-oss)", "not tried"),
+        Library("compressed-tensors", ("compressed_tensors", "accelerate"),
+                "checkpoints of compressed-tensors", "unpacked at the first run"),
+        Library("gptq", ("gptqmodel", "optimum"), "checkpoints in GPTQ", "not tried"),
+        Library("awq", ("gptqmodel", "accelerate"), "checkpoints in AWQ", "not tried"),
+    )
+}  # fmt: skip
+# The method that a checkpoint names, and the library that reads it.
+OF_METHOD = {
+    "bitsandbytes": "bitsandbytes", "torchao": "torchao", "fp8": "fp8", "mxfp4": "mxfp4",
+    "compressed-tensors": "compressed-tensors", "gptq": "gptq", "awq": "awq",
+}  # fmt: skip
