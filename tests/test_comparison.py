@@ -109,7 +109,7 @@ def test_what_else_differs_is_said() -> None:
     second = of(1.0, 2.0, metric=metric, params={"ablation": "mean", "seed": 1})
     result = difference(first, second)
     assert result.warnings == (
-        "different targets: A  Paris, B  Rome",
+        "different targets: A ·Paris, B ·Rome",
         "different positions: A 8, B 3",
         "different parameters: A ablation=zero, B ablation=mean",
     )

@@ -98,8 +98,9 @@ class InterpBoardApp(TerminalApp):
         if not self.is_running:
             return
         self.controllers.saver.remember_interventions(self.state)
+        self.controllers.comparison.changed(self.state)
         with self.batch_update():
-            self.panes.show(self.state, names)
+            self.panes.show(self.controllers.comparison.shown(self.state), names)
             self.show_frame()
             if isinstance(self.screen, Live):
                 self.screen.show(self.state)
@@ -155,6 +156,10 @@ class InterpBoardApp(TerminalApp):
 
     async def do(self, command: Command) -> None:
         """Carry out a command."""
+        refusal = self.controllers.comparison.refuses(command)
+        if refusal:
+            self.controllers.tell(refusal)
+            return
         if isinstance(command.action, str):
             await self.run_action(command.action)
             return

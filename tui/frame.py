@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from tui import catalogue, theme
 from tui.session.state import State
+from tui.slots.compared_line import compared_line
 from tui.slots.what_if.line import what_if_line
 from tui.widgets import lines
 from tui.widgets.line import Line
@@ -24,6 +25,7 @@ def above(text: str) -> Iterable[Widget]:
     """What stands above the panes."""
     yield Line(id="status")
     yield Prompt(text)
+    yield Line(id="compared", classes="-nothing")
     yield Line(id="interventions")
     yield Line(id="tabs")
 
@@ -43,6 +45,10 @@ def show_frame(base: Screen[Any], state: State, active: str, focus: str) -> None
     line.set(what_if_line(state, ink))
     if line.has_class("-nothing") == bool(state.interventions.items):
         line.set_class(not state.interventions.items, "-nothing")
+    compared = base.query_one("#compared", Line)
+    compared.set(compared_line(state, ink, width))
+    if compared.has_class("-nothing") != (state.compared is None):
+        compared.set_class(state.compared is None, "-nothing")
     names = [
         (slot.place.number, slot.place.title, slot.place.short, slot.name)
         for slot in catalogue.pane_slots()

@@ -11,6 +11,7 @@ import numpy as np
 
 from interpboard.comparison.alignment import Alignment, align
 from interpboard.comparison.refusals import WITHOUT_METRIC, unlike, why_not
+from interpboard.display import visible_token
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Document, LabelledArray, PromptInfo, Result, text_array
 from interpboard.results.arrays import names_of
@@ -77,7 +78,7 @@ def sides_said(result: Result) -> tuple[str, ...]:
         model, prompt, target = (
             result.params.get(f"{name}_{k}") for k in ("model", "prompt", "target")
         )
-        explained = "" if target is None else f" ({target})"
+        explained = "" if target is None else f" ({visible_token(target)})"
         said.append(f"{name.upper()}: {model}, {prompt}{explained}")
     return tuple(said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpboard.display import visible_token
 from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.results import Document, Result, opened_as
 
@@ -93,7 +94,7 @@ def _opened(document: Document) -> str:
 
 def _token(result: Result, name: str) -> str:
     token = getattr(result.metric, name)
-    return token.token if token is not None else "none"
+    return visible_token(token.token) if token is not None else "none"
 
 
 def _params(a: Result, b: Result) -> str:

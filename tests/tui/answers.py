@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -52,6 +53,11 @@ def tokens_of(text: str) -> tuple[str, ...]:
         else:
             tokens[-1] += char
     return tuple(tokens)
+
+
+def ids_of(tokens: tuple[str, ...]) -> tuple[int, ...]:
+    """An id for each text, the same wherever it stands."""
+    return tuple(crc32(token.encode("utf-8", "surrogatepass")) % 50_000 for token in tokens)
 
 
 def canned(
@@ -138,7 +144,7 @@ def canned(
         _traced(extra, request, axes, values)
     else:
         axes, values = _lens(extra, tokens, layers, str(request.params.get("site", "resid_post")))
-    return PromptInfo(request.text, tokens, tuple(range(len(tokens)))), Result(
+    return PromptInfo(request.text, tokens, ids_of(tokens)), Result(
         analysis=request.analysis,
         params={**_USUAL.get(request.analysis, {}), **request.params},
         metric=metric,

@@ -149,7 +149,7 @@ class FakeEngine:
             return protocol.TokenStrings.of(0, answers.VOCABULARY)
         if isinstance(request, protocol.Tokenize):
             found = self.tokens(request.text)
-            return protocol.Tokens(0, PromptInfo(request.text, found, tuple(range(len(found)))))
+            return protocol.Tokens(0, PromptInfo(request.text, found, answers.ids_of(found)))
         if isinstance(request, protocol.Split):
             known = request.text in answers.VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)

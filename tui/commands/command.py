@@ -78,4 +78,5 @@ def bindings(commands: Sequence[Command], *, before: Sequence[Command] = ()) -> 
         )
         for each in commands
         if each.action != "submit"  # the input's own
+        and each.keys  # the palette alone has it
     ]

@@ -154,7 +154,7 @@ def _refuse_shared(
         for command in commands:
             if not live & set(command.where):
                 continue
-            for key in command.keys.split(","):
+            for key in filter(None, command.keys.split(",")):
                 other = owner.setdefault(key, command)
                 if {(key, other.id, command.id), (key, command.id, other.id)} & set(meant):
                     continue

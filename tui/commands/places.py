@@ -65,6 +65,8 @@ RUNS = (
             "Pin it, to compare two", "pin"),
     Command("runs_difference", "d", "d", "B − A",
             "Side by side, or the difference B − A", "difference"),
+    Command("runs_compare", "equals_sign", "=", "",
+            "Compare the panes with it: B − A, A, B", "compare"),
     Command("runs_search", "slash", "/", "Search",
             "Search by words", "search"),
     Command("runs_whole", "z", "z", "Whole",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+from tui.controllers.comparison import Comparison
 from tui.controllers.explained import Explained
 from tui.controllers.export import Export
 from tui.controllers.interventions import Interventions
@@ -21,6 +22,7 @@ from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
 from tui.session.engine_port import EngineFactory
 from tui.session.session import Session
+from tui.session.shared_engine import Switchboard
 from tui.session.state import Answer, Answers, Question, State
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Controllers:
     session: Session
     saver: Saver
     panes: Panes
+    comparison: Comparison
     explained: Explained
     parameters: Parameters
     models: Models
@@ -72,20 +75,27 @@ class Controllers:
             translators=settings.lens_folder,
             slots=Answers({slot.name: Answer() for slot in slots}),
         )
-        self.session = session = Session(state, slots, changed, tell, engine, self._finished)
+        board = Switchboard(engine)
+        self.session = session = Session(state, slots, changed, tell, board.connect, self._finished)
         self.saver = Saver(settings.keep_runs, [slot.name for slot in slots if slot.saved], tell)
-        self.panes = Panes(session, app, self.run_prompt, self.screens.open)
+        self.comparison = Comparison(session, slots, board, changed, self.saver.remember, tell)
+        self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
         self.explained = Explained(session, app)
         self.parameters = Parameters(session, app)
         self.models = Models(session, self.saver, settings, app)
         self.interventions = Interventions(session, self.screens.interventions, tell)
         self.jobs = Jobs(session, app, settings.export_folder, tell)
         self.saved_runs = SavedRuns(
-            session, self.saver, tell, self._reopened, self.screens.saved_runs
+            session,
+            self.saver,
+            tell,
+            self._reopened,
+            self.screens.saved_runs,
+            self.comparison.begin,
         )
         self.export = Export(
-            session, app, slot=lambda: self.panes.view.slot,
-            readout=lambda: self.panes.view.readout().plain.strip(), draw=self._draw,
+            session, app, shown=self.comparison.shown, slot=lambda: self.panes.view.slot,
+            readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=self._draw,
             osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
         )  # fmt: skip
 
@@ -112,16 +122,19 @@ class Controllers:
         if model != settings.model:  # they were of the model that was named with them
             load = NOTHING_ASKED
         await self.session.boot(model, settings.device, settings.dtype, not resumed, special, load)
+        self.comparison.go_on(self.saved_runs.resume_comparison if resumed else None)
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
         await self.session.settled()
+        await self.comparison.settled()
         await self.saver.settled()
         await self.prompts.idle()
 
     async def close(self) -> None:
         """The engine ends, and what is to be kept is written."""
         await self.session.close()
+        await self.comparison.close()
         await self.saver.close()
 
     # -- what concerns several of them ------------------------------------------------------------
@@ -135,10 +148,11 @@ class Controllers:
         if text != question.text:  # the old position may not exist in the new text
             question = replace(question, text=text, position=-1)
         self.session.set_question(question)
+        self.comparison.again()
 
     def cancel(self) -> None:
         """Cancel what runs."""
-        if not self.session.cancel():
+        if not (self.session.cancel() | self.comparison.cancel()):
             self.tell("Nothing is running.")
 
     def back(self) -> None:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from tui.controllers.ports import OpensScreens
     from tui.dialogs.export import Choice
     from tui.session.session import Session
+    from tui.session.state import State
     from tui.slots.spec import Slot
 
 
 class Export:
-    """``slot`` is that of the active pane and ``readout`` what it says of its cursor.
+    """``slot`` is that of the active pane, ``readout`` what it says of its cursor, ``shown`` what the panes
+    show of a snapshot.
 
     ``draw(name)`` is the pane called ``name``, or the whole screen, as SVG, once it is painted.
     """
@@ -31,6 +33,7 @@ class Export:
         screens: OpensScreens,
         *,
         slot: Callable[[], Slot],
+        shown: Callable[[State], State],
         readout: Callable[[], str],
         draw: Callable[[str, Callable[[str], None]], None],
         osc52: Callable[[str], None],
@@ -38,7 +41,13 @@ class Export:
         tell: Tell,
     ) -> None:
         self._session, self._screens, self._slot, self._readout = session, screens, slot, readout
+        self._shown = shown
         self._draw, self._osc52, self._folder, self._tell = draw, osc52, folder, tell
+
+    @property
+    def _state(self) -> State:
+        """What is on the screen."""
+        return self._shown(self._session.state)
 
     # -- copying ----------------------------------------------------------------------------------
 
@@ -50,7 +59,7 @@ class Export:
         """Copy the pane as markdown, with the slots beside it; the first is its own."""
         from tui.session.code import result_documents
 
-        state, slot = self._session.state, self._slot()
+        state, slot = self._state, self._slot()
         if state.slots[slot.name].result is None:
             await self.copy("")
             return
@@ -59,7 +68,7 @@ class Export:
 
     async def yank_slot(self, slot: Slot) -> None:
         """Copy the result of ``slot`` alone as markdown."""
-        document = self._session.state.document([slot.name])
+        document = self._state.document([slot.name])
         await self.copy(export.render_document(document, "md") if document is not None else "")
 
     async def code(self) -> None:
@@ -70,7 +79,7 @@ class Export:
         """Copy the lines that make the results of these slots again."""
         from tui.session.code import code
 
-        text = code(self._session.state, slots)
+        text = code(self._state, slots)
         if text:
             await self.copy(text)
         else:
@@ -93,12 +102,12 @@ class Export:
 
     def _shown_with(self, slot: Slot) -> list[str]:
         """The slots whose results a pane or screen shows: its own, and those beside it."""
-        state = self._session.state
+        state = self._state
         return [each.name for each in self._with_beside(slot) if each is slot or each.shown(state)]
 
     def _everything(self) -> list[str]:
         """What the panes show, and what screens over them have found for the current question."""
-        state, slots = self._session.state, self._session.slots.values()
+        state, slots = self._state, self._session.slots.values()
         in_panes = sorted(
             (slot for slot in slots if slot.place is not None),
             key=lambda slot: slot.place.number if slot.place is not None else 0,
@@ -117,7 +126,7 @@ class Export:
         from tui.dialogs.export import ExportScreen
 
         slot = slot or self._slot()
-        state = self._session.state
+        state = self._state
         name = state.model.info.name if state.model is not None else "model"
         formats = export.formats(state.slots[slot.name].result)
         screen = ExportScreen(name, slot.name, self._folder, formats)
@@ -143,7 +152,7 @@ class Export:
         if choice.kind == "svg":
             self._draw(choice.scope, partial(self._write, choice.path))
             return
-        state, slots = self._session.state, self._session.slots
+        state, slots = self._state, self._session.slots
         names: list[str] = []
         if choice.scope == "all":
             names = self._everything()

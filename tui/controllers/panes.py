@@ -38,7 +38,10 @@ class PaneBoard(Protocol):
 
 
 class Panes:
-    """``views`` are by number. ``run`` runs what the prompt says, ``open_screen`` opens that of a slot."""
+    """``views`` are by number. ``run`` runs what the prompt says, ``open_screen`` opens that of a slot.
+
+    ``shown`` is what the panes show of a snapshot: itself, or what it is compared with.
+    """
 
     def __init__(
         self,
@@ -46,8 +49,10 @@ class Panes:
         board: PaneBoard,
         run: Callable[[], None],
         open_screen: Callable[[str], None],
+        shown: Callable[[State], State] = lambda state: state,
     ) -> None:
         self._session, self._board, self._run, self._open_screen = session, board, run, open_screen
+        self._shown = shown
         self.views: Sequence[Pane] = ()
         self.active = ""
         self._visited: list[str] = []
@@ -82,7 +87,7 @@ class Panes:
             return
         shown_by = [p for p in self.views if slot in (p.slot.name, *p.slot.beside)]
         pane = next((p for p in shown_by if p.slot.name == slot), shown_by[0])
-        pane.follow(self._session.state.selection)
+        self._bring(pane)
         if self._board.base is not None:
             self._board.base.set_focus(pane.view)  # at once: all of it in one paint
         self.activate(pane.slot.name)
@@ -123,7 +128,7 @@ class Panes:
             pane.show(state)
             first = empty and pane.data.result is not None
             hidden = pane.slot.name != self.active
-            if changed is not None and (first or hidden) and pane.follow(state.selection):
+            if changed is not None and (first or hidden) and self._bring(pane):
                 pane.refresh_readout()
         if changed and any(slot.leads and slot.name in changed for slot in self._slots):
             self.cursor_rested()
@@ -146,7 +151,7 @@ class Panes:
 
     def activate(self, slot: str) -> None:
         """Make a pane the active one, in sight and framed as such; no style sheet is consulted."""
-        if slot != self.active and self.of(slot).follow(self._session.state.selection):
+        if slot != self.active and self._bring(self.of(slot)):
             self.of(slot).refresh_readout()  # it was out of sight while the selection moved
         self.active = slot
         self._visited = [*(name for name in self._visited if name != slot), slot]
@@ -182,16 +187,22 @@ class Panes:
         session = self._session
         due = [slot.name for slot in self._slots if slot.follows_cursor]
         session.ensure(*(name for name in due if name in session.in_sight))
+        state = self._shown(session.state)
         for pane in self.views:
             elsewhere = pane.display and pane.slot.name != self.active
-            if elsewhere and pane.follow(session.state.selection):
+            if elsewhere and self._bring(pane):
                 pane.refresh_readout()
-            if pane.display:
-                pane.state = session.state
+            if pane.display and not pane.subtracts:
+                pane.state = state
                 pane.cursor_rested()
-        predicted = self.view.predicted()
-        for pane in self.views:
-            pane.show_predicted(predicted)
+        if not self.view.subtracts:
+            predicted = self.view.predicted()
+            for pane in self.views:
+                pane.show_predicted(predicted)
+
+    def _bring(self, pane: Pane) -> bool:
+        """Put a pane's cursor where the selection is; did it move? B − A has a cursor of its own."""
+        return not pane.subtracts and pane.follow(self._session.state.selection)
 
     @property
     def _slots(self) -> Iterable[Any]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
+from tui.commands.command import command
 
 if TYPE_CHECKING:
+    from interpboard.results import Document
     from interpboard.store import SavedRun
     from tui.controllers.notify import Tell
     from tui.controllers.saver import Saver
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class SavedRuns:
-    """Reads the store of ``saver``. ``shown(slot)`` is called with a slot that was reopened."""
+    """Reads the store of ``saver``. ``shown(slot)`` is called with a slot that was reopened, ``compare`` with
+    saved answers that the panes are compared with, and what they are."""
 
     def __init__(
         self,
@@ -26,14 +29,81 @@ class SavedRuns:
         tell: Tell,
         shown: Callable[[str], None],
         open_list: Callable[[], None],
+        compare: Callable[..., None],
     ) -> None:
         self._session, self._saver, self._tell, self._shown = session, saver, tell, shown
-        self.list = open_list
+        self._compare = compare
+        self.list: Callable[[], None] = open_list
 
     def _runs(self) -> list[SavedRun]:
         from tui.session.restoring import renamed
 
         return renamed(self._saver.store.runs(), self._session.slots.values())
+
+    async def _found(self, run: SavedRun) -> list[tuple[SavedRun, Document]]:
+        """``run`` and what was computed on the same question; nothing, and why, if no pane shows it."""
+        from tui.session.restoring import renamed, together
+
+        slots, store = self._session.slots, self._saver.store
+        (run,) = renamed([run], slots.values())
+        if run.slot not in slots:
+            self._tell("No pane shows this analysis: z shows it whole.", "warning")
+            return []
+        runs = await asyncio.to_thread(self._runs)
+        return [
+            (one, await asyncio.to_thread(store.document, one.id)) for one in together(runs, run)
+        ]
+
+    async def compare(self, run: SavedRun) -> None:
+        """Compare the panes with ``run`` and what was computed on the same question."""
+        from tui.session.restoring import restored
+
+        session = self._session
+        try:
+            found = await self._found(run)
+        except InterpBoardError as problem:
+            self._tell(str(problem), "error")
+            return
+        if found:
+            self._compare(restored(session.state, session.slots, found), "saved")
+
+    async def resume_comparison(self) -> None:
+        """Compare again with what was compared when the app was left, or say why not."""
+        from tui.controllers.saver import COMPARED
+        from tui.session.restoring import restored
+
+        session = self._session
+        try:
+            kept = await asyncio.to_thread(self._saver.store.recall, COMPARED)
+            match kept:
+                case {
+                    "name": str(name),
+                    "with": str(compared),
+                    "view": "A" | "B" | "B − A" as view,
+                    "models": models,
+                    "model": str(model),
+                    "weights": str(weights),
+                    "prompt": str(prompt),
+                }:
+                    if compared != session.state.question.text:
+                        return  # that was another prompt's
+                    if models:
+                        again = command("compare_model").label
+                        self._tell(f"Not compared with {model} again: “{again}” loads it.")
+                        return
+                    runs = await asyncio.to_thread(self._runs)
+                case _:
+                    return
+            of = (model, weights, prompt)
+            own = [run for run in runs if (run.model, run.weights, run.prompt) == of]
+            found = await self._found(own[0]) if own else []
+        except InterpBoardError as problem:
+            self._tell(f"Not compared again: {problem}", "error")
+            return
+        if found:
+            self._compare(restored(session.state, session.slots, found), name, view=view)
+        else:
+            self._tell(f"Not compared again: nothing of “{prompt}” is saved any more.", "warning")
 
     def _runs_of(self, session: str) -> list[SavedRun]:
         """The newest first; of ``session``, or of all while the sitting goes on in the one used last."""
@@ -79,19 +149,11 @@ class SavedRuns:
 
         ``as_left``: with the last list of interventions on it, not that of ``run``.
         """
-        from tui.session.restoring import renamed, restored, together
+        from tui.session.restoring import restored
 
-        session, store = self._session, self._saver.store
-        (run,) = renamed([run], session.slots.values())
-        if run.slot not in session.slots:
-            self._tell("No pane shows this analysis: z shows it whole.", "warning")
-            return False
+        session = self._session
         try:
-            runs = await asyncio.to_thread(self._runs)
-            found = [
-                (one, await asyncio.to_thread(store.document, one.id))
-                for one in together(runs, run)
-            ]
+            found = await self._found(run)
             interventions = (
                 await asyncio.to_thread(self._saver.interventions, run.model, run.prompt)
                 if as_left
@@ -100,6 +162,9 @@ class SavedRuns:
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return False
+        if not found:
+            return False
+        run = found[0][0]
         session.restore(restored(session.state, session.slots, found, interventions))
         session.say_other_weights()
         self._shown(run.slot)

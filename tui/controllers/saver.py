@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WAITING = 500  # results kept in memory while nothing can be written
 INTERVENTIONS, FORMERLY = "interventions", "held"  # under which name their list is kept
+COMPARED = "compared"
+_NOTHING = object()
 LEAVE_S = 2.0  # how long leaving waits for the last of them
 
 
@@ -34,8 +36,8 @@ class Saver:
         self._keep, self._slots, self._tell = keep, frozenset(slots), tell
         self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
-        self._interventions: dict[str, Any] = {}  # the current ones
-        self._unwritten: dict[str, Any] | None = None  # the same, until they are written
+        self._desk: dict[str, Any] = {}  # what is to be there again after resuming, by name
+        self._unwritten: dict[str, Any] = {}  # those of them that are not written yet
         self._told = ""
         self._store: Store | None = None
         self.off = False  # there is no place to keep anything
@@ -91,8 +93,12 @@ class Saver:
             "prompt": state.question.text,
             "items": [[item.text, item.on] for item in state.interventions.items],
         }
-        if now != self._interventions:
-            self._interventions = self._unwritten = now
+        self.remember(INTERVENTIONS, now)
+
+    def remember(self, name: str, now: Any) -> None:
+        """Keep ``now``, which JSON can write, under ``name``, in place of what was there."""
+        if not self.off and now != self._desk.get(name, _NOTHING):
+            self._desk[name] = self._unwritten[name] = now
             self._begin()
 
     def interventions(self, model: str, prompt: str) -> InterventionStack | None:
@@ -125,20 +131,23 @@ class Saver:
     async def _write(self) -> None:
         from interpboard.errors import StoreProblem
 
-        while self._waiting or self._unwritten is not None:
-            job, unwritten = next(iter(self._waiting), None), self._unwritten
+        while self._waiting or self._unwritten:
+            job, unwritten = next(iter(self._waiting), None), dict(self._unwritten)
             try:
                 if job is not None:
                     await asyncio.to_thread(self._add, *job)
                 else:
-                    await asyncio.to_thread(self.store.remember, INTERVENTIONS, unwritten)
+                    for name, value in unwritten.items():
+                        await asyncio.to_thread(self.store.remember, name, value)
             except StoreProblem as problem:
                 self._say(f"Not saved: {problem} What is on the screen stays.", "error")
                 return
             if job is not None:
                 self._waiting.popleft()
-            elif self._unwritten is unwritten:  # else it has changed meanwhile
-                self._unwritten = None
+            else:
+                for name, value in unwritten.items():
+                    if self._unwritten[name] is value:  # else it has changed meanwhile
+                        del self._unwritten[name]
             self._told = ""
             if self.store.notice:
                 self._say(self.store.notice, "warning")

@@ -90,5 +90,7 @@ class Screens:
             if run is not None:
                 await own.saved_runs.reopen(run)
 
-        screen = RunsScreen(own.saver.store, own.export, self.input_line, own.tell)
+        screen = RunsScreen(
+            own.saver.store, own.export, self.input_line, own.tell, own.saved_runs.compare
+        )
         self._app.push_screen(screen, chosen)

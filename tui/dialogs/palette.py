@@ -91,5 +91,5 @@ class PaletteScreen(Box[Command]):
                     fit(command.label, 16), Style(color=ink.accent if here else ink.text, bold=here)
                 )
                 text.append(f"{fit(command.help, 43)} ", ink.muted)
-                text.append(fit(command.shown.split()[0], 8), ink.text)
+                text.append(fit(command.shown.partition(" ")[0], 8), ink.text)
             self.query_one(f"#row-{row}", Line).set(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -54,9 +55,17 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     RunsScreen.-whole #run-view { width: 100%; }
     """
 
-    def __init__(self, store: Store, export: Export, input_line: InputsLine, tell: Tell) -> None:
+    def __init__(
+        self,
+        store: Store,
+        export: Export,
+        input_line: InputsLine,
+        tell: Tell,
+        compare: Callable[[SavedRun], Awaitable[None]],
+    ) -> None:
         super().__init__()
         self.store, self.export, self.input_line, self.tell = store, export, input_line, tell
+        self.compare = compare
         self.list = RunList(self._moved)
         self.all: list[SavedRun] = []
         self.words = ""
@@ -182,6 +191,13 @@ class RunsScreen(OverPanes["SavedRun | None"]):
         """Into the panes."""
         if self.list.run is not None:
             self.dismiss(self.list.run)
+
+    async def action_compare(self) -> None:
+        """The panes against the run under the cursor."""
+        run = self.list.run
+        if run is not None:
+            self.dismiss(None)
+            await self.compare(run)
 
     def action_pin(self) -> None:
         """Pin or unpin; a third takes the place of the first."""

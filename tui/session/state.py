@@ -16,6 +16,7 @@ from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
     from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
+    from tui.session.compared import Compared
 
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 METRICS = ("logit", "logit_diff", "prob", "logprob")
@@ -164,6 +165,7 @@ class State:
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
     dataset: str = ""  # a file with prompts whose circuit can be found
+    compared: Compared | None = None  # what is shown beside this prompt, or taken from it
     slots: Mapping[str, Answer] = field(default_factory=lambda: Answers())
 
     def with_slot(self, name: str, **changes: Any) -> State:

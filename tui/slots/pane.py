@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
+from tui.session.compared import DIFFERENCE, unlike
 from tui.session.state import Answer, Selection, State
 from tui.slots.spec import Slot
 from tui.theme import Inks, inks, level_style
@@ -23,6 +24,7 @@ from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
+    from tui.slots.difference import DifferenceGrid
 
 Select = Callable[..., None]
 
@@ -63,6 +65,7 @@ class Pane(Vertical, can_focus=False):
         self.state = State()
         self._framed: tuple[bool, bool] | None = None
         self._titles: tuple[Text, Text] = (Text(), Text())
+        self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
 
     def compose(self) -> ComposeResult:
         """Body, readout, legend."""
@@ -143,7 +146,21 @@ class Pane(Vertical, can_focus=False):
     @property
     def view(self) -> Widget:
         """The widget that takes the focus."""
+        if self._less is not None and self.subtracts:
+            return self._less
         return self.query_one(Body).children[0]
+
+    @property
+    def subtracts(self) -> bool:
+        """Is B − A shown, and not what the pane shows otherwise?"""
+        compared = self.state.compared
+        return compared is not None and compared.view == DIFFERENCE
+
+    def shown_readout(self) -> Text:
+        """The readout of what is shown."""
+        if self._less is not None and self.subtracts:
+            return self._less.readout(self.ink)
+        return self.readout()
 
     @property
     def inks(self) -> Inks:
@@ -158,8 +175,29 @@ class Pane(Vertical, can_focus=False):
     def show(self, state: State) -> None:
         """Show a snapshot."""
         self.state = state
-        self.fill()
+        self._turn()
+        if not self.subtracts:
+            self.fill()
+        elif self._less is not None:
+            self._less.take(self.data.result)
         self.refresh_words()
+
+    def _turn(self) -> None:
+        """Put the pane's own body in sight, or B − A in its place; the focus stays in the pane."""
+        body = self.query_one(Body)
+        if body.display != self.subtracts:
+            return
+        had_focus = self.has_focus_within
+        if self.subtracts and self._less is None:
+            from tui.slots.difference import DifferenceGrid  # numpy: after the first paint
+
+            self._less = DifferenceGrid(self.refresh_readout, id=f"{self.slot.name}-difference")
+            self.mount(self._less, after=body)
+        assert self._less is not None
+        self._less.display = self.subtracts
+        if had_focus:
+            self.screen.set_focus(self.view)
+        body.display = not self.subtracts
 
     def refresh_words(self) -> None:
         """Readout, legend and titles; each repaints only if it changed."""
@@ -169,8 +207,16 @@ class Pane(Vertical, can_focus=False):
             self._line("details", Text())
         else:
             self.refresh_readout()
-        self._line("legend", Text() if empty else self.legend())
+        self._line("legend", Text() if empty else self._legend())
         self._set_titles()
+
+    def _legend(self) -> Text:
+        if self._less is None or not self.subtracts:
+            return self.legend()
+        text = self.swatch(self._less.scale)
+        text.append("B − A: − smaller in B, + larger in B", self.inks.text)
+        alone = "  A or B alone has it: no difference" if self._less.alone() else ""
+        return text.append(alone, self.inks.muted)
 
     def _line(self, name: str, text: Text) -> None:
         for line in self.query(f".{name}").results(Line):
@@ -179,9 +225,9 @@ class Pane(Vertical, can_focus=False):
     def refresh_readout(self) -> None:
         """The cursor moved."""
         if self.data.result is not None or self.data.partial is not None:
-            self._line("readout", self.readout())
+            self._line("readout", self.shown_readout())
             if self.detailed:
-                self._line("details", self.details())
+                self._line("details", Text() if self.subtracts else self.details())
 
     def _waiting(self) -> str:
         engine = self.state.engine
@@ -201,10 +247,15 @@ class Pane(Vertical, can_focus=False):
         place = self.slot.place
         assert place is not None
         title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
-        for more in filter(None, (self.subtitle(), words.factor(self.exponent))):
-            title.append(f"  {more}")
+        more = self._difference_of() if self.subtracts else self.subtitle()
+        for part in filter(None, (more, words.factor(self._exponent))):
+            title.append(f"  {part}")
         below = Text()
-        if self.data.job is None and self.data.result is not None and self.data.failure:
+        if self.subtracts:
+            result = self.data.result
+            differs = unlike(result.warnings) if result is not None else ()
+            below.append(visible("; ".join(differs)), self.inks.warning)
+        elif self.data.job is None and self.data.result is not None and self.data.failure:
             below.append(visible(self.data.failure), self.inks.warning)
         elif self.data.job is None and self.slot.stale(self.state):
             asks = self.slot.request(self.state) is not None
@@ -223,12 +274,27 @@ class Pane(Vertical, can_focus=False):
         """The power of ten that the numbers of its grid share; the title says it."""
         return 0
 
+    @property
+    def _exponent(self) -> int:
+        """That of what is shown."""
+        if self._less is not None and self.subtracts:
+            return self._less.exponent
+        return self.exponent
+
+    def _difference_of(self) -> str:
+        """``B − A of head ablation, logit ·Paris``."""
+        result = self.data.result
+        if result is None:
+            return "B − A"
+        name = words.analysis_title(result.analysis.removeprefix("difference of "))
+        return f"B − A of {name}, {words.metric_name(result.metric)}"
+
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours, with its ends; readable without colour too.
 
         The ends are written as the grid's numbers are: without the factor that the title says.
         """
-        unit, diverging = 10.0**self.exponent, scale.diverging
+        unit, diverging = 10.0**self._exponent, scale.diverging
         low, high = (end / unit for end in scale.ends)
         digits = 0 if not diverging else 1 if high >= 1 else 2
         show = words.signed if diverging else words.unsigned

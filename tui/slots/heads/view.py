@@ -249,6 +249,9 @@ class HeadsPane(Pane):
     def refresh_words(self) -> None:
         """And what the letters of the types stand for, as much of it as there is room for."""
         super().refresh_words()
+        if self.subtracts:
+            self._line("types", Text())
+            return
         room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
         whole, first = self._letters(whole=True), self._letters(whole=False)
         self._line("types", whole if whole.cell_len <= room else first)

@@ -1,0 +1,297 @@
+"""A, B and B − A: the prompt before, a pinned one, a saved run or another model, against the panes.
+
+B is always the session of the app. A is a session of its own: on the same engine for another prompt, on a
+second one for another model, on none where only what was saved is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tui.commands.command import command, shown_keys
+from tui.controllers.saver import COMPARED
+from tui.session import compared as sides
+from tui.session.compared import Compared, DifferenceCache, kept
+from tui.session.session import Session
+from tui.session.shared_engine import NoEngine
+from tui.session.state import Answers, Question, Selection, State
+
+if TYPE_CHECKING:
+    from tui.commands.command import Command
+    from tui.controllers.notify import Tell
+    from tui.session.engine_port import EngineFactory
+    from tui.session.shared_engine import Switchboard
+    from tui.slots.spec import Slot
+
+PREFIX = "A"
+PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts of this sitting
+SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
+_TOLD_SO = "Another model is open now: what is kept of A stays, and nothing is computed for it."
+
+
+class Comparison:
+    """``session`` is B's. ``changed`` is called when what is shown of A has changed; ``remember`` keeps under
+    a name what is to be there again after resuming.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        slots: Sequence[Slot],
+        switchboard: Switchboard,
+        changed: Callable[[set[str]], None],
+        remember: Callable[[str, Any], None],
+        tell: Tell,
+    ) -> None:
+        self._session, self._slots, self._board = session, tuple(slots), switchboard
+        self._changed, self._remember, self._tell = changed, remember, tell
+        self._current: State | None = None  # the newest answers to the prompt on the panes
+        self.before: State | None = None  # of the prompt before it
+        self.pinned: State | None = None
+        self.a: Session | None = None
+        self.keeps = False  # not until what was kept before has been read
+        self._asked: Question | None = None  # what B was asked when A was last brought up to it
+        self._live = False  # can anything be computed for A?
+        self._cache = DifferenceCache()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what people do ---------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Compare; then what is shown next, and off after the last."""
+        compared = self._session.state.compared
+        if compared is not None:
+            view = compared.next_view()
+            if view is None:
+                self.leave()
+            else:
+                self._show(replace(compared, view=view))
+            return
+        a, name = self._other()
+        if a is None:
+            self._tell(name)
+            return
+        self.begin(a, name)
+
+    def pin(self) -> None:
+        """This prompt is the A of comparisons from now on; the same prompt again: it no longer is."""
+        state = self._session.state
+        now = kept(state)
+        if self.pinned is not None and _same(self.pinned, now):
+            self.pinned = None
+            self._tell("Not pinned any more: the prompt before is compared with.")
+            return
+        if state.model is None or not any(own.result for own in now.slots.values()):
+            self._tell("There is nothing to pin yet: run the prompt first.")
+            return
+        self.pinned = now
+        key = shown_keys("compare")
+        self._tell(f"Pinned. {key} compares the next prompts with it.")
+
+    def _other(self) -> tuple[State | None, str]:
+        """The A to begin with and what it is; or None and why there is none."""
+        now = self._session.state
+        if self.pinned is not None and not _same(self.pinned, now):
+            return self.pinned, PINNED
+        if self.before is not None and not _same(self.before, now):
+            return self.before, BEFORE
+        if self.pinned is not None:
+            return None, "This prompt is the pinned one: run another to compare them."
+        pin = command("pin_prompt").label
+        return None, f"There is no prompt before this one. Run another, or pin this with “{pin}”."
+
+    # -- A ----------------------------------------------------------------------------------------
+
+    def begin(self, a: State, name: str, *, view: sides.Side = sides.DIFFERENCE) -> None:
+        """Compare with ``a``, a kept snapshot; on the same engine if it is of the model in use."""
+        model, own = a.model, self._session.state.model
+        a = replace(a, compared=None)
+        self._live = model is not None and own is not None and model.info == own.info
+        engine: EngineFactory = NoEngine
+        if self._live and model is not None:
+            engine = self._board.side(PREFIX, model)
+        self._start(a, engine, Compared(a, name, view))
+
+    def _start(self, a: State, engine: EngineFactory, compared: Compared) -> None:
+        self._end()
+        self.a = session = Session(a, self._slots, self._a_changed, _silent, engine)
+        self._asked = self._session.state.question
+        info = a.model.info if a.model is not None else None
+        name, device, dtype = (info.name, info.device, info.dtype) if info else ("", "auto", "auto")
+        self._in_background(session.boot(name, device, dtype, run=False))
+        self._show(compared)
+
+    def leave(self) -> None:
+        """No comparison any more; a second engine ends."""
+        if self._session.state.compared is not None:
+            self._end()
+            self._show(None)
+
+    def _end(self) -> None:
+        ended, self.a = self.a, None
+        self._board.leave(PREFIX)
+        if ended is None:
+            return
+        compared = self._session.state.compared
+        if compared is not None and compared.name == PINNED:  # with what was computed for it
+            self.pinned = kept(ended.state)
+        elif compared is not None and compared.name == BEFORE:
+            self.before = kept(ended.state)
+        self._in_background(ended.close())
+
+    def _show(self, compared: Compared | None) -> None:
+        self._session.change(compared=compared)
+        self._changed({*self._session.slots, "question"})
+        if compared is not None:
+            self._follow()
+
+    def _a_changed(self, names: set[str]) -> None:
+        compared = self._session.state.compared
+        if self.a is None or compared is None:
+            return
+        self._session.change(compared=replace(compared, a=self.a.state))
+        self._changed(names | {"question"})
+
+    # -- B goes on --------------------------------------------------------------------------------
+
+    def changed(self, state: State) -> None:
+        """The app's snapshot is ``state`` now: the prompt before is remembered, and A follows."""
+        now, last = kept(state), self._current
+        if any(own.result is not None for own in now.slots.values()):  # else it may be refused yet
+            if last is not None and last.question.text != now.question.text:
+                # Its last answers still stand in the slots that the new prompt has not filled.
+                late = kept(replace(state, question=last.question)).slots
+                found = {name: own for name, own in late.items() if own.result is not None}
+                self.before = replace(last, slots=Answers({**last.slots, **found}))
+            self._current = now
+        self._follow()
+        if self.keeps:
+            self._remember(COMPARED, sides.written(self._session.state))
+
+    def _follow(self) -> None:
+        state, a = self._session.state, self.a
+        if a is None or state.compared is None:
+            return
+        models = state.compared.models
+        self._freeze(state)
+        own = a.state
+        if not self._live:
+            return
+        if not models and self._asked is not None:
+            own = sides.asked_of_both(own, self._asked, state.question)
+        self._asked = state.question
+        wanted = sides.following(own, state, models=models, selection=_explicit(state))
+        changes = {
+            name: getattr(wanted, name)
+            for name in (
+                "question", "params", "analyses", "selection", "examples", "translators",
+                "corrupted", "marked", "interventions",
+            )
+            if getattr(wanted, name) != getattr(a.state, name)
+        }  # fmt: skip
+        if changes:
+            a.change(**changes)
+        a.see(set(self._session.in_sight))
+
+    def _freeze(self, state: State) -> None:
+        """Another model is open: A stays what it is, and nothing can be computed for it."""
+        a, compared = self.a, state.compared
+        if a is None or compared is None or compared.models or not self._live:
+            return
+        model = a.state.model
+        if model is not None and state.model is not None and model.info != state.model.info:
+            self._live = False
+            self._board.leave(PREFIX)
+            self._start(kept(a.state), NoEngine, replace(compared, a=kept(a.state)))
+            self._tell(_TOLD_SO)
+
+    def again(self) -> None:
+        """Ask what A lacks once more, also what came to nothing."""
+        if self.a is not None and self._live:
+            missing = [
+                name
+                for name in self.a.in_sight
+                if self.a.state.slots[name].result is None and self.a.state.slots[name].job is None
+            ]
+            self.a.run(*missing)
+
+    def cancel(self) -> bool:
+        """Cancel what runs for A; was there anything?"""
+        return self.a is not None and self.a.cancel()
+
+    # -- what is shown ----------------------------------------------------------------------------
+
+    def shown(self, state: State) -> State:
+        """What the panes show of ``state``."""
+        return sides.shown(state, self._session.slots, self._cache)
+
+    def refuses(self, asked: Command) -> str:
+        """Why a pane's own command does nothing now: it would act on B while something else is shown."""
+        compared = self._session.state.compared
+        if compared is None or compared.view == sides.SECOND:
+            return ""
+        opens = asked.id == "open" and compared.view == sides.DIFFERENCE
+        if "app" in asked.where and not opens:
+            return ""
+        if not opens and not set(asked.where) & set(self._session.slots):
+            return ""
+        if compared.view == sides.FIRST and asked.id in SHOWS_A:
+            return ""
+        key = shown_keys("compare")
+        return f"{compared.view} is shown. “{asked.label}” acts on B: {key} goes on to it."
+
+    def go_on(self, resume: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+        """``resume`` what was compared when the app was left; from then on it is kept for the next time."""
+
+        async def work() -> None:
+            if resume is not None:
+                await resume()
+            self.keeps = True
+
+        self._in_background(work())
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """Wait until A's engine is idle and what it said is told."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.a is not None and self._live:
+            await self.a.settled()
+
+    async def close(self) -> None:
+        """A second engine ends with the app."""
+        if self.a is not None:
+            await self.a.close()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _silent(message: str, severity: object = "information") -> None:
+    """What goes wrong for A is said in the panes, in A and in B − A."""
+
+
+def _same(a: State, b: State) -> bool:
+    """Is it the same prompt of the same model?"""
+    models = [own.model.info if own.model is not None else None for own in (a, b)]
+    return a.question.text == b.question.text and models[0] == models[1]
+
+
+def _explicit(state: State) -> Selection:
+    """The selection with the head and neuron that B shows where none was chosen: A shows the same."""
+    from tui.slots.selected import selected_head, selected_neuron
+
+    layer, head = selected_head(state)
+    neuron = selected_neuron(state)
+    own = state.selection
+    if own.layer is None or (own.head is None and not own.mlp):
+        own = replace(own, layer=layer, head=head)
+    return replace(own, neuron=neuron) if neuron is not None else own

@@ -1,0 +1,174 @@
+"""What is compared with what: A is kept, B is what the panes are on; and B − A of what both have. Pure.
+
+``shown`` makes of the current snapshot the one that the panes show: B is that snapshot, A the other side's
+own, and in B − A every slot has the difference as its result, or a line that says why there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tui.session.interventions import InterventionStack
+from tui.session.state import Answer, Answers, Question, Selection, State
+
+if TYPE_CHECKING:
+    from interpboard.results import Document
+    from tui.slots.spec import Slot
+
+Side = Literal["A", "B", "B − A"]
+DIFFERENCE: Side = "B − A"
+TURN: tuple[Side, ...] = (DIFFERENCE, "A", "B")  # what "compare" goes through, then off
+FIRST, SECOND = "A", "B"
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """``a`` is the snapshot of the other side, ``name`` what it is: the prompt before, a pinned one, a model.
+
+    ``models``: the same prompt in two models, not two prompts in one.
+    """
+
+    a: State
+    name: str
+    view: Side = DIFFERENCE
+    models: bool = False
+
+    def next_view(self) -> Side | None:
+        """What is shown after this one; None: the comparison ends."""
+        at = TURN.index(self.view) + 1
+        return TURN[at] if at < len(TURN) else None
+
+
+def kept(state: State) -> State:
+    """``state`` as the A of a comparison: its finished answers to its own question, nothing under way."""
+    answers = {
+        name: Answer(result=own.result, prompt=own.prompt, of=own.of, request=own.request)
+        for name, own in state.slots.items()
+        if own.result is not None and own.question == state.question
+    }
+    empty = {name: Answer() for name in state.slots}
+    return replace(state, slots=Answers({**empty, **answers}), compared=None)
+
+
+def following(a: State, b: State, *, models: bool, selection: Selection) -> State:
+    """``a`` asked as ``b`` is: the same methods, parameters, metric, and cursor.
+
+    Of two models also the same prompt, target, corrupted prompt and interventions. Of two prompts each keeps
+    its own, until a target is chosen while they are compared: see ``asked_of_both``.
+    """
+    a = replace(a, params=b.params, analyses=b.analyses, selection=selection)
+    for name in ("examples", "translators"):
+        a = replace(a, **{name: getattr(b, name)})
+    if models:
+        return replace(
+            a,
+            question=b.question,
+            corrupted=b.corrupted,
+            marked=b.marked,
+            interventions=InterventionStack(b.interventions.items),
+        )
+    return replace(a, question=replace(a.question, metric=b.question.metric, foil=_foil(a, b)))
+
+
+def _foil(a: State, b: State) -> str | None:
+    """A difference of two tokens needs a foil: A's own, or that of B."""
+    return a.question.foil or (b.question.foil if b.question.metric == "logit_diff" else None)
+
+
+def asked_of_both(a: State, before: Question, now: Question) -> State:
+    """``a`` with the target and foil that were chosen for B since ``before``, on the same prompt."""
+    if now.text != before.text or (now.target, now.foil) == (before.target, before.foil):
+        return a
+    return replace(a, question=replace(a.question, target=now.target, foil=now.foil))
+
+
+def shown(state: State, slots: Mapping[str, Slot], cache: DifferenceCache) -> State:
+    """What the panes show of ``state``."""
+    compared = state.compared
+    if compared is None or compared.view == SECOND:
+        return state
+    if compared.view == FIRST:
+        return replace(compared.a, compared=compared, engine=state.engine)
+    answers = {name: cache.of(slots[name], compared.a, state) for name in slots}
+    return replace(state, slots=Answers(answers))
+
+
+@dataclass
+class DifferenceCache:
+    """Differences that were taken: each once for the two results that it is of."""
+
+    _known: dict[str, tuple[object, object, Answer]] = field(default_factory=dict)
+
+    def of(self, slot: Slot, a: State, b: State) -> Answer:
+        """B − A of what ``slot`` has on both sides, or why there is none."""
+        reason = _waits(slot, a, "A") or _waits(slot, b, "B")
+        if reason:
+            return Answer(failure=reason)
+        one, other = a.slots[slot.name], b.slots[slot.name]
+        known = self._known.get(slot.name)
+        if known is not None and known[0] is one.result and known[1] is other.result:
+            return known[2]
+        answer = _difference(slot, a, b)
+        self._known[slot.name] = (one.result, other.result, answer)
+        return answer
+
+
+def _waits(slot: Slot, state: State, side: str) -> str:
+    """Why the slot's answer of that side cannot be compared yet; empty: it can."""
+    answer = state.slots[slot.name]
+    wanted = slot.request(state)
+    if answer.job is not None:
+        share = f", {100 * answer.job.fraction:.0f}%" if answer.job.total else ""
+        return f"{side} is being computed{share}: no difference of parts."
+    if answer.result is None or (wanted is not None and answer.request != wanted):
+        if answer.failed is not None and answer.failure:
+            return f"{side}: {answer.failure}"
+        return f"{side} has no result of this here."
+    return ""
+
+
+def _difference(slot: Slot, a: State, b: State) -> Answer:
+    from interpboard.comparison import difference
+    from interpboard.errors import BadParameter
+
+    documents = [document_of(state, slot.name) for state in (a, b)]
+    first, second = documents
+    if first is None or second is None:
+        return Answer(failure="There is no model to compare with.")
+    try:
+        made = difference(first, second)
+    except BadParameter as refused:
+        return Answer(failure=f"Not compared: {refused}")
+    return Answer(
+        result=made, prompt=second.prompt, of=second.model, request=b.slots[slot.name].request
+    )
+
+
+def document_of(state: State, slot: str) -> Document | None:
+    """The result of one slot as a document."""
+    return state.document([slot])
+
+
+def unlike(names: Iterable[str]) -> tuple[str, ...]:
+    """The warnings of a difference that the line above does not say already."""
+    said = ("different models", "different number formats", "different positions")
+    return tuple(name for name in names if not name.startswith(said))
+
+
+def written(b: State) -> dict[str, Any] | None:
+    """What is kept of a comparison, so that resuming finds it: which A, with which prompt, which view."""
+    compared = b.compared
+    if compared is None or compared.a.model is None:
+        return None
+    info, question = compared.a.model.info, compared.a.question
+    return {
+        "with": b.question.text,
+        "name": compared.name,
+        "view": compared.view,
+        "models": compared.models,
+        "model": info.name,
+        "weights": info.weights,
+        "prompt": question.text,
+    }
