@@ -178,3 +178,24 @@ def _escape(char: str) -> str:
     if point < 0x100:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def spoken_bytes(size: int) -> str:
+    """``12 MiB``, ``1.5 GiB``, ``64 GiB``."""
+    if size < 1000 * 2**20:
+        return f"{size / 2**20:.0f} MiB"
+    gib = size / 2**30
+    return f"{gib:,.0f} GiB" if gib >= 10 else f"{gib:.1f} GiB"
+
+
+def spoken_seconds(seconds: float) -> str:
+    """``0.4 s``, ``40 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60:,} h {minutes % 60} min"

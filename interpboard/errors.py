@@ -110,6 +110,12 @@ class OutOfMemory(InterpBoardError):
     kind = "out_of_memory"
 
 
+class Unaffordable(InterpBoardError):
+    """What was asked for needs more memory than there is; nothing of it was begun."""
+
+    kind = "unaffordable"
+
+
 class BadResultFile(InterpBoardError):
     """A file that holds no result of this program, or a damaged one."""
 

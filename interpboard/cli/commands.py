@@ -15,7 +15,7 @@ from interpboard.cli import (
     opening,
     sessions_command,
 )
-from interpboard.cli.compute import compute
+from interpboard.cli.compute import compute, planned
 from interpboard.cli.flags import (
     AsciiOnly,
     Background,
@@ -50,6 +50,7 @@ from interpboard.cli.options import (
     swap_of,
 )
 from interpboard.cli.output import deliver, document_as, read_saved, side_by_side, tell_warnings
+from interpboard.cli.plan_page import plans_as
 from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.streams import write_out
 from interpboard.cli.what_if_command import what_if_command
@@ -219,6 +220,10 @@ def analyze_command(
             help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Say what it would take (time, memory, runs), and do no more."),
+    ] = False,
     form: Annotated[
         Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
     ] = None,
@@ -273,9 +278,14 @@ def analyze_command(
         no_check_weights,
         load=load,
     )
-    document = compute(
-        choice, prompt, analyses, request, params, swap=exchange, debug=debug_wanted(debug)
-    )
+    debug = debug_wanted(debug)
+    if plan:
+        if prompt is None:
+            raise BadPrompt("A plan is of a prompt.", "Give one with --text '...'.")
+        plans = planned(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
+        deliver(plans_as(plans, chosen_form), output)
+        return
+    document = compute(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
     tell_warnings(document)
     deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)
 

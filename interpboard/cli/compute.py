@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from interpboard.interventions.sets import InterventionSet
     from interpboard.models.language_model import LanguageModel
     from interpboard.results import Document, MetricRequest, Result
+    from interpboard.results.plan import Plan
 
 
 class ModelChoice(NamedTuple):
@@ -72,6 +73,30 @@ def compute(
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),
             on_start=on_start,
         )
+
+
+def planned(
+    choice: ModelChoice,
+    text: str,
+    analyses: Sequence[str],
+    metric: MetricRequest,
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    swap: tuple[str, str] | None = None,
+    debug: bool = False,
+) -> tuple[Plan, ...]:
+    """What ``compute`` would take: load the model and rehearse the analyses."""
+    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+        show("importing torch", 0, 0)
+        let_threads_sleep()
+        from interpboard.planning import plan
+        from interpboard.runs.watch import Watch
+
+        lm = _opened(choice, show)
+        if swap is not None:
+            params = _with_swapped(params, lm, text, swap)
+        watch = Watch(on_progress=lambda done, total, _partial: show("planning", done, total))
+        return plan(lm, text, tuple(analyses), metric, params, watch=watch)
 
 
 class Holding(NamedTuple):

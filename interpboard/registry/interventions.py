@@ -46,7 +46,7 @@ TABLE: tuple[Analysis, ...] = (
                 maximum=1e6,
             ),
             Parameter("new_tokens", int, 20, "length of the text", minimum=0, maximum=4096),
-            Parameter("save", str, "", "write the vector to this safetensors file"),
+            Parameter("save", str, "", "write the vector to this safetensors file", written=True),
         ),
     ),
     Analysis(

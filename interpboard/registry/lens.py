@@ -56,7 +56,13 @@ TABLE: tuple[Analysis, ...] = (
         cost="search",
         parameters=(
             Parameter("corpus", str, "", "a text file to train on, or a folder of them"),
-            Parameter("out", str, "", "folder for the lens; a stopped training goes on there"),
+            Parameter(
+                "out",
+                str,
+                "",
+                "folder for the lens; a stopped training goes on there",
+                written=True,
+            ),
             Parameter("steps", int, 250, "of training", minimum=1),
             Parameter("batch", int, 8, "windows of text a step", minimum=1),
             Parameter("length", int, 64, "tokens of a window", minimum=2),

@@ -35,7 +35,13 @@ TABLE: tuple[Analysis, ...] = (
         gaps=("values",),
         parameters=(
             Parameter("corpus", str, "", "a text file, or a folder of them, of any size"),
-            Parameter("out", str, "", "file that keeps what was found: gone on with, or read"),
+            Parameter(
+                "out",
+                str,
+                "",
+                "file that keeps what was found: gone on with, or read",
+                written=True,
+            ),
             Parameter("neuron", str, "", "one whose examples are shown, e.g. 2.117"),
             Parameter("top_k", int, 16, "examples kept per neuron", minimum=1),
             Parameter("layers", int, None, "layers to look into, e.g. 0,3 (all)", many=True),

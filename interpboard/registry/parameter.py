@@ -26,6 +26,7 @@ class Parameter:
     required: bool = False  # it has no default that would make sense
     many: bool = False  # a tuple of ``kind``, written with commas; None means all
     words: tuple[str, ...] = ()  # that may stand in place of a number
+    written: bool = False  # a path that is written to
     instead: str = ""  # another parameter that may be given in the place of this required one
 
     def parse(self, value: Any) -> Any:

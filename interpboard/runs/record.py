@@ -14,6 +14,7 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
 from interpboard.models.keeping import Keeper
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
@@ -21,6 +22,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.steps import numbers_a_token
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
 KEPT_ON_DEVICE = 1 << 30
@@ -70,10 +72,12 @@ def record(
     ``site_rows``: activations are kept of the first so many rows only (None: of all).
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
     asked for later; the output of the last layer, and masks and angles that layers share, stay. Raises
-    ``Unsupported`` for a site that this model does not have, ``NotFinite`` if a row overflows.
+    ``Unsupported`` for a site that this model does not have, ``NotFinite`` if a row overflows,
+    ``Unaffordable`` where there is not as much memory as it would keep.
     """
     for site in sites:
         lm.verified.require_site(site)
+    _require_room(lm, len(prompt.token_ids), len(edits), sites, site_rows)
     keeper = Keeper(keep_on_device)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
@@ -105,6 +109,25 @@ def record(
         tuple(attended),
         keeper,
     )
+
+
+def _require_room(
+    lm: LanguageModel, length: int, rows: int, sites: Sequence[str], site_rows: int | None
+) -> None:
+    """Raise ``Unaffordable`` where what is kept of every layer, and the sites, has no room."""
+    anatomy = lm.anatomy
+    own = anatomy.d_model + (
+        anatomy.n_heads * max(anatomy.d_head) if lm.verified.keeps_attention else 0
+    )
+    kept = rows if site_rows is None else min(rows, site_rows)
+    numbers = rows * own + kept * sum(numbers_a_token(lm, site, length) for site in sites)
+    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
+    needed = numbers * length * anatomy.n_layers * weight.element_size()
+    device = lm.device if needed <= KEPT_ON_DEVICE else torch.device("cpu")
+    what = f"What is kept of {rows} run{'s' if rows > 1 else ''} of {length:,} tokens"
+    if sites:
+        what += f", {' and '.join(sites)} of {anatomy.n_layers} layers among it,"
+    require_room(device, needed, what, "Shorten the prompt, or ask for another site.")
 
 
 def enter_edits(

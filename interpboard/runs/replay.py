@@ -28,6 +28,7 @@ from interpboard.runs.finite import count_not_finite
 from interpboard.runs.kept import Asked, mark
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
+from interpboard.runs.rehearsal import Loop
 from interpboard.runs.steps import StepSize
 from interpboard.runs.watch import SILENT, Pace, Watch
 
@@ -83,11 +84,19 @@ def evaluate(
     work = np.cumsum([(stop - first(i)) * (1 + layers - max(0, joins(i)[0])) for i in order])
     size = StepSize(run.lm, tokens_a_step)
     done, spent = 0, 0.0
+    loop = Loop("edited runs", len(order))
     while done < len(order):
         watch.step(before + done, before + len(order))
         begin = first(order[done])
         chosen = order[done : done + size.rows(begin, stop)]
         chosen.sort(key=joins)
+        starts = [max(0, start_of(counterfactuals[i])) for i in chosen]
+        share = (stop - begin) * sum(1 - start / layers for start in starts)
+        if not loop.due(done, len(chosen)):
+            values[chosen] = metric.baseline
+            loop.skip(done, len(chosen), share, share / len(run.prompt.token_ids))
+            done += len(chosen)
+            continue
         batch = Batch(
             run, [counterfactuals[i] for i in chosen], [rows_of[i] for i in chosen], begin, stop
         )
@@ -102,8 +111,9 @@ def evaluate(
             continue
         values[chosen] = found.double().cpu().numpy()
         count_not_finite(int(np.isnan(values[chosen]).sum()))
+        loop.took(done, share)
         took = time.perf_counter() - started
-        size.took(took, layers - max(0, start_of(counterfactuals[chosen[0]])), tokens)
+        size.took(took, layers - starts[0], tokens)
         done, spent = done + len(chosen), spent + took
         left = spent * (float(work[-1]) / float(work[done - 1]) - 1)
         watch.on_pace(Pace(left, len(order) - done, spent / done))
@@ -111,6 +121,7 @@ def evaluate(
             watch.kept.take(asked, chosen, values[chosen])
         if on_values is not None:
             on_values(chosen, values[chosen])
+    loop.close()
     watch.step(before + done, before + len(order))
     return values
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
-
-import torch
 
 from interpboard.config import batch_limit
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import free_memory
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
@@ -129,6 +127,21 @@ def _for_a_backward_pass(lm: LanguageModel) -> int:
     return 8 * _widest(lm) + 12 * lm.anatomy.d_model
 
 
+def numbers_a_token(lm: LanguageModel, site: str, length: int) -> int:
+    """Numbers that one layer has at ``site`` for each of ``length`` tokens."""
+    anatomy = lm.anatomy
+    heads = anatomy.n_heads * max(anatomy.d_head)
+    widths = {
+        "z": heads,
+        "q": heads,
+        "k": _d_keys(lm),
+        "v": _d_keys(lm),
+        "pattern": anatomy.n_heads * length,
+        "neuron": _widest(lm),
+    }
+    return widths.get(site, anatomy.d_model)
+
+
 def _widest(lm: LanguageModel) -> int:
     """Numbers a token inside the MLP."""
     down = lm.anatomy.down_proj[0] if lm.anatomy.down_proj else None
@@ -138,10 +151,4 @@ def _widest(lm: LanguageModel) -> int:
 def _fitting(lm: LanguageModel, numbers: int, most: int = MEMORY_A_STEP) -> int:
     """How many tokens, of so many ``numbers`` each, fit in ``most`` bytes or in a quarter of what is free."""
     a_token = numbers * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
-    return int(min(most, _free_memory(lm.device) // 4) // a_token)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(min(most, free_memory(lm.device) // 4) // a_token)

@@ -10,7 +10,7 @@ import torch
 
 from interpboard.circuits.heads import attention as attention_module
 from interpboard.circuits.heads.attention import attention, summarise
-from interpboard.errors import BadParameter, Cancelled, Unsupported
+from interpboard.errors import BadParameter, Cancelled, Unaffordable, Unsupported
 from interpboard.models.language_model import open_model
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
@@ -106,7 +106,7 @@ def test_a_prompt_of_one_token_has_a_pattern_and_nothing_to_sum_up() -> None:
 def test_too_much_is_refused_with_what_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     lm, prompt, metric = case("gpt2")
     monkeypatch.setattr(attention_module, "MOST_VALUES", 12 * len(prompt.tokens) ** 2 - 1)
-    with pytest.raises(BadParameter, match="layers=0,1"):
+    with pytest.raises(Unaffordable, match=r"3 layers × 4 heads × \d+² .* Choose layers"):
         attention(lm, prompt, metric)
     assert attention(lm, prompt, metric, layers=(1,)).values.shape[0] == 1
     with pytest.raises(BadParameter, match="heads 0 to 3"):

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from interpboard.circuits.selection import chosen
-from interpboard.errors import BadParameter
+from interpboard.display import spoken_bytes
+from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -49,11 +50,11 @@ def attention(
     Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
     says so. Layers without attention (linear attention, state spaces) are NaN, and named in a warning.
     Raises ``Unsupported`` where no pattern of ``layers`` can be read, ``BadParameter`` for layers or
-    heads that are not there and for more than 4 million values.
+    heads that are not there, ``Unaffordable`` for more than 4 million values.
     """
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
-    _refuse_too_large(len(chosen_layers) * len(chosen_heads), len(prompt.token_ids))
+    _refuse_too_large(len(chosen_layers), len(chosen_heads), len(prompt.token_ids))
     there = layers_with_pattern(lm)
     read = [layer for layer in chosen_layers if layer in there] or chosen_layers
     patterns, proved = _patterns(lm, prompt, chosen_layers, read, chosen_heads, watch)
@@ -146,11 +147,20 @@ def _patterns(
     return patterns, proved
 
 
-def _refuse_too_large(n_heads: int, n_pos: int) -> None:
-    values = n_heads * n_pos * n_pos
+def _refuse_too_large(n_layers: int, n_heads: int, n_pos: int) -> None:
+    values = n_layers * n_heads * n_pos * n_pos
     if values > MOST_VALUES:
-        raise BadParameter(
-            f"Attention of {n_heads} heads over {n_pos} tokens is {values:,} numbers, "
-            f"{MOST_VALUES:,} are the most in one result.",
-            "Choose layers or heads, e.g. --param layers=0,1.",
+        size, most = spoken_bytes(4 * values), spoken_bytes(4 * MOST_VALUES)
+        raise Unaffordable(
+            f"Attention of {n_layers} layers × {n_heads} heads × {n_pos:,}² is {size}, and {most} are the "
+            f"most in one result.",
+            _what_would_fit(n_heads, n_pos),
         )
+
+
+def _what_would_fit(n_heads: int, n_pos: int) -> str:
+    if n_heads * n_pos * n_pos <= MOST_VALUES:
+        return "Choose layers, e.g. --param layers=0."
+    if n_pos * n_pos <= MOST_VALUES:
+        return "Look at one head, e.g. --param layers=0 --param heads=0."
+    return f"Shorten the prompt to {int(MOST_VALUES**0.5):,} tokens and look at one head."

@@ -18,6 +18,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.rehearsal import Loop
 from interpboard.runs.steps import rows_of_a_backward_pass
 from interpboard.runs.watch import Watch
 
@@ -108,9 +109,15 @@ def each_gradient(
     """
     rows = rows_of_a_backward_pass(lm, len(prompt.token_ids))
     done = 0
+    loop = Loop("gradients", count)
     while done < count:
         watch.step(done, count)
-        inputs = embeddings(done, min(count, done + rows))
+        last = min(count, done + rows)
+        if not loop.due(done, last - done):
+            loop.skip(done, last - done, work=last - done, passes=last - done)
+            done = last
+            continue
+        inputs = embeddings(done, last)
         try:
             gradients = metric_and_gradient(lm, prompt, metric, inputs)[1]
         except RuntimeError as error:
@@ -123,7 +130,9 @@ def each_gradient(
             rows //= 2
             continue
         take(done, inputs, gradients)
+        loop.took(done, len(inputs))
         done += len(inputs)
+    loop.close()
     watch.step(count, count)
 
 

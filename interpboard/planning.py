@@ -1,0 +1,152 @@
+"""What analyses would take, without running them to the end: ``Plan`` for each.
+
+Each is rehearsed: its own code runs, but of the long loops only a few steps are taken and the others are
+counted and priced (``runs.rehearsal``). What has no such loop is run until it is done, or for a few
+seconds, and the rest is what it said was left. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from interpboard.analyze import analyze
+from interpboard.display import spoken_seconds
+from interpboard.errors import Cancelled
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import peak_memory
+from interpboard.registry import analyses_for, find_analysis
+from interpboard.results import LabelledArray, MetricRequest
+from interpboard.results.plan import Plan
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.rehearsal import Rehearsal, rehearsing
+from interpboard.runs.watch import SILENT, Watch
+
+LONGEST_S = 3.0
+"""How long something without rows runs before what is left of it is reckoned."""
+
+
+def plan(
+    lm: LanguageModel,
+    text: str,
+    analyses: Sequence[str] | None = None,
+    metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    watch: Watch = SILENT,
+) -> tuple[Plan, ...]:
+    """The plan of each of ``analyses`` on ``text``; all as for ``analyze``.
+
+    Raises what the analyses themselves raise for what was asked for, ``Unaffordable`` among it.
+    """
+    given = params or {}
+    if analyses is None:
+        analyses = analyses_for({key for own in given.values() for key in own})
+    for name in analyses:
+        find_analysis(name).parse(given.get(name, {}))
+    tokens = len(make_prompt(lm, text).token_ids)
+    plans = []
+    for number, name in enumerate(analyses):
+        watch.step(number, len(analyses))
+        plans.append(_planned(lm, text, name, metric, dict(given.get(name, {})), tokens, watch))
+    watch.step(len(analyses), len(analyses))
+    return tuple(plans)
+
+
+def _planned(
+    lm: LanguageModel,
+    text: str,
+    name: str,
+    metric: MetricRequest,
+    params: dict[str, Any],
+    tokens: int,
+    watch: Watch,
+) -> Plan:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for parameter in find_analysis(name).parameters:
+            if parameter.written and params.get(parameter.name):
+                params[parameter.name] = str(folder / Path(params[parameter.name]).name)
+        rehearsal = stack.enter_context(rehearsing())
+        passes = stack.enter_context(_passes(lm, tokens))
+        peak = stack.enter_context(peak_memory(lm.device))
+        progress = _Progress(rehearsal, watch)
+        started = time.perf_counter()
+        try:
+            analyze(lm, text, (name,), metric, {name: params}, watch=progress.watch)
+        except Cancelled:
+            watch.check()
+        took = time.perf_counter() - started
+    factor = progress.whole()
+    return Plan(
+        analysis=name,
+        tokens=tokens,
+        rows=rehearsal.rows,
+        forward_passes=round(passes[0] * factor + rehearsal.left_out_passes, 1),
+        bytes_peak=peak.above,
+        seconds=took * factor + rehearsal.left_out_s,
+        because=_because(rehearsal, took, factor),
+    )
+
+
+class _Progress:
+    """Hears how far the analysis is, and ends one that has no rows after ``LONGEST_S``."""
+
+    def __init__(self, rehearsal: Rehearsal, outer: Watch) -> None:
+        self.rehearsal, self.outer = rehearsal, outer
+        self.began = time.perf_counter()
+        self.done, self.total = 0, 0
+        self.ended = False
+        self.watch = Watch(self._hear, self._over)
+
+    def whole(self) -> float:
+        """The whole over what was run: 1 unless it was ended early."""
+        return self.total / self.done if self.ended and self.done else 1.0
+
+    def _hear(self, done: int, total: int, _partial: LabelledArray | None) -> None:
+        self.done, self.total = done, total
+
+    def _over(self) -> bool:
+        self.outer.check()
+        late = time.perf_counter() - self.began > LONGEST_S
+        if late and 0 < self.done < self.total and not self.rehearsal.rows:
+            self.ended = True
+        return self.ended
+
+
+@contextmanager
+def _passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
+    """While open, counts in [0] the forward passes of ``tokens`` tokens that layers were run for.
+
+    When a layer has run, not when it is called: inputs of the first one are made by a call that ends there.
+    """
+    counted = [0.0]
+    share = 1 / (lm.anatomy.n_layers * tokens)
+
+    def hook(
+        _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _output: Any
+    ) -> None:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        counted[0] += hidden.shape[0] * hidden.shape[1] * share
+
+    with ExitStack() as stack:
+        for layer in lm.anatomy.layers:
+            handle = layer.register_forward_hook(hook, with_kwargs=True)
+            stack.callback(handle.remove)
+        yield counted
+
+
+def _because(rehearsal: Rehearsal, took: float, factor: float) -> str:
+    if rehearsal.left_out:
+        timed = rehearsal.rows - rehearsal.left_out
+        rows = " and ".join(f"{count:,} {what}" for what, count in rehearsal.kinds.items())
+        return f"{rows}, {timed:,} of them timed"
+    if factor > 1:
+        return f"{spoken_seconds(took)} of it timed"
+    return "run to the end to know it"

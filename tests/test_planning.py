@@ -1,0 +1,152 @@
+"""A plan counts what the run then does, writes nothing, and what cannot fit is refused before it begins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interpboard.analyze import analyze
+from interpboard.errors import BadParameter, Unaffordable
+from interpboard.models.language_model import LanguageModel
+from interpboard.planning import plan
+from interpboard.runs import record as record_module
+from tests.cli.process import interpboard
+from tests.lm import TEXT, tiny_lm
+
+OTHER = "The Eiffel Tower is located on the city of"
+
+
+@contextmanager
+def counted_passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
+    """Forward passes of ``tokens`` tokens, a layer at a time, by plain hooks."""
+    seen = [0.0]
+
+    def hook(_module: Any, args: Any, kwargs: Any, _output: Any) -> None:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        seen[0] += hidden.shape[0] * hidden.shape[1] / (tokens * lm.anatomy.n_layers)
+
+    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in lm.anatomy.layers]
+    yield seen
+    for handle in handles:
+        handle.remove()
+
+
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("head_ablation", {}),
+    ("occlusion", {}),
+    ("shapley", {"samples": 3}),
+    ("causal_trace", {"subject": [1, 2], "samples": 3}),
+    ("activation_patching", {"corrupted": OTHER}),
+    ("integrated_gradients", {"n_steps": 24}),
+    ("smoothgrad", {"samples": 12}),
+    ("logit_lens", {}),
+    ("direct_logit_attribution", {}),
+]
+
+
+@pytest.mark.parametrize(("analysis", "params"), CASES, ids=[name for name, _ in CASES])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_the_passes_planned_are_the_passes_run(
+    analysis: str, params: dict[str, Any], family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "24")  # so that there are loops of many steps
+    lm = tiny_lm(family)
+    (planned,) = plan(lm, TEXT, (analysis,), params={analysis: params})
+    with counted_passes(lm, planned.tokens) as seen:
+        analyze(lm, TEXT, (analysis,), params={analysis: params})
+    assert planned.forward_passes == pytest.approx(seen[0], rel=0.02, abs=0.06)
+    assert planned.seconds > 0
+
+
+def test_long_loops_are_not_run_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "16")
+    lm = tiny_lm()
+    with counted_passes(lm, 1) as seen:
+        (planned,) = plan(lm, TEXT, ("causal_trace",), params={"causal_trace": {"subject": [1, 2]}})
+    run = seen[0] / planned.tokens
+    assert run < planned.forward_passes / 2
+    assert f"{planned.rows:,} edited runs" in planned.because
+    assert "timed" in planned.because
+
+
+def test_a_plan_trains_and_writes_nothing(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(f"{TEXT} Paris.\n" * 40, encoding="utf-8")
+    params = {"corpus": str(corpus), "out": str(tmp_path / "lens"), "steps": 2, "length": 8}
+    plan(tiny_lm(), TEXT, ("tune_lens",), params={"tune_lens": params})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.txt"]
+
+
+def test_what_is_wrong_with_the_question_is_said_by_the_plan_too() -> None:
+    with pytest.raises(BadParameter, match="9"):
+        plan(tiny_lm(), TEXT, ("head_ablation",), params={"head_ablation": {"layers": [9]}})
+
+
+def test_a_recording_without_room_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm()
+    monkeypatch.setattr("interpboard.models.memory.free_memory", lambda _device: 1000)
+    with counted_passes(lm, 1) as seen, pytest.raises(Unaffordable, match="are free"):
+        record_module.record(lm, _prompt(lm), ("pattern",))
+    assert seen[0] == 0
+
+
+def _prompt(lm: LanguageModel) -> Any:
+    from interpboard.runs.prompt import make_prompt
+
+    return make_prompt(lm, TEXT)
+
+
+LIMITED = """
+import resource
+import torch, transformers as tf
+from interpboard.errors import Unaffordable
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import _said
+from interpboard.patching.activation import activation_patching
+from interpboard.results import MetricRequest
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+from pathlib import Path
+from tests.tiny import tiny_tokenizer
+config = tf.GPT2Config(n_layer=6, n_head=16, n_embd=64, vocab_size=300, n_positions=1024)
+lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
+text = "a b " * 300
+prompt = make_prompt(lm, text)
+metric = resolve_metric(lm, prompt, MetricRequest())
+taken = _said(Path("/proc/self/status"), "VmSize")
+resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, taken + 2**28))
+try:
+    activation_patching(lm, prompt, metric, corrupted=text.replace("a", "c", 1), site="pattern")
+except Unaffordable as error:
+    print(len(prompt.token_ids), error)
+"""
+
+
+def test_under_a_limit_of_the_process_it_is_refused_and_not_run_into() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert "pattern of 6 layers" in ended.stdout, ended.stdout + ended.stderr[-1500:]
+    assert "Shorten the prompt" in ended.stdout
+
+
+def test_the_command_line_prints_plans_as_a_table_and_as_json() -> None:
+    shown = interpboard("analyze", "-t", "The sun is", "-a", "head_ablation", "--plan")
+    assert shown.returncode == 0
+    assert b"head_ablation" in shown.stdout
+    assert b" s " in shown.stdout
+    found = interpboard(
+        "analyze", "-t", "The sun is", "-a", "head_ablation", "--plan", "-f", "json"
+    )
+    (planned,) = json.loads(found.stdout)
+    assert planned["rows"] == 32
+    assert planned["bytes_peak"] is None or planned["bytes_peak"] >= 0
