@@ -102,6 +102,7 @@ def what_if(
         axes=(RUNS,),
         extra=extra,
         warnings=tuple(dict.fromkeys(warnings)),
+        unused=() if beside else ("controls",),
     )
 
 

@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from interpboard.engine import protocol
+from interpboard.interventions.grammar import name_of_set, places_of, split_items
 from interpboard.registry import ANALYSES
 from interpboard.results import (
     Axis,
@@ -390,13 +391,23 @@ def _what_if(
     tokens: tuple[str, ...],
     layers: int,
 ) -> tuple[tuple[Axis, ...], np.ndarray]:
-    """Each intervention takes 2.5 from the metric, and the edited run says London."""
-    held = [item.strip() for item in str(request.params["interventions"]).split(";")]
+    """Each place takes 2.5 from the metric, of a random set 0.25, and the edited run says London."""
+
+    def effects(text: str) -> tuple[tuple[str, ...], np.ndarray]:
+        items = split_items(text)
+        each = [0.25 if name_of_set(item).startswith("random") else 2.5 for item in items]
+        sizes = [len(places_of(item)) for item in items]
+        return tuple(items), -np.array(each) * np.array(sizes)
+
+    held, alone = effects(str(request.params["interventions"]))
     runs = Axis("run", ("clean", "edited"))
-    extra["effect"] = LabelledArray((), np.array(-2.5 * len(held)))
+    effect = float(alone.sum())
+    extra["effect"] = LabelledArray((), np.array(effect))
     if len(held) > 1:
-        alone = np.full(len(held), -2.5)
-        extra["alone"] = LabelledArray((Axis("intervention", tuple(held)),), alone)
+        extra["alone"] = LabelledArray((Axis("intervention", held),), alone)
+    if request.params.get("controls"):
+        beside, values = effects(str(request.params["controls"]))
+        extra["control"] = LabelledArray((Axis("control", beside),), values)
     axes = (runs, Axis("rank", tuple(str(i + 1) for i in range(10))))
     ids = np.stack([np.arange(10), (np.arange(10) + 1) % 10])
     extra["top_ids"] = LabelledArray(axes, ids)
@@ -414,4 +425,4 @@ def _what_if(
         kept = values.dtype == object or "ids" in name or "rank" in name
         other = values if kept else values * (2.0 if "entropy" in name else 0.5)
         extra[f"lens{name}"] = LabelledArray((runs, *own), np.stack([values, other]))
-    return (runs,), np.array([14.2, 14.2 - 2.5 * len(held)])
+    return (runs,), np.array([14.2, 14.2 + effect])

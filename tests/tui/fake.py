@@ -171,6 +171,10 @@ class FakeEngine:
                 )
         if "nonsense" in str(request.params.get("interventions", "")):
             return protocol.Failed(0, "bad_parameter", "Cannot read that.", "Write 2.5=zero.")
+        source = request.params.get("source")
+        if source is not None and len(self.tokens(source)) != len(tokens):
+            said = f"The source has {len(self.tokens(source))} tokens, the prompt {len(tokens)}."
+            return protocol.Failed(0, "bad_prompt", said, "Choose a source that is equally long.")
         if len(self.tokens(request.params.get("corrupted", request.text))) != len(tokens):
             return protocol.Failed(0, "bad_prompt", "Not equally long.", "Choose another.")
         return protocol.Finished(0, *canned(request, tokens, self.layers, self.heads), MEMORY)

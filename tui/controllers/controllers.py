@@ -10,6 +10,7 @@ from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.controllers.comparison import Comparison
 from tui.controllers.explained import Explained
 from tui.controllers.export import Export
+from tui.controllers.head_sets import HeadSets
 from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.models import Models
@@ -47,6 +48,7 @@ class Controllers:
     parameters: Parameters
     models: Models
     interventions: Interventions
+    head_sets: HeadSets
     jobs: Jobs
     saved_runs: SavedRuns
     export: Export
@@ -84,6 +86,7 @@ class Controllers:
         self.parameters = Parameters(session, app)
         self.models = Models(session, self.saver, settings, app)
         self.interventions = Interventions(session, self.screens.interventions, tell)
+        self.head_sets = HeadSets(session, self.screens.input_line, tell)
         self.jobs = Jobs(session, app, settings.export_folder, tell)
         self.saved_runs = SavedRuns(
             session,

@@ -23,8 +23,11 @@ class Interventions:
         """What a view says stands under its cursor: put, or switched off or on again."""
         if at is None:
             return
+        holder = self._session.state.interventions.set_at(at.place)
         if at.refusal:
             self._tell(at.refusal)
+        elif holder is not None:  # a second one at its place would change nothing
+            self._tell(f"{at.place} is in the set {holder.label}, which is switched as one.")
         else:
             self._session.intervene(self._session.state.interventions.toggled(at.place, at.what))
 

@@ -92,6 +92,9 @@ class Saver:
             "model": state.model.info.name,
             "prompt": state.question.text,
             "items": [[item.text, item.on] for item in state.interventions.items],
+            "controls": {  # beside the items: programs that know no sets read those
+                item.text: item.control_of for item in state.interventions.items if item.control_of
+            },
         }
         self.remember(INTERVENTIONS, now)
 
@@ -109,8 +112,13 @@ class Saver:
                 model,
                 prompt,
             ):
+                beside = kept.get("controls")
+                beside = beside if isinstance(beside, dict) else {}
                 return InterventionStack(
-                    tuple(ListedIntervention(str(text), bool(is_on)) for text, is_on in items)
+                    tuple(
+                        ListedIntervention(str(text), bool(is_on), str(beside.get(text, "")))
+                        for text, is_on in items
+                    )
                 )
         return None
 

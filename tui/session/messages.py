@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tui.commands.command import shown_keys
+from tui.session.interventions import InterventionStack, let_go
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def _of_lost(state: State, restarting: bool) -> str:
     after = f"Starting it again.{lost}" if restarting else f"{run} tries again."
     lines = "".join(f"\n{line}" for line in state.engine.log[-LOG_LINES:])
     return f"The {state.engine.notice}. {after} {log} shows its log.{lines}"
+
+
+def of_let_go(before: InterventionStack, after: InterventionStack, why: str) -> str:
+    """Which interventions were on and are not held any more; empty: all are."""
+    gone = let_go(before, after)
+    if not gone:
+        return ""
+    return f"Not held any more: {', '.join(item.label for item in gone)}: {why}."
 
 
 def of_other_weights(state: State, loaded: ModelInfo | None) -> str:

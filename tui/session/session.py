@@ -114,6 +114,7 @@ class Session:
         self.state = replace(before, question=question)
         if question.text != before.question.text:  # positions of another text
             self.state = replace(self.state, interventions=before.interventions.for_another_text())
+            self._tell_let_go(before, "they name positions of the other prompt")
         self._changes.add({"question", *self.slots}, soon=True)
         self.run(*self._always, *self.in_sight)
 
@@ -283,9 +284,18 @@ class Session:
             names |= {"question", *self.slots}
         self._changes.add(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
         self._say(slot, event, kind)
+        if kind == "Ready":
+            self._tell_let_go(before, "they are of the other model")
+        elif kind == "Failed" and event.kind == "bad_prompt":
+            self._tell_let_go(before, "their values are of a prompt of another length")
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
             self.run(*self._always, *self.in_sight, *self.state.engine.lost)
+
+    def _tell_let_go(self, before: State, why: str) -> None:
+        message = messages.of_let_go(before.interventions, self.state.interventions, why)
+        if message:
+            self._tell(message, "warning")
 
     def _say(self, slot: str, event: Any, kind: str) -> None:
         for message, severity in messages.of_event(slot, event, kind, self.state, self.slots):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
     from tui.slots.difference import DifferenceGrid
 
+CLEAN = "clean run"  # said where something is held and the numbers are without it
 Select = Callable[..., None]
 
 
@@ -115,6 +116,15 @@ class Pane(Vertical, can_focus=False):
     def position(self) -> int | None:
         """The token of the prompt under the cursor, where there is one."""
         return None
+
+    def shows_edited(self) -> bool:
+        """Does it show the run with the interventions beside the clean one?"""
+        return False
+
+    def of_clean_run(self) -> bool:
+        """Is something held that its numbers do not know of?"""
+        known = self.data.result is not None or self.data.partial is not None
+        return known and bool(self.state.interventions.text) and not self.shows_edited()
 
     def intervention(self) -> AtCursor | None:
         """What stands under the cursor as an intervention; None: nothing that can be one."""
@@ -247,6 +257,8 @@ class Pane(Vertical, can_focus=False):
         place = self.slot.place
         assert place is not None
         title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
+        if self.of_clean_run():
+            title.append(f"  {CLEAN}", self.inks.warning)
         more = self._difference_of() if self.subtracts else self.subtitle()
         for part in filter(None, (more, words.factor(self._exponent))):
             title.append(f"  {part}")

@@ -12,6 +12,7 @@ from tui import words
 from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.state import State
+from tui.slots.pane import CLEAN
 from tui.slots.spec import Slot
 from tui.widgets import lines
 
@@ -39,6 +40,8 @@ class SlotScreen(Live, OverPanes[None]):
         if result is not None:
             said = (self.metric(result), words.factor(self.exponent))
             text.append("".join(f"  {each}" for each in said if each), ink.text)
+            if state.interventions.text:
+                text.append(f"  {CLEAN}", ink.warning)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             return text.append(visible(slot.failure), ink.warning)

@@ -123,7 +123,7 @@ class HeadsPane(Pane):
 
     def _off(self, data: GridData) -> frozenset[tuple[int, int]]:
         """Cells with an intervention, whatever it puts there."""
-        places = {item.place for item in self.state.interventions.on}
+        places = {place for item in self.state.interventions.on for place in item.places}
         return frozenset(
             (row, column)
             for row in range(len(data.rows))

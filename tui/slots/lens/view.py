@@ -112,6 +112,10 @@ class LensPane(Pane):
         self._show_plot()
         self._show_top()
 
+    def shows_edited(self) -> bool:
+        """Once the edited run is there."""
+        return self._edited() is not None
+
     def _edited(self) -> Result | None:
         """The what-if result, if it speaks of the same question and has a lens."""
         edited, result = self.state.edited(), self.data.result

@@ -73,6 +73,10 @@ class LogitsPane(Pane):
             without.add("layers")
         return [name for name in ORDERS if name not in without]
 
+    def shows_edited(self) -> bool:
+        """Once the edited run is there."""
+        return self._edited() is not None
+
     def _edited(self) -> Result | None:
         """The parts of both runs, if they explain the same number as those of the clean one."""
         edited, result = self.state.edited("logits_edited"), self.data.result

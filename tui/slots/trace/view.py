@@ -115,7 +115,7 @@ class TracePane(Pane):
         """Cells whose states are patched in by interventions."""
         import numpy as np
 
-        places = {item.place for item in self.state.interventions.on}
+        places = {place for item in self.state.interventions.on for place in item.places}
         marks = np.zeros(shape, dtype=bool)
         for at in np.ndindex(*shape) if places else ():
             marks[at] = self.place(*at) in places

@@ -9,6 +9,7 @@ from interpboard.display import visible
 from tui import words
 from tui.commands.command import shown_keys
 from tui.session.state import State
+from tui.slots.what_if.effects import effects_alone
 from tui.slots.what_if.spec import WHAT_IF
 from tui.theme import Inks
 
@@ -20,7 +21,12 @@ def what_if_line(state: State, ink: Inks) -> Text:
         hint = f"{shown_keys('toggle')} on a head or MLP switches it off, "
         hint += f"{shown_keys('interventions')} lists and adds"
         return text.append(hint, ink.muted)
-    edited = state.edited()
+    edited, effects = state.edited(), effects_alone(state)
+    compared = [item for item in state.interventions.items if item.is_set and item.text in effects]
+    for item in compared:  # first: a set says little without the random one beside it
+        said = f"{visible(item.label)} {words.signed(effects[item.text], 2)}"
+        style = Style(color=ink.text if item.on else ink.muted, bold=item.on)
+        text.append(" ").append(said if item.on else f"({said})", style)
     if edited is not None:
         before, after = (float(value) for value in edited.values)
         name = words.metric_name(edited.metric)
@@ -35,7 +41,8 @@ def what_if_line(state: State, ink: Inks) -> Text:
     elif state.interventions.text:
         text.append(" computing … ", ink.muted)
     for item in state.interventions.items:
-        style = Style(color=ink.text) if item.on else Style(color=ink.muted, strike=True)
-        text.append(" ")
-        text.append(visible(item.text) if item.on else f"({visible(item.text)})", style)
+        if item not in compared:
+            style = Style(color=ink.text if item.on else ink.muted, strike=not item.on)
+            said = visible(item.label)
+            text.append(" ").append(said if item.on else f"({said})", style)
     return text

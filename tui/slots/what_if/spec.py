@@ -29,6 +29,12 @@ def edited_request(state: State, analysis: str) -> Request | None:
 
 def _request(slot: Slot, state: State) -> Request | None:
     request, lens = edited_request(state, slot.analysis), state.slots["lens"].request
+    beside = state.interventions.compared
+    if request is not None and beside:
+        params = {**request.params, "controls": "; ".join(item.text for item in beside)}
+        if any(item.what == "patch" for item in beside):
+            params["source"] = state.corrupted or ""
+        request = replace(request, params=params)
     if request is None or lens is None or lens.question != state.question:
         return request
     same = {_OF_THE_LENS[k]: v for k, v in lens.params.items() if k in _OF_THE_LENS}
@@ -38,13 +44,23 @@ def _request(slot: Slot, state: State) -> Request | None:
 def restore_edits(slot: Slot, state: State, result: Result) -> State:
     """The interventions that ``result`` was computed with."""
     corrupted = result.params.get("source") or state.corrupted
-    stack = interventions.stack_from_text(str(result.params["interventions"]))
+    beside = str(result.params.get("controls", ""))
+    stack = interventions.stack_from_text(str(result.params["interventions"]), beside)
     return replace(state, interventions=stack, corrupted=corrupted)
 
 
 def _refused(state: State, asked: Request, kind: str) -> State:
-    """The engine could not read the list: back to the one before it."""
+    """The engine could not read the list: back to the one before it.
+
+    One that it has read before does not fit the prompt: what takes values from another prompt goes. The
+    list before it would bring back what somebody took away.
+    """
     if asked.params.get("interventions") != state.interventions.text:
+        return state
+    read = state.slots["what_if"].request
+    if read is not None and read.params.get("interventions") == state.interventions.text:
+        if kind == "bad_prompt":
+            return replace(state, interventions=state.interventions.without_patches())
         return state
     return replace(state, interventions=state.interventions.refused())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -12,8 +13,9 @@ from textual.containers import Vertical
 from interpboard.display import fit, visible
 from tui import words
 from tui.dialogs.box import Box, Live
+from tui.session.interventions import ListedIntervention, ListedInterventions, split
 from tui.session.state import State
-from tui.slots.what_if.spec import WHAT_IF
+from tui.slots.what_if.effects import effects_alone
 from tui.theme import inks
 from tui.widgets.line import Line
 
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 ROWS = 12
+DETAILS = 2  # lines with the places of a set
+WIDTH = 72
 HINTS = (
     "Space off/on  a add  d remove  u undo  Ctrl+r redo  q closes",
+    "h holds a set of heads  s the set, or its random one  n another of those",
     'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
     '2.resid=steer "vector.npy" * 2   patch takes its values from the corrupted prompt',
 )
@@ -40,6 +45,9 @@ class InterventionsScreen(Live, Box[None]):
         ("a", "add", "Add"),
         ("u", "undo", "Undo"),
         ("ctrl+r", "redo", "Redo"),
+        ("h", "hold", "Hold a set"),
+        ("s", "exchange", "Set or control"),
+        ("n", "another", "Another control"),
     ]
 
     def __init__(self, host: Controllers) -> None:
@@ -52,7 +60,8 @@ class InterventionsScreen(Live, Box[None]):
             box.border_title = Text("What if")
             for row in range(ROWS):
                 yield Line(id=f"row-{row}")
-            yield Line()
+            for row in range(DETAILS):
+                yield Line(id=f"places-{row}", classes="hint")
             for hint in HINTS:
                 yield Line(Text(hint), classes="hint")
 
@@ -65,7 +74,7 @@ class InterventionsScreen(Live, Box[None]):
         if not self.composed:
             return
         ink, stack = inks(self.app.current_theme.dark), state.interventions
-        effects = _alone(state)
+        effects = effects_alone(state)
         self.at = max(0, min(self.at, len(stack.items) - 1))
         first = max(0, self.at - ROWS + 1)
         for row in range(ROWS):
@@ -75,12 +84,27 @@ class InterventionsScreen(Live, Box[None]):
                 text.append("▸ " if here else "  ", ink.accent)
                 text.append("on   " if item.on else "off  ", ink.accent if item.on else ink.muted)
                 style = Style(color=ink.text if item.on else ink.muted, bold=here)
-                text.append(fit(visible(item.text), 44), style)
-                if item.on and item.text in effects:
+                text.append(fit(visible(_row(item)), 48), style)
+                if item.text in effects:
                     text.append(f" alone {words.signed(effects[item.text])}", ink.text)
             elif at == 0:
                 text.append("No interventions.", ink.muted)
             self.query_one(f"#row-{row}", Line).set(text)
+        for row, places in enumerate(self._places(stack.items)):
+            self.query_one(f"#places-{row}", Line).set(Text(places, ink.muted))
+
+    def _places(self, items: ListedInterventions) -> list[str]:
+        """The places of the set under the cursor, on the lines that there are for them."""
+        item = items[self.at] if items else None
+        if item is None or not item.is_set:
+            return [""] * DETAILS
+        wrapped = wrap(f"{visible(item.what)} at {' '.join(map(visible, item.places))}", WIDTH)
+        if len(wrapped) > DETAILS:
+            left = len(" ".join(wrapped[DETAILS - 1 :]).split())
+            more = f" … {len(item.places)} in all, e writes them"
+            wrapped[DETAILS - 1] = wrapped[DETAILS - 1][: WIDTH - len(more)].rpartition(" ")[0]
+            wrapped[DETAILS - 1] += more if left else ""
+        return (wrapped + [""] * DETAILS)[:DETAILS]
 
     def action_step(self, by: int) -> None:
         """The next row."""
@@ -106,11 +130,25 @@ class InterventionsScreen(Live, Box[None]):
         session = self.host.session
 
         def answered(text: str) -> None:
-            if text.strip():
-                session.intervene(session.state.interventions.put(text.strip()))
-                self.show(session.state)
+            stack = session.state.interventions
+            for item in split(text):
+                stack = stack.put(item)
+            session.intervene(stack)
+            self.show(session.state)
 
         self.host.screens.input_line("Add an intervention", HINTS[1:], "", answered)
+
+    def action_hold(self) -> None:
+        """Ask which set of heads."""
+        self.host.head_sets.ask()
+
+    def action_exchange(self) -> None:
+        """The set off and the random one beside it on, or back."""
+        self.host.head_sets.exchange(self.at)
+
+    def action_another(self) -> None:
+        """Draw another random set beside the one under the cursor."""
+        self.host.head_sets.another_control(self.at)
 
     def action_undo(self) -> None:
         """The list before the last change."""
@@ -123,13 +161,8 @@ class InterventionsScreen(Live, Box[None]):
         self.show(self.host.state)
 
 
-def _alone(state: State) -> dict[str, float]:
-    """Effect of each intervention made alone, by its text, as far as the result is current."""
-    edited = state.edited()
-    if edited is None or WHAT_IF.stale(state):
-        return {}
-    items = state.interventions.on
-    if len(items) == 1:
-        return {items[0].text: float(edited.extra["effect"].values)}
-    values = edited.extra["alone"].values
-    return {item.text: float(value) for item, value in zip(items, values, strict=True)}
+def _row(item: ListedIntervention) -> str:
+    """A set by its name and size."""
+    if not item.is_set:
+        return item.text
+    return f"{item.label}: {len(item.places)}, {item.what}{', control' if item.control_of else ''}"
