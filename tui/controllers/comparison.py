@@ -17,11 +17,11 @@ from tui.session import compared as sides
 from tui.session.compared import Compared, DifferenceCache, kept
 from tui.session.session import Session
 from tui.session.shared_engine import NoEngine
-from tui.session.state import Answers, Question, Selection, State
+from tui.session.state import Answer, Answers, Engine, Question, Selection, State
 
 if TYPE_CHECKING:
     from tui.commands.command import Command
-    from tui.controllers.notify import Tell
+    from tui.controllers.notify import Severity, Tell
     from tui.session.engine_port import EngineFactory
     from tui.session.shared_engine import Switchboard
     from tui.slots.spec import Slot
@@ -34,7 +34,7 @@ _TOLD_SO = "Another model is open now: what is kept of A stays, and nothing is c
 
 class Comparison:
     """``session`` is B's. ``changed`` is called when what is shown of A has changed; ``remember`` keeps under
-    a name what is to be there again after resuming.
+    a name what is to be there again after resuming. ``second`` makes the engine of another model.
     """
 
     def __init__(
@@ -42,11 +42,13 @@ class Comparison:
         session: Session,
         slots: Sequence[Slot],
         switchboard: Switchboard,
+        second: EngineFactory,
         changed: Callable[[set[str]], None],
         remember: Callable[[str, Any], None],
         tell: Tell,
     ) -> None:
         self._session, self._slots, self._board = session, tuple(slots), switchboard
+        self._second = second
         self._changed, self._remember, self._tell = changed, remember, tell
         self._current: State | None = None  # the newest answers to the prompt on the panes
         self.before: State | None = None  # of the prompt before it
@@ -115,6 +117,20 @@ class Comparison:
             engine = self._board.side(PREFIX, model)
         self._start(a, engine, Compared(a, name, view))
 
+    def begin_models(self, name: str, device: str, dtype: str, special_tokens: bool) -> None:
+        """Compare with the model ``name`` on the same prompt: it is loaded in an engine of its own."""
+        state = self._session.state
+        empty = Answers({own: Answer() for own in state.slots})
+        a = replace(state, model=None, good=None, slots=empty, engine=Engine(), compared=None)
+        self._end()
+        self._live, self._asked = True, state.question
+        self.a = Session(a, self._slots, self._a_changed, self._tell_of_second, self._second)
+        self._in_background(self.a.boot(name, device, dtype, False, special_tokens))
+        self._show(Compared(a, name, models=True))
+
+    def _tell_of_second(self, message: str, severity: Severity = "information") -> None:
+        self._tell(f"Second model: {message}", severity)
+
     def _start(self, a: State, engine: EngineFactory, compared: Compared) -> None:
         self._end()
         self.a = session = Session(a, self._slots, self._a_changed, _silent, engine)
@@ -151,6 +167,9 @@ class Comparison:
     def _a_changed(self, names: set[str]) -> None:
         compared = self._session.state.compared
         if self.a is None or compared is None:
+            return
+        if compared.models and self.a.state.engine.phase == "failed":
+            self.leave()  # it has been told why
             return
         self._session.change(compared=replace(compared, a=self.a.state))
         self._changed(names | {"question"})

@@ -21,7 +21,8 @@ from tui.controllers.prompts import Prompts
 from tui.controllers.saved_runs import SavedRuns
 from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
-from tui.session.engine_port import EngineFactory
+from tui.controllers.second_model import SecondModel
+from tui.session.engine_port import EngineFactory, engine_process, second_engine_process
 from tui.session.session import Session
 from tui.session.shared_engine import Switchboard
 from tui.session.state import Answer, Answers, Question, State
@@ -47,6 +48,7 @@ class Controllers:
     explained: Explained
     parameters: Parameters
     models: Models
+    second_model: SecondModel
     interventions: Interventions
     head_sets: HeadSets
     jobs: Jobs
@@ -80,11 +82,18 @@ class Controllers:
         board = Switchboard(engine)
         self.session = session = Session(state, slots, changed, tell, board.connect, self._finished)
         self.saver = Saver(settings.keep_runs, [slot.name for slot in slots if slot.saved], tell)
-        self.comparison = Comparison(session, slots, board, changed, self.saver.remember, tell)
+        second = second_engine_process if engine is engine_process else engine
+        self.comparison = Comparison(
+            session, slots, board, second, changed, self.saver.remember, tell
+        )
         self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
         self.explained = Explained(session, app)
         self.parameters = Parameters(session, app)
         self.models = Models(session, self.saver, settings, app)
+        self.second_model = SecondModel(
+            session, self.comparison, pick=self.models.pick, input_line=self.screens.input_line,
+            tell=tell,
+        )  # fmt: skip
         self.interventions = Interventions(session, self.screens.interventions, tell)
         self.head_sets = HeadSets(session, self.screens.input_line, tell)
         self.jobs = Jobs(session, app, settings.export_folder, tell)

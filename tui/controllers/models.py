@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interpboard.config import Settings
     from tui.controllers.ports import OpensScreens
     from tui.controllers.saver import Saver
+    from tui.dialogs.pick_model import PickModelScreen
     from tui.files.models import Shelf
     from tui.session.session import Session
 
@@ -18,7 +20,11 @@ class Models:
     """Lists what there is and loads what is chosen."""
 
     def __init__(
-        self, session: Session, saver: Saver, settings: Settings, screens: OpensScreens
+        self,
+        session: Session,
+        saver: Saver,
+        settings: Settings,
+        screens: OpensScreens,
     ) -> None:
         self._session, self._saver, self._settings = session, saver, settings
         self._screens = screens
@@ -31,6 +37,10 @@ class Models:
 
     def choose(self) -> None:
         """Ask for a model."""
+        self.pick(lambda screen, name: self._session.load(name))
+
+    def pick(self, then: Callable[[PickModelScreen, str], None]) -> None:
+        """Ask for a model; ``then`` is called with the list of them and the name."""
         from tui.dialogs.pick_model import PickModelScreen
         from tui.files.models import shelf
 
@@ -42,8 +52,10 @@ class Models:
             recent = self._saver.models()[:RECENT]
             return shelf(recent, settings.model_folders, device, dtype)
 
+        screen = PickModelScreen(find, model.info.name if model else "")
+
         def answered(name: str | None) -> None:
             if name is not None:
-                self._session.load(name)
+                then(screen, name)
 
-        self._screens.push_screen(PickModelScreen(find, model.info.name if model else ""), answered)
+        self._screens.push_screen(screen, answered)

@@ -19,7 +19,7 @@ from typing import Any
 from interpboard.files.places import expanded
 
 MOST = 500  # folders looked into below one
-_SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 _LONGEST_HEADER = 100_000_000  # what the format allows
 _LEAVE_S = 3.0
 
@@ -51,6 +51,26 @@ class Room:
         if need <= 0.8 * self.free:  # runs need room for activations too
             return "fits"
         return "tight" if need <= self.free else "too large"
+
+
+def need(model: FoundModel | None, dtype: str) -> int:
+    """Bytes that the parameters of ``model`` take in ``dtype``; 0: not known."""
+    return model.parameters * SIZES[dtype] if model is not None else 0
+
+
+def room_said(model: FoundModel | None, room: Room) -> str:
+    """What a model needs in each number format, beside the memory that is free."""
+    free = "the free memory is not known"
+    if room.free is not None:
+        free = f"{_memory(room.free)} are free{f' on {room.on}' if room.on else ''}"
+    if model is None or not model.parameters:
+        return f"What it needs is not known; {free}."
+    sizes = [f"{_memory(need(model, dtype))} in {dtype}" for dtype in ("float32", "bfloat16")]
+    return f"It needs {', '.join(sizes)}; {free}."
+
+
+def _memory(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{size / 1e6:.1f} MB"
 
 
 def demo() -> FoundModel:
@@ -93,7 +113,7 @@ def hub_cache(environment: Mapping[str, str] | None = None) -> Path:
 
 def room(device: str, dtype: str) -> Room:
     """The room on ``device`` (``cpu``, ``cuda:0``) for parameters of ``dtype``."""
-    size = _SIZES.get(dtype, 4)
+    size = SIZES.get(dtype, 4)
     if device.startswith("cuda"):
         return Room(_free_on_gpu(device), size, device)
     try:

@@ -118,6 +118,10 @@ class DifferenceCache:
 def _waits(slot: Slot, state: State, side: str) -> str:
     """Why the slot's answer of that side cannot be compared yet; empty: it can."""
     answer = state.slots[slot.name]
+    if state.engine.phase == "gave up" and answer.result is None:
+        return f"{side}: its engine ended too often."
+    if state.model is None:
+        return f"{side}: its model is loading."
     wanted = slot.request(state)
     if answer.job is not None:
         share = f", {100 * answer.job.fraction:.0f}%" if answer.job.total else ""

@@ -54,3 +54,12 @@ def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
     from interpboard.engine.client import EngineClient
 
     return EngineClient(listener)
+
+
+def second_engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+    """Another one beside it, with a log of its own."""
+    from interpboard.config import engine_log
+    from interpboard.engine.client import EngineClient
+
+    log = engine_log()
+    return EngineClient(listener, log_path=log.with_name(f"{log.stem}-second.log"))

@@ -40,7 +40,9 @@ def said(compared: Compared, state: State) -> list[tuple[str, str]]:
     if models[0] == models[1]:
         return [("A", first), ("B", second)]
     one, other = (
-        f"{words.short_model(own.name)} {own.dtype}" if own is not None else "no model"
+        f"{words.short_model(own.name)} {own.dtype}"
+        if own is not None
+        else f"{words.short_model(compared.name)}, loading"
         for own in models
     )
     return [("A", one if compared.models else f"{one}, {first}"), ("B", f"{other}: {second}")]

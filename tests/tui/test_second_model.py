@@ -1,0 +1,162 @@
+"""Two models side by side: the second in an engine of its own, its memory said before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors.torch import load_file, save_file
+
+import interpboard.models.demo
+from interpboard.engine import protocol
+from interpboard.engine.client import EngineClient
+from tests.tui.conftest import Board, Boards
+from tests.tui.fake import FakeEngine
+from tui.app import InterpBoardApp
+from tui.testing.wait_until_idle import wait_until_idle
+
+
+class ByModel(FakeEngine):
+    """The other model's heads do one less; ``small`` has one layer less."""
+
+    def event_of(self, request: Any) -> Any:
+        if isinstance(request, protocol.Load) and request.model == "small":
+            self.layers -= 1
+            event = super().event_of(msgspec.structs.replace(request, model="other"))
+            named = msgspec.structs.replace(event.model, name="small")
+            return msgspec.structs.replace(event, model=named)
+        event = super().event_of(request)
+        if isinstance(request, protocol.RunAnalysis) and isinstance(event, protocol.Finished):
+            more = {"demo": 0.0}.get(self.loaded, 1.0)
+            if event.result.analysis == "head_ablation":
+                less = msgspec.structs.replace(event.result, values=event.result.values - more)
+                event = msgspec.structs.replace(event, result=less)
+        return event
+
+
+def second(b: Board) -> FakeEngine:
+    a = b.app.controllers.comparison.a
+    assert a is not None
+    assert isinstance(a.engine, FakeEngine)
+    return a.engine
+
+
+async def compare(b: Board, name: str, *keys: str) -> None:
+    await b.app.action_perform("compare_model")
+    await b.press()
+    await b.write(name)
+    await b.press("enter", *keys)
+
+
+async def test_the_memory_is_said_and_nothing_is_loaded_before_it_is_confirmed(
+    board: Boards,
+) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "demo")
+        assert "It needs 15.2 MB in float32, 7.6 MB in bfloat16" in b.screen
+        assert "free" in b.screen
+        assert b.app.controllers.comparison.a is None
+        await b.press("escape")
+        assert b.app.controllers.comparison.a is None
+
+
+async def test_the_panes_show_the_difference_of_the_two_models_and_closing_ends_the_second(
+    board: Boards,
+) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other", "enter")
+        engine = second(b)
+        assert engine is not b.engine
+        assert " B − A  │ A other float32" in b.screen
+        assert "│ B demo float32: The Eiffel" in b.screen
+        await b.press("2")
+        assert "B − A +1.000 larger in B" in b.screen
+        await b.press("p", "space", "x", "enter")  # another prompt is run in both
+        assert {r.text for r in engine.requests[-3:]} == {b.app.state.question.text}
+        await b.app.action_perform("compare_model")
+        await b.press()
+        assert engine.stopped
+        assert "The second model is closed." in b.toasts[-1]
+        assert "B − A" not in b.screen
+        assert not b.engine.stopped
+
+
+async def test_a_death_of_the_second_leaves_the_first_as_it_is_and_says_so(
+    board: Boards,
+) -> None:
+    async with board((80, 24), engine=ByModel) as b:
+        await compare(b, "other", "enter")
+        before = b.app.state.slots["tokens"].result
+        second(b).die()
+        await b.press("2")
+        assert "Second model: The engine died" in b.toasts[0]
+        assert not b.app.state.engine.notice
+        assert b.app.state.slots["tokens"].result is before
+        assert "B − A +1.000" in b.screen
+
+
+async def test_a_model_that_does_not_load_ends_the_comparison_in_a_line(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "nonesuch", "enter")
+        assert "Second model: There is no model 'nonesuch'" in " ".join(b.toasts)
+        assert b.app.controllers.comparison.a is None
+        assert "B − A" not in b.screen
+
+
+async def test_models_of_other_shapes_are_refused_where_shapes_matter(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "small", "enter")
+        await b.press("2", "z")
+        assert "Not compared: The two models have other shapes (3 layers × 8 heads" in b.screen
+        await b.press("z", "1")
+        assert "B − A of integrated gradients" in b.screen
+
+
+async def test_a_number_format_that_is_none_is_refused(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other")
+        await b.write("x")
+        await b.press("enter")
+        assert "No number format is called" in b.toasts[-1]
+        assert b.app.controllers.comparison.a is None
+
+
+async def test_the_demo_beside_a_perturbed_copy_of_it_in_two_processes(tmp_path: Path) -> None:
+    folder = tmp_path / "tuned"
+    shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", folder)
+    weights = load_file(folder / "model.safetensors")
+    name = next(each for each in weights if each.endswith("h.3.mlp.c_proj.weight"))
+    weights[name] = weights[name] + 0.05 * torch.sign(weights[name])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    app = InterpBoardApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until_idle(app)
+        b = Board(app, pilot)
+        app.controllers.comparison.begin_models(str(folder), "cpu", "float32", True)
+        await wait_until_idle(app)
+        a = app.controllers.comparison.a
+        assert a is not None
+        one, other = (own.state.slots["predictions"].result for own in (a, app.session))
+        assert one is not None
+        assert other is not None
+        assert abs(one.values - other.values).max() > 1e-6
+        assert "B − A of integrated gradients" in b.screen
+        engine, first = a.engine, app.session.engine
+        assert isinstance(engine, EngineClient)
+        assert isinstance(first, EngineClient)
+        assert None is not engine.pid != first.pid
+        pid = first.pid
+        os.kill(engine.pid, signal.SIGKILL)
+        while not b.toasts:
+            await pilot.pause(0.05)
+        assert "Second model: The engine died: killed by signal 9" in b.toasts[0]
+        await wait_until_idle(app)
+        assert (first.pid, app.state.engine.notice) == (pid, "")
+        app.controllers.comparison.leave()
+        await app.controllers.idle()
+        assert engine.pid is None

@@ -1,0 +1,73 @@
+"""A second model beside the one in use: chosen, its memory said and confirmed, and compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui import words
+
+if TYPE_CHECKING:
+    from tui.controllers.comparison import Comparison
+    from tui.controllers.notify import Tell
+    from tui.controllers.ports import InputsLine
+    from tui.dialogs.pick_model import PickModelScreen
+    from tui.files.models import Shelf
+    from tui.session.session import Session
+
+Pick = Callable[[Callable[["PickModelScreen", str], None]], None]
+
+
+class SecondModel:
+    """``pick`` asks for a model, ``input_line`` for its number format."""
+
+    def __init__(
+        self,
+        session: Session,
+        comparison: Comparison,
+        *,
+        pick: Pick,
+        input_line: InputsLine,
+        tell: Tell,
+    ) -> None:
+        self._session, self._comparison = session, comparison
+        self._pick, self._input_line, self._tell = pick, input_line, tell
+
+    def choose(self) -> None:
+        """Ask for a model to compare with, say what memory it needs, and load it once that is confirmed."""
+        compared = self._session.state.compared
+        if compared is not None and compared.models:
+            self._comparison.leave()
+            self._tell("The second model is closed.")
+        elif not self._session.ready:
+            self._tell("The model is not loaded yet.", "warning")
+        else:
+            self._pick(lambda screen, name: self._confirm(screen.shelf, name))
+
+    def _confirm(self, shelf: Shelf, name: str) -> None:
+        from tui.files.models import SIZES, need, room_said
+
+        model = self._session.state.model
+        assert model is not None
+        info = model.info
+        found = next((own for own in shelf.models if own.name == name), None)
+        hints = (
+            room_said(found, shelf.room),
+            f"In a process of its own, on {info.device}, in the number format above.",
+        )
+
+        def answered(text: str) -> None:
+            dtype = text.strip()
+            if dtype not in SIZES:
+                formats = ", ".join(SIZES)
+                self._tell(f"No number format is called {dtype}. There are: {formats}.", "error")
+                return
+            size, free = need(found, dtype), shelf.room.free
+            if size and free is not None and size > free:
+                what = f"{words.memory(size)} in {dtype}, {words.memory(free)} are free"
+                self._tell(f"Not loaded: {name} needs {what}.", "error")
+                return
+            self._comparison.begin_models(name, info.device, dtype, info.special_tokens)
+
+        title = f"Compare with {words.short_model(name)}: number format"
+        self._input_line(title, hints, info.dtype if info.dtype in SIZES else "float32", answered)
