@@ -24,7 +24,13 @@ from interpboard.models.load import StageReport, load, names_of
 from interpboard.models.mode import evaluating
 from interpboard.models.named_parts import Parts, explained, read_parts
 from interpboard.models.packed import bytes_of, numbers_in
-from interpboard.models.proof.selfcheck import ALONE, Verified, random_prompts, self_check
+from interpboard.models.proof.selfcheck import (
+    ALONE,
+    Verified,
+    random_prompts,
+    refuse_other_unembedding,
+    self_check,
+)
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.tail import forward_logits
 from interpboard.models.unwrap import unwrapped, wrapper_notes
@@ -143,6 +149,8 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
         )
         raise explained(told, model) from error
     with evaluating(model):
+        if named is not None and named.head:
+            refuse_other_unembedding(anatomy)
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
     return (replace(anatomy, alone=True) if verified.alone else anatomy), verified
 

@@ -208,6 +208,31 @@ def _refuse_other_runs(
         )
 
 
+def refuse_other_unembedding(anatomy: Anatomy) -> None:
+    """Raise ``NotALanguageModel`` unless the logits [row, pos, d_vocab] come out of the unembedding that the
+    user named: it gives as many numbers, and without them there are other logits."""
+    ids = random_prompts(anatomy)[0]
+    shapes: list[tuple[int, ...]] = []
+
+    def silence(_module: Any, _args: Any, output: Any) -> Any:
+        shapes.append(tuple(output.shape))
+        return torch.zeros_like(output)
+
+    clean = plain_logits(anatomy, ids)
+    handle = anatomy.unembedding.register_forward_hook(silence)
+    try:
+        silent = plain_logits(anatomy, ids)
+    except MISFIT:
+        silent = clean
+    finally:
+        handle.remove()
+    if shapes != [tuple(clean.shape)] or bool((silent == clean).all()):
+        raise NotALanguageModel(
+            f"{type(anatomy.unembedding).__name__}, named as head, is not what makes the logits.",
+            "Name the unembedding.",
+        )
+
+
 def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
     """The usual size [d_vocab] of the terms whose sum a logit is: what changing each of the numbers
     ``hidden`` [pos, d_model] by some of its own size, a row each, changes, in that size."""

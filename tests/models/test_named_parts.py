@@ -1,0 +1,219 @@
+"""A family that is not known is refused with its modules in sight, and opens once its parts are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+from interpboard.cli.main import main
+from interpboard.errors import BadParameter, NotALanguageModel
+from interpboard.models.language_model import open_model
+from interpboard.models.named_parts import TEMPLATE, read_parts
+from tests.models.test_quantised import agrees_with_plain_hooks
+from tests.tiny import tiny_tokenizer
+
+
+class MysteryConfig(PretrainedConfig):
+    """No name in it is one that a known family has."""
+
+    model_type = "mystery"
+
+    def __init__(self, width: int = 32, depth: int = 3, heads: int = 4, **kwargs: Any) -> None:
+        self.width, self.depth, self.heads, self.vocab_size = width, depth, heads, 420
+        super().__init__(**kwargs)
+
+
+class _Mixer(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.take, self.give = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.count = heads
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows, length, width = x.shape
+        parts = self.take(x).view(rows, length, 3, self.count, -1).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+        out: torch.Tensor = self.give(mixed.transpose(1, 2).reshape(rows, length, width))
+        return out
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mixer = _Mixer(width, heads)
+        self.thinker = nn.ModuleDict(
+            {"widen": nn.Linear(width, 48), "narrow": nn.Linear(48, width)}
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.mixer(self.first(x))
+        wide = torch.relu(self.thinker["widen"](self.second(x)))
+        out: torch.Tensor = x + self.thinker["narrow"](wide)
+        return out
+
+
+class _Core(nn.Module):
+    def __init__(self, config: MysteryConfig) -> None:
+        super().__init__()
+        self.words = nn.Embedding(420, config.width)
+        self.places = nn.Embedding(64, config.width)
+        self.stack = nn.ModuleList(_Block(config.width, config.heads) for _ in range(config.depth))
+        self.tidy = nn.LayerNorm(config.width)
+
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> BaseModelOutput:
+        x = self.words(input_ids) + self.places(torch.arange(input_ids.shape[1]))
+        for block in self.stack:
+            x = block(x)
+        return BaseModelOutput(last_hidden_state=self.tidy(x))
+
+
+class MysteryForCausalLM(PreTrainedModel):
+    """Embedding, blocks, norm and head, none of them by a known name."""
+
+    config_class = MysteryConfig
+
+    def __init__(self, config: MysteryConfig) -> None:
+        super().__init__(config)
+        self.core = _Core(config)
+        self.speak = nn.Linear(config.width, 420, bias=False)
+        self.post_init()
+
+    def _init_weights(self, _module: nn.Module) -> None:
+        pass
+
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> CausalLMOutput:
+        return CausalLMOutput(logits=self.speak(self.core(input_ids).last_hidden_state))
+
+
+PARTS = {
+    "body": "core", "layers": "core.stack", "embedding": "core.words", "final_norm": "core.tidy",
+    "head": "speak", "attention": "mixer", "out_proj": "mixer.give", "mlp": "thinker",
+    "down_proj": "thinker.narrow", "before_mlp": "second", "n_heads": 4,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of the made-up family, which transformers is told of."""
+    AutoConfig.register("mystery", MysteryConfig, exist_ok=True)
+    AutoModelForCausalLM.register(MysteryConfig, MysteryForCausalLM, exist_ok=True)
+    torch.manual_seed(0)
+    model = MysteryForCausalLM(MysteryConfig()).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2.0 if parameter.dim() > 1 else 1.0)
+    place = tmp_path_factory.mktemp("mystery")
+    model.save_pretrained(place)
+    tiny_tokenizer().save_pretrained(place)
+    return place
+
+
+def in_file(tmp_path: Path, **changes: Any) -> Path:
+    """The parts as a TOML file; a change to None leaves one out."""
+    named = {name: value for name, value in (PARTS | changes).items() if value is not None}
+    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in named.items()]
+    path = tmp_path / "parts.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_an_unknown_family_is_refused_with_its_modules_and_the_template(folder: Path) -> None:
+    with pytest.raises(NotALanguageModel) as caught:
+        open_model(folder, "cpu")
+    assert "\n" not in str(caught.value)
+    assert "--parts FILE" in caught.value.remedy
+    (note,) = caught.value.__notes__
+    for line in ("core: _Core", "  stack: ModuleList", "mixer: _Mixer", "give: Linear 32 → 32"):
+        assert line in note
+    assert "0: _Block (3 alike)" in note
+    assert TEMPLATE in note
+    assert len(note.splitlines()) < 80
+
+
+def test_the_command_line_shows_modules_and_template_below_the_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["analyze", "--text", "Tom is", "--model", str(folder), "-a", "logit_lens"]) == 2
+    error = capsys.readouterr().err
+    assert "error: " in error
+    assert "mixer: _Mixer" in error
+    assert "out_proj = " in error
+
+
+@pytest.mark.parametrize("form", ["mapping", "file"])
+def test_with_its_parts_named_it_is_right_to_plain_hooked_forwards(
+    form: str, folder: Path, tmp_path: Path
+) -> None:
+    given: Any = PARTS if form == "mapping" else in_file(tmp_path)
+    lm = open_model(folder, "cpu", parts=given)
+    assert (lm.info.layers, lm.info.heads, lm.anatomy.d_head) == (3, 4, (8, 8, 8))
+    assert {"z", "attn_out", "neuron", "mlp_out", "resid_mid"} <= lm.verified.sites
+    assert lm.verified.lens
+    assert lm.info.parts == PARTS
+    agrees_with_plain_hooks(lm)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layers": "core.stak"}, "_Core|MysteryForCausalLM has no such module"),
+        ({"layers": "core.words"}, "not a list of layers"),
+        ({"attention": "mixr"}, "_Block has no such module"),
+        ({"final_norm": "tidy"}, "MysteryForCausalLM has no such module"),
+        ({"n_heads": 5}, "does not split into 5 heads"),
+        ({"d_head": 16}, "does not split into 4 heads of 16"),
+        ({"head": "core.words"}, "is not what makes the logits"),
+        ({"head": "core.tidy"}, "is not what makes the logits"),
+    ],
+)
+def test_a_name_that_is_wrong_is_said_or_found_out(
+    changes: dict[str, Any], words: str, folder: Path
+) -> None:
+    with pytest.raises(NotALanguageModel, match=words):
+        open_model(folder, "cpu", parts=PARTS | changes)
+
+
+def test_parts_that_are_not_what_their_name_says_are_found_out_by_the_proof(folder: Path) -> None:
+    """The widening map is no output projection of attention, and the first norm not the second."""
+    wrong = open_model(folder, "cpu", parts=PARTS | {"before_mlp": "first"})
+    assert "resid_mid" not in wrong.verified.sites
+    wrong = open_model(folder, "cpu", parts=PARTS | {"attn_out": "thinker.narrow"})
+    assert "attn_out" not in wrong.verified.sites
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("layers = ", "is not TOML"),
+        ("layers = 3", "layers"),
+        ("layrs = 'x'", "layrs"),
+        ("n_heads = 'four'", "n_heads"),
+        ("[layers]\nx = 1", "layers"),
+    ],
+)
+def test_a_file_of_parts_that_is_none_is_refused_in_a_line(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "parts.toml"
+    path.write_text(text)
+    with pytest.raises(BadParameter, match=words) as caught:
+        read_parts(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    with pytest.raises(BadParameter, match="Cannot read"):
+        read_parts(tmp_path / "nowhere.toml")
+
+
+def test_the_template_is_a_file_of_parts() -> None:
+    import tomllib
+
+    parts = read_parts(tomllib.loads(TEMPLATE))
+    assert parts is not None
+    assert parts.layers == "model.layers"
