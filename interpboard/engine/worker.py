@@ -9,6 +9,7 @@ killed leaves nothing running.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -105,6 +106,9 @@ class Worker:
         say("importing torch", 0.0)
         import torch
 
+        # What a library says of kernels that nobody asked for is no reason for whatever happens later.
+        for name in ("torchao", "torch.utils._pytree"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         say("importing transformers", 0.1)
         from interpboard.models.language_model import open_model
         from interpboard.models.memory import memory_named
