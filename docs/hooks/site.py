@@ -14,7 +14,7 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
-from docs.hooks import analyses, commands, ground_truth, keys, models, settings
+from docs.hooks import analyses, commands, ground_truth, keys, loading, models, settings
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -25,6 +25,10 @@ FILLINGS: dict[str, Callable[[], str]] = {
     "functions": analyses.functions,
     "ground-truth": ground_truth.tables,
     "keys": keys.tables,
+    "load-formats": loading.formats,
+    "load-libraries": loading.libraries,
+    "load-options": loading.options,
+    "parts": loading.parts,
     "settings": settings.listed,
 }
 # Pages that are files of the repository, and where their relative links lead from the site.

@@ -29,6 +29,7 @@ NEVER_RUN = [
     ("docs/install.md", "they are what it runs"),
     ("docs/install.md", "needs a package index"),
     ("docs/install.md", "needs a model hub"),
+    ("docs/models.md", "needs your models"),
     ("docs/releasing.md", "builds and installs the wheel"),
     ("docs/terminal.md", "opens the app"),
     ("docs/tutorials/is-the-model-biased-here.md", "needs your model"),

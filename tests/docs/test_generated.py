@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 import yaml
 from mkdocs.exceptions import PluginError
 
-from docs.hooks import analyses, commands, keys, settings, site
+from docs.hooks import analyses, commands, keys, loading, settings, site
 from interpboard.config.settings import Settings
 from interpboard.registry import ANALYSES
+from interpboard.registry.loading import LIBRARIES, OPTIONS, QUANTIZE
 from tui.catalogue import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -55,6 +57,25 @@ def test_the_reference_says_that_an_analysis_gives_a_result() -> None:
         found = griffe.load(module, search_paths=[DOCS.parent], extensions=extensions)
         assert str(found[function].returns) == "Result"
         assert found[function].parameters["watch"] is not None
+
+
+def test_every_way_to_open_a_model_is_listed() -> None:
+    listed, needed = loading.options(), loading.libraries()
+    for option in OPTIONS:
+        assert f"| `{option.flag} {option.metavar}` | `{option.name}=` |" in listed
+    for library in LIBRARIES.values():
+        assert f"`{library.pip}`" in needed
+    for name in QUANTIZE:
+        assert f"| `{name}` |" in loading.formats()
+
+
+def test_every_extra_that_a_message_names_is_one_of_the_package() -> None:
+    extras = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for library in LIBRARIES.values():
+        listed = {name.split(">=")[0].replace("-", "_") for name in extras[library.extra]}
+        assert set(library.packages) <= listed
 
 
 def test_the_help_of_every_command_is_taken_in() -> None:
