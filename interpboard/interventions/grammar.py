@@ -10,6 +10,8 @@ One intervention is ``PLACE=WHAT``; several are separated by semicolons or line 
 | ``@4`` | the token at position 4 |
 | ``"strongest 2"{2.5, 1.mlp}`` | a set of places, held and let go as one; its name may be left out |
 
+``adapter=off`` is the whole model without the adapters that it was opened with.
+
 A place of a layer may end in positions, ``3.resid@4`` or ``2.5@1-3``; without them it is edited at all.
 
 | what | is put there |
@@ -36,6 +38,7 @@ from interpboard.errors import BadParameter
 
 SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
 GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; {2.5, 2.6}=zero.'
+ADAPTER = "adapter"
 REPLACED = ("zero", "mean", "patch")  # one of them at a place excludes the others
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -54,7 +57,7 @@ class Intervention:
     """One of them, read but not yet resolved on a model. ``layer`` None: a token's place."""
 
     text: str
-    what: str  # zero, mean, patch, steer, token
+    what: str  # zero, mean, patch, steer, token, off
     layer: int | None = None
     head: int | None = None
     part: str | None = None
@@ -181,6 +184,10 @@ def _refuse_contradictions(members: Sequence[Intervention]) -> None:
 
 def _parse(item: str) -> Intervention:
     place, equals, what = (part.strip() for part in item.partition("="))
+    if place == ADAPTER:
+        if what != "off":
+            raise BadParameter(f"{item!r}: an adapter can only be off.", f"Write {ADAPTER}=off.")
+        return Intervention(item, "off")
     match = _PLACE.fullmatch(place)
     if not equals or not place or match is None:
         raise BadParameter(f"Cannot read the intervention {item!r}.", GRAMMAR)

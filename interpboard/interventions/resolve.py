@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from interpboard.errors import BadParameter, BadPrompt
+from interpboard.errors import BadParameter, BadPrompt, Unsupported
 from interpboard.interventions.grammar import Intervention, sites_of
 from interpboard.interventions.vectors import read_vector
 from interpboard.models.calls import embeddings_of
@@ -23,6 +23,8 @@ def edits_of(
     lm: LanguageModel, prompt: PromptInfo, held: Sequence[Intervention], source: str
 ) -> Counterfactual:
     """The edits that interventions are on this prompt. Errors as in ``what_if``."""
+    if any(each.what == "off" for each in held):
+        raise Unsupported("adapter=off is no edit of a run.", "Ask for it with what_if.")
     means = sites_of(held, "mean")
     clean = record(lm, prompt, means) if means else None
     other = _source(lm, prompt, held, source)

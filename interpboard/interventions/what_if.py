@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from interpboard.circuits.lens.translators import load_translators
 from interpboard.errors import BadParameter
 from interpboard.interventions.grammar import StackItem, parse_items
 from interpboard.interventions.resolve import edits_of, warnings_of
+from interpboard.models.adapters import without_adapters
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
@@ -25,6 +29,7 @@ from interpboard.runs.row_logits import row_logits
 from interpboard.runs.watch import SILENT, Watch
 
 RUNS = Axis("run", ("clean", "edited"))
+_Context = Callable[[], AbstractContextManager[Any]]
 
 
 @analysis("what_if", path="hooks")
@@ -44,7 +49,8 @@ def what_if(
 ) -> Computed:
     """The metric [run] of the clean prompt and of the prompt with all ``interventions`` made at once.
 
-    Exact: one forward pass of two rows. ``interventions`` is text such as
+    Exact: one forward pass of two rows, or two passes where one is without the model's adapters
+    (``adapter=off``; what else is made is then made on the base). ``interventions`` is text such as
     ``2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; "a set"{2.5, 2.6}=zero``; ``grammar.py`` says more.
     ``source`` is the prompt that ``patch`` takes its values from, as many tokens as this one.
     ``controls``: interventions in the same words that are *not* made, each measured alone for comparison:
@@ -69,33 +75,51 @@ def what_if(
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
     watch.step(0, 2)
-    edits = edits_of(lm, prompt, stack, source)
+    without = any(each.what == "off" for each in stack)
+    base: _Context = partial(without_adapters, lm.model) if without else nullcontext
+    made = [item for item in items if item.members[0].what != "off"]
+    stack = tuple(member for item in made for member in item.members)
     warnings = warnings_of(lm, stack)
     sites = recorded_for(lens_site) if lm.verified.lens else ()
-    both = record(lm, prompt, sites, edits=(*CLEAN, edits))
-    watch.step(1, 2)
     position = metric.info.position
-    logits = at_least_float32(row_logits(both, position))
+    with base():
+        edits = edits_of(lm, prompt, stack, source)
+        both = record(lm, prompt, sites, edits=(*CLEAN, edits))
+        logits = at_least_float32(row_logits(both, position))
+    clean, off = both, float(metric.of(logits)[0])
+    if without:
+        clean = record(lm, prompt, sites)
+        logits = torch.stack([at_least_float32(row_logits(clean, position))[0], logits[1]])
+    watch.step(1, 2)
     baseline, edited = metric.baseline, float(metric.of(logits)[1])
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
-    alone = _grouped(edits, items) if len(items) > 1 else []
+    if without and made:  # each alone is made on the model as it is
+        edits = edits_of(lm, prompt, stack, source)
+    alone = _grouped(edits, made) if len(items) > 1 else []
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
-        values = evaluate(both, alone, metric, watch=watch.silent) - baseline
+        values = evaluate(clean, alone, metric, watch=watch.silent) - baseline
         first = len(alone) - len(beside)
         if first:
+            rest = iter(values[:first])
+            own = [off - baseline if item not in made else float(next(rest)) for item in items]
             axis = Axis("intervention", tuple(item.label for item in items))
-            extra["alone"] = LabelledArray((axis,), values[:first])
+            extra["alone"] = LabelledArray((axis,), np.array(own))
         if beside:
             axis = Axis("control", tuple(item.label for item in beside))
             extra["control"] = LabelledArray((axis,), values[first:])
     if lm.verified.lens:
         loaded = load_translators(lm, translators) if translators else None
         warnings += loaded.warnings if loaded is not None else ()
-        rows = [lens_rows(both, row, lens_site) for row in (0, 1)]
-        rows = rows if loaded is None else [loaded.translate(each) for each in rows]
-        extra |= _lenses(both, rows, metric, top_k, lens_axis(lm, lens_site), watch)
+        reads = []
+        sides: tuple[tuple[Run, int, _Context], ...] = ((clean, 0, nullcontext), (both, 1, base))
+        for run, row, where in sides:
+            with where():
+                streams = lens_rows(run, row, lens_site)
+                streams = streams if loaded is None else loaded.translate(streams)
+                reads.append(read_lens(lm, streams, metric.target_id, top_k, watch.silent))
+        extra |= _lenses(reads, prompt, lens_axis(lm, lens_site))
     watch.step(2, 2)
     return Computed(
         values=np.array([baseline, edited]),
@@ -127,12 +151,10 @@ def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, Label
 
 
 def _lenses(
-    both: Run, rows: list[torch.Tensor], metric: Metric, top_k: int, layers: Axis, watch: Watch
+    reads: Sequence[Mapping[str, np.ndarray]], prompt: PromptInfo, layers: Axis
 ) -> dict[str, LabelledArray]:
-    """The lens of each row, one array for both."""
-    quiet = watch.silent
-    reads = [read_lens(both.lm, each, metric.target_id, top_k, quiet) for each in rows]
-    axes = (RUNS, layers, token_axis(both.prompt.tokens))
+    """The lens of each run, one array for both."""
+    axes = (RUNS, layers, token_axis(prompt.tokens))
     top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
     return {
         "lens" if name == "prob" else f"lens_{name}": LabelledArray(

@@ -9,10 +9,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from interpboard.analyze import analyze
 from interpboard.errors import BadAdapter, BadParameter, InterpBoardError, UnknownModel, Unsupported
 from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.models import libraries
@@ -20,6 +22,8 @@ from interpboard.models.adapters import without_adapters
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.models.load import load_model_and_tokenizer
 from interpboard.models.plain_linear import plain_linear
+from interpboard.results import MetricRequest
+from tests.lm import TEXT
 from tests.models.folders import edit_json, logits, saved
 from tests.models.test_quantised import agrees_with_plain_hooks, needs, wide
 from tests.tiny import save_tiny, tiny_model
@@ -280,6 +284,43 @@ def test_a_model_can_be_run_without_its_adapter_and_is_left_as_it_was() -> None:
         without_adapters(tiny_model("llama")),
     ):
         pass
+
+
+def test_what_if_the_adapter_were_off_is_the_base_model() -> None:
+    lm, base = open_model(saved("llama"), "cpu", adapters=lora()), open_model(saved("llama"), "cpu")
+    target = {"target": "#37"}
+
+    def asked(lm: LanguageModel, interventions: str) -> Any:
+        params = {"what_if": {"interventions": interventions}}
+        (result,) = analyze(lm, TEXT, ["what_if"], MetricRequest(**target), params).results
+        return result
+
+    def level(lm: LanguageModel, interventions: str = "0.0=zero") -> float:
+        return float(asked(lm, interventions).values[0])
+
+    off = asked(lm, "adapter=off")
+    assert off.values[0] == pytest.approx(level(lm), abs=1e-4)
+    assert off.values[1] == pytest.approx(level(base), abs=1e-4)
+    assert abs(off.values[1] - off.values[0]) > 0.01
+    plain = analyze(base, TEXT, ["logit_lens"], MetricRequest(**target)).results[0]
+    np.testing.assert_allclose(off.extra["lens"].values[1], plain.values, atol=1e-4)
+    both = asked(lm, "adapter=off; 1.2=zero")
+    alone = both.extra["alone"].values
+    assert both.values[1] == pytest.approx(asked(base, "1.2=zero").values[1], abs=1e-4)
+    assert alone[0] == pytest.approx(off.values[1] - off.values[0], abs=1e-4)
+    assert alone[1] == pytest.approx(asked(lm, "1.2=zero").extra["effect"].values, abs=1e-4)
+    assert torch.allclose(logits(lm.model), by_hand(), atol=1e-4)  # it is on again
+    for other, words in (
+        (base, "no adapter at work"),
+        (open_model(saved("llama"), "cpu", adapters=lora(), adapter_state="merged"), "no adapter"),
+    ):
+        with pytest.raises(BadParameter, match=words):
+            asked(other, "adapter=off")
+    with pytest.raises(BadParameter, match="can only be off"):
+        asked(lm, "adapter=on")
+    params = {"edited_direct_attribution": {"interventions": "adapter=off"}}
+    with pytest.raises(Unsupported, match="Ask for it with what_if"):
+        analyze(lm, TEXT, ["edited_direct_attribution"], MetricRequest(**target), params)
 
 
 def test_a_model_that_peft_wrapped_is_still_taken_as_it_is() -> None:
