@@ -77,8 +77,8 @@ def _weight(module: Any) -> torch.Tensor | None:
 def _adapted(module: Any) -> torch.Tensor | None:
     """The base's weight with what the adapters at work add to it."""
     base = plain_linear(module.base_layer)
-    if base is None:
-        return None
+    if base is None or not hasattr(module, "get_delta_weight"):
+        return None  # an adapter of another kind, which may do more than add
     weight = base[0]
     if module.disable_adapters or module.merged:
         return weight
