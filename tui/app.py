@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.widgets import Input
 
 from interpboard.config import Settings
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
@@ -20,6 +21,7 @@ from tui.catalogue import COMMANDS, SLOTS
 from tui.commands.command import Command, bindings, command
 from tui.commands.places import MOVES
 from tui.controllers.controllers import Controllers
+from tui.controllers.jump import ID as JUMP
 from tui.dialogs.box import Live
 from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
@@ -124,13 +126,22 @@ class InterpBoardApp(TerminalApp):
         """The engine ends with the app."""
         await self.controllers.close()
 
+    async def on_event(self, event: events.Event) -> None:
+        """Digits act at once; whether they were meant as a layer is known by the key that follows."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            own = event.key in command(JUMP).keys.split(",")
+            text = isinstance(self.focused, Input)
+            self.controllers.jump.saw(event.key, text=text, own=own)
+        await super().on_event(event)
+
     # -- events -----------------------------------------------------------------------------------
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane with the focus is the active one."""
-        if self.base is None:
+        focused = self.base.focused if self.base is not None else None
+        if focused is None:  # what has it now: the event may be of a focus that has moved on since
             return
-        panes = [widget for widget in event.widget.ancestors if isinstance(widget, Pane)]
+        panes = [widget for widget in focused.ancestors if isinstance(widget, Pane)]
         self.panes.activate(panes[0].slot.name if panes else self.panes.active)
         self.show_frame()
 

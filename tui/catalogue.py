@@ -46,13 +46,14 @@ def screens(slots: Iterable[Slot] | None = None) -> list[Slot]:
 def command_table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
     """Every command once, with all the places in which it lives."""
     openers = [slot.opener for slot in screens(slots) if slot.opener is not None]
-    of_app = [*openers, *app.ZOOM, *map(_go_to, pane_slots(slots)), *app.AFTER_SLOTS]
+    of_app = [*openers, *app.FIND, *app.ZOOM, *map(_go_to, pane_slots(slots)), *app.AFTER_SLOTS]
     lived: list[tuple[str, Sequence[Command]]] = [
         ("app", app.BEFORE_SLOTS),
         *((slot.name, slot.keys) for slot in pane_slots(slots)),
         ("app", of_app),
         *places.PLACES.items(),
         *((slot.name, slot.keys) for slot in screens(slots)),
+        *((place, app.FIND) for place in ("runs", *(slot.name for slot in screens(slots)))),
     ]
     where: dict[str, tuple[str, ...]] = {}
     for place, found in lived:

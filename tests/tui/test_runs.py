@@ -193,7 +193,7 @@ async def test_a_run_of_another_model_is_shown_and_that_model_loaded_before_it_r
 
 async def test_search_narrows_and_pins_compare(board: Boards) -> None:
     async with board((180, 40)) as b:
-        await b.press("2", "a", "8", "slash")
+        await b.press("2", "a", "8", "f")
         await b.write("head_ab")
         await b.press("enter")
         text = await view(b)

@@ -50,6 +50,17 @@ BEFORE_SLOTS = (
     Command("redo", "ctrl+r", "Ctrl+r", "Redo",
             "Do it again", lambda app: app.interventions.redo()),
 )  # fmt: skip
+# Everywhere where there is something to search: in the panes and on the screens over them.
+FIND = (
+    Command("find", "slash", "/", "Find",
+            "Search what is shown: the cursor goes there as you type", lambda app: app.find.ask()),
+    Command("find_next", "n", "n", "Find next",
+            "The next place that fits what was searched for", lambda app: app.find.step(1)),
+    Command("find_previous", "N", "N", "Find before",
+            "The place before that fits what was searched for", lambda app: app.find.step(-1)),
+    Command("jump", "full_stop", ".", "Head",
+            "Go to a head by its name: 3.7 is head 7 of layer 3", lambda app: app.jump.open()),
+)  # fmt: skip
 ZOOM = (
     Command("zoom", "z", "z", "Zoom",
             "One pane on the whole screen, and back", lambda app: app.panes.zoom()),

@@ -6,6 +6,7 @@ help and the docs are views of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ class Command:
     palette: bool = True
 
 
+_KEY = re.compile(r"\{key:(\w+)\}")
 _in_use: dict[str, Command] = {}  # with the keys of this process's configuration
 
 
@@ -52,6 +54,16 @@ def command(id: str) -> Command:
 def shown_keys(id: str) -> str:
     """The keys of a command as people read them."""
     return _in_use[id].shown
+
+
+def first_key(id: str) -> str:
+    """The first key of a command as people read it."""
+    return _in_use[id].shown.split(" ")[0]
+
+
+def keyed(text: str) -> str:
+    """``text`` with the key in use for each ``{key:id}``: texts name commands, and keys can be rebound."""
+    return _KEY.sub(lambda found: first_key(found[1]), text)
 
 
 def commands(*where: str) -> tuple[Command, ...]:

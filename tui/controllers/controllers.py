@@ -10,9 +10,11 @@ from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.controllers.comparison import Comparison
 from tui.controllers.explained import Explained
 from tui.controllers.export import Export
+from tui.controllers.find import Find
 from tui.controllers.head_sets import HeadSets
 from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
+from tui.controllers.jump import Jump
 from tui.controllers.models import Models
 from tui.controllers.notify import Notifier, Tell
 from tui.controllers.panes import Panes
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tui.app import InterpBoardApp
     from tui.files.prompt_file import PromptFile
     from tui.slots.spec import Slot
+    from tui.widgets.cells import Searched
 
 
 class Controllers:
@@ -54,6 +57,8 @@ class Controllers:
     jobs: Jobs
     saved_runs: SavedRuns
     export: Export
+    find: Find
+    jump: Jump
 
     def __init__(
         self,
@@ -110,6 +115,8 @@ class Controllers:
             readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=self._draw,
             osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
         )  # fmt: skip
+        self.find = Find(app, self._searched, tell)
+        self.jump = Jump(session, self.panes, app, self.screens.uncover)
 
     @property
     def state(self) -> State:
@@ -173,6 +180,13 @@ class Controllers:
             self.session.cancel()
         else:
             self.panes.zoom(False)
+
+    def _searched(self) -> Searched:
+        """What has the cursor: the screen over the panes, or the active pane."""
+        over = getattr(self.app.screen, "searched", None)
+        pane = self.panes.view
+        of_pane: Searched = pane.shown_difference or pane.searched
+        return over if over is not None else of_pane
 
     def _finished(self, state: State, slot: str) -> None:
         self.saver.finished(state, slot)

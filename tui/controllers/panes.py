@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tui.slots import layout
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from tui.session.session import Session
-    from tui.session.state import State
+    from tui.session.state import Selection, State
     from tui.slots.pane import Pane
 
 REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
@@ -35,6 +36,15 @@ class PaneBoard(Protocol):
     @property
     def in_prompt(self) -> bool:
         """Is the focus in the prompt?"""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Which pane is active, what is selected, and where the cursors are, to return to."""
+
+    active: str
+    selection: Selection
+    cursors: Mapping[str, Any]
 
 
 class Panes:
@@ -87,7 +97,8 @@ class Panes:
             return
         shown_by = [p for p in self.views if slot in (p.slot.name, *p.slot.beside)]
         pane = next((p for p in shown_by if p.slot.name == slot), shown_by[0])
-        self._bring(pane)
+        if self._bring(pane):
+            pane.refresh_readout()
         if self._board.base is not None:
             self._board.base.set_focus(pane.view)  # at once: all of it in one paint
         self.activate(pane.slot.name)
@@ -176,6 +187,27 @@ class Panes:
         if self._resting is not None:
             self._resting.stop()
         self._resting = self._board.set_timer(REST_S, self.cursor_rested)
+
+    def point_at(self, layer: int, head: int) -> None:
+        """Select a head; where nothing in sight shows which that is, the first pane that does comes."""
+        self.select(layer=layer, head=head, mlp=False)
+        if not any(pane.display and pane.of_heads for pane in self.views):
+            self.go(next(pane.slot.name for pane in self.views if pane.of_heads))
+        elif self.view.follow(self._session.state.selection):
+            self.view.refresh_readout()
+
+    def where(self) -> Whereabouts:
+        """Whereabouts everything is now."""
+        cursors = {pane.slot.name: pane.cursor for pane in self.views}
+        return Whereabouts(self.active, self._session.state.selection, cursors)
+
+    def return_to(self, where: Whereabouts) -> None:
+        """As it was: the active pane, the selection, the cursors."""
+        for pane in self.views:
+            pane.cursor = where.cursors[pane.slot.name]
+        self.select(**vars(where.selection))
+        if where.active != self.active:
+            self.go(where.active)
 
     def cursor_rested(self) -> None:
         """The cursor rests: the other panes come to where it is, and what depends on it is drawn."""

@@ -37,6 +37,11 @@ class Screens:
 
         self._app.push_screen(LineInputScreen(LineInput(title, hints, value)), answered)
 
+    def uncover(self) -> None:
+        """Back to the panes, out of whatever is over them."""
+        while len(self._app.screen_stack) > 1:
+            self._app.screen.dismiss(None)
+
     def open(self, name: str) -> None:
         """The screen of a slot."""
         slot = self._with.session.slots[name]

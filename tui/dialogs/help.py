@@ -8,12 +8,13 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
-from tui.commands.command import Command, commands
+from tui.commands.app import FIND
+from tui.commands.command import Command, bindings, commands
 from tui.commands.keymap import spelled_key
 from tui.dialogs.box import Box
 from tui.theme import Inks, inks
+from tui.widgets.text_page import TextPage
 
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))
 
@@ -24,8 +25,11 @@ def help_text(slot: str, title: str, about: Iterable[str], ink: Inks) -> Text:
     _head(result, title, ink)
     for line in about:
         result.append(f"{line}\n", ink.text)
+    listed: list[Command] = []
     for where, name in ((slot, ""), *_SECTIONS):
-        found = commands(where)
+        found = [each for each in commands(where) if each not in listed]
+        found.sort(key=lambda each: not name and "app" in each.where)  # its own first
+        listed += found
         if name and found:
             result.append("\n")
             _head(result, name, ink)
@@ -52,6 +56,7 @@ class HelpScreen(Box[None]):
     """Scrolls with the keys that move cursors."""
 
     BINDINGS = [  # noqa: RUF012
+        *bindings(FIND),
         ("q,backspace,question_mark,f1,enter", "leave", "Back"),
         ("j,down", "scroll(1)", "Down"),
         ("k,up", "scroll(-1)", "Up"),
@@ -68,11 +73,16 @@ class HelpScreen(Box[None]):
 
     def compose(self) -> ComposeResult:
         """One text."""
-        with VerticalScroll(classes="box", can_focus=False) as box:
-            box.border_title = Text("Help")
-            box.border_subtitle = Text("q closes, j k scroll")
-            ink = inks(self.app.current_theme.dark)
-            yield Static(help_text(self.slot, self.title_of_pane, self.about, ink))
+        ink = inks(self.app.current_theme.dark)
+        box = TextPage(help_text(self.slot, self.title_of_pane, self.about, ink), classes="box")
+        box.border_title = Text("Help")
+        box.border_subtitle = Text("q closes, j k scroll")
+        yield box
+
+    @property
+    def searched(self) -> TextPage:
+        """The text."""
+        return self.query_one(TextPage)
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""

@@ -8,13 +8,15 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from interpboard.config import engine_log
 from interpboard.display import visible
+from tui.commands.app import FIND
+from tui.commands.command import bindings
 from tui.dialogs.box import Box
 from tui.session.state import Engine
 from tui.theme import Inks, inks
+from tui.widgets.text_page import TextPage
 
 LINES = 200
 READ = 64 * 1024  # bytes from the end of the file
@@ -55,6 +57,7 @@ class LogScreen(Box[bool]):
     """Scrolls; answers true if what was lost is to be run again."""
 
     BINDINGS = [  # noqa: RUF012
+        *bindings(FIND),
         ("q,backspace,L,enter", "leave", "Back"),
         ("r", "again", "Run again"),
         ("j,down", "scroll(1)", "Down"),
@@ -74,12 +77,17 @@ class LogScreen(Box[bool]):
         """One text, below the file's place."""
         path = engine_log()
         written = tail(path)
-        with VerticalScroll(classes="box", can_focus=False) as box:
-            box.border_title = Text("The engine's log")
-            box.border_subtitle = Text("r runs again  q closes  j k scroll")
-            ink = inks(self.app.current_theme.dark)
-            place = Text(f"{visible(str(path))}\n\n", ink.text)
-            yield Static(place.append_text(log_page(self.engine, written, ink)))
+        ink = inks(self.app.current_theme.dark)
+        place = Text(f"{visible(str(path))}\n\n", ink.text)
+        box = TextPage(place.append_text(log_page(self.engine, written, ink)), classes="box")
+        box.border_title = Text("The engine's log")
+        box.border_subtitle = Text("r runs again  q closes  j k scroll")
+        yield box
+
+    @property
+    def searched(self) -> TextPage:
+        """The text."""
+        return self.query_one(TextPage)
 
     def on_mount(self) -> None:
         """The end is what matters."""

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from rich.text import Text
 from textual.screen import ModalScreen
 
-from tui.commands.command import Command, commands
+from tui.commands.app import FIND
+from tui.commands.command import Command, bindings, commands
 from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
@@ -20,6 +21,7 @@ R = TypeVar("R")
 class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
     """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help."""
 
+    BINDINGS = bindings(FIND)
     place = ""
     heading = ""
     about: tuple[str, ...] = ()
@@ -30,8 +32,8 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
         return inks(self.app.current_theme.dark)
 
     def hints(self, without: str = "") -> Text:
-        """The footer: every labelled command but the one called ``without``."""
-        shown: Iterable[Command] = commands(self.place)
+        """The footer: every labelled command of its own but the one called ``without``."""
+        shown: Iterable[Command] = (c for c in commands(self.place) if "app" not in c.where)
         hints = [lines.hint(c, self.ink) for c in shown if c.label and c.id != without]
         return Text().join(hints)
 

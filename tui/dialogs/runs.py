@@ -180,6 +180,11 @@ class RunsScreen(OverPanes["SavedRun | None"]):
         pages = difference_page if self.as_difference else two_columns
         return pages(documents[0], documents[1], page)
 
+    @property
+    def searched(self) -> RunList:
+        """The list."""
+        return self.list
+
     async def settled(self) -> None:
         """Wait until the view shows the cursor's run."""
         while self._timer is not None or (self._reading is not None and not self._reading.done()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from rich.style import Style
 from rich.text import Text
@@ -25,6 +25,8 @@ from tui.widgets.line import Line
 if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
     from tui.slots.difference import DifferenceGrid
+    from tui.widgets.cells import Searched
+    from tui.widgets.cursor_view import CursorView
 
 CLEAN = "clean run"  # said where something is held and the numbers are without it
 Select = Callable[..., None]
@@ -59,6 +61,7 @@ class Pane(Vertical, can_focus=False):
 
     slot: Slot
     detailed: ClassVar[bool] = False  # a second line of readout
+    of_heads: ClassVar[bool] = False  # does it show which head is selected?
 
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(id=slot.name, classes="pane")
@@ -151,6 +154,11 @@ class Pane(Vertical, can_focus=False):
     def cursor_rested(self) -> None:
         """The cursor has come to rest: show what is too much for every key of a run."""
 
+    @property
+    def searched(self) -> Searched:
+        """What a search looks through: what has the focus, and what stands beside it."""
+        return cast("Searched", self.view)
+
     # -- the same for all -------------------------------------------------------------------------
 
     @property
@@ -166,11 +174,27 @@ class Pane(Vertical, can_focus=False):
         compared = self.state.compared
         return compared is not None and compared.view == DIFFERENCE
 
+    @property
+    def shown_difference(self) -> DifferenceGrid | None:
+        """The grid of B − A, while that is what is shown."""
+        return self._less if self.subtracts else None
+
     def shown_readout(self) -> Text:
         """The readout of what is shown."""
         if self._less is not None and self.subtracts:
             return self._less.readout(self.ink)
         return self.readout()
+
+    @property
+    def cursor(self) -> Any:
+        """Where the cursor is, in whatever view is in use."""
+        return cast("CursorView", self.view).cursor
+
+    @cursor.setter
+    def cursor(self, at: Any) -> None:
+        view = cast("CursorView", self.view)
+        if view.cursor != at:
+            view.cursor = at
 
     @property
     def inks(self) -> Inks:

@@ -19,6 +19,7 @@ from tui.widgets import lines
 if TYPE_CHECKING:
     from interpboard.results import Result
     from tui.controllers.controllers import Controllers
+    from tui.widgets.cells import Searched
 
 
 class SlotScreen(Live, OverPanes[None]):
@@ -31,6 +32,11 @@ class SlotScreen(Live, OverPanes[None]):
 
     def readout(self) -> Text:
         """What is under the cursor."""
+        raise NotImplementedError
+
+    @property
+    def searched(self) -> Searched:
+        """What a search looks through."""
         raise NotImplementedError
 
     def title_line(self, state: State, result: Result | None) -> Text:

@@ -24,6 +24,6 @@ def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
 def top_bars(top: TopList, target: str | None) -> list[Bar]:
     """The likeliest tokens, one a row; the target in bold."""
     return [
-        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target)
+        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target, (token,))
         for rank, (token, p) in enumerate(top, start=1)
     ]

@@ -26,6 +26,20 @@ def unpainted(screen: Screen[Any]) -> bool:
     )
 
 
+def unpainted_behind(app: App[Any]) -> bool:
+    """Is anything on its way to the screen behind a line over it? The screen on top paints it."""
+    if app.screen.styles.background.a > 0:
+        return False
+    return any(
+        bool(screen._dirty_widgets or screen._compositor._dirty_regions)
+        or any(
+            widget._layout_required or widget.message_queue_size
+            for widget in screen.walk_children(Widget, with_self=True)
+        )
+        for screen in app.screen_stack[-2:-1]
+    )
+
+
 def failure(app: App[Any]) -> Exception | None:
     """What has ended the app, if it was a fault."""
     return app._exception

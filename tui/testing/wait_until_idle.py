@@ -41,7 +41,7 @@ async def _one_round(app: InterpBoardApp) -> None:
     while app.panes.moving:
         await _pause(app)
     rounds = 2  # what a resize shows or hides is laid out after its first paint
-    while rounds > 0 or pending.unpainted(app.screen):
+    while rounds > 0 or pending.unpainted(app.screen) or pending.unpainted_behind(app):
         rounds -= 1
         painted = asyncio.Event()
         app.call_after_refresh(painted.set)

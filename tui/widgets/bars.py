@@ -16,20 +16,26 @@ from textual.strip import Strip
 from interpboard.display import fit
 from tui import words
 from tui.theme import cursor_style
+from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
 
 MAX_BAR = 32
 FOLD_FROM = 40
+NOWHERE = -1
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: a label (already visible), the number in words, and its share of the longest bar."""
+    """One row: a label (already visible), the number in words, and its share of the longest bar.
+
+    A search finds it by ``names`` too.
+    """
 
     label: str
     number: str
     share: float  # −1 … 1; the sign chooses the colour
     strong: bool = False
+    names: tuple[str, ...] = ()
 
 
 class Bars(CursorView):
@@ -51,6 +57,7 @@ class Bars(CursorView):
         self.pad = pad  # empty lines above, to stand apart from what is there
         self.title = ""
         self.bars: tuple[Bar, ...] = ()
+        self.found = NOWHERE  # what a search has marked in a list without a cursor
         if not self.can_focus:
             self.styles.overflow_y = "hidden"
 
@@ -58,6 +65,8 @@ class Bars(CursorView):
         """Show ``bars``; only rows that changed are repainted."""
         old, widths, old_title = self.bars, self._widths(), self.title
         self.bars, self.title = tuple(bars), title
+        if self.bars != old:
+            self.found = NOWHERE
         last = max(0, len(self.bars) - 1)
         if self.cursor > last:
             self.set_reactive(Bars.cursor, last)
@@ -113,7 +122,7 @@ class Bars(CursorView):
         style = self.inks.style("text", bold=bar.strong)
         if here and self.has_focus:
             style = cursor_style(self.inks.dark)
-        elif here:
+        elif here or row == self.found:
             style += Style(bold=True, underline=True)
         room = max(0, min(MAX_BAR, width - cell_len(text) - 2))
         drawn = "" if math.isnan(bar.share) else words.rule(abs(bar.share), room)
@@ -128,6 +137,33 @@ class Bars(CursorView):
 
         levels = colors.DARK if self.inks.dark else colors.LIGHT
         return Style(color=levels[1 if share < 0 else 7], bgcolor=self.inks.background)
+
+    # -- to be searched ---------------------------------------------------------------------------
+
+    @property
+    def place(self) -> CursorPlace:
+        """The row of the cursor, or the row that was found where there is no cursor."""
+        return self.cursor if self.can_focus else self.found
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """The rows by their labels and names; none of a list that is not in sight."""
+        if not self.display:
+            return ()
+        return [SearchCell(at, (bar.label.strip(), *bar.names)) for at, bar in enumerate(self.bars)]
+
+    def go(self, place: CursorPlace) -> None:
+        """The cursor goes there; where there is none, the row is marked."""
+        if self.can_focus:
+            super().go(place)
+            return
+        before, self.found = self.found, place
+        for row in {before, place} - {NOWHERE}:
+            self._refresh_row(row)
+
+    def leave(self) -> None:
+        """No row is marked."""
+        if not self.can_focus:
+            self.go(NOWHERE)
 
     def move_cursor(self, how: str) -> None:
         """Up and down the list."""

@@ -6,7 +6,8 @@ byte counts. The pane is told by a plain call, so that its readout is in the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,6 +20,7 @@ from tui.commands.places import MOVES
 from tui.terminal.capabilities import signs_wanted
 from tui.terminal.focus import QuietScrollView
 from tui.theme import Inks, inks
+from tui.widgets.cells import CursorPlace, SearchCell
 
 
 def _no_one() -> None:
@@ -29,6 +31,7 @@ class CursorView(QuietScrollView, can_focus=True, inherit_bindings=False):
     """Base of grid, strip and bars: sizes, styles, keys. Subclasses draw lines and move cursors."""
 
     BINDINGS = bindings(MOVES)
+    cursor: Any
     DEFAULT_CSS = """
     CursorView { height: 1fr; width: 100%; scrollbar-size: 1 1; }
     """
@@ -70,6 +73,26 @@ class CursorView(QuietScrollView, can_focus=True, inherit_bindings=False):
 
     def point(self, x: int, y: int) -> None:
         """The mouse points at column ``x`` of line ``y`` of the view."""
+
+    # -- to be searched ---------------------------------------------------------------------------
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """What a search finds here."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> CursorPlace:
+        """Where the cursor is."""
+        return self.cursor
+
+    def go(self, place: CursorPlace) -> None:
+        """The cursor goes there, and whoever listens is told."""
+        self.cursor = place
+
+    def leave(self) -> None:
+        """The cursor stays."""
+
+    # -- sizes and drawing ------------------------------------------------------------------------
 
     def measure(self) -> None:
         """Fit the virtual size to the content; call it when the content or the size changes."""

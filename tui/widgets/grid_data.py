@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +23,8 @@ class GridData:
     words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
     ``marked`` ones are bold, ``off`` ones switched off. ``badges`` are letters of cells, in a column of
     their own in front of the numbers where there is room; None: this grid has none, now or later. Labels
-    and words are already harmless to show.
+    and words are already harmless to show. A search finds cells by their ``names`` too, and rows by
+    ``row_names`` where their labels are cut.
     """
 
     rows: tuple[str, ...]
@@ -38,6 +41,9 @@ class GridData:
     absent: str = "·"  # what stands for NaN
     second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
 
+    names: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    row_names: tuple[str, ...] = ()
+
     @cached_property
     def exponent(self) -> int:
         """The power of ten that the numbers share: what is written times that is the value."""
@@ -45,6 +51,46 @@ class GridData:
 
         written = self.words is None and not self.scale.of_shares
         return exponent_of(self.values) if written else 0
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """What a search finds, headers in the row or column of ``around``."""
+        rows, columns = range(len(self.rows)), range(len(self.columns))
+        found = [SearchCell(at, names) for at, names in self.names.items()]
+        for grid in (self, self.below):
+            if grid is not None and grid.words is not None:
+                found += [
+                    SearchCell((r, c), (str(grid.words[r, c]),)) for r in rows for c in columns
+                ]
+        for labels in (self.columns, self.second):
+            found += token_cells(
+                labels, [self._in_column(c, around) for c in range(len(labels))], tier=1
+            )
+        for labels in (self.rows, self.row_names):
+            found += [
+                SearchCell(self._in_row(r, around), (label,), tier=1)
+                for r, label in enumerate(labels)
+            ]
+        found += [
+            SearchCell((r, c), (f"{self.rows[r]} {self.columns[c]}",), tier=2)
+            for r in rows
+            for c in columns
+        ]
+        return found
+
+    def _in_row(self, row: int, around: CursorPlace) -> CursorPlace:
+        """The cell of ``row`` in the column of ``around``, or the nearest before it that has a number."""
+        return (row, self._with_a_number(self.values[row], around[1], -1))
+
+    def _in_column(self, column: int, around: CursorPlace) -> CursorPlace:
+        return (self._with_a_number(self.values[:, column], around[0], 1), column)
+
+    def _with_a_number(self, values: np.ndarray, at: int, by: int) -> int:
+        """``at``; where there never is a number, ``absent`` a space, the nearest place that has one."""
+        known = [i for i in range(len(values)) if values[i] == values[i]]
+        onward = [i for i in known if (i - at) * by >= 0]
+        if self.absent != " " or not onward:
+            return at
+        return min(onward) if by > 0 else max(onward)
 
     def same_frame(self, other: GridData) -> bool:
         """Do only values differ, so that rows can be repainted one by one?"""

@@ -9,7 +9,7 @@ No cell is ever cut: what is in sight are whole ones, wherever it is scrolled to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -20,6 +20,7 @@ from textual.widget import Widget
 
 from interpboard.display import fit, kept_apart
 from tui.theme import cursor_style, level_style
+from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
 from tui.widgets.grid_cell import cell_text
 from tui.widgets.grid_data import GridData
@@ -221,6 +222,10 @@ class HeatGrid(CursorView):
         return [Segment(text, style)]
 
     # -- the cursor -------------------------------------------------------------------------------
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """Names and words of cells, then the headers, then both headers of each cell."""
+        return self.data.cells(around) if self.data is not None else ()
 
     def move_cursor(self, how: str) -> None:
         """Move by cell; g and G keep the column, 0 and $ the row."""

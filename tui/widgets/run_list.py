@@ -15,12 +15,14 @@ from interpboard.display import fit, visible, visible_token
 from interpboard.registry import ANALYSES
 from interpboard.reproduce import chosen_params
 from tui.theme import cursor_style
+from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
 
 if TYPE_CHECKING:
     from interpboard.store import SavedRun
 
 PINS = "AB"
+WHOLE = 500  # columns in which no line is cut where a person would search
 _ON_THE_WAY = ("preview",)  # what was shown before the result, not what it is
 
 
@@ -78,6 +80,13 @@ class RunList(CursorView):
         pin = PINS[self.pinned.index(run.id)] if run.id in self.pinned else " "
         style = cursor_style(self.inks.dark) if row == self.cursor else self.inks.style("text")
         return [Segment(f" {line_of(run, self.size.width - 2, pin)} ", style)]
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """The runs: what their line says, uncut."""
+        return [
+            SearchCell(at, (line_of(run, WHOLE, ""), run.prompt, run.target, run.model))
+            for at, run in enumerate(self.runs)
+        ]
 
     def move_cursor(self, how: str) -> None:
         """Up and down."""

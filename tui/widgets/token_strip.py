@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.reactive import reactive
 
 from tui.theme import cursor_style, level_style
+from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 from tui.widgets.cursor_view import CursorView
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class TokenStrip(CursorView):
     def __init__(self, moved: Callable[[], None], *, id: str | None = None) -> None:
         super().__init__(moved, id=id)
         self.texts: tuple[str, ...] = ()
+        self.tokens: tuple[str, ...] = ()  # as they are, where ``texts`` is as they are shown
         self.values: tuple[float, ...] = ()
         self.scale: Scale | None = None
         self.explained = -1
@@ -97,7 +99,7 @@ class TokenStrip(CursorView):
                 text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()
                 for text, value in zip(texts, values, strict=True)
             )
-        changed = texts != self.texts
+        changed, self.tokens = texts != self.texts, tuple(tokens)
         self.texts, self.values, self.scale = texts, tuple(values), scale
         self.explained, self.subject = explained, frozenset(subject)
         self._lines = (0, [])
@@ -145,6 +147,10 @@ class TokenStrip(CursorView):
         if token == self.cursor:
             style += Style(bold=True, underline=True)
         return Segment(text, style)
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """The tokens; a word of several is found where it begins."""
+        return token_cells(self.tokens, range(len(self.tokens)), self.texts)
 
     def move_cursor(self, how: str) -> None:
         """Left and right by token, up and down by line."""

@@ -42,6 +42,7 @@ class AttentionPane(Pane):
     """Probabilities [query, key] of the selected head; only that slice is ever fetched."""
 
     detailed = True
+    of_heads = True
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:

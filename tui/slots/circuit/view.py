@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Static
+from textual.containers import Horizontal, Vertical
 
 from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
@@ -31,8 +31,10 @@ from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
 from tui.widgets import lines
 from tui.widgets.bars import Bar, Bars
+from tui.widgets.cells import Several
 from tui.widgets.line import Line
 from tui.widgets.plot import Plot, Series
+from tui.widgets.text_page import TextPage
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -44,6 +46,12 @@ FILE, PAIR = "own prompts", "the pair"
 ROWS = (*BEHAVIOURS, FILE, PAIR)
 FILE_NAME = 9  # columns of the file's name in the list
 MOST_DRAWN = 60  # edges; the strongest that fit
+
+
+def _heads(line: str) -> tuple[str, ...]:
+    """The heads of a line of the diagram as they are written: ``3.7`` of ``layer 3 … [H7]``."""
+    layer = re.match(r"layer (\d+)\b", line)
+    return tuple(f"{layer[1]}.{head}" for head in re.findall(r"\[H(\d+)", line)) if layer else ()
 
 
 class CircuitScreen(SlotScreen):
@@ -69,6 +77,8 @@ class CircuitScreen(SlotScreen):
         self.behaviours = Bars(self._moved, id="behaviours")
         self.sizes = Bars(id="sizes")
         self.plot = Plot(id="circuit-plot")
+        self.page = TextPage(id="circuit-view", names=_heads)
+        self._searched = Several(self.behaviours, self.sizes, self.page)
         self.at = 0  # which of the series is drawn
         self.of: Result | None = None
         self._drawn: object = None
@@ -81,8 +91,7 @@ class CircuitScreen(SlotScreen):
                 yield self.behaviours
                 yield self.sizes
                 yield self.plot
-            with VerticalScroll(id="circuit-view", can_focus=False):
-                yield Static()
+            yield self.page
         yield Line(id="circuit-readout")
         yield Line(id="circuit-details")
         yield Line(id="circuit-footer")
@@ -165,14 +174,13 @@ class CircuitScreen(SlotScreen):
 
     def _draw(self) -> None:
         """The diagram at the chosen size; the result has them all."""
-        view = self.query_one("#circuit-view", VerticalScroll)
-        width = max(24, view.scrollable_content_region.width - 2)
+        width = max(24, self.page.scrollable_content_region.width - 2)
         drawn = (self.of, self.at, width, self.ink.dark)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        self.query_one(Static).update(self._diagram(width))
-        view.scroll_home(animate=False)
+        self.page.set(self._diagram(width))
+        self.page.scroll_home(animate=False)
         self.query_one("#circuit-readout", Line).set(self.readout())
         self.query_one("#circuit-details", Line).set(self.details())
 
@@ -190,6 +198,11 @@ class CircuitScreen(SlotScreen):
         if len(shown.edges) < len(whole.edges):
             rows.append(Text(f"the strongest {len(shown.edges)} are drawn", self.ink.muted))
         return Text("\n", no_wrap=True).join(rows)
+
+    @property
+    def searched(self) -> Several:
+        """The lists, and the nodes and edges of the diagram."""
+        return self._searched
 
     def readout(self) -> Text:
         """The size that is drawn, what it keeps, and its threshold."""
@@ -224,6 +237,7 @@ class CircuitScreen(SlotScreen):
 
     def _moved(self) -> None:
         """Another behaviour is under the cursor; nothing is computed before Enter."""
+        self._searched.leave()
 
     def action_find(self) -> None:
         """Find the circuit of the behaviour under the cursor."""
@@ -307,7 +321,7 @@ class CircuitScreen(SlotScreen):
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
-        self.query_one("#circuit-view", VerticalScroll).scroll_relative(y=by, animate=False)
+        self.page.scroll_relative(y=by, animate=False)
 
     def action_corrupted(self) -> None:
         """Write the corrupted prompt."""

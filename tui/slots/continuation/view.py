@@ -72,6 +72,7 @@ class ContinuationScreen(SlotScreen):
                 values=result.values,
                 scale=scales.analysis_scale(result.analysis, result.params, result.values),
                 absent=" ",
+                row_names=tuple(labels),
             )
             self.grid.show(data, (0, _strongest(result, 0)))
         self.query_one("#continuation-title", Line).set(self.title_line(state, result))
@@ -101,6 +102,11 @@ class ContinuationScreen(SlotScreen):
     def exponent(self) -> int:
         """Of the grid."""
         return self.grid.exponent
+
+    @property
+    def searched(self) -> HeatGrid:
+        """The rows and the tokens."""
+        return self.grid
 
     def readout(self) -> Text:
         """The cell: what the earlier token did for the written one, and its rank in the row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ BADGES = {
 class HeadsPane(Pane):
     """Effect on the metric of ablating each head, and each MLP in a last column."""
 
+    of_heads = True
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:
@@ -116,7 +118,7 @@ class HeadsPane(Pane):
             estimated=self._estimates(values.shape),
             badges={at: BADGES[name] for at, name in self._types().items()},
         )
-        data = replace(data, off=self._off(data))
+        data = replace(data, off=self._off(data), names=self._names(data))
         order = self._rank(data)
         heads_only = [cell for cell in order if cell[1] < len(heads.labels)]
         self.grid.show(data, heads_only[0] if first and heads_only else None)
@@ -130,6 +132,15 @@ class HeadsPane(Pane):
             for column in range(len(data.columns))
             if _place(data, row, column) in places
         )
+
+    def _names(self, data: GridData) -> dict[tuple[int, int], tuple[str, ...]]:
+        """By which a search finds cells: as they are written, as they are shown, what type they are of."""
+        types = self._types()
+        return {
+            at: (_place(data, *at), f"{data.rows[at[0]]} {data.columns[at[1]]}",
+                 *([types[at].replace("_", " ")] if at in types else []))
+            for at in itertools.product(range(len(data.rows)), range(len(data.columns)))
+        }  # fmt: skip
 
     def _types(self) -> dict[tuple[int, int], str]:
         """The name of the type of each head that is of a known one.

@@ -42,6 +42,7 @@ ORDERS = {
 class LogitsPane(Pane):
     """Direct logit attribution by component, clean and edited: exact, they sum to the logit."""
 
+    of_heads = True
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:
@@ -116,7 +117,11 @@ class LogitsPane(Pane):
     def _bar(self, at: int, values: np.ndarray, limit: float) -> Bar:
         digits = 3 if len(values) == 1 else 2
         numbers = " → ".join(words.signed(float(value), digits) for value in values[:, at])
-        return Bar(visible(self._names[at]), numbers, float(values[-1, at]) / limit)
+        name = self._names[at]
+        part = _PART.fullmatch(name)
+        written = f"{part[1]}.{part[2]}" if part is not None and part[2] else ""
+        share = float(values[-1, at]) / limit
+        return Bar(visible(name), numbers, share, names=(written,) if written else ())
 
     def _nearest(self, before: str) -> int | None:
         """The row of the component ``before``; of its layer, where layers are shown, or the other way."""

@@ -91,6 +91,11 @@ class MethodsScreen(SlotScreen):
         """Of the grid."""
         return self.grid.exponent
 
+    @property
+    def searched(self) -> HeatGrid:
+        """The rows and the tokens."""
+        return self.grid
+
     def readout(self) -> Text:
         """The cell: the method's own number, and its rank among the tokens."""
         if self.of is None:

@@ -22,6 +22,7 @@ from tui.slots.pane import Pane, Select
 from tui.slots.selected import selected_neuron
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
+from tui.widgets.cells import Several
 from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class NeuronsPane(Pane):
         self.promoted = Bars(id="promoted")
         self.suppressed = Bars(id="suppressed")
         self.examples = Rows(id="neuron-examples")
+        self._searched = Several(self.list, self.promoted, self.suppressed)
         self.of_layer: int | None = None  # list this layer only
         self.listed_neurons: list[tuple[int, int]] = []
         self._listed: object = None
@@ -58,6 +60,11 @@ class NeuronsPane(Pane):
     def view(self) -> Widget:
         """The list takes the focus."""
         return self.list
+
+    @property
+    def searched(self) -> Several:
+        """The list, and the tokens of the chosen neuron."""
+        return self._searched
 
     @property
     def chosen(self) -> tuple[int, int] | None:
@@ -238,6 +245,7 @@ class NeuronsPane(Pane):
         return self.chosen != before
 
     def _moved(self) -> None:
+        self._searched.leave()
         chosen = self.chosen
         if chosen is not None:
             self.select(layer=chosen[0], head=None, mlp=True, neuron=chosen)
@@ -249,7 +257,8 @@ def _name(neuron: tuple[int, int]) -> str:
 
 
 def _bar(neuron: tuple[int, int], value: float, limit: float) -> Bar:
-    return Bar(_name(neuron), words.signed(value), value / limit)
+    written = ".".join(map(str, neuron))
+    return Bar(_name(neuron), words.signed(value), value / limit, names=(written,))
 
 
 def _strongest(

@@ -78,6 +78,11 @@ class SteeringScreen(SlotScreen):
         self._title(state)
         self.query_one("#steering-readout", Line).set(self.readout())
 
+    @property
+    def searched(self) -> Bars:
+        """The scales, by what the model says at each."""
+        return self.scales
+
     def _title(self, state: State) -> None:
         self.query_one("#steering-title", Line).set(self.title_line(state, self.of))
         self.query_one("#steering-vector", Line).set(self._vector())
@@ -108,10 +113,11 @@ class SteeringScreen(SlotScreen):
             return
         on = {item.text for item in state.interventions.on}
         largest = float(abs(self.of.values).max()) or 1.0
-        labels = self.of.axes[0].labels
+        labels, texts = self.of.axes[0].labels, self.of.extra["text"].values
         bars = [
             Bar(f"{_minus(label):>6}{' on  ' if self._item(at) in on else '     '}",
-                words.signed(float(value)), float(value) / largest, strong=float(label) == 0.0)
+                words.signed(float(value)), float(value) / largest, strong=float(label) == 0.0,
+                names=(label, str(texts[at])))
             for at, (label, value) in enumerate(zip(labels, self.of.values, strict=True))
         ]  # fmt: skip
         self.scales.show(bars, " scale      effect")

@@ -21,6 +21,7 @@ from tui.slots.tokens.keys import KEYS
 from tui.slots.top_tokens import TopList, pairs, top_bars
 from tui.slots.what_if.spec import WHAT_IF
 from tui.widgets.bars import Bar, Bars
+from tui.widgets.cells import Several
 from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class TokensPane(Pane):
         self.ranking = Bars(id="strongest-tokens")
         self.after = Bars(id="next", folds=True)
         self.edited = Bars(id="next-edited", folds=True)
+        self._searched = Several(self.strip, self.after, self.edited)
         self._lens: Predicted | None = None
         self._shown: object = None
 
@@ -50,6 +52,11 @@ class TokensPane(Pane):
     def position(self) -> int:
         """The token under the cursor."""
         return self.strip.cursor
+
+    @property
+    def searched(self) -> Several:
+        """The text, and the tokens that come next."""
+        return self._searched
 
     def fill(self) -> None:
         """Paint the tokens."""
@@ -185,6 +192,7 @@ class TokensPane(Pane):
         return selection.token is not None and self.strip.put(selection.token)
 
     def _moved(self) -> None:
+        self._searched.leave()
         self.select(token=self.strip.cursor)
         self.refresh_readout()
 

@@ -1,0 +1,51 @@
+"""The line in which a head is named, ``3.7``: it is selected as it is typed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from textual import events
+
+from tui.dialogs.line_over import LineOver
+
+
+class JumpTarget(Protocol):
+    """What the line acts on."""
+
+    def named(self, typed: str) -> tuple[str, bool]:
+        """Select what ``typed`` names; what is to be said of it, and whether it is a refusal."""
+
+    def back(self) -> None:
+        """Select what was selected before."""
+
+
+class JumpLine(LineOver):
+    """Digits and a dot; anything else closes the line and acts."""
+
+    sign = "head "
+
+    def __init__(self, typed: str, target: JumpTarget) -> None:
+        super().__init__(typed)
+        self.target = target
+        self._said = target.named(typed)
+
+    def again(self) -> None:
+        """Select it."""
+        self._said = self.target.named(self.typed)
+
+    def takes(self, event: events.Key) -> bool:
+        """Digits, and one dot between them."""
+        char = event.character or ""
+        return (char.isascii() and char.isdigit()) or (char == "." and "." not in self.typed)
+
+    def said(self) -> tuple[str, bool]:
+        """What is selected, or why nothing is."""
+        return self._said
+
+    def hint(self) -> str:
+        """The keys."""
+        return "Enter keeps   Esc goes back"
+
+    def back(self) -> None:
+        """As it was."""
+        self.target.back()
