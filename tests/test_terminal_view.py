@@ -17,7 +17,7 @@ from rich.console import Console
 from interpboard.results import Axis, Document, LabelledArray, layer_axis
 from interpboard.visualization.blocks import PageStyle, bars, grid, lens, strip
 from interpboard.visualization.colors import DARK, LIGHT, Scale
-from interpboard.visualization.export import markdown
+from interpboard.visualization.markdown import markdown
 from interpboard.visualization.terminal import color_wanted, dashboard, render
 from tests import sample
 

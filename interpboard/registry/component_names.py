@@ -9,6 +9,14 @@ from __future__ import annotations
 import re
 
 MLP = "MLP"
+# The letter of each type of head.
+TYPE_LETTERS = {
+    "previous_token": "p",
+    "duplicate_token": "d",
+    "induction": "i",
+    "copying": "c",
+    "name_mover": "n",
+}
 _EARLIER = re.compile(r"L(\d+) mlp")
 _WRITTEN = re.compile(r"(\d+)\.(?:(\d+)|mlp)")
 

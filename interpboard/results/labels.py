@@ -12,4 +12,6 @@ def visible_label(axis: str, label: str, *, ascii_only: bool | None = None) -> s
     """``label`` of the axis named ``axis``, harmless."""
     if axis in _OF_PARTS:
         return visible(shown_component(label), ascii_only=ascii_only)
+    if axis == "layer":  # ``in 3``: the space is ours
+        return visible(label, ascii_only=ascii_only)
     return visible_token(label, ascii_only=ascii_only)

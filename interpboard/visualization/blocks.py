@@ -9,7 +9,7 @@ says is said in characters too: the sign is always in front of a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
@@ -137,14 +137,18 @@ def grid(
     page: PageStyle,
     *,
     numbered: bool = False,
+    letters: Mapping[tuple[int, int], str] | None = None,
 ) -> list[Text]:
     """A row a label, a painted number a cell; split into blocks of columns on a narrow page.
 
     ``numbered`` puts the columns' positions above their labels (tokens repeat, positions do not).
+    ``letters`` of cells, by (row, column), stand in front of the numbers, apart from them.
     """
+    beside = 2 if letters else 0
     label_width = min(max(cell_len(text) for text in (corner, *rows)), _LABEL_MOST)
     room = page.width - label_width
-    cell = next((c for c in _GRID_CELLS if c * len(columns) <= room), _GRID_CELLS[2])
+    widths = [width + beside for width in _GRID_CELLS]
+    cell = next((c for c in widths if c * len(columns) <= room), widths[2])
     exponent = shared_exponent(values, scale)
     lines = factor_line(exponent, page)
     for block, (start, stop) in enumerate(_blocks(len(columns), max(1, room // cell))):
@@ -154,11 +158,17 @@ def grid(
             heads = map(str, range(start, stop))
             lines.append(_heading(heads, "position", label_width, cell, page))
         lines.append(_heading(columns[start:stop], corner, label_width, cell, page))
-        for label, entries in zip(rows, values[:, start:stop].tolist(), strict=True):
+        for row, (label, entries) in enumerate(
+            zip(rows, values[:, start:stop].tolist(), strict=True)
+        ):
             line = Text(page.fit(label, label_width))
-            for value in entries:
-                number = page.number(value / 10.0**exponent, cell - 1, signed=scale.diverging)
-                line.append(number.rjust(cell), page.paint(scale, value))
+            for column, value in enumerate(entries, start):
+                shown = page.number(
+                    value / 10.0**exponent, cell - 1 - beside, signed=scale.diverging
+                ).rjust(cell - beside)
+                if letters:
+                    shown = f" {letters.get((row, column), ' ')}{shown}"
+                line.append(shown, page.paint(scale, value))
             lines.append(line)
     return lines
 

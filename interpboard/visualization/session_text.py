@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from interpboard.display import visible
 from interpboard.results import Document, Result
-from interpboard.visualization.export import code, escaped, markdown_section
+from interpboard.visualization.markdown import code, escaped, markdown_section
 from interpboard.visualization.session_page import (
     PageNote,
     PageSection,

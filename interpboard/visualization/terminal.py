@@ -17,7 +17,9 @@ from rich.text import Text
 
 from interpboard.comparison import is_difference, sides_said
 from interpboard.results import Document, MetricInfo, PromptInfo, Result, opened_as
+from interpboard.results.beside_heads import cells_of
 from interpboard.results.metric_words import metric_words
+from interpboard.results.sites import rows_said, with_sites
 from interpboard.results.tokens import appended
 from interpboard.visualization.blocks import (
     PageStyle,
@@ -90,6 +92,7 @@ def page_text(page: Group, width: int, *, color: str = "") -> str:
 
 def section(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     """One result: title, what was explained, what the values mean, the values, the warnings."""
+    rows, result = rows_said(result), with_sites(result)
     title = page.words(page.ours(name_of(result)))
     rule = "-" if page.ascii_only else "─"
     lines = [Text()]
@@ -98,6 +101,7 @@ def section(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     lines += wrapped(explained(result, prompt, page), page)
     if result.meaning:
         lines += wrapped(page.words(page.ours(result.meaning)), page, "dim")
+    lines += wrapped(f"rows: {rows}", page, "dim") if rows else []
     lines += wrapped(_made(result, page), page, "dim")
     lines += _body(result, prompt, page)
     for part in details(result, page):
@@ -218,9 +222,8 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
         return bars(values, _bar_labels(result, page), scale, page)
     if view == "number":
         return [Text(number(float(values), signed=scale.diverging))]
-    rows, columns = (
-        [page.label(axis.name, label) for label in axis.labels] for axis in result.axes
-    )
+    cells = cells_of(result)
+    rows, columns = ([page.label(axis.name, label) for label in axis.labels] for axis in cells.axes)
     top = best_tokens(result)
     if top is not None:
         note = "each cell: the most likely token, and the target's probability in % where it shows"
@@ -230,7 +233,13 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
         below = [line for each in notes for line in wrapped(each, page, "dim")]
         return [*lens(values, top, rows, tokens, page, stays), *below]
     corner = page.words("\\".join(names))
-    lines = grid(values, rows, columns, corner, scale, page, numbered=names[1] in ("token", "key"))
+    values = cells.values.astype(np.float64)
+    scale = scale_of(result, values)
+    numbered = names[1] in ("token", "key")
+    lines = grid(
+        values, rows, columns, corner, scale, page, numbered=numbered, letters=cells.letters
+    )
+    lines += wrapped(f"types: {cells.legend}", page, "dim") if cells.letters else []
     best = strongest_line(result, page)
     if best:
         lines += wrapped(f"strongest: {best}", page)

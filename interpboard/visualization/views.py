@@ -7,6 +7,7 @@ from rich.console import Group
 from interpboard.results import Document, Result
 from interpboard.visualization import export, terminal
 from interpboard.visualization.blocks import PageStyle
+from interpboard.visualization.markdown import markdown_section
 from interpboard.visualization.single_result import prompt_of_result
 
 
@@ -22,7 +23,7 @@ def markdown(item: Result | Document) -> str:
     """GitHub markdown."""
     if isinstance(item, Document):
         return export.markdown(item)
-    return "\n\n".join(export.markdown_section(item, prompt_of_result(item))) + "\n"
+    return "\n\n".join(markdown_section(item, prompt_of_result(item))) + "\n"
 
 
 def csv_text(item: Result | Document) -> str:

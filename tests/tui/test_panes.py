@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from interpboard.engine import protocol
+from interpboard.registry.component_names import TYPE_LETTERS
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
-from tui.slots.heads.view import BADGES, HeadsPane
+from tui.slots.heads.view import HeadsPane
 from tui.slots.lens.view import LensPane
 from tui.slots.tokens.view import TokensPane
 from tui.testing.wait_until_idle import wait_until_idle
@@ -97,8 +98,8 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
 def test_every_type_of_head_has_a_letter_of_its_own() -> None:
     from interpboard.circuits.heads.types import SCORES
 
-    assert set(BADGES) == set(SCORES)
-    assert len(set(BADGES.values())) == len(SCORES)
+    assert set(TYPE_LETTERS) == set(SCORES)
+    assert len(set(TYPE_LETTERS.values())) == len(SCORES)
 
 
 async def test_types_of_heads_are_asked_after_their_effects_and_shown_as_letters(

@@ -59,11 +59,12 @@ class Export:
         """Copy the pane as markdown, with the slots beside it; the first is its own."""
         from tui.session.code import result_documents
 
-        state, slot = self._state, self._slot()
+        state, slot = self._as_shown(), self._slot()
         if state.slots[slot.name].result is None:
             await self.copy("")
             return
-        pages = [page for page, _ in result_documents(state, self._with_beside(slot))]
+        kept = [self._session.slots[name] for name in self._shown_with(slot)]
+        pages = [page for page, _ in result_documents(state, kept)]
         await self.copy("\n".join(export.render_document(page, "md") for page in pages))
 
     async def yank_slot(self, slot: Slot) -> None:
@@ -103,7 +104,18 @@ class Export:
     def _shown_with(self, slot: Slot) -> list[str]:
         """The slots whose results a pane or screen shows: its own, and those beside it."""
         state = self._state
+        if slot.as_shown is not None:
+            return [slot.name]
         return [each.name for each in self._with_beside(slot) if each is slot or each.shown(state)]
+
+    def _as_shown(self) -> State:
+        """The state with results as panes show them, with what stands beside them."""
+        state = self._state
+        for slot in self._session.slots.values():
+            result = state.slots[slot.name].result
+            if slot.as_shown is not None and result is not None:
+                state = state.with_slot(slot.name, result=slot.as_shown(state, result))
+        return state
 
     def _everything(self) -> list[str]:
         """What the panes show, and what screens over them have found for the current question."""
@@ -152,7 +164,7 @@ class Export:
         if choice.kind == "svg":
             self._draw(choice.scope, partial(self._write, choice.path))
             return
-        state, slots = self._state, self._session.slots
+        state, slots = self._as_shown(), self._session.slots
         names: list[str] = []
         if choice.scope == "all":
             names = self._everything()

@@ -10,6 +10,7 @@ import numpy as np
 from interpboard.display import visible, visible_token
 from interpboard.errors import BadParameter
 from interpboard.results import Result
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures import canvas
 
@@ -73,7 +74,8 @@ def flow_of(result: Result) -> Flow:
             f"{visible(result.analysis)} does not say what flows from layer to layer.",
             "Draw direct_logit_attribution, a lens, or another grid of layer and token.",
         )
-    layers, tokens = (axis.labels for axis in result.axes)
+    tokens = result.axes[1].labels
+    layers = with_sites(result).axes[0].labels
     position = result.metric.position
     if not 0 <= position < len(tokens):
         raise BadParameter(f"The result does not hold position {position}.", "")

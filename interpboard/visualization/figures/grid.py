@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Result
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures import canvas
 
@@ -25,6 +26,7 @@ def grid(result: Result, *, columns: int = 1, title: str | None = None) -> Figur
     Raises ``BadParameter`` for a result that has not two dimensions, ``MissingPackage`` without
     matplotlib.
     """
+    result = with_sites(result)
     if result.values.ndim != 2:
         names = ", ".join(visible(axis.name) for axis in result.axes) or "none"
         raise BadParameter(f"A grid has two axes; this result has {names}.", "Choose a slice.")

@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible, visible_token
 from interpboard.errors import BadParameter
 from interpboard.results import LabelledArray, Result
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import text_on
 from interpboard.visualization.figures import canvas
 from interpboard.visualization.figures.grid import label_axes
@@ -25,6 +26,7 @@ def lens(result: Result, *, columns: int = 2, title: str | None = None) -> Figur
     Tokens are written where the cell holds at least three characters. Raises ``BadParameter`` for a
     result without ``top_tokens``.
     """
+    result = with_sites(result)
     top = top_of(result)
     rows, across = result.axes
     scale = canvas.numeric_scale_of(result, result.values)

@@ -13,6 +13,8 @@ from interpboard.comparison import difference, is_difference
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Document, PromptInfo, Result
+from interpboard.results.beside_heads import MLP_EFFECTS, cells_of
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
@@ -77,11 +79,16 @@ def card(
 ) -> Card:
     """The card of one result; ``scale``: that of the results it stands beside. ``alone``: the card itself
     says what its values mean."""
-    scale = scale or scale_of(result)
+    result = with_sites(result)
+    cells = cells_of(result) if result.values.ndim == 2 else None
+    axes, values = (result.axes, result.values) if cells is None else (cells.axes, cells.values)
+    scale = scale or scale_of(result, values)
     drawn = figure(
-        result.axes,
-        result.values,
+        axes,
+        values,
         scale,
+        letters=cells.letters if cells is not None else {},
+        legend=cells.legend if cells is not None else "",
         names=entry_names(result),
         top=best_tokens(result),
         marked=marked_positions(result),
@@ -177,7 +184,7 @@ def _extras(result: Result) -> list[tuple[str, HtmlFigure]]:
     return [
         (visible(name), figure(array.axes, array.values, scale_of_unknown(array.values)))
         for name, array in result.extra.items()
-        if array.axes != result.axes and 1 < array.values.size <= _EXTRA_CELLS
+        if name != MLP_EFFECTS and array.axes != result.axes and 1 < array.values.size <= _EXTRA_CELLS
         and array.values.ndim <= 2
     ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +59,12 @@ def figure(
     names: tuple[str, ...] | None = None,
     top: np.ndarray | None = None,
     marked: tuple[int, ...] = (),
+    letters: Mapping[tuple[int, int], str] | None = None,
+    legend: str = "",
 ) -> HtmlFigure:
     """The figure of an array. ``names``: of the entries of one axis; ``top``: the token of each cell;
-    ``marked``: positions of tokens that stand out (the subject)."""
+    ``marked``: positions of tokens that stand out (the subject); ``letters`` of cells, and what they
+    stand for."""
     if values.size == 0:
         return HtmlFigure("note", "(no values)")
     if values.dtype == object:
@@ -77,7 +81,7 @@ def figure(
         return (
             _lens(axes, values, top, scale)
             if top is not None
-            else _grid(axes, values, scale, marked)
+            else _grid(axes, values, scale, marked, letters or {}, legend)
         )
     return _slices(axes, values, scale)
 
@@ -130,15 +134,24 @@ def _bars(
 
 
 def _grid(
-    axes: tuple[Axis, ...], values: NDArray[Any], scale: Scale, marked: tuple[int, ...]
+    axes: tuple[Axis, ...],
+    values: NDArray[Any],
+    scale: Scale,
+    marked: tuple[int, ...],
+    letters: Mapping[tuple[int, int], str],
+    legend: str,
 ) -> HtmlFigure:
     level, exponent = _levels(values, scale), _exponent(values, scale)
     numbers = divided(values, exponent).tolist()
-    rows = [
-        (head, list(zip(levels, (_short(v, scale) for v in row), strict=True)))
-        for head, levels, row in zip(headings(axes[0], marked), level, numbers, strict=True)
-    ]
-    return HtmlFigure("grid", _table(axes, rows, scale, marked, exponent))
+    rows = []
+    for i, head in enumerate(headings(axes[0], marked)):
+        shown = [
+            f"{letters.get((i, j), '')} {_short(value, scale)}".strip()
+            for j, value in enumerate(numbers[i])
+        ]
+        rows.append((head, list(zip(level[i], shown, strict=True))))
+    table = _table(axes, rows, scale, marked, exponent)
+    return HtmlFigure("grid", table | {"types": legend})
 
 
 def _lens(

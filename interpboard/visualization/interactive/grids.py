@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import LabelledArray, Result
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures.attention_pattern import head_title, pattern_of
 from interpboard.visualization.figures.canvas import meaning_of, numeric_scale_of, title_of
@@ -23,6 +24,7 @@ _WRITTEN_MOST = 24  # columns of a lens whose cells hold their tokens
 def grid(result: Result, *, title: str | None = None) -> Any:
     """[row, column] in the order of the axes, layer 0 at the bottom. Raises ``BadParameter`` for values
     that have not two axes or are text."""
+    result = with_sites(result)
     if result.values.ndim != 2:
         names = ", ".join(visible(axis.name) for axis in result.axes) or "none"
         raise BadParameter(f"A grid has two axes; this result has {names}.", "Choose a slice.")
@@ -57,7 +59,7 @@ def causal_trace(result: Result, *, title: str | None = None) -> Any:
     """The grid of the trace, subject tokens bold and starred; errors as in ``figures.causal_trace``."""
     subject = subject_of(result)
     figure = grid(result, title=title)
-    canvas.label_axes(figure, *result.axes, marked=subject)
+    canvas.label_axes(figure, *with_sites(result).axes, marked=subject)
     figure.update_xaxes(title="token (* subject)")
     return figure
 
@@ -65,6 +67,7 @@ def causal_trace(result: Result, *, title: str | None = None) -> Any:
 def lens(result: Result, *, title: str | None = None) -> Any:
     """Each cell the likeliest token, painted by the target's probability; the hover lists the cell's
     tokens. Errors as in ``figures.lens``."""
+    result = with_sites(result)
     top = top_of(result)
     words = np.vectorize(lambda word: canvas.plotly_token(str(word)), otypes=[object])(
         top.values[..., 0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.session.state import Request, State
 from tui.slots.heads.keys import KEYS
+from tui.slots.heads.parts import as_shown
 from tui.slots.spec import Place, Slot, restore_nothing, result_params
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ HEADS = Slot(
     leads=True,
     place=Place(2, "Heads", "which heads carry the answer"),
     beside=("mlp_ablation", "head_types"),
+    as_shown=as_shown,
     view="tui.slots.heads.view:HeadsPane",
     about=(
         "Each attention head's output is replaced, one at a time; exact.",

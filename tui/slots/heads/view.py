@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.registry.component_names import MLP
+from interpboard.registry.component_names import MLP, TYPE_LETTERS
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.heads.keys import KEYS
+from tui.slots.heads.parts import head_types, mlp_effects
 from tui.slots.pane import AtCursor, Pane, Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
@@ -25,15 +26,6 @@ from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     import numpy as np
-
-# The letter of each type of head.
-BADGES = {
-    "previous_token": "p",
-    "duplicate_token": "d",
-    "induction": "i",
-    "copying": "c",
-    "name_mover": "n",
-}
 
 
 class HeadsPane(Pane):
@@ -89,8 +81,9 @@ class HeadsPane(Pane):
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
-        mlps = self.state.slots["mlp_ablation"].result
-        shown = (source, mlps, self.state.slots["head_types"].result, self.state.interventions.on)
+        mlps = mlp_effects(self.state)
+        beside = (self.state.slots[name].result for name in self.slot.beside)
+        shown = (source, mlps is None, *beside, self.state.interventions.on)
         if shown == self._shown:
             return
         first = self._cursor_is_ours and self.data.partial is None
@@ -107,8 +100,7 @@ class HeadsPane(Pane):
         layers, heads = source.axes
         column = np.full((len(layers.labels), 1), np.nan)
         if mlps is not None and self.data.partial is None:
-            effects = mlps.extra["alone" if "alone" in mlps.extra else "effect"].values.reshape(-1)
-            column[: len(effects), 0] = effects
+            column[: len(mlps), 0] = mlps
         values = np.hstack([source.values, column])
         data = GridData(
             rows=tuple(f"L{label}" for label in layers.labels),
@@ -116,7 +108,7 @@ class HeadsPane(Pane):
             values=values,
             scale=Scale.of(values, diverging=True, center=neutral),
             estimated=self._estimates(values.shape),
-            badges={at: BADGES[name] for at, name in self._types().items()},
+            badges={at: TYPE_LETTERS[name] for at, name in self._types().items()},
         )
         data = replace(data, off=self._off(data), names=self._names(data))
         order = self._rank(data)
@@ -143,25 +135,7 @@ class HeadsPane(Pane):
         }  # fmt: skip
 
     def _types(self) -> dict[tuple[int, int], str]:
-        """The name of the type of each head that is of a known one.
-
-        Only what moves names depends on the prompt; the others are the same for the next one.
-        """
-        slot = self.state.slots["head_types"]
-        if slot.result is None:
-            return {}
-        partial, pending = self.data.partial, self.data.pending
-        question = (
-            pending.question if partial is not None and pending is not None else self.data.question
-        )
-        of_now = slot.question == question
-        labels = slot.result.extra["label"].values
-        return {
-            (row, head): str(name)
-            for row, names in enumerate(labels)
-            for head, name in enumerate(names)
-            if name and (of_now or name != "name_mover")
-        }
+        return head_types(self.state)
 
     def _rank(self, data: GridData) -> list[tuple[int, int]]:
         """List the strongest heads; their cells."""
@@ -270,7 +244,7 @@ class HeadsPane(Pane):
     def _letters(self, *, whole: bool) -> Text:
         """The letters of the types of head in sight, and the names of the types, or their first words."""
         shown, text = set(self._types().values()), Text()
-        for name, letter in BADGES.items():
+        for name, letter in TYPE_LETTERS.items():
             if name in shown:
                 text.append(f"  {letter}" if text else f" {letter}", self.ink("text", bold=True))
                 said = name.replace("_", " ") if whole else name.partition("_")[0]

@@ -70,12 +70,13 @@ class TracePane(Pane):
             self.grid.show(None)
             self.said.set(Text())
             return
+        from interpboard.results.sites import layer_label
         from interpboard.visualization.colors import Scale
 
         neutral = scales.slot_meaning(self.data)[1]
         layers, tokens = source.axes
         data = GridData(
-            rows=tuple(f"L{label}" for label in layers.labels),
+            rows=tuple(layer_label(self._word(), label) for label in layers.labels),
             columns=tuple(visible_token(label) for label in tokens.labels),
             values=source.values,
             scale=Scale.of(source.values, diverging=True, center=neutral),
@@ -90,6 +91,14 @@ class TracePane(Pane):
             strongest = divmod(int(far.argmax()), len(data.columns))
         self.grid.show(data, strongest)
         self.said.set(self._said())
+
+    def _word(self) -> str:
+        """Where in its layer a row of what is shown is: before it, after it, or what a part adds."""
+        from interpboard.results.sites import site_word
+
+        shows = scales.answered(self.data)
+        params = shows.params if shows is not None else {}
+        return site_word(str(params.get("state", params.get("site", "resid"))))
 
     def place(self, row: int, column: int) -> str | None:
         """A cell as interventions name it; None for the stream before layer 0, which is none's output."""

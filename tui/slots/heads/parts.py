@@ -1,0 +1,57 @@
+"""What stands beside the effects of heads: those of the MLPs, and the type of each head. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.session.state import State
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interpboard.results import Result
+
+
+def mlp_effects(state: State) -> np.ndarray | None:
+    """Effect [layer] of taking each MLP away as the heads were, of the same question; None: not known yet."""
+    mlps, heads = state.slots["mlp_ablation"], state.slots["heads"]
+    if mlps.result is None or mlps.request is None or heads.request is None:
+        return None
+    ablation = heads.request.params.get("ablation", "zero")
+    asked = str(mlps.request.params.get("interventions", ""))
+    if mlps.question != heads.question or not asked.endswith(f"={ablation}"):
+        return None  # of another prompt, or otherwise taken away
+    extra = mlps.result.extra
+    effects: np.ndarray = extra["alone" if "alone" in extra else "effect"].values.reshape(-1)
+    return effects
+
+
+def head_types(state: State) -> dict[tuple[int, int], str]:
+    """The name of the type of each head that is of a known one.
+
+    Only what moves names depends on the prompt; the others are the same for the next one.
+    """
+    types, heads = state.slots["head_types"], state.slots["heads"]
+    if types.result is None:
+        return {}
+    pending = heads.pending
+    question = (
+        pending.question if heads.partial is not None and pending is not None else heads.question
+    )
+    of_now = types.question == question
+    return {
+        (row, head): str(name)
+        for row, names in enumerate(types.result.extra["label"].values)
+        for head, name in enumerate(names)
+        if name and (of_now or name != "name_mover")
+    }
+
+
+def as_shown(state: State, result: Result) -> Result:
+    """The effects of heads with all that the pane shows beside them: so it is exported."""
+    from interpboard.results.beside_heads import with_parts
+
+    mlps = mlp_effects(state)
+    if mlps is not None and len(mlps) != len(result.axes[0].labels):
+        mlps = None
+    return with_parts(result, mlps, head_types(state))
