@@ -34,6 +34,7 @@ class Format(StrEnum):
     dot = "dot"
     mermaid = "mermaid"
     svg = "svg"
+    plot = "plot"
 
 
 class ListFormat(StrEnum):

@@ -44,10 +44,13 @@ def document_as(document: Document, form: Format, settings: Settings, *, to_file
         return export.html(document)
     if form.value in DIAGRAMS:
         return diagram(document, form.value)
+    page = terminal.render
+    if form is Format.plot:
+        from interpboard.visualization.plot_page import plots as page
     is_terminal = not to_file and sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if not to_file else PIPE_WIDTH
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
-    return terminal.render(
+    return page(
         document,
         width,
         color=terminal.color_wanted(settings.color, is_terminal),

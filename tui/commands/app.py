@@ -72,6 +72,8 @@ AFTER_SLOTS = (
             "Go to the next pane", lambda app: app.panes.step(1), palette=False),
     Command("previous_pane", "shift+tab", "Shift+Tab", "Previous pane",
             "Go to the previous pane", lambda app: app.panes.step(-1), palette=False),
+    Command("plot", "D", "D", "Plot",
+            "Draw the pane as lines: by layer, along the prompt", lambda app: app.screens.plot()),
     Command("export", "e", "e", "Export",
             "Write this pane or everything to a file", lambda app: app.export.choose_format()),
     Command("yank", "y", "y", "Yank",

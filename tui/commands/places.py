@@ -88,7 +88,22 @@ RUNS = (
     Command("runs_leave", "q,escape,backspace,8", "q Esc Bksp", "Back",
             "Back to the panes", "leave"),
 )  # fmt: skip
-PLACES = {"move": MOVES, "prompt": PROMPT, "pick": LIST, "prompts": PROMPT_LIST, "runs": RUNS}
+PLOT = (
+    Command("plot_export", "e", "e", "Figure",
+            "Write the plot as a figure: pdf, svg, png or html", "export"),
+    Command("plot_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("plot_leave", "q,escape,backspace,D", "q Esc Bksp", "Back",
+            "Back to where it was opened", "leave"),
+)  # fmt: skip
+PLACES = {
+    "move": MOVES,
+    "prompt": PROMPT,
+    "pick": LIST,
+    "prompts": PROMPT_LIST,
+    "runs": RUNS,
+    "plot": PLOT,
+}
 # Where letters are text, and where that is.
 TEXT_PLACES = {
     "prompt": "in the prompt",

@@ -42,7 +42,7 @@ class Export:
     ) -> None:
         self._session, self._screens, self._slot, self._readout = session, screens, slot, readout
         self._shown = shown
-        self._draw, self._osc52, self._folder, self._tell = draw, osc52, folder, tell
+        self._draw, self._osc52, self.folder, self._tell = draw, osc52, folder, tell
 
     @property
     def _state(self) -> State:
@@ -141,7 +141,7 @@ class Export:
         state = self._state
         name = state.model.info.name if state.model is not None else "model"
         formats = export.formats(state.slots[slot.name].result)
-        screen = ExportScreen(name, slot.name, self._folder, formats)
+        screen = ExportScreen(name, slot.name, self.folder, formats)
         self._screens.push_screen(screen, partial(self._answered, size=size))
 
     def export_document(self, document: Document, name: str) -> None:
@@ -155,7 +155,7 @@ class Export:
                 self._write(choice.path, export.render_document(document, choice.kind))
 
         formats = export.formats(document.results[0])
-        screen = ExportScreen(document.model.name, name, self._folder, formats, everything=False)
+        screen = ExportScreen(document.model.name, name, self.folder, formats, everything=False)
         self._screens.push_screen(screen, answered)
 
     def _answered(self, choice: Choice | None, size: int | None) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from interpboard.store import SavedRun
     from tui.app import InterpBoardApp
     from tui.controllers.controllers import Controllers
+    from tui.dialogs.plot import Plotted
 
 
 class Screens:
@@ -68,6 +69,22 @@ class Screens:
         for slot in self._with.session.slots.values():
             found += slot.in_palette() if slot.in_palette is not None else []
         self._app.push_screen(PaletteScreen(found), chosen)
+
+    def plot(self, source: Callable[[], Plotted] | None = None) -> None:
+        """The lines of ``source`` on the whole screen; without one, of the active pane."""
+        from interpboard.errors import InterpBoardError
+        from tui.dialogs.plot import PlotScreen
+
+        own = self._with
+        source = source or own.panes.view.plotted
+        try:
+            source().curves  # noqa: B018 - or why there are none
+        except InterpBoardError as error:
+            own.tell(str(error))
+            return
+        folder = own.export.folder
+        screen = PlotScreen(source, own.models.name, folder, self.input_line, own.tell)
+        self._app.push_screen(screen)
 
     def log(self) -> None:
         """The engine's last words."""

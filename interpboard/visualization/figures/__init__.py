@@ -15,10 +15,11 @@ from interpboard.visualization.figures.comparison import comparison
 from interpboard.visualization.figures.grid import grid
 from interpboard.visualization.figures.head_grid import head_grid
 from interpboard.visualization.figures.lens import lens
+from interpboard.visualization.figures.lines import lines
 from interpboard.visualization.figures.strongest import strongest
 from interpboard.visualization.figures.token_heatmap import token_heatmap
 
 __all__ = [
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison",
-    "figure_of", "grid", "head_grid", "lens", "strongest", "token_heatmap",
+    "figure_of", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
 ]  # fmt: skip

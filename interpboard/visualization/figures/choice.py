@@ -17,6 +17,7 @@ from interpboard.visualization.figures.circuit import circuit
 from interpboard.visualization.figures.grid import grid
 from interpboard.visualization.figures.head_grid import head_grid
 from interpboard.visualization.figures.lens import lens
+from interpboard.visualization.figures.lines import lines
 from interpboard.visualization.figures.strongest import strongest
 from interpboard.visualization.figures.token_heatmap import token_heatmap
 from interpboard.visualization.selections import selections
@@ -32,6 +33,7 @@ PRINTED: Kit = {
     "grid": grid,
     "head_grid": head_grid,
     "lens": lens,
+    "lines": lines,
     "strongest": strongest,
     "token_heatmap": token_heatmap,
 }
@@ -51,9 +53,10 @@ def figure_of(item: Result | Document, **options: Any) -> Any:
     """The matplotlib figure of a result by its axes; of a document a list, one for each result.
 
     ``options`` go to the figure: ``title``, ``columns``; ``layer`` and ``head`` for one pattern of
-    attention, ``of`` for scores of heads, ``most`` for edges of a circuit and for bars. What is too
-    large to be drawn whole is drawn by its strongest entries. Raises ``BadParameter`` for values
-    that are text, and for an option that no figure takes.
+    attention, ``lines=True`` and ``position`` for lines from layer to layer, along the prompt or by size
+    (see ``visualization.curves``), ``of`` for scores of heads, ``most`` for edges of a circuit, for bars and
+    lines. What is too large to be drawn whole is drawn by its strongest entries. Raises ``BadParameter``
+    for values that are text, and for an option that no figure takes.
     """
     return draw(PRINTED, item, options)
 
@@ -77,6 +80,8 @@ def draw(kit: Kit, item: Result | Document, options: Mapping[str, Any]) -> Any:
 def figure_for(result: Result, options: Mapping[str, Any]) -> str:
     """The name of the figure that suits ``result``, drawn with ``options``."""
     view = view_of(result)
+    if options.get("lines"):
+        return "lines"
     names = tuple(axis.name for axis in result.axes)
     if names == ("layer", "head", "query", "key") and {"layer", "head"} <= set(options):
         return "attention_pattern"

@@ -16,9 +16,10 @@ from interpboard.visualization.interactive.grids import (
     head_grid,
     lens,
 )
+from interpboard.visualization.interactive.lines import lines
 from interpboard.visualization.interactive.token_heatmap import token_heatmap
 
 __all__ = [
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison",
-    "figure_of", "grid", "head_grid", "lens", "strongest", "token_heatmap",
+    "figure_of", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
 ]  # fmt: skip

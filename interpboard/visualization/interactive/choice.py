@@ -15,6 +15,7 @@ from interpboard.visualization.interactive.grids import (
     head_grid,
     lens,
 )
+from interpboard.visualization.interactive.lines import lines
 from interpboard.visualization.interactive.token_heatmap import token_heatmap
 
 MOVING: Kit = {
@@ -25,6 +26,7 @@ MOVING: Kit = {
     "grid": grid,
     "head_grid": head_grid,
     "lens": lens,
+    "lines": lines,
     "strongest": strongest,
     "token_heatmap": token_heatmap,
 }

@@ -23,6 +23,8 @@ KEYS = (
             "Scroll the diagram down", "scroll_view(3)"),
     Command("circuit_scroll_up", "K,ctrl+y", "K", "",
             "Scroll the diagram up", "scroll_view(-3)"),
+    Command("circuit_plot", "D", "D", "Plot",
+            "Draw faithfulness against size on the whole screen", "plot"),
     Command("circuit_cancel", "x", "x", "Cancel",
             "Cancel what is running", "cancel"),
     Command("circuit_yank", "y", "y", "",

@@ -12,10 +12,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from interpboard.display import ascii_everywhere, visible
-from interpboard.errors import InterpBoardError
+from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui import words
 from tui.commands.command import bindings
+from tui.dialogs.plot import Plotted
 from tui.session.state import State
 from tui.slots.circuit.keys import KEYS
 from tui.slots.circuit.series import (
@@ -318,6 +319,16 @@ class CircuitScreen(SlotScreen):
         self.host.export.choose_format(
             self.slot, best_edges(self.of, self.at) if self.of is not None else None
         )
+
+    def action_plot(self) -> None:
+        """Faithfulness and completeness of every size, on the whole screen."""
+        self.host.screens.plot(self._plotted)
+
+    def _plotted(self) -> Plotted:
+        if self.of is None:
+            raise BadParameter("There is no circuit to draw yet.", "Enter finds one.")
+        older = "an older question" if self.slot.stale(self.host.state) else ""
+        return Plotted(self.of, None, subject(self.of), older)
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the diagram."""
