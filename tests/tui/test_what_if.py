@@ -174,9 +174,16 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
         reads(attention="L2 H4  4 ·located", neurons="L2 N5")
         await b.press("7", "j")  # a neuron is its layer's MLP
         layer = b.readout("neurons")[:2]
-        reads(heads=f"{layer} MLP", lens=f"{layer} after 4", trace=layer, logits=f"{layer} MLP")
+        reads(
+            heads=f"{layer} MLP",
+            lens=f"{layer} after 4",
+            trace=f"out {layer[1:]}",
+            logits=f"{layer} MLP",
+        )
         await b.press("1", "h")
-        reads(lens=f"{layer} after 3", trace=f"{layer} at 3", attention=f"{layer} H4  3 ·is")
+        reads(
+            lens=f"{layer} after 3", trace=f"out {layer[1:]} at 3", attention=f"{layer} H4  3 ·is"
+        )
 
 
 async def test_a_pane_that_was_out_of_sight_opens_where_the_selection_is(board: Boards) -> None:
