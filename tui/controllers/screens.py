@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tui.commands.command import Command, commands
@@ -74,9 +75,10 @@ class Screens:
         """The lines of ``source`` on the whole screen; without one, of the active pane."""
         from interpboard.errors import InterpBoardError
         from tui.dialogs.plot import PlotScreen
+        from tui.slots.plotted import plotted
 
         own = self._with
-        source = source or own.panes.view.plotted
+        source = source or partial(plotted, own.panes.view)
         try:
             source().curves  # noqa: B018 - or why there are none
         except InterpBoardError as error:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from interpboard.results.arrays import names_of
 from interpboard.results.labels import visible_label
+from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from tui import words
 from tui.widgets.grid_data import GridData
@@ -61,7 +62,7 @@ class DifferenceGrid(HeatGrid):
         return Scale.of(self.of.values, diverging=True)
 
     def _grid(self, result: Result) -> GridData:
-        values, axes = squeezed(result)
+        values, axes = squeezed(with_sites(result))
         second = tuple(_mark(label)[0] for label in axes[1].labels)
         return GridData(
             rows=tuple(_row(axes[0], label) for label in axes[0].labels),
@@ -165,7 +166,7 @@ def _where(result: Result, place: int) -> list[tuple[str, Axis, int]]:
 
 def _named(result: Result, place: int) -> str:
     """The labels of an entry, those of dimensions of one entry left out."""
-    known = _where(result, place)
+    known = _where(with_sites(result), place)
     many = [each for each in known if len(each[1].labels) > 1] or known
     return " ".join(_row(axis, axis.labels[i]) for _, axis, i in many) or "value"
 

@@ -24,7 +24,6 @@ from tui.widgets.line import Line
 
 if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
-    from tui.dialogs.plot import Plotted
     from tui.slots.difference import DifferenceGrid
     from tui.widgets.cells import Searched
     from tui.widgets.cursor_view import CursorView
@@ -233,26 +232,6 @@ class Pane(Vertical, can_focus=False):
         if had_focus:
             self.screen.set_focus(self.view)
         body.display = not self.subtracts
-
-    def plotted(self) -> Plotted:
-        """What a plot of the pane draws: its result as it is shown, at the selected position.
-
-        Raises ``BadParameter`` where there is none.
-        """
-        from interpboard.errors import BadParameter
-        from tui.dialogs.plot import Plotted
-
-        result, place = self.data.result, self.slot.place
-        assert place is not None
-        if result is None:
-            raise BadParameter(f"{place.title} has nothing to draw yet.", "")
-        if self.slot.as_shown is not None:
-            result = self.slot.as_shown(self.state, result)
-        older = "of an older question" if self.slot.stale(self.state) else ""
-        at = self.state.selection.token
-        over = [len(axis.labels) for axis in result.axes if axis.name == "token"]
-        held = at is not None and bool(over) and at < over[0]
-        return Plotted(result, at if held else None, place.title, older)
 
     def refresh_words(self) -> None:
         """Readout, legend and titles; each repaints only if it changed."""

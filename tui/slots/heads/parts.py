@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.session.compared import DIFFERENCE
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def mlp_effects(state: State) -> np.ndarray | None:
     if mlps.question != heads.question or not asked.endswith(f"={ablation}"):
         return None  # of another prompt, or otherwise taken away
     extra = mlps.result.extra
-    effects: np.ndarray = extra["alone" if "alone" in extra else "effect"].values.reshape(-1)
-    return effects
+    found = next((extra[name] for name in ("alone", "effect") if name in extra), None)
+    return None if found is None else found.values.reshape(-1)
 
 
 def head_types(state: State) -> dict[tuple[int, int], str]:
@@ -32,7 +33,7 @@ def head_types(state: State) -> dict[tuple[int, int], str]:
     Only what moves names depends on the prompt; the others are the same for the next one.
     """
     types, heads = state.slots["head_types"], state.slots["heads"]
-    if types.result is None:
+    if types.result is None or "label" not in types.result.extra:
         return {}
     pending = heads.pending
     question = (
@@ -51,6 +52,8 @@ def as_shown(state: State, result: Result) -> Result:
     """The effects of heads with all that the pane shows beside them: so it is exported."""
     from interpboard.results.beside_heads import with_parts
 
+    if state.compared is not None and state.compared.view == DIFFERENCE:
+        return result  # B − A is a grid of its own
     mlps = mlp_effects(state)
     if mlps is not None and len(mlps) != len(result.axes[0].labels):
         mlps = None

@@ -239,7 +239,8 @@ class HeadsPane(Pane):
             return
         room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
         whole, first = self._letters(whole=True), self._letters(whole=False)
-        self._line("types", whole if whole.cell_len <= room else first)
+        shown = whole if whole.cell_len <= room else first
+        self._line("types", Text() if self.subtracts else shown)
 
     def _letters(self, *, whole: bool) -> Text:
         """The letters of the types of head in sight, and the names of the types, or their first words."""
