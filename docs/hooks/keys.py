@@ -15,6 +15,7 @@ BEFORE = {
 }
 AFTER = {
     "runs": "Saved results",
+    "plot": "Plot",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
 }

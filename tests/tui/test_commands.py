@@ -232,7 +232,7 @@ async def test_export_shows_the_name_and_writes_the_file(
         if suffix == "json":
             written = [result.analysis for result in Document.from_json(text).results]
             assert written == [
-                "integrated_gradients", "predictions", "head_ablation", "what_if", "head_scores",
+                "integrated_gradients", "predictions", "head_ablation",
                 "logit_lens", "direct_logit_attribution",
             ]  # fmt: skip
             json.loads(text)
@@ -257,7 +257,7 @@ async def test_export_of_one_pane_holds_that_pane_only(
     ("keys", "written"),
     [
         ("7", ["neurons", "neurons"]),
-        ("2", ["head_ablation", "what_if", "head_scores"]),
+        ("2", ["head_ablation"]),  # with the MLPs and the types in it
         (
             ("6", "space", "2", "space", "6"),
             ["direct_logit_attribution", "edited_direct_attribution"],
@@ -371,7 +371,8 @@ async def test_yank_writes_a_file_and_says_where(
         text = path.read_text()
         assert text.startswith("# InterpBoard: `demo`")
         assert "## Head ablation" in text
-        assert "## What if" in text  # the column of the MLPs
+        assert "| `MLP` |" in text
+        assert "## What if" not in text
 
 
 async def test_q_and_ctrl_q_leave_with_zero_and_end_the_engine(board: Boards) -> None:
