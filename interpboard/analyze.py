@@ -14,7 +14,8 @@ from interpboard import __version__
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
-from interpboard.results import Document, MetricRequest, PromptInfo, Result
+from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
+from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.provenance import made_by
@@ -25,7 +26,7 @@ _SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype
 
 def analyze(
     lm: LanguageModel,
-    text: str,
+    text: str | Chat,
     analyses: Sequence[str] | None = None,
     metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
     params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -33,7 +34,7 @@ def analyze(
     watch: Watch = SILENT,
     on_start: Callable[[str], None] | None = None,
 ) -> Document:
-    """Run ``analyses`` (names of the registry) on ``text``; one document with all results.
+    """Run ``analyses`` (names of the registry) on ``text`` or a chat; one document with all results.
 
     None: every analysis that needs no more than it was given. ``params``: parameters by analysis
     name. Names and parameters are checked before anything runs. Raises the errors of
@@ -44,7 +45,7 @@ def analyze(
         named = {key for own in given.values() for key in own}
         analyses = analyses_for(named)
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
-    prompt = make_prompt(lm, text)
+    lm, prompt = prompt_of(lm, text)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     results: list[Result] = []

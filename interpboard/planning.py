@@ -22,9 +22,9 @@ from interpboard.errors import Cancelled
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import peak_memory
 from interpboard.registry import analyses_for, find_analysis
-from interpboard.results import LabelledArray, MetricRequest
+from interpboard.results import Chat, LabelledArray, MetricRequest
 from interpboard.results.plan import Plan
-from interpboard.runs.prompt import make_prompt
+from interpboard.runs.chat import prompt_of
 from interpboard.runs.rehearsal import Rehearsal, rehearsing
 from interpboard.runs.watch import SILENT, Watch
 
@@ -34,7 +34,7 @@ LONGEST_S = 3.0
 
 def plan(
     lm: LanguageModel,
-    text: str,
+    text: str | Chat,
     analyses: Sequence[str] | None = None,
     metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
     params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -50,7 +50,7 @@ def plan(
         analyses = analyses_for({key for own in given.values() for key in own})
     for name in analyses:
         find_analysis(name).parse(given.get(name, {}))
-    tokens = len(make_prompt(lm, text).token_ids)
+    tokens = len(prompt_of(lm, text)[1].token_ids)
     plans = []
     for number, name in enumerate(analyses):
         watch.step(number, len(analyses))
@@ -61,7 +61,7 @@ def plan(
 
 def _planned(
     lm: LanguageModel,
-    text: str,
+    text: str | Chat,
     name: str,
     metric: MetricRequest,
     params: dict[str, Any],

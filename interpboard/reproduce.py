@@ -6,6 +6,7 @@ the model's own top token is found again anyway and need not be writable as text
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from interpboard.registry import ANALYSES
 from interpboard.registry.loading import OPTIONS, given
 from interpboard.registry.parameter import Parameter
 from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
+from interpboard.results.chats import chat_json
 from interpboard.results.tokens import text_at
 
 # What was allowed when the model was opened, which its notes say by the option's name.
@@ -46,9 +48,11 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     place += "" if model.special_tokens else ", special_tokens=False"
     place += "".join(f", {name}={value!r}" for name, value in _opening(model).items())
     place += "".join(f", {python}" for option, python in _ALLOWED.items() if _said(option, model))
+    chats = any(document.prompt.chat is not None for document, _ in parts)
     lines = [
         "from interpboard import MetricRequest, open_model",
         "from interpboard.analyze import analyze",
+        *(["from interpboard.results.chats import read_chat"] if chats else []),
         "",
         f"lm = open_model({place})",
     ]
@@ -59,7 +63,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
         lines += [
             "document = analyze(",
             "    lm,",
-            f"    {document.prompt.text!r},",
+            f"    {_source(document.prompt)},",
             f"    {[result.analysis for result in document.results]!r},",
             f"    MetricRequest({_arguments(asked)}),",
             *([f"    {params!r},"] if params else []),
@@ -95,10 +99,20 @@ def command_line(document: Document, asked: MetricRequest) -> str:
                 return f"# no command line can say {result.analysis}.{name} = {value!r}\n"
             words += ["--param", f"{result.analysis}.{name}={written}"]
     words += ["--format", "json", f"--text={text}"]
+    if document.prompt.chat is not None:
+        words[-1] = f"--chat={chat_json(document.prompt.chat)}"
     line = " ".join(_quoted(word) for word in words)
     line += "".join(f"  # was {said}: this computes all of it" for said in _partial(document))
     # The text "-" means standard input, so it comes from there.
-    return f"printf %s - | {line}\n" if text == "-" else f"{line}\n"
+    spoken = document.prompt.chat is not None
+    return f"printf %s - | {line}\n" if text == "-" and not spoken else f"{line}\n"
+
+
+def _source(prompt: PromptInfo) -> str:
+    """The text, or the chat, as an argument of ``analyze``."""
+    if prompt.chat is None:
+        return repr(prompt.text)
+    return f"read_chat({json.loads(chat_json(prompt.chat))!r})"
 
 
 def _partial(document: Document) -> list[str]:

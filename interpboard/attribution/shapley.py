@@ -49,7 +49,7 @@ def shapley(
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(players) for _ in range(samples)]
     # Orders share their beginnings and ends: each set of tokens is computed once.
-    sets = list(dict.fromkeys(present for order in orders for present in _growing(order)))
+    sets = list(dict.fromkeys(present for order in orders for present in growing(order)))
     asked = [present for present in sets if len(present) < players]
 
     def without(present: Present) -> Counterfactual:
@@ -61,7 +61,7 @@ def shapley(
     worth[frozenset(range(players))] = metric.baseline
     added = np.zeros((samples, len(prompt.token_ids)))
     for row, order in zip(added, orders, strict=True):
-        steps = [worth[present] for present in _growing(order)]
+        steps = [worth[present] for present in growing(order)]
         row[order] = np.diff(steps)
     axis = token_axis(prompt.tokens)
     spread = added.std(0, ddof=1) if samples > 1 else np.full(added.shape[1], np.nan)
@@ -75,6 +75,6 @@ def shapley(
     )
 
 
-def _growing(order: np.ndarray) -> list[Present]:
-    """The sets of tokens that are present, from none to all."""
+def growing(order: np.ndarray) -> list[Present]:
+    """The sets that are present as they join in ``order``, from none to all."""
     return [frozenset(map(int, order[:count])) for count in range(len(order) + 1)]

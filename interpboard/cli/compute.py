@@ -14,7 +14,7 @@ from interpboard.registry.loading import NOTHING_ASKED, LoadOptions, given
 if TYPE_CHECKING:
     from interpboard.interventions.sets import InterventionSet
     from interpboard.models.language_model import LanguageModel
-    from interpboard.results import Document, MetricRequest, Result
+    from interpboard.results import Chat, Document, MetricRequest, Result
     from interpboard.results.plan import Plan
 
 
@@ -34,7 +34,7 @@ class ModelChoice(NamedTuple):
 
 def compute(
     choice: ModelChoice,
-    text: str | None,
+    text: str | Chat | None,
     analyses: Sequence[str],
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
@@ -77,7 +77,7 @@ def compute(
 
 def planned(
     choice: ModelChoice,
-    text: str,
+    text: str | Chat,
     analyses: Sequence[str],
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
@@ -172,11 +172,16 @@ def _effects(result: Result, held: InterventionSet, control: InterventionSet | N
 
 
 def _with_swapped(
-    params: Mapping[str, Mapping[str, Any]], lm: LanguageModel, text: str, swap: tuple[str, str]
+    params: Mapping[str, Mapping[str, Any]],
+    lm: LanguageModel,
+    text: str | Chat,
+    swap: tuple[str, str],
 ) -> dict[str, dict[str, Any]]:
     from interpboard.patching.corrupt import swap_span
+    from interpboard.runs.chat import prompt_of
 
-    corrupted = swap_span(lm, text, *swap)
+    lm, prompt = prompt_of(lm, text)  # of a chat, what its template made of it
+    corrupted = swap_span(lm, prompt.text, *swap)
     return {
         name: {**own, "corrupted": corrupted} if "corrupted" in own else dict(own)
         for name, own in params.items()

@@ -20,19 +20,21 @@ from interpboard.registry import (
     neurons,
     patching,
     predictions,
+    units,
 )
 from interpboard.registry.spec import Analysis
 
 __all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis", "in_order"]
 
 _SUBJECTS = (
-    predictions, attribution, lens, heads, direct, discovery, interventions, neurons, patching,
+    predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, patching,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (
     "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
     "smoothgrad", "noise_tunnel", "lrp", "continuation_attribution", "occlusion", "shapley",
-    "attention_rollout", "value_weighted_rollout", "attention_flow", "logit_lens",
+    "unit_attribution", "context_cite", "attention_rollout", "value_weighted_rollout",
+    "attention_flow", "logit_lens",
     "head_ablation", "head_pairs", "compare_ablations", "critical_components",
     "direct_logit_attribution", "attention", "head_scores", "tuned_lens", "circuit", "steering",
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",

@@ -10,12 +10,15 @@ from interpboard.results.document import Document
 from interpboard.results.encoding import SCHEMA, pack, unpack
 from interpboard.results.info import (
     AdapterInfo,
+    Chat,
     MadeBy,
+    Message,
     MetricInfo,
     MetricRequest,
     ModelInfo,
     PromptInfo,
     TokenRef,
+    Turn,
 )
 from interpboard.results.opened import opened_as
 from interpboard.results.partial import Cells, Partial
@@ -27,10 +30,12 @@ __all__ = [
     "AdapterInfo",
     "Axis",
     "Cells",
+    "Chat",
     "Document",
     "Entry",
     "LabelledArray",
     "MadeBy",
+    "Message",
     "MetricInfo",
     "MetricRequest",
     "ModelInfo",
@@ -38,6 +43,7 @@ __all__ = [
     "PromptInfo",
     "Result",
     "TokenRef",
+    "Turn",
     "layer_axis",
     "opened_as",
     "pack",

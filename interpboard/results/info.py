@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from interpboard.registry.loading import LoadOptions
@@ -89,14 +91,47 @@ class ModelInfo(msgspec.Struct, frozen=True):
     parts: dict[str, str | int] = {}
 
 
+class Message(msgspec.Struct, frozen=True):
+    """A turn of a chat as it was given: ``role`` (system, user, assistant, tool), ``content``."""
+
+    role: str
+    content: str
+
+
+class Chat(msgspec.Struct, frozen=True):
+    """A prompt of turns, in the words of ``apply_chat_template``.
+
+    ``continue_final_message``: the last turn is the beginning of an answer, which goes on; else the answer
+    begins behind them. ``tools``: what the model may call, as JSON schemas. ``chat_template``: in place of
+    the tokenizer's own, empty: that one.
+    """
+
+    messages: tuple[Message, ...]
+    continue_final_message: bool = False
+    tools: tuple[dict[str, Any], ...] = ()
+    chat_template: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The tokens ``[begin, end)`` of a turn, its marks among them; ``content``: those of its words alone."""
+
+    role: str
+    begin: int
+    end: int
+    content: tuple[int, int]
+
+
 class PromptInfo(msgspec.Struct, frozen=True):
     """The prompt as the model saw it. ``tokens`` are texts, leading spaces included.
 
     ``spans``: each token's characters ``[begin, end)`` in ``text``; empty where a prompt was not made from
-    a text, or was saved before they were kept.
+    a text, or was saved before they were kept. Of a chat, ``chat`` is what was given, ``text`` what its
+    template made of it, ``turns`` where each turn is; a last turn without content is the answer's beginning.
     """
 
     text: str
     tokens: tuple[str, ...]
     token_ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...] = ()
+    chat: Chat | None = None
+    turns: tuple[Turn, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from interpboard.cli import analyze_command as cli_analyze
 from interpboard.cli import commands as cli_commands
 from interpboard.cli import narration, opening
 from interpboard.results import Document
@@ -34,6 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return answer
 
     monkeypatch.setattr(cli_commands, "compute", compute)
+    monkeypatch.setattr(cli_analyze, "compute", compute)
     return seen
 
 

@@ -1,0 +1,1 @@
+"""Attribution to words, sentences and turns of a chat."""

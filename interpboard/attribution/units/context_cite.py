@@ -1,0 +1,131 @@
+"""Which parts of a long context an answer rests on: a sparse linear stand-in for the model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.runs.agreement import rank_agreement
+from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.metrics import Metric, reach
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from interpboard.runs.units import units_of
+from interpboard.runs.watch import SILENT, Watch
+
+HELD_OUT = 0.25
+_STRENGTHS = 30
+_ROUNDS = 2000
+
+
+@analysis("context_cite")
+def context_cite(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    unit: str = "sentence",
+    samples: int = 64,
+    baseline: str = "mean",
+    baseline_text: str = "",
+    seed: int = 0,
+    watch: Watch = SILENT,
+) -> Computed:
+    """Weight [unit]: what the metric gains when the unit is there, in a sparse linear model of the metric.
+
+    Cohen-Wang, Shah, Georgiev and Mądry 2024, "ContextCite: Attributing Model Generation to Context". In
+    each of ``samples`` runs a random half of the units (by ``seed``; ``unit``: see ``units_of``) is
+    there, the others are replaced (``baseline``, ``baseline_text``: see ``baseline_embeddings``); a lasso
+    is fitted to the metric, its strength chosen by what it says of a quarter of the runs that it has not
+    seen. ``extra["lds"]``: the rank correlation between what it says of those runs and what the model
+    did, 1 where it can be trusted, 0 where its weights mean nothing; ``held_out`` and ``predicted`` [run]
+    are the two; ``intercept``. The paper removes sentences from the text; here their embeddings are
+    replaced, so that no other token moves.
+
+    Raises ``BadParameter`` for less than eight samples or two units, ``Unsupported``, ``OutOfMemory``.
+    """
+    lm.verified.require_site("embed")
+    units = units_of(prompt, unit, reach(lm, prompt, metric))
+    if samples < 8:
+        raise BadParameter("A surrogate needs at least eight samples.", "Raise samples.")
+    if len(units) < 2:
+        raise BadParameter(f"The prompt has one {unit}.", "Choose a smaller unit, e.g. word.")
+    instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
+    there = np.random.default_rng(seed).random((samples, len(units))) < 0.5
+    there[there.all(1), 0] = False  # the whole prompt is known already
+    cells: list[Counterfactual] = []
+    for row in there:
+        places = tuple(
+            at for own, kept in zip(units, row, strict=True) if not kept for at in own.positions
+        )
+        cells.append((Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),))
+    values = evaluate(record(lm, prompt), cells, metric, watch=watch)
+    known = np.isfinite(values)
+    masks, values = there[known].astype(float), values[known]
+    held = max(2, round(HELD_OUT * len(values)))
+    weights, intercept = fit(masks[:-held], values[:-held], masks[-held:], values[-held:])
+    predicted = masks[-held:] @ weights + intercept
+    lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
+    axis, runs = (
+        Axis("unit", tuple(own.label for own in units)),
+        Axis("run", tuple(map(str, range(held)))),
+    )
+    warning = (
+        f"The surrogate orders runs that it has not seen hardly better than chance (LDS {lds:.2f}): its "
+        "weights mean little. Raise samples, or choose a larger unit."
+    )
+    return Computed(
+        values=weights,
+        axes=(axis,),
+        extra={
+            "lds": LabelledArray((), np.array(lds)),
+            "intercept": LabelledArray((), np.array(intercept)),
+            "held_out": LabelledArray((runs,), values[-held:]),
+            "predicted": LabelledArray((runs,), predicted),
+            "begin": LabelledArray((axis,), np.array([own.positions[0] for own in units])),
+            "end": LabelledArray((axis,), np.array([own.positions[-1] + 1 for own in units])),
+        },
+        warnings=(warning,) if not lds >= 0.3 else (),
+    )
+
+
+def fit(
+    masks: np.ndarray, values: np.ndarray, other_masks: np.ndarray, other_values: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Weights and intercept of the lasso whose strength does best on the other runs."""
+    strongest = np.abs((masks - masks.mean(0)).T @ (values - values.mean())).max() / len(values)
+    best: tuple[float, np.ndarray, float] | None = None
+    weights = np.zeros(masks.shape[1])
+    for strength in strongest * np.logspace(0, -4, _STRENGTHS):
+        weights, intercept = lasso(masks, values, float(strength), weights)
+        error = float(np.square(other_masks @ weights + intercept - other_values).mean())
+        if best is None or error < best[0] * (1 - 1e-9):
+            best = (error, weights, intercept)
+    assert best is not None
+    return best[1], best[2]
+
+
+def lasso(
+    masks: np.ndarray, values: np.ndarray, strength: float, begin: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Least ½ mean (values − masks · w − b)² + ``strength`` · |w|₁, a coordinate at a time from ``begin``."""
+    centred, target = masks - masks.mean(0), values - values.mean()
+    sizes = np.square(centred).mean(0)
+    weights = begin.copy()
+    left = target - centred @ weights
+    for _ in range(_ROUNDS):
+        largest = 0.0
+        for at in np.flatnonzero(sizes):
+            pull = centred[:, at] @ left / len(values) + sizes[at] * weights[at]
+            new = np.sign(pull) * max(abs(pull) - strength, 0.0) / sizes[at]
+            if new != weights[at]:
+                left += centred[:, at] * (weights[at] - new)
+                largest = max(largest, abs(new - weights[at]))
+                weights[at] = new
+        if largest <= 1e-10 * max(1.0, float(np.abs(weights).max())):
+            break
+    return weights, float(values.mean() - masks.mean(0) @ weights)

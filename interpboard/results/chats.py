@@ -1,0 +1,50 @@
+"""Chats from JSON and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from interpboard.errors import BadPrompt
+from interpboard.results.info import Chat, Message
+
+
+def read_chat(given: Any, where: str = "The chat") -> Chat:
+    """A chat from JSON: a list of messages, or an object with ``messages`` and the other words of ``Chat``.
+
+    Raises ``BadPrompt``.
+    """
+    whole = {"messages": given} if isinstance(given, list) else given
+    known = set(Chat.__struct_fields__)
+    if not isinstance(whole, dict) or not isinstance(whole.get("messages"), list):
+        raise BadPrompt(f"{where} holds no chat.", 'A chat is [{"role": "user", "content": "…"}].')
+    if other := sorted(set(map(str, whole)) - known):
+        raise BadPrompt(f"{where} has {other[0]!r}.", f"A chat has {', '.join(sorted(known))}.")
+    messages = []
+    for number, own in enumerate(whole["messages"]):
+        if not isinstance(own, dict) or not all(
+            isinstance(own.get(key), str) for key in ("role", "content")
+        ):
+            raise BadPrompt(
+                f"{where}: message {number} is no {{role, content}} of two texts.",
+                "Pictures and tool calls are not read.",
+            )
+        messages.append(Message(own["role"], own["content"]))
+    tools = whole.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise BadPrompt(f"{where}: tools are a list of JSON schemas.")
+    return Chat(
+        tuple(messages),
+        bool(whole.get("continue_final_message", False)),
+        tuple(tools),
+        str(whole.get("chat_template") or ""),
+    )
+
+
+def chat_json(chat: Chat) -> str:
+    """``chat`` as ``read_chat`` reads it: a list of messages where there is nothing else to say."""
+    whole = msgspec.to_builtins(chat)
+    said = {name: value for name, value in whole.items() if value}
+    alone = set(said) == {"messages"}
+    return msgspec.json.encode(said["messages"] if alone else said).decode()

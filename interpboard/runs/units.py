@@ -1,0 +1,83 @@
+"""Units of a prompt larger than tokens: words, sentences, turns of a chat."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from interpboard.errors import BadParameter
+from interpboard.results import PromptInfo
+
+UNITS = ("word", "sentence", "turn")
+_WORD = re.compile(r"\S+")
+# Up to a full stop, question or exclamation mark with what closes a quotation, or a line's end.
+_SENTENCE = re.compile(r"[^\n]*?[.!?。！？…]+[\"'»”’)\]]*(?=\s|$|[^\x00-\x7f])|[^\n]+", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """``positions`` of the prompt that belong together, and what they are called."""
+
+    label: str
+    positions: tuple[int, ...]
+
+
+def units_of(prompt: PromptInfo, unit: str, reach: int | None = None) -> list[Unit]:
+    """The units of ``prompt``, in order; every token of the text is in one. What is empty is left out.
+
+    ``reach``: only tokens before that position. A token belongs to the unit in which its first visible
+    character stands; tokens without characters of the text (a beginning-of-text token) are units by
+    themselves. Raises ``BadParameter`` for turns of a prompt that is no chat, and where it is not known
+    which characters tokens are made of.
+    """
+    if unit not in UNITS:
+        raise BadParameter(f"There is no unit {unit!r}.", f"Use {', '.join(UNITS)}.")
+    end = len(prompt.token_ids) if reach is None else reach
+    if unit == "turn":
+        return _turns(prompt, end)
+    if len(prompt.spans) != len(prompt.token_ids):
+        raise BadParameter("It is not known which characters the tokens are made of.")
+    parts = [
+        found.span() for found in (_WORD if unit == "word" else _SENTENCE).finditer(prompt.text)
+    ]
+    found: list[tuple[tuple[int, int] | int, list[int]]] = []
+    for position in range(end):
+        own = _part_of(prompt.text, prompt.spans[position], parts)
+        key: tuple[int, int] | int = position if own is None else own
+        if found and found[-1][0] == key:
+            found[-1][1].append(position)
+        else:
+            found.append((key, [position]))
+    return [
+        Unit("".join(prompt.tokens[at] for at in positions), tuple(positions))
+        for _, positions in found
+    ]
+
+
+def _part_of(
+    text: str, span: tuple[int, int], parts: list[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """The part in which the token's first visible character stands; white space belongs to what follows."""
+    begin, end = span
+    if begin == end:
+        return None
+    visible = next((at for at in range(begin, end) if not text[at].isspace()), end - 1)
+    for part in parts:
+        if visible < part[1]:
+            return part
+    return parts[-1] if parts else None
+
+
+def _turns(prompt: PromptInfo, end: int) -> list[Unit]:
+    if not prompt.turns:
+        raise BadParameter(
+            "This prompt has no turns.", "Give a chat (--chat, --user), or the unit sentence."
+        )
+    numbers: dict[str, int] = {}
+    found = []
+    for turn in prompt.turns:
+        numbers[turn.role] = numbers.get(turn.role, 0) + 1
+        positions = tuple(range(turn.begin, min(turn.end, end)))
+        if positions:
+            found.append(Unit(f"{turn.role} {numbers[turn.role]}", positions))
+    return found

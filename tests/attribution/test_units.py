@@ -1,0 +1,130 @@
+"""Words, sentences and turns: they cover the prompt, and what they are worth adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interpboard.attribution.integrated_gradients import integrated_gradients
+from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.units.by_unit import unit_attribution
+from interpboard.attribution.units.context_cite import context_cite, fit, lasso
+from interpboard.errors import BadParameter
+from interpboard.results import Chat, Message, MetricRequest
+from interpboard.runs.chat import make_chat
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.units import units_of
+from tests.lm import case, tiny_lm
+from tests.runs.test_chat import chat_lm
+
+TEXT = "The cat sat. It was late! Was the dog near?\nNo one saw"
+
+
+@pytest.mark.parametrize(
+    ("unit", "labels"),
+    [
+        ("sentence", ["The cat sat.", " It was late!", " Was the dog near?", "\nNo one saw"]),
+        ("word", ["The", " cat", " sat.", " It", " was", " late!", " Was", " the", " dog", " near?",
+                  "\nNo", " one", " saw"]),
+    ],
+)  # fmt: skip
+def test_units_are_what_a_reader_would_cut(unit: str, labels: list[str]) -> None:
+    prompt = make_prompt(tiny_lm(), TEXT)
+    assert [own.label for own in units_of(prompt, unit)] == labels
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=30),
+    st.sampled_from(["word", "sentence"]),
+)
+def test_every_token_is_in_one_unit_whatever_the_text(text: str, unit: str) -> None:
+    prompt = make_prompt(tiny_lm(), text)
+    positions = [at for own in units_of(prompt, unit) for at in own.positions]
+    assert positions == list(range(len(prompt.token_ids)))
+
+
+def test_turns_of_a_text_are_refused_and_those_of_a_chat_are_its_own() -> None:
+    with pytest.raises(BadParameter, match="no turns"):
+        units_of(make_prompt(tiny_lm(), TEXT), "turn")
+    own = Chat((Message("user", "a cat"), Message("assistant", "no"), Message("user", "why")))
+    prompt = make_chat(chat_lm("llama3"), own)
+    assert [unit.label for unit in units_of(prompt, "turn")] == [
+        "user 1", "assistant 1", "user 2", "assistant 2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_word_of_one_token_is_worth_what_the_token_is(family: str) -> None:
+    lm, prompt, metric = case(family)
+    units = unit_attribution(lm, prompt, metric, unit="word", baseline="mean")
+    tokens = occlusion(lm, prompt, metric, baseline="mean")
+    begin, end = (units.extra[name].values for name in ("begin", "end"))
+    single = [at for at in range(len(begin)) if end[at] - begin[at] == 1]
+    assert len(single) > 3
+    np.testing.assert_allclose(
+        units.values[single], tokens.values[begin[single]], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_units_integrated_gradients_are_the_sum_of_its_tokens() -> None:
+    lm, prompt, metric = case("gpt2", text=TEXT)
+    units = unit_attribution(lm, prompt, metric, method="integrated_gradients")
+    tokens = integrated_gradients(lm, prompt, metric, baseline="mean").values
+    bounds = zip(units.extra["begin"].values, units.extra["end"].values, strict=True)
+    np.testing.assert_allclose(units.values, [tokens[b:e].sum() for b, e in bounds], rtol=1e-6)
+    assert units.values.sum() == pytest.approx(tokens.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["sentence", "turn"])
+def test_shapley_values_sum_to_the_change_from_the_baseline(unit: str) -> None:
+    lm = chat_lm("chatml")
+    own = Chat((Message("system", "Be brief. Be kind."), Message("user", "Why? It rains.")))
+    prompt = make_chat(lm, own)
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    found = unit_attribution(lm, prompt, metric, unit=unit, method="shapley", samples=4)
+    change = metric.baseline - found.extra["baseline_metric"].values
+    assert found.values.sum() == pytest.approx(float(change), rel=1e-5, abs=1e-6)
+
+
+def test_lasso_is_where_its_conditions_hold() -> None:
+    generator = np.random.default_rng(1)
+    masks = (generator.random((200, 12)) < 0.5).astype(float)
+    values = masks @ generator.normal(size=12) + generator.normal(size=200) * 0.3
+    strength = 0.05
+    weights, intercept = lasso(masks, values, strength, np.zeros(12))
+    left = values - masks @ weights - intercept
+    pull = (masks - masks.mean(0)).T @ left / len(values)
+    assert left.mean() == pytest.approx(0, abs=1e-9)
+    assert (np.abs(pull[weights == 0]) <= strength + 1e-8).all()
+    np.testing.assert_allclose(
+        pull[weights != 0], strength * np.sign(weights[weights != 0]), atol=1e-7
+    )
+
+
+def test_what_is_sparse_and_linear_is_found_exactly() -> None:
+    generator = np.random.default_rng(2)
+    masks = (generator.random((120, 30)) < 0.5).astype(float)
+    true = np.zeros(30)
+    true[[3, 11]] = 2.0, -1.5
+    values = masks @ true + 0.7
+    weights, intercept = fit(masks[:90], values[:90], masks[90:], values[90:])
+    np.testing.assert_allclose(weights, true, atol=2e-3)
+    assert intercept == pytest.approx(0.7, abs=2e-3)
+
+
+def test_the_surrogate_says_how_far_it_can_be_trusted() -> None:
+    lm, prompt, metric = case("gpt2", text=TEXT)
+    found = context_cite(lm, prompt, metric, unit="sentence", samples=64)
+    lds = float(found.extra["lds"].values)
+    assert -1 <= lds <= 1
+    assert bool(found.warnings) == (not lds >= 0.3)
+    alone = unit_attribution(lm, prompt, metric, unit="sentence")
+    assert found.axes[0].labels == alone.axes[0].labels
+    assert np.array_equal(found.values, context_cite(lm, prompt, metric, samples=64).values)
+    lm, prompt, metric = case("gpt2", text="Just one")
+    with pytest.raises(BadParameter, match="smaller unit"):
+        context_cite(lm, prompt, metric)
