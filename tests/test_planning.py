@@ -110,7 +110,6 @@ import resource
 import torch, transformers as tf
 from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import _said
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
@@ -122,7 +121,7 @@ lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long
 text = "a b " * 300
 prompt = make_prompt(lm, text)
 metric = resolve_metric(lm, prompt, MetricRequest())
-taken = _said(Path("/proc/self/status"), "VmSize")
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, taken + 2**28))
 try:
     activation_patching(lm, prompt, metric, corrupted=text.replace("a", "c", 1), site="pattern")

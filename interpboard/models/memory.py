@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import torch
 
 from interpboard.display import spoken_bytes
 from interpboard.errors import OutOfMemory, Unaffordable
+from interpboard.models.room import free_bytes
 
 # CPU and MPS raise a plain RuntimeError, and so do the libraries that compute for CUDA.
 _SAID = (
@@ -61,13 +62,11 @@ def check_smaller_may_fit(error: RuntimeError, rows: int) -> None:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had there, by this process: its own limits and those of its group count."""
+    """Bytes that can still be had there, by this process: its own limit and a container's count."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    free = _said(Path("/proc/meminfo"), "MemAvailable")
-    if free is None:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(0, min([free, *_limits()]))
+    found = [room for room in (free_bytes(), _left_of_limit()) if room is not None]
+    return max(0, min(found, default=sys.maxsize))
 
 
 def require_room(device: torch.device, needed: int, what: str, remedy: str) -> None:
@@ -102,30 +101,14 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
     peak.above = None if began is None or highest is None else max(0, highest - began)
 
 
-def _limits() -> list[int]:
-    """Bytes left under the limit of the address space and under that of the control group."""
-    found = []
+def _left_of_limit() -> int | None:
+    """Bytes left under the limit of the address space; None where there is none."""
     try:
         import resource  # not on Windows
-
-        most = resource.getrlimit(resource.RLIMIT_AS)[0]
-        taken = _status("VmSize")
-        if most != resource.RLIM_INFINITY and taken is not None:
-            found.append(most - taken)
     except ImportError:
-        pass
-    group = Path("/sys/fs/cgroup")
-    most_said, taken_said = _number(group / "memory.max"), _number(group / "memory.current")
-    if most_said is not None and taken_said is not None:
-        found.append(most_said - taken_said)
-    return found
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no such group, or "max"
         return None
+    most, taken = resource.getrlimit(resource.RLIMIT_AS)[0], _status("VmSize")
+    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
 
 
 def _begin_peak() -> int | None:
@@ -137,13 +120,8 @@ def _begin_peak() -> int | None:
 
 
 def _status(name: str) -> int | None:
-    return _said(Path("/proc/self/status"), name)
-
-
-def _said(path: Path, name: str) -> int | None:
-    """Bytes from a line ``name: 123 kB``."""
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
