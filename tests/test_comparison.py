@@ -17,6 +17,7 @@ from interpboard.results import (
     text_array,
     token_axis,
 )
+from interpboard.results.partial import Partial
 from tests import sample
 
 
@@ -170,6 +171,14 @@ def test_what_cannot_be_compared_is_refused_in_a_line(other: Document, said: str
     with pytest.raises(BadParameter, match=said) as refused:
         difference(of(1.0, 2.0), other)
     assert "\n" not in str(refused.value)
+
+
+def test_a_partial_result_is_not_compared_on_either_side() -> None:
+    whole = of(1.0, 2.0)
+    partial = of(1.0, np.nan, partial=Partial(1, 2, "heads"))
+    for pair, side in (((partial, whole), "A"), ((whole, partial), "B")):
+        with pytest.raises(BadParameter, match=f"{side} is partial: 1 of 2 heads are computed"):
+            difference(*pair)
 
 
 def test_layers_of_models_of_other_shapes_are_refused_and_their_predictions_are_not() -> None:

@@ -101,6 +101,7 @@ class InterpBoardApp(TerminalApp):
             return
         self.controllers.saver.remember_interventions(self.state)
         self.controllers.comparison.changed(self.state)
+        self.controllers.prompt_table.changed(self.state)
         with self.batch_update():
             self.panes.show(self.controllers.comparison.shown(self.state), names)
             self.show_frame()

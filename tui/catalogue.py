@@ -95,7 +95,7 @@ COMMANDS = command_table()
 
 def rebound_table(chosen: Mapping[str, str]) -> tuple[Command, ...]:
     """The whole table with ``chosen`` keys by id. Raises ``BadConfig``."""
-    over = {"runs", *(slot.name for slot in screens())}
+    over = {"runs", "prompt_table", *(slot.name for slot in screens())}
     return keymap.with_keys(COMMANDS, chosen, over)
 
 

@@ -16,6 +16,7 @@ BEFORE = {
 AFTER = {
     "runs": "Saved results",
     "plot": "Plot",
+    "prompt_table": "The table of a file of prompts",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
 }

@@ -33,6 +33,9 @@ def why_not(a: Document, b: Document) -> tuple[str, str] | None:
     if one.metric.name != other.metric.name and one.analysis not in WITHOUT_METRIC:
         metrics = f"A explains {one.metric.name}, B {other.metric.name}"
         return f"{metrics}: different metrics.", "Explain the same metric in both."
+    for side, result in (("A", one), ("B", other)):
+        if result.partial is not None:
+            return f"{side} is partial: {result.partial} are computed.", "Compute the rest first."
     if one.neutral != other.neutral:
         return f"No effect is {one.neutral:g} in A and {other.neutral:g} in B.", _BESIDE
     names = [tuple(axis.name for axis in result.axes) for result in (one, other)]

@@ -121,16 +121,16 @@ def _csv_rows(
         arrays.append(("partial", (), np.array(str(result.partial), dtype=object)))
     for array, axes, values in arrays:
         fixed = [
-            *map(_cell, (model, result.analysis, params, array, metric.name)),
-            _cell(metric.target.token if metric.target else ""),
-            _cell(metric.against.token if metric.against else ""),
+            *map(csv_cell, (model, result.analysis, params, array, metric.name)),
+            csv_cell(metric.target.token if metric.target else ""),
+            csv_cell(metric.against.token if metric.against else ""),
             str(metric.position),
         ]
         chosen = [str(each.id) if each else "" for each in (metric.target, metric.foil)]
         for where, value in np.ndenumerate(values):
             labels = dict.fromkeys(names, ("", ""))
             for name, axis, k in zip(names_of(axes), axes, where, strict=True):
-                labels[name] = (_cell(axis.labels[k]), str(k))
+                labels[name] = (csv_cell(axis.labels[k]), str(k))
             at = {name: int(index) for name, (_, index) in labels.items() if index}
             yield [
                 *fixed,
@@ -146,13 +146,13 @@ def _csv_rows(
 
 def _csv_value(value: Any) -> str:
     if isinstance(value, str):
-        return _cell(value)
+        return csv_cell(value)
     if isinstance(value, (float, np.floating)):
         return repr(float(value) + 0.0) if np.isfinite(value) else ""  # −0 is 0
     return "" if value is None else str(value)
 
 
-def _cell(text: str) -> str:
+def csv_cell(text: str) -> str:
     shown = "".join(
         part if part in "\n\t" else visible(part) for part in _BREAKS.split(text) if part
     )

@@ -240,15 +240,12 @@ async def test_different_targets_are_said_where_the_difference_is(board: Boards)
         assert "different targets: A ·Rome, B ·London" in b.screen
 
 
-async def test_the_difference_leaves_as_a_file_that_says_what_it_is_of(
-    board: Boards, tmp_path: Any
-) -> None:
+async def test_the_difference_leaves_as_a_result_that_says_what_it_is_of(board: Boards) -> None:
     from interpboard.results import Document
 
     async with board(engine=ByText) as b:
         await run(b, LONGER)
         await b.press(SHOWN, "2")
-        b.app.controllers.export._folder = str(tmp_path)
         state = b.app.controllers.comparison.shown(b.app.state)
         document = state.document(["heads"])
         assert document is not None

@@ -219,6 +219,8 @@ async def test_a_file_is_opened_and_stepped_through(board: Boards, tmp_path: Pat
         await b.press("O")
         b.app.screen.query_one(Input).value = str(path)
         await b.press("enter")
+        assert "O Prompts  3 prompts" in b.lines()[0]
+        await b.press("enter")  # the first row
         seen = [b.app.state.question.text]
         assert "several.txt 1/3 › first one" in b.lines()[1]
         for key in (

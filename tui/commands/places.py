@@ -96,6 +96,24 @@ PLOT = (
     Command("plot_leave", "q,escape,backspace,D", "q Esc Bksp", "Back",
             "Back to where it was opened", "leave"),
 )  # fmt: skip
+PROMPT_TABLE = (
+    Command("table_open", "enter", "Enter", "Open",
+            "Run the prompt under the cursor in the panes, with its target", "take"),
+    Command("table_sort", "s", "s", "Sort",
+            "Sort by the column under the cursor; again: the other way, then as in the file", "sort"),
+    Command("table_cancel", "x", "x", "Stop",
+            "Stop computing rows", "cancel"),
+    Command("table_resume", "r", "r", "Go on",
+            "Compute what is missing", "resume"),
+    Command("table_yank", "y", "y", "",
+            "Copy the row in words", "yank"),
+    Command("table_export", "e", "e", "Export",
+            "Write the table to a file: csv, json, md or html", "export"),
+    Command("table_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("table_leave", "q,escape,backspace", "q Esc Bksp", "Back",
+            "Back to the panes", "leave"),
+)  # fmt: skip
 PLACES = {
     "move": MOVES,
     "prompt": PROMPT,
@@ -103,6 +121,7 @@ PLACES = {
     "prompts": PROMPT_LIST,
     "runs": RUNS,
     "plot": PLOT,
+    "prompt_table": PROMPT_TABLE,
 }
 # Where letters are text, and where that is.
 TEXT_PLACES = {

@@ -19,6 +19,7 @@ from tui.controllers.models import Models
 from tui.controllers.notify import Notifier, Tell
 from tui.controllers.panes import Panes
 from tui.controllers.parameters import Parameters
+from tui.controllers.prompt_table import PromptTableRows
 from tui.controllers.prompts import Prompts
 from tui.controllers.saved_runs import SavedRuns
 from tui.controllers.saver import Saver
@@ -48,6 +49,7 @@ class Controllers:
     saver: Saver
     panes: Panes
     comparison: Comparison
+    prompt_table: PromptTableRows
     explained: Explained
     parameters: Parameters
     models: Models
@@ -75,7 +77,8 @@ class Controllers:
         self.screens = Screens(app, self)
         self.prompts = Prompts(
             prompts, text, field=lambda: app.prompt, run=self.run_prompt,
-            leave=lambda: self.panes.focus(), keeps=lambda: not self.saver.off,
+            leave=lambda: self.panes.focus(), open_table=lambda: self.prompt_table.open(),
+            keeps=lambda: not self.saver.off,
             screens=app, input_line=self.screens.input_line, tell=tell,
         )  # fmt: skip
         state = State(
@@ -92,6 +95,11 @@ class Controllers:
             session, slots, board, second, changed, self.saver.remember, tell
         )
         self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
+        self.prompt_table = PromptTableRows(
+            session, board, file=lambda: self.prompts.file, run=self._run_row,
+            open_screen=self.screens.prompt_table, changed=changed,
+            input_line=self.screens.input_line, folder=settings.export_folder, tell=tell,
+        )  # fmt: skip
         self.explained = Explained(session, app)
         self.parameters = Parameters(session, app)
         self.models = Models(session, self.saver, settings, app)
@@ -147,6 +155,7 @@ class Controllers:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
         await self.session.settled()
         await self.comparison.settled()
+        await self.prompt_table.settled()
         await self.saver.settled()
         await self.prompts.idle()
 
@@ -168,6 +177,16 @@ class Controllers:
             question = replace(question, text=text, position=-1)
         self.session.set_question(question)
         self.comparison.again()
+
+    def _run_row(self, text: str, target: str | None) -> None:
+        """A row of the table into the panes; a line that names a target is explained by it."""
+        self.app.prompt.show(text)
+        question = replace(self.state.question, text=text, position=-1)
+        if target is not None:
+            question = replace(question.with_foil(None), target=target)
+        self.session.set_question(question)
+        self.prompts.at_text(text)
+        self.panes.focus()
 
     def cancel(self) -> None:
         """Cancel what runs."""

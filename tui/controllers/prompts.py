@@ -41,8 +41,10 @@ class Prompts:
         screens: OpensScreens,
         input_line: InputsLine,
         tell: Tell,
+        open_table: Callable[[], None] = lambda: None,
     ) -> None:
         self.book, self.file = PromptBook(), file
+        self._open_table = open_table
         self._field, self._run, self._leave, self._keeps = field, run, leave, keeps
         self._screens, self._input_line, self._tell = screens, input_line, tell
         self._draft = ""  # what was written before the field went back in time
@@ -170,9 +172,9 @@ class Prompts:
             except InterpBoardError as error:
                 self._tell(str(error), "error")
                 return
-            self.step(1)
+            self._open_table()
 
-        step = f"{shown_keys('next_prompt')} and {shown_keys('previous_prompt')}"
+        step = f"a table; {shown_keys('next_prompt')} and {shown_keys('previous_prompt')}"
         hints = (f"One prompt a line; {step} step through them.", "Empty: no file.")
         self._input_line("File of prompts", hints, "", answered)
 
@@ -186,6 +188,12 @@ class Prompts:
         at = file.step(by, self._field().text)
         self.file = replace(file, at=at)
         self._run_prompt(file.texts[at])
+
+    def at_text(self, text: str) -> None:
+        """The file's prompt ``text`` was opened: steps go on from it."""
+        if self.file is not None and text in self.file.texts:
+            self.file = replace(self.file, at=self.file.texts.index(text))
+        self.show_place()
 
     def show_place(self) -> None:
         """Say beside the prompt which of the file's it is."""

@@ -104,6 +104,13 @@ class Screens:
 
         self._app.push_screen(InterventionsScreen(self._with))
 
+    def prompt_table(self) -> None:
+        """The open file of prompts."""
+        from tui.dialogs.prompt_table import PromptTableScreen
+
+        own = self._with
+        self._app.push_screen(PromptTableScreen(own.prompt_table, own.export.copy))
+
     def saved_runs(self) -> None:
         """The saved runs."""
         from tui.dialogs.runs import RunsScreen
