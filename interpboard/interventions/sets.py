@@ -59,6 +59,7 @@ def strongest(result: Result, n: int, what: str | None = None) -> InterventionSe
         meaning=result.meaning,
         by=f"{metric_words(result.metric)}, {ablation} ablation",
         estimated=result.made_by.path == "autograd",
+        unfinished=result.partial is not None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,7 @@ from interpboard.interventions.sets import (
 from interpboard.interventions.what_if import what_if
 from interpboard.models.tail import forward_logits
 from interpboard.results import Axis, LabelledArray, layer_axis, text_array
+from interpboard.results.partial import Partial
 from interpboard.runs.prompt import input_ids
 from tests import sample
 from tests.lm import TOLERANCE, case
@@ -33,8 +35,6 @@ GRID = (layer_axis(2), Axis("head", ("0", "1", "2")))
 
 
 def grid(values: list[list[float]], neutral: float = 0.0, **params: object):
-    import msgspec
-
     result = sample.result("head_ablation", GRID, values)
     return msgspec.structs.replace(result, neutral=neutral, params={"ablation": "zero", **params})
 
@@ -75,6 +75,9 @@ def test_estimates_and_a_part_of_the_grid_are_named_as_such() -> None:
     guesses = LabelledArray(GRID, np.ones((2, 3)), np.ones((2, 3), dtype=bool))
     assert strongest_of(guesses, 2, what="zero").name == "strongest 2 by estimates"
     assert strongest_of(guesses, 2, what="zero", estimated=True).name == "strongest 2 by estimates"
+    stopped = grid([[-2.0, 0.5, np.nan], [3.0, np.nan, np.nan]])
+    stopped = msgspec.structs.replace(stopped, partial=Partial(3, 6, "heads"))
+    assert strongest(stopped, 2).name == "strongest 2, of 3 of 6"
     with pytest.raises(BadParameter, match="3 have a value"):
         strongest_of(partial, 4, what="zero", unfinished=True)
 
@@ -93,8 +96,6 @@ def test_what_cannot_be_held_or_chosen_from_is_refused() -> None:
 
 
 def test_a_type_holds_every_head_that_is_labelled_so_and_names_what_there_is() -> None:
-    import msgspec
-
     names = text_array([["induction", "", "copying"], ["induction", "", ""]])
     types = sample.result("head_scores", GRID, np.zeros((2, 3)))
     types = msgspec.structs.replace(types, extra={"label": LabelledArray(GRID, names)})

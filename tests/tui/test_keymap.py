@@ -21,7 +21,7 @@ def _usual_keys_afterwards() -> Iterator[None]:
 
 
 async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
-    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": ";", "leave": "ctrl+e"}
+    chosen = {"zoom": "Z", "metric": "z", "ablation": "!", "down": "|", "leave": "ctrl+e"}
     app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until_idle(app)
@@ -36,7 +36,7 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         assert len(b.engine.requests) == before
         await b.press("exclamation_mark")
         assert b.engine.requests[-2].params == {"ablation": "mean", "preview": True}
-        await b.press("g", "semicolon")
+        await b.press("g", "vertical_line")
         assert b.readout("heads").startswith("L1 ")
         await b.press("down")
         assert b.readout("heads").startswith("L1 ")

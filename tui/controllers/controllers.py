@@ -16,6 +16,8 @@ from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.jump import Jump
 from tui.controllers.models import Models
+from tui.controllers.named_sessions import NamedSessions
+from tui.controllers.notes import Notes
 from tui.controllers.notify import Notifier, Tell
 from tui.controllers.panes import Panes
 from tui.controllers.parameters import Parameters
@@ -56,6 +58,8 @@ class Controllers:
     second_model: SecondModel
     interventions: Interventions
     head_sets: HeadSets
+    notes: Notes
+    named_sessions: NamedSessions
     jobs: Jobs
     saved_runs: SavedRuns
     export: Export
@@ -118,10 +122,15 @@ class Controllers:
             self.screens.saved_runs,
             self.comparison.begin,
         )
+        self.notes = Notes(session, self.saver, app, lambda: self.panes.here, tell)
+        self.named_sessions = NamedSessions(
+            self.saver, self.notes, self.saved_runs, app, self.screens.input_line, tell
+        )
         self.export = Export(
             session, app, shown=self.comparison.shown, slot=lambda: self.panes.view.slot,
             readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=self._draw,
             osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
+            report=self.named_sessions.report,
         )  # fmt: skip
         self.find = Find(app, self._searched, tell)
         self.jump = Jump(session, self.panes, app, self.screens.uncover)
@@ -150,19 +159,23 @@ class Controllers:
             load = NOTHING_ASKED
         await self.session.boot(model, settings.device, settings.dtype, not resumed, special, load)
         self.comparison.go_on(self.saved_runs.resume_comparison if resumed else None)
+        self.notes.run(self.notes.read())
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
         await self.session.settled()
         await self.comparison.settled()
         await self.prompt_table.settled()
+        await self.notes.idle()
         await self.saver.settled()
         await self.prompts.idle()
+        await self.session.settled()
 
     async def close(self) -> None:
         """The engine ends, and what is to be kept is written."""
         await self.session.close()
         await self.comparison.close()
+        await self.notes.idle()
         await self.saver.close()
 
     # -- what concerns several of them ------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.files import export
+from tui.files.export import SESSION
 from tui.terminal import clipboard
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ class Export:
         osc52: Callable[[str], None],
         folder: str,
         tell: Tell,
+        report: Callable[[Path, str], None] = lambda _path, _form: None,
     ) -> None:
         self._session, self._screens, self._slot, self._readout = session, screens, slot, readout
         self._shown = shown
         self._draw, self._osc52, self.folder, self._tell = draw, osc52, folder, tell
+        self._report = report
 
     @property
     def _state(self) -> State:
@@ -160,6 +163,9 @@ class Export:
 
     def _answered(self, choice: Choice | None, size: int | None) -> None:
         if choice is None:
+            return
+        if choice.scope == SESSION:
+            self._report(choice.path, choice.kind)
             return
         if choice.kind == "svg":
             self._draw(choice.scope, partial(self._write, choice.path))

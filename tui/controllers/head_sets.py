@@ -147,7 +147,8 @@ def _strongest(session: Session, number: int, what: str) -> InterventionSet:
         estimated=heads.partial is None
         and heads.result is not None
         and not words.exact(heads.result),
-        unfinished=heads.partial is not None,
+        unfinished=heads.partial is not None
+        or (heads.result is not None and heads.result.partial is not None),
     )
 
 

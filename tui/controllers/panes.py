@@ -86,6 +86,12 @@ class Panes:
         return self.of(self.active)
 
     @property
+    def here(self) -> tuple[str, str, bool]:
+        """The slot of the active pane, the part of the model under its cursor, and whether it is about the
+        prompt."""
+        return self.view.slot.name, self.view.part(), self.view.about_prompt
+
+    @property
     def moving(self) -> bool:
         """Has a cursor moved so lately that what depends on it is not drawn yet?"""
         return self._resting is not None

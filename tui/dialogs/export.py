@@ -15,7 +15,7 @@ from textual.widgets import Input
 from interpboard.display import visible
 from interpboard.files.places import expanded
 from tui.dialogs.box import Box
-from tui.files.export import DIAGRAMS, FORMATS, propose
+from tui.files.export import DIAGRAMS, FORMATS, REPORTS, SESSION, propose
 from tui.theme import inks
 from tui.widgets.line import Line
 
@@ -75,7 +75,7 @@ class ExportScreen(Box[Choice]):
             field.cursor_blink = False
             yield field
             yield Line()
-            more = "   Tab this pane or everything" if self.everything else ""
+            more = "   Tab this pane, everything, session" if self.everything else ""
             hint = f"↑ ↓ format{more}   Enter writes   Esc leaves"
             yield Line(Text(hint), id="export-hint", classes="hint")
 
@@ -90,9 +90,10 @@ class ExportScreen(Box[Choice]):
         self._show()
 
     def action_scope(self) -> None:
-        """This pane, or everything."""
+        """This pane, everything, or the whole session with its notes."""
         if self.everything:
-            self.scope = "all" if self.scope == self.pane else self.pane
+            scopes = (self.pane, "all", SESSION)
+            self.scope = scopes[(scopes.index(self.scope) + 1) % len(scopes)]
             self._show()
 
     @property
@@ -110,6 +111,8 @@ class ExportScreen(Box[Choice]):
         everything = "the whole screen" if self.kind == "svg" else "everything"
         one = f"this pane ({self.pane})" if self.everything else f"this run ({self.pane})"
         what = one if self._scope == self.pane else everything
+        if self._scope == SESSION:
+            what = "the session, its notes as the text"
         if self.kind in DIAGRAMS:
             what = "the circuit"
         self.query_one("#scope", Line).set(
@@ -127,6 +130,9 @@ class ExportScreen(Box[Choice]):
         event.stop()
         if event.value.strip():
             path = expanded(event.value.strip())
+            if self._scope == SESSION and self.kind not in REPORTS:
+                self._hint(f"A session is written as {', '.join(REPORTS)}: ↑ ↓ choose")
+                return
             if path.is_file() and path != self._known:
                 self._known = path  # never over a file unasked
                 self._hint(f"{path.name} exists: Enter again writes over it")

@@ -17,6 +17,7 @@ from tui.session.vocabulary import ANSWERED, EngineTokens
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
+    from interpboard.store import Note
     from tui.controllers.notify import Tell
     from tui.slots.spec import Slot
 
@@ -252,6 +253,11 @@ class Session:
         self.cancel()
         self.state = state
         self._changes.add({*self.slots, "engine", "question"}, soon=True)
+
+    def show_notes(self, notes: tuple[Note, ...]) -> None:
+        """These are the notes there are; nothing is asked of the engine for them."""
+        self.state = replace(self.state, notes=notes)
+        self._changes.add({*self.slots, "question"}, soon=True)
 
     def select(self, **places: Any) -> None:
         """Remember where a cursor is."""

@@ -16,6 +16,7 @@ from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
     from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
+    from interpboard.store import Note
     from tui.session.compared import Compared
 
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
@@ -160,6 +161,7 @@ class State:
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of the slots' own
     interventions: InterventionStack = field(default_factory=InterventionStack)
+    notes: tuple[Note, ...] = ()  # of all sessions, in the order in which they were written
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from interpboard.display import visible
 from tui import words
 from tui.session.compared import DIFFERENCE, unlike
+from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import Answer, Selection, State
 from tui.slots.spec import Slot
 from tui.theme import Inks, inks, level_style
@@ -62,6 +63,8 @@ class Pane(Vertical, can_focus=False):
     slot: Slot
     detailed: ClassVar[bool] = False  # a second line of readout
     of_heads: ClassVar[bool] = False  # does it show which head is selected?
+    noted_kinds: ClassVar[tuple[str, ...]] = ()  # the parts whose notes its title names
+    about_prompt: ClassVar[bool] = False  # notes on the prompt are shown in it
 
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(id=slot.name, classes="pane")
@@ -119,6 +122,10 @@ class Pane(Vertical, can_focus=False):
     def position(self) -> int | None:
         """The token of the prompt under the cursor, where there is one."""
         return None
+
+    def part(self) -> str:
+        """The head, MLP or neuron under the cursor by its name, ``L2 H4``; empty: none is."""
+        return ""
 
     def shows_edited(self) -> bool:
         """Does it show the run with the interventions beside the clean one?"""
@@ -241,8 +248,17 @@ class Pane(Vertical, can_focus=False):
             self._line("details", Text())
         else:
             self.refresh_readout()
-        self._line("legend", Text() if empty else self._legend())
+        self._line("legend", Text() if empty else self._legend_or_note())
         self._set_titles()
+
+    def _legend_or_note(self) -> Text:
+        """The note on what is under the cursor, in the place of the legend; where there is none that."""
+        note = note_at_cursor(self.state, self.part(), self.about_prompt)
+        if note is None:
+            return self._legend()
+        about = note.subject.part or "this prompt"
+        text = Text(f" note on {about}  ", self.inks.muted)
+        return text.append(visible(note.text), self.inks.accent)
 
     def _legend(self) -> Text:
         if self._less is None or not self.subtracts:
@@ -260,6 +276,8 @@ class Pane(Vertical, can_focus=False):
         """The cursor moved."""
         if self.data.result is not None or self.data.partial is not None:
             self._line("readout", self.shown_readout())
+            if self.state.notes:
+                self._line("legend", self._legend_or_note())
             if self.detailed:
                 self._line("details", Text() if self.subtracts else self.details())
 
@@ -283,6 +301,9 @@ class Pane(Vertical, can_focus=False):
         title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
         if self.of_clean_run():
             title.append(f"  {CLEAN}", self.inks.warning)
+        noted = noted_in(self.state, self.slot.name, self.noted_kinds)
+        if noted:
+            title.append(f"  {noted}", self.inks.accent)
         more = self._difference_of() if self.subtracts else self.subtitle()
         for part in filter(None, (more, words.factor(self._exponent))):
             title.append(f"  {part}")

@@ -11,6 +11,7 @@ from interpboard.display import visible
 from tui import words
 from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
+from tui.session.note_subjects import noted_in
 from tui.session.state import State
 from tui.slots.pane import CLEAN
 from tui.slots.spec import Slot
@@ -48,6 +49,8 @@ class SlotScreen(Live, OverPanes[None]):
             text.append("".join(f"  {each}" for each in said if each), ink.text)
             if state.interventions.text:
                 text.append(f"  {CLEAN}", ink.warning)
+            noted = noted_in(state, self.place)
+            text.append(f"  {noted}" if noted else "", ink.accent)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             return text.append(visible(slot.failure), ink.warning)

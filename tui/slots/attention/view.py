@@ -41,6 +41,8 @@ LABEL = 12  # columns of a row's token, at most
 class AttentionPane(Pane):
     """Probabilities [query, key] of the selected head; only that slice is ever fetched."""
 
+    noted_kinds = ("head",)
+
     detailed = True
     of_heads = True
     BINDINGS = bindings(KEYS, before=MOVES)
@@ -203,6 +205,10 @@ class AttentionPane(Pane):
         """Which head."""
         layer, head = self.head
         return f"{head_label(layer, head)}, {VIEWS[self.view_at][1]}"
+
+    def part(self) -> str:
+        """The head whose pattern is shown."""
+        return head_label(*self.head) if self.data.result is not None else ""
 
     def readout(self) -> Text:
         """The pair under the cursor, or the token and what it looks at most."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.registry.component_names import MLP, TYPE_LETTERS
+from interpboard.registry.component_names import MLP, TYPE_LETTERS, head_label, mlp_label
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -32,6 +32,8 @@ class HeadsPane(Pane):
     """Effect on the metric of ablating each head, and each MLP in a last column."""
 
     of_heads = True
+    noted_kinds = ("head", "mlp")
+
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:
@@ -161,6 +163,13 @@ class HeadsPane(Pane):
         data = self.grid.data
         mlp = data is not None and data.columns[column] == MLP
         return row, None if mlp else column
+
+    def part(self) -> str:
+        """The head or MLP under the cursor."""
+        if self.grid.data is None:
+            return ""
+        layer, head = self.cell()
+        return mlp_label(layer) if head is None else head_label(layer, head)
 
     def intervention(self) -> AtCursor | None:
         """The head or MLP under the cursor, replaced as it is in the grid."""

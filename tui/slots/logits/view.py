@@ -43,6 +43,8 @@ class LogitsPane(Pane):
     """Direct logit attribution by component, clean and edited: exact, they sum to the logit."""
 
     of_heads = True
+    noted_kinds = ("head", "mlp")
+
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:
@@ -150,6 +152,10 @@ class LogitsPane(Pane):
         if self._edited() is not None:
             more = f"; → edited{' by an older list' if LOGITS_EDITED.stale(self.state) else ''}"
         return f"into {words.metric_name(result.metric)}{more}" if result is not None else ""
+
+    def part(self) -> str:
+        """The head or MLP under the cursor."""
+        return self._under_cursor()
 
     def readout(self) -> Text:
         """The component under the cursor."""

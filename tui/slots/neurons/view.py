@@ -36,6 +36,8 @@ MOST = 200  # neurons in the list, besides the strongest of each layer
 class NeuronsPane(Pane):
     """Neurons by contribution at the explained position; the tokens and examples of the chosen one."""
 
+    noted_kinds = ("neuron",)
+
     detailed = True
     BINDINGS = bindings(KEYS, before=MOVES)
 
@@ -151,6 +153,10 @@ class NeuronsPane(Pane):
         at = result.metric.position
         where = f"{at} {words.token(prompt.tokens[at])}"
         return f"into {words.metric_name(result.metric)} at {where}"
+
+    def part(self) -> str:
+        """The neuron under the cursor."""
+        return _name(self.chosen) if self.chosen is not None else ""
 
     def readout(self) -> Text:
         """The neuron under the cursor."""

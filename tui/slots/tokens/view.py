@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class TokensPane(Pane):
     """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
 
+    about_prompt = True
+
     BINDINGS = bindings(KEYS, before=MOVES)
 
     def __init__(self, slot: Slot, select: Select) -> None:
