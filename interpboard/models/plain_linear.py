@@ -59,6 +59,8 @@ def _weight(module: Any) -> torch.Tensor | None:
     kind = type(module).__name__
     weight: Any = getattr(module, "weight", None)
     if kind == "Linear4bit" and getattr(weight, "quant_state", None) is not None:
+        if getattr(weight.quant_state, "packing_format_for_cpu", False):
+            return None  # its bytes are in another order
         from bitsandbytes.functional import dequantize_4bit
 
         return dequantize_4bit(weight.data, weight.quant_state)

@@ -103,8 +103,8 @@ def quantisation_of(
             f"the checkpoint's weights are in {method} and were unpacked to {dtype}",
         )
     words = _WORDS[quantize] if quantize else method
-    others = [path for path in linear if path not in set(packed)]
-    notes = [f"{len(packed)} of {len(linear)} linear maps are packed: {words}"]
+    others = _matrices(model, set(packed))
+    notes = [f"{len(packed)} of {len(packed) + len(others)} matrices are packed: {words}"]
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         notes[0] += f"; not packed: {', '.join(others[:_NAMED])}{more}"
@@ -139,6 +139,18 @@ def kernel_notes(model: nn.Module) -> tuple[str, ...]:
         "4-bit products are rounded to bfloat16 by this processor's kernel, and no gradient passes it: "
         "open_model(quantize='4bit') switches it off",
     )
+
+
+def _matrices(model: nn.Module, packed: set[str]) -> list[str]:
+    """What is as large as a packed map and is none: other maps, and experts, which lie in one tensor."""
+    found = []
+    for path, module in model.named_modules():
+        if path in packed or isinstance(module, nn.Embedding):
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.dim() > 1:
+                found.append(path if name == "weight" else f"{path}.{name}")
+    return found
 
 
 def _is_map(module: nn.Module) -> bool:

@@ -110,7 +110,7 @@ LIBRARIES = {
         Library("fp8", ("accelerate",), "checkpoints in fp8", "unpacked to the number format"),
         Library("mxfp4", ("accelerate", "kernels"), "checkpoints in MXFP4 (gpt-oss)", "not tried"),
         Library("compressed-tensors", ("compressed_tensors", "accelerate"),
-                "checkpoints of compressed-tensors", "unpacked at the first run"),
+                "checkpoints of compressed-tensors", "not tried"),
         Library("gptq", ("gptqmodel", "optimum"), "checkpoints in GPTQ", "not tried"),
         Library("awq", ("gptqmodel", "accelerate"), "checkpoints in AWQ", "not tried"),
     )

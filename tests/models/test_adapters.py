@@ -124,7 +124,7 @@ def test_an_adapter_on_packed_weights_is_what_plain_hooked_forwards_give(tmp_pat
     )
     agrees_with_plain_hooks(on)
     assert not torch.allclose(logits(on.model), logits(off.model), atol=0.01)
-    assert "21 of 22 linear maps are packed" in " ".join(on.info.notes)
+    assert "21 of 22 matrices are packed" in " ".join(on.info.notes)
     said = refused(
         wide(),
         BadParameter,

@@ -112,8 +112,8 @@ def test_a_packed_model_says_in_what_and_what_was_not_packed(quantize: str) -> N
     lm = opened(quantize)
     assert lm.info.options.quantize == quantize
     assert {"4bit": "nf4", "8bit": "LLM.int8", "int8": "torchao"}[quantize] in lm.info.quantization
-    (note,) = [note for note in lm.info.notes if "linear maps are packed" in note]
-    assert note.startswith("21 of 22 linear maps are packed")
+    (note,) = [note for note in lm.info.notes if "matrices are packed" in note]
+    assert note.startswith("21 of 22 matrices are packed")
     assert note.endswith("not packed: lm_head")
     assert not any("looked at for NaN" in note for note in lm.info.notes)
     plain = open_model(wide(), "cpu")
@@ -170,6 +170,25 @@ def test_a_circuit_of_packed_maps_is_found_and_as_faithful_as_it_says(quantize: 
     params = {"circuit": {"corrupted": corrupted}}
     (result,) = analyze(lm, TEXT, ["circuit"], params=params).results
     assert np.isfinite(result.values.astype(float)).all()
+
+
+@pytest.mark.parametrize("quantize", ["4bit", "8bit", "int8"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_narrower_number_format_is_no_other_weight(dtype: str, quantize: str) -> None:
+    needs(LIBRARY[quantize], "accelerate")
+    lm = open_model(wide(), "cpu", dtype, quantize=quantize)
+    assert lm.info.dtype == dtype
+    assert lm.verified.sites >= {"z", "mlp_out", "resid_post"}
+
+
+def test_experts_that_stay_as_they_are_are_named() -> None:
+    """They lie in one tensor a layer, which the library does not pack: most of the model."""
+    needs("torchao", "accelerate")
+    lm = open_model(saved("mixtral"), "cpu", quantize="int8")
+    (note,) = [note for note in lm.info.notes if "matrices are packed" in note]
+    assert note.startswith("12 of 22 matrices are packed")
+    assert "layers.0.mlp.experts.gate_up_proj" in note
+    agrees_with_plain_hooks(lm)
 
 
 def test_rows_of_llm_int8_run_alone_and_it_says_so() -> None:

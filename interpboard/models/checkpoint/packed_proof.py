@@ -19,8 +19,9 @@ from interpboard.models.plain_linear import unpacked
 
 _BLOCK = 64  # numbers that share a scale, in four bits
 # The most that rounding moves a number, of the largest with which it shares a scale: half the widest gap of
-# nf4, and half a step of 127. What the scale itself is rounded to comes on top.
-_ROUNDING = {"4bit": 0.153 * 1.02, "8bit": 0.5 / 127 * 1.05, "int8": 0.5 / 127 * 1.05}
+# nf4, and half a step of 127. LLM.int8 rounds to float16 before.
+_ROUNDING = {"4bit": 0.153, "8bit": 0.5 / 127 + 2**-11, "int8": 0.5 / 127}
+_MARGIN = 1.05  # for what the scale itself is rounded to
 _ROWS = 4  # at each end
 
 
@@ -45,7 +46,9 @@ def prove_packed(
             lazily = file.get_slice(header.name)
             wanted = torch.cat([lazily[row : row + 1] for row in rows]).double()
         off = (weight[rows].double().cpu() - wanted).abs()
-        if bool((off > _allowed(wanted, quantize)).any()):
+        # The number format rounds the weight before it is packed, its scale, and what it is unpacked to.
+        rounding = _MARGIN * _ROUNDING[quantize] + 2 * torch.finfo(_format(model)).eps
+        if bool((off > rounding * _shared_by(wanted, quantize)).any()):
             raise NotALanguageModel(
                 f"{source}: {path}, of width {weight.shape[1]}, is unpacked to other numbers than rounding "
                 f"to {quantize} makes of the file's.",
@@ -63,12 +66,17 @@ def _header(path: str, prefix: str, tensors: Mapping[str, TensorHeader]) -> Tens
     return next((tensors[name] for name in names if name in tensors), None)
 
 
-def _allowed(wanted: torch.Tensor, quantize: str) -> torch.Tensor:
-    """The most that rounding moves each number of ``wanted`` [row, in]."""
+def _format(model: Any) -> torch.dtype:
+    found = getattr(model, "dtype", torch.float32)
+    return found if isinstance(found, torch.dtype) and found.is_floating_point else torch.float32
+
+
+def _shared_by(wanted: torch.Tensor, quantize: str) -> torch.Tensor:
+    """The largest number that each of ``wanted`` [row, in] shares a scale with."""
     if quantize != "4bit":
-        return _ROUNDING[quantize] * wanted.abs().amax(1, keepdim=True)
+        return wanted.abs().amax(1, keepdim=True)
     width = wanted.shape[1]
     if width % _BLOCK:  # blocks go over the ends of rows: the largest number of the rows will do
-        return _ROUNDING[quantize] * wanted.abs().max().expand_as(wanted)
+        return wanted.abs().max().expand_as(wanted)
     blocks = wanted.abs().unflatten(1, (-1, _BLOCK)).amax(2)
-    return _ROUNDING[quantize] * blocks.repeat_interleave(_BLOCK, 1)
+    return blocks.repeat_interleave(_BLOCK, 1)
