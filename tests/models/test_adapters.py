@@ -346,3 +346,25 @@ def test_an_adapter_in_a_pickle_is_not_opened(tmp_path: Path) -> None:
     torch.save(load_file(folder / WEIGHTS), folder / "adapter_model.bin")
     (folder / WEIGHTS).unlink()
     assert "--allow-pickle" in refused(saved("llama"), InterpBoardError, adapters=folder)
+
+
+def test_an_adapter_of_the_hub_opens_from_the_cache_without_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    repository = tmp_path / "models--me--lora"
+    shutil.copytree(lora(), repository / "snapshots" / commit)
+    for name in ("main", "v2"):
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / name).write_text(commit)
+    for place in ("me/lora", "me/lora@v2"):
+        lm = open_model(saved("llama"), "cpu", adapters=place)
+        assert torch.allclose(logits(lm.model), by_hand(), atol=1e-4)
+        assert [adapter.name for adapter in lm.info.adapters] == [place]
+    given_as_model = open_model("me/lora", "cpu")
+    assert torch.allclose(logits(given_as_model.model), by_hand(), atol=1e-4)
+    assert given_as_model.info.options.adapters == ("me/lora",)
+    assert "me/lora@v3" in refused(saved("llama"), UnknownModel, adapters="me/lora@v3")
+    assert "me/none" in refused(saved("llama"), UnknownModel, adapters="me/none")
