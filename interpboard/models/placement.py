@@ -19,7 +19,9 @@ DTYPES = {
 }  # fmt: skip
 
 _PACKED = "packed"  # of no format that could be computed with
-_HALF = {"BF16": torch.bfloat16, "F16": torch.float16, _PACKED: torch.bfloat16}
+_OWN = {"BF16": torch.bfloat16, "F16": torch.float16}
+# What was in fewer bits is unpacked into as many as there is room for.
+_HALF = _OWN | dict.fromkeys((_PACKED, "F8_E4M3", "F8_E5M2"), torch.bfloat16)
 
 
 def choose_device(device: str) -> torch.device:
@@ -79,7 +81,7 @@ def narrow_dtype(
     name = str(own).removeprefix("torch.")
     gib = 2**30
     return own, (
-        f"opened in {name}{', as the checkpoint is' * (most != _PACKED)}: in float32 it would take "
+        f"opened in {name}{', as the checkpoint is' * (most in _OWN)}: in float32 it would take "
         f"{needed / gib:.3g} GiB, and "
         f"{room / gib:.3g} GiB are free (--dtype float32 to have it so)"
     )

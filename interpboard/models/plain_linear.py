@@ -16,10 +16,11 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
-from interpboard.models.packed import base_layer, in_width, out_width
+from interpboard.models.packed import base_layer, in_width, is_packed, out_width
 
 # Of the largest number of a column: the module may compute in float16, whatever it is handed.
 _AGREES = 4e-3
+_AT_ONCE = 256  # unit vectors
 _PROBED = 4  # columns of a weight that are held against the module
 _SEEN: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _PLAIN = (nn.Linear, NonDynamicallyQuantizableLinear, Conv1D)
@@ -73,7 +74,36 @@ def _weight(module: Any) -> torch.Tensor | None:
     if isinstance(weight, torch.Tensor) and type(weight).__module__.startswith("torchao"):
         whole: torch.Tensor = weight.dequantize()
         return whole
-    return None
+    return _by_calling(module) if is_packed(module) and kind != "Linear4bit" else None
+
+
+def _by_calling(module: Any) -> torch.Tensor | None:
+    """The weight of a map in a format that is not known here: what it gives for unit vectors, some at a time;
+    None if it does more than multiply and add."""
+    width, like = in_width(module), _like(module)
+    nothing = torch.zeros(1, width, device=like.device, dtype=like.dtype)
+    constant = module.forward(nothing)
+    columns = []
+    for first in range(0, width, _AT_ONCE):
+        unit = torch.zeros(
+            min(_AT_ONCE, width - first), width, device=like.device, dtype=like.dtype
+        )
+        unit.diagonal(first).fill_(1)
+        columns.append(module.forward(unit) - constant)
+    weight = torch.cat(columns).T
+    generator = torch.Generator().manual_seed(0)
+    some = torch.randn(_PROBED, width, generator=generator).to(like)
+    given, sums = module.forward(some).double(), some.double() @ weight.double().T
+    size = some.double().abs() @ weight.double().abs().T
+    off = (given - constant.double() - sums).abs()
+    return weight if bool((off <= _AGREES * size).all()) else None
+
+
+def _like(module: nn.Module) -> torch.Tensor:
+    """A tensor in the number format that ``module`` computes in."""
+    held = [*module.parameters(), *module.buffers()]
+    floats = [t for t in held if t.is_floating_point() and t.element_size() > 1]
+    return floats[0] if floats else torch.zeros((), device=held[0].device)
 
 
 def _adapted(module: Any) -> torch.Tensor | None:

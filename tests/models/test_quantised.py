@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.analyze import analyze
@@ -35,9 +36,10 @@ from interpboard.runs.replay import evaluate
 from tests.lm import TEXT
 from tests.models.folders import Weights, copied, edit_json, edit_weights, saved
 from tests.plain_hooks import plain_metric
-from tests.tiny import tiny_tokenizer
+from tests.tiny import tiny_model, tiny_tokenizer
 
 LIBRARY = {"4bit": "bitsandbytes", "8bit": "bitsandbytes", "int8": "torchao"}
+CORRUPTED = TEXT.replace("Eiffel", "located")
 MAP = "model.layers.0.self_attn.q_proj"
 EDITS = [
     ("z", 0, 1), ("z", 2, 3), ("mlp_out", 1, None), ("attn_out", 2, None), ("neuron", 0, None),
@@ -166,8 +168,7 @@ def test_analyses_that_pass_through_packed_maps_give_numbers(analysis: str, quan
 @pytest.mark.parametrize("quantize", ["4bit", "int8"])
 def test_a_circuit_of_packed_maps_is_found_and_as_faithful_as_it_says(quantize: str) -> None:
     lm = opened(quantize)
-    corrupted = TEXT.replace("Eiffel", "located")
-    params = {"circuit": {"corrupted": corrupted}}
+    params = {"circuit": {"corrupted": CORRUPTED}}
     (result,) = analyze(lm, TEXT, ["circuit"], params=params).results
     assert np.isfinite(result.values.astype(float)).all()
 
@@ -346,3 +347,49 @@ def test_a_packed_checkpoint_is_not_packed_again(tmp_path: Path) -> None:
     folder = quantised_fp8(copied("llama", tmp_path))
     with pytest.raises(BadParameter, match="are in fp8 already"):
         open_model(folder, "cpu", quantize="int8")
+
+
+class _Packed(nn.Module):
+    """A linear map as GPTQ and AWQ have it: whole numbers and scales, and no ``weight``."""
+
+    def __init__(self, of: nn.Linear, rounds: bool = False) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.rounds = of.in_features, of.out_features, rounds
+        scale = of.weight.detach().abs().amax(1, keepdim=True) / 127
+        self.register_buffer("scales", scale)
+        self.register_buffer("qweight", (of.weight.detach() / scale).round().to(torch.int8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.rounds:
+            x = (x * 8).round() / 8
+        return x @ (self.qweight * self.scales).T  # type: ignore[operator]
+
+
+def packed_by_hand(rounds: bool = False) -> LanguageModel:
+    model = tiny_model("llama")
+    for layer in model.model.layers:
+        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            setattr(layer.self_attn, part, _Packed(getattr(layer.self_attn, part), rounds))
+        for part in ("gate_proj", "up_proj", "down_proj"):
+            setattr(layer.mlp, part, _Packed(getattr(layer.mlp, part), rounds))
+    return LanguageModel.of(model, tiny_tokenizer(), "packed")
+
+
+def test_maps_without_a_weight_are_found_by_their_widths_and_read_by_calling_them() -> None:
+    lm = packed_by_hand()
+    assert {"z", "neuron", "attn_out", "mlp_out"} <= lm.verified.sites
+    assert lm.info.weights
+    agrees_with_plain_hooks(lm)
+    for down in lm.anatomy.down_proj:
+        assert isinstance(down, _Packed)
+        found = plain_linear(down)
+        assert found is not None
+        assert torch.allclose(found[0], down.qweight * down.scales)  # type: ignore[operator]
+    (result,) = analyze(lm, TEXT, ["circuit"], params={"circuit": {"corrupted": CORRUPTED}}).results
+    assert np.isfinite(result.values.astype(float)).all()
+
+
+def test_a_map_that_does_more_than_multiply_is_not_read_as_a_weight() -> None:
+    module = packed_by_hand(rounds=True).anatomy.down_proj[0]
+    assert isinstance(module, _Packed)
+    assert plain_linear(module) is None
