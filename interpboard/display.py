@@ -156,6 +156,18 @@ def kept_apart(cells: Sequence[str]) -> list[str]:
     return kept
 
 
+def line_kept_apart(line: str) -> str:
+    """The same of a whole line of cells with spaces between them, as long as it was."""
+    if not has_right_to_left(line):
+        return line
+    turned = [unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in line]
+    beside = [
+        any(turned[max(0, at - 1) : at + 2]) if char == " " else False
+        for at, char in enumerate(line)
+    ]
+    return "".join(_KEPT_APART if apart else char for char, apart in zip(line, beside, strict=True))
+
+
 def _picture(char: str, space: str, ascii_only: bool) -> str:
     if char == " ":
         return space

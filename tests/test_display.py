@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +14,13 @@ from interpboard.display import (
     fit,
     has_right_to_left,
     kept_apart,
+    line_kept_apart,
     visible,
     visible_token,
 )
+from interpboard.results import layer_axis, token_axis
+from interpboard.visualization.terminal import render
+from tests import sample
 
 anything = st.text(st.characters(), max_size=40)  # lone surrogates included
 
@@ -210,3 +215,23 @@ def test_a_line_without_such_text_is_left_alone() -> None:
     cells = [" Paris", "  -.42", " 日本"]
     assert kept_apart(cells) == cells
     assert not has_right_to_left("日本 -.42 Paris")
+
+
+def test_the_cells_of_a_text_page_stay_in_their_columns() -> None:
+    tokens = ("שלום", " עולם", " ok", " טוב", "מאוד")
+    axes = (layer_axis(2), token_axis(tokens))
+    values = np.linspace(-1, 1, 10).reshape(2, 5)
+    document = sample.document(
+        sample.result("causal_trace", axes, values, params={"state": "resid", "subject": [0]}),
+        sample.result("saliency", axes[1:], values[0]),
+        tokens=tokens,
+    )
+    cells = [line for line in render(document, 60).split("\n") if "שלום" in line and "טוב" in line]
+    cells = [line for line in cells if not line.startswith("prompt: ")]
+    assert len(cells) == 2  # the heads of the grid, and the strip
+    for line in cells:
+        assert line_kept_apart(line) == line
+    assert "ˑ" in render(document, 60)
+    turned = _turned(line_kept_apart(" שלום 12 עולם  .5"))
+    assert "".join(turned)[6:8] == "12"
+    assert "".join(turned)[-2:] == ".5"

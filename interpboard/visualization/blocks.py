@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from interpboard.display import fit, ours_in_ascii, visible, visible_token
+from interpboard.display import fit, line_kept_apart, ours_in_ascii, visible, visible_token
 from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
 from interpboard.visualization.numbers import exponent_of, times
@@ -105,7 +105,7 @@ def bars(
         line.append(bar, scale.background(scale.ends[share >= 0], dark=page.dark))
         line.append(_bar_number(value / unit, scale, page).rjust(number_width))
         lines.append(line)
-    return lines
+    return _in_place(lines)
 
 
 def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, page: PageStyle) -> list[Text]:
@@ -125,7 +125,7 @@ def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, page: PageSty
             lower.append(" ")
         upper.append(page.fit(shown, width), page.paint(scale, value))
         lower.append(number.ljust(width))
-    return [*lines, upper, lower] if upper.cell_len else lines
+    return _in_place([*lines, upper, lower] if upper.cell_len else lines)
 
 
 def grid(
@@ -170,7 +170,7 @@ def grid(
                     shown = f" {letters.get((row, column), ' ')}{shown}"
                 line.append(shown, page.paint(scale, value))
             lines.append(line)
-    return lines
+    return _in_place(lines)
 
 
 def lens(
@@ -210,6 +210,13 @@ def lens(
         if settled is not None:
             names = [page.words(label) for label in settled[start:stop]]
             lines.append(_heading(names, "settled", label_width, cell, page, left=True))
+    return _in_place(lines)
+
+
+def _in_place(lines: list[Text]) -> list[Text]:
+    """``lines`` of cells, each cell where it belongs also where a terminal turns text round."""
+    for line in lines:
+        line.plain = line_kept_apart(line.plain)
     return lines
 
 
