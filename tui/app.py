@@ -18,8 +18,9 @@ from interpboard.config import Settings
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui import catalogue, frame
 from tui.catalogue import COMMANDS, SLOTS
-from tui.commands.command import Command, bindings, command
-from tui.commands.places import MOVES
+from tui.commands.command import Command, bindings
+from tui.commands.command import command as command_of
+from tui.commands.places import MOVES, OPENERS
 from tui.controllers.controllers import Controllers
 from tui.controllers.jump import ID as JUMP
 from tui.dialogs.box import Live
@@ -130,7 +131,7 @@ class InterpBoardApp(TerminalApp):
     async def on_event(self, event: events.Event) -> None:
         """Digits act at once; whether they were meant as a layer is known by the key that follows."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            own = event.key in command(JUMP).keys.split(",")
+            own = event.key in command_of(JUMP).keys.split(",")
             text = isinstance(self.focused, Input)
             self.controllers.jump.saw(event.key, text=text, own=own)
         await super().on_event(event)
@@ -166,9 +167,34 @@ class InterpBoardApp(TerminalApp):
         self.controllers.run_prompt()
         self.panes.focus()
 
+    def why_not(self, command: Command, place: str) -> str:
+        """Why a command cannot act in a place now; empty: it can."""
+        refusal = self.controllers.comparison.refuses(command)
+        return refusal or command.why_not(self.controllers, place)
+
+    async def do_at(self, command: Command, place: str) -> None:
+        """Go to the pane or the screen of a command, and carry it out there."""
+        refusal = self.why_not(command, place)
+        if refusal:
+            self.controllers.tell(refusal)
+            return
+        slot = self.session.slots.get(place)
+        if slot is not None and slot.place is not None:
+            self.panes.go(place)
+        elif place != "app":
+            if slot is not None:
+                self.controllers.screens.open(place)
+            else:
+                await self.do(command_of(OPENERS[place]))
+            screen = self.screen  # it has made its widgets when it comes to this
+            if len(self.screen_stack) > 1:
+                screen.call_later(self.run_action, str(command.action), screen)
+            return
+        await self.do(command)
+
     async def do(self, command: Command) -> None:
         """Carry out a command."""
-        refusal = self.controllers.comparison.refuses(command)
+        refusal = self.why_not(command, self.panes.active)
         if refusal:
             self.controllers.tell(refusal)
             return
@@ -181,7 +207,7 @@ class InterpBoardApp(TerminalApp):
 
     async def action_perform(self, id: str) -> None:
         """Carry out the command called ``id``."""
-        await self.do(command(id))
+        await self.do(command_of(id))
 
     def action_switch_theme(self) -> None:
         """Light or dark."""

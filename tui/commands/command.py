@@ -34,6 +34,9 @@ class Command:
     action: str | Callable[[Controllers], object]
     where: tuple[str, ...] = ()
     palette: bool = True
+    why_not: Callable[[Controllers, str], str] = lambda _app, _place: (
+        ""
+    )  # why it cannot act there now
 
 
 _KEY = re.compile(r"\{key:(\w+)\}")
@@ -62,8 +65,15 @@ def first_key(id: str) -> str:
 
 
 def keyed(text: str) -> str:
-    """``text`` with the key in use for each ``{key:id}``: texts name commands, and keys can be rebound."""
-    return _KEY.sub(lambda found: first_key(found[1]), text)
+    """``text`` with the key in use for each ``{key:id}``: texts name commands, and keys can be rebound.
+
+    A command without a key is named as the palette lists it.
+    """
+
+    def named(found: re.Match[str]) -> str:
+        return first_key(found[1]) or f"{first_key('palette')} “{_in_use[found[1]].label}”"
+
+    return _KEY.sub(named, text)
 
 
 def commands(*where: str) -> tuple[Command, ...]:

@@ -86,7 +86,7 @@ RUNS = (
     Command("runs_help", "question_mark,f1", "? F1", "",
             "These keys", "help"),
     Command("runs_leave", "q,escape,backspace,8", "q Esc Bksp", "Back",
-            "Back to the panes", "leave"),
+            "Back to the panes", "leave", palette=False),
 )  # fmt: skip
 PLOT = (
     Command("plot_export", "e", "e", "Figure",
@@ -94,7 +94,7 @@ PLOT = (
     Command("plot_help", "question_mark,f1", "? F1", "Help",
             "These keys", "help"),
     Command("plot_leave", "q,escape,backspace,D", "q Esc Bksp", "Back",
-            "Back to where it was opened", "leave"),
+            "Back to where it was opened", "leave", palette=False),
 )  # fmt: skip
 PROMPT_TABLE = (
     Command("table_open", "enter", "Enter", "Open",
@@ -123,6 +123,8 @@ PLACES = {
     "plot": PLOT,
     "prompt_table": PROMPT_TABLE,
 }
+# The command that opens the screen of a place that is no slot's.
+OPENERS = {"runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table"}
 # Where letters are text, and where that is.
 TEXT_PLACES = {
     "prompt": "in the prompt",

@@ -213,12 +213,12 @@ class Controllers:
         else:
             self.panes.zoom(False)
 
-    def _searched(self) -> Searched:
-        """What has the cursor: the screen over the panes, or the active pane."""
+    def _searched(self) -> Searched | None:
+        """What has the cursor: the screen over the panes, if it can be searched, or the active pane."""
         over = getattr(self.app.screen, "searched", None)
         pane = self.panes.view
         of_pane: Searched = pane.shown_difference or pane.searched
-        return over if over is not None else of_pane
+        return of_pane if len(self.app.screen_stack) == 1 else over
 
     def _finished(self, state: State, slot: str) -> None:
         self.saver.finished(state, slot)

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from tui.widgets.cells import Searched
 
 
+NOTHING = "There is nothing to search here."
+
+
 class Find:
     """``searched`` is what has the cursor now. The last query is gone on with in any pane."""
 
-    def __init__(self, screens: OpensScreens, searched: Callable[[], Searched], tell: Tell) -> None:
+    def __init__(
+        self, screens: OpensScreens, searched: Callable[[], Searched | None], tell: Tell
+    ) -> None:
         self._screens, self._searched, self._tell = screens, searched, tell
         self.query = ""
 
@@ -25,14 +30,21 @@ class Find:
         """Open the line to type in."""
         from tui.dialogs.find import FindLine
 
-        self._screens.push_screen(FindLine(Search(self._searched()), self._keep))
+        view = self._searched()
+        if view is None:
+            self._tell(NOTHING)
+        else:
+            self._screens.push_screen(FindLine(Search(view), self._keep))
 
     def step(self, by: int) -> None:
         """The next place that fits the last query, or the one before."""
         from tui.dialogs.find import FoundLine
 
-        if self.query:
-            self._screens.push_screen(FoundLine(Search(self._searched(), self.query), by))
+        view = self._searched()
+        if view is None:
+            self._tell(NOTHING)
+        elif self.query:
+            self._screens.push_screen(FoundLine(Search(view, self.query), by))
         else:
             self._tell(keyed("Nothing was searched for yet: {key:find} searches."))
 

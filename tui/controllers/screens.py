@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tui.commands.command import Command, commands
+from tui.commands.command import command, commands
+from tui.commands.places import OPENERS
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from interpboard.store import SavedRun
     from tui.app import InterpBoardApp
     from tui.controllers.controllers import Controllers
+    from tui.dialogs.palette import Entry
     from tui.dialogs.plot import Plotted
+
+EVERYWHERE = "app"
 
 
 class Screens:
@@ -62,14 +66,39 @@ class Screens:
         """Every command by name."""
         from tui.dialogs.palette import PaletteScreen
 
-        async def chosen(command: Command | None) -> None:
-            if command is not None:
-                await self._app.do(command)
+        async def chosen(entry: Entry | None) -> None:
+            if entry is not None:
+                await self._app.do_at(entry.command, entry.place)
 
-        found = [each for each in commands("app", self._with.panes.active) if each.palette]
-        for slot in self._with.session.slots.values():
-            found += slot.in_palette() if slot.in_palette is not None else []
-        self._app.push_screen(PaletteScreen(found), chosen)
+        self._app.push_screen(PaletteScreen(self._entries()), chosen)
+
+    def _entries(self) -> list[Entry]:
+        """Every command once a place: the active pane's, those of everywhere, then the other places'."""
+        from tui.dialogs.palette import Entry
+
+        own, slots = self._with, self._with.session.slots
+        active, found = own.panes.active, list[Entry]()
+        of_panes = [pane.slot.name for pane in own.panes.views]
+        over = [name for name, slot in slots.items() if slot.kind == "screen"]
+        others = [name for name in of_panes if name != active]
+        for place in (active, EVERYWHERE, *others, *over, *OPENERS):
+            where = self._where(place)
+            made = slots[place].in_palette if place in slots else None
+            listed = [each for each in commands(place) if each.palette]
+            if place not in (EVERYWHERE, *of_panes):  # what acts everywhere is listed there
+                listed = [each for each in listed if EVERYWHERE not in each.where]
+            for each in [*listed, *(made() if made is not None else [])]:
+                found.append(Entry(each, place, where, self._app.why_not(each, place)))
+        return found
+
+    def _where(self, place: str) -> str:
+        if place == EVERYWHERE:
+            return "everywhere"
+        if place in OPENERS:
+            return f"in {command(OPENERS[place]).label}"
+        slot = self._with.session.slots[place]
+        opener = slot.opener.label if slot.opener is not None else place
+        return f"in {slot.place.title if slot.place is not None else opener}"
 
     def plot(self, source: Callable[[], Plotted] | None = None) -> None:
         """The lines of ``source`` on the whole screen; without one, of the active pane."""

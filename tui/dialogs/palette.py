@@ -1,8 +1,9 @@
-"""The palette: every command by name. Made from the table of commands."""
+"""The palette: every command by name, where it acts, and why it cannot now. Made from the table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.style import Style
 from rich.text import Text
@@ -10,40 +11,61 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from interpboard.display import fit
+from interpboard.display import fit, visible
 from tui.commands.command import Command
 from tui.dialogs.box import Box
-from tui.theme import inks
+from tui.theme import Inks, inks
 from tui.widgets.line import Line
 
-ROWS = 12
+ROWS = 11
+LABEL, WHERE, ABOUT, KEY = 15, 13, 34, 8  # columns
 
 
-def matching(commands: Sequence[Command], query: str) -> list[Command]:
-    """Commands whose name or help contains the words of ``query``; names first."""
+@dataclass(frozen=True)
+class Entry:
+    """A command in one of the places where it acts: ``where`` says which, ``why_not`` why it cannot now."""
+
+    command: Command
+    place: str
+    where: str
+    why_not: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is called; those that no footer has room for by their name in the settings."""
+        own = self.command.id.removeprefix(f"{self.place}_").replace("_", " ")
+        return self.command.label or own.capitalize()
+
+
+def matching(entries: Sequence[Entry], query: str) -> list[Entry]:
+    """Entries whose name, help or place has the words of ``query``; names first, and what can act now."""
     words = query.lower().split()
 
-    def found(command: Command) -> int:
-        name, about = command.label.lower(), command.help.lower()
-        if all(word in name for word in words):
-            return 0
-        return 1 if all(word in f"{name} {about}" for word in words) else 2
+    def in_name(entry: Entry) -> int:
+        return sum(word in entry.label.lower() for word in words)
 
-    return sorted((c for c in commands if found(c) < 2), key=found)
+    fits = [
+        entry
+        for entry in entries
+        if all(
+            word in f"{entry.label} {entry.command.help} {entry.where}".lower() for word in words
+        )
+    ]
+    return sorted(fits, key=lambda entry: (-in_name(entry), bool(entry.why_not))) if words else fits
 
 
-class PaletteScreen(Box[Command]):
-    """Type to narrow, up and down to choose, Enter to run."""
+class PaletteScreen(Box[Entry]):
+    """Type to narrow, up and down to choose, Enter to run; what cannot act now says why."""
 
     BINDINGS = [  # noqa: RUF012
         ("up,ctrl+p", "step(-1)", "Up"),
         ("down,ctrl+n,tab", "step(1)", "Down"),
     ]
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, entries: Sequence[Entry]) -> None:
         super().__init__()
-        self.commands = commands
-        self.found: list[Command] = list(commands)
+        self.entries = entries
+        self.found: list[Entry] = list(entries)
         self.at = 0
 
     def compose(self) -> ComposeResult:
@@ -56,6 +78,7 @@ class PaletteScreen(Box[Command]):
             yield Line()
             for row in range(ROWS):
                 yield Line(id=f"row-{row}")
+            yield Line(id="about")
 
     def on_mount(self) -> None:
         """All commands."""
@@ -64,7 +87,7 @@ class PaletteScreen(Box[Command]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow."""
         event.stop()
-        self.found, self.at = matching(self.commands, event.value), 0
+        self.found, self.at = matching(self.entries, event.value), 0
         self._show()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -85,11 +108,20 @@ class PaletteScreen(Box[Command]):
         for row in range(ROWS):
             at, text = first + row, Text()
             if at < len(self.found):
-                command, here = self.found[at], at == self.at
-                text.append("▸ " if here else "  ", ink.accent)
-                text.append(
-                    fit(command.label, 16), Style(color=ink.accent if here else ink.text, bold=here)
-                )
-                text.append(f"{fit(command.help, 43)} ", ink.muted)
-                text.append(fit(command.shown.partition(" ")[0], 8), ink.text)
+                text = self._row(self.found[at], at == self.at, ink)
             self.query_one(f"#row-{row}", Line).set(text)
+        chosen = self.found[self.at] if self.found else None
+        about = "" if chosen is None else chosen.why_not or chosen.command.help
+        style = ink.warning if chosen is not None and chosen.why_not else ink.text
+        self.query_one("#about", Line).set(Text(visible(about), style))
+
+    @staticmethod
+    def _row(entry: Entry, here: bool, ink: Inks) -> Text:
+        """One command; dimmed where it cannot act, with the reason instead of what it does."""
+        text = Text("▸ " if here else "  ", ink.accent)
+        color = ink.muted if entry.why_not else ink.accent if here else ink.text
+        text.append(f"{fit(entry.label, LABEL)} ", Style(color=color, bold=here))
+        text.append(f"{fit(entry.where, WHERE)} ", ink.muted if entry.why_not else ink.text)
+        about = visible(entry.why_not or entry.command.help)
+        text.append(f"{fit(about, ABOUT)} ", ink.muted)
+        return text.append(fit(entry.command.shown.split(" ")[0], KEY), color)

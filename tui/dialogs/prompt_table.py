@@ -58,6 +58,11 @@ class PromptTableScreen(Live, OverPanes[None]):
         self._shown: tuple[object, ...] = ()
         self._order: list[PromptRow] = []
 
+    @property
+    def searched(self) -> HeatGrid:
+        """The rows."""
+        return self.grid
+
     def compose(self) -> ComposeResult:
         """Title, rows, the row under the cursor in full, footer."""
         from textual.containers import Vertical

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_other_method, no_result
 
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
@@ -43,9 +44,11 @@ def next_view(app: Controllers) -> None:
 
 EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
     Command("explain_here", "space", "Space", "Explain",
-            "Explain what follows the cursor's token; again: the last", explain_here),
+            "Explain what follows the cursor's token; again: the last", explain_here,
+            why_not=no_result),
     Command("method", "m", "m", "Method",
-            "The next method", next_method),
+            "The next method", next_method,
+            why_not=no_other_method),
     Command("view", "v", "v", "View",
             "The next view: what is painted, which site, which order", next_view),
     Command("parameters", "P", "P", "Parameters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_model
 from tui.slots.selected import selected_head
 from tui.slots.shared_keys import VIEW
 
@@ -33,11 +34,15 @@ def step_layer(app: Controllers, by: int) -> None:
 KEYS = (
     VIEW,
     Command("next_head", "right_square_bracket,right", "] →", "Next head",
-            "The next head, through the layers", lambda app: step_head(app, 1)),
+            "The next head, through the layers", lambda app: step_head(app, 1),
+            why_not=no_model),
     Command("previous_head", "left_square_bracket,left", "[ ←", "Head before",
-            "The head before", lambda app: step_head(app, -1)),
+            "The head before", lambda app: step_head(app, -1),
+            why_not=no_model),
     Command("next_layer", "right_curly_bracket,down", "} ↓", "Next layer",
-            "The same head one layer on", lambda app: step_layer(app, 1)),
+            "The same head one layer on", lambda app: step_layer(app, 1),
+            why_not=no_model),
     Command("previous_layer", "left_curly_bracket,up", "{ ↑", "Layer before",
-            "The same head one layer back", lambda app: step_layer(app, -1)),
+            "The same head one layer back", lambda app: step_layer(app, -1),
+            why_not=no_model),
 )  # fmt: skip

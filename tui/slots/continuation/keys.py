@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_result, nothing_runs
 
 KEYS = (
     Command("continuation_method", "m", "m", "Method",
@@ -10,19 +11,24 @@ KEYS = (
     Command("continuation_parameters", "P", "P", "Parameters",
             "How many tokens, and how each is explained", "parameters"),
     Command("continuation_cancel", "x", "x", "Cancel",
-            "Cancel what is running", "cancel"),
+            "Cancel what is running", "cancel",
+            why_not=nothing_runs),
     Command("continuation_yank", "y", "y", "",
-            "Copy the readout", "yank"),
+            "Copy the readout", "yank",
+            why_not=no_result),
     Command("continuation_yank_all", "Y", "Y", "Yank",
-            "Copy the rows as markdown", "yank_view"),
+            "Copy the rows as markdown", "yank_view",
+            why_not=no_result),
     Command("continuation_code", "c", "c", "",
-            "Copy the lines that make them again", "code"),
+            "Copy the lines that make them again", "code",
+            why_not=no_result),
     Command("continuation_export", "e", "e", "Export",
-            "Write the rows to a file", "export"),
+            "Write the rows to a file", "export",
+            why_not=no_result),
     Command("continuation_help", "question_mark,f1", "? F1", "Help",
             "These keys", "help"),
     Command("continuation_leave", "q,escape,backspace,W", "q Esc Bksp", "Back",
-            "Back to the panes", "leave"),
+            "Back to the panes", "leave", palette=False),
 )  # fmt: skip
 OPENER = (
     Command("continuation", "W", "W", "Writes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_result
 
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
@@ -25,7 +26,8 @@ def next_ablation(app: Controllers) -> None:
 KEYS = (
     Command("toggle", "space", "Space", "Off/on",
             "Switch the head or MLP under the cursor off, or on again",
-            lambda app: app.interventions.toggle(app.panes.view.intervention())),
+            lambda app: app.interventions.toggle(app.panes.view.intervention()),
+            why_not=no_result),
     Command("ablation", "a", "a", "Zero/mean",
             "What replaces an output: zeros, its mean, or its outputs on the corrupted prompt",
             next_ablation),

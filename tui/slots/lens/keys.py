@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.files.places import expanded
 from tui.commands.command import Command, shown_keys
+from tui.commands.reasons import not_ready, tuned
 from tui.slots.lens.sites import SITES
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
 
@@ -68,9 +69,11 @@ KEYS = (
     METHOD,
     VIEW,
     Command("site", "s", "s", "Site",
-            "Read the next site: the stream, or what attention or the MLP adds", next_site),
+            "Read the next site: the stream, or what attention or the MLP adds", next_site,
+            why_not=tuned),
     Command("lens_folder", "T", "T", "Tuned lens",
             "Open a folder of trained translators: a tuned lens", choose_translators),
     Command("train_lens", "F", "F", "Train",
-            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.set_up("training")),
+            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.set_up("training"),
+            why_not=not_ready),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import not_ready
 from tui.slots.neurons.examples import making
 from tui.slots.shared_keys import VIEW
 
@@ -27,5 +28,6 @@ KEYS = (
     Command("examples_file", "E", "E", "Examples",
             "Open a file of max-activating examples", choose_examples_file),
     Command("collect_examples", "F", "F", "Collect",
-            "Find max-activating examples in a text", lambda app: app.jobs.set_up("collecting")),
+            "Find max-activating examples in a text", lambda app: app.jobs.set_up("collecting"),
+            why_not=not_ready),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_result
 from tui.session.interventions import quoted
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS
 
@@ -48,9 +49,11 @@ def _named(prompt: PromptInfo, at: int) -> str:
 KEYS = (
     EXPLAIN_HERE,
     Command("subject", "s", "s", "Subject",
-            "Mark the cursor's token as subject, or no longer", mark_subject),
+            "Mark the cursor's token as subject, or no longer", mark_subject,
+            why_not=no_result),
     Command("replace", "w", "w", "Swap word",
-            "Put another token in the place of the cursor's", replace_token),
+            "Put another token in the place of the cursor's", replace_token,
+            why_not=no_result),
     METHOD,
     PARAMETERS,
 )  # fmt: skip

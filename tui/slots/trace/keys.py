@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
+from tui.commands.reasons import cannot_patch, no_corrupted, no_subject
 from tui.slots.shared_keys import METHOD, PARAMETERS, VIEW
 
 if TYPE_CHECKING:
@@ -19,10 +21,31 @@ def next_restored_state(app: Controllers) -> None:
     app.session.set_param("trace", "site", SITES[(SITES.index(now) + 1) % len(SITES)])
 
 
+def tracing() -> list[Command]:
+    """A command of the palette for each method, by its name."""
+    return [
+        Command(
+            "trace_causal", "", "", "Causal trace", "Noise on the subject, clean states put back",
+            partial(trace_by, method="causal_trace"), why_not=no_subject,
+        ),
+        Command(
+            "trace_patching", "", "", "Act. patching", "Patch in the corrupted prompt's states",
+            partial(trace_by, method="activation_patching"), why_not=no_corrupted,
+        ),
+    ]  # fmt: skip
+
+
+def trace_by(app: Controllers, method: str) -> None:
+    """Trace by ``method``, and go there."""
+    app.panes.go("trace")
+    app.session.set_analysis("trace", method)
+
+
 KEYS = (
     Command("patch_cell", "space", "Space", "Patch",
             "Patch in the corrupted prompt's state at the cursor, or take it off",
-            lambda app: app.interventions.toggle(app.panes.view.intervention())),
+            lambda app: app.interventions.toggle(app.panes.view.intervention()),
+            why_not=cannot_patch),
     METHOD,
     VIEW,
     PARAMETERS,

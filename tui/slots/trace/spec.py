@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.session.state import Request, State
 from tui.slots.spec import OF_THE_PANE, Place, Slot, restore_nothing, result_params
-from tui.slots.trace.keys import KEYS, next_restored_state
+from tui.slots.trace.keys import KEYS, next_restored_state, tracing
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -87,4 +87,5 @@ TRACE = Slot(
         "stream before layer 3, which is patched; out 3 the one after it, restored.",
     ),
     keys=KEYS,
+    in_palette=tracing,
 )

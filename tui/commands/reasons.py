@@ -1,0 +1,106 @@
+"""Why a command cannot act now: the commands' own predicates. A key and the palette say the same.
+
+Each takes the controllers and the place in which the command would act, and gives a sentence; empty: it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui.commands.command import keyed
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+Reason = Callable[["Controllers", str], str]
+
+
+def no_model(app: Controllers, place: str) -> str:
+    """Is there no model?"""
+    if app.state.model is not None:
+        return ""
+    if app.state.engine.phase in ("starting", "loading", "restarting"):
+        return "The model is not loaded yet."
+    return keyed("Needs a model: {key:model} opens one.")
+
+
+def not_ready(app: Controllers, place: str) -> str:
+    """Can the engine not begin a job?"""
+    return "" if app.session.ready else "The model is not loaded yet."
+
+
+def no_result(app: Controllers, place: str) -> str:
+    """Does the place show no result yet, nor a part of one?"""
+    answer = app.state.slots[app.panes.active if place not in app.state.slots else place]
+    there = answer.result is not None or answer.partial is not None
+    return "" if there else keyed("Needs a result: {key:run} runs.")
+
+
+def no_results(app: Controllers, place: str) -> str:
+    """Does nothing at all show a result?"""
+    there = any(answer.result is not None for answer in app.state.slots.values())
+    return "" if there else keyed("Needs a result: {key:run} runs.")
+
+
+def nothing_runs(app: Controllers, place: str) -> str:
+    """Is there nothing to cancel?"""
+    runs = app.state.busy or app.state.engine.phase == "loading"
+    return "" if runs else "Nothing is running."
+
+
+def nothing_to_undo(app: Controllers, place: str) -> str:
+    """Were the interventions never changed?"""
+    return "" if app.state.interventions.past else "Nothing to undo."
+
+
+def nothing_to_redo(app: Controllers, place: str) -> str:
+    """Was nothing undone?"""
+    return "" if app.state.interventions.future else "Nothing to redo."
+
+
+def no_prompt_file(app: Controllers, place: str) -> str:
+    """Is no file of prompts open?"""
+    there = app.prompts.file is not None
+    return "" if there else keyed("No file of prompts is open: {key:prompt_file} opens one.")
+
+
+def no_query(app: Controllers, place: str) -> str:
+    """Was nothing searched for yet?"""
+    return "" if app.find.query else keyed("Nothing was searched for yet: {key:find} searches.")
+
+
+def no_corrupted(app: Controllers, place: str) -> str:
+    """Is there no corrupted prompt?"""
+    there = bool(app.state.corrupted)
+    return "" if there else keyed("Needs a corrupted prompt: {key:corrupted} in Trace writes it.")
+
+
+def no_subject(app: Controllers, place: str) -> str:
+    """Is no subject marked?"""
+    there = bool(app.state.subject)
+    return "" if there else keyed("Needs a subject: {key:subject} in Tokens marks it.")
+
+
+def cannot_patch(app: Controllers, place: str) -> str:
+    """Is no state of a corrupted prompt shown that could be put in?"""
+    refusal = no_corrupted(app, place)
+    if refusal or app.state.analyses.get(place) == "activation_patching":
+        return refusal or no_result(app, place)
+    only = "Only states of a corrupted prompt can be put in: {key:method} changes the method."
+    return keyed(only)
+
+
+def tuned(app: Controllers, place: str) -> str:
+    """Is a tuned lens read, which is trained for one site?"""
+    if app.state.analyses.get("lens") != "tuned_lens":
+        return ""
+    return keyed("A tuned lens reads the stream only; {key:method}: the plain lens.")
+
+
+def no_other_method(app: Controllers, place: str) -> str:
+    """Is there no other method here?"""
+    if place != "lens" or app.state.translators:
+        return ""
+    train, folder = "{key:train_lens} trains a tuned lens on a text", "{key:lens_folder} opens one"
+    return keyed(f"{train}; {folder} that there is.")
