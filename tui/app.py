@@ -18,7 +18,7 @@ from interpboard.config import Settings
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui import catalogue, frame
 from tui.catalogue import COMMANDS, SLOTS
-from tui.commands.command import Command, bindings
+from tui.commands.command import Command, bindings, keyed
 from tui.commands.command import command as command_of
 from tui.commands.places import MOVES, OPENERS
 from tui.controllers.controllers import Controllers
@@ -229,7 +229,7 @@ class InterpBoardApp(TerminalApp):
 
     def action_help_quit(self) -> None:
         """Ctrl+c: people press it; say what quits."""
-        self.controllers.tell("q or ctrl+q quits, x cancels what runs.")
+        self.controllers.tell(keyed("{key:quit} or Ctrl+q quits, {key:cancel} cancels what runs."))
 
 
 def run(

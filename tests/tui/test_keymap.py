@@ -57,3 +57,34 @@ async def test_footer_and_help_show_the_rebound_keys() -> None:
         assert " Ctrl+x What if" in b.lines()[-1]
         await b.press("question_mark", "G")
         assert "Z F5" in b.screen
+
+
+async def test_hints_help_and_refusals_name_the_keys_in_use() -> None:
+    chosen = {"run": "f5", "subject": "!", "method": "ctrl+x", "corrupted": "f7"}
+    chosen |= {"train_lens": "f6", "quit": "f10", "cancel": "f9"}
+    app = InterpBoardApp(settings=Settings(keys=chosen), engine_factory=FakeEngine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until_idle(app)
+        b = Board(app, pilot)
+        await b.press("4")
+        assert "mark the subject in Tokens with !" in b.screen
+        await b.press("question_mark")
+        assert "noise on the subject that ! marks in Tokens" in b.screen
+        assert "Ctrl+x the method" in b.screen
+        await b.press("q", "3", "question_mark")
+        assert "maps that F6 trains or T opens" in b.screen
+        await b.press("q", "p", "x")
+        assert "prompt edited: F5 runs" in b.screen
+        await b.press("escape", "ctrl+c")
+        assert b.toasts[-1] == "F10 or Ctrl+q quits, F9 cancels what runs."
+
+
+def test_about_texts_of_slots_name_commands_and_no_keys() -> None:
+    import re
+
+    literal = re.compile(
+        r"(?<![\w{:`'])(?:[a-zA-Z]|Enter|Space|Ctrl\+\w|F\d+) (?:runs|opens|marks|chooses|trains)\b"
+    )
+    for slot in keys.SLOTS:
+        for line in slot.about:
+            assert not literal.search(line), (slot.name, line)

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from tui.commands.app import FIND
-from tui.commands.command import Command, bindings, commands
+from tui.commands.command import Command, bindings, commands, keyed
 from tui.commands.keymap import spelled_key
 from tui.dialogs.box import Box
 from tui.theme import Inks, inks
@@ -24,7 +24,7 @@ def help_text(slot: str, title: str, about: Iterable[str], ink: Inks) -> Text:
     result = Text()
     _head(result, title, ink)
     for line in about:
-        result.append(f"{line}\n", ink.text)
+        result.append(f"{keyed(line)}\n", ink.text)
     listed: list[Command] = []
     for where, name in ((slot, ""), *_SECTIONS):
         found = [each for each in commands(where) if each not in listed]

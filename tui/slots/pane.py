@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
+from tui.commands.command import keyed
 from tui.session.compared import DIFFERENCE, unlike
 from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import Answer, Selection, State
@@ -112,7 +113,7 @@ class Pane(Vertical, can_focus=False):
 
     def empty_hint(self) -> str:
         """What to do where there is nothing yet."""
-        return "nothing yet: r runs"
+        return keyed("nothing yet: {key:run} runs")
 
     def legend(self) -> Text:
         """Scale, meaning of the sign, and how exact it is."""
@@ -291,8 +292,8 @@ class Pane(Vertical, can_focus=False):
             "starting": "the engine is starting …",
             "loading": "the model is loading …",
             "restarting": "the engine is starting again …",
-            "failed": "no model: o opens one",
-            "gave up": "no engine: r tries again",
+            "failed": keyed("no model: {key:model} opens one"),
+            "gave up": keyed("no engine: {key:run} tries again"),
         }[engine.phase]
 
     def _set_titles(self) -> None:
@@ -316,9 +317,16 @@ class Pane(Vertical, can_focus=False):
             below.append(visible(self.data.failure), self.inks.warning)
         elif self.data.job is None and self.slot.stale(self.state):
             asks = self.slot.request(self.state) is not None
-            older = "an older question: r runs this one" if asks else f"older: {self.empty_hint()}"
+            older = (
+                keyed("an older question: {key:run} runs this one")
+                if asks
+                else f"older: {self.empty_hint()}"
+            )
             other = self.state.of_other_weights(self.slot.name)
-            below.append("of other weights: r runs anew" if other else older, self.inks.warning)
+            below.append(
+                keyed("of other weights: {key:run} runs anew") if other else older,
+                self.inks.warning,
+            )
         elif self.data.job is not None and self.data.job.total:
             below.append("running" if self.data.result is None else "running: older values")
         if (title, below) != self._titles:

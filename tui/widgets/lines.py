@@ -10,7 +10,7 @@ from rich.text import Text
 from interpboard.display import visible
 from interpboard.results.opened import opened_as
 from tui import words
-from tui.commands.command import Command, shown_keys
+from tui.commands.command import Command, keyed, shown_keys
 from tui.session.state import Engine, State
 from tui.theme import Inks
 
@@ -92,7 +92,7 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
     else:
         text.append(_PHASES[engine.phase], ink.muted)
         if edited:
-            text.append("  prompt edited: r runs", ink.accent)
+            text.append(keyed("  prompt edited: {key:run} runs"), ink.accent)
     return text
 
 

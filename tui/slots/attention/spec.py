@@ -28,7 +28,7 @@ ATTENTION = Slot(
     view="tui.slots.attention.view:AttentionPane",
     about=(
         "Where the selected head looks: probability [query, key]; exact.",
-        "Enter on a head in Heads opens it here. The arrows move through heads and",
+        "{key:open} on a head in Heads opens it here. The arrows move through heads and",
         "layers, h j k l move the cursor. v paints the prompt itself: where the",
         "cursor's token looks, or who looks at it; then lists the strongest pairs.",
         "Means over the positions: entropy, how many tokens back the head looks,",

@@ -15,7 +15,7 @@ from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui import words
-from tui.commands.command import bindings
+from tui.commands.command import bindings, keyed
 from tui.dialogs.plot import Plotted
 from tui.session.state import State
 from tui.slots.circuit.keys import KEYS
@@ -243,7 +243,7 @@ class CircuitScreen(SlotScreen):
     def action_find(self) -> None:
         """Find the circuit of the behaviour under the cursor."""
         if self.chosen == PAIR and not self.host.state.corrupted:
-            self.host.tell("Write the corrupted prompt first: d.")
+            self.host.tell(keyed("Write the corrupted prompt first: {key:circuit_corrupted}."))
             return
         if self.chosen == FILE and not self.host.state.dataset:
             self.action_dataset()

@@ -78,9 +78,9 @@ LENS = Slot(
     view="tui.slots.lens.view:LensPane",
     about=(
         "Each layer's stream, read as if the model ended there; exact. emb is the",
-        "input of layer 0; the last row is the model's own prediction. s reads the",
-        "stream before or within layers, or what attention or the MLP adds. m goes",
-        "to a tuned lens, through maps that F trains or T opens, and back.",
+        "input of layer 0; the last row is the model's own prediction. {key:site} reads the",
+        "stream before or within layers, or what attention or the MLP adds. {key:method} goes",
+        "to a tuned lens, through maps that {key:train_lens} trains or {key:lens_folder} opens, and back.",
     ),
     keys=KEYS,
     footer=("help", "palette", "run", "prompt", "explain_here", "method", "view", "site"),

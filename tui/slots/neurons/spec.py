@@ -42,7 +42,7 @@ NEURONS = Slot(
         "What each neuron writes straight into the logit of the target: its",
         "activation × what a unit of it writes; exact. Below the tokens that a",
         "unit of the chosen one promotes and suppresses most, and texts in which",
-        "it is most active, from a file that F collects or E opens.",
+        "it is most active, from a file that {key:collect_examples} collects or {key:examples_file} opens.",
     ),
     keys=KEYS,
 )

@@ -81,9 +81,9 @@ TRACE = Slot(
     view="tui.slots.trace.view:TracePane",
     about=(
         "Clean states put back into a corrupted run, one at a time; exact.",
-        "Causal trace: noise on the subject that s marks in Tokens.",
+        "Causal trace: noise on the subject that {key:subject} marks in Tokens.",
         "Activation patching: from the corrupted prompt, under the clean one.",
-        "v chooses stream, MLP or attention, m the method. Rows: in 3 is the",
+        "{key:view} chooses stream, MLP or attention, {key:method} the method. Rows: in 3 is the",
         "stream before layer 3, which is patched; out 3 the one after it, restored.",
     ),
     keys=KEYS,

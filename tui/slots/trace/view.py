@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
 from tui import scales, words
-from tui.commands.command import bindings
+from tui.commands.command import bindings, keyed
 from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
 from tui.session.state import Request, Selection
@@ -112,7 +112,9 @@ class TracePane(Pane):
         if self.grid.data is None:
             return None
         if self.method != "activation_patching" or not self.state.corrupted:
-            only = "Only states of a corrupted prompt can be put in: m changes the method."
+            only = keyed(
+                "Only states of a corrupted prompt can be put in: {key:method} changes the method."
+            )
             return AtCursor(refusal=only)
         place = self.place(*self.grid.cursor)
         if place is None:
