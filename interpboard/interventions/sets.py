@@ -115,7 +115,7 @@ def strongest_of(
 
 
 def _said(values: np.ndarray, neutral: float, meaning: str, by: str) -> str:
-    """``furthest from 0 in logit of ·Paris; 7 helped, 3 hurt``."""
+    """How far is far, and how many are on either side, in the words of the result."""
     below, above = sides_of(meaning, short=True)
     counts = (
         (int((values < neutral).sum()), below or f"below {neutral:g}"),
