@@ -26,6 +26,7 @@ from torch import nn
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.division import held
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 
@@ -46,7 +47,7 @@ def as_multiple(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def frozen_norm(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """``y``, the norm of ``x``, with variance (not mean) as constants."""
-    bias = getattr(module, "bias", None)
+    bias = held(module, "bias")
     centred = x - x.mean(-1, keepdim=True) if "LayerNorm" in type(module).__name__ else x
     if bias is None:
         return as_multiple(centred, y)

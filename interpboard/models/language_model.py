@@ -17,10 +17,11 @@ from interpboard.files import fingerprint
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.checkpoint.notes import loaded, was_loaded_here
+from interpboard.models.division import device_of
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.load import StageReport, load, names_of
+from interpboard.models.load import StageReport, load, mapped, names_of
 from interpboard.models.mode import evaluating
 from interpboard.models.named_parts import Parts, explained, read_parts
 from interpboard.models.packed import bytes_of, numbers_in
@@ -88,7 +89,7 @@ class LanguageModel:
             layers=anatomy.n_layers,
             heads=anatomy.n_heads,
             dtype=str(weight.dtype).removeprefix("torch."),
-            device=str(weight.device),
+            device=str(device_of(anatomy.embedding)),
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
             notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ())),
@@ -103,7 +104,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where prompts go."""
-        return self.anatomy.embedding.weight.device  # type: ignore[return-value]
+        return device_of(self.anatomy.embedding)
 
     @cached_property
     def masked_tokens(self) -> torch.Tensor:
@@ -168,6 +169,9 @@ def open_model(
     adapter_state: str = "on",
     quantize: str = "",
     parts: str | Path | Mapping[str, Any] | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
+    max_memory: str = "",
+    offload_folder: str = "",
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -184,9 +188,10 @@ def open_model(
     asked = LoadOptions(
         revision, subfolder, gguf_file, names_of(adapters), adapter_state, quantize,
         "" if isinstance(parts, Mapping) else str(parts or ""),
+        mapped(device_map), max_memory, offload_folder,
     )  # fmt: skip
     model, tokenizer = load(
-        str(name_or_path), device, dtype, None, trust_remote_code, asked, allow_pickle,
+        str(name_or_path), device, dtype, trust_remote_code, asked, allow_pickle,
         ignore_unused_weights, check_weights, say,
     )  # fmt: skip
     say("self-check", 0.9)

@@ -7,7 +7,8 @@ only then the weights themselves; adapters are put on at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from interpboard.models.checkpoint.notes import Loaded, remember
 from interpboard.models.checkpoint.packed_proof import prove_packed
 from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
+from interpboard.models.division import division, division_note
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.placement import choose_device, choose_dtype, move, narrow_dtype
@@ -59,6 +61,8 @@ def load_model_and_tokenizer(
     adapters: str | Path | Sequence[str | Path] = (),
     adapter_state: str = "on",
     quantize: str = "",
+    max_memory: str = "",
+    offload_folder: str = "",
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -74,7 +78,9 @@ def load_model_and_tokenizer(
     ``device``: ``auto`` (cuda, else mps, else cpu) or a torch device. ``dtype``: ``auto`` (bfloat16
     on a GPU that has it; else float32, or the checkpoint's own where that would not fit comfortably in
     memory) or one of float64, float32, float16, bfloat16. ``device_map``
-    spreads a model over devices, as in transformers (needs accelerate); ``device`` is then ignored.
+    divides a model over devices, as in transformers (needs accelerate): ``auto``, ``balanced``,
+    ``sequential``, or a device for each module; ``device`` is then ignored. ``max_memory``,
+    ``offload_folder``: see ``LoadOptions``.
     ``revision``: a branch, tag or commit of the hub. ``subfolder``, ``gguf_file``: in the folder or
     repository. ``adapters``: one or several, folders or names on the hub, all at work together;
     ``adapter_state``: ``on``, ``off`` or ``merged`` into the weights. ``quantize``: pack linear maps while
@@ -88,10 +94,18 @@ def load_model_and_tokenizer(
     ``BadParameter``, ``MissingPackage`` or ``OutOfMemory``.
     """
     options = LoadOptions(
-        revision, subfolder, gguf_file, names_of(adapters), adapter_state, quantize
+        revision,
+        subfolder,
+        gguf_file,
+        names_of(adapters),
+        adapter_state,
+        quantize,
+        device_map=mapped(device_map),
+        max_memory=max_memory,
+        offload_folder=offload_folder,
     )
     return load(
-        str(name_or_path), device, dtype, device_map, trust_remote_code, options, allow_pickle,
+        str(name_or_path), device, dtype, trust_remote_code, options, allow_pickle,
         ignore_unused_weights, check_weights, on_stage or (lambda _stage, _fraction: None),
     )  # fmt: skip
 
@@ -100,7 +114,6 @@ def load(
     name: str,
     device: str,
     dtype: str,
-    device_map: str | dict[str, Any] | None,
     trust: bool,
     options: LoadOptions,
     allow_pickle: bool,
@@ -140,9 +153,10 @@ def load(
     say("comparing configuration and weights", 0.45)
     checkpoint.compare(kind, config, chosen_dtype, trust, ignore_unused)
     say("loading weights", 0.5)
-    in_place = device_map is None and (packs is not None or bool(method_of(raw)))
+    divided = division(options.device_map, options.max_memory, options.offload_folder)
+    in_place = not divided and (packs is not None or bool(method_of(raw)))
     if in_place:
-        device_map = {"": str(chosen_device)}
+        divided = {"device_map": {"": str(chosen_device)}}
     with foreign("weights", source.name, source.folder):
         model, report = kind.from_pretrained(
             str(source.folder),
@@ -150,7 +164,8 @@ def load(
             dtype=chosen_dtype,
             trust_remote_code=trust,
             output_loading_info=True,
-            **_how(device_map, packs, gguf, allow_pickle),
+            **divided,
+            **_how(packs, gguf, allow_pickle),
         )
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
     without_rounding_kernels(model)
@@ -163,7 +178,8 @@ def load(
     notes += said
     model.config._commit_hash = source.options.revision or source.commit
     model.name_or_path = model.config.name_or_path = source.name  # not the folder of the cache
-    if device_map is None:
+    notes += (division_note(model),)
+    if not divided:
         say(f"moving to {chosen_device}", 0.8)
         model = move(model, chosen_device)
     infos: tuple[Any, ...] = ()
@@ -189,15 +205,22 @@ def load(
     return model, tokenizer
 
 
+def mapped(device_map: str | Mapping[str, Any] | None) -> str:
+    """A device map as ``LoadOptions`` keeps it."""
+    if device_map is None or isinstance(device_map, str):
+        return device_map or ""
+    return json.dumps({str(module): str(where) for module, where in device_map.items()})
+
+
 def names_of(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
     """One adapter or several, as ``LoadOptions`` keeps them."""
     given = (adapters,) if isinstance(adapters, (str, Path)) else tuple(adapters)
     return tuple(str(place) for place in given)
 
 
-def _how(device_map: Any, packs: Any, gguf: GgufFile | None, allow_pickle: bool) -> dict[str, Any]:
+def _how(packs: Any, gguf: GgufFile | None, allow_pickle: bool) -> dict[str, Any]:
     """What transformers is told of how to load weights, where that is not the usual."""
-    options: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
+    options: dict[str, Any] = {}
     if packs is not None:
         options["quantization_config"] = packs
     if gguf is not None:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
+from interpboard.models.division import held
 from interpboard.models.packed import base_layer, in_width, is_packed, out_width
 
 # Of the largest number of a column: the module may compute in float16, whatever it is handed.
@@ -28,7 +29,7 @@ _PLAIN = (nn.Linear, NonDynamicallyQuantizableLinear, Conv1D)
 
 def plain_linear(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None] | None:
     """Weight [out, in] and bias [out] of ``module``; None if it does more, or cannot be unpacked."""
-    weight: Any = getattr(module, "weight", None)
+    weight: Any = held(module, "weight") if type(module) in _PLAIN else None
     if type(module) in _PLAIN and type(weight) in (torch.Tensor, nn.Parameter):
         if not weight.is_floating_point() or weight.dim() != 2:
             return None
@@ -38,7 +39,7 @@ def plain_linear(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None] 
         if found is None:
             return None
         plain = found.detach()
-    bias = getattr(module, "bias", None)
+    bias = held(module, "bias")
     return plain, None if bias is None else bias.detach()
 
 

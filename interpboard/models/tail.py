@@ -116,6 +116,8 @@ def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
 def _unembedding_only(unembedding: nn.Module, tokens: torch.Tensor) -> Iterator[None]:
     if not isinstance(unembedding, nn.Linear):
         raise TypeError(f"{type(unembedding).__name__} is no linear map")
+    if unembedding.weight.is_meta:  # on disk: it is there only while the module itself runs
+        raise TypeError("the weight of the unembedding is on disk")
     tokens = tokens.to(unembedding.weight.device)
     weight = unembedding.weight[tokens]
     bias = None if unembedding.bias is None else unembedding.bias[tokens]

@@ -25,7 +25,9 @@ class LoadOptions:
     ``revision``: a branch, tag or commit of the hub. ``subfolder``: of the folder or repository.
     ``gguf_file``: its name there. ``adapters``: folders or names on the hub, all at work together.
     ``adapter_state``: one of ``ADAPTER_STATES``. ``quantize``: one of ``QUANTIZE``. ``parts``: a TOML file
-    that names the parts of a family that is not known.
+    that names the parts of a family that is not known. ``device_map``: auto, balanced, sequential, or JSON
+    (a file, or itself) with a device for each module, ``disk`` among them; ``max_memory``:
+    ``0=20GiB,cpu=48GiB``; ``offload_folder``: for what goes to disk and is not in safetensors.
     """
 
     revision: str = ""
@@ -35,6 +37,9 @@ class LoadOptions:
     adapter_state: str = "on"
     quantize: str = ""
     parts: str = ""
+    device_map: str = ""
+    max_memory: str = ""
+    offload_folder: str = ""
 
 
 NOTHING_ASKED = LoadOptions()
@@ -81,6 +86,17 @@ OPTIONS = (
     Option(
         "parts", "--parts", "FILE", "A TOML file that names the parts of a family not known here."
     ),
+    Option(
+        "device_map", "--device-map", "MAP",
+        "Divide the model over devices: auto, balanced, sequential, or a JSON file.",
+    ),
+    Option(
+        "max_memory", "--max-memory", "SIZES", "With --device-map: e.g. 0=20GiB,cpu=48GiB.",
+    ),
+    Option(
+        "offload_folder", "--offload-folder", "FOLDER",
+        "With --device-map: for what goes to disk and is not in safetensors.",
+    ),
 )  # fmt: skip
 
 
@@ -111,6 +127,7 @@ LIBRARIES = {
         Library("mxfp4", ("accelerate", "kernels"), "checkpoints in MXFP4 (gpt-oss)", "not tried"),
         Library("compressed-tensors", ("compressed_tensors", "accelerate"),
                 "checkpoints of compressed-tensors", "not tried"),
+        Library("division", ("accelerate",), "`--device-map`", "as they are"),
         Library("gptq", ("gptqmodel", "optimum"), "checkpoints in GPTQ", "not tried"),
         Library("awq", ("gptqmodel", "accelerate"), "checkpoints in AWQ", "not tried"),
     )

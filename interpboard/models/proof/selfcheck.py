@@ -19,6 +19,7 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.division import device_of
 from interpboard.models.mode import evaluating
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
@@ -151,7 +152,7 @@ def random_prompts(anatomy: Anatomy) -> torch.Tensor:
     some = min(anatomy.d_vocab, 1000)
     first = torch.randint(some, (1, _TOKENS), generator=generator)
     shift = torch.randint(1, some, (1, _TOKENS), generator=generator)
-    device: Any = anatomy.embedding.weight.device
+    device = device_of(anatomy.embedding)
     return torch.stack([first, (first + shift) % some]).to(device)
 
 

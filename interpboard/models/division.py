@@ -1,0 +1,137 @@
+"""Models divided over devices: what goes where, by accelerate, and where a module then computes.
+
+A module whose weights are on disk has none but while it runs, so where it computes is not where its weight
+is: accelerate's hook knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from interpboard.errors import BadDevice, BadParameter
+from interpboard.models.libraries import require_library
+
+WAYS = ("auto", "balanced", "balanced_low_0", "sequential")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|KB|MB|GB)", re.IGNORECASE)
+_UNITS = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where ``module`` computes."""
+    hook = getattr(module, "_hf_hook", None)
+    for own in getattr(hook, "hooks", (hook,)):
+        where = getattr(own, "execution_device", None)
+        if where is not None:
+            return torch.device(where if not isinstance(where, int) else f"cuda:{where}")
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def held(module: nn.Module, name: str) -> torch.Tensor | None:
+    """The parameter ``name`` of ``module`` where it computes, read from disk if it lies there."""
+    own: torch.Tensor | None = getattr(module, name, None)
+    if own is None or not own.is_meta:
+        return own
+    hook = getattr(module, "_hf_hook", None)
+    for each in getattr(hook, "hooks", (hook,)):
+        stored = getattr(each, "weights_map", None)
+        if stored is not None:
+            found: torch.Tensor = stored[name]
+            return found.to(device_of(module))
+    return own
+
+
+def division(device_map: str, max_memory: str, offload_folder: str) -> dict[str, Any]:
+    """What transformers is told, from the words of the options. Nothing where nothing was asked.
+
+    Raises ``BadParameter``, ``BadDevice`` for a device that is not there, ``MissingPackage``.
+    """
+    if not device_map:
+        if max_memory or offload_folder:
+            raise BadParameter(
+                "Memory is divided where the model is.", "Add --device-map auto, or a file."
+            )
+        return {}
+    require_library("division", "--device-map")
+    found: dict[str, Any] = {"device_map": _map(device_map)}
+    if max_memory:
+        found["max_memory"] = _memory(max_memory)
+    if offload_folder:
+        found["offload_folder"] = offload_folder
+    elif isinstance(found["device_map"], dict) and "disk" in found["device_map"].values():
+        # Safetensors are read where they are: nothing is written there.
+        found["offload_folder"] = str(Path.cwd())
+    return found
+
+
+def _map(asked: str) -> str | dict[str, Any]:
+    if asked in WAYS:
+        return asked
+    inline = asked.lstrip().startswith("{")
+    try:
+        text = asked if inline else Path(asked).read_text(encoding="utf-8-sig")
+        given = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise BadParameter(
+            f"--device-map {asked[:60]!r} cannot be read: {said}.",
+            f'It is {", ".join(WAYS)}, or a JSON file: {{"model.layers.0": "cuda:0"}}.',
+        ) from None
+    if not isinstance(given, Mapping) or not given:
+        raise BadParameter(f"--device-map {asked[:60]!r} names no modules.", 'E.g. {"": "cuda:0"}.')
+    return {str(module): _device(where) for module, where in given.items()}
+
+
+def _device(where: Any) -> Any:
+    if where == "disk":
+        return where
+    try:
+        device = torch.device(f"cuda:{where}" if isinstance(where, int) else str(where))
+    except RuntimeError:
+        raise BadDevice(f"No device is called {where!r}.", "Use cuda:0, cpu or disk.") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadDevice(
+            f"This machine has {torch.cuda.device_count()} CUDA devices, {where!r} is not there."
+        )
+    return str(device)
+
+
+def _memory(asked: str) -> dict[Any, int]:
+    """``0=20GiB,cpu=48GiB`` as bytes by device."""
+    found: dict[Any, int] = {}
+    for part in asked.split(","):
+        name, equals, size = part.partition("=")
+        amount = _SIZE.fullmatch(size.strip())
+        name = name.strip().removeprefix("cuda:")
+        if not (equals and amount and (name.isdigit() or name == "cpu")):
+            raise BadParameter(
+                f"--max-memory {part.strip()[:40]!r} is no device with a size.",
+                "E.g. 0=20GiB,cpu=48GiB.",
+            )
+        key: Any = int(name) if name.isdigit() else name
+        if isinstance(key, int) and key >= torch.cuda.device_count():
+            raise BadDevice(
+                f"This machine has {torch.cuda.device_count()} CUDA devices, {key} is not there."
+            )
+        found[key] = int(float(amount[1]) * _UNITS[amount[2].lower()])
+    return found
+
+
+def division_note(model: nn.Module) -> str:
+    """``divided: 20 modules on cuda:0, 4 on cpu, 8 on disk``; empty where it is in one place."""
+    placed = getattr(model, "hf_device_map", None) or {}
+    counted = Counter(
+        f"cuda:{where}" if isinstance(where, int) else str(where) for where in placed.values()
+    )
+    if len(counted) < 2 and "disk" not in counted:
+        return ""
+    parts = [f"{count} on {where}" for where, count in counted.items()]
+    return f"divided, in modules: {', '.join(parts)}"
