@@ -17,8 +17,9 @@ from typing import Any
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.head_sizes import head_sizes
 from interpboard.models.named_parts import Parts, named_layers, named_module
-from interpboard.models.packed import in_width, is_linear, out_width
+from interpboard.models.packed import is_linear, out_width
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
 # What takes attention's place in other layers of the same stack: state spaces, recurrences, convolutions.
@@ -33,7 +34,6 @@ _BEFORE_MLP = (
     "pre_ff_layernorm", "ffn_norm", "channel_pre_norm",
 )  # fmt: skip
 _DOWN = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out")
-_HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
         down_proj=down_proj,
         n_heads=n_heads,
         n_kv_heads=kv_heads,
-        d_head=_head_sizes(layers, attention, out_proj, n_heads, parts),
+        d_head=head_sizes(
+            [_has(layer, _ATTENTION) for layer in layers], attention, out_proj, n_heads, parts
+        ),
         d_model=int(getattr(text_config, "hidden_size", 0)) or out_width(out_proj[0]),
         d_vocab=out_width(unembedding),
         context=_context(text_config),
@@ -262,57 +264,6 @@ def _final_norm(base: nn.Module, layers: tuple[nn.Module, ...]) -> nn.Module:
             if path.rpartition(".")[2] == name and id(module) not in inside:
                 return module
     raise NotALanguageModel(f"No final norm found in {type(base).__name__}.")
-
-
-def _head_sizes(
-    layers: tuple[nn.Module, ...],
-    attention: tuple[nn.Module, ...],
-    out_proj: tuple[nn.Module, ...],
-    n_heads: int,
-    parts: Parts,
-) -> tuple[int, ...]:
-    """The size of a head by layer, 0 where there are none; raises ``NotALanguageModel`` if nowhere."""
-    if parts.attention or parts.d_head:
-        return _named_head_sizes(attention, out_proj, n_heads, parts)
-    sizes = tuple(
-        _head_size(a, p, n_heads) if _has(layer, _ATTENTION) else 0
-        for layer, a, p in zip(layers, attention, out_proj, strict=True)
-    )
-    if not any(sizes):
-        own = next(i for i, layer in enumerate(layers) if _has(layer, _ATTENTION))
-        raise NotALanguageModel(
-            f"{type(attention[own]).__name__}: an output projection of width "
-            f"{in_width(out_proj[own])} does not split into {n_heads} heads of its own head size."
-        )
-    return sizes
-
-
-def _named_head_sizes(
-    attention: tuple[nn.Module, ...], out_proj: tuple[nn.Module, ...], n_heads: int, parts: Parts
-) -> tuple[int, ...]:
-    """The size of a head where the user named attention: given, the module's own, or by the width."""
-    sizes = []
-    for module, projection in zip(attention, out_proj, strict=True):
-        width = in_width(projection)
-        own = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
-        if own * n_heads != width:
-            raise NotALanguageModel(
-                f"{type(module).__name__}: an output projection of width {width} does not split into "
-                f"{n_heads} heads{f' of {own}' if parts.d_head else ''}.",
-                "Name n_heads and d_head.",
-            )
-        sizes.append(own)
-    return tuple(sizes)
-
-
-def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
-    width = in_width(out_proj)
-    for owner in attention.modules():
-        for name in _HEAD_SIZE:
-            size = getattr(owner, name, None)
-            if isinstance(size, int) and size * n_heads == width:
-                return size
-    return 0
 
 
 def _context(config: Any) -> int | None:

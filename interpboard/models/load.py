@@ -28,7 +28,7 @@ from interpboard.models.checkpoint.config_file import read_config
 from interpboard.models.checkpoint.foreign import foreign
 from interpboard.models.checkpoint.gguf_file import GgufFile
 from interpboard.models.checkpoint.notes import Loaded, remember
-from interpboard.models.checkpoint.packed_proof import prove_packed
+from interpboard.models.checkpoint.packed_proof import prove_packed, prove_unpacked
 from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
 from interpboard.models.division import division, division_note
@@ -172,6 +172,7 @@ def load(
     packed, said = quantisation_of(model, options.quantize, raw, source.name)
     if options.quantize:
         notes += prove_packed(model, checkpoint.tensors, options.quantize, source.name)
+    prove_unpacked(model, source.name)
     if gguf is not None:
         gguf.check_loaded(model)
         packed, said = gguf.said(chosen_dtype)
@@ -215,7 +216,7 @@ def mapped(device_map: str | Mapping[str, Any] | None) -> str:
 def names_of(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
     """One adapter or several, as ``LoadOptions`` keeps them."""
     given = (adapters,) if isinstance(adapters, (str, Path)) else tuple(adapters)
-    return tuple(str(place) for place in given)
+    return tuple(str(place) for place in given if str(place))
 
 
 def _how(packs: Any, gguf: GgufFile | None, allow_pickle: bool) -> dict[str, Any]:

@@ -49,6 +49,10 @@ def packing(quantize: str, raw: Mapping[str, Any], dtype: torch.dtype, name: str
         raise BadParameter(
             f"The weights of {name} are in {method} already.", "Open it without --quantize."
         )
+    if dtype == torch.float64 and quantize != "8bit":
+        raise BadParameter(
+            f"Weights in {quantize} are not unpacked to float64.", "Use --dtype float32, or 8bit."
+        )
     require_library(_LIBRARY[quantize], f"--quantize {quantize}")
     if quantize == "int8":
         from torchao.quantization import Int8WeightOnlyConfig
@@ -102,7 +106,7 @@ def quantisation_of(
         return f"{method}, unpacked to {dtype}", (
             f"the checkpoint's weights are in {method} and were unpacked to {dtype}",
         )
-    words = _WORDS[quantize] if quantize else method
+    words = _WORDS[quantize] if quantize else _bits(raw) or method
     others = _matrices(model, set(packed))
     notes = [f"{len(packed)} of {len(packed) + len(others)} matrices are packed: {words}"]
     if others:
@@ -139,6 +143,15 @@ def kernel_notes(model: nn.Module) -> tuple[str, ...]:
         "4-bit products are rounded to bfloat16 by this processor's kernel, and no gradient passes it: "
         "open_model(quantize='4bit') switches it off",
     )
+
+
+def _bits(raw: Mapping[str, Any]) -> str:
+    """The words for a checkpoint that bitsandbytes packed; empty for another."""
+    about = raw.get("quantization_config") or {}
+    if about.get("load_in_8bit"):
+        return _WORDS["8bit"]
+    kind = about.get("bnb_4bit_quant_type", "fp4")
+    return f"4-bit {kind} (bitsandbytes)" if about.get("load_in_4bit") else ""
 
 
 def _matrices(model: nn.Module, packed: set[str]) -> list[str]:

@@ -11,14 +11,12 @@ from tempfile import mkdtemp
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.analyze import analyze
 from interpboard.errors import (
     BadParameter,
-    InterpBoardError,
     MissingPackage,
     NotALanguageModel,
     Unsupported,
@@ -36,7 +34,7 @@ from interpboard.runs.replay import evaluate
 from tests.lm import TEXT
 from tests.models.folders import Weights, copied, edit_json, edit_weights, saved
 from tests.plain_hooks import plain_metric
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.tiny import tiny_tokenizer
 
 LIBRARY = {"4bit": "bitsandbytes", "8bit": "bitsandbytes", "int8": "torchao"}
 CORRUPTED = TEXT.replace("Eiffel", "located")
@@ -236,6 +234,7 @@ def test_a_nan_in_the_files_is_found_though_its_weight_is_packed(
     ("options", "words"),
     [
         ({"quantize": "3bit"}, "There is no format '3bit'"),
+        ({"quantize": "int8", "dtype": "float64"}, "not unpacked to float64"),
         ({"quantize": "4bit", "gguf_file": "a.gguf"}, "packed already"),
         ({"adapter_state": "off"}, "There is no adapter to be off"),
         ({"adapter_state": "half"}, "An adapter cannot be 'half'"),
@@ -291,105 +290,3 @@ def test_a_model_without_maps_that_can_be_packed_is_refused(quantize: str) -> No
     needs(LIBRARY[quantize], "accelerate")
     with pytest.raises(NotALanguageModel, match=r"packs none of the linear maps|other numbers"):
         open_model("demo", "cpu", quantize=quantize)
-
-
-def quantised_fp8(folder: Path) -> Path:
-    """Make the folder's maps fp8 in blocks of 16, as DeepSeek's checkpoints are, with scales beside them."""
-    weights = load_file(folder / "model.safetensors")
-    packed: Weights = {}
-    for name, weight in weights.items():
-        if "proj" not in name:
-            packed[name] = weight
-            continue
-        blocks = weight.unflatten(1, (-1, 16)).unflatten(0, (-1, 16))
-        scale = blocks.abs().amax((1, 3)) / 448
-        numbers = (blocks / scale[:, None, :, None]).to(torch.float8_e4m3fn)
-        packed[name] = numbers.reshape(weight.shape).contiguous()
-        packed[f"{name}_scale_inv"] = scale.contiguous()
-    save_file(packed, folder / "model.safetensors", {"format": "pt"})
-    about = {
-        "quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3",
-        "weight_block_size": [16, 16],
-    }  # fmt: skip
-    edit_json(folder / "config.json", quantization_config=about)
-    return folder
-
-
-def test_an_fp8_checkpoint_is_unpacked_where_it_cannot_run_and_says_so(tmp_path: Path) -> None:
-    needs("accelerate")
-    folder = quantised_fp8(copied("llama", tmp_path))
-    lm = open_model(folder, "cpu")
-    assert lm.info.quantization == "fp8, unpacked to float32"
-    assert any("were unpacked to float32" in note for note in lm.info.notes)
-    stored = load_file(folder / "model.safetensors")
-    for name, parameter in lm.model.named_parameters():
-        if "proj" in name:
-            scale = stored[f"{name}_scale_inv"]
-            whole = scale.repeat_interleave(16, 0).repeat_interleave(16, 1)
-            wanted = stored[name].float() * whole
-            assert torch.allclose(parameter, wanted, rtol=1e-6)
-    agrees_with_plain_hooks(lm)
-
-
-def test_an_fp8_checkpoint_without_its_scales_is_refused(tmp_path: Path) -> None:
-    needs("accelerate")
-    folder = quantised_fp8(copied("llama", tmp_path))
-    edit_weights(
-        folder,
-        lambda weights: {n: t for n, t in weights.items() if "up_proj.weight_scale" not in n},
-    )
-    with pytest.raises(InterpBoardError):
-        open_model(folder, "cpu")
-
-
-def test_a_packed_checkpoint_is_not_packed_again(tmp_path: Path) -> None:
-    needs("accelerate", "torchao")
-    folder = quantised_fp8(copied("llama", tmp_path))
-    with pytest.raises(BadParameter, match="are in fp8 already"):
-        open_model(folder, "cpu", quantize="int8")
-
-
-class _Packed(nn.Module):
-    """A linear map as GPTQ and AWQ have it: whole numbers and scales, and no ``weight``."""
-
-    def __init__(self, of: nn.Linear, rounds: bool = False) -> None:
-        super().__init__()
-        self.in_features, self.out_features, self.rounds = of.in_features, of.out_features, rounds
-        scale = of.weight.detach().abs().amax(1, keepdim=True) / 127
-        self.register_buffer("scales", scale)
-        self.register_buffer("qweight", (of.weight.detach() / scale).round().to(torch.int8))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.rounds:
-            x = (x * 8).round() / 8
-        return x @ (self.qweight * self.scales).T  # type: ignore[operator]
-
-
-def packed_by_hand(rounds: bool = False) -> LanguageModel:
-    model = tiny_model("llama")
-    for layer in model.model.layers:
-        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            setattr(layer.self_attn, part, _Packed(getattr(layer.self_attn, part), rounds))
-        for part in ("gate_proj", "up_proj", "down_proj"):
-            setattr(layer.mlp, part, _Packed(getattr(layer.mlp, part), rounds))
-    return LanguageModel.of(model, tiny_tokenizer(), "packed")
-
-
-def test_maps_without_a_weight_are_found_by_their_widths_and_read_by_calling_them() -> None:
-    lm = packed_by_hand()
-    assert {"z", "neuron", "attn_out", "mlp_out"} <= lm.verified.sites
-    assert lm.info.weights
-    agrees_with_plain_hooks(lm)
-    for down in lm.anatomy.down_proj:
-        assert isinstance(down, _Packed)
-        found = plain_linear(down)
-        assert found is not None
-        assert torch.allclose(found[0], down.qweight * down.scales)  # type: ignore[operator]
-    (result,) = analyze(lm, TEXT, ["circuit"], params={"circuit": {"corrupted": CORRUPTED}}).results
-    assert np.isfinite(result.values.astype(float)).all()
-
-
-def test_a_map_that_does_more_than_multiply_is_not_read_as_a_weight() -> None:
-    module = packed_by_hand(rounds=True).anatomy.down_proj[0]
-    assert isinstance(module, _Packed)
-    assert plain_linear(module) is None

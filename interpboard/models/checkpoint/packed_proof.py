@@ -23,6 +23,7 @@ _BLOCK = 64  # numbers that share a scale, in four bits
 _ROUNDING = {"4bit": 0.153, "8bit": 0.5 / 127 + 2**-11, "int8": 0.5 / 127}
 _MARGIN = 1.05  # for what the scale itself is rounded to
 _ROWS = 4  # at each end
+_BYTES = 512  # likewise
 
 
 @torch.no_grad()
@@ -55,6 +56,42 @@ def prove_packed(
                 f"Its library is wrong there: use {'int8' if quantize != 'int8' else 'another format'}.",
             )
     return (f"{unseen} packed maps could not be held against the files",) if unseen else ()
+
+
+@torch.no_grad()
+def prove_unpacked(model: Any, source: str) -> None:
+    """Raise ``NotALanguageModel`` unless maps in 4 bits are unpacked to what their bytes and scales say.
+
+    Also of a checkpoint that was packed before, whose whole weights nobody has.
+    """
+    for path, module in model.named_modules():
+        weight = unpacked(module) if type(module).__name__ == "Linear4bit" else None
+        if weight is None:
+            continue
+        at, wanted = _by_hand(module.weight)
+        off = (weight.flatten()[at].double() - wanted).abs()
+        if bool((off > 4 * torch.finfo(weight.dtype).eps * wanted.abs().max()).any()):
+            raise NotALanguageModel(
+                f"{source}: {path}, of width {weight.shape[1]}, is unpacked to other numbers than its "
+                "bytes and scales say.",
+                "bitsandbytes is wrong there on this device.",
+            )
+
+
+def _by_hand(weight: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places in a flat weight of 4 bits, some at each end, and the numbers there: codes times scales."""
+    state, packed = weight.quant_state, weight.data.flatten().view(torch.uint8)
+    some = min(_BYTES, len(packed))
+    chosen = torch.cat([torch.arange(some), torch.arange(len(packed) - some, len(packed))])
+    chosen = chosen.to(packed.device)
+    halves = torch.stack([packed[chosen] >> 4, packed[chosen] & 15], dim=1).flatten().long()
+    at = torch.stack([2 * chosen, 2 * chosen + 1], dim=1).flatten()
+    scale = state.absmax
+    if state.nested:
+        from bitsandbytes.functional import dequantize_blockwise
+
+        scale = dequantize_blockwise(state.absmax, state.state2) + state.offset
+    return at, state.code.double()[halves] * scale.double()[at // state.blocksize]
 
 
 def _header(path: str, prefix: str, tensors: Mapping[str, TensorHeader]) -> TensorHeader | None:

@@ -1,0 +1,67 @@
+"""The size of a head, by layer: what the modules say and the output projection's width allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from interpboard.errors import NotALanguageModel
+from interpboard.models.named_parts import Parts
+from interpboard.models.packed import in_width
+
+_HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
+
+
+def head_sizes(
+    attends: Sequence[bool],
+    attention: tuple[nn.Module, ...],
+    out_proj: tuple[nn.Module, ...],
+    n_heads: int,
+    parts: Parts,
+) -> tuple[int, ...]:
+    """The size of a head by layer, 0 where there are none; raises ``NotALanguageModel`` if nowhere.
+
+    ``attends``: whether a layer has attention. ``parts``: what the user named.
+    """
+    if parts.attention or parts.d_head:
+        return _named_head_sizes(attention, out_proj, n_heads, parts)
+    sizes = tuple(
+        _head_size(a, p, n_heads) if own else 0
+        for own, a, p in zip(attends, attention, out_proj, strict=True)
+    )
+    if not any(sizes):
+        own = next(i for i, is_one in enumerate(attends) if is_one)
+        raise NotALanguageModel(
+            f"{type(attention[own]).__name__}: an output projection of width "
+            f"{in_width(out_proj[own])} does not split into {n_heads} heads of its own head size."
+        )
+    return sizes
+
+
+def _named_head_sizes(
+    attention: tuple[nn.Module, ...], out_proj: tuple[nn.Module, ...], n_heads: int, parts: Parts
+) -> tuple[int, ...]:
+    """The size of a head where the user named attention: given, the module's own, or by the width."""
+    sizes = []
+    for module, projection in zip(attention, out_proj, strict=True):
+        width = in_width(projection)
+        own = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
+        if own * n_heads != width:
+            raise NotALanguageModel(
+                f"{type(module).__name__}: an output projection of width {width} does not split into "
+                f"{n_heads} heads{f' of {own}' if parts.d_head else ''}.",
+                "Name n_heads and d_head.",
+            )
+        sizes.append(own)
+    return tuple(sizes)
+
+
+def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
+    width = in_width(out_proj)
+    for owner in attention.modules():
+        for name in _HEAD_SIZE:
+            size = getattr(owner, name, None)
+            if isinstance(size, int) and size * n_heads == width:
+                return size
+    return 0
