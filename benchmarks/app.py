@@ -150,6 +150,7 @@ class Terminal:
 def terminal(size: tuple[int, int], *args: str) -> Iterator[Terminal]:
     """A terminal with the app in it."""
     with tempfile.TemporaryDirectory() as state:
+        Path(state, "hint-seen").touch()  # not the first start of all
         app = Terminal(size, state, *args)
         try:
             yield app

@@ -7,7 +7,7 @@ imported after it; torch never is: it lives in the engine's process.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import ComposeResult
@@ -24,11 +24,17 @@ from tui.commands.places import MOVES, OPENERS
 from tui.controllers.controllers import Controllers
 from tui.controllers.jump import ID as JUMP
 from tui.dialogs.box import Live
+from tui.dialogs.over_panes import OverPanes
 from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
 from tui.slots.pane import Pane
+from tui.slots.tokens.keys import mark
 from tui.terminal.app import TerminalApp
+from tui.theme import inks
+from tui.widgets.first_hint import first_start
+from tui.widgets.message import MessageLine, message_line
 from tui.widgets.prompt import Prompt
+from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
     from tui.files.prompt_file import PromptFile
@@ -51,10 +57,12 @@ class InterpBoardApp(TerminalApp):
         session: str = "",
         engine_factory: EngineFactory = engine_process,
         load: LoadOptions = NOTHING_ASKED,
+        hint: bool = False,
     ) -> None:
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
         self._settings, self._resume, self._load = settings, resume, load
+        self._hint = hint
         self._resumed_session = session
         self.controllers = Controllers(
             self, SLOTS, settings, text, prompts, engine_factory, self._changed
@@ -66,7 +74,7 @@ class InterpBoardApp(TerminalApp):
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
         made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.pane_slots())
-        yield from frame.above(self.state.question.text)
+        yield from frame.above(self.state.question.text, self._hint)
         with Container(id="panes"):
             yield from self.panes.take(made)
         yield from frame.below()
@@ -95,7 +103,25 @@ class InterpBoardApp(TerminalApp):
     def show_frame(self) -> None:
         """The lines around the panes."""
         if self.base is not None:
-            frame.show_frame(self.base, self.state, self.panes.active, self.focus_name)
+            frame.show_frame(self.base, self.state, self.panes.view, self.focus_name)
+            self.show_message()
+
+    def show_message(self) -> None:
+        """What was said last, on every screen that has a line for it."""
+        if not self.is_running or self.base is None:
+            return
+        ink = inks(self.current_theme.dark)
+        text = message_line(self.controllers.messages.latest, ink, self.size.width)
+        for screen in self.screen_stack:
+            for line in screen.query(MessageLine):
+                line.set(text)
+
+    def put_hint_away(self) -> bool:
+        """Away with the hint of the first start; was there one?"""
+        found = self.base.query("#first-hint") if self.base is not None else ()
+        for widget in found:
+            widget.remove()
+        return bool(found)
 
     def _changed(self, names: set[str]) -> None:
         if not self.is_running:
@@ -118,6 +144,7 @@ class InterpBoardApp(TerminalApp):
         self.panes.show(self.state)
         self.show_frame()
         self.restore_on_signals()
+        self.take_suspending()
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
@@ -162,6 +189,10 @@ class InterpBoardApp(TerminalApp):
         self.controllers.prompts.show_place()
         self.show_frame()
 
+    def on_token_strip_dragged(self, event: TokenStrip.Dragged) -> None:
+        """The tokens that the mouse was dragged over are the subject."""
+        mark(self.controllers, set(range(event.first, event.last + 1)))
+
     def on_prompt_submitted(self) -> None:
         """Enter in the prompt: run, and back to the panes."""
         self.controllers.run_prompt()
@@ -205,6 +236,13 @@ class InterpBoardApp(TerminalApp):
         if inspect.isawaitable(done):
             await done
 
+    async def run_action(self, action: Any, *where: Any, **named: Any) -> bool:
+        """What a key or click asks for: whoever goes on has seen the message, unless a cursor moves."""
+        over = isinstance(self.screen, OverPanes) and str(action)[:5] not in ("move(", "scrol")
+        if over or str(action).startswith("app.perform("):
+            self.controllers.messages.seen()
+        return await super().run_action(action, *where, **named)
+
     async def action_perform(self, id: str) -> None:
         """Carry out the command called ``id``."""
         await self.do(command_of(id))
@@ -227,6 +265,13 @@ class InterpBoardApp(TerminalApp):
         """Leave."""
         self.exit(0)
 
+    def action_suspend_process(self) -> None:
+        """To the shell, if one waits; else say why not."""
+        if self.stays:
+            self.controllers.tell(self.stays, "warning")
+        else:
+            super().action_suspend_process()
+
     def action_help_quit(self) -> None:
         """Ctrl+c: people press it; say what quits."""
         self.controllers.tell(keyed("{key:quit} or Ctrl+q quits, {key:cancel} cancels what runs."))
@@ -242,6 +287,7 @@ def run(
     load: LoadOptions = NOTHING_ASKED,
 ) -> int:
     """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results."""
-    app = InterpBoardApp(text, settings, dark, resume, prompts, session, load=load)
+    hint = not resume and not session and first_start()
+    app = InterpBoardApp(text, settings, dark, resume, prompts, session, load=load, hint=hint)
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

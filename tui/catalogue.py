@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tui.commands import app, keymap, places
@@ -16,7 +16,7 @@ from tui.slots.logits.spec import LOGITS, LOGITS_EDITED
 from tui.slots.methods.spec import METHODS
 from tui.slots.neurons.spec import CHOSEN_NEURON, COLLECTING, NEURONS
 from tui.slots.predictions.spec import PREDICTIONS
-from tui.slots.spec import FOOTER, Slot
+from tui.slots.spec import Slot
 from tui.slots.steering.spec import STEERING
 from tui.slots.tokens.spec import TOKENS
 from tui.slots.trace.spec import CORRUPTED_PREDICTIONS, TRACE
@@ -29,7 +29,11 @@ SLOTS: tuple[Slot, ...] = (
     CONTINUATION, TRAINING, COLLECTING,
 )  # fmt: skip
 _PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", "search_prompts")
-MOST_IN_FOOTER = 8
+# After the pane's own next step, by importance: what has no room at the end is left out.
+_FOOTER = (
+    "{next}", "help", "export", "run", "prompt", "{own}", "palette", "target", "interventions", "zoom",
+    "{screens}", "pane_8", "model", "yank", "log", "quit",
+)  # fmt: skip
 
 
 def pane_slots(slots: Iterable[Slot] | None = None) -> list[Slot]:
@@ -106,16 +110,27 @@ def use(chosen: Mapping[str, str]) -> dict[str, str]:
     return {each.id: each.keys for each in in_use if each.id in chosen}
 
 
-def footer_commands(focus: str, busy: bool, slots: Sequence[Slot] | None = None) -> list[Command]:
-    """At most eight live commands for the footer. While a job runs, Cancel takes Run's place."""
-    by_slot = {slot.name: slot.footer for slot in slots or SLOTS}
-    chosen: list[Command] = []
-    for id in _PROMPT_FOOTER if focus == "prompt" else by_slot.get(focus, FOOTER):
-        if id == "{own}":
-            chosen += commands(focus)
-        else:
-            chosen.append(command("cancel" if id == "run" and busy else id))
-    return chosen[:MOST_IN_FOOTER]
+def footer_commands(
+    focus: str, busy: bool, first: str = "", without: Collection[str] = ()
+) -> list[Command]:
+    """Live commands for the footer, the most important first. While a job runs, Cancel takes Run's place.
+
+    ``first`` is the pane's next step, its own first command if it says none; what cannot act now is left out.
+    """
+    if focus == "prompt":
+        return list(map(command, _PROMPT_FOOTER))
+    own = [each for each in commands(focus) if each.id not in without]
+    lists = {
+        "{next}": [command(first)] if first else own[:1],
+        "{own}": own,
+        "{screens}": [slot.opener for slot in screens() if slot.opener is not None],
+    }
+    chosen: dict[str, Command] = {}
+    for id in _FOOTER:
+        for each in lists[id] if id in lists else [command(id)]:
+            each = command("cancel" if each.id == "run" and busy else each.id)
+            chosen.setdefault(each.id, each)
+    return [each for each in chosen.values() if each.label and each.id not in without]
 
 
 put_to_use(COMMANDS)

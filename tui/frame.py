@@ -5,39 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich.text import Text
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tui import catalogue, theme
 from tui.session.state import State
 from tui.slots.compared_line import compared_line
+from tui.slots.pane import Pane
 from tui.slots.what_if.line import what_if_line
+from tui.terminal.sizes import NEEDED
 from tui.widgets import lines
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 from tui.widgets.prompt import Prompt
 
 RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
-TOO_SMALL = "InterpBoard needs 80 columns and 24 rows."
+TOO_SMALL = "InterpBoard needs {} columns and {} rows.".format(*NEEDED)
 
 
-def above(text: str) -> Iterable[Widget]:
-    """What stands above the panes."""
+def above(text: str, hint: bool) -> Iterable[Widget]:
+    """What stands above the panes; the ``hint`` for the first start below it."""
     yield Line(id="status")
     yield Prompt(text)
     yield Line(id="compared", classes="-nothing")
     yield Line(id="interventions")
     yield Line(id="tabs")
+    if hint:
+        from tui.widgets.first_hint import FirstHint
+
+        yield FirstHint(id="first-hint")
 
 
 def below() -> Iterable[Widget]:
     """What stands below them."""
-    yield Line(Text(TOO_SMALL), id="small")
+    yield Static(TOO_SMALL, id="small", markup=False)
+    yield MessageLine(id="message")
     yield Line(id="footer")
 
 
-def show_frame(base: Screen[Any], state: State, active: str, focus: str) -> None:
-    """The lines for a snapshot; each repaints only if it changed."""
+def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
+    """The lines for a snapshot and its active pane; each repaints only if it changed."""
+    active = view.slot.name
     width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
     edited = base.query_one(Prompt).text != state.question.text
     base.query_one("#status", Line).set(lines.status(state, ink, width, edited))
@@ -55,5 +64,6 @@ def show_frame(base: Screen[Any], state: State, active: str, focus: str) -> None
         if slot.place is not None
     ]
     base.query_one("#tabs", Line).set(lines.tabs([*names, RUNS], active, state, ink, width))
-    commands = catalogue.footer_commands(focus, bool(state.busy))
+    next_step, cannot = view.next_step(state), view.cannot(state)
+    commands = catalogue.footer_commands(focus, bool(state.busy), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))

@@ -53,6 +53,8 @@ def percent(value: float) -> str:
 
 def factor(exponent: int) -> str:
     """What the numbers of a grid share, ``×10⁻²``; empty where they are written as they are."""
+    if not exponent:  # before the first result: nothing heavy is imported
+        return ""
     from interpboard.visualization.numbers import times
 
     return times(exponent, ascii_only=ascii_everywhere.get())
@@ -118,6 +120,24 @@ def question_name(question: Question) -> str:
 def short_model(name: str) -> str:
     """The last part of a path or of a name on the hub."""
     return fit(visible(name.rstrip("/").rpartition("/")[2] or name), 24).rstrip()
+
+
+def short_path(name: str, width: int) -> str:
+    """A path or name (already visible): parts are left out from its middle, its end stays."""
+    if cell_len(name) <= width:
+        return name
+    parts = name.rstrip("/").split("/")
+    head = "/".join(parts[:2]) if not parts[0] else parts[0]
+    for first in (head, ""):
+        for kept in range(len(parts) - 2, 0, -1):
+            short = "/".join([*([first] if first else []), "…", *parts[-kept:]])
+            if cell_len(short) <= width and len(parts) > kept + (2 if first else 1):
+                return short
+    last = parts[-1]
+    if cell_len(last) <= width:
+        return last
+    start = fit(last, width // 2, ellipsis="").rstrip()
+    return start + shorten_start(last[len(start) :], width - cell_len(start))
 
 
 def memory(size: int) -> str:

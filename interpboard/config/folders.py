@@ -21,7 +21,14 @@ from interpboard.files.places import expanded
 
 _APP = "interpboard"
 # What we keep in the state folder; the folder of vectors with all that is in it.
-_OURS = ("runs*.sqlite*", "prompts.jsonl*", "yank.txt*", "engine-*.log", ".interpboard-*.part")
+_OURS = (
+    "runs*.sqlite*",
+    "prompts.jsonl*",
+    "yank.txt*",
+    "hint-seen",
+    "engine-*.log",
+    ".interpboard-*.part",
+)
 _VECTORS = "vectors"
 
 

@@ -64,8 +64,11 @@ class Board:
         return "\n".join(self.lines())
 
     @property
-    def toasts(self) -> list[str]:
-        return pending.toasts(self.app)
+    def messages(self) -> list[str]:
+        """Everything that was said, the newest last."""
+        return [message.text for message in self.app.controllers.messages.said]
+
+    toasts = messages
 
     def readout(self, slot: str) -> str:
         return self.app.panes.of(slot).readout().plain.strip()

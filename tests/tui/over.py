@@ -38,7 +38,7 @@ async def press_what_all_have(
     assert code in yanked.read_text()
     await press(*before_x, "x")
     assert b.app.screen is screen
-    assert "Nothing is running" in b.toasts[-1]
+    assert "Nothing is running" in b.messages[-1]
     for leave in ("q", "escape", "backspace", key):
         await b.press(leave)
         assert not isinstance(b.app.screen, type(screen))

@@ -18,8 +18,9 @@ class App(tui.app.InterpBoardApp):
 
     CSS_PATH = Path(tui.app.__file__).with_name("interpboard.tcss")
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args, engine_factory=FakeEngine)  # type: ignore[arg-type]
+    def __init__(self, *args: object, hint: bool, **options: object) -> None:
+        hint = hint and "HINT" in os.environ
+        super().__init__(*args, engine_factory=FakeEngine, hint=hint, **options)  # type: ignore[arg-type]
 
     async def on_unmount(self) -> None:
         if "STUCK" in os.environ:  # as a write to a terminal that is gone

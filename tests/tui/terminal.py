@@ -53,6 +53,13 @@ class Terminal:
             if not alive or time.monotonic() > deadline:
                 raise AssertionError(f"{words} not written; the end: {self.output[-500:]!r}")
 
+    def until_after(self, mark: bytes, word: str) -> None:
+        """Read until ``word`` has been written after the last ``mark``."""
+        deadline = time.monotonic() + LIMIT_S
+        while mark not in self.output or word.encode() not in self.output.rpartition(mark)[2]:
+            if not self.read(0.5) or time.monotonic() > deadline:
+                raise AssertionError(f"{word} not written; the end: {self.output[-500:]!r}")
+
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self.fd, keys.encode())

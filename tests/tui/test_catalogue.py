@@ -100,7 +100,7 @@ async def test_a_slot_of_ones_own_is_shown_asked_helped_and_taken_away(
         assert "echo Paris" in b.screen  # the answer
         assert "X Shout" in b.lines()[-1]  # the footer
         await b.press("X")
-        assert b.toasts[-1] == "Echo!"
+        assert b.messages[-1] == "Echo!"
         await b.press("question_mark")
         assert "What the model says, said once more." in b.screen  # the help
         assert "Say it aloud" in b.screen

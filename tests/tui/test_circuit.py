@@ -81,7 +81,7 @@ async def test_a_pair_of_prompts_is_a_behaviour_of_its_own(board: Boards) -> Non
     async with board((80, 24)) as b:
         await press(b, "C", "G", "enter")
         assert not _asked(b)
-        assert "Write the corrupted prompt first" in b.toasts[-1]
+        assert "Write the corrupted prompt first" in b.messages[-1]
         await b.press("d", "ctrl+u")
         await b.write(" The Eiffel Tower is located in the town of".strip())
         await b.press("enter")
@@ -159,8 +159,8 @@ async def test_a_file_that_cannot_be_read_is_one_line_and_changes_nothing(
             ("missing", "Cannot read"), ("binary", "not UTF-8"), ("empty", "holds no prompt"),
         ):  # fmt: skip
             await choose(b, tmp_path / name)
-            assert said in b.toasts[-1]
-            assert "\n" not in b.toasts[-1]
+            assert said in b.messages[-1]
+            assert "\n" not in b.messages[-1]
         assert not _asked(b)
         assert not b.app.state.dataset
 
@@ -206,7 +206,7 @@ async def test_keys_of_the_screen(
         await b.press("escape", "question_mark")
         assert isinstance(b.app.screen, HelpScreen)
         await b.press("q", "x")
-        assert "Nothing is running." in b.toasts[-1]
+        assert "Nothing is running." in b.messages[-1]
         await b.press("q")
         assert b.app.focused is b.app.panes.of("tokens").view
 

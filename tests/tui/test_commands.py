@@ -103,7 +103,7 @@ async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Board
         assert not b.engine.busy_slots
         assert not b.app.state.busy
         await b.press("x")
-        assert "Nothing is running." in b.toasts
+        assert "Nothing is running." in b.messages
 
 
 async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> None:
@@ -118,13 +118,13 @@ async def test_target_is_asked_and_empty_means_the_top_token(board: Boards) -> N
         assert b.engine.requests[-1].metric.target is None
 
 
-async def test_a_wrong_target_is_a_toast_and_nothing_changes(board: Boards) -> None:
+async def test_a_wrong_target_is_a_message_and_nothing_changes(board: Boards) -> None:
     async with board() as b:
         before, screen = b.app.state.question, b.lines()[:12]
         await b.press("t")
         await b.write("nonsense")
         await b.press("enter")
-        assert b.toasts == ["'nonsense' is 2 tokens: '[/INST]' 'x'. Choose one."]
+        assert b.messages == ["'nonsense' is 2 tokens: '[/INST]' 'x'. Choose one."]
         assert b.app.state.question == before
         assert b.lines()[:12] == screen
 
@@ -149,7 +149,7 @@ async def test_another_model_replaces_results_and_a_wrong_one_does_not(board: Bo
         await b.press("o")
         await b.write("nosuch")
         await b.press("enter")
-        assert b.toasts == ["There is no model 'nosuch'. Is it a folder?"]
+        assert b.messages == ["There is no model 'nosuch'. Is it a folder?"]
         assert b.lines()[0].startswith(" demo")
         assert "·Paris" in b.screen
         await b.press("o")
@@ -228,7 +228,7 @@ async def test_export_shows_the_name_and_writes_the_file(
         await b.press("enter")
         await b.pilot.pause()
         text = path.read_text()
-        assert b.toasts == [f"Written: {path}"]
+        assert b.messages == [f"Written: {path}"]
         if suffix == "json":
             written = [result.analysis for result in Document.from_json(text).results]
             assert written == [
@@ -350,12 +350,12 @@ async def test_the_copied_lines_make_the_pane_again(
         compile(text, "lines", "exec")
 
 
-async def test_export_to_an_impossible_place_is_a_toast(board: Boards) -> None:
+async def test_export_to_an_impossible_place_is_a_message(board: Boards) -> None:
     async with board() as b:
         await b.press("e", "ctrl+u")
         await b.write("/nowhere/at.md")
         await b.press("enter")
-        assert b.toasts[0].startswith("Cannot write /nowhere/at.md")
+        assert b.messages[0].startswith("Cannot write /nowhere/at.md")
 
 
 async def test_yank_writes_a_file_and_says_where(
@@ -366,7 +366,7 @@ async def test_yank_writes_a_file_and_says_where(
         await b.press("2", "y")
         path = tmp_path / "state" / "yank.txt"
         assert path.read_text().startswith("L2 H4  −4.210")
-        assert str(path) in b.toasts[-1]
+        assert str(path) in b.messages[-1]
         await b.press("Y")
         text = path.read_text()
         assert text.startswith("# InterpBoard: `demo`")
@@ -395,7 +395,7 @@ async def test_ctrl_q_leaves_from_the_prompt_and_from_screens(board: Boards) -> 
 async def test_ctrl_c_says_what_quits(board: Boards) -> None:
     async with board() as b:
         await b.press("ctrl+c")
-        assert "quits" in b.toasts[0]
+        assert "quits" in b.messages[0]
 
 
 def test_no_two_commands_of_one_place_share_a_key_and_ids_are_unique() -> None:
@@ -411,15 +411,3 @@ def test_no_key_that_multiplexers_take_or_terminals_confuse() -> None:
         for key in command.keys.split(","):
             assert key not in forbidden
             assert not key.startswith(("alt+", "super+", "ctrl+shift"))
-
-
-@pytest.mark.parametrize("focus", ["prompt", "tokens", "heads", "lens", "trace", "logits"])
-def test_footer_has_at_most_eight_keys_and_fits_eighty_columns(focus: str) -> None:
-    from tui.catalogue import footer_commands as found
-    from tui.theme import DARK
-    from tui.widgets.lines import footer
-
-    assert len(found(focus, busy=False)) <= 8
-    whole = footer(found(focus, False), DARK, 999).plain
-    assert footer(found(focus, False), DARK, 80).plain == whole
-    assert footer(found(focus, True), DARK, 80).cell_len <= 80

@@ -116,9 +116,9 @@ async def test_a_pinned_prompt_is_compared_with_until_it_is_not_pinned_any_more(
         await b.press("colon")
         await b.write("pin prompt")
         await b.press("enter")
-        assert "Pinned" in b.toasts[-1]
+        assert "Pinned" in b.messages[-1]
         await b.press(SHOWN)
-        assert "This prompt is the pinned one" in b.toasts[-1]
+        assert "This prompt is the pinned one" in b.messages[-1]
         for text in (LONGER, "A third prompt of"):
             await run(b, text)
         await b.press(SHOWN)
@@ -134,8 +134,8 @@ async def test_a_pinned_prompt_is_compared_with_until_it_is_not_pinned_any_more(
 async def test_without_a_prompt_before_it_says_what_to_do(board: Boards) -> None:
     async with board() as b:
         await b.press(SHOWN)
-        assert "no prompt before this one" in b.toasts[-1]
-        assert "Pin prompt" in b.toasts[-1]
+        assert "no prompt before this one" in b.messages[-1]
+        assert "Pin prompt" in b.messages[-1]
 
 
 async def test_what_a_has_not_is_computed_for_it_once_and_only_when_it_is_looked_at(
@@ -196,7 +196,7 @@ async def test_commands_that_act_on_the_prompt_do_nothing_while_the_other_is_sho
         await run(b, LONGER)
         await b.press(SHOWN, "2", "space", "enter")
         assert not b.app.state.interventions.items
-        assert "acts on B" in b.toasts[-1]
+        assert "acts on B" in b.messages[-1]
         await b.press(SHOWN, "space")
         assert not b.app.state.interventions.items
         await b.press(SHOWN, "space")
@@ -260,7 +260,7 @@ async def test_another_model_leaves_a_as_it_is(board: Boards) -> None:
         await b.press(SHOWN)
         b.app.session.load("other")
         await b.press("2")
-        assert "what is kept of A stays" in " ".join(b.toasts)
+        assert "what is kept of A stays" in " ".join(b.messages)
         assert "A demo float32, before: The Eiffel" in b.screen
         assert "B other float32" in b.screen
         assert "B − A of head ablation" in b.screen
@@ -320,7 +320,7 @@ async def test_resuming_says_why_a_comparison_does_not_come_back(board: Boards) 
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("DELETE FROM runs WHERE prompt = ?", (FIRST,))
     async with resumed() as b:
-        assert f"nothing of “{FIRST}” is saved any more" in b.toasts[-1]
+        assert f"nothing of “{FIRST}” is saved any more" in b.messages[-1]
         assert "before:" not in b.screen
 
 
@@ -330,7 +330,7 @@ async def test_a_comparison_that_was_ended_does_not_come_back(board: Boards) -> 
         await b.press(*[SHOWN] * 4)
     async with resumed() as b:
         assert "before:" not in b.screen
-        assert b.toasts == []
+        assert b.messages == []
 
 
 async def test_the_focus_stays_in_the_pane_through_every_view(board: Boards) -> None:

@@ -11,13 +11,13 @@ from tui.controllers.explained import Explained
 from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.models import Models
-from tui.controllers.notify import Notifier
+from tui.controllers.notify import Message, Messages
 from tui.controllers.parameters import Parameters
 from tui.controllers.prompts import Prompts
 from tui.controllers.saver import Saver
 from tui.files.prompt_file import PromptFile
 from tui.session.session import Session
-from tui.slots.pane import AtCursor
+from tui.slots.at_cursor import AtCursor
 
 
 def asked(made: Session) -> list[str]:
@@ -215,19 +215,14 @@ def test_stepping_without_a_file_says_how_to_open_one() -> None:
     assert told[0].startswith("No file of prompts is open.")
 
 
-class Toasts:
-    def __init__(self) -> None:
-        self.shown: list[tuple[str, str, bool]] = []
-
-    def notify(self, message: str, *, severity: str, markup: bool) -> None:
-        self.shown.append((message, severity, markup))
-
-
 def test_what_is_told_is_harmless_whatever_is_in_it() -> None:
-    toasts = Toasts()
-    Notifier(toasts).tell("a \x1b[31m[/red]\nb\x07", "error")
-    ((message, severity, markup),) = toasts.shown
-    assert (severity, markup) == ("error", False)
-    assert "\x1b" not in message
-    assert "\x07" not in message
-    assert message.count("\n") == 1
+    told: list[str] = []
+    messages = Messages(lambda: told.append("changed"))
+    messages.tell("a \x1b[31m[/red]\nb\x07", "error")
+    assert messages.latest == Message("a ␛[31m[/red]\nb\\x07", "error")
+    assert messages.latest.line == "a ␛[31m[/red]  b\\x07"
+    messages.seen()
+    messages.seen()
+    assert messages.latest is None
+    assert [message.severity for message in messages.said] == ["error"]
+    assert told == ["changed"] * 2

@@ -122,7 +122,7 @@ async def test_after_n_any_other_key_acts_as_always(board: Boards) -> None:
 async def test_the_last_query_is_gone_on_with_in_another_pane(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("n")
-        assert b.toasts == ["Nothing was searched for yet: / searches."]
+        assert b.messages == ["Nothing was searched for yet: / searches."]
         await b.press("1", "slash")
         await b.write("Paris")
         await b.press("enter", "3", "n")

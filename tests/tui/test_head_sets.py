@@ -54,8 +54,8 @@ async def test_the_ten_strongest_are_held_beside_ten_random_heads(
         assert not set(drawn) & set(inside(params["interventions"]))
         assert "strongest 10 −25.00 (random 10, seed 0 −2.50)" in b.screen
         assert "14.20 → −10.80 (−25.00)" in b.screen or size[0] == 80
-        assert "furthest from 0 in logit ·Paris, zero ablation" in " ".join(b.toasts)
-        assert re.search(r"\d+ helped", " ".join(b.toasts))
+        assert "furthest from 0 in logit ·Paris, zero ablation" in " ".join(b.messages)
+        assert re.search(r"\d+ helped", " ".join(b.messages))
         await b.press("i")
         assert re.search(r"on +strongest 10: 10, zero +alone −25.000", b.screen)
         assert re.search(r"off +random 10, seed 0: 10, zero, control +alone −2.500", b.screen)
@@ -107,10 +107,10 @@ async def test_a_layer_and_a_type_are_held_and_what_is_not_there_is_said(board: 
             ("layer 9", "There is no layer 9."),
         ):
             await hold(b, words)
-            assert said in b.toasts[-1]
+            assert said in b.messages[-1]
         assert b.app.state.interventions == before
         await hold(b, "strongest 20")
-        assert "12 are left" in b.toasts[-1]
+        assert "12 are left" in b.messages[-1]
         assert "controls" not in held(b) or "random 20" not in held(b)["controls"]
 
 
@@ -120,7 +120,7 @@ async def test_what_replaces_a_head_in_the_grid_replaces_it_in_the_set(board: Bo
         await hold(b, "2")
         assert held(b)["interventions"].endswith("}=mean")
         assert held(b)["controls"].endswith("}=mean")
-        assert "mean ablation" in b.toasts[-1]
+        assert "mean ablation" in b.messages[-1]
 
 
 async def test_space_on_a_head_of_a_set_says_which_set_holds_it(board: Boards) -> None:
@@ -131,7 +131,7 @@ async def test_space_on_a_head_of_a_set_says_which_set_holds_it(board: Boards) -
         before = b.app.state.interventions
         await b.press("space")
         assert b.app.state.interventions == before
-        assert "2.4 is in the set strongest 2, which is switched as one." in b.toasts
+        assert "2.4 is in the set strongest 2, which is switched as one." in b.messages
 
 
 async def test_sets_come_back_with_resume_and_the_random_one_still_belongs_to_its_set(
@@ -230,7 +230,7 @@ async def test_what_names_positions_is_let_go_with_a_line_and_undo_does_not_brin
         await b.press("enter", "2", "space")
         await ask(b, "Another prompt altogether")
         assert b.app.state.interventions.text == "2.4=zero"
-        assert [t for t in b.toasts if "Not held any more" in t] == [
+        assert [t for t in b.messages if "Not held any more" in t] == [
             'Not held any more: @1=" Rome": they name positions of the other prompt.'
         ]
         await b.press("u", "u", "u")
@@ -248,7 +248,7 @@ async def test_a_patch_from_a_prompt_of_another_length_is_let_go_with_a_line(boa
         assert "exact" in b.lines()[2]
         await ask(b, "Much shorter")
         assert b.app.state.interventions.text == "1.mlp=zero"
-        lines = [t for t in b.toasts if "Not held any more" in t]
+        lines = [t for t in b.messages if "Not held any more" in t]
         assert lines == [
             "Not held any more: 2.5=patch: their values are of a prompt of another length."
         ]
@@ -260,7 +260,7 @@ async def test_another_model_lets_go_with_a_line(board: Boards) -> None:
         await b.write("other")
         await b.press("enter")
         assert not b.app.state.interventions.items
-        assert "Not held any more: 2.4=zero: they are of the other model." in b.toasts
+        assert "Not held any more: 2.4=zero: they are of the other model." in b.messages
 
 
 async def test_several_typed_at_once_are_several(board: Boards) -> None:

@@ -89,7 +89,7 @@ async def test_it_runs_in_the_engine_with_progress_and_x_stops_it(
         b.engine.paused = False
         await wait_until_idle(b.app)
         assert "engine: idle" in b.lines()[0]
-        assert b.toasts[-1] == "Stopped. The same again goes on from there."
+        assert b.messages[-1] == "Stopped. The same again goes on from there."
         assert b.app.state.slots[slot].job is None
 
 
@@ -104,7 +104,7 @@ async def test_a_trained_lens_is_read_with_at_once_also_when_it_is_trained_anew(
         read = [r for r in b.engine.requests if r.analysis == "tuned_lens"]
         assert [r.params for r in read] == [{"translators": str(out)}]
         assert "tuned lens: top token after the layer" in b.screen
-        assert "Trained" in b.toasts[-1]
+        assert "Trained" in b.messages[-1]
         await b.press("F", "enter")
         read = [r for r in b.engine.requests if r.analysis == "tuned_lens"]
         assert len(read) == 2  # the folder is the same, what is in it is not
@@ -146,7 +146,7 @@ async def test_what_cannot_be_is_one_line_and_can_be_put_right(
         )
         await fill(b, "batch=1")
         assert len(asked(b, slot)) == 1
-        assert b.toasts[-1] == "Cannot write there."
+        assert b.messages[-1] == "Cannot write there."
         assert not b.app.state.translators
         assert not b.app.state.examples
 

@@ -90,7 +90,7 @@ async def test_signs_are_written_where_colours_cannot_tell_them_apart(
 
 async def test_in_ascii_every_screen_is_ascii_and_as_wide_as_the_terminal(board: Boards) -> None:
     async with board((80, 24), engine=Hostile, settings=Settings(ascii=True)) as b:
-        await b.press("t", *"wrong", "enter")  # a toast with the tokens of a target
+        await b.press("t", *"wrong", "enter")  # a message with the tokens of a target
         for key in (
             "1",
             "2",

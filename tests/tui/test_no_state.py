@@ -31,13 +31,13 @@ async def test_the_app_runs_without_a_state_folder_and_says_it_once(
     async with board() as b:
         assert "Paris" in b.screen
         await b.press("2", "a", "r")
-        said = [toast for toast in b.toasts if "saved" in toast]
+        said = [message for message in b.messages if "saved" in message]
         assert said == [
             f"Nothing is saved: Cannot make the folder {no_place}: File exists. "
             "Set INTERPBOARD_STATE to one that can be written."
         ]
         await b.press("y")  # copying writes a file as well
-        assert "not written to a file" in b.toasts[-1]
+        assert "not written to a file" in b.messages[-1]
         await b.press("8")
         assert "Cannot" in b.screen
         await b.press("q", "H")
@@ -46,7 +46,7 @@ async def test_the_app_runs_without_a_state_folder_and_says_it_once(
 
 async def test_resuming_without_a_state_folder_is_said(no_place: Path) -> None:
     async with resumed() as b:
-        assert any("Not resumed: Cannot make the folder" in toast for toast in b.toasts)
+        assert any("Not resumed: Cannot make the folder" in message for message in b.messages)
 
 
 class Changed(FakeEngine):
@@ -74,7 +74,7 @@ async def test_saved_runs_of_other_weights_are_marked_beside_the_model_that_is_l
     async with board(engine=Before) as b:
         shown = b.readout("heads")
     async with resumed(Changed) as b:
-        (told,) = [toast for toast in b.toasts if "other weights" in toast]
+        (told,) = [message for message in b.messages if "other weights" in message]
         assert told == "The saved results are of other weights than demo has now: r runs anew."
         assert b.readout("heads") == shown
         assert "of other weights: r runs anew" in b.screen
@@ -98,7 +98,7 @@ async def test_runs_of_the_same_question_to_other_weights_are_not_put_side_by_si
     async with board((80, 24), engine=Changed) as b:
         await b.press("2")  # heads alone
     async with resumed(Changed) as b:
-        assert not [toast for toast in b.toasts if "other weights" in toast]
+        assert not [message for message in b.messages if "other weights" in message]
         assert b.app.state.slots["heads"].result is not None
         lens = b.app.state.slots["lens"]
         assert lens.result is None or lens.of is None or lens.of.weights == Changed.weights
@@ -113,5 +113,5 @@ async def test_opening_an_older_run_of_other_weights_says_so(board: Boards) -> N
         )
         await b.app.controllers.saved_runs.reopen(run)
         await b.press("2")
-        assert any("other weights than demo has now" in toast for toast in b.toasts)
+        assert any("other weights than demo has now" in message for message in b.messages)
         assert "not loaded" in b.lines()[0]

@@ -130,13 +130,13 @@ async def test_results_belong_to_the_session_that_is_named_found_and_opened(boar
         await run(b, "name_session")
         await b.write("first look")
         await b.press("enter")
-        assert "This session is called first look." in b.toasts
+        assert "This session is called first look." in b.messages
     async with board(text="A second sitting here") as b:
         await note(b, "about the second", "tab", "tab", "tab")
         await run(b, "name_session")
         await b.write("first look")
         await b.press("enter")
-        assert "There is a session called 'first look' already." in b.toasts[-1]
+        assert "There is a session called 'first look' already." in b.messages[-1]
         await run(b, "sessions")
         assert "first look" in b.screen
         assert "2 of 2" not in b.screen
@@ -164,7 +164,7 @@ async def test_a_session_that_is_not_there_is_named_and_the_app_runs(board: Boar
 
         await wait_until_idle(app)
         b = Board(app, pilot)
-        assert any("There is no session called 'nowhere'" in t for t in b.toasts)
+        assert any("There is no session called 'nowhere'" in t for t in b.messages)
         assert "·Paris" in b.screen
 
 
@@ -204,7 +204,7 @@ async def test_the_session_is_exported_with_its_notes_as_the_text(
         for _ in range({"md": 0, "json": 2, "html": 3}[ending]):
             await b.press("down")
         await b.press("enter")
-        assert "Written: " in b.toasts[-1]
+        assert "Written: " in b.messages[-1]
     (path,) = tmp_path.glob(f"interpboard-demo-session.{ending}")
     text = path.read_text()
     for said in ("copies names", "why Paris", "L2 H4", "strongest 10", "random 10, seed 0"):

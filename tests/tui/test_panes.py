@@ -349,7 +349,7 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
     async with board((80, 24)) as b:
         await b.press("3", "m")
         command = "interpboard tune-lens -m demo --corpus TEXT --out LENS"
-        assert b.toasts == ["F trains a tuned lens on a text; T opens one that there is."]
+        assert b.messages == ["F trains a tuned lens on a text; T opens one that there is."]
         await b.press("T")
         assert command in b.screen
         await b.write("~/lens")
@@ -378,7 +378,7 @@ async def test_a_tuned_lens_is_opened_turned_off_and_on_and_made_by_a_command_th
         shown = b.app.state.slots["lens"].result
         await b.press("m")
         assert b.app.state.slots["lens"].result is shown
-        assert "~/lens holds no translators. Train some." in b.toasts[-1]
+        assert "~/lens holds no translators. Train some." in b.messages[-1]
         assert "top token if the model ended after the layer" in b.screen
         assert not b.app.session.slots["lens"].stale(b.app.state)
         await b.press("s", "s")

@@ -152,7 +152,7 @@ async def test_a_first_model_that_fails_can_be_tried_again_and_another_opened(
     async with board((80, 24), settings=Settings(model="nosuch")) as b:
         assert "no model" in b.lines()[0]
         await b.press("r")
-        assert len(b.toasts) == 2
+        assert len(b.messages) == 2
         assert "no model" in b.lines()[0]
         await b.press("o")
         await b.write("other")

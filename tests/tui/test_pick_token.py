@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.tui.answers import VOCABULARY
@@ -38,7 +40,7 @@ async def test_letters_narrow_and_enter_takes_the_chosen_row(board: Boards) -> N
         assert "id 4" in b.screen
         await b.press("enter")
         assert b.app.state.question.target == " Berlin"
-        assert not b.toasts
+        assert not b.messages
 
 
 async def test_a_missing_space_and_a_text_of_several_tokens_are_said(board: Boards) -> None:
@@ -51,9 +53,12 @@ async def test_a_missing_space_and_a_text_of_several_tokens_are_said(board: Boar
         assert "“is·Rome” is 2 tokens: is ·Rome." in b.screen
         assert "▸" not in b.screen  # none is taken unless it is chosen
         assert "·Rome" in b.screen
-        await b.press("enter")
-        assert "is 2 tokens" in b.toasts[-1]
+        await b.press("enter")  # the box stays, with what is wrong in it
+        assert "“is·Rome” is 2 tokens: is ·Rome." in b.screen
+        assert b.app.screen is not b.app.screen_stack[0]
         assert b.app.state.question.target is None
+        await b.press("down", "down", "enter")
+        assert b.app.state.question.target == " Rome"
 
 
 async def test_a_piece_of_several_can_be_chosen(board: Boards) -> None:
@@ -182,4 +187,23 @@ async def test_a_token_is_chosen_by_its_id(board: Boards) -> None:
         assert "▸ ·Berlin" in b.screen
         await b.press("enter")
         assert b.app.state.question.target == " Berlin"
-        assert not b.toasts
+        assert not b.messages
+
+
+@pytest.mark.parametrize("key", ["t", "f"])
+async def test_while_the_model_loads_the_box_says_so_and_then_lists_its_tokens(
+    board: Boards, key: str
+) -> None:
+    class Loading(FakeEngine):
+        def load(self, *args: Any, **options: Any) -> int:
+            self.paused = True
+            return super().load(*args, **options)
+
+    async with board(engine=Loading, settle=False) as b:
+        await b.press(key)
+        assert "the model is loading" in b.screen
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert "tokens" in b.screen
+        assert "·Paris" in b.screen
+        assert "loading" not in b.screen

@@ -119,4 +119,4 @@ async def test_in_ascii_it_is_ascii(board: Boards) -> None:
 
 
 def said_in(b: object) -> list[str]:
-    return b.toasts + b.lines()  # type: ignore[attr-defined,no-any-return]
+    return b.messages + b.lines()  # type: ignore[attr-defined,no-any-return]

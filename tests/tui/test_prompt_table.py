@@ -204,7 +204,7 @@ async def test_the_table_is_written_to_a_file(path: Path, form: str, tmp_path: P
         field: Any = b.app.screen.query_one("Input")
         field.value = str(out)
         await b.press("enter")
-        assert "Written" in b.toasts[-1]
+        assert "Written" in b.messages[-1]
     text = out.read_text(encoding="utf-8")
     for word in ("The capital of France is", "This prompt leaves float32", "L2 H4"):
         assert word in text
@@ -221,4 +221,4 @@ async def test_without_a_file_it_says_how_to_open_one(path: Path) -> None:
         b = Board(app, pilot)
         await b.app.action_perform("prompt_table")
         await b.press()
-        assert "No file of prompts is open" in b.toasts[-1]
+        assert "No file of prompts is open" in b.messages[-1]

@@ -132,7 +132,7 @@ async def test_search_names_and_forgetting(board: Boards) -> None:
         await b.press("S", "ctrl+u")
         await b.write("mine")
         await b.press("enter")
-        assert "Named mine" in b.toasts[-1]
+        assert "Named mine" in b.messages[-1]
         await b.press("p", "ctrl+r")
         screen = b.app.screen
         assert isinstance(screen, PickPromptScreen)
@@ -199,7 +199,7 @@ async def test_a_refused_prompt_stays_in_the_field_and_out_of_the_book(board: Bo
         await b.press("p")
         b.app.prompt.input.post_message(events.Paste(" x" * 5000))
         await b.press("enter")
-        assert b.toasts == ["The prompt has 9000 tokens. Shorten it."]
+        assert b.messages == ["The prompt has 9000 tokens. Shorten it."]
         assert len(b.app.prompt.text) > 10_000
         assert b.app.state.question.text == DEFAULT_TEXT
         assert "prompt edited" in b.lines()[0]
@@ -211,11 +211,11 @@ async def test_a_file_is_opened_and_stepped_through(board: Boards, tmp_path: Pat
     path.write_text("first one\nsecond one\nthird one\n")
     async with board((80, 24)) as b:
         await b.press("greater_than_sign")
-        assert "No file of prompts is open" in b.toasts[-1]
+        assert "No file of prompts is open" in b.messages[-1]
         await b.press("O")
         await b.write(str(tmp_path / "nowhere"))
         await b.press("enter")
-        assert "No such file" in b.toasts[-1]
+        assert "No such file" in b.messages[-1]
         await b.press("O")
         b.app.screen.query_one(Input).value = str(path)
         await b.press("enter")
@@ -261,6 +261,6 @@ async def test_what_cannot_be_saved_is_said_once_and_remembered(
             await b.press("p", "ctrl+u")
             await b.write(text)
             await b.press("enter")
-        assert b.toasts == ["Prompts are not saved: Is a directory."]
+        assert b.messages == ["Prompts are not saved: Is a directory."]
         await b.press("p", "up")
         assert b.app.prompt.text == "one"

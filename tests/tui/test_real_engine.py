@@ -30,7 +30,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert result.metric.target.token == " Paris"
         await b.press("t", *"nonsensewords", "enter")
         await wait_until_idle(app)
-        assert "tokens" in b.toasts[0]
+        assert "tokens" in b.messages[0]
 
         engine = app.session.engine
         assert isinstance(engine, EngineClient)
@@ -53,7 +53,7 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         pid = engine.pid
         await b.press("o", *str(torn), "enter")
         await wait_until_idle(app)
-        assert str(torn) in b.toasts[-1]
+        assert str(torn) in b.messages[-1]
         assert await still_paris(b)
         assert engine.pid == pid
 

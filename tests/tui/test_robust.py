@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from interpboard.config import engine_log
-from tests.tui.conftest import Board, Boards
+from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui import catalogue as keys
 from tui.app import InterpBoardApp
@@ -63,14 +63,11 @@ async def test_hostile_tokens_are_pictures_in_every_pane(
         assert b.engine.requests[-1].text == "[/INST] \x1b[31m [bold"
 
 
-async def test_toasts_show_hostile_text_as_it_is() -> None:
-    app = InterpBoardApp(engine_factory=FakeEngine)
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await wait_until_idle(app)
-        b = Board(app, pilot)
-        await b.press("t", *("left_square_bracket", "slash", "x"), "enter")
-        await b.press("down")  # the toast is drawn before the next key
-        assert "'[/x' is 2 tokens: '[/INST]' 'x'." in b.screen
+async def test_messages_show_hostile_text_as_it_is(board: Boards) -> None:
+    async with board((80, 24), engine=Hostile) as b:
+        b.app.controllers.tell("'[/x' is 2 tokens: '[/INST]' '\x1b[31m'.\nShorten it.", "error")
+        await b.press("down")
+        assert " ✗ '[/x' is 2 tokens: '[/INST]' '␛[31m'.  Shorten it." in b.screen
 
 
 async def test_wide_characters_keep_lines_as_wide_as_the_screen(board: Boards) -> None:
@@ -88,8 +85,8 @@ async def test_death_of_the_engine_is_said_and_enter_works_after_it(board: Board
         b.engine.die()
         await b.pilot.pause()
         assert "engine died: killed by signal 9" in b.lines()[0]
-        assert "CUDA error: [/oops" in b.toasts[0]
-        assert "loading weights" in b.toasts[0]
+        assert "CUDA error: [/oops" in b.messages[0]
+        assert "loading weights" in b.messages[0]
         assert "·Paris" in b.screen
         assert not b.app.state.busy
         b.engine.release()
@@ -178,9 +175,6 @@ async def test_resizing_keeps_cursor_focus_zoom_and_results(board: Boards) -> No
             await b.pilot.resize_terminal(*size)
             await b.pilot.pause()
             await wait_until_idle(b.app)
-            if size[0] < 80:
-                assert "80 columns and 24 rows" in b.screen
-                continue
             assert b.app.panes.active == "heads"
             assert b.app.query_one(HeadsPane).grid.cursor == (3, 5)
             assert b.readout("heads").startswith("L3 H5")
@@ -210,7 +204,7 @@ async def test_resizing_during_a_job_keeps_the_job_what_came_of_it_and_the_curso
             assert {"heads", "mlp_ablation"} <= set(b.app.state.busy) == set(b.engine.busy_slots)
             assert b.app.prompt.text.endswith("ofx")
             assert b.readout("heads").startswith("L3 H5  −0.750")
-            assert (" 25% " in b.lines()[0]) == (size[0] >= 80)
+            assert " 25% " in b.lines()[0]
             for strip in b.strips():
                 assert strip.cell_length == size[0]
         b.engine.release()
@@ -270,16 +264,22 @@ async def test_no_text_and_no_keys_raise(
         os.chdir(before)
 
 
-def test_the_app_imports_nothing_heavy() -> None:
+def test_the_app_imports_nothing_heavy_until_its_first_screen_is_painted() -> None:
     code = (
-        "import sys, tui.app, tui.controllers.screens, tui.dialogs.help, tui.dialogs.export\n"
-        "heavy = ('torch', 'transformers', 'numpy', 'typer', 'plotext', 'msgspec',\n"
+        "import os, sys, tui.controllers.screens, tui.dialogs.help, tui.dialogs.export\n"
+        "from tui.app import InterpBoardApp\n"
+        "heavy = ('torch', 'transformers', 'numpy', 'typer', 'plotext', 'msgspec', 'sqlite3',\n"
         "  'interpboard.engine.worker', 'interpboard.engine.client', 'interpboard.results',\n"
         "  'interpboard.models', 'interpboard.runs', 'interpboard.attribution')\n"
-        "print(*[name for name in heavy if name in sys.modules])"
+        "class Painted(InterpBoardApp):\n"
+        "    CSS_PATH = os.path.join(os.path.dirname(sys.modules['tui.app'].__file__), 'interpboard.tcss')\n"
+        "    def collect_garbage(self):  # the first thing after the first paint\n"
+        "        print('painted', *[name for name in heavy if name in sys.modules], flush=True)\n"
+        "        os._exit(0)\n"
+        "Painted().run(headless=True, size=(120, 40))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == []
+    assert found.stdout.split() == ["painted"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

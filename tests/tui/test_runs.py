@@ -80,7 +80,7 @@ async def test_resume_brings_the_panes_back_and_computes_nothing(
         assert "mean ablation" in b.screen
         assert b.engine.requests == []
         if engine is NoModel:
-            assert "No device is called" in b.toasts[0]
+            assert "No device is called" in b.messages[0]
             assert "engine: no model" in b.lines()[0]
 
 
@@ -133,7 +133,7 @@ async def test_what_was_undone_or_switched_off_stays_so(board: Boards) -> None:
 
 async def test_resume_with_an_empty_store_says_so_and_runs() -> None:
     async with resumed() as b:
-        assert "There is no saved run to resume." in b.toasts
+        assert "There is no saved run to resume." in b.messages
         assert len(b.engine.requests) == len(answered(b)) > 0
 
 
@@ -143,8 +143,8 @@ async def test_resume_with_a_damaged_store_says_so_and_runs(board: Boards) -> No
     path.write_text("nonsense " * 1000)
     async with resumed() as b:
         assert len(b.engine.requests) == len(answered(b)) > 0
-        assert len(b.toasts) == 1
-        assert "damaged" in b.toasts[0]
+        assert len(b.messages) == 1
+        assert "damaged" in b.messages[0]
 
 
 async def test_runs_lists_newest_first_shows_and_reopens(board: Boards) -> None:
@@ -279,7 +279,7 @@ async def test_a_full_disk_is_said_once_loses_nothing_and_is_tried_again(
 
     monkeypatch.setattr(Store, "add", sometimes)
     async with board() as b:
-        assert b.toasts == [
+        assert b.messages == [
             "Not saved: The disk is full: runs.sqlite takes no more. Free some space. "
             "What is on the screen stays."
         ]

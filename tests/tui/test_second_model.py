@@ -81,7 +81,7 @@ async def test_the_panes_show_the_difference_of_the_two_models_and_closing_ends_
         await b.app.action_perform("compare_model")
         await b.press()
         assert engine.stopped
-        assert "The second model is closed." in b.toasts[-1]
+        assert "The second model is closed." in b.messages[-1]
         assert "B − A" not in b.screen
         assert not b.engine.stopped
 
@@ -94,7 +94,7 @@ async def test_a_death_of_the_second_leaves_the_first_as_it_is_and_says_so(
         before = b.app.state.slots["tokens"].result
         second(b).die()
         await b.press("2")
-        assert "Second model: The engine died" in b.toasts[0]
+        assert "Second model: The engine died" in b.messages[0]
         assert not b.app.state.engine.notice
         assert b.app.state.slots["tokens"].result is before
         assert "B − A +1.000" in b.screen
@@ -103,7 +103,7 @@ async def test_a_death_of_the_second_leaves_the_first_as_it_is_and_says_so(
 async def test_a_model_that_does_not_load_ends_the_comparison_in_a_line(board: Boards) -> None:
     async with board(engine=ByModel) as b:
         await compare(b, "nonesuch", "enter")
-        assert "Second model: There is no model 'nonesuch'" in " ".join(b.toasts)
+        assert "Second model: There is no model 'nonesuch'" in " ".join(b.messages)
         assert b.app.controllers.comparison.a is None
         assert "B − A" not in b.screen
 
@@ -122,7 +122,7 @@ async def test_a_number_format_that_is_none_is_refused(board: Boards) -> None:
         await compare(b, "other")
         await b.write("x")
         await b.press("enter")
-        assert "No number format is called" in b.toasts[-1]
+        assert "No number format is called" in b.messages[-1]
         assert b.app.controllers.comparison.a is None
 
 
@@ -152,9 +152,9 @@ async def test_the_demo_beside_a_perturbed_copy_of_it_in_two_processes(tmp_path:
         assert None is not engine.pid != first.pid
         pid = first.pid
         os.kill(engine.pid, signal.SIGKILL)
-        while not b.toasts:
+        while not b.messages:
             await pilot.pause(0.05)
-        assert "Second model: The engine died: killed by signal 9" in b.toasts[0]
+        assert "Second model: The engine died: killed by signal 9" in b.messages[0]
         await wait_until_idle(app)
         assert (first.pid, app.state.engine.notice) == (pid, "")
         app.controllers.comparison.leave()

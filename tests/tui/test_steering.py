@@ -92,7 +92,7 @@ async def test_a_scale_is_held_and_let_go_and_zero_is_not(board: Boards) -> None
         assert b.app.state.interventions.text == f'2.resid=steer "{asked["save"]}" * 2'
         assert "2 on" in b.screen
         await b.press("k", "k", "space")
-        assert "Scale 0 is the model as it is" in b.toasts[-1]
+        assert "Scale 0 is the model as it is" in b.messages[-1]
         await b.press("j", "space")  # another scale at the same place: in its stead
         assert b.app.state.interventions.text.endswith("* 1")
         await b.press("space")

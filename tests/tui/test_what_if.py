@@ -54,7 +54,7 @@ async def test_an_mlp_undo_redo_and_the_ablation_of_the_pane(board: Boards) -> N
         await b.press("u")
         assert not b.app.state.interventions.items
         await b.press("u", "ctrl+r", "ctrl+r")
-        assert "Nothing to undo." in b.toasts
+        assert "Nothing to undo." in b.messages
         assert b.app.state.interventions.text == "2.mlp=mean; 2.0=mean"
 
 
@@ -73,12 +73,12 @@ async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
         assert [item.text for item in b.app.state.interventions.items] == ["2.4=zero"]
 
 
-async def test_what_cannot_be_read_is_a_toast_and_is_not_held(board: Boards) -> None:
+async def test_what_cannot_be_read_is_a_message_and_is_not_held(board: Boards) -> None:
     async with board() as b:
         await b.press("i", "a")
         await b.write("nonsense")
         await b.press("enter", "q")
-        assert b.toasts == ["Cannot read that. Write 2.5=zero."]
+        assert b.messages == ["Cannot read that. Write 2.5=zero."]
         assert not b.app.state.interventions.items
 
 

@@ -83,7 +83,7 @@ RUNS = (
             "Scroll the result down", "scroll_view(3)"),
     Command("runs_scroll_up", "K,ctrl+y", "K", "",
             "Scroll the result up", "scroll_view(-3)"),
-    Command("runs_help", "question_mark,f1", "? F1", "",
+    Command("runs_help", "question_mark,f1", "? F1", "Help",
             "These keys", "help"),
     Command("runs_leave", "q,escape,backspace,8", "q Esc Bksp", "Back",
             "Back to the panes", "leave", palette=False),

@@ -18,7 +18,7 @@ from tui.controllers.jump import Jump
 from tui.controllers.models import Models
 from tui.controllers.named_sessions import NamedSessions
 from tui.controllers.notes import Notes
-from tui.controllers.notify import Notifier, Tell
+from tui.controllers.notify import Messages, Tell
 from tui.controllers.panes import Panes
 from tui.controllers.parameters import Parameters
 from tui.controllers.prompt_table import PromptTableRows
@@ -44,6 +44,7 @@ class Controllers:
     """One object a subject; each gets what it needs, and none of them the app. Commands act with these."""
 
     app: InterpBoardApp
+    messages: Messages
     tell: Tell
     screens: Screens
     prompts: Prompts
@@ -77,7 +78,8 @@ class Controllers:
         changed: Callable[[set[str]], None],
     ) -> None:
         self.app = app
-        self.tell = tell = Notifier(app).tell
+        self.messages = Messages(app.show_message)
+        self.tell = tell = self.messages.tell
         self.screens = Screens(app, self)
         self.prompts = Prompts(
             prompts, text, field=lambda: app.prompt, run=self.run_prompt,
@@ -207,7 +209,9 @@ class Controllers:
             self.tell("Nothing is running.")
 
     def back(self) -> None:
-        """Stop opening a model; else out of the zoom."""
+        """The first start's hint away; else stop opening a model; else out of the zoom."""
+        if self.app.put_hint_away():
+            return
         if self.state.engine.opening:
             self.session.cancel()
         else:
@@ -237,6 +241,7 @@ class Controllers:
         def draw() -> None:
             from tui.files.export import picture
 
+            self.messages.seen()  # a picture is of results, not of what was said
             of_pane = [pane for pane in self.panes.views if pane.slot.name == name]
             region = of_pane[0].region if of_pane else self.app.screen.region
             then(picture(self.app, region))

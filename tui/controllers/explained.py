@@ -61,7 +61,9 @@ class Explained:
             if text is not None:
                 then(text)
 
-        self._screens.push_screen(PickTokenScreen(question, self._session.tokens), answered)
+        session = self._session
+        screen = PickTokenScreen(question, session.tokens, session.state.engine)
+        self._screens.push_screen(screen, answered)
 
     def write_corrupted(self) -> None:
         """Ask for the corrupted prompt; it begins as the clean one."""

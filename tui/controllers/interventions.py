@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.session.interventions import InterventionStack
     from tui.session.session import Session
-    from tui.slots.pane import AtCursor
+    from tui.slots.at_cursor import AtCursor
 
 
 class Interventions:

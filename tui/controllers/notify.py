@@ -1,12 +1,19 @@
-"""The one way to speak to the user: a message at the edge of the screen, harmless whatever is in it."""
+"""The one way to speak to the user: a line of its own on the screen, and a list of what was said.
+
+A message stays until the next one, or until the user gives the next command; nothing goes away by the clock.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from interpboard.display import visible
 
 Severity = Literal["information", "warning", "error"]
+KEPT = 200  # messages in the list
 
 
 class Tell(Protocol):
@@ -16,20 +23,36 @@ class Tell(Protocol):
         """Say ``message``."""
 
 
-class Toasts(Protocol):
-    """What the app has for messages."""
+@dataclass(frozen=True)
+class Message:
+    """What was said, harmless to show; it may have several lines."""
 
-    def notify(self, message: str, *, severity: Severity, markup: bool) -> Any:
-        """Show one."""
+    text: str
+    severity: Severity = "information"
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return "  ".join(line.strip() for line in self.text.split("\n") if line.strip())
 
 
-class Notifier:
-    """Token text is hostile: every line is made harmless, and none is read as markup."""
+class Messages:
+    """Token text is hostile: every line is made harmless. ``changed`` is called with each new ``latest``."""
 
-    def __init__(self, toasts: Toasts) -> None:
-        self._toasts = toasts
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self.said: deque[Message] = deque(maxlen=KEPT)
+        self.latest: Message | None = None
 
     def tell(self, message: str, severity: Severity = "information") -> None:
         """Say ``message``."""
-        shown = "\n".join(visible(line) for line in message.split("\n"))
-        self._toasts.notify(shown, severity=severity, markup=False)
+        text = "\n".join(visible(line) for line in message.split("\n"))
+        self.latest = Message(text, severity)
+        self.said.append(self.latest)
+        self._changed()
+
+    def seen(self) -> None:
+        """The user goes on: the line is free; the list keeps what was said."""
+        if self.latest is not None:
+            self.latest = None
+            self._changed()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui.session.state import Selection
 from tui.slots import layout
 
 if TYPE_CHECKING:
@@ -137,18 +138,30 @@ class Panes:
 
     def show(self, state: State, changed: set[str] | None = None) -> None:
         """Show a snapshot; only those that show one of the slots ``changed`` are filled anew."""
+        followed = state.selection.token
         for pane in self.views:
             if changed is not None and not self._concerns(pane, changed):
                 pane.state = state
                 continue
-            empty = pane.data.result is None
+            empty, before = pane.data.result is None, _explained(pane)
+            there = before is not None and pane.position == before[1]
             pane.show(state)
+            now = _explained(pane)
+            if there and before is not None and now is not None and before[0] != now[0]:
+                self._to_explained(pane, now[1], before[1] == followed)
             first = empty and pane.data.result is not None
             hidden = pane.slot.name != self.active
             if changed is not None and (first or hidden) and self._bring(pane):
                 pane.refresh_readout()
         if changed and any(slot.leads and slot.name in changed for slot in self._slots):
             self.cursor_rested()
+
+    def _to_explained(self, pane: Pane, token: int, selected: bool) -> None:
+        """The cursor was on the explained token of another text: it goes to that of this one."""
+        if selected:
+            self._session.select(token=token)
+        if pane.follow(Selection(token=token)):
+            pane.refresh_readout()
 
     @staticmethod
     def _concerns(pane: Pane, changed: set[str]) -> bool:
@@ -178,9 +191,10 @@ class Panes:
             names = [*names, "-zoomed"]
         sight = layout.in_sight([p.slot for p in self.views], names, slot, self._visited)
         in_panes = not self._board.in_prompt
+        frameless = any(name in names for name in layout.FRAMELESS)
         for pane in self.views:
             pane.display = pane.slot.name in sight
-            pane.frame(pane.slot.name == slot and in_panes)
+            pane.frame(pane.slot.name == slot and in_panes, frameless)
         beside = {name for pane in self.views if pane.display for name in pane.slot.beside}
         self._session.see(sight | beside)
         self.cursor_rested()
@@ -245,3 +259,9 @@ class Panes:
     @property
     def _slots(self) -> Iterable[Any]:
         return self._session.slots.values()
+
+
+def _explained(pane: Pane) -> tuple[str, int] | None:
+    """The text that the pane's result is of, and the position that is explained."""
+    result, prompt = pane.data.result, pane.data.prompt
+    return (prompt.text, result.metric.position) if result and prompt else None

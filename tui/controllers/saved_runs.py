@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from tui.commands.command import command
+from tui.session.state import Answer, Answers
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -149,7 +151,7 @@ class SavedRuns:
 
         ``as_left``: with the last list of interventions on it, not that of ``run``.
         """
-        from tui.session.restoring import restored
+        from tui.session.restoring import of_other_texts, restored
 
         session = self._session
         try:
@@ -159,13 +161,19 @@ class SavedRuns:
                 if as_left
                 else None
             )
+            if not found:
+                return False
+            run = found[0][0]
+            state = restored(session.state, session.slots, found, interventions)
+            runs = await asyncio.to_thread(self._runs)
+            for one, request in of_other_texts(runs, run, state, session.slots.values()):
+                saved = await asyncio.to_thread(self._saver.store.document, one.id)
+                answer = Answer(saved.results[0], saved.prompt, saved.model, request)
+                state = replace(state, slots=Answers({**state.slots, one.slot: answer}))
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return False
-        if not found:
-            return False
-        run = found[0][0]
-        session.restore(restored(session.state, session.slots, found, interventions))
+        session.restore(state)
         session.say_other_weights()
         self._shown(run.slot)
         return True

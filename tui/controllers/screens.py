@@ -57,10 +57,11 @@ class Screens:
         """The keys of the active pane."""
         from tui.dialogs.help import HelpScreen
 
-        slot = self._with.panes.view.slot
+        view = self._with.panes.view
+        slot = view.slot
         assert slot.place is not None
         heading = f"{slot.place.number} {slot.place.title}"
-        self._app.push_screen(HelpScreen(slot.name, heading, slot.about))
+        self._app.push_screen(HelpScreen(slot.name, heading, slot.about, view.lines_in_full()))
 
     def palette(self) -> None:
         """Every command by name."""
@@ -118,14 +119,16 @@ class Screens:
         self._app.push_screen(screen)
 
     def log(self) -> None:
-        """The engine's last words."""
+        """The engine's last words, and every message."""
         from tui.dialogs.log import LogScreen
 
         def left(again: bool | None) -> None:
             if again:
                 self._with.run_prompt()
 
-        self._app.push_screen(LogScreen(self._with.state.engine), left)
+        self._app.push_screen(
+            LogScreen(self._with.state.engine, tuple(self._with.messages.said)), left
+        )
 
     def interventions(self) -> None:
         """The list of interventions."""

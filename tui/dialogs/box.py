@@ -37,7 +37,7 @@ class Box(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
     Box { align: center middle; }
     Box > .box {
         border: round $accent; background: $background; border-title-color: $accent;
-        width: 76; height: auto; max-height: 90%; padding: 0 1;
+        width: 76; max-width: 100%; height: auto; max-height: 90%; padding: 0 1;
     }
     Box .box Line { background: $background; }
     Box Input { background: $background; border: none; height: 1; padding: 0; }

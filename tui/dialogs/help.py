@@ -19,12 +19,16 @@ from tui.widgets.text_page import TextPage
 _SECTIONS = (("move", "Moving"), ("app", "Everywhere"), ("prompt", "In the prompt"))
 
 
-def help_text(slot: str, title: str, about: Iterable[str], ink: Inks) -> Text:
-    """The whole help for one pane."""
+def help_text(
+    slot: str, title: str, about: Iterable[str], ink: Inks, shown: Iterable[str] = ()
+) -> Text:
+    """The whole help for one pane. ``shown``: what its lines say, uncut."""
     result = Text()
     _head(result, title, ink)
     for line in about:
         result.append(f"{keyed(line)}\n", ink.text)
+    for line in shown:
+        result.append(f"› {line}\n", ink.muted)
     listed: list[Command] = []
     for where, name in ((slot, ""), *_SECTIONS):
         found = [each for each in commands(where) if each not in listed]
@@ -67,14 +71,18 @@ class HelpScreen(Box[None]):
     ]
     DEFAULT_CSS = "HelpScreen > .box { width: 84; max-width: 96%; height: auto; }"
 
-    def __init__(self, slot: str, title: str, about: Iterable[str] = ()) -> None:
+    def __init__(
+        self, slot: str, title: str, about: Iterable[str] = (), shown: Iterable[str] = ()
+    ) -> None:
         super().__init__()
-        self.slot, self.title_of_pane, self.about = slot, title, tuple(about)
+        self.slot, self.title_of_pane = slot, title
+        self.about, self.shown = tuple(about), tuple(shown)
 
     def compose(self) -> ComposeResult:
         """One text."""
         ink = inks(self.app.current_theme.dark)
-        box = TextPage(help_text(self.slot, self.title_of_pane, self.about, ink), classes="box")
+        text = help_text(self.slot, self.title_of_pane, self.about, ink, self.shown)
+        box = TextPage(text, classes="box")
         box.border_title = Text("Help")
         box.border_subtitle = Text("q closes, j k scroll")
         yield box

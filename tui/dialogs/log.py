@@ -1,8 +1,10 @@
-"""The engine's log: the last words of one that died, or of the one that runs."""
+"""The log: what the engine wrote last, and every message that was said, the newest at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -16,7 +18,11 @@ from tui.commands.command import bindings
 from tui.dialogs.box import Box
 from tui.session.state import Engine
 from tui.theme import Inks, inks
+from tui.widgets.message import MARKS
 from tui.widgets.text_page import TextPage
+
+if TYPE_CHECKING:
+    from tui.controllers.notify import Message
 
 LINES = 200
 READ = 64 * 1024  # bytes from the end of the file
@@ -34,6 +40,18 @@ def tail(path: Path) -> tuple[str, ...]:
     except OSError as error:
         return (f"Cannot read {path}: {error.strerror}.",)
     return tuple(text.rstrip("\n").split("\n")[-LINES:]) if text.strip() else ()
+
+
+def told(messages: Iterable[Message], ink: Inks) -> Text:
+    """Every message whole, with its mark."""
+    text = Text()
+    for message in messages:
+        plain = message.severity == "information"
+        color = ink.muted if plain else ink.warning
+        text.append(f"{MARKS[message.severity]} ", Style(color=color, bold=True))
+        text.append("\n  ".join(message.text.split("\n")), ink.text)
+        text.append("\n")
+    return text
 
 
 def log_page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
@@ -69,18 +87,25 @@ class LogScreen(Box[bool]):
     ]
     DEFAULT_CSS = "LogScreen > .box { width: 100; max-width: 96%; height: auto; }"
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, messages: Sequence[Message] = ()) -> None:
         super().__init__()
-        self.engine = engine
+        self.engine, self.messages = engine, tuple(messages)
 
     def compose(self) -> ComposeResult:
-        """One text, below the file's place."""
+        """The log below its file's place, then the messages."""
         path = engine_log()
         written = tail(path)
         ink = inks(self.app.current_theme.dark)
-        place = Text(f"{visible(str(path))}\n\n", ink.text)
-        box = TextPage(place.append_text(log_page(self.engine, written, ink)), classes="box")
-        box.border_title = Text("The engine's log")
+        text = Text("The engine's log", Style(color=ink.text, bold=True, underline=True))
+        text.append(f"  {visible(str(path))}\n", Style(color=ink.muted))
+        text.append_text(log_page(self.engine, written, ink))
+        if self.messages:
+            text.append("\n\n")
+            text.append("Messages\n", Style(color=ink.text, bold=True, underline=True))
+            text.append_text(told(self.messages, ink))
+            text.rstrip()
+        box = TextPage(text, classes="box")
+        box.border_title = Text("Log")
         box.border_subtitle = Text("r runs again  q closes  j k scroll")
         yield box
 

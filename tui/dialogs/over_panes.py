@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from rich.text import Text
@@ -16,6 +15,10 @@ from tui.theme import Inks, inks
 from tui.widgets import lines
 
 R = TypeVar("R")
+
+
+def _important(command: Command) -> bool:
+    return command.id.endswith(("_help", "_export", "_leave"))
 
 
 class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
@@ -32,10 +35,11 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
         return inks(self.app.current_theme.dark)
 
     def hints(self, without: str = "") -> Text:
-        """The footer: every labelled command of its own but the one called ``without``."""
-        shown: Iterable[Command] = (c for c in commands(self.place) if "app" not in c.where)
-        hints = [lines.hint(c, self.ink) for c in shown if c.label and c.id != without]
-        return Text().join(hints)
+        """The footer: the first command, help, export and the way back, then the others that have a name."""
+        found = (each for each in commands(self.place) if "app" not in each.where)
+        own = [each for each in found if each.label and each.id != without]
+        by_importance = sorted(own, key=lambda each: each is not own[0] and not _important(each))
+        return lines.footer(by_importance, self.ink, self.app.size.width)
 
     def action_leave(self) -> None:
         """Back to the panes; out of the whole view first."""

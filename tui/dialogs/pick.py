@@ -18,6 +18,7 @@ from tui.widgets.text_field import TextField
 
 R = TypeVar("R")
 ROWS = 10
+AROUND = 6  # lines of the screen that the rows leave: frame, field, advice, message, footer
 
 
 class PickScreen(Box[R]):
@@ -103,22 +104,30 @@ class PickScreen(Box[R]):
             if abs(by) == 1:
                 at %= len(self.rows)
             self.at = max(0, min(last, at))
-            self.show()
+            self.draw_rows()
 
     def again(self) -> None:
         """The rows for what is typed now."""
         self.narrow(self.typed)
-        self.show()
+        self.draw_rows()
 
-    def show(self) -> None:
-        """Draw rows and advice."""
+    def on_resize(self) -> None:
+        """The chosen row stays in sight, however few there is room for."""
+        self.draw_rows()
+
+    def draw_rows(self) -> None:
+        """Rows and advice."""
         ink = inks(self.app.current_theme.dark)
         self.query_one("#advice", Line).set(self.advice(self.typed, ink))
-        first = max(0, self.at - ROWS + 1)
+        room = max(1, min(ROWS, self.app.size.height - AROUND))
+        first = max(0, self.at - room + 1)
         for place in range(ROWS):
             at, text = first + place, Text()
+            line = self.query_one(f"#row-{place}", Line)
+            if line.display != (place < room):
+                line.display = place < room
             if at < len(self.rows):
                 here = at == self.at
                 text.append("▸ " if here else "  ", ink.accent)
                 text.append_text(self.draw(self.rows[at], here, ink))
-            self.query_one(f"#row-{place}", Line).set(text)
+            line.set(text)

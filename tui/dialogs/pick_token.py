@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
@@ -14,8 +14,9 @@ from textual.widgets import Input
 
 from interpboard.display import fit, visible_token
 from tui import words
+from tui.dialogs.box import Live
 from tui.dialogs.pick import PickScreen
-from tui.session.state import State
+from tui.session.state import Engine, State
 from tui.session.type_ahead import SearchableVocabulary, TokenMatch, advice, matches
 from tui.session.vocabulary import EngineTokens
 from tui.theme import Inks
@@ -51,14 +52,14 @@ def likely(state: State) -> tuple[list[TokenMatch], dict[int, float]]:
     return rows, dict(zip(ids, map(float, found.values), strict=True))
 
 
-class PickTokenScreen(PickScreen[str]):
+class PickTokenScreen(Live, PickScreen[str]):
     """Answers with what names the token, empty where that has a meaning."""
 
-    def __init__(self, asked_for: TokenInput, tokens: EngineTokens) -> None:
+    def __init__(self, asked_for: TokenInput, tokens: EngineTokens, engine: Engine) -> None:
         super().__init__(
             asked_for.title, asked_for.hints, asked_for.value, "type the beginning of a token"
         )
-        self.asked_for, self.tokens = asked_for, tokens
+        self.asked_for, self.tokens, self.engine = asked_for, tokens, engine
         self.vocabulary: SearchableVocabulary | None = None
         self.fetched = False
         self.pieces: tuple[str, PromptInfo | None] = ("", None)  # a text, what it falls into
@@ -69,6 +70,22 @@ class PickTokenScreen(PickScreen[str]):
         """Fetch the vocabulary, at the first use."""
         super().on_mount()
         self._begin(self._fetch())
+
+    def show(self, state: State) -> None:
+        """How far the model is; once it is there, its tokens."""
+        if not self.composed:
+            return
+        ready = state.engine.phase == "ready" and self.engine.phase != "ready"
+        self.engine = state.engine
+        known, probabilities = likely(state)
+        self.asked_for = replace(self.asked_for, likely=known, probabilities=probabilities)
+        if ready and self.vocabulary is None:
+            self.fetched = False
+            self._begin(self._fetch())
+        elif not self.typed and len(self.rows) < len(known):
+            self.again()
+        elif self.vocabulary is None:
+            self.draw_rows()
 
     async def _fetch(self) -> None:
         self.vocabulary = await self.tokens.vocabulary()
@@ -83,7 +100,7 @@ class PickTokenScreen(PickScreen[str]):
             at = self.at
             self.narrow(typed)
             self.at = at if at < len(self.rows) else self.at
-            self.show()
+            self.draw_rows()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -136,12 +153,7 @@ class PickTokenScreen(PickScreen[str]):
     def advice(self, typed: str, ink: Inks) -> Text:
         """What is odd about the text, or how many tokens fit."""
         if self.vocabulary is None:
-            missing = (
-                "no vocabulary: the engine has no model"
-                if self.fetched
-                else "one moment: reading the vocabulary"
-            )
-            return Text(missing, ink.muted)
+            return Text(self._missing(), ink.muted)
         own = self.pieces[1] if self.pieces[0] == typed else None
         warning = advice(self.vocabulary, typed, None if own is None else own.tokens)
         if warning:
@@ -149,14 +161,28 @@ class PickTokenScreen(PickScreen[str]):
         many = f"{len(self.vocabulary.strings):,} tokens"
         return Text(many if not typed else f"{len(self.rows)} of {many}", ink.muted)
 
+    def _missing(self) -> str:
+        if self.engine.phase in ("starting", "loading", "restarting"):
+            share = f" {self.engine.fraction:.0%}" if self.engine.fraction else ""
+            return f"the model is loading{share}: its tokens are listed once it is there"
+        if self.fetched:
+            return "no vocabulary: the engine has no model"
+        return "one moment: reading the vocabulary"
+
     def answer(self, typed: str) -> str | None:
         """The chosen token, else the text as typed: the engine says what is wrong with it.
 
-        By its id where its text is that of another token too, or is none.
+        By its id where its text is that of another token too, or is none. None: the text is several tokens,
+        as the line above says, or is not known yet to be one.
         """
         if self.chosen is not None:
             text: str = self.chosen.text
             if self.vocabulary is not None and self.chosen.id >= 0:
                 return self.vocabulary.reference(self.chosen.id)
             return text
+        if typed and self.vocabulary is not None:
+            own = self.pieces[1] if self.pieces[0] == typed else None
+            reading = own is None and (self._timer is not None or bool(self._tasks))
+            if reading or (own is not None and len(own.tokens) > 1):
+                return None
         return typed if typed or self.asked_for.empty else None

@@ -24,6 +24,7 @@ from tui.files.figure import ENDINGS, write_figure
 from tui.session.state import State
 from tui.widgets.line import Line
 from tui.widgets.lines_view import LinesView
+from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -77,6 +78,7 @@ class PlotScreen(Live, OverPanes[None]):
         """What it is of, the lines, footer."""
         yield Line(id="plot-title")
         yield self.view
+        yield MessageLine()
         yield Line(id="plot-footer")
 
     def on_mount(self) -> None:

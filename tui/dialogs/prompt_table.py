@@ -21,6 +21,7 @@ from tui.session.state import State
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ class PromptTableScreen(Live, OverPanes[None]):
         with Vertical(id="table-body"):
             yield self.grid
         yield Line(id="table-readout")
+        yield MessageLine()
         yield Line(id="table-footer")
 
     def on_mount(self) -> None:

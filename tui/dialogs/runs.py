@@ -19,6 +19,7 @@ from tui.commands.command import bindings
 from tui.commands.places import RUNS
 from tui.dialogs.over_panes import OverPanes
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 from tui.widgets.run_list import RunList, line_of
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
             yield self.list
             with VerticalScroll(id="run-view", can_focus=False):
                 yield Static()
+        yield MessageLine()
         yield Line(id="runs-footer")
 
     async def on_mount(self) -> None:

@@ -91,7 +91,7 @@ class SessionsScreen(PickScreen["SavedSession"]):
             return
         if row != self._asked:
             self._asked = row
-            self.show()
+            self.draw_rows()
             return
         self.delete(row)
         self.sessions.remove(row)

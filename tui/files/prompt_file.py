@@ -70,6 +70,7 @@ def _read_line(line: str) -> tuple[str, str | None]:
     found = _json(line)
     if found is not None:
         return found
+    line = line.removeprefix("\\") if line.startswith("\\#") else line  # no comment: a prompt
     if _ARROW.search(line) is None:
         return line.replace("\\=>", "=>"), None
     prompt, after = _ARROW.split(line, maxsplit=1)

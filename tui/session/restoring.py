@@ -65,6 +65,25 @@ def restored(
     return replace(state, slots=answers)
 
 
+def of_other_texts(
+    runs: Iterable[SavedRun], first: SavedRun, state: State, slots: Iterable[Slot]
+) -> list[tuple[SavedRun, Request]]:
+    """What the restored ``state`` asks of another text than its own, where it was saved: the newest of each.
+
+    The corrupted prompt, say: it has a run of its own.
+    """
+    wanted = {slot.name: slot.request(state) for slot in slots}
+    found: dict[str, tuple[SavedRun, Request]] = {}
+    for run in runs:
+        request = wanted.get(run.slot)
+        if request is None or request.question.text == state.question.text:
+            continue
+        same_model = (run.model, run.weights) == (first.model, first.weights)
+        if same_model and run.prompt == request.question.text and run.analysis == request.analysis:
+            found.setdefault(run.slot, (run, request))
+    return list(found.values())
+
+
 def question_of(run: SavedRun) -> Question:
     """What had been asked. Fields that an older or newer program wrote otherwise are left out."""
     known = {own.name: type(own.default) for own in fields(Question)}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tui.slots.spec import Slot
 
 ONE_PANE = ("-narrow", "-low", "-zoomed")  # classes of the screen
+FRAMELESS = ("-slim", "-flat")  # either of them
 ALL_PANES = ("-wide", "-high")  # both of them
 
 

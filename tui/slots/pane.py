@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.color import Color
-from textual.containers import Vertical
-from textual.geometry import Region
 from textual.widget import Widget
 
 from interpboard.display import visible
@@ -20,8 +16,10 @@ from tui.commands.command import keyed
 from tui.session.compared import DIFFERENCE, unlike
 from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import Answer, Selection, State
+from tui.slots.at_cursor import AtCursor, Predicted
+from tui.slots.framed_box import Body, FramedBox
 from tui.slots.spec import Slot
-from tui.theme import Inks, inks, level_style
+from tui.slots.swatch import swatch
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -34,31 +32,7 @@ CLEAN = "clean run"  # said where something is held and the numbers are without 
 Select = Callable[..., None]
 
 
-@dataclass(frozen=True)
-class AtCursor:
-    """The intervention that Space switches: ``place=what`` in their grammar, or why there can be none."""
-
-    place: str = ""
-    what: str = ""
-    refusal: str = ""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """A place in the run, and the likeliest tokens there, clean and edited, with their probabilities."""
-
-    where: str
-    top: list[tuple[str, float]]
-    edited: list[tuple[str, float]] | None = None
-
-
-class Body(Vertical, can_focus=False):
-    """Holds what a pane shows; its height is what the grid may use."""
-
-    DEFAULT_CSS = "Body { height: 1fr; overflow: hidden hidden; }"
-
-
-class Pane(Vertical, can_focus=False):
+class Pane(FramedBox, can_focus=False):
     """Base of the panes. Subclasses compose a body and say the lines around it in words."""
 
     slot: Slot
@@ -71,12 +45,12 @@ class Pane(Vertical, can_focus=False):
         super().__init__(id=slot.name, classes="pane")
         self.slot, self.select = slot, select
         self.state = State()
-        self._framed: tuple[bool, bool] | None = None
         self._titles: tuple[Text, Text] = (Text(), Text())
         self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
 
     def compose(self) -> ComposeResult:
-        """Body, readout, legend."""
+        """Body, readout, legend; above them the title where there is no frame to hold it."""
+        yield Line(classes="heading")
         with Body():
             yield from self.body()
         yield from self.under_body()
@@ -118,6 +92,19 @@ class Pane(Vertical, can_focus=False):
     def legend(self) -> Text:
         """Scale, meaning of the sign, and how exact it is."""
         raise NotImplementedError
+
+    def next_step(self, state: State) -> str:
+        """The command that leads on from here; empty: the pane's first one."""
+        if state.engine.phase == "failed":
+            return "model"
+        answer = state.slots[self.slot.name]
+        if answer.result is None and answer.job is None and state.engine.phase == "ready":
+            return "run"
+        return ""
+
+    def cannot(self, state: State) -> Collection[str]:
+        """Commands of the pane that can do nothing now: the footer does not offer them."""
+        return ()
 
     @property
     def position(self) -> int | None:
@@ -205,11 +192,6 @@ class Pane(Vertical, can_focus=False):
             view.cursor = at
 
     @property
-    def inks(self) -> Inks:
-        """The colours in use."""
-        return inks(self.app.current_theme.dark)
-
-    @property
     def data(self) -> Answer:
         """This pane's slot in the state."""
         return self.state.slots[self.slot.name]
@@ -268,6 +250,14 @@ class Pane(Vertical, can_focus=False):
         text.append("B − A: − smaller in B, + larger in B", self.inks.text)
         alone = "  A or B alone has it: no difference" if self._less.alone() else ""
         return text.append(alone, self.inks.muted)
+
+    def lines_in_full(self) -> list[str]:
+        """What the lines of the pane say, whole."""
+        if self.data.result is None and self.data.partial is None:
+            return [self._waiting()]
+        details = () if self.subtracts else (self.details().plain,)
+        texts = (self.subtitle(), self.shown_readout().plain, *details, self._legend().plain)
+        return [text.strip() for text in texts if text.strip()]
 
     def _line(self, name: str, text: Text) -> None:
         for line in self.query(f".{name}").results(Line):
@@ -333,6 +323,8 @@ class Pane(Vertical, can_focus=False):
             self._titles = (title, below)
             self.border_title = title
             self.border_subtitle = below
+            heading = Text.assemble(" ", (title.plain, Style(color=self.inks.accent, bold=True)))
+            self._line("heading", heading.append_text(Text.assemble("  ", below)))
 
     @property
     def exponent(self) -> int:
@@ -355,54 +347,5 @@ class Pane(Vertical, can_focus=False):
         return f"B − A of {name}, {words.metric_name(result.metric)}"
 
     def swatch(self, scale: Scale) -> Text:
-        """The scale in its own colours, with its ends; readable without colour too.
-
-        The ends are written as the grid's numbers are: without the factor that the title says.
-        """
-        unit, diverging = 10.0**self._exponent, scale.diverging
-        low, high = (end / unit for end in scale.ends)
-        digits = 0 if not diverging else 1 if high >= 1 else 2
-        show = words.signed if diverging else words.unsigned
-        text = Text(f" {show(low, digits)} ", self.inks.text)
-        for level in range(0 if diverging else 4, 9):
-            mark = (
-                {0: "-", 4: f"{scale.center / unit:.3g}", 8: "+"}.get(level, " ")
-                if diverging
-                else " "
-            )
-            style = level_style(level, self.inks.dark)
-            text.append(mark * (1 if diverging else 2), style)
-        text.append(f" {show(high, digits)}  ", self.inks.text)
-        return text
-
-    def frame(self, focused: bool) -> None:
-        """Focus shows by the weight and the colour of the frame."""
-        ink = self.inks
-        if (focused, ink.dark) == self._framed:
-            return
-        self._framed = (focused, ink.dark)
-        kind, color = ("heavy", ink.accent) if focused else ("round", ink.frame)
-        # Rules, not ``styles.border``: that would repaint everything in the pane as well.
-        for edge in ("border_top", "border_right", "border_bottom", "border_left"):
-            self.styles.set_rule(edge, (kind, Color.parse(color)))
-        title = Color.parse(ink.accent if focused else ink.muted)
-        self.styles.set_rule("border_title_color", title)
-        self.refresh()
-
-    def refresh(
-        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
-    ) -> Self:
-        """Repaint the frame only: its contents cover the rest and repaint themselves."""
-        if not regions and repaint and not layout and self.size:
-            width, height = self.outer_size
-            regions = (
-                Region(-1, -1, width, 1),
-                Region(-1, height - 2, width, 1),
-                Region(-1, 0, 1, height - 2),
-                Region(width - 2, 0, 1, height - 2),
-            )
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
-
-    def ink(self, name: str, *, bold: bool = False) -> Style:
-        """A style for texts in lines."""
-        return Style(color=getattr(self.inks, name), bold=bold)
+        """The scale in its own colours; its ends are written as the grid's numbers are."""
+        return swatch(scale, 10.0**self._exponent, self.inks)

@@ -25,7 +25,6 @@ SlotKind = Literal["pane", "screen", "beside", "job"]
 _LINEAR = ("logit", "logit_diff")
 # Parameters that a pane has keys of its own for.
 OF_THE_PANE = ("subject", "state", "corrupted", "site", "preview")
-FOOTER = ("help", "palette", "run", "prompt", "target", "{own}", "interventions", "zoom")
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,6 @@ class Slot:
     # -- what people read and press
     about: tuple[str, ...] = ()
     keys: tuple[Command, ...] = ()
-    footer: tuple[str, ...] = FOOTER
     in_palette: Callable[[], list[Command]] | None = None  # commands that are made when it opens
 
     def request(self, state: State) -> Request | None:

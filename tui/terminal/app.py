@@ -13,8 +13,9 @@ from textual.app import App
 from textual.screen import Screen
 
 from tui import theme
-from tui.terminal import capabilities, exit, painting
+from tui.terminal import capabilities, exit, painting, sizes
 from tui.terminal.board import Board
+from tui.terminal.suspend import Suspension, shell_waits
 from tui.terminal.timers import SureTimers
 
 
@@ -22,14 +23,14 @@ class TerminalApp(SureTimers, App[int]):
     """Base of the app. Only cells that differ from what the terminal shows are sent to it."""
 
     ENABLE_COMMAND_PALETTE = False
-    NOTIFICATION_TIMEOUT = 8.0
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (110, "-medium"), (180, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-low"), (34, "-tall"), (50, "-high")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = sizes.HORIZONTAL
+    VERTICAL_BREAKPOINTS = sizes.VERTICAL
 
     def __init__(self, *, ascii_only: bool, dark: bool) -> None:
         super().__init__()
         self.animation_level = "none"
         self.terminal = painting.Terminal()
+        self._suspension: Suspension | None = None
         capabilities.adapt(self, ascii_only=ascii_only)
         for own in theme.THEMES:
             self.register_theme(own)
@@ -56,10 +57,7 @@ class TerminalApp(SureTimers, App[int]):
     @property
     def size_names(self) -> list[str]:
         """The breakpoints' names for the current size; the screen's classes come a paint later."""
-        tables = zip(
-            (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.size, strict=True
-        )
-        return [[name for start, name in table if start <= size][-1] for table, size in tables]
+        return sizes.size_names(self.size)
 
     @property
     def base(self) -> Screen[Any] | None:
@@ -73,7 +71,33 @@ class TerminalApp(SureTimers, App[int]):
     def action_redraw(self) -> None:
         """Everything anew, after something else has written on the screen."""
         self.terminal.forget()
-        self._display(self.screen, self.screen._compositor.render_full_update())
+        self.screen.refresh(self.screen.region)
+
+    def take_suspending(self) -> None:
+        """From now on the app gives the terminal back whenever it is stopped, and paints it anew after."""
+        if self.is_headless or self._driver is None or not hasattr(signal, "SIGTSTP"):
+            return
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ValueError):  # not in the main thread
+            self._suspension = Suspension(
+                self._driver, lambda: loop.call_soon_threadsafe(self.action_redraw)
+            )
+
+    @property
+    def stays(self) -> str:
+        """Why the app cannot be suspended; empty: it can."""
+        if self._suspension is None:
+            return "This system suspends no programs."
+        return (
+            ""
+            if shell_waits()
+            else "No shell waits behind the app: there is nothing to go back to."
+        )
+
+    def action_suspend_process(self) -> None:
+        """To the shell, which brings the app back."""
+        if self._suspension is not None:
+            self._suspension.begin()
 
     def restore_on_signals(self) -> None:
         """Leave as ``q`` does on signals, so that the terminal is as it was: a dropped link is a SIGHUP."""

@@ -6,18 +6,21 @@ is left out here has been painted already; without these overrides the app looks
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.terminal import sizes
 from tui.terminal.timers import SureTimers
 
 
 class Board(SureTimers, Screen[None]):
     """Paints once at the start; when the focus moves, panes repaint their own frames."""
 
+    AUTO_FOCUS = ""  # the focus is where the user left it, also after the terminal was too small
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, **options: Any) -> None:
@@ -31,6 +34,12 @@ class Board(SureTimers, Screen[None]):
             self._laid_out = self._extra_paint = True
             self._dirty_widgets.clear()  # this layout has painted them
             self._repaint_required = False
+
+    def update_classes(
+        self, classes: Mapping[str, bool], update: bool = True, animate: bool = True
+    ) -> Self:
+        """A new size: it has the rules of the larger ones that hold for it too."""
+        return super().update_classes(sizes.with_larger(classes), update, animate)
 
     def refresh(self, *args: Any, **options: Any) -> Self:
         """Leave out the one repaint that follows the first layout at once."""

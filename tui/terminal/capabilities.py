@@ -1,6 +1,6 @@
 """What the terminal can show: colours or none, Unicode or ASCII. Filters on what Textual draws.
 
-Filters see every line last, whoever drew it, so that frames, toasts and text fields are covered
+Filters see every line last, whoever drew it, so that frames, messages and text fields are covered
 without knowing of it. Strings from models and prompts have passed ``display.visible`` before, which
 writes escapes where only ASCII is wanted; what is left here are characters of our own.
 """

@@ -53,8 +53,3 @@ def left(app: App[Any]) -> bool:
 def strips(screen: Screen[Any]) -> list[Strip]:
     """The lines of the screen as they are laid out now, with their styles."""
     return screen._compositor.render_strips()
-
-
-def toasts(app: App[Any]) -> list[str]:
-    """The messages that are shown at the edge of the screen, the newest last."""
-    return [toast.message for toast in app._notifications]

@@ -36,7 +36,6 @@ PRIVATE_NAMES = (
     PrivateName("textual.app:App", "_resize_timer", "are sizes of a dragged window gathered?"),
     PrivateName("textual.app:App", "_exception", "a fault that ended the app"),
     PrivateName("textual.app:App", "_exit", "is the app being left?"),
-    PrivateName("textual.app:App", "_notifications", "messages at the edge of the screen"),
     PrivateName("textual.timer:Timer", "_start", "a timer of our own that skips no tick"),
     PrivateName("textual.message_pump:MessagePump", "_timers", "it is stopped with its owner"),
     PrivateName("textual.widgets:Input", "_on_paste", "newlines are kept", overrides=True),

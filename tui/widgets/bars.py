@@ -201,8 +201,9 @@ class Bars(CursorView):
         """Scroll until the cursor's row is in sight."""
         if self.can_focus and self.size.height:
             row = self.cursor + self.above
-            top = min(max(self.scroll_offset.y, row - self.size.height + 1), row)
-            if top != self.scroll_offset.y:
+            top = self.scroll_offset.y
+            if not top <= row < top + self.size.height:  # half a page on: few keys shift all rows
+                top = max(0, row - self.size.height // 2)
                 self.scroll_to(None, top, animate=False, force=True)
 
     def refresh_cursor(self) -> None:

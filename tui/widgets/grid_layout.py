@@ -85,10 +85,10 @@ def label_width(longest: int, cell: int, space: int) -> int:
     return min(longest + 1, max(_LEAST_LABEL, space - cell)) if longest else 1
 
 
-def number_width(columns: int, room: int, *, marked: bool) -> int:
-    """The widest cell of a number with which all ``columns`` fit into ``room``."""
+def number_width(columns: int, room: int, *, marked: bool, most: int = MARKED_WIDTHS[0]) -> int:
+    """The widest cell of a number, at most ``most``, with which all ``columns`` fit into ``room``."""
     widths = (*MARKED_WIDTHS, *NUMBER_WIDTHS[1:]) if marked else NUMBER_WIDTHS
-    return next((width for width in widths if width * columns <= room), 1)
+    return next((width for width in widths if width <= most and width * columns <= room), 1)
 
 
 def word_width(columns: int, room: int) -> int:

@@ -19,6 +19,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from interpboard.display import fit, kept_apart
+from tui.terminal.sizes import GRID_NUMBERS
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
@@ -146,8 +147,11 @@ class HeatGrid(CursorView):
         numbers = data.words is None
         label = label_width(longest, 1 if numbers else word_width(columns, 7), wide)
         room = max(1, wide - label)
+        most = (
+            8 if self.app.size.width >= GRID_NUMBERS else 2
+        )  # else colours say it, and the readout
         width = (
-            number_width(columns, room, marked=data.badges is not None)
+            number_width(columns, room, marked=data.badges is not None, most=most)
             if numbers
             else word_width(columns, room)
         )

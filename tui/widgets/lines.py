@@ -8,7 +8,6 @@ from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import visible
-from interpboard.results.opened import opened_as
 from tui import words
 from tui.commands.command import Command, keyed, shown_keys
 from tui.session.state import Engine, State
@@ -32,27 +31,42 @@ def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
     """
     doing = now(state, ink, edited)
     text = Text()
-    for details in (4, 3, 2, 1, 0):
-        text = _model(state, ink, details)
+    for name, details, asked in _SHORTER:
+        text = _model(state, ink, name, details, asked)
         if text.cell_len + doing.cell_len <= width:
             break
     return text.append_text(doing)
 
 
-def _model(state: State, ink: Inks, details: int) -> Text:
+# (cells of the model's name, its details, what is asked): less and less.
+_SHORTER = (
+    (40, 4, True), (40, 3, True), (40, 2, True), (40, 1, True), (40, 0, True), (24, 0, True),
+    (16, 0, True), (16, 0, False), (0, 0, False),
+)  # fmt: skip
+
+
+def _model(state: State, ink: Inks, name: int, details: int, asked: bool) -> Text:
     text, model = Text(" ", ink.text), state.model
+    if not name:
+        return text
+    bold = Style(color=ink.accent, bold=True)
     if model is None:
-        text.append("InterpBoard", Style(color=ink.accent, bold=True))
+        text.append("InterpBoard", bold)
     else:
-        text.append(visible(model.info.name), Style(color=ink.accent, bold=True))
         info = model.info
+        text.append(words.short_path(visible(info.name), name), bold)
         memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
+        from interpboard.results.opened import (
+            opened_as,
+        )  # it brings numpy: not for the first screen
+
         how = ", ".join(opened_as(info))
         parts = ((how,) if how else ()) + (info.device, memory, info.dtype, model.path)
         text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
     text.append(" │ ", ink.frame)
-    text.append(_asked(state), ink.text)
-    text.append(" │ ", ink.frame)
+    if asked:
+        text.append(_asked(state), ink.text)
+        text.append(" │ ", ink.frame)
     return text
 
 
@@ -117,11 +131,14 @@ def tabs(
 ) -> Text:
     """`` 1 Tokens │ 2 Heads │…``; ``names`` are (number, title, short, slot). A running pane has dots.
 
-    Where they do not all fit, long names are shortened.
+    Where they do not all fit, long names are shortened; then only the active one has a name.
     """
     text = Text()
-    if sum(len(title) + 5 for _, title, _, _ in names) > width:
+    room = width - len(names)
+    if sum(len(title) + 4 for _, title, _, _ in names) > room:
         names = [(number, short or title, short, slot) for number, title, short, slot in names]
+    if sum(len(title) + 4 for _, title, _, _ in names) > room + 1:
+        names = [(n, title if slot == active else "", "", slot) for n, title, _, slot in names]
     for at, (number, title, _, slot) in enumerate(names):
         if at:
             text.append("│", ink.frame)
@@ -129,7 +146,7 @@ def tabs(
         style = Style(color=ink.accent, bold=True, reverse=True) if here else Style(color=ink.muted)
         running = slot in state.slots and state.slots[slot].job is not None
         mark = "…" if running else " "
-        text.append(f" {number} {title}{mark}", style)
+        text.append(f" {number} {title}{mark}" if title else f" {number}{mark}", style)
     return text
 
 

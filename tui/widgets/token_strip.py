@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.reactive import reactive
 
 from tui.theme import cursor_style, level_style
@@ -70,8 +72,19 @@ class TokenStrip(CursorView):
 
     cursor: reactive[int] = reactive(0, repaint=False, init=False)
 
-    def __init__(self, moved: Callable[[], None], *, id: str | None = None) -> None:
+    class Dragged(Message):
+        """The mouse was dragged from one token to another one."""
+
+        def __init__(self, first: int, last: int) -> None:
+            super().__init__()
+            self.first, self.last = first, last
+
+    def __init__(
+        self, moved: Callable[[], None], *, id: str | None = None, drags: bool = False
+    ) -> None:
         super().__init__(moved, id=id)
+        self.drags = drags  # does a drag mean anything here?
+        self._dragged_from: int | None = None
         self.texts: tuple[str, ...] = ()
         self.tokens: tuple[str, ...] = ()  # as they are, where ``texts`` is as they are shown
         self.values: tuple[float, ...] = ()
@@ -177,11 +190,34 @@ class TokenStrip(CursorView):
 
     def point(self, x: int, y: int) -> None:
         """Click on a token."""
+        token = self.token_at(x, y)
+        if token is not None:
+            self.cursor = token
+
+    def token_at(self, x: int, y: int) -> int | None:
+        """The token that is drawn in a cell of the view."""
         lines, at = self.lines(self.size.width), y + self.scroll_offset.y
-        if at < len(lines):
-            for piece in lines[at]:
-                if piece.x <= x < piece.x + cell_len(piece.text):
-                    self.cursor = piece.token
+        for piece in lines[at] if 0 <= at < len(lines) else ():
+            if piece.x <= x < piece.x + cell_len(piece.text):
+                return piece.token
+        return None
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Here a drag may begin; its end counts wherever it is."""
+        self._dragged_from = self.token_at(event.x, event.y) if self.drags else None
+        if self._dragged_from is not None:
+            self.capture_mouse()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """On another token: all from the first to this one."""
+        first, self._dragged_from = self._dragged_from, None
+        if first is None:
+            return
+        self.release_mouse()
+        last = self.token_at(event.x, event.y)
+        if last is not None and last != first:
+            self.cursor = last
+            self.post_message(self.Dragged(min(first, last), max(first, last)))
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Two tokens change."""

@@ -34,6 +34,7 @@ from tui.widgets import lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.cells import Several
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 from tui.widgets.plot import Plot, Series
 from tui.widgets.text_page import TextPage
 
@@ -95,6 +96,7 @@ class CircuitScreen(SlotScreen):
             yield self.page
         yield Line(id="circuit-readout")
         yield Line(id="circuit-details")
+        yield MessageLine()
         yield Line(id="circuit-footer")
 
     def on_mount(self) -> None:

@@ -18,6 +18,7 @@ from tui.slots.spec import Slot
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -48,6 +49,7 @@ class ContinuationScreen(SlotScreen):
         yield self.grid
         yield Line(id="continuation-readout")
         yield Line(id="continuation-details")
+        yield MessageLine()
         yield Line(id="continuation-footer")
 
     def on_mount(self) -> None:

@@ -15,9 +15,10 @@ from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
+from tui.slots.at_cursor import AtCursor
 from tui.slots.heads.keys import KEYS
 from tui.slots.heads.parts import head_types, mlp_effects
-from tui.slots.pane import AtCursor, Pane, Select
+from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData

@@ -83,7 +83,6 @@ LENS = Slot(
         "to a tuned lens, through maps that {key:train_lens} trains or {key:lens_folder} opens, and back.",
     ),
     keys=KEYS,
-    footer=("help", "palette", "run", "prompt", "explain_here", "method", "view", "site"),
 )
 TRAINING = Slot(
     "training",

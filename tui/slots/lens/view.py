@@ -15,10 +15,11 @@ from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
+from tui.slots.at_cursor import Predicted
 from tui.slots.lens.grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.slots.lens.keys import KEYS
 from tui.slots.lens.sites import SITES
-from tui.slots.pane import Pane, Predicted, Select
+from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
 from tui.slots.top_tokens import pairs, top_bars
 from tui.slots.what_if.spec import WHAT_IF

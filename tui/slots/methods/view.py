@@ -19,6 +19,7 @@ from tui.slots.spec import Slot
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -46,6 +47,7 @@ class MethodsScreen(SlotScreen):
         yield self.grid
         yield Line(id="methods-readout")
         yield Line(id="methods-details")
+        yield MessageLine()
         yield Line(id="methods-footer")
 
     def on_mount(self) -> None:

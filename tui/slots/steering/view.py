@@ -21,6 +21,7 @@ from tui.slots.steering.keys import KEYS
 from tui.slots.steering.vectors import SIDES, intervention, lines
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
+from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -53,6 +54,7 @@ class SteeringScreen(SlotScreen):
         with VerticalScroll(id="steered", can_focus=False):
             yield Static()
         yield Line(id="steering-readout")
+        yield MessageLine()
         yield Line(id="steering-footer")
 
     def on_mount(self) -> None:

@@ -18,10 +18,15 @@ def mark_subject(app: Controllers) -> None:
     """The cursor's token joins or leaves the subject."""
     pane, state = app.panes.view, app.state
     if pane.position is not None and pane.data.result is not None:
-        marked = set(state.subject) ^ {pane.position}
-        analyses = {**state.analyses, **({"trace": "causal_trace"} if marked else {})}
-        marks = (state.question.text, tuple(sorted(marked)))
-        app.session.change("trace", "tokens", marked=marks, analyses=analyses)
+        mark(app, set(state.subject) ^ {pane.position})
+
+
+def mark(app: Controllers, positions: set[int]) -> None:
+    """These are the subject from now on."""
+    state = app.state
+    analyses = {**state.analyses, **({"trace": "causal_trace"} if positions else {})}
+    marks = (state.question.text, tuple(sorted(positions)))
+    app.session.change("trace", "tokens", marked=marks, analyses=analyses)
 
 
 def replace_token(app: Controllers) -> None:

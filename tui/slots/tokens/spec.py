@@ -38,6 +38,5 @@ TOKENS = Slot(
         "The legend says what either sign means for the metric.",
     ),
     keys=KEYS,
-    footer=("help", "palette", "run", "prompt", "target", "explain_here", "subject", "method"),
     in_palette=painting,
 )

@@ -9,13 +9,14 @@ from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from interpboard.display import fit, visible_token
+from interpboard.display import visible_token
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.scales import sides, value_words
 from tui.session.state import Selection
-from tui.slots.pane import Pane, Predicted, Select
+from tui.slots.at_cursor import Predicted
+from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
 from tui.slots.top_tokens import TopList, pairs, top_bars
@@ -38,7 +39,7 @@ class TokensPane(Pane):
 
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(slot, select)
-        self.strip = TokenStrip(self._moved, id="strip")
+        self.strip = TokenStrip(self._moved, id="strip", drags=True)
         self.ranking = Bars(id="strongest-tokens")
         self.after = Bars(id="next", folds=True)
         self.edited = Bars(id="next-edited", folds=True)
@@ -84,7 +85,7 @@ class TokensPane(Pane):
         order = sorted(range(len(scores)), key=lambda i: -abs(scale.share(scores[i])))
         bars = [
             Bar(
-                f"{i:>3} {fit(visible_token(prompt.tokens[i]), 14)}",
+                f"{i:>3} {words.shorten(visible_token(prompt.tokens[i]), 14)}",
                 value_words(scores[i], scale),
                 scale.share(scores[i]),
             )

@@ -64,6 +64,7 @@ CORRUPTED_PREDICTIONS: Slot = Slot(
     build=_request_corrupted,
     restore=restore_nothing,
     formerly=("other",),
+    resumes=False,  # its text is not the prompt
     shown=lambda state: bool(state.corrupted) and not CORRUPTED_PREDICTIONS.stale(state),
 )
 TRACE = Slot(

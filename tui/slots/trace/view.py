@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -13,8 +13,9 @@ from tui import scales, words
 from tui.commands.command import bindings, keyed
 from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
-from tui.session.state import Request, Selection
-from tui.slots.pane import AtCursor, Pane, Select
+from tui.session.state import Request, Selection, State
+from tui.slots.at_cursor import AtCursor
+from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
 from tui.slots.trace.keys import KEYS, SITES
 from tui.widgets.grid_data import GridData
@@ -169,6 +170,19 @@ class TracePane(Pane):
         if shows.analysis == "causal_trace":
             return f"Δ {metric}, {what} restored"
         return f"{metric} recovered, {what} patched"
+
+    def next_step(self, state: State) -> str:
+        """Patching needs the corrupted prompt first."""
+        lacks = self.slot.request(state) is None
+        return "corrupted" if lacks else super().next_step(state)
+
+    def cannot(self, state: State) -> Collection[str]:
+        """States of noise cannot be held, only those of a corrupted prompt."""
+        patching = self.slot.analysis_in(state) == "activation_patching"
+        holds = (
+            patching and bool(state.corrupted) and state.slots[self.slot.name].result is not None
+        )
+        return () if holds else ("patch_cell",)
 
     def empty_hint(self) -> str:
         """What is missing."""

@@ -1,0 +1,153 @@
+"""Below 80x24: one pane without a frame, down to 40x12; a line where there is not even that."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from tests.tui.conftest import Board, Boards
+from tui.catalogue import pane_slots
+from tui.testing.wait_until_idle import wait_until_idle
+from tui.widgets.line import in_rows
+
+SMALL = [(40, 12), (60, 20), (59, 40), (79, 24), (120, 14)]
+TOO_SMALL = [(39, 24), (80, 11), (30, 8), (1, 1)]
+FRAME = set("┏┓┗┛┃╭╮╰╯")
+
+
+async def resize(b: Board, size: tuple[int, int]) -> None:
+    await b.pilot.resize_terminal(*size)
+    await wait_until_idle(b.app)
+
+
+@pytest.mark.parametrize("size", SMALL, ids=str)
+async def test_every_pane_is_shown_without_a_frame_with_its_title_readout_and_next_step(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await b.press("1", "g", "s")
+        for slot in pane_slots():
+            assert slot.place is not None
+            await b.press(str(slot.place.number))
+            lines = b.lines()
+            assert b.app.focus_name == slot.name
+            assert any(
+                line.startswith(f" {slot.place.number} {slot.place.title}") for line in lines
+            )
+            assert not FRAME & set("".join(lines[3:]))
+            words = b.readout(slot.name).split("  ")
+            assert " ".join(words[0].split()) in " ".join(b.screen.split())
+            for needed in ("? Help", "e Export"):
+                assert needed in lines[-1]
+            for strip in b.strips():
+                assert sum(cell_len(segment.text) for segment in strip) == size[0]
+
+
+@pytest.mark.parametrize("size", TOO_SMALL, ids=str)
+async def test_below_that_one_line_says_the_size_that_is_needed(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        if size[0] > 10:
+            assert " ".join(b.screen.split()) == "InterpBoard needs 40 columns and 12 rows."
+        await resize(b, (80, 24))
+        assert "━ 1 Tokens" in b.screen
+
+
+@pytest.mark.parametrize("small", [*TOO_SMALL, (60, 20), (40, 12)], ids=str)
+@pytest.mark.parametrize("before", ["2", "5"])
+async def test_focus_and_frame_are_where_they_were_after_shrinking_and_back(
+    board: Boards, small: tuple[int, int], before: str
+) -> None:
+    async with board((80, 24)) as b:
+        await b.press(before)
+        focus = b.app.focus_name
+        await resize(b, small)
+        await resize(b, (80, 24))
+        await b.press("8", "q")
+        assert b.app.focus_name == focus
+        await b.press("3", "z", "z")
+        assert b.app.focus_name == "lens"
+        assert b.app.prompt.text == b.app.state.question.text
+        assert "┏━ 3 Lens" in b.screen
+
+
+async def test_resizes_in_a_row_paint_what_a_start_at_that_size_paints(board: Boards) -> None:
+    async with board((120, 40)) as b:
+        for size in ((60, 20), (200, 60), (30, 5), (80, 24), (40, 12), (79, 23), (60, 20)):
+            await resize(b, size)
+        shrunk = b.screen
+    async with board((60, 20)) as b:
+        assert b.screen == shrunk
+
+
+async def test_a_key_in_the_field_below_the_size_is_text_and_digits_are_panes_after_it(
+    board: Boards,
+) -> None:
+    async with board((60, 20)) as b:
+        await b.press("p", "2", "escape", "4")
+        assert b.app.prompt.text.endswith("2")
+        assert b.app.focus_name == "trace"
+
+
+async def test_under_sixty_columns_a_grid_is_colours_and_the_readout_has_the_number(
+    board: Boards,
+) -> None:
+    async with board((59, 24)) as b:
+        await b.press("2")
+        rows = [line for line in b.lines() if line.startswith(("L0", "L1", "L2", "L3"))]
+        assert len(rows) == 4
+        assert not any(char.isdigit() for row in rows for char in row[2:])
+        value = b.readout("heads").split()[2]
+        assert value in b.screen
+        await resize(b, (60, 24))
+        assert any(
+            char.isdigit() for line in b.lines() if line.startswith("L0") for char in line[2:]
+        )
+
+
+@pytest.mark.parametrize("size", [(60, 20), (40, 12)], ids=str)
+@pytest.mark.parametrize("key", ["t", "o", "e", "i", "question_mark", "colon", "L", "8", "C", "V"])
+async def test_boxes_fit_and_what_is_chosen_is_in_sight(
+    board: Boards, size: tuple[int, int], key: str
+) -> None:
+    async with board(size) as b:
+        await b.press(key)
+        for strip in b.strips():
+            assert sum(cell_len(segment.text) for segment in strip) == size[0]
+        if key == "t":
+            await b.press(*["down"] * 8)
+            assert "▸ ·Madrid" in b.screen
+        await b.press("escape")
+        assert b.app.screen is b.app.screen_stack[0]
+
+
+WORDS = st.lists(
+    st.sampled_from(["−0.689", "1.25", "nats", "rank", "4/9", "of", "all", "·Paris", "日本", "exact"]),
+    min_size=1, max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(WORDS, st.integers(12, 60), st.integers(1, 3))
+def test_rows_are_whole_words_and_no_number_loses_its_end_or_its_unit(
+    words: list[str], width: int, height: int
+) -> None:
+    text = Text(" " + " ".join(words).strip())
+    rows = in_rows(text, width, height).plain.split("\n")
+    assert len(rows) <= height
+    assert all(cell_len(row) <= width for row in rows)
+    shown = " ".join(rows).split()
+    whole = text.plain.split()
+    if rows[-1].endswith("…"):
+        rows[-1] = rows[-1].removesuffix("…").rstrip()
+        shown = " ".join(rows).split()
+        assert len(shown) < len(whole)
+        last = rows[-1].split()
+        assert not last or not last[-1][-1].isdigit()
+    else:
+        assert shown == whole
+    assert shown == whole[: len(shown)]
