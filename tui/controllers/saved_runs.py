@@ -114,8 +114,10 @@ class SavedRuns:
         book, sitting = self._saver.sitting.book, self._saver.sitting
         if session:
             found = book.find(session)
-            sitting.go_on(found)
-            return renamed(reversed(book.runs(found.id)), self._session.slots.values())
+            of_session = list(reversed(book.runs(found.id)))
+            if of_session:  # where nothing is brought back, nothing is gone on with either
+                sitting.go_on(found)
+            return renamed(of_session, self._session.slots.values())
         runs = self._runs()
         newest = next((each for each in book.sessions() if each.runs), None)
         if newest is not None and runs:
