@@ -5,7 +5,13 @@
 """
 
 from interpboard.comparison.alignment import Alignment, align
-from interpboard.comparison.difference import difference, differences, is_difference, sides_said
+from interpboard.comparison.difference import (
+    difference,
+    differences,
+    has_metric,
+    is_difference,
+    sides_said,
+)
 from interpboard.comparison.refusals import same_name_other_weights, why_not
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "align",
     "difference",
     "differences",
+    "has_metric",
     "is_difference",
     "same_name_other_weights",
     "sides_said",

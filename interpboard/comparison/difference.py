@@ -71,6 +71,11 @@ def difference(a: Document, b: Document) -> Result:
     )
 
 
+def has_metric(result: Result) -> bool:
+    """Is the difference one of what a token's metric explains? Attention and predictions explain none."""
+    return result.analysis.removeprefix(OF) not in WITHOUT_METRIC
+
+
 def sides_said(result: Result) -> tuple[str, ...]:
     """What a difference was made from, in words: ``A: demo, The capital of …``, then B."""
     said = []

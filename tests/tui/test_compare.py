@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -194,7 +195,7 @@ async def test_commands_that_act_on_the_prompt_do_nothing_while_the_other_is_sho
 ) -> None:
     async with board(engine=ByText) as b:
         await run(b, LONGER)
-        await b.press(SHOWN, "2", "space", "enter")
+        await b.press(SHOWN, "2", "enter", "space")
         assert not b.app.state.interventions.items
         assert "acts on B" in b.messages[-1]
         await b.press(SHOWN, "space")
@@ -238,6 +239,7 @@ async def test_different_targets_are_said_where_the_difference_is(board: Boards)
         await run(b, LONGER)
         await b.press(SHOWN, "2", "z")
         assert "different targets: A ·Rome, B ·London" in b.screen
+        assert "B − A of head ablation, logit ·London − ·Rome" in b.screen
 
 
 async def test_the_difference_leaves_as_a_result_that_says_what_it_is_of(board: Boards) -> None:
@@ -252,6 +254,34 @@ async def test_the_difference_leaves_as_a_result_that_says_what_it_is_of(board: 
         read = Document.from_json(document.to_json()).results[0]
     assert read.analysis == "difference of head_ablation"
     assert (read.params["a_prompt"], read.params["b_prompt"]) == (FIRST, LONGER)
+
+
+@pytest.mark.parametrize("number", ["1", "2", "3", "5", "6", "7"])
+async def test_every_pane_with_values_shows_copies_and_exports_its_difference(
+    board: Boards, number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    yanked = tmp_path / "state" / "yank.txt"
+    async with board((80, 24), engine=ByText) as b:
+        await b.press(number)
+        await run(b, LONGER)
+        await b.press(SHOWN)
+        assert f"{number} " in b.screen
+        assert "B − A of" in b.screen
+        await b.press("y")
+        assert "B − A" in yanked.read_text() or "only in" in yanked.read_text()
+        await b.press("Y")
+        assert "difference of" in yanked.read_text()
+        before = yanked.read_text()
+        await b.press("c")
+        assert yanked.read_text() == before
+        assert "for one side" in b.toasts[-1]
+        out = tmp_path / "out.csv"
+        await b.press("e")
+        field: Any = b.app.screen.query_one("Input")
+        field.value = str(out)
+        await b.press("enter")
+        assert "difference of" in out.read_text(encoding="utf-8")
 
 
 async def test_another_model_leaves_a_as_it_is(board: Boards) -> None:

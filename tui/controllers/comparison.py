@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PREFIX = "A"
 PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts of this sitting
 SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
+# Commands of the app that look at what a pane shows of one prompt.
+OF_ONE_SIDE = frozenset({"open", "find", "find_next", "find_previous", "jump", "code"})
 _TOLD_SO = "Another model is open now: what is kept of A stays, and nothing is computed for it."
 
 
@@ -252,14 +254,13 @@ class Comparison:
         compared = self._session.state.compared
         if compared is None or compared.view == sides.SECOND:
             return ""
-        opens = asked.id == "open" and compared.view == sides.DIFFERENCE
-        if "app" in asked.where and not opens:
-            return ""
-        if not opens and not set(asked.where) & set(self._session.slots):
+        key = shown_keys("compare")
+        if compared.view == sides.DIFFERENCE and asked.id in OF_ONE_SIDE:
+            return f"B − A is shown. “{asked.label}” is for one side: {key} goes on to A, then B."
+        if "app" in asked.where or not set(asked.where) & set(self._session.slots):
             return ""
         if compared.view == sides.FIRST and asked.id in SHOWS_A:
             return ""
-        key = shown_keys("compare")
         return f"{compared.view} is shown. “{asked.label}” acts on B: {key} goes on to it."
 
     def go_on(self, resume: Callable[[], Coroutine[Any, Any, None]] | None) -> None:

@@ -23,6 +23,7 @@ from tui.slots.swatch import swatch
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
+    from interpboard.results import Result
     from interpboard.visualization.colors import Scale
     from tui.slots.difference import DifferenceGrid
     from tui.widgets.cells import Searched
@@ -344,8 +345,20 @@ class Pane(FramedBox, can_focus=False):
         if result is None:
             return "B − A"
         name = words.analysis_title(result.analysis.removeprefix("difference of "))
-        return f"B − A of {name}, {words.metric_name(result.metric)}"
+        return f"B − A of {name}{_compared_metric(result)}"
 
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours; its ends are written as the grid's numbers are."""
         return swatch(scale, 10.0**self._exponent, self.inks)
+
+
+def _compared_metric(result: Result) -> str:
+    """``, logit ·Paris``; of different targets both; nothing where no token is explained."""
+    from interpboard.comparison import has_metric
+
+    if not has_metric(result):
+        return ""
+    if result.metric.target is not None or result.metric.name == "kl":
+        return f", {words.metric_name(result.metric)}"
+    both = (words.token(str(result.params.get(f"{side}_target"))) for side in "ba")
+    return f", {result.metric.name} {words.MINUS.join(f' {token} ' for token in both).strip()}"
