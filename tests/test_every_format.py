@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES
 from interpboard.results import Document, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
+from interpboard.visualization.curves import curves_of
 from tests.html.test_page import words
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
@@ -33,6 +35,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "compare_attributions": {"methods": "grad_x_input,saliency"},
     "causal_trace": {"samples": 2},
     "circuit": {"corrupted": CORRUPTED, "sizes": "200"},
+    "context_cite": {"unit": "word", "samples": 8},
     "continuation_attribution": {"new_tokens": 2},
     "critical_components": {"budget": 4},
     "head_scores": {"samples": 2},
@@ -109,6 +112,13 @@ def _same(again: Result, result: Result) -> None:
             np.testing.assert_allclose(one.astype(np.float64), finite.astype(np.float64), rtol=1e-6)
 
 
+def _has_lines(result: Result) -> bool:
+    try:
+        return bool(curves_of(result))
+    except BadParameter:
+        return False
+
+
 @pytest.mark.parametrize("name", ANALYSES)
 def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     name: str, document: Document
@@ -117,6 +127,9 @@ def test_every_form_of_the_command_line_holds_it_or_is_refused_by_name(
     for form in Format:
         if form.value in DIAGRAMS and name != "circuit":
             with pytest.raises(BadParameter, match=f"drawn as {form.value}"):
+                document_as(document, form, Settings(), to_file=True)
+        elif form is Format.plot and not _has_lines(document.results[0]):
+            with pytest.raises(BadParameter, match=rf"draw in: {re.escape(ANALYSES[name].title)}"):
                 document_as(document, form, Settings(), to_file=True)
         else:
             shown[form] = document_as(document, form, Settings(), to_file=True)

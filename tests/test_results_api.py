@@ -11,13 +11,21 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from interpboard.errors import BadParameter, BadResultFile, MissingPackage
 from interpboard.registry import ANALYSES
-from interpboard.results import Axis, Document, LabelledArray, Result
+from interpboard.results import (
+    Axis,
+    Document,
+    LabelledArray,
+    ModelInfo,
+    PromptInfo,
+    Result,
+)
 from interpboard.visualization import export
 from tests import sample
 
@@ -198,9 +206,12 @@ def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(Document.load(path).to_json())
     # What was left out then has its default now, and the registry says what the values mean.
-    left_out = {"weights": "", "tokenizer": "", "notes": [], "special_tokens": True}
-    saved["model"] = left_out | saved["model"]
-    saved["prompt"].setdefault("spans", [])
+    model, prompt = (
+        json.loads(msgspec.json.encode(made))
+        for made in (ModelInfo("", None, "", 0, 0, "", ""), PromptInfo("", (), ()))
+    )
+    saved["model"] = model | saved["model"]
+    saved["prompt"] = prompt | saved["prompt"]
     for result in saved["results"]:
         known = ANALYSES[result["analysis"]]
         name, params = result["metric"]["name"], result["params"]
