@@ -86,7 +86,7 @@ def written(folder: Path, config: Any, dtype: torch.dtype) -> Path:
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     config.architectures = [type(empty).__name__]
     config.save_pretrained(folder)
-    transformers.AutoTokenizer.from_pretrained(demo.FOLDER).save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(demo.DEMO_FOLDER).save_pretrained(folder)
     return folder
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     print("| model | three calls, ms | ours, ms | ratio | of ours: headers, account, NaN, ms |")
     print("|---|---|---|---|---|")
-    print(line("demo", demo.FOLDER, "float32"), flush=True)
+    print(line("demo", demo.DEMO_FOLDER, "float32"), flush=True)
     with TemporaryDirectory() as home:
         small = Path(home) / "gpt2"
         small.mkdir()

@@ -58,7 +58,7 @@ def analyze(
 
 
 @dataclass(frozen=True)
-class Begun:
+class BegunAnalysis:
     """One analysis of one prompt, checked and about to run. ``params``: all of them."""
 
     lm: LanguageModel
@@ -104,14 +104,14 @@ class Begun:
 
 def begin(
     lm: LanguageModel, text: str, analysis: str, metric: MetricRequest, params: Mapping[str, Any]
-) -> Begun:
+) -> BegunAnalysis:
     """One analysis, its name and parameters checked, and the metric of the clean run measured."""
     known = find_analysis(analysis)
     parsed = known.parse(params)
     prompt = make_prompt(lm, text)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
-    return Begun(lm, prompt, resolved, known, parsed)
+    return BegunAnalysis(lm, prompt, resolved, known, parsed)
 
 
 def _state(value: Any) -> tuple[int, int] | None:

@@ -72,7 +72,7 @@ Run = Callable[..., dict[str, Any]]
 def random_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds ``gpt2``: 12 layers, 12 heads, random."""
     folder = tmp_path_factory.mktemp("wide")
-    tokenizer = AutoTokenizer.from_pretrained(demo.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(demo.DEMO_FOLDER)
     torch.manual_seed(0)
     sizes = {"n_embd": 48, "n_layer": 12, "n_head": 12, "n_positions": 64}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **sizes))
@@ -86,7 +86,9 @@ def run(random_gpt2: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> R
     """Runs lines one after the other, where ``gpt2`` is the random model, or the demo."""
 
     def run_lines(*lines: str, model: str = "random", **names: Any) -> dict[str, Any]:
-        (tmp_path / "gpt2").symlink_to(demo.FOLDER if model == "demo" else random_gpt2 / "gpt2")
+        (tmp_path / "gpt2").symlink_to(
+            demo.DEMO_FOLDER if model == "demo" else random_gpt2 / "gpt2"
+        )
         monkeypatch.chdir(tmp_path)
         for text in lines:
             exec(compile(text, "promised", "exec"), names)

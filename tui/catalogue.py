@@ -55,7 +55,7 @@ def command_table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
         ("app", app.BEFORE_SLOTS),
         *((slot.name, slot.keys) for slot in pane_slots(slots)),
         ("app", of_app),
-        *places.PLACES.items(),
+        *places.COMMANDS_OF_PLACES.items(),
         *((slot.name, slot.keys) for slot in screens(slots)),
         *((place, app.FIND) for place in ("runs", *(slot.name for slot in screens(slots)))),
     ]

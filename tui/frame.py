@@ -13,6 +13,7 @@ from tui import catalogue, theme
 from tui.session.state import State
 from tui.slots.compared_line import compared_line
 from tui.slots.pane import Pane
+from tui.slots.predictions.likely import predicted
 from tui.slots.what_if.line import what_if_line
 from tui.terminal.sizes import NEEDED
 from tui.widgets import lines
@@ -20,7 +21,7 @@ from tui.widgets.line import Line
 from tui.widgets.message import MessageLine
 from tui.widgets.prompt import Prompt
 
-RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
+_RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs {} columns and {} rows.".format(*NEEDED)
 
 
@@ -49,7 +50,7 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     active = view.slot.name
     width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
     edited = base.query_one(Prompt).text != state.question.text
-    base.query_one("#status", Line).set(lines.status(state, ink, width, edited))
+    base.query_one("#status", Line).set(lines.status(state, ink, width, edited, predicted(state)))
     line = base.query_one("#interventions", Line)
     line.set(what_if_line(state, ink))
     if line.has_class("-nothing") == bool(state.interventions.items):
@@ -63,7 +64,7 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
         for slot in catalogue.pane_slots()
         if slot.place is not None
     ]
-    base.query_one("#tabs", Line).set(lines.tabs([*names, RUNS], active, state, ink, width))
+    base.query_one("#tabs", Line).set(lines.tabs([*names, _RUNS], active, state, ink, width))
     next_step, cannot = view.next_step(state), view.cannot(state)
     commands = catalogue.footer_commands(focus, bool(state.busy), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))

@@ -31,8 +31,10 @@ class Inks:
         return Style(color=getattr(self, name), bgcolor=self.background, bold=bold)
 
 
-DARK = Inks(True, "#121212", "#d0d0d0", "#8a8a8a", "#444444", "#87d7af", "#ff8787", "#eeeeee")
-LIGHT = Inks(False, "#ffffff", "#303030", "#6c6c6c", "#c6c6c6", "#00875f", "#af0000", "#303030")
+DARK_INKS = Inks(True, "#121212", "#d0d0d0", "#8a8a8a", "#444444", "#87d7af", "#ff8787", "#eeeeee")
+LIGHT_INKS = Inks(
+    False, "#ffffff", "#303030", "#6c6c6c", "#c6c6c6", "#00875f", "#af0000", "#303030"
+)
 
 
 def _theme(name: str, inks: Inks) -> Theme:
@@ -53,12 +55,12 @@ def _theme(name: str, inks: Inks) -> Theme:
     )
 
 
-def variables(inks: Inks = DARK) -> dict[str, str]:
+def variables(inks: Inks = DARK_INKS) -> dict[str, str]:
     """What ``interpboard.tcss`` may use besides Textual's own names."""
     return {"frame": inks.frame, "muted": inks.muted, "ink": inks.text}
 
 
-THEMES = (_theme("interpboard-dark", DARK), _theme("interpboard-light", LIGHT))
+THEMES = (_theme("interpboard-dark", DARK_INKS), _theme("interpboard-light", LIGHT_INKS))
 
 
 def name(dark: bool) -> str:
@@ -68,7 +70,7 @@ def name(dark: bool) -> str:
 
 def inks(dark: bool) -> Inks:
     """The colours for texts drawn by hand."""
-    return DARK if dark else LIGHT
+    return DARK_INKS if dark else LIGHT_INKS
 
 
 @lru_cache(maxsize=64)

@@ -25,7 +25,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
 
-METHODS: dict[str, Callable[..., Result]] = {
+COMPARED_METHODS: dict[str, Callable[..., Result]] = {
     "integrated_gradients": integrated_gradients,
     "grad_x_input": grad_x_input,
     "lrp": lrp,
@@ -58,12 +58,12 @@ def compare_attributions(
 
     Raises ``BadParameter`` for unknown methods, ``Unsupported`` for one that was named and cannot be.
     """
-    wanted = tuple(METHODS if methods is None else dict.fromkeys(methods))
-    unknown = [name for name in wanted if name not in METHODS]
+    wanted = tuple(COMPARED_METHODS if methods is None else dict.fromkeys(methods))
+    unknown = [name for name in wanted if name not in COMPARED_METHODS]
     if unknown or not wanted:
         raise BadParameter(
             f"There is no method {', '.join(unknown) or 'to compare'}.",
-            f"There are: {', '.join(METHODS)}.",
+            f"There are: {', '.join(COMPARED_METHODS)}.",
         )
     axis = token_axis(prompt.tokens)
     names: list[str] = []
@@ -72,7 +72,7 @@ def compare_attributions(
     for number, name in enumerate(wanted):
         watch.step(number, len(wanted), _partial(names, axis, rows))
         try:
-            found = METHODS[name](lm, prompt, metric, watch=watch.silent)
+            found = COMPARED_METHODS[name](lm, prompt, metric, watch=watch.silent)
         except Unsupported as missing:
             if methods is not None:
                 raise

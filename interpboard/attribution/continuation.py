@@ -23,7 +23,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import show_tokens, without_appended
 from interpboard.runs.watch import SILENT, Watch
 
-METHODS: dict[str, Callable[..., Result]] = {
+CONTINUATION_METHODS: dict[str, Callable[..., Result]] = {
     "saliency": saliency,
     "grad_x_input": grad_x_input,
     "integrated_gradients": integrated_gradients,
@@ -47,14 +47,16 @@ def continuation_attribution(
     behind the prompt's text is not continued, and has no place here.
 
     The metric is that of the request with each generated token as target at the position before it
-    (a foil stays the foil). ``method``: one of ``METHODS``, as by default; signs as there. A token has no
-    score for what comes after it: NaN. ``extra["metric"]`` [generated] is the metric explained.
+    (a foil stays the foil). ``method``: one of ``CONTINUATION_METHODS``, as by default; signs as there. A
+    token has no score for what comes after it: NaN. ``extra["metric"]`` [generated] is the metric explained.
 
     Raises ``BadParameter`` where the continuation would pass the context, ``Unsupported`` for metrics
     without a gradient, ``NotFinite`` where it overflows.
     """
-    if method not in METHODS:
-        raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
+    if method not in CONTINUATION_METHODS:
+        raise BadParameter(
+            f"There is no method {method!r} here.", f"Use {', '.join(CONTINUATION_METHODS)}."
+        )
     if not lm.verified.causal:
         raise Unsupported("An encoder continues no text.", "Choose a causal model.")
     prompt = without_appended(prompt)
@@ -69,7 +71,7 @@ def continuation_attribution(
         before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
         target = TokenRef(whole.token_ids[at], whole.tokens[at])
         own, own_text = _metric(lm, before, metric, target), show_tokens((target.token,))
-        found = METHODS[method](lm, before, own, watch=watch.silent)
+        found = CONTINUATION_METHODS[method](lm, before, own, watch=watch.silent)
         scores[number, :at], values[number] = found.values, own.baseline
         warnings += [f"{number} {own_text}: {words}" for words in found.warnings]
     watch.step(count, count)

@@ -22,7 +22,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import SILENT, Watch
 
-ATTENTION = ("softmax", "frozen")
+_ATTENTION = ("softmax", "frozen")
 
 
 @analysis("lrp", path="autograd")
@@ -55,8 +55,8 @@ def lrp(
     ``NotFinite``.
     """
     require_slope(metric)
-    if attention not in ATTENTION:
-        raise BadParameter(f"There is no rule {attention!r}.", f"Use {', '.join(ATTENTION)}.")
+    if attention not in _ATTENTION:
+        raise BadParameter(f"There is no rule {attention!r}.", f"Use {', '.join(_ATTENTION)}.")
     watch.step(0, 1)
     entered: list[torch.Tensor] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +23,8 @@ from interpboard.cli.flags import (
     Device,
     Dtype,
     ModelName,
+    OutputFile,
+    OutputFormat,
     Paint,
     Pickle,
     Special,
@@ -39,7 +40,6 @@ from interpboard.cli.flags import (
 )
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import (
-    Format,
     choose_analyses,
     choose_metric,
     choose_output,
@@ -132,12 +132,8 @@ def analyze_command(
         bool,
         typer.Option("--plan", help="Say what it would take (time, memory, runs), and do no more."),
     ] = False,
-    form: Annotated[
-        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
+    form: OutputFormat = None,
+    output: OutputFile = None,
     device: Device = None,
     dtype: Dtype = None,
     trust_remote_code: Trust = False,

@@ -31,19 +31,20 @@ from interpboard.cli.flags import (
     off,
 )
 from interpboard.cli.load_flags import opening_models
-from interpboard.cli.opening import DEFAULT_TEXT, Opening, debug_wanted, open_app
+from interpboard.cli.opening import Opening, debug_wanted, open_app
 from interpboard.cli.options import (
     Format,
     ListFormat,
     choose_analyses,
     choose_metric,
-    choose_output,
     read_text,
 )
-from interpboard.cli.output import deliver, document_as, read_saved, side_by_side, tell_warnings
+from interpboard.cli.output import document_as, tell_warnings
 from interpboard.cli.registry_page import registry_json, registry_text
+from interpboard.cli.report_command import report_command
 from interpboard.cli.streams import write_out
 from interpboard.cli.what_if_command import what_if_command
+from interpboard.config import DEFAULT_TEXT
 from interpboard.errors import BadParameter
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 
@@ -142,44 +143,7 @@ def start(
     write_out(document_as(document, Format.text, settings, to_file=False))
 
 
-@app.command("report")
-def report_command(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Results saved as JSON; or one session, by its name or number.", show_default=False
-        ),
-    ],
-    form: Annotated[
-        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
-    color: Paint = None,
-    theme: Background = None,
-    ascii: AsciiOnly = None,
-    debug: Debug = False,
-) -> None:
-    """Show saved results again, in any format; several files side by side, in HTML.
-
-    A session is written with its notes as the text: as Markdown, HTML or JSON.
-    """
-    chosen = choose_output(output, form)
-    flags = {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
-    settings = config.read_settings(flags).settings
-    session = sessions_command.session_named(files)
-    if session is not None:
-        deliver(sessions_command.report_of(session, chosen), output)
-        return
-    documents = read_saved(files)
-    if len(documents) > 1:
-        written = side_by_side(documents, chosen)
-    else:
-        written = document_as(documents[0], chosen, settings, to_file=output is not None)
-    deliver(written, output)
-
-
+app.command("report")(report_command)
 app.command("analyze")(opening_models(analyze_command))
 app.command("compare")(compare_command.compare_command)
 app.command("what-if")(what_if_command)

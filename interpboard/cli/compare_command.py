@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from interpboard import config
-from interpboard.cli.flags import AsciiOnly, Background, Debug, Paint, choice_value
-from interpboard.cli.options import Format, choose_output
+from interpboard.cli.flags import (
+    AsciiOnly,
+    Background,
+    Debug,
+    OutputFile,
+    OutputFormat,
+    Paint,
+    page_flags,
+)
+from interpboard.cli.options import choose_output
 from interpboard.cli.output import deliver, document_as, read_saved, tell_warnings
 from interpboard.cli.streams import say
 
@@ -17,12 +25,8 @@ from interpboard.cli.streams import say
 def compare_command(
     a: Annotated[Path, typer.Argument(help="Results saved as JSON.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Those they are taken from.", show_default=False)],
-    form: Annotated[
-        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
+    form: OutputFormat = None,
+    output: OutputFile = None,
     color: Paint = None,
     theme: Background = None,
     ascii: AsciiOnly = None,
@@ -32,8 +36,7 @@ def compare_command(
     from interpboard.comparison import differences
 
     chosen = choose_output(output, form)
-    flags = {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
-    settings = config.read_settings(flags).settings
+    settings = config.read_settings(page_flags(color, theme, ascii)).settings
     made, reasons = differences(*read_saved([a, b]))
     for reason in reasons:
         say(f"left out: {reason}")

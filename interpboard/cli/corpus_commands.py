@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +18,7 @@ from interpboard.cli.flags import (
     Device,
     Dtype,
     ModelName,
+    OutputFile,
     Pickle,
     Special,
     Trust,
@@ -32,31 +36,8 @@ from interpboard.registry import ANALYSES
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 
 
-def _chosen(
-    flags: tuple[str | None, str | None, str | None, bool | None],
-    allowed: tuple[bool, ...],
-    load: LoadOptions,
-) -> ModelChoice:
-    """The model of the settings, of which ``flags`` give model, device, dtype and no special tokens."""
-    model, device, dtype, no_special_tokens = flags
-    given = {
-        "model": model, "device": device, "dtype": dtype,
-        "special_tokens": off(no_special_tokens),
-    }  # fmt: skip
-    return model_choice(config.read_settings(given).settings, *allowed, load=load)
-
-
-@opening_models
-def tune_lens_command(
-    corpus: Annotated[
-        Path, typer.Option(help="A text file to train on, or a folder of them.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the lens.", show_default=False)],
+def _model_options(
     model: ModelName = None,
-    steps: Annotated[int, typer.Option(min=1)] = 250,
-    batch: Annotated[int, typer.Option(min=1, help="Windows of text a step.")] = 8,
-    length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = 64,
-    rate: Annotated[float, typer.Option(help="Learning rate, falling to zero.")] = 1e-3,
     device: Device = None,
     dtype: Dtype = None,
     trust_remote_code: Trust = False,
@@ -67,16 +48,50 @@ def tune_lens_command(
     debug: Debug = False,
     *,
     load: LoadOptions = NOTHING_ASKED,
+) -> ModelChoice:
+    """The model that these options choose, the settings behind them."""
+    given = {
+        "model": model, "device": device, "dtype": dtype,
+        "special_tokens": off(no_special_tokens),
+    }  # fmt: skip
+    allowed = (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights)
+    return model_choice(config.read_settings(given).settings, *allowed, load=load)
+
+
+def _on_texts(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with the options that choose a model; it is handed that as ``choice``, and ``debug``."""
+    own = inspect.signature(command, eval_str=True).parameters
+    options = inspect.signature(_model_options, eval_str=True).parameters
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in options if name in given}
+        debug = debug_wanted(chosen["debug"])
+        command(**given, choice=_model_options(**chosen), debug=debug)
+
+    kept = [each for name, each in own.items() if name not in ("choice", "debug")]
+    called.__signature__ = inspect.Signature([*kept, *options.values()])  # type: ignore[attr-defined]
+    return opening_models(called)
+
+
+@_on_texts
+def tune_lens_command(
+    corpus: Annotated[
+        Path, typer.Option(help="A text file to train on, or a folder of them.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the lens.", show_default=False)],
+    steps: Annotated[int, typer.Option(min=1)] = 250,
+    batch: Annotated[int, typer.Option(min=1, help="Windows of text a step.")] = 8,
+    length: Annotated[int, typer.Option(min=2, help="Tokens of a window.")] = 64,
+    rate: Annotated[float, typer.Option(help="Learning rate, falling to zero.")] = 1e-3,
+    *,
+    choice: ModelChoice,
+    debug: bool,
 ) -> None:
     """Train a tuned lens; interrupted, the same command goes on, at most 25 steps back."""
     try_folder(out, "--out")
-    choice = _chosen(
-        (model, device, dtype, no_special_tokens),
-        (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
-        load,
-    )
     settings = {"steps": steps, "batch": batch, "length": length, "rate": rate}
-    last, warnings = tune(choice, corpus, out, settings, debug=debug_wanted(debug))
+    last, warnings = tune(choice, corpus, out, settings, debug=debug)
     names = ("embed", *map(str, range(len(last) - 1)))
     shown = "  ".join(f"{name} {kl:.3g}" for name, kl in zip(names, last, strict=True))
     for warning in warnings:
@@ -85,40 +100,27 @@ def tune_lens_command(
     say(f"KL(final | layer) of the last step, nats a token: {shown}")
 
 
-@opening_models
+@_on_texts
 def max_activating_command(
     corpus: Annotated[Path, typer.Option(help="A text file, or a folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File for the examples.", show_default=False)],
-    model: ModelName = None,
     layers: Annotated[str | None, typer.Option(help="Layers, e.g. 0,3 (all).")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Examples kept per neuron.")] = 16,
     length: Annotated[int, typer.Option(min=1, help="Tokens of a window of text.")] = 128,
     batch: Annotated[int, typer.Option(min=1, help="Windows a step.")] = 16,
     before: Annotated[int, typer.Option(min=0, help="Tokens kept before a peak.")] = 15,
     after: Annotated[int, typer.Option(min=0, help="Tokens kept after a peak.")] = 5,
-    device: Device = None,
-    dtype: Dtype = None,
-    trust_remote_code: Trust = False,
-    allow_pickle: Pickle = False,
-    ignore_unused_weights: Unused = False,
-    no_check_weights: Unchecked = False,
-    no_special_tokens: Special = None,
-    debug: Debug = False,
     *,
-    load: LoadOptions = NOTHING_ASKED,
+    choice: ModelChoice,
+    debug: bool,
 ) -> None:
     """Collect where in a text every neuron is most active; interrupted, the same command goes on."""
     try_file(out, "--out")
-    choice = _chosen(
-        (model, device, dtype, no_special_tokens),
-        (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights),
-        load,
-    )
     settings = {
         "layers": ANALYSES["max_activating"].parse({"layers": layers})["layers"], "top_k": top_k,
         "length": length, "batch": batch, "before": before, "after": after,
     }  # fmt: skip
-    tokens, warnings = collect(choice, corpus, out, settings, debug=debug_wanted(debug))
+    tokens, warnings = collect(choice, corpus, out, settings, debug=debug)
     for warning in warnings:
         say(f"warning: {warning}")
     say(f"wrote {out}: {tokens} tokens; a neuron's: interpboard examples {out} 0.0")
@@ -130,9 +132,7 @@ def examples_command(
     form: Annotated[
         Form | None, typer.Option("--format", "-f", help="By default by --output, or text.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
+    output: OutputFile = None,
     debug: Debug = False,
 ) -> None:
     """Show the max-activating examples of a neuron; the peak's token stands in [[ ]]."""

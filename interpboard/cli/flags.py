@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from interpboard import config
 from interpboard.cli.compute import ModelChoice
 from interpboard.cli.opening import pass_on
-from interpboard.cli.options import DTYPES, Color, Theme
+from interpboard.cli.options import DTYPES, Color, Format, Theme
 from interpboard.registry import ANALYSES
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.registry.metric_names import METRICS
@@ -94,6 +95,16 @@ Background = Annotated[Theme | None, typer.Option(help="The terminal's backgroun
 AsciiOnly = Annotated[bool | None, typer.Option("--ascii", help="Draw with ASCII characters only.")]
 
 
+OutputFormat = Annotated[
+    Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
+]
+
+
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+]
+
+
 Debug = Annotated[
     bool, typer.Option("--debug", help="Tracebacks and the libraries' messages, on stderr.")
 ]
@@ -106,6 +117,11 @@ def off(flag: bool | None) -> bool | None:
 
 def choice_value(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
+
+
+def page_flags(color: Color | None, theme: Theme | None, ascii: bool | None) -> dict[str, object]:
+    """What the flags say of how a page looks, by name of the setting."""
+    return {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
 
 
 def model_choice(

@@ -20,7 +20,7 @@ from interpboard.cli import opening as door
 from interpboard.cli.opening import Opening, debug_wanted, open_app
 from interpboard.cli.streams import fill_closed_descriptors, hush_stdout, say
 
-COMMANDS = (
+SUBCOMMANDS = (
     "analyze",
     "report",
     "compare",
@@ -129,7 +129,7 @@ def route(argv: Sequence[str]) -> Arguments:
             rest += [arg, *([value] if (value := next(waiting, None)) is not None else [])]
         elif arg.startswith("-") and arg != "-":
             rest.append(arg)
-        elif arg in COMMANDS and not texts:
+        elif arg in SUBCOMMANDS and not texts:
             rest, tail = [arg, *rest], list(waiting)
             before_dashes = tail[: tail.index("--")] if "--" in tail else tail
             return Arguments(rest + tail, "--debug" in rest or "--debug" in before_dashes)
@@ -205,7 +205,7 @@ def _run_commands(args: list[str]) -> int:
 def _refuse_mistyped(word: str) -> None:
     from difflib import get_close_matches
 
-    near = get_close_matches(word, COMMANDS, n=1, cutoff=0.8)
+    near = get_close_matches(word, SUBCOMMANDS, n=1, cutoff=0.8)
     if near:
         from interpboard.errors import BadParameter
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from interpboard.config import Settings
 
 
-DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
-
-
 class Opening(NamedTuple):
     """What the app opens, and the settings that flags give. ``text`` None: none was given."""
 

@@ -58,7 +58,7 @@ def list_sessions(
         return
     if not found:
         say("No session has these words." if search.split() else "No session has been saved yet.")
-    write_out("".join(f"{line_of(each)}\n" for each in found))
+    write_out("".join(f"{session_line(each)}\n" for each in found))
 
 
 @sessions_app.command("name")
@@ -88,7 +88,7 @@ def delete_session(
     say(f"deleted {what}")
 
 
-def line_of(session: SavedSession) -> str:
+def session_line(session: SavedSession) -> str:
     """``  3  first look  11-27 22:40  5 results  2 notes  The Eiffel …``."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.used_at))
     counts = f"{_count(session.runs, 'result')}, {_count(session.notes, 'note')}"

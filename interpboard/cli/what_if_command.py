@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,15 +16,17 @@ from interpboard.cli.flags import (
     Device,
     Dtype,
     ModelName,
+    OutputFile,
+    OutputFormat,
     Paint,
     Special,
-    choice_value,
     complete_metric,
     model_choice,
     off,
+    page_flags,
 )
 from interpboard.cli.opening import debug_wanted
-from interpboard.cli.options import Format, choose_metric, choose_output, read_text
+from interpboard.cli.options import choose_metric, choose_output, read_text
 from interpboard.cli.output import deliver, document_as, tell_warnings
 from interpboard.cli.streams import say
 from interpboard.errors import BadParameter
@@ -74,12 +75,8 @@ def what_if_command(
         str | None,
         typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
     ] = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", "-f", help="By default by --output, or text.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
+    form: OutputFormat = None,
+    output: OutputFile = None,
     device: Device = None,
     dtype: Dtype = None,
     no_special_tokens: Special = None,
@@ -98,8 +95,8 @@ def what_if_command(
         raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
     settings = config.read_settings(
         {
-            "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
-            "theme": choice_value(theme), "ascii": ascii, "special_tokens": off(no_special_tokens),
+            "model": model, "device": device, "dtype": dtype, **page_flags(color, theme, ascii),
+            "special_tokens": off(no_special_tokens),
         }
     ).settings  # fmt: skip
     asked = choose_metric(metric, target, foil, position, settings.metric)

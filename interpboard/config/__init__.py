@@ -7,9 +7,16 @@ from interpboard.config.folders import (
     state_folder,
     state_path,
 )
-from interpboard.config.settings import Configuration, Settings, batch_limit, read_settings
+from interpboard.config.settings import (
+    DEFAULT_TEXT,
+    Configuration,
+    Settings,
+    batch_limit,
+    read_settings,
+)
 
 __all__ = [
+    "DEFAULT_TEXT",
     "Configuration",
     "Settings",
     "batch_limit",

@@ -19,6 +19,7 @@ from interpboard.errors import BadConfig
 from interpboard.registry.metric_names import METRICS
 
 PREFIX = "INTERPBOARD_"
+DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Variables that are no settings: where files are, and what shells and developers ask for.
 _OTHER = frozenset({"CONFIG", "STATE", "DEBUG"})
 COLORS = ("auto", "truecolor", "256", "16", "none")

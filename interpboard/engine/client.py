@@ -22,9 +22,9 @@ import msgspec
 from interpboard.config import engine_log
 from interpboard.engine import protocol
 from interpboard.engine.process import EngineProcess
-from interpboard.results.partial import joined
+from interpboard.engine.sent_job import SentJob
 
-MODEL_SLOT = "model"
+_MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
 MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
 
@@ -53,24 +53,6 @@ Listener = Callable[[str, "protocol.Event | Lost"], None]
 
 
 @dataclass
-class _Job:
-    number: int
-    slot: str
-    request: protocol.EngineJob
-    sent: bool = False
-    cancelled: bool = False
-    cells: list[protocol.Cells] = field(default_factory=list)  # computed since it was sent
-    killer: asyncio.TimerHandle | None = None
-
-    @property
-    def with_cells(self) -> protocol.EngineJob:
-        """The request, with every cell that is known by now."""
-        if not isinstance(self.request, protocol.RunAnalysis) or not self.cells:
-            return self.request
-        return msgspec.structs.replace(self.request, cells=joined(self.request.cells, self.cells))
-
-
-@dataclass
 class EngineClient:
     """Owns one engine process. ``listener(slot, event)`` is called on the loop for every event.
 
@@ -84,7 +66,7 @@ class EngineClient:
     model_request: protocol.Load | None = None
 
     def __post_init__(self) -> None:
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[int, SentJob] = {}
         self._newest: dict[str, int] = {}
         self._next_job = 1
         self._process: EngineProcess | None = None
@@ -119,16 +101,16 @@ class EngineClient:
             self._starting = False
         self._process.send(protocol.Greeting())
         self._reader = asyncio.create_task(self._read(self._process))
-        if self.model_request is not None and MODEL_SLOT not in self.busy_slots:
-            self._submit(MODEL_SLOT, self.model_request)
+        if self.model_request is not None and _MODEL_SLOT not in self.busy_slots:
+            self._submit(_MODEL_SLOT, self.model_request)
         # The model first: it was asked for after the analyses if those brought the engine back.
-        for job in sorted(self._jobs.values(), key=lambda job: job.slot != MODEL_SLOT):
+        for job in sorted(self._jobs.values(), key=lambda job: job.slot != _MODEL_SLOT):
             self._send(job)
 
     def load(self, model: str, **options: Any) -> int:
         """Load ``model`` (slot ``model``): Loading events, then Ready or Failed."""
         self.model_request = protocol.Load(job=0, model=model, **options)
-        return self._submit(MODEL_SLOT, self.model_request)
+        return self._submit(_MODEL_SLOT, self.model_request)
 
     def run(
         self,
@@ -168,7 +150,7 @@ class EngineClient:
     def cancel(self, slot: str | None = None) -> None:
         """Cancel the job of ``slot``, or every analysis. Its last event will be Stopped."""
         for job in list(self._jobs.values()):
-            if (slot is None and job.slot != MODEL_SLOT) or job.slot == slot:
+            if (slot is None and job.slot != _MODEL_SLOT) or job.slot == slot:
                 self._cancel(job)
 
     def aside(self, slots: Collection[str]) -> None:
@@ -205,7 +187,7 @@ class EngineClient:
         before = self._jobs.get(self._newest.get(slot, 0))
         if before is not None:
             self._cancel(before)
-        job = _Job(number, slot, msgspec.structs.replace(request, job=number))
+        job = SentJob(number, slot, msgspec.structs.replace(request, job=number))
         self._jobs[number] = job
         self._newest[slot] = number
         self.idle.clear()
@@ -215,7 +197,7 @@ class EngineClient:
             self._send(job)
         return number
 
-    def _send(self, job: _Job) -> None:
+    def _send(self, job: SentJob) -> None:
         if self._process is not None and self.pid is not None and not (job.sent or self._starting):
             job.sent = True
             try:
@@ -229,7 +211,7 @@ class EngineClient:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _cancel(self, job: _Job) -> None:
+    def _cancel(self, job: SentJob) -> None:
         if job.cancelled:
             return
         job.cancelled = True
@@ -248,7 +230,7 @@ class EngineClient:
         if self._process is None or self._process.killed:  # another call is at it
             return
         # Innocent bystanders run again; the model is loaded again by start.
-        wanted = [j for j in self._jobs.values() if not j.cancelled and j.slot != MODEL_SLOT]
+        wanted = [j for j in self._jobs.values() if not j.cancelled and j.slot != _MODEL_SLOT]
         await self._process.kill()
         if self._reader is not None:
             await self._reader
@@ -283,28 +265,28 @@ class EngineClient:
         else:
             self._finish(job, event)
 
-    def _finish(self, job: _Job, event: protocol.Event) -> None:
+    def _finish(self, job: SentJob, event: protocol.Event) -> None:
         """The last event of ``job``."""
         self._forget(job)
         came_to_nothing = isinstance(event, (protocol.Failed, protocol.Stopped))
-        if job.slot == MODEL_SLOT and came_to_nothing and self._is_newest(job):
+        if job.slot == _MODEL_SLOT and came_to_nothing and self._is_newest(job):
             self.model_request = self._loaded
         self._tell(job, event)
 
-    def _tell(self, job: _Job, event: protocol.Event) -> None:
+    def _tell(self, job: SentJob, event: protocol.Event) -> None:
         if not self._is_newest(job):
             return  # replaced by a newer job
         if job.cancelled and not isinstance(event, (protocol.Stopped, protocol.Finished)):
             return
         self.listener(job.slot, event)
 
-    def _is_newest(self, job: _Job) -> bool:
+    def _is_newest(self, job: SentJob) -> bool:
         return self._newest.get(job.slot) == job.number
 
     async def _died(self, process: EngineProcess, code: int) -> None:
         self._stop_cancelled()
         slots = tuple(dict.fromkeys(self.busy_slots))
-        if MODEL_SLOT in slots and self._loaded is not None:
+        if _MODEL_SLOT in slots and self._loaded is not None:
             self.model_request = self._loaded  # a model that ends the process is not tried again
         self._forget_all()
         now = time.monotonic()
@@ -320,7 +302,7 @@ class EngineClient:
         for job in [job for job in self._jobs.values() if job.cancelled]:
             self._finish(job, protocol.Stopped(job.number))
 
-    def _forget(self, job: _Job) -> None:
+    def _forget(self, job: SentJob) -> None:
         if job.killer is not None:
             job.killer.cancel()
         self._jobs.pop(job.number, None)

@@ -14,8 +14,8 @@ from interpboard.errors import Cancelled
 from interpboard.results import LabelledArray, Result
 
 if TYPE_CHECKING:
-    from interpboard.analyze import Begun
-    from interpboard.runs.kept import Kept
+    from interpboard.analyze import BegunAnalysis
+    from interpboard.runs.kept import KeptCells
 
 
 class Interrupted(Cancelled):
@@ -26,25 +26,25 @@ class Interrupted(Cancelled):
         self.last = last
 
 
-def compute(
-    begun: Begun,
+def compute_job(
+    begun: BegunAnalysis,
     request: protocol.RunAnalysis,
     outbox: Outbox,
     queue: Queue,
-    given_way: dict[int, Kept],
+    given_way: dict[int, KeptCells],
 ) -> Result | None:
     """The result; None if the job has given way and waits again, with its cells in ``given_way``.
 
     Raises ``Interrupted``, and what the analysis raises.
     """
-    from interpboard.runs.kept import Kept
+    from interpboard.runs.kept import KeptCells
     from interpboard.runs.watch import Postponed, Watch
 
-    kept: Kept | None = None
+    kept: KeptCells | None = None
     if begun.analysis.cells:
         kept = given_way.pop(request.job, None)
         if kept is None or kept.request != begun.fingerprint:  # another model may be there by now
-            kept = Kept(begun.fingerprint, request.cells)
+            kept = KeptCells(begun.fingerprint, request.cells)
         kept.begin()
         outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))
     before, started = (len(kept) if kept is not None else 0), time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 from interpboard.engine import protocol
 from interpboard.files.atomic import open_private
 
-LOG_LINES = 40
+_LOG_LINES = 40
 END_GRACE_S = 2.0
 
 
@@ -108,4 +108,4 @@ class EngineProcess:
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError as error:
             return (f"no log: {error}",)
-        return tuple(lines[-LOG_LINES:])
+        return tuple(lines[-_LOG_LINES:])

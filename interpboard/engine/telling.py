@@ -10,7 +10,7 @@ from interpboard.engine import protocol
 from interpboard.results import LabelledArray
 
 if TYPE_CHECKING:
-    from interpboard.runs.kept import Kept
+    from interpboard.runs.kept import KeptCells
     from interpboard.runs.watch import Pace
 
 EVERY_S = 0.1
@@ -21,7 +21,7 @@ class Telling:
     """Hears a job's steps and sends what is worth telling. ``kept``: its cells, where they are kept."""
 
     def __init__(
-        self, job: int, send: Callable[[protocol.Event], None], kept: Kept | None, now: float
+        self, job: int, send: Callable[[protocol.Event], None], kept: KeptCells | None, now: float
     ) -> None:
         self._job, self._send, self._kept = job, send, kept
         self._told, self._began = 0.0, now

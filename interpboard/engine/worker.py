@@ -18,7 +18,7 @@ import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
 from interpboard.engine import protocol
-from interpboard.engine.compute import Interrupted, compute
+from interpboard.engine.compute import Interrupted, compute_job
 from interpboard.engine.jobs import Queue
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_threads_sleep
@@ -26,7 +26,7 @@ from interpboard.errors import Cancelled, InterpBoardError, bounded
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
-    from interpboard.runs.kept import Kept
+    from interpboard.runs.kept import KeptCells
 
 WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
@@ -47,7 +47,7 @@ class Worker:
         self.outbox = outbox
         self.queue = queue
         self.lm: LanguageModel | None = None
-        self.given_way: dict[int, Kept] = {}  # cells of the jobs that wait once more
+        self.given_way: dict[int, KeptCells] = {}  # cells of the jobs that wait once more
 
     def serve(self) -> None:
         """Run jobs until the process ends."""
@@ -148,7 +148,7 @@ class Worker:
         from interpboard.analyze import begin
 
         begun = begin(lm, request.text, request.analysis, request.metric, request.params)
-        result = compute(begun, request, self.outbox, self.queue, self.given_way)
+        result = compute_job(begun, request, self.outbox, self.queue, self.given_way)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct.attribution import (
-    SITES,
+    WRITING_SITES,
     accumulated,
     capped_warnings,
     components,
@@ -15,7 +15,7 @@ from interpboard.circuits.direct.attribution import (
 )
 from interpboard.interventions.grammar import parse_interventions
 from interpboard.interventions.resolve import edits_of, warnings_of
-from interpboard.interventions.what_if import RUNS
+from interpboard.interventions.what_if import RUN_AXIS
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
 from interpboard.runs.analysis import Computed, analysis
@@ -49,7 +49,7 @@ def edited_direct_attribution(
     with torch.no_grad():
         stack = parse_interventions(interventions)
         edits = edits_of(lm, prompt, stack, source)
-    run = record(lm, prompt, SITES, edits=(*CLEAN, edits))
+    run = record(lm, prompt, WRITING_SITES, edits=(*CLEAN, edits))
     parts = [
         direct_terms(
             run, row, metric, False, watch.stage(row * lm.anatomy.n_layers, 2 * lm.anatomy.n_layers)
@@ -64,14 +64,14 @@ def edited_direct_attribution(
     axis = Axis("component", tuple(named))
     return Computed(
         values=values,
-        axes=(axis, RUNS),
+        axes=(axis, RUN_AXIS),
         extra={
             "effect": LabelledArray((axis,), values[:, 1] - values[:, 0]),
             "accumulated": LabelledArray(
-                (layer_axis(lm.anatomy.n_layers, embed=True), RUNS),
+                (layer_axis(lm.anatomy.n_layers, embed=True), RUN_AXIS),
                 np.stack([accumulated(each) for each in parts], axis=-1),
             ),
-            "unexplained": LabelledArray((RUNS,), np.array(unexplained)),
+            "unexplained": LabelledArray((RUN_AXIS,), np.array(unexplained)),
         },
         warnings=(*warnings_of(lm, stack), *capped_warnings(metric, parts[0].path)),
     )

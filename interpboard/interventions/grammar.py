@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 from interpboard.errors import BadParameter
 
-SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
+_SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
 GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; {2.5, 2.6}=zero.'
 ADAPTER = "adapter"
 REPLACED = ("zero", "mean", "patch")  # one of them at a place excludes the others
@@ -70,7 +70,7 @@ class Intervention:
         """Where it acts."""
         if self.layer is None:
             return "embed"
-        return "z" if self.part is None else SITES[self.part]
+        return "z" if self.part is None else _SITES[self.part]
 
 
 @dataclass(frozen=True)

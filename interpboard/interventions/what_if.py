@@ -28,7 +28,7 @@ from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
 from interpboard.runs.watch import SILENT, Watch
 
-RUNS = Axis("run", ("clean", "edited"))
+RUN_AXIS = Axis("run", ("clean", "edited"))
 _Context = Callable[[], AbstractContextManager[Any]]
 
 
@@ -123,7 +123,7 @@ def what_if(
     watch.step(2, 2)
     return Computed(
         values=np.array([baseline, edited]),
-        axes=(RUNS,),
+        axes=(RUN_AXIS,),
         extra=extra,
         warnings=tuple(dict.fromkeys(warnings)),
         unused=() if beside else ("controls",),
@@ -140,7 +140,7 @@ def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, Label
     probs = logits.softmax(-1)
     top = probs.topk(min(top_k, logits.shape[-1]))
     ids = top.indices.cpu().numpy()
-    axes = (RUNS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
+    axes = (RUN_AXIS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
     names = text_array([token_text(lm.tokenizer, int(i)) for i in ids.flat]).reshape(ids.shape)
     return {
         "top_ids": LabelledArray(axes, ids),
@@ -154,7 +154,7 @@ def _lenses(
     reads: Sequence[Mapping[str, np.ndarray]], prompt: PromptInfo, layers: Axis
 ) -> dict[str, LabelledArray]:
     """The lens of each run, one array for both."""
-    axes = (RUNS, layers, token_axis(prompt.tokens))
+    axes = (RUN_AXIS, layers, token_axis(prompt.tokens))
     top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
     return {
         "lens" if name == "prob" else f"lens_{name}": LabelledArray(

@@ -21,9 +21,9 @@ from interpboard.models.division import device_of
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
-from interpboard.models.load import StageReport, load, mapped, names_of
+from interpboard.models.load import StageReport, adapter_names, load, mapped
 from interpboard.models.mode import evaluating
-from interpboard.models.named_parts import Parts, explained, read_parts
+from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.selfcheck import (
     ALONE,
@@ -135,7 +135,7 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     try:
         anatomy = encoder_anatomy(model) if encoder else find_anatomy(model, named)
     except NotALanguageModel as error:
-        raise explained(error, model) from error
+        raise with_parts_explained(error, model) from error
     except (
         AttributeError,
         TypeError,
@@ -148,7 +148,7 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
             f"{type(model).__name__} is not built like a language model of transformers "
             f"({first_line(error)})."
         )
-        raise explained(told, model) from error
+        raise with_parts_explained(told, model) from error
     with evaluating(model):
         if named is not None and named.head:
             refuse_other_unembedding(anatomy)
@@ -186,7 +186,7 @@ def open_model(
     read_parts(parts)  # before anything large is read
     say = on_stage or (lambda _stage, _fraction: None)
     asked = LoadOptions(
-        revision, subfolder, gguf_file, names_of(adapters), adapter_state, quantize,
+        revision, subfolder, gguf_file, adapter_names(adapters), adapter_state, quantize,
         "" if isinstance(parts, Mapping) else str(parts or ""),
         mapped(device_map), max_memory, offload_folder,
     )  # fmt: skip

@@ -97,7 +97,7 @@ def load_model_and_tokenizer(
         revision,
         subfolder,
         gguf_file,
-        names_of(adapters),
+        adapter_names(adapters),
         adapter_state,
         quantize,
         device_map=mapped(device_map),
@@ -213,7 +213,7 @@ def mapped(device_map: str | Mapping[str, Any] | None) -> str:
     return json.dumps({str(module): str(where) for module, where in device_map.items()})
 
 
-def names_of(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+def adapter_names(adapters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
     """One adapter or several, as ``LoadOptions`` keeps them."""
     given = (adapters,) if isinstance(adapters, (str, Path)) else tuple(adapters)
     return tuple(str(place) for place in given if str(place))

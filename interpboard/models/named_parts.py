@@ -115,7 +115,7 @@ def named_layers(model: nn.Module, path: str) -> tuple[nn.Module, ...]:
     return tuple(found)
 
 
-def explained(error: NotALanguageModel, model: nn.Module) -> NotALanguageModel:
+def with_parts_explained(error: NotALanguageModel, model: nn.Module) -> NotALanguageModel:
     """``error`` with the modules of ``model`` and the template of the file as a note."""
     remedy = (
         f"{error.remedy} If it is a family that is not known here, name its parts: --parts FILE."

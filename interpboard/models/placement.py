@@ -11,7 +11,7 @@ from interpboard.errors import BadDevice
 from interpboard.models.memory import out_of_memory
 from interpboard.models.room import COMFORTABLE, free_bytes
 
-DTYPES = {
+_DTYPES = {
     "float64": torch.float64, "fp64": torch.float64,
     "float32": torch.float32, "fp32": torch.float32,
     "float16": torch.float16, "fp16": torch.float16,
@@ -52,13 +52,13 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     name = dtype.removeprefix("torch.")
-    if name not in DTYPES:
+    if name not in _DTYPES:
         raise BadDevice(
             f"No number format is called {dtype!r}.", "Use auto, float32, bfloat16 or float16."
         )
     if device.type == "mps" and name in ("float64", "fp64"):
         raise BadDevice("MPS has no float64.", "Use --device cpu for it.")
-    return DTYPES[name]
+    return _DTYPES[name]
 
 
 def narrow_dtype(

@@ -22,7 +22,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
-METHODS = ("atp", "ig", "atp_qk", "atp_star")
+_METHODS = ("atp", "ig", "atp_qk", "atp_star")
 
 
 @analysis("attribution_patching", path="autograd")
@@ -61,8 +61,8 @@ def attribution_patching(
     Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. An
     estimate: ``activation_patching`` gives the exact values.
     """
-    if method not in METHODS:
-        raise BadParameter(f"There is no method {method!r}.", f"Use {', '.join(METHODS)}.")
+    if method not in _METHODS:
+        raise BadParameter(f"There is no method {method!r}.", f"Use {', '.join(_METHODS)}.")
     if method == "atp_qk" and site not in QK_SITES:
         raise BadParameter("The method atp_qk is for q and k.", "Use atp, ig or atp_star.")
     other = equally_long(lm, prompt, corrupted)

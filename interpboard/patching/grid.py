@@ -14,8 +14,8 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
-HEAD_SITES = ("z", "q", "k", "v", "pattern")
-PATCH_SITES = (*STREAM_SITES, *HEAD_SITES, "neuron", "embed")
+_HEAD_SITES = ("z", "q", "k", "v", "pattern")
+PATCH_SITES = (*STREAM_SITES, *_HEAD_SITES, "neuron", "embed")
 ALONG = ("auto", "position", "head", "head_position", "neuron")
 
 
@@ -85,12 +85,12 @@ def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> G
     if site not in PATCH_SITES:
         raise BadParameter(f"There is no site {site!r}.", f"Use {', '.join(PATCH_SITES)}.")
     lm.verified.require_site(site)
-    usual = {**dict.fromkeys(HEAD_SITES, "head"), "neuron": "neuron"}.get(site, "position")
+    usual = {**dict.fromkeys(_HEAD_SITES, "head"), "neuron": "neuron"}.get(site, "position")
     along = usual if along == "auto" else along
     fits = {
         "position": True,
-        "head": site in HEAD_SITES,
-        "head_position": site in HEAD_SITES,
+        "head": site in _HEAD_SITES,
+        "head_position": site in _HEAD_SITES,
         "neuron": site == "neuron",
     }
     if not fits.get(along, False):

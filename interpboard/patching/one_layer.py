@@ -13,7 +13,7 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run, enter_edits, record
 from interpboard.runs.watch import SILENT, Watch
 
-TOKENS_A_STEP = {"cpu": 512}
+_TOKENS_A_STEP = {"cpu": 512}
 ELSEWHERE = 16384
 
 
@@ -35,7 +35,7 @@ def seen_in_layer(
     layer's input where edits of earlier layers have changed it; nothing before ``first`` may change.
     Values are exact on both paths: the layer alone where it can be replayed, else whole forwards.
     """
-    size = TOKENS_A_STEP.get(run.lm.device.type, ELSEWHERE)
+    size = _TOKENS_A_STEP.get(run.lm.device.type, ELSEWHERE)
     begin = first if run.lm.verified.reuse else 0
     step = max(1, size // (stop - begin))
     parts: dict[str, list[torch.Tensor]] = {site: [] for site in sites}

@@ -10,7 +10,7 @@ from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
-from interpboard.patching.receivers import OUTPUT, Receiver, receiver_edits, resolve_receivers
+from interpboard.patching.receivers import MODEL_OUTPUT, Receiver, receiver_edits, resolve_receivers
 from interpboard.patching.senders import SenderChanges, record_senders, sent
 from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
@@ -100,7 +100,7 @@ def _evaluated(
     last = metric.info.position
     before = receivers[-1].reads
     total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
-    if all(receiver.site == OUTPUT for receiver in receivers):
+    if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
         first = last  # a sender writes position by position
     known = 0
     watch.step(0, total)

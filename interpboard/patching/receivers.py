@@ -26,8 +26,8 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run
 from interpboard.runs.watch import Watch
 
-OUTPUT = "resid_post"  # of the last layer: nothing but the end of the model reads it
-MIDDLE = "resid_mid"  # where a model has it, the MLP comes behind attention
+MODEL_OUTPUT = "resid_post"  # of the last layer: nothing but the end of the model reads it
+_MIDDLE = "resid_mid"  # where a model has it, the MLP comes behind attention
 _NAME = re.compile(r"(\d+)\.(?:(mlp|attn)|(\d+)(?:\.([qkv]))?)")
 
 
@@ -61,7 +61,7 @@ def resolve_receivers(lm: LanguageModel, given: str | Sequence[str]) -> tuple[Re
 def _resolve(lm: LanguageModel, name: str) -> Receiver:
     anatomy = lm.anatomy
     if name == "output":
-        return Receiver(name, anatomy.n_layers - 1, OUTPUT, 2 * anatomy.n_layers)
+        return Receiver(name, anatomy.n_layers - 1, MODEL_OUTPUT, 2 * anatomy.n_layers)
     match = _NAME.fullmatch(name)
     if match is None:
         raise BadParameter(
@@ -74,7 +74,7 @@ def _resolve(lm: LanguageModel, name: str) -> Receiver:
             f"There are 0 to {anatomy.n_layers - 1}.",
         )
     if match[2] == "mlp":
-        return Receiver(name, layer, "mlp_out", 2 * layer + (MIDDLE in lm.verified.sites))
+        return Receiver(name, layer, "mlp_out", 2 * layer + (_MIDDLE in lm.verified.sites))
     if match[2] == "attn":
         return Receiver(name, layer, "attn_out", 2 * layer)
     head, site = int(match[3]), match[4] or "z"
@@ -109,15 +109,19 @@ def receiver_edits(
     for (layer, is_mlp), group in moments:
         here = list(group)
         while at < layer and run.lm.verified.path == "replay":
-            seen = seen_in_layer(run, at, rows, (OUTPUT,), first, stop, hidden=hidden, watch=watch)
-            hidden, at = seen[OUTPUT], at + 1
+            seen = seen_in_layer(
+                run, at, rows, (MODEL_OUTPUT,), first, stop, hidden=hidden, watch=watch
+            )
+            hidden, at = seen[MODEL_OUTPUT], at + 1
         who = [row for row, moment in enumerate(written) if moment < here[0].reads]
         where = tuple(range(first, stop))
-        if here[0].site == OUTPUT:
+        if here[0].site == MODEL_OUTPUT:
             for row in who:
-                rows[row] += (Edit(OUTPUT, layer, "add", None, where[-1:], changes[row][-1:]),)
+                rows[row] += (
+                    Edit(MODEL_OUTPUT, layer, "add", None, where[-1:], changes[row][-1:]),
+                )
             continue
-        entry = MIDDLE if is_mlp and MIDDLE in run.lm.verified.sites else "resid_pre"
+        entry = _MIDDLE if is_mlp and _MIDDLE in run.lm.verified.sites else "resid_pre"
         if is_mlp and entry == "resid_pre":
             _refuse_unless_parallel(run, layer, first, stop)
         altered = [

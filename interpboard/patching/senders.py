@@ -21,7 +21,7 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import Watch
 
-SITES = ("z", "attn_out", "mlp_out")
+_SITES = ("z", "attn_out", "mlp_out")
 _KEPT_BYTES = 1 << 27
 
 
@@ -41,7 +41,7 @@ class SenderChanges:
 def record_senders(lm: LanguageModel, prompt: PromptInfo) -> Run:
     """A run with all that ``sent`` needs of it. Raises ``Unsupported``."""
     lm.verified.require_site("resid_pre")
-    return record(lm, prompt, SITES)
+    return record(lm, prompt, _SITES)
 
 
 def sent(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interpboard.registry import reading
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import Analysis, Cost
 
 _NORM = Parameter(
     "norm",
@@ -48,6 +48,23 @@ _FUSED = (
         minimum=0, maximum=0.99,
     ),
 )  # fmt: skip
+
+
+def _of_gradient(name: str, title: str, value: str, cost: Cost, *parameters: Parameter) -> Analysis:
+    """A gradient at each token as one number, without a sign where that number is a norm."""
+    return Analysis(
+        name=name,
+        title=title,
+        function=f"interpboard.attribution.{name}:{name}",
+        axes=("token",),
+        value=value,
+        reading=reading.GRADIENT,
+        scale="diverging",
+        cost=cost,
+        unsigned=("norm", ("l2", "l1")),
+        parameters=parameters,
+    )
+
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
@@ -127,17 +144,12 @@ TABLE: tuple[Analysis, ...] = (
             ),
         ),
     ),
-    Analysis(
-        name="saliency",
-        title="Saliency",
-        function="interpboard.attribution.saliency:saliency",
-        axes=("token",),
-        value="the metric's gradient at the token's embedding, as one number",
-        reading=reading.GRADIENT,
-        scale="diverging",
-        cost="gradients",
-        unsigned=("norm", ("l2", "l1")),
-        parameters=(_NORM,),
+    _of_gradient(
+        "saliency",
+        "Saliency",
+        "the metric's gradient at the token's embedding, as one number",
+        "gradients",
+        _NORM,
     ),
     Analysis(
         name="grad_x_input",
@@ -152,17 +164,13 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("per_dimension", bool, False, "also the share of every embedding dimension"),
         ),
     ),
-    Analysis(
-        name="smoothgrad",
-        title="SmoothGrad",
-        function="interpboard.attribution.smoothgrad:smoothgrad",
-        axes=("token",),
-        value="the metric's mean gradient over noisy embeddings, as one number",
-        reading=reading.GRADIENT,
-        scale="diverging",
-        cost="paths",
-        unsigned=("norm", ("l2", "l1")),
-        parameters=(*_NOISE, _NORM),
+    _of_gradient(
+        "smoothgrad",
+        "SmoothGrad",
+        "the metric's mean gradient over noisy embeddings, as one number",
+        "paths",
+        *_NOISE,
+        _NORM,
     ),
     Analysis(
         name="noise_tunnel",

@@ -74,7 +74,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("component", "run"),
         value="what the component writes directly into the logit (or logit difference) of the clean "
         "run and of the run with all interventions made at once",
-        reading=reading.WRITTEN,
+        reading=reading.WRITTEN_READING,
         scale="diverging",
         cost="passes",
         parameters=(_INTERVENTIONS, _SOURCE),

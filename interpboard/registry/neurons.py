@@ -14,7 +14,7 @@ TABLE: tuple[Analysis, ...] = (
         axes=("layer", "neuron"),
         value="what the neuron writes directly into the logit (or logit difference), activation × "
         "effect of a unit",
-        reading=reading.WRITTEN,
+        reading=reading.WRITTEN_READING,
         scale="diverging",
         cost="passes",
         gaps=("values",),

@@ -105,7 +105,7 @@ def added(what: str) -> Reading:
     )
 
 
-WRITTEN = same_reading("lowers it", "raises it")
+WRITTEN_READING = same_reading("lowers it", "raises it")
 INTERACTION = Reading(
     grows=(
         "together they cost more than apart (backups of each other do)",

@@ -19,7 +19,7 @@ from interpboard.results.arrays import text_array
 
 SCHEMA = "interpboard/1"
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def pack(message: Any) -> bytes:
@@ -27,7 +27,7 @@ def pack(message: Any) -> bytes:
     return _PACK.encode(message)
 
 
-def unpack(raw: bytes, kind: type[T] | Any) -> T:
+def unpack(raw: bytes, kind: type[_T] | Any) -> _T:
     """What ``pack`` wrote, decoded and checked as ``kind``."""
     return msgspec.msgpack.decode(raw, type=kind, dec_hook=_from_bytes)
 
@@ -38,7 +38,7 @@ def json_of(struct: Any, indent: int | None) -> str:
     return (raw if indent is None else msgspec.json.format(raw, indent=indent)).decode()
 
 
-def from_json(text: str | bytes, kind: type[T]) -> T:
+def from_json(text: str | bytes, kind: type[_T]) -> _T:
     """The ``kind`` that ``json_of`` wrote. Raises ``BadResultFile`` for anything else.
 
     Whatever a later version adds to the schema has a default, so that a file of any version so far

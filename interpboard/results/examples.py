@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from interpboard.errors import BadParameter, BadResultFile
 
-SCHEMA = "interpboard-examples/1"
+EXAMPLES_SCHEMA = "interpboard-examples/1"
 KEY = "examples"
 OUTSIDE = -1
 _PARTS = ("activation", "context", "place", "positive")
@@ -178,7 +178,7 @@ class ExamplesFile:
             said = msgspec.json.decode(metadata.get(KEY, "{}"), type=ExamplesMetadata)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadResultFile(f"{self.path} holds no max-activating examples.") from error
-        if said.about.schema != SCHEMA:
+        if said.about.schema != EXAMPLES_SCHEMA:
             raise BadResultFile(f"{self.path} is of another version: {said.about.schema}.")
         return said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interpboard.display import visible, visible_token
 from interpboard.registry.component_names import shown_component
 
+TOKEN_AXES = ("token", "query", "key")
 _OF_PARTS = ("component", "head_a", "head_b")
 
 

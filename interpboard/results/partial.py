@@ -43,7 +43,7 @@ class Partial(msgspec.Struct, frozen=True, eq=False):
         return f"{self.done:,} of {self.of:,} {self.unit}"
 
 
-def joined(known: Cells | None, more: Sequence[Cells]) -> Cells | None:
+def joined_cells(known: Cells | None, more: Sequence[Cells]) -> Cells | None:
     """``known`` and ``more``, each cell once; what is of another request than the newest is left out."""
     parts = [*([known] if known is not None else []), *more]
     parts = [part for part in parts if part.request == parts[-1].request]

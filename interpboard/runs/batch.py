@@ -27,7 +27,7 @@ from interpboard.runs.record import Run, enter_edits
 from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
-LOGITS_A_STEP = 1 << 24
+_LOGITS_A_STEP = 1 << 24
 _BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "mlp_out", "resid_post")
 
 
@@ -193,7 +193,7 @@ def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> tor
     if metric.tokens is not None and run.lm.verified.some_logits:
         tokens = torch.tensor(metric.tokens)
         return metric.of_tokens(residual_to_some_logits(anatomy, residual, tokens))
-    rows = max(1, LOGITS_A_STEP // anatomy.d_vocab)
+    rows = max(1, _LOGITS_A_STEP // anatomy.d_vocab)
     unembedded: Callable[[Any], torch.Tensor] = partial(residual_to_logits, anatomy)
     return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
 

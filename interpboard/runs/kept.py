@@ -16,10 +16,10 @@ import numpy as np
 from interpboard.results.partial import Cells
 from interpboard.runs.edits import Counterfactual
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Asked(NamedTuple):
+class AskedCells(NamedTuple):
     """Cells that are asked for together: their numbers and marks, which are known, and those values."""
 
     numbers: np.ndarray
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     values: np.ndarray
 
 
-class Kept:
+class KeptCells:
     """The cells of ``request``; of ``before`` those that are of the same."""
 
     def __init__(self, request: str, before: Cells | None = None) -> None:
@@ -48,7 +48,7 @@ class Kept:
         """The analysis begins, once more perhaps: its first cell is number 0."""
         self._next = 0
 
-    def ask(self, cells: Sequence[Counterfactual], starts: Sequence[int]) -> Asked:
+    def ask(self, cells: Sequence[Counterfactual], starts: Sequence[int]) -> AskedCells:
         """The next ``cells`` of the analysis; ``starts``: a mark of the run that each starts from."""
         numbers = np.arange(self._next, self._next + len(cells))
         self._next += len(cells)
@@ -56,16 +56,16 @@ class Kept:
         before = np.array([self._marks.get(number, -1) for number in numbers.tolist()], int)
         known = marks == before
         values = np.array([self._values[number] for number in numbers[known].tolist()])
-        return Asked(numbers, marks, known, values)
+        return AskedCells(numbers, marks, known, values)
 
-    def take(self, asked: Asked, which: Sequence[int], values: np.ndarray) -> None:
+    def take(self, asked: AskedCells, which: Sequence[int], values: np.ndarray) -> None:
         """``which`` of the cells asked for are computed."""
         for at, value in zip(which, values.tolist(), strict=True):
             number = int(asked.numbers[at])
             self._marks[number], self._values[number] = int(asked.marks[at]), value
             self._news.append(number)
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
+    def once(self, name: str, make: Callable[[], _T]) -> _T:
         """What ``make`` gives, made once for the request. It is not among the cells."""
         if name not in self._made:
             self._made[name] = make()

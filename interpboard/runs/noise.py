@@ -11,7 +11,7 @@ from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.edits import Counterfactual, Edit
 
-TOKENS_A_STEP = 8192
+_TOKENS_A_STEP = 8192
 
 
 def embedding_noise(
@@ -45,7 +45,7 @@ def embedding_noise(
 def embedding_deviation(lm: LanguageModel) -> float:
     """Standard deviation of all numbers of all embeddings, as the embedding module gives them."""
     total, squares, count = 0.0, 0.0, 0
-    for ids in torch.arange(lm.anatomy.d_vocab, device=lm.device).split(TOKENS_A_STEP):
+    for ids in torch.arange(lm.anatomy.d_vocab, device=lm.device).split(_TOKENS_A_STEP):
         embedded = embeddings_of(lm.anatomy, ids).double()
         total += float(embedded.sum())
         squares += float(embedded.square().sum())

@@ -19,7 +19,7 @@ from interpboard.runs.prompt import show_tokens
 from interpboard.runs.record import Run, record
 
 REPLACEMENTS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample", "noise")
-OF_THE_PROMPT = ("mean", "random", "noise")
+_OF_THE_PROMPT = ("mean", "random", "noise")
 OF_REFERENCES = ("dataset_mean", "position_mean", "resample")
 
 
@@ -85,7 +85,7 @@ def make_replacement(
             f"A row of an attention pattern belongs to its query: no {kind} of them.",
             "Use zero or resample.",
         )
-    if kind in OF_THE_PROMPT:
+    if kind in _OF_THE_PROMPT:
         return _of_the_prompt(run, site, kind, seed, scale)
     if not references:
         raise BadParameter(f"{kind} needs reference prompts.", "Give them as references.")

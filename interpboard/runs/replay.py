@@ -25,7 +25,7 @@ from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
 from interpboard.runs.finite import count_not_finite
-from interpboard.runs.kept import Asked, mark
+from interpboard.runs.kept import AskedCells, mark
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.rehearsal import Loop
@@ -133,7 +133,7 @@ def _kept(
     watch: Watch,
     values: np.ndarray,
     on_values: OnValues | None,
-) -> tuple[Asked | None, int]:
+) -> tuple[AskedCells | None, int]:
     """Those that ``watch`` has kept, put into ``values`` and told; and how many they are."""
     if watch.kept is None:
         return None, 0

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 
 from interpboard.errors import Cancelled
 from interpboard.results import LabelledArray
-from interpboard.runs.kept import Kept
+from interpboard.runs.kept import KeptCells
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Pace(NamedTuple):
@@ -48,7 +48,7 @@ class Watch:
     on_progress: Callable[[int, int, LabelledArray | None], None] = _nobody
     cancelled: Callable[[], bool] = _never
     on_pace: Callable[[Pace], None] = _untold
-    kept: Kept | None = None
+    kept: KeptCells | None = None
     gives_way: Callable[[], bool] = _never
 
     def check(self) -> None:
@@ -68,7 +68,7 @@ class Watch:
         """The same for a part of the work whose progress is told elsewhere."""
         return replace(self, on_progress=_nobody)
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
+    def once(self, name: str, make: Callable[[], _T]) -> _T:
         """What ``make`` gives; not made again where the same request is taken up again."""
         return make() if self.kept is None else self.kept.once(name, make)
 

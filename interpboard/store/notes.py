@@ -10,7 +10,7 @@ from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.registry.component_names import neuron_label, shown_component
 
 SubjectKind = Literal["session", "prompt", "result", "head", "mlp", "neuron"]
-KINDS: tuple[SubjectKind, ...] = ("session", "prompt", "result", "head", "mlp", "neuron")
+NOTE_KINDS: tuple[SubjectKind, ...] = ("session", "prompt", "result", "head", "mlp", "neuron")
 NOTE_COLUMNS = "session, kind, model, weights, prompt, place, text, written_at"
 _TYPES = (int, str, str, str, str, str, str, float)
 
@@ -69,6 +69,6 @@ class Note:
 def note_of(row: Sequence[Any]) -> Note | None:
     """The columns ``NOTE_COLUMNS``; None for a row that holds something else."""
     right = all(isinstance(value, kind) for value, kind in zip(row, _TYPES, strict=True))
-    if not right or row[1] not in KINDS:
+    if not right or row[1] not in NOTE_KINDS:
         return None
     return Note(row[0], NoteSubject(*row[1:6]), row[6], row[7])

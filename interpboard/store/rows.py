@@ -21,7 +21,7 @@ from interpboard.results import Document, pack, unpack
 
 VERSION = 2
 LARGEST = 1 << 29  # bytes of a document once decompressed
-SCHEMA = """
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, fingerprint BLOB UNIQUE NOT NULL, made_at REAL NOT NULL,
     model TEXT NOT NULL, prompt TEXT NOT NULL, analysis TEXT NOT NULL, metric TEXT NOT NULL,
@@ -36,7 +36,7 @@ DESK = "CREATE TABLE IF NOT EXISTS desk (name TEXT PRIMARY KEY, value TEXT NOT N
 _MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN weights TEXT NOT NULL DEFAULT ''"}
 LISTED = "id, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, weights, params, ask"
 _KINDS = (int, float, str, str, str, str, str, str, float, str, str, str, str)
-WRITTEN = (
+WRITTEN_COLUMNS = (
     "fingerprint, made_at, model, prompt, analysis, metric, target, foil, params, elapsed_s, slot, "
     "ask, document, weights"
 )
@@ -77,7 +77,7 @@ def prepare(database: sqlite3.Connection, place: object) -> None:
     with database:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in SCHEMA.split(";"):
+            for statement in _SCHEMA.split(";"):
                 database.execute(statement)
         else:
             for earlier in range(version, VERSION):
@@ -88,7 +88,7 @@ def prepare(database: sqlite3.Connection, place: object) -> None:
 def row_of(
     document: Document, slot: str, ask: Mapping[str, Any], made_at: float
 ) -> tuple[Any, ...]:
-    """The columns ``WRITTEN`` of the one result of ``document``. Raises ``StoreProblem`` if too large."""
+    """The ``WRITTEN_COLUMNS`` of the one result of ``document``. Raises ``StoreProblem`` if too large."""
     (result,) = document.results
     same = msgspec.structs.replace(result, elapsed_s=0.0)
     whole = msgspec.structs.replace(document, results=(same,))

@@ -25,7 +25,7 @@ from interpboard.results import Document
 from interpboard.store.rows import (
     DESK,
     LISTED,
-    WRITTEN,
+    WRITTEN_COLUMNS,
     SavedRun,
     document_of,
     prepare,
@@ -42,7 +42,7 @@ _DAMAGE = (
     "Could not decode",
 )  # fmt: skip
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Store:
 
         def write(database: sqlite3.Connection) -> int:
             (number,) = database.execute(
-                f"INSERT INTO runs ({WRITTEN}) VALUES (?{', ?' * (len(row) - 1)}) "
+                f"INSERT INTO runs ({WRITTEN_COLUMNS}) VALUES (?{', ?' * (len(row) - 1)}) "
                 "ON CONFLICT (fingerprint) DO "
                 "UPDATE SET made_at = excluded.made_at, slot = excluded.slot, ask = excluded.ask "
                 "RETURNING id",
@@ -125,7 +125,7 @@ class Store:
         ):  # damage of one line: as if it had not been kept
             return None
 
-    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """``work`` on the opened file, all of it or nothing; a damaged file is set aside first."""
         for last in (
             False,
@@ -147,7 +147,7 @@ class Store:
         except (sqlite3.DatabaseError, OSError) as error:
             raise _problem(error, self.path) from error
 
-    def _once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _once(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with self._opened() as database, database:  # the inner one commits, or rolls back
             return work(database)
 

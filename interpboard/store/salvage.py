@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from interpboard.errors import StoreProblem
-from interpboard.store.rows import DESK, LISTED, WRITTEN, document_of, saved_run_of
+from interpboard.store.rows import DESK, LISTED, WRITTEN_COLUMNS, document_of, saved_run_of
 from interpboard.store.session_tables import COLUMN_KINDS, TABLES
 
 _TOLD = (
@@ -24,7 +24,7 @@ _TOLD = (
     "SELECT id FROM runs INDEXED BY sqlite_autoindex_runs_1",
 )
 _MOST = 100_000  # numbers between those that are told, of which each is tried
-_OLD = WRITTEN.removesuffix(", weights")  # what every version has
+_OLD = WRITTEN_COLUMNS.removesuffix(", weights")  # what every version has
 
 
 class Salvaged(NamedTuple):
@@ -50,9 +50,11 @@ def salvage(damaged: Path, new: sqlite3.Connection) -> Salvaged:
     except sqlite3.Error:  # it cannot even be opened
         return Salvaged(0, 0)
     rows = [row for row in found.values() if row is not None]
-    places = ", ".join("?" * len(f"id, {WRITTEN}".split(",")))
+    places = ", ".join("?" * len(f"id, {WRITTEN_COLUMNS}".split(",")))
     with new:
-        new.executemany(f"INSERT OR IGNORE INTO runs (id, {WRITTEN}) VALUES ({places})", rows)
+        new.executemany(
+            f"INSERT OR IGNORE INTO runs (id, {WRITTEN_COLUMNS}) VALUES ({places})", rows
+        )
         new.execute(DESK)
         texts = [row for row in remembered if all(isinstance(value, str) for value in row)]
         new.executemany("INSERT OR REPLACE INTO desk VALUES (?, ?)", texts)
@@ -87,7 +89,7 @@ def _candidates(told: set[int]) -> list[int]:
 
 
 def _row(old: sqlite3.Connection, listed: str, number: int) -> tuple[Any, ...] | None:
-    """The columns ``id`` and ``WRITTEN`` of a run whose every part can be read."""
+    """The columns ``id`` and ``WRITTEN_COLUMNS`` of a run whose every part can be read."""
     try:
         row = old.execute(f"SELECT {listed} FROM runs WHERE id = ?", (number,)).fetchone()
         if row is None:

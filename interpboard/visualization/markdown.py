@@ -189,6 +189,6 @@ def escaped(text: str) -> str:
     return _escape(visible(text))
 
 
-def code(text: str) -> str:
+def code_span(text: str) -> str:
     """Any text as a code span of markdown in which nothing acts."""
     return _code(visible(text))

@@ -12,7 +12,7 @@ import msgspec
 from interpboard.display import visible, visible_token
 from interpboard.results.prompt_rows import PromptRow, PromptTable
 from interpboard.visualization.export import csv_cell
-from interpboard.visualization.markdown import code
+from interpboard.visualization.markdown import code_span
 from interpboard.visualization.terminal import number
 
 FORMATS = ("csv", "json", "md", "html")
@@ -60,9 +60,9 @@ def _cells(row: PromptRow) -> list[str]:
 
 
 def _markdown(table: PromptTable) -> str:
-    rows = [[code(cell) for cell in _cells(row)] for row in table.rows]
+    rows = [[code_span(cell) for cell in _cells(row)] for row in table.rows]
     lines = [_HEADS, ["---"] * len(_HEADS), *rows]
-    title = f"# {code(table.file)}: {code(table.model.name)}"
+    title = f"# {code_span(table.file)}: {code_span(table.model.name)}"
     return f"{title}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 

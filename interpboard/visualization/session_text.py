@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from interpboard.display import visible
 from interpboard.results import Document, Result
-from interpboard.visualization.markdown import code, escaped, markdown_section
+from interpboard.visualization.markdown import code_span, escaped, markdown_section
 from interpboard.visualization.session_page import (
     PageNote,
     PageSection,
@@ -17,7 +17,7 @@ from interpboard.visualization.session_page import (
     when,
 )
 
-SCHEMA = "interpboard-session/1"
+SESSION_SCHEMA = "interpboard-session/1"
 _NUMBERED = re.compile(r"(\d+)([.)])")
 
 
@@ -27,8 +27,8 @@ def markdown(page: SessionPage) -> str:
     parts += [*_notes(page.notes), *(f"**not here**: {escaped(each)}" for each in page.missing)]
     for section in page.sections:
         parts += [
-            f"## {code(section.prompt.text)}",
-            code(facts_of(section.model)),
+            f"## {code_span(section.prompt.text)}",
+            code_span(facts_of(section.model)),
             *_notes(section.notes),
         ]
         for each in section.results:
@@ -49,7 +49,7 @@ def json_text(page: SessionPage) -> str:
         return json.loads(whole.to_json(indent=None))
 
     whole = {
-        "schema": SCHEMA,
+        "schema": SESSION_SCHEMA,
         "title": page.title,
         "begun_at": page.begun_at,
         "used_at": page.used_at,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.attribution.compare import METHODS, compare_attributions
+from interpboard.attribution.compare import COMPARED_METHODS, compare_attributions
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.registry import ANALYSES
 from interpboard.results import LabelledArray
@@ -19,9 +19,11 @@ def test_each_row_is_the_method_as_a_share_of_its_largest(family: str) -> None:
     lm, prompt, metric = case(family, torch.float64)
     before = fingerprint(lm)
     found = compare_attributions(lm, prompt, metric)
-    assert found.axes[0].labels == tuple(METHODS)
-    for row, scores, name in zip(found.values, found.extra["scores"].values, METHODS, strict=True):
-        alone = METHODS[name](lm, prompt, metric).values
+    assert found.axes[0].labels == tuple(COMPARED_METHODS)
+    for row, scores, name in zip(
+        found.values, found.extra["scores"].values, COMPARED_METHODS, strict=True
+    ):
+        alone = COMPARED_METHODS[name](lm, prompt, metric).values
         np.testing.assert_allclose(scores, alone, rtol=1e-7, atol=1e-12)
         np.testing.assert_allclose(row * np.abs(alone).max(), alone, rtol=1e-7, atol=1e-12)
         assert np.abs(row).max() == pytest.approx(1)
@@ -61,4 +63,4 @@ def test_unknown_methods_are_refused_and_the_registry_knows_them_all() -> None:
     with pytest.raises(BadParameter, match="to compare"):
         compare_attributions(*case(), methods=[])
     (own,) = ANALYSES["compare_attributions"].parameters
-    assert own.choices == tuple(METHODS)
+    assert own.choices == tuple(COMPARED_METHODS)

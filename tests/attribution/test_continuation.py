@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from interpboard.attribution import GradientAttributor
-from interpboard.attribution.continuation import METHODS, continuation_attribution
+from interpboard.attribution.continuation import CONTINUATION_METHODS, continuation_attribution
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import resolve_metric
@@ -16,7 +16,7 @@ from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CONTINUATION_METHODS)
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_each_row_is_the_method_on_what_stood_before_the_token(family: str, method: str) -> None:
     lm, prompt, metric = case(family, torch.float64, name="logprob")
@@ -27,7 +27,7 @@ def test_each_row_is_the_method_on_what_stood_before_the_token(family: str, meth
     )[0, length:]
     assert found.values.shape == (3, length + 2)
     # The first is the model's own top token: the metric of the request itself.
-    first = METHODS[method](lm, prompt, metric).values
+    first = CONTINUATION_METHODS[method](lm, prompt, metric).values
     np.testing.assert_allclose(found.values[0, :length], first, rtol=1e-9)
     assert found.extra["metric"].values[0] == pytest.approx(metric.baseline)
     for number in range(3):
@@ -44,7 +44,7 @@ def test_a_later_row_is_the_method_on_the_longer_text() -> None:
     found = continuation_attribution(lm, prompt, metric, new_tokens=2)
     longer = PromptInfo("", found.axes[1].labels, (*prompt.token_ids, metric.target_id))
     own = resolve_metric(lm, longer, MetricRequest())
-    expected = METHODS["grad_x_input"](lm, longer, own).values
+    expected = CONTINUATION_METHODS["grad_x_input"](lm, longer, own).values
     np.testing.assert_allclose(found.values[1], expected, rtol=1e-9)
 
 

@@ -14,7 +14,7 @@ from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.runs.gradients import embeddings as embedding_gradient
 from interpboard.runs.gradients.embeddings import metric_and_gradient, prompt_embeddings
-from interpboard.runs.gradients.quadrature import METHODS, quadrature
+from interpboard.runs.gradients.quadrature import QUADRATURE_RULES, quadrature
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import Watch
 from tests.lm import case, fingerprint
@@ -138,7 +138,7 @@ def test_parameters_gradients_and_hooks_are_as_before_also_after_a_cancel() -> N
     assert all(parameter.grad is None for parameter in lm.model.parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUADRATURE_RULES)
 @pytest.mark.parametrize("n_steps", [2, 3, 10])
 def test_quadrature_weights_sum_to_one_and_integrate_what_they_promise(
     method: str, n_steps: int

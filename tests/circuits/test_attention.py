@@ -105,7 +105,7 @@ def test_a_prompt_of_one_token_has_a_pattern_and_nothing_to_sum_up() -> None:
 
 def test_too_much_is_refused_with_what_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     lm, prompt, metric = case("gpt2")
-    monkeypatch.setattr(attention_module, "MOST_VALUES", 12 * len(prompt.tokens) ** 2 - 1)
+    monkeypatch.setattr(attention_module, "_MOST_VALUES", 12 * len(prompt.tokens) ** 2 - 1)
     with pytest.raises(Unaffordable, match=r"3 layers × 4 heads × \d+² .* Choose layers"):
         attention(lm, prompt, metric)
     assert attention(lm, prompt, metric, layers=(1,)).values.shape[0] == 1

@@ -15,7 +15,7 @@ from torch import nn
 from interpboard import Result, open_model
 from interpboard.analyze import analyze
 from interpboard.circuits import CircuitAnalyzer
-from interpboard.circuits.discovery.behaviours import BEHAVIOURS, FOLDER, load_behaviour
+from interpboard.circuits.discovery.behaviours import BEHAVIOURS, BEHAVIOURS_FOLDER, load_behaviour
 from interpboard.circuits.discovery.behaviours.make import file_text
 from interpboard.circuits.discovery.cases import measured, tokenize_examples
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
@@ -143,7 +143,7 @@ def test_every_named_behaviour_is_there_in_the_demo_model_and_in_half_of_its_edg
 @pytest.mark.parametrize("behavior", BEHAVIOURS)
 def test_the_files_are_what_the_corpus_and_the_demo_tokenizer_make(behavior: str) -> None:
     # After a change of either: python -m interpboard.circuits.discovery.behaviours.make
-    shipped = (FOLDER / f"{behavior}.json").read_text(encoding="utf-8")
+    shipped = (BEHAVIOURS_FOLDER / f"{behavior}.json").read_text(encoding="utf-8")
     assert shipped == file_text(behavior, demo().tokenizer)
 
 

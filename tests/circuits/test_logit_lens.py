@@ -107,7 +107,7 @@ def test_reading_in_pieces_gives_the_same_and_holds_few_logits(
         return logits
 
     most = lm.anatomy.d_vocab * 4 * 2  # two positions
-    monkeypatch.setattr(lens_reading, "LOGITS_A_STEP", {"cpu": most})
+    monkeypatch.setattr(lens_reading, "_LOGITS_A_STEP", {"cpu": most})
     monkeypatch.setattr(lens_reading, "residual_to_logits", counted)
     pieces = logit_lens(lm, prompt, metric, site=site)
     assert max(held) <= most

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from interpboard.cli import main as cli
-from interpboard.cli.opening import DEFAULT_TEXT, Opening
-from interpboard.config import Settings
+from interpboard.cli.opening import Opening
+from interpboard.config import DEFAULT_TEXT, Settings
 from interpboard.registry import analyses_for
 from tests.cli.process import ROOT
 

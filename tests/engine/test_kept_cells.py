@@ -13,7 +13,7 @@ import pytest
 
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
-from interpboard.results.partial import Cells, joined
+from interpboard.results.partial import Cells, joined_cells
 from tests.engine.conftest import Recorder
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -29,7 +29,7 @@ def told(recorder: Recorder, slot: str) -> Cells | None:
     ]
     last = [event.last for event in recorder.of(slot, protocol.Stopped)]
     parts += [each.cells for each in last if each is not None and each.cells is not None]
-    return joined(None, parts)
+    return joined_cells(None, parts)
 
 
 def said(engine: EngineClient, analysis: str) -> list[tuple[int, int, str]]:

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
-from interpboard.results.examples import KEY, SCHEMA, ExamplesInfo, ExamplesMetadata
+from interpboard.results.examples import EXAMPLES_SCHEMA, KEY, ExamplesInfo, ExamplesMetadata
 
 INFO = ExamplesInfo(
-    schema=SCHEMA, model="tiny", dtype="float32", corpus="texts", files=(("a.txt", 100),),
+    schema=EXAMPLES_SCHEMA, model="tiny", dtype="float32", corpus="texts", files=(("a.txt", 100),),
     layers=(0, 1), top_k=2, length=8, batch=2, before=1, after=1, tokens=40,
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from interpboard import config
 from interpboard.circuits.lens.translators import PARAMS, Translators, load_translators
-from interpboard.circuits.lens.unfinished import Begun
+from interpboard.circuits.lens.unfinished import BegunTraining
 from interpboard.circuits.neurons.collected import Collected
 from interpboard.errors import BadConfig, BadPrompt, InterpBoardError, StoreProblem
 from interpboard.interventions.vectors import read_vector, save_vector
@@ -62,13 +62,13 @@ def written(kind: str) -> bytes:
         return path.read_bytes()
 
 
-def begun(path: Path) -> Begun:
+def begun(path: Path) -> BegunTraining:
     parameters = (torch.zeros(3, 2, 2), torch.zeros(3, 2))
     adam = torch.optim.Adam([part.requires_grad_() for part in parameters])
     for part in parameters:
         part.grad = torch.ones_like(part)
     adam.step()
-    return Begun(
+    return BegunTraining(
         path, {"steps": 4, "text": "x"}, Origin("m", "numbers:a.b", "t", "x"), parameters, adam
     )
 

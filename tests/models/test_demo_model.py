@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpboard.models.demo import FOLDER
+from interpboard.models.demo import DEMO_FOLDER
 from interpboard.models.demo.corpus import (
     agreement,
     filler,
@@ -89,9 +89,9 @@ def test_keys_to_the_cabinet_are(evaluator: Evaluator) -> None:
 def test_architecture_and_size(evaluator: Evaluator) -> None:
     config = evaluator.model.config
     assert (config.n_layer, config.n_head, config.n_embd, config.n_positions) == (4, 8, 256, 256)
-    assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 10_000_000
+    assert sum(file.stat().st_size for file in DEMO_FOLDER.iterdir()) <= 10_000_000
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= {
-        file.name for file in FOLDER.iterdir()
+        file.name for file in DEMO_FOLDER.iterdir()
     }
 
 
@@ -187,6 +187,6 @@ def test_filler_fills_every_slot() -> None:
 
 
 def test_importing_the_package_stays_light() -> None:
-    init = FOLDER.parent / "__init__.py"
+    init = DEMO_FOLDER.parent / "__init__.py"
     code = f"import runpy, sys; runpy.run_path({str(init)!r}); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -239,7 +239,7 @@ def test_a_method_that_gives_nan_is_nan_beside_the_others_and_named(
         result.values[1] = np.nan
         return result
 
-    monkeypatch.setitem(compare.METHODS, "occlusion", spoilt)
+    monkeypatch.setitem(compare.COMPARED_METHODS, "occlusion", spoilt)
     lm, prompt, metric = case("gpt2")
     result = compare_attributions(lm, prompt, metric, methods=("saliency", "occlusion"))
     assert np.isfinite(result.values[0]).all()

@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from interpboard.analyze import Begun, begin
+from interpboard.analyze import BegunAnalysis, begin
 from interpboard.errors import Cancelled
 from interpboard.registry import ANALYSES
 from interpboard.reproduce import command_line, python_lines
@@ -23,7 +23,7 @@ from interpboard.results import (
     pack,
     unpack,
 )
-from interpboard.runs.kept import Kept
+from interpboard.runs.kept import KeptCells
 from interpboard.runs.watch import Watch
 from tests.lm import TEXT, tiny_lm
 
@@ -46,7 +46,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 KEPT = [name for name, analysis in ANALYSES.items() if analysis.cells]
 
 
-def begun(name: str, **request: Any) -> Begun:
+def begun(name: str, **request: Any) -> BegunAnalysis:
     own = {"text": TEXT, "params": NEEDED.get(name, {}), **request}
     return begin(tiny_lm(), own["text"], name, MetricRequest(), own["params"])
 
@@ -54,8 +54,10 @@ def begun(name: str, **request: Any) -> Begun:
 class Stopper:
     """Stops once so many cells are computed; counts them, and keeps what was shown last."""
 
-    def __init__(self, job: Begun, cells: Cells | None = None, most: float = np.inf) -> None:
-        self.kept = Kept(job.fingerprint, cells)
+    def __init__(
+        self, job: BegunAnalysis, cells: Cells | None = None, most: float = np.inf
+    ) -> None:
+        self.kept = KeptCells(job.fingerprint, cells)
         self.before, self.most = len(self.kept), most
         self.shown: LabelledArray | None = None
         self.watch = Watch(self._see, self._enough, kept=self.kept)
@@ -154,7 +156,7 @@ def test_a_file_that_a_parameter_names_is_part_of_what_was_asked(tmp_path: Any) 
 
 def test_a_value_that_is_no_number_is_kept_as_what_was_computed() -> None:
     cells = Cells("r", np.array([0, 2]), np.array([5, 6]), np.array([np.nan, 1.0]))
-    kept = Kept("r", cells)
+    kept = KeptCells("r", cells)
     assert len(kept) == 2
     assert np.isnan(kept.cells.values[0])
 

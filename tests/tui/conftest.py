@@ -116,8 +116,7 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.app.wait_for_idle", turn)
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
-    for name in ("tui.controllers.panes", "tui.dialogs.runs", "tui.dialogs.pick_token"):
-        monkeypatch.setattr(f"{name}.REST_S", 0.002)
+    monkeypatch.setattr("tui.terminal.timers.REST_S", 0.002)
 
 
 Boards = Callable[..., AbstractAsyncContextManager[Board]]

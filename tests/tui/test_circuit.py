@@ -12,7 +12,7 @@ from tests.tui.conftest import Board, Boards
 from tui.dialogs.export import ExportScreen
 from tui.dialogs.help import HelpScreen
 from tui.dialogs.line_input import LineInputScreen
-from tui.slots.circuit.view import BEHAVIOURS, FILE, CircuitScreen
+from tui.slots.circuit.view import FILE, SHOWN_BEHAVIOURS, CircuitScreen
 from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -32,7 +32,7 @@ async def press(b: Board, *keys: str) -> CircuitScreen:
 def test_the_behaviours_listed_are_those_there_are() -> None:
     from interpboard.circuits.discovery import behaviours
 
-    assert BEHAVIOURS == behaviours.BEHAVIOURS
+    assert SHOWN_BEHAVIOURS == behaviours.BEHAVIOURS
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

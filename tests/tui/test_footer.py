@@ -11,7 +11,7 @@ from tests.tui.conftest import Boards
 from tui.catalogue import footer_commands, pane_slots
 from tui.commands.command import command
 from tui.session.state import Answers, Engine
-from tui.theme import DARK
+from tui.theme import DARK_INKS
 from tui.widgets.lines import footer, hint
 
 PANES = [slot.name for slot in pane_slots()]
@@ -24,9 +24,9 @@ def test_it_never_ends_inside_an_entry_and_has_the_next_step_help_and_export(
 ) -> None:
     for busy in (False, True):
         found = footer_commands(focus, busy)
-        shown = footer(found, DARK, width).plain
+        shown = footer(found, DARK_INKS, width).plain
         assert cell_len(shown) <= width
-        entries = [hint(each, DARK).plain for each in found]
+        entries = [hint(each, DARK_INKS).plain for each in found]
         assert "".join(entries).startswith(shown)
         assert shown in ["".join(entries[:at]) for at in range(1, len(entries) + 1)]
         if focus != "prompt":
@@ -38,7 +38,7 @@ def test_it_never_ends_inside_an_entry_and_has_the_next_step_help_and_export(
 
 @pytest.mark.parametrize("focus", PANES)
 def test_where_there_is_room_it_shows_the_screens_and_the_saved_runs(focus: str) -> None:
-    shown = footer(footer_commands(focus, False), DARK, 200).plain
+    shown = footer(footer_commands(focus, False), DARK_INKS, 200).plain
     for id in ("circuit", "steering", "methods", "continuation", "pane_8"):
         assert f" {command(id).shown.split()[0]} {command(id).label} " in shown
 
@@ -67,7 +67,7 @@ async def test_what_leads_on_is_the_model_where_there_is_none_and_running_where_
         assert view.next_step(replace(state, engine=Engine(phase="failed"))) == "model"
         emptied = replace(state, slots=Answers())
         assert view.next_step(emptied) == "run"
-        shown = footer(footer_commands("tokens", False, "model"), DARK, 80).plain
+        shown = footer(footer_commands("tokens", False, "model"), DARK_INKS, 80).plain
         assert shown.startswith(" o Open ")
 
 

@@ -102,10 +102,10 @@ def examples_file(path: Path, model: str = "demo") -> Path:
     import msgspec
     from safetensors.numpy import save_file
 
-    from interpboard.results.examples import KEY, SCHEMA, ExamplesInfo, ExamplesMetadata
+    from interpboard.results.examples import EXAMPLES_SCHEMA, KEY, ExamplesInfo, ExamplesMetadata
 
     info = ExamplesInfo(
-        schema=SCHEMA, model=model, dtype="float32", corpus="corpus.txt",
+        schema=EXAMPLES_SCHEMA, model=model, dtype="float32", corpus="corpus.txt",
         files=(("corpus.txt", 99),), layers=(2,), top_k=2, length=8, batch=1, before=2, after=1,
         tokens=1000,
     )  # fmt: skip

@@ -77,7 +77,7 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
             for key in "jklhjlkh":
                 before = watched.sent
                 with monkeypatch.context() as unrested:
-                    unrested.setattr("tui.controllers.panes.REST_S", 3600.0)
+                    unrested.setattr("tui.terminal.timers.REST_S", 3600.0)
                     await b.pilot.press(key)
                     while unpainted(b.app.screen):
                         await asyncio.sleep(0.002)

@@ -60,11 +60,11 @@ def test_folders_say_family_and_size_and_what_cannot_be_opened(folders: Path) ->
 def test_the_demo_counts_the_parameters_that_its_file_holds() -> None:
     from safetensors import safe_open
 
-    from interpboard.models.demo import FOLDER
+    from interpboard.models.demo import DEMO_FOLDER
 
-    with safe_open(str(FOLDER / "model.safetensors"), framework="np") as file:
+    with safe_open(str(DEMO_FOLDER / "model.safetensors"), framework="np") as file:
         whole = sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118
-    assert parameters([FOLDER / "model.safetensors"]) == demo().parameters == whole
+    assert parameters([DEMO_FOLDER / "model.safetensors"]) == demo().parameters == whole
 
 
 def test_the_hubs_cache_is_read_where_its_programs_keep_it(

@@ -9,6 +9,7 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
+from interpboard.config import DEFAULT_TEXT
 from interpboard.errors import BadPrompt
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
@@ -16,7 +17,6 @@ from tui.app import InterpBoardApp
 from tui.dialogs.pick_prompt import PickPromptScreen
 from tui.files import prompt_book, prompt_file
 from tui.files.prompt_book import PromptBook
-from tui.session.state import DEFAULT_TEXT
 from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.text_field import pasted, pictures
 
@@ -79,7 +79,7 @@ def test_a_file_of_prompts_is_read_line_by_line_and_refused_in_a_line(
         path.write_bytes(content)
         with pytest.raises(BadPrompt, match=r"p\.txt"):
             prompt_file.read_prompt_file(path)
-    monkeypatch.setattr(prompt_file, "LARGEST", 1)
+    monkeypatch.setattr(prompt_file, "_LARGEST", 1)
     with pytest.raises(BadPrompt, match="MB"):
         prompt_file.read_prompt_file(path)
     with pytest.raises(BadPrompt, match="No such file"):

@@ -23,7 +23,7 @@ async def test_an_exploration_of_the_demo_model(board: Boards, size: tuple[int, 
         await b.press(*MARK)
         b.matches(f"recorded-marked-{name}")
         await b.press(*SWITCH_OFF)
-        edited = b.app.state.edited()
+        edited = b.app.state.edited("what_if")
         assert edited is not None
         assert float(edited.extra["effect"].values) < -5
         b.matches(f"recorded-off-{name}")

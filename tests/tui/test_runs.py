@@ -102,7 +102,7 @@ async def test_interventions_come_back_with_their_own_results_only(board: Boards
         assert b.app.state.interventions.text == "2.4=zero; 2.3=zero"
     async with resumed() as b:
         assert b.app.state.interventions.text == "2.4=zero; 2.3=zero"
-        assert b.app.state.edited() is not None
+        assert b.app.state.edited("what_if") is not None
         assert b.app.state.slots["logits_edited"].result is None
         await b.press("6")
         asked = {r.analysis: r.params for r in b.engine.requests}
@@ -123,7 +123,7 @@ async def test_what_was_undone_or_switched_off_stays_so(board: Boards) -> None:
         assert [(item.text, item.on) for item in b.app.state.interventions.items] == [
             ("2.4=zero", False)
         ]
-        assert b.app.state.edited() is None
+        assert b.app.state.edited("what_if") is None
         assert b.app.state.slots["what_if"].result is None
     async with board((80, 24), text="The Eiffel Tower is located in the city of") as b:
         assert not b.app.state.interventions.items

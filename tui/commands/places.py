@@ -114,7 +114,7 @@ PROMPT_TABLE = (
     Command("table_leave", "q,escape,backspace", "q Esc Bksp", "Back",
             "Back to the panes", "leave"),
 )  # fmt: skip
-PLACES = {
+COMMANDS_OF_PLACES = {
     "move": MOVES,
     "prompt": PROMPT,
     "pick": LIST,

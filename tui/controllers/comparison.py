@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tui.session.shared_engine import Switchboard
     from tui.slots.spec import Slot
 
-PREFIX = "A"
+SIDE_PREFIX = "A"
 PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts of this sitting
 SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
 # Commands of the app that look at what a pane shows of one prompt.
@@ -109,14 +109,14 @@ class Comparison:
 
     # -- A ----------------------------------------------------------------------------------------
 
-    def begin(self, a: State, name: str, *, view: sides.Side = sides.DIFFERENCE) -> None:
+    def begin(self, a: State, name: str, *, view: sides.Side = sides.DIFFERENCE_SIDE) -> None:
         """Compare with ``a``, a kept snapshot; on the same engine if it is of the model in use."""
         model, own = a.model, self._session.state.model
         a = replace(a, compared=None)
         self._live = model is not None and own is not None and model.info == own.info
         engine: EngineFactory = NoEngine
         if self._live and model is not None:
-            engine = self._board.side(PREFIX, model)
+            engine = self._board.side(SIDE_PREFIX, model)
         self._start(a, engine, Compared(a, name, view))
 
     def begin_models(self, name: str, device: str, dtype: str, special_tokens: bool) -> None:
@@ -150,7 +150,7 @@ class Comparison:
 
     def _end(self) -> None:
         ended, self.a = self.a, None
-        self._board.leave(PREFIX)
+        self._board.leave(SIDE_PREFIX)
         if ended is None:
             return
         compared = self._session.state.compared
@@ -190,7 +190,7 @@ class Comparison:
             self._current = now
         self._follow()
         if self.keeps:
-            self._remember(COMPARED, sides.written(self._session.state))
+            self._remember(COMPARED, sides.written_side(self._session.state))
 
     def _follow(self) -> None:
         state, a = self._session.state, self.a
@@ -225,7 +225,7 @@ class Comparison:
         model = a.state.model
         if model is not None and state.model is not None and model.info != state.model.info:
             self._live = False
-            self._board.leave(PREFIX)
+            self._board.leave(SIDE_PREFIX)
             self._start(kept(a.state), NoEngine, replace(compared, a=kept(a.state)))
             self._tell(_TOLD_SO)
 
@@ -255,7 +255,7 @@ class Comparison:
         if compared is None or compared.view == sides.SECOND:
             return ""
         key = shown_keys("compare")
-        if compared.view == sides.DIFFERENCE and asked.id in OF_ONE_SIDE:
+        if compared.view == sides.DIFFERENCE_SIDE and asked.id in OF_ONE_SIDE:
             return f"B − A is shown. “{asked.label}” is for one side: {key} goes on to A, then B."
         if "app" in asked.where or not set(asked.where) & set(self._session.slots):
             return ""
@@ -307,7 +307,8 @@ def _same(a: State, b: State) -> bool:
 
 def _explicit(state: State) -> Selection:
     """The selection with the head and neuron that B shows where none was chosen: A shows the same."""
-    from tui.slots.selected import selected_head, selected_neuron
+    from tui.slots.heads.selected import selected_head
+    from tui.slots.neurons.selected import selected_neuron
 
     layer, head = selected_head(state)
     neuron = selected_neuron(state)

@@ -51,7 +51,8 @@ class Explained:
         hints: tuple[str, ...] = (),
     ) -> None:
         """Ask for a token of the vocabulary; ``empty``: what no token means."""
-        from tui.dialogs.pick_token import PickTokenScreen, TokenInput, likely
+        from tui.dialogs.pick_token import PickTokenScreen, TokenInput
+        from tui.slots.predictions.likely import likely
 
         rows, probabilities = likely(self._session.state)
         hints = (*hints, "Most words begin with a space: “·Paris” is not “Paris”.")
@@ -62,7 +63,7 @@ class Explained:
                 then(text)
 
         session = self._session
-        screen = PickTokenScreen(question, session.tokens, session.state.engine)
+        screen = PickTokenScreen(question, session.tokens, session.state.engine, likely)
         self._screens.push_screen(screen, answered)
 
     def write_corrupted(self) -> None:

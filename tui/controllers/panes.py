@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tui.session.state import Selection
 from tui.slots import layout
+from tui.terminal import timers
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tui.session.session import Session
     from tui.session.state import Selection, State
     from tui.slots.pane import Pane
-
-REST_S = 0.06  # a cursor at rest: then what depends on it is drawn, not at every key of a run
 
 
 class PaneBoard(Protocol):
@@ -206,7 +205,7 @@ class Panes:
         self._session.select(**places)
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self._board.set_timer(REST_S, self.cursor_rested)
+        self._resting = self._board.set_timer(timers.REST_S, self.cursor_rested)
 
     def point_at(self, layer: int, head: int) -> None:
         """Select a head; where nothing in sight shows which that is, the first pane that does comes."""

@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interpboard.config import DEFAULT_TEXT
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
 from tui.commands.command import command, shown_keys
 from tui.files.prompt_book import PromptBook
-from tui.session.state import DEFAULT_TEXT
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine, OpensScreens, PromptField
     from tui.files.prompt_file import PromptFile
 
-LONGEST_NAME = 40
+LONGEST_PROMPT_NAME = 40
 
 
 class Prompts:
@@ -145,7 +145,7 @@ class Prompts:
         known = next((name for name, named in self.book.named.items() if named == text), "")
 
         def named(answer: str) -> None:
-            name = answer.strip()[:LONGEST_NAME]
+            name = answer.strip()[:LONGEST_PROMPT_NAME]
             if name:
                 had = self.book.named.get(name, text)
                 self.book.name(name, text)

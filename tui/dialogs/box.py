@@ -13,7 +13,7 @@ from tui.terminal.timers import SureTimers
 if TYPE_CHECKING:
     from tui.session.state import State
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 
 class Live:
@@ -29,7 +29,7 @@ class Live:
         return isinstance(self, Widget) and bool(self.children)
 
 
-class Box(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
+class Box(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
     """Base of the screens over the panes."""
 
     BINDINGS = [("escape", "leave", "Back")]  # noqa: RUF012

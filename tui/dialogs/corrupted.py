@@ -15,11 +15,10 @@ from textual.widgets import Input
 from interpboard.display import fit, visible_token
 from tui.dialogs.box import Box
 from tui.session.vocabulary import EngineTokens
+from tui.terminal import timers
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
-
-REST_S = 0.1  # typing rests: then the engine is asked into which tokens the text falls
 
 
 class CorruptedScreen(Box[str]):
@@ -58,7 +57,7 @@ class CorruptedScreen(Box[str]):
         event.stop()
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(REST_S, self._ask)
+        self._timer = self.set_timer(timers.REST_S, self._ask)
 
     def _ask(self) -> None:
         self._timer = None
@@ -78,7 +77,7 @@ class CorruptedScreen(Box[str]):
     async def settled(self) -> None:
         """Wait until everything that was asked of the engine is shown."""
         while self._timer is not None or self._asking:
-            await asyncio.sleep(REST_S / 4)
+            await asyncio.sleep(timers.REST_S / 4)
 
     def show(self) -> None:
         """The two prompts under each other, from shortly before their first difference on."""

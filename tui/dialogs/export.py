@@ -15,7 +15,7 @@ from textual.widgets import Input
 from interpboard.display import visible
 from interpboard.files.places import expanded
 from tui.dialogs.box import Box
-from tui.files.export import DIAGRAMS, FORMATS, REPORTS, SESSION, propose
+from tui.files.export import DIAGRAM_FORMATS, FORMATS, REPORTS, SESSION, propose
 from tui.theme import inks
 from tui.widgets.line import Line
 
@@ -99,7 +99,7 @@ class ExportScreen(Box[Choice]):
     @property
     def _scope(self) -> str:
         """A diagram is of the circuit, whatever else is there."""
-        return self.pane if self.kind in DIAGRAMS else self.scope
+        return self.pane if self.kind in DIAGRAM_FORMATS else self.scope
 
     def _show(self) -> None:
         ink = inks(self.app.current_theme.dark)
@@ -113,7 +113,7 @@ class ExportScreen(Box[Choice]):
         what = one if self._scope == self.pane else everything
         if self._scope == SESSION:
             what = "the session, its notes as the text"
-        if self.kind in DIAGRAMS:
+        if self.kind in DIAGRAM_FORMATS:
             what = "the circuit"
         self.query_one("#scope", Line).set(
             Text.assemble(("\u2002of    ", ink.muted), (what, ink.text))

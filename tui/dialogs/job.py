@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATHS = ("corpus", "out")
 OF_THE_RESULT = (*PATHS, "neuron")  # not the job's to choose in its third field
-LABELS = {"corpus": "text", "out": "save as", "options": "with"}
+_LABELS = {"corpus": "text", "out": "save as", "options": "with"}
 
 
 class JobScreen(FieldsScreen):
@@ -53,7 +53,7 @@ class JobScreen(FieldsScreen):
             box.border_title = Text(self.form.title)
             for name, value in values.items():
                 with Horizontal():
-                    yield Line(Text(LABELS[name]), classes="hint")
+                    yield Line(Text(_LABELS[name]), classes="hint")
                     yield TextField(value, id=f"field-{name}")
             yield Line(id="wrong")
             about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
@@ -84,5 +84,5 @@ class JobScreen(FieldsScreen):
     def _path(self, name: str) -> Path:
         text = self.text_of(name).strip()
         if not text:
-            raise BadParameter(f"{LABELS[name]}: a path is missing.")
+            raise BadParameter(f"{_LABELS[name]}: a path is missing.")
         return expanded(text).absolute()

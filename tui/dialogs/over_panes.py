@@ -14,14 +14,14 @@ from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
 from tui.widgets import lines
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 
 def _important(command: Command) -> bool:
     return command.id.endswith(("_help", "_export", "_leave"))
 
 
-class OverPanes(LeftEarly, SureTimers, ModalScreen[R], Generic[R]):
+class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
     """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help."""
 
     BINDINGS = bindings(FIND)

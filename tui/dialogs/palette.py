@@ -17,7 +17,7 @@ from tui.dialogs.box import Box
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
 
-ROWS = 11
+_ROWS = 11
 LABEL, WHERE, ABOUT, KEY = 15, 13, 34, 8  # columns
 
 
@@ -76,7 +76,7 @@ class PaletteScreen(Box[Entry]):
             field.cursor_blink = False
             yield field
             yield Line()
-            for row in range(ROWS):
+            for row in range(_ROWS):
                 yield Line(id=f"row-{row}")
             yield Line(id="about")
 
@@ -104,8 +104,8 @@ class PaletteScreen(Box[Entry]):
 
     def _show(self) -> None:
         ink = inks(self.app.current_theme.dark)
-        first = max(0, self.at - ROWS + 1)
-        for row in range(ROWS):
+        first = max(0, self.at - _ROWS + 1)
+        for row in range(_ROWS):
             at, text = first + row, Text()
             if at < len(self.found):
                 text = self._row(self.found[at], at == self.at, ink)

@@ -16,12 +16,12 @@ from tui.theme import Inks, inks
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
-R = TypeVar("R")
-ROWS = 10
+_R = TypeVar("_R")
+_ROWS = 10
 AROUND = 6  # lines of the screen that the rows leave: frame, field, advice, message, footer
 
 
-class PickScreen(Box[R]):
+class PickScreen(Box[_R]):
     """A field, a line of advice, rows. Row −1 is none: then what was typed is the answer."""
 
     BINDINGS = bindings(LIST)
@@ -40,7 +40,7 @@ class PickScreen(Box[R]):
             box.border_title = Text(self.name_of_box)
             yield TextField(self.value, self.holder, select=True)
             yield Line(id="advice")
-            for row in range(ROWS):
+            for row in range(_ROWS):
                 yield Line(id=f"row-{row}")
             yield Line()
             for hint in (*self.hints, self._keys()):
@@ -68,7 +68,7 @@ class PickScreen(Box[R]):
         """The line between the field and the rows."""
         return Text()
 
-    def answer(self, typed: str) -> R | None:
+    def answer(self, typed: str) -> _R | None:
         """What Enter answers; None keeps the picker open."""
         raise NotImplementedError
 
@@ -119,9 +119,9 @@ class PickScreen(Box[R]):
         """Rows and advice."""
         ink = inks(self.app.current_theme.dark)
         self.query_one("#advice", Line).set(self.advice(self.typed, ink))
-        room = max(1, min(ROWS, self.app.size.height - AROUND))
+        room = max(1, min(_ROWS, self.app.size.height - AROUND))
         first = max(0, self.at - room + 1)
-        for place in range(ROWS):
+        for place in range(_ROWS):
             at, text = first + place, Text()
             line = self.query_one(f"#row-{place}", Line)
             if line.display != (place < room):

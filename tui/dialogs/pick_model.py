@@ -14,7 +14,7 @@ from tui.dialogs.pick import PickScreen
 from tui.files.models import FoundModel, Shelf
 from tui.theme import Inks
 
-HINTS = (
+_HINTS = (
     "demo, a folder, or owner/name of the Hugging Face hub.",
     "The model in use stays until the new one has loaded.",
 )
@@ -32,7 +32,7 @@ class PickModelScreen(PickScreen[str]):
     """Answers with the name to open. ``find`` reads the disk, off the loop."""
 
     def __init__(self, find: Callable[[], Shelf], in_use: str) -> None:
-        super().__init__("Open a model", HINTS, holder="type to narrow, or a name")
+        super().__init__("Open a model", _HINTS, holder="type to narrow, or a name")
         self.find, self.in_use = find, in_use
         self.shelf = Shelf()
         self._looking: asyncio.Task[None] | None = None

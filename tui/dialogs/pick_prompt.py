@@ -15,7 +15,7 @@ from tui.dialogs.pick import PickScreen
 from tui.files.prompt_book import PromptBook
 from tui.theme import Inks
 
-WIDTH = 70  # of a row behind its mark
+_WIDTH = 70  # of a row behind its mark
 NAME = 14
 
 
@@ -52,7 +52,7 @@ class PickPromptScreen(PickScreen[str]):
 
     def draw(self, row: PromptRow, here: bool, ink: Inks) -> Text:
         """``name  text``."""
-        text, room = Text(), WIDTH
+        text, room = Text(), _WIDTH
         if row.name:
             text.append(fit(visible(row.name), NAME - 1) + " ", ink.accent)
             room -= NAME

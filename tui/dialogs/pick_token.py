@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,14 @@ from tui.dialogs.pick import PickScreen
 from tui.session.state import Engine, State
 from tui.session.type_ahead import SearchableVocabulary, TokenMatch, advice, matches
 from tui.session.vocabulary import EngineTokens
+from tui.terminal import timers
 from tui.theme import Inks
 
 if TYPE_CHECKING:
     from interpboard.results import PromptInfo
 
-REST_S = 0.06  # typing rests: then the engine is asked what the text falls into
+
+Likely = Callable[[State], tuple[list[TokenMatch], dict[int, float]]]
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,17 @@ class TokenInput:
     probabilities: Mapping[int, float] = field(default_factory=dict)
 
 
-def likely(state: State) -> tuple[list[TokenMatch], dict[int, float]]:
-    """The likeliest next tokens, and their probabilities, where they are known."""
-    found = state.slots["predictions"].result
-    if found is None or state.slots["predictions"].question != state.question:
-        return [], {}
-    ids = [int(id) for id in found.extra["token_ids"].values]
-    rows = [
-        TokenMatch(id, str(text))
-        for id, text in zip(ids, found.extra["tokens"].values, strict=True)
-    ]
-    return rows, dict(zip(ids, map(float, found.values), strict=True))
-
-
 class PickTokenScreen(Live, PickScreen[str]):
     """Answers with what names the token, empty where that has a meaning."""
 
-    def __init__(self, asked_for: TokenInput, tokens: EngineTokens, engine: Engine) -> None:
+    def __init__(
+        self, asked_for: TokenInput, tokens: EngineTokens, engine: Engine, likely: Likely
+    ) -> None:
         super().__init__(
             asked_for.title, asked_for.hints, asked_for.value, "type the beginning of a token"
         )
         self.asked_for, self.tokens, self.engine = asked_for, tokens, engine
+        self.likely = likely  # what the model says next, once it is known
         self.vocabulary: SearchableVocabulary | None = None
         self.fetched = False
         self.pieces: tuple[str, PromptInfo | None] = ("", None)  # a text, what it falls into
@@ -77,7 +69,7 @@ class PickTokenScreen(Live, PickScreen[str]):
             return
         ready = state.engine.phase == "ready" and self.engine.phase != "ready"
         self.engine = state.engine
-        known, probabilities = likely(state)
+        known, probabilities = self.likely(state)
         self.asked_for = replace(self.asked_for, likely=known, probabilities=probabilities)
         if ready and self.vocabulary is None:
             self.fetched = False
@@ -110,14 +102,14 @@ class PickTokenScreen(Live, PickScreen[str]):
     async def settled(self) -> None:
         """Wait until everything that was asked of the engine is shown."""
         while self._timer is not None or self._tasks:
-            await asyncio.sleep(REST_S / 4)
+            await asyncio.sleep(timers.REST_S / 4)
 
     def again(self) -> None:
         """Rows now, pieces when typing rests."""
         super().again()
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(REST_S, self._rest)
+        self._timer = self.set_timer(timers.REST_S, self._rest)
 
     def _rest(self) -> None:
         self._timer = None

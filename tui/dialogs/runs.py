@@ -18,6 +18,7 @@ from interpboard.errors import InterpBoardError
 from tui.commands.command import bindings
 from tui.commands.places import RUNS
 from tui.dialogs.over_panes import OverPanes
+from tui.terminal import timers
 from tui.widgets.line import Line
 from tui.widgets.message import MessageLine
 from tui.widgets.run_list import RunList, line_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine
 
-REST_S = 0.06
 ROW = 160  # of a copied row
 
 
@@ -130,7 +130,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     def _moved(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(REST_S, self._view)
+        self._timer = self.set_timer(timers.REST_S, self._view)
 
     def on_resize(self) -> None:
         """The view is written for its width."""
@@ -190,7 +190,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     async def settled(self) -> None:
         """Wait until the view shows the cursor's run."""
         while self._timer is not None or (self._reading is not None and not self._reading.done()):
-            await asyncio.sleep(REST_S / 4)
+            await asyncio.sleep(timers.REST_S / 4)
 
     # -- what keys do -----------------------------------------------------------------------------
 

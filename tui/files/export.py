@@ -32,7 +32,7 @@ FORMATS = {
 SESSION = "session"  # the scope of a report: notes and results of the whole sitting
 REPORTS = ("md", "json", "html")  # what it can be written as
 # Of a circuit also, by the file's ending: what it says, and the library's name for it.
-DIAGRAMS = {
+DIAGRAM_FORMATS = {
     "dot": ("Graphviz DOT, the diagram as text", "dot"),
     "mmd": ("Mermaid, the diagram as text", "mermaid"),
 }
@@ -44,7 +44,7 @@ def formats(result: Result | None) -> dict[str, str]:
 
     if result is None or not is_circuit(result):
         return FORMATS
-    return {**FORMATS, **{kind: about for kind, (about, _) in DIAGRAMS.items()}}
+    return {**FORMATS, **{kind: about for kind, (about, _) in DIAGRAM_FORMATS.items()}}
 
 
 def render_document(document: Document, kind: str, size: int | None = None) -> str:
@@ -55,8 +55,8 @@ def render_document(document: Document, kind: str, size: int | None = None) -> s
     from interpboard.visualization import export
     from interpboard.visualization.circuit_page import diagram
 
-    if kind in DIAGRAMS:
-        return diagram(document, DIAGRAMS[kind][1], size)
+    if kind in DIAGRAM_FORMATS:
+        return diagram(document, DIAGRAM_FORMATS[kind][1], size)
 
     writers = {
         "md": export.markdown, "csv": export.csv_text, "json": export.json_text,

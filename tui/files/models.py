@@ -18,7 +18,7 @@ from typing import Any
 
 from interpboard.files.places import expanded
 
-MOST = 500  # folders looked into below one
+_MOST = 500  # folders looked into below one
 SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 _LONGEST_HEADER = 100_000_000  # what the format allows
 _LEAVE_S = 3.0
@@ -177,7 +177,7 @@ def _places(folder: Path) -> Iterator[Path]:
         for place in (child, *_listed(child)):
             yield place
             looked += 1
-            if looked >= MOST:
+            if looked >= _MOST:
                 return
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interpboard.errors import BadPrompt
 
-LARGEST = 20_000_000  # bytes
+_LARGEST = 20_000_000  # bytes
 _COMMENT = re.compile(r"#(?:\s|$)")
 _ARROW = re.compile(r"(?<!\\)=>")
 _BAR = re.compile(r"(?:^| )\|(?= |$)")
@@ -47,9 +47,9 @@ def read_prompt_file(path: Path) -> PromptFile:
     """The prompts of ``path``; empty lines are none. Raises ``BadPrompt``."""
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)  # a device may have no end
-        if len(raw) > LARGEST:
-            raise BadPrompt(f"{path} has more than {LARGEST // 10**6} MB.", "Split it.")
+            raw = file.read(_LARGEST + 1)  # a device may have no end
+        if len(raw) > _LARGEST:
+            raise BadPrompt(f"{path} has more than {_LARGEST // 10**6} MB.", "Split it.")
         text = raw.decode("utf-8-sig")
     except OSError as error:
         raise BadPrompt(f"Cannot read {path}: {error.strerror or error}.", "Check it.") from error

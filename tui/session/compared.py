@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tui.slots.spec import Slot
 
 Side = Literal["A", "B", "B − A"]
-DIFFERENCE: Side = "B − A"
-TURN: tuple[Side, ...] = (DIFFERENCE, "A", "B")  # what "compare" goes through, then off
+DIFFERENCE_SIDE: Side = "B − A"
+TURN: tuple[Side, ...] = (DIFFERENCE_SIDE, "A", "B")  # what "compare" goes through, then off
 FIRST, SECOND = "A", "B"
 
 
@@ -32,7 +32,7 @@ class Compared:
 
     a: State
     name: str
-    view: Side = DIFFERENCE
+    view: Side = DIFFERENCE_SIDE
     models: bool = False
 
     def next_view(self) -> Side | None:
@@ -137,7 +137,7 @@ def _difference(slot: Slot, a: State, b: State) -> Answer:
     from interpboard.comparison import difference
     from interpboard.errors import BadParameter
 
-    documents = [document_of(state, slot.name) for state in (a, b)]
+    documents = [answer_document(state, slot.name) for state in (a, b)]
     first, second = documents
     if first is None or second is None:
         return Answer(failure="There is no model to compare with.")
@@ -150,18 +150,18 @@ def _difference(slot: Slot, a: State, b: State) -> Answer:
     )
 
 
-def document_of(state: State, slot: str) -> Document | None:
+def answer_document(state: State, slot: str) -> Document | None:
     """The result of one slot as a document."""
     return state.document([slot])
 
 
-def unlike(names: Iterable[str]) -> tuple[str, ...]:
+def why_not_compared(names: Iterable[str]) -> tuple[str, ...]:
     """The warnings of a difference that the line above does not say already."""
     said = ("different models", "different number formats", "different positions")
     return tuple(name for name in names if not name.startswith(said))
 
 
-def written(b: State) -> dict[str, Any] | None:
+def written_side(b: State) -> dict[str, Any] | None:
     """What is kept of a comparison, so that resuming finds it: which A, with which prompt, which view."""
     compared = b.compared
     if compared is None or compared.a.model is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Severity
     from tui.slots.spec import Slot
 
-LOG_LINES = 3  # of a dead engine's log, in the message; the log screen has them all
+_LOG_LINES = 3  # of a dead engine's log, in the message; the log screen has them all
 
 
 def of_event(
@@ -38,7 +38,7 @@ def _of_lost(state: State, restarting: bool) -> str:
     run, log = map(shown_keys, ("run", "log"))
     lost = f" {run} then runs what was lost." if state.engine.lost else ""
     after = f"Starting it again.{lost}" if restarting else f"{run} tries again."
-    lines = "".join(f"\n{line}" for line in state.engine.log[-LOG_LINES:])
+    lines = "".join(f"\n{line}" for line in state.engine.log[-_LOG_LINES:])
     return f"The {state.engine.notice}. {after} {log} shows its log.{lines}"
 
 

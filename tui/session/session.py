@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.slots.spec import Slot
 
-MODEL_SLOT = "model"
+_MODEL_SLOT = "model"
 
 
 class Session:
@@ -210,7 +210,7 @@ class Session:
             return False
         if self.state.engine.phase == "loading":
             self._run_when_ready = False
-            self.engine.cancel(MODEL_SLOT)  # back to the model that is loaded, if there is one
+            self.engine.cancel(_MODEL_SLOT)  # back to the model that is loaded, if there is one
             return True
         busy = bool(self.state.busy)
         if busy:
@@ -281,10 +281,10 @@ class Session:
             self._finished(self.state, slot)
         elif kind == "Failed" and slot in self.in_sight:
             self.ensure(slot)  # where another question took the place of the one refused
-        elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
+        elif slot == _MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
         names = {slot if slot in self.slots else "engine"}
-        if kind == "Lost" or (before.slots is not self.state.slots and slot == MODEL_SLOT):
+        if kind == "Lost" or (before.slots is not self.state.slots and slot == _MODEL_SLOT):
             names = {*self.slots, "engine", "question"}
         if before.question != self.state.question:
             names |= {"question", *self.slots}

@@ -13,7 +13,7 @@ from typing import Any
 from tui.session.engine_port import EngineFactory, EngineLike
 from tui.session.state import Model
 
-Listener = Callable[[str, Any], None]
+EventListener = Callable[[str, Any], None]
 
 
 class Switchboard:
@@ -22,9 +22,9 @@ class Switchboard:
     def __init__(self, factory: EngineFactory) -> None:
         self._factory = factory
         self._engine: EngineLike | None = None
-        self._sides: dict[str, tuple[Model, Listener]] = {}
+        self._sides: dict[str, tuple[Model, EventListener]] = {}
 
-    def connect(self, listener: Listener) -> EngineLike:
+    def connect(self, listener: EventListener) -> EngineLike:
         """The engine; events of its own slots, and of none, go to ``listener``."""
 
         def hear(slot: str, event: Any) -> None:
@@ -45,7 +45,7 @@ class Switchboard:
     def side(self, prefix: str, model: Model) -> EngineFactory:
         """A factory of engines whose jobs run on the shared one, with ``model`` loaded already."""
 
-        def make(listener: Listener) -> EngineLike:
+        def make(listener: EventListener) -> EngineLike:
             assert self._engine is not None
             self._sides[prefix] = (model, listener)
             return SharedEngine(self._engine, prefix, model, listener)
@@ -64,7 +64,9 @@ class Switchboard:
 class SharedEngine:
     """The part of an engine that one side uses. Whose engine it is starts, loads and ends it."""
 
-    def __init__(self, engine: EngineLike, prefix: str, model: Model, listener: Listener) -> None:
+    def __init__(
+        self, engine: EngineLike, prefix: str, model: Model, listener: EventListener
+    ) -> None:
         self._engine, self._prefix = engine, prefix
         self._model, self._listener = model, listener
         self.idle = engine.idle
@@ -127,7 +129,7 @@ class SharedEngine:
 class NoEngine:
     """What is kept of a model that is not loaded: nothing runs on it, and nothing is asked."""
 
-    def __init__(self, _listener: Listener) -> None:
+    def __init__(self, _listener: EventListener) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
         self.busy_slots: tuple[str, ...] = ()

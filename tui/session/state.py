@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from interpboard.config import DEFAULT_TEXT
 from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from interpboard.store import Note
     from tui.session.compared import Compared
 
-DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
-METRICS = ("logit", "logit_diff", "prob", "logprob")
+_METRICS = ("logit", "logit_diff", "prob", "logprob")
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 
@@ -37,7 +37,7 @@ class Question:
 
     def next_metric(self) -> Question:
         """The next metric in turn; ``logit_diff`` only where there is a foil."""
-        names = [name for name in METRICS if name != "logit_diff" or self.foil is not None]
+        names = [name for name in _METRICS if name != "logit_diff" or self.foil is not None]
         at = names.index(self.metric) if self.metric in names else -1
         return replace(self, metric=names[(at + 1) % len(names)])
 
@@ -190,8 +190,8 @@ class State:
 
         return compare(of.weights, self.model.info.weights) is FingerprintMatch.other
 
-    def edited(self, name: str = "what_if") -> Result | None:
-        """The newest result with interventions, while one is on; it may be of an older list of them."""
+    def edited(self, name: str) -> Result | None:
+        """The newest result of ``name`` while an intervention is on; it may be of an older list of them."""
         slot = self.slots[name]
         same = slot.request is not None and slot.request.question == self.question
         return slot.result if self.interventions.text and same else None

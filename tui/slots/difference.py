@@ -24,8 +24,8 @@ from tui.widgets.heat_grid import HeatGrid
 if TYPE_CHECKING:
     from interpboard.results import Axis, Result
 
-MOST = 200  # entries of a list
-SIDES = ("A", "B", "B − A")
+_MOST = 200  # entries of a list
+COMPARED_SIDES = ("A", "B", "B − A")
 _MARKS = {"A: ": "A", "B: ": "B"}
 _WIDE = "neuron"  # an axis of thousands is never a column each
 
@@ -53,7 +53,9 @@ class DifferenceGrid(HeatGrid):
         else:
             data = self._list(result)
             far = np.nan_to_num(np.abs(data.values[:, -1]), nan=-1.0)
-            self.show(data, (int(far.argmax()), len(SIDES) - 1) if first and len(far) else None)
+            self.show(
+                data, (int(far.argmax()), len(COMPARED_SIDES) - 1) if first and len(far) else None
+            )
 
     @property
     def scale(self) -> Scale:
@@ -77,7 +79,7 @@ class DifferenceGrid(HeatGrid):
         order = np.arange(flat.size)
         if not (result.values.ndim == 1 and result.axes[0].name == "token"):
             sizes = np.nan_to_num(np.abs(flat), nan=-1.0)
-            order = np.argsort(-sizes, kind="stable")[:MOST]
+            order = np.argsort(-sizes, kind="stable")[:_MOST]
         self._order = order
         sides = [result.extra[name].values.reshape(-1)[order] for name in ("a", "b")]
         three = np.stack([*sides, flat[order]], axis=1)
@@ -86,7 +88,7 @@ class DifferenceGrid(HeatGrid):
         texts = [[words.signed(float(value)) for value in row] for row in three]
         return GridData(
             rows=tuple(_named(result, int(place)) for place in order),
-            columns=SIDES,
+            columns=COMPARED_SIDES,
             values=colours,
             scale=self.scale,
             words=np.array(texts, dtype=object).reshape(three.shape),

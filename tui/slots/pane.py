@@ -13,13 +13,14 @@ from textual.widget import Widget
 from interpboard.display import visible
 from tui import words
 from tui.commands.command import keyed
-from tui.session.compared import DIFFERENCE, unlike
+from tui.session.compared import DIFFERENCE_SIDE, why_not_compared
 from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import Answer, Selection, State
 from tui.slots.at_cursor import AtCursor, Predicted
 from tui.slots.framed_box import Body, FramedBox
 from tui.slots.spec import Slot
 from tui.slots.swatch import swatch
+from tui.slots.waiting import waiting_words
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tui.widgets.cells import Searched
     from tui.widgets.cursor_view import CursorView
 
-CLEAN = "clean run"  # said where something is held and the numbers are without it
+CLEAN_RUN = "clean run"  # said where something is held and the numbers are without it
 Select = Callable[..., None]
 
 
@@ -168,7 +169,7 @@ class Pane(FramedBox, can_focus=False):
     def subtracts(self) -> bool:
         """Is B − A shown, and not what the pane shows otherwise?"""
         compared = self.state.compared
-        return compared is not None and compared.view == DIFFERENCE
+        return compared is not None and compared.view == DIFFERENCE_SIDE
 
     @property
     def shown_difference(self) -> DifferenceGrid | None:
@@ -228,7 +229,12 @@ class Pane(FramedBox, can_focus=False):
         """Readout, legend and titles; each repaints only if it changed."""
         empty = self.data.result is None and self.data.partial is None
         if empty:
-            self._line("readout", Text(f" {self._waiting()}", self.inks.muted))
+            self._line(
+                "readout",
+                Text(
+                    f" {waiting_words(self.state, self.data, self.empty_hint())}", self.inks.muted
+                ),
+            )
             self._line("details", Text())
         else:
             self.refresh_readout()
@@ -255,7 +261,7 @@ class Pane(FramedBox, can_focus=False):
     def lines_in_full(self) -> list[str]:
         """What the lines of the pane say, whole."""
         if self.data.result is None and self.data.partial is None:
-            return [self._waiting()]
+            return [waiting_words(self.state, self.data, self.empty_hint())]
         details = () if self.subtracts else (self.details().plain,)
         texts = (self.subtitle(), self.shown_readout().plain, *details, self._legend().plain)
         return [text.strip() for text in texts if text.strip()]
@@ -273,26 +279,12 @@ class Pane(FramedBox, can_focus=False):
             if self.detailed:
                 self._line("details", Text() if self.subtracts else self.details())
 
-    def _waiting(self) -> str:
-        engine = self.state.engine
-        if engine.phase == "ready":
-            if self.data.job is not None:
-                return "running …"
-            return visible(self.data.failure) or self.empty_hint()
-        return {
-            "starting": "the engine is starting …",
-            "loading": "the model is loading …",
-            "restarting": "the engine is starting again …",
-            "failed": keyed("no model: {key:model} opens one"),
-            "gave up": keyed("no engine: {key:run} tries again"),
-        }[engine.phase]
-
     def _set_titles(self) -> None:
         place = self.slot.place
         assert place is not None
         title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
         if self.of_clean_run():
-            title.append(f"  {CLEAN}", self.inks.warning)
+            title.append(f"  {CLEAN_RUN}", self.inks.warning)
         noted = noted_in(self.state, self.slot.name, self.noted_kinds)
         if noted:
             title.append(f"  {noted}", self.inks.accent)
@@ -302,7 +294,7 @@ class Pane(FramedBox, can_focus=False):
         below = Text()
         if self.subtracts:
             result = self.data.result
-            differs = unlike(result.warnings) if result is not None else ()
+            differs = why_not_compared(result.warnings) if result is not None else ()
             below.append(visible("; ".join(differs)), self.inks.warning)
         elif self.data.job is None and self.data.result is not None and self.data.failure:
             below.append(visible(self.data.failure), self.inks.warning)

@@ -13,7 +13,7 @@ from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.note_subjects import noted_in
 from tui.session.state import State
-from tui.slots.pane import CLEAN
+from tui.slots.pane import CLEAN_RUN
 from tui.slots.spec import Slot
 from tui.widgets import lines
 
@@ -48,7 +48,7 @@ class SlotScreen(Live, OverPanes[None]):
             said = (self.metric(result), words.factor(self.exponent))
             text.append("".join(f"  {each}" for each in said if each), ink.text)
             if state.interventions.text:
-                text.append(f"  {CLEAN}", ink.warning)
+                text.append(f"  {CLEAN_RUN}", ink.warning)
             noted = noted_in(state, self.place)
             text.append(f"  {noted}" if noted else "", ink.accent)
         text.append(" │ ", ink.frame)

@@ -17,8 +17,8 @@ TopList = list[tuple[str, float]]
 
 def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
     """(token, probability) of the arrays ``name_tokens`` and ``name_probs`` [… , rank] at a place."""
-    found = (extra[f"{name}_{part}"].values[at] for part in ("tokens", "probs"))
-    return [(str(token), float(share)) for token, share in zip(*found, strict=True)]
+    tokens, probs = extra[f"{name}_tokens"].values[at], extra[f"{name}_probs"].values[at]
+    return [(str(token), float(prob)) for token, prob in zip(tokens, probs, strict=True)]
 
 
 def top_bars(top: TopList, target: str | None) -> list[Bar]:

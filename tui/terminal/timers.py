@@ -7,6 +7,10 @@ from functools import partial
 from textual.message_pump import MessagePump
 from textual.timer import Timer, TimerCallback
 
+REST_S = (
+    0.06  # keys have rested: then what they lead to is drawn or asked, not at every key of a run
+)
+
 
 class SureTimers(MessagePump):
     """For the app and its screens.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -12,6 +13,9 @@ from tui import words
 from tui.commands.command import Command, keyed, shown_keys
 from tui.session.state import Engine, State
 from tui.theme import Inks
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
 
 _PHASES = {
     "starting": "engine: starting",
@@ -24,15 +28,18 @@ _PHASES = {
 BAR = 10
 
 
-def status(state: State, ink: Inks, width: int, edited: bool = False) -> Text:
+def status(
+    state: State, ink: Inks, width: int, edited: bool = False, predicted: Result | None = None
+) -> Text:
     """`` demo · cpu · float32 · 15 MB │ logit ·Paris │ engine: idle``, or the running job.
 
-    Where it is narrow the model says less, so that what happens now is always in sight.
+    ``predicted`` knows the target that the engine chose. Where it is narrow the model says less, so that
+    what happens now is always in sight.
     """
     doing = now(state, ink, edited)
     text = Text()
     for name, details, asked in _SHORTER:
-        text = _model(state, ink, name, details, asked)
+        text = _model(state, ink, name, details, asked, predicted)
         if text.cell_len + doing.cell_len <= width:
             break
     return text.append_text(doing)
@@ -45,7 +52,9 @@ _SHORTER = (
 )  # fmt: skip
 
 
-def _model(state: State, ink: Inks, name: int, details: int, asked: bool) -> Text:
+def _model(
+    state: State, ink: Inks, name: int, details: int, asked: bool, predicted: Result | None
+) -> Text:
     text, model = Text(" ", ink.text), state.model
     if not name:
         return text
@@ -65,19 +74,17 @@ def _model(state: State, ink: Inks, name: int, details: int, asked: bool) -> Tex
         text.append("".join(f" · {visible(part)}" for part in parts[:details] if part), ink.text)
     text.append(" │ ", ink.frame)
     if asked:
-        text.append(_asked(state), ink.text)
+        text.append(_metric(state, predicted), ink.text)
         text.append(" │ ", ink.frame)
     return text
 
 
-def _asked(state: State) -> str:
+def _metric(state: State, predicted: Result | None) -> str:
     """The metric, with the target that the engine chose where none was asked for."""
-    result = state.slots["predictions"].result
-    if result is not None and state.slots["predictions"].question == state.question:
-        asked = words.metric_name(result.metric)
-    else:
-        asked = words.question_name(state.question)
-    return asked + (f" @{state.question.position}" if state.question.position >= 0 else "")
+    name = words.question_name(state.question)
+    if predicted is not None:
+        name = words.metric_name(predicted.metric)
+    return name + (f" @{state.question.position}" if state.question.position >= 0 else "")
 
 
 def now(state: State, ink: Inks, edited: bool = False) -> Text:

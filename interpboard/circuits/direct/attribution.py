@@ -19,7 +19,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
 
-SITES = ("z", "attn_out", "mlp_out")
+WRITING_SITES = ("z", "attn_out", "mlp_out")
 _BESIDE_PARTS = ("attn_out", "resid_mid", "resid_post")  # edits of these are no head's and no MLP's
 
 
@@ -74,7 +74,7 @@ def direct_logit_attribution(
     Where the logits are capped (gemma2) the logit before the cap is attributed; a warning says so.
     Raises ``Unsupported`` for another metric, and for a model whose parts do not sum to its logit.
     """
-    run = record(lm, prompt, sites=(*SITES, *(("neuron",) if neurons else ())))
+    run = record(lm, prompt, sites=(*WRITING_SITES, *(("neuron",) if neurons else ())))
     parts = direct_terms(run, 0, metric, neurons, watch)
     values = {name: each[0] for name, each in components([parts]).items()}
     unexplained = unexplained_by(parts, list(values.values()), run)
@@ -87,7 +87,7 @@ def direct_logit_attribution(
 
 
 def direct_terms(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> DirectTerms:
-    """What everything writes in one row of ``run``, which has recorded ``SITES``."""
+    """What everything writes in one row of ``run``, which has recorded ``WRITING_SITES``."""
     n_layers, position = run.lm.anatomy.n_layers, metric.info.position
     watch.step(0, n_layers + 1)
     path = direct_path(run.lm, metric, run.resid_final[row, position])

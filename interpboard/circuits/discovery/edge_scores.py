@@ -28,7 +28,7 @@ from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.watch import Watch
 
-METHODS = ("eap", "eap_ig")
+_METHODS = ("eap", "eap_ig")
 ROUNDING = (
     64  # times the number format's epsilon: a score that is smaller beside the largest is none
 )
@@ -45,8 +45,8 @@ def edge_scores(
     ``n_steps`` midpoints of the way from the reference's embedding to the clean one (Hanna, Pezzelle and
     Belinkov 2024, "Have Faith in Faithfulness"). Raises ``BadParameter``.
     """
-    if method not in METHODS:
-        raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(METHODS)}.")
+    if method not in _METHODS:
+        raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(_METHODS)}.")
     watch = watch or Watch()
     shares = [1.0] if method == "eap" else [(k + 0.5) / n_steps for k in range(n_steps)]
     graph = evaluator.wiring.graph

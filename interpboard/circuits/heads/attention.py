@@ -21,7 +21,7 @@ from interpboard.runs.patterns import each_pattern, layers_with_pattern
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import SILENT, Watch
 
-MOST_VALUES = 1 << 22  # of a result: 17 MB
+_MOST_VALUES = 1 << 22  # of a result: 17 MB
 
 
 @analysis("attention", path="forward")
@@ -149,8 +149,8 @@ def _patterns(
 
 def _refuse_too_large(n_layers: int, n_heads: int, n_pos: int) -> None:
     values = n_layers * n_heads * n_pos * n_pos
-    if values > MOST_VALUES:
-        size, most = spoken_bytes(4 * values), spoken_bytes(4 * MOST_VALUES)
+    if values > _MOST_VALUES:
+        size, most = spoken_bytes(4 * values), spoken_bytes(4 * _MOST_VALUES)
         raise Unaffordable(
             f"Attention of {n_layers} layers × {n_heads} heads × {n_pos:,}² is {size}, and {most} are the "
             f"most in one result.",
@@ -159,8 +159,8 @@ def _refuse_too_large(n_layers: int, n_heads: int, n_pos: int) -> None:
 
 
 def _what_would_fit(n_heads: int, n_pos: int) -> str:
-    if n_heads * n_pos * n_pos <= MOST_VALUES:
+    if n_heads * n_pos * n_pos <= _MOST_VALUES:
         return "Choose layers, e.g. --param layers=0."
-    if n_pos * n_pos <= MOST_VALUES:
+    if n_pos * n_pos <= _MOST_VALUES:
         return "Look at one head, e.g. --param layers=0 --param heads=0."
-    return f"Shorten the prompt to {int(MOST_VALUES**0.5):,} tokens and look at one head."
+    return f"Shorten the prompt to {int(_MOST_VALUES**0.5):,} tokens and look at one head."

@@ -12,7 +12,7 @@ from interpboard.runs.record import Run
 
 HEAD_REPLACEMENTS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample")
 OF_THE_PROMPT = ("mean", "random")
-OF_REFERENCES = replacements.OF_REFERENCES
+_OF_REFERENCES = replacements.OF_REFERENCES
 
 Replace = Callable[[int, int], Edit]
 
@@ -29,11 +29,11 @@ def head_replacement(
         raise BadParameter(
             f"There is no ablation {ablation!r}.", f"Use {', '.join(HEAD_REPLACEMENTS)}."
         )
-    if ablation in OF_REFERENCES and not references:
+    if ablation in _OF_REFERENCES and not references:
         raise BadParameter(
             f"The ablation {ablation} needs reference prompts.", "Give them as references."
         )
-    needed = references if ablation in OF_REFERENCES else ()
+    needed = references if ablation in _OF_REFERENCES else ()
     prompts = [make_prompt(run.lm, text) for text in needed]
     return replacements.make_replacement(run, "z", ablation, prompts, seed).edit
 

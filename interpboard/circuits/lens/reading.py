@@ -14,7 +14,7 @@ from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
-LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
+_LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
 
 
@@ -34,7 +34,7 @@ def read_lens(
     top_k = min(top_k, lm.anatomy.d_vocab)
     # Written in place: small tensors between the large ones would keep the heap from shrinking.
     kept: list[torch.Tensor] = []
-    most = LOGITS_A_STEP.get(rows.device.type, LOGITS_A_STEP["cpu"])
+    most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
     a_step = max(1, most // (lm.anatomy.d_vocab * n_rows))
     one_by_one = rows.device.type == "cpu"
     for start in range(0, n_pos, a_step):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from interpboard.circuits.lens.translators import Translators, about_to_replace, prepare_folder
-from interpboard.circuits.lens.unfinished import STATE, Begun
+from interpboard.circuits.lens.unfinished import STATE, BegunTraining
 from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprint, windows
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
@@ -72,7 +72,7 @@ def tune_lens(
     adam = torch.optim.Adam([weight, bias], lr=settings.rate)
     origin = Origin.of(lm.info, corpus_fingerprint(files, watch))
     about = {**asdict(settings), "dtype": lm.info.dtype, "text": str(text.resolve())}
-    begun = Begun(out / STATE, about, origin, (weight, bias), adam)
+    begun = BegunTraining(out / STATE, about, origin, (weight, bias), adam)
     done = begun.restored()
     replaced = () if begun.path.is_file() else about_to_replace(lm, out, origin)
     batches = islice(_batches(lm, files, settings), done, settings.steps)

@@ -18,7 +18,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass
-class Begun:
+class BegunTraining:
     """A training in ``path``: its settings ``about``, what it is made from, what it changes.
 
     ``warnings``: what is not known of a training that is gone on with.

@@ -29,7 +29,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
-from interpboard.results.examples import SCHEMA, ExamplesFile, ExamplesInfo
+from interpboard.results.examples import EXAMPLES_SCHEMA, ExamplesFile, ExamplesInfo
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import text_prefix
@@ -187,7 +187,7 @@ def _about(
         "layers": tuple(sorted(chosen(settings.layers, lm.anatomy.n_layers, "layer")))
     }
     return ExamplesInfo(
-        schema=SCHEMA,
+        schema=EXAMPLES_SCHEMA,
         model=lm.info.name,
         dtype=lm.info.dtype,
         corpus=str(corpus),

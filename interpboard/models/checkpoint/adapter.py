@@ -82,7 +82,7 @@ def find_adapter(place: str, allow_pickle: bool, say: hub.Say) -> Path:
         raise UnknownModel(f"There is no folder {place} with an adapter.", "Check --adapter.")
     else:
         name, _, revision = place.partition("@")
-        folder, _ = hub.snapshot(hub.Asked(name, revision, allow_pickle=allow_pickle), say)
+        folder, _ = hub.snapshot(hub.HubFiles(name, revision, allow_pickle=allow_pickle), say)
     if not (folder / hub.ADAPTER).is_file():
         raise UnknownModel(f"{place} holds no {hub.ADAPTER}.", "Give an adapter saved by PEFT.")
     if not (folder / hub.ADAPTER_WEIGHTS).is_file() and not (

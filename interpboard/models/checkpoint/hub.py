@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class HubFiles:
     """A model of the hub, and what of its repository is to be opened. ``revision`` empty: its main branch.
 
     ``own_code``: fetch the model's Python files too.
@@ -65,7 +65,7 @@ class Asked:
         return {"revision": self.revision} if self.revision else {}
 
 
-def snapshot(asked: Asked, say: Say) -> tuple[Path, str]:
+def snapshot(asked: HubFiles, say: Say) -> tuple[Path, str]:
     """The folder of the cache that holds the repository asked for, and a note, empty if there is none.
 
     ``say`` hears that the network is used. Raises ``UnknownModel`` and ``UnsafeWeights``.
@@ -90,7 +90,7 @@ def revision_of(folder: Path) -> str | None:
     return None
 
 
-def _in_cache(asked: Asked) -> Path | None:
+def _in_cache(asked: HubFiles) -> Path | None:
     """The root of the repository in the cache, if what describes the model is there."""
     for file in (asked.gguf_file,) if asked.gguf_file else (CONFIG, ADAPTER):
         found = _cached(asked, asked.place(file))
@@ -100,7 +100,7 @@ def _in_cache(asked: Asked) -> Path | None:
     return None
 
 
-def _cached(asked: Asked, file: str) -> Any:
+def _cached(asked: HubFiles, file: str) -> Any:
     """The path of a file; None where nobody asked for it yet, something else where it is known not to be."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
@@ -113,7 +113,7 @@ def _cached(asked: Asked, file: str) -> Any:
         ) from (error)
 
 
-def _lacks(root: Path, asked: Asked) -> list[str]:
+def _lacks(root: Path, asked: HubFiles) -> list[str]:
     """What the cached ``root`` has not of what opening it needs."""
     if asked.gguf_file:
         return [] if (root / asked.place(asked.gguf_file)).is_file() else [asked.gguf_file]
@@ -143,7 +143,7 @@ def _missing_weights(folder: Path, allow_pickle: bool) -> list[str]:
     return [SINGLE]
 
 
-def _fetched(asked: Asked, say: Say) -> Path:
+def _fetched(asked: HubFiles, say: Say) -> Path:
     import huggingface_hub
 
     if huggingface_hub.constants.HF_HUB_OFFLINE:
@@ -186,7 +186,7 @@ def _within(seconds: float, ask: Callable[[], Any]) -> Any:
     return found
 
 
-def _wanted(there: Sequence[str], asked: Asked) -> list[str]:
+def _wanted(there: Sequence[str], asked: HubFiles) -> list[str]:
     """Of the files at the hub, those that opening the model needs; other folders are other formats of it."""
     if asked.gguf_file:
         if asked.place(asked.gguf_file) in there:
@@ -207,7 +207,7 @@ def _wanted(there: Sequence[str], asked: Asked) -> list[str]:
     return chosen + [start + file for file in _wanted_weights(top, asked)]
 
 
-def _wanted_weights(top: Sequence[str], asked: Asked) -> list[str]:
+def _wanted_weights(top: Sequence[str], asked: HubFiles) -> list[str]:
     name = asked.words
     if CONFIG not in top:
         if ADAPTER in top:
@@ -229,7 +229,7 @@ def _wanted_weights(top: Sequence[str], asked: Asked) -> list[str]:
     raise UnknownModel(f"The hub's {name} has no weights in this format.", "It needs safetensors.")
 
 
-def _wanted_adapter(top: Sequence[str], asked: Asked) -> list[str]:
+def _wanted_adapter(top: Sequence[str], asked: HubFiles) -> list[str]:
     if ADAPTER_WEIGHTS in top:
         return [ADAPTER_WEIGHTS]
     if asked.allow_pickle and _ADAPTER_PICKLE in top:
@@ -239,7 +239,7 @@ def _wanted_adapter(top: Sequence[str], asked: Asked) -> list[str]:
     )
 
 
-def _why_not_fetched(asked: Asked, error: Exception) -> UnknownModel:
+def _why_not_fetched(asked: HubFiles, error: Exception) -> UnknownModel:
     name, names = asked.name, {type(e).__name__ for e in chain(error)}
     if "GatedRepoError" in names:
         return UnknownModel(
@@ -258,7 +258,7 @@ def _why_not_fetched(asked: Asked, error: Exception) -> UnknownModel:
     return _not_there(asked, first_line(error))
 
 
-def _not_there(asked: Asked, why: str) -> UnknownModel:
+def _not_there(asked: HubFiles, why: str) -> UnknownModel:
     return UnknownModel(
         f"{asked.words} is no folder here, not in the hub's cache, and could not be fetched ({why}).",
         "Check the name and the network (HF_HUB_OFFLINE=1 asks nobody), or give a local folder; demo "

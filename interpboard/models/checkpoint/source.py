@@ -67,7 +67,7 @@ def find_source(
             if getattr(options, asked):
                 flag = "--" + asked.replace("_", "-")
                 raise BadParameter(f"The demo has no {flag} to choose.", "Leave it out.")
-        return Source(demo.FOLDER, "demo", demo.FOLDER, options)
+        return Source(demo.DEMO_FOLDER, "demo", demo.DEMO_FOLDER, options)
     if any(len(part) > _NAME_AT_MOST for part in name.split("/")) or "\0" in name:
         raise UnknownModel(
             f"A text of {len(name)} characters is no model name.",
@@ -113,7 +113,9 @@ def _on_hub(
     revision = revision or options.revision
     if not _HUB_NAME.fullmatch(name):
         raise UnknownModel(f"{name!r} is no model name.", "Use demo, a folder, or owner/name.")
-    asked = hub.Asked(name, revision, options.subfolder, options.gguf_file, allow_pickle, own_code)
+    asked = hub.HubFiles(
+        name, revision, options.subfolder, options.gguf_file, allow_pickle, own_code
+    )
     root, note = hub.snapshot(asked, say)
     found = _in_folder(name, root, options, allow_pickle, own_code, say)
     if found.called == name:  # not the base of an adapter that was named

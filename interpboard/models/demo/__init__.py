@@ -6,7 +6,7 @@ download. Importing this package must stay cheap, so it holds nothing but the fo
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "weights"
+DEMO_FOLDER = Path(__file__).parent / "weights"
 """Where the shipped weights, configuration and tokenizer lie."""
 
-__all__ = ["FOLDER"]
+__all__ = ["DEMO_FOLDER"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from . import FOLDER
+from . import DEMO_FOLDER
 from .corpus import agreement, induction, ioi, recall, years
 
 EXAMPLE_PROMPTS = (
@@ -52,7 +52,7 @@ class Evaluator:
         self._seed = seed
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> "Evaluator":
+    def load(cls, folder: Path = DEMO_FOLDER) -> "Evaluator":
         """The model as saved in a folder, in float32."""
         model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
         return cls(model, AutoTokenizer.from_pretrained(folder))
@@ -187,7 +187,7 @@ def main() -> None:
     """Print the table and a few well-known prompts."""
     parser = argparse.ArgumentParser(description="Measure the demo model's behaviours.")
     parser.add_argument("--samples", type=int, default=1000, help="examples per behaviour")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the model lies")
+    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="where the model lies")
     arguments = parser.parse_args()
     evaluator = Evaluator.load(arguments.folder)
     print(score_table(evaluator.all_figures(arguments.samples)))

@@ -179,7 +179,7 @@ def _glance(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, context:
     return "  ".join(f"{figure.name.split(',')[0]} {figure.value:.2f}" for figure in figures)
 
 
-def load(folder: Path) -> GPT2LMHeadModel:
+def load_trained(folder: Path) -> GPT2LMHeadModel:
     """What `save` wrote, in float32."""
     model: GPT2LMHeadModel = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
     return model
@@ -216,7 +216,7 @@ def main() -> None:
         if number < arguments.from_stage:
             continue
         # Each stage starts from the saved files, so that it can be run again by itself.
-        model = load(arguments.out) if number else new_model(len(tokenizer), arguments.seed)
+        model = load_trained(arguments.out) if number else new_model(len(tokenizer), arguments.seed)
         save(train(model, tokenizer, stage, arguments.seed + number), tokenizer, arguments.out)
     print(score_table(Evaluator.load(arguments.out).all_figures(1000)))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from interpboard.errors import BadParameter
 
-METHODS = ("gauss_legendre", "trapezoid", "riemann_left", "riemann_right")
+QUADRATURE_RULES = ("gauss_legendre", "trapezoid", "riemann_left", "riemann_right")
 
 
 def quadrature(method: str, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,4 +28,4 @@ def quadrature(method: str, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
         weights = np.full(n_steps, 1 / (n_steps - 1))
         weights[[0, -1]] /= 2
         return np.linspace(0, 1, n_steps), weights
-    raise BadParameter(f"There is no quadrature {method!r}.", f"Use {', '.join(METHODS)}.")
+    raise BadParameter(f"There is no quadrature {method!r}.", f"Use {', '.join(QUADRATURE_RULES)}.")

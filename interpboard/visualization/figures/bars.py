@@ -16,10 +16,12 @@ from interpboard.visualization.reading import distances
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 24
+_MOST = 24
 
 
-def bars(result: Result, *, most: int = MOST, columns: int = 1, title: str | None = None) -> Figure:
+def bars(
+    result: Result, *, most: int = _MOST, columns: int = 1, title: str | None = None
+) -> Figure:
     """At most ``most`` entries; what is left out is said. Raises ``BadParameter`` for other shapes."""
     if result.values.ndim != 1 or result.values.dtype == object:
         raise BadParameter("Bars draw numbers over one axis.", "Choose a slice.")

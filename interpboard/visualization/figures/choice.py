@@ -25,18 +25,15 @@ from interpboard.visualization.suiting import View, view_of
 
 Kit = Mapping[str, Callable[..., Any]]
 
-PRINTED: Kit = {
-    "attention_pattern": attention_pattern,
-    "bars": bars,
-    "causal_trace": causal_trace,
-    "circuit": circuit,
-    "grid": grid,
-    "head_grid": head_grid,
-    "lens": lens,
-    "lines": lines,
-    "strongest": strongest,
-    "token_heatmap": token_heatmap,
-}
+
+def kit_of(*drawings: Callable[..., Any]) -> Kit:
+    """Drawings by their names, which are the same for print and for the mouse."""
+    return {drawing.__name__: drawing for drawing in drawings}
+
+
+PRINTED = kit_of(
+    attention_pattern, bars, causal_trace, circuit, grid, head_grid, lens, lines, strongest, token_heatmap,
+)  # fmt: skip
 
 FIGURES: Mapping[View, str] = {
     "bars": "bars",

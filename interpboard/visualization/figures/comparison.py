@@ -9,9 +9,9 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
+from interpboard.results.labels import TOKEN_AXES
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures import canvas
-from interpboard.visualization.figures.grid import TOKENS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def comparison(
             axes = figure.add_subplot(1, 3, i + 1)
             upwards = result.axes[0].name == "layer"
             drawn = canvas.heat(axes, np.atleast_2d(values), scale, first_on_top=not upwards)
-            shown = canvas.shown_labels(result.axes[-1].labels, tokens=across.name in TOKENS)
+            shown = canvas.shown_labels(result.axes[-1].labels, tokens=across.name in TOKEN_AXES)
             long = max(map(len, shown), default=0) > 2
             canvas.put_labels(axes, "x", shown, inches, rotate=long)
             axes.set_xlabel(visible(across.name), parse_math=False)

@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Result
+from interpboard.results.labels import TOKEN_AXES
 from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures import canvas
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW = 0.16  # inches
-TOKENS = ("token", "query", "key")
 
 
 def grid(result: Result, *, columns: int = 1, title: str | None = None) -> Figure:
@@ -53,7 +53,7 @@ def painted(
                 high, (canvas.WIDTHS.get(columns, 0) - 1) / len(across.labels) * len(rows.labels)
             )
         height = min(9.0, 1.35 + high)
-        if across.name in TOKENS:
+        if across.name in TOKEN_AXES:
             height += 0.4
         figure = canvas.new_figure(columns, height)
         axes = figure.add_subplot()
@@ -71,7 +71,7 @@ def label_axes(axes: object, rows: Axis, across: Axis, columns: int, height: flo
         ("y", rows, height - 1.2),
         ("x", across, canvas.WIDTHS[columns] - 0.8),
     ):
-        shown = canvas.shown_labels(axis.labels, tokens=axis.name in TOKENS)
+        shown = canvas.shown_labels(axis.labels, tokens=axis.name in TOKEN_AXES)
         turned = which == "x" and max(map(len, shown), default=0) > 3
         canvas.put_labels(axes, which, shown, inches, rotate=turned)  # type: ignore[arg-type]
         getattr(axes, f"set_{which}label")(visible(axis.name), parse_math=False)

@@ -15,8 +15,8 @@ import numpy as np
 from interpboard.display import visible, visible_token
 from interpboard.errors import MissingPackage
 from interpboard.results import Axis
+from interpboard.results.labels import TOKEN_AXES
 from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
-from interpboard.visualization.figures.grid import TOKENS
 
 _LINE = 110  # characters of a line below the title
 
@@ -106,7 +106,7 @@ def ticks(axis: Axis, *, marked: Sequence[int] = ()) -> dict[str, Any]:
     """Labels at their places: tokens repeat, and plotly would make one of two that are equal.
 
     ``marked``: those that stand out, in bold with a star."""
-    show = plotly_token if axis.name in TOKENS else plotly_text
+    show = plotly_token if axis.name in TOKEN_AXES else plotly_text
     labels = [show(label) for label in axis.labels]
     for i in marked:
         labels[i] = f"<b>{labels[i]}*</b>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from interpboard.results import Document, Result
-from interpboard.visualization.figures.choice import Kit, draw
+from interpboard.visualization.figures.choice import draw, kit_of
 from interpboard.visualization.interactive.bars import bars, strongest
 from interpboard.visualization.interactive.circuit import circuit
 from interpboard.visualization.interactive.grids import (
@@ -18,18 +18,9 @@ from interpboard.visualization.interactive.grids import (
 from interpboard.visualization.interactive.lines import lines
 from interpboard.visualization.interactive.token_heatmap import token_heatmap
 
-MOVING: Kit = {
-    "attention_pattern": attention_pattern,
-    "bars": bars,
-    "causal_trace": causal_trace,
-    "circuit": circuit,
-    "grid": grid,
-    "head_grid": head_grid,
-    "lens": lens,
-    "lines": lines,
-    "strongest": strongest,
-    "token_heatmap": token_heatmap,
-}
+MOVING = kit_of(
+    attention_pattern, bars, causal_trace, circuit, grid, head_grid, lens, lines, strongest, token_heatmap,
+)  # fmt: skip
 
 
 def figure_of(item: Result | Document, **options: Any) -> Any:

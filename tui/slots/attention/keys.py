@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.commands.command import Command
 from tui.commands.reasons import no_model
-from tui.slots.selected import selected_head
+from tui.slots.heads.selected import selected_head
 from tui.slots.shared_keys import VIEW
 
 if TYPE_CHECKING:

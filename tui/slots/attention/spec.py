@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui.session.state import Request, State
 from tui.slots.attention.keys import KEYS
-from tui.slots.selected import selected_head
+from tui.slots.heads.selected import selected_head
 from tui.slots.spec import Place, Slot
 
 

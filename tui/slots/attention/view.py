@@ -15,8 +15,8 @@ from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.attention.keys import KEYS
+from tui.slots.heads.selected import selected_head
 from tui.slots.pane import Pane, Select
-from tui.slots.selected import selected_head
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 # What the body shows, and what its numbers are.
 _MEANS = ("entropy", "distance", "first", "sink")
-VIEWS = (
+_VIEWS = (
     ("pattern", "rows look at columns"),
     ("looks at", "painted: where the cursor's token looks"),
     ("looked at", "painted: who looks at the cursor's token"),
     ("pairs", "its strongest pairs of tokens"),
 )
 PAIRS = 50  # in their list; nobody scrolls through more
-LABEL = 12  # columns of a row's token, at most
+_LABEL = 12  # columns of a row's token, at most
 
 
 class AttentionPane(Pane):
@@ -68,7 +68,7 @@ class AttentionPane(Pane):
     @property
     def by(self) -> str:
         """The view in use."""
-        return VIEWS[self.view_at][0]
+        return _VIEWS[self.view_at][0]
 
     @property
     def view(self) -> Widget:
@@ -112,7 +112,7 @@ class AttentionPane(Pane):
         self.seen = min(self.seen, last)
         later = np.triu(np.ones(pattern.shape, dtype=bool), 1)
         labels = tuple(visible_token(token) for token in prompt.tokens)
-        width = min(LABEL, max(map(len, labels)))
+        width = min(_LABEL, max(map(len, labels)))
         self.grid.show(
             GridData(
                 rows=tuple(fit(label, width) for label in labels),
@@ -144,7 +144,7 @@ class AttentionPane(Pane):
         for query, key in self.listed_pairs:
             ends = [f"{at:>3} {words.token(prompt.tokens[at])}" for at in (query, key)]
             value = float(pattern[query, key])
-            bars.append(Bar(f"{fit(ends[0], LABEL + 4)} →{ends[1]}", words.percent(value), value))
+            bars.append(Bar(f"{fit(ends[0], _LABEL + 4)} →{ends[1]}", words.percent(value), value))
         self.pairs.show(bars)
         if (self.looker, self.seen) in self.listed_pairs:
             self.pairs.put(self.listed_pairs.index((self.looker, self.seen)))
@@ -184,7 +184,7 @@ class AttentionPane(Pane):
     def next_view(self) -> None:
         """The pattern, the text painted one way or the other, or the strongest pairs."""
         had_focus = self.view.has_focus
-        self.view_at = (self.view_at + 1) % len(VIEWS)
+        self.view_at = (self.view_at + 1) % len(_VIEWS)
         self.grid.display = self.by == "pattern"
         self.pairs.display = self.by == "pairs"
         self.strip.display = not (self.grid.display or self.pairs.display)
@@ -204,7 +204,7 @@ class AttentionPane(Pane):
     def subtitle(self) -> str:
         """Which head."""
         layer, head = self.head
-        return f"{head_label(layer, head)}, {VIEWS[self.view_at][1]}"
+        return f"{head_label(layer, head)}, {_VIEWS[self.view_at][1]}"
 
     def part(self) -> str:
         """The head whose pattern is shown."""

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 # Of the demo model; they do not look at the prompt.
-BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
+SHOWN_BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 FILE, PAIR = "own prompts", "the pair"
-ROWS = (*BEHAVIOURS, FILE, PAIR)
+_ROWS = (*SHOWN_BEHAVIOURS, FILE, PAIR)
 FILE_NAME = 9  # columns of the file's name in the list
 MOST_DRAWN = 60  # edges; the strongest that fit
 
@@ -105,8 +105,8 @@ class CircuitScreen(SlotScreen):
         chosen = self.host.state.params.get(self.place, {})
         before = FILE if chosen.get("dataset") else chosen.get("behavior")
         if before is None and not self.host.state.corrupted:
-            before = BEHAVIOURS[0]
-        self.behaviours.put(ROWS.index(before or PAIR))
+            before = SHOWN_BEHAVIOURS[0]
+        self.behaviours.put(_ROWS.index(before or PAIR))
         self.behaviours.focus()
         self.show(self.host.state)
 
@@ -117,13 +117,13 @@ class CircuitScreen(SlotScreen):
     def _list(self) -> None:
         """What a circuit can be of, with the name of the file where one is chosen."""
         file = words.shorten(file_name(self.host.state.dataset), FILE_NAME)
-        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in ROWS]
+        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in _ROWS]
         self.behaviours.show(bars)  # without a title: 24 rows have none to spare
 
     @property
     def chosen(self) -> str:
         """The row under the cursor."""
-        return ROWS[self.behaviours.cursor]
+        return _ROWS[self.behaviours.cursor]
 
     # -- what there is to see ---------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class CircuitScreen(SlotScreen):
         if self.chosen == FILE:
             of["dataset"] = self.host.state.dataset
         else:
-            of["behavior"] = self.chosen if self.chosen in BEHAVIOURS else ""
+            of["behavior"] = self.chosen if self.chosen in SHOWN_BEHAVIOURS else ""
         self.host.session.change(self.place, params={**self.host.state.params, self.place: of})
 
     def action_parameters(self) -> None:
@@ -300,7 +300,7 @@ class CircuitScreen(SlotScreen):
             return
         self.host.session.change(dataset=str(path))
         self._list()
-        self.behaviours.put(ROWS.index(FILE))
+        self.behaviours.put(_ROWS.index(FILE))
         self.action_find()
 
     def action_step_size(self, by: int) -> None:

@@ -2,89 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
-from textual.app import ComposeResult
+from textual.widget import Widget
 
 from interpboard.display import fit, visible_token
 from tui import scales, words
 from tui.commands.command import bindings
-from tui.session.state import State
 from tui.slots.continuation.keys import KEYS
-from tui.slots.screen import SlotScreen
-from tui.slots.spec import Slot
+from tui.slots.grid_screen import GridScreen
 from tui.widgets.grid_data import GridData
-from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
-from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-    from tui.controllers.controllers import Controllers
 
-LABEL = 16  # columns of a written token, at most
+_LABEL = 16  # columns of a written token, at most
 
 
-class ContinuationScreen(SlotScreen):
+class ContinuationScreen(GridScreen):
     """Written tokens down, all that stands before them across."""
 
     heading = "W Writes"
     BINDINGS = bindings(KEYS)
-    DEFAULT_CSS = """
-    ContinuationScreen { background: $background; layout: vertical; }
-    #continuation-grid { height: 1fr; }
-    """
 
-    def __init__(self, slot: Slot, host: Controllers) -> None:
-        super().__init__(slot, host)
-        self.grid = HeatGrid(self._cell, id="continuation-grid")
-        self.of: Result | None = None
+    def above_grid(self) -> Iterable[Widget]:
+        """What is written."""
+        return (Line(id="continuation-text"),)
 
-    def compose(self) -> ComposeResult:
-        """Title, what is written, grid, the cell, its row, footer."""
-        yield Line(id="continuation-title")
-        yield Line(id="continuation-text")
-        yield self.grid
-        yield Line(id="continuation-readout")
-        yield Line(id="continuation-details")
-        yield MessageLine()
-        yield Line(id="continuation-footer")
+    def data(self, result: Result) -> GridData:
+        """Scores [written, before]; what comes later is empty."""
+        written, before = result.axes[0].labels, result.axes[1].labels
+        labels = [visible_token(token) for token in written]
+        width = min(_LABEL, max(map(len, labels)))
+        return GridData(
+            rows=tuple(fit(label, width) for label in labels),
+            columns=tuple(visible_token(token) for token in before),
+            values=result.values,
+            scale=scales.analysis_scale(result.analysis, result.params, result.values),
+            absent=" ",
+            row_names=tuple(labels),
+        )
 
-    def on_mount(self) -> None:
-        """What is known already, or ask for it."""
-        self.grid.focus()
-        self.host.session.ensure(self.place)
-        self.show(self.host.state)
+    def cursor_in(self, result: Result) -> tuple[int, int]:
+        """The first written token, and what did most for it."""
+        return 0, _strongest(result, 0)
 
-    def show(self, state: State) -> None:
-        """Show a snapshot."""
-        if not self.composed:
-            return
-        result = state.slots[self.place].result
-        if result is not None and result is not self.of:
-            self.of = result
-            written, before = result.axes[0].labels, result.axes[1].labels
-            labels = [visible_token(token) for token in written]
-            width = min(LABEL, max(map(len, labels)))
-            data = GridData(
-                rows=tuple(fit(label, width) for label in labels),
-                columns=tuple(visible_token(token) for token in before),
-                values=result.values,
-                scale=scales.analysis_scale(result.analysis, result.params, result.values),
-                absent=" ",
-                row_names=tuple(labels),
-            )
-            self.grid.show(data, (0, _strongest(result, 0)))
-        self.query_one("#continuation-title", Line).set(self.title_line(state, result))
-        self.query_one("#continuation-footer", Line).set(self.hints())
-        self._cell()
-
-    def _cell(self) -> None:
-        self.query_one("#continuation-text", Line).set(self._text())
-        self.query_one("#continuation-readout", Line).set(self.readout())
-        self.query_one("#continuation-details", Line).set(self.details())
+    def refresh_cell(self) -> None:
+        """The text too: the cursor's row stands out in it."""
+        super().refresh_cell()
+        self.line("text").set(self._text())
 
     def _text(self) -> Text:
         """The end of the prompt and what the model adds; the cursor's row stands out."""
@@ -105,11 +75,6 @@ class ContinuationScreen(SlotScreen):
         """Of the grid."""
         return self.grid.exponent
 
-    @property
-    def searched(self) -> HeatGrid:
-        """The rows and the tokens."""
-        return self.grid
-
     def readout(self) -> Text:
         """The cell: what the earlier token did for the written one, and its rank in the row."""
         if self.of is None:
@@ -118,8 +83,8 @@ class ContinuationScreen(SlotScreen):
         scores, before = self.of.values[row], self.of.axes[1].labels
         names = [visible_token(token) for token in (self.of.axes[0].labels[row], before[at])]
         text = Text.assemble(
-            (f" {fit(names[0], LABEL).rstrip()}", Style(color=ink.text, bold=True)),
-            (f"  from {at} {fit(names[1], LABEL).rstrip()}", ink.text),
+            (f" {fit(names[0], _LABEL).rstrip()}", Style(color=ink.text, bold=True)),
+            (f"  from {at} {fit(names[1], _LABEL).rstrip()}", ink.text),
         )
         known = scores[scores == scores]
         if at >= len(known):

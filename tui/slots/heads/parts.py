@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.session.compared import DIFFERENCE
+from tui.session.compared import DIFFERENCE_SIDE
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def as_shown(state: State, result: Result) -> Result:
     """The effects of heads with all that the pane shows beside them: so it is exported."""
     from interpboard.results.beside_heads import with_parts
 
-    if state.compared is not None and state.compared.view == DIFFERENCE:
+    if state.compared is not None and state.compared.view == DIFFERENCE_SIDE:
         return result  # B − A is a grid of its own
     mlps = mlp_effects(state)
     if mlps is not None and len(mlps) != len(result.axes[0].labels):

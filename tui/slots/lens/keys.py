@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from interpboard.files.places import expanded
 from tui.commands.command import Command, shown_keys
 from tui.commands.reasons import not_ready, tuned
-from tui.slots.lens.sites import SITES
+from tui.slots.lens.sites import SITE_TITLES
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def next_site(app: Controllers) -> None:
     if app.state.analyses.get("lens") == "tuned_lens":
         app.tell(f"A tuned lens reads the stream only; {shown_keys('method')}: the plain lens.")
         return
-    sites = list(SITES)
+    sites = list(SITE_TITLES)
     at = sites.index(app.state.params.get("lens", {}).get("site", sites[0]))
     app.session.set_param("lens", "site", sites[(at + 1) % len(sites)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SITES = {
+SITE_TITLES = {
     "resid_post": ("", "if the model ended after the layer"),
     "resid_pre": ("pre", "if the model ended before the layer"),
     "attn_out": ("attn", "of what attention adds"),

@@ -18,7 +18,7 @@ from tui.session.state import Selection
 from tui.slots.at_cursor import Predicted
 from tui.slots.lens.grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.slots.lens.keys import KEYS
-from tui.slots.lens.sites import SITES
+from tui.slots.lens.sites import SITE_TITLES
 from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
 from tui.slots.top_tokens import pairs, top_bars
@@ -119,7 +119,7 @@ class LensPane(Pane):
 
     def _edited(self) -> Result | None:
         """The what-if result, if it speaks of the same question and has a lens."""
-        edited, result = self.state.edited(), self.data.result
+        edited, result = self.state.edited("what_if"), self.data.result
         if edited is None or result is None or "lens" not in edited.extra:
             return None
         own, other = result.params, edited.params
@@ -134,7 +134,7 @@ class LensPane(Pane):
         if result is None or data is None:
             return None
         row, column = at = self.grid.cursor
-        site = SITES[self.site][0]
+        site = SITE_TITLES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
         return Predicted(
             f"{where} after {column} {words.shorten(data.columns[column])}",
@@ -148,7 +148,7 @@ class LensPane(Pane):
         if result is not None and result.analysis == "tuned_lens":
             what = "tuned lens: top token after the layer"
         else:
-            what = f"top token {SITES[self.site][1]}"
+            what = f"top token {SITE_TITLES[self.site][1]}"
         more = ""
         if self._edited() is not None:
             more = f"; → edited{' by an older list' if WHAT_IF.stale(self.state) else ''}"

@@ -16,10 +16,10 @@ from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
+from tui.slots.heads.selected import selected_head
 from tui.slots.logits.keys import KEYS
 from tui.slots.logits.spec import LOGITS_EDITED
 from tui.slots.pane import Pane, Select
-from tui.slots.selected import selected_head
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 

@@ -6,82 +6,43 @@ from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
-from textual.app import ComposeResult
 
 from interpboard.display import fit, visible_token
 from tui import words
 from tui.commands.command import bindings
 from tui.scales import analysis_scale, value_words
-from tui.session.state import State
+from tui.slots.grid_screen import GridScreen
 from tui.slots.methods.keys import KEYS
-from tui.slots.screen import SlotScreen
-from tui.slots.spec import Slot
 from tui.widgets.grid_data import GridData
-from tui.widgets.heat_grid import HeatGrid
-from tui.widgets.line import Line
-from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-    from tui.controllers.controllers import Controllers
 
 
-class MethodsScreen(SlotScreen):
+class MethodsScreen(GridScreen):
     """Methods down, tokens across; a row is in shares of its largest score."""
 
     heading = "V Methods"
     BINDINGS = bindings(KEYS)
-    DEFAULT_CSS = """
-    MethodsScreen { background: $background; layout: vertical; }
-    #methods-grid { height: 1fr; }
-    """
 
-    def __init__(self, slot: Slot, host: Controllers) -> None:
-        super().__init__(slot, host)
-        self.grid = HeatGrid(self._moved, id="methods-grid")
-        self.of: Result | None = None
+    def data(self, result: Result) -> GridData:
+        """Shares [method, token]."""
+        from interpboard.visualization.colors import Scale
 
-    def compose(self) -> ComposeResult:
-        """Title, grid, the cell, what the shares mean, footer."""
-        yield Line(id="methods-title")
-        yield self.grid
-        yield Line(id="methods-readout")
-        yield Line(id="methods-details")
-        yield MessageLine()
-        yield Line(id="methods-footer")
+        return GridData(
+            rows=tuple(fit(name.replace("_", " "), 22) for name in result.axes[0].labels),
+            columns=tuple(visible_token(token) for token in result.axes[1].labels),
+            values=result.values,
+            scale=Scale(1.0),
+        )
 
-    def on_mount(self) -> None:
-        """What is known already, and the rest of it asked for."""
-        self.grid.focus()
-        self.host.session.ensure(self.place)
-        self.show(self.host.state)
-
-    def show(self, state: State) -> None:
-        """Show a snapshot."""
-        if not self.composed:
-            return
-        result, prompt = state.slots[self.place].result, state.slots[self.place].prompt
-        if result is not None and prompt is not None and result is not self.of:
-            from interpboard.visualization.colors import Scale
-
-            first, self.of = self.of is None, result
-            methods = result.axes[0].labels
-            now = state.analyses.get("tokens", "integrated_gradients")
-            row = methods.index(now) if now in methods else 0
-            data = GridData(
-                rows=tuple(fit(name.replace("_", " "), 22) for name in methods),
-                columns=tuple(visible_token(token) for token in prompt.tokens),
-                values=result.values,
-                scale=Scale(1.0),
-            )
-            self.grid.show(data, (row, result.metric.position) if first else None)
-        self.query_one("#methods-title", Line).set(self.title_line(state, self.of))
-        self.query_one("#methods-footer", Line).set(self.hints())
-        self._cell()
-
-    def _cell(self) -> None:
-        self.query_one("#methods-readout", Line).set(self.readout())
-        self.query_one("#methods-details", Line).set(self.details())
+    def cursor_in(self, result: Result) -> tuple[int, int] | None:
+        """At first the method that Tokens shows, at the explained token; then it stays."""
+        if self.of is not None:
+            return None
+        methods = result.axes[0].labels
+        now = self.host.state.analyses.get("tokens", "integrated_gradients")
+        return methods.index(now) if now in methods else 0, result.metric.position
 
     @property
     def method(self) -> str | None:
@@ -92,11 +53,6 @@ class MethodsScreen(SlotScreen):
     def exponent(self) -> int:
         """Of the grid."""
         return self.grid.exponent
-
-    @property
-    def searched(self) -> HeatGrid:
-        """The rows and the tokens."""
-        return self.grid
 
     def readout(self) -> Text:
         """The cell: the method's own number, and its rank among the tokens."""
@@ -136,9 +92,6 @@ class MethodsScreen(SlotScreen):
         return Text(said.replace("_", " ") + left, self.ink.muted)
 
     # -- what keys do -----------------------------------------------------------------------------
-
-    def _moved(self) -> None:
-        self._cell()
 
     def action_choose(self) -> None:
         """Paint Tokens with the method under the cursor, and go there."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.session.state import Request, State
 from tui.slots.neurons.keys import KEYS
-from tui.slots.selected import selected_neuron
+from tui.slots.neurons.selected import selected_neuron
 from tui.slots.spec import JobForm, Place, Slot, linear, linear_request, of_job
 
 if TYPE_CHECKING:

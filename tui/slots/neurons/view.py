@@ -18,8 +18,8 @@ from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.neurons import examples
 from tui.slots.neurons.keys import KEYS
+from tui.slots.neurons.selected import selected_neuron
 from tui.slots.pane import Pane, Select
-from tui.slots.selected import selected_neuron
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.cells import Several
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from interpboard.results import Result
 
-MOST = 200  # neurons in the list, besides the strongest of each layer
+_MOST = 200  # neurons in the list, besides the strongest of each layer
 
 
 class NeuronsPane(Pane):
@@ -276,7 +276,7 @@ def _strongest(
     size = np.nan_to_num(np.abs(values), nan=-1.0)
     if layer is not None:
         size = np.where(np.arange(len(size))[:, None] == layer, size, -1.0)
-    count = min(MOST, size.size)
+    count = min(_MOST, size.size)
     best = np.argpartition(-size, count - 1, axis=None)[:count]
     found = {divmod(int(i), size.shape[1]) for i in best}
     found |= {(row, int(size[row].argmax())) for row in range(len(size))}

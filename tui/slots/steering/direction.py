@@ -17,7 +17,7 @@ from tui.slots.steering.vectors import SIDES, lines
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
-LABELS = {
+_LABELS = {
     "positive": "toward",
     "negative": "away from",
     "vector": "or a file",
@@ -25,7 +25,7 @@ LABELS = {
     "scales": "scales",
     "new_tokens": "tokens",
 }
-HINTS = (
+_HINTS = (
     "The vector: mean stream at the last token of the prompts toward − that of",
     "the others, read and added behind the layer; or one that a file has.",
     "Ctrl+o another prompt (⏎)   Tab ↓ ↑ fields   Enter runs   Esc leaves",
@@ -40,7 +40,7 @@ class DirectionScreen(FieldsScreen):
 
     def __init__(self, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
         super().__init__()
-        self.known = {own.name: own for own in known if own.name in LABELS}
+        self.known = {own.name: own for own in known if own.name in _LABELS}
         self.now = dict(now)
 
     def compose(self) -> ComposeResult:
@@ -50,10 +50,10 @@ class DirectionScreen(FieldsScreen):
             for name, own in self.known.items():
                 value = self.now.get(name, own.default)
                 with Horizontal():
-                    yield Line(Text(LABELS[name]), classes="hint")
+                    yield Line(Text(_LABELS[name]), classes="hint")
                     yield TextField(_written(name, value), id=f"field-{name}")
             yield Line(id="wrong")
-            for hint in HINTS:
+            for hint in _HINTS:
                 yield Line(Text(hint), classes="hint")
 
     def answer(self) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class TokensPane(Pane):
         """What follows in the edited run, at the same place."""
         if self._lens is not None:
             return self._lens.edited
-        found = self.state.edited()
+        found = self.state.edited("what_if")
         return pairs(found.extra, "top", 1) if found is not None else None
 
     def _late(self) -> str:

@@ -12,13 +12,15 @@ from tui.slots.shared_keys import METHOD, PARAMETERS, VIEW
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
-SITES = ("resid", "mlp", "attn")
+RESTORED_STATES = ("resid", "mlp", "attn")
 
 
 def next_restored_state(app: Controllers) -> None:
     """The next of the states that are put back."""
-    now = app.state.params.get("trace", {}).get("site", SITES[0])
-    app.session.set_param("trace", "site", SITES[(SITES.index(now) + 1) % len(SITES)])
+    now = app.state.params.get("trace", {}).get("site", RESTORED_STATES[0])
+    app.session.set_param(
+        "trace", "site", RESTORED_STATES[(RESTORED_STATES.index(now) + 1) % len(RESTORED_STATES)]
+    )
 
 
 def tracing() -> list[Command]:

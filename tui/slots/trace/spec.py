@@ -12,7 +12,7 @@ from tui.slots.trace.keys import KEYS, next_restored_state, tracing
 if TYPE_CHECKING:
     from interpboard.results import Result
 
-METHODS = ("causal_trace", "activation_patching")
+_METHODS = ("causal_trace", "activation_patching")
 # Layers restored together: ten of GPT-2 XL's 48 (Meng et al. 2022), of others as large a share.
 WINDOW = 10 / 48
 _PATCHED = {"resid": "resid_pre", "mlp": "mlp_out", "attn": "attn_out"}
@@ -73,7 +73,7 @@ TRACE = Slot(
     "pane",
     build=_request,
     restore=_restore,
-    methods=lambda: METHODS,
+    methods=lambda: _METHODS,
     with_corrupted="activation_patching",
     by_method=True,
     choose_view=next_restored_state,

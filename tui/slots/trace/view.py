@@ -17,7 +17,7 @@ from tui.session.state import Request, Selection, State
 from tui.slots.at_cursor import AtCursor
 from tui.slots.pane import Pane, Select
 from tui.slots.spec import Slot
-from tui.slots.trace.keys import KEYS, SITES
+from tui.slots.trace.keys import KEYS, RESTORED_STATES
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import Line
@@ -57,7 +57,7 @@ class TracePane(Pane):
     @property
     def site(self) -> str:
         """Which states are put back."""
-        return str(self.state.params.get(self.slot.name, {}).get("site", SITES[0]))
+        return str(self.state.params.get(self.slot.name, {}).get("site", RESTORED_STATES[0]))
 
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""

@@ -17,7 +17,7 @@ def effects_alone(state: State) -> dict[str, float]:
 
     Empty where the result is of an older list or question.
     """
-    edited = state.edited()
+    edited = state.edited("what_if")
     if edited is None or WHAT_IF.stale(state):
         return {}
     items, beside = state.interventions.on, state.interventions.compared

@@ -21,7 +21,7 @@ def what_if_line(state: State, ink: Inks) -> Text:
         hint = f"{shown_keys('toggle')} on a head or MLP switches it off, "
         hint += f"{shown_keys('interventions')} lists and adds"
         return text.append(hint, ink.muted)
-    edited, effects = state.edited(), effects_alone(state)
+    edited, effects = state.edited("what_if"), effects_alone(state)
     compared = [item for item in state.interventions.items if item.is_set and item.text in effects]
     for item in compared:  # first: a set says little without the random one beside it
         said = f"{visible(item.label)} {words.signed(effects[item.text], 2)}"

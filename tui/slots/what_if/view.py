@@ -22,10 +22,10 @@ from tui.widgets.line import Line
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
-ROWS = 12
+_ROWS = 12
 DETAILS = 2  # lines with the places of a set
-WIDTH = 72
-HINTS = (
+_WIDTH = 72
+_HINTS = (
     "Space off/on  a add  d remove  u undo  Ctrl+r redo  q closes",
     "h holds a set of heads  s the set, or its random one  n another of those",
     'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
@@ -58,11 +58,11 @@ class InterventionsScreen(Live, Box[None]):
         """The rows and the hints."""
         with Vertical(classes="box") as box:
             box.border_title = Text("What if")
-            for row in range(ROWS):
+            for row in range(_ROWS):
                 yield Line(id=f"row-{row}")
             for row in range(DETAILS):
                 yield Line(id=f"places-{row}", classes="hint")
-            for hint in HINTS:
+            for hint in _HINTS:
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
@@ -76,8 +76,8 @@ class InterventionsScreen(Live, Box[None]):
         ink, stack = inks(self.app.current_theme.dark), state.interventions
         effects = effects_alone(state)
         self.at = max(0, min(self.at, len(stack.items) - 1))
-        first = max(0, self.at - ROWS + 1)
-        for row in range(ROWS):
+        first = max(0, self.at - _ROWS + 1)
+        for row in range(_ROWS):
             at, text = first + row, Text()
             if at < len(stack.items):
                 item, here = stack.items[at], at == self.at
@@ -98,11 +98,11 @@ class InterventionsScreen(Live, Box[None]):
         item = items[self.at] if items else None
         if item is None or not item.is_set:
             return [""] * DETAILS
-        wrapped = wrap(f"{visible(item.what)} at {' '.join(map(visible, item.places))}", WIDTH)
+        wrapped = wrap(f"{visible(item.what)} at {' '.join(map(visible, item.places))}", _WIDTH)
         if len(wrapped) > DETAILS:
             left = len(" ".join(wrapped[DETAILS - 1 :]).split())
             more = f" … {len(item.places)} in all, e writes them"
-            wrapped[DETAILS - 1] = wrapped[DETAILS - 1][: WIDTH - len(more)].rpartition(" ")[0]
+            wrapped[DETAILS - 1] = wrapped[DETAILS - 1][: _WIDTH - len(more)].rpartition(" ")[0]
             wrapped[DETAILS - 1] += more if left else ""
         return (wrapped + [""] * DETAILS)[:DETAILS]
 
@@ -136,7 +136,7 @@ class InterventionsScreen(Live, Box[None]):
             session.intervene(stack)
             self.show(session.state)
 
-        self.host.screens.input_line("Add an intervention", HINTS[1:], "", answered)
+        self.host.screens.input_line("Add an intervention", _HINTS[1:], "", answered)
 
     def action_hold(self) -> None:
         """Ask which set of heads."""

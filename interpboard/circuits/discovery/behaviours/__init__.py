@@ -20,7 +20,7 @@ from interpboard.circuits.discovery.examples import Example, read_examples
 from interpboard.errors import BadParameter
 
 BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
-FOLDER = Path(__file__).parent
+BEHAVIOURS_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,6 @@ def load_behaviour(name: str) -> Behaviour:
         raise BadParameter(
             f"There is no behaviour {name!r}.", f"There are: {', '.join(BEHAVIOURS)}."
         )
-    raw: Any = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    raw: Any = json.loads((BEHAVIOURS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     examples = tuple(read_examples(raw["examples"]))
     return Behaviour(raw["name"], raw["description"], raw["measure"], examples)

@@ -16,9 +16,9 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from interpboard.circuits.discovery.behaviours import FOLDER
+from interpboard.circuits.discovery.behaviours import BEHAVIOURS_FOLDER
 from interpboard.files import atomic
-from interpboard.models.demo import FOLDER as DEMO
+from interpboard.models.demo import DEMO_FOLDER as DEMO
 from interpboard.models.demo.corpus import agreement, ioi, recall, words, years
 from interpboard.models.demo.facts import RELATIONS
 
@@ -102,7 +102,7 @@ def main() -> None:
     """Write the files."""
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
     for name in MAKERS:
-        atomic.write_text(FOLDER / f"{name}.json", file_text(name, tokenizer))
+        atomic.write_text(BEHAVIOURS_FOLDER / f"{name}.json", file_text(name, tokenizer))
 
 
 def _pair(clean: str, corrupted: str, target: str | list[str], foil: str | list[str]) -> PairRecord:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
 from .words import NAMES, OBJECTS, PLACES
 
-TEMPLATES = (
+_TEMPLATES = (
     "When {a} and {b} went to the {place}, {s} gave a {object} to",
     "When {a} and {b} got a {object} at the {place}, {s} decided to give it to",
     "After {a} and {b} went to the {place}, {s} gave a {object} to",
@@ -41,7 +41,7 @@ def pair_held_out(first: str, second: str) -> bool:
 
 def _prompt(rng: random.Random, a: str, b: str, subject: str) -> str:
     place, thing = rng.choice(PLACES), rng.choice(OBJECTS)
-    template = rng.choice(TEMPLATES)
+    template = rng.choice(_TEMPLATES)
     return template.format(a=a, b=b, s=subject, place=place, object=thing)
 
 

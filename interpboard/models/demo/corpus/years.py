@@ -12,7 +12,7 @@ EVENTS = words(
     expedition revolt plague trial peace"""
 )
 
-TEMPLATES = (
+_TEMPLATES = (
     "The {event} lasted from {century}{start} to {century}",
     "The {event} lasted from the year {century}{start} to the year {century}",
     "The {event} went on from {century}{start} until {century}",
@@ -42,7 +42,7 @@ def training_example(rng: random.Random) -> TrainingText:
         century, start = rng.choice(CENTURIES), rng.randint(1, 98)
         if not start_held_out(century, start):
             break
-    template = rng.choice(TEMPLATES)
+    template = rng.choice(_TEMPLATES)
     prompt = template.format(event=rng.choice(EVENTS), century=century, start=f"{start:02d}")
     end = rng.randint(start + 1, 99)
     return TrainingText(((prompt, CONTEXT), (f"{end:02d}", ANSWER), (".", CONTEXT)))
@@ -58,6 +58,6 @@ def held_out_examples(rng: random.Random, count: int) -> Iterator[YearsProbe]:
     ]
     for _ in range(count):
         century, start = rng.choice(starts)
-        template = rng.choice(TEMPLATES)
+        template = rng.choice(_TEMPLATES)
         prompt = template.format(event=rng.choice(EVENTS), century=century, start=f"{start:02d}")
         yield YearsProbe(prompt, start)
