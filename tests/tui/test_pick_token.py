@@ -191,7 +191,7 @@ async def test_a_token_is_chosen_by_its_id(board: Boards) -> None:
 
 
 @pytest.mark.parametrize("key", ["t", "f"])
-async def test_while_the_model_loads_the_box_says_so_and_then_lists_its_tokens(
+async def test_while_the_model_loads_no_empty_box_opens_but_a_line_says_why(
     board: Boards, key: str
 ) -> None:
     class Loading(FakeEngine):
@@ -199,11 +199,11 @@ async def test_while_the_model_loads_the_box_says_so_and_then_lists_its_tokens(
             self.paused = True
             return super().load(*args, **options)
 
-    async with board(engine=Loading, settle=False) as b:
+    async with board((80, 24), engine=Loading, settle=False) as b:
         await b.press(key)
-        assert "the model is loading" in b.screen
+        assert b.app.screen is b.app.screen_stack[0]
+        assert "model" in b.lines()[-2]
         b.engine.release()
         await wait_until_idle(b.app)
-        assert "tokens" in b.screen
+        await b.press(key)
         assert "·Paris" in b.screen
-        assert "loading" not in b.screen
