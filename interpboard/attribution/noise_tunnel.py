@@ -80,5 +80,5 @@ def _scores(
             found = (gradients.to(scores.dtype) * noisy.to(scores.dtype)).sum(-1)
         scores[first : first + len(noisy)] = found
 
-    each_gradient(lm, prompt, metric, len(inputs), lambda i, j: inputs[i:j], take, watch)
+    each_gradient(lm, prompt, metric, len(inputs), lambda i, j: inputs[i:j], take, watch.insistent)
     return scores

@@ -41,11 +41,12 @@ def compute_job(
     from interpboard.runs.watch import Postponed, Watch
 
     kept: KeptCells | None = None
-    if begun.analysis.cells:
+    if begun.analysis.cells or begun.analysis.gives_way:
         kept = given_way.pop(request.job, None)
         if kept is None or kept.request != begun.fingerprint:  # another model may be there by now
             kept = KeptCells(begun.fingerprint, request.cells)
         kept.begin()
+    if begun.analysis.cells:
         outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))
     before, started = (len(kept) if kept is not None else 0), time.monotonic()
     telling = Telling(request.job, outbox.send, kept, started)

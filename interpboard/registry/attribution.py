@@ -76,6 +76,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the token"),
         scale="diverging",
         cost="paths",
+        gives_way=True,
         in_overview=True,
         parameters=(
             Parameter(
@@ -181,6 +182,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the token"),
         scale="diverging",
         cost="paths",
+        gives_way=True,
         gaps=("std_error",),
         unsigned=("of", ("saliency",)),
         parameters=(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 
 from interpboard.results.partial import Cells
 from interpboard.runs.edits import Counterfactual
@@ -87,6 +88,11 @@ class KeptCells:
     def _of(self, numbers: list[int]) -> Cells:
         marks, values = ([of[n] for n in numbers] for of in (self._marks, self._values))
         return Cells(self.request, np.array(numbers, int), np.array(marks, int), np.array(values))
+
+
+def checksum(values: torch.Tensor) -> int:
+    """A number for the values of a tensor."""
+    return zlib.crc32(values.detach().double().cpu().contiguous().numpy().tobytes())
 
 
 def mark(edits: Counterfactual, start: int = 0) -> int:

@@ -68,6 +68,11 @@ class Watch:
         """The same for a part of the work whose progress is told elsewhere."""
         return replace(self, on_progress=_nobody)
 
+    @property
+    def insistent(self) -> Watch:
+        """The same for a part of the work that could not be gone on with: it gives way to nothing."""
+        return replace(self, gives_way=_never)
+
     def once(self, name: str, make: Callable[[], _T]) -> _T:
         """What ``make`` gives; not made again where the same request is taken up again."""
         return make() if self.kept is None else self.kept.once(name, make)

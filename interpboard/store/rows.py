@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from interpboard.errors import StoreProblem
-from interpboard.results import Document, pack, unpack
+from interpboard.results import Document, Result, pack, unpack
 
 VERSION = 2
 LARGEST = 1 << 29  # bytes of a document once decompressed
@@ -102,9 +102,15 @@ def row_of(
         hashlib.blake2b(pack(whole), digest_size=16).digest(), made_at, document.model.name,
         document.prompt.text, result.analysis, metric.name,
         metric.target.token if metric.target else "", metric.against.token if metric.against else "",
-        json.dumps(result.params, default=str), result.elapsed_s, slot, json.dumps(dict(ask)),
+        json.dumps(_listed_params(result), default=str), result.elapsed_s, slot, json.dumps(dict(ask)),
         zlib.compress(raw, 1), document.model.weights,
     )  # fmt: skip
+
+
+def _listed_params(result: Result) -> dict[str, Any]:
+    """The parameters, with how much of it there is where it was stopped: the list of runs shows these."""
+    said = {"partial": str(result.partial)} if result.partial is not None else {}
+    return said | result.params
 
 
 def saved_run_of(row: Sequence[Any]) -> SavedRun:

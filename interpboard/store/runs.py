@@ -22,6 +22,7 @@ from interpboard.config import in_state_folder, state_folder, state_path
 from interpboard.errors import StoreProblem
 from interpboard.files.atomic import open_private
 from interpboard.results import Document
+from interpboard.store.partial import partial_row, take_place
 from interpboard.store.rows import (
     DESK,
     LISTED,
@@ -53,11 +54,25 @@ class Store:
     keep: int = 2000
     notice: str = ""
 
-    def add(self, document: Document, slot: str, ask: Mapping[str, Any], made_at: float) -> int:
-        """Write the one result of ``document``; its number. The oldest beyond ``keep`` go."""
-        row = row_of(document, slot, ask, made_at)
+    def add(
+        self,
+        document: Document,
+        slot: str,
+        ask: Mapping[str, Any],
+        made_at: float,
+        goes_on: str = "",
+    ) -> int:
+        """Write the one result of ``document``; its number. The oldest beyond ``keep`` go.
+
+        What was stopped gives its place to more of it. ``goes_on``: the request that this completes.
+        """
+        (result,) = document.results
+        row = partial_row(row_of(document, slot, ask, made_at), result)
 
         def write(database: sqlite3.Connection) -> int:
+            taken = take_place(database, row, result, goes_on)
+            if taken is not None:
+                return taken
             (number,) = database.execute(
                 f"INSERT INTO runs ({WRITTEN_COLUMNS}) VALUES (?{', ?' * (len(row) - 1)}) "
                 "ON CONFLICT (fingerprint) DO "

@@ -97,7 +97,8 @@ async def test_cells_of_another_request_are_not_taken_over(
 async def test_something_quick_goes_before_a_grid_that_has_begun_and_the_grid_goes_on(
     engine: EngineClient, recorder: Recorder
 ) -> None:
-    engine.run("grid", "causal_trace", TEXT, params=TRACE)
+    asked = {**TRACE, "samples": 300}
+    engine.run("grid", "causal_trace", TEXT, params=asked)
     while not told(recorder, "grid"):
         count = len(recorder.of("grid", protocol.Progress))
         await recorder.until("grid", protocol.Progress, count + 1)
@@ -105,12 +106,30 @@ async def test_something_quick_goes_before_a_grid_that_has_begun_and_the_grid_go
     await recorder.until("quick", protocol.Finished)
     assert not recorder.of("grid", protocol.Finished)
     grid = (await recorder.until("grid", protocol.Finished)).result
-    engine.run("alone", "causal_trace", TEXT, params=TRACE)
+    engine.run("alone", "causal_trace", TEXT, params=asked)
     alone = (await recorder.until("alone", protocol.Finished)).result
     assert np.array_equal(grid.values, alone.values)
     (_, before, how), (known, _, end) = said(engine, "causal_trace")[-2:]
     assert (how, end) == ("gave", "done")
     assert known == before
+
+
+@on_one_loop
+async def test_an_integral_gives_way_and_is_gone_on_with(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    asked = {"n_steps": 1000}
+    engine.run("path", "integrated_gradients", TEXT, params=asked)
+    await recorder.until("path", protocol.Progress, 2)
+    engine.run("quick", "attention", TEXT, params={"layers": [0], "heads": [0]})
+    await recorder.until("quick", protocol.Finished)
+    assert not recorder.of("path", protocol.Finished)
+    path = (await recorder.until("path", protocol.Finished)).result
+    done = [event.done for event in recorder.of("path", protocol.Progress)]
+    assert done == sorted(done)
+    engine.run("alone", "integrated_gradients", TEXT, params=asked)
+    alone = (await recorder.until("alone", protocol.Finished)).result
+    assert np.array_equal(path.values, alone.values)
 
 
 @on_one_loop

@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import numpy as np
+
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
-from interpboard.results import ModelInfo, PromptInfo
+from interpboard.results import Cells, LabelledArray, ModelInfo, PromptInfo
 from tests.tui import answers
 from tests.tui.answers import canned, tokens_of
 
@@ -37,6 +40,7 @@ class FakeEngine:
         self._number = 0
         self._waiting: deque[tuple[str, Any]] = deque()
         self.loaded = "demo"
+        self.put_aside: tuple[str, ...] = ()
 
     @property
     def busy_slots(self) -> tuple[str, ...]:
@@ -56,7 +60,13 @@ class FakeEngine:
         return self._submit("model", protocol.Load(job=0, model=model, **options))
 
     def run(
-        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+        self,
+        slot: str,
+        analysis: str,
+        text: str,
+        metric: Any = None,
+        params: Any = None,
+        cells: Any = None,
     ) -> int:
         request = protocol.RunAnalysis(
             job=0,
@@ -64,9 +74,13 @@ class FakeEngine:
             text=text,
             metric=metric or protocol.MetricRequest(),
             params=dict(params or {}),
+            cells=cells,
         )
         self.requests.append(request)
         return self._submit(slot, request)
+
+    def aside(self, slots: Any) -> None:
+        self.put_aside = tuple(slots)
 
     def tokenize(self, slot: str, text: str) -> int:
         return self._submit(slot, protocol.Tokenize(job=0, text=text))
@@ -92,9 +106,34 @@ class FakeEngine:
         while self._waiting:
             asyncio.get_running_loop().call_soon(self._answer, *self._waiting.popleft())
 
+    def only(self, *slots: str) -> None:
+        """Let the waiting jobs of ``slots`` answer; what they lead to waits too."""
+        for job in [job for job in self._waiting if job[0] in slots]:
+            self._waiting.remove(job)
+            asyncio.get_running_loop().call_soon(self._answer, *job)
+
+    def release_all_but(self, slot: str) -> None:
+        """Let the waiting jobs of all other slots answer."""
+        self.only(*{name for name, _ in self._waiting} - {slot})
+
     def progress(self, slot: str, done: int, total: int, partial: Any = None) -> None:
         """Say how far a job is."""
         self._tell(slot, protocol.Progress(0, done, total, partial))
+
+    def compute(self, slot: str, cells: int, left_s: float | None = 30.0) -> None:
+        """The job of ``slot`` begins and has computed its first ``cells`` cells."""
+        finished = self.event_of(self._jobs[slot])
+        result = finished.result
+        nothing = msgspec.structs.replace(
+            result, axes=(), values=np.array(np.nan), extra={}, baseline=result.baseline
+        )
+        self._tell(slot, protocol.Begun(0, finished.prompt, nothing))
+        values = np.full(result.values.size, np.nan)
+        values[:cells] = result.values.reshape(-1)[:cells]
+        shown = LabelledArray(result.axes, values.reshape(result.values.shape))
+        known = np.arange(cells)
+        kept = Cells(f"{result.analysis} {finished.prompt.text}", known, known, values[:cells])
+        self._tell(slot, protocol.Progress(0, cells, values.size, shown, left_s, kept))
 
     def die(self, restarting: bool = True) -> None:
         """The process is killed; it comes back and loads the model, unless it gave up."""

@@ -88,10 +88,10 @@ async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None
         assert "·Paris" in b.screen
         answered = [p for p in b.app.panes.views if p.display and p.data.result is not None]
         assert len(answered) > 1
-        assert b.screen.count("an older question: r runs") == len(answered)
+        assert b.screen.count("previous prompt, r runs this one") == len(answered)
         b.engine.release()
         await b.press("enter")
-        assert "an older question" not in b.screen
+        assert "previous prompt" not in b.screen
 
 
 async def test_cancel_stops_what_runs_and_says_so_when_nothing_does(board: Boards) -> None:

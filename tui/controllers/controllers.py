@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from interpboard.config import Settings
     from tui.app import InterpBoardApp
     from tui.files.prompt_file import PromptFile
+    from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
     from tui.widgets.cells import Searched
 
@@ -94,7 +95,9 @@ class Controllers:
             slots=Answers({slot.name: Answer() for slot in slots}),
         )
         board = Switchboard(engine)
-        self.session = session = Session(state, slots, changed, tell, board.connect, self._finished)
+        self.session = session = Session(
+            state, slots, changed, tell, board.connect, self._finished, self._unfinished
+        )
         self.saver = Saver(settings.keep_runs, [slot.name for slot in slots if slot.saved], tell)
         second = second_engine_process if engine is engine_process else engine
         self.comparison = Comparison(
@@ -190,7 +193,10 @@ class Controllers:
             return
         if text != question.text:  # the old position may not exist in the new text
             question = replace(question, text=text, position=-1)
-        self.session.set_question(question)
+        if question == self.state.question:
+            self.session.go_on()
+        else:
+            self.session.set_question(question)
         self.comparison.again()
 
     def _run_row(self, text: str, target: str | None) -> None:
@@ -230,6 +236,9 @@ class Controllers:
         question = state.slots[slot].question
         if self.session.slots[slot].checks_question and question is not None:
             self.prompts.ran(question.text)
+
+    def _unfinished(self, unfinished: Unfinished) -> None:
+        self.saver.unfinished(unfinished)
 
     def _reopened(self, slot: str) -> None:
         self.app.prompt.show(self.state.question.text)

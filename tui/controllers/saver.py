@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interpboard.results import Document
     from interpboard.store import Store
     from tui.controllers.notify import Severity, Tell
+    from tui.session.unfinished import Unfinished
 
 WAITING = 500  # results kept in memory while nothing can be written
 INTERVENTIONS, FORMERLY = "interventions", "held"  # under which name their list is kept
@@ -29,12 +30,15 @@ _NOTHING = object()
 LEAVE_S = 2.0  # how long leaving waits for the last of them
 
 
+Waiting = tuple["Document", str, dict[str, Any], float, str]
+
+
 class Saver:
     """Owns the store. Results of ``slots`` are kept."""
 
     def __init__(self, keep: int, slots: Collection[str], tell: Tell) -> None:
         self._keep, self._slots, self._tell = keep, frozenset(slots), tell
-        self._waiting: deque[tuple[Document, str, dict[str, Any], float]] = deque(maxlen=WAITING)
+        self._waiting: deque[Waiting] = deque(maxlen=WAITING)
         self._writing: asyncio.Task[None] | None = None
         self._desk: dict[str, Any] = {}  # what is to be there again after resuming, by name
         self._unwritten: dict[str, Any] = {}  # those of them that are not written yet
@@ -81,7 +85,20 @@ class Saver:
         if document is None:
             return
         asked = asdict(question) if question is not None else {}
-        self._waiting.append((document, slot, asked, time.time()))
+        cells = state.slots[slot].cells
+        goes_on = cells[-1].request if cells else ""
+        self._waiting.append((document, slot, asked, time.time(), goes_on))
+        self._begin()
+
+    def unfinished(self, each: Unfinished) -> None:
+        """A job ended before its time: write what it has computed."""
+        from interpboard.results import Document
+
+        if self.off or each.slot not in self._slots:
+            return
+        document = Document(model=each.of, prompt=each.prompt, results=(each.result,))
+        asked = asdict(each.request.question)
+        self._waiting.append((document, each.slot, asked, time.time(), ""))
         self._begin()
 
     def remember_interventions(self, state: State) -> None:
@@ -161,8 +178,10 @@ class Saver:
                 self._say(self.store.notice, "warning")
                 self.store.notice = ""
 
-    def _add(self, document: Document, slot: str, ask: dict[str, Any], at: float) -> None:
-        self.sitting.add(self.store.add(document, slot, ask, at), at)
+    def _add(
+        self, document: Document, slot: str, ask: dict[str, Any], at: float, goes_on: str
+    ) -> None:
+        self.sitting.add(self.store.add(document, slot, ask, at, goes_on), at)
 
     def _say(self, message: str, severity: Severity) -> None:
         if message != self._told:

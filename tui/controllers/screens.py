@@ -121,14 +121,14 @@ class Screens:
     def log(self) -> None:
         """The engine's last words, and every message."""
         from tui.dialogs.log import LogScreen
+        from tui.widgets.lines import under_way
 
         def left(again: bool | None) -> None:
             if again:
                 self._with.run_prompt()
 
-        self._app.push_screen(
-            LogScreen(self._with.state.engine, tuple(self._with.messages.said)), left
-        )
+        state, said = self._with.state, tuple(self._with.messages.said)
+        self._app.push_screen(LogScreen(state.engine, said, under_way(state)), left)
 
     def interventions(self) -> None:
         """The list of interventions."""

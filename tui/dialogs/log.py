@@ -87,9 +87,11 @@ class LogScreen(Box[bool]):
     ]
     DEFAULT_CSS = "LogScreen > .box { width: 100; max-width: 96%; height: auto; }"
 
-    def __init__(self, engine: Engine, messages: Sequence[Message] = ()) -> None:
+    def __init__(
+        self, engine: Engine, messages: Sequence[Message] = (), jobs: Iterable[str] = ()
+    ) -> None:
         super().__init__()
-        self.engine, self.messages = engine, tuple(messages)
+        self.engine, self.messages, self.jobs = engine, tuple(messages), tuple(jobs)
 
     def compose(self) -> ComposeResult:
         """The log below its file's place, then the messages."""
@@ -98,6 +100,7 @@ class LogScreen(Box[bool]):
         ink = inks(self.app.current_theme.dark)
         text = Text("The engine's log", Style(color=ink.text, bold=True, underline=True))
         text.append(f"  {visible(str(path))}\n", Style(color=ink.muted))
+        text.append("".join(f"{visible(job)}\n" for job in self.jobs), ink.text)
         text.append_text(log_page(self.engine, written, ink))
         if self.messages:
             text.append("\n\n")

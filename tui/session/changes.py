@@ -51,3 +51,18 @@ class Changes:
         names, self._names = self._names, set()
         self._changed(names)
         self._told.set()
+
+
+AT_REST = ("ready", "failed", "gave up")  # phases of the engine in which nothing more comes
+
+
+async def settled(idle: asyncio.Event, changes: Changes, phase: Callable[[], str]) -> None:
+    """Wait until the engine is ``idle``, at rest, and all ``changes`` are told."""
+    while True:
+        await idle.wait()
+        if changes.waiting:
+            await changes.told()
+        elif idle.is_set() and phase() in AT_REST:
+            return
+        else:
+            await asyncio.sleep(0.002)

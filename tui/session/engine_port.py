@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tui.session.state import Request
 
 
 class EngineLike(Protocol):
@@ -25,9 +28,15 @@ class EngineLike(Protocol):
         """Load a model."""
 
     def run(
-        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+        self,
+        slot: str,
+        analysis: str,
+        text: str,
+        metric: Any = None,
+        params: Any = None,
+        cells: Any = None,
     ) -> int:
-        """Run an analysis."""
+        """Run an analysis; ``cells`` of it are known."""
 
     def tokenize(self, slot: str, text: str) -> int:
         """Ask which tokens a prompt is."""
@@ -41,9 +50,22 @@ class EngineLike(Protocol):
     def cancel(self, slot: str | None = None) -> None:
         """Cancel one job, or every analysis."""
 
+    def aside(self, slots: Collection[str]) -> None:
+        """Nobody looks at these: their jobs come last."""
+
     @property
     def busy_slots(self) -> tuple[str, ...]:
         """Slots with a job."""
+
+
+def run(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
+    """Ask ``request`` in ``slot``; ``cells`` of it are known."""
+    from interpboard.engine.protocol import MetricRequest
+
+    question = request.question
+    name = request.metric or question.metric
+    metric = MetricRequest(name, question.target, question.foil_of(name), question.position)
+    engine.run(slot, request.analysis, question.text, metric, request.params, cells)
 
 
 EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]

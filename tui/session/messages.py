@@ -5,16 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from interpboard.display import visible, visible_token
 from tui.commands.command import shown_keys
 from tui.session.interventions import InterventionStack, let_go
 from tui.session.state import State
 
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
-    from tui.controllers.notify import Severity
+    from tui.controllers.notify import Severity, Tell
     from tui.slots.spec import Slot
 
 _LOG_LINES = 3  # of a dead engine's log, in the message; the log screen has them all
+
+
+class Says:
+    """Tells people, the same failure of several slots once."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._told = tell, set[str]()
+
+    def anew(self) -> None:
+        """The user asks again: what fails is told again."""
+        self._told.clear()
+
+    def event(
+        self, slot: str, event: Any, before: State, state: State, slots: Mapping[str, Slot]
+    ) -> None:
+        """What ``event`` is to be told of."""
+        kind = type(event).__name__
+        for message, severity in of_event(slot, event, kind, state, slots):
+            if kind != "Failed" or message not in self._told:  # four fail over one target: once
+                self._tell(message, severity)
+            self._told |= {message} if kind == "Failed" else set()
+        if kind == "Ready" or before.good is None:  # else it went back to what was answered before
+            for message in of_tokens_dropped(before, state):
+                self._tell(message, "warning")
+        if kind == "Ready":
+            self.let_go(before, state, "they are of the other model")
+        elif kind == "Failed" and event.kind == "bad_prompt":
+            self.let_go(before, state, "their values are of a prompt of another length")
+
+    def let_go(self, before: State, now: State, why: str) -> None:
+        """Interventions that are no longer held, and why."""
+        message = of_let_go(before.interventions, now.interventions, why)
+        if message:
+            self._tell(message, "warning")
 
 
 def of_event(
@@ -32,6 +67,23 @@ def of_event(
     elif kind == "Ready":
         for note in event.notes:
             yield note, "warning"
+
+
+def of_tokens_dropped(before: State, now: State) -> Iterator[str]:
+    """That a target or a foil went with the model that could spell it; nothing where it stays."""
+    if before.model is None or now.model is None:
+        return
+    gone = [
+        f"the {what} {visible_token(token)}"
+        for what, token, kept in (
+            ("target", before.question.target, now.question.target),
+            ("foil", before.question.foil, now.question.foil),
+        )
+        if token is not None and kept is None
+    ]
+    if gone:
+        name = visible(now.model.info.name)
+        yield f"Of another model, or none that {name} can spell: {' and '.join(gone)} dropped."
 
 
 def _of_lost(state: State, restarting: bool) -> str:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
+from tui.commands.command import shown_keys
 from tui.session.interventions import InterventionStack
 from tui.session.state import Answer, Answers, Engine, Job, Model, Phase, Selection, State
+from tui.session.unfinished import dropped, set_down
 
 if TYPE_CHECKING:
     from tui.slots.spec import Slot
@@ -37,15 +39,29 @@ def reduce(
         return (
             _not_loaded(state) if isinstance(event, protocol.Failed | protocol.Stopped) else state
         )
+    if isinstance(event, protocol.Begun):
+        from interpboard.registry import ANALYSES
+
+        unit = ANALYSES[event.result.analysis].cells
+        job = replace(state.slots[slot].job or Job(), unit=unit)
+        return state.with_slot(slot, begun=(event.prompt, event.result), job=job)
     if isinstance(event, protocol.Progress):
-        partial = event.partial if event.partial is not None else state.slots[slot].partial
-        title = job.title if (job := state.slots[slot].job) is not None else ""
-        return state.with_slot(slot, job=Job(event.done, event.total, title), partial=partial)
+        return _gone_on(state, slot, event)
     if isinstance(event, protocol.Finished):
         return _finished(state, slots[slot], event)
     if isinstance(event, protocol.Failed | protocol.Stopped):
         return _ended(state, slots[slot], event)
     return state
+
+
+def _gone_on(state: State, slot: str, event: protocol.Progress) -> State:
+    answer = state.slots[slot]
+    before = answer.job or Job()
+    whole_s = event.left_s if before.whole_s is None else before.whole_s
+    job = replace(before, done=event.done, total=event.total, left_s=event.left_s, whole_s=whole_s)
+    cells = answer.cells if event.cells is None else (*answer.cells, event.cells)
+    partial = event.partial if event.partial is not None else answer.partial
+    return state.with_slot(slot, job=job, partial=partial, cells=cells)
 
 
 def _ready(state: State, event: protocol.Ready) -> State:
@@ -57,14 +73,17 @@ def _ready(state: State, event: protocol.Ready) -> State:
         context=event.context,
         notes=event.notes,
     )
-    same = state.model is not None and state.model.info == event.model
+    before = state.model.info if state.model is not None else None
+    # Saved results of this model may be on the screen, which has only now been loaded.
+    restored = before is not None and before.name == event.model.name and state.good is None
+    same = before is None or before == event.model or restored
     state = replace(
         state, model=model, engine=replace(state.engine, phase="ready", stage="", opening="")
     )
-    if same or state.good is None:
+    if same:
         return state
     # Another model: other tokens, other heads. Nothing of the old results can stay.
-    question = replace(state.question, metric="logit", target=None, foil=None, position=-1)
+    question = replace(state.question.without_tokens(), metric="logit", position=-1)
     return replace(
         state,
         question=question,
@@ -94,7 +113,9 @@ def _finished(state: State, slot: Slot, event: protocol.Finished) -> State:
         job=None,
         failed=None,
         failure="",
+        begun=None,
     )
+    state = dropped(state, slot.name, request)
     model = state.model
     if model is not None:
         model = replace(model, memory_bytes=event.memory_bytes)
@@ -106,21 +127,39 @@ def _ended(state: State, slot: Slot, event: protocol.Failed | protocol.Stopped) 
     asked = state.slots[slot.name].pending
     failed = event if isinstance(event, protocol.Failed) else None
     failure = f"{failed.message} {failed.remedy}".strip() if failed is not None else ""
+    stopped = event if isinstance(event, protocol.Stopped) else None
+    state = set_down(state, slot.name, stopped.last if stopped is not None else None)
+    if stopped is not None and asked is not None and state.slots[slot.name].request != asked:
+        kept = any(each.answers(slot.name, asked) for each in state.unfinished)
+        failure = f"stopped: what is computed is kept, {shown_keys('run')} goes on" if kept else ""
     state = state.with_slot(
-        slot.name, job=None, partial=None, pending=None, failure=failure, failed=asked
+        slot.name,
+        job=None,
+        partial=None,
+        pending=None,
+        begun=None,
+        cells=(),
+        failure=failure,
+        failed=asked,
     )
     if failed is None or asked is None:
         return state
     wrong = slot.checks_question and failed.kind in WRONG_QUESTION
-    if wrong and state.good and asked.question == state.question:
-        return replace(state, question=state.good)
+    if wrong and asked.question == state.question:
+        good = state.good
+        if good is None and failed.kind == "bad_target":  # what no tokenizer before this one knew
+            good = state.question.without_tokens()
+        return state if good is None else replace(state, question=good)
     return slot.refused(state, asked, failed.kind) if slot.refused is not None else state
 
 
 def _lost(state: State, event: Lost) -> State:
     for name, slot in state.slots.items():
         # What was under way may be what ended it: it is asked again on request only.
-        state = state.with_slot(name, job=None, partial=None, pending=None, failed=slot.pending)
+        state = set_down(state, name)
+        state = state.with_slot(
+            name, job=None, partial=None, pending=None, failed=slot.pending, begun=None, cells=()
+        )
     lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
     said = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.session import messages
-from tui.session.changes import Changes
-from tui.session.engine_port import EngineFactory, EngineLike
+from tui.session.changes import Changes, settled
+from tui.session.engine_port import EngineFactory, EngineLike, run
 from tui.session.interventions import InterventionStack
 from tui.session.state import Engine, Job, Question, State
 from tui.session.vocabulary import ANSWERED, EngineTokens
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interpboard.results import ModelInfo
     from interpboard.store import Note
     from tui.controllers.notify import Tell
+    from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
 
 _MODEL_SLOT = "model"
@@ -28,7 +29,8 @@ class Session:
     """Holds the current ``State``. ``changed(names)`` is called after it has changed.
 
     ``names`` are slots, or ``engine`` and ``question``. ``tell(message, severity)`` is for people.
-    ``slots`` say what is asked. ``finished(state, slot)`` is called with each new result.
+    ``slots`` say what is asked. ``finished(state, slot)`` is called with each new result, ``unfinished`` with
+    what was computed of a job that ended before its time.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Session:
         tell: Tell,
         factory: EngineFactory,
         finished: Callable[[State, str], None] = lambda _state, _slot: None,
+        unfinished: Callable[[Unfinished], None] = lambda _unfinished: None,
     ) -> None:
         self.state = state
         self.slots = {
@@ -46,12 +49,13 @@ class Session:
         }  # in the order they are asked: quick ones first
         self._always = tuple(slot.name for slot in slots if slot.always)
         self._jobs = tuple(slot.name for slot in slots if slot.kind == "job")
-        self._finished = finished
+        self._finished, self._unfinished = finished, unfinished
+        self._cut: tuple[str, ...] = ()  # what was under way when another model was asked for
         self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
         self.engine: EngineLike | None = None
         self.tokens = EngineTokens(lambda: self.engine)
         self._changes, self._tell, self._factory = Changes(changed), tell, factory
-        self._told: set[str] = set()
+        self._says = messages.Says(tell)
         self._run_when_ready = True
         self.in_sight: tuple[str, ...] = ()
         self._closed = False
@@ -84,8 +88,9 @@ class Session:
         self.up.set()
 
     async def close(self) -> None:
-        """End the engine."""
+        """End the engine; what it has computed of a job under way is kept."""
         self._closed = True
+        self._set_down(*self.state.slots)
         self._changes.close()
         if self.engine is not None:
             await self.engine.stop()
@@ -94,18 +99,7 @@ class Session:
         """Wait until the engine is idle and everything it said has been told."""
         await self.up.wait()
         assert self.engine is not None
-        while True:
-            await self.engine.idle.wait()
-            if self._changes.waiting:
-                await self._changes.told()
-            elif self.engine.idle.is_set() and self.state.engine.phase in (
-                "ready",
-                "failed",
-                "gave up",
-            ):
-                return
-            else:
-                await asyncio.sleep(0.002)
+        await settled(self.engine.idle, self._changes, lambda: self.state.engine.phase)
 
     # -- what the user does -----------------------------------------------------------------------
 
@@ -115,25 +109,51 @@ class Session:
         self.state = replace(before, question=question)
         if question.text != before.question.text:  # positions of another text
             self.state = replace(self.state, interventions=before.interventions.for_another_text())
-            self._tell_let_go(before, "they name positions of the other prompt")
+            self._says.let_go(before, self.state, "they name positions of the other prompt")
         self._changes.add({"question", *self.slots}, soon=True)
+        wanted = {*self._always, *self.in_sight, *self._jobs}
+        for name in before.busy:  # nobody waits for it any more
+            if name not in wanted or self.slots[name].request(self.state) is None:
+                self._cancel(name)
         self.run(*self._always, *self.in_sight)
+
+    def go_on(self) -> None:
+        """Ask what is in sight and not whole: stopped, failed, of an older question. Else all of it anew."""
+        names = dict.fromkeys((*self._always, *self.in_sight))
+        lacking = [name for name in names if self.slots[name].lacking(self.state)]
+        self.run(*(lacking or names))
+
+    def _cancel(self, name: str) -> None:
+        if self.engine is not None:
+            self.engine.cancel(name)
+
+    def _set_down(self, *names: str) -> None:
+        """What is under way in these slots ends here: what it has computed is kept."""
+        from tui.session.unfinished import set_down
+
+        before = self.state
+        for name in names:
+            if self.state.slots[name].job is not None:
+                self.state = set_down(self.state, name)
+        self._keep(before)
+
+    def _keep(self, before: State) -> None:
+        for each in self.state.unfinished:
+            if each not in before.unfinished:
+                self._unfinished(each)
 
     def see(self, slots: set[str]) -> None:
         """These slots are on the screen from now on: what they lack is asked."""
         self.in_sight = tuple(name for name in self.slots if name in slots)
+        if self.engine is not None:
+            seen = {*self.in_sight, *self._always, *self._jobs}
+            self.engine.aside([name for name in self.state.busy if name not in seen])
         if self.state.engine.phase == "ready":
             self.ensure(*self.in_sight)
 
     def ensure(self, *names: str) -> None:
         """Ask what these slots neither show nor are about to."""
-        missing = []
-        for name in names:
-            slot, wanted = self.state.slots[name], self.slots[name].request(self.state)
-            there = slot.request if slot.job is None else slot.pending
-            tried = slot.failed if slot.job is None else None
-            if wanted is not None and wanted not in (there, tried):
-                missing.append(name)
+        missing = [name for name in names if self.slots[name].untried(self.state)]
         if missing and self.ready:
             self._send(*missing)
 
@@ -150,7 +170,7 @@ class Session:
 
     def run(self, *names: str) -> None:
         """Ask the questions of some slots, once there is a model."""
-        self._told.clear()
+        self._says.anew()
         phase = self.state.engine.phase
         if self.engine is None or phase in ("starting", "loading", "restarting"):
             self._run_when_ready = True
@@ -169,22 +189,25 @@ class Session:
         self._send(*(name for name in self.slots if name in names))
 
     def _send(self, *names: str) -> None:
-        from interpboard.engine.protocol import MetricRequest
+        from tui.session.unfinished import cells_of
 
         assert self.engine is not None
         for name in names:
             request = self.slots[name].request(self.state)
             if request is None:
                 continue
-            question = request.question
-            name_of = request.metric or question.metric
-            metric = MetricRequest(
-                name_of, question.target, question.foil_of(name_of), question.position
-            )
+            self._set_down(name)
+            cells = cells_of(self.state, name, request)
             self.state = self.state.with_slot(
-                name, job=Job(title=self.slots[name].title), pending=request, failure=""
+                name,
+                job=Job(title=self.slots[name].title),
+                pending=request,
+                failure="",
+                partial=None,
+                begun=None,
+                cells=() if cells is None else (cells,),
             )
-            self.engine.run(name, request.analysis, question.text, metric, request.params)
+            run(self.engine, name, request, cells)
         self._changes.add({*names, "engine"})
 
     def change(self, *names: str, **changes: Any) -> None:
@@ -222,7 +245,8 @@ class Session:
         if self.engine is not None:
             self._run_when_ready = True
             self._asked_model = model
-            for name in self._jobs:  # the load would wait for them
+            self._cut = self.state.busy
+            for name in self._cut:  # the load would wait for them
                 self.engine.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
             self.engine.load(model, **self._options_of(model))
@@ -234,8 +258,11 @@ class Session:
     def restart(self) -> None:
         """Start the engine anew."""
         if self.engine is not None:
+            self._set_down(*self.state.slots)
             for name in self.state.slots:
-                self.state = self.state.with_slot(name, job=None, partial=None, pending=None)
+                self.state = self.state.with_slot(
+                    name, job=None, partial=None, pending=None, begun=None, cells=()
+                )
             self._set_engine(phase="restarting")
             self._restarting = asyncio.create_task(self.engine.restart())
 
@@ -250,8 +277,9 @@ class Session:
 
     def restore(self, state: State) -> None:
         """Show saved results in place of what there is; what runs is cancelled."""
+        self._set_down(*self.state.slots)
         self.cancel()
-        self.state = state
+        self.state = replace(state, unfinished=self.state.unfinished)
         self._changes.add({*self.slots, "engine", "question"}, soon=True)
 
     def show_notes(self, notes: tuple[Note, ...]) -> None:
@@ -274,6 +302,7 @@ class Session:
             return
         before = self.state
         self.state = self._reduce(before, slot, event, self.slots)
+        self._keep(before)
         kind = type(event).__name__
         if kind == "Ready":
             self._engine_model = event.model
@@ -283,35 +312,25 @@ class Session:
             self.ensure(slot)  # where another question took the place of the one refused
         elif slot == _MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
-        names = {slot if slot in self.slots else "engine"}
-        if kind == "Lost" or (before.slots is not self.state.slots and slot == _MODEL_SLOT):
-            names = {*self.slots, "engine", "question"}
-        if before.question != self.state.question:
-            names |= {"question", *self.slots}
-        self._changes.add(names | {"engine"}, soon=kind not in ("Progress", "Loading"))
-        self._say(slot, event, kind)
-        if kind == "Ready":
-            self._tell_let_go(before, "they are of the other model")
-        elif kind == "Failed" and event.kind == "bad_prompt":
-            self._tell_let_go(before, "their values are of a prompt of another length")
-        if kind == "Ready" and self._run_when_ready:
-            self._run_when_ready = False
-            self.run(*self._always, *self.in_sight, *self.state.engine.lost)
-
-    def _tell_let_go(self, before: State, why: str) -> None:
-        message = messages.of_let_go(before.interventions, self.state.interventions, why)
-        if message:
-            self._tell(message, "warning")
-
-    def _say(self, slot: str, event: Any, kind: str) -> None:
-        for message, severity in messages.of_event(slot, event, kind, self.state, self.slots):
-            if kind != "Failed" or message not in self._told:  # four fail over one target: once
-                self._tell(message, severity)
-            self._told |= {message} if kind == "Failed" else set()
+        elif slot == _MODEL_SLOT and kind in ("Failed", "Stopped") and self.ready:
+            cut, self._cut = self._cut, ()
+            self._send(*cut)  # the model that is still there goes on with what it did
+        everything = kind == "Lost" or (
+            before.slots is not self.state.slots and slot == _MODEL_SLOT
+        )
+        if everything or before.question != self.state.question:
+            self._changes.add({"question", "engine", *self.slots}, soon=True)
+        else:
+            own = {slot} & self.slots.keys()
+            self._changes.add({"engine", *own}, soon=kind not in ("Progress", "Loading", "Begun"))
+        self._says.event(slot, event, before, self.state, self.slots)
         if kind == "Lost":
             self._run_when_ready = False
         elif kind == "Ready":
             self.say_other_weights()
+        if kind == "Ready" and self._run_when_ready:
+            self._run_when_ready = False
+            self.run(*self._always, *self.in_sight, *self.state.engine.lost)
 
     def say_other_weights(self) -> None:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""

@@ -7,7 +7,7 @@ the session of A as one of ``heads``. A's session sees an engine whose model is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tui.session.engine_port import EngineFactory, EngineLike
@@ -94,10 +94,16 @@ class SharedEngine:
         return 0
 
     def run(
-        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+        self,
+        slot: str,
+        analysis: str,
+        text: str,
+        metric: Any = None,
+        params: Any = None,
+        cells: Any = None,
     ) -> int:
         """Run an analysis."""
-        return self._engine.run(self._named(slot), analysis, text, metric, params)
+        return self._engine.run(self._named(slot), analysis, text, metric, params, cells)
 
     def tokenize(self, slot: str, text: str) -> int:
         """Ask which tokens a prompt is."""
@@ -115,6 +121,9 @@ class SharedEngine:
         """Cancel one job of this side, or all of them."""
         for name in self.busy_slots if slot is None else (slot,):
             self._engine.cancel(self._named(name))
+
+    def aside(self, slots: Collection[str]) -> None:
+        """What nobody looks at is for its owner to say."""
 
     @property
     def busy_slots(self) -> tuple[str, ...]:
@@ -148,10 +157,19 @@ class NoEngine:
         return 0
 
     def run(
-        self, slot: str, analysis: str, text: str, metric: Any = None, params: Any = None
+        self,
+        slot: str,
+        analysis: str,
+        text: str,
+        metric: Any = None,
+        params: Any = None,
+        cells: Any = None,
     ) -> int:
         """Runs nothing."""
         return 0
+
+    def aside(self, slots: Collection[str]) -> None:
+        """Nothing runs."""
 
     def tokenize(self, slot: str, text: str) -> int:
         """Answers nothing."""

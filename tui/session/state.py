@@ -16,11 +16,14 @@ from interpboard.config import DEFAULT_TEXT
 from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
-    from interpboard.results import Document, LabelledArray, ModelInfo, PromptInfo, Result
+    from interpboard.results import Cells, Document, LabelledArray, ModelInfo, PromptInfo, Result
     from interpboard.store import Note
     from tui.session.compared import Compared
+    from tui.session.unfinished import Unfinished
 
 _METRICS = ("logit", "logit_diff", "prob", "logprob")
+
+LONG_S = 10.0
 
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 
@@ -40,6 +43,10 @@ class Question:
         names = [name for name in _METRICS if name != "logit_diff" or self.foil is not None]
         at = names.index(self.metric) if self.metric in names else -1
         return replace(self, metric=names[(at + 1) % len(names)])
+
+    def without_tokens(self) -> Question:
+        """The same without target and foil: another tokenizer may not have them."""
+        return replace(self, target=None).with_foil(None)
 
     def foil_of(self, metric: str) -> str | None:
         """The foil, where ``metric`` is a difference to it."""
@@ -66,24 +73,36 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """A running or waiting analysis. ``total=0``: it has not begun. ``title``: if not the analysis' own."""
+    """A running or waiting analysis. ``total=0``: it has not begun. ``title``: if not the analysis' own.
+
+    ``left_s``: how long it still takes, judged by the steps that were timed, None before the first of them;
+    ``whole_s``: the same when it was first known. ``unit``: what is counted, where cells are.
+    """
 
     done: int = 0
     total: int = 0
     title: str = ""
+    left_s: float | None = None
+    whole_s: float | None = None
+    unit: str = ""
 
     @property
     def fraction(self) -> float:
         """0 … 1."""
         return self.done / self.total if self.total else 0.0
 
+    @property
+    def long(self) -> bool:
+        """Does it take so long that one might not want it?"""
+        return self.whole_s is not None and self.whole_s > LONG_S
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a slot has: the newest result, the request it answers, and the job under way.
 
-    ``failed`` came to nothing, for the reason ``failure``. ``of``: the model of a saved result; None: of the
-    model in use.
+    ``failed`` came to nothing, for the reason ``failure``. A result may be ``partial``. ``of``: the model of
+    a saved result; None: of the model in use.
     """
 
     result: Result | None = None
@@ -95,6 +114,8 @@ class Answer:
     failure: str = ""
     partial: LabelledArray | None = None
     job: Job | None = None
+    begun: tuple[PromptInfo, Result] | None = None  # what the job's result will be, without values
+    cells: tuple[Cells, ...] = ()  # what it has computed so far, where that can be gone on from
 
     @property
     def question(self) -> Question | None:
@@ -166,6 +187,7 @@ class State:
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
+    unfinished: tuple[Unfinished, ...] = ()  # the newest last
     dataset: str = ""  # a file with prompts whose circuit can be found
     compared: Compared | None = None  # what is shown beside this prompt, or taken from it
     slots: Mapping[str, Answer] = field(default_factory=lambda: Answers())
@@ -189,6 +211,20 @@ class State:
         from interpboard.files.fingerprint import FingerprintMatch, compare
 
         return compare(of.weights, self.model.info.weights) is FingerprintMatch.other
+
+    def previous(self, name: str) -> str:
+        """What the slot shows instead of this prompt and this model, in words; empty: it is of these."""
+        answer = self.slots[name]
+        shows_job = answer.partial is not None and answer.pending is not None
+        request = answer.pending if shows_job else answer.request
+        if request is None or not (shows_job or answer.result is not None):
+            return ""
+        of = answer.of if not shows_job else None
+        if of is not None and self.model is not None and of.name != self.model.info.name:
+            return "another model"
+        if self.of_other_weights(name) and not shows_job:
+            return "other weights"
+        return "previous prompt" if request.question.text != self.question.text else ""
 
     def edited(self, name: str) -> Result | None:
         """The newest result of ``name`` while an intervention is on; it may be of an older list of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.style import Style
@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
-from tui.commands.command import keyed
+from tui.commands.command import keyed, shown_keys
 from tui.session.compared import DIFFERENCE_SIDE, why_not_compared
 from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import Answer, Selection, State
@@ -21,6 +21,7 @@ from tui.slots.framed_box import Body, FramedBox
 from tui.slots.spec import Slot
 from tui.slots.swatch import swatch
 from tui.slots.waiting import waiting_words
+from tui.widgets import lines
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tui.widgets.cursor_view import CursorView
 
 CLEAN_RUN = "clean run"  # said where something is held and the numbers are without it
+FADED = 0.45  # how much is left of the colours of what is not of this prompt
+
 Select = Callable[..., None]
 
 
@@ -207,6 +210,19 @@ class Pane(FramedBox, can_focus=False):
         elif self._less is not None:
             self._less.take(self.data.result)
         self.refresh_words()
+        self.fade()
+
+    def shown_by(self) -> Mapping[str, Sequence[Widget]]:
+        """The slots whose results are on this pane, and the widgets that show each."""
+        return {self.slot.name: self.query_one(Body).children}
+
+    def fade(self) -> None:
+        """What is of another prompt or model than those named above is dimmed."""
+        for slot, widgets in self.shown_by().items():
+            opacity = FADED if self.state.previous(slot) else 1.0
+            for widget in (*widgets, *(self.query(Line) if slot == self.slot.name else ())):
+                if widget.styles.opacity != opacity:
+                    widget.styles.opacity = opacity
 
     def _turn(self) -> None:
         """Put the pane's own body in sight, or B − A in its place; the focus stays in the pane."""
@@ -291,27 +307,7 @@ class Pane(FramedBox, can_focus=False):
         more = self._difference_of() if self.subtracts else self.subtitle()
         for part in filter(None, (more, words.factor(self._exponent))):
             title.append(f"  {part}")
-        below = Text()
-        if self.subtracts:
-            result = self.data.result
-            differs = why_not_compared(result.warnings) if result is not None else ()
-            below.append(visible("; ".join(differs)), self.inks.warning)
-        elif self.data.job is None and self.data.result is not None and self.data.failure:
-            below.append(visible(self.data.failure), self.inks.warning)
-        elif self.data.job is None and self.slot.stale(self.state):
-            asks = self.slot.request(self.state) is not None
-            older = (
-                keyed("an older question: {key:run} runs this one")
-                if asks
-                else f"older: {self.empty_hint()}"
-            )
-            other = self.state.of_other_weights(self.slot.name)
-            below.append(
-                keyed("of other weights: {key:run} runs anew") if other else older,
-                self.inks.warning,
-            )
-        elif self.data.job is not None and self.data.job.total:
-            below.append("running" if self.data.result is None else "running: older values")
+        below = self._standing()
         if (title, below) != self._titles:
             self._titles = (title, below)
             self.border_title = title
@@ -338,6 +334,29 @@ class Pane(FramedBox, can_focus=False):
             return "B − A"
         name = words.analysis_title(result.analysis.removeprefix("difference of "))
         return f"B − A of {name}{_compared_metric(result)}"
+
+    def _standing(self) -> Text:
+        """What is not the answer here: of what it is, how much of it there is, what is under way."""
+        data, ink, previous = self.data, self.inks, self.state.previous(self.slot.name)
+        if self.subtracts:
+            differs = why_not_compared(data.result.warnings) if data.result is not None else ()
+            return Text(visible("; ".join(differs)), ink.warning)
+        said: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
+        run = shown_keys("run")
+        if data.job is not None:
+            older = data.result is not None and data.partial is None and not previous
+            said.append((lines.standing(data.job) + (": older values" if older else ""), ink.text))
+        elif data.result is not None and data.failure:
+            said.append((visible(data.failure), ink.warning))
+        elif self.slot.stale(self.state):
+            asks = self.slot.request(self.state) is not None
+            of = "" if previous else "an older question: "
+            said.append(
+                (f"{of}{run} runs this one" if asks else f"older: {self.empty_hint()}", ink.warning)
+            )
+        elif data.result is not None and data.result.partial is not None:
+            said.append((f"partial: {data.result.partial}, {run} goes on", ink.warning))
+        return Text(", ").join(Text(words, style) for words, style in said if words)
 
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours; its ends are written as the grid's numbers are."""

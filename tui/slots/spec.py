@@ -124,6 +124,21 @@ class Slot:
             return False
         return state.of_other_weights(self.name) or answer.request != self.request(state)
 
+    def untried(self, state: State) -> bool:
+        """Does it ask for something that it neither shows, nor is about to, nor has failed at?"""
+        wanted, answer = self.request(state), state.slots[self.name]
+        there = answer.request if answer.job is None else answer.pending
+        tried = answer.failed if answer.job is None else None
+        return wanted is not None and wanted not in (there, tried)
+
+    def lacking(self, state: State) -> bool:
+        """Does it ask for something that it does not show whole, and is not about to?"""
+        wanted, answer = self.request(state), state.slots[self.name]
+        if wanted is None or (answer.job is not None and answer.pending == wanted):
+            return False
+        partial = answer.result is not None and answer.result.partial is not None
+        return partial or self.stale(state) or answer.result is None
+
     def restored(self, state: State, result: Result) -> State:
         """``state`` with what the user had decided for it when ``result`` was computed."""
         if self.restore is not None:

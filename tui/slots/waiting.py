@@ -5,6 +5,7 @@ from __future__ import annotations
 from interpboard.display import visible
 from tui.commands.command import keyed
 from tui.session.state import Answer, State
+from tui.widgets.lines import standing
 
 _PHASES = {
     "starting": "the engine is starting …",
@@ -20,5 +21,5 @@ def waiting_words(state: State, answer: Answer, hint: str) -> str:
     if state.engine.phase != "ready":
         return keyed(_PHASES[state.engine.phase])
     if answer.job is not None:
-        return "running …"
+        return f"{standing(answer.job)} …"
     return visible(answer.failure) or hint

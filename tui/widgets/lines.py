@@ -11,7 +11,7 @@ from rich.text import Text
 from interpboard.display import visible
 from tui import words
 from tui.commands.command import Command, keyed, shown_keys
-from tui.session.state import Engine, State
+from tui.session.state import Engine, Job, State
 from tui.theme import Inks
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def _model(
         info = model.info
         text.append(words.short_path(visible(info.name), name), bold)
         memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
-        from interpboard.results.opened import (
-            opened_as,
-        )  # it brings numpy: not for the first screen
+        from interpboard.results.opened import opened_as  # numpy: after the first paint
 
         how = ", ".join(opened_as(info))
         parts = ((how,) if how else ()) + (info.device, memory, info.dtype, model.path)
@@ -108,6 +106,8 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
             name = words.analysis_title(asked.analysis)
         text.append(f"{name} ", ink.text)
         _bar(text, job.fraction if job is not None else 0.0, ink)
+        if job is not None:
+            text.append(job_words(job), ink.text)
         if len(busy) > 1:
             text.append(f" +{len(busy) - 1}", ink.muted)
     else:
@@ -115,6 +115,33 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         if edited:
             text.append(keyed("  prompt edited: {key:run} runs"), ink.accent)
     return text
+
+
+def job_words(job: Job) -> str:
+    """`` of 32 heads, 12 s left``, and of a long job the key that stops it; the time after the first step."""
+    size = f" of {job.total:,} {job.unit}" if job.unit and job.total else ""
+    if job.left_s is None:
+        return size
+    left = f"{',' if size else ''} {words.duration(job.left_s)} left"
+    return f"{size}{left}" + (f", {shown_keys('cancel')} stops" if job.long else "")
+
+
+def standing(job: Job) -> str:
+    """How far a job is, for the frame of a pane; it waits until its first step."""
+    if not job.total:
+        return "waiting"
+    return f"running {job.fraction * 100:.0f}%{job_words(job)}"
+
+
+def under_way(state: State) -> list[str]:
+    """The jobs, one a line, for the log: ``head ablation: 34% of 32 heads, 12 s left``."""
+    found = []
+    for name in state.busy:
+        job, asked = state.slots[name].job, state.slots[name].pending
+        if job is not None and asked is not None:
+            title = job.title or words.analysis_title(asked.analysis)
+            found.append(f"{title}: {standing(job).removeprefix('running ')}")
+    return found
 
 
 def _after_death(engine: Engine) -> str:

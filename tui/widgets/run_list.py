@@ -37,7 +37,8 @@ def line_of(run: SavedRun, width: int, pin: str) -> str:
         for name, value in chosen_params(run.analysis, run.params).items()
         if name not in _ON_THE_WAY
     ]
-    what = fit(" ".join([title, *chosen]), max(22, min(60, width // 3)))
+    partial = ["partial"] if "partial" in run.params else []  # first: it must not be cut off
+    what = fit(" ".join([*partial, title, *chosen]), max(22, min(60, width // 3)))
     metric = fit(f"{run.metric} {visible_token(run.target)}", 16)
     return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)
 

@@ -101,14 +101,14 @@ def each_gradient(
     embeddings: Callable[[int, int], torch.Tensor],
     take: Callable[[int, torch.Tensor, torch.Tensor], None],
     watch: Watch,
+    done: int = 0,
 ) -> None:
-    """Gradients at ``count`` inputs, as many at a time as memory allows, none kept.
+    """Gradients at ``count`` inputs, as many at a time as memory allows, none kept; from ``done`` on.
 
     ``embeddings(first, last)`` makes inputs [rows, pos, d_model]; ``take(first, inputs, gradients)``
     hears of them. Raises ``OutOfMemory`` where not even one fits, ``Cancelled``, and ``Unsupported``.
     """
     rows = rows_of_a_backward_pass(lm, len(prompt.token_ids))
-    done = 0
     loop = Loop("gradients", count)
     while done < count:
         watch.step(done, count)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.gradients.embeddings import each_gradient, wide
+from interpboard.runs.kept import checksum
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import Watch
+
+
+@dataclass
+class _Found:
+    """What each of the first ``done`` inputs adds, [input, pos]."""
+
+    shares: torch.Tensor
+    done: int
 
 
 def path_integrals(
@@ -28,7 +39,11 @@ def path_integrals(
     """
     points, weights = (torch.tensor(part).to(ends.device, wide(ends)) for part in rule)
     paths = ends - start
-    scores = torch.zeros(ends.shape[:2], dtype=wide(ends), device=ends.device)
+    count = len(points) * len(ends)
+    # Of each input what it adds is kept, so that the integral is gone on with where it gave way.
+    parts = (start, ends, points, weights)
+    name = f"path {prompt.token_ids} {metric.info} {[checksum(part) for part in parts]}"
+    found = watch.once(name, lambda: _Found(torch.zeros(count, ends.shape[1]).to(weights), 0))
 
     def along(first: int, last: int) -> torch.Tensor:
         index = torch.arange(first, last, device=ends.device)
@@ -38,8 +53,9 @@ def path_integrals(
     def take(first: int, inputs: torch.Tensor, gradients: torch.Tensor) -> None:
         index = torch.arange(first, first + len(inputs), device=ends.device)
         end = index // len(points)
-        shares = (gradients.to(scores.dtype) * paths[end].to(scores.dtype)).sum(-1)
-        scores.index_add_(0, end, weights[index % len(points), None] * shares)
+        shares = (gradients.to(weights.dtype) * paths[end].to(weights.dtype)).sum(-1)
+        found.shares[index] = weights[index % len(points), None] * shares
+        found.done = first + len(inputs)
 
-    each_gradient(lm, prompt, metric, len(points) * len(ends), along, take, watch)
-    return scores
+    each_gradient(lm, prompt, metric, count, along, take, watch, found.done)
+    return found.shares.unflatten(0, (len(ends), len(points))).sum(1)

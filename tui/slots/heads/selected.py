@@ -16,7 +16,9 @@ def selected_head(state: State) -> tuple[int, int]:
     heads, last = state.slots["heads"].result, state.slots["attention"].request
     strongest = (0, 0)
     if heads is not None:
-        strongest = divmod(int(abs(heads.values - heads.neutral).argmax()), heads.values.shape[1])
+        far = abs(heads.values - heads.neutral)
+        far[far != far] = -1.0  # not computed, or no head
+        strongest = divmod(int(far.argmax()), heads.values.shape[1])
     if layer is None:
         return strongest
     return max(0, layer), int(last.params["heads"][0]) if last is not None else strongest[1]

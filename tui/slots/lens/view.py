@@ -122,6 +122,8 @@ class LensPane(Pane):
         edited, result = self.state.edited("what_if"), self.data.result
         if edited is None or result is None or "lens" not in edited.extra:
             return None
+        if self.data.question != self.state.question:
+            return None
         own, other = result.params, edited.params
         for name, at in (("site", "lens_site"), ("translators", "translators")):
             if (own.get(name) or "resid_post") != (other.get(at) or "resid_post"):

@@ -85,7 +85,10 @@ class LogitsPane(Pane):
         edited, result = self.state.edited("logits_edited"), self.data.result
         return (
             edited
-            if edited is not None and result is not None and (edited.metric == result.metric)
+            if edited is not None
+            and result is not None
+            and edited.metric == result.metric
+            and self.data.question == self.state.question
             else None
         )
 

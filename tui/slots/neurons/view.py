@@ -80,6 +80,8 @@ class NeuronsPane(Pane):
         result, chosen = self.state.slots["chosen_neuron"].result, self.chosen
         if result is None or chosen is None:
             return None
+        if self.state.slots["chosen_neuron"].question != self.data.question:
+            return None
         return result if result.params["neuron"] == f"{chosen[0]}.{chosen[1]}" else None
 
     def fill(self) -> None:

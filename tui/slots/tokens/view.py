@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -65,7 +65,10 @@ class TokensPane(Pane):
         """Paint the tokens."""
         self._fill_next()
         result, prompt = self.data.result, self.data.prompt
-        shown = (result, self.state.subject)
+        asked = self.data.question
+        of_now = asked is None or asked.text == self.state.question.text
+        subject = self.state.subject if of_now else ()
+        shown = (result, subject)
         if result is None or prompt is None:
             self._shown = None
             self.strip.show((), (), None, -1)
@@ -81,7 +84,7 @@ class TokensPane(Pane):
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
         scores = [float(value) for value in result.values]
         scale = _scale(result)
-        self.strip.show(as_read(prompt), scores, scale, at, cursor, self.state.subject)
+        self.strip.show(as_read(prompt), scores, scale, at, cursor, subject)
         order = sorted(range(len(scores)), key=lambda i: -abs(scale.share(scores[i])))
         bars = [
             Bar(
@@ -111,19 +114,33 @@ class TokensPane(Pane):
     def _fill_next(self) -> None:
         result, edited = self.state.slots["predictions"].result, self._edited_next()
         where = ""
+        prompt = self.state.slots["predictions"].prompt
         if self._lens is not None:
             where = self._lens.where
-        elif result is not None and self.data.prompt is not None:
+        elif result is not None and prompt is not None:
             at = result.metric.position
-            tokens = self.data.prompt.tokens
+            tokens = prompt.tokens
             where = f"after {at} {words.token(tokens[at])}" if at < len(tokens) else ""
+        previous = self.state.previous("predictions" if self._lens is None else "lens")
+        if previous:
+            where = f"{previous}: {where}"
         both = edited is not None
-        clean = "clean" if self._lens is None else f"{where}, clean"
+        clean = "clean" if self._lens is None and not previous else f"{where}, clean"
         self.after.show(self._bars(self.next_tokens()), clean if both else where)
         if edited is not None:
             self.edited.show(self._bars(edited), "edited" + self._late())
         if self.edited.display != both:
             self.edited.display = both
+
+    def shown_by(self) -> Mapping[str, Sequence[Widget]]:
+        """The lists of next tokens are of slots of their own."""
+        after = "predictions" if self._lens is None else "lens"
+        return {
+            **super().shown_by(),
+            self.slot.name: (self.strip, self.ranking),
+            after: (self.after,),
+            "what_if": (self.edited,),
+        }
 
     def _edited_next(self) -> TopList | None:
         """What follows in the edited run, at the same place."""
