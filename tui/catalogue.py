@@ -57,7 +57,10 @@ def command_table(slots: Sequence[Slot] | None = None) -> tuple[Command, ...]:
         ("app", of_app),
         *places.COMMANDS_OF_PLACES.items(),
         *((slot.name, slot.keys) for slot in screens(slots)),
-        *((place, app.FIND) for place in ("runs", *(slot.name for slot in screens(slots)))),
+        *(
+            (place, app.FIND)
+            for place in (*places.SEARCHED, *(slot.name for slot in screens(slots)))
+        ),
     ]
     where: dict[str, tuple[str, ...]] = {}
     for place, found in lived:
@@ -99,7 +102,7 @@ COMMANDS = command_table()
 
 def rebound_table(chosen: Mapping[str, str]) -> tuple[Command, ...]:
     """The whole table with ``chosen`` keys by id. Raises ``BadConfig``."""
-    over = {"runs", "prompt_table", *(slot.name for slot in screens())}
+    over = {*places.OVER, *(slot.name for slot in screens())}
     return keymap.with_keys(COMMANDS, chosen, over)
 
 

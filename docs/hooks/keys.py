@@ -17,6 +17,9 @@ AFTER = {
     "runs": "Saved results",
     "plot": "Plot",
     "prompt_table": "The table of a file of prompts",
+    "interventions": "The list of interventions",
+    "log": "The engine's log",
+    "help": "Help",
     "prompts": "The list of prompts",
     "pick": "Lists to choose from: tokens, models, prompts",
 }

@@ -212,7 +212,7 @@ def test_stepping_without_a_file_says_how_to_open_one() -> None:
     told = Spoken()
     prompts_of(Field("x"), None, [], told).step(1)
     assert len(told) == 1
-    assert told[0].startswith("No file of prompts is open.")
+    assert told[0].startswith("No file of prompts is open: ")
 
 
 def test_what_is_told_is_harmless_whatever_is_in_it() -> None:

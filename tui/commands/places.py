@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.commands.command import Command
+from tui.commands.reasons import no_control, no_interventions, nothing_lost
 
 MOVES = (
     Command("left", "left,h", "h ←", "",
@@ -26,6 +27,7 @@ MOVES = (
     Command("page_down", "ctrl+d,pagedown", "Ctrl+d", "",
             "Half a page down", "move('page_down')", palette=False),
 )  # fmt: skip
+UP_DOWN = tuple(each for each in MOVES if each.id in {"up", "down"})  # all that a list of rows has
 PROMPT = (
     Command("submit", "enter", "Enter", "Run",
             "Run every analysis on the text", "submit"),
@@ -40,6 +42,9 @@ PROMPT = (
     Command("search_prompts", "ctrl+r", "Ctrl+r", "Search",
             "Search earlier prompts, by words", lambda app: app.prompts.search()),
 )  # fmt: skip
+NEWLINE_KEY = tuple(
+    each for each in PROMPT if each.id == "newline"
+)  # any field of several lines has it
 LIST = (
     Command("pick_take", "enter", "Enter", "takes",
             "Take the chosen row", "submit"),
@@ -114,6 +119,41 @@ PROMPT_TABLE = (
     Command("table_leave", "q,escape,backspace", "q Esc Bksp", "Back",
             "Back to the panes", "leave"),
 )  # fmt: skip
+INTERVENTIONS = (
+    Command("what_if_switch", "space,enter", "Space", "Off/on",
+            "Switch the intervention under the cursor off, or on again", "switch",
+            why_not=no_interventions),
+    Command("what_if_add", "a", "a", "Add",
+            "Write one more intervention", "add"),
+    Command("what_if_drop", "d,delete", "d Del", "Remove",
+            "Take the intervention under the cursor away", "drop",
+            why_not=no_interventions),
+    Command("what_if_undo", "u", "u", "Undo",
+            "Undo the last change to the interventions", "undo", palette=False),
+    Command("what_if_redo", "ctrl+r", "Ctrl+r", "Redo",
+            "Do it again", "redo", palette=False),
+    Command("what_if_hold", "h", "h", "Hold a set",
+            "Hold a set of heads, beside a random one", "hold", palette=False),
+    Command("what_if_exchange", "s", "s", "Set or random",
+            "The set off and the random one beside it on, or back", "exchange",
+            why_not=no_control),
+    Command("what_if_another", "n", "n", "Another random",
+            "Draw another random set beside the one under the cursor", "another",
+            why_not=no_control),
+    Command("what_if_leave", "q,backspace,i", "q Bksp", "Back",
+            "Back to the panes", "leave", palette=False),
+)  # fmt: skip
+LOG = (
+    Command("log_again", "r", "r", "Run again",
+            "Run what the engine took along when it ended", "again",
+            why_not=nothing_lost),
+    Command("log_leave", "q,backspace,enter,L", "q Bksp", "Back",
+            "Back to the panes", "leave", palette=False),
+)  # fmt: skip
+HELP = (
+    Command("help_leave", "q,backspace,enter,question_mark,f1", "q Bksp", "Back",
+            "Back to where it was opened", "leave", palette=False),
+)  # fmt: skip
 COMMANDS_OF_PLACES = {
     "move": MOVES,
     "prompt": PROMPT,
@@ -122,9 +162,19 @@ COMMANDS_OF_PLACES = {
     "runs": RUNS,
     "plot": PLOT,
     "prompt_table": PROMPT_TABLE,
+    "interventions": INTERVENTIONS,
+    "log": LOG,
+    "help": HELP,
 }
+# Screens over the panes that are no slot's: the app's own commands do not reach there.
+OVER = frozenset({"runs", "prompt_table", "interventions", "log", "help"})
+# Those of them in which there is something to search.
+SEARCHED = ("runs", "log", "help")
 # The command that opens the screen of a place that is no slot's.
-OPENERS = {"runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table"}
+OPENERS = {
+    "runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table",
+    "interventions": "interventions", "log": "log",
+}  # fmt: skip
 # Where letters are text, and where that is.
 TEXT_PLACES = {
     "prompt": "in the prompt",

@@ -104,3 +104,26 @@ def no_other_method(app: Controllers, place: str) -> str:
         return ""
     train, folder = "{key:train_lens} trains a tuned lens on a text", "{key:lens_folder} opens one"
     return keyed(f"{train}; {folder} that there is.")
+
+
+def no_interventions(app: Controllers, place: str) -> str:
+    """Is nothing held?"""
+    there = bool(app.state.interventions.items)
+    return (
+        "" if there else keyed("There are no interventions: {key:what_if_add} in What if adds one.")
+    )
+
+
+def no_control(app: Controllers, place: str) -> str:
+    """Is there no set with a random one beside it?"""
+    there = any(item.control_of for item in app.state.interventions.items)
+    return (
+        ""
+        if there
+        else keyed("There is no set with a random one beside it: {key:hold_set} holds one.")
+    )
+
+
+def nothing_lost(app: Controllers, place: str) -> str:
+    """Did no engine take jobs along?"""
+    return "" if app.state.engine.lost else "No job was lost."

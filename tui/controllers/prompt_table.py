@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from interpboard.display import visible
 from interpboard.files.places import expanded
 from tui import words
-from tui.commands.command import command, shown_keys
+from tui.commands.command import keyed, shown_keys
 
 if TYPE_CHECKING:
     from interpboard.results.prompt_rows import PromptRow, PromptTable
@@ -66,8 +66,7 @@ class PromptTableRows:
     def open(self) -> None:
         """The table of the file, where one is open."""
         if self._file() is None:
-            name = command("prompt_file").label
-            self._tell(f"No file of prompts is open. : and “{name}” opens one.")
+            self._tell(keyed("No file of prompts is open: {key:prompt_file} opens one."))
             return
         self.paused = False
         self._open_screen()

@@ -12,7 +12,7 @@ from interpboard.config import DEFAULT_TEXT
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
-from tui.commands.command import command, shown_keys
+from tui.commands.command import keyed, shown_keys
 from tui.files.prompt_book import PromptBook
 
 if TYPE_CHECKING:
@@ -182,8 +182,7 @@ class Prompts:
         """The next or previous prompt of the file; run it."""
         file = self.file
         if file is None:
-            name = command("prompt_file").label
-            self._tell(f"No file of prompts is open. : and “{name}” opens one.")
+            self._tell(keyed("No file of prompts is open: {key:prompt_file} opens one."))
             return
         at = file.step(by, self._field().text)
         self.file = replace(file, at=at)

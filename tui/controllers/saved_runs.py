@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
-from tui.commands.command import command
+from tui.commands.command import command, keyed
 from tui.session.state import Answer, Answers
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class SavedRuns:
         slots, store = self._session.slots, self._saver.store
         (run,) = renamed([run], slots.values())
         if run.slot not in slots:
-            self._tell("No pane shows this analysis: z shows it whole.", "warning")
+            self._tell(
+                keyed("No pane shows this analysis: {key:runs_whole} shows it whole."), "warning"
+            )
             return []
         runs = await asyncio.to_thread(self._runs)
         return [

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 
 from tui.commands.app import FIND
 from tui.commands.command import Command, bindings, commands, keyed
 from tui.commands.keymap import spelled_key
+from tui.commands.places import HELP, MOVES
 from tui.dialogs.box import Box
 from tui.theme import Inks, inks
 from tui.widgets.text_page import TextPage
@@ -59,16 +59,7 @@ def _head(result: Text, title: str, ink: Inks) -> None:
 class HelpScreen(Box[None]):
     """Scrolls with the keys that move cursors."""
 
-    BINDINGS = [  # noqa: RUF012
-        *bindings(FIND),
-        ("q,backspace,question_mark,f1,enter", "leave", "Back"),
-        ("j,down", "scroll(1)", "Down"),
-        ("k,up", "scroll(-1)", "Up"),
-        ("ctrl+d,pagedown", "scroll(10)", "Page down"),
-        ("ctrl+u,pageup", "scroll(-10)", "Page up"),
-        ("g,home", "scroll(-999)", "Top"),
-        ("G,end", "scroll(999)", "Bottom"),
-    ]
+    BINDINGS = [*bindings(FIND), *bindings(HELP), *bindings(MOVES)]  # noqa: RUF012
     DEFAULT_CSS = "HelpScreen > .box { width: 84; max-width: 96%; height: auto; }"
 
     def __init__(
@@ -84,7 +75,7 @@ class HelpScreen(Box[None]):
         text = help_text(self.slot, self.title_of_pane, self.about, ink, self.shown)
         box = TextPage(text, classes="box")
         box.border_title = Text("Help")
-        box.border_subtitle = Text("q closes, j k scroll")
+        box.border_subtitle = Text(keyed("{key:help_leave} closes, {key:down} {key:up} scroll"))
         yield box
 
     @property
@@ -92,6 +83,6 @@ class HelpScreen(Box[None]):
         """The text."""
         return self.query_one(TextPage)
 
-    def action_scroll(self, by: int) -> None:
-        """Scroll by lines."""
-        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+    def action_move(self, direction: str) -> None:
+        """Scroll."""
+        self.searched.scroll_by_key(direction)

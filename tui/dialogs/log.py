@@ -14,7 +14,8 @@ from textual.containers import VerticalScroll
 from interpboard.config import engine_log
 from interpboard.display import visible
 from tui.commands.app import FIND
-from tui.commands.command import bindings
+from tui.commands.command import bindings, keyed
+from tui.commands.places import LOG, MOVES
 from tui.dialogs.box import Box
 from tui.session.state import Engine
 from tui.theme import Inks, inks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Message
 
 LINES = 200
+_KEYS = "{key:log_again} runs again  {key:log_leave} closes  {key:down} {key:up} scroll"
 READ = 64 * 1024  # bytes from the end of the file
 
 
@@ -60,7 +62,8 @@ def log_page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
     if engine.notice:
         text.append(f"{visible(engine.notice)}\n", Style(color=ink.warning, bold=True))
         jobs = f"{len(engine.lost)} job{'s' if len(engine.lost) > 1 else ''}"
-        lost = f"It took {jobs} along: r runs what was lost." if engine.lost else "No job was lost."
+        again = keyed("{key:log_again} runs what was lost")
+        lost = f"It took {jobs} along: {again}." if engine.lost else "No job was lost."
         text.append(f"{lost}\n\n", ink.text)
     lines = engine.log if engine.notice else written
     for line in lines:
@@ -74,17 +77,7 @@ def log_page(engine: Engine, written: tuple[str, ...], ink: Inks) -> Text:
 class LogScreen(Box[bool]):
     """Scrolls; answers true if what was lost is to be run again."""
 
-    BINDINGS = [  # noqa: RUF012
-        *bindings(FIND),
-        ("q,backspace,L,enter", "leave", "Back"),
-        ("r", "again", "Run again"),
-        ("j,down", "scroll(1)", "Down"),
-        ("k,up", "scroll(-1)", "Up"),
-        ("ctrl+d,pagedown", "scroll(10)", "Page down"),
-        ("ctrl+u,pageup", "scroll(-10)", "Page up"),
-        ("g,home", "scroll(-9999)", "Top"),
-        ("G,end", "scroll(9999)", "Bottom"),
-    ]
+    BINDINGS = [*bindings(FIND), *bindings(LOG), *bindings(MOVES)]  # noqa: RUF012
     DEFAULT_CSS = "LogScreen > .box { width: 100; max-width: 96%; height: auto; }"
 
     def __init__(
@@ -109,7 +102,7 @@ class LogScreen(Box[bool]):
             text.rstrip()
         box = TextPage(text, classes="box")
         box.border_title = Text("Log")
-        box.border_subtitle = Text("r runs again  q closes  j k scroll")
+        box.border_subtitle = Text(keyed(_KEYS))
         yield box
 
     @property
@@ -125,6 +118,6 @@ class LogScreen(Box[bool]):
         """Run what was lost."""
         self.dismiss(True)
 
-    def action_scroll(self, by: int) -> None:
-        """Scroll by lines."""
-        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+    def action_move(self, direction: str) -> None:
+        """Scroll."""
+        self.searched.scroll_by_key(direction)

@@ -11,6 +11,8 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from interpboard.display import fit, visible
+from tui.commands.command import bindings, first_key
+from tui.commands.places import NEWLINE_KEY
 from tui.dialogs.box import Box
 from tui.theme import inks
 from tui.widgets.line import Line
@@ -28,7 +30,7 @@ class NoteScreen(Box[tuple[int, str]]):
     BINDINGS = [  # noqa: RUF012
         ("tab,down", "subject(1)", "On something else"),
         ("shift+tab,up", "subject(-1)", "On something else"),
-        ("ctrl+o", "newline", "Newline"),
+        *bindings(NEWLINE_KEY),
     ]
 
     def __init__(self, subjects: Sequence[NoteSubject], texts: Sequence[str]) -> None:
@@ -44,7 +46,7 @@ class NoteScreen(Box[tuple[int, str]]):
             yield TextField(self.texts[0])
             yield Line()
             other = "Tab on something else   " if len(self.subjects) > 1 else ""
-            hint = f"Enter keeps   {other}Ctrl+o newline   Esc leaves"
+            hint = f"Enter keeps   {other}{first_key('newline')} newline   Esc leaves"
             yield Line(Text(hint), classes="hint")
             yield Line(Text("An empty text takes the note away."), classes="hint")
 

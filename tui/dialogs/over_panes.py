@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.screen import ModalScreen
 
 from tui.commands.app import FIND
-from tui.commands.command import Command, bindings, commands
+from tui.commands.command import Command, bindings, commands, keyed
 from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
@@ -22,7 +22,10 @@ def _important(command: Command) -> bool:
 
 
 class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
-    """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help."""
+    """``place`` names it in the table of commands, ``heading`` to people; ``about`` stands in its help.
+
+    In both, ``{key:id}`` is the key in use.
+    """
 
     BINDINGS = bindings(FIND)
     place = ""
@@ -33,6 +36,11 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
     def ink(self) -> Inks:
         """The colours in use."""
         return inks(self.app.current_theme.dark)
+
+    @property
+    def shown_heading(self) -> str:
+        """Its name with the key that opens it."""
+        return keyed(self.heading)
 
     def hints(self, without: str = "") -> Text:
         """The footer: the first command, help, export and the way back, then the others that have a name."""
@@ -56,4 +64,4 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
         """The keys of this screen."""
         from tui.dialogs.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.place, self.heading, self.about))
+        self.app.push_screen(HelpScreen(self.place, self.shown_heading, self.about))

@@ -60,7 +60,7 @@ class PlotScreen(Live, OverPanes[None]):
     about = (
         "Lines from layer to layer, along the prompt, or by size. Every point is a",
         "number of the result; what it does not hold is a gap. Lines differ by",
-        "pattern and letter, not by colour alone. e writes it as a figure: pdf, svg",
+        "pattern and letter, not by colour alone. {key:plot_export} writes it as a figure: pdf, svg",
         "or png for print, html for the mouse (the plots extra).",
     )
     BINDINGS = bindings(PLOT)
@@ -92,7 +92,7 @@ class PlotScreen(Live, OverPanes[None]):
 
     def _draw(self) -> None:
         """The newest; where there is none any more, what was drawn stays and is said to be older."""
-        title = Text.assemble((f" {self.heading}", Style(color=self.ink.accent, bold=True)))
+        title = Text.assemble((f" {self.shown_heading}", Style(color=self.ink.accent, bold=True)))
         try:
             plotted = self.source()
             if self.plotted is None or (plotted.result, plotted.position) != (

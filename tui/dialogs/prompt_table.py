@@ -38,12 +38,13 @@ NARROWEST = 16  # of the prompts in front
 class PromptTableScreen(Live, OverPanes[None]):
     """``host`` computes the rows; ``copy`` takes a text away."""
 
-    place, heading = "prompt_table", "O Prompts"
+    place, heading = "prompt_table", "{key:prompt_file} Prompts"
     about = (
         "The open file, a row a prompt: the likeliest token, its probability, the",
         "metric, the layer from which the lens' top token stays the answer, the",
         "strongest head (~ an estimate until it is exact), and whether the answer",
-        "is the line's target. Rows in sight come first; x stops, r goes on.",
+        "is the line's target. Rows in sight come first; {key:table_cancel} stops,"
+        " {key:table_resume} goes on.",
     )
     BINDINGS = bindings(PROMPT_TABLE)
     DEFAULT_CSS = """
@@ -106,7 +107,7 @@ class PromptTableScreen(Live, OverPanes[None]):
             at = numbers.index(under.number) if under and under.number in numbers else 0
             self.grid.show(self._data() if self._order else None, (at, self.grid.cursor[1]))
         ink = self.ink
-        title = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        title = Text.assemble((f" {self.shown_heading}", Style(color=ink.accent, bold=True)))
         title.append(f"  {self.host.counts}", ink.text)
         if self.by != "number":
             title.append(

@@ -36,10 +36,10 @@ ROW = 160  # of a copied row
 class RunsScreen(OverPanes["SavedRun | None"]):
     """The list above, the run under the cursor below; side by side where it is wide."""
 
-    place, heading = "runs", "8 Runs"
+    place, heading = "runs", "{key:pane_8} Runs"
     about = (
         "Every finished result, newest first. Reopening computes nothing and",
-        "needs no model: the next Enter in the panes loads it and runs.",
+        "needs no model: {key:run} in the panes then loads it and runs.",
         "Two pinned runs are shown side by side, or as B − A.",
     )
     BINDINGS = bindings(RUNS)
@@ -115,7 +115,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
 
     def _title(self, problem: str = "") -> None:
         ink = self.ink
-        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.shown_heading}", Style(color=ink.accent, bold=True)))
         if problem:
             text.append(f"  {visible(problem)}", ink.warning)
         else:

@@ -43,7 +43,7 @@ class SlotScreen(Live, OverPanes[None]):
     def title_line(self, state: State, result: Result | None) -> Text:
         """What the screen is of, then what went wrong, is out of date, or runs."""
         ink, slot = self.ink, state.slots[self.place]
-        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.shown_heading}", Style(color=ink.accent, bold=True)))
         if result is not None:
             said = (self.metric(result), words.factor(self.exponent))
             text.append("".join(f"  {each}" for each in said if each), ink.text)

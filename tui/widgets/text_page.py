@@ -13,6 +13,9 @@ from textual.widgets import Static
 from tui.widgets.cells import MOST_AFTER, CursorPlace, SearchCell
 
 NOWHERE = -1
+# How many lines each of the cursor's moves scrolls; along a line there is nowhere to go.
+_LINES = {"down": 1, "up": -1, "page_down": 10, "page_up": -10}
+_ENDS = {"top": -1, "home": -1, "bottom": 1, "end": 1}
 
 
 class TextPage(VerticalScroll, can_focus=False):
@@ -47,6 +50,13 @@ class TextPage(VerticalScroll, can_focus=False):
         if self.text.no_wrap or not width:
             return list(self.text.split("\n", allow_blank=True))
         return list(self.text.wrap(self.app.console, width))
+
+    def scroll_by_key(self, direction: str) -> None:
+        """Scroll as the cursor of a pane would move."""
+        if direction in _ENDS:
+            (self.scroll_home if _ENDS[direction] < 0 else self.scroll_end)(animate=False)
+        else:
+            self.scroll_relative(y=_LINES.get(direction, 0), animate=False)
 
     # -- to be searched ---------------------------------------------------------------------------
 

@@ -29,7 +29,8 @@ ATTENTION = Slot(
     about=(
         "Where the selected head looks: probability [query, key]; exact.",
         "{key:open} on a head in Heads opens it here. The arrows move through heads and",
-        "layers, h j k l move the cursor. v paints the prompt itself: where the",
+        "layers, {key:left} {key:down} {key:up} {key:right} move the cursor. "
+        "{key:view} paints the prompt itself: where the",
         "cursor's token looks, or who looks at it; then lists the strongest pairs.",
         "Means over the positions: entropy, how many tokens back the head looks,",
         "and how much of it goes to the first token.",

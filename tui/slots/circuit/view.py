@@ -59,7 +59,7 @@ def _heads(line: str) -> tuple[str, ...]:
 class CircuitScreen(SlotScreen):
     """Behaviours and sizes on the left, the diagram of the chosen size on the right."""
 
-    heading = "C Circuit"
+    heading = "{key:circuit} Circuit"
     BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     CircuitScreen { background: $background; layout: vertical; }
@@ -141,14 +141,14 @@ class CircuitScreen(SlotScreen):
 
     def _title(self, state: State) -> None:
         ink, slot = self.ink, state.slots[self.place]
-        text = Text.assemble((f" {self.heading}", Style(color=ink.accent, bold=True)))
+        text = Text.assemble((f" {self.shown_heading}", Style(color=ink.accent, bold=True)))
         if self.of is not None:
             text.append(f"  {subject(self.of)}", ink.text)
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             text.append(visible(slot.failure), ink.warning)
         elif slot.job is None and self.of is not None and self.slot.stale(state):
-            text.append("an older question: Enter runs this one", ink.warning)
+            text.append(keyed("an older question: {key:circuit_find} runs this one"), ink.warning)
         else:
             text.append_text(lines.now(state, ink))
         self.query_one("#circuit-title", Line).set(text)
@@ -189,7 +189,9 @@ class CircuitScreen(SlotScreen):
 
     def _diagram(self, width: int) -> Text:
         if self.of is None:
-            return Text("\nEnter finds the circuit of the behaviour under the cursor.")
+            return Text(
+                keyed("\n{key:circuit_find} finds the circuit of the behaviour under the cursor.")
+            )
         from interpboard.visualization.blocks import PageStyle
         from interpboard.visualization.diagrams import drawing_of, layered
 
@@ -328,7 +330,9 @@ class CircuitScreen(SlotScreen):
 
     def _plotted(self) -> Plotted:
         if self.of is None:
-            raise BadParameter("There is no circuit to draw yet.", "Enter finds one.")
+            raise BadParameter(
+                "There is no circuit to draw yet.", keyed("{key:circuit_find} finds one.")
+            )
         older = "an older question" if self.slot.stale(self.host.state) else ""
         return Plotted(self.of, None, subject(self.of), older)
 

@@ -26,7 +26,7 @@ _LABEL = 16  # columns of a written token, at most
 class ContinuationScreen(GridScreen):
     """Written tokens down, all that stands before them across."""
 
-    heading = "W Writes"
+    heading = "{key:continuation} Writes"
     BINDINGS = bindings(KEYS)
 
     def above_grid(self) -> Iterable[Widget]:

@@ -25,7 +25,7 @@ LOGITS = Slot(
         "What each part writes straight into the logit of the target; exact.",
         "The parts sum to the logit; effects through later layers are not in it.",
         "While an intervention is on, clean → edited: the parts of both runs, each read",
-        "at its own final norm's scale; v sorts by size, by change, or by place, and",
+        "at its own final norm's scale; {key:view} sorts by size, by change, or by place, and",
         "sums up to each layer.",
     ),
     keys=KEYS,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class MethodsScreen(GridScreen):
     """Methods down, tokens across; a row is in shares of its largest score."""
 
-    heading = "V Methods"
+    heading = "{key:methods} Methods"
     BINDINGS = bindings(KEYS)
 
     def data(self, result: Result) -> GridData:

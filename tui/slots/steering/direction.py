@@ -11,6 +11,8 @@ from textual.containers import Horizontal, Vertical
 
 from interpboard.errors import BadParameter
 from interpboard.registry.parameter import Parameter
+from tui.commands.command import bindings, keyed
+from tui.commands.places import NEWLINE_KEY
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import written_value
 from tui.slots.steering.vectors import SIDES, lines
@@ -28,14 +30,14 @@ _LABELS = {
 _HINTS = (
     "The vector: mean stream at the last token of the prompts toward − that of",
     "the others, read and added behind the layer; or one that a file has.",
-    "Ctrl+o another prompt (⏎)   Tab ↓ ↑ fields   Enter runs   Esc leaves",
+    "{key:newline} another prompt (⏎)   Tab ↓ ↑ fields   Enter runs   Esc leaves",
 )
 
 
 class DirectionScreen(FieldsScreen):
     """Answers with the parameters of ``steering``, None when left."""
 
-    BINDINGS = [("ctrl+o", "newline", "Newline")]  # noqa: RUF012
+    BINDINGS = bindings(NEWLINE_KEY)
     DEFAULT_CSS = "DirectionScreen Horizontal > Line { width: 11; }"
 
     def __init__(self, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
@@ -54,7 +56,7 @@ class DirectionScreen(FieldsScreen):
                     yield TextField(_written(name, value), id=f"field-{name}")
             yield Line(id="wrong")
             for hint in _HINTS:
-                yield Line(Text(hint), classes="hint")
+                yield Line(Text(keyed(hint)), classes="hint")
 
     def answer(self) -> dict[str, Any]:
         """Both sides of a difference, or a file. Raises ``BadParameter``."""

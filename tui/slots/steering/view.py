@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from interpboard.display import visible
 from tui import words
-from tui.commands.command import bindings
+from tui.commands.command import bindings, keyed
 from tui.session.state import Request, State
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from interpboard.results import Result
     from tui.controllers.controllers import Controllers
 
-NOTHING_YET = "\nEnter says what the vector points to, or which file has it."
+NOTHING_YET = "\n{key:steering_direction} says what the vector points to, or which file has it."
 
 
 class SteeringScreen(SlotScreen):
     """Scales with the effect of each above, the text that each continues with below."""
 
-    heading = "A Steering"
+    heading = "{key:steering} Steering"
     BINDINGS = bindings(KEYS)
     DEFAULT_CSS = """
     SteeringScreen { background: $background; layout: vertical; }
@@ -127,7 +127,7 @@ class SteeringScreen(SlotScreen):
     def _texts(self) -> None:
         view = self.query_one(Static)
         if self.of is None:
-            view.update(Text(NOTHING_YET))
+            view.update(Text(keyed(NOTHING_YET)))
             return
         ink, grid = self.ink, Table.grid(padding=(0, 1), expand=True)
         grid.add_column(width=6, justify="right")

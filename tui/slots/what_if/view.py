@@ -12,6 +12,8 @@ from textual.containers import Vertical
 
 from interpboard.display import fit, visible
 from tui import words
+from tui.commands.command import bindings, keyed
+from tui.commands.places import INTERVENTIONS, UP_DOWN
 from tui.dialogs.box import Box, Live
 from tui.session.interventions import ListedIntervention, ListedInterventions, split
 from tui.session.state import State
@@ -26,8 +28,12 @@ _ROWS = 12
 DETAILS = 2  # lines with the places of a set
 _WIDTH = 72
 _HINTS = (
-    "Space off/on  a add  d remove  u undo  Ctrl+r redo  q closes",
-    "h holds a set of heads  s the set, or its random one  n another of those",
+    "{key:what_if_switch} off/on  {key:what_if_add} add  {key:what_if_drop} remove  "
+    "{key:what_if_undo} undo  {key:what_if_redo} redo  {key:what_if_leave} closes",
+    "{key:what_if_hold} holds a set of heads  {key:what_if_exchange} the set, or its random one  "
+    "{key:what_if_another} another of those",
+)
+_GRAMMAR = (
     'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
     '2.resid=steer "vector.npy" * 2   patch takes its values from the corrupted prompt',
 )
@@ -36,19 +42,7 @@ _HINTS = (
 class InterventionsScreen(Live, Box[None]):
     """The interventions, with the effect of each alone where it is known."""
 
-    BINDINGS = [  # noqa: RUF012
-        ("q,backspace,i", "leave", "Back"),
-        ("j,down", "step(1)", "Down"),
-        ("k,up", "step(-1)", "Up"),
-        ("space,enter", "switch", "Off/on"),
-        ("d,delete", "drop", "Let go"),
-        ("a", "add", "Add"),
-        ("u", "undo", "Undo"),
-        ("ctrl+r", "redo", "Redo"),
-        ("h", "hold", "Hold a set"),
-        ("s", "exchange", "Set or control"),
-        ("n", "another", "Another control"),
-    ]
+    BINDINGS = [*bindings(INTERVENTIONS), *bindings(UP_DOWN)]  # noqa: RUF012
 
     def __init__(self, host: Controllers) -> None:
         super().__init__()
@@ -62,7 +56,7 @@ class InterventionsScreen(Live, Box[None]):
                 yield Line(id=f"row-{row}")
             for row in range(DETAILS):
                 yield Line(id=f"places-{row}", classes="hint")
-            for hint in _HINTS:
+            for hint in (*map(keyed, _HINTS), *_GRAMMAR):
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
@@ -101,14 +95,14 @@ class InterventionsScreen(Live, Box[None]):
         wrapped = wrap(f"{visible(item.what)} at {' '.join(map(visible, item.places))}", _WIDTH)
         if len(wrapped) > DETAILS:
             left = len(" ".join(wrapped[DETAILS - 1 :]).split())
-            more = f" … {len(item.places)} in all, e writes them"
+            more = keyed(f" … {len(item.places)} in all, {{key:export}} writes them")
             wrapped[DETAILS - 1] = wrapped[DETAILS - 1][: _WIDTH - len(more)].rpartition(" ")[0]
             wrapped[DETAILS - 1] += more if left else ""
         return (wrapped + [""] * DETAILS)[:DETAILS]
 
-    def action_step(self, by: int) -> None:
-        """The next row."""
-        self.at += by
+    def action_move(self, direction: str) -> None:
+        """The next row, or the one before."""
+        self.at += {"down": 1, "up": -1}[direction]
         self.show(self.host.state)
 
     def action_switch(self) -> None:
@@ -136,7 +130,7 @@ class InterventionsScreen(Live, Box[None]):
             session.intervene(stack)
             self.show(session.state)
 
-        self.host.screens.input_line("Add an intervention", _HINTS[1:], "", answered)
+        self.host.screens.input_line("Add an intervention", _GRAMMAR, "", answered)
 
     def action_hold(self) -> None:
         """Ask which set of heads."""
