@@ -122,6 +122,20 @@ class Answer:
         """What the result explains."""
         return self.request.question if self.request is not None else None
 
+    @property
+    def named(self) -> Result | None:
+        """What says what the numbers in sight are of; of the job under way it has no values yet."""
+        if self.partial is None:
+            return self.result
+        return self.begun[1] if self.begun is not None else None
+
+    @property
+    def named_prompt(self) -> PromptInfo | None:
+        """The prompt that the numbers in sight are of."""
+        if self.partial is None:
+            return self.prompt
+        return self.begun[0] if self.begun is not None else None
+
 
 class Answers(dict[str, Answer]):
     """What the slots have, by name. One that nobody has asked yet has nothing."""

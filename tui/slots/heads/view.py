@@ -181,9 +181,10 @@ class HeadsPane(Pane):
 
     def subtitle(self) -> str:
         """Which ablation of what."""
-        result = self.data.result
+        result, shows = self.data.named, scales.answered(self.data)
         what = words.metric_name(result.metric) if result is not None else "metric"
-        return f"Δ {what}, {self.ablation} ablation"
+        ablation = self.ablation if shows is None else shows.params.get("ablation", "zero")
+        return f"Δ {what}, {ablation} ablation"
 
     def readout(self) -> Text:
         """The part under the cursor: effect, and the metric before and after."""

@@ -162,8 +162,9 @@ class TokensPane(Pane):
     def subtitle(self) -> str:
         """The method and what it explains."""
         result = self.data.result
-        name = words.analysis_title(self.slot.analysis_in(self.state))
-        return name if result is None else f"{name} of {words.metric_name(result.metric)}"
+        if result is None:
+            return words.analysis_title(self.slot.analysis_in(self.state))
+        return f"{words.analysis_title(result.analysis)} of {words.metric_name(result.metric)}"
 
     def readout(self) -> Text:
         """The token under the cursor and its score."""

@@ -135,15 +135,16 @@ class TracePane(Pane):
 
     def _corrupted(self) -> tuple[str, ...]:
         """The corrupted prompt's tokens, where it is as long as the clean one."""
-        other, request = self.state.slots["corrupted_predictions"], self.data.request
-        if request is None or other.prompt is None or self.data.prompt is None:
+        other, request = self.state.slots["corrupted_predictions"], scales.answered(self.data)
+        prompt = self.data.named_prompt
+        if request is None or other.prompt is None or prompt is None:
             return ()
         same = other.prompt.text == request.params.get("corrupted")
-        fits = len(other.prompt.tokens) == len(self.data.prompt.tokens)
+        fits = len(other.prompt.tokens) == len(prompt.tokens)
         return tuple(map(visible_token, other.prompt.tokens)) if same and fits else ()
 
     def _said(self) -> Text:
-        text, request, prompt = Text(), self.data.request, self.data.prompt
+        text, request, prompt = Text(), scales.answered(self.data), self.data.named_prompt
         other = self.state.slots["corrupted_predictions"].result
         if request is None or prompt is None:
             return text
@@ -160,7 +161,7 @@ class TracePane(Pane):
 
     def subtitle(self) -> str:
         """What is put back, and what it is measured by."""
-        result, shows = self.data.result, scales.answered(self.data)
+        result, shows = self.data.named, scales.answered(self.data)
         if shows is None:
             return (
                 f"{words.analysis_title(self.slot.analysis_in(self.state))}, {_STATES[self.site]}"
