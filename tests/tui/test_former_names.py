@@ -27,6 +27,11 @@ FORMER = {"mlps": "mlp_ablation", "other": "corrupted_predictions", "neuron": "c
 CORRUPTED = "The Eiffel Tower is located in the town of"
 
 
+def not_compared(*_: object) -> None:
+    """Nothing here is compared."""
+    raise AssertionError
+
+
 def saved(store: Store, made: Session, former: str) -> Document:
     """The answer to the slot's question of today, saved under the name that it had."""
     slot, model = made.slots[FORMER[former]], made.state.model
@@ -55,7 +60,7 @@ async def test_a_run_saved_under_a_former_name_is_restored(former: str) -> None:
     async with session(told) as made:
         saver = Saver(100, [], told)
         document = saved(saver.store, made, former)
-        own = SavedRuns(made, saver, told, shown.append, lambda: None)
+        own = SavedRuns(made, saver, told, shown.append, lambda: None, not_compared)
         (run,) = saver.store.runs()
         assert run.slot == former
         assert await own.reopen(run)
@@ -74,7 +79,7 @@ async def test_a_run_of_a_slot_that_never_was_is_refused() -> None:
         saver = Saver(100, [], told)
         saved(saver.store, made, "mlps")
         (run,) = saver.store.runs()
-        own = SavedRuns(made, saver, told, lambda _slot: None, lambda: None)
+        own = SavedRuns(made, saver, told, lambda _slot: None, lambda: None, not_compared)
         assert not await own.reopen(replace(run, slot="nothing"))
         assert told == ["No pane shows this analysis: z shows it whole."]
 

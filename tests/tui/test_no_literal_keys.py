@@ -62,6 +62,7 @@ LITERAL = (
     re.compile(r"^(?P<key>[A-Z0-9]) [A-Z][a-z]+$"),  # a screen's name with the key that opens it
     re.compile(r"(?<![\w:])(?P<key>h j k l|j k)\b"),
     re.compile(r"(?<=[.:] )(?P<key>:) and "),
+    re.compile(r"\b(?:with|by) (?P<key>space|enter|escape|tab)\b"),
 )  # fmt: skip
 
 
@@ -137,6 +138,7 @@ def test_no_text_of_the_app_names_a_key_that_can_be_rebound() -> None:
         ("`x` cancels it", "x"),
         ("Cancel what runs (x)", "x"),
         ("C Circuit", "C"),
+        ("Pin two runs with space first.", "space"),
         ("none is open. : and “{}” opens one.", ":"),
     ],
 )

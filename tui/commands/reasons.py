@@ -45,7 +45,9 @@ def no_results(app: Controllers, place: str) -> str:
 
 def nothing_runs(app: Controllers, place: str) -> str:
     """Is there nothing to cancel?"""
+    compared = app.state.compared
     runs = app.state.busy or app.state.engine.phase == "loading"
+    runs = runs or (compared is not None and compared.a.busy)
     return "" if runs else "Nothing is running."
 
 
@@ -127,3 +129,47 @@ def no_control(app: Controllers, place: str) -> str:
 def nothing_lost(app: Controllers, place: str) -> str:
     """Did no engine take jobs along?"""
     return "" if app.state.engine.lost else "No job was lost."
+
+
+def nothing_to_compare(app: Controllers, place: str) -> str:
+    """Is there no prompt to compare this one with?"""
+    return app.comparison.why_not_compare()
+
+
+def nothing_to_pin(app: Controllers, place: str) -> str:
+    """Has the prompt no answer that could be compared?"""
+    return app.comparison.why_not_pin()
+
+
+def no_second_model(app: Controllers, place: str) -> str:
+    """Can no second model be opened, and none be closed?"""
+    return app.second_model.why_not()
+
+
+def no_lines(app: Controllers, place: str) -> str:
+    """Does the active pane hold nothing that is drawn as lines?"""
+    return app.screens.why_no_plot()
+
+
+def nothing_kept(app: Controllers, place: str) -> str:
+    """Is there no place to keep anything?"""
+    return "Nothing can be saved here: no notes, no sessions." if app.saver.off else ""
+
+
+def nothing_saved(app: Controllers, place: str) -> str:
+    """Was no result saved yet?"""
+    if app.saver.off:
+        return "Nothing can be saved here."
+    return "" if app.saver.store.path.exists() else "Nothing has been saved yet."
+
+
+def no_pinned_runs(app: Controllers, place: str) -> str:
+    """In a list of runs that is opened for it, none is pinned."""
+    return nothing_saved(app, place) or keyed(
+        "Needs two pinned runs: {key:runs_pin} in Runs pins one."
+    )
+
+
+def cannot_suspend(app: Controllers, place: str) -> str:
+    """Is there no shell to go back to?"""
+    return app.app.stays

@@ -80,16 +80,32 @@ class Comparison:
             return
         self.begin(a, name)
 
-    def pin(self) -> None:
-        """This prompt is the A of comparisons from now on; the same prompt again: it no longer is."""
+    def why_not_compare(self) -> str:
+        """Why there is nothing to compare with now; empty: there is."""
+        if self._session.state.compared is not None:
+            return ""
+        a, name = self._other()
+        return name if a is None else ""
+
+    def why_not_pin(self) -> str:
+        """Why this prompt cannot be pinned; empty: it can, or is."""
         state = self._session.state
         now = kept(state)
         if self.pinned is not None and _same(self.pinned, now):
+            return ""
+        if state.model is None or not any(own.result for own in now.slots.values()):
+            return "There is nothing to pin yet: run the prompt first."
+        return ""
+
+    def pin(self) -> None:
+        """This prompt is the A of comparisons from now on; the same prompt again: it no longer is."""
+        now, refusal = kept(self._session.state), self.why_not_pin()
+        if refusal:
+            self._tell(refusal)
+            return
+        if self.pinned is not None and _same(self.pinned, now):
             self.pinned = None
             self._tell("Not pinned any more: the prompt before is compared with.")
-            return
-        if state.model is None or not any(own.result for own in now.slots.values()):
-            self._tell("There is nothing to pin yet: run the prompt first.")
             return
         self.pinned = now
         key = shown_keys("compare")

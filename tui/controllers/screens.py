@@ -101,6 +101,17 @@ class Screens:
         opener = slot.opener.label if slot.opener is not None else place
         return f"in {slot.place.title if slot.place is not None else opener}"
 
+    def why_no_plot(self) -> str:
+        """Why the active pane holds nothing to draw as lines; empty: it does."""
+        from interpboard.errors import InterpBoardError
+        from tui.slots.plotted import plotted
+
+        try:
+            plotted(self._with.panes.view).curves  # noqa: B018 - or why there are none
+        except InterpBoardError as error:
+            return str(error)
+        return ""
+
     def plot(self, source: Callable[[], Plotted] | None = None) -> None:
         """The lines of ``source`` on the whole screen; without one, of the active pane."""
         from interpboard.errors import InterpBoardError

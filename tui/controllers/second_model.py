@@ -33,6 +33,12 @@ class SecondModel:
         self._session, self._comparison = session, comparison
         self._pick, self._input_line, self._tell = pick, input_line, tell
 
+    def why_not(self) -> str:
+        """Why none can be opened now; empty: one can, or the open one can be closed."""
+        compared = self._session.state.compared
+        closes = compared is not None and compared.models
+        return "" if closes or self._session.ready else "The model is not loaded yet."
+
     def choose(self) -> None:
         """Ask for a model to compare with, say what memory it needs, and load it once that is confirmed."""
         compared = self._session.state.compared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from interpboard.display import ascii_everywhere, visible
 from interpboard.errors import InterpBoardError
-from tui.commands.command import bindings
+from tui.commands.command import bindings, keyed
 from tui.commands.places import RUNS
 from tui.dialogs.over_panes import OverPanes
 from tui.terminal import timers
@@ -150,21 +150,30 @@ class RunsScreen(OverPanes["SavedRun | None"]):
 
     async def _show(self, ids: list[int]) -> None:
         try:
-            for id in ids:
-                if id not in self._documents:
-                    self._documents[id] = await asyncio.to_thread(self.store.document, id)
-            text = self._text([self._documents[id] for id in ids])
+            text = self._text(await self._read(ids))
         except InterpBoardError as problem:
             text = Text(str(problem), self.ink.warning)
-        if self.is_attached and ids == list(self.shown()):
+        if self._there and ids == list(self.shown()):
             self.query_one("#run-view", VerticalScroll).scroll_home(animate=False)
             self.query_one(Static).update(text)
             self.call_after_refresh(self._fit, self._width())
 
+    async def _read(self, ids: Sequence[int]) -> list[Document]:
+        """Those runs, each read once. Raises ``StoreProblem``."""
+        for id in ids:
+            if id not in self._documents:
+                self._documents[id] = await asyncio.to_thread(self.store.document, id)
+        return [self._documents[id] for id in ids]
+
     def _fit(self, written_for: int) -> None:
         """What was written before the screen was laid out is written again for its width."""
-        if self.is_attached and self._width() != written_for:
+        if self._there and self._width() != written_for:
             self._moved()
+
+    @property
+    def _there(self) -> bool:
+        """Has it anything to show on? A screen that is left has not, while it still is attached."""
+        return self.is_attached and bool(self.query("#run-view"))
 
     def _width(self) -> int:
         region = self.query_one("#run-view").scrollable_content_region
@@ -222,7 +231,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     def action_difference(self) -> None:
         """Side by side, or B − A."""
         if len(self.list.pinned) < 2:
-            self.tell("Pin two runs with space first.")
+            self.tell(keyed("Pin two runs with {key:runs_pin} first."))
             return
         self.as_difference = not self.as_difference
         self._moved()
@@ -255,7 +264,11 @@ class RunsScreen(OverPanes["SavedRun | None"]):
         """Copy what the view shows as markdown."""
         from tui.files import export as exporting
 
-        documents = [self._documents[id] for id in self.shown() if id in self._documents]
+        try:
+            documents = await self._read(self.shown())
+        except InterpBoardError as problem:
+            self.tell(str(problem), "error")
+            return
         pages = [exporting.render_document(document, "md") for document in documents]
         await self.export.copy("\n".join(pages))
 
