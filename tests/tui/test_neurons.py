@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,14 @@ def _asked(b: Board) -> list[tuple[str, object]]:
         for request in b.engine.requests
         if request.analysis == "neurons"
     ]
+
+
+@pytest.mark.parametrize("width", [40, 44, 60])
+async def test_a_number_is_shown_whole_or_not_at_all(board: Boards, width: int) -> None:
+    async with board((width, 12)) as b:
+        await b.press("7")
+        row = next(row for row in b.screen.splitlines() if "L1 N8" in row)
+        assert re.search(r"·Paris {3,}(\+\.50)? +·of( +-\.50)?$", row.rstrip())
 
 
 async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: Boards) -> None:

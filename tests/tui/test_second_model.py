@@ -65,6 +65,18 @@ async def test_the_memory_is_said_and_nothing_is_loaded_before_it_is_confirmed(
         assert b.app.controllers.comparison.a is None
 
 
+async def test_the_memory_of_a_folder_that_was_typed_is_said_too(
+    board: Boards, tmp_path: Path
+) -> None:
+    folder = tmp_path / "deep" / "below" / "a" / "model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    save_file({"w": torch.zeros(1000, 500)}, folder / "model.safetensors")
+    async with board(engine=ByModel) as b:
+        await compare(b, str(folder))
+        assert "It needs 2.0 MB in float32, 1.0 MB in bfloat16" in b.screen
+
+
 async def test_the_panes_show_the_difference_of_the_two_models_and_closing_ends_the_second(
     board: Boards,
 ) -> None:

@@ -51,12 +51,15 @@ class SecondModel:
             self._pick(lambda screen, name: self._confirm(screen.shelf, name))
 
     def _confirm(self, shelf: Shelf, name: str) -> None:
-        from tui.files.models import SIZES, need, room_said
+        from tui.files.models import SIZES, named_folder, need, room_said
 
         model = self._session.state.model
         assert model is not None
         info = model.info
-        found = next((own for own in shelf.models if own.name == name), None)
+        listed = next((own for own in shelf.models if own.name == name), None)
+        found = listed or named_folder(
+            name
+        )  # typed: the headers of one folder, so that keys do not overtake it
         hints = (
             room_said(found, shelf.room),
             f"In a process of its own, on {info.device}, in the number format above.",

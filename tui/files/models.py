@@ -79,6 +79,11 @@ def demo() -> FoundModel:
     return _look(folder, "demo", "built in") or FoundModel("demo", "built in")
 
 
+def named_folder(name: str) -> FoundModel | None:
+    """The model in the folder that ``name`` is; None if it is none."""
+    return _look(expanded(name), name, "folder")
+
+
 def in_folder(folder: Path) -> list[FoundModel]:
     """Models in ``folder``, or one or two below it, by name."""
     found = []

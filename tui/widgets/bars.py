@@ -99,7 +99,8 @@ class Bars(CursorView):
         """A bar, or the title."""
         at = line + self.scroll_offset.y
         if self.title and at == self.pad:
-            return [Segment(" " + self.title, self.inks.style("muted"))]
+            title = fit(self.title, max(1, self.size.width - 1))
+            return [Segment(f" {title}", self.inks.style("muted"))]
         row = at - self.above
         if not 0 <= row < len(self.bars) or (at < self.pad):
             return []
@@ -119,6 +120,8 @@ class Bars(CursorView):
         here = row == self.cursor and self.can_focus
         label = min(label, max(6, width - number - 3))  # the number is never cut for the label
         text = f" {fit(bar.label, label)}  {bar.number.rjust(number)} "
+        if label + number + 3 > width:  # a number is there whole, or not at all
+            text = f" {fit(bar.label, max(1, width - 1))}"
         style = self.inks.style("text", bold=bar.strong)
         if here and self.has_focus:
             style = cursor_style(self.inks.dark)
