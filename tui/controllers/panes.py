@@ -243,7 +243,8 @@ class Panes:
             elsewhere = pane.display and pane.slot.name != self.active
             if elsewhere and self._bring(pane):
                 pane.refresh_readout()
-            if pane.display and not pane.subtracts:
+            new = state.slots[pane.slot.name].result is not pane.data.result
+            if pane.display and not pane.subtracts and not new:  # what is new is filled in first
                 pane.state = state
                 pane.cursor_rested()
         if not self.view.subtracts:
