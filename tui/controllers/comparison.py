@@ -75,27 +75,22 @@ class Comparison:
                 self._show(replace(compared, view=view))
             return
         a, name = self._other()
-        if a is None:
+        if a is not None:
+            self.begin(a, name)
+        else:
             self._tell(name)
-            return
-        self.begin(a, name)
 
     def why_not_compare(self) -> str:
         """Why there is nothing to compare with now; empty: there is."""
-        if self._session.state.compared is not None:
-            return ""
         a, name = self._other()
-        return name if a is None else ""
+        return name if a is None and self._session.state.compared is None else ""
 
     def why_not_pin(self) -> str:
         """Why this prompt cannot be pinned; empty: it can, or is."""
-        state = self._session.state
-        now = kept(state)
-        if self.pinned is not None and _same(self.pinned, now):
-            return ""
-        if state.model is None or not any(own.result for own in now.slots.values()):
-            return "There is nothing to pin yet: run the prompt first."
-        return ""
+        now = kept(self._session.state)
+        there = now.model is not None and any(own.result for own in now.slots.values())
+        there = there or (self.pinned is not None and sides.same_prompt(self.pinned, now))
+        return "" if there else "There is nothing to pin yet: run the prompt first."
 
     def pin(self) -> None:
         """This prompt is the A of comparisons from now on; the same prompt again: it no longer is."""
@@ -103,27 +98,24 @@ class Comparison:
         if refusal:
             self._tell(refusal)
             return
-        if self.pinned is not None and _same(self.pinned, now):
+        if self.pinned is not None and sides.same_prompt(self.pinned, now):
             self.pinned = None
             self._tell("Not pinned any more: the prompt before is compared with.")
             return
         self.pinned = now
-        key = shown_keys("compare")
-        self._tell(f"Pinned. {key} compares the next prompts with it.")
+        self._tell(f"Pinned. {shown_keys('compare')} compares the next prompts with it.")
 
     def _other(self) -> tuple[State | None, str]:
         """The A to begin with and what it is; or None and why there is none."""
         now = self._session.state
-        if self.pinned is not None and not _same(self.pinned, now):
+        if self.pinned is not None and not sides.same_prompt(self.pinned, now):
             return self.pinned, PINNED
-        if self.before is not None and not _same(self.before, now):
+        if self.before is not None and not sides.same_prompt(self.before, now):
             return self.before, BEFORE
         if self.pinned is not None:
             return None, "This prompt is the pinned one: run another to compare them."
         pin = command("pin_prompt").label
         return None, f"There is no prompt before this one. Run another, or pin this with “{pin}”."
-
-    # -- A ----------------------------------------------------------------------------------------
 
     def begin(self, a: State, name: str, *, view: sides.Side = sides.DIFFERENCE_SIDE) -> None:
         """Compare with ``a``, a kept snapshot; on the same engine if it is of the model in use."""
@@ -315,20 +307,13 @@ def _silent(message: str, severity: object = "information") -> None:
     """What goes wrong for A is said in the panes, in A and in B − A."""
 
 
-def _same(a: State, b: State) -> bool:
-    """Is it the same prompt of the same model?"""
-    models = [own.model.info if own.model is not None else None for own in (a, b)]
-    return a.question.text == b.question.text and models[0] == models[1]
-
-
 def _explicit(state: State) -> Selection:
     """The selection with the head and neuron that B shows where none was chosen: A shows the same."""
     from tui.slots.heads.selected import selected_head
     from tui.slots.neurons.selected import selected_neuron
 
-    layer, head = selected_head(state)
-    neuron = selected_neuron(state)
-    own = state.selection
+    own, neuron = state.selection, selected_neuron(state)
     if own.layer is None or (own.head is None and not own.mlp):
+        layer, head = selected_head(state)
         own = replace(own, layer=layer, head=head)
     return replace(own, neuron=neuron) if neuron is not None else own

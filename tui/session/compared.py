@@ -176,3 +176,9 @@ def written_side(b: State) -> dict[str, Any] | None:
         "weights": info.weights,
         "prompt": question.text,
     }
+
+
+def same_prompt(a: State, b: State) -> bool:
+    """Is it the same prompt of the same model?"""
+    models = [own.model.info if own.model is not None else None for own in (a, b)]
+    return a.question.text == b.question.text and models[0] == models[1]

@@ -58,7 +58,7 @@ class EngineLike(Protocol):
         """Slots with a job."""
 
 
-def run(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
+def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
     """Ask ``request`` in ``slot``; ``cells`` of it are known."""
     from interpboard.engine.protocol import MetricRequest
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.session import messages
 from tui.session.changes import Changes, settled
-from tui.session.engine_port import EngineFactory, EngineLike, run
+from tui.session.engine_port import EngineFactory, EngineLike, ask
 from tui.session.interventions import InterventionStack
 from tui.session.state import Engine, Job, Question, State
 from tui.session.vocabulary import ANSWERED, EngineTokens
@@ -189,7 +189,7 @@ class Session:
         self._send(*(name for name in self.slots if name in names))
 
     def _send(self, *names: str) -> None:
-        from tui.session.unfinished import cells_of
+        from tui.session.unfinished import known_cells
 
         assert self.engine is not None
         for name in names:
@@ -197,7 +197,7 @@ class Session:
             if request is None:
                 continue
             self._set_down(name)
-            cells = cells_of(self.state, name, request)
+            cells = known_cells(self.state, name, request)
             self.state = self.state.with_slot(
                 name,
                 job=Job(title=self.slots[name].title),
@@ -207,7 +207,7 @@ class Session:
                 begun=None,
                 cells=() if cells is None else (cells,),
             )
-            run(self.engine, name, request, cells)
+            ask(self.engine, name, request, cells)
         self._changes.add({*names, "engine"})
 
     def change(self, *names: str, **changes: Any) -> None:

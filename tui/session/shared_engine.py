@@ -156,15 +156,7 @@ class NoEngine:
         """Never loads: the session never asks."""
         return 0
 
-    def run(
-        self,
-        slot: str,
-        analysis: str,
-        text: str,
-        metric: Any = None,
-        params: Any = None,
-        cells: Any = None,
-    ) -> int:
+    def run(self, *_asked: Any, **_known: Any) -> int:
         """Runs nothing."""
         return 0
 

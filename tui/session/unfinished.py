@@ -29,7 +29,7 @@ class Unfinished:
         return (self.slot, self.request) == (slot, request)
 
 
-def cells_of(state: State, slot: str, request: Request) -> Cells | None:
+def known_cells(state: State, slot: str, request: Request) -> Cells | None:
     """Those that are known of ``request`` to the model in use, the most recent ones."""
     answer = state.slots[slot]
     if answer.result is not None and answer.result.partial and answer.request == request:
