@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interpboard.datasets.pair_lines import ARROW, json_line, lines_of, unescaped
+from interpboard.datasets.dataset_lines import DatasetLine, dataset_lines, read_line
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import Pair, make_pair
@@ -14,7 +14,7 @@ from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.token_texts import shortened
 
-_NAMES = ("clean", "corrupted", "target", "foil")
+_REMEDY = "Write clean => corrupted."
 Fields = tuple[str, ...]
 
 
@@ -29,18 +29,24 @@ class MeasuredPair:
 def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
     r"""(clean, corrupted), (…, target) or (…, target, foil) of each pair.
 
-    As text, one a line: ``clean => corrupted => target => foil``, with one space on each side of an arrow
-    taken away; a target with a leading space so has two in front. ``\=>`` is an arrow of the text. A line may
-    be JSON instead, ``{"clean": …, "corrupted": …, "target": …, "foil": …}``. Raises ``BadParameter``.
+    As text, lines of a dataset (see ``datasets.dataset_lines``) that name a corrupted prompt, and one
+    target and one foil at most: ``clean => corrupted => target => foil``. Prompts are taken as written,
+    with one space on each side of an arrow taken away; an answer behind an arrow too, so that a target with
+    a leading space has two in front. Raises ``BadParameter``, by the number of the line.
     """
-    lines = lines_of(pairs) if isinstance(pairs, str) else pairs
-    found = [_fields(line) if isinstance(line, str) else tuple(line) for line in lines if line]
-    for fields in found:
-        if not 2 <= len(fields) <= 4:
-            raise BadParameter(
-                f"{shortened(' => '.join(fields))!r} is no pair of prompts.",
-                "Write clean => corrupted.",
-            )
+    if isinstance(pairs, str):
+        return [_of_line(line) for line in dataset_lines(pairs)]
+    found = []
+    for number, item in enumerate(pairs, 1):
+        if isinstance(item, str):
+            line = read_line(item, number)
+            if line is not None:
+                found.append(_of_line(line))
+        elif item:
+            if not 2 <= len(item) <= 4:
+                said = " => ".join(map(str, item))
+                raise BadParameter(f"Item {number} is no pair: {shortened(said)!r}.", _REMEDY)
+            found.append(tuple(item))
     return found
 
 
@@ -73,21 +79,15 @@ def make_cases(
     return cases
 
 
-def _fields(line: str) -> Fields:
-    found = json_line(line, _NAMES)
-    if found is not None:
-        given = [found.get(name) for name in _NAMES]
-        while given and given[-1] is None:
-            given.pop()
-        if not all(isinstance(each, str) for each in given):
-            raise BadParameter(
-                f"This is no pair of prompts: {shortened(line)!r}.",
-                "Its fields are texts, and a foil needs a target.",
-            )
-        return tuple(map(str, given))
-    parts = ARROW.split(line)
-    last = len(parts) - 1
-    return tuple(
-        unescaped(part.removeprefix(" " if i else "").removesuffix(" " if i < last else ""))
-        for i, part in enumerate(parts)
-    )
+def _of_line(line: DatasetLine) -> Fields:
+    said = line.usable()
+    if said.corrupted is None:
+        raise line.refusal("is no pair of prompts", _REMEDY)
+    if said.subject is not None:
+        raise line.refusal("names a subject, which a pair of prompts has not", "Leave it out.")
+    if said.foil is not None and said.target is None:
+        raise line.refusal("names a foil without a target", "Name both.")
+    answers = [words for words in (said.target, said.foil) if words is not None]
+    if any(len(words) > 1 for words in answers):
+        raise line.refusal("names several answers for one", "A pair has one target and one foil.")
+    return (*said.written, *(words[0] for words in answers))

@@ -271,8 +271,8 @@ def test_measures_are_known_by_hand() -> None:
         ("Mary and John => Mary | is | a", BadPrompt, r"has \d tokens, its corrupted partner \d"),
         ("Mary and John => Mary and John | is | a", BadPrompt, "are the same"),
         ("Mary and John => Tom and John | is | is", BadTarget, "Target and foil .* are the same"),
-        ("Mary => Tom => Dan", BadParameter, "This is no example"),
-        ("Mary => Tom | is | a | the", BadParameter, "This is no example"),
+        ("Mary => Tom => a => b => c", BadParameter, r"^Line 1, .* more than a target and a foil"),
+        ("Mary\nMary => Tom | is | a | the", BadParameter, r"^Line 2, .* more than a target"),
         ("Mary => Tom | is not", BadTarget, "is 2 tokens"),
     ],
 )

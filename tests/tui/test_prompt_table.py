@@ -89,7 +89,10 @@ def test_a_line_may_name_a_target_and_comments_are_no_prompts(path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "prompt", "target"),
     [
-        ("a | b", "a | b", None),
+        ("a | b", "a", " b"),
+        ("a \\| b", "a | b", None),
+        ("a => b =>  c", "a", " c"),
+        (" a ", " a ", None),
         ("2 \\=> 3", "2 => 3", None),
         ("a => b | 'x' | y", "a", "x"),
         ("a => b | #161", "a", "#161"),
@@ -127,6 +130,26 @@ async def test_a_row_that_cannot_be_used_shows_its_reason_and_no_number(path: Pa
         assert cells[-1] == "·"
         await b.press("j", "j", "j")
         assert "This prompt leaves float32. Shorten it." in b.screen
+
+
+async def test_a_line_that_holds_no_prompt_is_a_row_with_its_reason_and_is_not_run(
+    path: Path,
+) -> None:
+    path.write_text("a => b | c | d | e\nThe capital of\n", encoding="utf-8")
+    async with opened(path) as b:
+        assert "!" in row(b, "a => b")
+        assert "Line 1 of capitals.txt" in b.screen
+        before = b.app.state.question.text
+        await b.press("enter")
+        assert isinstance(b.app.screen, PromptTableScreen)
+        assert b.app.state.question.text == before
+        assert {r.text for r in b.engine.requests} == {before, "The capital of"}
+        await b.press("q", "greater_than_sign", "greater_than_sign")
+        assert b.app.state.question.text == "The capital of"
+    path.write_text("a =>\n", encoding="utf-8")
+    async with opened(path) as b:
+        await b.press("q", "greater_than_sign")
+        assert "nothing behind its arrow" in b.screen
 
 
 async def test_rows_are_sorted_by_any_column_both_ways_and_back(path: Path) -> None:

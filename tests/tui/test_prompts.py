@@ -10,6 +10,7 @@ from textual import events
 from textual.widgets import Input
 
 from interpboard.config import DEFAULT_TEXT
+from interpboard.datasets import dataset_lines
 from interpboard.errors import BadPrompt
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
@@ -79,7 +80,7 @@ def test_a_file_of_prompts_is_read_line_by_line_and_refused_in_a_line(
         path.write_bytes(content)
         with pytest.raises(BadPrompt, match=r"p\.txt"):
             prompt_file.read_prompt_file(path)
-    monkeypatch.setattr(prompt_file, "_LARGEST", 1)
+    monkeypatch.setattr(dataset_lines, "LARGEST_DATASET", 1)
     with pytest.raises(BadPrompt, match="MB"):
         prompt_file.read_prompt_file(path)
     with pytest.raises(BadPrompt, match="No such file"):

@@ -48,7 +48,7 @@ class PromptTableRows:
         tell: Tell,
     ) -> None:
         self._session, self._board, self._file = session, switchboard, file
-        self.run_row, self._open_screen, self._changed = run, open_screen, changed
+        self._run, self._open_screen, self._changed = run, open_screen, changed
         self._input_line, self._folder, self._tell = input_line, folder, tell
         self.rows: list[PromptRow] = []
         self.paused = False
@@ -75,6 +75,17 @@ class PromptTableRows:
         """These rows are on the screen; None: the table is closed."""
         self.in_sight = rows
         self.go_on()
+
+    def can_open(self, row: PromptRow) -> bool:
+        """Whether the row's line holds a prompt; says why where it does not."""
+        problem = self._of[0].problem(row.number - 1) if self._of is not None else ""
+        if problem:
+            self._tell(problem, "warning")
+        return not problem
+
+    def run_row(self, row: PromptRow) -> None:
+        """The row's prompt, and its target, into the panes."""
+        self._run(row.prompt, row.target)
 
     def cancel(self) -> None:
         """Stop computing rows."""
@@ -168,11 +179,18 @@ class PromptTableRows:
         from interpboard.results.prompt_rows import PromptRow
 
         self._board.leave(PREFIX)
-        self._running, self._done, self._of = None, set(), (file, model)
+        self._running, self._of = None, (file, model)
         self.rows = [
-            PromptRow(number=at + 1, prompt=text, target=file.target(at))
+            PromptRow(
+                number=at + 1,
+                prompt=text,
+                target=file.target(at),
+                problem=visible(file.problem(at)),
+            )
             for at, text in enumerate(file.texts)
         ]
+        unusable = set(range(len(self.rows))) - set(file.usable)
+        self._done = {(stage, at) for stage in STAGES for at in unusable}
         self._engine = self._board.side(PREFIX, model)(self._take)
         self._changed({CHANGED})
 

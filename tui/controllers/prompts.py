@@ -53,8 +53,9 @@ class Prompts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
         self.first = DEFAULT_TEXT if text is None else text  # the text to begin with
-        if file is not None and text in (None, *file.texts):
-            at = 0 if text is None else file.texts.index(text)
+        usable = file.usable if file is not None else ()
+        at = next((at for at in usable if file and text in (None, file.texts[at])), None)
+        if file is not None and at is not None:
             self.file, self.first = replace(file, at=at), file.texts[at]
 
     async def open(self) -> None:
@@ -185,6 +186,9 @@ class Prompts:
             self._tell(keyed("No file of prompts is open: {key:prompt_file} opens one."))
             return
         at = file.step(by, self._field().text)
+        if at is None:
+            self._tell(file.problem(0), "warning")
+            return
         self.file = replace(file, at=at)
         self._run_prompt(file.texts[at])
 

@@ -157,9 +157,9 @@ class PromptTableScreen(Live, OverPanes[None]):
     def action_take(self) -> None:
         """The prompt into the panes, explained by its target."""
         row = self.row
-        if row is not None:
+        if row is not None and self.host.can_open(row):
             self.dismiss(None)
-            self.host.run_row(row.prompt, row.target)
+            self.host.run_row(row)
 
     def action_sort(self) -> None:
         """By the column under the cursor, then the other way, then as in the file."""

@@ -28,7 +28,7 @@ class CircuitAnalyzer(ModelContext):
 
         ``dataset``: clean prompts, ``(clean, corrupted)`` pairs, or mappings with ``clean`` and any of
         ``corrupted``, ``target``, ``foil`` and ``subject``; what is left out is found as in
-        ``prompt_pairs.resolve_cases``. Without a dataset ``target_behavior`` is the name of one that ships
+        ``cases.tokenize_examples``. Without a dataset ``target_behavior`` is the name of one that ships
         with the package; with one it is a name of your own, kept in the result.
         """
         if dataset is None and target_behavior not in BEHAVIOURS:

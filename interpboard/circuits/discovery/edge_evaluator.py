@@ -49,7 +49,7 @@ class ExampleBatch:
 class EdgeEvaluator:
     """A dataset on a wired model; what the behaviour is with any set of edges. Make it with ``of``.
 
-    ``measure`` as in ``prompt_pairs.measured``. ``ablation``: what edges outside the circuit carry, the
+    ``measure`` as in ``cases.measured``. ``ablation``: what edges outside the circuit carry, the
     sender's activation on the corrupted partner, or its mean over all tokens of the clean prompts.
     """
 

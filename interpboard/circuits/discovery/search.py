@@ -59,7 +59,7 @@ def circuit(
 ) -> Computed:
     """Score [edge] of every edge, a circuit, and what circuits of a series of sizes are worth.
 
-    The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``prompt_pairs`` for its lines;
+    The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``examples`` for its lines;
     ``behavior`` is then a name for it), or of ``prompt`` and ``metric`` against one ``corrupted`` prompt; in
     the first two cases ``prompt`` itself is not looked at. Scores are made by ``method``, with ``n_steps``
     points where it integrates, of the metric ``measure``: see ``edge_scores``. Edges are named as in

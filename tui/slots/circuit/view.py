@@ -290,13 +290,13 @@ class CircuitScreen(SlotScreen):
         self.host.screens.input_line("File of prompts", hints, before, self._read_dataset)
 
     def _read_dataset(self, text: str) -> None:
-        from tui.files.prompt_file import read_prompt_file
+        from tui.files.prompt_file import check_dataset
 
         if not text.strip():
             return
         path = expanded(text.strip()).absolute()
         try:
-            read_prompt_file(path)
+            check_dataset(path)
         except InterpBoardError as error:
             self.host.tell(str(error), "error")
             return

@@ -25,7 +25,7 @@ BEHAVIOURS_FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A named dataset and how it is measured (``prompt_pairs.measured``)."""
+    """A named dataset and how it is measured (``cases.measured``)."""
 
     name: str
     description: str
