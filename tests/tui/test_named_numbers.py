@@ -75,3 +75,16 @@ async def test_tokens_are_named_by_the_method_that_painted_them(
         b.engine.release()
         await told(b)
         assert title(b, "tokens") != before
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+async def test_an_edited_prompt_is_told_also_while_a_grid_is_under_way(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        b.engine.paused = True
+        await b.press("2", "M")
+        b.engine.compute("heads", 11)
+        await b.press("p", "x", "escape")
+        await told(b)
+        assert "prompt edited: r runs" in b.screen

@@ -104,6 +104,10 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         name = job.title if job is not None else ""
         if not name and asked is not None:
             name = words.analysis_title(asked.analysis)
+        if (
+            edited
+        ):  # first, so that it is never cut: the panes are of another text than the one above them
+            text.append(f"{_edited_words()}  ", ink.accent)
         text.append(f"{name} ", ink.text)
         _bar(text, job.fraction if job is not None else 0.0, ink)
         if job is not None:
@@ -113,8 +117,12 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
     else:
         text.append(_PHASES[engine.phase], ink.muted)
         if edited:
-            text.append(keyed("  prompt edited: {key:run} runs"), ink.accent)
+            text.append(f"  {_edited_words()}", ink.accent)
     return text
+
+
+def _edited_words() -> str:
+    return keyed("prompt edited: {key:run} runs")
 
 
 def job_words(job: Job) -> str:
