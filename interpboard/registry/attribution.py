@@ -35,10 +35,7 @@ _BASELINE = (
         choices=("zero", "mean", "pad", "text"),
     ),
     Parameter(
-        "baseline_text",
-        str,
-        "",
-        "for the baseline text: one token, or as many tokens as the prompt",
+        "baseline_text", str, "", "for the baseline text: one token, or as many tokens as the prompt"
     ),
 )
 _FUSED = (

@@ -10,7 +10,8 @@ import transformers as tf
 from torch import nn
 
 from interpboard.errors import NotALanguageModel, Unsupported
-from interpboard.models.anatomy import find_anatomy, in_width
+from interpboard.models.anatomy import find_anatomy
+from interpboard.models.packed import in_width
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
