@@ -25,6 +25,9 @@ _NOISE = (
     ),
     Parameter("seed", int, 0, "of the noise", minimum=0),
 )
+_BASELINE_TEXT = Parameter(
+    "baseline_text", str, "", "for the baseline text: one token, or as many tokens as the prompt"
+)
 _BASELINE = (
     Parameter(
         "baseline",
@@ -34,9 +37,7 @@ _BASELINE = (
         "baseline_text",
         choices=("zero", "mean", "pad", "text"),
     ),
-    Parameter(
-        "baseline_text", str, "", "for the baseline text: one token, or as many tokens as the prompt"
-    ),
+    _BASELINE_TEXT,
 )
 _FUSED = (
     Parameter("fusion", str, "mean", "over the heads of a layer", choices=("mean", "max", "min")),
@@ -93,12 +94,7 @@ TABLE: tuple[Analysis, ...] = (
                 "or baseline_text",
                 choices=("zero", "mean", "pad", "text"),
             ),
-            Parameter(
-                "baseline_text",
-                str,
-                "",
-                "for the baseline text: one token, or as many tokens as the prompt",
-            ),
+            _BASELINE_TEXT,
             Parameter(
                 "method",
                 str,

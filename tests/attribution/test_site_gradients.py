@@ -92,11 +92,11 @@ def test_a_backward_pass_is_small_by_what_is_free_and_how_long_the_prompt_is(
 ) -> None:
     lm = case("gpt2")[0]
     a_token = 3 * (8 * 128 + 12 * 32) * 4  # layers; MLP and stream; bytes
-    monkeypatch.setattr(steps, "_free_memory", lambda _device: 4 * a_token * 10)
+    monkeypatch.setattr(steps, "free_memory", lambda _device: 4 * a_token * 10)
     assert steps.backward_pass_is_small(lm, 10, "z")
     assert not steps.backward_pass_is_small(lm, 11, "z")
     assert not steps.backward_pass_is_small(lm, 10, "pattern")
-    monkeypatch.setattr(steps, "_free_memory", lambda _device: 1 << 50)
+    monkeypatch.setattr(steps, "free_memory", lambda _device: 1 << 50)
     longest = steps.MEMORY_A_STEP // a_token
     assert steps.backward_pass_is_small(lm, longest, "resid_pre")
     assert not steps.backward_pass_is_small(lm, longest + 1, "resid_pre")

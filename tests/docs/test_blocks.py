@@ -32,6 +32,7 @@ NEVER_RUN = [
     ("docs/models.md", "needs your models"),
     ("docs/releasing.md", "builds and installs the wheel"),
     ("docs/terminal.md", "opens the app"),
+    ("docs/terminal.md", "it needs a saved session"),
     ("docs/tutorials/is-the-model-biased-here.md", "needs your model"),
 ]  # fmt: skip
 

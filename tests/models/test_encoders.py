@@ -70,7 +70,7 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=st
 WORKING = {
     "compare_attributions", "predictions", "integrated_gradients", "saliency", "grad_x_input", "smoothgrad",
     "noise_tunnel", "occlusion", "shapley", "attention_rollout", "attention_flow",
-    "attention",
+    "attention", "unit_attribution", "context_cite",
 }  # fmt: skip
 
 

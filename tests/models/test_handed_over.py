@@ -14,8 +14,8 @@ from interpboard.analyze import analyze
 from interpboard.circuits.heads.ablator import AttentionHeadAblator
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.packed import in_width
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 from interpboard.models.plain_linear import plain_linear
 from interpboard.models.proof.selfcheck import self_check
 from tests.lm import TEXT, fingerprint

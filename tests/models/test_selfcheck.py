@@ -11,8 +11,8 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.packed import in_width
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
 from interpboard.models.tail import forward_logits, residual_to_logits

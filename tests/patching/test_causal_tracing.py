@@ -161,18 +161,18 @@ def test_portions_grow_with_free_memory_and_shrink_with_the_prompt(
 ) -> None:
     lm = case("gpt2")[0]
     a_row = 3 * 4 * 32 * 4 * 10  # layers; input, heads, keys, values; d_model; bytes; positions
-    monkeypatch.setattr(steps, "_free_memory", lambda _device: 4 * 5 * a_row)
+    monkeypatch.setattr(steps, "free_memory", lambda _device: 4 * 5 * a_row)
     assert steps.rows_of_a_recording(lm, 10) == 5
     assert steps.rows_of_a_recording(lm, 25) == 2
     assert steps.rows_of_a_recording(lm, 1000) == 1
-    monkeypatch.setattr(steps, "_free_memory", lambda _device: 1 << 40)
+    monkeypatch.setattr(steps, "free_memory", lambda _device: 1 << 40)
     assert steps.rows_of_a_recording(lm, 10) == steps.TOKENS_A_STEP["cpu"][1] // 10
 
 
 def test_few_new_tokens_behind_a_long_prefix_are_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = case("gpt2")[0]
     free = 4 * 4 * 32 * 4 * 1000  # keys and values of 1000 tokens, twice, in a quarter of it
-    monkeypatch.setattr(steps, "_free_memory", lambda _device: free)
+    monkeypatch.setattr(steps, "free_memory", lambda _device: free)
     size = steps.StepSize(lm, 512)
     assert size.rows(0, 8) == 64
     assert size.rows(100, 101) == 10

@@ -32,6 +32,7 @@ CORRUPTED = TEXT.replace("Eiffel", "Paris")
 NEEDED: dict[str, dict[str, Any]] = {
     "activation_patching": {"corrupted": CORRUPTED, "preview": True},
     "causal_trace": {"subject": [1, 2], "samples": 3},
+    "context_cite": {"unit": "word", "samples": 12},
     "critical_components": {"budget": 6},
     "head_ablation": {"preview": True},
     "head_pairs": {"top_k": 3},
@@ -42,6 +43,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     },
     "path_patching": {"corrupted": CORRUPTED},
     "shapley": {"samples": 2},
+    "unit_attribution": {"unit": "word"},
 }
 KEPT = [name for name, analysis in ANALYSES.items() if analysis.cells]
 
@@ -119,7 +121,14 @@ def test_what_was_shown_when_it_stopped_is_exact_where_it_is_said_to_be(
     assert partial.partial is not None
     assert partial.warnings[0].startswith(f"partial: {partial.partial} are computed")
     if partial.axes != expected.axes:  # a list that grows, or nothing to show yet
-        assert name in ("critical_components", "shapley", "head_pairs", "patching_confidence")
+        lists = {
+            "context_cite",
+            "critical_components",
+            "shapley",
+            "head_pairs",
+            "patching_confidence",
+        }
+        assert name in lists
         return
     known = ~np.isnan(partial.values)
     np.testing.assert_array_equal(partial.values[known], expected.values[known])

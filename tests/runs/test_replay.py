@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from interpboard.errors import BadParameter, Cancelled, OutOfMemory
-from interpboard.models.packed import in_width
 from interpboard.models.attention_sites import ATTENTION_SITES
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.packed import in_width
 from interpboard.models.sites import HEAD_SITES, SITES
 from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, Edit
