@@ -18,7 +18,8 @@ from tui.theme import Inks, inks
 from tui.widgets.line import Line
 
 _ROWS = 11
-LABEL, WHERE, ABOUT, KEY = 15, 13, 34, 8  # columns
+LABEL, WHERE, KEY = 15, 13, 6  # columns; what a command does has the rest
+_LEAST = 8  # columns in which something of it can be read
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class PaletteScreen(Box[Entry]):
         if self.found:
             self.dismiss(self.found[self.at])
 
+    def on_resize(self) -> None:
+        """The keys stay at the end of their rows."""
+        self._show()
+
     def action_step(self, by: int) -> None:
         """The next row."""
         if self.found:
@@ -105,10 +110,11 @@ class PaletteScreen(Box[Entry]):
     def _show(self) -> None:
         ink = inks(self.app.current_theme.dark)
         first = max(0, self.at - _ROWS + 1)
+        room = self.query_one("#about", Line).size.width - LABEL - WHERE - KEY - 5
         for row in range(_ROWS):
             at, text = first + row, Text()
             if at < len(self.found):
-                text = self._row(self.found[at], at == self.at, ink)
+                text = self._row(self.found[at], at == self.at, ink, room)
             self.query_one(f"#row-{row}", Line).set(text)
         chosen = self.found[self.at] if self.found else None
         about = "" if chosen is None else chosen.why_not or chosen.command.help
@@ -116,12 +122,13 @@ class PaletteScreen(Box[Entry]):
         self.query_one("#about", Line).set(Text(visible(about), style))
 
     @staticmethod
-    def _row(entry: Entry, here: bool, ink: Inks) -> Text:
-        """One command; dimmed where it cannot act, with the reason instead of what it does."""
+    def _row(entry: Entry, here: bool, ink: Inks, room: int) -> Text:
+        """One command; dimmed where it cannot act, with the reason instead of what it does in ``room``."""
         text = Text("▸ " if here else "  ", ink.accent)
         color = ink.muted if entry.why_not else ink.accent if here else ink.text
         text.append(f"{fit(entry.label, LABEL)} ", Style(color=color, bold=here))
         text.append(f"{fit(entry.where, WHERE)} ", ink.muted if entry.why_not else ink.text)
-        about = visible(entry.why_not or entry.command.help)
-        text.append(f"{fit(about, ABOUT)} ", ink.muted)
+        if room >= _LEAST:
+            about = visible(entry.why_not or entry.command.help)
+            text.append(f"{fit(about, room)} ", ink.muted)
         return text.append(fit(entry.command.shown.split(" ")[0], KEY), color)
