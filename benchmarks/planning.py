@@ -89,11 +89,15 @@ def main() -> None:
                    "passes_planned": planned.forward_passes, "passes": round(seen[0], 1),
                    "mib_planned": mib[0], "mib": mib[1]})  # fmt: skip
     for line in lines.told:
-        print(
-            f"| {line['analysis']} | {line['planned_in_s']:.2f} | "
-            f"{line['planned_s']:.2f}, {line['took_s']:.2f} | {line['ratio']:.2f} | {line['passes_planned']:.0f}, {line['passes']:.0f} | "
-            f"{line['mib_planned']}, {line['mib']} |"
+        cells = (
+            line["analysis"],
+            f"{line['planned_in_s']:.2f}",
+            f"{line['planned_s']:.2f}, {line['took_s']:.2f}",
+            f"{line['ratio']:.2f}",
+            f"{line['passes_planned']:.0f}, {line['passes']:.0f}",
+            f"{line['mib_planned']}, {line['mib']}",
         )
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
