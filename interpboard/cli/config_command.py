@@ -39,7 +39,7 @@ def show_settings(
         }
         write_out(json.dumps(table, indent=2, ensure_ascii=False) + "\n")
         return
-    shown = [(f"{row.name} = {_toml(row.value)}", row) for row in rows]
+    shown = [(_assigned(row), row) for row in rows]
     widest = min(40, max(len(left) for left, _ in shown))
     lines = [f"{left:<{widest}}  # {row.origin}: {row.help}" for left, row in shown]
     write_out("\n".join(lines) + "\n")
@@ -63,6 +63,16 @@ def _rows(found: config.Configuration) -> Iterator[SettingRow]:
     for command in catalogue.rebound_table(found.settings.keys):
         origin = found.key_origins.get(command.id, "default")
         yield SettingRow(f"keys.{command.id}", command.keys, origin, command.help)
+
+
+def _assigned(row: SettingRow) -> str:
+    """What the file would refuse is a comment: a command without a key, and one whose key is fixed."""
+    from tui.commands.keymap import FIXED
+
+    if row.name.startswith("keys.") and not row.value:
+        return f"# {row.name} has no key"
+    fixed = row.name.removeprefix("keys.") in FIXED
+    return f"{'# ' if fixed else ''}{row.name} = {_toml(row.value)}"
 
 
 def _toml(value: Any) -> str:

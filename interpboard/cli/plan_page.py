@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from interpboard.cli.options import Format
 from interpboard.display import spoken_bytes, spoken_seconds
 from interpboard.errors import BadParameter
@@ -20,6 +18,8 @@ _HEAD = ("analysis", "time", "memory", "passes", "")
 def plans_as(plans: Sequence[Plan], form: Format) -> str:
     """Raises ``BadParameter`` for a format that plans do not have."""
     if form is Format.json:
+        import msgspec  # late: `config show` needs nothing of it
+
         return msgspec.json.format(msgspec.json.encode(list(plans)), indent=2).decode() + "\n"
     if form is not Format.text:
         raise BadParameter(f"A plan has no format {form.value}.", "Use text or json.")

@@ -144,11 +144,16 @@ def test_show_prints_every_value_with_its_origin_as_toml_that_can_be_used(
     assert f"# {path}: " in lines["keys.zoom"]
     assert "# INTERPBOARD_DTYPE: " in lines["dtype"]
     assert "# default: " in lines["keys.run"]
+    assert "pin_prompt" not in table["keys"]  # it has none, and the file cannot say so
+    assert any(line.startswith("# keys.pin_prompt has no key ") for line in shown.splitlines())
     assert cli.main(["config", "show", "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["theme"]["origin"] == str(path)
     path.write_text(shown)
-    assert config.read_settings(environment={}).settings.dtype == "float64"
+    again = config.read_settings(environment={}).settings
+    assert again.dtype == "float64"
+    rebound = [keys.rebound_table(chosen) for chosen in (again.keys, {"zoom": "Z"})]
+    assert [c.keys for c in rebound[0]] == [c.keys for c in rebound[1]]
 
 
 def test_path_says_where_the_file_is_even_where_it_is_wrong(
@@ -206,5 +211,5 @@ def test_keys_can_change_places_and_are_spelled_for_people() -> None:
 
 
 def test_the_default_table_is_one_that_the_file_could_hold() -> None:
-    own = {c.id: c.keys for c in keys.COMMANDS if c.action != "submit"}
+    own = {c.id: c.keys for c in keys.COMMANDS if c.keys and c.action != "submit"}
     assert [c.keys for c in keys.rebound_table(own)] == [c.keys for c in keys.COMMANDS]

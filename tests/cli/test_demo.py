@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interpboard.cli import opening
+from interpboard.config import DEFAULT_TEXT
 from interpboard.registry import ANALYSES, analyses_for
 from interpboard.results import Document
 from tests.cli.process import ROOT, interpboard
@@ -25,7 +25,7 @@ def test_the_bare_command_into_a_pipe_prints_the_dashboard_with_paris_on_top(
     assert (real_report.returncode, real_report.stderr) == (0, b"")
     lines = real_report.stdout.decode().split("\n")
     assert lines[0].startswith("demo · ")
-    assert lines[1] == f"prompt: {opening.DEFAULT_TEXT}"
+    assert lines[1] == f"prompt: {DEFAULT_TEXT}"
     first = next(line for line in lines if line.split()[:1] == ["1"])
     assert first.split()[1] == "·Paris"
     for analysis in (ANALYSES[name] for name in analyses_for(())):
@@ -37,7 +37,7 @@ def test_analyze_on_the_demo_writes_json_that_keeps_to_the_schema(tmp_path: Path
 
     path = tmp_path / "a.json"
     done = interpboard(
-        "analyze", "--text", opening.DEFAULT_TEXT, "--target", " Paris", "--foil", " Rome",
+        "analyze", "--text", DEFAULT_TEXT, "--target", " Paris", "--foil", " Rome",
         "--position", "8", "--param", "n_steps=4", "--output", str(path),
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b""), done.stderr

@@ -18,7 +18,7 @@ from tests.engine.conftest import Recorder
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 TEXT = "The Eiffel Tower is located in the city of"
-TRACE: dict[str, Any] = {"subject": [1, 2], "samples": 40}
+TRACE: dict[str, Any] = {"subject": [1, 2], "samples": 400}  # long enough to be stopped midway
 LINE = re.compile(r"(\w+): (\d+) cells were known, (\d+) computed in .* s, (\w+)")
 
 

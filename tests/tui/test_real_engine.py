@@ -30,7 +30,8 @@ async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_ol
         assert result.metric.target.token == " Paris"
         await b.press("t", *"nonsensewords", "enter")
         await wait_until_idle(app)
-        assert "tokens" in b.messages[0]
+        assert "“nonsensewords” is 9 tokens" in b.screen
+        await b.press("escape")
 
         engine = app.session.engine
         assert isinstance(engine, EngineClient)

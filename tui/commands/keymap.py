@@ -30,7 +30,7 @@ _RENAMED = {
     "hyphen_minus": "minus", "plus_sign": "plus", "low_line": "underscore",
 }  # fmt: skip
 _EVERYWHERE = frozenset({"app", "move"})
-_FIXED = frozenset({"submit", "pick_take"})
+FIXED = frozenset({"submit", "pick_take"})  # no other key would do
 
 
 def with_keys(
@@ -42,7 +42,7 @@ def with_keys(
     """
     by_id = {command.id: command for command in commands}
     for id in chosen:
-        if id not in by_id or id in _FIXED:
+        if id not in by_id or id in FIXED:
             raise BadConfig(*_no_command(id, by_id))
     result = []
     for command in commands:
@@ -70,7 +70,7 @@ def spelled_key(key: str) -> str:
 def _no_command(id: str, known: Mapping[str, Command]) -> tuple[str, str]:
     from difflib import get_close_matches
 
-    names = [name for name in known if name not in _FIXED]
+    names = [name for name in known if name not in FIXED]
     near = get_close_matches(id, names, n=1)
     what = f"keys: there is no command {id!r} to bind."
     return what, f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."

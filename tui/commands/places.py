@@ -192,7 +192,7 @@ COMMANDS_OF_PLACES = {
     "help": HELP,
 }
 # Screens over the panes that are no slot's: the app's own commands do not reach there.
-OVER = frozenset({"runs", "prompt_table", "interventions", "log", "help"})
+OVER = frozenset({"runs", "plot", "prompt_table", "interventions", "log", "help"})
 # Those of them in which there is something to search.
 SEARCHED = ("runs", "log", "help")
 # The command that opens the screen of a place that is no slot's.

@@ -42,11 +42,12 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
         """Its name with the key that opens it."""
         return keyed(self.heading)
 
-    def hints(self, without: str = "") -> Text:
-        """The footer: the first command, help, export and the way back, then the others that have a name."""
+    def hints(self, without: str = "", first: str = "") -> Text:
+        """The footer: ``first`` or the first command, help, export, the way back, then others with a name."""
         found = (each for each in commands(self.place) if "app" not in each.where)
         own = [each for each in found if each.label and each.id != without]
-        by_importance = sorted(own, key=lambda each: each is not own[0] and not _important(each))
+        first = first or own[0].id
+        by_importance = sorted(own, key=lambda each: (each.id != first, not _important(each)))
         return lines.footer(by_importance, self.ink, self.app.size.width)
 
     def action_leave(self) -> None:

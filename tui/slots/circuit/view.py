@@ -152,8 +152,10 @@ class CircuitScreen(SlotScreen):
         else:
             text.append_text(lines.now(state, ink))
         self.query_one("#circuit-title", Line).set(text)
-        hidden = "circuit_find" if state.busy else "circuit_cancel"
-        self.query_one("#circuit-footer", Line).set(self.hints(without=hidden))
+        first, hidden = "circuit_find", "circuit_cancel"
+        if state.busy:
+            first, hidden = hidden, first
+        self.query_one("#circuit-footer", Line).set(self.hints(hidden, first))
 
     def _series(self) -> None:
         """The faithfulness of each size, as a list and as a curve."""

@@ -88,8 +88,10 @@ class SteeringScreen(SlotScreen):
     def _title(self, state: State) -> None:
         self.query_one("#steering-title", Line).set(self.title_line(state, self.of))
         self.query_one("#steering-vector", Line).set(self._vector())
-        hidden = "steering_direction" if state.busy else "steering_cancel"
-        self.query_one("#steering-footer", Line).set(self.hints(without=hidden))
+        first, hidden = "steering_direction", "steering_cancel"
+        if state.busy:
+            first, hidden = hidden, first
+        self.query_one("#steering-footer", Line).set(self.hints(hidden, first))
 
     def _vector(self) -> Text:
         if self.of is None:
