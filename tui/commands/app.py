@@ -92,8 +92,7 @@ FIND = (
             "The place before that fits what was searched for", lambda app: app.find.step(-1),
             why_not=no_query),
     Command("jump", "full_stop", ".", "Head",
-            "Go to a head by its name: 3.7 is head 7 of layer 3", lambda app: app.jump.open(),
-            why_not=no_model),
+            "Go to a head by its name: 3.7 is head 7 of layer 3", lambda app: app.jump.open()),
 )  # fmt: skip
 ZOOM = (
     Command("zoom", "z", "z", "Zoom",
