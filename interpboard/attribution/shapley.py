@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 
 from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.errors import BadParameter
@@ -11,7 +14,7 @@ from interpboard.results import LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
-from interpboard.runs.record import record
+from interpboard.runs.record import Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
@@ -46,35 +49,63 @@ def shapley(
         raise BadParameter("Shapley values need at least one sample.", "Raise samples.")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
     players = reach(lm, prompt, metric)
-    generator = np.random.default_rng(seed)
-    orders = [generator.permutation(players) for _ in range(samples)]
-    # Orders share their beginnings and ends: each set of tokens is computed once.
-    sets = list(dict.fromkeys(present for order in orders for present in growing(order)))
-    asked = [present for present in sets if len(present) < players]
-
-    def without(present: Present) -> Counterfactual:
-        absent = tuple(place for place in range(players) if place not in present)
-        return (Edit("embed", 0, "patch", positions=absent, value=instead[list(absent)]),)
-
-    values = evaluate(record(lm, prompt), [without(p) for p in asked], metric, watch=watch)
-    worth = dict(zip(asked, values, strict=True))
-    worth[frozenset(range(players))] = metric.baseline
+    reached, bare = sampled(
+        record(lm, prompt), metric, [(at,) for at in range(players)], instead, samples, seed, watch
+    )
     added = np.zeros((samples, len(prompt.token_ids)))
-    for row, order in zip(added, orders, strict=True):
-        steps = [worth[present] for present in growing(order)]
-        row[order] = np.diff(steps)
+    added[:, :players] = reached
     axis = token_axis(prompt.tokens)
-    spread = added.std(0, ddof=1) if samples > 1 else np.full(added.shape[1], np.nan)
     return Computed(
         values=added.mean(0),
         axes=(axis,),
         extra={
-            "standard_error": LabelledArray((axis,), spread / np.sqrt(samples)),
-            "baseline_metric": LabelledArray((), np.array(worth[frozenset()])),
+            "standard_error": LabelledArray((axis,), standard_error(added)),
+            "baseline_metric": LabelledArray((), np.array(bare)),
         },
     )
 
 
-def growing(order: np.ndarray) -> list[Present]:
+def sampled(
+    run: Run,
+    metric: Metric,
+    players: Sequence[tuple[int, ...]],
+    instead: torch.Tensor,
+    samples: int,
+    seed: int,
+    watch: Watch,
+) -> tuple[np.ndarray, float]:
+    """What each of ``players`` adds [order, player] in ``samples`` orders; and the metric with none there.
+
+    A player is the positions that it stands for; ``instead`` [pos, d_model] stands there while it is absent.
+    """
+    generator = np.random.default_rng(seed)
+    orders = [generator.permutation(len(players)) for _ in range(samples)]
+    # Orders share their beginnings and ends: each set of players is computed once.
+    sets = list(dict.fromkeys(present for order in orders for present in _growing(order)))
+    asked = [present for present in sets if len(present) < len(players)]
+
+    def without(present: Present) -> Counterfactual:
+        absent = tuple(
+            at for player, own in enumerate(players) if player not in present for at in own
+        )
+        return (Edit("embed", 0, "patch", positions=absent, value=instead[list(absent)]),)
+
+    values = evaluate(run, [without(present) for present in asked], metric, watch=watch)
+    worth = dict(zip(asked, values, strict=True))
+    worth[frozenset(range(len(players)))] = metric.baseline
+    added = np.zeros((samples, len(players)))
+    for row, order in zip(added, orders, strict=True):
+        row[order] = np.diff([worth[present] for present in _growing(order)])
+    return added, worth[frozenset()]
+
+
+def standard_error(added: np.ndarray) -> np.ndarray:
+    """Of the mean over the orders of ``added`` [order, player]; NaN for one order."""
+    orders = len(added)
+    spread = added.std(0, ddof=1) if orders > 1 else np.full(added.shape[1], np.nan)
+    return np.asarray(spread / np.sqrt(orders))
+
+
+def _growing(order: np.ndarray) -> list[Present]:
     """The sets that are present as they join in ``order``, from none to all."""
     return [frozenset(map(int, order[:count])) for count in range(len(order) + 1)]

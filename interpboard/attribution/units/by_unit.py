@@ -6,7 +6,7 @@ import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
 from interpboard.attribution.integrated_gradients import integrated_gradients
-from interpboard.attribution.shapley import growing
+from interpboard.attribution.shapley import sampled, standard_error
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -15,8 +15,7 @@ from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
-from interpboard.runs.replay import evaluate
-from interpboard.runs.units import Unit, units_of
+from interpboard.runs.units import units_of
 from interpboard.runs.watch import SILENT, Watch
 
 METHODS = ("occlusion", "shapley", "integrated_gradients")
@@ -68,31 +67,17 @@ def unit_attribution(
     lm.verified.require_site("embed")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
 
-    def without(those: list[Unit]) -> Counterfactual:
-        places = tuple(sorted(at for own in those for at in own.positions))
-        return (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)
-
-    run = record(lm, prompt)
+    run, players = record(lm, prompt), [own.positions for own in units]
     if method == "occlusion":
+        cells: list[Counterfactual] = [
+            (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)
+            for places in players
+        ]
         edited = evaluate_cells(
-            run, [without([own]) for own in units], metric, (axis,),
-            lambda new: metric.baseline - new, watch=watch,
-        )  # fmt: skip
+            run, cells, metric, (axis,), lambda new: metric.baseline - new, watch=watch
+        )
         return Computed(metric.baseline - edited, (axis,), extra, unused=tuple(unused))
-    generator = np.random.default_rng(seed)
-    orders = [generator.permutation(len(units)) for _ in range(samples)]
-    sets = list(dict.fromkeys(present for order in orders for present in growing(order)))
-    asked = [present for present in sets if len(present) < len(units)]
-    cells = [
-        without([own for number, own in enumerate(units) if number not in present])
-        for present in asked
-    ]
-    worth = dict(zip(asked, evaluate(run, cells, metric, watch=watch), strict=True))
-    worth[frozenset(range(len(units)))] = metric.baseline
-    added = np.zeros((samples, len(units)))
-    for row, order in zip(added, orders, strict=True):
-        row[order] = np.diff([worth[present] for present in growing(order)])
-    spread = added.std(0, ddof=1) if samples > 1 else np.full(len(units), np.nan)
-    extra["standard_error"] = LabelledArray((axis,), spread / np.sqrt(samples))
-    extra["baseline_metric"] = LabelledArray((), np.array(worth[frozenset()]))
+    added, bare = sampled(run, metric, players, instead, samples, seed, watch)
+    extra["standard_error"] = LabelledArray((axis,), standard_error(added))
+    extra["baseline_metric"] = LabelledArray((), np.array(bare))
     return Computed(added.mean(0), (axis,), extra)
