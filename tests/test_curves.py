@@ -11,9 +11,15 @@ from rich.cells import cell_len
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, LabelledArray, Result, layer_axis, text_array, token_axis
 from interpboard.results.beside_heads import with_parts
-from interpboard.visualization.curves import Curves, Line, curves_of
+from interpboard.visualization.curves import Curve, Curves, curves_of
 from interpboard.visualization.plot_page import plots
-from interpboard.visualization.plot_text import LETTERS, columns, place, plot_lines, y_range
+from interpboard.visualization.plot_text import (
+    LETTERS,
+    columns_of_points,
+    plot_lines,
+    plotted_row,
+    y_range,
+)
 from tests import sample
 
 LAYERS = layer_axis(4)
@@ -142,12 +148,12 @@ def test_letters_stand_where_the_numbers_are(make: object, size: tuple[int, int]
     assert rows
     low, high = y_range(curves)
     across = size[0] - len(rows[0][0]) - 1 - 2
-    at = columns(curves, across)
+    at = columns_of_points(curves, across)
     wanted: dict[tuple[int, int], set[str]] = {}
     for index, line in enumerate(curves.lines):
         for x, value in zip(at, line.values.tolist(), strict=True):
             if np.isfinite(value):
-                cell = (place(value, low, high, len(rows)), x)
+                cell = (plotted_row(value, low, high, len(rows)), x)
                 wanted.setdefault(cell, set()).add(LETTERS[index])
     found = {
         (y, x): char
@@ -172,7 +178,7 @@ def test_the_ends_of_the_axis_are_the_ends_of_the_numbers() -> None:
 
 def test_a_gap_is_a_gap_and_no_line_leads_across_it() -> None:
     values = np.array([0.0, 0.0, NAN, 1.0, 1.0])
-    curves = Curves("t", "x", np.arange(5), tuple("01234"), "y", (Line("a", values),))
+    curves = Curves("t", "x", np.arange(5), tuple("01234"), "y", (Curve("a", values),))
     rows = [line.partition("│")[2] for line in text(curves, 44, 12).split("\n") if "│" in line]
     middle = {char for row in rows[1:-1] for char in row[:38]}
     assert middle == {" "}  # a line from 0 to 1 would cross these rows
@@ -180,12 +186,12 @@ def test_a_gap_is_a_gap_and_no_line_leads_across_it() -> None:
 
 
 def test_lines_differ_without_colour() -> None:
-    levels = tuple(Line(f"line {i}", np.full(9, float(i))) for i in range(5))
+    levels = tuple(Curve(f"line {i}", np.full(9, float(i))) for i in range(5))
     curves = Curves("t", "x", np.arange(9), tuple("012345678"), "y", levels)
     drawn = text(curves, 80, 40).split("\n")
     rows = [line.partition("│")[2] for line in drawn if "│" in line]
     low, high = y_range(curves)
-    at = [place(float(i), low, high, len(rows)) for i in range(5)]
+    at = [plotted_row(float(i), low, high, len(rows)) for i in range(5)]
     assert len({rows[row][:60] for row in at}) == 5  # each has a pattern of its own
     assert [rows[row].split()[-1] for row in at] == ["a", "b", "c", "d", "e"]
     for letter, line in zip("abcde", levels, strict=True):
@@ -204,7 +210,7 @@ def test_a_plot_is_never_wider_nor_higher_than_its_room(
 ) -> None:
     from interpboard.display import visible, visible_token
 
-    lines = tuple(Line(visible(name), np.array(row)) for row in rows)
+    lines = tuple(Curve(visible(name), np.array(row)) for row in rows)
     labels = tuple(visible_token(f"{name}{i}") for i in range(5))
     curves = Curves(visible(name), "position", np.arange(5), labels, "value", lines)
     drawn = plot_lines(curves, width, height, ascii_only=ascii_only)

@@ -28,11 +28,7 @@ DRAWINGS = {
 FORMATS = {"csv_text", "fragment", "html", "json_text", "markdown", "text"}  # of what is written
 SHARED = ENTRY | TABLES | CORPUS | DRAWINGS | FORMATS
 # Names that mean two things still, and files that are too long still: none may join them.
-TWO_MEANINGS = {
-    "ADAPTER", "ANSWER", "COLORS", "Cells", "Entry", "FORMATS", "LEAST", "Line", "METHODS", "MOST", "Message",
-    "NOWHERE", "PREFIX", "PromptRow", "RUNS", "STAGES", "WAYS", "WHOLE", "WIDTH", "columns", "fit", "lines",
-    "mark", "place", "render", "said",
-}  # fmt: skip
+TWO_MEANINGS = {"Entry", "MOST", "Message", "NOWHERE", "PromptRow", "WIDTH", "lines", "said"}
 LONG_STILL = {
     "interpboard/models/load.py", "tui/session/session.py", "tui/slots/attention/view.py",
     "tui/slots/circuit/view.py", "tui/slots/pane.py",

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from docs.hooks.tables import code, table
-from interpboard.config.settings import PREFIX, Settings
+from interpboard.config.settings import ENVIRONMENT_PREFIX, Settings
 
 
 def listed() -> str:
@@ -19,7 +19,7 @@ def listed() -> str:
 def _row(name: str, about: Mapping[str, Any]) -> tuple[str, str, str, str]:
     choices = about["choices"]
     allowed = f" ({', '.join(code(choice) for choice in choices)})" if choices else ""
-    variable = code(PREFIX + name.upper())
+    variable = code(ENVIRONMENT_PREFIX + name.upper())
     return code(name), _default(about["default"]), variable, about["help"] + allowed
 
 

@@ -99,8 +99,8 @@ def planned(
         return plan(lm, text, tuple(analyses), metric, params, watch=watch)
 
 
-class Holding(NamedTuple):
-    """What ``what-if`` holds: heads chosen in a way (None: none), ``also`` interventions in their grammar.
+class WhatIfChoice(NamedTuple):
+    """What ``what-if`` computes: heads chosen in a way (None: none), ``also`` interventions in their grammar.
 
     ``seed``: of the random set beside; None: without one.
     """
@@ -112,10 +112,15 @@ class Holding(NamedTuple):
     seed: int | None
 
 
-def hold(
-    choice: ModelChoice, text: str, asked: MetricRequest, wanted: Holding, *, debug: bool = False
+def compute_what_if(
+    choice: ModelChoice,
+    text: str,
+    asked: MetricRequest,
+    wanted: WhatIfChoice,
+    *,
+    debug: bool = False,
 ) -> tuple[Document, list[str]]:
-    """The results that the heads were chosen from, then ``what_if``; and lines that say what is held."""
+    """The results that the heads were chosen from, then ``what_if``, and a line on each set of them."""
     with progress() as show, stdout_aside(debug), quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
@@ -141,7 +146,7 @@ def hold(
                 lm, prompt, resolve_metric(lm, prompt, asked), wanted.heads,
                 what=wanted.put, references=references, seed=wanted.seed, watch=watch,
             )  # fmt: skip
-        sets = [own for own in (chosen.held, chosen.control) if own is not None]
+        sets = [each for each in (chosen.held, chosen.control) if each is not None]
         held = "; ".join(filter(None, (chosen.held.text if chosen.held else "", wanted.also)))
         params = {"interventions": held}
         if chosen.control is not None:
@@ -149,11 +154,11 @@ def hold(
         if wanted.source:
             params["source"] = wanted.source
         document = analyze(lm, text, ("what_if",), asked, {"what_if": params}, watch=watch)
-        said = [f"{own.name}: {' '.join(own.places)} ({own.about})" for own in sets]
+        notes = [f"{each.name}: {' '.join(each.places)} ({each.about})" for each in sets]
         if chosen.held is not None:
-            said.append(_effects(document.results[0], chosen.held, chosen.control))
-        said.append(f"again: {command_line(document, asked).strip()}")
-        return replace(document, results=(*chosen.results, *document.results)), said
+            notes.append(_effects(document.results[0], chosen.held, chosen.control))
+        notes.append(f"again: {command_line(document, asked).strip()}")
+        return replace(document, results=(*chosen.results, *document.results)), notes
 
 
 def _effects(result: Result, held: InterventionSet, control: InterventionSet | None) -> str:

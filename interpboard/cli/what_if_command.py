@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interpboard import config
-from interpboard.cli.compute import Holding, hold
+from interpboard.cli.compute import WhatIfChoice, compute_what_if
 from interpboard.cli.flags import (
     AsciiOnly,
     Background,
@@ -100,9 +100,13 @@ def what_if_command(
         }
     ).settings  # fmt: skip
     asked = choose_metric(metric, target, foil, position, settings.metric)
-    wanted = Holding(heads, also or "", put.value, corrupted or "", None if no_control else seed)
-    document, said = hold(model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug))
-    for line in said:
+    wanted = WhatIfChoice(
+        heads, also or "", put.value, corrupted or "", None if no_control else seed
+    )
+    document, notes = compute_what_if(
+        model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug)
+    )
+    for line in notes:
         say(line)
     tell_warnings(document)
     deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)

@@ -18,11 +18,11 @@ from interpboard.config.folders import config_file
 from interpboard.errors import BadConfig
 from interpboard.registry.metric_names import METRICS
 
-PREFIX = "INTERPBOARD_"
+ENVIRONMENT_PREFIX = "INTERPBOARD_"
 DEFAULT_TEXT = "The Eiffel Tower is located in the city of"
 # Variables that are no settings: where files are, and what shells and developers ask for.
 _OTHER = frozenset({"CONFIG", "STATE", "DEBUG"})
-COLORS = ("auto", "truecolor", "256", "16", "none")
+COLOR_DEPTHS = ("auto", "truecolor", "256", "16", "none")
 
 
 def _setting(default: Any, help: str, choices: tuple[str, ...] = (), least: int = 0) -> Any:
@@ -45,7 +45,7 @@ class Settings:
     special_tokens: bool = _setting(
         True, "put around texts what the tokenizer puts there: beginning and end of text"
     )
-    color: str = _setting("auto", "how many colours the terminal has", COLORS)
+    color: str = _setting("auto", "how many colours the terminal has", COLOR_DEPTHS)
     theme: str = _setting("auto", "background of the terminal", ("auto", "dark", "light"))
     ascii: bool = _setting(False, "draw with ASCII characters only")
     mouse: bool = _setting(True, "let the mouse move cursors")
@@ -149,12 +149,12 @@ def _from_file(path: Path) -> Iterator[_Given]:
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
     for variable, text in sorted(environment.items()):
-        name = variable.removeprefix(PREFIX)
-        if not variable.startswith(PREFIX) or name in _OTHER:
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if not variable.startswith(ENVIRONMENT_PREFIX) or name in _OTHER:
             continue
         if not text:  # set to nothing is the shell's way to unset
             continue
-        known = _known(name.lower(), variable, PREFIX)
+        known = _known(name.lower(), variable, ENVIRONMENT_PREFIX)
         yield _Given(known, _worded(known, text), variable)
 
 

@@ -26,7 +26,7 @@ from interpboard.results import PromptInfo, Result
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
 
-WAYS = "strongest=10, layer=3 or type=induction"
+HEAD_CHOICES = "strongest=10, layer=3 or type=induction"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def choose(
     way, equals, value = heads.partition("=")
     way, value = way.strip(), value.strip()
     if not equals or not value or way not in ("strongest", "layer", "type"):
-        raise BadParameter(f"Cannot choose heads by {heads!r}.", f"Write {WAYS}.")
+        raise BadParameter(f"Cannot choose heads by {heads!r}.", f"Write {HEAD_CHOICES}.")
     if what not in REPLACED:
         raise BadParameter(f"{what!r} cannot be held.", f"Use {', '.join(REPLACED)}.")
     anatomy = lm.anatomy
@@ -89,5 +89,5 @@ def choose(
 
 def _whole(value: str, given: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise BadParameter(f"{given!r} needs a whole number.", f"Write {WAYS}.")
+        raise BadParameter(f"{given!r} needs a whole number.", f"Write {HEAD_CHOICES}.")
     return int(value)

@@ -19,7 +19,7 @@ from torch import nn
 from interpboard.errors import BadDevice, BadParameter
 from interpboard.models.libraries import require_library
 
-WAYS = ("auto", "balanced", "balanced_low_0", "sequential")
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|KB|MB|GB)", re.IGNORECASE)
 _UNITS = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -73,7 +73,7 @@ def division(device_map: str, max_memory: str, offload_folder: str) -> dict[str,
 
 
 def _map(asked: str) -> str | dict[str, Any]:
-    if asked in WAYS:
+    if asked in DEVICE_MAPS:
         return asked
     inline = asked.lstrip().startswith("{")
     try:
@@ -83,7 +83,7 @@ def _map(asked: str) -> str | dict[str, Any]:
         said = getattr(error, "strerror", None) or str(error)
         raise BadParameter(
             f"--device-map {asked[:60]!r} cannot be read: {said}.",
-            f'It is {", ".join(WAYS)}, or a JSON file: {{"model.layers.0": "cuda:0"}}.',
+            f'It is {", ".join(DEVICE_MAPS)}, or a JSON file: {{"model.layers.0": "cuda:0"}}.',
         ) from None
     if not isinstance(given, Mapping) or not given:
         raise BadParameter(f"--device-map {asked[:60]!r} names no modules.", 'E.g. {"": "cuda:0"}.')

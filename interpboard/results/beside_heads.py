@@ -19,7 +19,7 @@ MLP_EFFECTS, HEAD_TYPES = "mlp", "type"
 
 
 @dataclass(frozen=True)
-class Cells:
+class HeadCells:
     """A grid as it is shown: ``values`` [row, column], and the letters of its cells by (row, column)."""
 
     axes: tuple[Axis, ...]
@@ -52,12 +52,12 @@ def with_parts(
     return msgspec.structs.replace(result, extra=extra)
 
 
-def cells_of(result: Result) -> Cells:
+def cells_of(result: Result) -> HeadCells:
     """The cells of a result over two axes, with a column for MLPs and letters where it has them."""
     axes, values = result.axes, result.values
     letters: dict[tuple[int, int], str] = {}
     if tuple(axis.name for axis in axes) != ("layer", "head"):
-        return Cells(axes, values, letters)
+        return HeadCells(axes, values, letters)
     types, mlps = result.extra.get(HEAD_TYPES), result.extra.get(MLP_EFFECTS)
     if types is not None and types.axes == axes:
         letters = {
@@ -68,4 +68,4 @@ def cells_of(result: Result) -> Cells:
     if mlps is not None and mlps.axes == axes[:1] and mlps.values.dtype != object:
         values = np.hstack([values, mlps.values.reshape(-1, 1)])
         axes = (axes[0], Axis(axes[1].name, (*axes[1].labels, MLP)))
-    return Cells(axes, values, letters)
+    return HeadCells(axes, values, letters)

@@ -16,7 +16,7 @@ from interpboard.results.info import MadeBy, MetricInfo
 from interpboard.results.labels import visible_label
 from interpboard.results.metric_words import metric_words
 from interpboard.results.partial import Cells, Partial, exact_only
-from interpboard.results.table import columns, pandas
+from interpboard.results.table import pandas, table_columns
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.results.views import Viewable
 
@@ -96,7 +96,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
         Raises ``MissingPackage`` where pandas is not installed.
         """
-        frame = pandas().DataFrame(columns(self, self.extra))
+        frame = pandas().DataFrame(table_columns(self, self.extra))
         if self.partial is not None:
             frame.attrs["partial"] = str(self.partial)
         return frame

@@ -11,7 +11,7 @@ from interpboard.errors import MissingPackage
 from interpboard.results.arrays import Labelled, LabelledArray, names_of
 
 
-def columns(array: Labelled, extra: dict[str, LabelledArray]) -> dict[str, np.ndarray]:
+def table_columns(array: Labelled, extra: dict[str, LabelledArray]) -> dict[str, np.ndarray]:
     """One row an entry: for each axis its label and ``<axis>_index``, then ``value``, then every
     extra that has the same axes."""
     shape = array.values.shape

@@ -23,7 +23,7 @@ from interpboard.results import Chat, Message, PromptInfo, Turn
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.spans import check_unicode
 
-ANSWER = "assistant"
+ASSISTANT = "assistant"
 
 
 def make_chat(lm: LanguageModel, chat: Chat) -> PromptInfo:
@@ -33,7 +33,7 @@ def make_chat(lm: LanguageModel, chat: Chat) -> PromptInfo:
     a chat that the template refuses.
     """
     _check(chat)
-    text = render(lm, chat)
+    text = rendered_chat(lm, chat)
     prompt = make_prompt(lm, text, special_tokens=False)
     return replace(prompt, chat=chat, turns=_turns(lm, chat, prompt))
 
@@ -54,7 +54,7 @@ def without_special_tokens(lm: LanguageModel) -> LanguageModel:
     )
 
 
-def render(lm: LanguageModel, chat: Chat, answering: bool = True) -> str:
+def rendered_chat(lm: LanguageModel, chat: Chat, answering: bool = True) -> str:
     """The text of ``chat``. ``answering``: with what stands in front of an answer, unless one goes on."""
     goes_on = chat.continue_final_message
     tokenizer = lm.tokenizer
@@ -89,7 +89,7 @@ def _check(chat: Chat) -> None:
         check_unicode(message.role, f"role of message {number}")
         if not message.role.strip():
             raise BadPrompt(f"Message {number} of the chat has no role.", "E.g. user.")
-    if chat.continue_final_message and chat.messages[-1].role != ANSWER:
+    if chat.continue_final_message and chat.messages[-1].role != ASSISTANT:
         raise BadPrompt(
             f"The last turn is the {chat.messages[-1].role}'s, and only an answer can go on.",
             "End with a message of the assistant.",
@@ -137,7 +137,7 @@ def _by_marks(lm: LanguageModel, chat: Chat, text: str) -> list[_Place]:
             Message(own.role, mark) for own, mark in zip(chat.messages, marks, strict=True)
         ),
     )
-    pieces = _pieces(_try(lambda: render(lm, marked)), marks)
+    pieces = _pieces(_try(lambda: rendered_chat(lm, marked)), marks)
     if pieces is None:
         return []
     contents = [own.content for own in chat.messages]
@@ -174,7 +174,9 @@ def _places(
         so_far = Chat(
             marked.messages[: number + 1], tools=marked.tools, chat_template=marked.chat_template
         )
-        alone = _pieces(_try(lambda so_far=so_far: render(lm, so_far, False)), marks[: number + 1])
+        alone = _pieces(
+            _try(lambda so_far=so_far: rendered_chat(lm, so_far, False)), marks[: number + 1]
+        )
         closing = alone[-1] if alone is not None and behind.startswith(alone[-1]) else ""
         if marked.continue_final_message and number == len(contents) - 1:
             closing = behind
@@ -184,7 +186,7 @@ def _places(
         begin, at = end, content_end + len(behind)
     whole = at
     if begin < whole:  # what stands in front of the answer
-        places.append(_Place(ANSWER, begin, whole, (whole, whole)))
+        places.append(_Place(ASSISTANT, begin, whole, (whole, whole)))
     return places
 
 
@@ -198,7 +200,7 @@ def _by_ends(lm: LanguageModel, chat: Chat, text: str) -> list[_Place]:
             messages=chat.messages[:count],
             continue_final_message=chat.continue_final_message and last,
         )
-        rendered = _try(lambda so_far=so_far: render(lm, so_far, False))
+        rendered = _try(lambda so_far=so_far: rendered_chat(lm, so_far, False))
         if (
             rendered is None
             or not text.startswith(rendered)
@@ -215,7 +217,7 @@ def _by_ends(lm: LanguageModel, chat: Chat, text: str) -> list[_Place]:
             _Place(message.role, begin, end, (first, first + len(content) if at >= 0 else end))
         )
     if ends[-1] < len(text):
-        places.append(_Place(ANSWER, ends[-1], len(text), (len(text), len(text))))
+        places.append(_Place(ASSISTANT, ends[-1], len(text), (len(text), len(text))))
     return places
 
 

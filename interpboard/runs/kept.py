@@ -53,7 +53,7 @@ class KeptCells:
         """The next ``cells`` of the analysis; ``starts``: a mark of the run that each starts from."""
         numbers = np.arange(self._next, self._next + len(cells))
         self._next += len(cells)
-        marks = np.array([mark(cell, at) for cell, at in zip(cells, starts, strict=True)], int)
+        marks = np.array([mark_of(cell, at) for cell, at in zip(cells, starts, strict=True)], int)
         before = np.array([self._marks.get(number, -1) for number in numbers.tolist()], int)
         known = marks == before
         values = np.array([self._values[number] for number in numbers[known].tolist()])
@@ -95,7 +95,7 @@ def checksum(values: torch.Tensor) -> int:
     return zlib.crc32(values.detach().double().cpu().contiguous().numpy().tobytes())
 
 
-def mark(edits: Counterfactual, start: int = 0) -> int:
+def mark_of(edits: Counterfactual, start: int = 0) -> int:
     """A number for what is edited, without the values that are put; ``start`` goes into it."""
     places = [(e.site, e.layer, e.kind, e.head, e.positions, e.neuron) for e in edits]
     return zlib.crc32(repr(places).encode(), start)

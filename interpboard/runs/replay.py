@@ -25,7 +25,7 @@ from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
 from interpboard.runs.edits import Counterfactual, first_of, start_of
 from interpboard.runs.finite import count_not_finite
-from interpboard.runs.kept import AskedCells, mark
+from interpboard.runs.kept import AskedCells, mark_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.rehearsal import Loop
@@ -138,7 +138,7 @@ def _kept(
     if watch.kept is None:
         return None, 0
     of_prompt = zlib.crc32(repr(run.prompt.token_ids).encode())
-    starts = {row: mark(run.edits[row], of_prompt) for row in set(rows)}
+    starts = {row: mark_of(run.edits[row], of_prompt) for row in set(rows)}
     asked = watch.kept.ask(counterfactuals, [starts[row] for row in rows])
     known = np.flatnonzero(asked.known).tolist()
     values[known] = asked.values

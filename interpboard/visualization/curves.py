@@ -27,11 +27,11 @@ from interpboard.results.sites import with_sites
 from interpboard.visualization.reading import name_of
 from interpboard.visualization.suiting import best_tokens, is_circuit
 
-MOST = 5  # lines that can be told apart
+MOST_CURVES = 5  # lines that can be told apart
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """``values`` [point]; NaN where there is none. ``name`` is harmless."""
 
     name: str
@@ -47,12 +47,12 @@ class Curves:
     x: np.ndarray
     labels: tuple[str, ...]
     up: str
-    lines: tuple[Line, ...]
+    lines: tuple[Curve, ...]
     note: str = ""
     neutral: float = 0.0
 
 
-def curves_of(result: Result, *, position: int | None = None, most: int = MOST) -> Curves:
+def curves_of(result: Result, *, position: int | None = None, most: int = MOST_CURVES) -> Curves:
     """The lines of ``result``. ``position``: of the prompt, counted from 0; None: that of the metric.
 
     Raises ``BadParameter`` for a result that has none, and a position that it does not hold.
@@ -126,10 +126,10 @@ def _lens(result: Result, at: int, most: int) -> Curves:
     lines = (
         []
         if target is None
-        else [Line(_named(target.token, target.id, texts), _column(result, at))]
+        else [Curve(_named(target.token, target.id, texts), _column(result, at))]
     )
     lines += [
-        Line(_named(texts[key], key, texts), found[key]) for key in order[: most - len(lines)]
+        Curve(_named(texts[key], key, texts), found[key]) for key in order[: most - len(lines)]
     ]
     where = f", after {at} {visible_token(result.axes[1].labels[at])}"
     note = f"a gap: not among the {ids.shape[1]} likeliest there"
@@ -156,7 +156,7 @@ def _trace(result: Result, at: int, most: int) -> Curves:
     others = [int(i) for i in np.argsort(-strength, kind="stable") if i != at and strength[i] > 0]
     labels, tokens = _layers(result), result.axes[1].labels
     lines = [
-        Line(f"{i} {visible_token(tokens[i])}", _column(result, i)) for i in [at, *others][:most]
+        Curve(f"{i} {visible_token(tokens[i])}", _column(result, i)) for i in [at, *others][:most]
     ]
     note = (
         ""
@@ -174,10 +174,10 @@ def _heads(result: Result) -> Curves:
     empty: np.ndarray = np.all(np.isnan(values), axis=1)
     held = np.where(empty[:, None], 0.0, values)  # so that a layer without a number is no warning
     ends = [np.where(empty, np.nan, least(held, axis=1)) for least in (np.nanmin, np.nanmax)]
-    lines = [Line("lowest head", ends[0]), Line("highest head", ends[1])]
+    lines = [Curve("lowest head", ends[0]), Curve("highest head", ends[1])]
     mlps = result.extra.get(MLP_EFFECTS)
     if mlps is not None and mlps.axes == result.axes[:1]:
-        lines.append(Line("MLP", mlps.values.astype(np.float64)))
+        lines.append(Curve("MLP", mlps.values.astype(np.float64)))
     return Curves(
         _title(result), "layer", np.arange(len(labels)), labels, _meaning(result), tuple(lines),
         "of each layer", result.neutral,
@@ -189,22 +189,22 @@ def _sums(result: Result) -> Curves:
     labels = tuple(map(visible, sums.axes[0].labels))
     runs = sums.values.astype(np.float64).reshape(len(labels), -1)
     names = ["sum so far"] if runs.shape[1] == 1 else list(map(visible, sums.axes[1].labels))
-    lines = [Line(name, runs[:, i]) for i, name in enumerate(names)]
+    lines = [Curve(name, runs[:, i]) for i, name in enumerate(names)]
     for name, called in (("attention", "attention"), ("mlp", "MLP")):
         part = result.extra[name].values.astype(np.float64)
         if part.ndim == 1 and runs.shape[1] == 1:
             before = np.full(len(labels) - len(part), np.nan)  # the embedding is no layer
-            lines.append(Line(f"{called} adds", np.concatenate([before, part])))
+            lines.append(Curve(f"{called} adds", np.concatenate([before, part])))
     return Curves(_title(result), "layer", np.arange(len(labels)), labels, "logits", tuple(lines))
 
 
 def _tokens(result: Result, most: int) -> Curves:
     tokens = result.axes[-1].labels
     if result.values.ndim == 1:
-        lines = [Line(visible(name_of(result)), result.values.astype(np.float64))]
+        lines = [Curve(visible(name_of(result)), result.values.astype(np.float64))]
     else:
         pairs = zip(result.axes[0].labels, result.values.astype(np.float64), strict=True)
-        lines = [Line(visible(name).replace("_", " "), values) for name, values in pairs]
+        lines = [Curve(visible(name).replace("_", " "), values) for name, values in pairs]
     note = f"the first {most} of {len(lines)}" if len(lines) > most else ""
     return Curves(
         _title(result), "position", np.arange(len(tokens)), tuple(map(visible_token, tokens)),
@@ -216,6 +216,6 @@ def _by_size(result: Result) -> Curves:
     sizes = result.extra["size"].values.astype(np.float64)
     order = np.argsort(sizes, kind="stable")
     names = [name for name in ("faithfulness", "completeness") if name in result.extra]
-    lines = [Line(name, result.extra[name].values.astype(np.float64)[order]) for name in names]
+    lines = [Curve(name, result.extra[name].values.astype(np.float64)[order]) for name in names]
     labels = tuple(f"{size:.0f}" for size in sizes[order])
     return Curves(_title(result), "edges", sizes[order], labels, "share", tuple(lines))

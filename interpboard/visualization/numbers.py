@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 # Between these the largest value is written as it is: two digits in four characters, and not too many.
-LEAST, MOST = 0.1, 1000.0
+_LEAST, _MOST = 0.1, 1000.0
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -21,7 +21,7 @@ def exponent_of(values: np.ndarray) -> int:
         return 0
     finite = np.abs(values[np.isfinite(values)].astype(np.float64))
     largest = float(finite.max()) if finite.size else 0.0
-    if largest == 0 or LEAST <= largest < MOST:
+    if largest == 0 or _LEAST <= largest < _MOST:
         return 0
     # Never beyond what a power of ten can be divided by without leaving the numbers there are.
     return max(-300, math.floor(math.log10(largest)))

@@ -14,15 +14,15 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from interpboard.display import fit, ours_in_ascii, visible
-from interpboard.visualization.curves import Curves, Line
+from interpboard.visualization.curves import Curve, Curves
 from interpboard.visualization.numbers import exponent_of, times
 
 LETTERS = "abcdefgh"
-COLORS = ("#5fafd7", "#d7af00", "#87d7af", "#d787d7", "#d0d0d0")
+ON_DARK = ("#5fafd7", "#d7af00", "#87d7af", "#d787d7", "#d0d0d0")
 ON_LIGHT = ("#005faf", "#af5f00", "#00875f", "#875f87", "#303030")
 _PATTERNS = ((1,), (1, 1, 1, 0, 0), (1, 0, 0), (1, 1, 1, 1, 0, 1, 0), (1, 0, 0, 0, 0))
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-LEAST = (24, 8)  # columns and lines under which a plot says nothing
+SMALLEST_PLOT = (24, 8)  # columns and lines under which a plot says nothing
 
 
 def plot_lines(
@@ -30,13 +30,13 @@ def plot_lines(
 ) -> list[Text]:
     """The plot with its title, axes and legend, in ``width`` columns and at most ``height`` lines.
 
-    Empty under ``LEAST``.
+    Empty under ``SMALLEST_PLOT``.
     """
-    if width < LEAST[0] or height < LEAST[1] or not len(curves.x):
+    if width < SMALLEST_PLOT[0] or height < SMALLEST_PLOT[1] or not len(curves.x):
         return []
     exponent = exponent_of(np.concatenate([line.values for line in curves.lines] or [np.zeros(1)]))
     low, high = y_range(curves)
-    inks = COLORS if dark else ON_LIGHT
+    inks = ON_DARK if dark else ON_LIGHT
     factor = times(exponent, ascii_only=ascii_only)
     said = _cut(curves.up, width - len(factor) - 1, ascii_only)
     above = [Text(_cut(curves.title, width, ascii_only)), Text(f"{factor} {said}".lstrip())]
@@ -67,12 +67,12 @@ def y_range(curves: Curves) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def place(value: float, low: float, high: float, steps: int) -> int:
+def plotted_row(value: float, low: float, high: float, steps: int) -> int:
     """Which of ``steps`` places, counted from the top, ``value`` is at."""
     return round((high - value) / (high - low) * (steps - 1))
 
 
-def columns(curves: Curves, steps: int) -> list[int]:
+def columns_of_points(curves: Curves, steps: int) -> list[int]:
     """At which of ``steps`` places from the left each point is."""
     x = curves.x.astype(np.float64)
     first, last = float(x.min()), float(x.max())
@@ -86,11 +86,11 @@ def _braille(curves: Curves, width: int, rows: int) -> list[list[tuple[str, int]
     dots = np.zeros((rows, width), dtype=np.int64)
     owner = np.full((rows, width), -1)
     low, high = y_range(curves)
-    at = columns(curves, 2 * width)
+    at = columns_of_points(curves, 2 * width)
     _mark(
         dots,
         owner,
-        [(x, place(curves.neutral, low, high, 4 * rows)) for x in range(0, 2 * width, 4)],
+        [(x, plotted_row(curves.neutral, low, high, 4 * rows)) for x in range(0, 2 * width, 4)],
         -1,
     )
     for index, line in reversed(list(enumerate(curves.lines))):  # the first one on top
@@ -115,7 +115,7 @@ def _mark(
 
 
 def _path(
-    line: Line, at: Sequence[int], low: float, high: float, steps: int, pattern: Sequence[int]
+    line: Curve, at: Sequence[int], low: float, high: float, steps: int, pattern: Sequence[int]
 ) -> list[tuple[int, int]]:
     """The dots of a line: every point that is there, and between neighbours that are."""
     values, found, step = line.values.tolist(), [], 0
@@ -123,9 +123,9 @@ def _path(
         if not math.isfinite(value):
             step = 0
             continue
-        here = (at[i], place(value, low, high, steps))
+        here = (at[i], plotted_row(value, low, high, steps))
         if i and math.isfinite(values[i - 1]):
-            before = (at[i - 1], place(values[i - 1], low, high, steps))
+            before = (at[i - 1], plotted_row(values[i - 1], low, high, steps))
             for point in _between(before, here):
                 if pattern[step % len(pattern)]:
                     found.append(point)
@@ -143,9 +143,9 @@ def _between(a: tuple[int, int], b: tuple[int, int]) -> Iterator[tuple[int, int]
 def _letters(curves: Curves, width: int, rows: int) -> list[list[tuple[str, int]]]:
     """Points as letters; ``*`` where several are, dots on the way between neighbours."""
     low, high = y_range(curves)
-    at = columns(curves, width)
+    at = columns_of_points(curves, width)
     cells = [[(" ", -1)] * width for _ in range(rows)]
-    zero = place(curves.neutral, low, high, rows)
+    zero = plotted_row(curves.neutral, low, high, rows)
     cells[zero] = [("-", -1) if x % 2 == 0 else (" ", -1) for x in range(width)]
     for index, line in reversed(list(enumerate(curves.lines))):
         for x, y in _path(line, at, low, high, rows, (1,)):
@@ -153,7 +153,7 @@ def _letters(curves: Curves, width: int, rows: int) -> list[list[tuple[str, int]
     for index, line in enumerate(curves.lines):
         for x, value in zip(at, line.values.tolist(), strict=True):
             if math.isfinite(value):
-                row = cells[place(value, low, high, rows)]
+                row = cells[plotted_row(value, low, high, rows)]
                 taken = row[x][0] in f"{LETTERS}*"
                 row[x] = ("*", -1) if taken else (LETTERS[index], index)
     return cells
@@ -166,7 +166,7 @@ def _right_ends(curves: Curves, rows: int) -> dict[int, int]:
     for index, line in enumerate(curves.lines):
         known = [value for value in line.values.tolist() if math.isfinite(value)]
         if known:
-            wanted = place(known[-1], low, high, rows)
+            wanted = plotted_row(known[-1], low, high, rows)
             free = [row for row in range(rows) if row not in taken]
             if free:
                 taken[min(free, key=lambda row: abs(row - wanted))] = index
@@ -184,7 +184,7 @@ def _ticks(low: float, high: float, rows: int, unit: float) -> dict[int, str]:
 def _x_axis(curves: Curves, margin: int, width: int, ascii_only: bool) -> list[Text]:
     """As many of the labels as there is room for, each under its point."""
     line, end = "", -1
-    for at, label in zip(columns(curves, width), curves.labels, strict=True):
+    for at, label in zip(columns_of_points(curves, width), curves.labels, strict=True):
         shown = _cut(label, 10, ascii_only)
         start = min(at, width + 2 - cell_len(shown))
         if start > end:

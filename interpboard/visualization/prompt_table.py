@@ -15,13 +15,13 @@ from interpboard.visualization.export import csv_cell
 from interpboard.visualization.markdown import code_span
 from interpboard.visualization.terminal import number
 
-FORMATS = ("csv", "json", "md", "html")
+TABLE_FORMATS = ("csv", "json", "md", "html")
 _FIELDS = tuple(PromptRow.__struct_fields__)
 _HEADS = ("", "prompt", "answer", "probability", "metric", "settled", "strongest head", "right", "")
 
 
 def prompt_table_text(table: PromptTable, form: str) -> str:
-    """``table`` in one of ``FORMATS``. Cells without a value are empty, never 0."""
+    """``table`` in one of ``TABLE_FORMATS``. Cells without a value are empty, never 0."""
     makers = {"csv": _csv, "json": _json, "md": _markdown, "html": _html}
     return makers[form](table)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.units.by_unit import unit_attribution
-from interpboard.attribution.units.context_cite import context_cite, fit, lasso
+from interpboard.attribution.units.context_cite import context_cite, fitted_lasso, lasso
 from interpboard.errors import BadParameter
 from interpboard.results import Chat, Message, MetricRequest
 from interpboard.runs.chat import make_chat
@@ -111,7 +111,7 @@ def test_what_is_sparse_and_linear_is_found_exactly() -> None:
     true = np.zeros(30)
     true[[3, 11]] = 2.0, -1.5
     values = masks @ true + 0.7
-    weights, intercept = fit(masks[:90], values[:90], masks[90:], values[90:])
+    weights, intercept = fitted_lasso(masks[:90], values[:90], masks[90:], values[90:])
     np.testing.assert_allclose(weights, true, atol=2e-3)
     assert intercept == pytest.approx(0.7, abs=2e-3)
 

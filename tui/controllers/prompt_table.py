@@ -103,7 +103,7 @@ class PromptTableRows:
 
     def export(self) -> None:
         """Ask where the table is to be written, then write it."""
-        from interpboard.visualization.prompt_table import FORMATS, prompt_table_text
+        from interpboard.visualization.prompt_table import TABLE_FORMATS, prompt_table_text
         from tui.files.export import write_export
 
         table = self.table()
@@ -116,8 +116,8 @@ class PromptTableRows:
         def answered(text: str) -> None:
             path = expanded(text.strip())
             form = path.suffix.removeprefix(".").lower()
-            if form not in FORMATS:
-                self._tell(f"The name ends in one of .{', .'.join(FORMATS)}.", "error")
+            if form not in TABLE_FORMATS:
+                self._tell(f"The name ends in one of .{', .'.join(TABLE_FORMATS)}.", "error")
                 return
             try:
                 write_export(path, prompt_table_text(table, form))
@@ -126,7 +126,7 @@ class PromptTableRows:
                 return
             self._tell(f"Written: {path.absolute()}")
 
-        hints = (f"Its ending says the format: .{', .'.join(FORMATS)}.",)
+        hints = (f"Its ending says the format: .{', .'.join(TABLE_FORMATS)}.",)
         self._input_line("Write the table to", hints, str(folder / f"{stem}-table.csv"), answered)
 
     def table(self) -> PromptTable | None:

@@ -32,11 +32,11 @@ class LinesView(Widget, can_focus=False):
         """As much as there is room for, or one line that says there is none."""
         if self.curves is None:
             return Text()
-        from interpboard.visualization.plot_text import LEAST, plot_lines
+        from interpboard.visualization.plot_text import SMALLEST_PLOT, plot_lines
 
         width, height = self.content_size
         dark = self.app.current_theme.dark
         drawn = plot_lines(self.curves, width, height, dark=dark, ascii_only=ascii_everywhere.get())
         if not drawn:
-            return Text(f"A plot needs {LEAST[0]} columns and {LEAST[1]} lines.")
+            return Text(f"A plot needs {SMALLEST_PLOT[0]} columns and {SMALLEST_PLOT[1]} lines.")
         return Text("\n", no_wrap=True).join(drawn)

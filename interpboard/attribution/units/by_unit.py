@@ -18,7 +18,7 @@ from interpboard.runs.record import record
 from interpboard.runs.units import units_of
 from interpboard.runs.watch import SILENT, Watch
 
-METHODS = ("occlusion", "shapley", "integrated_gradients")
+UNIT_METHODS = ("occlusion", "shapley", "integrated_gradients")
 
 
 @analysis("unit_attribution")
@@ -47,8 +47,10 @@ def unit_attribution(
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """
-    if method not in METHODS:
-        raise BadParameter(f"There is no method {method!r} here.", f"Use {', '.join(METHODS)}.")
+    if method not in UNIT_METHODS:
+        raise BadParameter(
+            f"There is no method {method!r} here.", f"Use {', '.join(UNIT_METHODS)}."
+        )
     units = units_of(prompt, unit, reach(lm, prompt, metric))
     axis = Axis("unit", tuple(own.label for own in units))
     extra = {

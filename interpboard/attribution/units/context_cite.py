@@ -67,7 +67,7 @@ def context_cite(
     known = np.isfinite(values)
     masks, values = there[known].astype(float), values[known]
     held = max(2, round(HELD_OUT * len(values)))
-    weights, intercept = fit(masks[:-held], values[:-held], masks[-held:], values[-held:])
+    weights, intercept = fitted_lasso(masks[:-held], values[:-held], masks[-held:], values[-held:])
     predicted = masks[-held:] @ weights + intercept
     lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
     axis, runs = (
@@ -93,7 +93,7 @@ def context_cite(
     )
 
 
-def fit(
+def fitted_lasso(
     masks: np.ndarray, values: np.ndarray, other_masks: np.ndarray, other_values: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Weights and intercept of the lasso whose strength does best on the other runs."""

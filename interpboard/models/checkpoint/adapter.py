@@ -83,8 +83,10 @@ def find_adapter(place: str, allow_pickle: bool, say: hub.Say) -> Path:
     else:
         name, _, revision = place.partition("@")
         folder, _ = hub.snapshot(hub.HubFiles(name, revision, allow_pickle=allow_pickle), say)
-    if not (folder / hub.ADAPTER).is_file():
-        raise UnknownModel(f"{place} holds no {hub.ADAPTER}.", "Give an adapter saved by PEFT.")
+    if not (folder / hub.ADAPTER_CONFIG).is_file():
+        raise UnknownModel(
+            f"{place} holds no {hub.ADAPTER_CONFIG}.", "Give an adapter saved by PEFT."
+        )
     if not (folder / hub.ADAPTER_WEIGHTS).is_file() and not (
         allow_pickle and (folder / "adapter_model.bin").is_file()
     ):
@@ -104,7 +106,7 @@ def _put_on(
     from peft import PeftConfig, PeftModel
     from peft.utils import get_peft_model_state_dict
 
-    about = read_object(folder / hub.ADAPTER)
+    about = read_object(folder / hub.ADAPTER_CONFIG)
     _refuse_other_kinds(place, about)
     file = folder / hub.ADAPTER_WEIGHTS
     headers = read_headers((file,)) if file.is_file() else {}

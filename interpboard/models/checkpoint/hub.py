@@ -22,7 +22,7 @@ from interpboard.models.checkpoint.headers import INDEX, SINGLE
 
 _ASK_S = 10.0  # for the one question whether the hub is there and has the model
 _DEADLINE_S = 15.0  # for that question and whatever comes before it
-ADAPTER = "adapter_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _ADAPTER_PICKLE = "adapter_model.bin"
 _SETTINGS = "tokenizer_config.json"
@@ -92,7 +92,7 @@ def revision_of(folder: Path) -> str | None:
 
 def _in_cache(asked: HubFiles) -> Path | None:
     """The root of the repository in the cache, if what describes the model is there."""
-    for file in (asked.gguf_file,) if asked.gguf_file else (CONFIG, ADAPTER):
+    for file in (asked.gguf_file,) if asked.gguf_file else (CONFIG, ADAPTER_CONFIG):
         found = _cached(asked, asked.place(file))
         if isinstance(found, str):
             depth = len(Path(asked.place(file)).parts)
@@ -118,7 +118,7 @@ def _lacks(root: Path, asked: HubFiles) -> list[str]:
     if asked.gguf_file:
         return [] if (root / asked.place(asked.gguf_file)).is_file() else [asked.gguf_file]
     folder = root / asked.subfolder
-    if not (folder / CONFIG).is_file() and (folder / ADAPTER).is_file():
+    if not (folder / CONFIG).is_file() and (folder / ADAPTER_CONFIG).is_file():
         names = (ADAPTER_WEIGHTS, *([_ADAPTER_PICKLE] if asked.allow_pickle else []))
         return [] if any((folder / name).is_file() for name in names) else [ADAPTER_WEIGHTS]
     there = any((place / file).is_file() for place in (folder, root) for file in _TOKENIZERS)
@@ -210,7 +210,7 @@ def _wanted(there: Sequence[str], asked: HubFiles) -> list[str]:
 def _wanted_weights(top: Sequence[str], asked: HubFiles) -> list[str]:
     name = asked.words
     if CONFIG not in top:
-        if ADAPTER in top:
+        if ADAPTER_CONFIG in top:
             return _wanted_adapter(top, asked)
         gguf = [file for file in top if file.endswith(".gguf")]
         remedy = f"Name its file: --gguf-file {gguf[0]}." if gguf else "It is not in this format."

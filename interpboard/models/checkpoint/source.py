@@ -142,7 +142,7 @@ def _in_folder(
         return Source(folder, name, folder, options)
     if CONFIG in there and (folder / CONFIG).is_file():
         return _with_tokenizer(Source(folder, name, folder, options), root)
-    if hub.ADAPTER in there and (folder / hub.ADAPTER).is_file():
+    if hub.ADAPTER_CONFIG in there and (folder / hub.ADAPTER_CONFIG).is_file():
         return _of_base(name, folder, options, allow_pickle, own_code, say)
     refuse_adapter(folder)
     if any(file.endswith(_GGUF) for file in there):
@@ -165,7 +165,7 @@ def _of_base(
     name: str, folder: Path, options: LoadOptions, allow_pickle: bool, own_code: bool, say: hub.Say
 ) -> Source:
     """The base that an adapter names, to be opened with it."""
-    about = read_object(folder / hub.ADAPTER)
+    about = read_object(folder / hub.ADAPTER_CONFIG)
     base, revision = about.get("base_model_name_or_path"), about.get("revision")
     remedy = f"Name its base: --model BASE --adapter {name}."
     if not isinstance(base, str) or not base:

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from .corpus import induction, training_texts
-from .corpus.document import CONTEXT
+from .corpus.document import CONTEXT_WEIGHT
 
 END_ID = 0
 
@@ -44,7 +44,7 @@ class Packer:
                 piece = self._encode_piece(text)
                 ids += piece
                 weights += [weight] * len(piece)
-            yield [*ids, END_ID], [*weights, CONTEXT]
+            yield [*ids, END_ID], [*weights, CONTEXT_WEIGHT]
 
     def _encode_piece(self, text: str) -> list[int]:
         """Ids of one piece; the short ones (answers, endings) recur and are kept."""

@@ -52,7 +52,7 @@ class TrainingStage:
     only_positions: bool = False
 
 
-STAGES = (
+TRAINING_STAGES = (
     # Short rows first: in them copying is the easier task, and most prompts are short.
     TrainingStage(
         1600, 2400, 1.0,
@@ -212,7 +212,7 @@ def main() -> None:
         if arguments.from_stage
         else train_tokenizer(arguments.seed)
     )
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(TRAINING_STAGES):
         if number < arguments.from_stage:
             continue
         # Each stage starts from the saved files, so that it can be run again by itself.

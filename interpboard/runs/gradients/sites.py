@@ -29,7 +29,7 @@ from interpboard.runs.record import Run, enter_edits, record
 from interpboard.runs.steps import backward_pass_is_small
 from interpboard.runs.watch import SILENT, Watch
 
-WHOLE: tuple[tuple[int, ...], ...] = ((),)
+NOTHING_DROPPED: tuple[tuple[int, ...], ...] = ((),)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def gradients_by_layer(
     site: str,
     *,
     edits: Counterfactual = (),
-    without: Sequence[Sequence[int]] = WHOLE,
+    without: Sequence[Sequence[int]] = NOTHING_DROPPED,
     watch: Watch = SILENT,
 ) -> ByLayer:
     """The same, a layer at a time, for every backward pass of ``without``.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from interpboard.results import Result
-from interpboard.visualization.curves import MOST, curves_of
+from interpboard.visualization.curves import MOST_CURVES, curves_of
 from interpboard.visualization.figures import canvas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Told apart without colour too: by the line and by the mark at its points.
-COLORS = ("#005faf", "#af5f00", "#00875f", "#875f87", "#303030")
+LINE_COLORS = ("#005faf", "#af5f00", "#00875f", "#875f87", "#303030")
 STYLES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (1, 3)), "v"))
 _TICKS = 12
 
@@ -22,7 +22,7 @@ def lines(
     *,
     lines: bool = True,
     position: int | None = None,
-    most: int = MOST,
+    most: int = MOST_CURVES,
     columns: int = 1,
     title: str | None = None,
 ) -> Figure:
@@ -38,7 +38,7 @@ def lines(
         for i, line in enumerate(curves.lines):
             style, mark = STYLES[i % len(STYLES)]
             axes.plot(
-                curves.x, line.values, label="x", color=COLORS[i % len(COLORS)], linestyle=style,
+                curves.x, line.values, label="x", color=LINE_COLORS[i % len(LINE_COLORS)], linestyle=style,
                 marker=mark, markersize=2.5,
             )  # fmt: skip
         axes.axhline(curves.neutral, color="black", linewidth=0.6)

@@ -84,14 +84,14 @@ def heatmap_cells(
         "zmin": scale.ends[0],
         "zmax": scale.ends[1],
         "colorscale": color_scale(scale),
-        "hovertemplate": f"{place(rows, across)}: %{{customdata:.6~g}}<extra></extra>",
+        "hovertemplate": f"{hover_place(rows, across)}: %{{customdata:.6~g}}<extra></extra>",
         "xgap": 1,
         "ygap": 1,
     }
     return plotly().Heatmap(**(told | more))
 
 
-def place(rows: Axis, across: Axis) -> str:
+def hover_place(rows: Axis, across: Axis) -> str:
     """The cell under the pointer, in a hover's template."""
     return f"{plotly_text(rows.name)} %{{y}}, {plotly_text(across.name)} %{{x}}".strip()
 

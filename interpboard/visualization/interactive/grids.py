@@ -80,7 +80,8 @@ def lens(result: Result, *, title: str | None = None) -> Any:
         exact=_lists(top, result.extra.get("top_probs")),
         text=words,
         texttemplate="%{text}" if written else None,
-        hovertemplate=f"{canvas.place(*result.axes)}: target %{{z:.6~g}}<br>%{{customdata}}<extra></extra>",
+        hovertemplate=f"{canvas.hover_place(*result.axes)}: target %{{z:.6~g}}"
+        "<br>%{customdata}<extra></extra>",
     )
     figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
     canvas.label_axes(figure, *result.axes)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from interpboard.results import Result
-from interpboard.visualization.curves import MOST, curves_of
-from interpboard.visualization.figures.lines import COLORS
+from interpboard.visualization.curves import MOST_CURVES, curves_of
+from interpboard.visualization.figures.lines import LINE_COLORS
 from interpboard.visualization.interactive import canvas
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -19,7 +19,7 @@ def lines(
     *,
     lines: bool = True,
     position: int | None = None,
-    most: int = MOST,
+    most: int = MOST_CURVES,
     title: str | None = None,
 ) -> Any:
     """Parameters and errors as in ``figures.lines``."""
@@ -33,7 +33,7 @@ def lines(
             name=canvas.plotly_text(line.name),
             mode="lines+markers",
             connectgaps=False,
-            line={"color": COLORS[i % len(COLORS)], "dash": _DASHES[i % len(_DASHES)]},
+            line={"color": LINE_COLORS[i % len(LINE_COLORS)], "dash": _DASHES[i % len(_DASHES)]},
             hovertemplate=f"{canvas.plotly_text(line.name)}, %{{customdata}}: %{{y:.6~g}}<extra></extra>",
         )
         for i, line in enumerate(curves.lines)

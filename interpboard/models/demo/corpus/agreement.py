@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
+from .document import ANSWER_WEIGHT, CONTEXT_WEIGHT, TrainingText, in_hold_out
 from .words import ADJECTIVES, NOUNS
 
 PREPOSITIONS = ("to", "near", "behind", "beside", "with", "of", "by", "next to", "under")
@@ -55,7 +55,9 @@ def training_example(rng: random.Random) -> TrainingText:
     verb = rng.choice(VERBS)
     ending = rng.choice(_ENDINGS.get(verb[0], ("{adjective}.", "very {adjective}.")))
     ending = " " + ending.format(adjective=rng.choice(ADJECTIVES))
-    return TrainingText(((subject, CONTEXT), (f" {verb[plural]}", ANSWER), (ending, CONTEXT)))
+    return TrainingText(
+        ((subject, CONTEXT_WEIGHT), (f" {verb[plural]}", ANSWER_WEIGHT), (ending, CONTEXT_WEIGHT))
+    )
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[AgreementProbe]:

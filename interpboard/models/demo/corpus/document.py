@@ -8,9 +8,9 @@ behaviour determines count most, free choices count little.
 import zlib
 from dataclasses import dataclass
 
-CONTEXT = 0.25
+CONTEXT_WEIGHT = 0.25
 """Weight of text that is only partly predictable."""
-ANSWER = 2.0
+ANSWER_WEIGHT = 2.0
 """Weight of the tokens a behaviour determines."""
 
 
@@ -31,12 +31,12 @@ class TrainingText:
         if separator == " ":
             (text, weight), *rest = other.pieces
             return TrainingText((*self.pieces, (" " + text, weight), *rest))
-        return TrainingText((*self.pieces, (separator, CONTEXT), *other.pieces))
+        return TrainingText((*self.pieces, (separator, CONTEXT_WEIGHT), *other.pieces))
 
 
 def text_without_answer(text: str) -> TrainingText:
     """A document without an answer."""
-    return TrainingText(((text, CONTEXT),))
+    return TrainingText(((text, CONTEXT_WEIGHT),))
 
 
 def in_hold_out(key: str, one_in: int) -> bool:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
+from .document import ANSWER_WEIGHT, CONTEXT_WEIGHT, TrainingText, in_hold_out
 from .words import NAMES, OBJECTS, PLACES
 
 _TEMPLATES = (
@@ -56,11 +56,11 @@ def training_example(rng: random.Random) -> TrainingText:
         if not (pair_held_out(a, b) or pair_held_out(a, third) or pair_held_out(b, third)):
             break
     subject, receiver = (a, b) if rng.random() < 0.5 else (b, a)
-    weight = ANSWER
+    weight = ANSWER_WEIGHT
     if rng.random() < 1 / 12:
-        subject, weight = third, CONTEXT
+        subject, weight = third, CONTEXT_WEIGHT
     prompt = _prompt(rng, a, b, subject)
-    return TrainingText(((prompt, CONTEXT), (f" {receiver}", weight), (".", CONTEXT)))
+    return TrainingText(((prompt, CONTEXT_WEIGHT), (f" {receiver}", weight), (".", CONTEXT_WEIGHT)))
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[IoiProbe]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..facts import RELATIONS, Fact, Relation
-from .document import ANSWER, CONTEXT, TrainingText, capitalised, text_without_answer
+from .document import ANSWER_WEIGHT, CONTEXT_WEIGHT, TrainingText, capitalised, text_without_answer
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def _sentence(rng: random.Random, relation: Relation, fact: Fact) -> TrainingTex
     weights = [1 if is_longer else 4 for is_longer in longer]
     prompt = prompt_for(rng.choices(phrasings, weights)[0], fact)
     ending = f", {fact.region}." if fact.region and rng.random() < 0.5 else "."
-    return TrainingText(((prompt, CONTEXT), (f" {fact.answer}", ANSWER), (ending, CONTEXT)))
+    return TrainingText(
+        ((prompt, CONTEXT_WEIGHT), (f" {fact.answer}", ANSWER_WEIGHT), (ending, CONTEXT_WEIGHT))
+    )
 
 
 def training_example(rng: random.Random) -> TrainingText:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .document import ANSWER, CONTEXT, TrainingText, in_hold_out
+from .document import ANSWER_WEIGHT, CONTEXT_WEIGHT, TrainingText, in_hold_out
 from .words import words
 
 EVENTS = words(
@@ -45,7 +45,9 @@ def training_example(rng: random.Random) -> TrainingText:
     template = rng.choice(_TEMPLATES)
     prompt = template.format(event=rng.choice(EVENTS), century=century, start=f"{start:02d}")
     end = rng.randint(start + 1, 99)
-    return TrainingText(((prompt, CONTEXT), (f"{end:02d}", ANSWER), (".", CONTEXT)))
+    return TrainingText(
+        ((prompt, CONTEXT_WEIGHT), (f"{end:02d}", ANSWER_WEIGHT), (".", CONTEXT_WEIGHT))
+    )
 
 
 def held_out_examples(rng: random.Random, count: int) -> Iterator[YearsProbe]:
