@@ -18,11 +18,9 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
-    AutoTokenizer,
 )
 
 from interpboard.errors import BadParameter, NotALanguageModel
-from interpboard.files.json_object import read_object, refuse_lfs_pointer
 from interpboard.models.checkpoint.adapter import attach
 from interpboard.models.checkpoint.config_file import read_config
 from interpboard.models.checkpoint.foreign import foreign
@@ -31,6 +29,7 @@ from interpboard.models.checkpoint.notes import Loaded, remember
 from interpboard.models.checkpoint.packed_proof import prove_packed, prove_unpacked
 from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
+from interpboard.models.checkpoint.tokenizer import own_code_note, read_tokenizer
 from interpboard.models.division import division, division_note
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
@@ -42,8 +41,6 @@ from interpboard.models.quantised import (
     without_rounding_kernels,
 )
 from interpboard.registry.loading import ADAPTER_STATES, LoadOptions
-
-_TOKENIZER_SETTINGS = "tokenizer_config.json"
 
 StageReport = Callable[[str, float], None]
 
@@ -149,7 +146,7 @@ def load(
         )
     packs = packing(options.quantize, raw, chosen_dtype, source.name)
     say("loading tokenizer", 0.4)
-    tokenizer = _tokenizer(source, trust)
+    tokenizer = read_tokenizer(source, trust)
     say("comparing configuration and weights", 0.45)
     checkpoint.compare(kind, config, chosen_dtype, trust, ignore_unused)
     say("loading weights", 0.5)
@@ -195,7 +192,7 @@ def load(
         notes += check_finite(model, source.name)
     else:
         notes += (NOT_LOOKED_AT,)
-    notes = (*source.notes, _own_code(source, trust), *notes)
+    notes = (*source.notes, own_code_note(source, trust), *notes)
     remember(
         model,
         Loaded(
@@ -251,7 +248,7 @@ def _check_options(options: LoadOptions) -> None:
 def _config(source: Source, trust: bool) -> Any:
     with foreign("configuration", source.name, source.folder):
         config = AutoConfig.from_pretrained(
-            str(source.folder), trust_remote_code=trust, **_of_gguf(source)
+            str(source.folder), trust_remote_code=trust, **source.gguf_argument
         )
         is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         for part in {id(c): c for c in (config, config.get_text_config())}.values():
@@ -275,49 +272,3 @@ def _kind(source: Source, config: Any) -> Any:
             "Choose a decoder model, or upgrade transformers.",
         )
     return AutoModelForMaskedLM if fills_masks else AutoModelForCausalLM
-
-
-def _tokenizer(source: Source, trust: bool) -> Any:
-    for file in ("tokenizer.json", _TOKENIZER_SETTINGS, "tokenizer.model"):
-        if (source.tokenizer / file).is_file():
-            refuse_lfs_pointer(source.tokenizer / file)
-    with foreign("tokenizer", source.name, source.tokenizer):
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(source.tokenizer), trust_remote_code=trust, **_of_gguf(source)
-        )
-        is_fast = bool(tokenizer.is_fast)
-        # With no files to read, some tokenizer classes come up empty instead of failing.
-        ids = tokenizer("a", add_special_tokens=False)["input_ids"]
-        _try(tokenizer)
-    if not is_fast:
-        raise NotALanguageModel(
-            f"{source.name} has no fast tokenizer.", "It needs a tokenizer.json beside its weights."
-        )
-    if not ids:
-        raise NotALanguageModel(
-            f"{source.name} holds no tokenizer: what loads has {len(tokenizer)} tokens and reads "
-            "nothing.",
-            "Save one there with tokenizer.save_pretrained.",
-        )
-    return tokenizer
-
-
-def _of_gguf(source: Source) -> dict[str, str]:
-    return {"gguf_file": source.options.gguf_file} if source.gguf else {}
-
-
-def _own_code(source: Source, trust: bool) -> str:
-    """A note where the tokenizer has code of its own and transformers' own was used in its place."""
-    path = source.tokenizer / _TOKENIZER_SETTINGS
-    own = read_object(path).get("auto_map") if path.is_file() and not trust else None
-    return "the tokenizer has code of its own, which was not run" if own else ""
-
-
-def _try(tokenizer: Any) -> None:
-    """Use it as a prompt will: what a damaged file breaks shows here."""
-    ids = tokenizer("The Eiffel Tower, 東京 1889")["input_ids"]
-    tokenizer.decode(ids)
-    tokenizer.convert_ids_to_tokens(ids)
-    _ = (len(tokenizer), list(tokenizer.all_special_ids), tokenizer.all_special_tokens)
-    if not isinstance(tokenizer.model_max_length, (int, float)):
-        raise TypeError(f"model_max_length is {tokenizer.model_max_length!r}, not a number")

@@ -55,6 +55,11 @@ class Source(NamedTuple):
         """The GGUF file, if it is one."""
         return self.folder / self.options.gguf_file if self.options.gguf_file else None
 
+    @property
+    def gguf_argument(self) -> dict[str, str]:
+        """What transformers is told of it, besides the folder."""
+        return {"gguf_file": self.options.gguf_file} if self.options.gguf_file else {}
+
 
 def find_source(
     name: str, options: LoadOptions, *, allow_pickle: bool, own_code: bool, say: hub.Say
