@@ -1,9 +1,7 @@
-"""Scores of heads that are known by hand, of patterns counted one by one, and on the demo model."""
+"""The scores of heads as a result: what is left out and said, refusals, cancelling, the demo model."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,30 +10,23 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from interpboard.circuits import HeadScorer
-from interpboard.circuits.direct.path import pull_back
-from interpboard.circuits.heads import probes as head_probes
 from interpboard.circuits.heads.ablation import head_ablation
-from interpboard.circuits.heads.name_mover import name_mover_probe
-from interpboard.circuits.heads.ov_circuit import moved_alone, plain_prompt, promotion
+from interpboard.circuits.heads.ov_circuit import plain_prompt
 from interpboard.circuits.heads.probes import (
-    Probe,
     Repeats,
-    among_top,
-    attention_probes,
-    copying_probe,
     random_repeats,
 )
-from interpboard.circuits.heads.types import SCORES, above_chance, head_scores, labels_of
-from interpboard.errors import BadParameter, Cancelled, Unsupported
+from interpboard.circuits.heads.types import SCORES, head_scores
+from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.language_model import LanguageModel, open_model
 from interpboard.results import MetricInfo, MetricRequest, TokenRef
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
-from interpboard.runs.watch import SILENT, Watch
-from tests.lm import TEXT, case, fingerprint, tiny_lm
+from interpboard.runs.watch import Watch
+from tests.lm import TEXT, case, fingerprint
 from tests.tiny import tiny_model, tiny_tokenizer
 
 IOI = "When Mary and John went to the store, John gave a drink to"
@@ -43,208 +34,6 @@ IOI = "When Mary and John went to the store, John gave a drink to"
 
 def score(values: np.ndarray, name: str) -> np.ndarray:
     return values[SCORES.index(name)]
-
-
-def eager_patterns(lm: LanguageModel, ids: torch.Tensor) -> np.ndarray:
-    """[layer, batch, head, query, key] by the model's own eager attention."""
-    eager = copy.deepcopy(lm.model)
-    eager.config._attn_implementation = "eager"
-    with torch.no_grad():
-        return torch.stack(eager(input_ids=ids, output_attentions=True).attentions).numpy()
-
-
-def test_the_second_segment_repeats_the_first_or_is_shuffled_without_a_fixed_place() -> None:
-    lm = tiny_lm("llama")
-    repeats = random_repeats(lm, samples=5, length=9, seed=3)
-    assert repeats.ids.shape == (5, 2, repeats.offset + 18)
-    for repeated, shuffled in repeats.ids[:, :, repeats.offset :]:
-        assert len(set(repeated[:9].tolist())) == 9
-        assert repeated[9:].tolist() == repeated[:9].tolist() == shuffled[:9].tolist()
-        assert sorted(shuffled[9:].tolist()) == sorted(shuffled[:9].tolist())
-        assert (shuffled[9:] != shuffled[:9]).all()
-    again = random_repeats(lm, samples=5, length=9, seed=3)
-    assert torch.equal(repeats.ids, again.ids)
-    assert not torch.equal(repeats.ids, random_repeats(lm, 5, 9, seed=4).ids)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("family", ["gpt2", "llama", "bloom"])
-def test_attention_scores_are_pattern_entries_counted_one_by_one(
-    family: str, dtype: torch.dtype
-) -> None:
-    lm = tiny_lm(family, dtype)
-    before = fingerprint(lm)
-    repeats = random_repeats(lm, samples=2, length=6, seed=1)
-    probes = attention_probes(lm, repeats, seed=1, watch=SILENT)
-    assert fingerprint(lm) == before
-    for sample, ids in enumerate(repeats.ids):
-        patterns = eager_patterns(lm, ids)
-        for layer in range(3):
-            for head in range(4):
-                repeated, shuffled = patterns[layer, :, head]
-                expected = {
-                    "previous_token": [np.mean([repeated[q, q - 1] for q in range(1, 12)]), None],
-                    "duplicate_token": [
-                        np.mean([p[q, q - 6] for q in range(6, 12)]) for p in (repeated, shuffled)
-                    ],
-                    "induction": [
-                        np.mean([p[q, q - 5] for q in range(6, 12)]) for p in (repeated, shuffled)
-                    ],
-                }
-                for name, (value, null) in expected.items():
-                    found = probes[name]
-                    assert found.values[sample, layer, head] == pytest.approx(value, abs=1e-6)
-                    if null is not None:
-                        assert found.null[sample, layer, head] == pytest.approx(null, abs=1e-6)
-
-
-def test_heads_made_by_hand_get_the_whole_score_of_their_type(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lm, length = tiny_lm("gpt2"), 8
-    n_pos = 2 * length
-
-    def by_hand(_lm: Any, ids: torch.Tensor, _layers: Any, hear: Any) -> None:
-        patterns = torch.zeros(2, n_pos, 4, n_pos)
-        for row, tokens in enumerate(ids.tolist()):
-            for query, token in enumerate(tokens):
-                patterns[row, query, 0, max(query - 1, 0)] = 1
-                earlier = [k for k in range(query) if tokens[k] == token]
-                patterns[row, query, 1, earlier[0] if earlier else 0] = 1
-                patterns[row, query, 2, earlier[0] + 1 if earlier else 0] = 1
-                patterns[row, query, 3, max(query - length + 1, 0)] = 1  # by position alone
-        hear(0, patterns)
-
-    monkeypatch.setattr(head_probes, "each_pattern", by_hand)
-    probes = attention_probes(lm, random_repeats(lm, 6, length, 0), 0, SILENT)
-    means = {name: probe.values.mean(0)[0] for name, probe in probes.items()}
-    np.testing.assert_allclose(means["previous_token"], [1, *means["previous_token"][1:]])
-    np.testing.assert_allclose(means["duplicate_token"][:3], [0, 1, 0])
-    # The first of the second segment comes right behind the first segment: q − length + 1 is not q − 1.
-    np.testing.assert_allclose(means["induction"], [0, 0, 1, 1])
-    z = {name: above_chance(probe)[0] for name, probe in probes.items()}
-    assert z["induction"][2] > 3
-    assert z["induction"][3] == 0  # it looks there also where nothing repeats
-    assert z["duplicate_token"][1] > 3
-    assert z["previous_token"][0] > 3
-
-
-def test_distance_above_chance_is_known_by_hand() -> None:
-    values = np.array([0.4, 0.6])[:, None, None]
-    null = np.array([0.1, 0.2, 0.3])[:, None, None]
-    expected = (0.5 - 0.2) / np.sqrt(0.02 / 2 + 0.01 / 3)
-    assert above_chance(Probe(values, null))[0, 0] == pytest.approx(expected)
-    one = Probe(values[:1], null)  # a single score against the spread of the others
-    assert above_chance(one)[0, 0] == pytest.approx((0.4 - 0.2) / 0.1)
-    assert np.isnan(above_chance(Probe(values[:1], null[:1]))[0, 0])
-    sure = Probe(np.ones((2, 1, 1)), np.zeros((2, 1, 1)))
-    assert above_chance(sure)[0, 0] == pytest.approx(1000)
-
-
-def test_a_label_needs_size_and_certainty_and_prefers_what_a_head_looks_at() -> None:
-    scores = np.zeros((5, 1, 5))
-    z = np.full((5, 1, 5), 10.0)
-    scores[SCORES.index("induction"), 0, 0] = 0.5
-    scores[SCORES.index("copying"), 0, 0] = 0.9
-    scores[SCORES.index("copying"), 0, 1] = 0.9
-    scores[SCORES.index("induction"), 0, 2] = 0.1
-    scores[SCORES.index("previous_token"), 0, 3] = 0.5
-    z[SCORES.index("previous_token"), 0, 3] = 2.9
-    scores[SCORES.index("name_mover"), 0, 4] = z[SCORES.index("name_mover"), 0, 4] = np.nan
-    labels = labels_of(scores, np.zeros_like(scores), z)
-    assert labels[0].tolist() == ["induction", "copying", "", "", ""]
-
-
-def copying_model(sign: float) -> LanguageModel:
-    """A GPT-2 each head of which writes ``sign`` times the part of the embedding that it reads."""
-    model = tiny_model("gpt2", torch.float64, seed=2)
-    body = model.transformer
-    with torch.no_grad():
-        body.wpe.weight.zero_()
-        for block in body.h:
-            basis = torch.linalg.qr(torch.randn(32, 32, dtype=torch.float64)).Q
-            for norm in (block.ln_1, block.ln_2):
-                norm.weight.fill_(1)
-                norm.bias.zero_()
-            block.attn.c_attn.weight[:, 64:] = basis
-            block.attn.c_attn.bias.normal_()  # a value that is the same for all tokens copies nothing
-            block.attn.c_proj.weight[:] = sign * basis.T
-            block.mlp.c_proj.weight.zero_()
-        body.ln_f.weight.fill_(1)
-        body.ln_f.bias.normal_()
-    return LanguageModel.of(model, tiny_tokenizer(), "copying")
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_heads_that_copy_score_one_and_heads_that_suppress_score_minus_one(sign: float) -> None:
-    lm = copying_model(sign)
-    before = fingerprint(lm)
-    probe, eigenvalues = copying_probe(lm, samples=4, seed=0, watch=SILENT)
-    assert fingerprint(lm) == before
-    assert probe.values.shape == probe.null.shape == (4, 3, 4)
-    np.testing.assert_array_less(0.97, sign * eigenvalues[0])
-    if sign > 0:
-        assert probe.values[:, 0].mean() > 0.8
-        assert above_chance(probe)[0].min() > 10
-    else:
-        assert probe.values[:, 0].max() == 0
-    assert probe.null[:, 0].mean() < 0.15
-
-
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "qwen3"])
-def test_what_a_head_promotes_is_what_it_would_add_to_the_logits(family: str) -> None:
-    lm = tiny_lm(family, torch.float32)
-    candidates = torch.arange(40, 60)
-    promotes = promotion(lm, 1, candidates)
-    moved = torch.randn(4, lm.anatomy.d_head[1], generator=torch.Generator().manual_seed(0))
-    stream = torch.randn(32, generator=torch.Generator().manual_seed(1))
-    for head in range(4):
-        z = torch.zeros(4, lm.anatomy.d_head[1])
-        z[head] = moved[head]
-        with torch.no_grad():
-            zero = lm.anatomy.out_proj[1](torch.zeros(1, z.numel()))[0]
-            written = lm.anatomy.out_proj[1](z.flatten()[None])[0] - zero
-        expected = []
-        for candidate in candidates:
-            up = lm.anatomy.unembedding.weight[candidate].detach()
-            direction = pull_back(lm.anatomy.final_norm, stream, up, "norm").gradient
-            if family == "gemma2":  # its late norm is a diagonal, up to the scale
-                late = lm.anatomy.attn_out[1]
-                direction = direction * (1 + late.weight.detach())  # type: ignore[operator]
-            expected.append(float(direction @ written))
-        found = (moved[head] @ promotes[head]).numpy()
-        assert np.corrcoef(found, expected)[0, 1] > 0.9999
-
-
-def test_what_a_head_moves_from_a_lone_token_is_its_value_there() -> None:
-    lm = tiny_lm("llama", torch.float64)
-    tokens = torch.tensor([7, 300, 21])
-    moved = list(moved_alone(lm, [], tokens, SILENT))
-    block = lm.model.model.layers[0]
-    with torch.no_grad():
-        embedded = lm.model.model.embed_tokens(tokens)
-        value = block.self_attn.v_proj(block.input_layernorm(embedded)).unflatten(-1, (2, 8))
-    expected = value.repeat_interleave(2, dim=1)
-    np.testing.assert_allclose(moved[0].numpy(), expected.numpy(), atol=1e-9)
-    assert [part.shape for part in moved] == [(3, 4, 8)] * 3
-
-
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_the_name_mover_score_is_attention_counted_where_it_copies(family: str) -> None:
-    lm, prompt, _ = case(family, torch.float64, text="a b a c a d")
-    metric = resolve_metric(lm, prompt, MetricRequest("logit", " a"))
-    places = [i for i, token in enumerate(prompt.token_ids) if token == metric.target_id]
-    assert len(places) == 2
-    probe = name_mover_probe(lm, prompt, metric, seed=0, watch=SILENT)
-    assert probe is not None
-    assert len(probe.null) == len(set(prompt.token_ids)) - 1
-    attended = eager_patterns(lm, input_ids(lm, prompt))[:, 0, :, -1][..., places]
-    for layer in range(3):
-        for head in range(4):
-            sums = [attended[layer, head, list(chosen)].sum() for chosen in ([], [0], [1], [0, 1])]
-            found = probe.values[0, layer, head]
-            assert min(abs(found - total) for total in sums) < 1e-6
-    assert max(probe.values.max(), probe.null.max()) > 0
 
 
 def test_without_the_target_in_the_prompt_there_is_no_name_mover_score_and_a_warning() -> None:
@@ -410,41 +199,3 @@ def test_a_short_context_shortens_the_segments_and_the_result_says_so(context: i
     result = head_scores(lm, prompt, resolve_metric(lm, prompt, MetricRequest()), samples=2)
     assert result.params["length"] == context // 2
     assert np.isfinite(score(result.values, "induction")).all()
-
-
-def test_candidates_that_are_promoted_alike_are_not_among_the_first() -> None:
-    one = torch.ones(1, 1, 1, dtype=torch.float64)
-
-    def top(*logits: float) -> list[float]:
-        return among_top(one, torch.tensor(logits, dtype=torch.float64)[None, None])[0, 0].tolist()
-
-    assert top(8, *[0] * 20) == [1, *[0] * 20]  # the rest is no better than the sixth
-    assert top(1, 2, 3, 4, 5, 6, 7, 8, 9, 10) == [0] * 5 + [1] * 5
-    assert top(3, 1, 2, 0) == [1, 0, 1, 0]  # not all of four
-    assert np.isnan(top(*[2] * 20)).all()
-
-
-class _Few:
-    """A tokenizer of a few tokens, as far as random ones are drawn from it."""
-
-    all_special_ids: tuple[int, ...] = ()
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __call__(self, _text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
-        return {"input_ids": [0]}
-
-
-def test_on_a_few_tokens_a_head_is_held_against_another_token_than_its_own() -> None:
-    lm = copying_model(1.0)
-    few = replace(lm, tokenizer=_Few(9))  # 8 samples would have a token each
-    probe, _ = copying_probe(few, samples=8, seed=0, watch=SILENT)
-    assert len(probe.values) == 4
-    assert probe.values.mean(0).max() == 1
-    assert (probe.values.mean(0) - probe.null.mean(0)).max() > 0.2
-    with pytest.raises(Unsupported, match="one token"):
-        copying_probe(replace(lm, tokenizer=_Few(1)), samples=8, seed=0, watch=SILENT)

@@ -17,10 +17,10 @@ from interpboard.errors import BadParameter, NotFinite, Unsupported
 from interpboard.interventions.steering import steering
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
-from interpboard.results import MetricInfo, MetricRequest, Result, TokenRef
+from interpboard.results import MetricRequest, Result
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.finite import counting
-from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import CLEAN, record
 from interpboard.runs.replay import evaluate
@@ -177,56 +177,6 @@ def _gradient_at(lm: LanguageModel, prompt: Any, metric: Metric, size: float) ->
     from interpboard.runs.gradients.embeddings import metric_and_gradient
 
     metric_and_gradient(lm, prompt, metric, torch.full((1, len(prompt.token_ids), 32), size))
-
-
-@pytest.mark.parametrize("metric", ["logit", "logit_diff", "prob", "logprob", "kl", "rank"])
-@pytest.mark.parametrize("spoilt", [float("nan"), float("inf"), float("-inf")])
-def test_a_metric_is_nan_where_any_logit_is_not_finite(metric: str, spoilt: float) -> None:
-    clean = torch.linspace(-1, 1, 8)
-    foil = TokenRef(3, "c") if metric == "logit_diff" else None
-    of = Metric(MetricInfo(metric, 0, TokenRef(2, "b"), foil), clean)
-    rows = clean.repeat(3, 1)
-    rows[1, 6] = spoilt  # neither target nor foil
-    found = of.of(rows)
-    assert found.isnan().tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize("metric", ["logit", "prob", "logprob", "kl", "rank"])
-def test_tokens_that_the_model_masks_itself_make_nothing_nan(metric: str) -> None:
-    clean = torch.linspace(-1, 1, 8)
-    clean[6:] = -torch.inf
-    of = Metric(MetricInfo(metric, 0, TokenRef(2, "b")), clean)
-    rows = torch.stack([clean, clean + torch.linspace(0, 1, 8), clean])
-    rows[2, 7] = torch.inf
-    plain = Metric(MetricInfo(metric, 0, TokenRef(2, "b")), clean[:6])
-    torch.testing.assert_close(of.of(rows)[:2], plain.of(rows[:2, :6]))
-    assert bool(of.of(rows)[2].isnan())
-    with torch.enable_grad():
-        leaf = rows[:2].clone().requires_grad_()
-        if metric != "rank":
-            (gradient,) = torch.autograd.grad(of.of(leaf).sum(), leaf)
-            assert bool(gradient.isfinite().all())
-
-
-def test_a_masked_token_is_known_from_the_self_checks_prompts() -> None:
-    lm = overflowing_lm(torch.float32)  # a model of its own: it is changed here
-    lm.model.lm_head.register_forward_hook(_mask_last)
-    request = MetricRequest("prob")
-    metric = resolve_metric(lm, make_prompt(lm, FINE), request)
-    assert metric.baseline > 0
-    lm.model.lm_head.register_forward_hook(_mask_what_the_prompt_says)
-    with pytest.raises(NotFinite, match="in the logits"):
-        resolve_metric(lm, make_prompt(lm, FINE), request)
-
-
-def _mask_last(_module: Any, _args: Any, logits: torch.Tensor) -> torch.Tensor:
-    masked = logits.clone()
-    masked[..., -20:] = -torch.inf
-    return masked
-
-
-def _mask_what_the_prompt_says(_module: Any, _args: Any, logits: torch.Tensor) -> torch.Tensor:
-    return logits.masked_fill(logits == logits.amax(-1, keepdim=True), -torch.inf)
 
 
 def test_a_method_that_gives_nan_is_nan_beside_the_others_and_named(
