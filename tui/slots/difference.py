@@ -23,6 +23,7 @@ from tui.widgets.heat_grid import HeatGrid
 
 if TYPE_CHECKING:
     from interpboard.results import Axis, Result
+    from tui.slots.framed_box import Ink
 
 _MOST = 200  # entries of a list
 COMPARED_SIDES = ("A", "B", "B − A")
@@ -103,7 +104,7 @@ class DifferenceGrid(HeatGrid):
         assert self.data is not None
         return row * len(self.data.columns) + column
 
-    def readout(self, ink: Callable[..., object]) -> Text:
+    def readout(self, ink: Ink) -> Text:
         """The entry under the cursor: B − A, then both sides, or which side alone has it."""
         result = self.of
         if result is None or not result.values.size:
@@ -111,18 +112,18 @@ class DifferenceGrid(HeatGrid):
         place = self.place()
         both = [float(result.extra[name].values.reshape(-1)[place]) for name in ("a", "b")]
         value = float(result.values.reshape(-1)[place])
-        text = Text(f" {_named(result, place)}", ink("text", bold=True))  # type: ignore[arg-type]
+        text = Text(f" {_named(result, place)}", ink("text", bold=True))
         only = _only_in(result, place)
         if value != value:
             why = f"only in {only}: no difference" if only else "no value on both sides"
-            text.append(f"  {why}", ink("warning"))  # type: ignore[arg-type]
+            text.append(f"  {why}", ink("warning"))
         else:
-            text.append(f"  B − A {words.signed(value)}", ink("accent", bold=True))  # type: ignore[arg-type]
+            text.append(f"  B − A {words.signed(value)}", ink("accent", bold=True))
             said = "larger in B" if value > 0 else "smaller in B" if value < 0 else "the same"
-            text.append(f" {said}", ink("muted"))  # type: ignore[arg-type]
+            text.append(f" {said}", ink("muted"))
         for side, own in zip(("A", "B"), both, strict=True):
             if own == own:
-                text.append(f"  {side} {words.signed(own)}", ink("text"))  # type: ignore[arg-type]
+                text.append(f"  {side} {words.signed(own)}", ink("text"))
         return text
 
     def alone(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Protocol, Self
 
 from rich.style import Style
 from textual.color import Color
@@ -12,6 +12,13 @@ from textual.geometry import Region
 from tui.theme import Inks, inks
 
 EDGES = ("border_top", "border_right", "border_bottom", "border_left")
+
+
+class Ink(Protocol):
+    """A style by the name of its colour, as ``FramedBox.ink`` gives it."""
+
+    def __call__(self, name: str, *, bold: bool = False) -> Style:
+        """The style ``name``."""
 
 
 class Body(Vertical, can_focus=False):

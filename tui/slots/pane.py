@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.style import Style
 from rich.text import Text
@@ -12,44 +12,31 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
-from tui.commands.command import keyed, shown_keys
-from tui.session.compared import DIFFERENCE_SIDE, why_not_compared
+from tui.session.compared import DIFFERENCE_SIDE
 from tui.session.note_subjects import note_at_cursor, noted_in
-from tui.session.state import Answer, Selection, State
-from tui.slots.at_cursor import AtCursor, Predicted
-from tui.slots.framed_box import Body, FramedBox
+from tui.session.state import State
+from tui.slots.framed_box import Body
+from tui.slots.pane_contract import PaneContract, Select
+from tui.slots.pane_title import answer_standing, difference_title, pane_title
 from tui.slots.spec import Slot
 from tui.slots.swatch import swatch
 from tui.slots.waiting import waiting_words
-from tui.widgets import lines
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
-    from interpboard.results import Result
     from interpboard.visualization.colors import Scale
     from tui.slots.difference import DifferenceGrid
     from tui.widgets.cells import Searched
     from tui.widgets.cursor_view import CursorView
 
-CLEAN_RUN = "clean run"  # said where something is held and the numbers are without it
 FADED = 0.45  # how much is left of the colours of what is not of this prompt
 
-Select = Callable[..., None]
 
-
-class Pane(FramedBox, can_focus=False):
-    """Base of the panes. Subclasses compose a body and say the lines around it in words."""
-
-    slot: Slot
-    detailed: ClassVar[bool] = False  # a second line of readout
-    of_heads: ClassVar[bool] = False  # does it show which head is selected?
-    noted_kinds: ClassVar[tuple[str, ...]] = ()  # the parts whose notes its title names
-    about_prompt: ClassVar[bool] = False  # notes on the prompt are shown in it
+class Pane(PaneContract, can_focus=False):
+    """Base of the panes: it draws around the body what the subclass says by ``PaneContract``."""
 
     def __init__(self, slot: Slot, select: Select) -> None:
-        super().__init__(id=slot.name, classes="pane")
-        self.slot, self.select = slot, select
-        self.state = State()
+        super().__init__(slot, select)
         self._titles: tuple[Text, Text] = (Text(), Text())
         self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
 
@@ -64,102 +51,10 @@ class Pane(FramedBox, can_focus=False):
             yield Line(classes="details")
         yield Line(classes="legend")
 
-    # -- for subclasses ---------------------------------------------------------------------------
-
-    def body(self) -> Iterable[Widget]:
-        """The widgets of the body; the first is the one to focus."""
-        raise NotImplementedError
-
-    def under_body(self) -> Iterable[Widget]:
-        """Lines between the body and the readout."""
-        return ()
-
-    def fill(self) -> None:
-        """Show ``self.state`` in the body."""
-        raise NotImplementedError
-
-    def subtitle(self) -> str:
-        """What the title says after the pane's name."""
-        return ""
-
-    def readout(self) -> Text:
-        """What is under the cursor, in full."""
-        raise NotImplementedError
-
-    def details(self) -> Text:
-        """The second line of the readout, where there is one."""
-        return Text()
-
-    def empty_hint(self) -> str:
-        """What to do where there is nothing yet."""
-        return keyed("nothing yet: {key:run} runs")
-
-    def legend(self) -> Text:
-        """Scale, meaning of the sign, and how exact it is."""
-        raise NotImplementedError
-
-    def next_step(self, state: State) -> str:
-        """The command that leads on from here; empty: the pane's first one."""
-        if state.engine.phase == "failed":
-            return "model"
-        answer = state.slots[self.slot.name]
-        if answer.result is None and answer.job is None and state.engine.phase == "ready":
-            return "run"
-        return ""
-
-    def cannot(self, state: State) -> Collection[str]:
-        """Commands of the pane that can do nothing now: the footer does not offer them."""
-        return ()
-
-    @property
-    def position(self) -> int | None:
-        """The token of the prompt under the cursor, where there is one."""
-        return None
-
-    def part(self) -> str:
-        """The head, MLP or neuron under the cursor by its name, ``L2 H4``; empty: none is."""
-        return ""
-
-    def shows_edited(self) -> bool:
-        """Does it show the run with the interventions beside the clean one?"""
-        return False
-
-    def of_clean_run(self) -> bool:
-        """Is something held that its numbers do not know of?"""
-        known = self.data.result is not None or self.data.partial is not None
-        return known and bool(self.state.interventions.text) and not self.shows_edited()
-
-    def intervention(self) -> AtCursor | None:
-        """What stands under the cursor as an intervention; None: nothing that can be one."""
-        return None
-
-    def next_view(self) -> None:
-        """Show it in the next way."""
-
-    def predicted(self) -> Predicted | None:
-        """What the model would predict at the cursor."""
-        return None
-
-    def show_predicted(self, predicted: Predicted | None) -> None:
-        """Show what the active pane predicts at its cursor; None: nothing."""
-
-    def follow(self, selection: Selection) -> bool:
-        """Put the cursor where another pane's is; did it move?"""
-        return False
-
-    def slot_under_cursor(self) -> str:
-        """The slot of the pane that shows what is under the cursor; empty: nothing opens."""
-        return ""
-
-    def cursor_rested(self) -> None:
-        """The cursor has come to rest: show what is too much for every key of a run."""
-
     @property
     def searched(self) -> Searched:
         """What a search looks through: what has the focus, and what stands beside it."""
         return cast("Searched", self.view)
-
-    # -- the same for all -------------------------------------------------------------------------
 
     @property
     def view(self) -> Widget:
@@ -195,11 +90,6 @@ class Pane(FramedBox, can_focus=False):
         view = cast("CursorView", self.view)
         if view.cursor != at:
             view.cursor = at
-
-    @property
-    def data(self) -> Answer:
-        """This pane's slot in the state."""
-        return self.state.slots[self.slot.name]
 
     def show(self, state: State) -> None:
         """Show a snapshot."""
@@ -296,29 +186,22 @@ class Pane(FramedBox, can_focus=False):
                 self._line("details", Text() if self.subtracts else self.details())
 
     def _set_titles(self) -> None:
-        place = self.slot.place
-        assert place is not None
-        title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
-        if self.of_clean_run():
-            title.append(f"  {CLEAN_RUN}", self.inks.warning)
-        noted = noted_in(self.state, self.slot.name, self.noted_kinds)
-        if noted:
-            title.append(f"  {noted}", self.inks.accent)
-        more = self._difference_of() if self.subtracts else self.subtitle()
-        for part in filter(None, (more, words.factor(self._exponent))):
-            title.append(f"  {part}")
-        below = self._standing()
-        if (title, below) != self._titles:
-            self._titles = (title, below)
+        more = difference_title(self.data.result) if self.subtracts else self.subtitle()
+        title = pane_title(
+            self.slot, self.inks,
+            clean_run=self.of_clean_run(),
+            noted=noted_in(self.state, self.slot.name, self.noted_kinds),
+            more=(more, words.factor(self._exponent)),
+        )  # fmt: skip
+        standing = answer_standing(
+            self.slot, self.state, self.inks, self.empty_hint(), difference=self.subtracts
+        )
+        if (title, standing) != self._titles:
+            self._titles = (title, standing)
             self.border_title = title
-            self.border_subtitle = below
+            self.border_subtitle = standing
             heading = Text.assemble(" ", (title.plain, Style(color=self.inks.accent, bold=True)))
-            self._line("heading", heading.append_text(Text.assemble("  ", below)))
-
-    @property
-    def exponent(self) -> int:
-        """The power of ten that the numbers of its grid share; the title says it."""
-        return 0
+            self._line("heading", heading.append_text(Text.assemble("  ", standing)))
 
     @property
     def _exponent(self) -> int:
@@ -327,49 +210,6 @@ class Pane(FramedBox, can_focus=False):
             return self._less.exponent
         return self.exponent
 
-    def _difference_of(self) -> str:
-        """``B − A of head ablation, logit ·Paris``."""
-        result = self.data.result
-        if result is None:
-            return "B − A"
-        name = words.analysis_title(result.analysis.removeprefix("difference of "))
-        return f"B − A of {name}{_compared_metric(result)}"
-
-    def _standing(self) -> Text:
-        """What is not the answer here: of what it is, how much of it there is, what is under way."""
-        data, ink, previous = self.data, self.inks, self.state.previous(self.slot.name)
-        if self.subtracts:
-            differs = why_not_compared(data.result.warnings) if data.result is not None else ()
-            return Text(visible("; ".join(differs)), ink.warning)
-        said: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
-        run = shown_keys("run")
-        if data.job is not None:
-            older = data.result is not None and data.partial is None and not previous
-            said.append((lines.standing(data.job) + (": older values" if older else ""), ink.text))
-        elif data.result is not None and data.failure:
-            said.append((visible(data.failure), ink.warning))
-        elif self.slot.stale(self.state):
-            asks = self.slot.request(self.state) is not None
-            of = "" if previous else "an older question: "
-            said.append(
-                (f"{of}{run} runs this one" if asks else f"older: {self.empty_hint()}", ink.warning)
-            )
-        elif data.result is not None and data.result.partial is not None:
-            said.append((f"partial: {data.result.partial}, {run} goes on", ink.warning))
-        return Text(", ").join(Text(words, style) for words, style in said if words)
-
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours; its ends are written as the grid's numbers are."""
         return swatch(scale, 10.0**self._exponent, self.inks)
-
-
-def _compared_metric(result: Result) -> str:
-    """``, logit ·Paris``; of different targets both; nothing where no token is explained."""
-    from interpboard.comparison import has_metric
-
-    if not has_metric(result):
-        return ""
-    if result.metric.target is not None or result.metric.name == "kl":
-        return f", {words.metric_name(result.metric)}"
-    both = (words.token(str(result.params.get(f"{side}_target"))) for side in "ba")
-    return f", {result.metric.name} {words.MINUS.join(f' {token} ' for token in both).strip()}"

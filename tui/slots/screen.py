@@ -13,7 +13,7 @@ from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.note_subjects import noted_in
 from tui.session.state import State
-from tui.slots.pane import CLEAN_RUN
+from tui.slots.pane_title import CLEAN_RUN
 from tui.slots.spec import Slot
 from tui.widgets import lines
 

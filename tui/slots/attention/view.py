@@ -15,8 +15,10 @@ from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.attention.keys import KEYS
+from tui.slots.attention.readout import head_means, pair_readout
 from tui.slots.heads.selected import selected_head
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 # What the body shows, and what its numbers are.
-_MEANS = ("entropy", "distance", "first", "sink")
 _VIEWS = (
     ("pattern", "rows look at columns"),
     ("looks at", "painted: where the cursor's token looks"),
@@ -215,39 +216,17 @@ class AttentionPane(Pane):
         pattern, prompt = self.pattern, self.data.prompt
         if pattern is None or prompt is None:
             return Text()
-        layer, head = self.head
-        if self.by in ("pattern", "pairs"):
-            query, key = self.looker, self.seen
-        elif self.by == "looks at":
-            query, key = self.looker, int(pattern[self.looker].argmax())
-        else:
-            query, key = int(pattern[:, self.seen].argmax()), self.seen
-        names = [f"{at} {visible_token(prompt.tokens[at])}" for at in (query, key)]
-        text = Text.assemble(
-            (f" {head_label(layer, head)}", self.ink("text", bold=True)),
-            (f"  {fit(names[0], 20).rstrip()} → {fit(names[1], 20).rstrip()}", self.ink("text")),
-        )
-        if key > query:
-            return text.append("  later: it cannot look there", self.ink("muted"))
-        value = float(pattern[query, key])
-        rank = 1 + int((pattern[query, : query + 1] > value).sum())
-        text.append(f"  {words.percent(value)}", self.ink("accent", bold=True))
-        text.append(f"  rank {rank}/{query + 1}", self.ink("text"))
-        return text.append("  exact", self.ink("muted"))
+        query, key = self.looker, self.seen
+        if self.by == "looks at":
+            key = int(pattern[query].argmax())
+        elif self.by == "looked at":
+            query = int(pattern[:, key].argmax())
+        return pair_readout(pattern, prompt.tokens, head_label(*self.head), (query, key), self.ink)
 
     def details(self) -> Text:
         """What the head does over the whole prompt."""
         result = self.data.result
-        text = Text()
-        if result is None:
-            return text
-        mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
-        text.append(f" means: entropy {words.mean(mean['entropy'], 2)} nats", self.ink("muted"))
-        text.append(f"  {words.mean(mean['distance'], 1)} back", self.ink("muted"))
-        text.append(f"  first {words.percent(mean['first'])}", self.ink("muted"))
-        if mean["sink"] > 0.001:
-            text.append(f"  no token {words.percent(mean['sink'])}", self.ink("muted"))
-        return text
+        return head_means(result, self.ink) if result is not None else Text()
 
     def legend(self) -> Text:
         """Scale, and where the numbers are from."""

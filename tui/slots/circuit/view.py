@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +10,21 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from interpboard.display import ascii_everywhere, visible
+from interpboard.display import visible
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui import words
 from tui.commands.command import bindings, keyed
 from tui.dialogs.plot import Plotted
 from tui.session.state import State
+from tui.slots.circuit.diagram import heads_of_line, size_diagram
 from tui.slots.circuit.keys import KEYS
+from tui.slots.circuit.readout import shares_line, size_readout
 from tui.slots.circuit.series import (
     OF_THE_SCREEN,
     best_edges,
     chosen_size,
     file_name,
-    measure,
     search_options,
     subject,
 )
@@ -47,13 +47,6 @@ SHOWN_BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 FILE, PAIR = "own prompts", "the pair"
 _ROWS = (*SHOWN_BEHAVIOURS, FILE, PAIR)
 FILE_NAME = 9  # columns of the file's name in the list
-MOST_DRAWN = 60  # edges; the strongest that fit
-
-
-def _heads(line: str) -> tuple[str, ...]:
-    """The heads of a line of the diagram as they are written: ``3.7`` of ``layer 3 … [H7]``."""
-    layer = re.match(r"layer (\d+)\b", line)
-    return tuple(f"{layer[1]}.{head}" for head in re.findall(r"\[H(\d+)", line)) if layer else ()
 
 
 class CircuitScreen(SlotScreen):
@@ -79,7 +72,7 @@ class CircuitScreen(SlotScreen):
         self.behaviours = Bars(self._moved, id="behaviours")
         self.sizes = Bars(id="sizes")
         self.plot = Plot(id="circuit-plot")
-        self.page = TextPage(id="circuit-view", names=_heads)
+        self.page = TextPage(id="circuit-view", names=heads_of_line)
         self._searched = Several(self.behaviours, self.sizes, self.page)
         self.at = 0  # which of the series is drawn
         self.of: Result | None = None
@@ -184,27 +177,10 @@ class CircuitScreen(SlotScreen):
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        self.page.set(self._diagram(width))
+        self.page.set(size_diagram(self.of, self.at, width, self.ink))
         self.page.scroll_home(animate=False)
         self.query_one("#circuit-readout", Line).set(self.readout())
         self.query_one("#circuit-details", Line).set(self.details())
-
-    def _diagram(self, width: int) -> Text:
-        if self.of is None:
-            return Text(
-                keyed("\n{key:circuit_find} finds the circuit of the behaviour under the cursor.")
-            )
-        from interpboard.visualization.blocks import PageStyle
-        from interpboard.visualization.diagrams import drawing_of, layered
-
-        whole = drawing_of(self.of, size=best_edges(self.of, self.at))
-        page = PageStyle(width, self.ink.dark, ascii_everywhere.get())
-        rows, shown = layered(whole, page, MOST_DRAWN)
-        if not rows:
-            return Text("\nNo edge leads from the embedding to the output at this size.")
-        if len(shown.edges) < len(whole.edges):
-            rows.append(Text(f"the strongest {len(shown.edges)} are drawn", self.ink.muted))
-        return Text("\n", no_wrap=True).join(rows)
 
     @property
     def searched(self) -> Several:
@@ -213,32 +189,11 @@ class CircuitScreen(SlotScreen):
 
     def readout(self) -> Text:
         """The size that is drawn, what it keeps, and its threshold."""
-        if self.of is None:
-            return Text()
-        extra, ink = self.of.extra, self.ink
-        size, share = int(extra["size"].values[self.at]), extra["faithfulness"].values[self.at]
-        text = Text.assemble(
-            (f" {size} of {self.of.values.size} edges", Style(color=ink.text, bold=True)),
-            (f"  faithfulness {words.fraction(float(share))}", Style(color=ink.accent, bold=True)),
-        )
-        complete = float(extra["completeness"].values[self.at])
-        text.append(f"  completeness {words.fraction(complete)}", ink.text)
-        if size:
-            inside = extra["enters"].values.astype(float) <= best_edges(self.of, self.at)
-            weakest = float(abs(self.of.values[inside]).min())
-            text.append(f"  |score| ≥ {words.unsigned(weakest)}", ink.text)
-        return text
+        return size_readout(self.of, self.at, self.ink) if self.of is not None else Text()
 
     def details(self) -> Text:
         """What the shares are shares of."""
-        if self.of is None:
-            return Text()
-        clean, corrupted = (words.scalar(self.of.extra[name]) for name in ("clean", "corrupted"))
-        assert clean is not None
-        assert corrupted is not None
-        text = f" {measure(self.of)}: clean {words.unsigned(clean, 2)}, corrupted "
-        text += f"{words.unsigned(corrupted, 2)}; shares measured, scores estimated"
-        return Text(f"{text}; heavy: strong; q k v: inputs of a head", self.ink.muted)
+        return shares_line(self.of, self.ink) if self.of is not None else Text()
 
     # -- what keys do -----------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from tui.session.state import Selection
 from tui.slots.at_cursor import AtCursor
 from tui.slots.heads.keys import KEYS
 from tui.slots.heads.parts import head_types, mlp_effects
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData

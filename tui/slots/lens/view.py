@@ -19,7 +19,8 @@ from tui.slots.at_cursor import Predicted
 from tui.slots.lens.grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.slots.lens.keys import KEYS
 from tui.slots.lens.sites import SITE_TITLES
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.top_tokens import pairs, top_bars
 from tui.slots.what_if.spec import WHAT_IF

@@ -19,7 +19,8 @@ from tui.session.state import Selection
 from tui.slots.heads.selected import selected_head
 from tui.slots.logits.keys import KEYS
 from tui.slots.logits.spec import LOGITS_EDITED
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 

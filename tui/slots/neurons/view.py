@@ -19,7 +19,8 @@ from tui.session.state import Selection
 from tui.slots.neurons import examples
 from tui.slots.neurons.keys import KEYS
 from tui.slots.neurons.selected import selected_neuron
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.cells import Several

@@ -16,7 +16,8 @@ from tui.commands.places import MOVES
 from tui.scales import sides, value_words
 from tui.session.state import Selection
 from tui.slots.at_cursor import Predicted
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
 from tui.slots.top_tokens import TopList, pairs, top_bars

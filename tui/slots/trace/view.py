@@ -15,7 +15,8 @@ from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
 from tui.session.state import Request, Selection, State
 from tui.slots.at_cursor import AtCursor
-from tui.slots.pane import Pane, Select
+from tui.slots.pane import Pane
+from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.trace.keys import KEYS, RESTORED_STATES
 from tui.widgets.grid_data import GridData

@@ -1,0 +1,86 @@
+"""A pane's title, and beside it how its answer stands: of what it is, how much of it there is, what runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from interpboard.display import visible
+from tui import words
+from tui.commands.command import shown_keys
+from tui.session.compared import why_not_compared
+from tui.widgets import lines
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+    from tui.session.state import State
+    from tui.slots.spec import Slot
+    from tui.theme import Inks
+
+CLEAN_RUN = "clean run"  # said where there are interventions and the numbers are without them
+
+
+def pane_title(
+    slot: Slot, ink: Inks, *, clean_run: bool, noted: str, more: tuple[str, ...]
+) -> Text:
+    """Number and name, whether the numbers are without the interventions, its notes, and ``more``."""
+    place = slot.place
+    assert place is not None
+    title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
+    if clean_run:
+        title.append(f"  {CLEAN_RUN}", ink.warning)
+    if noted:
+        title.append(f"  {noted}", ink.accent)
+    for part in filter(None, more):
+        title.append(f"  {part}")
+    return title
+
+
+def difference_title(result: Result | None) -> str:
+    """``B − A of head ablation, logit ·Paris``."""
+    if result is None:
+        return "B − A"
+    name = words.analysis_title(result.analysis.removeprefix("difference of "))
+    return f"B − A of {name}{_compared_metric(result)}"
+
+
+def _compared_metric(result: Result) -> str:
+    """``, logit ·Paris``; of different targets both; nothing where no token is explained."""
+    from interpboard.comparison import has_metric
+
+    if not has_metric(result):
+        return ""
+    if result.metric.target is not None or result.metric.name == "kl":
+        return f", {words.metric_name(result.metric)}"
+    both = (words.token(str(result.params.get(f"{side}_target"))) for side in "ba")
+    return f", {result.metric.name} {words.MINUS.join(f' {token} ' for token in both).strip()}"
+
+
+def answer_standing(
+    slot: Slot, state: State, ink: Inks, empty_hint: str, *, difference: bool
+) -> Text:
+    """What is not the answer of a slot: of what it is, how much of it there is, what is under way.
+
+    ``difference``: B − A is shown, and how it stands is what keeps the two from being compared.
+    """
+    answer, previous = state.slots[slot.name], state.previous(slot.name)
+    if difference:
+        differs = why_not_compared(answer.result.warnings) if answer.result is not None else ()
+        return Text(visible("; ".join(differs)), ink.warning)
+    parts: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
+    run = shown_keys("run")
+    if answer.job is not None:
+        older = answer.result is not None and answer.partial is None and not previous
+        running = lines.standing(answer.job)
+        parts.append((running + (": older values" if older else ""), ink.text))
+    elif answer.result is not None and answer.failure:
+        parts.append((visible(answer.failure), ink.warning))
+    elif slot.stale(state):
+        asks = slot.request(state) is not None
+        of = "" if previous else "an older question: "
+        stale = f"{of}{run} runs this one" if asks else f"older: {empty_hint}"
+        parts.append((stale, ink.warning))
+    elif answer.result is not None and answer.result.partial is not None:
+        parts.append((f"partial: {answer.result.partial}, {run} goes on", ink.warning))
+    return Text(", ").join(Text(part, style) for part, style in parts if part)
