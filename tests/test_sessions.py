@@ -303,6 +303,38 @@ def test_words_for_a_subject_of_another_version_are_still_words() -> None:
         assert "a result" in subject_words(NoteSubject("result", "m", "", "p", place))
 
 
+@pytest.mark.parametrize(
+    ("analysis", "params", "words"),
+    [
+        (
+            "head_ablation",
+            {"ablation": "mean", "preview": True},
+            "Head ablation, mean, logit of ·b",
+        ),
+        ("logit_lens", {"site": "attn_out"}, "Logit lens, attn_out, logit of ·b"),
+        (
+            "head_ablation",
+            {"layers": (0, 3), "preview": True},
+            "Head ablation, layers 0, 3, logit of ·b",
+        ),
+        ("causal_trace", {"subject": (0, 1)}, "Causal trace, subject 0, 1, logit of ·b"),
+    ],
+)
+def test_a_result_under_a_note_is_said_in_words_and_not_by_what_was_shown_before_it(
+    analysis: str, params: dict[str, object], words: str
+) -> None:
+    made = sample.result(analysis, (layer_axis(1),), [1.0])
+    token = msgspec.structs.replace(sample.document(made).results[0].metric.target, token=" b")
+    metric = msgspec.structs.replace(made.metric, target=token)
+    made = msgspec.structs.replace(made, params=params, metric=metric)
+    document = sample.document(made)
+    subject = result_subject(document.model, "A prompt", made)
+    assert subject_words(subject).startswith(words)
+    without = {name: value for name, value in params.items() if name != "preview"}
+    plain = msgspec.structs.replace(made, params=without)
+    assert subject == result_subject(document.model, "A prompt", plain)
+
+
 def test_what_was_saved_is_private_and_what_is_exported_follows_the_umask(tmp_path: Path) -> None:
     from interpboard.cli import main as cli
 

@@ -83,7 +83,9 @@ def sides_said(result: Result) -> tuple[str, ...]:
         model, prompt, target = (
             result.params.get(f"{name}_{k}") for k in ("model", "prompt", "target")
         )
-        explained = "" if target is None else f" ({visible_token(target)})"
+        clean = result.params.get(f"{name}_clean_run")
+        run = f", clean run {clean:.4g}" if isinstance(clean, float) else ""
+        explained = "" if target is None else f" ({visible_token(target)}{run})"
         said.append(f"{name.upper()}: {model}, {prompt}{explained}")
     return tuple(said)
 
@@ -182,6 +184,7 @@ def _made_from(a: Document, b: Document, aligned: Sequence[Alignment]) -> dict[s
             f"{name}_dtype": document.model.dtype,
             f"{name}_prompt": document.prompt.text,
             f"{name}_target": None if target is None else target.token,
+            f"{name}_clean_run": result.baseline,
         }
         made |= {
             f"{name}_{k}": v for k, v in result.params.items() if k not in made or made[k] != v

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from interpboard.display import visible_token
 from interpboard.registry import ANALYSES
+from interpboard.registry.chosen_words import ON_THE_WAY, chosen_words
 from interpboard.reproduce import own_params
 from interpboard.results import ModelInfo, Result
 from interpboard.results.metric_words import metric_words
@@ -18,7 +20,7 @@ def result_subject(model: ModelInfo, prompt: str, result: Result) -> NoteSubject
         "analysis": result.analysis,
         "metric": metric_words(metric, token=str, ascii_only=False),
         "position": metric.position,
-        "params": own_params(result),
+        "params": {k: v for k, v in own_params(result).items() if k not in ON_THE_WAY},
     }
     place = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=str)
     return NoteSubject("result", model.name, model.weights, prompt, place)
@@ -35,8 +37,15 @@ def subject_words(subject: NoteSubject) -> str:
     try:
         asked = json.loads(subject.place)
         known = ANALYSES.get(str(asked["analysis"]))
+        params = dict(asked["params"])
         title = known.title if known is not None else str(asked["analysis"])
-        params = ", ".join(f"{name}={value}" for name, value in dict(asked["params"]).items())
-        return f"{title} of {asked['metric']}{f' ({params})' if params else ''}: {subject.prompt}"
+        said = (title, *chosen_words(params), _metric(str(asked["metric"])))
+        return f"{', '.join(said)}: {subject.prompt}"
     except (ValueError, KeyError, TypeError, RecursionError):  # written by another version
         return f"a result: {subject.prompt}"
+
+
+def _metric(words: str) -> str:
+    """``logit of ·Paris``: the spaces of the tokens shown, which in the place are as they are."""
+    name, of, tokens = words.partition(" of ")
+    return name + of + " against ".join(map(visible_token, tokens.split(" against ")))

@@ -90,6 +90,11 @@ async def test_the_difference_of_each_head_is_that_of_the_two_numbers(board: Boa
             float(re.findall(rf"  {side} ([−+]\S+)", said)[-1].replace("−", "-")) for side in "AB"
         ]
         assert numbers[1] - numbers[0] == pytest.approx(1.0, abs=2e-3)
+        own = [pane(b, "heads").data.result.params[f"{side}_clean_run"] for side in "ab"]  # type: ignore[union-attr]
+        clean = ", ".join(
+            f"{side} {value:.2f}".replace("-", "−") for side, value in zip("AB", own, strict=True)
+        )
+        assert f"clean run {clean}" in said
 
 
 async def test_tokens_that_one_prompt_alone_has_are_marked_and_have_no_difference(

@@ -58,7 +58,8 @@ async def test_a_note_on_a_head_is_shown_where_the_head_is_and_survives_resume(
 async def test_tab_takes_the_result_the_prompt_or_the_session(board: Boards) -> None:
     async with board() as b:
         await b.press("2", "semicolon", "tab")
-        assert "on Head ablation of logit of ·Paris" in b.screen.replace("of  Paris", "of ·Paris")
+        assert "on Head ablation, logit of ·Paris: The Eiffel" in b.screen
+        assert "preview" not in b.screen
         await b.press("tab")
         assert "on prompt: The Eiffel Tower" in b.screen
         await b.press("tab")

@@ -57,6 +57,14 @@ async def test_the_memory_is_said_and_nothing_is_loaded_before_it_is_confirmed(
     board: Boards,
 ) -> None:
     async with board(engine=ByModel) as b:
+        await b.app.action_perform("compare_model")
+        await b.press()
+        assert "Compare with a model" in b.screen
+        assert "loaded beside the model in use" in b.screen
+        await b.write("nobody/model")
+        assert "Enter compares with nobody/model" in b.screen
+        assert "Enter opens" not in b.screen
+        await b.press("escape")
         await compare(b, "demo")
         assert "It needs 15.2 MB in float32, 7.6 MB in bfloat16" in b.screen
         assert "free" in b.screen

@@ -12,9 +12,9 @@ from msgspec import structs
 from rich.cells import cell_len
 
 from interpboard.errors import BadPrompt
+from interpboard.registry.chosen_words import said
 from tests.tui.conftest import Boards
 from tui.files.prompt_file import read_prompt_file
-from tui.widgets.run_list import said
 from tui.words import short_path
 
 

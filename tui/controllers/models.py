@@ -39,8 +39,8 @@ class Models:
         """Ask for a model."""
         self.pick(lambda screen, name: self._session.load(name))
 
-    def pick(self, then: Callable[[PickModelScreen, str], None]) -> None:
-        """Ask for a model; ``then`` is called with the list of them and the name."""
+    def pick(self, then: Callable[[PickModelScreen, str], None], *, beside: bool = False) -> None:
+        """Ask for a model; ``then`` is called with the list and the name. ``beside``: to compare with."""
         from tui.dialogs.pick_model import PickModelScreen
         from tui.files.models import shelf
 
@@ -52,7 +52,7 @@ class Models:
             recent = self._saver.models()[:RECENT]
             return shelf(recent, settings.model_folders, device, dtype)
 
-        screen = PickModelScreen(find, model.info.name if model else "")
+        screen = PickModelScreen(find, model.info.name if model else "", beside=beside)
 
         def answered(name: str | None) -> None:
             if name is not None:

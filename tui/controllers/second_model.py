@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tui import words
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from tui.files.models import Shelf
     from tui.session.session import Session
 
-Pick = Callable[[Callable[["PickModelScreen", str], None]], None]
+
+class Pick(Protocol):
+    """Asks for a model; ``then`` gets the list that it was chosen from, and its name."""
+
+    def __call__(
+        self, then: Callable[[PickModelScreen, str], None], *, beside: bool = False
+    ) -> None: ...
 
 
 class SecondModel:
@@ -48,7 +54,7 @@ class SecondModel:
         elif not self._session.ready:
             self._tell("The model is not loaded yet.", "warning")
         else:
-            self._pick(lambda screen, name: self._confirm(screen.shelf, name))
+            self._pick(lambda screen, name: self._confirm(screen.shelf, name), beside=True)
 
     def _confirm(self, shelf: Shelf, name: str) -> None:
         from tui.files.models import SIZES, named_folder, need, room_said

@@ -14,10 +14,9 @@ from tui.dialogs.pick import PickScreen
 from tui.files.models import FoundModel, Shelf
 from tui.theme import Inks
 
-_HINTS = (
-    "demo, a folder, or owner/name of the Hugging Face hub.",
-    "The model in use stays until the new one has loaded.",
-)
+_NAMES = "demo, a folder, or owner/name of the Hugging Face hub."
+_OPEN = ("Open a model", (_NAMES, "The model in use stays until the new one has loaded."))
+_BESIDE = ("Compare with a model", (_NAMES, "It is loaded beside the model in use, which stays."))
 
 
 def count(parameters: int) -> str:
@@ -31,8 +30,10 @@ def count(parameters: int) -> str:
 class PickModelScreen(PickScreen[str]):
     """Answers with the name to open. ``find`` reads the disk, off the loop."""
 
-    def __init__(self, find: Callable[[], Shelf], in_use: str) -> None:
-        super().__init__("Open a model", _HINTS, holder="type to narrow, or a name")
+    def __init__(self, find: Callable[[], Shelf], in_use: str, *, beside: bool = False) -> None:
+        title, hints = _BESIDE if beside else _OPEN
+        super().__init__(title, hints, holder="type to narrow, or a name")
+        self.beside = beside  # to be compared with the one in use
         self.find, self.in_use = find, in_use
         self.shelf = Shelf()
         self._looking: asyncio.Task[None] | None = None
@@ -89,9 +90,8 @@ class PickModelScreen(PickScreen[str]):
             else ""
         )
         if row.where == "as typed":
-            return Text(
-                f"Enter opens {visible(row.name)}, from a folder or the hub{free}", ink.muted
-            )
+            does = "Enter compares with" if self.beside else "Enter opens"
+            return Text(f"{does} {visible(row.name)}, from a folder or the hub{free}", ink.muted)
         size = f"{count(row.parameters)} parameters" if row.parameters else "size unknown"
         tail = f"  {size}{free}"
         return Text(_short(visible(row.name), 72 - len(tail)) + tail, ink.muted)

@@ -124,11 +124,18 @@ class DifferenceGrid(HeatGrid):
         for side, own in zip(("A", "B"), both, strict=True):
             if own == own:
                 text.append(f"  {side} {words.signed(own)}", ink("text"))
-        return text
+        return text.append(_clean_runs(result), ink("muted"))
 
     def alone(self) -> bool:
         """Are there entries that one side alone has?"""
         return self.of is not None and any(name.startswith("only_in_") for name in self.of.extra)
+
+
+def _clean_runs(result: Result) -> str:
+    """``  clean run A 22.57, B 21.30``: the metric that both sides' effects are measured from."""
+    found = [(side, result.params.get(f"{side.lower()}_clean_run")) for side in ("A", "B")]
+    said = [f"{side} {words.unsigned(float(v), 2)}" for side, v in found if isinstance(v, float)]
+    return f"  clean run {', '.join(said)}" if said else ""
 
 
 def squeezed(result: Result) -> tuple[np.ndarray, tuple[Axis, ...]]:

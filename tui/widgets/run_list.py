@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from textual.reactive import reactive
 
 from interpboard.display import fit, visible, visible_token
 from interpboard.registry import ANALYSES
+from interpboard.registry.chosen_words import chosen_words
 from interpboard.reproduce import chosen_params
 from tui.theme import cursor_style
 from tui.widgets.cells import CursorPlace, SearchCell
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PINS = "AB"
 WHOLE = 500  # columns in which no line is cut where a person would search
-_ON_THE_WAY = ("preview",)  # what was shown before the result, not what it is
 
 
 def line_of(run: SavedRun, width: int, pin: str) -> str:
@@ -32,28 +32,11 @@ def line_of(run: SavedRun, width: int, pin: str) -> str:
     when = time.strftime("%m-%d %H:%M:%S", time.localtime(run.made_at))
     model = fit(visible(run.model if len(run.model) < 13 else Path(run.model).name), 12)
     title = known.title if known else visible(run.analysis)
-    chosen = [
-        said(name, value)
-        for name, value in chosen_params(run.analysis, run.params).items()
-        if name not in _ON_THE_WAY
-    ]
+    chosen = chosen_words(chosen_params(run.analysis, run.params))
     partial = ["partial"] if "partial" in run.params else []  # first: it must not be cut off
     what = fit(" ".join([*partial, title, *chosen]), max(22, min(60, width // 3)))
     metric = fit(f"{run.metric} {visible_token(run.target)}", 16)
     return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)
-
-
-def said(name: str, value: object) -> str:
-    """A chosen parameter for people: a number or a word by itself, a switch by its name."""
-    if isinstance(value, bool):
-        return f"{'' if value else 'no '}{name.replace('_', ' ')}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{visible(str(key))} {said(str(key), one)}" for key, one in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(said(name, one) for one in value)
-    if value is None:
-        return f"no {name.replace('_', ' ')}"
-    return f"{value:g}" if isinstance(value, float) else visible(str(value))
 
 
 class RunList(CursorView):
