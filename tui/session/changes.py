@@ -6,7 +6,13 @@ Progress is told at most five times a second, so that the screen repaints no mor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from tui.session.engine_port import MODEL_SLOT
+
+if TYPE_CHECKING:
+    from tui.session.state import State
 
 COALESCE_S = 0.2
 
@@ -51,6 +57,17 @@ class Changes:
         names, self._names = self._names, set()
         self._changed(names)
         self._told.set()
+
+
+def by_event(
+    slot: str, kind: str, before: State, now: State, slots: Collection[str]
+) -> tuple[set[str], bool]:
+    """What an event of the engine has changed, and whether that is to be told soon."""
+    of_model = before.slots is not now.slots and slot == MODEL_SLOT
+    if kind == "Lost" or of_model or before.question != now.question:
+        return {"question", "engine", *slots}, True
+    own = {slot} if slot in slots else set()
+    return {"engine", *own}, kind not in ("Progress", "Loading", "Begun")
 
 
 AT_REST = ("ready", "failed", "gave up")  # phases of the engine in which nothing more comes

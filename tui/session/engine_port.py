@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from tui.session.state import Request
 
 
+MODEL_SLOT = "model"  # that of the events of loading
+
+
 class EngineLike(Protocol):
     """What the app needs of ``interpboard.engine.client.EngineClient``."""
 
@@ -68,17 +71,18 @@ def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
     engine.run(slot, request.analysis, question.text, metric, request.params, cells)
 
 
-EngineFactory = Callable[[Callable[[str, Any], None]], EngineLike]
+TakesEvents = Callable[[str, Any], None]  # takes each event, with the slot that it is of
+EngineFactory = Callable[[TakesEvents], EngineLike]
 
 
-def engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+def engine_process(listener: TakesEvents) -> EngineLike:
     """The real engine; its client brings numpy, so it is imported after the first paint."""
     from interpboard.engine.client import EngineClient
 
     return EngineClient(listener)
 
 
-def second_engine_process(listener: Callable[[str, Any], None]) -> EngineLike:
+def second_engine_process(listener: TakesEvents) -> EngineLike:
     """Another one beside it, with a log of its own."""
     from interpboard.config import engine_log
     from interpboard.engine.client import EngineClient

@@ -13,6 +13,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
 from tui.commands.command import shown_keys
+from tui.session.engine_port import MODEL_SLOT
 from tui.session.interventions import InterventionStack
 from tui.session.state import Answer, Answers, Engine, Job, Model, Phase, Selection, State
 from tui.session.unfinished import dropped, set_down
@@ -35,7 +36,7 @@ def reduce(
         return replace(state, engine=engine)
     if isinstance(event, protocol.Ready):
         return _ready(state, event)
-    if slot == "model":
+    if slot == MODEL_SLOT:
         return (
             _not_loaded(state) if isinstance(event, protocol.Failed | protocol.Stopped) else state
         )

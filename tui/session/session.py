@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.session import messages
-from tui.session.changes import Changes, settled
-from tui.session.engine_port import EngineFactory, EngineLike, ask
+from tui.session.changes import Changes, by_event, settled
+from tui.session.engine_link import EngineLink
+from tui.session.engine_port import MODEL_SLOT, EngineFactory, EngineLike, ask
 from tui.session.interventions import InterventionStack
-from tui.session.state import Engine, Job, Question, State
+from tui.session.state import Engine, Question, State
 from tui.session.vocabulary import ANSWERED, EngineTokens
 
 if TYPE_CHECKING:
-    from interpboard.results import ModelInfo
     from interpboard.store import Note
     from tui.controllers.notify import Tell
     from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
-
-_MODEL_SLOT = "model"
 
 
 class Session:
@@ -45,21 +43,25 @@ class Session:
     ) -> None:
         self.state = state
         self.slots = {
-            slot.name: slot for slot in slots
+            own.name: own for own in slots
         }  # in the order they are asked: quick ones first
         self._always = tuple(slot.name for slot in slots if slot.always)
         self._jobs = tuple(slot.name for slot in slots if slot.kind == "job")
         self._finished, self._unfinished = finished, unfinished
         self._cut: tuple[str, ...] = ()  # what was under way when another model was asked for
-        self._engine_model: ModelInfo | None = None  # what is loaded, whatever the screen shows
-        self.engine: EngineLike | None = None
+        self._link = EngineLink(factory)
         self.tokens = EngineTokens(lambda: self.engine)
-        self._changes, self._tell, self._factory = Changes(changed), tell, factory
+        self._changes, self._tell = Changes(changed), tell
         self._says = messages.Says(tell)
         self._run_when_ready = True
         self.in_sight: tuple[str, ...] = ()
         self._closed = False
         self.up = asyncio.Event()
+
+    @property
+    def engine(self) -> EngineLike | None:
+        """The engine; None before it is started."""
+        return self._link.engine
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -80,11 +82,8 @@ class Session:
 
         self._reduce = reduce
         self._run_when_ready = run
-        self._options = {"device": device, "dtype": dtype, "special_tokens": special_tokens}
-        self._asked_model, self._first = model, (model, load)
-        self.engine = self._factory(self.take)
-        await self.engine.start()
-        self.engine.load(model, **self._options_of(model))
+        options = {"device": device, "dtype": dtype, "special_tokens": special_tokens}
+        await self._link.start(self.take, model, load, **options)
         self.up.set()
 
     async def close(self) -> None:
@@ -92,8 +91,7 @@ class Session:
         self._closed = True
         self._set_down(*self.state.slots)
         self._changes.close()
-        if self.engine is not None:
-            await self.engine.stop()
+        await self._link.stop()
 
     async def settled(self) -> None:
         """Wait until the engine is idle and everything it said has been told."""
@@ -114,7 +112,7 @@ class Session:
         wanted = {*self._always, *self.in_sight, *self._jobs}
         for name in before.busy:  # nobody waits for it any more
             if name not in wanted or self.slots[name].request(self.state) is None:
-                self._cancel(name)
+                self._link.cancel(name)
         self.run(*self._always, *self.in_sight)
 
     def go_on(self) -> None:
@@ -122,10 +120,6 @@ class Session:
         names = dict.fromkeys((*self._always, *self.in_sight))
         lacking = [name for name in names if self.slots[name].lacking(self.state)]
         self.run(*(lacking or names))
-
-    def _cancel(self, name: str) -> None:
-        if self.engine is not None:
-            self.engine.cancel(name)
 
     def _set_down(self, *names: str) -> None:
         """What is under way in these slots ends here: what it has computed is kept."""
@@ -145,9 +139,8 @@ class Session:
     def see(self, slots: set[str]) -> None:
         """These slots are on the screen from now on: what they lack is asked."""
         self.in_sight = tuple(name for name in self.slots if name in slots)
-        if self.engine is not None:
-            seen = {*self.in_sight, *self._always, *self._jobs}
-            self.engine.aside([name for name in self.state.busy if name not in seen])
+        seen = {*self.in_sight, *self._always, *self._jobs}
+        self._link.aside([name for name in self.state.busy if name not in seen])
         if self.state.engine.phase == "ready":
             self.ensure(*self.in_sight)
 
@@ -165,8 +158,7 @@ class Session:
     @property
     def ready(self) -> bool:
         """Does the engine wait, with the model that is on the screen?"""
-        model, loaded = self.state.model, self._engine_model
-        return self.state.engine.phase == "ready" and model is not None and loaded == model.info
+        return self._link.has_model_of(self.state)
 
     def run(self, *names: str) -> None:
         """Ask the questions of some slots, once there is a model."""
@@ -176,13 +168,13 @@ class Session:
             self._run_when_ready = True
             return
         if phase == "failed":  # the engine lives, and has no model
-            self.load(self._asked_model)
+            self.load(self._link.asked)
             return
         if phase == "gave up" or self.state.model is None:
             self._run_when_ready = True
             self.restart()
             return
-        if self._engine_model is not None and self._engine_model != self.state.model.info:
+        if self._link.loaded not in (None, self.state.model.info):
             self.load(self.state.model.info.name)  # a saved run of another model is on the screen
             return
         self.state = replace(self.state, engine=Engine(phase="ready"))
@@ -198,15 +190,7 @@ class Session:
                 continue
             self._set_down(name)
             cells = known_cells(self.state, name, request)
-            self.state = self.state.with_slot(
-                name,
-                job=Job(title=self.slots[name].title),
-                pending=request,
-                failure="",
-                partial=None,
-                begun=None,
-                cells=() if cells is None else (cells,),
-            )
+            self.state = self.state.asking(name, request, self.slots[name].title, cells)
             ask(self.engine, name, request, cells)
         self._changes.add({*names, "engine"})
 
@@ -222,8 +206,8 @@ class Session:
             return
         edits = [slot.name for slot in self.slots.values() if slot.of_edits]
         for name in edits:
-            if not stack.text and self.engine is not None and self.state.slots[name].job:
-                self.engine.cancel(name)
+            if not stack.text and self.state.slots[name].job:
+                self._link.cancel(name)
         self.change(*edits, interventions=stack)
         self._changes.add({*self.slots}, soon=True)
 
@@ -233,7 +217,7 @@ class Session:
             return False
         if self.state.engine.phase == "loading":
             self._run_when_ready = False
-            self.engine.cancel(_MODEL_SLOT)  # back to the model that is loaded, if there is one
+            self.engine.cancel(MODEL_SLOT)  # back to the model that is loaded, if there is one
             return True
         busy = bool(self.state.busy)
         if busy:
@@ -244,32 +228,24 @@ class Session:
         """Open another model, then run everything on it."""
         if self.engine is not None:
             self._run_when_ready = True
-            self._asked_model = model
             self._cut = self.state.busy
             for name in self._cut:  # the load would wait for them
-                self.engine.cancel(name)
+                self._link.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
-            self.engine.load(model, **self._options_of(model))
-
-    def _options_of(self, model: str) -> dict[str, Any]:
-        first, load = self._first
-        return {**self._options, "options": load} if model == first else self._options
+            self._link.load(model)
 
     def restart(self) -> None:
         """Start the engine anew."""
         if self.engine is not None:
             self._set_down(*self.state.slots)
-            for name in self.state.slots:
-                self.state = self.state.with_slot(
-                    name, job=None, partial=None, pending=None, begun=None, cells=()
-                )
+            self.state = self.state.without_jobs()
             self._set_engine(phase="restarting")
             self._restarting = asyncio.create_task(self.engine.restart())
 
     def set_param(self, slot: str, name: str, value: Any, *also: str) -> None:
         """Set one parameter of a slot's analysis and ask it, and ``also`` other slots, anew."""
-        params = {**self.state.params, slot: {**self.state.params.get(slot, {}), name: value}}
-        self.change(slot, *also, params=params)
+        params = {**self.state.params.get(slot, {}), name: value}
+        self.change(slot, *also, params={**self.state.params, slot: params})
 
     def set_analysis(self, slot: str, analysis: str) -> None:
         """Another analysis for a slot."""
@@ -305,24 +281,17 @@ class Session:
         self._keep(before)
         kind = type(event).__name__
         if kind == "Ready":
-            self._engine_model = event.model
+            self._link.loaded = event.model
         elif kind == "Finished" and slot in self.slots:
             self._finished(self.state, slot)
         elif kind == "Failed" and slot in self.in_sight:
             self.ensure(slot)  # where another question took the place of the one refused
-        elif slot == _MODEL_SLOT and kind in ("Failed", "Stopped") and self._engine_model is None:
+        elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self._link.loaded is None:
             self._set_engine(phase="failed")  # saved results may be on the screen, but no model is
-        elif slot == _MODEL_SLOT and kind in ("Failed", "Stopped") and self.ready:
+        elif slot == MODEL_SLOT and kind in ("Failed", "Stopped") and self.ready:
             cut, self._cut = self._cut, ()
             self._send(*cut)  # the model that is still there goes on with what it did
-        everything = kind == "Lost" or (
-            before.slots is not self.state.slots and slot == _MODEL_SLOT
-        )
-        if everything or before.question != self.state.question:
-            self._changes.add({"question", "engine", *self.slots}, soon=True)
-        else:
-            own = {slot} & self.slots.keys()
-            self._changes.add({"engine", *own}, soon=kind not in ("Progress", "Loading", "Begun"))
+        self._changes.add(*by_event(slot, kind, before, self.state, self.slots))
         self._says.event(slot, event, before, self.state, self.slots)
         if kind == "Lost":
             self._run_when_ready = False
@@ -334,7 +303,7 @@ class Session:
 
     def say_other_weights(self) -> None:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""
-        message = messages.of_other_weights(self.state, self._engine_model)
+        message = messages.of_other_weights(self.state, self._link.loaded)
         if message:
             self._changes.add({*self.slots}, soon=True)  # their panes say it too
             self._tell(message, "warning")

@@ -212,6 +212,27 @@ class State:
             self, slots=Answers({**self.slots, name: replace(self.slots[name], **changes)})
         )
 
+    def asking(self, name: str, request: Request, title: str, cells: Cells | None) -> State:
+        """This snapshot with ``request`` under way in a slot; ``cells`` of it are known."""
+        return self.with_slot(
+            name,
+            job=Job(title=title),
+            pending=request,
+            failure="",
+            partial=None,
+            begun=None,
+            cells=() if cells is None else (cells,),
+        )
+
+    def without_jobs(self) -> State:
+        """This snapshot with nothing under way in any slot."""
+        ended: dict[str, Any] = {
+            "job": None, "partial": None, "pending": None, "begun": None, "cells": (),
+        }  # fmt: skip
+        return replace(
+            self, slots=Answers({name: replace(own, **ended) for name, own in self.slots.items()})
+        )
+
     @property
     def subject(self) -> tuple[int, ...]:
         """Positions of the subject that was marked in this prompt."""

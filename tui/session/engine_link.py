@@ -1,0 +1,60 @@
+"""The engine of a session once it is started, and its model: which it has, which was asked for, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from interpboard.registry.loading import LoadOptions
+from tui.session.engine_port import EngineFactory, EngineLike, TakesEvents
+
+if TYPE_CHECKING:
+    from interpboard.results import ModelInfo
+    from tui.session.state import State
+
+
+class EngineLink:
+    """Before it is started nothing can be asked of the engine: what would be cancelled is not there."""
+
+    def __init__(self, factory: EngineFactory) -> None:
+        self._factory = factory
+        self.engine: EngineLike | None = None
+        self.loaded: ModelInfo | None = None  # whatever the screen shows
+        self.asked = ""  # the model that was asked for last
+
+    async def start(
+        self, listener: TakesEvents, model: str, load: LoadOptions, **options: Any
+    ) -> None:
+        """Start the engine and ask for a model. ``load`` is how this model is opened, none but this."""
+        self._options, self._first = options, (model, load)
+        self.engine = self._factory(listener)
+        await self.engine.start()
+        self.load(model)
+
+    async def stop(self) -> None:
+        """The engine ends."""
+        if self.engine is not None:
+            await self.engine.stop()
+
+    def load(self, model: str) -> None:
+        """Open a model."""
+        assert self.engine is not None
+        first, load = self._first
+        beside = {"options": load} if model == first else {}
+        self.asked = model
+        self.engine.load(model, **self._options, **beside)
+
+    def cancel(self, slot: str | None = None) -> None:
+        """Cancel the job of ``slot``, or every analysis."""
+        if self.engine is not None:
+            self.engine.cancel(slot)
+
+    def aside(self, slots: Collection[str]) -> None:
+        """Nobody looks at these: their jobs come last."""
+        if self.engine is not None:
+            self.engine.aside(slots)
+
+    def has_model_of(self, state: State) -> bool:
+        """Does it wait, with the model that ``state`` shows?"""
+        model = state.model
+        return state.engine.phase == "ready" and model is not None and self.loaded == model.info
