@@ -31,6 +31,20 @@ def llama_12() -> Any:
     return tf.LlamaForCausalLM(config)
 
 
+def llama_1b() -> Any:
+    """16 layers, 32 heads on 8 key/value heads, d_model 2048, vocabulary 128,256, tied."""
+    config = tf.LlamaConfig(
+        vocab_size=128_256,
+        hidden_size=2048,
+        intermediate_size=8192,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        tie_word_embeddings=True,
+    )
+    return tf.LlamaForCausalLM(config)
+
+
 def llama_8b() -> Any:
     """32 layers, 32 heads on 8 key/value heads, d_model 4096, vocabulary 128,256. For a GPU."""
     config = tf.LlamaConfig(
@@ -65,20 +79,33 @@ def tiny_llama() -> Any:
 SIZES: dict[str, Callable[[], Any]] = {
     "gpt2-small": gpt2_small,
     "llama-12": llama_12,
+    "llama-1b": llama_1b,
     "llama-8b": llama_8b,
     "tiny-gpt2": tiny_gpt2,
     "tiny-llama": tiny_llama,
 }
 
 
-def built(name: str, device: str = "cpu", dtype: str = "float32") -> Any:
-    """A model by name; the same weights wherever it is built with the same versions."""
+def _with_positions(config: Any, positions: int) -> Any:
+    config.n_positions = config.max_position_embeddings = positions
+    return config
+
+
+def built(
+    name: str, device: str = "cpu", dtype: str = "float32", positions: int | None = None
+) -> Any:
+    """A model by name; the same weights wherever it is built with the same versions.
+
+    ``positions``: a GPT-2 is given so many learned positions, if it has fewer.
+    """
     torch.manual_seed(0)
     with torch.device(device):
         usual = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, dtype))
         try:
             model = SIZES[name]()
+            if positions is not None and positions > 1024 and "gpt2" in name:
+                model = type(model)(_with_positions(model.config, positions))
         finally:
             torch.set_default_dtype(usual)
     model.config.use_cache = False

@@ -110,21 +110,18 @@ import resource
 import torch, transformers as tf
 from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.activation import activation_patching
-from interpboard.results import MetricRequest
-from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.record import record
 from pathlib import Path
 from tests.tiny import tiny_tokenizer
 config = tf.GPT2Config(n_layer=6, n_head=16, n_embd=64, vocab_size=300, n_positions=1024)
 lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
 text = "a b " * 300
 prompt = make_prompt(lm, text)
-metric = resolve_metric(lm, prompt, MetricRequest())
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, taken + 2**28))
 try:
-    activation_patching(lm, prompt, metric, corrupted=text.replace("a", "c", 1), site="pattern")
+    record(lm, prompt, ("pattern",))
 except Unaffordable as error:
     print(len(prompt.token_ids), error)
 """

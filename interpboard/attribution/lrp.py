@@ -16,6 +16,7 @@ from interpboard.runs.gradients.embeddings import (
     frozen,
     metric_of_forward,
     require_slope,
+    sparing,
     wide,
 )
 from interpboard.runs.metrics import Metric
@@ -69,6 +70,7 @@ def lrp(
         frozen(lm.model),
         at_site(lm.anatomy, "resid_pre", 0, begin),
         relevance_rules(lm, attention),
+        sparing(lm, len(prompt.token_ids)),
     ):
         value = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
         (gradient,) = torch.autograd.grad(value, entered)

@@ -10,13 +10,18 @@ Families that never ask (falcon, bloom, gptj, gpt_neo) are found out by the self
 | ``q`` | [batch, pos, head, d_head] | after rotary embedding |
 | ``k``, ``v`` | [batch, pos, kv_head, d_head] | one per group of heads under grouped queries |
 | ``pattern`` | [batch, query, head, key] | probabilities; rows need not sum to 1 where there are sinks |
+| ``attended`` | [batch, pos, head, d_head] | what the pattern makes of the values, before anything else |
+
+A pattern of a long prompt is large (4,096 tokens and 12 heads: 768 MiB in float32, and computing it takes
+several as large). A ``QueryBlocks`` change sees it some queries at a time; no pattern is ever there whole.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,8 +33,27 @@ from interpboard.models.anatomy import Anatomy
 
 AttentionChange = Callable[[torch.Tensor], torch.Tensor | None]
 
-ATTENTION_SITES = ("q", "k", "v", "pattern")
+ATTENTION_SITES = ("q", "k", "v", "pattern", "attended")
+PATTERN_BLOCK = 1 << 22
+"""Numbers of a pattern that are there at once, where it is seen a block of queries at a time."""
 _NAME = "interpboard"
+
+
+@dataclass(frozen=True, eq=False)
+class QueryBlocks:
+    """A change of ``pattern`` by blocks of queries: ``act(block, first)`` sees [batch, query, head, key] of
+    the queries from ``first`` of those that are computed on, and gives what takes its place, or None.
+
+    ``queries``: at most so many a block (None: as many as make ``PATTERN_BLOCK`` numbers).
+    """
+
+    act: Callable[[torch.Tensor, int], torch.Tensor | None]
+    queries: int | None = None
+
+    def __call__(self, pattern: torch.Tensor) -> torch.Tensor | None:
+        """The whole pattern as one block."""
+        return self.act(pattern, 0)
+
 
 # Open changes by attention module; one model computes at a time in a process.
 _open: dict[nn.Module, dict[str, list[AttentionChange]]] = {}
@@ -108,20 +132,51 @@ def _attend(
     key = _changed(key.transpose(1, 2), changes.get("k", ())).transpose(1, 2)
     value = _changed(value.transpose(1, 2), changes.get("v", ())).transpose(1, 2)
     own = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
-    if not changes.get("pattern"):
-        return own
-    mask = _additive(attention_mask, query, key)
-    pattern = _eager(module)(module, query, key, value, mask, **kwargs)[1]
+    pattern = None
+    if changes.get("pattern"):
+        mask = _additive(attention_mask, query, key)
+        size = _block(query, key, changes["pattern"])
+        parts: list[torch.Tensor] = []
+        touched = False
+        for first in range(0, query.shape[2], size):
+            block = query[:, :, first : first + size]
+            seen = mask if mask.shape[2] == 1 else mask[:, :, first : first + size]
+            pattern = _eager(module)(module, block, key, value, seen, **kwargs)[1]
+            difference = _difference(pattern, changes["pattern"], first)
+            part = own[0][:, first : first + size]
+            if difference is not None:
+                touched = True
+                values = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
+                part = part + (difference.to(value.dtype) @ values).transpose(1, 2)
+            parts.append(part)
+        out = own[0] if not touched else parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        own = (out, pattern if size >= query.shape[2] else None)
+    return _changed(own[0], changes.get("attended", ())), own[1]
+
+
+def _block(query: torch.Tensor, key: torch.Tensor, changes: Sequence[AttentionChange]) -> int:
+    """How many queries at a time ``changes`` see: all of them where one wants the whole pattern."""
+    blocks = [change.queries for change in changes if isinstance(change, QueryBlocks)]
+    if len(blocks) < len(changes):
+        return query.shape[2]
+    fitting = PATTERN_BLOCK // (query.shape[0] * query.shape[1] * key.shape[2])
+    return max(1, min([fitting, *(most for most in blocks if most is not None)]))
+
+
+def _difference(
+    pattern: torch.Tensor, changes: Sequence[AttentionChange], first: int
+) -> torch.Tensor | None:
+    """What ``changes`` change in ``pattern`` [batch, head, query, key]; None where they only looked.
+
+    Only the difference goes through the pattern: the eager softmax rounds to float32 in every format, and
+    rows of the batch that nobody edits must stay exactly what they were.
+    """
     seen = pattern.transpose(1, 2)
-    edited = _changed(seen, changes["pattern"])
-    if edited is seen:  # only looked at
-        return own[0], pattern
-    edited = edited.transpose(1, 2)
-    # Only the difference goes through the pattern: the eager softmax rounds to float32 in every
-    # format, and rows of the batch that nobody edits must stay exactly what they were.
-    difference = (edited - pattern).to(value.dtype)
-    values = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
-    return own[0] + (difference @ values).transpose(1, 2), pattern
+    edited = seen
+    for change in changes:
+        new = change.act(edited, first) if isinstance(change, QueryBlocks) else change(edited)
+        edited = edited if new is None else new
+    return None if edited is seen else edited.transpose(1, 2) - pattern
 
 
 def _changed(value: torch.Tensor, changes: Any) -> torch.Tensor:

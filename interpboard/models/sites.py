@@ -4,7 +4,7 @@
 |---|---|---|
 | ``embed`` | output of the token embedding | [batch, pos, d_model] |
 | ``resid_pre`` | input of a layer | [batch, pos, d_model] |
-| ``q``, ``k``, ``v``, ``pattern`` | inside attention | see ``attention_sites`` |
+| ``q``, ``k``, ``v``, ``pattern`` | inside attention | see ``attention_sites``, which has one more |
 | ``z`` | input of the attention's output projection, split into heads | [batch, pos, head, d_head] |
 | ``attn_out`` | what attention adds to the residual stream | [batch, pos, d_model] |
 | ``resid_mid`` | residual stream between attention and MLP | [batch, pos, d_model] |
@@ -49,9 +49,9 @@ def at_site(
         with _on_output(anatomy.embedding, change):
             yield
         return
-    if layer is None or site not in SITES:
+    if layer is None or site not in (*SITES, "attended"):
         raise ValueError(f"no site {site!r} at layer {layer}")
-    if site in HEAD_SITES and not anatomy.d_head[layer]:
+    if site in (*HEAD_SITES, "attended") and not anatomy.d_head[layer]:
         raise Unsupported(f"Layer {layer} has no heads that can be told apart.")
     if site in ATTENTION_SITES:
         with in_attention(anatomy, site, layer, change):

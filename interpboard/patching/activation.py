@@ -10,6 +10,7 @@ import numpy as np
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.patching.donor import Donor, make_donor
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, make_noised_pair, make_pair
 from interpboard.patching.products import linear_products
@@ -19,7 +20,7 @@ from interpboard.runs.cells import estimate_extras, evaluate_cells
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
-from interpboard.runs.record import Run, record
+from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 DIRECTIONS = ("denoising", "noising")
@@ -73,7 +74,7 @@ def activation_patching(
     grid = make_grid(lm, prompt, site, along)
     clean, bad = (pair.clean, ()), (pair.corrupted, pair.edits)
     (into, made), (source, given) = (bad, clean) if direction == "denoising" else (clean, bad)
-    donor = record(lm, source, (site,), (given,))
+    donor = make_donor(lm, site, source, into, given=given, made=made)
     estimates = None
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
         guess = partial(_estimated, lm, into, made, metric, grid, donor)
@@ -134,9 +135,9 @@ def _estimated(
     made: Counterfactual,
     metric: Metric,
     grid: Grid,
-    donor: Run,
+    donor: Donor,
 ) -> np.ndarray:
     """The patched metric of every cell, to first order: one forward and one backward pass."""
-    base = gradients_by_layer(lm, into, metric, grid.site, edits=made)
+    base = gradients_by_layer(lm, into, metric, donor.site, edits=made)
     changes = [linear_products(grid, donor, at)[0].double().cpu().numpy() for at in base.layers]
     return base.metric + np.array(changes[::-1])

@@ -11,6 +11,7 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
+from interpboard.patching.donor import Donor, make_donor
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.prompt_pairs import MeasuredPair, make_cases, pair_fields
 from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
@@ -129,7 +130,7 @@ def _effects(
             else (pair.clean, pair.corrupted, pair.on_clean)
         )
         run = record(lm, into, (grid.site,) if control else ())
-        donor = record(lm, source, (grid.site,))
+        donor = make_donor(lm, grid.site, source, into)
         donors = [donor, _random_donor(run, donor, grid, generator)] if control else [donor]
         for kept, one in zip((effects, controls), donors, strict=False):
             stage = watch.stage(done, total, shown=False)
@@ -145,18 +146,18 @@ def _effects(
     return np.stack(effects), np.stack(controls) if control else None
 
 
-def _random_donor(run: Run, donor: Run, grid: Grid, generator: torch.Generator) -> Run:
+def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator) -> Donor:
     """The donor with each difference from ``run`` exchanged for a random one of the same length."""
     values = []
-    for own, other in zip(run.sites[grid.site], donor.sites[grid.site], strict=True):
-        difference = other.to(own) - own
+    for layer, (own, *_) in enumerate(run.sites[grid.site]):
+        difference = donor.change(layer, own)
         noise = torch.randn(difference.shape, generator=generator).to(own)
         if grid.along == "neuron":  # one number a position: all that is random is its sign
             values.append(own + noise.sign() * difference)
             continue
         length = difference.norm(dim=-1, keepdim=True)
         values.append(own + length * noise / noise.norm(dim=-1, keepdim=True))
-    return replace(donor, sites={grid.site: tuple(values)})
+    return replace(donor, values=tuple(values))
 
 
 def _statistics(

@@ -9,6 +9,7 @@ import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.patching.donor import Donor, gradient_site, make_donor
 from interpboard.patching.grad_drop import mean_size
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.pair import Pair, equally_long
@@ -19,7 +20,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Edit
 from interpboard.runs.gradients.sites import LayerGradients, gradients_by_layer
 from interpboard.runs.metrics import Metric
-from interpboard.runs.record import Run, record
+from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
 _METHODS = ("atp", "ig", "atp_qk", "atp_star")
@@ -70,7 +71,7 @@ def attribution_patching(
     work = _steps(lm, method, n_steps)
     verify = min(verify, int(np.prod(grid.shape)))
     early = watch.stage(0, work + verify)
-    case = _Case(lm, other, metric, grid, record(lm, prompt, sites=(site,)), early)
+    case = _Case(lm, other, metric, grid, make_donor(lm, site, prompt, other), early)
     estimates, on_corrupted = case.estimates(method, n_steps)
     values = estimates[0].double().cpu().numpy()
     extra = {}
@@ -117,7 +118,7 @@ class _Case:
     prompt: PromptInfo
     metric: Metric
     grid: Grid
-    donor: Run
+    donor: Donor
     watch: Watch
 
     def estimates(self, method: str, n_steps: int) -> tuple[torch.Tensor, float]:
@@ -125,7 +126,7 @@ class _Case:
         self.watch.step(0, 1)
         grid, lm = self.grid, self.lm
         by_pattern = grid.site in QK_SITES and method in ("atp_qk", "atp_star")
-        site = "pattern" if by_pattern else grid.site
+        site = gradient_site("pattern" if by_pattern else grid.site)
         dropped = [(i,) for i in range(lm.anatomy.n_layers)] if method == "atp_star" else []
         base = gradients_by_layer(
             lm, self.prompt, self.metric, site, without=[(), *dropped], watch=self.watch
@@ -147,8 +148,8 @@ class _Case:
 
     def _mean_gradient(self, at: LayerGradients, n_steps: int, watch: Watch) -> torch.Tensor:
         """The layer's gradient averaged over midpoints of the way from its activation to the donor's."""
-        site = self.grid.site
-        way = self.donor.sites[site][at.layer][0].to(at.activation) - at.activation
+        site = self.donor.site
+        way = self.donor.change(at.layer, at.activation)
         gradients = []
         for step in range(n_steps):
             watch.step(step, n_steps)

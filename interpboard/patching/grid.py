@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
+from functools import partial
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import in_width
+from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.record import Run
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 _HEAD_SITES = ("z", "q", "k", "v", "pattern")
@@ -50,34 +49,25 @@ class Grid:
         """The sizes of the axes."""
         return tuple(len(axis.labels) for axis in self.axes)
 
-    def cells(self, donor: Run, row: int = 0) -> list[Counterfactual]:
+    def cells(self, donor: Donor) -> list[Counterfactual]:
         """One counterfactual a cell, in the order of the axes: the donor's activation put in place."""
         found: list[Counterfactual] = []
         for layer in range(self.shape[0]):
-            value = donor.sites[self.site][layer][row]
-            found += [(edit,) for edit in self._edits(layer, value)]
+            found += [(edit,) for edit in self._edits(donor, layer)]
         return found
 
-    def _edits(self, layer: int, value: torch.Tensor) -> list[Edit]:
+    def _edits(self, donor: Donor, layer: int) -> list[Edit]:
+        edit = partial(Edit, donor.site, layer, "add" if donor.added else "patch")
+        value = donor.values[layer]
         positions = range(self.n_positions)
         if self.along == "position":
-            return [
-                Edit(self.site, layer, "patch", positions=(p,), value=value[p : p + 1])
-                for p in positions
-            ]
+            return [edit(positions=(p,), value=value[p : p + 1]) for p in positions]
         if self.along == "neuron":
-            return [
-                Edit(self.site, layer, "patch", value=value[:, n], neuron=n)
-                for n in range(self.n_neurons)
-            ]
+            return [edit(value=value[:, n], neuron=n) for n in range(self.n_neurons)]
         heads = range(self.n_heads)
         if self.along == "head":
-            return [Edit(self.site, layer, "patch", h, value=value[:, h]) for h in heads]
-        return [
-            Edit(self.site, layer, "patch", h, (p,), value[p : p + 1, h])
-            for h in heads
-            for p in positions
-        ]
+            return [edit(h, value=value[:, h]) for h in heads]
+        return [edit(h, (p,), value[p : p + 1, h]) for h in heads for p in positions]
 
 
 def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> Grid:

@@ -3,7 +3,9 @@
 A first-order estimate of a cell is (donor − base activation) · gradient, summed over what the cell holds.
 For queries and keys that is wrong where the softmax saturates. The QK fix of AtP* puts the change of
 the attention pattern in the place of the change of the query or key: the pattern is computed anew, by
-the model's own attention, and only what comes behind it is taken to be linear.
+the model's own attention, and only what comes behind it is taken to be linear. What comes right behind it,
+the sum over the values, is linear: so the change of that sum is taken, [pos, head, d_head], in the place of
+a pattern's, and no pattern of a long prompt is ever there.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 
 import torch
 
+from interpboard.patching.donor import Donor
 from interpboard.patching.grid import Grid
 from interpboard.patching.one_layer import seen_in_layer
 from interpboard.runs.edits import Counterfactual, Edit
@@ -23,24 +26,24 @@ QK_SITES = ("q", "k")
 _KEYS_A_STEP = 8
 
 
-def linear_products(grid: Grid, donor: Run, at: LayerGradients) -> torch.Tensor:
+def linear_products(grid: Grid, donor: Donor, at: LayerGradients) -> torch.Tensor:
     """Estimates [gradient, …] of one layer's cells for the donor's activation in place of its own."""
-    change = donor.sites[grid.site][at.layer][0].to(at.activation) - at.activation
+    change = donor.change(at.layer, at.activation)
     return torch.stack([_along(grid, change * gradient) for gradient in at.gradients])
 
 
 def pattern_products(
-    grid: Grid, base: Run, donor: Run, at: LayerGradients, watch: Watch
+    grid: Grid, base: Run, donor: Donor, at: LayerGradients, watch: Watch
 ) -> torch.Tensor:
-    """The same for queries or keys, by the change they make to the pattern [query, head, key].
+    """The same for queries or keys, by the change that the pattern they make makes to what it attends to.
 
-    ``at`` has the gradients with respect to the pattern. ``base`` is the run patched into.
+    ``at`` has the gradients at ``attended``. ``base`` is the run patched into.
     """
-    value = donor.sites[grid.site][at.layer][0]
+    value = donor.values[at.layer]
     if grid.site == "k":
         return _of_keys(grid, base, value, at, watch)
     edits = [Edit("q", at.layer, "patch", value=value)]
-    change = _pattern_changes(base, at.layer, edits, watch)[0]
+    change = _attended_changes(base, at.layer, edits, watch)[0]
     return torch.stack([_along(grid, change * slope) for slope in at.gradients])
 
 
@@ -57,9 +60,9 @@ def _of_keys(
         ]
     found = []
     for start in range(0, len(edits), _KEYS_A_STEP):
-        changes = _pattern_changes(base, at.layer, edits[start : start + _KEYS_A_STEP], watch)
+        changes = _attended_changes(base, at.layer, edits[start : start + _KEYS_A_STEP], watch)
         found.append(
-            torch.stack([torch.einsum("pqhk,qhk->ph", changes, slope) for slope in at.gradients])
+            torch.stack([torch.einsum("pqhd,qhd->ph", changes, slope) for slope in at.gradients])
         )
     n_kv_heads = base.lm.anatomy.n_kv_heads
     per_head = torch.cat(found, dim=1)  # [gradient, position, head]
@@ -69,12 +72,12 @@ def _of_keys(
     return shared.sum(-1) if grid.along == "position" else shared.transpose(1, 2)
 
 
-def _pattern_changes(base: Run, layer: int, edits: Sequence[Edit], watch: Watch) -> torch.Tensor:
-    """Changes [edit, query, head, key] of the pattern of ``layer``."""
+def _attended_changes(base: Run, layer: int, edits: Sequence[Edit], watch: Watch) -> torch.Tensor:
+    """Changes [edit, pos, head, d_head] of what the pattern of ``layer`` makes of the values."""
     rows: list[Counterfactual] = [(), *((edit,) for edit in edits)]
     length = len(base.prompt.token_ids)
-    patterns = seen_in_layer(base, layer, rows, ("pattern",), 0, length, watch=watch)["pattern"]
-    return patterns[1:] - patterns[:1]
+    attended = seen_in_layer(base, layer, rows, ("attended",), 0, length, watch=watch)["attended"]
+    return attended[1:] - attended[:1]
 
 
 def _along(grid: Grid, product: torch.Tensor) -> torch.Tensor:

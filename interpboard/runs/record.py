@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange
+from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange, QueryBlocks
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
 from interpboard.models.keeping import Keeper
@@ -156,10 +156,41 @@ def enter_edits(
         begin = 0 if site in ("k", "v") else first
         if mlp_first is not None and site in ("neuron", "mlp_out"):
             begin = mlp_first
+        if site == "pattern":
+            block = partial(_edited_block, tally, f"the attention of layer {layer}", edits, begin)
+            stack.enter_context(at_site(lm.anatomy, site, layer, by_blocks(lm, block)))
+            continue
         act: AttentionChange = partial(apply_edits, rows=edits, first=begin)
         if tally is not None and site in ATTENTION_SITES:
             act = partial(_heard, tally, f"the attention of layer {layer}", act)
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
+
+
+def by_blocks(
+    lm: LanguageModel, act: Callable[[torch.Tensor, int], torch.Tensor | None]
+) -> AttentionChange:
+    """A change of ``pattern`` by blocks of queries, where the model proved that they can be computed so."""
+    return QueryBlocks(act) if lm.verified.blocks else partial(_whole, act)
+
+
+def _whole(
+    act: Callable[[torch.Tensor, int], torch.Tensor | None], pattern: torch.Tensor
+) -> torch.Tensor | None:
+    return act(pattern, 0)
+
+
+def _edited_block(
+    tally: Tally | None,
+    place: str,
+    edits: list[tuple[int, Edit]],
+    begin: int,
+    block: torch.Tensor,
+    first: int,
+) -> torch.Tensor:
+    edited = apply_edits(block, edits, begin + first)
+    if tally is not None:
+        tally.hear(place, edited)
+    return edited
 
 
 def _heard(

@@ -122,6 +122,15 @@ def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:
     return length <= _fitting(lm, lm.anatomy.n_layers * a_layer)
 
 
+def layers_are_recomputed(lm: LanguageModel, tokens: int) -> bool:
+    """Whether a backward pass of so many ``tokens`` computes each layer anew instead of keeping all of them:
+    where keeping takes more than half a GiB (on a GPU only a quarter of what is free counts)."""
+    if lm.verified.path != "replay":
+        return False
+    most = MEMORY_A_STEP if lm.device.type == "cpu" else sys.maxsize
+    return tokens > _fitting(lm, lm.anatomy.n_layers * _for_a_backward_pass(lm), most)
+
+
 def _for_a_backward_pass(lm: LanguageModel) -> int:
     """Numbers a token that a layer keeps for it, but for attention's."""
     return 8 * _widest(lm) + 12 * lm.anatomy.d_model
@@ -134,6 +143,7 @@ def numbers_a_token(lm: LanguageModel, site: str, length: int) -> int:
     widths = {
         "z": heads,
         "q": heads,
+        "attended": heads,
         "k": _d_keys(lm),
         "v": _d_keys(lm),
         "pattern": anatomy.n_heads * length,

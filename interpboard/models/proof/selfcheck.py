@@ -34,6 +34,7 @@ from interpboard.models.proof.rows import (
 )
 from interpboard.models.proof.shortcuts import (
     MISFIT,
+    blocks_agree,
     kept_attention_agrees,
     mlp_at_one_agrees,
     some_logits_agree,
@@ -104,6 +105,7 @@ def _checked(anatomy: Anatomy) -> Verified:
         and kept_attention_agrees(
             anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise.elsewhere
         ),
+        blocks=blocks_agree(anatomy, ids, layers_to_prove(kinds), by_layer),
         alone=alone,
         by_layer=by_layer,
     )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import torch
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.attention_sites import QueryBlocks
 from interpboard.models.calls import LayerCall
 from interpboard.models.partial_layer import (
     KeptAttention,
@@ -19,7 +21,7 @@ from interpboard.models.partial_layer import (
     mlp_at,
     recording_attention,
 )
-from interpboard.models.proof.rounding import Noise, differs, same_within_rounding
+from interpboard.models.proof.rounding import ONE_STEP, Noise, differs, same_within_rounding
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits, residual_to_some_logits
 
@@ -64,6 +66,43 @@ def mlp_at_one_agrees(
         )
         for row in hidden
     )
+
+
+def blocks_agree(
+    anatomy: Anatomy,
+    ids: torch.Tensor,
+    layers: Sequence[int],
+    sites: Sequence[frozenset[str]],
+) -> bool:
+    """Whether patterns computed three queries at a time are the patterns, and edits of them the edits."""
+    having = [layer for layer in layers if "pattern" in sites[layer]]
+    found: list[list[torch.Tensor]] = []
+    try:
+        for queries in (None, 3):
+            seen: list[list[torch.Tensor]] = []
+            with ExitStack() as stack:
+                for layer in having:
+                    patterns: list[torch.Tensor] = []
+                    attended: list[torch.Tensor] = []
+                    change = QueryBlocks(partial(_scaled, patterns), queries)
+                    stack.enter_context(at_site(anatomy, "pattern", layer, change))
+                    stack.enter_context(at_site(anatomy, "attended", layer, attended.append))
+                    seen += [patterns, attended]
+                anatomy.base(input_ids=ids, use_cache=False)
+            found.append([torch.cat(blocks, 1) for blocks in seen])
+    except MISFIT:
+        return False
+    whole, blocks = found
+    return all(
+        same_within_rounding(some, all_of_it, ONE_STEP)
+        for some, all_of_it in zip(blocks, whole, strict=True)
+    )
+
+
+def _scaled(seen: list[torch.Tensor], block: torch.Tensor, first: int) -> torch.Tensor:
+    seen.append(block)
+    factors = 0.5 + 0.1 * torch.arange(first, first + block.shape[1], device=block.device)
+    return block * factors.to(block.dtype)[:, None, None]
 
 
 def kept_attention_agrees(

@@ -16,6 +16,7 @@ class Verified:
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
     layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
     attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
+    ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
     is a batch of one row over the whole prompt.
     """
@@ -29,6 +30,7 @@ class Verified:
     mlp_at_one: bool = False
     keeps_attention: bool = False
     causal: bool = True
+    blocks: bool = False
     alone: bool = False
     by_layer: tuple[frozenset[str], ...] = ()
 
@@ -54,7 +56,9 @@ class Verified:
 
     def require_site(self, site: str, layer: int | None = None) -> None:
         """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should: at ``layer``,
-        or (None) at every layer. It names the layers that lack it."""
+        or (None) at every layer. It names the layers that lack it. ``attended`` is there where ``pattern``
+        is, whose edits are made there."""
+        site = "pattern" if site == "attended" else site
         if site in (self.sites if layer is None else self.at(layer)):
             return
         lacking = self.layers_without(site)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
+from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
 from interpboard.models.tail import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
@@ -19,7 +20,7 @@ from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.rehearsal import Loop
-from interpboard.runs.steps import rows_of_a_backward_pass
+from interpboard.runs.steps import layers_are_recomputed, rows_of_a_backward_pass
 from interpboard.runs.watch import Watch
 
 
@@ -44,6 +45,7 @@ def metric_and_gradient(
     with (
         torch.enable_grad(),
         frozen(lm.model),
+        sparing(lm, leaf.shape[0] * leaf.shape[1]),
         at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
     ):
         with refusing(lm, about, len(leaf)):
@@ -139,6 +141,11 @@ def each_gradient(
 def wide(tensor: torch.Tensor) -> torch.dtype:
     """What sums are kept in: float64 for float64, else float32."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def sparing(lm: LanguageModel, tokens: int) -> AbstractContextManager[None]:
+    """While open, a backward pass of ``tokens`` that would keep much of every layer computes them anew."""
+    return layers_recomputed(lm.anatomy) if layers_are_recomputed(lm, tokens) else nullcontext()
 
 
 @contextmanager
