@@ -36,6 +36,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 2},
     "circuit": {"corrupted": CORRUPTED, "sizes": "200"},
     "context_cite": {"unit": "word", "samples": 8},
+    "attention_knockout": {"unit": "word"},
+    "knockout_grid": {"unit": "word"},
     "continuation_attribution": {"new_tokens": 2},
     "critical_components": {"budget": 4},
     "head_scores": {"samples": 2},

@@ -10,6 +10,7 @@ Families that never ask (falcon, bloom, gptj, gpt_neo) are found out by the self
 | ``q`` | [batch, pos, head, d_head] | after rotary embedding |
 | ``k``, ``v`` | [batch, pos, kv_head, d_head] | one per group of heads under grouped queries |
 | ``pattern`` | [batch, query, head, key] | probabilities; rows need not sum to 1 where there are sinks |
+| ``mask`` | [batch, 1 or head, query, key] | what is added to the scores; changes the pattern |
 | ``attended`` | [batch, pos, head, d_head] | what the pattern makes of the values, before anything else |
 
 A pattern of a long prompt is large (4,096 tokens and 12 heads: 768 MiB in float32, and computing it takes
@@ -132,9 +133,16 @@ def _attend(
     key = _changed(key.transpose(1, 2), changes.get("k", ())).transpose(1, 2)
     value = _changed(value.transpose(1, 2), changes.get("v", ())).transpose(1, 2)
     own = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
-    pattern = None
-    if changes.get("pattern"):
+    mask = None
+    if changes.get("pattern") or changes.get("mask"):
         mask = _additive(attention_mask, query, key)
+    if mask is not None and changes.get("mask"):
+        plain = mask.expand(len(query), -1, query.shape[2], key.shape[2])
+        mask = _changed_mask(plain, changes["mask"])
+        size = _block(query, key, changes["mask"])
+        own = own[0] + _by_mask(module, (query, key, value), (plain, mask), size, kwargs), None
+    pattern = None
+    if mask is not None and changes.get("pattern"):
         size = _block(query, key, changes["pattern"])
         parts: list[torch.Tensor] = []
         touched = False
@@ -152,6 +160,38 @@ def _attend(
         out = own[0] if not touched else parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         own = (out, pattern if size >= query.shape[2] else None)
     return _changed(own[0], changes.get("attended", ())), own[1]
+
+
+def _changed_mask(mask: torch.Tensor, changes: Sequence[AttentionChange]) -> torch.Tensor:
+    for change in changes:
+        new = change.act(mask, 0) if isinstance(change, QueryBlocks) else change(mask)
+        mask = mask if new is None else new
+    return mask
+
+
+def _by_mask(
+    module: nn.Module,
+    qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    masks: tuple[torch.Tensor, torch.Tensor],
+    size: int,
+    kwargs: dict[str, Any],
+) -> torch.Tensor:
+    """What the second of ``masks`` changes of the output [batch, query, head, d_head] under the first.
+
+    A difference, so that rows and queries whose mask is the same stay exactly what they were; ``size`` queries
+    at a time.
+    """
+    attend = _eager(module)
+    query, key, value = qkv
+    parts = []
+    for begin in range(0, query.shape[2], size):
+        part = slice(begin, begin + size)
+        plain, changed = (
+            attend(module, query[:, :, part], key, value, mask[:, :, part], **kwargs)[0]
+            for mask in masks
+        )
+        parts.append(changed - plain)
+    return torch.cat(parts, dim=1)
 
 
 def _block(query: torch.Tensor, key: torch.Tensor, changes: Sequence[AttentionChange]) -> int:

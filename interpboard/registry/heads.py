@@ -16,6 +16,16 @@ _ABLATION = Parameter(
     choices=_STRATEGIES,
 )
 _REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
+_UNIT = Parameter(
+    "unit",
+    str,
+    "sentence",
+    "what is hidden together; turns are those of a chat",
+    choices=("token", "word", "sentence", "turn"),
+)
+_HIDDEN_IN = Parameter(
+    "layers", int, None, "layers in which it is hidden, e.g. 0,3 (all)", many=True
+)
 _SEED = Parameter("seed", int, 0, "of random and resample")
 
 TABLE: tuple[Analysis, ...] = (
@@ -128,6 +138,41 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("heads", int, None, "heads to look into, e.g. 0,3 (all)", many=True),
             Parameter("top_k", int, 5, "strongest pairs kept per head", minimum=1),
         ),
+    ),
+    Analysis(
+        name="attention_knockout",
+        title="Attention knock-out",
+        function="interpboard.circuits.heads.knockout:attention_knockout",
+        axes=("unit",),
+        value="effect = metric(the unit hidden from the queries) − metric(clean)",
+        reading=reading.without("sight of the unit"),
+        scale="diverging",
+        cost="cells",
+        cells="units that are hidden",
+        parameters=(
+            _UNIT,
+            Parameter(
+                "queries",
+                str,
+                "answer",
+                "from which positions the unit is hidden: those of the answer, or all behind the unit",
+                choices=("answer", "later"),
+            ),
+            _HIDDEN_IN,
+        ),
+    ),
+    Analysis(
+        name="knockout_grid",
+        title="Attention knock-out, unit by unit",
+        function="interpboard.circuits.heads.knockout:knockout_grid",
+        axes=("query_unit", "unit"),
+        value="effect = metric(the unit hidden from the other unit) − metric(clean)",
+        reading=reading.without("sight of the unit"),
+        scale="diverging",
+        cost="cells",
+        cells="pairs of units",
+        gaps=("values", "kl"),
+        parameters=(_UNIT, _HIDDEN_IN),
     ),
     Analysis(
         name="head_scores",

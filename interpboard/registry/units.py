@@ -11,7 +11,7 @@ _UNIT = Parameter(
     str,
     "sentence",
     "what is taken together; turns are those of a chat",
-    choices=("word", "sentence", "turn"),
+    choices=("token", "word", "sentence", "turn"),
 )
 _MEAN_BASELINE = (
     Parameter(

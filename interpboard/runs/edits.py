@@ -2,7 +2,8 @@
 
 Three kinds are primitive: ``zero``, ``patch`` (put a value) and ``add``. The others of the design are
 made of them: ``mean`` and ``resample`` are patches with a value computed beforehand, ``noise`` is an
-``add`` of seeded noise, steering is an ``add``.
+``add`` of seeded noise, steering is an ``add``. ``block``, of the pattern alone, is another: queries do not
+see keys, and share what they gave them among those that they still see.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 
 import torch
 
-EditKind = Literal["zero", "patch", "add"]
+EditKind = Literal["zero", "patch", "add", "block"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Edit:
     ``neuron``; None for all of them. ``positions`` None: everywhere (at ``pattern``: query positions).
     ``value`` must broadcast to the edited part, positions first: [pos, d_model], [pos, d_head] for one
     head, [pos] for one neuron; one entry a position edited, or one for all of them.
+    ``keys``: of a ``block``, the positions that the queries at ``positions`` do not see, but for themselves.
     """
 
     site: str
@@ -34,6 +36,7 @@ class Edit:
     positions: tuple[int, ...] | None = None
     value: torch.Tensor | None = None
     neuron: int | None = None
+    keys: tuple[int, ...] | None = None
 
     @property
     def start(self) -> int:
@@ -76,6 +79,36 @@ def apply_edits(
         for some in alike.values():
             _make(edited, some)
     return edited
+
+
+def block_keys(
+    mask: torch.Tensor, rows: Sequence[tuple[int, Edit]], heads: int, first: int = 0
+) -> torch.Tensor:
+    """A copy of an additive ``mask`` [batch, 1 or head, query, key] with the blocks of each row in it.
+
+    Queries begin at position ``first`` of the prompt, keys at 0. A query goes on seeing itself: one that sees
+    nothing would by the softmax see everything alike.
+    """
+    if any(edit.head is not None for _, edit in rows):
+        mask = mask.expand(-1, heads, -1, -1)
+    blocked = mask.clone()
+    queries, keys = mask.shape[2:]
+    if first + queries > keys:
+        raise ValueError(f"{keys} keys do not reach {queries} queries from position {first}")
+    lowest = torch.finfo(mask.dtype).min
+    for row, edit in rows:
+        hidden = torch.zeros(queries, keys, dtype=torch.bool)
+        everywhere = range(first, first + queries) if edit.positions is None else edit.positions
+        at = [position - first for position in everywhere if first <= position < first + queries]
+        hidden[torch.tensor(at, dtype=torch.long)[:, None], _below(edit.keys or (), keys)] = True
+        hidden[range(queries), range(first, first + queries)] = False
+        part = slice(None) if edit.head is None else slice(edit.head, edit.head + 1)
+        blocked[row, part] = blocked[row, part].masked_fill(hidden.to(mask.device), lowest)
+    return blocked
+
+
+def _below(positions: tuple[int, ...], end: int) -> torch.Tensor:
+    return torch.tensor([position for position in positions if position < end], dtype=torch.long)
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,5 +97,5 @@ def checksum(values: torch.Tensor) -> int:
 
 def mark_of(edits: Counterfactual, start: int = 0) -> int:
     """A number for what is edited, without the values that are put; ``start`` goes into it."""
-    places = [(e.site, e.layer, e.kind, e.head, e.positions, e.neuron) for e in edits]
+    places = [(e.site, e.layer, e.kind, e.head, e.positions, e.neuron, e.keys) for e in edits]
     return zlib.crc32(repr(places).encode(), start)

@@ -9,7 +9,12 @@ from functools import partial
 
 import torch
 
-from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange, QueryBlocks
+from interpboard.models.attention_sites import (
+    ATTENTION_SITES,
+    AttentionChange,
+    QueryBlocks,
+    in_attention,
+)
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
 from interpboard.models.keeping import Keeper
@@ -19,7 +24,7 @@ from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
 from interpboard.results import PromptInfo
-from interpboard.runs.edits import Counterfactual, Edit, apply_edits
+from interpboard.runs.edits import Counterfactual, Edit, apply_edits, block_keys
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.steps import numbers_a_token
@@ -150,12 +155,17 @@ def enter_edits(
     for row, counterfactual in enumerate(rows):
         for edit in counterfactual:
             if wanted(edit):
-                by_site.setdefault((edit.site, edit.layer), []).append((row, edit))
+                site = "mask" if edit.kind == "block" else edit.site
+                by_site.setdefault((site, edit.layer), []).append((row, edit))
     for (site, layer), edits in by_site.items():
         # Keys and values arrive with those of the positions before ``first`` in front.
         begin = 0 if site in ("k", "v") else first
         if mlp_first is not None and site in ("neuron", "mlp_out"):
             begin = mlp_first
+        if site == "mask":
+            hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first)
+            stack.enter_context(in_attention(lm.anatomy, site, layer, by_blocks(lm, hide)))
+            continue
         if site == "pattern":
             block = partial(_edited_block, tally, f"the attention of layer {layer}", edits, begin)
             stack.enter_context(at_site(lm.anatomy, site, layer, by_blocks(lm, block)))
@@ -177,6 +187,12 @@ def _whole(
     act: Callable[[torch.Tensor, int], torch.Tensor | None], pattern: torch.Tensor
 ) -> torch.Tensor | None:
     return act(pattern, 0)
+
+
+def _hidden_keys(
+    edits: list[tuple[int, Edit]], heads: int, begin: int, mask: torch.Tensor, first: int
+) -> torch.Tensor:
+    return block_keys(mask, edits, heads, begin + first)
 
 
 def _edited_block(

@@ -151,7 +151,7 @@ def _kept(
 def _stop(run: Run, counterfactuals: Sequence[Counterfactual], position: int) -> int:
     """Where replays may end: behind the metric's position, unless an edit looks at later keys."""
     looks_ahead = any(
-        edit.site == "pattern" and edit.kind != "zero"
+        edit.site == "pattern" and edit.kind not in ("zero", "block")
         for counterfactual in (*counterfactuals, *run.edits)
         for edit in counterfactual
     )
@@ -174,7 +174,12 @@ def _check(run: Run, counterfactual: Counterfactual) -> None:
             raise BadParameter(
                 f"Head {edit.head} does not exist.", f"A layer has 0 to {heads - 1}."
             )
-        if edit.positions is not None and not all(
-            0 <= position < len(run.prompt.token_ids) for position in edit.positions
+        for positions in (edit.positions, edit.keys):
+            if positions is not None and not all(
+                0 <= position < len(run.prompt.token_ids) for position in positions
+            ):
+                raise BadParameter(f"Positions {positions} are not all in the prompt.")
+        if (edit.kind == "block") != (edit.keys is not None) or (
+            edit.kind == "block" and edit.site != "pattern"
         ):
-            raise BadParameter(f"Positions {edit.positions} are not all in the prompt.")
+            raise BadParameter("Keys are blocked at a pattern.", 'Edit("pattern", layer, "block").')

@@ -1,4 +1,4 @@
-"""Units of a prompt larger than tokens: words, sentences, turns of a chat."""
+"""Units of a prompt: tokens, words, sentences, turns of a chat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from interpboard.errors import BadParameter
 from interpboard.results import PromptInfo
 
-UNITS = ("word", "sentence", "turn")
+UNITS = ("token", "word", "sentence", "turn")
 _WORD = re.compile(r"\S+")
 # Up to a full stop, question or exclamation mark with what closes a quotation, or a line's end.
 _SENTENCE = re.compile(r"[^\n]*?[.!?。！？…]+[\"'»”’)\]]*(?=\s|$|[^\x00-\x7f])|[^\n]+", re.DOTALL)
@@ -35,6 +35,8 @@ def units_of(prompt: PromptInfo, unit: str, reach: int | None = None) -> list[Un
     end = len(prompt.token_ids) if reach is None else reach
     if unit == "turn":
         return _turns(prompt, end)
+    if unit == "token":
+        return [Unit(token, (at,)) for at, token in enumerate(prompt.tokens[:end])]
     if len(prompt.spans) != len(prompt.token_ids):
         raise BadParameter("It is not known which characters the tokens are made of.")
     parts = [

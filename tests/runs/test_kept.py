@@ -31,6 +31,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema.json"
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
 NEEDED: dict[str, dict[str, Any]] = {
     "activation_patching": {"corrupted": CORRUPTED, "preview": True},
+    "attention_knockout": {"unit": "word", "queries": "later"},
     "causal_trace": {"subject": [1, 2], "samples": 3},
     "context_cite": {"unit": "word", "samples": 12},
     "critical_components": {"budget": 6},
@@ -41,6 +42,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "pairs": f"{CORRUPTED} => {TEXT}",
         "resamples": 20,
     },
+    "knockout_grid": {"unit": "word"},
     "path_patching": {"corrupted": CORRUPTED},
     "shapley": {"samples": 2},
     "unit_attribution": {"unit": "word"},
