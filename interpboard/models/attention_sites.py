@@ -178,8 +178,8 @@ def _by_mask(
 ) -> torch.Tensor:
     """What the second of ``masks`` changes of the output [batch, query, head, d_head] under the first.
 
-    A difference, so that rows and queries whose mask is the same stay exactly what they were; ``size`` queries
-    at a time.
+    A difference, so that rows and queries whose mask is the same stay exactly what they were; of ``size``
+    queries at a time.
     """
     attend = _eager(module)
     query, key, value = qkv

@@ -72,6 +72,8 @@ def details(result: Result, page: PageStyle) -> list[RankedEntries]:
     if "together" in extra:
         chosen = top_entries(extra["together"], SHOWN, "magnitude")
         found.append(RankedEntries("effect of all of them at once", _rows(chosen, page)))
+    if result.analysis in ("attention_knockout", "knockout_grid"):
+        found.append(_moved(result, page))
     if "accumulated" in extra:
         found += _accumulated(extra["accumulated"], page)
     if "along" in extra:
@@ -87,6 +89,18 @@ def details(result: Result, page: PageStyle) -> list[RankedEntries]:
         title = page.ours(f"where neuron {neuron} is most active · the peak stands in [[ ]]")
         found.append(RankedEntries(title, tuple(_examples(extra, page)), running=True))
     return found
+
+
+def _moved(result: Result, page: PageStyle) -> RankedEntries:
+    """How far each prediction is from the clean one: units in their order, of many the furthest."""
+    kl = result.extra["kl"]
+    known = int(np.isfinite(kl.values).sum())
+    chosen = top_entries(kl, SHOWN, "highest")
+    if known <= SHOWN:
+        chosen = sorted(chosen, key=lambda entry: tuple(entry.index.values()))
+    note = "" if known <= SHOWN else f"the {SHOWN} largest of {known}; all are in the JSON and CSV"
+    title = page.ours("KL from the clean prediction, in nats")
+    return RankedEntries(title, _rows(chosen, page), note)
 
 
 def _accumulated(sums: LabelledArray, page: PageStyle) -> Iterator[RankedEntries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,14 +20,15 @@ from interpboard.circuits.heads.knockout import (
 )
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Chat, Message, MetricRequest, PromptInfo
+from interpboard.results import Chat, Document, Message, MetricRequest, PromptInfo
 from interpboard.runs.chat import make_chat
 from interpboard.runs.edits import Edit
-from interpboard.runs.kept import mark
+from interpboard.runs.kept import mark_of
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
+from interpboard.visualization.terminal import render
 from tests.lm import case, fingerprint, tiny_lm
 from tests.runs.test_chat import chat_lm
 
@@ -268,4 +270,14 @@ def test_what_cannot_be_hidden_is_refused_in_a_line() -> None:
 
 
 def test_cells_that_hide_other_keys_are_not_taken_for_one_another() -> None:
-    assert mark(hidden([0], [3], [1])) != mark(hidden([0], [3], [2]))
+    assert mark_of(hidden([0], [3], [1])) != mark_of(hidden([0], [3], [2]))
+
+
+def test_a_page_shows_how_far_each_prediction_moved_beside_the_effects() -> None:
+    lm, prompt, metric = case("gpt2", text=TEXT, target=" the")
+    found = attention_knockout(lm, prompt, metric)
+    page = render(Document(model=lm.info, prompt=prompt, results=(found,)), 100)
+    _, moved = page.split("KL from the clean prediction, in nats")
+    numbers = np.array([float(number) for number in re.findall(r"[+]([.\d]+)$", moved, re.M)])
+    kl = found.extra["kl"].values
+    np.testing.assert_allclose(numbers / numbers.max(), kl / kl.max(), atol=1e-3)

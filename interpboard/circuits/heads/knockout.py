@@ -20,6 +20,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
+from interpboard.runs.chat import ASSISTANT
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.patterns import layers_with_pattern
@@ -28,7 +29,6 @@ from interpboard.runs.replay import evaluate
 from interpboard.runs.units import Unit, units_of
 from interpboard.runs.watch import SILENT, Watch
 
-ANSWER = "assistant"
 BLINDED = ("answer", "later")
 _CELLS = 4096
 
@@ -123,7 +123,7 @@ def hidden(layers: Sequence[int], queries: Sequence[int], keys: Sequence[int]) -
 def answer_positions(prompt: PromptInfo, position: int) -> tuple[int, ...]:
     """From where the answer's turn begins to ``position``; that alone where it is in no answer."""
     for turn in prompt.turns:
-        if turn.role == ANSWER and turn.begin <= position < turn.end:
+        if turn.role == ASSISTANT and turn.begin <= position < turn.end:
             return tuple(range(turn.begin, position + 1))
     return (position,)
 
