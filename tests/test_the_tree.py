@@ -28,7 +28,7 @@ DRAWINGS = {
 FORMATS = {"csv_text", "fragment", "html", "json_text", "markdown", "text"}  # of what is written
 SHARED = ENTRY | TABLES | CORPUS | DRAWINGS | FORMATS
 # Names that mean two things still, and files that are too long still: none may join them.
-TWO_MEANINGS = {"Entry", "MOST", "Message", "NOWHERE", "PromptRow", "WIDTH", "lines", "said"}
+TWO_MEANINGS = {"MOST", "Message", "NOWHERE", "PromptRow", "WIDTH", "lines", "said"}
 LONG_STILL: set[str] = set()
 
 

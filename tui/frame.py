@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
@@ -18,8 +18,11 @@ from tui.slots.what_if.line import what_if_line
 from tui.terminal.sizes import NEEDED
 from tui.widgets import lines
 from tui.widgets.line import Line
-from tui.widgets.message import MessageLine
+from tui.widgets.message import MessageLine, message_line
 from tui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from tui.controllers.notify import Message
 
 _RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs {} columns and {} rows.".format(*NEEDED)
@@ -68,3 +71,20 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     next_step, cannot = view.next_step(state), view.cannot(state)
     commands = catalogue.footer_commands(focus, bool(state.busy), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))
+
+
+def show_message(screens: Sequence[Screen[Any]], latest: Message | None) -> None:
+    """What was said last, on every screen that has a line for it."""
+    app = screens[0].app
+    text = message_line(latest, theme.inks(app.current_theme.dark), app.size.width)
+    for screen in screens:
+        for line in screen.query(MessageLine):
+            line.set(text)
+
+
+def put_hint_away(base: Screen[Any]) -> bool:
+    """Away with the hint of the first start; was there one?"""
+    hints = base.query("#first-hint")
+    for hint in hints:
+        hint.remove()
+    return bool(hints)

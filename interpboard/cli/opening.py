@@ -54,7 +54,7 @@ def open_app(opening: Opening) -> int:
         system = {"16": "standard"}.get(settings.color, settings.color)
         os.environ["TEXTUAL_COLOR_SYSTEM"] = system  # Textual reads it when it is imported
     gc.disable()  # nothing made before the first paint is garbage; the app collects from then on
-    from tui.app import run  # late: it is heavy, and only this command needs it
+    from tui.run import run  # late: it is heavy, and only this command needs it
 
     prompts = None
     if opening.prompts is not None:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import tui.app
+import tui.run
 import tui.terminal.exit
 from interpboard.cli.main import main
 from tests.tui.fake import FakeEngine
@@ -33,5 +34,5 @@ class App(tui.app.InterpBoardApp):
 if __name__ == "__main__":
     if "STUCK" in os.environ:
         tui.terminal.exit.PATIENCE_S = 0.5
-    tui.app.InterpBoardApp = App  # type: ignore[misc]
+    tui.run.InterpBoardApp = App  # type: ignore[misc]
     sys.exit(main(sys.argv[1:]))

@@ -94,7 +94,7 @@ async def test_a_slot_of_ones_own_is_shown_asked_helped_and_taken_away(
         await wait_until_idle(app)
         b = Board(app, pilot)
         await b.press("9")
-        assert app.focus_name == "echo"
+        assert app.panes.focus_name == "echo"
         assert "━ 9 Echo" in b.screen  # the layout: in sight, in the place of Logits
         assert "6 Logits  into" not in b.screen
         assert "echo Paris" in b.screen  # the answer

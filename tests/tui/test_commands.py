@@ -52,7 +52,7 @@ async def test_editing_the_prompt_and_enter_runs_everything_on_the_new_text(
         assert {request.text for request in b.engine.requests[before:]} == {b.app.prompt.text}
         assert len(b.engine.requests) == before + 7
         assert "prompt edited" not in b.lines()[0]
-        assert b.app.focus_name == "tokens"
+        assert b.app.panes.focus_name == "tokens"
 
 
 @pytest.mark.parametrize("key", ["enter", "r"])
@@ -67,16 +67,16 @@ async def test_enter_and_r_run_again(board: Boards, key: str) -> None:
 async def test_ways_out_of_the_prompt(board: Boards, key: str) -> None:
     async with board() as b:
         await b.press("3", "p")
-        assert b.app.focus_name == "prompt"
+        assert b.app.panes.focus_name == "prompt"
         await b.press(key)
-        assert b.app.focus_name == "lens"
+        assert b.app.panes.focus_name == "lens"
 
 
 async def test_p_goes_to_the_prompt_and_backspace_stays_an_editing_key(board: Boards) -> None:
     async with board() as b:
         await b.press("p", "backspace")
         assert b.app.prompt.text.endswith("city o")
-        assert b.app.focus_name == "prompt"
+        assert b.app.panes.focus_name == "prompt"
 
 
 async def test_old_results_stay_and_say_that_they_are_old(board: Boards) -> None:

@@ -374,9 +374,9 @@ async def test_the_focus_stays_in_the_pane_through_every_view(board: Boards) -> 
         await b.press("3")
         for _ in range(4):
             await b.press(SHOWN)
-            assert b.app.focus_name == "lens"
+            assert b.app.panes.focus_name == "lens"
             await b.press("j", "k")
-            assert b.app.focus_name == "lens"
+            assert b.app.panes.focus_name == "lens"
 
 
 async def test_the_line_fits_the_screen_and_hostile_prompts_do_nothing(board: Boards) -> None:

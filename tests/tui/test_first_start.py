@@ -28,10 +28,10 @@ async def test_it_stands_whole_above_the_panes_until_escape(size: tuple[int, int
             assert f" {line}" in b.lines()
         await b.press("3", "j", "2")
         assert AWAY in b.screen
-        assert app.focus_name == "heads"
+        assert app.panes.focus_name == "heads"
         await b.press("z", "escape")
         assert AWAY not in b.screen
-        assert app.focus_name == "heads"
+        assert app.panes.focus_name == "heads"
         await b.press("escape")
 
 

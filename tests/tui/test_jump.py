@@ -54,7 +54,7 @@ async def test_the_pane_that_had_the_focus_has_it_again(board: Boards) -> None:
         assert b.readout("logits").startswith("L3 H7")
         assert b.readout("heads").startswith("L3 H7")
         await b.press("enter")
-        assert b.app.focus_name == "logits"
+        assert b.app.panes.focus_name == "logits"
 
 
 async def test_attention_shows_the_head_that_was_named(board: Boards) -> None:

@@ -41,9 +41,9 @@ async def test_rebound_keys_act_and_the_old_ones_do_not() -> None:
         await b.press("down")
         assert b.readout("heads").startswith("L1 ")
         await b.press("p", "escape")
-        assert app.focus_name == "prompt"
+        assert app.panes.focus_name == "prompt"
         await b.press("ctrl+e")
-        assert app.focus_name == "heads"
+        assert app.panes.focus_name == "heads"
 
 
 async def test_footer_and_help_show_the_rebound_keys() -> None:

@@ -35,7 +35,7 @@ async def test_a_click_selects_a_token_a_cell_and_a_row_and_brings_its_pane_to_t
         await b.press("2")
         await click(b, "-.7")
         assert b.readout("heads").startswith("L3 H2")
-        assert b.app.focus_name == "heads"
+        assert b.app.panes.focus_name == "heads"
         await b.press("6")
         await click(b, "L1 H6")
         assert b.readout("logits").startswith("L1 H6")

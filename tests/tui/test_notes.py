@@ -23,7 +23,7 @@ async def note(b: Board, text: str, *tabs: str) -> None:
 
 async def run(b: Board, id: str) -> None:
     """Carry out a command of the palette."""
-    await b.app.do(command(id))
+    await b.app.controllers.perform.do(command(id))
     await b.press()
 
 

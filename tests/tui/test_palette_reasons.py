@@ -8,7 +8,7 @@ import pytest
 
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
-from tui.dialogs.palette import Entry, PaletteScreen
+from tui.dialogs.palette import PaletteEntry, PaletteScreen
 
 # They end the app or its engine; and what the first of the two prompts in a row is compared with says more.
 LEFT_OUT = {"quit", "restart"}
@@ -38,10 +38,10 @@ async def turns(b: Board) -> None:
     await b.pilot._wait_for_screen()
 
 
-async def entries(b: Board) -> list[Entry]:
+async def entries(b: Board) -> list[PaletteEntry]:
     """What the palette lists now, a command once."""
     b.app.controllers.screens.uncover()
-    b.app.controllers.screens.palette()
+    b.app.controllers.palette.open()
     await turns(b)
     assert isinstance(b.app.screen, PaletteScreen)
     found = {entry.command.id: entry for entry in b.app.screen.entries}
@@ -56,11 +56,13 @@ async def only_refuse(b: Board) -> list[str]:
     for entry in await entries(b):
         if entry.why_not or entry.command.id in LEFT_OUT:
             continue
-        if b.app.why_not(entry.command, entry.place):  # one before it has changed that
+        if b.app.controllers.perform.why_not(
+            entry.command, entry.place
+        ):  # one before it has changed that
             continue
         app = b.app
         before, said, asked = app.state, len(b.messages), len(b.engine.requests)
-        await app.do_at(entry.command, entry.place)
+        await app.controllers.perform.at(entry.command, entry.place)
         await turns(b)
         new = b.messages[said:]
         idle = app.state is before and len(b.engine.requests) == asked

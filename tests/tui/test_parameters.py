@@ -77,7 +77,7 @@ async def test_the_palette_has_every_method_and_paints_by_the_chosen_one(board: 
         await b.write("gradient input")
         await b.press("enter")
         assert b.engine.requests[-1].analysis == "grad_x_input"
-        assert b.app.focus_name == "tokens"
+        assert b.app.panes.focus_name == "tokens"
 
 
 @given(st.dictionaries(st.sampled_from(("baseline_text", "n_steps")), st.integers(1, 99)))

@@ -112,13 +112,13 @@ async def test_up_and_down_go_through_what_was_run_and_back_to_the_draft(board: 
             await b.press(key)
             seen.append(b.app.prompt.text)
         assert seen == ["two", "one", DEFAULT_TEXT, DEFAULT_TEXT, "one", "two", "tw"]
-        assert b.app.focus_name == "prompt"
+        assert b.app.panes.focus_name == "prompt"
         await b.press("up", "up", "x", "up")
         assert b.app.prompt.text == "two"  # an edited one is a new draft
         await b.press("down")
         assert b.app.prompt.text == "onex"
         await b.press("down")
-        assert b.app.focus_name == "tokens"
+        assert b.app.panes.focus_name == "tokens"
     async with board((80, 24)) as b:  # another app, another day
         await b.press("p", "up", "up")
         assert b.app.prompt.text == "one"
@@ -150,7 +150,7 @@ async def test_search_names_and_forgetting(board: Boards) -> None:
         await b.press("enter")
         assert b.app.prompt.text == "alpha beta"
         assert {request.text for request in b.engine.requests[before:]} == {"alpha beta"}
-        assert b.app.focus_name == "tokens"
+        assert b.app.panes.focus_name == "tokens"
         await b.press("H", "f8", "f8", "f8", "escape")
         assert b.app.controllers.prompts.book.named == {}
         assert b.app.controllers.prompts.book.ran == [DEFAULT_TEXT]

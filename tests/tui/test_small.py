@@ -33,7 +33,7 @@ async def test_every_pane_is_shown_without_a_frame_with_its_title_readout_and_ne
             assert slot.place is not None
             await b.press(str(slot.place.number))
             lines = b.lines()
-            assert b.app.focus_name == slot.name
+            assert b.app.panes.focus_name == slot.name
             assert any(
                 line.startswith(f" {slot.place.number} {slot.place.title}") for line in lines
             )
@@ -64,13 +64,13 @@ async def test_focus_and_frame_are_where_they_were_after_shrinking_and_back(
 ) -> None:
     async with board((80, 24)) as b:
         await b.press(before)
-        focus = b.app.focus_name
+        focus = b.app.panes.focus_name
         await resize(b, small)
         await resize(b, (80, 24))
         await b.press("8", "q")
-        assert b.app.focus_name == focus
+        assert b.app.panes.focus_name == focus
         await b.press("3", "z", "z")
-        assert b.app.focus_name == "lens"
+        assert b.app.panes.focus_name == "lens"
         assert b.app.prompt.text == b.app.state.question.text
         assert "┏━ 3 Lens" in b.screen
 
@@ -90,7 +90,7 @@ async def test_a_key_in_the_field_below_the_size_is_text_and_digits_are_panes_af
     async with board((60, 20)) as b:
         await b.press("p", "2", "escape", "4")
         assert b.app.prompt.text.endswith("2")
-        assert b.app.focus_name == "trace"
+        assert b.app.panes.focus_name == "trace"
 
 
 async def test_under_sixty_columns_a_grid_is_colours_and_the_readout_has_the_number(

@@ -148,7 +148,7 @@ def no_second_model(app: Controllers, place: str) -> str:
 
 def no_lines(app: Controllers, place: str) -> str:
     """Does the active pane hold nothing that is drawn as lines?"""
-    return app.screens.why_no_plot()
+    return app.plots.why_not()
 
 
 def nothing_kept(app: Controllers, place: str) -> str:

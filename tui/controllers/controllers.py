@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.controllers.comparison import Comparison
@@ -12,15 +12,21 @@ from tui.controllers.explained import Explained
 from tui.controllers.export import Export
 from tui.controllers.find import Find
 from tui.controllers.head_sets import HeadSets
+from tui.controllers.help import Help
 from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.jump import Jump
+from tui.controllers.log import Log
 from tui.controllers.models import Models
 from tui.controllers.named_sessions import NamedSessions
 from tui.controllers.notes import Notes
 from tui.controllers.notify import Messages, Tell
+from tui.controllers.palette import Palette
 from tui.controllers.panes import Panes
 from tui.controllers.parameters import Parameters
+from tui.controllers.perform import Perform
+from tui.controllers.pictures import Pictures
+from tui.controllers.plots import Plots
 from tui.controllers.prompt_table import PromptTableRows
 from tui.controllers.prompts import Prompts
 from tui.controllers.saved_runs import SavedRuns
@@ -33,18 +39,20 @@ from tui.session.shared_engine import Switchboard
 from tui.session.state import Answer, Answers, Question, State
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from interpboard.config import Settings
-    from tui.app import InterpBoardApp
+    from interpboard.store import SavedRun
+    from tui.controllers.ports import AppPort
     from tui.files.prompt_file import PromptFile
     from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
-    from tui.widgets.cells import Searched
 
 
 class Controllers:
-    """One object a subject; each gets what it needs, and none of them the app. Commands act with these."""
+    """One object a subject, each with what it needs. Commands act with these, and with ``app``."""
 
-    app: InterpBoardApp
+    app: AppPort
     messages: Messages
     tell: Tell
     screens: Screens
@@ -66,11 +74,16 @@ class Controllers:
     saved_runs: SavedRuns
     export: Export
     find: Find
+    plots: Plots
+    help: Help
+    log: Log
+    perform: Perform
+    palette: Palette
     jump: Jump
 
     def __init__(
         self,
-        app: InterpBoardApp,
+        app: AppPort,
         slots: Sequence[Slot],
         settings: Settings,
         text: str | None,
@@ -81,7 +94,7 @@ class Controllers:
         self.app = app
         self.messages = Messages(app.show_message)
         self.tell = tell = self.messages.tell
-        self.screens = Screens(app, self)
+        self.screens = Screens(app, self._screen_of)
         self.prompts = Prompts(
             prompts, text, field=lambda: app.prompt, run=self.run_prompt,
             leave=lambda: self.panes.focus(), open_table=lambda: self.prompt_table.open(),
@@ -106,7 +119,7 @@ class Controllers:
         self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
         self.prompt_table = PromptTableRows(
             session, board, file=lambda: self.prompts.file, run=self._run_row,
-            open_screen=self.screens.prompt_table, changed=changed,
+            open_screen=self._open_prompt_table, changed=changed,
             input_line=self.screens.input_line, folder=settings.export_folder, tell=tell,
         )  # fmt: skip
         self.explained = Explained(session, app)
@@ -116,7 +129,7 @@ class Controllers:
             session, self.comparison, pick=self.models.pick, input_line=self.screens.input_line,
             tell=tell,
         )  # fmt: skip
-        self.interventions = Interventions(session, self.screens.interventions, tell)
+        self.interventions = Interventions(session, self._open_interventions, tell)
         self.head_sets = HeadSets(session, self.screens.input_line, tell)
         self.jobs = Jobs(session, app, settings.export_folder, tell)
         self.saved_runs = SavedRuns(
@@ -124,20 +137,29 @@ class Controllers:
             self.saver,
             tell,
             self._reopened,
-            self.screens.saved_runs,
+            self._open_runs,
             self.comparison.begin,
         )
         self.notes = Notes(session, self.saver, app, lambda: self.panes.here, tell)
         self.named_sessions = NamedSessions(
             self.saver, self.notes, self.saved_runs, app, self.screens.input_line, tell
         )
+        pictures = Pictures(app, self.panes, self.messages)
         self.export = Export(
             session, app, shown=self.comparison.shown, slot=lambda: self.panes.view.slot,
-            readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=self._draw,
+            readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=pictures.draw,
             osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
             report=self.named_sessions.report,
         )  # fmt: skip
-        self.find = Find(app, self._searched, tell)
+        self.find = Find(self.screens, lambda: self.panes.view, tell)
+        self.plots = Plots(
+            app, pane=lambda: self.panes.view, model=lambda: self.models.name,
+            folder=settings.export_folder, input_line=self.screens.input_line, tell=tell,
+        )  # fmt: skip
+        self.help = Help(app, lambda: self.panes.view)
+        self.log = Log(session, self.messages, app, self.run_prompt)
+        self.perform = Perform(self, session, self.panes, self.screens, self.comparison, app, tell)
+        self.palette = Palette(session, self.panes, self.perform, app)
         self.jump = Jump(session, self.panes, app, self.screens.uncover)
 
     @property
@@ -183,6 +205,13 @@ class Controllers:
         await self.notes.idle()
         await self.saver.close()
 
+    def changed(self, state: State) -> State:
+        """The snapshot is ``state`` now; what the panes show of it."""
+        self.saver.remember_interventions(state)
+        self.comparison.changed(state)
+        self.prompt_table.changed(state)
+        return self.comparison.shown(state)
+
     # -- what concerns several of them ------------------------------------------------------------
 
     def run_prompt(self) -> None:
@@ -223,13 +252,6 @@ class Controllers:
         else:
             self.panes.zoom(False)
 
-    def _searched(self) -> Searched | None:
-        """What has the cursor: the screen over the panes, if it can be searched, or the active pane."""
-        over = getattr(self.app.screen, "searched", None)
-        pane = self.panes.view
-        of_pane: Searched = pane.shown_difference or pane.searched
-        return of_pane if len(self.app.screen_stack) == 1 else over
-
     def _finished(self, state: State, slot: str) -> None:
         self.saver.finished(state, slot)
         self.jobs.finished(slot)
@@ -244,15 +266,34 @@ class Controllers:
         self.app.prompt.show(self.state.question.text)
         self.panes.go(slot)
 
-    def _draw(self, name: str, then: Callable[[str], None]) -> None:
-        """A pane or the whole screen as SVG, after the question is gone from the screen."""
+    # -- screens that act with several of them ----------------------------------------------------
 
-        def draw() -> None:
-            from tui.files.export import picture
+    def _screen_of(self, name: str) -> Screen[Any]:
+        slot = self.session.slots[name]
+        return slot.load_view()(slot, self)
 
-            self.messages.seen()  # a picture is of results, not of what was said
-            of_pane = [pane for pane in self.panes.views if pane.slot.name == name]
-            region = of_pane[0].region if of_pane else self.app.screen.region
-            then(picture(self.app, region))
+    def _open_interventions(self) -> None:
+        from tui.slots.what_if.view import InterventionsScreen
 
-        self.app.call_after_refresh(draw)
+        self.screens.push(InterventionsScreen(self))
+
+    def _open_prompt_table(self) -> None:
+        from tui.dialogs.prompt_table import PromptTableScreen
+
+        self.screens.push(PromptTableScreen(self.prompt_table, self.export.copy))
+
+    def _open_runs(self) -> None:
+        from tui.dialogs.runs import RunsScreen
+
+        async def chosen(run: SavedRun | None) -> None:
+            if run is not None:
+                await self.saved_runs.reopen(run)
+
+        screen = RunsScreen(
+            self.saver.store,
+            self.export,
+            self.screens.input_line,
+            self.tell,
+            self.saved_runs.compare,
+        )
+        self.screens.push(screen, chosen)

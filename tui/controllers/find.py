@@ -10,7 +10,8 @@ from tui.widgets.cells import Search
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
-    from tui.controllers.ports import OpensScreens
+    from tui.controllers.screens import Screens
+    from tui.slots.pane import Pane
     from tui.widgets.cells import Searched
 
 
@@ -18,13 +19,19 @@ NOTHING = "There is nothing to search here."
 
 
 class Find:
-    """``searched`` is what has the cursor now. The last query is gone on with in any pane."""
+    """``pane`` is the active one. The last query is gone on with in any pane."""
 
-    def __init__(
-        self, screens: OpensScreens, searched: Callable[[], Searched | None], tell: Tell
-    ) -> None:
-        self._screens, self._searched, self._tell = screens, searched, tell
+    def __init__(self, screens: Screens, pane: Callable[[], Pane], tell: Tell) -> None:
+        self._screens, self._pane, self._tell = screens, pane, tell
         self.query = ""
+
+    def _searched(self) -> Searched | None:
+        """What has the cursor: the screen over the panes, if it can be searched, or the active pane."""
+        over = self._screens.over
+        if over is not None:
+            return getattr(over, "searched", None)
+        pane = self._pane()
+        return pane.shown_difference or pane.searched
 
     def ask(self) -> None:
         """Open the line to type in."""
@@ -34,7 +41,7 @@ class Find:
         if view is None:
             self._tell(NOTHING)
         else:
-            self._screens.push_screen(FindLine(Search(view), self._keep))
+            self._screens.push(FindLine(Search(view), self._keep))
 
     def step(self, by: int) -> None:
         """The next place that fits the last query, or the one before."""
@@ -44,7 +51,7 @@ class Find:
         if view is None:
             self._tell(NOTHING)
         elif self.query:
-            self._screens.push_screen(FoundLine(Search(view, self.query), by))
+            self._screens.push(FoundLine(Search(view, self.query), by))
         else:
             self._tell(keyed("Nothing was searched for yet: {key:find} searches."))
 

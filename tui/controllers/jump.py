@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from interpboard.registry.component_names import head_label
+from tui.commands.command import command
 
 if TYPE_CHECKING:
     from tui.controllers.panes import Panes, Whereabouts
     from tui.controllers.ports import OpensScreens
     from tui.session.session import Session
 
-ID = "jump"
+_ID = "jump"  # of the command
 _NAME = re.compile(r"(\d+)(?:(\.)(\d*))?")
 
 
@@ -33,8 +34,9 @@ class Jump:
         self._digits: list[tuple[str, Whereabouts]] = []  # and where everything was before each
         self._note = ""
 
-    def saw(self, key: str, *, text: bool, own: bool) -> None:
-        """``key`` is about to act. ``text``: it is typed into a field. ``own``: it is the one that jumps."""
+    def saw(self, key: str, *, text: bool) -> None:
+        """``key`` is about to act. ``text``: it is typed into a field."""
+        own = key in command(_ID).keys.split(",")
         if text or not (own or (len(key) == 1 and key in "0123456789")):
             self._digits = []
         elif not own:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tui.session.state import Selection
 from tui.slots import layout
-from tui.terminal import timers
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from tui.session.session import Session
     from tui.session.state import Selection, State
     from tui.slots.pane import Pane
+
+
+PROMPT_INPUT = "prompt-input"  # the field of the prompt
 
 
 class PaneBoard(Protocol):
@@ -32,10 +34,6 @@ class PaneBoard(Protocol):
     @property
     def size_names(self) -> list[str]:
         """What the size is called in the style sheet."""
-
-    @property
-    def in_prompt(self) -> bool:
-        """Is the focus in the prompt?"""
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,31 @@ class Panes:
         else:
             self._run()
 
+    # -- the focus --------------------------------------------------------------------------------
+
     def focus(self) -> None:
         """Back to the active pane."""
         self.view.view.focus()
+
+    @property
+    def in_prompt(self) -> bool:
+        """Is the focus in the prompt?"""
+        focused = self._board.base.focused if self._board.base is not None else None
+        return focused is not None and focused.id == PROMPT_INPUT
+
+    @property
+    def focus_name(self) -> str:
+        """Where the focus is: ``prompt``, or the slot of a pane."""
+        return "prompt" if self.in_prompt else self.active
+
+    def take_focus(self) -> bool:
+        """The pane that has the focus now is the active one; false: nothing has it."""
+        focused = self._board.base.focused if self._board.base is not None else None
+        if focused is None:
+            return False
+        around = [pane for pane in self.views if pane in focused.ancestors]
+        self.activate(around[0].slot.name if around else self.active)
+        return True
 
     def zoom(self, on: bool | None = None) -> None:
         """The active pane on the whole screen, and back."""
@@ -189,7 +209,7 @@ class Panes:
         if base is not None and base.has_class("-zoomed"):
             names = [*names, "-zoomed"]
         sight = layout.in_sight([p.slot for p in self.views], names, slot, self._visited)
-        in_panes = not self._board.in_prompt
+        in_panes = not self.in_prompt
         frameless = any(name in names for name in layout.FRAMELESS)
         for pane in self.views:
             pane.display = pane.slot.name in sight
@@ -205,6 +225,8 @@ class Panes:
         self._session.select(**places)
         if self._resting is not None:
             self._resting.stop()
+        from tui.terminal import timers  # late: it imports Textual, which no controller needs
+
         self._resting = self._board.set_timer(timers.REST_S, self.cursor_rested)
 
     def point_at(self, layer: int, head: int) -> None:

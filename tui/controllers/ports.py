@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tui.controllers.panes import PaneBoard
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from tui.widgets.prompt import Prompt
 
 
 class OpensScreens(Protocol):
@@ -11,6 +18,36 @@ class OpensScreens(Protocol):
 
     def push_screen(self, screen: Any, answered: Any = None, /) -> Any:
         """Open ``screen``."""
+
+
+class StacksScreens(OpensScreens, Protocol):
+    """Knows what stands over the panes."""
+
+    @property
+    def screen(self) -> Screen[Any]:
+        """The screen in front."""
+
+    @property
+    def screen_stack(self) -> Sequence[Screen[Any]]:
+        """That of the panes, and those over it."""
+
+
+class Paints(Protocol):
+    """Paints the screen in front."""
+
+    @property
+    def screen(self) -> Screen[Any]:
+        """It."""
+
+    def call_after_refresh(self, callback: Callable[[], None], /) -> Any:
+        """Call ``callback`` once what has changed is painted."""
+
+
+class RunsActions(Protocol):
+    """Carries out what a screen calls an action."""
+
+    async def run_action(self, action: str, /, default_namespace: Any = None) -> bool:
+        """Carry it out, on ``default_namespace`` if it names no other."""
 
 
 class PromptField(Protocol):
@@ -34,3 +71,36 @@ class InputsLine(Protocol):
         self, title: str, hints: tuple[str, ...], value: str, then: Callable[[str], None]
     ) -> None:
         """``then`` is called with the line, unless the question is left."""
+
+
+class AppPort(StacksScreens, Paints, RunsActions, PaneBoard, Protocol):
+    """All that controllers and commands need of the app; each controller is given its part."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt's field."""
+
+    def show_message(self) -> None:
+        """Show what was said last."""
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """By way of the terminal."""
+
+    def put_hint_away(self) -> bool:
+        """Away with the hint of the first start; was there one?"""
+
+    @property
+    def stays(self) -> str:
+        """Why the app cannot be suspended; empty: it can."""
+
+    def action_switch_theme(self) -> None:
+        """Light or dark."""
+
+    def action_redraw(self) -> None:
+        """Everything anew."""
+
+    def action_suspend_process(self) -> None:
+        """To the shell."""
+
+    async def action_quit(self) -> None:
+        """Leave."""

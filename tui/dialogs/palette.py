@@ -23,7 +23,7 @@ _LEAST = 8  # columns in which something of it can be read
 
 
 @dataclass(frozen=True)
-class Entry:
+class PaletteEntry:
     """A command in one of the places where it acts: ``where`` says which, ``why_not`` why it cannot now."""
 
     command: Command
@@ -38,11 +38,11 @@ class Entry:
         return self.command.label or own.capitalize()
 
 
-def matching(entries: Sequence[Entry], query: str) -> list[Entry]:
+def matching(entries: Sequence[PaletteEntry], query: str) -> list[PaletteEntry]:
     """Entries whose name, help or place has the words of ``query``; names first, and what can act now."""
     words = query.lower().split()
 
-    def in_name(entry: Entry) -> int:
+    def in_name(entry: PaletteEntry) -> int:
         return sum(word in entry.label.lower() for word in words)
 
     fits = [
@@ -55,7 +55,7 @@ def matching(entries: Sequence[Entry], query: str) -> list[Entry]:
     return sorted(fits, key=lambda entry: (-in_name(entry), bool(entry.why_not))) if words else fits
 
 
-class PaletteScreen(Box[Entry]):
+class PaletteScreen(Box[PaletteEntry]):
     """Type to narrow, up and down to choose, Enter to run; what cannot act now says why."""
 
     BINDINGS = [  # noqa: RUF012
@@ -63,10 +63,10 @@ class PaletteScreen(Box[Entry]):
         ("down,ctrl+n,tab", "step(1)", "Down"),
     ]
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[PaletteEntry]) -> None:
         super().__init__()
         self.entries = entries
-        self.found: list[Entry] = list(entries)
+        self.found: list[PaletteEntry] = list(entries)
         self.at = 0
 
     def compose(self) -> ComposeResult:
@@ -122,7 +122,7 @@ class PaletteScreen(Box[Entry]):
         self.query_one("#about", Line).set(Text(visible(about), style))
 
     @staticmethod
-    def _row(entry: Entry, here: bool, ink: Inks, room: int) -> Text:
+    def _row(entry: PaletteEntry, here: bool, ink: Inks, room: int) -> Text:
         """One command; dimmed where it cannot act, with the reason instead of what it does in ``room``."""
         text = Text("▸ " if here else "  ", ink.accent)
         color = ink.muted if entry.why_not else ink.accent if here else ink.text

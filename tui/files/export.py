@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.segment import Segment, Segments
 
 from interpboard.display import ascii_everywhere
 from interpboard.files import atomic
 from interpboard.visualization.files import propose
-from tui.terminal.pending import strips
 
 if TYPE_CHECKING:
-    from textual.app import App
-    from textual.geometry import Region
-
     from interpboard.results import Document, Result
 
-__all__ = ["FORMATS", "formats", "picture", "propose", "render_document", "write_export"]
+__all__ = ["FORMATS", "formats", "propose", "render_document", "write_export"]
 
 FORMATS = {
     "md": "markdown, for people",
@@ -67,19 +59,6 @@ def render_document(document: Document, kind: str, size: int | None = None) -> s
         return writers[kind](document)
     finally:
         ascii_everywhere.reset(shown)
-
-
-def picture(app: App[int], region: Region) -> str:
-    """A part of the screen as SVG."""
-    console = Console(
-        width=region.width, height=region.height, file=StringIO(), force_terminal=True,
-        color_system="truecolor", record=True, legacy_windows=False, safe_box=False,
-    )  # fmt: skip
-    drawn = strips(app.screen)[region.y : region.bottom]
-    lines = (strip.crop(region.x, region.right) for strip in drawn)
-    segments = [segment for line in lines for segment in (*line, Segment.line())]
-    console.print(Segments(segments), end="")
-    return console.export_svg(title="InterpBoard")
 
 
 def write_export(path: Path, text: str) -> None:

@@ -68,6 +68,10 @@ class TerminalApp(SureTimers, App[int]):
         """Textual's way out to the terminal: only what differs from what is there goes through it."""
         super()._display(screen, painting.cell_update(renderable, self.terminal, self.size))
 
+    async def action_quit(self) -> None:
+        """Leave, with the exit code of what went well."""
+        self.exit(0)
+
     def action_redraw(self) -> None:
         """Everything anew, after something else has written on the screen."""
         self.terminal.forget()

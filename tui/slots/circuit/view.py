@@ -283,7 +283,7 @@ class CircuitScreen(SlotScreen):
 
     def action_plot(self) -> None:
         """Faithfulness and completeness of every size, on the whole screen."""
-        self.host.screens.plot(self._plotted)
+        self.host.plots.open(self._plotted)
 
     def _plotted(self) -> Plotted:
         if self.of is None:
