@@ -193,7 +193,9 @@ def _escape(char: str) -> str:
 
 
 def spoken_bytes(size: int) -> str:
-    """``12 MiB``, ``1.5 GiB``, ``64 GiB``."""
+    """``900 KiB``, ``12 MiB``, ``1.5 GiB``, ``64 GiB``."""
+    if size < 2**20:
+        return f"{size / 2**10:.0f} KiB"
     if size < 1000 * 2**20:
         return f"{size / 2**20:.0f} MiB"
     gib = size / 2**30

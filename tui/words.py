@@ -140,20 +140,6 @@ def short_path(name: str, width: int) -> str:
     return start + shorten_start(last[len(start) :], width - cell_len(start))
 
 
-def duration(seconds: float) -> str:
-    """How long something takes, for people: ``4 s``, ``2 min``, ``1.5 h``."""
-    if seconds < 99.5:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
-
-
-def memory(size: int) -> str:
-    """Bytes for people: ``15 MB``, ``1.2 GB``."""
-    if size >= 10**9:
-        return f"{size / 1e9:.1f} GB"
-    return f"{size / 1e6:.0f} MB"
-
-
 def bar(fraction: float, width: int) -> str:
     """A progress bar of eighths of a cell, padded to ``width``."""
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)

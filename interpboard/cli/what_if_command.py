@@ -8,23 +8,8 @@ from typing import Annotated
 import typer
 
 from interpboard import config
+from interpboard.cli import flags
 from interpboard.cli.compute import WhatIfChoice, compute_what_if
-from interpboard.cli.flags import (
-    AsciiOnly,
-    Background,
-    Debug,
-    Device,
-    Dtype,
-    ModelName,
-    OutputFile,
-    OutputFormat,
-    Paint,
-    Special,
-    complete_metric,
-    model_choice,
-    off,
-    page_flags,
-)
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import choose_metric, choose_output, read_text
 from interpboard.cli.output import deliver, document_as, tell_warnings
@@ -65,7 +50,7 @@ def what_if_command(
     no_control: Annotated[
         bool, typer.Option("--no-control", help="Without a random set beside.")
     ] = False,
-    model: ModelName = None,
+    model: flags.ModelName = None,
     target: Annotated[
         str | None, typer.Option(help="The token explained, as text or as #161 by id.")
     ] = None,
@@ -73,17 +58,17 @@ def what_if_command(
     position: Annotated[int, typer.Option(help="Where it is predicted; -1: the end.")] = -1,
     metric: Annotated[
         str | None,
-        typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
+        typer.Option(help=", ".join(METRICS) + ".", autocompletion=flags.complete_metric),
     ] = None,
-    form: OutputFormat = None,
-    output: OutputFile = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    no_special_tokens: Special = None,
-    color: Paint = None,
-    theme: Background = None,
-    ascii: AsciiOnly = None,
-    debug: Debug = False,
+    form: flags.OutputFormat = None,
+    output: flags.OutputFile = None,
+    device: flags.Device = None,
+    dtype: flags.Dtype = None,
+    no_special_tokens: flags.Special = None,
+    color: flags.Paint = None,
+    theme: flags.Background = None,
+    ascii: flags.AsciiOnly = None,
+    debug: flags.Debug = False,
 ) -> None:
     """Hold a set of heads against the model, and a random set of the same size beside it.
 
@@ -95,8 +80,8 @@ def what_if_command(
         raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
     settings = config.read_settings(
         {
-            "model": model, "device": device, "dtype": dtype, **page_flags(color, theme, ascii),
-            "special_tokens": off(no_special_tokens),
+            "model": model, "device": device, "dtype": dtype, **flags.page_flags(color, theme, ascii),
+            "special_tokens": flags.off(no_special_tokens),
         }
     ).settings  # fmt: skip
     asked = choose_metric(metric, target, foil, position, settings.metric)
@@ -104,7 +89,7 @@ def what_if_command(
         heads, also or "", put.value, corrupted or "", None if no_control else seed
     )
     document, notes = compute_what_if(
-        model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug)
+        flags.model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug)
     )
     for line in notes:
         say(line)

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from interpboard import __version__
-from interpboard.display import visible
+from interpboard.display import spoken_bytes, visible
 from interpboard.errors import InterpBoardError
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.results import (
@@ -256,7 +256,7 @@ def frame(message: EngineRequest | Event) -> bytes:
     payload = pack(message)
     if len(payload) > MAX_FRAME:
         raise TooLarge(
-            f"The result has {len(payload) >> 20} MiB, too much to hand over.",
+            f"The result has {spoken_bytes(len(payload))}, too much to hand over.",
             "Ask for fewer layers or heads, or use the command line.",
         )
     return HEADER.pack(len(payload)) + payload

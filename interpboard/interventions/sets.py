@@ -15,6 +15,7 @@ import numpy as np
 
 from interpboard.errors import BadParameter
 from interpboard.interventions.grammar import REPLACED, set_text
+from interpboard.registry.component_names import written_component
 from interpboard.results import Result
 from interpboard.results.arrays import Labelled
 from interpboard.results.metric_words import metric_words
@@ -105,7 +106,7 @@ def strongest_of(
     marks = getattr(grid, "estimated", None)
     guessed = n if estimated else int(marks.reshape(-1)[order].sum()) if marks is not None else 0
     layers, heads = (axis.labels for axis in grid.axes)
-    places = tuple(f"{layers[i // len(heads)]}.{heads[i % len(heads)]}" for i in order)
+    places = tuple(written_component(layers[i // len(heads)], heads[i % len(heads)]) for i in order)
     name = f"strongest {n}"
     if guessed:
         name += " by estimates" if guessed == n else f", {guessed} by estimates"
@@ -132,7 +133,7 @@ def in_layer(layer: int, layers: int, heads: int, what: str = "zero") -> Interve
         raise BadParameter(
             f"There is no layer {layer}.", f"The model has layers 0 to {layers - 1}."
         )
-    places = (*(f"{layer}.{head}" for head in range(heads)), f"{layer}.mlp")
+    places = _of_layer(layer, heads)
     return InterventionSet(
         f"layer {layer}", places, what, f"all {heads} heads of layer {layer} and its MLP"
     )
@@ -151,7 +152,9 @@ def of_type(types: Result, kind: str, what: str = "zero") -> InterventionSet:
     names = {
         (i, j): str(labels.values[i, j]) for i in range(len(layers)) for j in range(len(heads))
     }
-    places = tuple(f"{layers[i]}.{heads[j]}" for (i, j), name in names.items() if name == wanted)
+    places = tuple(
+        written_component(layers[i], heads[j]) for (i, j), name in names.items() if name == wanted
+    )
     if not places:
         there = {
             name: list(names.values()).count(name) for name in sorted(set(names.values())) if name
@@ -166,11 +169,11 @@ def of_type(types: Result, kind: str, what: str = "zero") -> InterventionSet:
 
 def every_place(layers: int, heads: int) -> tuple[str, ...]:
     """The heads and MLPs of a model of that size, of which a control is drawn."""
-    return tuple(
-        place
-        for layer in range(layers)
-        for place in (*(f"{layer}.{head}" for head in range(heads)), f"{layer}.mlp")
-    )
+    return tuple(place for layer in range(layers) for place in _of_layer(layer, heads))
+
+
+def _of_layer(layer: int, heads: int) -> tuple[str, ...]:
+    return tuple(written_component(layer, head) for head in (*range(heads), None))
 
 
 def control(

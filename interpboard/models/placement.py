@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from interpboard.display import spoken_bytes
 from interpboard.errors import BadDevice
 from interpboard.models.memory import out_of_memory
 from interpboard.models.room import COMFORTABLE, free_bytes
@@ -79,11 +80,9 @@ def narrow_dtype(
     if own is None or needed <= COMFORTABLE * room:
         return chosen, ""
     name = str(own).removeprefix("torch.")
-    gib = 2**30
     return own, (
         f"opened in {name}{', as the checkpoint is' * (most in _OWN)}: in float32 it would take "
-        f"{needed / gib:.3g} GiB, and "
-        f"{room / gib:.3g} GiB are free (--dtype float32 to have it so)"
+        f"{spoken_bytes(needed)}, and {spoken_bytes(room)} are free (--dtype float32 to have it so)"
     )
 
 
@@ -94,9 +93,9 @@ def move(model: Any, device: torch.device) -> Any:
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        needed = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**30
-        free = torch.cuda.mem_get_info(device)[0] / 2**30 if device.type == "cuda" else 0.0
+        needed = sum(p.numel() * p.element_size() for p in model.parameters())
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
         raise BadDevice(
-            f"The model needs {needed:.1f} GiB, {device} has {free:.1f} GiB free.",
+            f"The model needs {spoken_bytes(needed)}, {device} has {spoken_bytes(free)} free.",
             "Use --dtype bfloat16, another device, or device_map='auto'.",
         ) from error

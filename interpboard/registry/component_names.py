@@ -36,6 +36,11 @@ def neuron_label(layer: int | str, neuron: int | str) -> str:
     return f"L{layer} N{neuron}"
 
 
+def written_component(layer: int | str, head: int | str | None = None) -> str:
+    """As it is written by hand: ``3.7``, and ``0.mlp`` without a head."""
+    return f"{layer}.{'mlp' if head is None else head}"
+
+
 def shown_component(name: str) -> str:
     """A head's or MLP's name as it is shown; another name as it is."""
     earlier = _EARLIER.fullmatch(name)

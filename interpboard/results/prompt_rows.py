@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from interpboard.registry.component_names import head_label
 from interpboard.results.info import ModelInfo
 from interpboard.results.result import Result
 
@@ -82,7 +83,7 @@ def with_head(
     layer, head = divmod(int(np.nanargmax(sizes)), sizes.shape[1])
     return msgspec.structs.replace(
         row,
-        head=f"L{labels[0][layer]} H{labels[1][head]}",
+        head=head_label(labels[0][layer], labels[1][head]),
         head_effect=float(values[layer, head]),
         head_exact=exact,
     )

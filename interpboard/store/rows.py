@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from interpboard.display import spoken_bytes
 from interpboard.errors import StoreProblem
 from interpboard.results import Document, Result, pack, unpack
 
@@ -96,7 +97,8 @@ def row_of(
     raw = pack(document)
     if len(raw) > LARGEST:
         raise StoreProblem(
-            f"A result of {len(raw) >> 20} MiB is too large for the store.", "Export it instead."
+            f"A result of {spoken_bytes(len(raw))} is too large for the store.",
+            "Export it instead.",
         )
     return (
         hashlib.blake2b(pack(whole), digest_size=16).digest(), made_at, document.model.name,
@@ -128,7 +130,7 @@ def document_of(blob: Any) -> Document:
         if len(raw) > LARGEST:
             raise StoreProblem(
                 f"That run is not read: its {len(blob)} bytes would become more than "
-                f"{LARGEST >> 20} MiB."
+                f"{spoken_bytes(LARGEST)}."
             )
         if not stream.eof:
             raise ValueError("cut short")

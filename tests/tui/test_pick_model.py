@@ -107,7 +107,7 @@ async def test_the_picker_lists_narrows_and_takes_a_typed_name(
         assert isinstance(b.app.screen, PickModelScreen)
         lines = b.lines()
         assert any("▸ demo" in line and "built in" in line and "in use" in line for line in lines)
-        assert any("models/big" in line and "llama" in line and "6 MB" in line for line in lines)
+        assert any("models/big" in line and "llama" in line and "6 MiB" in line for line in lines)
         assert any("torn" in line and "damaged" in line for line in lines)
         await b.write("SMALL")
         assert "models/big" not in b.screen

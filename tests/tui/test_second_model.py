@@ -66,7 +66,7 @@ async def test_the_memory_is_said_and_nothing_is_loaded_before_it_is_confirmed(
         assert "Enter opens" not in b.screen
         await b.press("escape")
         await compare(b, "demo")
-        assert "It needs 15.2 MB in float32, 7.6 MB in bfloat16" in b.screen
+        assert "It needs 14 MiB in float32, 7 MiB in bfloat16" in b.screen
         assert "free" in b.screen
         assert b.app.controllers.comparison.a is None
         await b.press("escape")
@@ -82,7 +82,7 @@ async def test_the_memory_of_a_folder_that_was_typed_is_said_too(
     save_file({"w": torch.zeros(1000, 500)}, folder / "model.safetensors")
     async with board(engine=ByModel) as b:
         await compare(b, str(folder))
-        assert "It needs 2.0 MB in float32, 1.0 MB in bfloat16" in b.screen
+        assert "It needs 2 MiB in float32, 977 KiB in bfloat16" in b.screen
 
 
 async def test_the_panes_show_the_difference_of_the_two_models_and_closing_ends_the_second(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from interpboard.display import spoken_bytes
 from tui import words
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class SecondModel:
                 return
             size, free = need(found, dtype), shelf.room.free
             if size and free is not None and size > free:
-                what = f"{words.memory(size)} in {dtype}, {words.memory(free)} are free"
+                what = f"{spoken_bytes(size)} in {dtype}, {spoken_bytes(free)} are free"
                 self._tell(f"Not loaded: {name} needs {what}.", "error")
                 return
             self._comparison.begin_models(name, info.device, dtype, info.special_tokens)

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from rich.style import Style
 from rich.text import Text
 
-from interpboard.display import fit, visible
-from tui import words
+from interpboard.display import fit, spoken_bytes, visible
 from tui.dialogs.pick import PickScreen
 from tui.files.models import FoundModel, Shelf
 from tui.theme import Inks
@@ -64,7 +63,7 @@ class PickModelScreen(PickScreen[str]):
         self.rows, self.at = fits, 0 if fits else -1
 
     def draw(self, row: FoundModel, here: bool, ink: Inks) -> Text:
-        """``name  family  124 M  496 MB  fits``."""
+        """``name  family  124 M  496 MiB  fits``."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
         text = Text(fit(_short(visible(row.name), 30), 31), style)
         text.append(fit(row.where, 10), ink.muted)
@@ -72,7 +71,7 @@ class PickModelScreen(PickScreen[str]):
         if row.problem:
             return text.append(row.problem, ink.warning)
         if row.parameters:
-            memory = words.memory(row.parameters * self.shelf.room.parameter)
+            memory = spoken_bytes(row.parameters * self.shelf.room.parameter)
             text.append(f"{memory:>7} ", ink.text)
         fits = "in use" if row.name == self.in_use else self.shelf.room.fits(row)
         return text.append(fits, ink.warning if fits == "too large" else ink.muted)
@@ -85,7 +84,7 @@ class PickModelScreen(PickScreen[str]):
         if row is None:
             return Text()
         free = (
-            f", {words.memory(room.free)} free{room.on and f' on {room.on}'}"
+            f", {spoken_bytes(room.free)} free{room.on and f' on {room.on}'}"
             if room.free is not None
             else ""
         )

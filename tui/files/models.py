@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from interpboard.display import spoken_bytes
 from interpboard.files.places import expanded
 
 _MOST = 500  # folders looked into below one
@@ -62,15 +63,11 @@ def room_said(model: FoundModel | None, room: Room) -> str:
     """What a model needs in each number format, beside the memory that is free."""
     free = "the free memory is not known"
     if room.free is not None:
-        free = f"{_memory(room.free)} are free{f' on {room.on}' if room.on else ''}"
+        free = f"{spoken_bytes(room.free)} are free{f' on {room.on}' if room.on else ''}"
     if model is None or not model.parameters:
         return f"What it needs is not known; {free}."
-    sizes = [f"{_memory(need(model, dtype))} in {dtype}" for dtype in ("float32", "bfloat16")]
+    sizes = [f"{spoken_bytes(need(model, dtype))} in {dtype}" for dtype in ("float32", "bfloat16")]
     return f"It needs {', '.join(sizes)}; {free}."
-
-
-def _memory(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{size / 1e6:.1f} MB"
 
 
 def demo() -> FoundModel:

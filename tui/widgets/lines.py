@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 
-from interpboard.display import visible
+from interpboard.display import spoken_bytes, spoken_seconds, visible
 from tui import words
 from tui.commands.command import Command, keyed, shown_keys
 from tui.session.state import Engine, Job, State
@@ -31,7 +31,7 @@ BAR = 10
 def status(
     state: State, ink: Inks, width: int, edited: bool = False, predicted: Result | None = None
 ) -> Text:
-    """`` demo · cpu · float32 · 15 MB │ logit ·Paris │ engine: idle``, or the running job.
+    """`` demo · cpu · float32 · 14 MiB │ logit ·Paris │ engine: idle``, or the running job.
 
     ``predicted`` knows the target that the engine chose. Where it is narrow the model says less, so that
     what happens now is always in sight.
@@ -64,7 +64,7 @@ def _model(
     else:
         info = model.info
         text.append(words.short_path(visible(info.name), name), bold)
-        memory = words.memory(model.memory_bytes) if model.memory_bytes else "not loaded"
+        memory = spoken_bytes(model.memory_bytes) if model.memory_bytes else "not loaded"
         from interpboard.results.opened import opened_as  # numpy: after the first paint
 
         how = ", ".join(opened_as(info))
@@ -130,7 +130,7 @@ def job_words(job: Job) -> str:
     size = f" of {job.total:,} {job.unit}" if job.unit and job.total else ""
     if job.left_s is None:
         return size
-    left = f"{',' if size else ''} {words.duration(job.left_s)} left"
+    left = f"{',' if size else ''} {spoken_seconds(job.left_s)} left"
     return f"{size}{left}" + (f", {shown_keys('cancel')} stops" if job.long else "")
 
 

@@ -24,6 +24,8 @@ from functools import cached_property
 
 import numpy as np
 
+from interpboard.registry.component_names import written_component
+
 EMBED = "embed"
 OUTPUT = "output"
 
@@ -44,7 +46,7 @@ class Graph:
         """Names in the order of writing."""
         names = [EMBED]
         for layer in range(self.n_layers):
-            names += [f"{layer}.{head}" for head in range(self.n_heads)] + [f"{layer}.mlp"]
+            names += [written_component(layer, head) for head in (*range(self.n_heads), None)]
         return tuple(names)
 
     @cached_property
@@ -54,7 +56,7 @@ class Graph:
         for layer in range(self.n_layers):
             for letter, count in self.inputs:
                 names += [f"{layer}.{head}.{letter}" for head in range(count)]
-            names.append(f"{layer}.mlp")
+            names.append(written_component(layer))
         return (*names, OUTPUT)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from interpboard.circuits.heads.replacements import head_replacement, reference_texts
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.registry.component_names import head_label
+from interpboard.registry.component_names import head_label, written_component
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.agreement import rank_agreement
 from interpboard.runs.analysis import Computed, analysis
@@ -77,7 +77,7 @@ def compare_ablations(
         },
         params={
             "strategies": list(strategies),
-            "components": [f"{layer}.{head}" for layer, head in heads],
+            "components": [written_component(*head) for head in heads],
             "references": texts,
         },
     )

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
 
+from interpboard.display import spoken_bytes
 from interpboard.errors import NotALanguageModel, UnknownModel, UnsafeWeights
 from interpboard.models.checkpoint.account import (
     Account,
@@ -196,7 +197,7 @@ class Checkpoint:
         buffers = sum(b.numel() * b.element_size() for b in empty.buffers())
         if buffers > weights + _BUFFERS_AT_MOST:
             raise NotALanguageModel(
-                f"{self.name}: what config.json describes computes tables of {buffers / 2**30:.0f} GiB.",
+                f"{self.name}: what config.json describes computes tables of {spoken_bytes(buffers)}.",
                 "Is max_position_embeddings right?",
             )
 

@@ -39,20 +39,11 @@ def report(
     lone = _lone(shown)
     documents = _documents(shown)
     chosen = [section_of(result, prompt) for result in lone] or sections(documents)
-    script = page_script()
-    return (
-        environment()
-        .get_template("page.html")
-        .render(
-            title=visible(title) if title else _title(documents, chosen),
-            documents=[(letter(i), d, _facts(d, documents[0])) for i, d in enumerate(documents)],
-            panes=chosen,
-            style=Markup(page_style()),
-            script=Markup(script),
-            script_hash=script_hash(script),
-            version=__version__,
-            token=LOOK.token,
-        )
+    return framed(
+        "page.html",
+        title=visible(title) if title else _title(documents, chosen),
+        documents=[(letter(i), d, _facts(d, documents[0])) for i, d in enumerate(documents)],
+        panes=chosen,
     )
 
 
@@ -116,6 +107,23 @@ def environment() -> Environment:
 @lru_cache
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def framed(template: str, **fields: object) -> str:
+    """A page of its own: ``template`` fills the blocks of ``frame.html``, which has style and script."""
+    script = page_script()
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            **fields,
+            style=Markup(page_style()),
+            script=Markup(script),
+            script_hash=script_hash(script),
+            version=__version__,
+            token=LOOK.token,
+        )
+    )
 
 
 @lru_cache(maxsize=1)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
-from interpboard import __version__
 from interpboard.display import visible
 from interpboard.visualization.html.cards import section_of
-from interpboard.visualization.html.figures import LOOK
-from interpboard.visualization.html.page import environment, page_script, page_style, script_hash
+from interpboard.visualization.html.page import framed
 from interpboard.visualization.session_page import PageNote, SessionPage, facts_of, when
 
 
@@ -32,22 +28,13 @@ def session_html(page: SessionPage) -> str:
         }
         for section in page.sections
     ]
-    script = page_script()
-    return (
-        environment()
-        .get_template("session.html")
-        .render(
-            title=visible(page.title),
-            when=f"{when(page.begun_at)} to {when(page.used_at)}",
-            notes=[_note(note) for note in page.notes],
-            missing=[visible(each) for each in page.missing],
-            sections=sections,
-            style=Markup(page_style()),
-            script=Markup(script),
-            script_hash=script_hash(script),
-            version=__version__,
-            token=LOOK.token,
-        )
+    return framed(
+        "session.html",
+        title=visible(page.title),
+        when=f"{when(page.begun_at)} to {when(page.used_at)}",
+        notes=[_note(note) for note in page.notes],
+        missing=[visible(each) for each in page.missing],
+        sections=sections,
     )
 
 

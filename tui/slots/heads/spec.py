@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from interpboard.registry.component_names import written_component
 from tui.session.state import Request, State
 from tui.slots.heads.keys import KEYS
 from tui.slots.heads.parts import as_shown
@@ -38,7 +39,7 @@ def _request_mlps(slot: Slot, state: State) -> Request | None:
     if ablation not in ("zero", "mean"):
         return None
     layers = range(state.model.info.layers)
-    ablations = "; ".join(f"{layer}.mlp={ablation}" for layer in layers)
+    ablations = "; ".join(f"{written_component(layer)}={ablation}" for layer in layers)
     return Request("what_if", state.question, {"interventions": ablations, "top_k": 1})
 
 

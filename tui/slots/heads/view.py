@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.registry.component_names import MLP, TYPE_LETTERS, head_label, mlp_label
+from interpboard.registry.component_names import (
+    MLP,
+    TYPE_LETTERS,
+    head_label,
+    mlp_label,
+    written_component,
+)
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -295,4 +301,4 @@ class HeadsPane(Pane):
 def _place(data: GridData, row: int, column: int) -> str:
     name = data.columns[column]
     layer = data.rows[row].removeprefix("L")
-    return f"{layer}.mlp" if name == MLP else f"{layer}.{name.removeprefix('H')}"
+    return written_component(layer, None if name == MLP else name.removeprefix("H"))
