@@ -42,18 +42,18 @@ def analyze(
     """
     given = params or {}
     if analyses is None:
-        named = {key for own in given.values() for key in own}
+        named = {key for options in given.values() for key in options}
         analyses = analyses_for(named)
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     lm, prompt = prompt_of(lm, text)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     results: list[Result] = []
-    for name, own in parsed.items():
+    for name, options in parsed.items():
         if on_start is not None:
             on_start(name)
         with memory_named(f"The analysis {name}", _SMALLER):
-            results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **own))
+            results.append(ANALYSES[name].load()(lm, prompt, resolved, watch=watch, **options))
     return Document(model=lm.info, prompt=prompt, results=tuple(results))
 
 

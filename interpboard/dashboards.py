@@ -178,8 +178,8 @@ def _params(
     whole: dict[str, dict[str, Any]] = {}
     for name in names:
         takes = {parameter.name for parameter in find_analysis(name).parameters}
-        own = {key: value for key, value in given.items() if key in takes and value is not None}
-        whole[name] = own | dict((params or {}).get(name, {}))
+        taken = {key: value for key, value in given.items() if key in takes and value is not None}
+        whole[name] = taken | dict((params or {}).get(name, {}))
     unused = [name for name in params or {} if name not in whole]
     if unused:
         raise BadParameter(

@@ -59,7 +59,7 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     for document, asked in parts:
         lines += [f"# Was {words}: this computes all of it." for words in _partial(document)]
         params = {result.analysis: own_params(result) for result in document.results}
-        params = {name: own for name, own in params.items() if own}
+        params = {name: given for name, given in params.items() if given}
         lines += [
             "document = analyze(",
             "    lm,",
@@ -102,7 +102,7 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     if document.prompt.chat is not None:
         words[-1] = f"--chat={chat_json(document.prompt.chat)}"
     line = " ".join(_quoted(word) for word in words)
-    line += "".join(f"  # was {said}: this computes all of it" for said in _partial(document))
+    line += "".join(f"  # was {extent}: this computes all of it" for extent in _partial(document))
     # The text "-" means standard input, so it comes from there.
     spoken = document.prompt.chat is not None
     return f"printf %s - | {line}\n" if text == "-" and not spoken else f"{line}\n"
@@ -128,7 +128,7 @@ def own_params(result: Result) -> dict[str, Any]:
 
 def chosen_params(analysis: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``params`` that ``analysis`` takes and that differ from its defaults."""
-    usual = {own.name: own.default for own in _parameters(analysis)}
+    usual = {parameter.name: parameter.default for parameter in _parameters(analysis)}
     return {
         name: value
         for name, value in params.items()
@@ -176,7 +176,10 @@ def _is_a_line(value: Any) -> bool:
 
 def _is_free(result: Result, name: str) -> bool:
     """Does the parameter take text or positions? Then ``1,2`` on a command line is text."""
-    return any(own.name == name and own.kind is object for own in _parameters(result.analysis))
+    return any(
+        parameter.name == name and parameter.kind is object
+        for parameter in _parameters(result.analysis)
+    )
 
 
 def _stretch(value: Any, document: Document) -> str | None:

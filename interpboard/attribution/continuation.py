@@ -70,10 +70,12 @@ def continuation_attribution(
         at = length + number
         before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
         target = TokenRef(whole.token_ids[at], whole.tokens[at])
-        own, own_text = _metric(lm, before, metric, target), show_tokens((target.token,))
-        found = CONTINUATION_METHODS[method](lm, before, own, watch=watch.silent)
-        scores[number, :at], values[number] = found.values, own.baseline
-        warnings += [f"{number} {own_text}: {words}" for words in found.warnings]
+        target_metric = _metric(lm, before, metric, target)
+        found = CONTINUATION_METHODS[method](lm, before, target_metric, watch=watch.silent)
+        scores[number, :at], values[number] = found.values, target_metric.baseline
+        warnings += [
+            f"{number} {show_tokens((target.token,))}: {words}" for words in found.warnings
+        ]
     watch.step(count, count)
     if whole.token_ids[-1] in end_tokens(lm):
         last = show_tokens(whole.tokens[-1:])

@@ -95,8 +95,10 @@ def _require_parts(lm: LanguageModel) -> None:
 
 
 def _activations(anatomy: Anatomy, layer: int) -> list[nn.Module]:
-    own = {id(m): m for m in anatomy.layers[layer].modules() if type(m).__module__ in _ACTIVATIONS}
-    return list(own.values())
+    activations = {
+        id(m): m for m in anatomy.layers[layer].modules() if type(m).__module__ in _ACTIVATIONS
+    }
+    return list(activations.values())
 
 
 def _mlp_rules(stack: ExitStack, anatomy: Anatomy, layer: int) -> None:

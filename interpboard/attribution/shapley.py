@@ -86,7 +86,10 @@ def sampled(
 
     def without(present: Present) -> Counterfactual:
         absent = tuple(
-            at for player, own in enumerate(players) if player not in present for at in own
+            at
+            for player, positions in enumerate(players)
+            if player not in present
+            for at in positions
         )
         return (Edit("embed", 0, "patch", positions=absent, value=instead[list(absent)]),)
 

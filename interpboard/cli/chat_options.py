@@ -58,13 +58,16 @@ def chosen_chat(
     from interpboard.results import Chat, Message  # with numpy, which no other command waits for
     from interpboard.results.chats import read_chat
 
-    own = "" if template is None else _read(template)
+    template_text = "" if template is None else _read(template)
     if chat is None:
         messages = tuple(Message(role, words) for role, words in spoken.items())
-        return Chat(messages, assistant is not None, chat_template=own)
+        return Chat(messages, assistant is not None, chat_template=template_text)
     given = read_chat(*_json(chat))
     return Chat(
-        given.messages, given.continue_final_message, given.tools, own or given.chat_template
+        given.messages,
+        given.continue_final_message,
+        given.tools,
+        template_text or given.chat_template,
     )
 
 
@@ -84,5 +87,5 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         raise BadPrompt(f"{path} is not UTF-8 text.") from None
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise BadPrompt(f"{path} cannot be read: {said}.") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadPrompt(f"{path} cannot be read: {reason}.") from None

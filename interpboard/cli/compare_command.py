@@ -37,8 +37,8 @@ def compare_command(
 
     chosen = choose_output(output, form)
     settings = config.read_settings(page_flags(color, theme, ascii)).settings
-    made, reasons = differences(*read_saved([a, b]))
+    compared, reasons = differences(*read_saved([a, b]))
     for reason in reasons:
         say(f"left out: {reason}")
-    tell_warnings(made)
-    deliver(document_as(made, chosen, settings, to_file=output is not None), output)
+    tell_warnings(compared)
+    deliver(document_as(compared, chosen, settings, to_file=output is not None), output)

@@ -188,8 +188,8 @@ def _with_swapped(
     lm, prompt = prompt_of(lm, text)  # of a chat, what its template made of it
     corrupted = swap_span(lm, prompt.text, *swap)
     return {
-        name: {**own, "corrupted": corrupted} if "corrupted" in own else dict(own)
-        for name, own in params.items()
+        name: {**given, "corrupted": corrupted} if "corrupted" in given else dict(given)
+        for name, given in params.items()
     }
 
 

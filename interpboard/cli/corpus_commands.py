@@ -60,7 +60,7 @@ def _model_options(
 
 def _on_texts(command: Callable[..., None]) -> Callable[..., None]:
     """``command`` with the options that choose a model; it is handed that as ``choice``, and ``debug``."""
-    own = inspect.signature(command, eval_str=True).parameters
+    declared = inspect.signature(command, eval_str=True).parameters
     options = inspect.signature(_model_options, eval_str=True).parameters
 
     @wraps(command)
@@ -69,7 +69,7 @@ def _on_texts(command: Callable[..., None]) -> Callable[..., None]:
         debug = debug_wanted(chosen["debug"])
         command(**given, choice=_model_options(**chosen), debug=debug)
 
-    kept = [each for name, each in own.items() if name not in ("choice", "debug")]
+    kept = [each for name, each in declared.items() if name not in ("choice", "debug")]
     called.__signature__ = inspect.Signature([*kept, *options.values()])  # type: ignore[attr-defined]
     return opening_models(called)
 

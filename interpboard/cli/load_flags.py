@@ -25,11 +25,11 @@ def opening_models(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(**given, load=load_options(chosen))
 
     # Evaluated here, where the names in a command's annotations are known.
-    own = inspect.signature(command, eval_str=True)
-    kept = [p for p in own.parameters.values() if p.name != "load"]
+    declared = inspect.signature(command, eval_str=True)
+    kept = [p for p in declared.parameters.values() if p.name != "load"]
     last = [p.name for p in kept].index("debug")
     added = [_parameter(option) for option in OPTIONS]
-    signature = own.replace(parameters=[*kept[:last], *added, *kept[last:]])
+    signature = declared.replace(parameters=[*kept[:last], *added, *kept[last:]])
     called.__signature__ = signature  # type: ignore[attr-defined]
     called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     return called

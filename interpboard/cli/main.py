@@ -233,8 +233,8 @@ def _report(error: Exception, debug: bool) -> int:
                 say(line)
         return 2
     if hasattr(error, "format_message"):  # the command parser's own: unknown option, missing value
-        said = bounded(error.format_message().rstrip("."))
-        say(f"error: {said}. See interpboard --help.")
+        message = bounded(error.format_message().rstrip("."))
+        say(f"error: {message}. See interpboard --help.")
         return 2
     if type(error).__name__ == "Abort":  # the parser's word for end of input or an interruption
         return 130

@@ -157,8 +157,10 @@ def read_text(text: str) -> str:
 
 def needs_no_text(analyses: Sequence[str], params: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the prompt can be the first of the circuit's own dataset."""
-    own = params.get("circuit", {})
-    return tuple(analyses) == ("circuit",) and bool(own.get("dataset") or own.get("behavior"))
+    circuit = params.get("circuit", {})
+    return tuple(analyses) == ("circuit",) and bool(
+        circuit.get("dataset") or circuit.get("behavior")
+    )
 
 
 def swap_of(swap: str) -> tuple[str, str]:

@@ -25,8 +25,8 @@ def registry_text() -> str:
     parts = []
     for analysis in ANALYSES.values():
         lines = [f"{analysis.name}  ({analysis.title}; {' x '.join(analysis.axes)})"]
-        for said in (analysis.value, *_sides(analysis)):
-            lines += textwrap.wrap(said, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        for sentence in (analysis.value, *_sides(analysis)):
+            lines += textwrap.wrap(sentence, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         for parameter in analysis.parameters:
             given = (
                 f"--{parameter.name} ..."
@@ -62,12 +62,12 @@ def registry_json() -> str:
 
 def _sides(analysis: Analysis) -> list[str]:
     """What the sides of the neutral value say, with default parameters: a line for metrics of one kind."""
-    said = {metric: analysis.sides_for(metric, {}) for metric in METRICS}
-    if len(set(said.values())) == 1:
-        return [text for text in {*said.values()} if text]
+    sides = {metric: analysis.sides_for(metric, {}) for metric in METRICS}
+    if len(set(sides.values())) == 1:
+        return [text for text in {*sides.values()} if text]
     return [
-        f"{', '.join(metric for metric in METRICS if said[metric] == text)}: {text}"
-        for text in dict.fromkeys(said.values())
+        f"{', '.join(metric for metric in METRICS if sides[metric] == text)}: {text}"
+        for text in dict.fromkeys(sides.values())
         if text
     ]
 

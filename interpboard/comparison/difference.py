@@ -78,7 +78,7 @@ def has_metric(result: Result) -> bool:
 
 def sides_said(result: Result) -> tuple[str, ...]:
     """What a difference was made from, in words: ``A: demo, The capital of …``, then B."""
-    said = []
+    sides = []
     for name in ("a", "b"):
         model, prompt, target = (
             result.params.get(f"{name}_{k}") for k in ("model", "prompt", "target")
@@ -86,8 +86,8 @@ def sides_said(result: Result) -> tuple[str, ...]:
         clean = result.params.get(f"{name}_clean_run")
         run = f", clean run {clean:.4g}" if isinstance(clean, float) else ""
         explained = "" if target is None else f" ({visible_token(target)}{run})"
-        said.append(f"{name.upper()}: {model}, {prompt}{explained}")
-    return tuple(said)
+        sides.append(f"{name.upper()}: {model}, {prompt}{explained}")
+    return tuple(sides)
 
 
 def differences(a: Document, b: Document) -> tuple[Document, tuple[str, ...]]:
@@ -175,10 +175,10 @@ def _taken(values: np.ndarray, aligned: Sequence[Alignment], side: int) -> np.nd
 def _made_from(a: Document, b: Document, aligned: Sequence[Alignment]) -> dict[str, object]:
     """What it was made from: the parameters of both, and for each side model, weights, prompt, target."""
     (one,), (other,) = a.results, b.results
-    made: dict[str, object] = {k: v for k, v in other.params.items() if one.params.get(k) == v}
+    params: dict[str, object] = {k: v for k, v in other.params.items() if one.params.get(k) == v}
     for name, document, result in (("a", a, one), ("b", b, other)):
         target = result.metric.target
-        made |= {
+        params |= {
             f"{name}_model": document.model.name,
             f"{name}_weights": document.model.weights,
             f"{name}_dtype": document.model.dtype,
@@ -186,11 +186,11 @@ def _made_from(a: Document, b: Document, aligned: Sequence[Alignment]) -> dict[s
             f"{name}_target": None if target is None else target.token,
             f"{name}_clean_run": result.baseline,
         }
-        made |= {
-            f"{name}_{k}": v for k, v in result.params.items() if k not in made or made[k] != v
+        params |= {
+            f"{name}_{k}": v for k, v in result.params.items() if k not in params or params[k] != v
         }
-    made["aligned_by"] = "place" if all(own.by_place for own in aligned) else "token"
-    return made
+    params["aligned_by"] = "place" if all(axis.by_place for axis in aligned) else "token"
+    return params
 
 
 def _shared_metric(one: Result, other: Result) -> object:
@@ -203,4 +203,6 @@ def _shared_metric(one: Result, other: Result) -> object:
 
 
 def _warnings(one: Result, other: Result) -> list[str]:
-    return [f"{name}: {said}" for name, r in (("A", one), ("B", other)) for said in r.warnings]
+    return [
+        f"{name}: {warning}" for name, r in (("A", one), ("B", other)) for warning in r.warnings
+    ]

@@ -83,12 +83,12 @@ def unlike(a: Document, b: Document) -> tuple[str, ...]:
             ("targets", _token(one, "target"), _token(other, "target")),
             ("foils", _token(one, "against"), _token(other, "against")),
         ]
-    said = [f"different {what}: A {x}, B {y}" for what, x, y in facts if x != y]
+    differing = [f"different {what}: A {x}, B {y}" for what, x, y in facts if x != y]
     if same_name_other_weights(a, b):
-        said.insert(0, f"different weights: {a.model.name} had others in A than in B")
+        differing.insert(0, f"different weights: {a.model.name} had others in A than in B")
     if compare(a.model.tokenizer, b.model.tokenizer) is FingerprintMatch.other:
-        said.append("different tokenizers, which split this text alike")
-    return tuple(said)
+        differing.append("different tokenizers, which split this text alike")
+    return tuple(differing)
 
 
 def _opened(document: Document) -> str:
@@ -101,5 +101,5 @@ def _token(result: Result, name: str) -> str:
 
 
 def _params(a: Result, b: Result) -> str:
-    own = (f"{k}={v}" for k, v in a.params.items() if b.params.get(k) != v)
-    return ", ".join(own) or "none"
+    different = (f"{k}={v}" for k, v in a.params.items() if b.params.get(k) != v)
+    return ", ".join(different) or "none"

@@ -85,8 +85,8 @@ def dataset_text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(LARGEST_DATASET + 1)  # a device may have no end
     except OSError as error:
-        said = f"Cannot read {path}: {error.strerror or error}."
-        raise BadParameter(said, "Check it.") from error
+        problem = f"Cannot read {path}: {error.strerror or error}."
+        raise BadParameter(problem, "Check it.") from error
     if len(raw) > LARGEST_DATASET:
         raise BadParameter(f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Split it.")
     try:
@@ -111,11 +111,11 @@ def read_line(text: str, number: int = 1, source: str = "") -> DatasetLine | Non
     if not text.strip() or _COMMENT.match(text):
         return None
     try:
-        said = _of_json(text)
-        said = _of_text(text) if said is None else said
+        fields = _of_json(text)
+        fields = _of_text(text) if fields is None else fields
     except _NoExample as error:
         return DatasetLine(text, number, source, problem=str(error), remedy=error.remedy)
-    return DatasetLine(text, number, source, **said)
+    return DatasetLine(text, number, source, **fields)
 
 
 class _NoExample(Exception):
@@ -138,8 +138,8 @@ def _of_json(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         if not _BEGINS_JSON.match(line):
             return None
-        said = str(error).split("\n")[0]
-        raise _NoExample(f"is no JSON: {said}", "Mend it, or write it as text.") from None
+        reason = str(error).split("\n")[0]
+        raise _NoExample(f"is no JSON: {reason}", "Mend it, or write it as text.") from None
     if not isinstance(found, dict) or not set(FIELDS) & set(found):
         return None
     return _named(found)

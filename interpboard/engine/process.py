@@ -68,8 +68,8 @@ class EngineProcess:
                     take(event)
                 except Exception as error:  # noqa: BLE001 - a listener's fault must not end the reading
                     loop = asyncio.get_running_loop()
-                    said = {"message": "a listener failed", "exception": error}
-                    loop.call_exception_handler(said)
+                    context = {"message": "a listener failed", "exception": error}
+                    loop.call_exception_handler(context)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the process is gone or going
         except protocol.BadFrame as error:

@@ -152,8 +152,8 @@ def _is_stream(path: str | Path) -> bool:
     except (OSError, ValueError):
         return False
     if stat.S_ISREG(found.st_mode):
-        own = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
-        return os.path.abspath(path).startswith(own)
+        streams = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+        return os.path.abspath(path).startswith(streams)
     return not stat.S_ISDIR(found.st_mode)
 
 

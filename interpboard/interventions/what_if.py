@@ -77,8 +77,8 @@ def what_if(
     watch.step(0, 2)
     without = any(each.what == "off" for each in stack)
     base: _Context = partial(without_adapters, lm.model) if without else nullcontext
-    made = [item for item in items if item.members[0].what != "off"]
-    stack = tuple(member for item in made for member in item.members)
+    replacing = [item for item in items if item.members[0].what != "off"]
+    stack = tuple(member for item in replacing for member in item.members)
     warnings = warnings_of(lm, stack)
     sites = recorded_for(lens_site) if lm.verified.lens else ()
     position = metric.info.position
@@ -93,9 +93,9 @@ def what_if(
     watch.step(1, 2)
     baseline, edited = metric.baseline, float(metric.of(logits)[1])
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
-    if without and made:  # each alone is made on the model as it is
+    if without and replacing:  # each alone is made on the model as it is
         edits = edits_of(lm, prompt, stack, source)
-    alone = _grouped(edits, made) if len(items) > 1 else []
+    alone = _grouped(edits, replacing) if len(items) > 1 else []
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
@@ -103,9 +103,11 @@ def what_if(
         first = len(alone) - len(beside)
         if first:
             rest = iter(values[:first])
-            own = [off - baseline if item not in made else float(next(rest)) for item in items]
+            effects = [
+                off - baseline if item not in replacing else float(next(rest)) for item in items
+            ]
             axis = Axis("intervention", tuple(item.label for item in items))
-            extra["alone"] = LabelledArray((axis,), np.array(own))
+            extra["alone"] = LabelledArray((axis,), np.array(effects))
         if beside:
             axis = Axis("control", tuple(item.label for item in beside))
             extra["control"] = LabelledArray((axis,), values[first:])

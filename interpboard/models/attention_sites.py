@@ -101,21 +101,21 @@ def _switched(anatomy: Anatomy) -> Iterator[None]:
     if config is None or config._attn_implementation == _NAME:
         yield
         return
-    own: str = config._attn_implementation
+    implementation: str = config._attn_implementation
     configs = {
         id(c): c
         for module in anatomy.base.modules()
         if (c := getattr(module, "config", None)) is not None
-        and getattr(c, "_attn_implementation", None) == own
+        and getattr(c, "_attn_implementation", None) == implementation
     }
-    _own_implementation.append(own)
+    _own_implementation.append(implementation)
     for each in configs.values():  # past the setter, which would load kernels
         each._attn_implementation_internal = _NAME
     try:
         yield
     finally:
         for each in configs.values():
-            each._attn_implementation_internal = own
+            each._attn_implementation_internal = implementation
         _own_implementation.pop()
 
 
@@ -228,10 +228,10 @@ def _changed(value: torch.Tensor, changes: Any) -> torch.Tensor:
 
 
 def _own_function(module: nn.Module) -> Callable[..., Any]:
-    own = _own_implementation[-1]
-    if own == "eager":
+    implementation = _own_implementation[-1]
+    if implementation == "eager":
         return _eager(module)
-    function: Callable[..., Any] = ALL_ATTENTION_FUNCTIONS[own]
+    function: Callable[..., Any] = ALL_ATTENTION_FUNCTIONS[implementation]
     return function
 
 

@@ -223,8 +223,8 @@ def _causal_if_none(mask: torch.Tensor | None, hidden: torch.Tensor, first: int)
 
 def _alone(part: torch.Tensor) -> torch.Tensor:
     """``part`` itself, or a copy where it would keep more alive than itself (queries made beside it)."""
-    own = part.numel() * part.element_size()
-    return part if part.untyped_storage().nbytes() == own else part.contiguous().clone()
+    size = part.numel() * part.element_size()
+    return part if part.untyped_storage().nbytes() == size else part.contiguous().clone()
 
 
 def _hidden_of(output: Any) -> torch.Tensor:

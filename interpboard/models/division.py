@@ -27,8 +27,8 @@ _UNITS = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "g
 def device_of(module: nn.Module) -> torch.device:
     """Where ``module`` computes."""
     hook = getattr(module, "_hf_hook", None)
-    for own in getattr(hook, "hooks", (hook,)):
-        where = getattr(own, "execution_device", None)
+    for each in getattr(hook, "hooks", (hook,)):
+        where = getattr(each, "execution_device", None)
         if where is not None:
             return torch.device(where if not isinstance(where, int) else f"cuda:{where}")
     weight = next(module.parameters(), None)
@@ -37,16 +37,16 @@ def device_of(module: nn.Module) -> torch.device:
 
 def held(module: nn.Module, name: str) -> torch.Tensor | None:
     """The parameter ``name`` of ``module`` where it computes, read from disk if it lies there."""
-    own: torch.Tensor | None = getattr(module, name, None)
-    if own is None or not own.is_meta:
-        return own
+    parameter: torch.Tensor | None = getattr(module, name, None)
+    if parameter is None or not parameter.is_meta:
+        return parameter
     hook = getattr(module, "_hf_hook", None)
     for each in getattr(hook, "hooks", (hook,)):
         stored = getattr(each, "weights_map", None)
         if stored is not None:
             found: torch.Tensor = stored[name]
             return found.to(device_of(module))
-    return own
+    return parameter
 
 
 def division(device_map: str, max_memory: str, offload_folder: str) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def _map(asked: str) -> str | dict[str, Any]:
         text = asked if inline else Path(asked).read_text(encoding="utf-8-sig")
         given = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        said = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise BadParameter(
-            f"--device-map {asked[:60]!r} cannot be read: {said}.",
+            f"--device-map {asked[:60]!r} cannot be read: {reason}.",
             f'It is {", ".join(DEVICE_MAPS)}, or a JSON file: {{"model.layers.0": "cuda:0"}}.',
         ) from None
     if not isinstance(given, Mapping) or not given:

@@ -115,8 +115,8 @@ def check_origin(info: ModelInfo, origin: Origin, what: str, remedy: str) -> tup
         raise BadParameter(f"{what} is of {_whose(info.name, origin)}.", remedy)
     warnings = []
     if match is FingerprintMatch.unknown:
-        made = f", only that it is of {origin.model}" if origin.model else ""
-        why = "cannot be compared" if origin.weights else f"are not said{made}"
+        known = f", only that it is of {origin.model}" if origin.model else ""
+        why = "cannot be compared" if origin.weights else f"are not said{known}"
         warnings.append(f"{what} may be of another model: the weights it was made from {why}.")
     if fingerprint.compare(origin.tokenizer, info.tokenizer) is FingerprintMatch.other:
         warnings.append(f"{what} was made with another tokenizer than the model has now.")

@@ -46,14 +46,14 @@ def _named_head_sizes(
     sizes = []
     for module, projection in zip(attention, out_proj, strict=True):
         width = in_width(projection)
-        own = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
-        if own * n_heads != width:
+        size = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
+        if size * n_heads != width:
             raise NotALanguageModel(
                 f"{type(module).__name__}: an output projection of width {width} does not split into "
-                f"{n_heads} heads{f' of {own}' if parts.d_head else ''}.",
+                f"{n_heads} heads{f' of {size}' if parts.d_head else ''}.",
                 "Name n_heads and d_head.",
             )
-        sizes.append(own)
+        sizes.append(size)
     return tuple(sizes)
 
 

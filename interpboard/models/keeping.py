@@ -22,8 +22,8 @@ class Kept:
     def __getitem__(self, index: Any) -> torch.Tensor:
         there = self.tensor.device
         parts = index if isinstance(index, tuple) else (index,)
-        own = tuple(p.to(there) if isinstance(p, torch.Tensor) else p for p in parts)
-        return self.tensor[own].to(self.device)
+        moved = tuple(p.to(there) if isinstance(p, torch.Tensor) else p for p in parts)
+        return self.tensor[moved].to(self.device)
 
     @property
     def shape(self) -> torch.Size:

@@ -166,14 +166,14 @@ def load(
         )
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
     without_rounding_kernels(model)
-    packed, said = quantisation_of(model, options.quantize, raw, source.name)
+    packed, packing_notes = quantisation_of(model, options.quantize, raw, source.name)
     if options.quantize:
         notes += prove_packed(model, checkpoint.tensors, options.quantize, source.name)
     prove_unpacked(model, source.name)
     if gguf is not None:
         gguf.check_loaded(model)
-        packed, said = gguf.said(chosen_dtype)
-    notes += said
+        packed, packing_notes = gguf.said(chosen_dtype)
+    notes += packing_notes
     model.config._commit_hash = source.options.revision or source.commit
     model.name_or_path = model.config.name_or_path = source.name  # not the folder of the cache
     notes += (division_note(model),)
@@ -182,10 +182,10 @@ def load(
         model = move(model, chosen_device)
     infos: tuple[Any, ...] = ()
     if options.adapters:
-        model, infos, said = attach(
+        model, infos, adapter_notes = attach(
             model, tokenizer, source, allow_pickle=allow_pickle, say=lambda s: say(s, 0.82)
         )
-        notes += said
+        notes += adapter_notes
     model.eval()
     if check_weights:
         say("looking at every weight", 0.85)

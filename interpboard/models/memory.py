@@ -33,8 +33,8 @@ def out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in _SAID)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in message for words in _SAID)
 
 
 @contextmanager

@@ -138,15 +138,15 @@ def _tree(module: nn.Module, indent: str) -> list[str]:
     lines: list[str] = []
     told: dict[str, list[str]] = {}
     for name, child in module.named_children():
-        own = _tree(child, indent + "  ")
-        shape = "\n".join([type(child).__name__, *own])
+        subtree = _tree(child, indent + "  ")
+        shape = "\n".join([type(child).__name__, *subtree])
         if name.isdigit() and shape in told:
             told[shape].append(name)
             continue
         told[shape] = [name]
         width = getattr(child, "in_features", None)
         size = f" {width} → {getattr(child, 'out_features', '?')}" if width is not None else ""
-        lines += [f"{indent}{name}: {type(child).__name__}{size}", *own]
+        lines += [f"{indent}{name}: {type(child).__name__}{size}", *subtree]
     counts = {names[0]: len(names) for names in told.values() if len(names) > 1}
     return [
         line + f" ({counts[key]} alike)"

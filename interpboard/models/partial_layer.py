@@ -107,13 +107,13 @@ def attention_kept(
             args = (args[0][:real], *args[1:])
         else:
             kwargs = {**kwargs, "hidden_states": kwargs["hidden_states"][:real]}
-        output = own(*args, **kwargs)
+        output = original(*args, **kwargs)
         first = output[0] if isinstance(output, tuple) else output
         joined = torch.cat([first, others])
         return (joined, *output[1:]) if isinstance(output, tuple) else joined
 
     before = kept.attention.__dict__.get("forward")
-    own = kept.attention.forward
+    original = kept.attention.forward
     kept.attention.forward = forward
     try:
         yield

@@ -76,11 +76,11 @@ def narrow_dtype(
         return chosen, ""
     needed = 4 * sum(numbers.values())
     most = max(numbers, key=lambda name: numbers[name])
-    own = _HALF.get(most)
-    if own is None or needed <= COMFORTABLE * room:
+    half = _HALF.get(most)
+    if half is None or needed <= COMFORTABLE * room:
         return chosen, ""
-    name = str(own).removeprefix("torch.")
-    return own, (
+    name = str(half).removeprefix("torch.")
+    return half, (
         f"opened in {name}{', as the checkpoint is' * (most in _OWN)}: in float32 it would take "
         f"{spoken_bytes(needed)}, and {spoken_bytes(room)} are free (--dtype float32 to have it so)"
     )

@@ -100,13 +100,13 @@ def forward_some_logits(
 def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
     bodies: tuple[Any, ...] = anatomy.bodies
     # A forward of a module's own is there where a model is spread over devices.
-    own = [body.__dict__.get("forward") for body in bodies]
+    forwards = [body.__dict__.get("forward") for body in bodies]
     for body in bodies:
         body.forward = lambda *_args, **_kwargs: output
     try:
         yield
     finally:
-        for body, forward in zip(bodies, own, strict=True):
+        for body, forward in zip(bodies, forwards, strict=True):
             del body.forward
             if forward is not None:
                 body.forward = forward
@@ -121,11 +121,11 @@ def _unembedding_only(unembedding: nn.Module, tokens: torch.Tensor) -> Iterator[
     tokens = tokens.to(unembedding.weight.device)
     weight = unembedding.weight[tokens]
     bias = None if unembedding.bias is None else unembedding.bias[tokens]
-    own = unembedding.__dict__.get("forward")
+    forward = unembedding.__dict__.get("forward")
     unembedding.__dict__["forward"] = lambda hidden: linear(hidden, weight, bias)
     try:
         yield
     finally:
         del unembedding.__dict__["forward"]
-        if own is not None:
-            unembedding.__dict__["forward"] = own
+        if forward is not None:
+            unembedding.__dict__["forward"] = forward

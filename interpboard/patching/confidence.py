@@ -170,8 +170,8 @@ def _statistics(
 ) -> dict[str, np.ndarray]:
     flat = effects.reshape(len(effects), -1)
     low, high = bootstrap_interval(flat, level, resamples, seed, watch)
-    own, family = sign_flip_p_values(flat, resamples, seed, watch)
-    found = {"low": low, "high": high, "p_value": own, "p_family": family}
+    alone, family = sign_flip_p_values(flat, resamples, seed, watch)
+    found = {"low": low, "high": high, "p_value": alone, "p_family": family}
     if controls is not None:
         random = controls.reshape(flat.shape)
         sizes = np.abs(flat) - np.abs(random)

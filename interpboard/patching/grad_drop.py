@@ -17,6 +17,6 @@ def mean_size(estimates: torch.Tensor, site: str) -> torch.Tensor:
     n_dropped, n_layers = sizes.shape[:2]
     if site in _IN_THE_STREAM:
         return sizes.mean(0)
-    own = torch.eye(n_dropped, n_layers, dtype=torch.bool, device=sizes.device)
-    own = own.reshape(n_dropped, n_layers, *[1] * (sizes.dim() - 2))
-    return sizes.masked_fill(own, 0).sum(0) / (n_dropped - 1)
+    itself = torch.eye(n_dropped, n_layers, dtype=torch.bool, device=sizes.device)
+    itself = itself.reshape(n_dropped, n_layers, *[1] * (sizes.dim() - 2))
+    return sizes.masked_fill(itself, 0).sum(0) / (n_dropped - 1)

@@ -63,10 +63,10 @@ def _input(
     begin: int,
     stop: int,
 ) -> torch.Tensor:
-    own = run.calls[layer].hidden[:1, begin:stop].expand(len(rows), -1, -1)
+    clean = run.calls[layer].hidden[:1, begin:stop].expand(len(rows), -1, -1)
     if hidden is None:
-        return own
-    return torch.cat([own[:, : stop - begin - hidden.shape[1]], hidden.to(own.device)], dim=1)
+        return clean
+    return torch.cat([clean[:, : stop - begin - hidden.shape[1]], hidden.to(clean.device)], dim=1)
 
 
 def _replayed(

@@ -44,8 +44,8 @@ def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
                 found.append(_of_line(line))
         elif item:
             if not 2 <= len(item) <= 4:
-                said = " => ".join(map(str, item))
-                raise BadParameter(f"Item {number} is no pair: {shortened(said)!r}.", _REMEDY)
+                words = " => ".join(map(str, item))
+                raise BadParameter(f"Item {number} is no pair: {shortened(words)!r}.", _REMEDY)
             found.append(tuple(item))
     return found
 
@@ -74,20 +74,20 @@ def make_cases(
             )
         clean = make_prompt(lm, clean_text)
         request = MetricRequest(metric.info.name, target, foil, position)
-        own = resolve_metric(lm, clean, request)
-        cases.append(MeasuredPair(make_pair(lm, clean, corrupted_text, own), own))
+        pair_metric = resolve_metric(lm, clean, request)
+        cases.append(MeasuredPair(make_pair(lm, clean, corrupted_text, pair_metric), pair_metric))
     return cases
 
 
 def _of_line(line: DatasetLine) -> Fields:
-    said = line.usable()
-    if said.corrupted is None:
+    fields = line.usable()
+    if fields.corrupted is None:
         raise line.refusal("is no pair of prompts", _REMEDY)
-    if said.subject is not None:
+    if fields.subject is not None:
         raise line.refusal("names a subject, which a pair of prompts has not", "Leave it out.")
-    if said.foil is not None and said.target is None:
+    if fields.foil is not None and fields.target is None:
         raise line.refusal("names a foil without a target", "Name both.")
-    answers = [words for words in (said.target, said.foil) if words is not None]
+    answers = [words for words in (fields.target, fields.foil) if words is not None]
     if any(len(words) > 1 for words in answers):
         raise line.refusal("names several answers for one", "A pair has one target and one foil.")
-    return (*said.written, *(words[0] for words in answers))
+    return (*fields.written, *(words[0] for words in answers))

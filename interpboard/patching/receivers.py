@@ -128,8 +128,8 @@ def receiver_edits(
             (*rows[row], Edit(entry, layer, "add", None, where, changes[row])) for row in who
         ]
         sites = tuple({receiver.site for receiver in here})
-        own = None if hidden is None else hidden[who]
-        seen = seen_in_layer(run, layer, altered, sites, first, stop, hidden=own, watch=watch)
+        stream = None if hidden is None else hidden[who]
+        seen = seen_in_layer(run, layer, altered, sites, first, stop, hidden=stream, watch=watch)
         for number, row in enumerate(who):
             for receiver in here:
                 value = seen[receiver.site][number]

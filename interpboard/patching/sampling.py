@@ -42,25 +42,25 @@ def sign_flip_p_values(
     """
     known = np.isfinite(effects).all(0)
     if not known.all():
-        own, family = np.full((2, effects.shape[1]), np.nan)
+        alone, family = np.full((2, effects.shape[1]), np.nan)
         if known.any():
             of_known = sign_flip_p_values(effects[:, known], permutations, seed, watch)
-            own[known], family[known] = of_known
-        return own, family
+            alone[known], family[known] = of_known
+        return alone, family
     n_pairs, n_cells = effects.shape
     signs = _signs(n_pairs, permutations, seed)
     observed = np.abs(effects.mean(0))
     # Patterns that give the same mean but for rounding count as equal.
     least = observed - 1e-9 * np.abs(effects).mean(0)
-    own = np.empty(n_cells)
+    alone = np.empty(n_cells)
     largest = np.zeros(len(signs))
     for start in range(0, n_cells, _CELLS_A_STEP):
         watch.check()
         part = slice(start, start + _CELLS_A_STEP)
         means = np.abs(signs @ effects[:, part]) / n_pairs
-        own[part] = (means >= least[part]).mean(0)
+        alone[part] = (means >= least[part]).mean(0)
         largest = np.maximum(largest, means.max(1))
-    return own, (largest[:, None] >= least).mean(0)
+    return alone, (largest[:, None] >= least).mean(0)
 
 
 def _signs(n_pairs: int, permutations: int, seed: int) -> np.ndarray:

@@ -153,14 +153,14 @@ def _of_text(prompt: PromptInfo, text: str) -> Subject:
             "Name other words, or positions.",
         )
     notes = []
-    own = shortened(text)
+    short = shortened(text)
     if len(places) > 1:
-        notes.append(_several(f"“{own}”", len(places), positions))
+        notes.append(_several(f"“{short}”", len(places), positions))
     whole = text_at(prompt, positions)
     if _around(prompt, positions, begin, end).strip():
         wide = shortened(whole.strip())
         notes.append(
-            f"The subject “{own}” is a part of its tokens, “{wide}”: they are taken whole."
+            f"The subject “{short}” is a part of its tokens, “{wide}”: they are taken whole."
         )
     return Subject(positions, tuple(notes))
 

@@ -39,7 +39,7 @@ class Reading:
         near = "0" if neutral == 0 else f"{neutral:g}"
         usual = ("negative", "positive") if neutral == 0 else (f"below {near}", f"above {near}")
         sides = zip(self.keys or usual, self.of(metric), strict=True)
-        return "; ".join(f"{key}: {said}" for key, said in sides if said)
+        return "; ".join(f"{key}: {side}" for key, side in sides if side)
 
 
 def same_reading(below: str, above: str) -> Reading:

@@ -66,8 +66,8 @@ class Analysis:
 
     def meaning_for(self, metric: str, params: Mapping[str, Any]) -> str:
         """What a value is, and what larger and smaller ones say of ``metric``, with ``params``."""
-        said = self.sides_for(metric, params)
-        return f"{self.value}; {said}" if said else self.value
+        sides = self.sides_for(metric, params)
+        return f"{self.value}; {sides}" if sides else self.value
 
     def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:
         """The second half of that: a clause for either side; empty where nothing is said."""
@@ -84,7 +84,9 @@ class Analysis:
 
     def _given(self, name: str, params: Mapping[str, Any]) -> str:
         """The value of a parameter, its default where it was not given. In a file it may be anything."""
-        usual = next((own.default for own in self.parameters if own.name == name), None)
+        usual = next(
+            (parameter.default for parameter in self.parameters if parameter.name == name), None
+        )
         return str(params.get(name, usual))
 
     def load(self) -> Callable[..., Any]:

@@ -22,15 +22,15 @@ def read_chat(given: Any, where: str = "The chat") -> Chat:
     if other := sorted(set(map(str, whole)) - known):
         raise BadPrompt(f"{where} has {other[0]!r}.", f"A chat has {', '.join(sorted(known))}.")
     messages = []
-    for number, own in enumerate(whole["messages"]):
-        if not isinstance(own, dict) or not all(
-            isinstance(own.get(key), str) for key in ("role", "content")
+    for number, message in enumerate(whole["messages"]):
+        if not isinstance(message, dict) or not all(
+            isinstance(message.get(key), str) for key in ("role", "content")
         ):
             raise BadPrompt(
                 f"{where}: message {number} is no {{role, content}} of two texts.",
                 "Pictures and tool calls are not read.",
             )
-        messages.append(Message(own["role"], own["content"]))
+        messages.append(Message(message["role"], message["content"]))
     tools = whole.get("tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise BadPrompt(f"{where}: tools are a list of JSON schemas.")
@@ -45,6 +45,6 @@ def read_chat(given: Any, where: str = "The chat") -> Chat:
 def chat_json(chat: Chat) -> str:
     """``chat`` as ``read_chat`` reads it: a list of messages where there is nothing else to say."""
     whole = msgspec.to_builtins(chat)
-    said = {name: value for name, value in whole.items() if value}
-    alone = set(said) == {"messages"}
-    return msgspec.json.encode(said["messages"] if alone else said).decode()
+    filled = {name: value for name, value in whole.items() if value}
+    alone = set(filled) == {"messages"}
+    return msgspec.json.encode(filled["messages"] if alone else filled).decode()

@@ -91,8 +91,8 @@ class ExamplesFile:
         self.path = Path(path)
         self.warnings: tuple[str, ...] = ()  # of whoever goes on with it
         with self._opened() as file:
-            said = self._said(file.metadata() or {})
-            self.info, self.vocabulary = said.about, said.vocabulary
+            metadata = self._said(file.metadata() or {})
+            self.info, self.vocabulary = metadata.about, metadata.vocabulary
             _check_info(self.info)
             # The number of neurons of each layer.
             self._widths = {layer: _width(file, layer, self.info) for layer in self.info.layers}

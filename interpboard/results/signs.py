@@ -35,4 +35,4 @@ def legend_of(meaning: str, neutral: float) -> str:
     """Both sides in a few words: ``− helped, + hurt``; ``< 1 …, > 1 …`` around another neutral value."""
     marks = ("− ", "+ ") if neutral == 0 else (f"< {neutral:g} ", f"> {neutral:g} ")
     sides = zip(marks, sides_of(meaning, short=True), strict=True)
-    return ", ".join(mark + said for mark, said in sides if said)
+    return ", ".join(mark + side for mark, side in sides if side)

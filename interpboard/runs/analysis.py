@@ -104,8 +104,12 @@ def _result(
 def _warned(result: Result, lm: LanguageModel, metric: Metric, lost: int) -> Result:
     known = ANALYSES.get(result.analysis)
     gaps = known.gaps if known is not None else ()
-    said = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
-    return replace(said, warnings=(*said.warnings, *metric.warnings)) if metric.warnings else said
+    warned = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
+    return (
+        replace(warned, warnings=(*warned.warnings, *metric.warnings))
+        if metric.warnings
+        else warned
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -92,10 +92,12 @@ class Batch:
         attending = rows - len(keeping)  # rows are ordered so that those that keep come last
         with ExitStack() as stack:
             if keeping:
-                kept, own = run.attended[layer], edits[attending:]
+                kept, edits_inside = run.attended[layer], edits[attending:]
                 inside = ("z", "attn_out") if anatomy.attn_out[layer] is kept.out_proj else ("z",)
-                attended = partial(self._attended, layer, keeping, own, inside)
-                edits[attending:] = [tuple(e for e in row if e.site not in inside) for row in own]
+                attended = partial(self._attended, layer, keeping, edits_inside, inside)
+                edits[attending:] = [
+                    tuple(e for e in row if e.site not in inside) for row in edits_inside
+                ]
             mlp_first = None
             last = layer == anatomy.n_layers - 1
             if last and verified.mlp_at_one and not _at(edits, "resid_mid"):

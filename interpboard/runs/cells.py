@@ -51,9 +51,9 @@ def evaluate_cells(
 
     if estimates is not None:
         tell()
-    made = [cell for cell in cells if cell is not None]
+    counterfactuals = [cell for cell in cells if cell is not None]
     rows = None if base is None else [base[i] for i in places]
-    evaluate(run, made, metric, base=rows, watch=watch.silent, on_values=take)
+    evaluate(run, counterfactuals, metric, base=rows, watch=watch.silent, on_values=take)
     return values
 
 

@@ -65,7 +65,7 @@ def rendered_chat(lm: LanguageModel, chat: Chat, answering: bool = True) -> str:
         )
     try:
         text: str = tokenizer.apply_chat_template(
-            [{"role": own.role, "content": own.content} for own in chat.messages],
+            [{"role": message.role, "content": message.content} for message in chat.messages],
             tools=list(chat.tools) or None,
             chat_template=chat.chat_template or None,
             add_generation_prompt=answering and not goes_on,
@@ -73,9 +73,9 @@ def rendered_chat(lm: LanguageModel, chat: Chat, answering: bool = True) -> str:
             tokenize=False,
         )
     except Exception as error:  # templates raise whatever they like
-        said = str(error).split("\n")[0]
+        reason = str(error).split("\n")[0]
         raise BadPrompt(
-            f"The chat template refuses this chat: {said or type(error).__name__}.",
+            f"The chat template refuses this chat: {reason or type(error).__name__}.",
             "Look at the roles and their order.",
         ) from error
     return text
@@ -134,18 +134,20 @@ def _by_marks(lm: LanguageModel, chat: Chat, text: str) -> list[_Place]:
     marked = replace(
         chat,
         messages=tuple(
-            Message(own.role, mark) for own, mark in zip(chat.messages, marks, strict=True)
+            Message(message.role, mark) for message, mark in zip(chat.messages, marks, strict=True)
         ),
     )
     pieces = _pieces(_try(lambda: rendered_chat(lm, marked)), marks)
     if pieces is None:
         return []
-    contents = [own.content for own in chat.messages]
+    contents = [message.content for message in chat.messages]
     for change in (str, str.strip, str.lstrip, str.rstrip):
         placed = [change(content) for content in contents]
         if chat.continue_final_message:
             placed[-1] = placed[-1].rstrip() if change is not str else placed[-1]
-        whole = "".join(own + between for own, between in zip(pieces, [*placed, ""], strict=True))
+        whole = "".join(
+            piece + between for piece, between in zip(pieces, [*placed, ""], strict=True)
+        )
         if whole == text:
             return _places(lm, marked, marks, pieces, placed)
     return []

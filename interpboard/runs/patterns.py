@@ -97,9 +97,9 @@ def _reported(
 @contextmanager
 def _eager(config: Any) -> Iterator[None]:
     """Falcon makes no mask where it expects a kernel to mask, and then reports what was not masked."""
-    own = config._attn_implementation
+    implementation = config._attn_implementation
     config._attn_implementation_internal = "eager"
     try:
         yield
     finally:
-        config._attn_implementation_internal = own
+        config._attn_implementation_internal = implementation

@@ -121,11 +121,11 @@ def _require_room(
 ) -> None:
     """Raise ``Unaffordable`` where what is kept of every layer, and the sites, has no room."""
     anatomy = lm.anatomy
-    own = anatomy.d_model + (
+    a_token = anatomy.d_model + (
         anatomy.n_heads * max(anatomy.d_head) if lm.verified.keeps_attention else 0
     )
     kept = rows if site_rows is None else min(rows, site_rows)
-    numbers = rows * own + kept * sum(numbers_a_token(lm, site, length) for site in sites)
+    numbers = rows * a_token + kept * sum(numbers_a_token(lm, site, length) for site in sites)
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
     needed = numbers * length * anatomy.n_layers * weight.element_size()
     device = lm.device if needed <= KEPT_ON_DEVICE else torch.device("cpu")

@@ -108,18 +108,18 @@ def _by_id(lm: LanguageModel, number: int, text: str, role: str) -> TokenRef:
 
 def _not_one(lm: LanguageModel, text: str, ids: list[int], role: str) -> BadTarget:
     """Why ``text`` is not one token, and what to name instead."""
-    own, tokens = show_tokens((text,)), shown_tokens(lm.tokenizer, ids)
+    shown, tokens = show_tokens((text,)), shown_tokens(lm.tokenizer, ids)
     alike = [id for id, spelt in enumerate(token_strings(lm)) if spelt == text]
     hints = []
     if alike:
         named = " or ".join(f"#{id}" for id in alike[:_MOST_NAMED])
         hints.append(f"A token that is shown like this is named by its id: {named}.")
     if len(ids) == 1:  # the tokenizer put something else in its place, an unknown-word token say
-        said = f"The {role} {own} becomes {show_tokens(tokens)}."
+        problem = f"The {role} {shown} becomes {show_tokens(tokens)}."
         hints.append(f"To take that one, name it by its id, #{ids[0]}.")
-        return BadTarget(said, " ".join(hints))
+        return BadTarget(problem, " ".join(hints))
     if not ids:
-        return BadTarget(f"The {role} {own} is no token: nothing is left of it.", " ".join(hints))
+        return BadTarget(f"The {role} {shown} is no token: nothing is left of it.", " ".join(hints))
     spaced = (" " + text,)
     if shown_tokens(lm.tokenizer, ids_inside(lm, spaced[0], role)) == spaced:
         hints.append(f"With its leading space, {show_tokens(spaced)}, it is one token.")
@@ -129,5 +129,5 @@ def _not_one(lm: LanguageModel, text: str, ids: list[int], role: str) -> BadTarg
         if not text.startswith(" "):
             hints.append("A word inside a text begins with a space.")
     return BadTarget(
-        f"The {role} {own} is {len(ids)} tokens: {show_tokens(tokens)}.", " ".join(hints)
+        f"The {role} {shown} is {len(ids)} tokens: {show_tokens(tokens)}.", " ".join(hints)
     )

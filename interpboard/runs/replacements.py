@@ -115,10 +115,12 @@ def _of_references(
         _check_all_as_long(run, references)
     total: list[torch.Tensor] = []
     for prompt in references:
-        own = _recorded(run.lm, prompt, site)
+        activations = _recorded(run.lm, prompt, site)
         if kind == "dataset_mean":
-            own = tuple(value.sum(0, keepdim=True) for value in own)
-        total = [a + b for a, b in zip(total, own, strict=True)] if total else list(own)
+            activations = tuple(value.sum(0, keepdim=True) for value in activations)
+        total = (
+            [a + b for a, b in zip(total, activations, strict=True)] if total else list(activations)
+        )
     tokens = sum(len(prompt.token_ids) for prompt in references)
     count = tokens if kind == "dataset_mean" else len(references)
     return tuple(value / count for value in total)

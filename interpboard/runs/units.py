@@ -44,8 +44,8 @@ def units_of(prompt: PromptInfo, unit: str, reach: int | None = None) -> list[Un
     ]
     found: list[tuple[tuple[int, int] | int, list[int]]] = []
     for position in range(end):
-        own = _part_of(prompt.text, prompt.spans[position], parts)
-        key: tuple[int, int] | int = position if own is None else own
+        part = _part_of(prompt.text, prompt.spans[position], parts)
+        key: tuple[int, int] | int = position if part is None else part
         if found and found[-1][0] == key:
             found[-1][1].append(position)
         else:

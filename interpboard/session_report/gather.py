@@ -103,10 +103,10 @@ def _result(
     run: SavedRun, document: Document, taken: Callable[..., tuple[PageNote, ...]]
 ) -> PageResult:
     (result,) = document.results
-    own = result_subject(document.model, document.prompt.text, result)
+    subject = result_subject(document.model, document.prompt.text, result)
     asked = asked_in(run, document)
     return PageResult(
-        result, taken(own.same_as), python_lines(document, asked), command_line(document, asked)
+        result, taken(subject.same_as), python_lines(document, asked), command_line(document, asked)
     )
 
 

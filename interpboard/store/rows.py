@@ -111,8 +111,8 @@ def row_of(
 
 def _listed_params(result: Result) -> dict[str, Any]:
     """The parameters, with how much of it there is where it was stopped: the list of runs shows these."""
-    said = {"partial": str(result.partial)} if result.partial is not None else {}
-    return said | result.params
+    extent = {"partial": str(result.partial)} if result.partial is not None else {}
+    return extent | result.params
 
 
 def saved_run_of(row: Sequence[Any]) -> SavedRun:

@@ -209,12 +209,12 @@ def _has_sessions(database: sqlite3.Connection) -> bool:
 
 def _problem(error: Exception, path: Path) -> StoreProblem:
     """The error in the user's words."""
-    said = str(error)
-    if "full" in said:
+    message = str(error)
+    if "full" in message:
         return StoreProblem(f"The disk is full: {path} takes no more.", "Free some space.")
-    if "locked" in said:
+    if "locked" in message:
         return StoreProblem(f"{path} is in use by another program.", "Is another app writing?")
-    if "readonly" in said or "unable to open" in said or isinstance(error, OSError):
-        why = (error.strerror or said) if isinstance(error, OSError) else said
+    if "readonly" in message or "unable to open" in message or isinstance(error, OSError):
+        why = (error.strerror or message) if isinstance(error, OSError) else message
         return StoreProblem(f"Cannot write {path}: {why}.", "Check its folder.")
-    return StoreProblem(f"{path}: {said}.")
+    return StoreProblem(f"{path}: {message}.")

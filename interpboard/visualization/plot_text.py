@@ -38,8 +38,8 @@ def plot_lines(
     low, high = y_range(curves)
     inks = ON_DARK if dark else ON_LIGHT
     factor = times(exponent, ascii_only=ascii_only)
-    said = _cut(curves.up, width - len(factor) - 1, ascii_only)
-    above = [Text(_cut(curves.title, width, ascii_only)), Text(f"{factor} {said}".lstrip())]
+    upward = _cut(curves.up, width - len(factor) - 1, ascii_only)
+    above = [Text(_cut(curves.title, width, ascii_only)), Text(f"{factor} {upward}".lstrip())]
     legend = _legend(curves, width, inks, ascii_only)
     rows = max(3, height - len(above) - len(legend) - 2)
     ticks = _ticks(low, high, rows, 10.0**exponent)
@@ -101,7 +101,10 @@ def _braille(curves: Curves, width: int, rows: int) -> list[list[tuple[str, int]
             index,
         )
     return [
-        [(chr(0x2800 + bits) if bits else " ", int(own)) for bits, own in zip(*pair, strict=True)]
+        [
+            (chr(0x2800 + bits) if bits else " ", int(series))
+            for bits, series in zip(*pair, strict=True)
+        ]
         for pair in zip(dots.tolist(), owner.tolist(), strict=True)
     ]
 
@@ -197,13 +200,13 @@ def _legend(curves: Curves, width: int, inks: Sequence[str], ascii_only: bool) -
     """A letter, how its line is drawn, and its name; over as many lines as it takes."""
     lines = [Text()]
     for index, each in enumerate(curves.lines):
-        own = Text(f"{LETTERS[index]} ", f"bold {inks[index % len(inks)]}")
+        entry = Text(f"{LETTERS[index]} ", f"bold {inks[index % len(inks)]}")
         if not ascii_only:
-            own.append(_sample(_PATTERNS[index % len(_PATTERNS)]) + " ", inks[index % len(inks)])
-        own.append(_cut(each.name, max(4, width - 8), ascii_only))
-        if lines[-1].cell_len and lines[-1].cell_len + 2 + own.cell_len > width:
+            entry.append(_sample(_PATTERNS[index % len(_PATTERNS)]) + " ", inks[index % len(inks)])
+        entry.append(_cut(each.name, max(4, width - 8), ascii_only))
+        if lines[-1].cell_len and lines[-1].cell_len + 2 + entry.cell_len > width:
             lines.append(Text())
-        lines[-1].append("  " if lines[-1].cell_len else "").append_text(own)
+        lines[-1].append("  " if lines[-1].cell_len else "").append_text(entry)
     if curves.note:
         lines.append(Text(_cut(curves.note, width, ascii_only), "dim"))
     return lines

@@ -52,24 +52,24 @@ def unit_attribution(
             f"There is no method {method!r} here.", f"Use {', '.join(UNIT_METHODS)}."
         )
     units = units_of(prompt, unit, reach(lm, prompt, metric))
-    axis = Axis("unit", tuple(own.label for own in units))
+    axis = Axis("unit", tuple(each.label for each in units))
     extra = {
-        "begin": LabelledArray((axis,), np.array([own.positions[0] for own in units])),
-        "end": LabelledArray((axis,), np.array([own.positions[-1] + 1 for own in units])),
+        "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
+        "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
     }
     unused = {"samples", "seed"} if method != "shapley" else set()
     if method == "integrated_gradients":
         found = integrated_gradients(
             lm, prompt, metric, baseline=baseline, baseline_text=baseline_text, watch=watch
         )
-        sums = np.array([found.values[list(own.positions)].sum() for own in units])
+        sums = np.array([found.values[list(each.positions)].sum() for each in units])
         return Computed(
             sums, (axis,), {**extra, **found.extra}, found.warnings, unused=tuple(unused)
         )
     lm.verified.require_site("embed")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
 
-    run, players = record(lm, prompt), [own.positions for own in units]
+    run, players = record(lm, prompt), [each.positions for each in units]
     if method == "occlusion":
         cells: list[Counterfactual] = [
             (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)

@@ -60,7 +60,7 @@ def context_cite(
     cells: list[Counterfactual] = []
     for row in there:
         places = tuple(
-            at for own, kept in zip(units, row, strict=True) if not kept for at in own.positions
+            at for each, kept in zip(units, row, strict=True) if not kept for at in each.positions
         )
         cells.append((Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),))
     values = evaluate(record(lm, prompt), cells, metric, watch=watch)
@@ -71,7 +71,7 @@ def context_cite(
     predicted = masks[-held:] @ weights + intercept
     lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
     axis, runs = (
-        Axis("unit", tuple(own.label for own in units)),
+        Axis("unit", tuple(each.label for each in units)),
         Axis("run", tuple(map(str, range(held)))),
     )
     warning = (
@@ -86,8 +86,8 @@ def context_cite(
             "intercept": LabelledArray((), np.array(intercept)),
             "held_out": LabelledArray((runs,), values[-held:]),
             "predicted": LabelledArray((runs,), predicted),
-            "begin": LabelledArray((axis,), np.array([own.positions[0] for own in units])),
-            "end": LabelledArray((axis,), np.array([own.positions[-1] + 1 for own in units])),
+            "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
+            "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
         },
         warnings=(warning,) if not lds >= 0.3 else (),
     )

@@ -177,7 +177,7 @@ def components(
     biased = any(each.bias for layer in layers for each in layer)
     for number, layer in enumerate(layers):
         heads = np.stack([each.heads for each in layer], axis=1)
-        values |= {head_label(number, head): own.tolist() for head, own in enumerate(heads)}
+        values |= {head_label(number, head): written.tolist() for head, written in enumerate(heads)}
         if biased:
             values[f"L{number} bias"] = [each.bias for each in layer]
         values[mlp_label(number)] = [each.mlp for each in layer]
@@ -187,7 +187,7 @@ def components(
         "final norm bias": [row.path.norm_bias for row in rows],
         "unembed bias": [row.path.unembed_bias for row in rows],
     }
-    return values | {name: own for name, own in constants.items() if any(own)}
+    return values | {name: written for name, written in constants.items() if any(written)}
 
 
 def _extra(

@@ -145,25 +145,25 @@ def _partner(
 ) -> tuple[PromptInfo, int, bool]:
     """A corrupted prompt for example ``index``, the example that it was made with, and whether it had
     to be patched together."""
-    own, subject = prompts[index], examples[index].subject
+    prompt, subject = prompts[index], examples[index].subject
     others = [j for j in range(len(prompts)) if not set(targets[j]) & set(targets[index])]
     if subject is not None:
         for other in others:
             swapped = _swapped(lm, examples[index], examples[other])
-            if swapped is not None and len(swapped.token_ids) == len(own.token_ids):
+            if swapped is not None and len(swapped.token_ids) == len(prompt.token_ids):
                 return swapped, other, False
     else:
-        fitting = [j for j in others if len(prompts[j].token_ids) == len(own.token_ids)]
+        fitting = [j for j in others if len(prompts[j].token_ids) == len(prompt.token_ids)]
         if fitting:
-            other = max(fitting, key=lambda j: _agreement(own, prompts[j]))
+            other = max(fitting, key=lambda j: _agreement(prompt, prompts[j]))
             return prompts[other], other, False
         for other in others:
-            mixed = _patched_together(own, prompts[other])
+            mixed = _patched_together(prompt, prompts[other])
             if mixed is not None:
                 return mixed, other, True
     raise BadPrompt(
-        f"No other prompt of {len(own.token_ids)} tokens and another answer can corrupt "
-        f"{own.text!r}.",
+        f"No other prompt of {len(prompt.token_ids)} tokens and another answer can corrupt "
+        f"{prompt.text!r}.",
         "Give a corrupted partner: clean => corrupted.",
     )
 

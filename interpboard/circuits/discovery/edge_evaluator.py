@@ -96,12 +96,12 @@ class EdgeEvaluator:
         if id(batch) in self._kept:
             return self._kept[id(batch)]
         assert batch.corrupted is not None
-        made = record_activations(self.wiring, batch.corrupted)
-        size = sum(t.numel() * t.element_size() for t in (*made.z, *made.mlp)) * 2
+        activations = record_activations(self.wiring, batch.corrupted)
+        size = sum(t.numel() * t.element_size() for t in (*activations.z, *activations.mlp)) * 2
         if self._kept_bytes + size <= _KEPT_BYTES:
-            self._kept[id(batch)] = made
+            self._kept[id(batch)] = activations
             self._kept_bytes += size
-        return made
+        return activations
 
     @cached_property
     def on_clean(self) -> float:
@@ -166,8 +166,8 @@ class EdgeEvaluator:
         for batch in self.batches:
             positions = torch.arange(batch.clean.shape[1], device=batch.clean.device)
             real = positions[None] <= batch.last[:, None]
-            made = record_activations(self.wiring, batch.clean)
-            summed = made.map(partial(_summed, real))
+            activations = record_activations(self.wiring, batch.clean)
+            summed = activations.map(partial(_summed, real))
             total = summed if total is None else total.plus(summed)
             tokens += int(real.sum())
         assert total is not None

@@ -135,10 +135,10 @@ def edge_patched(
     live = _Live(wiring, reference, edges)
     with ExitStack() as stack:
         stack.enter_context(at_site(anatomy, "resid_pre", 0, live.begin))
-        for layer, own in enumerate(wiring.layers):
-            stack.enter_context(on_input(own.norm, lambda _value: watch.check()))
+        for layer, attention in enumerate(wiring.layers):
+            stack.enter_context(on_input(attention.norm, lambda _value: watch.check()))
             first = 0
-            for projection in own.projections:
+            for projection in attention.projections:
                 part = slice(first, first := first + projection.n_receivers)
                 project = partial(live.project, layer, part, projection.project)
                 stack.enter_context(on_output(projection.module, project))

@@ -151,22 +151,24 @@ class _Gradients:
 
     def attention(self, layer: int) -> torch.Tensor:
         """At the inputs of the layer's queries, keys and values [receiver, batch, pos, d_model]."""
-        own = self.wiring.layers[layer]
+        attention = self.wiring.layers[layer]
         first = sum(len(before.projections) for before in self.wiring.layers[:layer])
-        parts = self.projected[first : first + len(own.projections)]
-        at_normed = torch.cat([p.pull_back(g) for p, g in zip(own.projections, parts, strict=True)])
+        parts = self.projected[first : first + len(attention.projections)]
+        at_normed = torch.cat(
+            [p.pull_back(g) for p, g in zip(attention.projections, parts, strict=True)]
+        )
         with torch.enable_grad(), frozen(self.wiring.lm.model):
             stream = self.seen.pre[layer].detach()
             streams = stream.expand(len(at_normed), *stream.shape).clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(own.normed(streams), streams, at_normed)
+            (gradient,) = torch.autograd.grad(attention.normed(streams), streams, at_normed)
         return gradient
 
 
 def _changes(wiring: Wiring, clean: Activations, reference: Activations) -> torch.Tensor:
     """What each sender writes on the clean prompts less in the reference [sender, batch, pos, d_model]."""
     parts = [(clean.embed - reference.embed)[None]]
-    for layer, own in enumerate(wiring.layers):
-        parts.append(own.written(clean.z[layer] - reference.z[layer]))
+    for layer, attention in enumerate(wiring.layers):
+        parts.append(attention.written(clean.z[layer] - reference.z[layer]))
         parts.append((clean.mlp[layer] - reference.mlp[layer])[None])
     return at_least_float32(torch.cat(parts))
 

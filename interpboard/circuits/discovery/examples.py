@@ -57,8 +57,8 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
 
 
 def _of_line(line: DatasetLine) -> Example:
-    said = line.usable()
-    return Example(said.clean, said.corrupted, said.target, said.foil, said.subject)
+    fields = line.usable()
+    return Example(fields.clean, fields.corrupted, fields.target, fields.foil, fields.subject)
 
 
 def _of_item(item: Any, number: int) -> Example | None:
@@ -69,9 +69,9 @@ def _of_item(item: Any, number: int) -> Example | None:
         line = read_line(item, number)
         return None if line is None else _of_line(line)
     if isinstance(item, Mapping):
-        said = named_fields(item)
+        fields = named_fields(item)
         return Example(
-            *(said[name] for name in ("clean", "corrupted", "target", "foil", "subject"))
+            *(fields[name] for name in ("clean", "corrupted", "target", "foil", "subject"))
         )
     if isinstance(item, Sequence) and len(item) == 2 and all(isinstance(i, str) for i in item):
         return Example(item[0], item[1])

@@ -122,12 +122,12 @@ def circuit(
 
 def _about(cases: Sequence[TokenizedExample]) -> list[str]:
     """A warning where corrupted prompts had to be patched together."""
-    made = [case.corrupted.text for case in cases if case.patched_together and case.corrupted]
-    if not made:
+    patched = [case.corrupted.text for case in cases if case.patched_together and case.corrupted]
+    if not patched:
         return []
     return [
-        f"No other prompt was as long as {len(made)} of {len(cases)}, so tokens were exchanged, e.g. "
-        f"{made[0]!r}. Better give partners of your own: clean => corrupted."
+        f"No other prompt was as long as {len(patched)} of {len(cases)}, so tokens were exchanged, e.g. "
+        f"{patched[0]!r}. Better give partners of your own: clean => corrupted."
     ]
 
 

@@ -58,8 +58,8 @@ class Projection:
         [receiver, batch, pos, d_model]."""
         parts, first = [], 0
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            own = normed[first : first + len(weight)]
-            part = torch.einsum("hbpd,hed->bphe", own, weight)
+            streams = normed[first : first + len(weight)]
+            part = torch.einsum("hbpd,hed->bphe", streams, weight)
             parts.append((part if bias is None else part + bias).flatten(2))
             first += len(weight)
         return torch.cat(parts, dim=-1)
@@ -70,8 +70,8 @@ class Projection:
         parts, first = [], 0
         for weight in self.weights:
             heads, size, _ = weight.shape
-            own = gradient[..., first : first + heads * size].unflatten(-1, (heads, size))
-            parts.append(torch.einsum("bphe,hed->hbpd", own, weight))
+            outputs = gradient[..., first : first + heads * size].unflatten(-1, (heads, size))
+            parts.append(torch.einsum("bphe,hed->hbpd", outputs, weight))
             first += heads * size
         return torch.cat(parts)
 

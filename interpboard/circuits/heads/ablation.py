@@ -66,8 +66,8 @@ def head_ablation(
     ]
     estimates = None
     if preview and metric.has_slope and not lm.verified.layers_without("z"):
-        made = [cell for cell in cells if cell]
-        estimates = watch.once("estimates", lambda: estimated_effects(lm, prompt, metric, made))
+        measured = [cell for cell in cells if cell]
+        estimates = watch.once("estimates", lambda: estimated_effects(lm, prompt, metric, measured))
         estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
     values = evaluate_cells(
         run, cells, metric, axes, lambda new: new - baseline, estimates=estimates, watch=watch

@@ -67,9 +67,9 @@ class AttentionHeadAblator(ModelContext):
         **options: Any,
     ) -> Result:
         """Effect [component, strategy]; see ``compare_ablations``."""
-        made, resolved = prompt_and_metric(self.lm, prompt, metric)
+        prompt_info, resolved = prompt_and_metric(self.lm, prompt, metric)
         return compare_ablations(
-            self.lm, made, resolved, strategies=strategies, components=components, **options
+            self.lm, prompt_info, resolved, strategies=strategies, components=components, **options
         )
 
     def pairs(self, text: str, *, metric: MetricRequest | None = None, **options: Any) -> Result:

@@ -47,7 +47,7 @@ def name_mover_probe(
         moved = (value - value.mean(0))[: len(ids)]
         copied = among_top(moved, promotion(lm, layer, candidates)).nan_to_num(nan=0.0)
         for number, token in enumerate(distinct):
-            places = [i for i, own in enumerate(ids) if own == token]
+            places = [i for i, other in enumerate(ids) if other == token]
             scores[number, layer] = (
                 (pattern[:, places].T * copied[places, :, number]).double().sum(0).cpu().numpy()
             )

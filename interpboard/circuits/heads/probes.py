@@ -141,12 +141,12 @@ def copying_probe(
     shape = (samples, lm.anatomy.n_layers, lm.anatomy.n_heads)
     probe = Probe(np.zeros(shape), np.zeros(shape))
     eigen = np.zeros(shape[1:])
-    own = torch.arange(count, device=lm.device)
+    indices = torch.arange(count, device=lm.device)
     for layer, moved in enumerate(moved_alone(lm, text_prefix(lm), drawn, watch)):
         watch.check()
         moved = moved - moved.mean(0)
         promotes = promotion(lm, layer, drawn)
-        for sample, rows in enumerate(own.view(samples, -1)):
+        for sample, rows in enumerate(indices.view(samples, -1)):
             copied = among_top(moved[rows], promotes)
             silent = copied.isnan().all(-1).all(0)
             copied = copied.nan_to_num(nan=0.0).masked_fill(silent[:, None], float("nan"))

@@ -48,10 +48,10 @@ def lens_training(
         watch.on_progress(done, total, partial)
 
     settings = TrainingSettings(steps, batch, length, rate)
-    made = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
+    trained = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
     return Computed(
         values=last.values,
         axes=last.axes,
-        warnings=made.warnings,
+        warnings=trained.warnings,
         baseline=None,
     )

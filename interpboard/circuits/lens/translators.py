@@ -151,8 +151,8 @@ def load_translators(
             if not part.isfinite().all():
                 raise BadParameter(f"The lens in {folder} is not finite at layer {layer}.")
             parts[name].append(part.float())
-    said = {name: value for name, value in metadata.items() if value}
-    origin = Origin.read({"model": config.get("base_model_name_or_path") or "", **said})
+    known = {name: value for name, value in metadata.items() if value}
+    origin = Origin.read({"model": config.get("base_model_name_or_path") or "", **known})
     remedy = f"Train it anew, or use {origin.model or 'the model it is of'}."
     warnings = check_origin(lm.info, origin, f"The lens in {folder}", remedy)
     weight, bias = (torch.stack(parts[name]).to(lm.device) for name in shapes)

@@ -106,8 +106,8 @@ class Collected:
             for layer, best in self.best.items()
             for name, value in best.tensors().items()
         }
-        said = ExamplesMetadata(about, dict(sorted(self.words.items())))
-        save_tensors(out, tensors, {KEY: msgspec.json.encode(said).decode()})
+        metadata = ExamplesMetadata(about, dict(sorted(self.words.items())))
+        save_tensors(out, tensors, {KEY: msgspec.json.encode(metadata).decode()})
 
 
 def _compared(about: ExamplesInfo, file: ExamplesFile) -> tuple[str, ...]:

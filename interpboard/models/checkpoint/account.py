@@ -75,7 +75,7 @@ def account(
     placed = tensor_places(model, tensors)
     if placed is None:
         return None
-    own: dict[str, Any] = model.state_dict()
+    state: dict[str, Any] = model.state_dict()
     quantised = getattr(model, "hf_quantizer", None) is not None
     result = Account()
     filled: set[str] = set()
@@ -96,7 +96,7 @@ def account(
         if quantised:
             continue
         target = place.targets[0]
-        if not tensor.is_floating and own[target].is_floating_point():
+        if not tensor.is_floating and state[target].is_floating_point():
             result.whole.append(name)
         if place.merged:
             merged[place.targets].append(tensor)
@@ -104,13 +104,13 @@ def account(
         if target in first:
             result.twice.append((first[target], name))
         first[target] = name
-        shape = tuple(own[target].shape)
+        shape = tuple(state[target].shape)
         if shape != tensor.shape:
             result.unlike.append(Unlike(name, tensor.shape, shape))
     for targets, sources in merged.items():
-        wanted = sum(own[target].numel() for target in targets)
+        wanted = sum(state[target].numel() for target in targets)
         if sum(source.numbers for source in sources) != wanted:
-            shapes = [tuple(own[target].shape) for target in targets]
+            shapes = [tuple(state[target].shape) for target in targets]
             result.unlike.append(
                 Unlike(
                     f"{sources[0].name} and {len(sources) - 1} that go with it",
@@ -118,7 +118,7 @@ def account(
                     shapes[0] if len(shapes) == 1 else (sum(prod(s) for s in shapes),),
                 )
             )
-    result.missing = _missing(model, own, filled)
+    result.missing = _missing(model, state, filled)
     return result
 
 

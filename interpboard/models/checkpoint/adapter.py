@@ -139,8 +139,8 @@ def _put_on(
     kind = str(about.get("peft_type", "")).lower()
     rank = f" of rank {about['r']}" if isinstance(about.get("r"), int) else ""
     base = about.get("base_model_name_or_path") or ""
-    made = fingerprint.of_files([file]) if file.is_file() else ""
-    return model, AdapterInfo(place, f"{kind}{rank}", str(base), made), notes
+    weights = fingerprint.of_files([file]) if file.is_file() else ""
+    return model, AdapterInfo(place, f"{kind}{rank}", str(base), weights), notes
 
 
 def _refuse_other_kinds(place: str, about: dict[str, Any]) -> None:
@@ -224,8 +224,8 @@ def _other_tokenizer(place: str, folder: Path, tokenizer: Any) -> list[str]:
     from tokenizers import Tokenizer
 
     with foreign("tokenizer", place, folder):
-        own = Tokenizer.from_file(str(file)).to_str()
-    same = fingerprint.of_tokenizer(own) == fingerprint.of_tokenizer(backend.to_str())
+        brought = Tokenizer.from_file(str(file)).to_str()
+    same = fingerprint.of_tokenizer(brought) == fingerprint.of_tokenizer(backend.to_str())
     return [] if same else [f"the adapter {place} brings another tokenizer, which is not used"]
 
 

@@ -69,14 +69,14 @@ class GgufFile:
     def check_loaded(self, model: Any) -> None:
         """Raise ``NotALanguageModel`` unless the model has as many numbers as the file."""
         there = sum(_numbers(shape) for n, shape in self.shapes.items() if n not in _NOT_WEIGHTS)
-        own = {id(p): p.numel() for p in model.parameters()}
+        counts = {id(p): p.numel() for p in model.parameters()}
         tied = model.get_output_embeddings() is not None and (
             model.get_output_embeddings().weight is model.get_input_embeddings().weight
         )
         # A tied unembedding may be in the file all the same.
         if tied and "output.weight" in self.shapes:
             there -= _numbers(self.shapes["output.weight"])
-        wanted = sum(own.values())
+        wanted = sum(counts.values())
         if there != wanted:
             raise NotALanguageModel(
                 f"{self.name}: the GGUF file holds {there} numbers ({self.architecture}), and "

@@ -35,12 +35,12 @@ class Surroundings:
     @classmethod
     def of(cls, model: Any, config: Mapping[str, Any], layers: int) -> Surroundings:
         """Of a model, which may be on the meta device, and the ``config.json`` that it was made from."""
-        own = model.state_dict()
+        state = model.state_dict()
         return cls(
             config={**config, **(config.get("text_config") or {})},
             layers=layers,
-            buffers={n: tuple(b.shape) for n, b in model.named_buffers() if n not in own},
-            parts=frozenset(part for name in own for part in name.split(".")),
+            buffers={n: tuple(b.shape) for n, b in model.named_buffers() if n not in state},
+            parts=frozenset(part for name in state for part in name.split(".")),
             fills_masks=type(model).__name__.endswith("ForMaskedLM"),
         )
 

@@ -33,26 +33,26 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 def said_of_unused(names: Sequence[str], layers: int, class_name: str) -> str:
     """``18 tensors of layers 3 and 4, where the config has 3 layers (…)``; several kinds by ``; ``."""
     left = list(names)
-    said: list[str] = []
+    reasons: list[str] = []
     for what, pattern in _KINDS:
         kind = [name for name in left if pattern.search(name)]
         left = [name for name in left if not pattern.search(name)]
         if kind:
-            said.append(f"{_count(kind)} {what} ({_some(kind)})")
+            reasons.append(f"{_count(kind)} {what} ({_some(kind)})")
     beyond = [name for name in left if (layer_of(name) or 0) >= layers > 0]
     if beyond:
-        said.append(
+        reasons.append(
             f"{_count(beyond)} of {_layers(beyond)}, where the config has "
             f"{layers} layer{'s' if layers > 1 else ''} ({_some(beyond)})"
         )
     left = [name for name in left if name not in set(beyond)]
     biases = [name for name in left if name.endswith(".bias")]
     if biases and len(biases) == len(left):
-        said.append(f"{len(biases)} bias{'es' if len(biases) > 1 else ''} that {class_name} has no "
+        reasons.append(f"{len(biases)} bias{'es' if len(biases) > 1 else ''} that {class_name} has no "
                     f"place for ({_some(biases)})")  # fmt: skip
     elif left:
-        said.append(f"{_count(left)} that {class_name} has no place for ({_some(left)})")
-    return "; ".join(said)
+        reasons.append(f"{_count(left)} that {class_name} has no place for ({_some(left)})")
+    return "; ".join(reasons)
 
 
 def said_of_missing(names: Sequence[str], layers: int) -> str:

@@ -38,7 +38,7 @@ def tensor_places(model: Any, names: Iterable[str]) -> dict[str, TensorPlace] | 
         )
     except ImportError:
         return None
-    own = model.state_dict()
+    state = model.state_dict()
     rules = get_model_conversion_mapping(model, None, getattr(model, "hf_quantizer", None))
     renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
     converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
@@ -46,15 +46,15 @@ def tensor_places(model: Any, names: Iterable[str]) -> dict[str, TensorPlace] | 
     prefix = model.base_model_prefix
     found: dict[str, TensorPlace] = {}
     for name in names:
-        renamed, pattern = rename_source_key(name, renamings, converters, prefix, own)
-        if renamed not in own and name in own:  # it is named rightly, though a rule matches it
-            renamed, pattern = rename_source_key(name, [], [], prefix, own)
-        if renamed not in own:
+        renamed, pattern = rename_source_key(name, renamings, converters, prefix, state)
+        if renamed not in state and name in state:  # it is named rightly, though a rule matches it
+            renamed, pattern = rename_source_key(name, [], [], prefix, state)
+        if renamed not in state:
             found[name] = TensorPlace(renamed, ())
         elif pattern is None:
             found[name] = TensorPlace(renamed, (renamed,))
         else:
             wholes = by_pattern[pattern].target_patterns
             targets = (renamed.replace(wholes[0], whole) for whole in wholes)
-            found[name] = TensorPlace(renamed, tuple(t for t in targets if t in own), merged=True)
+            found[name] = TensorPlace(renamed, tuple(t for t in targets if t in state), merged=True)
     return found

@@ -178,11 +178,11 @@ class Checkpoint:
             return ()
         name, what = false[0]
         whose = f"{name} and {len(false) - 1} more hold" if len(false) > 1 else f"{name} holds"
-        said = f"{whose} other values than {what} of this model"
+        problem = f"{whose} other values than {what} of this model"
         if ignore_unused:
-            return (f"left out of the checkpoint (--ignore-unused-weights): {said}",)
+            return (f"left out of the checkpoint (--ignore-unused-weights): {problem}",)
         raise NotALanguageModel(
-            f"{self.name}: {said}, and nothing in it reads them.",
+            f"{self.name}: {problem}, and nothing in it reads them.",
             "The numbers would be another model's. To go on without: --ignore-unused-weights.",
         )
 

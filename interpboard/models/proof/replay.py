@@ -44,9 +44,9 @@ class _Runs:
 
     def differ(self, clean: _Runs, cases: Sequence[_Case], noise: Noise, what: str) -> bool:
         """Whether every edited row is seen to differ from its unedited prompt in ``what``."""
-        own, base = getattr(self, what), getattr(clean, what)
+        edited, base = getattr(self, what), getattr(clean, what)
         return all(
-            differs(own[row, case.position :], base[case.base, case.position :], noise)
+            differs(edited[row, case.position :], base[case.base, case.position :], noise)
             for row, case in enumerate(cases)
             if case.position is not None
         )

@@ -134,8 +134,8 @@ def local_size(expected: torch.Tensor, beside: torch.Tensor | None = None) -> to
     Nothing but zeros has the size 1: there it is an absolute tolerance.
     """
     wide = torch.float64 if expected.dtype == torch.float64 else torch.float32
-    own = expected.detach().to(wide).abs()
-    rows = own.reshape(-1, own.shape[-1]) if own.dim() else own.reshape(1, 1)
+    sizes = expected.detach().to(wide).abs()
+    rows = sizes.reshape(-1, sizes.shape[-1]) if sizes.dim() else sizes.reshape(1, 1)
     all_rows = rows
     if beside is not None:
         others = beside.detach().to(rows).abs()
@@ -144,7 +144,7 @@ def local_size(expected: torch.Tensor, beside: torch.Tensor | None = None) -> to
     size = torch.maximum(rows, usual)
     if not bool(size.any()):
         size = torch.ones_like(size)
-    return size.reshape(own.shape).clamp_min(torch.finfo(wide).tiny)
+    return size.reshape(sizes.shape).clamp_min(torch.finfo(wide).tiny)
 
 
 def _usual(sizes: torch.Tensor, dim: int) -> torch.Tensor:

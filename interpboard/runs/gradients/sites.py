@@ -218,8 +218,8 @@ def _through_layer(
                     gradients[i] = here[0][0]
     if site == "embed":
         return None
-    own = tuple(gradients[i] for i in range(len(without)))
-    return LayerGradients(layer, seen.copies[0].detach()[0], own)
+    by_pass = tuple(gradients[i] for i in range(len(without)))
+    return LayerGradients(layer, seen.copies[0].detach()[0], by_pass)
 
 
 def _at_the_embedding(run: Run, flows: Sequence[torch.Tensor]) -> LayerGradients:

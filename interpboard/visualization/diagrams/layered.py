@@ -112,21 +112,21 @@ class _Canvas:
         self, node: Node, here: list[Edge], cells: dict[int, _Cell], begun: dict[str, float]
     ) -> None:
         """The row of one input: taps of the lanes it hears, a line to the node's column, and down."""
-        own = self.at[node.name]
+        goal = self.at[node.name]
         for name, score in begun.items():  # nodes of this rank whose inputs are above
             _cell(cells, self.at[name]).put(0, 1, score=score)
         for edge in here:
             tap = self.at[edge.sender]
             self.waiting[edge.sender].remove(edge)
-            step = 1 if own > tap else -1
+            step = 1 if goal > tap else -1
             _cell(cells, tap).joins = True
-            for column in range(tap, own, step):
+            for column in range(tap, goal, step):
                 _cell(cells, column).put(3 if step > 0 else 2, score=edge.score)
                 _cell(cells, column + step).put(2 if step > 0 else 3, score=edge.score)
         self._lanes_end(cells, {edge.sender for edge in here})
         best = max((edge.score for edge in here), key=abs)
         begun[node.name] = max(begun.get(node.name, 0.0), best, key=abs)
-        cell = _cell(cells, own)
+        cell = _cell(cells, goal)
         cell.joins = True
         cell.put(1, score=begun[node.name])
 

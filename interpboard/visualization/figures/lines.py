@@ -56,7 +56,7 @@ def lines(
         for text, line in zip(legend.get_texts(), curves.lines, strict=True):
             text.set_parse_math(False)
             text.set_text(line.name)
-        said = "; ".join(filter(None, (curves.up, curves.note)))
-        canvas.put_meaning(figure, said, columns)
+        meaning = "; ".join(filter(None, (curves.up, curves.note)))
+        canvas.put_meaning(figure, meaning, columns)
         canvas.put_title(figure, title or curves.title, columns)
     return figure

@@ -77,12 +77,12 @@ def _lines(labels: Sequence[str], width: float) -> list[list[tuple[int, float, f
     lines: list[list[tuple[int, float, float]]] = [[]]
     left = 0.0
     for i, label in enumerate(labels):
-        own = min(width, max(4, cell_len(visible_token(label))) * _CHAR + _PAD)
-        if left and left + own > width:
+        width_of_token = min(width, max(4, cell_len(visible_token(label))) * _CHAR + _PAD)
+        if left and left + width_of_token > width:
             lines.append([])
             left = 0.0
-        lines[-1].append((i, left, own))
-        left += own + 0.02
+        lines[-1].append((i, left, width_of_token))
+        left += width_of_token + 0.02
     return lines
 
 

@@ -128,8 +128,8 @@ def _pane(name: str, documents: Sequence[Document]) -> Section:
         less = _difference(first[1:], (d, result)) if i != first[0] else None
         if less is not None:
             heading = f"{letter(i)} − {letter(first[0])}"
-            own = Scale.of(less.values, diverging=True)
-            cards.append(card(less, d.prompt, heading, own, alone=True))
+            scale_of_difference = Scale.of(less.values, diverging=True)
+            cards.append(card(less, d.prompt, heading, scale_of_difference, alone=True))
     shared = visible(first[2].meaning) if len(meanings) == 1 else ""  # else each card says its own
     return Section(visible(name_of(first[2])), shared, tuple(cards))
 
@@ -166,9 +166,11 @@ def _made(result: Result) -> str:
     params = [f"{visible(k)}={plain_value(v, LOOK)}" for k, v in result.params.items()]
     if is_difference(result):
         return "B − A, entry by entry"
-    made = result.made_by
-    versions = f"torch {visible(made.torch)}, transformers {visible(made.transformers)}"
-    return " · ".join([*params, f"{result.elapsed_s:.2g} s, path {visible(made.path)}, {versions}"])
+    maker = result.made_by
+    versions = f"torch {visible(maker.torch)}, transformers {visible(maker.transformers)}"
+    return " · ".join(
+        [*params, f"{result.elapsed_s:.2g} s, path {visible(maker.path)}, {versions}"]
+    )
 
 
 def _scalars(result: Result) -> list[str]:

@@ -38,8 +38,8 @@ def lines(
         )
         for i, line in enumerate(curves.lines)
     ]
-    said = "; ".join(filter(None, (curves.up, curves.note)))
-    figure = canvas.new_figure(title or curves.title, said, *traces)
+    meaning = "; ".join(filter(None, (curves.up, curves.note)))
+    figure = canvas.new_figure(title or curves.title, meaning, *traces)
     figure.add_hline(y=curves.neutral, line_width=1)
     figure.update_xaxes(
         title=curves.across, tickmode="array", tickvals=np.asarray(curves.x), ticktext=labels

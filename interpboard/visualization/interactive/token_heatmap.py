@@ -31,11 +31,11 @@ def token_heatmap(results: Result | Sequence[Result], *, title: str | None = Non
     centers = np.array([scale.center for scale in scales])[:, None]
     shares = (values - centers) / np.array([scale.limit for scale in scales])[:, None]
     whole = Scale(1.0, diverging=any(scale.diverging for scale in scales))
-    said = "; ".join(dict.fromkeys(f"{analysis_name(r)}: {meaning_of(r)}" for r in chosen))
+    meaning = "; ".join(dict.fromkeys(f"{analysis_name(r)}: {meaning_of(r)}" for r in chosen))
     first = title_of(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} attributions"
     names = Axis("", tuple(map(analysis_name, chosen)))
     drawn = canvas.heatmap_cells(shares, whole, names, chosen[0].axes[0], exact=values)
-    figure = canvas.new_figure(title or first, said, drawn)
+    figure = canvas.new_figure(title or first, meaning, drawn)
     figure.update_xaxes(title="token", **canvas.ticks(chosen[0].axes[0]))
     figure.update_yaxes(autorange="reversed", **canvas.ticks(names))
     return figure
