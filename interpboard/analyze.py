@@ -17,7 +17,6 @@ from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 
@@ -103,12 +102,21 @@ class BegunAnalysis:
 
 
 def begin(
-    lm: LanguageModel, text: str, analysis: str, metric: MetricRequest, params: Mapping[str, Any]
+    lm: LanguageModel,
+    text: str | Chat,
+    analysis: str,
+    metric: MetricRequest,
+    params: Mapping[str, Any],
+    *,
+    bare: bool = False,
 ) -> BegunAnalysis:
-    """One analysis, its name and parameters checked, and the metric of the clean run measured."""
+    """One analysis, its name and parameters checked, and the metric of the clean run measured.
+
+    ``bare``: nothing is put around a text.
+    """
     known = find_analysis(analysis)
     parsed = known.parse(params)
-    prompt = make_prompt(lm, text)
+    lm, prompt = prompt_of(lm, text, bare=bare)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     return BegunAnalysis(lm, prompt, resolved, known, parsed)

@@ -45,7 +45,8 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
     """Python that makes and prints the documents, all of one model; the last is ``document``."""
     model = parts[0][0].model
     place = f"{model.name!r}, device={model.device!r}, dtype={model.dtype!r}"
-    place += "" if model.special_tokens else ", special_tokens=False"
+    bare = not all(document.model.special_tokens for document, _ in parts)  # chats are so anyway
+    place += ", special_tokens=False" if bare else ""
     place += "".join(f", {name}={value!r}" for name, value in _opening(model).items())
     place += "".join(f", {python}" for option, python in _ALLOWED.items() if _said(option, model))
     chats = any(document.prompt.chat is not None for document, _ in parts)

@@ -53,12 +53,13 @@ class InterpBoardApp(TerminalApp):
         engine_factory: EngineFactory = engine_process,
         load: LoadOptions = NOTHING_ASKED,
         hint: bool = False,
+        chat: str = "",
     ) -> None:
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
         self._hint = hint
         self.controllers = Controllers(
-            self, SLOTS, settings, text, prompts, engine_factory, self._changed
+            self, SLOTS, settings, text, prompts, engine_factory, self._changed, chat
         )
         self.session, self.panes = self.controllers.session, self.controllers.panes
         self._boot_controllers = partial(self.controllers.boot, settings, resume, session, load)
@@ -68,7 +69,8 @@ class InterpBoardApp(TerminalApp):
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
         made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.pane_slots())
-        yield from frame.above(self.state.question.text, self._hint)
+        question = self.state.question
+        yield from frame.above(question.text, question.kind, self._hint)
         with Container(id="panes"):
             yield from self.panes.take(made)
         yield from frame.below()
@@ -159,6 +161,10 @@ class InterpBoardApp(TerminalApp):
     def on_token_strip_dragged(self, event: TokenStrip.Dragged) -> None:
         """The tokens that the mouse was dragged over are the subject."""
         mark(self.controllers, set(range(event.first, event.last + 1)))
+
+    def on_prompt_opened(self) -> None:
+        """The mouse points at the chat."""
+        self.controllers.chats.edit()
 
     def on_prompt_submitted(self) -> None:
         """Enter in the prompt: run, and back to the panes."""

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui import catalogue, theme
-from tui.session.state import State
+from tui.session.state import PromptKind, State
 from tui.slots.compared_line import compared_line
 from tui.slots.pane import Pane
 from tui.slots.predictions.likely import predicted
@@ -28,10 +28,10 @@ _RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to searc
 TOO_SMALL = "InterpBoard needs {} columns and {} rows.".format(*NEEDED)
 
 
-def above(text: str, hint: bool) -> Iterable[Widget]:
+def above(text: str, kind: PromptKind, hint: bool) -> Iterable[Widget]:
     """What stands above the panes; the ``hint`` for the first start below it."""
     yield Line(id="status")
-    yield Prompt(text)
+    yield Prompt(text, kind)
     yield Line(id="compared", classes="-nothing")
     yield Line(id="interventions")
     yield Line(id="tabs")
@@ -52,7 +52,8 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     """The lines for a snapshot and its active pane; each repaints only if it changed."""
     active = view.slot.name
     width, ink = base.app.size.width, theme.inks(base.app.current_theme.dark)
-    edited = base.query_one(Prompt).text != state.question.text
+    prompt = base.query_one(Prompt)
+    edited = (prompt.text, prompt.kind) != (state.question.text, state.question.kind)
     base.query_one("#status", Line).set(lines.status(state, ink, width, edited, predicted(state)))
     line = base.query_one("#interventions", Line)
     line.set(what_if_line(state, ink))

@@ -21,9 +21,15 @@ def run(
     prompts: PromptFile | None = None,
     session: str = "",
     load: LoadOptions = NOTHING_ASKED,
+    chat: str = "",
 ) -> int:
-    """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results."""
+    """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results.
+
+    ``chat``: the JSON of one, in place of a text.
+    """
     hint = not resume and not session and first_start()
-    app = InterpBoardApp(text, settings, dark, resume, prompts, session, load=load, hint=hint)
+    app = InterpBoardApp(
+        text, settings, dark, resume, prompts, session, load=load, hint=hint, chat=chat
+    )
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

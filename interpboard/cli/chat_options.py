@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,13 +55,14 @@ def chosen_chat(
     if chat is None and user is None:
         raise BadPrompt("The chat has no user's turn.", "Give it with --user '...'.")
     from interpboard.results import Chat, Message  # with numpy, which no other command waits for
-    from interpboard.results.chats import read_chat
+    from interpboard.results.chats import chat_in, read_chat_file
 
-    template_text = "" if template is None else _read(template)
+    template_text = "" if template is None else read_chat_file(template)
     if chat is None:
         messages = tuple(Message(role, words) for role, words in spoken.items())
         return Chat(messages, assistant is not None, chat_template=template_text)
-    given = read_chat(*_json(chat))
+    inline = chat.lstrip()[:1] in ("[", "{")
+    given = chat_in(chat, "--chat") if inline else chat_in(read_chat_file(Path(chat)), chat)
     return Chat(
         given.messages,
         given.continue_final_message,
@@ -71,21 +71,10 @@ def chosen_chat(
     )
 
 
-def _json(chat: str) -> tuple[object, str]:
-    """What stands in the file, or in the option itself; and what it is called."""
-    inline = chat.lstrip()[:1] in ("[", "{")
-    where = "--chat" if inline else chat
-    try:
-        return json.loads(chat if inline else _read(Path(chat))), where
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadPrompt(f"{where} is not JSON: {error}.") from None
+def chat_text(chat: Chat | None) -> str:
+    """``chat`` as JSON; empty: there is none."""
+    if chat is None:
+        return ""
+    from interpboard.results.chats import chat_json
 
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadPrompt(f"{path} is not UTF-8 text.") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadPrompt(f"{path} cannot be read: {reason}.") from None
+    return chat_json(chat)

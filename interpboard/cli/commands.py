@@ -16,6 +16,15 @@ from interpboard.cli import (
     sessions_command,
 )
 from interpboard.cli.analyze_command import analyze_command
+from interpboard.cli.chat_options import (
+    Assistant,
+    ChatFile,
+    System,
+    Template,
+    User,
+    chat_text,
+    chosen_chat,
+)
 from interpboard.cli.compute import compute
 from interpboard.cli.flags import (
     AsciiOnly,
@@ -71,6 +80,11 @@ def start(
     text: Annotated[
         str | None, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
     ] = None,
+    chat: ChatFile = None,
+    system: System = None,
+    user: User = None,
+    assistant: Assistant = None,
+    chat_template: Template = None,
     model: ModelName = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -112,6 +126,7 @@ def start(
     if context.invoked_subcommand is not None:
         return
     interactive = opening.is_interactive()
+    spoken = chosen_chat(text, chat, system, user, assistant, chat_template)
     if text is not None:
         text = read_text(text)
     mouse = off(no_mouse)
@@ -123,7 +138,11 @@ def start(
     if interactive:
         file = str(prompts) if prompts is not None else None
         raise typer.Exit(
-            open_app(Opening(text, flags, resume or bool(session), file, session, load))
+            open_app(
+                Opening(
+                    text, flags, resume or bool(session), file, session, load, chat_text(spoken)
+                )
+            )
         )
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
@@ -136,7 +155,7 @@ def start(
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = debug_wanted(debug)
     document = compute(
-        model_choice(settings, load=load), DEFAULT_TEXT if text is None else text,
+        model_choice(settings, load=load), spoken or (DEFAULT_TEXT if text is None else text),
         choose_analyses(None), metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)

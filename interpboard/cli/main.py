@@ -55,6 +55,11 @@ WITH_VALUE = frozenset(
         "--adapter-state",
         "--quantize",
         "--parts",
+        "--chat",
+        "--system",
+        "--user",
+        "--assistant",
+        "--chat-template",
     }
 )
 _SETTINGS = ("--model", "--device", "--dtype", "--color", "--theme")  # flags with a setting's name

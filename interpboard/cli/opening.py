@@ -22,6 +22,7 @@ class Opening(NamedTuple):
     prompts: str | None = None  # a file with one prompt a line
     session: str = ""  # which is resumed, by name or number; empty: the last results
     load: LoadOptions = NOTHING_ASKED
+    chat: str = ""  # the JSON of one, in place of a text
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -70,6 +71,7 @@ def open_app(opening: Opening) -> int:
         prompts=prompts,
         session=opening.session,
         load=opening.load,
+        chat=opening.chat,
     )
 
 

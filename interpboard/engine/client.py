@@ -23,6 +23,7 @@ from interpboard.config import engine_log
 from interpboard.engine import protocol
 from interpboard.engine.process import EngineProcess
 from interpboard.engine.sent_job import SentJob
+from interpboard.results import Chat
 
 _MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
@@ -116,14 +117,16 @@ class EngineClient:
         self,
         slot: str,
         analysis: str,
-        text: str,
+        text: str | Chat,
         metric: protocol.MetricRequest | None = None,
         params: Mapping[str, Any] | None = None,
         cells: protocol.Cells | None = None,
+        bare: bool = False,
     ) -> int:
         """Run an analysis in ``slot``: Begun and Progress events, then Finished, Failed or Stopped.
 
-        ``cells``: those of the same request that are known; they are not computed again.
+        ``cells``: those of the same request that are known; they are not computed again. ``bare``: nothing
+        is put around the text.
         """
         request = protocol.RunAnalysis(
             job=0,
@@ -132,12 +135,13 @@ class EngineClient:
             metric=metric or protocol.MetricRequest(),
             params=dict(params or {}),
             cells=cells,
+            bare=bare,
         )
         return self._submit(slot, request)
 
-    def tokenize(self, slot: str, text: str) -> int:
+    def tokenize(self, slot: str, text: str | Chat, bare: bool = False) -> int:
         """Ask which tokens ``text`` is as a prompt: Tokens, or Failed."""
-        return self._submit(slot, protocol.Tokenize(job=0, text=text))
+        return self._submit(slot, protocol.Tokenize(job=0, text=text, bare=bare))
 
     def split(self, slot: str, text: str) -> int:
         """Ask which tokens ``text`` is inside a text: Tokens, or Failed."""

@@ -23,6 +23,7 @@ from interpboard.errors import InterpBoardError
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.results import (
     Cells,
+    Chat,
     LabelledArray,
     MetricRequest,
     ModelInfo,
@@ -34,7 +35,7 @@ from interpboard.results import (
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 class BadFrame(ValueError):
@@ -70,21 +71,26 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
-    """Run one analysis of the registry on one prompt. ``cells``: those that are known, to go on from."""
+    """Run one analysis of the registry on one prompt. ``cells``: those that are known, to go on from.
+
+    ``bare``: nothing is put around the text, since it is looked at beside a chat.
+    """
 
     job: int
     analysis: str
-    text: str
+    text: str | Chat
     metric: MetricRequest = MetricRequest()
     params: dict[str, Any] = {}
     cells: Cells | None = None
+    bare: bool = False
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
-    """Ask which tokens a text is as a prompt. Answer: ``Tokens``."""
+    """Ask which tokens a text or a chat is as a prompt. ``bare``: see ``RunAnalysis``. Answer: ``Tokens``."""
 
     job: int
-    text: str
+    text: str | Chat
+    bare: bool = False
 
 
 class Split(msgspec.Struct, frozen=True, tag="split"):

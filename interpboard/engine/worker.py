@@ -81,9 +81,9 @@ class Worker:
         if isinstance(request, protocol.Load):
             self._load(request)
         elif isinstance(request, protocol.Tokenize):
-            from interpboard.runs.prompt import make_prompt
+            from interpboard.runs.chat import prompt_of
 
-            prompt = make_prompt(self._model(), request.text)
+            _, prompt = prompt_of(self._model(), request.text, bare=request.bare)
             self.outbox.send(protocol.Tokens(request.job, prompt))
         elif isinstance(request, protocol.Split):
             from interpboard.runs.references import pieces
@@ -147,7 +147,9 @@ class Worker:
         lm = self._model()
         from interpboard.analyze import begin
 
-        begun = begin(lm, request.text, request.analysis, request.metric, request.params)
+        begun = begin(
+            lm, request.text, request.analysis, request.metric, request.params, bare=request.bare
+        )
         result = compute_job(begun, request, self.outbox, self.queue, self.given_way)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +42,26 @@ def read_chat(given: Any, where: str = "The chat") -> Chat:
         tuple(tools),
         str(whole.get("chat_template") or ""),
     )
+
+
+def chat_in(text: str, where: str = "The chat") -> Chat:
+    """The chat whose JSON ``text`` is, see ``read_chat``. Raises ``BadPrompt``."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadPrompt(f"{where} is not JSON: {error}.") from None
+    return read_chat(given, where)
+
+
+def read_chat_file(path: Path) -> str:
+    """What stands in a file. Raises ``BadPrompt`` where it cannot be read, or is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadPrompt(f"{path} is not UTF-8 text.") from None
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise BadPrompt(f"{path} cannot be read: {said}.") from None
 
 
 def chat_json(chat: Chat) -> str:

@@ -38,11 +38,16 @@ def make_chat(lm: LanguageModel, chat: Chat) -> PromptInfo:
     return replace(prompt, chat=chat, turns=_turns(lm, chat, prompt))
 
 
-def prompt_of(lm: LanguageModel, given: str | Chat) -> tuple[LanguageModel, PromptInfo]:
-    """A text or a chat as a prompt, and the model to ask it of: beside a chat nothing is put around texts."""
-    if isinstance(given, str):
-        return lm, make_prompt(lm, given)
-    return without_special_tokens(lm), make_chat(lm, given)
+def prompt_of(
+    lm: LanguageModel, given: str | Chat, *, bare: bool = False
+) -> tuple[LanguageModel, PromptInfo]:
+    """A text or a chat as a prompt, and the model to ask it of: beside a chat nothing is put around texts.
+
+    ``bare``: nothing is put around this one either.
+    """
+    if bare or not isinstance(given, str):
+        lm = without_special_tokens(lm)
+    return lm, make_prompt(lm, given) if isinstance(given, str) else make_chat(lm, given)
 
 
 def without_special_tokens(lm: LanguageModel) -> LanguageModel:

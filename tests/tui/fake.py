@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
-from interpboard.results import Cells, LabelledArray, ModelInfo, PromptInfo
-from tests.tui import answers
+from interpboard.results import Cells, Chat, LabelledArray, ModelInfo, PromptInfo
+from tests.tui import answers, chats
 from tests.tui.answers import canned, tokens_of
 
 LAYERS, HEADS = 4, 8
@@ -41,6 +42,7 @@ class FakeEngine:
         self._waiting: deque[tuple[str, Any]] = deque()
         self.loaded = "demo"
         self.put_aside: tuple[str, ...] = ()
+        self.has_template = True
 
     @property
     def busy_slots(self) -> tuple[str, ...]:
@@ -63,10 +65,11 @@ class FakeEngine:
         self,
         slot: str,
         analysis: str,
-        text: str,
+        text: str | Chat,
         metric: Any = None,
         params: Any = None,
         cells: Any = None,
+        bare: bool = False,
     ) -> int:
         request = protocol.RunAnalysis(
             job=0,
@@ -75,6 +78,7 @@ class FakeEngine:
             metric=metric or protocol.MetricRequest(),
             params=dict(params or {}),
             cells=cells,
+            bare=bare,
         )
         self.requests.append(request)
         return self._submit(slot, request)
@@ -82,8 +86,8 @@ class FakeEngine:
     def aside(self, slots: Any) -> None:
         self.put_aside = tuple(slots)
 
-    def tokenize(self, slot: str, text: str) -> int:
-        return self._submit(slot, protocol.Tokenize(job=0, text=text))
+    def tokenize(self, slot: str, text: str | Chat, bare: bool = False) -> int:
+        return self._submit(slot, protocol.Tokenize(job=0, text=text, bare=bare))
 
     def split(self, slot: str, text: str) -> int:
         return self._submit(slot, protocol.Split(job=0, text=text))
@@ -147,6 +151,17 @@ class FakeEngine:
             self.alive = True
             self._submit("model", protocol.Load(job=0, model=self.loaded))
 
+    def _of_chat(self, chat: Chat) -> protocol.Failed | None:
+        if not self.has_template:
+            said = "This model's tokenizer has no chat template."
+            return protocol.Failed(0, "unsupported", said, "Give a plain text.")
+        roles = [message.role for message in chat.messages]
+        if any(one == other for one, other in itertools.pairwise(roles)):
+            return protocol.Failed(
+                0, "bad_prompt", "The chat template refuses this chat.", "Roles."
+            )
+        return None
+
     # -- inside -----------------------------------------------------------------------------------
 
     def _submit(self, slot: str, request: Any) -> int:
@@ -187,6 +202,8 @@ class FakeEngine:
         if isinstance(request, protocol.Vocabulary):
             return protocol.TokenStrings.of(0, answers.VOCABULARY)
         if isinstance(request, protocol.Tokenize):
+            if isinstance(request.text, Chat):
+                return self._of_chat(request.text) or protocol.Tokens(0, chats.prompt(request.text))
             found = self.tokens(request.text)
             return protocol.Tokens(0, PromptInfo(request.text, found, answers.ids_of(found)))
         if isinstance(request, protocol.Split):
@@ -199,6 +216,14 @@ class FakeEngine:
             return protocol.Tokens(0, PromptInfo(request.text, found, ids))
         if request.analysis in self.refused:
             return self.refused[request.analysis]
+        if isinstance(request.text, Chat):
+            refused = self._of_chat(request.text)
+            if refused is not None:
+                return refused
+            spoken = chats.prompt(request.text)
+            plain = msgspec.structs.replace(request, text=spoken.text)
+            _, result = canned(plain, spoken.tokens, self.layers, self.heads)
+            return protocol.Finished(0, spoken, result, MEMORY)
         tokens = self.tokens(request.text)
         metric = request.metric
         if not tokens:

@@ -17,6 +17,7 @@ from tui.controllers.prompts import Prompts
 from tui.controllers.saver import Saver
 from tui.files.prompt_file import PromptFile
 from tui.session.session import Session
+from tui.session.state import PromptKind
 from tui.slots.at_cursor import AtCursor
 
 
@@ -67,7 +68,7 @@ async def test_what_cannot_be_undone_and_what_a_view_refuses_is_said() -> None:
 async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> None:
     async with session() as made:
         screens = OpenedScreens()
-        own = Explained(made, screens)
+        own = Explained(made, screens, print)
         names = []
         for _ in range(3):
             own.next_metric()
@@ -87,7 +88,7 @@ async def test_the_metric_steps_over_the_difference_until_there_is_a_foil() -> N
 async def test_a_corrupted_prompt_makes_the_trace_one_of_patching() -> None:
     async with session(in_sight=("trace", "corrupted_predictions")) as made:
         screens = OpenedScreens()
-        Explained(made, screens).write_corrupted()
+        Explained(made, screens, print).write_corrupted()
         screens.answer("The Eiffel Tower is located in the town of")
         await made.settled()
         assert made.state.slots["trace"].request is not None
@@ -155,10 +156,10 @@ class Field:
     """The prompt's field."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.words = text, ""
+        self.text, self.kind, self.words = text, "text", ""
 
-    def show(self, text: str) -> None:
-        self.text = text
+    def show(self, text: str, kind: PromptKind = "text") -> None:
+        self.text, self.kind = text, kind
 
     def place(self, words: str) -> None:
         self.words = words

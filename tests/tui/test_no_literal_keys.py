@@ -27,7 +27,7 @@ FIXED = {
     ("tui/app.py", "Ctrl+q"): "quits always, also where q was given to something else",
     **{
         (f"tui/dialogs/{file}.py", key): FIELD
-        for file in ("corrupted", "export", "find", "job", "jump", "line_input", "note", "parameters")
+        for file in ("chat", "corrupted", "export", "find", "job", "jump", "line_input", "note", "parameters")
         for key in ("Enter", "Esc")
     },
     ("tui/dialogs/pick_model.py", "Enter"): FIELD,

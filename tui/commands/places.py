@@ -144,6 +144,33 @@ PROMPT_TABLE = (
     Command("table_leave", "q,escape,backspace", "q Esc Bksp", "Back",
             "Back to the panes", "leave", palette=False),
 )  # fmt: skip
+CHAT = (
+    Command("chat_write", "enter", "Enter", "Write",
+            "Write what the turn under the cursor says; again: keep it", "write"),
+    Command("chat_run", "r", "r", "Run",
+            "Run the chat in the panes, once the template takes it", "run"),
+    Command("chat_add", "a", "a", "Add",
+            "Add a turn below, and write it", "add"),
+    Command("chat_drop", "d,delete", "d Del", "Remove",
+            "Take the turn under the cursor away", "drop"),
+    Command("chat_role", "space", "Space", "Role",
+            "The next role: system, user, assistant", "role"),
+    Command("chat_down", "J", "J", "Down",
+            "Move the turn down", "shift(1)"),
+    Command("chat_up", "K", "K", "Up",
+            "Move the turn up", "shift(-1)"),
+    Command("chat_continue", "c", "c", "Continue",
+            "The assistant's last turn is the beginning of the answer, or is whole", "goes_on"),
+    Command("chat_file", "O", "O", "File",
+            "Open a JSON file: a list of role and content", "file"),
+    Command("chat_text", "t", "t", "Text",
+            "A plain text in place of the chat: what the user said last", "text"),
+    Command("chat_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("chat_leave", "q,escape,backspace", "q Esc Bksp", "Back",
+            "Back to the panes; what was written is there when the editor opens again", "leave",
+            palette=False),
+)  # fmt: skip
 INTERVENTIONS = (
     Command("what_if_switch", "space,enter", "Space", "Off/on",
             "Switch the intervention under the cursor off, or on again", "switch",
@@ -187,17 +214,18 @@ COMMANDS_OF_PLACES = {
     "runs": RUNS,
     "plot": PLOT,
     "prompt_table": PROMPT_TABLE,
+    "chat": CHAT,
     "interventions": INTERVENTIONS,
     "log": LOG,
     "help": HELP,
 }
 # Screens over the panes that are no slot's: the app's own commands do not reach there.
-OVER = frozenset({"runs", "plot", "prompt_table", "interventions", "log", "help"})
+OVER = frozenset({"runs", "plot", "prompt_table", "chat", "interventions", "log", "help"})
 # Those of them in which there is something to search.
 SEARCHED = ("runs", "log", "help")
 # The command that opens the screen of a place that is no slot's.
 OPENERS = {
-    "runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table",
+    "runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table", "chat": "chat",
     "interventions": "interventions", "log": "log",
 }  # fmt: skip
 # Where letters are text, and where that is.

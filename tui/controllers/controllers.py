@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+from tui.controllers.chats import Chats
 from tui.controllers.comparison import Comparison
 from tui.controllers.explained import Explained
 from tui.controllers.export import Export
@@ -62,6 +63,7 @@ class Controllers:
     panes: Panes
     comparison: Comparison
     prompt_table: PromptTableRows
+    chats: Chats
     explained: Explained
     parameters: Parameters
     models: Models
@@ -90,6 +92,7 @@ class Controllers:
         prompts: PromptFile | None,
         engine: EngineFactory,
         changed: Callable[[set[str]], None],
+        chat: str = "",
     ) -> None:
         self.app = app
         self.messages = Messages(app.show_message)
@@ -99,10 +102,10 @@ class Controllers:
             prompts, text, field=lambda: app.prompt, run=self.run_prompt,
             leave=lambda: self.panes.focus(), open_table=lambda: self.prompt_table.open(),
             keeps=lambda: not self.saver.off,
-            screens=app, input_line=self.screens.input_line, tell=tell,
+            screens=app, input_line=self.screens.input_line, tell=tell, chat=chat,
         )  # fmt: skip
         state = State(
-            question=Question(self.prompts.first, settings.metric),
+            question=Question(self.prompts.first, settings.metric, kind=self.prompts.first_kind),
             examples=settings.examples_file,
             translators=settings.lens_folder,
             slots=Answers({slot.name: Answer() for slot in slots}),
@@ -122,7 +125,11 @@ class Controllers:
             open_screen=self._open_prompt_table, changed=changed,
             input_line=self.screens.input_line, folder=settings.export_folder, tell=tell,
         )  # fmt: skip
-        self.explained = Explained(session, app)
+        self.chats = Chats(
+            session, app, field=lambda: app.prompt, run=self.run_prompt,
+            write_text=self._write_text, input_line=self.screens.input_line,
+        )  # fmt: skip
+        self.explained = Explained(session, app, tell)
         self.parameters = Parameters(session, app)
         self.models = Models(session, self.saver, settings, app)
         self.second_model = SecondModel(
@@ -216,22 +223,35 @@ class Controllers:
 
     def run_prompt(self) -> None:
         """Run what is in sight on what the prompt says, or the jobs that a dead engine took along."""
-        text, question = self.app.prompt.text, self.state.question
-        if text == question.text and self.state.engine.lost:
+        field, question = self.app.prompt, self.state.question
+        same = (field.text, field.kind) == (question.text, question.kind)
+        if same and self.state.engine.lost:
             self.session.run(*self.state.engine.lost)
             return
-        if text != question.text:  # the old position may not exist in the new text
-            question = replace(question, text=text, position=-1)
+        if not same:  # the old position may not exist in the new text
+            question = replace(question, text=field.text, kind=field.kind, position=-1)
         if question == self.state.question:
             self.session.go_on()
         else:
             self.session.set_question(question)
         self.comparison.again()
 
+    def edit_prompt(self) -> None:
+        """The cursor into the prompt; a chat is written in an editor of its own."""
+        if self.app.prompt.kind == "chat":
+            self.chats.edit()
+        else:
+            self.app.prompt.input.focus()
+
+    def _write_text(self, text: str) -> None:
+        """A plain text is to be written in place of a chat."""
+        self.app.prompt.show(text)
+        self.app.prompt.input.focus()
+
     def _run_row(self, text: str, target: str | None) -> None:
         """A row of the table into the panes; a line that names a target is explained by it."""
         self.app.prompt.show(text)
-        question = replace(self.state.question, text=text, position=-1)
+        question = replace(self.state.question, text=text, kind="text", position=-1)
         if target is not None:
             question = replace(question.with_foil(None), target=target)
         self.session.set_question(question)
@@ -257,13 +277,14 @@ class Controllers:
         self.jobs.finished(slot)
         question = state.slots[slot].question
         if self.session.slots[slot].checks_question and question is not None:
-            self.prompts.ran(question.text)
+            self.prompts.ran(question.text, question.kind)
 
     def _unfinished(self, unfinished: Unfinished) -> None:
         self.saver.unfinished(unfinished)
 
     def _reopened(self, slot: str) -> None:
-        self.app.prompt.show(self.state.question.text)
+        question = self.state.question
+        self.app.prompt.show(question.text, question.kind)
         self.panes.go(slot)
 
     # -- screens that act with several of them ----------------------------------------------------

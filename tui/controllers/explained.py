@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tui.commands.command import keyed
+
 if TYPE_CHECKING:
+    from tui.controllers.notify import Tell
     from tui.controllers.ports import OpensScreens
     from tui.session.session import Session
 
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
 class Explained:
     """Asks for tokens of the vocabulary and for the corrupted prompt."""
 
-    def __init__(self, session: Session, screens: OpensScreens) -> None:
-        self._session, self._screens = session, screens
+    def __init__(self, session: Session, screens: OpensScreens, tell: Tell) -> None:
+        self._session, self._screens, self._tell = session, screens, tell
 
     def next_metric(self) -> None:
         """The next metric."""
@@ -81,7 +84,12 @@ class Explained:
                 analyses = {**state.analyses, **chosen}
                 session.change(*session.slots, corrupted=text or None, analyses=analyses)
 
-        value = state.corrupted or state.question.text
-        self._screens.push_screen(
-            CorruptedScreen(state.question.text, value, session.tokens), answered
-        )
+        clean = state.rendered
+        if clean is None:
+            self._tell(
+                keyed("What the template makes of the chat is not known: {key:run} runs it.")
+            )
+            return
+        kind = state.beside(clean).kind
+        value = state.corrupted or clean
+        self._screens.push_screen(CorruptedScreen(clean, value, session.tokens, kind), answered)

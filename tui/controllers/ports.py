@@ -10,6 +10,7 @@ from tui.controllers.panes import PaneBoard
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+    from tui.session.state import PromptKind
     from tui.widgets.prompt import Prompt
 
 
@@ -57,7 +58,11 @@ class PromptField(Protocol):
     def text(self) -> str:
         """What is written."""
 
-    def show(self, text: str) -> None:
+    @property
+    def kind(self) -> PromptKind:
+        """What it is: a text, or the JSON of a chat."""
+
+    def show(self, text: str, kind: PromptKind = "text") -> None:
         """Write ``text``."""
 
     def place(self, words: str) -> None:

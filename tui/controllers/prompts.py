@@ -14,11 +14,13 @@ from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
 from tui.commands.command import keyed, shown_keys
 from tui.files.prompt_book import PromptBook
+from tui.session.chat_draft import chat_line
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine, OpensScreens, PromptField
     from tui.files.prompt_file import PromptFile
+    from tui.session.state import PromptKind
 
 LONGEST_PROMPT_NAME = 40
 
@@ -42,6 +44,7 @@ class Prompts:
         input_line: InputsLine,
         tell: Tell,
         open_table: Callable[[], None] = lambda: None,
+        chat: str = "",
     ) -> None:
         self.book, self.file = PromptBook(), file
         self._open_table = open_table
@@ -52,9 +55,12 @@ class Prompts:
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
-        self.first = DEFAULT_TEXT if text is None else text  # the text to begin with
+        self.first = chat or (DEFAULT_TEXT if text is None else text)  # what to begin with
+        self.first_kind: PromptKind = "chat" if chat else "text"
         usable = file.usable if file is not None else ()
         at = next((at for at in usable if file and text in (None, file.texts[at])), None)
+        if chat:  # the file waits until it is stepped through
+            at = None
         if file is not None and at is not None:
             self.file, self.first = replace(file, at=at), file.texts[at]
 
@@ -62,11 +68,15 @@ class Prompts:
         """Read the earlier prompts."""
         await self._on_disk(self.book.open)
 
-    def ran(self, text: str) -> None:
+    def ran(self, text: str, kind: PromptKind = "text") -> None:
         """``text`` was answered: from now on it is one of the earlier prompts."""
-        if self.book.ran[-1:] != [text]:
-            self.book.add(text)
+        if kind != "bare" and self.book.ran[-1:] != [text]:
+            self.book.add(text, chat=kind == "chat")
             self._save()
+
+    def _kind_of(self, text: str) -> PromptKind:
+        """What one of the earlier prompts is."""
+        return "chat" if text in self.book.chats else "text"
 
     async def idle(self) -> None:
         """Wait until all of the book is written."""
@@ -96,10 +106,10 @@ class Prompts:
     # -- in the field -----------------------------------------------------------------------------
 
     def older(self) -> None:
-        """Put the prompt before this one into the field."""
+        """Put the prompt before this one into the field; chats are no field's, the list has them."""
         field = self._field()
-        now = field.text
-        ran, at = self.book.ran, len(self.book.ran)
+        now, ran = field.text, self._texts
+        at = len(ran)
         if now == self._shown_before and now in ran:
             at = ran.index(now)
         else:
@@ -111,7 +121,7 @@ class Prompts:
 
     def newer(self) -> None:
         """Put the prompt after this one into the field; behind the newest: to the panes."""
-        field, ran = self._field(), self.book.ran
+        field, ran = self._field(), self._texts
         now = field.text
         if now != self._shown_before or now not in ran:
             self._leave()
@@ -121,6 +131,10 @@ class Prompts:
         self._shown_before = newer[0] if newer else None
         field.show(newer[0] if newer else self._draft)
 
+    @property
+    def _texts(self) -> list[str]:
+        return [text for text in self.book.ran if text not in self.book.chats]
+
     # -- lists ------------------------------------------------------------------------------------
 
     def search(self) -> None:
@@ -129,7 +143,7 @@ class Prompts:
 
         def chosen(text: str | None) -> None:
             if text is not None:
-                self._run_prompt(text)
+                self._run_prompt(text, self._kind_of(text))
 
         def forget(name: str, text: str) -> None:
             if name:
@@ -142,20 +156,23 @@ class Prompts:
 
     def name_prompt(self) -> None:
         """Ask for a name of the prompt in the field."""
-        text = self._field().text
+        field = self._field()
+        text, chat = field.text, field.kind == "chat"
+        shown = chat_line(text) if chat else text
         known = next((name for name, named in self.book.named.items() if named == text), "")
 
         def named(answer: str) -> None:
             name = answer.strip()[:LONGEST_PROMPT_NAME]
             if name:
                 had = self.book.named.get(name, text)
-                self.book.name(name, text)
+                was = chat_line(had) if had in self.book.chats else had
+                self.book.name(name, text, chat=chat)
                 self._save()
-                before = "" if had == text else f" It was: {had}"
+                before = "" if had == text else f" It was: {was}"
                 self._tell(f"Named {name}: {shown_keys('prompts')} opens it.{before}")
 
         hint = f"{shown_keys('prompts')} finds it again. A name that is taken moves here."
-        self._input_line("Name of this prompt", (text, hint), known, named)
+        self._input_line("Name of this prompt", (shown, hint), known, named)
 
     # -- a file -----------------------------------------------------------------------------------
 
@@ -206,7 +223,7 @@ class Prompts:
             words = f"{visible(file.name)[-20:]} {file.at + 1}/{len(file.texts)}"
         self._field().place(words)
 
-    def _run_prompt(self, text: str) -> None:
-        self._field().show(text)
+    def _run_prompt(self, text: str, kind: PromptKind = "text") -> None:
+        self._field().show(text, kind)
         self._run()
         self._leave()

@@ -74,7 +74,7 @@ class SavedRuns:
     async def resume_comparison(self) -> None:
         """Compare again with what was compared when the app was left, or say why not."""
         from tui.controllers.saver import COMPARED
-        from tui.session.restoring import restored
+        from tui.session.restoring import question_of, restored
 
         session = self._session
         try:
@@ -89,6 +89,7 @@ class SavedRuns:
                     "weights": str(weights),
                     "prompt": str(prompt),
                 }:
+                    named = str(kept.get("shown", prompt))
                     if compared != session.state.question.text:
                         return  # that was another prompt's
                     if models:
@@ -99,7 +100,7 @@ class SavedRuns:
                 case _:
                     return
             of = (model, weights, prompt)
-            own = [run for run in runs if (run.model, run.weights, run.prompt) == of]
+            own = [run for run in runs if (run.model, run.weights, question_of(run).text) == of]
             found = await self._found(own[0]) if own else []
         except InterpBoardError as problem:
             self._tell(f"Not compared again: {problem}", "error")
@@ -107,7 +108,7 @@ class SavedRuns:
         if found:
             self._compare(restored(session.state, session.slots, found), name, view=view)
         else:
-            self._tell(f"Not compared again: nothing of “{prompt}” is saved any more.", "warning")
+            self._tell(f"Not compared again: nothing of “{named}” is saved any more.", "warning")
 
     def _runs_of(self, session: str) -> list[SavedRun]:
         """The newest first; of ``session``, or of all while the sitting goes on in the one used last."""
@@ -155,13 +156,13 @@ class SavedRuns:
 
         ``as_left``: with the last list of interventions on it, not that of ``run``.
         """
-        from tui.session.restoring import of_other_texts, restored
+        from tui.session.restoring import of_other_texts, question_of, restored
 
         session = self._session
         try:
             found = await self._found(run)
             interventions = (
-                await asyncio.to_thread(self._saver.interventions, run.model, run.prompt)
+                await asyncio.to_thread(self._saver.interventions, run.model, question_of(run).text)
                 if as_left
                 else None
             )

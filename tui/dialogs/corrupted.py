@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from interpboard.display import fit, visible_token
 from tui.dialogs.box import Box
+from tui.session.state import PromptKind
 from tui.session.vocabulary import EngineTokens
 from tui.terminal import timers
 from tui.theme import Inks, inks
@@ -26,9 +27,11 @@ class CorruptedScreen(Box[str]):
 
     DEFAULT_CSS = "CorruptedScreen > .box { width: 96%; max-width: 160; }"
 
-    def __init__(self, clean: str, value: str, tokens: EngineTokens) -> None:
+    def __init__(
+        self, clean: str, value: str, tokens: EngineTokens, kind: PromptKind = "text"
+    ) -> None:
         super().__init__()
-        self.clean, self.value, self.tokens = clean, value, tokens
+        self.clean, self.value, self.tokens, self.kind = clean, value, tokens, kind
         self.pieces: dict[str, tuple[str, ...]] = {}  # of the texts that were asked about
         self._timer: Timer | None = None
         self._asking: set[asyncio.Task[None]] = set()
@@ -68,7 +71,7 @@ class CorruptedScreen(Box[str]):
     async def _split(self) -> None:
         for text in (self.clean, self.typed):
             if text and text not in self.pieces:
-                found = await self.tokens.of_prompt(text)
+                found = await self.tokens.of_prompt(text, self.kind)
                 if found is not None:
                     self.pieces[text] = found
         if self.is_attached:

@@ -13,6 +13,7 @@ from tui.commands.command import bindings, command
 from tui.commands.places import PROMPT_LIST
 from tui.dialogs.pick import PickScreen
 from tui.files.prompt_book import PromptBook
+from tui.session.chat_draft import chat_line, turns_of
 from tui.theme import Inks
 
 _WIDTH = 70  # of a row behind its mark
@@ -57,7 +58,8 @@ class PickPromptScreen(PickScreen[str]):
             text.append(fit(visible(row.name), NAME - 1) + " ", ink.accent)
             room -= NAME
         style = Style(color=ink.accent if here else ink.text, bold=here)
-        return text.append(fit(_start(row.text, room), room), style)
+        said = chat_line(row.text) if row.text in self.book.chats else row.text
+        return text.append(fit(_start(said, room), room), style)
 
     def advice(self, typed: str, ink: Inks) -> Text:
         """How many there are, or how long the chosen one is."""
@@ -66,6 +68,10 @@ class PickPromptScreen(PickScreen[str]):
             return Text(
                 "none has these words" if typed else "no prompt has been run yet", ink.muted
             )
+        if row.text in self.book.chats:
+            count = len(turns_of(row.text))
+            turns = f"a chat of {count} turn{'s' if count > 1 else ''}"
+            return Text(f"{self.at + 1} of {len(self.rows)}   {turns}", ink.muted)
         lines = row.text.count("\n") + 1
         size = f"{len(row.text)} characters" + (f", {lines} lines" if lines > 1 else "")
         return Text(f"{self.at + 1} of {len(self.rows)}   {size}", ink.muted)

@@ -1,9 +1,10 @@
 """Prompts that were run, and prompts with names: kept in the state folder, newest last.
 
 One file, one JSON list a line: ``["ran", text]``, ``["named", name, text]``, ``["forgot", text]`` or
-``["unnamed", name]``. Lines are only ever added, so that two apps can write at once and a crash costs
-the last line at most; a line that cannot be read is passed over. A file that has grown long is
-written anew when it is opened, whole or not at all.
+``["unnamed", name]``; of a chat, which is JSON itself, ``["chat", json]``, ``["named_chat", name, json]``.
+Lines are only ever added, so that two apps can write at once and a crash costs the last line at most; a
+line that cannot be read is passed over. A file that has grown long is written anew when it is opened,
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class PromptBook:
 
     ran: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
+    chats: set[str] = field(default_factory=set)  # those of them that are chats
     _unsaved: list[tuple[str, ...]] = field(default_factory=list)
 
     def open(self, path: Path) -> None:
@@ -35,7 +37,7 @@ class PromptBook:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             lines = []
-        self.ran, self.named = [], {}
+        self.ran, self.named, self.chats = [], {}, set()
         for entry in (*map(_entry, lines), *self._unsaved):
             self._obey(entry)
         if sum(bool(line) for line in lines) > LONG:
@@ -50,14 +52,14 @@ class PromptBook:
             file.write(f"{written}\n" if written else "")
         del self._unsaved[: len(entries)]
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, *, chat: bool = False) -> None:
         """``text`` was run."""
-        if text and self.ran[-1:] != [text]:
-            self._told("ran", text)
+        if text and (self.ran[-1:] != [text] or chat != (text in self.chats)):
+            self._told("chat" if chat else "ran", text)
 
-    def name(self, name: str, text: str) -> None:
+    def name(self, name: str, text: str, *, chat: bool = False) -> None:
         """Call ``text`` ``name``; what had the name before loses it."""
-        self._told("named", name, text)
+        self._told("named_chat" if chat else "named", name, text)
 
     def forget(self, text: str) -> None:
         """Take ``text`` out of those that were run."""
@@ -73,18 +75,30 @@ class PromptBook:
 
     def _obey(self, entry: tuple[str, ...]) -> None:
         match entry:
-            case ("ran", text):
+            case ("ran" | "chat" as kind, text):
                 self.ran = [*(one for one in self.ran if one != text), text][-KEEP:]
-            case ("named", name, text):
+                self._is(text, kind == "chat")
+            case ("named" | "named_chat" as kind, name, text):
                 self.named[name] = text
+                self._is(text, kind == "named_chat")
             case ("forgot", text):
                 self.ran = [one for one in self.ran if one != text]
             case ("unnamed", name):
                 self.named.pop(name, None)
 
+    def _is(self, text: str, chat: bool) -> None:
+        if chat:
+            self.chats.add(text)
+        else:
+            self.chats.discard(text)
+
     def _rewrite(self, path: Path) -> None:
-        named = [("named", name, text) for name, text in self.named.items()]
-        entries = [*(("ran", text) for text in self.ran), *named]
+        chats = self.chats
+        named = [
+            ("named_chat" if text in chats else "named", name, text)
+            for name, text in self.named.items()
+        ]
+        entries = [*(("chat" if text in chats else "ran", text) for text in self.ran), *named]
         lines = "".join(json.dumps(entry) + "\n" for entry in entries)
         atomic.write_text(path, lines, mode=atomic.PRIVATE)
 

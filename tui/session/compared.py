@@ -175,10 +175,12 @@ def written_side(b: State) -> dict[str, Any] | None:
         "model": info.name,
         "weights": info.weights,
         "prompt": question.text,
+        "shown": question.shown,
     }
 
 
 def same_prompt(a: State, b: State) -> bool:
     """Is it the same prompt of the same model?"""
     models = [own.model.info if own.model is not None else None for own in (a, b)]
-    return a.question.text == b.question.text and models[0] == models[1]
+    same = (a.question.text, a.question.kind) == (b.question.text, b.question.kind)
+    return same and models[0] == models[1]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from tui.session.state import Request
+    from interpboard.results import Chat
+    from tui.session.state import PromptKind, Request
 
 
 MODEL_SLOT = "model"  # that of the events of loading
@@ -34,14 +35,15 @@ class EngineLike(Protocol):
         self,
         slot: str,
         analysis: str,
-        text: str,
+        text: Any,
         metric: Any = None,
         params: Any = None,
         cells: Any = None,
+        bare: bool = False,
     ) -> int:
-        """Run an analysis; ``cells`` of it are known."""
+        """Run an analysis of a text or a chat; ``cells`` of it are known. ``bare``: as beside a chat."""
 
-    def tokenize(self, slot: str, text: str) -> int:
+    def tokenize(self, slot: str, text: Any, bare: bool = False) -> int:
         """Ask which tokens a prompt is."""
 
     def split(self, slot: str, text: str) -> int:
@@ -68,7 +70,17 @@ def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
     question = request.question
     name = request.metric or question.metric
     metric = MetricRequest(name, question.target, question.foil_of(name), question.position)
-    engine.run(slot, request.analysis, question.text, metric, request.params, cells)
+    given, bare = given_prompt(question.text, question.kind)
+    engine.run(slot, request.analysis, given, metric, request.params, cells, bare)
+
+
+def given_prompt(text: str, kind: PromptKind) -> tuple[str | Chat, bool]:
+    """What the engine is given as a prompt, and whether nothing is put around it. See ``Question``."""
+    if kind != "chat":
+        return text, kind == "bare"
+    from interpboard.results.chats import chat_in
+
+    return chat_in(text), False
 
 
 TakesEvents = Callable[[str, Any], None]  # takes each event, with the slot that it is of

@@ -52,11 +52,16 @@ def subjects(state: State, slot: str, part: str, of_prompt: bool) -> list[NoteSu
 
     result, prompt = (
         result_subject_of(state, slot),
-        NoteSubject("prompt", prompt=state.question.text),
+        NoteSubject("prompt", prompt=_noted_prompt(state)),
     )
     around = (prompt, result) if of_prompt else (result, prompt)
     found = (part_subject(state, part), *around, NoteSubject("session"))
     return [each for each in found if each is not None]
+
+
+def _noted_prompt(state: State) -> str:
+    """As results name their prompt; of a chat that no model has read yet as it was given."""
+    return state.question.text if state.rendered is None else state.rendered
 
 
 def note_on(state: State, subject: NoteSubject | None, session: int | None = None) -> Note | None:
@@ -76,7 +81,7 @@ def note_at_cursor(state: State, part: str, of_prompt: bool) -> Note | None:
     if of_prompt:
         from interpboard.store import NoteSubject
 
-        return note_on(state, NoteSubject("prompt", prompt=state.question.text))
+        return note_on(state, NoteSubject("prompt", prompt=_noted_prompt(state)))
     return note_on(state, part_subject(state, part))
 
 

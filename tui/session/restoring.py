@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from interpboard.reproduce import own_params
+from tui.session.chat_draft import turns_of
 from tui.session.interventions import InterventionStack
-from tui.session.state import Answer, Answers, Model, Question, Request, State
+from tui.session.state import Answer, Answers, Model, PromptKind, Question, Request, State
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -92,7 +93,10 @@ def question_of(run: SavedRun) -> Question:
         for name, value in run.ask.items()
         if name in known and (value is None or isinstance(value, (str, int, float, bool)))
     }
-    return Question(**{"text": run.prompt, **usable})
+    question = Question(**{"text": run.prompt, **usable})
+    if question.kind == "chat" and not turns_of(question.text):
+        return replace(question, text=run.prompt, kind="bare")  # what the template made of it
+    return question if question.kind in get_args(PromptKind) else replace(question, kind="text")
 
 
 def together(runs: Iterable[SavedRun], first: SavedRun) -> list[SavedRun]:

@@ -93,21 +93,13 @@ class SharedEngine:
         )
         return 0
 
-    def run(
-        self,
-        slot: str,
-        analysis: str,
-        text: str,
-        metric: Any = None,
-        params: Any = None,
-        cells: Any = None,
-    ) -> int:
+    def run(self, slot: str, analysis: str, text: Any, *asked: Any, **known: Any) -> int:
         """Run an analysis."""
-        return self._engine.run(self._named(slot), analysis, text, metric, params, cells)
+        return self._engine.run(self._named(slot), analysis, text, *asked, **known)
 
-    def tokenize(self, slot: str, text: str) -> int:
+    def tokenize(self, slot: str, text: Any, bare: bool = False) -> int:
         """Ask which tokens a prompt is."""
-        return self._engine.tokenize(self._named(slot), text)
+        return self._engine.tokenize(self._named(slot), text, bare)
 
     def split(self, slot: str, text: str) -> int:
         """Ask which tokens a text is inside another."""
@@ -163,7 +155,7 @@ class NoEngine:
     def aside(self, slots: Collection[str]) -> None:
         """Nothing runs."""
 
-    def tokenize(self, slot: str, text: str) -> int:
+    def tokenize(self, slot: str, text: Any, bare: bool = False) -> int:
         """Answers nothing."""
         return 0
 

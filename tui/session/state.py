@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from interpboard.config import DEFAULT_TEXT
+from tui.session.chat_draft import chat_line
 from tui.session.interventions import InterventionStack
 
 if TYPE_CHECKING:
@@ -25,18 +26,29 @@ _METRICS = ("logit", "logit_diff", "prob", "logprob")
 
 LONG_S = 10.0
 
+# A chat is written as JSON. A bare text is looked at beside a chat: nothing is put around it.
+PromptKind = Literal["text", "chat", "bare"]
 Phase = Literal["starting", "loading", "ready", "failed", "restarting", "gave up"]
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be explained. Without target: the model's top token; position −1: the last."""
+    """What is to be explained. Without target: the model's top token; position −1: the last.
+
+    ``text`` is the prompt as it was given: of the kind ``chat`` JSON that ``results.chats`` reads.
+    """
 
     text: str = DEFAULT_TEXT
     metric: str = "logit"
     target: str | None = None
     foil: str | None = None
     position: int = -1
+    kind: PromptKind = "text"
+
+    @property
+    def shown(self) -> str:
+        """The prompt as lines name it: of a chat its last turn, and who spoke before."""
+        return chat_line(self.text) if self.kind == "chat" else self.text
 
     def next_metric(self) -> Question:
         """The next metric in turn; ``logit_diff`` only where there is a foil."""
@@ -234,6 +246,22 @@ class State:
         )
 
     @property
+    def rendered(self) -> str | None:
+        """The prompt as the model reads it: of a chat what its template makes of it; None: not known yet."""
+        if self.question.kind != "chat":
+            return self.question.text
+        for answer in self.slots.values():
+            asked = answer.question
+            if answer.prompt is not None and asked is not None and asked.text == self.question.text:
+                return answer.prompt.text
+        return None
+
+    def beside(self, text: str) -> Question:
+        """The same asked of another text, which is made as this prompt was."""
+        bare = self.question.kind != "text"
+        return replace(self.question, text=text, kind="bare" if bare else "text")
+
+    @property
     def subject(self) -> tuple[int, ...]:
         """Positions of the subject that was marked in this prompt."""
         return self.marked[1] if self.marked[0] == self.question.text else ()
@@ -280,6 +308,12 @@ class State:
         kept = [self.slots[name] for name in names if self.slots[name].result is not None]
         if not kept or self.model is None or kept[0].prompt is None:
             return None
-        prompt, of = kept[0].prompt, kept[0].of or self.model.info
-        same = (s for s in kept if s.prompt == prompt and (s.of or self.model.info) == of)
+        prompt, whose = kept[0].prompt, kept[0].of or self.model.info
+        of = whose
+        asked = kept[0].question
+        if asked is not None and asked.kind == "bare" and of.special_tokens:
+            from msgspec.structs import replace as with_fields
+
+            of = with_fields(of, special_tokens=False)
+        same = (s for s in kept if s.prompt == prompt and (s.of or self.model.info) == whose)
         return Document(model=of, prompt=prompt, results=tuple(s.result for s in same if s.result))

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tui.session.engine_port import given_prompt
 from tui.session.type_ahead import SearchableVocabulary
 
 if TYPE_CHECKING:
+    from interpboard.engine.protocol import Failed
     from interpboard.results import PromptInfo
     from tui.session.engine_port import EngineLike
+    from tui.session.state import PromptKind
 
-STRINGS, PIECES, PROMPT = "vocabulary", "pieces", "prompt_tokens"
-ANSWERED = (STRINGS, PIECES, PROMPT)  # slots of the engine
+STRINGS, PIECES, PROMPT, CHAT = "vocabulary", "pieces", "prompt_tokens", "chat_tokens"
+ANSWERED = (STRINGS, PIECES, PROMPT, CHAT)  # slots of the engine
 
 
 class EngineTokens:
@@ -42,12 +45,21 @@ class EngineTokens:
         )
         return answer
 
-    async def of_prompt(self, text: str) -> tuple[str, ...] | None:
+    async def of_prompt(self, text: str, kind: PromptKind = "text") -> tuple[str, ...] | None:
         """The tokens of a prompt."""
+        given, bare = given_prompt(text, kind)
         answer: PromptInfo | None = await self._send(
-            PROMPT, lambda engine: engine.tokenize(PROMPT, text)
+            PROMPT, lambda engine: engine.tokenize(PROMPT, given, bare)
         )
         return None if answer is None else answer.tokens
+
+    async def of_chat(self, text: str) -> PromptInfo | Failed | None:
+        """What the model's template makes of a chat, or why it makes nothing of it."""
+        given, _ = given_prompt(text, "chat")
+        answer: PromptInfo | Failed | None = await self._send(
+            CHAT, lambda engine: engine.tokenize(CHAT, given)
+        )
+        return answer
 
     def take(self, slot: str, event: Any, kind: str) -> None:
         """An event of the engine."""
@@ -56,7 +68,7 @@ class EngineTokens:
         elif kind == "Tokens":
             self._answer(slot, event.prompt)
         elif kind in ("Failed", "Stopped") and slot in ANSWERED:
-            self._answer(slot, None)
+            self._answer(slot, event if (slot, kind) == (CHAT, "Failed") else None)
         elif kind in ("Ready", "Lost"):
             self._known = None  # another model, or none
             for waiting in tuple(self._waiting):

@@ -35,7 +35,7 @@ def compared_line(state: State, ink: Inks, width: int) -> Text:
 def said(compared: Compared, state: State) -> list[tuple[str, str]]:
     """``A`` and ``B`` with what they are, in words."""
     a = compared.a
-    first, second = f"{compared.name}: {visible(a.question.text)}", visible(state.question.text)
+    first, second = f"{compared.name}: {visible(a.question.shown)}", visible(state.question.shown)
     models = [own.model.info if own.model is not None else None for own in (a, state)]
     if models[0] == models[1]:
         return [("A", first), ("B", second)]

@@ -183,4 +183,5 @@ def restore_nothing(slot: Slot, state: State, result: Result) -> State:
 def of_job(slot: Slot, state: State) -> Request | None:
     """Once somebody said on which text; the prompt is not looked at."""
     chosen = slot.params_in(state)
-    return Request(slot.analysis, Question(state.question.text), chosen) if chosen else None
+    question = Question(state.question.text, kind=state.question.kind)
+    return Request(slot.analysis, question, chosen) if chosen else None

@@ -180,7 +180,11 @@ class SteeringScreen(SlotScreen):
         layers = state.model.info.layers if state.model is not None else 1
         chosen = state.selection.layer
         layer = layers // 2 if chosen is None else max(0, min(layers - 1, chosen))
-        first = {"positive": state.corrupted or "", "negative": state.question.text, "layer": layer}
+        first = {
+            "positive": state.corrupted or "",
+            "negative": state.rendered or "",
+            "layer": layer,
+        }
         now = state.params.get(self.place) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
 
         def answered(params: dict[str, Any] | None) -> None:

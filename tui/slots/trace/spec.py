@@ -55,7 +55,7 @@ def _request_corrupted(slot: Slot, state: State) -> Request | None:
     """What the model says of the corrupted prompt."""
     if not state.corrupted or state.analyses.get("trace") != "activation_patching":
         return None
-    return Request("predictions", replace(state.question, text=state.corrupted), {})
+    return Request("predictions", state.beside(state.corrupted), {})
 
 
 CORRUPTED_PREDICTIONS: Slot = Slot(
