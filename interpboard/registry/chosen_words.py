@@ -16,18 +16,22 @@ def chosen_words(chosen: Mapping[str, Any]) -> list[str]:
     for name, value in chosen.items():
         if name not in ON_THE_WAY:
             places = isinstance(value, (list, tuple)) and isinstance([*value, ""][0], int)
-            found.append((f"{name.replace('_', ' ')} " if places else "") + said(name, value))
+            found.append(
+                (f"{name.replace('_', ' ')} " if places else "") + setting_words(name, value)
+            )
     return found
 
 
-def said(name: str, value: object) -> str:
+def setting_words(name: str, value: object) -> str:
     """A chosen parameter: a number or a word by itself, a switch by its name."""
     if isinstance(value, bool):
         return f"{'' if value else 'no '}{name.replace('_', ' ')}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{visible(str(key))} {said(str(key), one)}" for key, one in value.items())
+        return ", ".join(
+            f"{visible(str(key))} {setting_words(str(key), one)}" for key, one in value.items()
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(said(name, one) for one in value)
+        return ", ".join(setting_words(name, one) for one in value)
     if value is None:
         return f"no {name.replace('_', ' ')}"
     return f"{value:g}" if isinstance(value, float) else visible(str(value))

@@ -12,7 +12,7 @@ from msgspec import structs
 from rich.cells import cell_len
 
 from interpboard.errors import BadPrompt
-from interpboard.registry.chosen_words import said
+from interpboard.registry.chosen_words import setting_words
 from tests.tui.conftest import Boards
 from tui.files.prompt_file import read_prompt_file
 from tui.words import short_path
@@ -32,7 +32,7 @@ from tui.words import short_path
     ],
 )
 def test_a_chosen_parameter_is_no_python(name: str, value: object, words: str) -> None:
-    assert said(name, value) == words
+    assert setting_words(name, value) == words
 
 
 async def test_a_row_of_the_runs_uses_the_room_there_is(board: Boards) -> None:
