@@ -1,73 +1,28 @@
 """The registry: every analysis by name, with its function, parameters and the meaning of its values.
 
 The command line, the engine and the app all read this table and nothing else, so an analysis that is
-entered here is everywhere. Functions are named, not imported: reading the table needs no torch.
+entered here is everywhere. Functions are named, not imported: reading the table needs no torch. The table
+itself is made when it is first asked for: the app's first screen needs names from this package, and no row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
-from interpboard.errors import BadParameter
-from interpboard.registry import (
-    attribution,
-    direct,
-    discovery,
-    heads,
-    interventions,
-    lens,
-    neurons,
-    patching,
-    predictions,
-    units,
-)
-from interpboard.registry.spec import Analysis
+if TYPE_CHECKING:
+    from interpboard.registry.spec import Analysis
+    from interpboard.registry.table import ANALYSES, analyses_for, find_analysis, in_order
 
 __all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis", "in_order"]
 
-_SUBJECTS = (
-    predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, patching,
-)  # fmt: skip
-# Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
-_ORDER = (
-    "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
-    "smoothgrad", "noise_tunnel", "lrp", "continuation_attribution", "occlusion", "shapley",
-    "unit_attribution", "context_cite", "attention_rollout", "value_weighted_rollout",
-    "attention_flow", "logit_lens",
-    "head_ablation", "head_pairs", "compare_ablations", "critical_components",
-    "direct_logit_attribution", "attention", "attention_knockout", "knockout_grid", "head_scores",
-    "tuned_lens", "circuit", "steering",
-    "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
-    "attribution_patching", "path_patching", "causal_trace", "what_if",
-    "edited_direct_attribution",
-)  # fmt: skip
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'interpboard.registry' has no attribute {name!r}")
+    from interpboard.registry import table
+
+    return getattr(table, name)
 
 
-def in_order() -> dict[str, Analysis]:
-    """The rows of all subjects by name, in the order of the lists."""
-    rows = [analysis for subject in _SUBJECTS for analysis in subject.TABLE]
-    place = {name: at for at, name in enumerate(_ORDER)}
-    rows.sort(key=lambda analysis: place.get(analysis.name, len(place)))
-    return {analysis.name: analysis for analysis in rows}
-
-
-ANALYSES: dict[str, Analysis] = in_order()
-
-
-def analyses_for(given: Collection[str]) -> tuple[str, ...]:
-    """The analyses of the overview that can run when the parameters named in ``given`` are there."""
-    return tuple(
-        name
-        for name, analysis in ANALYSES.items()
-        if analysis.in_overview and set(analysis.required) <= set(given)
-    )
-
-
-def find_analysis(name: str) -> Analysis:
-    """The analysis called ``name``; raises ``BadParameter`` naming the nearest."""
-    if name in ANALYSES:
-        return ANALYSES[name]
-    near = get_close_matches(name, ANALYSES, n=1)
-    remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(ANALYSES)}."
-    raise BadParameter(f"There is no analysis {name!r}.", remedy)
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from textual.events import ScreenResume
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -27,6 +28,13 @@ class Board(SureTimers, Screen[None]):
         super().__init__(**options)
         self._laid_out = False
         self._extra_paint = False
+        self._seen = False
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """The first time all has just got its styles as it was mounted; Textual would give them again."""
+        if not self._seen:
+            self._seen = True
+            event.refresh_styles = False
 
     def _refresh_layout(self, *args: Any, **options: Any) -> None:
         super()._refresh_layout(*args, **options)
