@@ -26,6 +26,7 @@ from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
+from tui.slots.mounting import make_pane, mount_missing
 from tui.slots.tokens.keys import mark
 from tui.terminal.app import TerminalApp
 from tui.widgets.prompt import Prompt
@@ -68,11 +69,12 @@ class InterpBoardApp(TerminalApp):
 
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
-        made = (slot.load_view()(slot, self.panes.select) for slot in catalogue.pane_slots())
         question = self.state.question
         yield from frame.above(question.text, question.kind, self._hint)
         with Container(id="panes"):
-            yield from self.panes.take(made)
+            yield from self.panes.take(
+                make_pane(slot, self.panes.select) for slot in self.panes.at_first()
+            )
         yield from frame.below()
 
     @property
@@ -123,6 +125,9 @@ class InterpBoardApp(TerminalApp):
         self.call_after_refresh(self._boot)
 
     async def _boot(self) -> None:
+        if self.base is not None:
+            await mount_missing(self.base.query_one("#panes"), self.panes)
+        self.take_keys()
         self.collect_garbage()
         await self._boot_controllers()
 
@@ -132,6 +137,8 @@ class InterpBoardApp(TerminalApp):
 
     async def on_event(self, event: events.Event) -> None:
         """Digits act at once; whether they were meant as a layer is known by the key that follows."""
+        if self.keeps(event):
+            return
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.controllers.jump.saw(event.key, text=isinstance(self.focused, Input))
         await super().on_event(event)

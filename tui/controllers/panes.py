@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tui.session.session import Session
     from tui.session.state import Selection, State
     from tui.slots.pane import Pane
+    from tui.slots.spec import Slot
 
 
 PROMPT_INPUT = "prompt-input"  # the field of the prompt
@@ -66,11 +67,31 @@ class Panes:
         self._visited: list[str] = []
         self._resting: Timer | None = None
 
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """The slots that have a pane, by its number."""
+        return sorted((slot for slot in self._slots if slot.place is not None), key=_number)
+
+    def at_first(self) -> list[Slot]:
+        """The slots whose panes are in sight at the start, where the first is active."""
+        first = self.slots[0].name
+        sight = layout.in_sight(self.slots, self._board.size_names, first, [first])
+        return [slot for slot in self.slots if slot.name in sight]
+
     def take(self, views: Iterable[Pane]) -> Sequence[Pane]:
-        """These are the panes; the first is active."""
+        """These panes are there; the first is active."""
         self.views = tuple(views)
         self.active = self.views[0].slot.name
         return self.views
+
+    def add(self, views: Iterable[Pane]) -> None:
+        """These are there now too, with what the others show."""
+        late = tuple(views)
+        self.views = sorted((*self.views, *late), key=lambda pane: _number(pane.slot))
+        state = self._shown(self._session.state)
+        for pane in late:
+            pane.show(state)
+        self.arrange()
 
     # -- which ------------------------------------------------------------------------------------
 
@@ -279,8 +300,13 @@ class Panes:
         return not pane.subtracts and pane.follow(self._session.state.selection)
 
     @property
-    def _slots(self) -> Iterable[Any]:
+    def _slots(self) -> Iterable[Slot]:
         return self._session.slots.values()
+
+
+def _number(slot: Slot) -> int:
+    assert slot.place is not None
+    return slot.place.number
 
 
 def _explained(pane: Pane) -> tuple[str, int] | None:

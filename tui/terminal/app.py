@@ -9,6 +9,7 @@ import signal
 from typing import Any
 
 from rich.console import RenderableType
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
@@ -31,6 +32,7 @@ class TerminalApp(SureTimers, App[int]):
         self.animation_level = "none"
         self.terminal = painting.Terminal()
         self._suspension: Suspension | None = None
+        self._typed_ahead: list[events.Event] | None = []  # until all panes are there
         capabilities.adapt(self, ascii_only=ascii_only)
         for own in theme.THEMES:
             self.register_theme(own)
@@ -43,6 +45,22 @@ class TerminalApp(SureTimers, App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The style sheet's own names, also before a theme is chosen."""
         return theme.variables()
+
+    def keeps(self, event: events.Event) -> bool:
+        """Is it a key typed before everything is there that it may be for? It comes again then."""
+        if self._typed_ahead is None or not isinstance(event, events.Key | events.Paste):
+            return False
+        self._typed_ahead.append(event)
+        return True
+
+    def take_keys(self) -> None:
+        """Everything is there: what was typed ahead is obeyed, before what is typed from now on."""
+        self.call_later(self._obey_keys)
+
+    async def _obey_keys(self) -> None:
+        typed, self._typed_ahead = self._typed_ahead or [], None
+        for event in typed:
+            await self.on_event(event)
 
     def collect_garbage(self) -> None:
         """From the first paint on: it was switched off for the start, and what lives now lives on."""
