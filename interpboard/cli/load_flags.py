@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from interpboard.errors import BadParameter
-from interpboard.registry.loading import OPTIONS, LoadOptions, Option
+from interpboard.registry.loading import OPTIONS, Option, load_options
 
 
 def opening_models(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,20 +32,6 @@ def opening_models(command: Callable[..., Any]) -> Callable[..., Any]:
     called.__signature__ = signature  # type: ignore[attr-defined]
     called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     return called
-
-
-def load_options(chosen: dict[str, Any]) -> LoadOptions:
-    """What was chosen, None where an option was not given. Raises ``BadParameter``."""
-    given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
-    for option in OPTIONS:
-        value = given.get(option.name)
-        if option.choices and value is not None and value not in option.choices:
-            raise BadParameter(
-                f"{option.flag} takes no {str(value)[:40]!r}.",
-                f"It is {', '.join(option.choices)}.",
-            )
-    given["adapters"] = tuple(given.get("adapters", ()))
-    return LoadOptions(**given)
 
 
 def _parameter(option: Option) -> inspect.Parameter:

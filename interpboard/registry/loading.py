@@ -7,8 +7,12 @@ the line that installs it.
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
+
+from interpboard.errors import BadParameter
 
 ADAPTER_STATES = ("on", "off", "merged")
 QUANTIZE = {
@@ -98,6 +102,61 @@ OPTIONS = (
         "With --device-map: for what goes to disk and is not in safetensors.",
     ),
 )  # fmt: skip
+
+
+def load_options(chosen: Mapping[str, Any]) -> LoadOptions:
+    """What was chosen by name, None where an option was not given. Raises ``BadParameter``."""
+    found: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    for option in OPTIONS:
+        value = found.get(option.name)
+        if option.choices and value is not None and value not in option.choices:
+            raise BadParameter(
+                f"{option.flag} takes no {str(value)[:40]!r}.",
+                f"It is {', '.join(option.choices)}.",
+            )
+    found["adapters"] = tuple(found.get("adapters", ()))
+    return LoadOptions(**found)
+
+
+def option_words(options: LoadOptions) -> list[str]:
+    """``options`` in the words of a command line; empty where nothing was asked."""
+    asked, found = given(options), list[str]()
+    for option in OPTIONS:
+        value = asked.get(option.name, ())
+        for each in value if isinstance(value, tuple) else (value,):
+            found += [option.flag, str(each)]
+    return found
+
+
+def read_option_words(line: str) -> tuple[list[str], LoadOptions]:
+    """The words of ``line`` that are no option, and the options. Raises ``BadParameter``."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise BadParameter(f"{line[:40]!r} cannot be read: {error}.") from None
+    flags = {option.flag: option for option in OPTIONS}
+    bare: list[str] = []
+    chosen: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        option = flags.get(flag)
+        if option is None:
+            if word.startswith("-"):
+                known = ", ".join(flags)
+                raise BadParameter(f"There is no option {word[:40]}.", f"There are: {known}.")
+            bare.append(word)
+            continue
+        found = value if equals else next(rest, "")
+        if not found or (not equals and found.startswith("--")):
+            raise BadParameter(f"{flag} needs a value: {option.metavar}.")
+        if option.name == "adapters":
+            chosen.setdefault("adapters", []).append(found)
+        elif option.name in chosen:
+            raise BadParameter(f"{flag} is given twice.")
+        else:
+            chosen[option.name] = found
+    return bare, load_options(chosen)
 
 
 class Library(NamedTuple):

@@ -11,7 +11,8 @@ import pytest
 from interpboard.config import Settings
 from tests.tui.conftest import Boards
 from tui.dialogs.pick_model import PickModelScreen, count
-from tui.files.models import FoundModel, Room, demo, hub_cache, in_folder, parameters, shelf
+from tui.files.checkpoints import FoundModel, parameters
+from tui.files.models import Room, demo, hub_cache, in_folder, shelf
 from tui.testing.wait_until_idle import wait_until_idle
 
 
@@ -82,7 +83,7 @@ def test_the_hubs_cache_is_read_where_its_programs_keep_it(
     monkeypatch.chdir(tmp_path)
     found = shelf(["owner/name", "gone"], [], "cpu", "float32").models
     assert [one.name for one in found] == ["demo", "owner/name", "gone"]
-    assert found[1] == FoundModel("owner/name", "hub cache", "qwen2", 9)
+    assert found[1] == FoundModel("owner/name", "hub cache", "qwen2", 9, dtype="float32")
 
 
 def test_room_is_judged_by_the_bytes_of_the_number_format() -> None:

@@ -18,7 +18,7 @@ from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.jump import Jump
 from tui.controllers.log import Log
-from tui.controllers.models import Models
+from tui.controllers.models import Models, opened_again
 from tui.controllers.named_sessions import NamedSessions
 from tui.controllers.notes import Notes
 from tui.controllers.notify import Messages, Tell
@@ -186,12 +186,11 @@ class Controllers:
         await self.prompts.open()
         self.prompts.show_place()
         model, resumed = settings.model, resume and await self.saved_runs.resume(session)
+        dtype, special = settings.dtype, settings.special_tokens
         if resumed and self.state.model is not None:
-            model = self.state.model.info.name
-        special = settings.special_tokens
-        if model != settings.model:  # they were of the model that was named with them
-            load = NOTHING_ASKED
-        await self.session.boot(model, settings.device, settings.dtype, not resumed, special, load)
+            info = self.state.model.info
+            model, dtype, load = opened_again(info, settings, load)
+        await self.session.boot(model, settings.device, dtype, not resumed, special, load)
         self.comparison.go_on(self.saved_runs.resume_comparison if resumed else None)
         self.notes.run(self.notes.read())
 

@@ -1,12 +1,15 @@
-"""Opening another model: the demo, recent ones, those on this machine, a name."""
+"""Opening another model: the demo, recent ones, those on this machine, a name; with options where asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+
 if TYPE_CHECKING:
     from interpboard.config import Settings
+    from interpboard.results import ModelInfo
     from tui.controllers.ports import OpensScreens
     from tui.controllers.saver import Saver
     from tui.dialogs.pick_model import PickModelScreen
@@ -14,6 +17,22 @@ if TYPE_CHECKING:
     from tui.session.session import Session
 
 RECENT = 8  # models in the picker
+
+
+def opened_again(
+    info: ModelInfo, settings: Settings, load: LoadOptions
+) -> tuple[str, str, LoadOptions]:
+    """Name, number format and options with which the model of ``info`` is opened as it was.
+
+    What is said now, in ``settings`` and ``load``, goes before what was said then.
+    """
+    from tui.files.models import SIZES
+
+    dtype = settings.dtype
+    if dtype == "auto" and info.dtype in SIZES:
+        dtype = info.dtype
+    said_now = info.name == settings.model and load != NOTHING_ASKED
+    return info.name, dtype, load if said_now else info.options
 
 
 class Models:
@@ -37,7 +56,7 @@ class Models:
 
     def choose(self) -> None:
         """Ask for a model."""
-        self.pick(lambda screen, name: self._session.load(name))
+        self.pick(lambda screen, name: self._session.load(name, screen.asked))
 
     def pick(self, then: Callable[[PickModelScreen, str], None], *, beside: bool = False) -> None:
         """Ask for a model; ``then`` is called with the list and the name. ``beside``: to compare with."""

@@ -42,7 +42,7 @@ class PickScreen(Box[_R]):
             yield Line(id="advice")
             for row in range(_ROWS):
                 yield Line(id=f"row-{row}")
-            yield Line()
+            yield Line(id="more")
             for hint in (*self.hints, self._keys()):
                 yield Line(Text(hint), classes="hint")
 
@@ -66,6 +66,10 @@ class PickScreen(Box[_R]):
 
     def advice(self, typed: str, ink: Inks) -> Text:
         """The line between the field and the rows."""
+        return Text()
+
+    def more(self, typed: str, ink: Inks) -> Text:
+        """The line between the rows and the hints."""
         return Text()
 
     def answer(self, typed: str) -> _R | None:
@@ -119,6 +123,7 @@ class PickScreen(Box[_R]):
         """Rows and advice."""
         ink = inks(self.app.current_theme.dark)
         self.query_one("#advice", Line).set(self.advice(self.typed, ink))
+        self.query_one("#more", Line).set(self.more(self.typed, ink))
         room = max(1, min(_ROWS, self.app.size.height - AROUND))
         first = max(0, self.at - room + 1)
         for place in range(_ROWS):

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.style import Style
 from rich.text import Text
 
 from interpboard.display import fit, spoken_bytes, visible
+from interpboard.errors import BadParameter
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions, option_words
 from tui.dialogs.pick import PickScreen
-from tui.files.models import FoundModel, Shelf
+from tui.files.checkpoints import FoundModel
+from tui.files.models import Shelf, what_fits
+from tui.files.opening import read_opening
 from tui.theme import Inks
 
 _NAMES = "demo, a folder, or owner/name of the Hugging Face hub."
-_OPEN = ("Open a model", (_NAMES, "The model in use stays until the new one has loaded."))
+_OPEN = (
+    "Open a model",
+    (_NAMES, "Behind it options: --dtype bfloat16 --quantize 4bit --adapter PATH …"),
+)
 _BESIDE = ("Compare with a model", (_NAMES, "It is loaded beside the model in use, which stays."))
 
 
@@ -27,7 +35,10 @@ def count(parameters: int) -> str:
 
 
 class PickModelScreen(PickScreen[str]):
-    """Answers with the name to open. ``find`` reads the disk, off the loop."""
+    """Answers with the name to open; ``asked`` says in which number format and how, None: nothing was said.
+
+    ``find`` reads the disk, off the loop.
+    """
 
     def __init__(self, find: Callable[[], Shelf], in_use: str, *, beside: bool = False) -> None:
         title, hints = _BESIDE if beside else _OPEN
@@ -35,6 +46,7 @@ class PickModelScreen(PickScreen[str]):
         self.beside = beside  # to be compared with the one in use
         self.find, self.in_use = find, in_use
         self.shelf = Shelf()
+        self.asked: tuple[str, LoadOptions] | None = None
         self._looking: asyncio.Task[None] | None = None
 
     def on_mount(self) -> None:
@@ -54,26 +66,30 @@ class PickModelScreen(PickScreen[str]):
             await asyncio.sleep(0.01)
 
     def narrow(self, typed: str) -> None:
-        """Those that contain every word, and the text itself where it is another name."""
-        parts = typed.lower().split()
-        fits = [m for m in self.shelf.models if all(part in m.name.lower() for part in parts)]
-        written = typed.strip()
+        """Those that contain every word, and the text itself where it is another name; options narrow
+        nothing."""
+        written = typed.partition(" --")[0].strip()
+        parts = written.lower().split()
+        fits = [m for m in self.shelf.models if all(part in _name(m).lower() for part in parts)]
         if written and written not in [model.name for model in fits]:
             fits.append(FoundModel(written, "as typed"))
         self.rows, self.at = fits, 0 if fits else -1
 
     def draw(self, row: FoundModel, here: bool, ink: Inks) -> Text:
-        """``name  family  124 M  496 MiB  fits``."""
+        """``name  where  family  496 MiB  fits``."""
         style = Style(color=ink.accent if here else ink.text, bold=here)
-        text = Text(fit(_short(visible(row.name), 30), 31), style)
+        text = Text(fit(_short(visible(_name(row)), 30), 31), style)
         text.append(fit(row.where, 10), ink.muted)
         text.append(fit(visible(row.family), 11), ink.text)
         if row.problem:
             return text.append(row.problem, ink.warning)
+        if row.base:
+            return text.append("adapter", ink.muted)
         if row.parameters:
-            memory = spoken_bytes(row.parameters * self.shelf.room.parameter)
+            memory = spoken_bytes(row.size or row.parameters * self.shelf.room.parameter)
             text.append(f"{memory:>7} ", ink.text)
-        fits = "in use" if row.name == self.in_use else self.shelf.room.fits(row)
+        in_use = row.name == self.in_use and not row.gguf_file
+        fits = "in use" if in_use else self.shelf.room.fits(row)
         return text.append(fits, ink.warning if fits == "too large" else ink.muted)
 
     def advice(self, typed: str, ink: Inks) -> Text:
@@ -91,13 +107,52 @@ class PickModelScreen(PickScreen[str]):
         if row.where == "as typed":
             does = "Enter compares with" if self.beside else "Enter opens"
             return Text(f"{does} {visible(row.name)}, from a folder or the hub{free}", ink.muted)
-        size = f"{count(row.parameters)} parameters" if row.parameters else "size unknown"
-        tail = f"  {size}{free}"
-        return Text(_short(visible(row.name), 72 - len(tail)) + tail, ink.muted)
+        size = f"{count(row.parameters)} parameters" if row.parameters and not row.size else ""
+        about = [part for part in (size, visible(row.is_what)) if part] or ["size unknown"]
+        tail = f"  {_short(', '.join(about), 40)}{free}"
+        return Text(_short(visible(_name(row)), 72 - len(tail)) + tail, ink.muted)
+
+    def more(self, typed: str, ink: Inks) -> Text:
+        """What was asked for, or what is wrong with it; else what of the chosen model would fit where."""
+        try:
+            dtype, options = self._opening(typed)
+        except BadParameter as wrong:
+            return Text(fit(visible(str(wrong)), 74), ink.warning)
+        asked = [f"--dtype {dtype}"] if dtype else []
+        asked += option_words(options)
+        if asked:
+            return Text(fit(visible(f"with {' '.join(asked)}"), 74), ink.text)
+        if self.chosen is None or self._looking is not None:
+            return Text()
+        rooms = (self.shelf.room, *self.shelf.others)
+        said = [(room.on if len(rooms) > 1 else "", what_fits(self.chosen, room)) for room in rooms]
+        return Text(
+            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in said if what), 74), ink.muted
+        )
 
     def answer(self, typed: str) -> str | None:
-        """The chosen one."""
-        return self.chosen.name if self.chosen is not None else None
+        """The chosen one; nothing while what is asked of opening it cannot be read."""
+        if self.chosen is None:
+            return None
+        try:
+            dtype, options = self._opening(typed)
+        except BadParameter:
+            return None
+        self.asked = (dtype, options) if dtype or options != NOTHING_ASKED else None
+        return self.chosen.name
+
+    def _opening(self, typed: str) -> tuple[str, LoadOptions]:
+        """Number format and options, those that the chosen row brings along among them."""
+        _name_typed, space, said = typed.partition(" --")
+        if self.beside and space:
+            raise BadParameter("How it is opened is asked for next.")
+        dtype, options = read_opening(space + said)
+        gguf = self.chosen.gguf_file if self.chosen is not None else ""
+        return dtype, replace(options, gguf_file=gguf) if gguf and not self.beside else options
+
+
+def _name(model: FoundModel) -> str:
+    return f"{model.name}/{model.gguf_file}" if model.gguf_file else model.name
 
 
 def _short(name: str, width: int) -> str:

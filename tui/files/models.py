@@ -1,39 +1,29 @@
-"""Models on this machine: what lies in folders and in the hub's cache, how large, and does it fit.
+"""Models on this machine: what lies in folders and in the hub's cache, and what of it would fit where.
 
-Reads configurations and the headers of weight files, nothing else; blocks, so call it off the loop.
+Blocks, so call it off the loop. What a folder holds is for ``checkpoints`` to say.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import struct
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from interpboard.display import spoken_bytes
 from interpboard.files.places import expanded
+from tui.files.checkpoints import ADAPTER_FILE, FoundModel, gguf_files, look
 
 _MOST = 500  # folders looked into below one
 SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
-_LONGEST_HEADER = 100_000_000  # what the format allows
+_PACKED = {
+    "4bit": 9 / 16,
+    "8bit": 1.0,
+    "int8": 1.0,
+}  # bytes a weight of a linear map, with its scale
 _LEAVE_S = 3.0
-
-
-@dataclass(frozen=True)
-class FoundModel:
-    """A model: the name that opens it, where it lies, its family, how many parameters (0: unknown)."""
-
-    name: str
-    where: str
-    family: str = ""
-    parameters: int = 0
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,17 +36,40 @@ class Room:
 
     def fits(self, model: FoundModel) -> str:
         """``fits``, ``tight`` or ``too large``; empty where it cannot be known."""
-        if self.free is None or not model.parameters:
+        return self.takes(model.size or model.parameters * self.parameter)
+
+    def takes(self, need: int) -> str:
+        """The same of ``need`` bytes."""
+        if self.free is None or not need:
             return ""
-        need = model.parameters * self.parameter
         if need <= 0.8 * self.free:  # runs need room for activations too
             return "fits"
         return "tight" if need <= self.free else "too large"
 
 
-def need(model: FoundModel | None, dtype: str) -> int:
-    """Bytes that the parameters of ``model`` take in ``dtype``; 0: not known."""
-    return model.parameters * SIZES[dtype] if model is not None else 0
+def need(model: FoundModel | None, dtype: str, quantize: str = "") -> int:
+    """Bytes that the parameters of ``model`` take in ``dtype``, or at least where they are packed as
+    ``quantize`` says (embeddings are not); 0: not known."""
+    if model is None:
+        return 0
+    if model.size:  # packed in the files, and kept so
+        return model.size
+    return round(model.parameters * (_PACKED[quantize] if quantize else SIZES[dtype]))
+
+
+_ANSWERS = {"fits": "yes", "tight": "tight", "too large": "no"}
+
+
+def what_fits(model: FoundModel, room: Room) -> str:
+    """``float32 no, bfloat16 yes, 4-bit yes``: what of ``model`` would fit there; empty: not known."""
+    if model.size:
+        ways = [("as packed", model.size)]
+    else:
+        ways = [(dtype, need(model, dtype)) for dtype in ("float32", "bfloat16")]
+        if not model.packed:  # what is packed already is not packed anew
+            ways.append(("4-bit", need(model, "float32", "4bit")))
+    said = [f"{way} {_ANSWERS[answer]}" for way, size in ways if (answer := room.takes(size))]
+    return ", ".join(said)
 
 
 def room_said(model: FoundModel | None, room: Room) -> str:
@@ -73,23 +86,24 @@ def room_said(model: FoundModel | None, room: Room) -> str:
 def demo() -> FoundModel:
     """The model that comes with the program."""
     folder = Path(str(files("interpboard"))) / "models" / "demo" / "weights"
-    return _look(folder, "demo", "built in") or FoundModel("demo", "built in")
+    return look(folder, "demo", "built in") or FoundModel("demo", "built in")
 
 
 def named_folder(name: str) -> FoundModel | None:
     """The model in the folder that ``name`` is; None if it is none."""
-    return _look(expanded(name), name, "folder")
+    return look(expanded(name), name, "folder")
 
 
 def in_folder(folder: Path) -> list[FoundModel]:
     """Models in ``folder``, or one or two below it, by name."""
     found = []
     for place in _places(folder):
-        if (place / "config.json").is_file():
-            model = _look(place, str(place), "folder")
+        if any((place / name).is_file() for name in ("config.json", ADAPTER_FILE)):
+            model = look(place, str(place), "folder")
             if model is not None:
                 found.append(model)
-    return sorted(found, key=lambda model: model.name.lower())
+        found += gguf_files(place, "folder")
+    return sorted(found, key=lambda model: (model.name.lower(), model.gguf_file))
 
 
 def in_hub_cache(cache: Path) -> list[FoundModel]:
@@ -98,7 +112,7 @@ def in_hub_cache(cache: Path) -> list[FoundModel]:
     for place in _listed(cache):
         if place.name.startswith("models--"):
             name = place.name.removeprefix("models--").replace("--", "/")
-            model = _look(_snapshot(place), name, "hub cache")
+            model = look(_snapshot(place), name, "hub cache")
             if model is not None:
                 found.append(model)
     return sorted(found, key=lambda model: model.name.lower())
@@ -113,55 +127,30 @@ def hub_cache(environment: Mapping[str, str] | None = None) -> Path:
     return expanded(home) / "hub"
 
 
+def rooms(device: str, dtype: str) -> tuple[Room, ...]:
+    """The room on ``device`` (``cpu``, ``cuda:0``) for parameters of ``dtype``, then that elsewhere here."""
+    size = SIZES.get(dtype, 4)
+    gpus = [Room(free, size, f"cuda:{at}") for at, free in enumerate(_free_on_gpus())]
+    every = [_of_the_host(device, size), *gpus]
+    used = "cuda:0" if device == "cuda" else device
+    here = [own for own in gpus if own.on == used] or every[:1]
+    if device.startswith("cuda") and here[0].on != used:  # nobody says what is free there
+        here = [Room(None, size, device)]
+    return (here[0], *(own for own in every if own not in here))
+
+
 def room(device: str, dtype: str) -> Room:
     """The room on ``device`` (``cpu``, ``cuda:0``) for parameters of ``dtype``."""
-    size = SIZES.get(dtype, 4)
-    if device.startswith("cuda"):
-        return Room(_free_on_gpu(device), size, device)
+    return rooms(device, dtype)[0]
+
+
+def _of_the_host(device: str, size: int) -> Room:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:  # not Linux
         return Room(None, size)
     found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return Room(found[0] if found else None, size, "" if device == "auto" else device)
-
-
-def parameters(weights: Iterable[Path]) -> int:
-    """Numbers in safetensors files, from their headers alone. Raises ``OSError``, ``ValueError``."""
-    total = 0
-    for path in weights:
-        with path.open("rb") as file:
-            size = struct.unpack("<Q", file.read(8))[0] if path.stat().st_size >= 8 else 0
-            if not 0 < size <= _LONGEST_HEADER:
-                raise ValueError(f"{path.name} is no safetensors file")
-            header = json.loads(file.read(size))
-        if not isinstance(header, dict):
-            raise ValueError(f"{path.name} is no safetensors file")  # noqa: TRY004 - bad data
-        tensors = (about for name, about in header.items() if name != "__metadata__")
-        total += sum(math.prod(about["shape"]) for about in tensors)
-    return total
-
-
-def _look(folder: Path | None, name: str, where: str) -> FoundModel | None:
-    """The model in ``folder``; None if its configuration is not one of a model."""
-    if folder is None:
-        return None
-    try:
-        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    family = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(family, str):
-        return None
-    # Some folders hold the same weights twice, under another program's names too.
-    every = sorted(folder.glob("*.safetensors"))
-    weights = [path for path in every if path.name.startswith("model")] or every
-    if not weights:
-        return FoundModel(name, where, family, problem="no safetensors")
-    try:
-        return FoundModel(name, where, family, parameters(weights))
-    except (OSError, ValueError, KeyError, TypeError):
-        return FoundModel(name, where, family, problem="damaged weights")
+    return Room(found[0] if found else None, size, "" if device == "auto" else "cpu")
 
 
 def _snapshot(place: Path) -> Path | None:
@@ -191,14 +180,14 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _free_on_gpu(device: str) -> int | None:
+def _free_on_gpus() -> list[int]:
+    """Free bytes of each GPU, by nvidia-smi; none where there is no such program."""
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=_LEAVE_S, check=True)
-        number = int(device.partition(":")[2] or 0)
-        return int(said.stdout.splitlines()[number]) << 20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
+        return [int(line) << 20 for line in said.stdout.splitlines() if line.strip()]
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return []
 
 
 @dataclass(frozen=True)
@@ -207,6 +196,7 @@ class Shelf:
 
     models: tuple[FoundModel, ...] = ()
     room: Room = field(default_factory=lambda: Room(None))
+    others: tuple[Room, ...] = ()
 
 
 def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str) -> Shelf:
@@ -214,10 +204,11 @@ def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str
     places = [*(expanded(folder) for folder in folders), Path(os.curdir)]
     local = [model for place in places for model in in_folder(Path(os.path.abspath(place)))]
     known = [demo(), *local, *in_hub_cache(hub_cache())]
-    by_name = {model.name: model for model in reversed(known)}
+    by_name = {model.name: model for model in reversed(known) if not model.gguf_file}
     used = []
     for name in recent:
-        model = by_name.get(name) or _look(expanded(name), name, "recent")
+        model = by_name.get(name) or look(expanded(name), name, "recent")
         used.append(model or FoundModel(name, "recent"))
-    listed = {model.name: model for model in [known[0], *used, *known[1:]]}
-    return Shelf(tuple(listed.values()), room(device, dtype))
+    listed = {(model.name, model.gguf_file): model for model in [known[0], *used, *known[1:]]}
+    here, *others = rooms(device, dtype)
+    return Shelf(tuple(listed.values()), here, tuple(others))

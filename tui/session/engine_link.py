@@ -26,7 +26,8 @@ class EngineLink:
         self, listener: TakesEvents, model: str, load: LoadOptions, **options: Any
     ) -> None:
         """Start the engine and ask for a model. ``load`` is how this model is opened, none but this."""
-        self._options, self._first = options, (model, load)
+        self._options = options
+        self._opened: dict[str, tuple[str, LoadOptions]] = {model: ("", load)}
         self.engine = self._factory(listener)
         await self.engine.start()
         self.load(model)
@@ -36,13 +37,17 @@ class EngineLink:
         if self.engine is not None:
             await self.engine.stop()
 
-    def load(self, model: str) -> None:
-        """Open a model."""
+    def load(self, model: str, asked: tuple[str, LoadOptions] | None = None) -> None:
+        """Open a model as ``asked``: number format (empty: the usual one) and options; None: as before."""
         assert self.engine is not None
-        first, load = self._first
-        beside = {"options": load} if model == first else {}
+        if asked is not None:
+            self._opened[model] = asked
+        beside: dict[str, Any] = {}
+        if model in self._opened:
+            dtype, beside["options"] = self._opened[model]
+            beside |= {"dtype": dtype} if dtype else {}
         self.asked = model
-        self.engine.load(model, **self._options, **beside)
+        self.engine.load(model, **{**self._options, **beside})
 
     def cancel(self, slot: str | None = None) -> None:
         """Cancel the job of ``slot``, or every analysis."""

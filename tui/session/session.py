@@ -224,15 +224,15 @@ class Session:
             self.engine.cancel()
         return busy
 
-    def load(self, model: str) -> None:
-        """Open another model, then run everything on it."""
+    def load(self, model: str, asked: tuple[str, LoadOptions] | None = None) -> None:
+        """Open another model, then run everything on it; ``asked``: its number format and options."""
         if self.engine is not None:
             self._run_when_ready = True
             self._cut = self.state.busy
             for name in self._cut:  # the load would wait for them
                 self._link.cancel(name)
             self._set_engine(phase="loading", stage="waiting", fraction=0.0, opening=model)
-            self._link.load(model)
+            self._link.load(model, asked)
 
     def restart(self) -> None:
         """Start the engine anew."""
