@@ -22,13 +22,13 @@ CORPUS = {"held_out_examples", "training_example"}  # of each part of the demo m
 # The same drawing as text, for print and for the mouse; some go by the name of the analysis that they draw.
 DRAWINGS = {
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison", "figure_of",
-    "grid", "head_grid", "label_axes", "lens", "new_figure", "put_title", "strongest", "token_heatmap",
+    "grid", "head_grid", "label_axes", "lens", "lines", "new_figure", "put_title", "strongest", "token_heatmap",
     "wrapped",
 }  # fmt: skip
 FORMATS = {"csv_text", "fragment", "html", "json_text", "markdown", "text"}  # of what is written
 SHARED = ENTRY | TABLES | CORPUS | DRAWINGS | FORMATS
 # Names that mean two things still, and files that are too long still: none may join them.
-TWO_MEANINGS = {"MOST", "Message", "NOWHERE", "PromptRow", "WIDTH", "lines", "said"}
+TWO_MEANINGS: set[str] = set()
 LONG_STILL: set[str] = set()
 
 

@@ -22,7 +22,7 @@ from tui.widgets.message import MessageLine, message_line
 from tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
-    from tui.controllers.notify import Message
+    from tui.controllers.notify import Notice
 
 _RUNS = (8, "Runs", "", "runs")  # a screen of its own: there is a list to search and two to compare
 TOO_SMALL = "InterpBoard needs {} columns and {} rows.".format(*NEEDED)
@@ -74,7 +74,7 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))
 
 
-def show_message(screens: Sequence[Screen[Any]], latest: Message | None) -> None:
+def show_message(screens: Sequence[Screen[Any]], latest: Notice | None) -> None:
     """What was said last, on every screen that has a line for it."""
     app = screens[0].app
     text = message_line(latest, theme.inks(app.current_theme.dark), app.size.width)

@@ -68,8 +68,6 @@ class Board:
         """Everything that was said, the newest last."""
         return [message.text for message in self.app.controllers.messages.said]
 
-    toasts = messages
-
     def readout(self, slot: str) -> str:
         return self.app.panes.of(slot).readout().plain.strip()
 

@@ -280,7 +280,7 @@ async def test_every_pane_with_values_shows_copies_and_exports_its_difference(
         before = yanked.read_text()
         await b.press("c")
         assert yanked.read_text() == before
-        assert "for one side" in b.toasts[-1]
+        assert "for one side" in b.messages[-1]
         out = tmp_path / "out.csv"
         await b.press("e")
         field: Any = b.app.screen.query_one("Input")

@@ -11,7 +11,7 @@ from tui.controllers.explained import Explained
 from tui.controllers.interventions import Interventions
 from tui.controllers.jobs import Jobs
 from tui.controllers.models import Models
-from tui.controllers.notify import Message, Messages
+from tui.controllers.notify import Messages, Notice
 from tui.controllers.parameters import Parameters
 from tui.controllers.prompts import Prompts
 from tui.controllers.saver import Saver
@@ -220,7 +220,7 @@ def test_what_is_told_is_harmless_whatever_is_in_it() -> None:
     told: list[str] = []
     messages = Messages(lambda: told.append("changed"))
     messages.tell("a \x1b[31m[/red]\nb\x07", "error")
-    assert messages.latest == Message("a ␛[31m[/red]\nb\\x07", "error")
+    assert messages.latest == Notice("a ␛[31m[/red]\nb\\x07", "error")
     assert messages.latest.line == "a ␛[31m[/red]  b\\x07"
     messages.seen()
     messages.seen()

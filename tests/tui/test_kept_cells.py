@@ -194,7 +194,7 @@ async def test_another_model_takes_nothing_of_the_old_one_and_says_what_it_drops
         await told(b)
         assert "other" in b.lines()[0]
         assert all(answer.result is None for answer in b.app.state.slots.values())
-        assert any("the foil ·Rome dropped" in toast for toast in b.toasts)
+        assert any("the foil ·Rome dropped" in message for message in b.messages)
         b.engine.release()
         await wait_until_idle(b.app)
         assert b.app.state.slots["heads"].result is not None

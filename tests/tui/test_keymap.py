@@ -76,7 +76,7 @@ async def test_hints_help_and_refusals_name_the_keys_in_use() -> None:
         await b.press("q", "p", "x")
         assert "prompt edited: F5 runs" in b.screen
         await b.press("escape", "ctrl+c")
-        assert b.toasts[-1] == "F10 or Ctrl+q quits, F9 cancels what runs."
+        assert b.messages[-1] == "F10 or Ctrl+q quits, F9 cancels what runs."
 
 
 def test_about_texts_of_slots_name_commands_and_no_keys() -> None:

@@ -72,7 +72,7 @@ async def test_what_cannot_act_says_why_with_the_key_that_helps_and_does_nothing
             assert why in b.screen
             before = len(b.engine.requests)
             await b.press("enter")
-            assert b.toasts[-1] == why
+            assert b.messages[-1] == why
             assert len(b.engine.requests) == before
             assert b.app.panes.active == "tokens"
 
@@ -115,4 +115,4 @@ async def test_keys_and_palette_refuse_with_the_same_words(board: Boards) -> Non
     async with board((80, 24)) as b:
         await b.press("u")
         await b.press("greater_than_sign")
-        assert b.toasts == ["Nothing to undo.", "No file of prompts is open: O opens one."]
+        assert b.messages == ["Nothing to undo.", "No file of prompts is open: O opens one."]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.session.type_ahead import MOST, SearchableVocabulary, advice, matches
+from tui.session.type_ahead import MOST_MATCHES, SearchableVocabulary, advice, matches
 
 WORDS = (
     "the",
@@ -55,7 +55,7 @@ def test_ids_are_places_in_the_vocabulary_and_the_first_of_equal_texts_is_exact(
 
 def test_no_more_than_can_be_looked_through() -> None:
     words = tuple(f" w{at}" for at in range(5000))
-    assert len(found("w", words)) == MOST
+    assert len(found("w", words)) == MOST_MATCHES
     assert found("w4999", words) == [" w4999"]
 
 

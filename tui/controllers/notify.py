@@ -24,7 +24,7 @@ class Tell(Protocol):
 
 
 @dataclass(frozen=True)
-class Message:
+class Notice:
     """What was said, harmless to show; it may have several lines."""
 
     text: str
@@ -41,13 +41,13 @@ class Messages:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self.said: deque[Message] = deque(maxlen=KEPT)
-        self.latest: Message | None = None
+        self.said: deque[Notice] = deque(maxlen=KEPT)
+        self.latest: Notice | None = None
 
     def tell(self, message: str, severity: Severity = "information") -> None:
         """Say ``message``."""
         text = "\n".join(visible(line) for line in message.split("\n"))
-        self.latest = Message(text, severity)
+        self.latest = Notice(text, severity)
         self.said.append(self.latest)
         self._changed()
 

@@ -17,7 +17,7 @@ from interpboard.registry import find_analysis
 from tui.commands.command import shown_keys
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
-from tui.dialogs.parameters import WIDTH, read_params, written_params, written_value
+from tui.dialogs.parameters import FORM_WIDTH, read_params, written_params, written_value
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -60,7 +60,7 @@ class JobScreen(FieldsScreen):
             yield Line(Text(about), classes="hint")
             for own in self.known:
                 usual = f"{own.name}={written_value(own.default)}"
-                yield Line(Text(fit(f"with {usual:<14} {own.help}", WIDTH)), classes="hint")
+                yield Line(Text(fit(f"with {usual:<14} {own.help}", FORM_WIDTH)), classes="hint")
             cancel = shown_keys("cancel")
             hints = (
                 f"Other analyses wait meanwhile. {cancel} stops it, the same again goes on.",

@@ -23,7 +23,7 @@ from tui.widgets.message import MARKS
 from tui.widgets.text_page import TextPage
 
 if TYPE_CHECKING:
-    from tui.controllers.notify import Message
+    from tui.controllers.notify import Notice
 
 LINES = 200
 _KEYS = "{key:log_again} runs again  {key:log_leave} closes  {key:down} {key:up} scroll"
@@ -44,7 +44,7 @@ def tail(path: Path) -> tuple[str, ...]:
     return tuple(text.rstrip("\n").split("\n")[-LINES:]) if text.strip() else ()
 
 
-def told(messages: Iterable[Message], ink: Inks) -> Text:
+def told(messages: Iterable[Notice], ink: Inks) -> Text:
     """Every message whole, with its mark."""
     text = Text()
     for message in messages:
@@ -81,7 +81,7 @@ class LogScreen(Box[bool]):
     DEFAULT_CSS = "LogScreen > .box { width: 100; max-width: 96%; height: auto; }"
 
     def __init__(
-        self, engine: Engine, messages: Sequence[Message] = (), jobs: Iterable[str] = ()
+        self, engine: Engine, messages: Sequence[Notice] = (), jobs: Iterable[str] = ()
     ) -> None:
         super().__init__()
         self.engine, self.messages, self.jobs = engine, tuple(messages), tuple(jobs)

@@ -21,7 +21,7 @@ from tui.widgets.text_field import NEWLINE, TextField
 if TYPE_CHECKING:
     from interpboard.store import NoteSubject
 
-WIDTH = 68
+NOTE_WIDTH = 68
 
 
 class NoteScreen(Box[tuple[int, str]]):
@@ -58,7 +58,7 @@ class NoteScreen(Box[tuple[int, str]]):
         from interpboard.session_report import subject_words
 
         ink = inks(self.app.current_theme.dark)
-        words = fit(visible(subject_words(self.subjects[self.at])), WIDTH).rstrip()
+        words = fit(visible(subject_words(self.subjects[self.at])), NOTE_WIDTH).rstrip()
         self.query_one("#subject", Line).set(Text.assemble(("on ", ink.muted), (words, ink.accent)))
 
     def action_subject(self, by: int) -> None:

@@ -17,7 +17,7 @@ from interpboard.registry.parameter import Parameter
 from tui.dialogs.fields import FieldsScreen
 from tui.widgets.line import Line
 
-WIDTH = 72
+FORM_WIDTH = 72
 _NAME = 24
 
 
@@ -63,7 +63,7 @@ class ParametersScreen(FieldsScreen):
                 usual = f"{parameter.name}={written_value(parameter.default)}"
                 choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""
                 row = f"{fit(usual, _NAME)} {choices}{parameter.help}"
-                yield Line(Text(fit(row, WIDTH)), classes="hint")
+                yield Line(Text(fit(row, FORM_WIDTH)), classes="hint")
             yield Line(Text("name=value, with spaces between; empty: as above"), classes="hint")
             yield Line(Text("Enter runs it, Esc leaves"), classes="hint")
 

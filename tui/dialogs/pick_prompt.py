@@ -21,7 +21,7 @@ NAME = 14
 
 
 @dataclass(frozen=True)
-class PromptRow:
+class BookedPrompt:
     """A prompt, and its name if it has one."""
 
     name: str
@@ -43,15 +43,15 @@ class PickPromptScreen(PickScreen[str]):
 
     def narrow(self, typed: str) -> None:
         """Those in which every word occurs."""
-        rows = [PromptRow(name, self.book.named[name]) for name in sorted(self.book.named)]
-        rows += [PromptRow("", text) for text in reversed(self.book.ran)]
+        rows = [BookedPrompt(name, self.book.named[name]) for name in sorted(self.book.named)]
+        rows += [BookedPrompt("", text) for text in reversed(self.book.ran)]
         words = typed.lower().split()
         self.rows = [
             row for row in rows if all(word in f"{row.name}\n{row.text}".lower() for word in words)
         ]
         self.at = min(max(self.at, 0), len(self.rows) - 1)
 
-    def draw(self, row: PromptRow, here: bool, ink: Inks) -> Text:
+    def draw(self, row: BookedPrompt, here: bool, ink: Inks) -> Text:
         """``name  text``."""
         text, room = Text(), _WIDTH
         if row.name:

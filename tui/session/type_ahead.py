@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from interpboard.display import visible_token
 
-MOST = 200  # matches; nobody scrolls through more
+MOST_MATCHES = 200  # matches; nobody scrolls through more
 _BETWEEN = "\ud800"  # in no token: half a character cannot be in one
 # Parts of characters are shown as their bytes; what looks like an id would be read as one.
 _NO_TEXT = re.compile(r"\\x[0-9a-f]{2}|^\\*#[0-9]+$")
@@ -69,7 +69,9 @@ class SearchableVocabulary:
         return self.containing(_BETWEEN + part)
 
 
-def matches(vocabulary: SearchableVocabulary, typed: str, most: int = MOST) -> list[TokenMatch]:
+def matches(
+    vocabulary: SearchableVocabulary, typed: str, most: int = MOST_MATCHES
+) -> list[TokenMatch]:
     """Tokens that fit, best first; nothing typed fits nothing.
 
     The token whose id was typed, ``#161``. Exactly what was typed, the same behind a space, beginnings in
@@ -128,7 +130,7 @@ def _forms(text: str) -> tuple[str, ...]:
 
 
 def _first(ids: Iterator[int]) -> list[int]:
-    return list(islice(ids, 4 * MOST))
+    return list(islice(ids, 4 * MOST_MATCHES))
 
 
 def _readings(typed: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from interpboard.engine.protocol import Progress
     from interpboard.results import Cells, ModelInfo, PromptInfo, Result
 
-MOST = 12  # kept in memory; the store has more
+MOST_UNFINISHED = 12  # kept in memory; the store has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def set_down(state: State, slot: str, last: Progress | None = None) -> State:
     if found is None:
         return state
     others = tuple(each for each in state.unfinished if not each.answers(slot, found.request))
-    state = replace(state, unfinished=(*others, found)[-MOST:])
+    state = replace(state, unfinished=(*others, found)[-MOST_UNFINISHED:])
     whole = answer.result is not None and not answer.result.partial
     if not found.result.axes or (whole and answer.request == found.request):
         return state

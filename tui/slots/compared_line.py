@@ -22,7 +22,7 @@ def compared_line(state: State, ink: Inks, width: int) -> Text:
     text = Text.assemble((f" {compared.view} ", Style(color=ink.accent, bold=True, reverse=True)))
     following = compared.next_view()
     key = f"  {shown_keys('compare')} {f'shows {following}' if following else 'ends it'}"
-    parts = said(compared, state)
+    parts = comparison_words(compared, state)
     room = max(8, (width - text.cell_len - cell_len(key) - 6 * len(parts)) // len(parts))
     for side, what in parts:
         text.append(" │ ", ink.frame)
@@ -32,7 +32,7 @@ def compared_line(state: State, ink: Inks, width: int) -> Text:
     return text.append(key, ink.muted)
 
 
-def said(compared: Compared, state: State) -> list[tuple[str, str]]:
+def comparison_words(compared: Compared, state: State) -> list[tuple[str, str]]:
     """``A`` and ``B`` with what they are, in words."""
     a = compared.a
     first, second = f"{compared.name}: {visible(a.question.shown)}", visible(state.question.shown)

@@ -16,12 +16,11 @@ from textual.strip import Strip
 from interpboard.display import fit
 from tui import words
 from tui.theme import cursor_style
-from tui.widgets.cells import CursorPlace, SearchCell
+from tui.widgets.cells import NOWHERE, CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
 
 MAX_BAR = 32
 FOLD_FROM = 40
-NOWHERE = -1
 
 
 @dataclass(frozen=True)

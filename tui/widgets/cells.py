@@ -15,6 +15,7 @@ from typing import Any, Protocol
 # Whatever a cursor is: a row, a row and a column, a part of a view and a place in it. Of one view they
 # can be compared.
 CursorPlace = Any
+NOWHERE = -1  # the place of a view in which a search has marked nothing, where places are numbers
 MOST_AFTER = 64  # characters behind a token in which a search goes on
 _SPACES = str.maketrans("", "", " ·_▁Ġ\xa0")  # as tokens, tokenizers and screens write a space
 _ADDRESS = re.compile(r"\d+\.\w+")  # 3.7, 0.mlp

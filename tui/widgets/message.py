@@ -13,7 +13,7 @@ from tui.theme import Inks
 from tui.widgets.line import Line
 
 if TYPE_CHECKING:
-    from tui.controllers.notify import Message
+    from tui.controllers.notify import Notice
 
 MARKS = {
     "information": "•",
@@ -26,7 +26,7 @@ class MessageLine(Line):
     """Empty while there is nothing to say. Every screen that has one shows the same."""
 
 
-def message_line(message: Message | None, ink: Inks, width: int) -> Text:
+def message_line(message: Notice | None, ink: Inks, width: int) -> Text:
     """The newest message; one that is too long says which key shows it whole."""
     if message is None:
         return Text()

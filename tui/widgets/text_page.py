@@ -10,9 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tui.widgets.cells import MOST_AFTER, CursorPlace, SearchCell
+from tui.widgets.cells import MOST_AFTER, NOWHERE, CursorPlace, SearchCell
 
-NOWHERE = -1
 # How many lines each of the cursor's moves scrolls; along a line there is nowhere to go.
 _LINES = {"down": 1, "up": -1, "page_down": 10, "page_up": -10}
 _ENDS = {"top": -1, "home": -1, "bottom": 1, "end": 1}

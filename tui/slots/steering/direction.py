@@ -15,7 +15,7 @@ from tui.commands.command import bindings, keyed
 from tui.commands.places import NEWLINE_KEY
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import written_value
-from tui.slots.steering.vectors import SIDES, lines
+from tui.slots.steering.vectors import SIDES, prompts_of_side
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -80,5 +80,5 @@ class DirectionScreen(FieldsScreen):
 
 def _written(name: str, value: Any) -> str:
     if name in SIDES:
-        return "\n".join(lines(value))
+        return "\n".join(prompts_of_side(value))
     return "" if value is None else written_value(value)

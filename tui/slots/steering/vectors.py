@@ -19,12 +19,12 @@ def vector_file(state: State, params: Mapping[str, Any]) -> Path:
 
     Interventions name it, so a file never comes to have another vector.
     """
-    texts = [lines(params.get(side, "")) for side in SIDES]
+    texts = [prompts_of_side(params.get(side, "")) for side in SIDES]
     of = repr((state.model.info if state.model else None, params.get("layer"), texts))
     return state_path() / "vectors" / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.safetensors"
 
 
-def lines(texts: Any) -> list[str]:
+def prompts_of_side(texts: Any) -> list[str]:
     """Prompts one a line, or a list of them, as a list."""
     return texts.splitlines() if isinstance(texts, str) else list(texts)
 

@@ -18,7 +18,7 @@ from tui.session.state import Request, State
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
 from tui.slots.steering.keys import KEYS
-from tui.slots.steering.vectors import SIDES, intervention, lines
+from tui.slots.steering.vectors import SIDES, intervention, prompts_of_side
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.line import Line
 from tui.widgets.message import MessageLine
@@ -104,7 +104,7 @@ class SteeringScreen(SlotScreen):
         if params["vector"]:
             return text.append(f"  {visible(str(params['vector']))}", ink.muted)
         for side, sign in zip(SIDES, "+−", strict=True):
-            prompts = lines(params[side])
+            prompts = prompts_of_side(params[side])
             more = f" and {len(prompts) - 1} more" if len(prompts) > 1 else ""
             text.append(f"  {sign} ", ink.accent).append(
                 f"“{words.shorten(visible(prompts[0]))}”{more}", ink.muted
