@@ -18,15 +18,14 @@ from interpboard.config import Settings
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui import catalogue, frame
 from tui.catalogue import COMMANDS, SLOTS
-from tui.commands.command import bindings, keyed
-from tui.commands.command import command as command_of
+from tui.commands.command import bindings, command, keyed
 from tui.commands.places import MOVES
 from tui.controllers.controllers import Controllers
 from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
-from tui.slots.mounting import make_pane, mount_missing
+from tui.slots.mounting import first_panes, mount_missing
 from tui.slots.tokens.keys import mark
 from tui.terminal.app import TerminalApp
 from tui.widgets.prompt import Prompt
@@ -65,16 +64,12 @@ class InterpBoardApp(TerminalApp):
         self.session, self.panes = self.controllers.session, self.controllers.panes
         self._boot_controllers = partial(self.controllers.boot, settings, resume, session, load)
 
-    # -- the screen -------------------------------------------------------------------------------
-
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
         question = self.state.question
         yield from frame.above(question.text, question.kind, self._hint)
         with Container(id="panes"):
-            yield from self.panes.take(
-                make_pane(slot, self.panes.select) for slot in self.panes.at_first()
-            )
+            yield from self.panes.take(first_panes(self.panes))
         yield from frame.below()
 
     @property
@@ -112,8 +107,6 @@ class InterpBoardApp(TerminalApp):
             if isinstance(self.screen, Live):
                 self.screen.show(self.state)
 
-    # -- life -------------------------------------------------------------------------------------
-
     def on_mount(self) -> None:
         """Empty frames first; the engine after they are painted."""
         self.panes.arrange()
@@ -142,8 +135,6 @@ class InterpBoardApp(TerminalApp):
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.controllers.jump.saw(event.key, text=isinstance(self.focused, Input))
         await super().on_event(event)
-
-    # -- events -----------------------------------------------------------------------------------
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane with the focus is the active one."""
@@ -187,7 +178,7 @@ class InterpBoardApp(TerminalApp):
 
     async def action_perform(self, id: str) -> None:
         """Carry out the command called ``id``."""
-        await self.controllers.perform.do(command_of(id))
+        await self.controllers.perform.do(command(id))
 
     def action_switch_theme(self) -> None:
         """Light or dark."""

@@ -168,3 +168,17 @@ def test_a_folder_names_few_slots_beside_its_own() -> None:
         }
         own |= {name for slot in SLOTS if slot.name in own for name in slot.beside}
         assert len(named_slots(path) - own) <= 2, (path, named_slots(path) - own)
+
+
+def test_the_app_only_composes() -> None:
+    source = Path(tui.app.__file__).read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 200, "what acts is a controller, what draws is the frame"
+    assert [base.__name__ for base in tui.app.InterpBoardApp.__bases__] == ["TerminalApp"]
+    root = Path(tui.app.__file__).parent
+    acting = [
+        *root.glob("commands/*.py"),
+        *root.glob("controllers/*.py"),
+        *root.glob("slots/*/keys.py"),
+    ]
+    assert [path for path in acting if "isinstance(pane" in path.read_text(encoding="utf-8")] == []
+    assert [p for p in root.rglob("*.py") if "type: ignore" in p.read_text(encoding="utf-8")] == []

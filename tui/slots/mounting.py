@@ -23,6 +23,9 @@ class GrowingPanes(Protocol):
     def slots(self) -> Sequence[Slot]:
         """The slots that have a pane, by its number."""
 
+    def at_first(self) -> Sequence[Slot]:
+        """The slots whose panes are in sight at the start."""
+
     def select(self, **places: object) -> None:
         """A cursor has moved."""
 
@@ -34,6 +37,11 @@ def make_pane(slot: Slot, select: Callable[..., None]) -> Pane:
     """The pane of a slot."""
     pane: Pane = slot.load_view()(slot, select)
     return pane
+
+
+def first_panes(panes: GrowingPanes) -> list[Pane]:
+    """The panes that are in sight at the start."""
+    return [make_pane(slot, panes.select) for slot in panes.at_first()]
 
 
 async def mount_missing(box: Widget, panes: GrowingPanes) -> None:
