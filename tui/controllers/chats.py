@@ -63,14 +63,16 @@ class Chats:
 
     async def why_not(self, draft: Draft) -> tuple[str, str]:
         """What is to be said of ``draft``, and what is wrong with it; both empty: that is not known now."""
+        from interpboard.engine.protocol import Failed  # with numpy: after the first paint
+
         if not self._session.ready:
             return "", ""
         found = await self._session.tokens.of_chat(draft.json)
         if found is None:
             return "", ""
-        if type(found).__name__ == "Failed":
-            return "", f"{found.message} {found.remedy}".strip()  # type: ignore[union-attr]
-        count = len(found.token_ids)  # type: ignore[union-attr]
+        if isinstance(found, Failed):
+            return "", f"{found.message} {found.remedy}".strip()
+        count = len(found.token_ids)
         return f"{count} tokens; explained is the first of the answer, behind {count - 1}", ""
 
     def ask_file(self, then: Callable[[Draft], None], refused: Callable[[str], None]) -> None:
