@@ -76,46 +76,62 @@ def _planned(
         rehearsal = stack.enter_context(rehearsing())
         passes = stack.enter_context(_passes(lm, tokens))
         peak = stack.enter_context(peak_memory(lm.device))
-        progress = _Progress(rehearsal, watch)
+        progress = _Progress(rehearsal, watch, passes)
         started = time.perf_counter()
         try:
             analyze(lm, text, (name,), metric, {name: params}, watch=progress.watch)
         except Cancelled:
             watch.check()
         took = time.perf_counter() - started
-    factor = progress.whole()
+    left_passes, left_s = progress.left()
     return Plan(
         analysis=name,
         tokens=tokens,
         rows=rehearsal.rows,
-        forward_passes=round(passes[0] * factor + rehearsal.left_out_passes, 1),
+        forward_passes=round(passes[0] + left_passes + rehearsal.left_out_passes, 1),
         bytes_peak=peak.above,
-        seconds=took * factor + rehearsal.left_out_s,
-        because=_because(rehearsal, took, factor),
+        seconds=took + left_s + rehearsal.left_out_s,
+        because=_because(rehearsal, took, progress.ended),
     )
 
 
 class _Progress:
-    """Hears how far the analysis is, and ends one that has no rows after ``LONGEST_S``."""
+    """Hears how far the analysis is, and ends one that has no rows after ``LONGEST_S``.
 
-    def __init__(self, rehearsal: Rehearsal, outer: Watch) -> None:
-        self.rehearsal, self.outer = rehearsal, outer
+    What is left is reckoned from the steps between the first that was done and the last: what came before
+    the first, the run of the prompt mostly, is not done again.
+    """
+
+    def __init__(self, rehearsal: Rehearsal, outer: Watch, passes: list[float]) -> None:
+        self.rehearsal, self.outer, self.passes = rehearsal, outer, passes
         self.began = time.perf_counter()
         self.done, self.total = 0, 0
+        self._first: tuple[int, float, float] | None = None  # done, passes, time
+        self._last = (0, 0.0, 0.0)
         self.ended = False
         self.watch = Watch(self._hear, self._over)
 
-    def whole(self) -> float:
-        """The whole over what was run: 1 unless it was ended early."""
-        return self.total / self.done if self.ended and self.done else 1.0
+    def left(self) -> tuple[float, float]:
+        """Forward passes and seconds of what was not run: none unless it was ended early."""
+        if not self.ended or self._first is None:
+            return 0.0, 0.0
+        steps, passes, seconds = (
+            last - first for last, first in zip(self._last, self._first, strict=True)
+        )
+        times = (self.total - self.done) / steps
+        return passes * times, seconds * times
 
     def _hear(self, done: int, total: int, _partial: LabelledArray | None) -> None:
         self.done, self.total = done, total
+        self._last = (done, self.passes[0], time.perf_counter())
+        if self._first is None and done > 0:
+            self._first = self._last
 
     def _over(self) -> bool:
         self.outer.check()
         late = time.perf_counter() - self.began > LONGEST_S
-        if late and 0 < self.done < self.total and not self.rehearsal.rows:
+        timed = self._first is not None and self.done > self._first[0]
+        if late and timed and self.done < self.total and not self.rehearsal.rows:
             self.ended = True
         return self.ended
 
@@ -142,11 +158,11 @@ def _passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
         yield counted
 
 
-def _because(rehearsal: Rehearsal, took: float, factor: float) -> str:
+def _because(rehearsal: Rehearsal, took: float, ended: bool) -> str:
     if rehearsal.left_out:
         timed = rehearsal.rows - rehearsal.left_out
         rows = " and ".join(f"{count:,} {what}" for what, count in rehearsal.kinds.items())
         return f"{rows}, {timed:,} of them timed"
-    if factor > 1:
+    if ended:
         return f"{spoken_seconds(took)} of it timed"
     return "run to the end to know it"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from interpboard import planning
 from interpboard.analyze import analyze
 from interpboard.errors import BadParameter, Unaffordable
 from interpboard.models.language_model import LanguageModel
@@ -74,6 +75,28 @@ def test_long_loops_are_not_run_to_their_end(monkeypatch: pytest.MonkeyPatch) ->
     assert run < planned.forward_passes / 2
     assert f"{planned.rows:,} edited runs" in planned.because
     assert "timed" in planned.because
+
+
+@pytest.mark.parametrize(
+    ("analysis", "params"),
+    [
+        ("attention_flow", {}),
+        ("direct_logit_attribution", {}),
+        ("attribution_patching", {"corrupted": OTHER, "method": "ig"}),
+    ],
+)
+def test_what_comes_before_the_first_step_is_not_planned_once_for_each_step(
+    analysis: str,
+    params: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "LONGEST_S", 0.0)  # ended at the first step that can be timed
+    lm = tiny_lm()
+    (planned,) = plan(lm, TEXT, (analysis,), params={analysis: params})
+    assert "of it timed" in planned.because
+    with counted_passes(lm, planned.tokens) as seen:
+        analyze(lm, TEXT, (analysis,), params={analysis: params})
+    assert planned.forward_passes == pytest.approx(seen[0], abs=0.06)
 
 
 def test_a_plan_trains_and_writes_nothing(tmp_path: Path) -> None:
