@@ -34,6 +34,7 @@ PANES = ("Tokens", "Heads", "Lens", "Trace", "Attention", "Logits", "Neurons", "
 MOVES = "hljkhljkllhhjjkk"
 SCREENS = {"help": "?", "palette": ":", "what if": "i", "export": "e", "circuit": "C", "log": "L"}
 BUSY_KEYS = 80
+STARTS = 9
 
 MODULES = """
 import asyncio, json, sys
@@ -62,13 +63,17 @@ def spread(times: list[float]) -> str:
 
 
 def first_paint(size: tuple[int, int]) -> Rows:
-    """From the start of the interpreter to frames and prompt."""
-    found = []
-    for _ in range(5):
+    """From the start of the interpreter to frames and prompt; the least is what other work adds least to."""
+    found, used = [], []
+    for _ in range(STARTS):
         with terminal(size) as app:
             found.append(app.until(*FRAMES) * 1e3)
-    said = f"{statistics.median(found):.0f}, {max(found):.0f} ms"
-    return {"start to first paint, median, worst of 5 (450 ms)": said}
+            used.append(cpu_s(app.pid) * 1e3)
+    said = f"{min(found):.0f}, {statistics.median(found):.0f}, {max(found):.0f} ms"
+    return {
+        f"start to first paint, least, median, worst of {STARTS} (350 ms)": said,
+        f"CPU time until then, least of {STARTS}": f"{min(used):.0f} ms",
+    }
 
 
 def at_rest(size: tuple[int, int]) -> Rows:

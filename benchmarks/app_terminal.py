@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = "import sys; from interpboard.cli.main import main; sys.exit(main(sys.argv[1:]))"
+# Compiled once and kept, as where the package is installed: compiling all of it takes 0.1 s at every start.
+BYTECODE = tempfile.TemporaryDirectory(prefix="interpboard-bytecode-")
 RESTED_S = 0.25  # silence after which a key has no more consequences
 AT_ONCE_S = 0.04  # what is written so soon after a key's first byte answers the key itself
 
@@ -42,10 +44,11 @@ class Terminal:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, shape)
             keep = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-            for name in ("NO_COLOR", "TMUX"):
+            for name in ("NO_COLOR", "TMUX", "PYTHONDONTWRITEBYTECODE"):
                 keep.pop(name, None)
             keep["INTERPBOARD_STATE"] = state
             keep["INTERPBOARD_CONFIG"] = f"{state}/config.toml"
+            keep["PYTHONPYCACHEPREFIX"] = BYTECODE.name
             os.chdir(ROOT)
             os.execve(sys.executable, [sys.executable, "-c", APP, *args], keep)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, shape)
