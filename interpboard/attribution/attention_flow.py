@@ -37,9 +37,12 @@ def attention_flow(
     top, length = metric.info.position, len(prompt.token_ids)
     scores = np.zeros(length)
     sources = reach(lm, prompt, metric)
+    flows = watch.once("flows", dict[int, float])
     for source in range(sources):
-        watch.step(source, sources)
-        scores[source] = max_flow(layers, top, source)
+        if source not in flows:
+            watch.step(source, sources)
+            flows[source] = max_flow(layers, top, source)
+        scores[source] = flows[source]
     watch.step(sources, sources)
     return Computed(
         values=scores,

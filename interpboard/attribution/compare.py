@@ -72,7 +72,7 @@ def compare_attributions(
     for number, name in enumerate(wanted):
         watch.step(number, len(wanted), _partial(names, axis, rows))
         try:
-            found = COMPARED_METHODS[name](lm, prompt, metric, watch=watch.silent)
+            found = _run(name, lm, prompt, metric, watch)
         except Unsupported as missing:
             if methods is not None:
                 raise
@@ -95,6 +95,14 @@ def compare_attributions(
         },
         warnings=tuple(warnings),
         params={"methods": None if methods is None else list(wanted)},
+    )
+
+
+def _run(name: str, lm: LanguageModel, prompt: PromptInfo, metric: Metric, watch: Watch) -> Result:
+    """The method's own result, computed once also where the comparison gives way midway."""
+    return watch.once(
+        f"result of {name}",
+        lambda: COMPARED_METHODS[name](lm, prompt, metric, watch=watch.part(name)),
     )
 
 

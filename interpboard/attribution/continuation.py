@@ -61,7 +61,7 @@ def continuation_attribution(
         raise Unsupported("An encoder continues no text.", "Choose a causal model.")
     prompt = without_appended(prompt)
     length = len(prompt.token_ids)
-    whole = _continued(lm, prompt, new_tokens, watch)
+    whole = watch.once("continuation", lambda: _continued(lm, prompt, new_tokens, watch))
     count = len(whole.token_ids) - length
     scores = np.full((count, length + count - 1), np.nan)
     values, warnings = np.empty(count), []
@@ -70,9 +70,8 @@ def continuation_attribution(
         at = length + number
         before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
         target = TokenRef(whole.token_ids[at], whole.tokens[at])
-        target_metric = _metric(lm, before, metric, target)
-        found = CONTINUATION_METHODS[method](lm, before, target_metric, watch=watch.silent)
-        scores[number, :at], values[number] = found.values, target_metric.baseline
+        found, values[number] = _explained(lm, before, metric, target, method, watch)
+        scores[number, :at] = found.values
         warnings += [
             f"{number} {show_tokens((target.token,))}: {words}" for words in found.warnings
         ]
@@ -90,6 +89,24 @@ def continuation_attribution(
         extra={"metric": LabelledArray(axes[:1], values)},
         warnings=tuple(warnings),
     )
+
+
+def _explained(
+    lm: LanguageModel,
+    before: PromptInfo,
+    metric: Metric,
+    target: TokenRef,
+    method: str,
+    watch: Watch,
+) -> tuple[Result, float]:
+    """The attribution of ``target`` behind ``before``, and its metric; kept where this gives way midway."""
+
+    def made() -> tuple[Result, float]:
+        own = _metric(lm, before, metric, target)
+        part = watch.part(f"token {len(before.token_ids)}")
+        return CONTINUATION_METHODS[method](lm, before, own, watch=part), own.baseline
+
+    return watch.once(f"attribution {len(before.token_ids)}", made)
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -62,6 +64,14 @@ def noise_tunnel(
     )
 
 
+@dataclass
+class _Scored:
+    """Scores [sample, pos]; those of the first ``done`` samples are known."""
+
+    scores: torch.Tensor
+    done: int
+
+
 def _scores(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -71,7 +81,9 @@ def _scores(
     watch: Watch,
 ) -> torch.Tensor:
     """Scores [sample, pos] at ``inputs`` [sample, pos, d_model]."""
-    scores = torch.zeros(inputs.shape[:2], dtype=wide(inputs), device=inputs.device)
+    nothing = torch.zeros(inputs.shape[:2], dtype=wide(inputs), device=inputs.device)
+    found_so_far = watch.once("scores of copies", lambda: _Scored(nothing, 0))
+    scores = found_so_far.scores
 
     def take(first: int, noisy: torch.Tensor, gradients: torch.Tensor) -> None:
         if of == "saliency":
@@ -79,6 +91,10 @@ def _scores(
         else:
             found = (gradients.to(scores.dtype) * noisy.to(scores.dtype)).sum(-1)
         scores[first : first + len(noisy)] = found
+        found_so_far.done = first + len(noisy)
 
-    each_gradient(lm, prompt, metric, len(inputs), lambda i, j: inputs[i:j], take, watch.insistent)
+    each_gradient(
+        lm, prompt, metric, len(inputs), lambda i, j: inputs[i:j], take, watch,
+        done=found_so_far.done,
+    )  # fmt: skip
     return scores

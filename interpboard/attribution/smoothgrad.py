@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from interpboard.attribution.noisy_inputs import noisy_inputs
@@ -12,6 +14,14 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.gradients.embeddings import each_gradient, wide
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
+
+
+@dataclass
+class _Mean:
+    """The gradients of the first ``done`` copies, each divided by the number of all."""
+
+    gradient: torch.Tensor
+    done: int
 
 
 @analysis("smoothgrad", path="autograd")
@@ -35,13 +45,17 @@ def smoothgrad(
     """
     require_norm(norm)
     inputs = noisy_inputs(lm, prompt, samples, noise, seed)
-    mean = torch.zeros(inputs.shape[1:], dtype=wide(inputs), device=inputs.device)
+    nothing = torch.zeros(inputs.shape[1:], dtype=wide(inputs), device=inputs.device)
+    mean = watch.once("mean of gradients", lambda: _Mean(nothing, 0))
 
-    def take(_first: int, _inputs: torch.Tensor, gradients: torch.Tensor) -> None:
-        mean.add_(gradients.to(mean.dtype).sum(0) / samples)
+    def take(first: int, _inputs: torch.Tensor, gradients: torch.Tensor) -> None:
+        mean.gradient.add_(gradients.to(nothing.dtype).sum(0) / samples)
+        mean.done = first + len(gradients)
 
-    each_gradient(lm, prompt, metric, samples, lambda i, j: inputs[i:j], take, watch)
+    each_gradient(
+        lm, prompt, metric, samples, lambda i, j: inputs[i:j], take, watch, done=mean.done
+    )
     return Computed(
-        values=normed(mean, norm).cpu().numpy(),
+        values=normed(mean.gradient, norm).cpu().numpy(),
         axes=(token_axis(prompt.tokens),),
     )

@@ -49,7 +49,7 @@ def compute_job(
     if begun.analysis.cells:
         outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))
     before, started = (len(kept) if kept is not None else 0), time.monotonic()
-    telling = Telling(request.job, outbox.send, kept, started)
+    telling = Telling(request.job, outbox.send, kept if begun.analysis.cells else None, started)
 
     def step(done: int, total: int, partial: LabelledArray | None) -> None:
         telling.step(done, total, partial)

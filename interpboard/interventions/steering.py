@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,9 @@ def steering(
     if vector:
         direction, origin, warnings = read_vector(lm, vector)
     else:
-        direction = difference_of_means(lm, texts[0], texts[1], layer)
+        direction = watch.once(
+            "direction", lambda: difference_of_means(lm, texts[0], texts[1], layer)
+        )
     wide = at_least_float32(direction.cpu())
     added = torch.tensor(chosen, dtype=wide.dtype)[:, None, None] * wide
     metrics, continuations = _steered(lm, prompt, metric, layer, added, new_tokens, watch)
@@ -133,6 +136,21 @@ def steering(
     )
 
 
+@dataclass
+class _Continued:
+    """Steered rows: the metric, and how far each is continued.
+
+    ``values`` [row]; ``ids`` [row, pos]; ``written`` [row], the tokens that count; ``ended`` and ``lost``
+    [row], at its end, and not finite any more.
+    """
+
+    values: torch.Tensor
+    ids: torch.Tensor
+    written: torch.Tensor
+    ended: torch.Tensor
+    lost: torch.Tensor
+
+
 def _steered(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -151,12 +169,10 @@ def _steered(
     length = len(prompt.token_ids)
     ends = sorted(end_tokens(lm))
     limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
-    ended = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
-    masked, written = metric.masked, torch.zeros_like(ids[:, 0])
-    lost = torch.zeros_like(ended)  # rows that are not finite any more
+    masked = metric.masked
 
-    def at(position: int) -> torch.Tensor:
-        """Logits [row, d_vocab]; 0 in rows that are lost."""
+    def at(ids: torch.Tensor, position: int, lost: torch.Tensor) -> torch.Tensor:
+        """Logits [row, d_vocab] of ``ids``; 0 in rows that are lost, which are told from then on."""
         tally = Tally(len(ids))
         with tally.over(lm.anatomy):
             logits = forward_logits(lm.anatomy, ids, position)
@@ -164,23 +180,28 @@ def _steered(
         lost.logical_or_(~fine)
         return logits.masked_fill(lost.to(logits.device)[:, None], 0)
 
-    with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
-        values = metric.of(at(metric.info.position)).masked_fill(lost, torch.nan)
+    def begun() -> _Continued:
+        lost = torch.zeros(len(added), dtype=torch.bool, device=ids.device)
+        values = metric.of(at(ids, metric.info.position, lost)).masked_fill(lost, torch.nan)
         count_not_finite(int(lost.sum()))
-        ids = ids[:, :length]  # the text alone is continued
-        for step in range(min(new_tokens, limit)):
-            watch.step(1 + step, new_tokens + 1)
-            chosen = at(-1).argmax(-1).to(ids.device)
-            written += (~lost).long()
-            ids = torch.cat([ids, chosen[:, None]], dim=1)
-            ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | lost
-            if ended.all():
+        text = ids[:, :length]  # the text alone is continued
+        return _Continued(values, text, torch.zeros_like(ids[:, 0]), torch.zeros_like(lost), lost)
+
+    with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
+        rows = watch.once("rows", begun)
+        for step in range(rows.ids.shape[1] - length, min(new_tokens, limit)):
+            if rows.ended.all():
                 break
+            watch.step(1 + step, new_tokens + 1)
+            chosen = at(rows.ids, -1, rows.lost).argmax(-1).to(ids.device)
+            rows.written += (~rows.lost).long()
+            rows.ids = torch.cat([rows.ids, chosen[:, None]], dim=1)
+            rows.ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | rows.lost
     watch.step(new_tokens + 1, new_tokens + 1)
-    written_ids = zip(ids[:, length:].tolist(), written.tolist(), strict=True)
-    rows = [_until_end(row[:count], ends) for row, count in written_ids]
-    texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in rows]
-    return values.double().cpu().numpy(), texts
+    written = zip(rows.ids[:, length:].tolist(), rows.written.tolist(), strict=True)
+    new = [_until_end(row[:count], ends) for row, count in written]
+    texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in new]
+    return rows.values.double().cpu().numpy(), texts
 
 
 def _until_end(row: list[int], ends: list[int]) -> list[int]:

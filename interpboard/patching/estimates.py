@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -71,8 +72,10 @@ def attribution_patching(
     work = _steps(lm, method, n_steps)
     verify = min(verify, int(np.prod(grid.shape)))
     early = watch.stage(0, work + verify)
-    case = _Case(lm, other, metric, grid, make_donor(lm, site, prompt, other), early)
-    estimates, on_corrupted = case.estimates(method, n_steps)
+    # The layers of atp_star come out of one pass after the other, which nothing goes on with midway.
+    of_case = early.insistent if method == "atp_star" else early
+    case = _Case(lm, other, metric, grid, make_donor(lm, site, prompt, other), of_case)
+    estimates, on_corrupted = watch.once("all", lambda: case.estimates(method, n_steps))
     values = estimates[0].double().cpu().numpy()
     extra = {}
     if method == "atp_star":
@@ -138,7 +141,10 @@ class _Case:
             if method == "atp_star":
                 after.step(0, 1)
             if method == "ig":
-                at = replace(at, gradients=(self._mean_gradient(at, n_steps, after),))
+                mean = self.watch.once(
+                    f"layer {at.layer}", partial(self._mean_gradient, at, n_steps, after)
+                )
+                at = replace(at, gradients=(mean,))
             if run is not None:
                 found.append(pattern_products(grid, run, self.donor, at, self.watch))
             else:

@@ -48,6 +48,9 @@ _FUSED = (
 )  # fmt: skip
 
 
+_ONE_PASS = "it is one backward pass: nothing comes between its steps"
+
+
 def _of_gradient(name: str, title: str, value: str, cost: Cost, *parameters: Parameter) -> Analysis:
     """A gradient at each token as one number, without a sign where that number is a norm."""
     return Analysis(
@@ -59,6 +62,8 @@ def _of_gradient(name: str, title: str, value: str, cost: Cost, *parameters: Par
         reading=reading.GRADIENT,
         scale="diverging",
         cost=cost,
+        gives_way=cost == "paths",
+        insists=_ONE_PASS if cost == "gradients" else "",
         unsigned=("norm", ("l2", "l1")),
         parameters=parameters,
     )
@@ -114,6 +119,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the token"),
         scale="diverging",
         cost="paths",
+        gives_way=True,
         gaps=("rank_agreement",),
         parameters=(
             Parameter(
@@ -154,6 +160,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the token"),
         scale="diverging",
         cost="gradients",
+        insists=_ONE_PASS,
         parameters=(
             Parameter("per_dimension", bool, False, "also the share of every embedding dimension"),
         ),
@@ -213,6 +220,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the token"),
         scale="diverging",
         cost="gradients",
+        insists=_ONE_PASS,
         parameters=(
             Parameter(
                 "attention",
@@ -234,6 +242,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.added("the earlier token"),
         scale="diverging",
         cost="paths",
+        gives_way=True,
         gaps=("values",),
         unsigned=("method", ("saliency",)),
         parameters=(
@@ -309,6 +318,7 @@ TABLE: tuple[Analysis, ...] = (
         "attention; from 0 to 1",
         scale="probability",
         cost="gradients",
+        gives_way=True,
         parameters=_FUSED,
     ),
 )

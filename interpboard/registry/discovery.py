@@ -17,6 +17,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.BEHAVIOUR,
         scale="diverging",
         cost="search",
+        gives_way=True,
         gaps=("enters", "nodes"),
         parameters=(
             Parameter(

@@ -183,6 +183,7 @@ TABLE: tuple[Analysis, ...] = (
         "far above it (z, in standard errors) are in extra",
         scale="probability",
         cost="gradients",
+        gives_way=True,
         gaps=("values", "null", "z", "copying_eigenvalue"),
         parameters=(
             Parameter("samples", int, 8, "random sequences", minimum=2, maximum=256),

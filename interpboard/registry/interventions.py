@@ -29,6 +29,7 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.STEERED,
         scale="diverging",
         cost="cells",
+        gives_way=True,
         parameters=(
             Parameter("positive", object, "", "prompts that the vector points to, one a line"),
             Parameter("negative", object, "", "prompts that it points away from, one a line"),

@@ -54,6 +54,7 @@ TABLE: tuple[Analysis, ...] = (
         "prompt is not looked at",
         scale="diverging",
         cost="search",
+        gives_way=True,
         parameters=(
             Parameter("corpus", str, "", "a text file to train on, or a folder of them"),
             Parameter(

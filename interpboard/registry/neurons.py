@@ -32,6 +32,7 @@ TABLE: tuple[Analysis, ...] = (
         value="highest activation of the neuron anywhere in the corpus; the prompt is not looked at",
         scale="diverging",
         cost="search",
+        gives_way=True,
         gaps=("values",),
         parameters=(
             Parameter("corpus", str, "", "a text file, or a folder of them, of any size"),

@@ -111,6 +111,7 @@ TABLE: tuple[Analysis, ...] = (
         unsigned=("method", ("atp_star",)),
         scale="diverging",
         cost="gradients",
+        gives_way=True,
         gaps=("exact", "error"),
         parameters=(
             _CORRUPTED,

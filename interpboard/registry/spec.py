@@ -29,6 +29,7 @@ class Analysis:
     ``cost``: what is asked together runs in the order of ``COSTS``. ``cells``: what a cell of its own run is
     called, in the plural, where those that are computed are kept when it is stopped; empty: all or nothing.
     ``gives_way``: it can be put off for something quicker and gone on with; with cells it always can.
+    ``insists``: why one that takes longer than some passes cannot.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
     for some of its values another neutral value than 0.
     """
@@ -49,6 +50,7 @@ class Analysis:
     cost: Cost = "cells"
     cells: str = ""
     gives_way: bool = False
+    insists: str = ""
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -113,6 +113,16 @@ def is_counting() -> bool:
     return _counted.get() is not None
 
 
+@contextmanager
+def losses_in() -> Iterator[list[int]]:
+    """``counting`` of a part, where somebody counts the whole, who does not hear of it; else nothing."""
+    if not is_counting():
+        yield []
+        return
+    with counting() as lost:
+        yield lost
+
+
 def count_not_finite(rows: int) -> None:
     """Say that ``rows`` edited runs are NaN because they were not finite."""
     counted = _counted.get()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from interpboard.results.partial import Cells
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.finite import count_not_finite, losses_in
 
 _T = TypeVar("_T")
 
@@ -42,7 +43,7 @@ class KeptCells:
             self._marks = dict(zip(numbers, before.marks.tolist(), strict=True))
             self._values = dict(zip(numbers, before.values.tolist(), strict=True))
         self._news: list[int] = []
-        self._made: dict[str, object] = {}
+        self._made: dict[str, tuple[Any, int]] = {}
         self._next = 0
 
     def begin(self) -> None:
@@ -67,10 +68,23 @@ class KeptCells:
             self._news.append(number)
 
     def once(self, name: str, make: Callable[[], _T]) -> _T:
-        """What ``make`` gives, made once for the request. It is not among the cells."""
+        """What ``make`` gives, made once for the request. It is not among the cells.
+
+        Its edited runs that were not finite count each time: the result says of all of them.
+        """
         if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]  # type: ignore[return-value]
+            with losses_in() as lost:
+                made = make()
+            self._made[name] = made, sum(lost)
+        made, lost_in_it = self._made[name]
+        count_not_finite(lost_in_it)
+        return made
+
+    def part(self, name: str) -> KeptCells:
+        """What is kept of an analysis that this one runs as a part of itself, which begins now."""
+        own = self.once(f"part {name}", lambda: KeptCells(self.request))
+        own.begin()
+        return own
 
     def __len__(self) -> int:
         return len(self._values)

@@ -59,6 +59,10 @@ class Watch:
     def step(self, done: int, total: int, partial: LabelledArray | None = None) -> None:
         """Report ``done`` of ``total``; raises ``Cancelled`` if asked to stop, ``Postponed`` to give way."""
         self.on_progress(done, total, partial)  # first: what is done is done, stopped or not
+        self.pause()
+
+    def pause(self) -> None:
+        """Between two parts of the work: raises ``Cancelled``, or ``Postponed``, as ``step`` does."""
         self.check()
         if self.gives_way():
             raise Postponed
@@ -76,6 +80,11 @@ class Watch:
     def once(self, name: str, make: Callable[[], _T]) -> _T:
         """What ``make`` gives; not made again where the same request is taken up again."""
         return make() if self.kept is None else self.kept.once(name, make)
+
+    def part(self, name: str) -> Watch:
+        """For a whole analysis within this one: its cells are counted, and its pace judged, by itself."""
+        kept = None if self.kept is None else self.kept.part(name)
+        return replace(self, on_progress=_nobody, on_pace=_untold, kept=kept)
 
     def stage(self, before: int, total: int, *, shown: bool = True) -> Watch:
         """For a part of the work that begins when ``before`` of ``total`` steps are done.

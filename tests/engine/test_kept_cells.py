@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,26 @@ async def test_an_integral_gives_way_and_is_gone_on_with(
     engine.run("alone", "integrated_gradients", TEXT, params=asked)
     alone = (await recorder.until("alone", protocol.Finished)).result
     assert np.array_equal(path.values, alone.values)
+
+
+@on_one_loop
+async def test_a_training_gives_way_to_whatever_is_asked_and_is_gone_on_with(
+    engine: EngineClient, recorder: Recorder, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus.txt").write_text("The capital of Italy is Rome. The sky is blue.\n" * 40)
+    asked = {"corpus": str(tmp_path / "corpus.txt"), "steps": 120, "batch": 4, "length": 16}
+    engine.run("lens", "tune_lens", TEXT, params={**asked, "out": str(tmp_path / "one")})
+    await recorder.until("lens", protocol.Progress, 2)
+    engine.run("grid", "head_ablation", TEXT)
+    await recorder.until("grid", protocol.Finished)
+    assert not recorder.of("lens", protocol.Finished)
+    put_off = (await recorder.until("lens", protocol.Finished)).result
+    done = [event.done for event in recorder.of("lens", protocol.Progress)]
+    assert done == sorted(done)
+    engine.run("alone", "tune_lens", TEXT, params={**asked, "out": str(tmp_path / "other")})
+    alone = (await recorder.until("alone", protocol.Finished)).result
+    assert np.allclose(put_off.values, alone.values, rtol=1e-5)
+    assert not put_off.warnings
 
 
 @on_one_loop

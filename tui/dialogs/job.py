@@ -63,7 +63,7 @@ class JobScreen(FieldsScreen):
                 yield Line(Text(fit(f"with {usual:<14} {own.help}", FORM_WIDTH)), classes="hint")
             cancel = shown_keys("cancel")
             hints = (
-                f"Other analyses wait meanwhile. {cancel} stops it, the same again goes on.",
+                f"Other analyses go first. {cancel} stops it, the same again goes on.",
                 "Tab ↓ ↑ fields   Enter starts   Esc leaves",
             )
             for hint in hints:

@@ -50,12 +50,14 @@ def edge_scores(
     watch = watch or Watch()
     shares = [1.0] if method == "eap" else [(k + 0.5) / n_steps for k in range(n_steps)]
     graph = evaluator.wiring.graph
-    total = np.zeros(graph.edges.shape)
-    done, all_steps = 0, len(evaluator.batches) * len(shares)
-    for batch in evaluator.batches:
+    summed = watch.once("edge scores", lambda: _Summed(np.zeros(graph.edges.shape)))
+    all_steps = len(evaluator.batches) * len(shares)
+    for number, batch in enumerate(evaluator.batches):
         changes: torch.Tensor | None = None
-        for share in shares:
-            watch.step(done, all_steps)
+        for step, share in enumerate(shares, number * len(shares)):
+            if step < summed.done:
+                continue
+            watch.step(step, all_steps)
             gradients = _Gradients(evaluator, batch, None if method == "eap" else share)
             if changes is None:
                 clean = (
@@ -64,12 +66,21 @@ def edge_scores(
                     else record_activations(evaluator.wiring, batch.clean)
                 )
                 changes = _changes(evaluator.wiring, clean, evaluator.reference(batch))
-            total += _products(evaluator.wiring, gradients, changes, watch) / len(shares)
-            done += 1
-    watch.step(done, all_steps)
-    assert changes is not None
-    epsilon = torch.finfo(changes.dtype).eps
-    return without_rounding(np.where(graph.edges, total / evaluator.n_examples, 0.0), epsilon)
+            products = _products(evaluator.wiring, gradients, changes, watch)
+            summed.scores += products / len(shares)
+            summed.done, summed.epsilon = step + 1, torch.finfo(changes.dtype).eps
+    watch.step(all_steps, all_steps)
+    mean = np.where(graph.edges, summed.scores / evaluator.n_examples, 0.0)
+    return without_rounding(mean, summed.epsilon)
+
+
+@dataclass
+class _Summed:
+    """Scores [sender, receiver] summed over the first ``done`` gradients; ``epsilon`` of their format."""
+
+    scores: np.ndarray
+    done: int = 0
+    epsilon: float = 0.0
 
 
 def without_rounding(scores: np.ndarray, epsilon: float) -> np.ndarray:

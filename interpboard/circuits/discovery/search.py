@@ -85,10 +85,14 @@ def circuit(
     if search not in SEARCHES:
         raise BadParameter(f"There is no search {search!r}.", f"Use {' or '.join(SEARCHES)}.")
     watch.step(0, 1)
-    cases, measure = _cases(
-        lm, prompt, metric, behavior, dataset, corrupted, measure, ablation == "corrupted"
+    partners = ablation == "corrupted"
+    cases, measure = watch.once(
+        "cases",
+        lambda: _cases(lm, prompt, metric, behavior, dataset, corrupted, measure, partners),
     )
-    evaluator = EdgeEvaluator.of(lm, cases, measure=measure, ablation=ablation)
+    evaluator = watch.once(
+        "evaluator", lambda: EdgeEvaluator.of(lm, cases, measure=measure, ablation=ablation)
+    )
     graph = evaluator.wiring.graph
     asked = series(graph, sizes)
     passes = len(evaluator.batches) * (1 if method == "eap" else n_steps)
@@ -98,10 +102,10 @@ def circuit(
     curve: list[Measured] = []
     for count in asked:
         if count in series_of:
-            curve.append(measure_edges(evaluator, series_of[count], steps.silent))
+            curve.append(measure_edges(evaluator, series_of[count], watch.silent))
         steps.measured(asked.index(count) + 1)
     greedy = search == "greedy"
-    chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, steps.silent)
+    chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, watch.silent)
     steps.measured(len(asked) + 1)
     return Computed(
         values=scores[graph.pairs],
@@ -144,15 +148,8 @@ class _Steps:
         return self.passes + self.sizes + 1
 
     @property
-    def silent(self) -> Watch:
-        return Watch(cancelled=self.watch.cancelled)
-
-    @property
     def scoring(self) -> Watch:
-        return Watch(
-            on_progress=lambda done, _total, _part: self.watch.step(done, self.total),
-            cancelled=self.watch.cancelled,
-        )
+        return self.watch.stage(0, self.total)
 
     def measured(self, done: int) -> None:
         self.watch.step(self.passes + done, self.total)

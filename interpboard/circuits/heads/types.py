@@ -68,13 +68,16 @@ def head_scores(
         raise Unsupported("Head types are those of decoders. Encoders have none here.")
     length = length or longest_repeat(lm)
     repeats = random_repeats(lm, samples, length, seed)
-    probes: dict[str, Probe | None] = dict(attention_probes(lm, repeats, seed, watch))
+    attended = watch.once("attention", lambda: attention_probes(lm, repeats, seed, watch))
+    probes: dict[str, Probe | None] = dict(attended)
     watch.step(1, 3)
     warnings: list[str] = []
     eigenvalues = np.full((lm.anatomy.n_layers, lm.anatomy.n_heads), np.nan)
     probes["copying"] = probes["name_mover"] = None
     try:
-        probes["copying"], eigenvalues = copying_probe(lm, samples, seed, watch)
+        probes["copying"], eigenvalues = watch.once(
+            "copying", lambda: copying_probe(lm, samples, seed, watch)
+        )
     except Unsupported as error:
         warnings.append(f"No copying score. {error}")
     watch.step(2, 3)

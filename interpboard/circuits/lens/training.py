@@ -23,7 +23,7 @@ from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import text_prefix
-from interpboard.runs.watch import SILENT, Watch
+from interpboard.runs.watch import SILENT, Postponed, Watch
 
 SAVED_EVERY = 25  # steps
 
@@ -90,7 +90,7 @@ def tune_lens(
             if done % SAVED_EVERY == 0:
                 begun.save(done)
             watch.step(done, settings.steps, LabelledArray((rows,), kl.cpu().numpy()))
-    except Cancelled:
+    except (Cancelled, Postponed):
         begun.save(done)
         raise
     warnings = (*replaced, *begun.warnings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from interpboard.circuits.lens.training import TrainingSettings, tune_lens
@@ -40,18 +42,21 @@ def lens_training(
             "E.g. --param corpus=texts --param out=lens.",
         )
     labels = layer_axis(lm.anatomy.n_layers, embed=True).labels[:-1]  # the last row is the output
-    last = LabelledArray((Axis("layer", labels),), np.full(len(labels), np.nan))
+    nothing = LabelledArray((Axis("layer", labels),), np.full(len(labels), np.nan))
+    heard = watch.once(
+        "steps", lambda: [nothing]
+    )  # of this sitting, put off and gone on with or not
 
     def hear(done: int, total: int, partial: LabelledArray | None) -> None:
-        nonlocal last
-        last = last if partial is None else partial
+        if partial is not None:
+            heard[0] = partial
         watch.on_progress(done, total, partial)
 
     settings = TrainingSettings(steps, batch, length, rate)
-    trained = tune_lens(lm, corpus, out, settings, Watch(hear, watch.cancelled))
+    trained = tune_lens(lm, corpus, out, settings, replace(watch, on_progress=hear))
     return Computed(
-        values=last.values,
-        axes=last.axes,
+        values=heard[0].values,
+        axes=heard[0].axes,
         warnings=trained.warnings,
         baseline=None,
     )

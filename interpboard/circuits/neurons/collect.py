@@ -33,7 +33,7 @@ from interpboard.results.examples import EXAMPLES_SCHEMA, ExamplesFile, Examples
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import text_prefix
-from interpboard.runs.watch import SILENT, Watch
+from interpboard.runs.watch import SILENT, Postponed, Watch
 
 SAVED_EVERY_S = 60.0
 
@@ -97,7 +97,7 @@ def collect_examples(
             if time.monotonic() - saved >= saved_every_s:
                 state.save(out)
                 saved = time.monotonic()
-    except Cancelled:
+    except (Cancelled, Postponed):
         state.save(out)
         raise
     if not state.tokens:
