@@ -13,7 +13,7 @@ from typing import Any
 
 from interpboard.display import visible
 from interpboard.registry import ANALYSES
-from interpboard.registry.loading import OPTIONS, given
+from interpboard.registry.loading import given, option_words
 from interpboard.registry.parameter import Parameter
 from interpboard.results import Document, MetricRequest, ModelInfo, PromptInfo, Result
 from interpboard.results.chats import chat_json
@@ -82,10 +82,7 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     words += [] if model.special_tokens else ["--no-special-tokens"]
     if model.parts and not model.options.parts:
         return f"# no command line can say parts = {model.parts!r}\n"
-    for option in OPTIONS:
-        value = given(model.options).get(option.name, ())
-        for each in value if isinstance(value, tuple) else (value,):
-            words += [option.flag, each]
+    words += option_words(model.options)
     words += [option for option in _ALLOWED if _said(option, model)]
     for result in document.results:
         words += ["--analysis", result.analysis]

@@ -165,7 +165,7 @@ def start(
 app.command("report")(report_command)
 app.command("analyze")(opening_models(analyze_command))
 app.command("compare")(compare_command.compare_command)
-app.command("what-if")(what_if_command)
+app.command("what-if")(opening_models(what_if_command))
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)
 app.command("examples")(corpus_commands.examples_command)

@@ -114,7 +114,7 @@ class WhatIfChoice(NamedTuple):
 
 def compute_what_if(
     choice: ModelChoice,
-    text: str,
+    text: str | Chat,
     asked: MetricRequest,
     wanted: WhatIfChoice,
     *,
@@ -130,8 +130,8 @@ def compute_what_if(
         from interpboard.interventions.choose import Chosen, choose
         from interpboard.interventions.grammar import parse_items
         from interpboard.reproduce import command_line
+        from interpboard.runs.chat import prompt_of
         from interpboard.runs.metrics import resolve_metric
-        from interpboard.runs.prompt import make_prompt
         from interpboard.runs.watch import Watch
 
         if wanted.also:
@@ -140,10 +140,10 @@ def compute_what_if(
         watch = Watch(on_progress=lambda done, total, _partial: show("What if", done, total))
         chosen = Chosen(None, None, ())
         if wanted.heads is not None:
-            prompt = make_prompt(lm, text)
+            asked_of, prompt = prompt_of(lm, text)
             references = (wanted.source,) if wanted.source else ()
             chosen = choose(
-                lm, prompt, resolve_metric(lm, prompt, asked), wanted.heads,
+                asked_of, prompt, resolve_metric(asked_of, prompt, asked), wanted.heads,
                 what=wanted.put, references=references, seed=wanted.seed, watch=watch,
             )  # fmt: skip
         sets = [each for each in (chosen.held, chosen.control) if each is not None]

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from interpboard import config
-from interpboard.cli import flags
+from interpboard.cli import chat_options, flags
 from interpboard.cli.compute import WhatIfChoice, compute_what_if
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import choose_metric, choose_output, read_text
 from interpboard.cli.output import deliver, document_as, tell_warnings
 from interpboard.cli.streams import say
-from interpboard.errors import BadParameter
+from interpboard.errors import BadParameter, BadPrompt
+from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.registry.metric_names import METRICS
 
 
@@ -27,7 +28,14 @@ class Put(StrEnum):
 
 
 def what_if_command(
-    text: Annotated[str, typer.Option("--text", "-t", help="The prompt; - reads standard input.")],
+    text: Annotated[
+        str | None, typer.Option("--text", "-t", help="The prompt; - reads standard input.")
+    ] = None,
+    chat: chat_options.ChatFile = None,
+    system: chat_options.System = None,
+    user: chat_options.User = None,
+    assistant: chat_options.Assistant = None,
+    chat_template: chat_options.Template = None,
     heads: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +68,10 @@ def what_if_command(
         str | None,
         typer.Option(help=", ".join(METRICS) + ".", autocompletion=flags.complete_metric),
     ] = None,
+    trust_remote_code: flags.Trust = False,
+    allow_pickle: flags.Pickle = False,
+    ignore_unused_weights: flags.Unused = False,
+    no_check_weights: flags.Unchecked = False,
     form: flags.OutputFormat = None,
     output: flags.OutputFile = None,
     device: flags.Device = None,
@@ -69,13 +81,20 @@ def what_if_command(
     theme: flags.Background = None,
     ascii: flags.AsciiOnly = None,
     debug: flags.Debug = False,
+    *,
+    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Hold a set of heads against the model, and a random set of the same size beside it.
 
     Standard error says which heads they are and the line that makes the result again.
     """
     chosen_form = choose_output(output, form)
-    prompt = read_text(text)
+    asked_chat = chat_options.chosen_chat(text, chat, system, user, assistant, chat_template)
+    prompt = asked_chat if text is None else read_text(text)
+    if prompt is None:
+        raise BadPrompt(
+            "There is no prompt.", "Give one with --text '...', or a chat with --user '...'."
+        )
     if heads is None and also is None:
         raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
     settings = config.read_settings(
@@ -88,9 +107,15 @@ def what_if_command(
     wanted = WhatIfChoice(
         heads, also or "", put.value, corrupted or "", None if no_control else seed
     )
-    document, notes = compute_what_if(
-        flags.model_choice(settings), prompt, asked, wanted, debug=debug_wanted(debug)
+    choice = flags.model_choice(
+        settings,
+        trust_remote_code,
+        allow_pickle,
+        ignore_unused_weights,
+        no_check_weights,
+        load=load,
     )
+    document, notes = compute_what_if(choice, prompt, asked, wanted, debug=debug_wanted(debug))
     for line in notes:
         say(line)
     tell_warnings(document)

@@ -48,6 +48,10 @@ _FUSED = (
 )  # fmt: skip
 
 
+_COMPARED = (
+    "integrated_gradients", "grad_x_input", "lrp", "occlusion", "shapley", "saliency", "smoothgrad",
+    "attention_rollout", "value_weighted_rollout", "attention_flow", "noise_tunnel",
+)  # fmt: skip
 _ONE_PASS = "it is one backward pass: nothing comes between its steps"
 
 
@@ -123,24 +127,7 @@ TABLE: tuple[Analysis, ...] = (
         gaps=("rank_agreement",),
         parameters=(
             Parameter(
-                "methods",
-                str,
-                None,
-                "to compare (all that can be)",
-                choices=(
-                    "integrated_gradients",
-                    "grad_x_input",
-                    "lrp",
-                    "occlusion",
-                    "shapley",
-                    "saliency",
-                    "smoothgrad",
-                    "attention_rollout",
-                    "value_weighted_rollout",
-                    "attention_flow",
-                    "noise_tunnel",
-                ),
-                many=True,
+                "methods", str, None, "to compare (all that can be)", choices=_COMPARED, many=True
             ),
         ),
     ),

@@ -12,9 +12,16 @@ import pytest
 
 from interpboard.analyze import analyze
 from interpboard.cli import main as cli
+from interpboard.cli import what_if_command
 from interpboard.engine import protocol
 from interpboard.models.language_model import open_model
-from interpboard.registry.loading import OPTIONS, LoadOptions, given
+from interpboard.registry.loading import (
+    OPTIONS,
+    LoadOptions,
+    given,
+    option_words,
+    read_option_words,
+)
 from interpboard.reproduce import command_line, python_lines
 from interpboard.results import Document, MetricRequest, ModelInfo, opened_as
 from interpboard.visualization.export import markdown
@@ -41,6 +48,28 @@ def test_every_option_arrives_where_models_are_opened(command: str, engine: dict
     _, options = engine["model"]
     assert {name: options[name] for name in given(EVERY)} == given(EVERY)
     assert {option.name for option in OPTIONS} == set(given(EVERY))
+
+
+def test_what_if_opens_its_model_with_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def compute(choice: Any, *_asked: Any, **_how: Any) -> tuple[Document, list[str]]:
+        seen.append(choice)
+        return sample.full(), []
+
+    monkeypatch.setattr(what_if_command, "compute_what_if", compute)
+    flags = [*FLAGS, "--allow-pickle", "--no-check-weights", "--ignore-unused-weights"]
+    assert cli.main(["what-if", "--text", "t", "--hold", "0.0=zero", *flags]) == 0
+    (choice,) = seen
+    assert choice.load == EVERY
+    assert (choice.allow_pickle, choice.check_weights) == (True, False)
+    assert (choice.ignore_unused_weights, choice.trust_remote_code) == (True, False)
+
+
+@pytest.mark.parametrize("options", [EVERY, LoadOptions(), LoadOptions(subfolder="a b'c")])
+def test_options_in_words_are_read_back_as_they_were(options: LoadOptions) -> None:
+    line = shlex.join(["bfloat16", *option_words(options)])
+    assert read_option_words(line) == (["bfloat16"], options)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,23 @@ def test_what_cannot_be_held_is_one_line_and_exit_code_2(
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert said in last
+
+
+def test_a_chat_is_asked_as_analyze_asks_it(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }} is{% endfor %}")
+    chat = ("--user", "The capital of France", "--chat-template", str(template))
+    held, said = ran(capfd, "what-if", *chat, "--heads", "layer=1", "-f", "json")
+    plain, _ = ran(
+        capfd, "what-if", "-t", "The capital of France is", "--heads", "layer=1", "-f", "json"
+    )
+    assert held["prompt"]["text"] == "The capital of France is"
+    assert held["results"][-1]["values"] == plain["results"][-1]["values"]
+    assert any(line.startswith("again: interpboard analyze") and "--chat=" in line for line in said)
+
+
+def test_a_chat_and_a_text_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["what-if", "-t", TEXT, "--user", "Hello", "--heads", "layer=1"]) == 2
+    assert "A prompt is a text or a chat, not both." in capsys.readouterr().err

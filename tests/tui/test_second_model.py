@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import interpboard.models.demo
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
+from interpboard.registry.loading import LoadOptions
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
@@ -24,6 +27,15 @@ from tui.testing.wait_until_idle import wait_until_idle
 class ByModel(FakeEngine):
     """The other model's heads do one less; ``small`` has one layer less."""
 
+    def load(self, model: str, **options: Any) -> int:
+        self.loads.append(protocol.Load(job=0, model=model, **options))
+        return super().load(model, **options)
+
+    @cached_property
+    def loads(self) -> list[protocol.Load]:
+        """What was asked to be opened."""
+        return []
+
     def event_of(self, request: Any) -> Any:
         if isinstance(request, protocol.Load) and request.model == "small":
             self.layers -= 1
@@ -31,6 +43,9 @@ class ByModel(FakeEngine):
             named = msgspec.structs.replace(event.model, name="small")
             return msgspec.structs.replace(event, model=named)
         event = super().event_of(request)
+        if isinstance(event, protocol.Ready):
+            how = msgspec.structs.replace(event.model, options=request.options)
+            event = msgspec.structs.replace(event, model=how)
         if isinstance(request, protocol.RunAnalysis) and isinstance(event, protocol.Finished):
             more = {"demo": 0.0}.get(self.loaded, 1.0)
             if event.result.analysis == "head_ablation":
@@ -68,6 +83,7 @@ async def test_the_memory_is_said_and_nothing_is_loaded_before_it_is_confirmed(
         await compare(b, "demo")
         assert "It needs 14 MiB in float32, 7 MiB in bfloat16" in b.screen
         assert "free" in b.screen
+        assert "float32 --quantize 4bit takes 2 MiB or more" in b.screen
         assert b.app.controllers.comparison.a is None
         await b.press("escape")
         assert b.app.controllers.comparison.a is None
@@ -146,6 +162,71 @@ async def test_a_number_format_that_is_none_is_refused(board: Boards) -> None:
         assert b.app.controllers.comparison.a is None
 
 
+async def test_the_second_is_opened_with_the_options_of_the_command_line(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other")
+        assert "float32 --quantize 4bit" in b.screen
+        await b.write(" --quantize 4bit --adapter ./mine --revision v2")
+        await b.press("enter")
+        (load,) = second(b).loads
+        assert (load.model, load.dtype) == ("other", "float32")
+        asked = LoadOptions(revision="v2", adapters=("./mine",), quantize="4bit")
+        assert load.options == asked
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (" --quantize 3bit", "--quantize takes no '3bit'. It is 4bit, 8bit, int8."),
+        (" --quantise 4bit", "There is no option --quantise. There are: --revision"),
+        (" --adapter", "--adapter needs a value: PATH."),
+        (" 4bit", "No number format is called 4bit."),
+        (" --revision 'v2", "cannot be read: No closing quotation."),
+    ],
+)
+async def test_options_that_are_none_are_refused_and_nothing_is_loaded(
+    board: Boards, words: str, refusal: str
+) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other")
+        await b.write(words)
+        await b.press("enter")
+        assert refusal in b.messages[-1]
+        assert b.app.controllers.comparison.a is None
+
+
+async def test_resuming_offers_the_second_model_again_as_it_was_opened(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other")
+        await b.write(" --subfolder inner")
+        await b.press("enter")
+        assert "A other float32 in inner" in b.screen
+    app = InterpBoardApp(resume=True, engine_factory=ByModel)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until_idle(app)
+        b = Board(app, pilot)
+        assert "Compared with other when left: = asks to load it again." in b.messages
+        assert b.app.controllers.comparison.a is None
+        await b.press("equals_sign")
+        assert "float32 --subfolder inner" in b.screen
+        assert "free" in b.screen  # the memory is said before
+        await b.press("enter")
+        (load,) = second(b).loads
+        assert (load.model, load.options) == ("other", LoadOptions(subfolder="inner"))
+        assert "A other float32 in inner" in b.screen
+
+
+async def test_an_offer_that_is_left_is_not_made_again(board: Boards) -> None:
+    async with board(engine=ByModel) as b:
+        await compare(b, "other", "enter")
+    app = InterpBoardApp(resume=True, engine_factory=ByModel)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until_idle(app)
+        b = Board(app, pilot)
+        await b.press("equals_sign", "escape", "equals_sign")
+        assert "There is no prompt before this one" in b.messages[-1]
+
+
 async def test_the_demo_beside_a_perturbed_copy_of_it_in_two_processes(tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", folder)
@@ -157,7 +238,9 @@ async def test_the_demo_beside_a_perturbed_copy_of_it_in_two_processes(tmp_path:
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until_idle(app)
         b = Board(app, pilot)
-        app.controllers.comparison.begin_models(str(folder), "cpu", "float32", True)
+        app.controllers.comparison.begin_models(
+            str(folder), device="cpu", dtype="float32", special_tokens=True
+        )
         await wait_until_idle(app)
         a = app.controllers.comparison.a
         assert a is not None

@@ -58,7 +58,7 @@ BEFORE_SLOTS = (
             "The next metric: logit, prob, logprob, diff", lambda app: app.explained.next_metric()),
     Command("compare", "equals_sign", "=", "Compare",
             "With the prompt before, or a pinned one: B − A, then A, then B",
-            lambda app: app.comparison.turn(),
+            lambda app: app.second_model.compare(),
             why_not=nothing_to_compare),
     Command("pin_prompt", "", "", "Pin prompt",
             "Compare the next prompts with this one; again: no longer",

@@ -133,7 +133,7 @@ def nothing_lost(app: Controllers, place: str) -> str:
 
 def nothing_to_compare(app: Controllers, place: str) -> str:
     """Is there no prompt to compare this one with?"""
-    return app.comparison.why_not_compare()
+    return "" if app.second_model.offered else app.comparison.why_not_compare()
 
 
 def nothing_to_pin(app: Controllers, place: str) -> str:

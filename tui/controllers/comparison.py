@@ -127,15 +127,15 @@ class Comparison:
             engine = self._board.side(SIDE_PREFIX, model)
         self._start(a, engine, Compared(a, name, view))
 
-    def begin_models(self, name: str, device: str, dtype: str, special_tokens: bool) -> None:
-        """Compare with the model ``name`` on the same prompt: it is loaded in an engine of its own."""
+    def begin_models(self, name: str, **opened: Any) -> None:
+        """Compare with ``name`` on this prompt, in an engine of its own; ``opened``: as in ``boot``."""
         state = self._session.state
         empty = Answers({own: Answer() for own in state.slots})
         a = replace(state, model=None, good=None, slots=empty, engine=Engine(), compared=None)
         self._end()
         self._live, self._asked = True, state.question
         self.a = Session(a, self._slots, self._a_changed, self._tell_of_second, self._second)
-        self._in_background(self.a.boot(name, device, dtype, False, special_tokens))
+        self.in_background(self.a.boot(name, run=False, **opened))
         self._show(Compared(a, name, models=True))
 
     def _tell_of_second(self, message: str, severity: Severity = "information") -> None:
@@ -147,7 +147,7 @@ class Comparison:
         self._asked = self._session.state.question
         info = a.model.info if a.model is not None else None
         name, device, dtype = (info.name, info.device, info.dtype) if info else ("", "auto", "auto")
-        self._in_background(session.boot(name, device, dtype, run=False))
+        self.in_background(session.boot(name, device, dtype, run=False))
         self._show(compared)
 
     def leave(self) -> None:
@@ -166,7 +166,7 @@ class Comparison:
             self.pinned = kept(ended.state)
         elif compared is not None and compared.name == BEFORE:
             self.before = kept(ended.state)
-        self._in_background(ended.close())
+        self.in_background(ended.close())
 
     def _show(self, compared: Compared | None) -> None:
         self._session.change(compared=compared)
@@ -279,7 +279,7 @@ class Comparison:
                 await resume()
             self.keeps = True
 
-        self._in_background(work())
+        self.in_background(work())
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -297,7 +297,8 @@ class Comparison:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """``settled`` and ``close`` wait for ``work``."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -146,6 +146,7 @@ class Controllers:
             self._reopened,
             self._open_runs,
             self.comparison.begin,
+            self.second_model.offer,
         )
         self.notes = Notes(session, self.saver, app, lambda: self.panes.here, tell)
         self.named_sessions = NamedSessions(

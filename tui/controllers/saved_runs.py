@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
-from tui.commands.command import command, keyed
+from tui.commands.command import keyed
 from tui.session.state import Answer, Answers
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 class SavedRuns:
     """Reads the store of ``saver``. ``shown(slot)`` is called with a slot that was reopened, ``compare`` with
-    saved answers that the panes are compared with, and what they are."""
+    saved answers that the panes are compared with, and what they are; ``offer`` with a second model that was
+    open, and how it had been opened."""
 
     def __init__(
         self,
@@ -32,9 +34,10 @@ class SavedRuns:
         shown: Callable[[str], None],
         open_list: Callable[[], None],
         compare: Callable[..., None],
+        offer: Callable[[str, str], Coroutine[Any, Any, None]],
     ) -> None:
         self._session, self._saver, self._tell, self._shown = session, saver, tell, shown
-        self._compare = compare
+        self._compare, self._offer = compare, offer
         self.list: Callable[[], None] = open_list
 
     def _runs(self) -> list[SavedRun]:
@@ -93,8 +96,8 @@ class SavedRuns:
                     if compared != session.state.question.text:
                         return  # that was another prompt's
                     if models:
-                        again = command("compare_model").label
-                        self._tell(f"Not compared with {model} again: “{again}” loads it.")
+                        opened = [str(kept.get("dtype", "")), *map(str, kept.get("opened", ()))]
+                        await self._offer(model, shlex.join(word for word in opened if word))
                         return
                     runs = await asyncio.to_thread(self._runs)
                 case _:

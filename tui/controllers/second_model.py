@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from interpboard.display import spoken_bytes
+from interpboard.errors import BadParameter
 from tui import words
+from tui.commands.command import shown_keys
 
 if TYPE_CHECKING:
+    from interpboard.results import ModelInfo
     from tui.controllers.comparison import Comparison
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine
     from tui.dialogs.pick_model import PickModelScreen
-    from tui.files.models import Shelf
+    from tui.files.models import FoundModel, Shelf
     from tui.session.session import Session
 
 
@@ -26,7 +30,10 @@ class Pick(Protocol):
 
 
 class SecondModel:
-    """``pick`` asks for a model, ``input_line`` for its number format."""
+    """``pick`` asks for a model, ``input_line`` for its number format and options.
+
+    ``offered``: the model that was open when the app was left, and how; empty: none.
+    """
 
     def __init__(
         self,
@@ -39,6 +46,7 @@ class SecondModel:
     ) -> None:
         self._session, self._comparison = session, comparison
         self._pick, self._input_line, self._tell = pick, input_line, tell
+        self.offered: tuple[str, str] | None = None
 
     def why_not(self) -> str:
         """Why none can be opened now; empty: one can, or the open one can be closed."""
@@ -57,33 +65,87 @@ class SecondModel:
         else:
             self._pick(lambda screen, name: self._confirm(screen.shelf, name), beside=True)
 
-    def _confirm(self, shelf: Shelf, name: str) -> None:
-        from tui.files.models import SIZES, named_folder, need, room_said
+    async def offer(self, name: str, opened: str) -> None:
+        """The model ``name`` was open when the app was left: comparing asks for it first."""
+        self.offered = name, opened
+        key = shown_keys("compare")
+        self._tell(
+            f"Compared with {words.short_model(name)} when left: {key} asks to load it again."
+        )
 
+    def compare(self) -> None:
+        """Compare: with the model that is offered, once; else as ``Comparison.turn`` does."""
+        offered = self.offered
+        if offered is None or self._session.state.compared is not None:
+            self._comparison.turn()
+        elif not self._session.ready:
+            self._tell("The model is not loaded yet.", "warning")
+        else:
+            self.offered = None
+            self._comparison.in_background(self._confirm_offered(*offered))
+
+    async def _confirm_offered(self, name: str, opened: str) -> None:
+        from tui.files.models import Shelf, room
+
+        info = self._info
+        found = await asyncio.to_thread(room, info.device, info.dtype)
+        self._confirm(Shelf((), found), name, opened)
+
+    @property
+    def _info(self) -> ModelInfo:
         model = self._session.state.model
         assert model is not None
-        info = model.info
-        listed = next((own for own in shelf.models if own.name == name), None)
+        return model.info
+
+    def _confirm(self, shelf: Shelf, name: str, opened: str = "") -> None:
+        from tui.files.models import SIZES, demo, named_folder, need, room_said
+
+        self.offered = None
+        info = self._info
+        known = (*shelf.models, demo())
+        listed = next((own for own in known if own.name == name), None)
         found = listed or named_folder(
             name
         )  # typed: the headers of one folder, so that keys do not overtake it
+        packed = need(found, "float32", "4bit")
+        takes = f"float32 --quantize 4bit takes {spoken_bytes(packed)} or more"
         hints = (
             room_said(found, shelf.room),
-            f"In a process of its own, on {info.device}, in the number format above.",
+            f"A process of its own. {takes if packed else 'Options: float32 --quantize 4bit'}",
         )
 
         def answered(text: str) -> None:
-            dtype = text.strip()
-            if dtype not in SIZES:
-                formats = ", ".join(SIZES)
-                self._tell(f"No number format is called {dtype}. There are: {formats}.", "error")
-                return
-            size, free = need(found, dtype), shelf.room.free
-            if size and free is not None and size > free:
-                what = f"{spoken_bytes(size)} in {dtype}, {spoken_bytes(free)} are free"
-                self._tell(f"Not loaded: {name} needs {what}.", "error")
-                return
-            self._comparison.begin_models(name, info.device, dtype, info.special_tokens)
+            try:
+                self._load(shelf, found, name, text)
+            except BadParameter as refused:
+                self._tell(f"Not loaded: {refused}", "error")
 
-        title = f"Compare with {words.short_model(name)}: number format"
-        self._input_line(title, hints, info.dtype if info.dtype in SIZES else "float32", answered)
+        title = f"Compare with {words.short_model(name)}: number format, options"
+        usual = info.dtype if info.dtype in SIZES else "float32"
+        self._input_line(title, hints, opened or usual, answered)
+
+    def _load(self, shelf: Shelf, found: FoundModel | None, name: str, text: str) -> None:
+        """Load it as ``text`` says: a number format, and options as on the command line."""
+        from interpboard.registry.loading import read_option_words
+        from tui.files.models import SIZES, need
+
+        info = self._info
+        bare, options = read_option_words(text)
+        dtype = bare[0] if bare else info.dtype
+        if dtype not in SIZES or len(bare) > 1:
+            wrong = next((word for word in bare if word not in SIZES), text.strip())
+            raise BadParameter(
+                f"No number format is called {wrong[:40]}.", f"There are: {', '.join(SIZES)}."
+            )
+        size, free = need(found, dtype, options.quantize), shelf.room.free
+        if size and free is not None and size > free:
+            form = options.quantize or dtype
+            what = f"{spoken_bytes(size)} in {form}, {spoken_bytes(free)} are free"
+            raise BadParameter(f"{name} needs {what}.")
+        self._comparison.begin_models(
+            name,
+            device=info.device,
+            dtype=dtype,
+            special_tokens=info.special_tokens,
+            load=options,
+        )

@@ -166,6 +166,8 @@ def written_side(b: State) -> dict[str, Any] | None:
     compared = b.compared
     if compared is None or compared.a.model is None:
         return None
+    from interpboard.registry.loading import option_words
+
     info, question = compared.a.model.info, compared.a.question
     return {
         "with": b.question.text,
@@ -173,6 +175,8 @@ def written_side(b: State) -> dict[str, Any] | None:
         "view": compared.view,
         "models": compared.models,
         "model": info.name,
+        "dtype": info.dtype,
+        "opened": option_words(info.options),
         "weights": info.weights,
         "prompt": question.text,
         "shown": question.shown,

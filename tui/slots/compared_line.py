@@ -34,13 +34,15 @@ def compared_line(state: State, ink: Inks, width: int) -> Text:
 
 def comparison_words(compared: Compared, state: State) -> list[tuple[str, str]]:
     """``A`` and ``B`` with what they are, in words."""
+    from interpboard.results.opened import opened_as  # with numpy: not before the first paint
+
     a = compared.a
     first, second = f"{compared.name}: {visible(a.question.shown)}", visible(state.question.shown)
     models = [own.model.info if own.model is not None else None for own in (a, state)]
     if models[0] == models[1]:
         return [("A", first), ("B", second)]
     one, other = (
-        f"{words.short_model(own.name)} {own.dtype}"
+        " ".join((words.short_model(own.name), own.dtype, *map(visible, opened_as(own))))
         if own is not None
         else f"{words.short_model(compared.name)}, loading"
         for own in models
