@@ -140,14 +140,9 @@ class Controllers:
         self.head_sets = HeadSets(session, self.screens.input_line, tell)
         self.jobs = Jobs(session, app, settings.export_folder, tell)
         self.saved_runs = SavedRuns(
-            session,
-            self.saver,
-            tell,
-            self._reopened,
-            self._open_runs,
-            self.comparison.begin,
-            self.second_model.offer,
-        )
+            session, self.saver, tell, self._reopened, self._open_runs,
+            self.comparison.begin, self.second_model.offer,
+        )  # fmt: skip
         self.notes = Notes(session, self.saver, app, lambda: self.panes.here, tell)
         self.named_sessions = NamedSessions(
             self.saver, self.notes, self.saved_runs, app, self.screens.input_line, tell

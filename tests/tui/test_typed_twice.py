@@ -1,0 +1,47 @@
+"""Keys that come faster than they act: a box that is answered or left twice is left once."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+
+from tests.tui.conftest import Board, Boards
+from tui.testing.wait_until_idle import wait_until_idle
+
+KEYS = {"enter": "\r", "escape": None}
+
+
+async def at_once(b: Board, *keys: str) -> None:
+    """The terminal brings ``keys`` in one piece."""
+    for key in keys:
+        b.app.post_message(events.Key(key, KEYS[key]))
+    await wait_until_idle(b.app)
+    await b.pilot.pause()
+
+
+@pytest.mark.parametrize("key", list(KEYS))
+@pytest.mark.parametrize("opens", ["o", "f", ":", "e", ";", "slash", "I"])
+async def test_twice_the_same_key_leaves_the_box_and_nothing_else(
+    board: Boards, opens: str, key: str
+) -> None:
+    async with board() as b:
+        await b.press(opens)
+        assert len(b.app.screen_stack) == 2
+        await at_once(b, key, key, key)
+        assert b.app.is_running
+        assert len(b.app.screen_stack) <= 2  # an answer may open the next box
+        assert b.app.screen_stack[0].id == "board"
+
+
+async def test_a_box_over_a_screen_leaves_the_screen_where_it_is(board: Boards) -> None:
+    async with board() as b:
+        await b.press("8")
+        await wait_until_idle(b.app)
+        below = b.app.screen
+        await b.press("slash")
+        if b.app.screen is not below:
+            await at_once(b, "escape")
+        await b.press("question_mark")
+        assert b.app.screen is not below
+        await at_once(b, "escape")
+        assert b.app.screen is below
