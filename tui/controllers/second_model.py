@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,7 +64,13 @@ class SecondModel:
         elif not self._session.ready:
             self._tell("The model is not loaded yet.", "warning")
         else:
-            self._pick(lambda screen, name: self._confirm(screen.shelf, name), beside=True)
+            self._pick(self._picked, beside=True)
+
+    def _picked(self, screen: PickModelScreen, name: str) -> None:
+        """Chosen in the list, where a row may be one file of its folder."""
+        gguf = screen.chosen.gguf_file if screen.chosen is not None else ""
+        opened = shlex.join([self._format, "--gguf-file", gguf]) if gguf else ""
+        self._confirm(screen.shelf, name, opened)
 
     async def offer(self, name: str, opened: str) -> None:
         """The model ``name`` was open when the app was left: comparing asks for it first."""
@@ -97,11 +104,17 @@ class SecondModel:
         assert model is not None
         return model.info
 
+    @property
+    def _format(self) -> str:
+        """The number format that is proposed."""
+        from tui.files.models import SIZES
+
+        return self._info.dtype if self._info.dtype in SIZES else "float32"
+
     def _confirm(self, shelf: Shelf, name: str, opened: str = "") -> None:
-        from tui.files.models import SIZES, demo, named_folder, need, room_said
+        from tui.files.models import demo, named_folder, need, room_said
 
         self.offered = None
-        info = self._info
         known = (*shelf.models, demo())
         listed = next((own for own in known if own.name == name), None)
         found = listed or named_folder(
@@ -121,8 +134,7 @@ class SecondModel:
                 self._tell(f"Not loaded: {refused}", "error")
 
         title = f"Compare with {words.short_model(name)}: number format, options"
-        usual = info.dtype if info.dtype in SIZES else "float32"
-        self._input_line(title, hints, opened or usual, answered)
+        self._input_line(title, hints, opened or self._format, answered)
 
     def _load(self, shelf: Shelf, found: FoundModel | None, name: str, text: str) -> None:
         """Load it as ``text`` says: a number format, and options as on the command line."""
