@@ -117,17 +117,18 @@ class PickModelScreen(PickScreen[str]):
         try:
             dtype, options = self._opening(typed)
         except BadParameter as wrong:
-            return Text(fit(visible(str(wrong)), 74), ink.warning)
+            return Text(fit(visible(str(wrong)), 74).rstrip(), ink.warning)
         asked = [f"--dtype {dtype}"] if dtype else []
         asked += option_words(options)
         if asked:
-            return Text(fit(visible(f"with {' '.join(asked)}"), 74), ink.text)
+            return Text(fit(visible(f"with {' '.join(asked)}"), 74).rstrip(), ink.text)
         if self.chosen is None or self._looking is not None:
             return Text()
         rooms = (self.shelf.room, *self.shelf.others)
         said = [(room.on if len(rooms) > 1 else "", what_fits(self.chosen, room)) for room in rooms]
         return Text(
-            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in said if what), 74), ink.muted
+            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in said if what), 74).rstrip(),
+            ink.muted,
         )
 
     def answer(self, typed: str) -> str | None:
