@@ -48,9 +48,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"settings": settings, **options})
         return 7
 
-    app = types.ModuleType("tui.app")
+    app = types.ModuleType("tui.run")
     app.run = run  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tui.app", app)
+    monkeypatch.setitem(sys.modules, "tui.run", app)
     monkeypatch.setattr(opening, "is_interactive", lambda: True)
     return calls
 

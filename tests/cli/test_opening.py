@@ -87,9 +87,9 @@ def test_without_a_terminal_the_report_is_written_with_paris_on_top(
 @pytest.mark.parametrize("args", [[], ["Hello", "--model", "m"], ["--dtype=float32", "--", "list"]])
 def test_a_real_terminal_is_recognized_and_the_app_opened_without_typer(args: list[str]) -> None:
     script = (
-        "import sys, types; app = types.ModuleType('tui.app')\n"
+        "import sys, types; app = types.ModuleType('tui.run')\n"
         "app.run = lambda settings, **o: 3 + ('typer' in sys.modules or 'rich' in sys.modules)\n"
-        "sys.modules['tui.app'] = app\n"
+        "sys.modules['tui.run'] = app\n"
         f"from interpboard.cli.main import main; sys.exit(main({args!r}))"
     )
     parent, child = pty.openpty()
