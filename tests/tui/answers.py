@@ -41,6 +41,8 @@ _USUAL: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 10},
     "circuit": {"behavior": "", "corrupted": "", "dataset": ""},
     "continuation_attribution": {"new_tokens": 8, "method": "grad_x_input"},
+    "context_cite": {"unit": "sentence", "samples": 64},
+    "unit_attribution": {"unit": "sentence", "method": "occlusion"},
     "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
 }
 
@@ -143,6 +145,8 @@ def canned(
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
         values[0, 0] = 0.875
         _traced(extra, request, axes, values)
+    elif ANALYSES[request.analysis].axes == ("unit",):
+        axes, values = _units(extra, request.analysis, tokens)
     else:
         axes, values = _lens(extra, tokens, layers, str(request.params.get("site", "resid_post")))
     return PromptInfo(request.text, tokens, ids_of(tokens)), Result(
@@ -156,6 +160,19 @@ def canned(
         elapsed_s=0.04,
         made_by=MadeBy("0.1.0", "2.0", "5.0", path="replay"),
     )
+
+
+def _units(
+    extra: dict[str, LabelledArray], analysis: str, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """Two units: the first half of the tokens and the others."""
+    half = len(tokens) // 2
+    axes = (Axis("unit", ("".join(tokens[:half]), "".join(tokens[half:]))),)
+    extra["begin"] = LabelledArray(axes, np.array([0, half]))
+    extra["end"] = LabelledArray(axes, np.array([half, len(tokens)]))
+    if analysis == "context_cite":
+        extra["lds"] = LabelledArray((), np.array(0.83))
+    return axes, np.array([0.5, -1.25])
 
 
 def _beside_tokens(

@@ -50,7 +50,7 @@ EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
             "The next method", next_method,
             why_not=no_other_method),
     Command("view", "v", "v", "View",
-            "The next view: what is painted, which site, which order", next_view),
+            "The next view: what is painted, which site, which order, which unit", next_view),
     Command("parameters", "P", "P", "Parameters",
             "Set the parameters of the method", lambda app: app.parameters.edit(app.panes.view.slot)),
 )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -17,8 +17,10 @@ from textual.reactive import reactive
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 from tui.widgets.cursor_view import CursorView
+from tui.widgets.turn_margin import TurnMargin
 
 if TYPE_CHECKING:
+    from interpboard.results.info import Turn
     from interpboard.visualization.colors import Scale
 
 
@@ -31,16 +33,16 @@ class Piece:
     text: str
 
 
-def wrap(texts: Sequence[str], width: int) -> list[list[Piece]]:
+def wrap(texts: Sequence[str], width: int, begins: Collection[int] = ()) -> list[list[Piece]]:
     """Tokens (already visible) in lines of ``width`` cells.
 
-    A line breaks before a token, if need be inside a long one, and after a token that ends in the
-    picture of a newline, so that text with line breaks looks like itself.
+    A line breaks before a token, at those of ``begins`` in any case, if need be inside a long one, and
+    after a token that ends in the picture of a newline, so that text with line breaks looks like itself.
     """
     lines: list[list[Piece]] = [[]]
     used = 0
     for token, text in enumerate(texts):
-        if used and used + cell_len(text) > width:
+        if used and (token in begins or used + cell_len(text) > width):
             lines.append([])
             used = 0
         for part in _cut(text, width):
@@ -92,6 +94,13 @@ class TokenStrip(CursorView):
         self.explained = -1
         self.subject: frozenset[int] = frozenset()
         self._lines: tuple[int, list[list[Piece]]] = (0, [])
+        self.margin = TurnMargin()
+
+    def speak(self, turns: Sequence[Turn]) -> None:
+        """The tokens to be shown are those of these turns."""
+        if self.margin.turns != tuple(turns):
+            self.margin, self._lines = TurnMargin(turns), (0, [])
+            self.refresh(layout=True)
 
     def show(
         self,
@@ -134,7 +143,11 @@ class TokenStrip(CursorView):
     def lines(self, width: int) -> list[list[Piece]]:
         """The wrapped tokens at ``width``, kept until something changes."""
         if self._lines[0] != width:
-            self._lines = (width, wrap(self.texts, max(4, width)))
+            margin = self.margin.width(width)
+            lines = wrap(self.texts, max(4, width - margin), self.margin.begins)
+            if margin:
+                lines = [[replace(own, x=own.x + margin) for own in line] for line in lines]
+            self._lines = (width, lines)
         return self._lines[1]
 
     def line_count(self, width: int) -> int:
@@ -145,7 +158,13 @@ class TokenStrip(CursorView):
         """One line of text."""
         lines = self.lines(self.size.width)
         at = line + self.scroll_offset.y
-        return [self._piece(piece) for piece in lines[at]] if at < len(lines) else []
+        if at >= len(lines):
+            return []
+        drawn = [self._piece(piece) for piece in lines[at]]
+        if self.margin.turns and lines[at]:
+            said = self.margin.said(lines[at][0].token, self.size.width)
+            drawn.insert(0, Segment(said, self.inks.style("accent")))
+        return drawn
 
     def _piece(self, piece: Piece) -> Segment:
         token, dark = piece.token, self.inks.dark
@@ -154,7 +173,8 @@ class TokenStrip(CursorView):
         text = piece.text
         if token == self.cursor and self.has_focus:
             return Segment(text, cursor_style(dark))
-        style = level_style(level, dark) if level != 4 else self.inks.style("text")
+        plain = "muted" if token in self.margin.marks else "text"
+        style = level_style(level, dark) if level != 4 else self.inks.style(plain)
         if token in self.subject:
             style += Style(underline=True)
         if token == self.cursor:

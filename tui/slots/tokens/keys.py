@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui.commands.command import Command
 from tui.commands.reasons import no_result
 from tui.session.interventions import quoted
-from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS
+from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS, VIEW
 
 if TYPE_CHECKING:
     from interpboard.results import PromptInfo
@@ -60,5 +60,6 @@ KEYS = (
             "Put another token in the place of the cursor's", replace_token,
             why_not=no_result),
     METHOD,
+    VIEW,
     PARAMETERS,
 )  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import nan
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from interpboard.display import visible_token
+from interpboard.display import visible
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -20,6 +21,15 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
+from tui.slots.tokens.units import (
+    BY_UNIT,
+    SURROGATE,
+    Part,
+    fidelity,
+    of_units,
+    parts_of,
+    unit_words,
+)
 from tui.slots.top_tokens import TopList, pairs, top_bars
 from tui.slots.what_if.spec import WHAT_IF
 from tui.widgets.bars import Bar, Bars
@@ -47,6 +57,7 @@ class TokensPane(Pane):
         self._searched = Several(self.strip, self.after, self.edited)
         self._lens: Predicted | None = None
         self._shown: object = None
+        self.parts: list[Part] = []
 
     def body(self) -> Iterable[Widget]:
         """The text; under it the strongest tokens and the next ones, clean and edited."""
@@ -83,17 +94,20 @@ class TokensPane(Pane):
         self._shown = shown
         at = result.metric.position
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
-        scores = [float(value) for value in result.values]
-        scale = _scale(result)
+        scale, self.parts = _scale(result), parts_of(result, prompt)
+        scores = [nan] * len(prompt.tokens)
+        for part in self.parts:
+            scores[part.begin : part.end] = [part.score] * (part.end - part.begin)
+        self.strip.speak(prompt.turns)
         self.strip.show(as_read(prompt), scores, scale, at, cursor, subject)
-        order = sorted(range(len(scores)), key=lambda i: -abs(scale.share(scores[i])))
+        order = sorted(self.parts, key=lambda part: -abs(scale.share(part.score)))
         bars = [
             Bar(
-                f"{i:>3} {words.shorten(visible_token(prompt.tokens[i]), 14)}",
-                value_words(scores[i], scale),
-                scale.share(scores[i]),
+                words.shorten(part.label, 18),
+                value_words(part.score, scale),
+                scale.share(part.score),
             )
-            for i in order[:50]
+            for part in order[:50]
         ]
         self.ranking.show(bars, "strongest first")
 
@@ -165,7 +179,11 @@ class TokensPane(Pane):
         result = self.data.result
         if result is None:
             return words.analysis_title(self.slot.analysis_in(self.state))
-        return f"{words.analysis_title(result.analysis)} of {words.metric_name(result.metric)}"
+        how = unit_words(result) if result.analysis == BY_UNIT else ""
+        title = how or words.analysis_title(result.analysis)
+        if result.analysis == SURROGATE:
+            title += f" {unit_words(result)}"
+        return f"{title} of {words.metric_name(result.metric)}"
 
     def readout(self) -> Text:
         """The token under the cursor and its score."""
@@ -174,12 +192,25 @@ class TokensPane(Pane):
             return Text()
         from interpboard.results.tokens import appended
 
-        value = float(result.values[at])
-        total = float(abs(result.values).sum())
-        rank = 1 + int((abs(result.values) > abs(value)).sum())
-        text = Text.assemble(
+        part = next((own for own in self.parts if own.holds(at)), None)
+        turn = next((own for own in prompt.turns if own.begin <= at < own.end), None)
+        said = Text.assemble(
             (f" {at} ", self.ink("muted")),
             (words.token(prompt.tokens[at]), self.ink("text", bold=True)),
+        )
+        if turn is not None:
+            own = turn.content[0] <= at < turn.content[1]
+            said.append(
+                f"  {visible(turn.role)}{'' if own else ', of the template'}", self.ink("muted")
+            )
+        if part is None:
+            return said.append("  behind what is explained", self.ink("muted"))
+        value = part.score
+        total = float(abs(result.values).sum())
+        rank = 1 + int((abs(result.values) > abs(value)).sum())
+        if of_units(result):
+            said.append(f"  in {words.shorten(part.label, 24)}", self.ink("text"))
+        text = said + Text.assemble(
             (f"  {value_words(value, _scale(result))}", self.ink("accent", bold=True)),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
@@ -207,7 +238,7 @@ class TokensPane(Pane):
         if delta is not None:
             style = self.ink("warning" if result.warnings else "muted")
             text.append(f"  completeness error {words.signed(delta)}", style)
-        return text
+        return text.append(fidelity(result), self.ink("text"))
 
     def follow(self, selection: Selection) -> bool:
         """The selected position."""
@@ -229,4 +260,6 @@ def _how(result: Result) -> str:
     """Whether a score is exactly what its method says, or a sum or a sample in its place."""
     if "delta" in result.extra:
         return "approximate"
+    if result.analysis == SURROGATE:
+        return f"a linear fit to {result.params['samples']} runs"
     return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"
