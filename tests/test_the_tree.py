@@ -105,7 +105,7 @@ def test_a_name_that_recurs_is_found() -> None:
     assert repeated(sources) == {"run": ["a", "b"]}
 
 
-@pytest.mark.parametrize("folder", PRODUCT)
+@pytest.mark.parametrize("folder", [*PRODUCT, "tests", "benchmarks", "scripts"])
 def test_no_file_is_longer_than_a_reader_can_hold(folder: str) -> None:
     lengths = {
         str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines())

@@ -22,21 +22,14 @@ from interpboard.results import (
     text_array,
     token_axis,
 )
-
-VOCABULARY = (
-    " Paris",
-    " London",
-    " Rome",
-    " the",
-    " Berlin",
-    " France",
-    " a",
-    " Madrid",
-    " love",
-    " is",
-    ",",
-    " of",
+from tests.tui.answers_of_parts import (
+    attention_answer,
+    circuit_answer,
+    head_types_answer,
+    neurons_answer,
 )
+from tests.tui.answers_vocabulary import VOCABULARY
+
 _USUAL: dict[str, dict[str, Any]] = {
     "causal_trace": {"samples": 10},
     "circuit": {"behavior": "", "corrupted": "", "dataset": ""},
@@ -120,15 +113,15 @@ def canned(
         extra["unexplained"] = LabelledArray(axes[1:], np.zeros(values.shape[1:]))
         extra["accumulated"] = LabelledArray(by_layer, np.cumsum(np.stack(sums), 0).reshape(shape))
     elif request.analysis == "attention":
-        axes, values = _attention(extra, request, tokens)
+        axes, values = attention_answer(extra, request, tokens)
     elif request.analysis == "head_scores":
-        axes, values = _head_types(extra, layers, heads)
+        axes, values = head_types_answer(extra, layers, heads)
     elif request.analysis == "neurons":
-        axes, values = _neurons(extra, request, tokens, layers)
+        axes, values = neurons_answer(extra, request, tokens, layers)
     elif request.analysis == "compare_attributions":
         axes, values = _methods(extra, tokens)
     elif request.analysis == "circuit":
-        axes, values = _circuit(extra, layers, heads)
+        axes, values = circuit_answer(extra, layers, heads)
     elif request.analysis == "tune_lens":
         axes = (Axis("layer", layer_axis(layers, embed=True).labels[:-1]),)
         values = np.linspace(2.0, 0.1, layers)
@@ -278,112 +271,6 @@ def _lens(
     extra["convergence"] = LabelledArray(axes[1:], first)
     values = np.where(order == 0, probs[:, :, 0], probs[:, :, 0] / 50)
     return axes, values
-
-
-def _attention(
-    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    """One head; the further its number, the more it looks back."""
-    (layer,), (head,) = request.params["layers"], request.params["heads"]
-    one = (Axis("layer", (str(layer),)), Axis("head", (str(head),)))
-    back = np.arange(len(tokens))[:, None] - np.arange(len(tokens))
-    weights = np.where(back >= 0, np.exp(-np.abs(back - layer - head / 2.0)), 0.0)
-    weights /= weights.sum(-1, keepdims=True)
-    for name, value in (("entropy", 1.25), ("distance", 2.5), ("first", 0.3), ("sink", 0.0)):
-        extra[name] = LabelledArray(one, np.array([[value]]))
-    count = min(5, len(tokens) * (len(tokens) + 1) // 2)
-    flat = np.argsort(-weights, axis=None)[:count]
-    listed = (*one, Axis("pair", tuple(str(i + 1) for i in range(count))))
-    ends = np.stack(np.unravel_index(flat, weights.shape), axis=-1)
-    extra["top_pairs"] = LabelledArray((*listed, Axis("end", ("query", "key"))), ends[None, None])
-    extra["top_probs"] = LabelledArray(listed, weights.reshape(-1)[flat][None, None])
-    axes = (*one, Axis("query", tokens), Axis("key", tokens))
-    return axes, weights[None, None]
-
-
-def _head_types(
-    extra: dict[str, LabelledArray], layers: int, heads: int
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    """The strongest head is for induction, the first one looks at the token before."""
-    names = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
-    own = (layer_axis(layers), Axis("head", tuple(map(str, range(heads)))))
-    values = np.full((len(names), layers, heads), 0.05)
-    label = np.full((layers, heads), "", dtype=object)
-    values[2, layers // 2, heads // 2], label[layers // 2, heads // 2] = 0.87, "induction"
-    values[0, 0, 0], label[0, 0] = 0.5, "previous_token"
-    extra["label"] = LabelledArray(own, label)
-    extra["copying_eigenvalue"] = LabelledArray(own, np.full((layers, heads), 0.1))
-    axes = (Axis("score", names), *own)
-    extra["null"] = LabelledArray(axes, np.full(values.shape, 0.04))
-    extra["z"] = LabelledArray(axes, (values - 0.04) / 0.02)
-    return axes, values
-
-
-def _neurons(
-    extra: dict[str, LabelledArray],
-    request: protocol.RunAnalysis,
-    tokens: tuple[str, ...],
-    layers: int,
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    """16 a layer; the strongest is 5 of layer 2. The chosen one promotes and suppresses tokens."""
-    values = np.random.default_rng(11).normal(size=(layers, 16)) * 0.3
-    values[2 % layers, 5] = 3.25
-    rows = request.params.get("layers") or list(range(layers))
-    axes = (Axis("layer", tuple(map(str, rows))), Axis("neuron", tuple(map(str, range(16)))))
-    extra["activation"] = LabelledArray(axes, values[rows] / 0.5)
-    if request.params.get("neuron"):
-        along = np.linspace(-0.1, 1.0, len(tokens))
-        extra["along"] = LabelledArray((token_axis(tokens),), along)
-        ranks = (Axis("rank", tuple(str(i + 1) for i in range(10))),)
-        ends = {"promoted": (VOCABULARY[:10], 1.0), "suppressed": (VOCABULARY[:1:-1], -1.0)}
-        for name, (words, sign) in ends.items():
-            extra[name] = LabelledArray(ranks, text_array(list(words)))
-            extra[f"{name}_by"] = LabelledArray(ranks, sign * 0.5 * 0.8 ** np.arange(10))
-    return axes, values[rows]
-
-
-def _circuit(
-    extra: dict[str, LabelledArray], layers: int, heads: int
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    """Every head hears the embedding and is heard by the output and the last MLP; sizes 0, 6, 12, all."""
-    last = layers - 1
-    names = [f"embed>{i}.{h}.v" for i in range(layers) for h in range(heads)]
-    names += [f"{i}.{h}>output" for i in range(layers) for h in range(heads)]
-    names += [f"{i}.{h}>{last}.mlp" for i in range(layers) for h in range(heads)]
-    names += [f"{last}.mlp>output"]
-    size = np.array([2.0 / (1 + at) for at in range(layers * heads)])
-    scores = np.concatenate([size, -size * 0.9, size * 0.8, [1.5]])
-    order = np.argsort(-np.abs(scores))
-    enters = np.full(len(scores), float(len(scores)))
-    for count in (12, 6):
-        enters[order[:count]] = count
-    edge, series = (
-        (Axis("edge", tuple(names)),),
-        (Axis("edges", ("0", "6", "12", str(len(names)))),),
-    )
-    extra["enters"] = LabelledArray(edge, enters)
-    extra["in_circuit"] = LabelledArray(edge, (enters <= 12).astype(np.int64))
-    extra["size"] = LabelledArray(series, np.array([0, 6, 12, len(names)]))
-    extra["faithfulness"] = LabelledArray(series, np.array([0.0, 0.4, 0.9, 1.0]))
-    extra["completeness"] = LabelledArray(series, np.array([0.0, 0.7, 1.05, 1.0]))
-    nodes = [
-        "embed",
-        *(f"L{i} H{h}" for i in range(layers) for h in range(heads)),
-        *(f"L{i} MLP" for i in range(layers)),
-    ]
-    node = (Axis("node", tuple(nodes)),)
-    extra["nodes"] = LabelledArray(node, np.linspace(2.0, 0.1, len(nodes)))
-    extra["node_in_circuit"] = LabelledArray(node, np.ones(len(nodes), dtype=np.int64))
-    one = {
-        "circuit_size": 12,
-        "circuit_faithfulness": 0.9,
-        "circuit_completeness": 1.05,
-        "clean": 3.5,
-        "corrupted": -1.25,
-        "examples": 1,
-    }
-    extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
-    return edge, scores
 
 
 def _steering(
