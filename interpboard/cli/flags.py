@@ -40,7 +40,9 @@ def complete_param(incomplete: str) -> list[str]:
 
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="demo, a folder with a model, or a name on the hub."),
+    typer.Option(
+        "--model", "-m", help="demo, demo-chat, a folder with a model, or a name on the hub."
+    ),
 ]
 
 

@@ -1,7 +1,8 @@
 """Runs a model of four layers over two devices that there are not, beside the same in one place.
 
-In a process of its own, since a backend that is registered with torch stays. Prints, as JSON, what was proved of
-both, and for some lists of edits the values of both and how often something went from one device to the other.
+In a process of its own, since a backend that is registered with torch stays. Prints, as JSON, what was
+proved of both, and for some lists of edits the values of both and how often something
+went from one device to the other.
 """
 
 from __future__ import annotations

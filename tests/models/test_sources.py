@@ -68,7 +68,7 @@ def test_a_revision_that_is_not_in_the_cache_is_named(two_revisions: Path) -> No
 
 @pytest.mark.parametrize("option", ["revision", "subfolder", "gguf_file"])
 def test_what_a_place_does_not_have_is_refused_and_not_ignored(option: str) -> None:
-    assert "The demo has no" in refused("demo", BadParameter, **{option: "main"})
+    assert "The model demo has no" in refused("demo", BadParameter, **{option: "main"})
     kind = BadParameter if option == "revision" else UnknownModel
     said = refused(saved("llama"), kind, **{option: "main"})
     assert str(saved("llama")) in said

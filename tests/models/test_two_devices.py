@@ -1,4 +1,4 @@
-"""A model over two devices, counted on a CPU: it opens, gives the whole one's numbers, its rows move as one."""
+"""A model over two devices, counted on a CPU: it opens, and gives the whole one's numbers."""
 
 from __future__ import annotations
 

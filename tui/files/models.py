@@ -85,8 +85,17 @@ def room_said(model: FoundModel | None, room: Room) -> str:
 
 def demo() -> FoundModel:
     """The model that comes with the program."""
-    folder = Path(str(files("interpboard"))) / "models" / "demo" / "weights"
-    return look(folder, "demo", "built in") or FoundModel("demo", "built in")
+    return _built_in("demo")
+
+
+def demo_chat() -> FoundModel:
+    """The chat model that comes with it."""
+    return _built_in("demo-chat", "chat")
+
+
+def _built_in(name: str, *below: str) -> FoundModel:
+    folder = Path(str(files("interpboard"))).joinpath("models", "demo", *below, "weights")
+    return look(folder, name, "built in") or FoundModel(name, "built in")
 
 
 def named_folder(name: str) -> FoundModel | None:
@@ -200,10 +209,10 @@ class Shelf:
 
 
 def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str) -> Shelf:
-    """The demo, recent ones, those in ``folders`` and here, those in the hub's cache; each once."""
+    """The demo, recent ones, the chat demo, those in ``folders``, here and in the hub's cache; each once."""
     places = [*(expanded(folder) for folder in folders), Path(os.curdir)]
     local = [model for place in places for model in in_folder(Path(os.path.abspath(place)))]
-    known = [demo(), *local, *in_hub_cache(hub_cache())]
+    known = [demo(), demo_chat(), *local, *in_hub_cache(hub_cache())]
     by_name = {model.name: model for model in reversed(known) if not model.gguf_file}
     used = []
     for name in recent:

@@ -15,16 +15,20 @@ from typing import NamedTuple
 from interpboard.errors import BadParameter, NotALanguageModel, UnknownModel
 from interpboard.files.json_object import read_object
 from interpboard.files.places import expanded
-from interpboard.models import demo
 from interpboard.models.checkpoint import hub
 from interpboard.models.checkpoint.account import refuse_adapter
 from interpboard.models.checkpoint.config_file import CONFIG
+from interpboard.models.demo import DEMO_FOLDER
+from interpboard.models.demo.chat import CHAT_FOLDER
 from interpboard.registry.loading import LoadOptions
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NAME_AT_MOST = 255  # characters of a file's name, and more than the hub allows
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _GGUF = ".gguf"
+
+BUILT_IN = {"demo": DEMO_FOLDER, "demo-chat": CHAT_FOLDER}
+"""The models that come with the program, by the names that open them."""
 
 
 class Source(NamedTuple):
@@ -43,7 +47,7 @@ class Source(NamedTuple):
     @property
     def name(self) -> str:
         """What messages call it: a folder by its path."""
-        return str(self.folder) if self.called == "demo" else self.called
+        return str(self.folder) if self.called in BUILT_IN else self.called
 
     @property
     def commit(self) -> str | None:
@@ -67,12 +71,13 @@ def find_source(
     """The place of the model ``name``. Raises ``UnknownModel``, ``NotALanguageModel``, ``BadParameter``."""
     _check_inner(options.subfolder, "--subfolder")
     _check_inner(options.gguf_file, "--gguf-file")
-    if name == "demo":
+    if name in BUILT_IN:
         for asked in ("revision", "subfolder", "gguf_file"):
             if getattr(options, asked):
                 flag = "--" + asked.replace("_", "-")
-                raise BadParameter(f"The demo has no {flag} to choose.", "Leave it out.")
-        return Source(demo.DEMO_FOLDER, "demo", demo.DEMO_FOLDER, options)
+                raise BadParameter(f"The model {name} has no {flag} to choose.", "Leave it out.")
+        folder = BUILT_IN[name]
+        return Source(folder, name, folder, options)
     if any(len(part) > _NAME_AT_MOST for part in name.split("/")) or "\0" in name:
         raise UnknownModel(
             f"A text of {len(name)} characters is no model name.",

@@ -27,8 +27,11 @@ COMPARE = 1.2
 COPY = 0.6
 
 
-def seed_circuits(model: GPT2LMHeadModel, seed: int) -> None:
-    """Put `model` at the starting point; its sizes are taken from its configuration."""
+def seed_circuits(model: GPT2LMHeadModel, seed: int, furthest: int = 1) -> None:
+    """Put `model` at the starting point; its sizes are taken from its configuration.
+
+    `furthest`: the heads that look back do so by 1 to so many positions, in equal numbers.
+    """
     config = model.config
     width, heads = config.n_embd, config.n_head
     size = width // heads
@@ -46,7 +49,8 @@ def seed_circuits(model: GPT2LMHeadModel, seed: int) -> None:
                 seen = tokens[:, size * shared : size * (shared + 1)]
                 looks_back = head < heads // 2
                 if layer == 0 and looks_back:
-                    part.ask(*(LOOK_BACK * m for m in _one_back(rates, size, generator)))
+                    back = 1 + head * furthest // (heads // 2)
+                    part.ask(*(LOOK_BACK * m for m in _looks_back(back, rates, size, generator)))
                     part.move(COPY * seen, COPY * (apart @ seen))
                 elif layer > 0:
                     part.ask(COMPARE * seen, COMPARE * (apart @ seen if looks_back else seen))
@@ -104,13 +108,15 @@ def _waves(positions: int, rates: Tensor) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def _one_back(rates: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Query and key maps (width, size) whose product is largest for the position before."""
+def _looks_back(
+    by: int, rates: Tensor, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Query and key maps (width, size) whose product is largest for the position `by` before."""
     fast = torch.nonzero(rates > 0.3).flatten()  # slow waves cannot tell neighbours apart
     chosen = fast[torch.randperm(len(fast), generator=generator)[: size // 2]]
     half, sines = size // 2, torch.arange(size // 2)
     cosines, place = sines + half, len(rates)
-    turn = rates[chosen]
+    turn = by * rates[chosen]
     query, key = torch.zeros(2 * place, size), torch.zeros(2 * place, size)
     key[chosen, sines] = 1
     key[chosen + place, cosines] = 1

@@ -52,6 +52,18 @@ def _training_text(seed: int) -> Iterator[str]:
 
 def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     """Train the tokenizer; the same seed gives the same vocabulary. The end of text has id 0."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=byte_level_tokenizer(_training_text(seed), VOCABULARY, [END_OF_TEXT]),
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        model_max_length=256,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def byte_level_tokenizer(texts: Iterator[str], vocabulary: int, specials: list[str]) -> Tokenizer:
+    """Byte-level BPE trained on ``texts``, digits in pairs, with the special tokens first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -61,17 +73,10 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[END_OF_TEXT],
+        vocab_size=vocabulary,
+        special_tokens=specials,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_training_text(seed), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=END_OF_TEXT,
-        eos_token=END_OF_TEXT,
-        pad_token=END_OF_TEXT,
-        model_max_length=256,
-        clean_up_tokenization_spaces=False,
-    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
