@@ -120,6 +120,56 @@ def test_scores_are_over_positions_and_of_each_method() -> None:
     np.testing.assert_array_equal([line.values for line in curves_of(both).lines], both.values)
 
 
+def test_neurons_are_the_ends_and_the_sum_of_each_layer() -> None:
+    values = np.array([[1.0, -2.0, 3.0], [NAN, NAN, NAN], [0.5, NAN, -0.5], [4.0, 4.0, 4.0]])
+    curves = curves_of(sample.result("neurons", (LAYERS, Axis("neuron", ("0", "1", "2"))), values))
+    np.testing.assert_array_equal(by(curves, "lowest neuron"), [-2.0, NAN, -0.5, 4.0])
+    np.testing.assert_array_equal(by(curves, "highest neuron"), [3.0, NAN, 0.5, 4.0])
+    np.testing.assert_array_equal(by(curves, "all together"), [2.0, NAN, 0.0, 12.0])
+    assert curves.across == "layer"
+
+
+def attention(layers: int, heads: int) -> Result:
+    axes = (
+        layer_axis(layers), Axis("head", tuple(map(str, range(heads)))),
+        Axis("query", sample.TOKENS), Axis("key", sample.TOKENS),
+    )  # fmt: skip
+    values = np.tril(np.arange(1.0, 82.0).reshape(9, 9))
+    values = np.broadcast_to(values / values.sum(-1, keepdims=True), (layers, heads, 9, 9))
+    entropy = LabelledArray(axes[:2], np.arange(float(layers * heads)).reshape(layers, heads))
+    return sample.result("attention", axes, values, {"entropy": entropy})
+
+
+def test_the_attention_of_a_head_is_where_a_position_looks_and_who_looks_at_it() -> None:
+    result = attention(1, 1)
+    curves = curves_of(result, position=3)
+    np.testing.assert_array_equal(by(curves, "3 ·is looks at"), result.values[0, 0, 3])
+    np.testing.assert_array_equal(by(curves, "looked at from"), result.values[0, 0, :, 3])
+    assert curves.across == "position"
+    with pytest.raises(BadParameter, match="position 9"):
+        curves_of(result, position=9)
+
+
+def test_the_attention_of_many_heads_is_their_mean_entropy_by_layer() -> None:
+    result = attention(4, 3)
+    curves = curves_of(result)
+    np.testing.assert_array_equal(by(curves, "most focused head"), [0.0, 3.0, 6.0, 9.0])
+    np.testing.assert_array_equal(by(curves, "widest head"), [2.0, 5.0, 8.0, 11.0])
+    with pytest.raises(BadParameter, match="no lines"):
+        curves_of(sample.result("attention", result.axes, result.values))
+
+
+def test_steering_is_over_the_scales_themselves_in_their_order() -> None:
+    axis = Axis("scale", ("2", "-1", "0"))
+    curves = curves_of(sample.result("steering", (axis,), np.array([0.8, -0.4, 0.0])))
+    np.testing.assert_array_equal(curves.x, [-1.0, 0.0, 2.0])
+    np.testing.assert_array_equal(curves.lines[0].values, [-0.4, 0.0, 0.8])
+    assert curves.labels == ("-1", "0", "2")
+    both = Axis("scale", ("0", "A: 2", "B: 4"))
+    with pytest.raises(BadParameter, match="no lines"):
+        curves_of(sample.result("steering", (both,), np.array([0.8, NAN, NAN])))
+
+
 def test_what_has_no_lines_is_refused_and_so_is_a_position_that_is_not_there() -> None:
     with pytest.raises(BadParameter, match="no lines"):
         curves_of(sample.predictions())

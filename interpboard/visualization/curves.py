@@ -7,6 +7,10 @@
 | [layer, token] | the position asked for, then those with the strongest effects | layer |
 | direct logit attribution | what attention and MLP add, and the sum so far | layer |
 | [token], [method, token] | the score of each token, of each method | position |
+| [layer, neuron] | the lowest and the highest neuron of each layer, and all of them together | layer |
+| attention of one head | where the position looks, and how much each position looks at it | position |
+| attention of several | the least and the greatest mean entropy of the heads of each layer | layer |
+| steering | the effect of each scale | scale |
 | a circuit | faithfulness and completeness | edges |
 
 Every point is a number of the result. What a result does not hold is NaN, and is drawn as a gap.
@@ -72,16 +76,22 @@ def curves_of(result: Result, *, position: int | None = None, most: int = MOST_C
         )
     if numbers and names == ("layer", "head"):
         return _heads(result)
+    if numbers and names == ("layer", "neuron"):
+        return _neurons(result)
+    if numbers and names == ("layer", "head", "query", "key"):
+        return _attention(result, position)
+    if numbers and names == ("scale",):
+        return _scales(result)
     if numbers and names in (("token",), ("method", "token")):
         return _tokens(result, most)
     raise BadParameter(
         f"{visible(result.analysis)} has no lines to draw.",
-        "A lens, effects by layer, scores of tokens and circuits have.",
+        "A lens, effects by layer, scores of tokens, attention, steering and circuits have.",
     )
 
 
 def _position(result: Result, position: int | None) -> int:
-    count = len(result.axes[1].labels)
+    count = len(result.axes[-1].labels)
     at = result.metric.position if position is None else position
     if not 0 <= at < count:
         raise BadParameter(
@@ -169,12 +179,82 @@ def _trace(result: Result, at: int, most: int) -> Curves:
     )  # fmt: skip
 
 
+def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest of each row of ``values``; NaN where it has no number."""
+    empty: np.ndarray = np.all(np.isnan(values), axis=1)
+    held = np.where(empty[:, None], 0.0, values)  # so that a row without a number is no warning
+    low, high = (np.where(empty, np.nan, end(held, axis=1)) for end in (np.nanmin, np.nanmax))
+    return low, high
+
+
+def _neurons(result: Result) -> Curves:
+    values, labels = result.values.astype(np.float64), _layers(result)
+    low, high = _ends(values)
+    sums = np.where(np.isnan(low), np.nan, np.nansum(values, axis=1))
+    lines = (
+        Curve("lowest neuron", low), Curve("highest neuron", high), Curve("all together", sums),
+    )  # fmt: skip
+    return Curves(
+        _title(result), "layer", np.arange(len(labels)), labels, _meaning(result), lines,
+        "of each layer", result.neutral,
+    )  # fmt: skip
+
+
+def _attention(result: Result, position: int | None) -> Curves:
+    layers, heads, queries, keys = result.axes
+    name = visible(name_of(result))
+    if len(layers.labels) == len(heads.labels) == 1 and queries.labels == keys.labels:
+        at = _position(result, position)
+        own = f"{at} {visible_token(keys.labels[at])}"
+        pattern = result.values[0, 0].astype(np.float64)
+        lines = (Curve(f"{own} looks at", pattern[at]), Curve("looked at from", pattern[:, at]))
+        head = visible(f"L{layers.labels[0]} H{heads.labels[0]}")
+        return Curves(
+            f"{name} of {head}: {own}", "position", np.arange(len(keys.labels)),
+            tuple(map(visible_token, keys.labels)), "probability", lines,
+        )  # fmt: skip
+    entropy = result.extra.get("entropy")
+    if entropy is None or entropy.axes != result.axes[:2]:
+        raise BadParameter(f"{name} of this kind has no lines to draw.", "That of one head has.")
+    low, high = _ends(entropy.values.astype(np.float64))
+    lines = (Curve("most focused head", low), Curve("widest head", high))
+    labels = _layers(result)
+    return Curves(
+        f"{name}: mean entropy",
+        "layer",
+        np.arange(len(labels)),
+        labels,
+        "nats",
+        lines,
+        "of each layer",
+    )
+
+
+def _scales(result: Result) -> Curves:
+    """Over the scales themselves, in their order."""
+    try:
+        scales = np.array([float(label) for label in result.axes[0].labels])
+    except ValueError:  # a difference of two ranges: what one side alone has is at no place
+        raise BadParameter(f"{visible(result.analysis)} has no lines to draw.", "") from None
+    order = np.argsort(scales, kind="stable")
+    labels = tuple(visible(result.axes[0].labels[i]) for i in order)
+    line = Curve(visible(name_of(result)), result.values.astype(np.float64)[order])
+    return Curves(
+        _title(result),
+        "scale",
+        scales[order],
+        labels,
+        _meaning(result),
+        (line,),
+        "",
+        result.neutral,
+    )
+
+
 def _heads(result: Result) -> Curves:
     values, labels = result.values.astype(np.float64), _layers(result)
-    empty: np.ndarray = np.all(np.isnan(values), axis=1)
-    held = np.where(empty[:, None], 0.0, values)  # so that a layer without a number is no warning
-    ends = [np.where(empty, np.nan, least(held, axis=1)) for least in (np.nanmin, np.nanmax)]
-    lines = [Curve("lowest head", ends[0]), Curve("highest head", ends[1])]
+    low, high = _ends(values)
+    lines = [Curve("lowest head", low), Curve("highest head", high)]
     mlps = result.extra.get(MLP_EFFECTS)
     if mlps is not None and mlps.axes == result.axes[:1]:
         lines.append(Curve("MLP", mlps.values.astype(np.float64)))

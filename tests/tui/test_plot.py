@@ -10,14 +10,18 @@ from textual.widgets import Input
 
 from interpboard.config import Settings
 from tests.tui.conftest import Boards
+from tests.tui.test_steering import steer
 from tui.dialogs.plot import PlotScreen
 from tui.slots.circuit.view import CircuitScreen
+from tui.slots.steering.view import SteeringScreen
 
 PANES = (
     (("1",), "Integrated gradients: logit of ·Paris", "position"),
     (("2",), "Head ablation: logit of ·Paris", "layer"),
     (("3",), "Logit lens, after 8 ·of", "layer"),
     (("6",), "Direct logit attribution", "layer"),
+    (("5",), "8 ·of", "position"),
+    (("7",), "logit of ·Paris", "layer"),
     (("1", "g", "l", "s", "4"), "Causal trace: logit of ·Paris", "layer"),
 )
 
@@ -59,12 +63,27 @@ async def test_heads_are_drawn_with_the_mlps_that_the_pane_shows(board: Boards) 
 
 async def test_the_plot_is_in_the_palette_and_a_pane_without_lines_says_so(board: Boards) -> None:
     async with board((80, 24)) as b:
-        await b.press("5", "colon")
-        await b.write("plot")
-        assert "no lines to draw" in b.screen  # instead of what it does
+        await b.press("4", "colon")
+        await b.write("draw pane lines")
+        assert "Trace has nothing to draw yet" in b.screen  # instead of what it does
         await b.press("enter")
         assert not isinstance(b.app.screen, PlotScreen)
-        assert any("no lines to draw" in said for said in said_in(b))
+        assert any("nothing to draw yet" in said for said in said_in(b))
+
+
+async def test_steering_is_drawn_against_the_scale_with_its_own_numbers(board: Boards) -> None:
+    async with board((80, 24)) as b:
+        await steer(b)
+        await b.press("D")
+        screen = b.app.screen
+        assert isinstance(screen, PlotScreen)
+        assert any(line.strip() == "scale" for line in b.lines())
+        result = b.app.state.slots["steering"].result
+        assert screen.plotted is not None
+        assert result is not None
+        np.testing.assert_array_equal(screen.plotted.curves.lines[0].values, result.values)
+        await b.press("q")
+        assert isinstance(b.app.screen, SteeringScreen)
 
 
 async def test_faithfulness_against_size_fills_the_screen(board: Boards) -> None:

@@ -21,6 +21,6 @@ def plotted(pane: Pane) -> Plotted:
         result = pane.slot.as_shown(pane.state, result)
     older = "of an older question" if pane.slot.stale(pane.state) else ""
     at = pane.state.selection.token
-    over = [len(axis.labels) for axis in result.axes if axis.name == "token"]
+    over = [len(axis.labels) for axis in result.axes if axis.name in ("token", "query")]
     held = at is not None and bool(over) and at < over[0]
     return Plotted(result, at if held else None, place.title, older)

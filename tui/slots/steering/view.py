@@ -12,8 +12,10 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from interpboard.display import visible
+from interpboard.errors import BadParameter
 from tui import words
 from tui.commands.command import bindings, keyed
+from tui.dialogs.plot import Plotted
 from tui.session.state import Request, State
 from tui.slots.screen import SlotScreen
 from tui.slots.spec import Slot
@@ -227,6 +229,21 @@ class SteeringScreen(SlotScreen):
             stack.without(texts.index(item)) if item in texts else stack.put(item)
         )
         self.show(self.host.state)
+
+    def action_plot(self) -> None:
+        """The effect of every scale, on the whole screen."""
+        self.host.screens.plot(self._plotted)
+
+    def _plotted(self) -> Plotted:
+        state = self.host.state
+        result = state.slots[self.place].result
+        if result is None:
+            raise BadParameter(
+                "Nothing is steered yet.",
+                keyed("{key:steering_direction} says where the vector points."),
+            )
+        older = "of an older question" if self.slot.stale(state) else ""
+        return Plotted(result, None, "Steering", older)
 
     def action_scroll_view(self, by: int) -> None:
         """Scroll the texts."""
