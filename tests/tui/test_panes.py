@@ -248,7 +248,7 @@ async def test_estimates_come_first_marked_and_exact_values_take_their_place_one
         assert "hurt  exact" in pane.legend().plain
 
 
-@pytest.mark.parametrize(("heads", "mark"), [(16, "~-5"), (24, "~-5"), (34, "-~")])
+@pytest.mark.parametrize(("heads", "mark"), [(16, "~-5"), (24, "-~"), (34, "-~")])
 async def test_an_estimate_shows_in_cells_of_every_width(
     board: Boards, heads: int, mark: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from tests.tui.conftest import Board, Boards
+from tests.tui.fake import FakeEngine
 from tui.catalogue import pane_slots
+from tui.dialogs.help import HelpScreen
+from tui.slots.pane_title import pane_title
 from tui.testing.wait_until_idle import wait_until_idle
+from tui.theme import DARK_INKS
 from tui.widgets.line import in_rows
 
 SMALL = [(40, 12), (60, 20), (59, 40), (79, 24), (120, 14)]
@@ -123,6 +129,119 @@ async def test_boxes_fit_and_what_is_chosen_is_in_sight(
             assert "▸ ·Madrid" in b.screen
         await b.press("escape")
         assert b.app.screen is b.app.screen_stack[0]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (48, 16), (120, 14)], ids=str)
+async def test_where_lines_are_few_most_are_rows_and_a_message_takes_the_footers_place(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        for key, least in (("2", 5), ("3", 6), ("5", 6)):
+            await b.press(key)
+            grid = b.app.panes.view.view
+            assert grid.size.height >= least
+            assert "hurt" not in b.lines()[-2]
+            assert b.lines()[-1].startswith((" Space", " v View"))
+            await b.press("question_mark")  # what gave way is a key away
+            assert isinstance(b.app.screen, HelpScreen)
+            whole = " ".join(b.app.screen.shown)
+            assert ("− helped, + hurt" if key == "2" else "probability") in whole
+            await b.press("escape")
+        grid_before = b.lines()[3:-1]
+        b.app.controllers.messages.tell("Something was said.")
+        await b.pilot.pause()
+        await b.pilot.pause()
+        assert "Something was said." in b.lines()[-1]
+        assert b.lines()[3:-1] == grid_before
+        await b.press("1")
+        assert "Something" not in b.screen
+        assert "? Help" in b.lines()[-1]
+
+
+async def test_where_no_scrollbar_says_so_the_corner_says_where_more_columns_are(
+    board: Boards,
+) -> None:
+    async with board((40, 12)) as b:
+        await b.press("3", "0")
+        assert b.lines()[3].startswith("  › ")
+        await b.press("dollar_sign")
+        assert b.lines()[3].startswith("  ‹ ")
+    async with board((40, 24)) as b:
+        await b.press("3", "0")
+        assert "›" not in "".join(b.lines()[3:6])
+
+
+async def test_a_second_row_of_the_readout_is_taken_when_it_is_needed_and_kept(
+    board: Boards,
+) -> None:
+    async with board((60, 20)) as b:
+        await b.press("5")
+        lines = b.lines()
+        at = next(i for i, line in enumerate(lines) if line.startswith(" means"))
+        assert "rank" in lines[at - 1]  # no empty row between the two
+        await b.press("2")
+        said = " ".join(b.screen.split())
+        assert " ".join(b.readout("heads").split()) in said  # all of it
+        await b.press("3", "2", "l")
+        rows = b.lines()
+        assert sum(row.startswith("L") for row in rows) == 4
+
+
+@pytest.mark.parametrize("size", [(120, 40), (60, 20), (80, 24), (200, 60)], ids=str)
+async def test_what_is_empty_in_a_pane_is_given_to_its_long_texts(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await b.press("1", "g", "l", "s", "4")
+        said = " ".join(b.screen.translate(str.maketrans("┃│", "  ")).split())
+        assert "0.09 of the effect" in said
+        if size != (120, 40):  # its pane has no line to spare there
+            assert "+ carries the answer mean of noises" in " ".join(
+                " ".join(line[: size[0] // 4] if size[0] == 200 else line for line in b.lines())
+                .translate(str.maketrans("┃│", "  ")).split()
+            )  # fmt: skip
+        await b.press("2")
+        assert "14.20 → 9.99" in b.screen
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(24, 90),
+    st.sampled_from(["Δ logit ·house, zero ablation", "B − A of head ablation, logit ·Paris", ""]),
+    st.sampled_from(["×10⁻²", "×10⁻³⁰⁰", "x1e-4", ""]),
+    st.booleans(),
+)
+def test_a_title_never_loses_the_factor_of_its_numbers(
+    room: int, more: str, factor: str, clean: bool
+) -> None:
+    for slot in pane_slots():
+        title = pane_title(
+            slot, DARK_INKS, clean_run=clean, noted="", more=more, factor=factor, room=room
+        ).plain
+        assert cell_len(title) <= room
+        assert title.endswith(factor)
+        assert slot.place is not None
+        assert title.startswith(f"{slot.place.number} {slot.place.title}")
+
+
+async def test_headings_of_lists_never_lose_the_factor_of_their_numbers(board: Boards) -> None:
+    class Small(FakeEngine):
+        def event_of(self, request: Any) -> Any:
+            event = super().event_of(request)
+            result = getattr(event, "result", None)
+            if result is not None and "promoted_by" in result.extra:
+                for name in ("promoted_by", "suppressed_by"):
+                    result.extra[name].values[...] *= 1e-3
+            return event
+
+    async with board((120, 40), engine=Small) as b:
+        await b.press("7")
+        for size in ((120, 40), (80, 24), (60, 20), (40, 12)):
+            await resize(b, size)
+            (heading,) = [line for line in b.lines() if "su" in line and "×10" in line][:1]
+            assert heading.count("×10⁻") == 2
+            assert "×1…" not in b.screen
+            assert "×10…" not in b.screen
 
 
 WORDS = st.lists(

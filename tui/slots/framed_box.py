@@ -33,6 +33,11 @@ class FramedBox(Vertical, can_focus=False):
     _framed: tuple[bool, bool, bool] | None = None  # focused, dark, frameless
 
     @property
+    def frameless(self) -> bool:
+        """Is there no frame round it?"""
+        return self._framed is not None and self._framed[2]
+
+    @property
     def inks(self) -> Inks:
         """The colours in use."""
         return inks(self.app.current_theme.dark)

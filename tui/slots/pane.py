@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.widget import Widget
 
 from interpboard.display import visible
@@ -21,14 +22,16 @@ from tui.slots.pane_title import answer_standing, difference_title, pane_title
 from tui.slots.spec import Slot
 from tui.slots.swatch import swatch
 from tui.slots.waiting import waiting_words
-from tui.widgets.line import Line
+from tui.widgets.cursor_view import CursorView
+from tui.widgets.line import GrowingLine, Line
 
 if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
     from tui.slots.difference import DifferenceGrid
     from tui.widgets.cells import Searched
-    from tui.widgets.cursor_view import CursorView
 
+LEFT_TO_BODY = 7  # lines that a second row of the readout leaves to a body that could use them
+LEFT_WHERE_SMALL = 5  # the same where there is no frame
 FADED = 0.45  # how much is left of the colours of what is not of this prompt
 
 
@@ -38,6 +41,7 @@ class Pane(PaneContract, can_focus=False):
     def __init__(self, slot: Slot, select: Select) -> None:
         super().__init__(slot, select)
         self._titles: tuple[Text, Text] = (Text(), Text())
+        self._written_for = Size(0, 0)  # the size for which title and lines were written
         self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
 
     def compose(self) -> ComposeResult:
@@ -46,10 +50,10 @@ class Pane(PaneContract, can_focus=False):
         with Body():
             yield from self.body()
         yield from self.under_body()
-        yield Line(classes="readout")
+        yield GrowingLine(classes="readout")
         if self.detailed:
             yield Line(classes="details")
-        yield Line(classes="legend")
+        yield GrowingLine(classes="legend")
 
     @property
     def searched(self) -> Searched:
@@ -180,6 +184,7 @@ class Pane(PaneContract, can_focus=False):
         """The cursor moved."""
         if self.data.result is not None or self.data.partial is not None:
             self._line("readout", self.shown_readout())
+            self._grow()
             if self.state.notes:
                 self._line("legend", self._legend_or_note())
             if self.detailed:
@@ -191,7 +196,7 @@ class Pane(PaneContract, can_focus=False):
             self.slot, self.inks,
             clean_run=self.of_clean_run(),
             noted=noted_in(self.state, self.slot.name, self.noted_kinds),
-            more=(more, words.factor(self._exponent)),
+            more=more, factor=words.factor(self._exponent), room=self._title_room,
         )  # fmt: skip
         standing = answer_standing(
             self.slot, self.state, self.inks, self.empty_hint(), difference=self.subtracts
@@ -200,8 +205,49 @@ class Pane(PaneContract, can_focus=False):
             self._titles = (title, standing)
             self.border_title = title
             self.border_subtitle = standing
-            heading = Text.assemble(" ", (title.plain, Style(color=self.inks.accent, bold=True)))
-            self._line("heading", heading.append_text(Text.assemble("  ", standing)))
+            self._line("heading", self._heading(title, standing))
+
+    def _heading(self, title: Text, standing: Text) -> Text:
+        heading = Text.assemble(" ", (title.plain, Style(color=self.inks.accent, bold=True)))
+        return heading.append_text(Text.assemble("  ", standing)) if standing else heading
+
+    @property
+    def _title_room(self) -> int:
+        """Cells for a title: between the corners of the frame, or on its own line."""
+        if not self.size.width:
+            return self.app.size.width
+        return self.size.width - (1 if self.frameless else 4)
+
+    def frame(self, focused: bool, frameless: bool = False) -> None:
+        """And words for the size there is: out of sight it does not hear of another one."""
+        super().frame(focused, frameless)
+        if focused and self.is_mounted:
+            self.call_after_refresh(self._fit_to_size)
+
+    def _fit_to_size(self) -> None:
+        if self.size != self._written_for:
+            self.on_resize()
+
+    def on_resize(self) -> None:
+        """Titles and lines say as much as there is room for."""
+        self._written_for = self.size
+        self.refresh_words()
+        for line in self.query(Line).results(GrowingLine):
+            line.one_row()
+        self.call_after_refresh(self._grow)
+
+    def _grow(self) -> None:
+        """What does not fit its row gets a second one where there are lines for it."""
+        body = self.query_one(Body)
+        high = body.size.height
+        empty, least = (
+            high > _lines_used(body),
+            LEFT_WHERE_SMALL if self.frameless else LEFT_TO_BODY,
+        )
+        for line in self.query(Line).results(GrowingLine):
+            if line.grow(room=empty or (line.has_class("readout") and high > least)):
+                self.call_after_refresh(self._grow)  # the others when that has its place
+                return
 
     @property
     def _exponent(self) -> int:
@@ -213,3 +259,15 @@ class Pane(PaneContract, can_focus=False):
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours; its ends are written as the grid's numbers are."""
         return swatch(scale, 10.0**self._exponent, self.inks)
+
+
+def _lines_used(body: Body) -> int:
+    """How many lines of ``body`` have something in them; all of them where that is not known."""
+    used = 0
+    for widget in body.children:
+        if not widget.display:
+            continue
+        if not isinstance(widget, CursorView | Line):
+            return body.size.height
+        used += widget.line_count(widget.size.width) if isinstance(widget, CursorView) else 1
+    return min(used, body.size.height)

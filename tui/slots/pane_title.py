@@ -11,6 +11,7 @@ from tui import words
 from tui.commands.command import shown_keys
 from tui.session.compared import why_not_compared
 from tui.widgets import lines
+from tui.widgets.line import in_rows
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -22,9 +23,13 @@ CLEAN_RUN = "clean run"  # said where there are interventions and the numbers ar
 
 
 def pane_title(
-    slot: Slot, ink: Inks, *, clean_run: bool, noted: str, more: tuple[str, ...]
+    slot: Slot, ink: Inks, *, clean_run: bool, noted: str, more: str, factor: str, room: int
 ) -> Text:
-    """Number and name, whether the numbers are without the interventions, its notes, and ``more``."""
+    """Number and name, whether the numbers are without the interventions, its notes, and what they are.
+
+    In ``room`` cells; ``factor`` is the power of ten that the numbers share: it is there whole, whatever else
+    has to go, because without it they are others.
+    """
     place = slot.place
     assert place is not None
     title = Text.assemble((f"{place.number} ", "bold"), (place.title, "bold"))
@@ -32,9 +37,9 @@ def pane_title(
         title.append(f"  {CLEAN_RUN}", ink.warning)
     if noted:
         title.append(f"  {noted}", ink.accent)
-    for part in filter(None, more):
-        title.append(f"  {part}")
-    return title
+    title.append(f"  {more}" if more else "")
+    shared = f"  {factor}" if factor else ""
+    return in_rows(title, max(1, room - len(shared))).append(shared)
 
 
 def difference_title(result: Result | None) -> str:

@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 NEEDED = (40, 12)  # columns and rows; below that a line says so
 GRID_NUMBERS = 60  # columns from which a grid has room for numbers beside its colours
 HORIZONTAL = [(0, "-tiny"), (40, "-slim"), (80, "-narrow"), (110, "-medium"), (180, "-wide")]
-VERTICAL = [(0, "-short"), (12, "-flat"), (24, "-low"), (34, "-tall"), (50, "-high")]
+VERTICAL = [
+    (0, "-short"),
+    (12, "-squat"),
+    (18, "-flat"),
+    (24, "-low"),
+    (34, "-tall"),
+    (50, "-high"),
+]
 # What is said of a name holds for those before it in its line too: one pane at a time, and less around it.
 _HOLDS = {
     "-tiny": ("-slim", "-narrow"), "-slim": ("-narrow",),
-    "-short": ("-flat", "-low"), "-flat": ("-low",),
+    "-short": ("-squat", "-flat", "-low"), "-squat": ("-flat", "-low"), "-flat": ("-low",),
 }  # fmt: skip
 
 

@@ -54,26 +54,30 @@ class Bars(CursorView):
         self.can_focus = moved is not None
         self.folds = folds  # into two columns where there is no height for one
         self.pad = pad  # empty lines above, to stand apart from what is there
-        self.title = ""
+        self.title = self.factor = ""
         self.bars: tuple[Bar, ...] = ()
         self.found = NOWHERE  # what a search has marked in a list without a cursor
         if not self.can_focus:
             self.styles.overflow_y = "hidden"
 
-    def show(self, bars: Sequence[Bar], title: str = "") -> None:
-        """Show ``bars``; only rows that changed are repainted."""
-        old, widths, old_title = self.bars, self._widths(), self.title
-        self.bars, self.title = tuple(bars), title
+    def show(self, bars: Sequence[Bar], title: str = "", factor: str = "") -> None:
+        """Show ``bars``; only rows that changed are repainted. The ``factor`` of the numbers is never cut."""
+        old, widths, old_title = self.bars, self._widths(), (self.title, self.factor)
+        self.bars, self.title, self.factor = tuple(bars), title, factor
         if self.bars != old:
             self.found = NOWHERE
         last = max(0, len(self.bars) - 1)
         if self.cursor > last:
             self.set_reactive(Bars.cursor, last)
-        if len(old) != len(self.bars) or widths != self._widths() or bool(old_title) != bool(title):
+        if (
+            len(old) != len(self.bars)
+            or widths != self._widths()
+            or bool(old_title[0]) != bool(title)
+        ):
             self.measure()
             self.refresh()
             return
-        if title != old_title:
+        if (title, factor) != old_title:
             self._refresh_row(-1)
         for row, (before, after) in enumerate(zip(old, self.bars, strict=True)):
             if before != after:
@@ -97,9 +101,13 @@ class Bars(CursorView):
     def draw_line(self, line: int) -> list[Segment]:
         """A bar, or the title."""
         at = line + self.scroll_offset.y
+        if self.size.height <= self.above:  # no bar has room: then nothing is said of them
+            return []
         if self.title and at == self.pad:
-            title = fit(self.title, max(1, self.size.width - 1))
-            return [Segment(f" {title}", self.inks.style("muted"))]
+            factor = f" {self.factor}" if self.factor else ""
+            room = max(1, self.size.width - 1 - len(factor))
+            title = self.title if cell_len(self.title) <= room else fit(self.title, room)
+            return [Segment(f" {title}{factor}", self.inks.style("muted"))]
         row = at - self.above
         if not 0 <= row < len(self.bars) or (at < self.pad):
             return []

@@ -21,7 +21,7 @@ def cell_text(
 ) -> str:
     """``width`` columns of the cell ``at``. ``line``: of a cell of two. ``letters_only``: no colours."""
     if at in data.off:
-        return "off".rjust(width) if width >= 3 else "x".rjust(width)
+        return "off".rjust(width) if width >= 4 else "x".rjust(width)
     if line == 1 and data.notes is not None:
         return _word(str(data.notes[at]), width)
     if data.words is not None:
@@ -30,7 +30,7 @@ def cell_text(
     if math.isnan(value):
         return data.absent.center(width)
     guess = data.estimated is not None and bool(data.estimated[at])
-    if width >= 3:
+    if width >= 4 or (width == 3 and not data.scale.diverging):
         return _number(data, at, value, width, guess)
     if guess and width == 1 and not letters_only:
         return "~"
@@ -49,9 +49,10 @@ def _number(data: GridData, at: tuple[int, int], value: float, width: int, guess
         letter = f" {(data.badges or {}).get(at, ' ')}"
         width -= 2
     value /= 10.0**data.exponent
-    room = width - (1 + guess if letter else width >= 5 or guess)
-    text = short_number(value, room)
-    if not data.scale.diverging:
+    if data.scale.diverging:
+        text = short_number(value, width - 1 - guess)  # a space: numbers do not touch
+    else:
+        text = short_number(value, width - (width >= 5 or guess))
         text = (text.removeprefix("+") or ".0") if value else text
     return letter + (f"~{text}" if guess else text).rjust(width)
 
@@ -62,9 +63,9 @@ def _glyph(data: GridData, value: float, width: int, guess: bool, letters_only: 
     level = data.scale.level(value)
     glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
     if not data.scale.diverging:
-        return glyph.rjust(width) if width == 2 or letters_only else " "
+        return glyph.rjust(width) if width > 1 or letters_only else " "
     off_center = value - data.scale.center  # as the colour says it
     sign = "-" if off_center < 0 else "+" if off_center > 0 else "0"
-    if width == 2:
-        return sign + glyph
+    if width > 1:
+        return (sign + glyph).rjust(width)
     return sign if letters_only else " "

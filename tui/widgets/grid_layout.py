@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NUMBER_WIDTHS = (6, 5, 4, 3, 2, 1)
-MARKED_WIDTHS = (8, 7, 6)  # of numbers with a letter in front, a space on either side of it
+MARKED_WIDTHS = (8, 7)  # of numbers with a letter in front, a space on either side of it
 WORD_WIDTHS = (7, 16)  # at least, at most
 _LEAST_LABEL = 2
 
@@ -23,6 +23,7 @@ class Layout:
     label: int = 0
     width: int = 1
     height: int = 1
+    bar: int = 1  # lines of the scrollbar below; 0 where lines are too few for one
 
     def columns_in(self, space: int) -> int:
         """Whole columns in ``space`` terminal columns; one where there is no room for it."""
@@ -44,9 +45,9 @@ class Layout:
 
     def beside_bars(self, wide: int, high: int) -> tuple[int, int]:
         """Columns and lines that are left of a view beside the scrollbars that it needs."""
-        below = self.full_width > wide
+        below = self.bar * (self.full_width > wide)
         right = self.full_height > high - below
-        below = self.full_width > wide - right
+        below = self.bar * (self.full_width > wide - right)
         return wide - right, high - below
 
     def most_scrolled(self, wide: int, high: int) -> tuple[int, int]:
@@ -87,7 +88,7 @@ def label_width(longest: int, cell: int, space: int) -> int:
 
 def number_width(columns: int, room: int, *, marked: bool, most: int = MARKED_WIDTHS[0]) -> int:
     """The widest cell of a number, at most ``most``, with which all ``columns`` fit into ``room``."""
-    widths = (*MARKED_WIDTHS, *NUMBER_WIDTHS[1:]) if marked else NUMBER_WIDTHS
+    widths = (*MARKED_WIDTHS, *NUMBER_WIDTHS) if marked else NUMBER_WIDTHS
     return next((width for width in widths if width <= most and width * columns <= room), 1)
 
 

@@ -133,7 +133,7 @@ class HeatGrid(CursorView):
         if self.data is None:
             return 0
         scrolls = self.layout_of_cells.columns_in(width) < len(self.data.columns)
-        return self.layout_of_cells.full_height + scrolls  # and a line for its bar
+        return self.layout_of_cells.full_height + scrolls * self._bar
 
     def _fit(self, space: Size) -> None:
         if self.data is None or not space:
@@ -155,7 +155,12 @@ class HeatGrid(CursorView):
             if numbers
             else word_width(columns, room)
         )
-        self.layout_of_cells = Layout(rows, columns, self.headers, label, width, high)
+        self.layout_of_cells = Layout(rows, columns, self.headers, label, width, high, self._bar)
+
+    @property
+    def _bar(self) -> int:
+        """Lines of the scrollbar below."""
+        return int(self.styles.scrollbar_size_horizontal)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -182,9 +187,19 @@ class HeatGrid(CursorView):
             segments += self._cell(shown, row, column, 0 if shown is not data else part)
         return _in_place(segments)
 
+    def _corner(self, data: GridData) -> str:
+        """Where more columns are, if no scrollbar says so: ``‹`` before those in sight, ``›`` behind them."""
+        seen = self.columns_seen
+        before, behind = seen.start > 0, seen.stop < len(data.columns)
+        if self._bar or not (before or behind):
+            return " " * self.header_width
+        marks = ("‹" if before else "") + ("›" if behind else "")
+        return fit(marks.rjust(self.header_width - 1), self.header_width)
+
     def _header(self, data: GridData, labels: tuple[str, ...]) -> list[Segment]:
         width, muted = self.cell_width, self.inks.style("muted")
-        segments = [Segment(" " * self.header_width, muted)]
+        corner = self._corner(data) if labels is data.columns else " " * self.header_width
+        segments = [Segment(corner, muted)]
         if data.words is None and width < 4:
             every = -(-min(8, max(cell_len(label) + 1 for label in labels)) // width)
             shown = self.columns_seen

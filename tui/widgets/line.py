@@ -32,6 +32,23 @@ class Line(Widget):
         return in_rows(self.text, *self.size) if self.size else self.text
 
 
+class GrowingLine(Line):
+    """Gets a second row when its text needs one and keeps it until ``one_row``: no key moves the rest."""
+
+    def grow(self, *, room: bool) -> bool:
+        """Take another row if the text needs it and there is ``room``; was one taken?"""
+        if not room or self.size.height != 1 or self.text.cell_len <= self.size.width:
+            return False
+        self.styles.height = 2
+        return True
+
+    def one_row(self) -> None:
+        """Back to what the style sheet says."""
+        if self.styles.inline.has_rule("height"):
+            self.styles.clear_rule("height")
+            self.refresh(layout=True)
+
+
 def in_rows(text: Text, width: int, height: int = 1) -> Text:
     """``text`` in at most ``height`` rows of ``width`` cells; two spaces stand between its parts.
 

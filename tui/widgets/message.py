@@ -23,7 +23,22 @@ MARKS = {
 
 
 class MessageLine(Line):
-    """Empty while there is nothing to say. Every screen that has one shows the same."""
+    """Empty while there is nothing to say. Every screen that has one shows the same.
+
+    Where lines are few it has none of its own: then it takes the footer's place (the style sheet says where).
+    """
+
+    def on_mount(self) -> None:
+        """There is nothing to say yet."""
+        self.set_class(not self.text, "-nothing")
+
+    def set(self, text: Text) -> None:
+        """Show ``text``."""
+        super().set(text)
+        if self.has_class("-nothing") == bool(text):
+            self.set_class(not text, "-nothing")
+            for footer in self.screen.query("#footer"):
+                footer.set_class(bool(text), "-covered")
 
 
 def message_line(message: Notice | None, ink: Inks, width: int) -> Text:

@@ -236,8 +236,8 @@ class HeadsPane(Pane):
         return text
 
     def on_resize(self) -> None:
-        """The legend names as much as it has room for."""
-        self.refresh_words()
+        """The legend of the types too names as much as it has room for."""
+        super().on_resize()
 
     def legend(self) -> Text:
         """Scale and sign."""

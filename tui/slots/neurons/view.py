@@ -143,7 +143,8 @@ class NeuronsPane(Pane):
                     Bar(visible_token(str(token)), short_number(float(v), 4), float(v) / limit)
                     for token, v in pairs
                 ],
-                f"{name} {words.factor(exponent)}".rstrip(),
+                name,
+                words.factor(exponent),
             )
 
     # -- words ------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ class NeuronsPane(Pane):
         """What the numbers are."""
         which = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
         text = Text(f" logits, {which}; {scales.sides(self.data)}", self.ink("text"))
-        text.append("  direct only, exact", self.ink("muted"))
+        text.append("  direct, exact", self.ink("muted"))
         result = self.data.result
         for warning in result.warnings if result is not None else ():
             text.append(f"  {visible(warning)}", self.ink("warning"))

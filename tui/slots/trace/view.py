@@ -214,16 +214,16 @@ class TracePane(Pane):
         elif result is not None and self.data.partial is None:
             far = abs(result.values - result.neutral)
             rank = 1 + int((far > abs(value - result.neutral)).sum())
-            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
-            sampled = result.analysis == "causal_trace"
-            how = f"{result.params['samples']} noises" if sampled else "exact"
-            text.append(f"  {how}", self.ink("muted"))
             if "recovered" in result.extra:
                 share = float(result.extra["recovered"].values[row, column])
                 text.append(f"  {words.unsigned(share, 2)} of the effect", self.ink("text"))
             elif "metric" in result.extra:
                 patched = float(result.extra["metric"].values[row, column])
                 text.append(f"  metric {words.unsigned(patched, 2)}", self.ink("text"))
+            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            sampled = result.analysis == "causal_trace"
+            how = f"{result.params['samples']} noises" if sampled else "exact"
+            text.append(f"  {how}", self.ink("muted"))
         if data.marked is not None and data.marked[row, column]:
             text.append("  patched in", self.ink("warning"))
         return text
