@@ -55,6 +55,40 @@ async def test_a_note_on_a_head_is_shown_where_the_head_is_and_survives_resume(
     assert SessionBook(Store()).notes() == []
 
 
+def underlined(b: Board) -> list[str]:
+    """What is underlined on the screen and not the place of a cursor, which is bold."""
+    return [
+        segment.text.strip()
+        for strip in b.strips()
+        for segment in strip
+        if segment.style is not None and segment.style.underline and not segment.style.bold
+    ]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40)], ids=str)
+async def test_a_head_with_a_note_is_marked_in_the_grid_without_another_width(
+    board: Boards, size: tuple[int, int]
+) -> None:
+    async with board(size) as b:
+        await b.press("2", "h")
+        plain = b.screen
+        await b.press("l")
+        await note(b, "copies names")
+        await b.press("end")
+        await note(b, "an mlp")
+        await b.press("home", "end", "h", "0", "g")
+        assert len(underlined(b)) == 2
+        grid = b.app.panes.of("heads").view
+        assert grid.data.noted == {(2, 4), (2, 8)}  # type: ignore[attr-defined]
+        before = [
+            line for line in plain.split("\n") if line.strip("┃").startswith(("L0", "L1", "L2"))
+        ]
+        after = [line for line in b.lines() if line.strip("┃").startswith(("L0", "L1", "L2"))]
+        assert [line[:38] for line in after] == [line[:38] for line in before]
+        await b.press("3.7"[0], "2", "G", "end")
+        assert "an mlp" not in b.screen
+
+
 async def test_tab_takes_the_result_the_prompt_or_the_session(board: Boards) -> None:
     async with board() as b:
         await b.press("2", "semicolon", "tab")

@@ -85,10 +85,10 @@ def note_at_cursor(state: State, part: str, of_prompt: bool) -> Note | None:
     return note_on(state, part_subject(state, part))
 
 
-def noted_in(state: State, slot: str, kinds: Sequence[str] = ()) -> str:
-    """What a pane's title says of notes: the parts of those ``kinds`` that have one, and its result."""
+def noted_parts(state: State, kinds: Sequence[str]) -> tuple[str, ...]:
+    """The parts of those ``kinds`` of the model in use that have a note: ``L2 H4``, the oldest first."""
     if not state.notes or state.model is None:
-        return ""
+        return ()
     from interpboard.store import NoteSubject
 
     own = NoteSubject("head", state.model.info.name, state.model.info.weights)
@@ -97,7 +97,14 @@ def noted_in(state: State, slot: str, kinds: Sequence[str] = ()) -> str:
         for note in state.notes
         if note.subject.kind in kinds and own.same_model(note.subject)
     ]
-    names = list(dict.fromkeys(parts))
+    return tuple(dict.fromkeys(parts))
+
+
+def noted_in(state: State, slot: str, kinds: Sequence[str] = ()) -> str:
+    """What a pane's title says of notes: the parts of those ``kinds`` that have one, and its result."""
+    names = list(noted_parts(state, kinds))
+    if not state.notes:
+        return ""
     if note_on(state, result_subject_of(state, slot)) is not None:
         names.insert(0, "this result")
     if not names:

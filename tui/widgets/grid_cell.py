@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from interpboard.display import fit
+from rich.segment import Segment
+
+from interpboard.display import fit, kept_apart
 from tui.widgets.grid_data import GridData
 from tui.widgets.grid_layout import MARKED_WIDTHS
 
@@ -69,3 +71,15 @@ def _glyph(data: GridData, value: float, width: int, guess: bool, letters_only: 
     if width > 1:
         return (sign + glyph).rjust(width)
     return sign if letters_only else " "
+
+
+def more_columns(seen: range, columns: int, width: int) -> str:
+    """Where more columns than those ``seen`` are: ``‹`` before them, ``›`` behind; in ``width`` cells."""
+    marks = ("‹" if seen.start > 0 else "") + ("›" if seen.stop < columns else "")
+    return fit(marks.rjust(width - 1), width)
+
+
+def in_place(segments: list[Segment]) -> list[Segment]:
+    """Each label and cell where it belongs, also where text is turned round."""
+    texts = kept_apart([segment.text for segment in segments])
+    return [Segment(text, segment.style) for text, segment in zip(texts, segments, strict=True)]

@@ -38,6 +38,7 @@ class GridData:
     estimated: np.ndarray | None = None
     off: frozenset[tuple[int, int]] = frozenset()
     badges: Mapping[tuple[int, int], str] | None = None
+    noted: frozenset[tuple[int, int]] = frozenset()  # underlined: there is a note on what it is of
     absent: str = "·"  # what stands for NaN
     second: tuple[str, ...] = ()  # labels under the columns' own; where they differ they are bold
 
@@ -95,8 +96,16 @@ class GridData:
     def same_frame(self, other: GridData) -> bool:
         """Do only values differ, so that rows can be repainted one by one?"""
         return (
-            (self.rows, self.columns, self.scale, self.off, self.second, self.badges)
-            == (other.rows, other.columns, other.scale, other.off, other.second, other.badges)
+            (self.rows, self.columns, self.scale, self.off, self.second, self.badges, self.noted)
+            == (
+                other.rows,
+                other.columns,
+                other.scale,
+                other.off,
+                other.second,
+                other.badges,
+                other.noted,
+            )
             and self.exponent == other.exponent
             and self.words is None
             and other.words is None

@@ -18,12 +18,12 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from interpboard.display import fit, kept_apart
+from interpboard.display import fit
 from tui.terminal.sizes import GRID_NUMBERS
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell
 from tui.widgets.cursor_view import CursorView, step
-from tui.widgets.grid_cell import cell_text
+from tui.widgets.grid_cell import cell_text, in_place, more_columns
 from tui.widgets.grid_data import GridData
 from tui.widgets.grid_layout import Layout, label_width, number_width, shown_around, word_width
 
@@ -147,9 +147,8 @@ class HeatGrid(CursorView):
         numbers = data.words is None
         label = label_width(longest, 1 if numbers else word_width(columns, 7), wide)
         room = max(1, wide - label)
-        most = (
-            8 if self.app.size.width >= GRID_NUMBERS else 2
-        )  # else colours say it, and the readout
+        # Else colours say it, and the readout.
+        most = 8 if self.app.size.width >= GRID_NUMBERS else 2
         width = (
             number_width(columns, room, marked=data.badges is not None, most=most)
             if numbers
@@ -185,20 +184,13 @@ class HeatGrid(CursorView):
         for column in self.columns_seen:
             shown = data.below if part == 1 and data.below is not None else data
             segments += self._cell(shown, row, column, 0 if shown is not data else part)
-        return _in_place(segments)
-
-    def _corner(self, data: GridData) -> str:
-        """Where more columns are, if no scrollbar says so: ``‹`` before those in sight, ``›`` behind them."""
-        seen = self.columns_seen
-        before, behind = seen.start > 0, seen.stop < len(data.columns)
-        if self._bar or not (before or behind):
-            return " " * self.header_width
-        marks = ("‹" if before else "") + ("›" if behind else "")
-        return fit(marks.rjust(self.header_width - 1), self.header_width)
+        return in_place(segments)
 
     def _header(self, data: GridData, labels: tuple[str, ...]) -> list[Segment]:
         width, muted = self.cell_width, self.inks.style("muted")
-        corner = self._corner(data) if labels is data.columns else " " * self.header_width
+        corner = " " * self.header_width
+        if labels is data.columns and not self._bar:
+            corner = more_columns(self.columns_seen, len(data.columns), self.header_width)
         segments = [Segment(corner, muted)]
         if data.words is None and width < 4:
             every = -(-min(8, max(cell_len(label) + 1 for label in labels)) // width)
@@ -218,7 +210,7 @@ class HeatGrid(CursorView):
             differs = labels is not data.columns and label != data.columns[column]
             style = self.inks.style("accent", bold=True) if differs else muted
             segments.append(Segment(text, style))
-        return _in_place(segments)
+        return in_place(segments)
 
     def _cell(self, data: GridData, row: int, column: int, part: int) -> list[Segment]:
         value = float(data.values[row, column])
@@ -235,6 +227,8 @@ class HeatGrid(CursorView):
             style = level_style(level, dark)
             if data.marked is not None and data.marked[row, column] and part == 0:
                 style += Style(bold=True)
+        if (row, column) in data.noted and part == 0:
+            style += Style(underline=True)
         text = cell_text(
             data, (row, column), self.cell_width, line=part, letters_only=self.monochrome
         )
@@ -262,10 +256,8 @@ class HeatGrid(CursorView):
         """Click on a cell."""
         if self.data is None or y < self.headers or x < self.header_width:
             return
-        below, right = (
-            (y - self.headers) // self.cell_height,
-            (x - self.header_width) // self.cell_width,
-        )
+        below = (y - self.headers) // self.cell_height
+        right = (x - self.header_width) // self.cell_width
         rows, columns = self.rows_seen, self.columns_seen
         if below < len(rows) and right < len(columns):
             self.cursor = (rows[below], columns[right])
@@ -325,9 +317,3 @@ class HeatGrid(CursorView):
 
     def _refresh_row(self, row: int) -> None:
         self.refresh(Region(0, self._line(row), self.size.width, self.cell_height))
-
-
-def _in_place(segments: list[Segment]) -> list[Segment]:
-    """Each label and cell where it belongs, also where text is turned round."""
-    texts = kept_apart([segment.text for segment in segments])
-    return [Segment(text, segment.style) for text, segment in zip(texts, segments, strict=True)]

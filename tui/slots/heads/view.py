@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from interpboard.registry.component_names import (
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
+from tui.session.note_subjects import noted_parts
 from tui.session.state import Selection
 from tui.slots.at_cursor import AtCursor
 from tui.slots.heads.keys import KEYS
@@ -93,7 +94,8 @@ class HeadsPane(Pane):
         source = self.data.partial if self.data.partial is not None else self.data.result
         mlps = mlp_effects(self.state)
         beside = (self.state.slots[name].result for name in self.slot.beside)
-        shown = (source, mlps is None, *beside, self.state.interventions.on)
+        noted = noted_parts(self.state, self.noted_kinds)
+        shown = (source, mlps is None, *beside, self.state.interventions.on, noted)
         if shown == self._shown:
             return
         first = self._cursor_is_ours and self.data.partial is None
@@ -120,7 +122,9 @@ class HeadsPane(Pane):
             estimated=self._estimates(values.shape),
             badges={at: TYPE_LETTERS[name] for at, name in self._types().items()},
         )
-        data = replace(data, off=self._off(data), names=self._names(data))
+        data = replace(
+            data, off=self._off(data), names=self._names(data), noted=_cells_of(data, noted)
+        )
         order = self._rank(data)
         heads_only = [cell for cell in order if cell[1] < len(heads.labels)]
         self.grid.show(data, heads_only[0] if first and heads_only else None)
@@ -296,6 +300,12 @@ class HeadsPane(Pane):
         self._cursor_is_ours = False
         self.select(layer=layer, head=head, mlp=head is None)
         self.refresh_readout()
+
+
+def _cells_of(data: GridData, parts: Collection[str]) -> frozenset[tuple[int, int]]:
+    """The cells of heads and MLPs that are called by one of ``parts``."""
+    cells = itertools.product(range(len(data.rows)), range(len(data.columns))) if parts else ()
+    return frozenset((r, c) for r, c in cells if f"{data.rows[r]} {data.columns[c]}" in parts)
 
 
 def _place(data: GridData, row: int, column: int) -> str:

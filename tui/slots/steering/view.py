@@ -232,7 +232,7 @@ class SteeringScreen(SlotScreen):
 
     def action_plot(self) -> None:
         """The effect of every scale, on the whole screen."""
-        self.host.screens.plot(self._plotted)
+        self.host.plots.open(self._plotted)
 
     def _plotted(self) -> Plotted:
         state = self.host.state
