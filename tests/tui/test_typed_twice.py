@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual import events
 
@@ -22,8 +24,9 @@ async def at_once(b: Board, *keys: str) -> None:
 @pytest.mark.parametrize("key", list(KEYS))
 @pytest.mark.parametrize("opens", ["o", "f", ":", "e", ";", "slash", "I"])
 async def test_twice_the_same_key_leaves_the_box_and_nothing_else(
-    board: Boards, opens: str, key: str
+    board: Boards, opens: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where an export goes
     async with board() as b:
         await b.press(opens)
         assert len(b.app.screen_stack) == 2
