@@ -25,7 +25,9 @@ from interpboard.results import (
 from tests.tui.answers_of_parts import (
     attention_answer,
     circuit_answer,
+    continuation_answer,
     head_types_answer,
+    methods_answer,
     neurons_answer,
 )
 from tests.tui.answers_vocabulary import VOCABULARY
@@ -119,7 +121,7 @@ def canned(
     elif request.analysis == "neurons":
         axes, values = neurons_answer(extra, request, tokens, layers)
     elif request.analysis == "compare_attributions":
-        axes, values = _methods(extra, tokens)
+        axes, values = methods_answer(extra, tokens)
     elif request.analysis == "circuit":
         axes, values = circuit_answer(extra, layers, heads)
     elif request.analysis == "tune_lens":
@@ -132,7 +134,7 @@ def canned(
     elif request.analysis == "steering":
         axes, values = _steering(extra, request)
     elif request.analysis == "continuation_attribution":
-        axes, values = _continuation(extra, request, tokens)
+        axes, values = continuation_answer(extra, request, tokens)
     elif request.analysis in ("causal_trace", "activation_patching"):
         axes = (layer_axis(layers), token_axis(tokens))
         values = wave.uniform(0, 0.2, size=(layers, len(tokens)))
@@ -215,35 +217,6 @@ def _traced(
     samples = (Axis("sample", tuple(map(str, range(10)))), *axes)
     extra["per_sample"] = LabelledArray(samples, np.stack([values] * 10))
     extra["spread"] = LabelledArray(axes, np.zeros(values.shape))
-
-
-def _continuation(
-    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    written = VOCABULARY[: request.params.get("new_tokens", 8)]
-    axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
-    values = np.random.default_rng(5).normal(size=(len(written), len(axes[1].labels)))
-    if request.params.get("method") == "saliency":
-        values = np.abs(values)
-    for row in range(len(written)):
-        values[row, len(tokens) + row :] = np.nan
-    extra["metric"] = LabelledArray(axes[:1], 14.0 - np.arange(len(written)))
-    return axes, values
-
-
-def _methods(
-    extra: dict[str, LabelledArray], tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    names = ("integrated_gradients", "occlusion", "attention_rollout")
-    axes = (Axis("method", names), token_axis(tokens))
-    scores = np.random.default_rng(3).normal(size=(3, len(tokens))) * np.array(
-        [[2.0], [30.0], [1.0]]
-    )
-    scores[2] = np.abs(scores[2])
-    extra["scores"] = LabelledArray(axes, scores)
-    agreement = np.array([[1.0, 0.75, -0.25], [0.75, 1.0, 0.5], [-0.25, 0.5, 1.0]])
-    extra["rank_agreement"] = LabelledArray((axes[0], axes[0]), agreement)
-    return axes, scores / np.abs(scores).max(-1, keepdims=True)
 
 
 def _lens(

@@ -1,4 +1,4 @@
-"""Made-up answers about heads, neurons and edges, with the axes and the extras of the real ones."""
+"""Made-up answers about heads, neurons, edges, written tokens and methods."""
 
 from __future__ import annotations
 
@@ -119,3 +119,32 @@ def circuit_answer(
     }
     extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
     return edge, scores
+
+
+def continuation_answer(
+    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    written = VOCABULARY[: request.params.get("new_tokens", 8)]
+    axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
+    values = np.random.default_rng(5).normal(size=(len(written), len(axes[1].labels)))
+    if request.params.get("method") == "saliency":
+        values = np.abs(values)
+    for row in range(len(written)):
+        values[row, len(tokens) + row :] = np.nan
+    extra["metric"] = LabelledArray(axes[:1], 14.0 - np.arange(len(written)))
+    return axes, values
+
+
+def methods_answer(
+    extra: dict[str, LabelledArray], tokens: tuple[str, ...]
+) -> tuple[tuple[Axis, ...], np.ndarray]:
+    names = ("integrated_gradients", "occlusion", "attention_rollout")
+    axes = (Axis("method", names), token_axis(tokens))
+    scores = np.random.default_rng(3).normal(size=(3, len(tokens))) * np.array(
+        [[2.0], [30.0], [1.0]]
+    )
+    scores[2] = np.abs(scores[2])
+    extra["scores"] = LabelledArray(axes, scores)
+    agreement = np.array([[1.0, 0.75, -0.25], [0.75, 1.0, 0.5], [-0.25, 0.5, 1.0]])
+    extra["rank_agreement"] = LabelledArray((axes[0], axes[0]), agreement)
+    return axes, scores / np.abs(scores).max(-1, keepdims=True)
