@@ -52,6 +52,7 @@ from interpboard.cli.output import document_as, tell_warnings
 from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.report_command import report_command
 from interpboard.cli.streams import write_out
+from interpboard.cli.sweep_command import sweep_command
 from interpboard.cli.what_if_command import what_if_command
 from interpboard.config import DEFAULT_TEXT
 from interpboard.errors import BadParameter
@@ -165,6 +166,7 @@ def start(
 app.command("report")(report_command)
 app.command("analyze")(opening_models(analyze_command))
 app.command("compare")(compare_command.compare_command)
+app.command("sweep")(opening_models(sweep_command))
 app.command("what-if")(opening_models(what_if_command))
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)

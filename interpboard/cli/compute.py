@@ -54,7 +54,7 @@ def compute(
         from interpboard.analyze import analyze
         from interpboard.runs.watch import Watch
 
-        lm = _opened(choice, show)
+        lm = opened(choice, show)
         text = _first_prompt(params["circuit"]) if text is None else text
         if swap is not None:
             params = _with_swapped(params, lm, text, swap)
@@ -92,7 +92,7 @@ def planned(
         from interpboard.planning import plan
         from interpboard.runs.watch import Watch
 
-        lm = _opened(choice, show)
+        lm = opened(choice, show)
         if swap is not None:
             params = _with_swapped(params, lm, text, swap)
         watch = Watch(on_progress=lambda done, total, _partial: show("planning", done, total))
@@ -136,7 +136,7 @@ def compute_what_if(
 
         if wanted.also:
             parse_items(wanted.also)  # what cannot be read is said before a model is opened
-        lm = _opened(choice, show)
+        lm = opened(choice, show)
         watch = Watch(on_progress=lambda done, total, _partial: show("What if", done, total))
         chosen = Chosen(None, None, ())
         if wanted.heads is not None:
@@ -225,7 +225,7 @@ def tune(
             if partial is not None:
                 last[:] = [float(value) for value in partial.values]
 
-        lm = _opened(choice, show)
+        lm = opened(choice, show)
         made = tune_lens(lm, corpus, out, TrainingSettings(**settings), Watch(on_progress=hear))
         return last, made.warnings
 
@@ -246,23 +246,31 @@ def collect(
         from interpboard.runs.watch import Watch
 
         watch = Watch(on_progress=lambda done, total, _partial: show("Examples", done, total))
-        lm = _opened(choice, show)
+        lm = opened(choice, show)
         found = collect_examples(lm, corpus, out, Collection(**settings), watch)
         return found.info.tokens, found.warnings
 
 
-def _opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
+def opening_words(choice: ModelChoice) -> dict[str, Any]:
+    """What was chosen, as arguments of ``open_model``."""
+    return {
+        "name_or_path": choice.model,
+        "device": choice.device,
+        "dtype": choice.dtype,
+        "trust_remote_code": choice.trust_remote_code,
+        "allow_pickle": choice.allow_pickle,
+        "ignore_unused_weights": choice.ignore_unused_weights,
+        "check_weights": choice.check_weights,
+        "special_tokens": choice.special_tokens,
+        **given(choice.load),
+    }
+
+
+def opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> LanguageModel:
+    """The model, its stages told to ``show``."""
     from interpboard.models.language_model import open_model
 
     return open_model(
-        choice.model,
-        device=choice.device,
-        dtype=choice.dtype,
-        trust_remote_code=choice.trust_remote_code,
-        allow_pickle=choice.allow_pickle,
-        ignore_unused_weights=choice.ignore_unused_weights,
-        check_weights=choice.check_weights,
-        special_tokens=choice.special_tokens,
-        **given(choice.load),
+        **opening_words(choice),
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )

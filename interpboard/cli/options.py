@@ -105,6 +105,16 @@ def choose_params(items: Iterable[str], analyses: Sequence[str]) -> dict[str, di
 
     Raises ``BadParameter`` for a key that none has, an analysis not chosen, and a bad value.
     """
+    chosen: dict[str, dict[str, Any]] = {}
+    for name, given in split_params(items, analyses).items():
+        parsed = ANALYSES[name].parse(given)
+        if given:
+            chosen[name] = {key: parsed[key] for key in given}
+    return chosen
+
+
+def split_params(items: Iterable[str], analyses: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What is written for each of ``analyses``, as text. Errors as in ``choose_params``, but for values."""
     everywhere: dict[str, dict[str, str]] = {name: {} for name in analyses}
     particular: dict[str, dict[str, str]] = {name: {} for name in analyses}
     known = {name: [p.name for p in ANALYSES[name].parameters] for name in analyses}
@@ -126,16 +136,11 @@ def choose_params(items: Iterable[str], analyses: Sequence[str]) -> dict[str, di
             )
         for name in owners:
             everywhere[name][own_key] = value
-    chosen: dict[str, dict[str, Any]] = {}
     for name in analyses:
         for parameter in ANALYSES[name].parameters:
             if parameter.name in everywhere[name]:  # what would stand in for it is for the others
                 everywhere[name].pop(parameter.instead, None)
-        given = everywhere[name] | particular[name]
-        parsed = ANALYSES[name].parse(given)
-        if given:
-            chosen[name] = {key: parsed[key] for key in given}
-    return chosen
+    return {name: everywhere[name] | particular[name] for name in analyses}
 
 
 def read_text(text: str) -> str:

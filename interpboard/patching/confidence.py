@@ -14,13 +14,14 @@ from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.donor import Donor, make_donor
 from interpboard.patching.grid import Grid, make_grid
 from interpboard.patching.prompt_pairs import MeasuredPair, make_cases, pair_fields
-from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
+from interpboard.statistics.means import bootstrap_interval
+from interpboard.statistics.significance import sign_flip_p_values
 
 
 @analysis("patching_confidence")
@@ -169,12 +170,12 @@ def _statistics(
     watch: Watch,
 ) -> dict[str, np.ndarray]:
     flat = effects.reshape(len(effects), -1)
-    low, high = bootstrap_interval(flat, level, resamples, seed, watch)
-    alone, family = sign_flip_p_values(flat, resamples, seed, watch)
+    low, high = bootstrap_interval(flat, level, resamples, seed, watch.check)
+    alone, family = sign_flip_p_values(flat, resamples, seed, watch.check)
     found = {"low": low, "high": high, "p_value": alone, "p_family": family}
     if controls is not None:
         random = controls.reshape(flat.shape)
         sizes = np.abs(flat) - np.abs(random)
-        larger = sign_flip_p_values(sizes, resamples, seed, watch)[0]
+        larger = sign_flip_p_values(sizes, resamples, seed, watch.check)[0]
         found |= {"control": random.mean(0), "p_control": larger}
     return found

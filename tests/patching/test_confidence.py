@@ -16,11 +16,12 @@ from interpboard.patching import ActivationPatcher
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.confidence import patching_confidence
 from interpboard.patching.prompt_pairs import pair_fields
-from interpboard.patching.sampling import bootstrap_interval, sign_flip_p_values
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.watch import Watch
+from interpboard.statistics.means import bootstrap_interval
+from interpboard.statistics.significance import sign_flip_p_values
 from tests.lm import case, fingerprint, tiny_lm
 from tests.patching.test_activation import CLEAN, CORRUPTED
 

@@ -1,0 +1,108 @@
+"""Which column of a file is which of ours: ``text=prompt,target= {capital}``.
+
+A name alone takes a column under its other name. What holds slots, ``The capital of {country} is``, is filled
+from the columns of each row: a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interpboard.datasets.rows import KNOWN_COLUMNS, UnusableRow
+from interpboard.errors import BadParameter
+
+_SLOT = re.compile(r"\{([^{}]*)\}")
+_ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*KNOWN_COLUMNS, 'clean'))})=")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """``taken``: of each of our columns, the file's name of it, or a text with slots."""
+
+    taken: tuple[tuple[str, str], ...] = ()
+
+    def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """``record`` under our names. Raises ``UnusableRow`` where a slot has no column."""
+        if not self.taken:
+            return dict(record)
+        used = {source for _, source in self.taken}
+        found = {name: value for name, value in record.items() if name not in used}
+        for ours, source in self.taken:
+            if _SLOT.search(source):
+                found[ours] = filled(source, record)
+            elif source in record:
+                found[ours] = record[source]
+        return found
+
+    def missing(self, columns: Iterable[str]) -> list[str]:
+        """The names that are asked for and are not among ``columns``."""
+        there = set(columns)
+        asked = [
+            name
+            for _, source in self.taken
+            for name in (_SLOT.findall(source) if _SLOT.search(source) else [source])
+        ]
+        return [name for name in dict.fromkeys(asked) if name not in there]
+
+
+ANY_COLUMNS = Columns()
+"""Columns by our own names."""
+
+
+def read_columns(text: str | None) -> Columns:
+    """``text=prompt,target=answer`` as columns. Raises ``BadParameter``.
+
+    A comma ends an assignment only where one of our names and ``=`` follow: templates may hold commas.
+    """
+    if not text:
+        return ANY_COLUMNS
+    starts = list(_ASSIGNED.finditer(text))
+    if not starts or starts[0].start() != 0:
+        raise BadParameter(
+            f"--columns {text[:60]!r} names none of our columns first.",
+            f"Write text=COLUMN,target=COLUMN; ours are {', '.join(KNOWN_COLUMNS)}.",
+        )
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    return columns_of(
+        [(own[1], text[own.end() : end]) for own, end in zip(starts, ends, strict=True)]
+    )
+
+
+def columns_of(pairs: Sequence[tuple[str, str]]) -> Columns:
+    """Columns from pairs of our name and the file's. Raises ``BadParameter``."""
+    names = [ours for ours, _ in pairs]
+    for ours, source in pairs:
+        if ours not in (*KNOWN_COLUMNS, "clean"):
+            raise BadParameter(
+                f"There is no column {ours!r}.", f"Ours are {', '.join(KNOWN_COLUMNS)}."
+            )
+        if not source:
+            raise BadParameter(f"The column {ours} is taken from nothing.", f"Write {ours}=COLUMN.")
+    if again := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise BadParameter(f"The column {again[0]} is given twice.", "Give each once.")
+    return Columns(tuple(pairs))
+
+
+def filled(template: str, record: Mapping[str, Any]) -> str:
+    """``template`` with each ``{name}`` from ``record``. Raises ``UnusableRow``.
+
+    Doubled braces are braces.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if record.get(name) in (None, ""):
+            raise UnusableRow(f"has nothing for {{{name}}}")
+        return str(record[name])
+
+    held = template.replace("{{", "\0").replace("}}", "\1")
+    return _SLOT.sub(value, held).replace("\0", "{").replace("\1", "}")
+
+
+def slots_of(template: str) -> tuple[str, ...]:
+    """The names of a template's slots, each once."""
+    held = template.replace("{{", "").replace("}}", "")
+    return tuple(dict.fromkeys(_SLOT.findall(held)))

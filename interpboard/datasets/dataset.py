@@ -1,0 +1,166 @@
+"""A dataset: files, folders and patterns of them, as one row after another."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from interpboard.datasets.columns import ANY_COLUMNS, Columns
+from interpboard.datasets.formats import READERS, read_rows, suffix_of
+from interpboard.datasets.rows import Row
+from interpboard.errors import BadParameter
+
+SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
+_SAMPLED = 1 << 20  # bytes of a file that its fingerprint reads, at either end
+_SAVED_BY_DATASETS = ("state.json", "dataset_info.json")  # a folder that the library datasets wrote
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """``files`` in order, and how their rows are read. ``limit``: the first so many rows, None: all;
+    ``shuffle``: a seed, and rows are in random order (of the whole dataset, before the limit).
+    """
+
+    files: tuple[Path, ...]
+    columns: Columns = ANY_COLUMNS
+    limit: int | None = None
+    shuffle: int | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, usable or not. Raises ``BadParameter`` where a file cannot be read."""
+        if self.shuffle is None:
+            return islice(self._in_order(), self.limit)
+        return iter(self._shuffled(self.shuffle))
+
+    def _in_order(self) -> Iterator[Row]:
+        number = 0
+        for file in self.files:
+            for row in read_rows(file, self.columns, number):
+                yield (
+                    row
+                    if len(self.files) == 1
+                    else replace(row, place=f"{file.parent.name}/{row.place}")
+                )
+                number = row.number + 1
+
+    def _shuffled(self, seed: int) -> list[Row]:
+        """A sample of ``limit`` rows, or all, in random order; no more are held than are given."""
+        rng = random.Random(seed)
+        most = SHUFFLED_MOST if self.limit is None else self.limit
+        held: list[Row] = []
+        for seen, row in enumerate(self._in_order()):
+            if len(held) < most:
+                held.append(row)
+                continue
+            if self.limit is None:
+                raise BadParameter(
+                    f"More than {SHUFFLED_MOST:,} rows are not shuffled whole.",
+                    "Take a sample: --limit N.",
+                )
+            if most and (at := rng.randrange(seen + 1)) < most:
+                held[at] = row
+        rng.shuffle(held)
+        return held
+
+    def fingerprint(self) -> str:
+        """Of the files' names, sizes and bytes (both ends of large ones), and of how they are read."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((self.columns, self.limit, self.shuffle)).encode())
+        for file in self.files:
+            try:
+                size = file.stat().st_size
+                with file.open("rb") as raw:
+                    parts = [raw.read(_SAMPLED)]
+                    if size > _SAMPLED:
+                        raw.seek(max(_SAMPLED, size - _SAMPLED))
+                        parts.append(raw.read(_SAMPLED))
+            except OSError as error:
+                raise BadParameter(f"Cannot read {file}: {error.strerror}.", "Check it.") from error
+            digest.update(repr((file.name, size)).encode() + b"".join(parts))
+        return digest.hexdigest()
+
+
+def open_dataset(
+    paths: Sequence[str | Path],
+    columns: Columns = ANY_COLUMNS,
+    limit: int | None = None,
+    shuffle: int | None = None,
+) -> Dataset:
+    """The dataset that ``paths`` name: files, patterns (``runs/*.jsonl``), and folders of either kind, of
+    files that can be read, or saved by the library datasets. Raises ``BadParameter``."""
+    if limit is not None and limit < 1:
+        raise BadParameter(f"The limit is at least 1, not {limit}.")
+    files = [file for path in paths for file in _files(str(path))]
+    if again := [file for file in dict.fromkeys(files) if files.count(file) > 1]:
+        raise BadParameter(f"{again[0]} is named twice.", "Name each file once.")
+    if not files:
+        raise BadParameter("There is no dataset.", "Name a file, a folder or a pattern.")
+    return Dataset(tuple(files), columns, limit, shuffle)
+
+
+def _files(path: str) -> list[Path]:
+    place = Path(path)
+    if place.is_dir():
+        return _of_folder(place)
+    if place.exists():
+        return [place]
+    found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
+    files = [file for file in found if file.is_file()]
+    if not files:
+        pattern = any(mark in path for mark in "*?[")
+        said = f"Nothing fits {path}." if pattern else f"There is no file {path}."
+        raise BadParameter(said, "Check the name.")
+    return files
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    if (folder / "dataset_dict.json").is_file():
+        splits = _splits(folder / "dataset_dict.json")
+        raise BadParameter(
+            f"{folder} has the parts {', '.join(splits) or '(none)'}.",
+            f"Name one: {folder / splits[0] if splits else folder}.",
+        )
+    if all((folder / name).is_file() for name in _SAVED_BY_DATASETS):
+        return _saved_by_datasets(folder)
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and (suffix_of(file) != ".txt" or file.suffix.lower() == ".txt")
+    ]
+    if not files:
+        raise BadParameter(
+            f"{folder} has no file that can be read.", f"Those are {', '.join(READERS)}."
+        )
+    return files
+
+
+def _saved_by_datasets(folder: Path) -> list[Path]:
+    """Its files in the order that it says; a selection of rows, or one filtered, is not guessed at."""
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        names = [str(own["filename"]) for own in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadParameter(f"{folder} is no whole dataset: {error}.", "Save it again.") from None
+    if state.get("_indices_files"):
+        raise BadParameter(
+            f"{folder} is a selection of rows.", "Save it with flatten_indices() first."
+        )
+    files = [folder / name for name in names]
+    if missing := [file for file in files if not file.is_file()]:
+        raise BadParameter(f"There is no file {missing[0]}.", "Save the dataset again.")
+    return files
+
+
+def _splits(path: Path) -> list[str]:
+    try:
+        return [str(name) for name in json.loads(path.read_text(encoding="utf-8"))["splits"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -1,0 +1,282 @@
+"""The files of a dataset: text, JSON lines, JSON, CSV, Parquet, Arrow and templates, read a row at a time.
+
+None of them is held whole, but for JSON and templates, which have an end that must be seen. A row that a
+format cannot give, half a line or a text that is no UTF-8, is a row with its problem.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from interpboard.datasets.columns import Columns
+from interpboard.datasets.dataset_lines import LARGEST_DATASET, read_line
+from interpboard.datasets.rows import Row, UnusableRow, row_of_line, row_of_record
+from interpboard.datasets.templates import template_records
+from interpboard.errors import BadParameter, MissingPackage
+
+LONGEST_LINE = 20_000_000  # bytes
+_A_BATCH = 1024  # rows of Parquet and Arrow
+
+Reader = Callable[[Path, Columns, int], Iterator[Row]]
+
+
+def read_rows(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    """The rows of one file, numbered from ``first``. Raises ``BadParameter``, ``MissingPackage``."""
+    return READERS[suffix_of(path)](path, columns, first)
+
+
+def suffix_of(path: Path) -> str:
+    """What kind of file it is, by its name; of ``.jsonl.gz`` what is inside. ``.txt`` for any other."""
+    name = path.name.lower().removesuffix(".gz")
+    found = Path(name).suffix
+    return found if found in READERS else ".txt"
+
+
+def _lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    if columns.taken:
+        raise BadParameter(
+            f"{path} is a file of lines, which has no columns.", "Leave --columns out."
+        )
+    number = first
+    for at, text in _texts(path):
+        if isinstance(text, UnusableRow):
+            yield Row(number, f"{path.name}:{at}", problem=str(text))
+        else:
+            line = read_line(text, at, path.name)
+            if line is None:
+                continue
+            yield row_of_line(line, number, f"{path.name}:{at}")
+        number += 1
+
+
+def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    number = first
+    for at, text in _texts(path):
+        if not isinstance(text, UnusableRow) and not text.strip():
+            continue
+        try:
+            if isinstance(text, UnusableRow):
+                raise text
+            yield _made(_object(text), columns, number, f"{path.name}:{at}")
+        except UnusableRow as error:
+            yield Row(number, f"{path.name}:{at}", problem=str(error))
+        number += 1
+
+
+def _json(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    try:
+        found = json.loads(_whole(path))
+    except (ValueError, RecursionError) as error:
+        said = str(error).splitlines()[0]
+        raise BadParameter(f"{path} is no JSON: {said}.", "One object a line is .jsonl.") from None
+    if not isinstance(found, list):
+        raise BadParameter(f"{path} is no list of rows.", "Write [{...}, ...], or use .jsonl.")
+    for at, record in enumerate(found):
+        place = f"{path.name}[{at}]"
+        if isinstance(record, dict):
+            yield _made(record, columns, first + at, place)
+        else:
+            yield Row(first + at, place, problem="is no object of columns")
+
+
+def _comma_separated(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    return _separated(path, columns, first, ",")
+
+
+def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    return _separated(path, columns, first, "\t")
+
+
+def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_LINE)
+    with _opened(path) as file:
+        # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
+        texts = (line.decode("utf-8", "surrogateescape") for line in _byte_lines(file))
+        reader = csv.reader(texts, delimiter=delimiter, strict=False)
+        head = [name.removeprefix("\ufeff").strip() for name in next(reader, [])]
+        if twice := [name for name in dict.fromkeys(head) if head.count(name) > 1]:
+            raise BadParameter(f"{path} has the column {twice[0]!r} twice.", "Rename one.")
+        _check_columns(path, columns, head)
+        number = first
+        while True:
+            try:
+                values = next(reader, None)
+            except csv.Error as error:
+                yield Row(number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}")
+                number += 1
+                continue
+            if values is None:
+                return
+            if not values:
+                continue
+            place = f"{path.name}:{reader.line_num}"
+            if len(values) != len(head):
+                said = f"has {len(values)} columns, the head has {len(head)}"
+                yield Row(number, place, problem=said)
+            else:
+                record = dict(zip(head, values, strict=True))
+                yield _made(record, columns, number, place)
+            number += 1
+
+
+def _parquet(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    pq = _pyarrow("parquet")
+    with _arrow_errors(path):
+        file = pq.ParquetFile(path)
+        _check_columns(path, columns, file.schema_arrow.names)
+        batches = file.iter_batches(batch_size=_A_BATCH)
+    yield from _of_batches(path, batches, columns, first)
+
+
+def _arrow(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    ipc = _pyarrow("ipc")
+    with _arrow_errors(path), path.open("rb") as raw:
+        begins = raw.read(6)
+        raw.seek(0)
+        if begins == b"ARROW1":
+            file = ipc.open_file(raw)
+            batches = (file.get_batch(i) for i in range(file.num_record_batches))
+            names = file.schema.names
+        else:
+            batches = ipc.open_stream(raw)
+            names = batches.schema.names
+        _check_columns(path, columns, names)
+        yield from _of_batches(path, iter(batches), columns, first)
+
+
+def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Iterator[Row]:
+    number = first
+    while True:
+        with _arrow_errors(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        for record in batch.to_pylist():
+            yield _made(record, columns, number, f"{path.name}[{number - first}]")
+            number += 1
+
+
+def _templates(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+    for at, record in enumerate(template_records(path, _whole(path))):
+        yield _made(record, columns, first + at, f"{path.name}[{at}]")
+
+
+READERS: dict[str, Reader] = {
+    ".txt": _lines,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json,
+    ".csv": _comma_separated,
+    ".tsv": _tab_separated,
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+    ".feather": _arrow,
+    ".toml": _templates,
+}
+
+
+def _made(record: dict[str, Any], columns: Columns, number: int, place: str) -> Row:
+    try:
+        return row_of_record(columns.named(record), number, place)
+    except UnusableRow as error:
+        return Row(number, place, problem=str(error))
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnusableRow(f"is no JSON: {str(error).splitlines()[0]}") from None
+    if not isinstance(found, dict):
+        raise UnusableRow("is no object of columns")
+    return found
+
+
+def _check_columns(path: Path, columns: Columns, head: list[str]) -> None:
+    """Raise ``BadParameter`` where no row of the file can have a text."""
+    if missing := columns.missing(head):
+        raise BadParameter(
+            f"{path} has no column {missing[0]!r}.", f"It has {', '.join(head) or 'none'}."
+        )
+    named = {*head, *(ours for ours, _ in columns.taken)}
+    if not named & {"text", "clean", "messages"}:
+        raise BadParameter(
+            f"{path} has no column text; it has {', '.join(head) or 'none'}.",
+            f"Say which it is: --columns text={head[0] if head else 'NAME'}.",
+        )
+
+
+def _texts(path: Path) -> Iterator[tuple[int, str | UnusableRow]]:
+    """Each line's number, from 1, and its text without its end; or why it has none."""
+    with _opened(path) as file:
+        for at, raw in enumerate(_byte_lines(file), 1):
+            if len(raw) >= LONGEST_LINE:
+                yield at, UnusableRow(f"is longer than {LONGEST_LINE // 10**6} MB")
+                continue
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                yield at, UnusableRow("is no UTF-8 text")
+                continue
+            text = text.removeprefix("\ufeff") if at == 1 else text
+            yield at, text.removesuffix("\n").removesuffix("\r")
+
+
+def _byte_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Lines, none longer than the limit: the rest of a longer one is passed over."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE)
+
+
+def _whole(path: Path) -> bytes:
+    with _opened(path) as file:
+        raw = file.read(LARGEST_DATASET + 1)
+    if len(raw) > LARGEST_DATASET:
+        raise BadParameter(
+            f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Use .jsonl, which is streamed."
+        )
+    return raw
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        if path.name.lower().endswith(".gz"):
+            with gzip.open(path) as file:
+                yield file  # type: ignore[misc]  # reads as a file of bytes does
+        else:
+            with path.open("rb") as plain:
+                yield plain
+    except (OSError, EOFError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise BadParameter(f"Cannot read {path}: {said}.", "Check it.") from error
+
+
+@contextmanager
+def _arrow_errors(path: Path) -> Iterator[None]:
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (ArrowException, OSError) as error:
+        said = str(error).splitlines()[0][:120]
+        raise BadParameter(f"Cannot read {path}: {said}.", "Was it cut short?") from error
+
+
+def _pyarrow(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"pyarrow.{module}")
+    except ImportError:
+        raise MissingPackage(
+            "Parquet and Arrow need pyarrow.", "pip install 'interpboard[sweep]'"
+        ) from None

@@ -1,0 +1,178 @@
+"""A row of a dataset: one prompt, and what its columns say of it.
+
+Every format gives rows of the same kind. What a row's columns mean is in their names: ``text`` (or ``clean``)
+or ``messages``, ``target``, ``foil``, ``corrupted``, ``subject``, ``label``, ``position``; any others are
+kept beside it. A row that cannot be used has its ``problem``, in one line: it is counted, and stops nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from interpboard.datasets.dataset_lines import DatasetLine
+from interpboard.display import visible
+
+KNOWN_COLUMNS = (
+    "text", "messages", "target", "foil", "corrupted", "subject", "label", "position",
+)  # fmt: skip
+_TEXTS = ("corrupted", "subject")
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """Row ``number`` of a dataset, from 0 over all its files; ``place`` is where it stands, file and line.
+
+    ``text``, or the ``messages`` of a chat, each role and content; ``target`` and ``foil``: a token as text
+    or as ``#161``; None: not named. ``other``: the further columns, texts and numbers. ``problem``: why it
+    cannot be used, empty where it can.
+    """
+
+    number: int
+    place: str
+    text: str = ""
+    messages: tuple[tuple[str, str], ...] | None = None
+    target: str | None = None
+    foil: str | None = None
+    corrupted: str | None = None
+    subject: str | None = None
+    label: str | None = None
+    position: int | None = None
+    other: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    problem: str = ""
+
+    def column(self, name: str) -> str | None:
+        """What the row has in a column, as text; None: nothing."""
+        found = getattr(self, name) if name in KNOWN_COLUMNS else self.other.get(name)
+        return None if found is None else str(found)
+
+
+class UnusableRow(Exception):
+    """Why a row cannot be used, in a few words that follow "it"."""
+
+
+def row_of_record(record: Mapping[str, Any], number: int, place: str) -> Row:
+    """The row that a record of columns is: of CSV, JSON, Parquet or a template."""
+    try:
+        return Row(number, place, **_fields(record))
+    except UnusableRow as error:
+        return Row(number, place, problem=str(error))
+
+
+def row_of_line(line: DatasetLine, number: int, place: str) -> Row:
+    """The row that a line of text is, in the grammar of ``dataset_lines``."""
+    if line.problem:
+        return Row(number, place, problem=line.problem)
+    try:
+        return Row(
+            number,
+            place,
+            text=line.clean,
+            corrupted=line.corrupted,
+            target=_one("target", line.target),
+            foil=_one("foil", line.foil),
+            subject=line.subject,
+        )
+    except UnusableRow as error:
+        return Row(number, place, problem=str(error))
+
+
+def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in record.items() if not _nothing(value)}
+    if "clean" in given:
+        if "text" in given:
+            raise UnusableRow("has both text and clean")
+        given["text"] = given.pop("clean")
+    text, messages = given.pop("text", None), given.pop("messages", None)
+    if (text is None) == (messages is None):
+        raise UnusableRow("has both a text and messages" if text is not None else "has no text")
+    fields: dict[str, Any] = {}
+    if text is not None:
+        fields["text"] = _text("text", text)
+    else:
+        fields["messages"] = _messages(messages)
+    for name in ("target", "foil"):
+        fields[name] = _one(name, given.pop(name, None))
+    for name in _TEXTS:
+        value = given.pop(name, None)
+        fields[name] = None if value is None else _text(name, value)
+    label = given.pop("label", None)
+    fields["label"] = None if label is None else _plain("label", label)
+    fields["position"] = _position(given.pop("position", None))
+    fields["other"] = {str(name): _kept(value) for name, value in given.items()}
+    return fields
+
+
+def _nothing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UnusableRow(f"has {name} that is no text")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise UnusableRow(f"has {name} that is not UTF-8")
+    return value
+
+
+def _one(name: str, value: Any) -> str | None:
+    """The one token that a row names: a metric explains one."""
+    if value is None or isinstance(value, str):
+        return value
+    words = list(value) if isinstance(value, list | tuple) else [None]
+    if not all(isinstance(word, str) for word in words):
+        raise UnusableRow(f"has a {name} that is no text")
+    if len(words) != 1:
+        raise UnusableRow(f"has {len(words)} texts as its {name}, and a metric takes one")
+    return str(words[0])
+
+
+def _plain(name: str, value: Any) -> str:
+    if not isinstance(value, str | int | float | bool):
+        raise UnusableRow(f"has a {name} that is neither a text nor a number")
+    return str(value)
+
+
+def _position(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    whole = number is not None and not (isinstance(value, float) and value != number)
+    if not whole or isinstance(value, bool):
+        raise UnusableRow(
+            f"has the position {visible(str(value)[:_SHOWN])}, which is no whole number"
+        )
+    return number
+
+
+def _messages(value: Any) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, str):  # a column of a CSV file
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise UnusableRow("has messages that are no JSON") from None
+    found = []
+    for message in value if isinstance(value, list | tuple) else [None]:
+        parts = (
+            [message.get(key) for key in ("role", "content")] if isinstance(message, dict) else []
+        )
+        if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+            raise UnusableRow("has messages that are no list of {role, content}")
+        found.append((_text("a role", parts[0]), _text("a message", parts[1])))
+    if not found:
+        raise UnusableRow("has no messages")
+    return tuple(found)
+
+
+def _kept(value: Any) -> str | int | float | bool:
+    """A column that is only kept: numbers and texts as they are, anything else as JSON text."""
+    if isinstance(value, str | int | float | bool):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

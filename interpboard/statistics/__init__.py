@@ -1,0 +1,1 @@
+"""Statistics of rows of numbers: means with intervals, and tests of them. Knows numpy alone."""

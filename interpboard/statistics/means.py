@@ -1,0 +1,97 @@
+"""Means of rows, a cell at a time, and how sure they are: standard error, bootstrap interval, median, sign.
+
+``values`` are [row, cell], NaN where a row has no such cell: it is then not counted for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+WHOLE_DRAWS = 10_000  # rows up to which all draws of a bootstrap are held
+_ROWS_A_STEP = 4096
+_CELLS_A_STEP = 2048
+
+
+def mean_of(values: np.ndarray) -> np.ndarray:
+    """[cell], NaN where no row has a value."""
+    n = known(values)
+    return np.divide(np.nansum(values, 0), n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+def known(values: np.ndarray) -> np.ndarray:
+    """How many rows [cell] have a value."""
+    return (~np.isnan(values)).sum(0)
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """[cell]: the sample's standard deviation (n − 1) over √n; NaN under two rows."""
+    n = known(values)
+    off = np.nansum((values - mean_of(values)) ** 2, 0)
+    return np.sqrt(np.divide(off, (n - 1) * n, out=np.full(len(n), np.nan), where=n > 1))
+
+
+def same_sign(values: np.ndarray, neutral: float = 0.0) -> np.ndarray:
+    """[cell]: the share of rows whose value is on the side of ``neutral`` on which the mean is."""
+    n = known(values)
+    side = np.sign(mean_of(values) - neutral)
+    agree = (np.sign(values - neutral) == side).sum(0)
+    return np.divide(agree, n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+def median_of(values: np.ndarray) -> np.ndarray:
+    """[cell], NaN where no row has a value."""
+    found = np.full(values.shape[1], np.nan)
+    some = known(values) > 0
+    found[some] = np.nanmedian(values[:, some], 0)
+    return found
+
+
+def bootstrap_interval(
+    values: np.ndarray,
+    level: float,
+    resamples: int,
+    seed: int,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval (low, high) [cell] of the mean: rows drawn with replacement, alike for every cell.
+
+    Up to ``WHOLE_DRAWS`` rows a draw has as many as there are; of more each row is drawn Poisson(1) times,
+    which comes to the same and needs no more memory. NaN under two rows. ``check`` may end it.
+    """
+    parts = [
+        _interval(values[:, start : start + _CELLS_A_STEP], level, resamples, seed, check)
+        for start in range(0, values.shape[1], _CELLS_A_STEP)
+    ]
+    low, high = np.concatenate(parts, axis=1) if parts else np.empty((2, 0))
+    return low, high
+
+
+def _interval(
+    values: np.ndarray, level: float, resamples: int, seed: int, check: Callable[[], None]
+) -> np.ndarray:
+    check()
+    rows, cells = values.shape
+    ends = np.full((2, cells), np.nan)
+    if rows < 2:
+        return ends
+    there = ~np.isnan(values)
+    numbers = np.where(there, values, 0.0)
+    generator = np.random.default_rng(seed)
+    total, count = np.zeros((2, resamples, cells))
+    if rows <= WHOLE_DRAWS:
+        drawn = generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
+        total, count = drawn @ numbers, drawn @ there
+    else:
+        for start in range(0, rows, _ROWS_A_STEP):
+            part = slice(start, start + _ROWS_A_STEP)
+            check()
+            drawn = generator.poisson(1.0, (resamples, len(numbers[part]))).astype(float)
+            total += drawn @ numbers[part]
+            count += drawn @ there[part]
+    means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    some = np.isfinite(means).any(0)
+    tails = [50 * (1 - level), 50 * (1 + level)]
+    ends[:, some] = np.nanpercentile(means[:, some], tails, axis=0)
+    return ends

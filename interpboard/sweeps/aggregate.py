@@ -1,0 +1,336 @@
+"""What the rows of a sweep say together, as ordinary results: means with intervals, groups, differences.
+
+A result here has the axes of the analysis, tokens put together by role or by where they stand
+(``alignment``). ``values`` are means over the rows that have such a cell; ``extra`` has ``n``, how many those
+are, ``se``, ``low`` and ``high`` (an interval of the mean), ``median``, ``same_sign`` (the share of rows on
+the mean's side of the neutral value), and of heads and components ``over_control``: by how much the size of
+an effect is above that of a random component of the same row, with ``p_control`` for all of them together.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+
+from interpboard.errors import BadParameter
+from interpboard.registry import ANALYSES
+from interpboard.results import (
+    Axis,
+    Document,
+    LabelledArray,
+    MetricInfo,
+    PromptInfo,
+    Result,
+)
+from interpboard.statistics import means
+from interpboard.statistics.significance import permutation_p_values, sign_flip_p_values
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.label_space import LabelSpace
+from interpboard.sweeps.row_filter import row_filter
+from interpboard.sweeps.row_results import RowResult
+from interpboard.sweeps.sums import Sums
+
+_CELLS_A_STEP = 2048
+_IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pages
+_OF_COMPONENTS = ("head", "component")
+
+
+class AggregateSettings(msgspec.Struct, frozen=True):
+    """``level`` of intervals, from ``resamples`` draws by ``seed``; rows that fit ``where``
+    (``row_filter``), and the column ``group`` that makes groups of them. ``align``: in place of the sweep's
+    own."""
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+    where: str = ""
+    group: str = ""
+    align: str = ""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of an analysis: values [row, cell] in ``axes``, what each row is."""
+
+    axes: tuple[Axis, ...]
+    values: np.ndarray
+    groups: list[str | None]
+    baselines: np.ndarray
+    metric: MetricInfo
+
+
+def aggregate(
+    folder: SweepFolder,
+    settings: AggregateSettings = AggregateSettings(),  # noqa: B008 - frozen
+) -> Document:
+    """The results of ``folder`` over its rows, one an analysis; with a ``group`` one a group too, and of two
+    groups their difference, with ``p_value`` and ``p_family`` of a permutation test.
+
+    An analysis whose rows do not fit together is left out, and every result warns of it. Raises
+    ``BadParameter`` where there is nothing, ``BadResultFile``.
+    """
+    _check(settings)
+    manifest = folder.manifest
+    results: list[Result] = []
+    refused: list[str] = []
+    counts = folder.finished().counts
+    for name in manifest.request.analyses:
+        try:
+            results += (
+                _of_sums(folder, name, settings)
+                if manifest.request.sums
+                else _of_values(folder, name, settings)
+            )
+        except BadParameter as error:
+            refused.append(f"{name} has no mean: {error}")
+    if not results:
+        raise BadParameter(
+            f"{folder.path} has no row to take a mean of.",
+            refused[0] if refused else _most_common(counts.reasons),
+        )
+    if counts.failed:
+        share = f"{counts.failed:,} of {counts.done:,} results have only a reason"
+        refused.append(f"{share}, most often: {_most_common(counts.reasons)}")
+    marked = [
+        msgspec.structs.replace(result, warnings=(*result.warnings, *refused)) for result in results
+    ]
+    names = ", ".join(Path(name).name for name in manifest.dataset)
+    prompt = PromptInfo(f"rows of {names}", (), ())
+    return Document(model=manifest.model, prompt=prompt, results=tuple(marked))
+
+
+def _check(settings: AggregateSettings) -> None:
+    if not 0 < settings.level < 1 or settings.resamples < 1:
+        raise BadParameter("The level is between 0 and 1, and resamples at least 1.")
+    row_filter(settings.where)
+
+
+def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:
+    wanted = row_filter(settings.where)
+
+    def rows() -> Iterable[RowResult]:
+        return (r for r in folder.results(name) if not r.error and wanted(r))
+
+    with _gathered(rows, _alignment(folder, rows, settings), settings.group) as found:
+        yield _mean(folder, name, found, settings, found.values, "")
+        if not settings.group:
+            return
+        groups = sorted({group for group in found.groups if group is not None})
+        parts = {}
+        for group in groups:
+            at = [i for i, own in enumerate(found.groups) if own == group]
+            parts[group] = found.values[at]
+            shown = f"{settings.group}={group}"
+            yield _mean(folder, name, found, settings, parts[group], shown, found.baselines[at])
+        if len(groups) == 2:
+            yield _difference(folder, name, found, settings, parts, groups)
+
+
+def _alignment(
+    folder: SweepFolder, rows: Callable[[], Iterable[RowResult]], settings: AggregateSettings
+) -> bool:
+    """Whether tokens are put together by role: unless prompts have one length and no roles of their own."""
+    asked = settings.align or folder.manifest.request.align
+    if asked != "auto":
+        return asked == "role"
+    lengths, plain = set(), True
+    for row in rows():
+        lengths.add((len(row.roles), row.position))
+        plain &= set(row.roles) <= {"first", "between", "explained", "behind"}
+        if len(lengths) > 1 or not plain:
+            return True
+    return False
+
+
+@contextmanager
+def _gathered(
+    rows: Callable[[], Iterable[RowResult]], by_roles: bool, group: str
+) -> Iterator[_Rows]:
+    """All rows in one array, a file where it is large. Raises ``BadParameter`` where they do not fit."""
+    space, number = LabelSpace(by_roles), 0
+    metric: MetricInfo | None = None
+    for row in rows():
+        try:
+            space.take(space.aligned(row)[0])
+        except BadParameter as error:
+            raise BadParameter(f"{error.message} ({row.place})", error.remedy) from None
+        metric = metric or MetricInfo(row.metric, -1)
+        number += 1
+    if space.axes is None or metric is None:
+        raise BadParameter("No row has a result that is meant.")
+    groups: list[str | None] = []
+    baselines = np.full(number, np.nan)
+    with tempfile.TemporaryFile() as file:
+        shape = (number, space.cells)
+        large = number * space.cells * 8 > _IN_MEMORY
+        values = np.memmap(file, np.float64, "w+", shape=shape) if large else np.empty(shape)
+        for at, row in enumerate(rows()):
+            axes, own = space.aligned(row)
+            values[at] = np.nan
+            values[at, space.places(axes)] = own.reshape(-1)
+            groups.append(row.of_group(group) if group else None)
+            baselines[at] = np.nan if row.baseline is None else row.baseline
+        yield _Rows(space.axes, values, groups, baselines, metric)
+
+
+def _mean(
+    folder: SweepFolder,
+    name: str,
+    found: _Rows,
+    settings: AggregateSettings,
+    values: np.ndarray,
+    group: str,
+    baselines: np.ndarray | None = None,
+) -> Result:
+    neutral = _neutral(folder, name)
+    components = found.axes[-1].name in _OF_COMPONENTS if found.axes else False
+    parts: dict[str, list[np.ndarray]] = {}
+    for start in range(0, values.shape[1], _CELLS_A_STEP):
+        block = np.asarray(values[:, start : start + _CELLS_A_STEP])
+        low, high = means.bootstrap_interval(
+            block, settings.level, settings.resamples, settings.seed
+        )
+        for key, own in (
+            ("values", means.mean_of(block)), ("n", means.known(block).astype(float)),
+            ("se", means.standard_error(block)), ("low", low), ("high", high),
+            ("median", means.median_of(block)),
+            ("same_sign", means.same_sign(block, neutral)),
+        ):  # fmt: skip
+            parts.setdefault(key, []).append(own)
+    arrays = {key: np.concatenate(own) for key, own in parts.items()}
+    if components and len(values) > 1 and values.nbytes <= _IN_MEMORY:
+        arrays |= _over_control(np.asarray(values), neutral, settings)
+    own_baselines = found.baselines if baselines is None else baselines
+    return _result(
+        folder, name, found.axes, found.metric, arrays, len(values), group, settings,
+        baseline=_known_mean(own_baselines),
+    )  # fmt: skip
+
+
+def _over_control(
+    values: np.ndarray, neutral: float, settings: AggregateSettings
+) -> dict[str, np.ndarray]:
+    """By how much each component's effect is larger than one taken at random, which is their mean size."""
+    size = np.abs(values - neutral)
+    there = ~np.isnan(size).all(1)
+    over = size[there] - np.nanmean(size[there], axis=1, keepdims=True)
+    _, family = sign_flip_p_values(over, settings.resamples, settings.seed)
+    return {"over_control": means.mean_of(over), "p_control": family}
+
+
+def _difference(
+    folder: SweepFolder,
+    name: str,
+    found: _Rows,
+    settings: AggregateSettings,
+    parts: dict[str, np.ndarray],
+    groups: list[str],
+) -> Result:
+    one, other = (np.asarray(parts[group]) for group in groups)
+    own, family = permutation_p_values(one, other, settings.resamples, settings.seed)
+    arrays = {
+        "values": means.mean_of(one) - means.mean_of(other),
+        "se": np.hypot(means.standard_error(one), means.standard_error(other)),
+        "p_value": own,
+        "p_family": family,
+    }
+    shown = f"{settings.group}={groups[0]} − {groups[1]}"
+    rows = len(one) + len(other)
+    return _result(folder, name, found.axes, found.metric, arrays, rows, shown, settings, None)
+
+
+def _of_sums(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:
+    request = folder.manifest.request
+    for what, given in (("where", settings.where), ("align", settings.align)):
+        if given:
+            raise BadParameter(f"Means that were kept alone cannot be taken anew by {what}.")
+    if settings.group and settings.group != request.group:
+        raise BadParameter(f"Its sums are not kept by {settings.group!r}.", "Sweep with --group.")
+    sums = folder.sums()
+    metric = MetricInfo(request.metric.name, -1)
+    for (analysis, group), own in sums.items():
+        if analysis != name:
+            continue
+        if own.refused:
+            raise BadParameter(own.refused)
+        shown = "" if group is None else f"{request.group}={group}"
+        arrays = _from_sums(own, settings.level, _neutral(folder, name))
+        baseline = own.baseline / own.baselines if own.baselines else None
+        axes = own.space.axes or ()
+        yield _result(
+            folder, name, axes, metric, arrays, own.rows, shown, settings, baseline, normal=True
+        )
+
+
+def _from_sums(sums: Sums, level: float, neutral: float) -> dict[str, np.ndarray]:
+    n, total, squares = (sums.arrays[name] for name in ("n", "total", "squares"))
+    nowhere = np.full(len(n), np.nan)
+    mean = np.divide(total, n, out=nowhere.copy(), where=n > 0)
+    spread = np.maximum(squares - n * np.nan_to_num(mean) ** 2, 0)
+    se = np.sqrt(np.divide(spread, (n - 1) * n, out=nowhere.copy(), where=n > 1))
+    width = NormalDist().inv_cdf((1 + level) / 2) * se
+    arrays = {"values": mean, "n": n, "se": se, "low": mean - width, "high": mean + width}
+    if neutral == 0:  # signs were counted about zero
+        side = np.where(mean > 0, sums.arrays["positive"], sums.arrays["negative"])
+        arrays["same_sign"] = np.divide(side, n, out=nowhere.copy(), where=n > 0)
+    return arrays
+
+
+def _result(
+    folder: SweepFolder,
+    name: str,
+    axes: tuple[Axis, ...],
+    metric: MetricInfo,
+    arrays: dict[str, np.ndarray],
+    rows: int,
+    group: str,
+    settings: AggregateSettings,
+    baseline: float | None,
+    normal: bool = False,
+) -> Result:
+    shape = tuple(len(axis.labels) for axis in axes)
+    request = folder.manifest.request
+    params = {
+        **request.params.get(name, {}),
+        "rows": rows,
+        "interval": f"{settings.level:g}, {'normal' if normal else 'bootstrap'}",
+        **({"group": group} if group else {}),
+        **({"where": settings.where} if settings.where else {}),
+    }
+    return Result(
+        analysis=name,
+        params=params,
+        metric=metric,
+        baseline=baseline,
+        axes=axes,
+        values=arrays["values"].reshape(shape),
+        extra={
+            key: LabelledArray(axes, own.reshape(shape))
+            for key, own in arrays.items()
+            if key != "values"
+        },
+        elapsed_s=0.0,
+        made_by=msgspec.structs.replace(folder.manifest.made_by, seed=settings.seed),
+    )
+
+
+def _neutral(folder: SweepFolder, name: str) -> float:
+    return ANALYSES[name].neutral_with(folder.manifest.request.params.get(name, {}))
+
+
+def _known_mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _most_common(reasons: dict[str, int]) -> str:
+    if not reasons:
+        return "Nothing was computed yet."
+    return max(reasons, key=lambda reason: reasons[reason])

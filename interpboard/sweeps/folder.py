@@ -1,0 +1,264 @@
+"""The folder of a sweep: a manifest, and parts that are whole or not there.
+
+::
+
+    manifest.json               what was asked, of which model, over which dataset
+    rows/part-….parquet         results of rows, written whole; its name says which they are
+    sums/part-….npz             what means are made of, where rows' values are not kept
+    aggregate.json              the means, as any result
+
+A part is one file that appears in one step, and its name is made of what is in it: so whatever is killed in
+the middle, what is there is whole, and whoever computes the same part again writes the same file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+
+from interpboard.errors import BadParameter, BadResultFile
+from interpboard.files import atomic
+from interpboard.results import MadeBy, ModelInfo
+from interpboard.sweeps import sums as summed
+from interpboard.sweeps.request import SweepRequest
+from interpboard.sweeps.row_results import SCHEMA_VERSION, RowResult, arrow, results_of, table_of
+
+_AGAIN = "Make room or mend it; the same command goes on from here."
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep is: all that must be the same to go on with it. ``rows``: of the dataset, None:
+    uncounted."""
+
+    schema: str = SCHEMA_VERSION
+    made_by: MadeBy
+    dataset: tuple[str, ...]
+    dataset_fingerprint: str
+    model: ModelInfo
+    request: SweepRequest
+    rows: int | None = None
+
+
+class Counts(msgspec.Struct):
+    """How many results there are; ``failed``: how many of them have only a reason; ``reasons``: how often
+    each."""
+
+    done: int = 0
+    failed: int = 0
+    reasons: dict[str, int] = {}
+
+
+class SweepFolder:
+    """One sweep on disk. Raises ``BadResultFile`` for what cannot be read or written."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+
+    @classmethod
+    def begin(cls, path: Path, manifest: Manifest) -> SweepFolder:
+        """The folder of ``manifest``, made, or gone on with if it is of the same.
+
+        More analyses than before may be asked for. Raises ``BadParameter`` where it is of something else.
+        """
+        place = path / "manifest.json"
+        if place.exists():
+            manifest = _gone_on(path, cls.open(path).manifest, manifest)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise BadParameter(f"{path} is there and holds no sweep.", "Name a new folder.")
+        try:
+            (path / "rows").mkdir(parents=True, exist_ok=True)
+            if manifest.request.sums:
+                (path / "sums").mkdir(exist_ok=True)
+            atomic.write_bytes(place, msgspec.json.format(msgspec.json.encode(manifest)))
+        except OSError as error:
+            raise BadResultFile(f"Cannot write {path}: {error.strerror}.", _AGAIN) from error
+        return cls(path, manifest)
+
+    @classmethod
+    def open(cls, path: Path) -> SweepFolder:
+        """The sweep in ``path``."""
+        try:
+            raw = (path / "manifest.json").read_bytes()
+            manifest = msgspec.json.decode(raw, type=Manifest)
+        except OSError as error:
+            raise BadResultFile(
+                f"{path} holds no sweep: {error.strerror}.", "Name its folder."
+            ) from error
+        except msgspec.MsgspecError as error:
+            raise BadResultFile(f"{path}/manifest.json cannot be read: {error}.") from error
+        if manifest.schema != SCHEMA_VERSION:
+            raise BadResultFile(
+                f"{path} has the schema {manifest.schema!r}, this program reads {SCHEMA_VERSION!r}.",
+                "Use the version that wrote it.",
+            )
+        return cls(path, manifest)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While open, no other process writes here. Raises ``BadParameter`` where one does."""
+        with (self.path / ".lock").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BadParameter(
+                    f"Another sweep writes to {self.path}.", "Wait for it, or name another folder."
+                ) from None
+            yield
+
+    def write(self, results: Sequence[RowResult]) -> None:
+        """A part with ``results``, whole."""
+        if not results:
+            return
+        request = self.manifest.request
+        name = _part_name(results)
+        kept = results
+        try:
+            if request.sums:
+                # First: a part without its sums would be rows that no mean knows of.
+                by_roles = request.alignment == "role"
+                own = summed.to_bytes(summed.sums_of(results, request.group, by_roles))
+                atomic.write_bytes(self.path / "sums" / f"{name}.npz", own)
+                kept = [_cut(result, request.top) for result in results]
+            file = BytesIO()
+            _parquet().write_table(table_of(kept), file, compression="zstd")
+            atomic.write_bytes(self.path / "rows" / f"{name}.parquet", file.getvalue())
+        except OSError as error:
+            raise BadResultFile(
+                f"Cannot write {self.path}: {error.strerror or error}.", _AGAIN
+            ) from error
+
+    def parts(self) -> list[Path]:
+        """The parts, in the order of their rows."""
+        return sorted((self.path / "rows").glob("part-*.parquet"))
+
+    def results(self, analysis: str | None = None) -> Iterator[RowResult]:
+        """Every row's results, those of one analysis or of all."""
+        for part in self.parts():
+            for result in self._of_part(part):
+                if analysis in (None, result.analysis):
+                    yield result
+
+    def sums(self) -> dict[summed.Key, summed.Sums]:
+        """The sums of all parts together."""
+        found: dict[summed.Key, summed.Sums] = {}
+        for part in self.parts():
+            place = self.path / "sums" / f"{part.stem}.npz"
+            try:
+                raw = place.read_bytes()
+            except OSError as error:
+                raise BadResultFile(f"Cannot read {place}: {error.strerror}.") from error
+            for key, own in summed.from_bytes(raw).items():
+                found.setdefault(key, summed.Sums(own.space.by_roles)).join(own)
+        return found
+
+    def finished(self) -> Finished:
+        """The ids that are there, and how many of them failed and why."""
+        parts, counts = [], Counts()
+        for part in self.parts():
+            table = self._read(part, ["id", "error"])
+            parts.append(_numbers(table["id"].to_pylist()))
+            counts.done += len(table)
+            for error in table["error"].to_pylist():
+                if error:
+                    counts.failed += 1
+                    counts.reasons[error] = counts.reasons.get(error, 0) + 1
+        return Finished(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
+
+    def _of_part(self, part: Path) -> Iterator[RowResult]:
+        for batch in self._read(part, None).to_batches():
+            yield from results_of(batch)
+
+    def _read(self, part: Path, columns: list[str] | None):  # type: ignore[no-untyped-def]
+        pa = arrow()
+        try:
+            return _parquet().read_table(part, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            said = str(error).splitlines()[0][:120]
+            raise BadResultFile(
+                f"Cannot read {part}: {said}.", "Delete that part, and sweep again."
+            ) from error
+
+
+class Finished:
+    """Ids that are there, 8 bytes each: a million take 8 MB."""
+
+    def __init__(self, numbers: np.ndarray, counts: Counts) -> None:
+        self._numbers, self.counts = numbers, counts
+
+    def __contains__(self, id: str) -> bool:
+        number = np.uint64(int(id[:16], 16))
+        at = int(np.searchsorted(self._numbers, number))
+        return at < len(self._numbers) and bool(self._numbers[at] == number)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def _numbers(ids: Sequence[str]) -> np.ndarray:
+    return np.array([int(id[:16], 16) for id in ids], dtype=np.uint64)
+
+
+def _part_name(results: Sequence[RowResult]) -> str:
+    digest = hashlib.blake2b("".join(sorted(r.id for r in results)).encode(), digest_size=8)
+    return f"part-{min(r.row for r in results):012d}-{digest.hexdigest()}"
+
+
+def _cut(result: RowResult, most: int | None) -> RowResult:
+    """``result`` with its ``most`` strongest values, or without any."""
+    if most is None or result.error:
+        return replace(result, values=np.zeros(0), at=np.zeros(0, dtype=np.int64))
+    order = np.argsort(-np.nan_to_num(np.abs(result.values), nan=-1.0), kind="stable")[:most]
+    return replace(result, values=result.values[order], at=order)
+
+
+def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
+    """``new`` where it may go on from ``old``."""
+    differences = [
+        ("dataset", old.dataset_fingerprint != new.dataset_fingerprint),
+        ("model", _model(old.model) != _model(new.model)),
+        ("version of interpboard", old.made_by.interpboard != new.made_by.interpboard),
+        *(
+            (name, getattr(old.request, name) != getattr(new.request, name))
+            for name in ("metric", "save", "align", "group")
+        ),
+        *(
+            (f"parameters of {name}", old.request.params.get(name) != new.request.params.get(name))
+            for name in set(old.request.analyses) & set(new.request.analyses)
+        ),
+    ]
+    for what, differs in differences:
+        if differs:
+            raise BadParameter(
+                f"{path} is a sweep with another {what}.",
+                "Name another folder, or ask for the same.",
+            )
+    both = dict.fromkeys((*old.request.analyses, *new.request.analyses))
+    params = {**old.request.params, **new.request.params}
+    return replace(new, request=replace(new.request, analyses=tuple(both), params=params))
+
+
+def _model(info: ModelInfo) -> tuple[object, ...]:
+    """What makes it the same model; on which device it is does not."""
+    return (
+        info.weights,
+        info.tokenizer,
+        info.dtype,
+        info.quantization,
+        info.special_tokens,
+        info.adapters,
+    )
+
+
+def _parquet():  # type: ignore[no-untyped-def]
+    arrow()
+    from pyarrow import parquet
+
+    return parquet

@@ -1,0 +1,105 @@
+"""``sweep``: analyses over every row of a dataset, kept in a folder, gone on with where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from interpboard.datasets.columns import columns_of
+from interpboard.datasets.dataset import Dataset, open_dataset
+from interpboard.errors import BadParameter
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import Document, MetricRequest
+from interpboard.runs.provenance import made_by
+from interpboard.runs.watch import SILENT, Watch
+from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+from interpboard.sweeps.folder import Manifest, SweepFolder
+from interpboard.sweeps.here import OnPace, sweep_here
+from interpboard.sweeps.on_ray import sweep_on_ray
+from interpboard.sweeps.request import SweepRequest, sweep_request
+from interpboard.sweeps.row_work import row_function
+
+
+def sweep(
+    lm: LanguageModel,
+    data: str | Path | Sequence[str | Path] | Dataset,
+    analyses: Sequence[str],
+    output: str | Path,
+    *,
+    metric: MetricRequest = MetricRequest(),  # noqa: B008 - frozen
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    columns: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    shuffle: int | None = None,
+    save: str = "values",
+    align: str = "auto",
+    group: str = "",
+    level: float = 0.95,
+    workers: int = 1,
+    gpus_per_worker: float = 0.0,
+    ray: str = "",
+    opening: Mapping[str, Any] | None = None,
+    watch: Watch = SILENT,
+    on_pace: OnPace = lambda _pace: None,
+) -> Document:
+    """Run ``analyses`` on every row of ``data`` into the folder ``output``; the means over the rows.
+
+    ``data``: files, folders or patterns (``datasets.dataset.open_dataset``), their columns named by
+    ``columns`` (ours: the file's); the first ``limit`` rows, in the random order of the seed ``shuffle``. A
+    row's own target, foil, position, corrupted prompt and subject take the place of ``metric`` and
+    ``params``. ``save``, ``align``, ``group``: see ``SweepRequest``; ``level``: of the intervals.
+
+    What is in ``output`` already is not computed again. A row that cannot be used has its reason there.
+    Raises ``BadParameter``, ``BadResultFile``, ``MissingPackage`` without pyarrow; ``Cancelled``, what was
+    computed kept.
+    """
+    request = sweep_request(analyses, params, metric, save, align, group)
+    dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
+    folder = begin_sweep(lm, dataset, request, Path(output))
+    with folder.alone():
+        if workers > 1 or ray:
+            own = dict(opening or {"name_or_path": lm.info.name, "dtype": lm.info.dtype})
+            sweep_on_ray(
+                own, dataset, folder, workers=workers, gpus_per_worker=gpus_per_worker,
+                address=ray, check=watch.check, on_pace=on_pace,
+            )  # fmt: skip
+        else:
+            work = row_function(lm, folder.manifest.request, watch)
+            sweep_here(work, dataset, folder, watch.check, on_pace)
+        return written_aggregate(folder, AggregateSettings(level=level, group=group))
+
+
+def begin_sweep(
+    lm: LanguageModel, dataset: Dataset, request: SweepRequest, output: Path
+) -> SweepFolder:
+    """The folder of a sweep, begun or gone on with. Counts the rows of the dataset first."""
+    rows = sum(1 for _ in dataset.rows())
+    if not rows:
+        raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")
+    manifest = Manifest(
+        made_by=made_by(lm.verified.path),
+        dataset=tuple(map(str, dataset.files)),
+        dataset_fingerprint=dataset.fingerprint(),
+        model=lm.info,
+        request=request,
+        rows=rows,
+    )
+    return SweepFolder.begin(output, manifest)
+
+
+def written_aggregate(folder: SweepFolder, settings: AggregateSettings) -> Document:
+    """The aggregate of ``folder``, and in it as ``aggregate.json``."""
+    document = aggregate(folder, settings)
+    document.save(folder.path / "aggregate.json")
+    return document
+
+
+def _dataset(
+    data: str | Path | Sequence[str | Path],
+    columns: Mapping[str, str] | None,
+    limit: int | None,
+    shuffle: int | None,
+) -> Dataset:
+    paths = [data] if isinstance(data, str | Path) else list(data)
+    return open_dataset(paths, columns_of(list((columns or {}).items())), limit, shuffle)
