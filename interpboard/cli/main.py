@@ -24,6 +24,7 @@ SUBCOMMANDS = (
     "analyze",
     "report",
     "compare",
+    "sweep",
     "what-if",
     "sessions",
     "list",

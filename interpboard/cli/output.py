@@ -60,10 +60,19 @@ def document_as(document: Document, form: Format, settings: Settings, *, to_file
 
 
 def read_saved(files: Sequence[Path]) -> list[Document]:
-    """The documents that were saved in ``files``. Raises ``BadResultFile``."""
+    """The documents that were saved in ``files``; of a sweep's folder its means. Raises ``BadResultFile``."""
     from interpboard.results import Document
 
-    return [Document.load(path) for path in files]
+    return [_means_of(path) if path.is_dir() else Document.load(path) for path in files]
+
+
+def _means_of(folder: Path) -> Document:
+    """The means over the rows that are there now, whether or not the sweep has ended."""
+    from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+    from interpboard.sweeps.folder import SweepFolder
+
+    found = SweepFolder.open(folder)
+    return aggregate(found, AggregateSettings(group=found.manifest.request.group))
 
 
 def side_by_side(documents: Sequence[Document], form: Format) -> str:

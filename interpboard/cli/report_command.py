@@ -26,7 +26,8 @@ def report_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Results saved as JSON; or one session, by its name or number.", show_default=False
+            help="Results saved as JSON, folders of sweeps; or one session, by name or number.",
+            show_default=False,
         ),
     ],
     form: OutputFormat = None,

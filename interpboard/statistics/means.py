@@ -33,11 +33,11 @@ def standard_error(values: np.ndarray) -> np.ndarray:
 
 
 def same_sign(values: np.ndarray, neutral: float = 0.0) -> np.ndarray:
-    """[cell]: the share of rows whose value is on the side of ``neutral`` on which the mean is."""
+    """[cell]: the share of rows whose value is on the mean's side of ``neutral``; NaN where it is on none."""
     n = known(values)
-    side = np.sign(mean_of(values) - neutral)
+    side = np.nan_to_num(np.sign(mean_of(values) - neutral))
     agree = (np.sign(values - neutral) == side).sum(0)
-    return np.divide(agree, n, out=np.full(len(n), np.nan), where=n > 0)
+    return np.divide(agree, n, out=np.full(len(n), np.nan), where=side != 0)
 
 
 def median_of(values: np.ndarray) -> np.ndarray:

@@ -279,7 +279,7 @@ def _from_sums(sums: Sums, level: float, neutral: float) -> dict[str, np.ndarray
     arrays = {"values": mean, "n": n, "se": se, "low": mean - width, "high": mean + width}
     if neutral == 0:  # signs were counted about zero
         side = np.where(mean > 0, sums.arrays["positive"], sums.arrays["negative"])
-        arrays["same_sign"] = np.divide(side, n, out=nowhere.copy(), where=n > 0)
+        arrays["same_sign"] = np.divide(side, n, out=nowhere.copy(), where=np.nan_to_num(mean) != 0)
     return arrays
 
 

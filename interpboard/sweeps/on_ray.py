@@ -28,7 +28,9 @@ from interpboard.sweeps.row_results import arrow
 
 ROWS_A_BATCH = 16
 _ROWS_A_SHARD = 256
+_SHARDS_A_WORKER = 4
 _LOCAL = "local"
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class RowWorker:
@@ -85,13 +87,13 @@ def sweep_on_ray(
     pace = SweepPace.begun(folder.manifest.rows, finished.counts)
     shards = folder.path / ".rows-to-do"
     try:
-        missing = _put_down(shards, dataset, folder, finished, pace, check)
+        missing = _put_down(shards, dataset, folder, finished, pace, check, workers)
         on_pace(pace)
         if not missing:
             return pace
         with _cluster(workers, gpus_per_worker, address) as ray:
             told = (
-                ray.data.read_parquet(str(shards), override_num_blocks=_blocks(missing, workers))
+                ray.data.read_parquet(str(shards))
                 .map_batches(
                     RowWorker,
                     fn_constructor_kwargs={
@@ -124,6 +126,7 @@ def _put_down(
     finished: Any,
     pace: SweepPace,
     check: Callable[[], None],
+    workers: int,
 ) -> int:
     """Write the rows that are missing, with the ids of what is missing of them; how many they are."""
     pa = arrow()
@@ -131,6 +134,7 @@ def _put_down(
 
     shutil.rmtree(shards, ignore_errors=True)
     shards.mkdir()
+    a_shard = _rows_a_shard(folder.manifest.rows, workers)
     held: list[bytes] = []
     number = total = 0
 
@@ -148,22 +152,26 @@ def _put_down(
             continue
         held.append(msgspec.msgpack.encode((row, missing)))
         total += 1
-        if len(held) >= _ROWS_A_SHARD:
+        if len(held) >= a_shard:
             flush()
     flush()
     return total
 
 
-def _blocks(rows: int, workers: int) -> int:
-    """Blocks of rows: enough that every worker has some, none smaller than a batch without need."""
-    return max(workers, min(rows // ROWS_A_BATCH, 4 * workers)) if rows > workers else rows
+def _rows_a_shard(rows: int | None, workers: int) -> int:
+    """So many that every worker has a few shards, and none is smaller than a batch without need."""
+    if rows is None:
+        return _ROWS_A_SHARD
+    return max(1, min(_ROWS_A_SHARD, max(rows // (_SHARDS_A_WORKER * workers), ROWS_A_BATCH)))
 
 
 @contextlib.contextmanager
 def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     """Ray, joined or started; a cluster that was started here is ended."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if not address or address.startswith(_LOOPBACK):
+        # Ray's word for "this machine alone": else it listens on, and connects to, the outward address.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
         import ray.data
@@ -175,7 +183,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     if started:
         # One core more than the workers: reading the rows is a task of its own.
         own = {} if address else {
-            "num_cpus": workers + 1, "include_dashboard": False, "_node_ip_address": "127.0.0.1",
+            "num_cpus": workers + 1, "include_dashboard": False,
             **({"num_gpus": max(1, round(workers * gpus))} if gpus else {}),
         }  # fmt: skip
         ray.init(

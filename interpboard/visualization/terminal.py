@@ -150,8 +150,17 @@ def strongest_line(result: Result, page: PageStyle) -> str:
             f"{axis.name} {page.label(axis.name, axis.labels[k])}"
             for axis, k in zip(result.axes, where, strict=True)
         )
-        named.append(f"{' '.join(names)} {number(float(result.values[where]), signed=True)}")
+        shown = number(float(result.values[where]), signed=True)
+        named.append(f"{' '.join(names)} {shown}{_interval_words(result, where)}")
     return "; ".join(named)
+
+
+def _interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
+    """`` [−0.2, +0.1]`` behind a mean that has an interval."""
+    ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
+    if len(ends) < 2 or any(end.axes != result.axes for end in ends):
+        return ""
+    return f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"
 
 
 def entry_names(result: Result) -> tuple[str, ...] | None:

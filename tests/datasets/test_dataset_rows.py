@@ -1,0 +1,265 @@
+"""Rows of every format are the same rows; one that cannot be used says why, and stops nobody."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import ipc, parquet
+
+from interpboard.datasets.columns import ANY_COLUMNS, filled, read_columns, slots_of
+from interpboard.datasets.dataset import open_dataset
+from interpboard.datasets.rows import Row, UnusableRow, row_of_record
+from interpboard.errors import BadParameter
+
+RECORDS = [
+    {"text": "The capital of France is", "target": " Paris", "foil": " Rome", "label": "A", "n": 1},
+    {"text": "The capital of Italy is", "target": " Rome", "foil": " Paris", "label": "B", "n": 2},
+    {"text": 'Say "hello, world"', "target": "#17", "foil": "", "label": "A", "n": 3},
+]
+
+
+def rows(path: Path, columns: str | None = None) -> list[Row]:
+    return list(open_dataset([path], read_columns(columns)).rows())
+
+
+def said(row: Row) -> tuple[object, ...]:
+    return row.text, row.target, row.foil, row.label, int(row.other["n"]), row.problem
+
+
+def written(folder: Path, form: str) -> Path:
+    path = folder / f"data.{form}"
+    if form == "jsonl":
+        path.write_text("\n".join(map(json.dumps, RECORDS)), encoding="utf-8")
+    elif form == "jsonl.gz":
+        path.write_bytes(gzip.compress("\n".join(map(json.dumps, RECORDS)).encode()))
+    elif form == "json":
+        path.write_text(json.dumps(RECORDS), encoding="utf-8")
+    elif form in ("csv", "tsv"):
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(RECORDS[0]), delimiter="," if form == "csv" else "\t")
+        writer.writeheader()
+        writer.writerows(RECORDS)
+        path.write_text("\ufeff" + out.getvalue(), encoding="utf-8")
+    elif form == "parquet":
+        parquet.write_table(pa.Table.from_pylist(RECORDS), path)
+    else:
+        table = pa.Table.from_pylist(RECORDS)
+        new = ipc.new_file if form == "feather" else ipc.new_stream
+        with path.open("wb") as file, new(file, table.schema) as writer:
+            writer.write_table(table)
+    return path
+
+
+FORMS = ("jsonl", "jsonl.gz", "json", "csv", "tsv", "parquet", "arrow", "feather")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_format_gives_the_same_rows(tmp_path: Path, form: str) -> None:
+    found = rows(written(tmp_path, form))
+    assert [said(row) for row in found] == [
+        ("The capital of France is", " Paris", " Rome", "A", 1, ""),
+        ("The capital of Italy is", " Rome", " Paris", "B", 2, ""),
+        ('Say "hello, world"', "#17", None, "A", 3, ""),
+    ]
+    assert [row.number for row in found] == [0, 1, 2]
+
+
+def test_lines_are_read_by_the_grammar_of_lines(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("# a comment\nA is => B is | x | y\n\nC is\nD | a/b\n", encoding="utf-8")
+    first, second, third = rows(path)
+    assert (first.text, first.corrupted, first.target, first.foil) == ("A is", "B is", " x", " y")
+    assert (second.text, second.place) == ("C is", "pairs.txt:4")
+    assert third.problem == "has 2 texts as its target, and a metric takes one"
+
+
+def test_columns_are_taken_under_other_names_and_from_templates(tmp_path: Path) -> None:
+    path = tmp_path / "capitals.csv"
+    path.write_text("country,capital,wrong\nFrance,Paris,Rome\nItaly,,Paris\n", encoding="utf-8")
+    columns = "text=The capital of {country}, you know, is,target= {capital},label=country"
+    first, second = rows(path, columns)
+    assert first.text == "The capital of France, you know, is"
+    assert (first.target, first.label, first.other["wrong"]) == (" Paris", "France", "Rome")
+    assert second.problem == "has nothing for {capital}"
+
+
+def test_a_file_without_a_text_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,answer\nx,y\n", encoding="utf-8")
+    with pytest.raises(BadParameter, match=r"no column text; it has prompt, answer.*text=prompt"):
+        rows(path)
+    with pytest.raises(BadParameter, match="no column 'question'"):
+        rows(path, "text=question")
+    assert rows(path, "text=prompt,target=answer")[0].target == "y"
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        ({"target": "x"}, "has no text"),
+        (
+            {"text": "a", "messages": [{"role": "user", "content": "b"}]},
+            "has both a text and messages",
+        ),
+        ({"text": 7}, "has text that is no text"),
+        ({"text": "\ud800"}, "has text that is not UTF-8"),
+        (
+            {"text": "a", "target": [" x", " y"]},
+            "has 2 texts as its target, and a metric takes one",
+        ),
+        ({"text": "a", "position": 1.5}, "has the position 1.5, which is no whole number"),
+        ({"text": "a", "position": True}, "has the position True, which is no whole number"),
+        ({"messages": "no json"}, "has messages that are no JSON"),
+        ({"messages": []}, "has no messages"),
+        ({"messages": [{"role": "user"}]}, "has messages that are no list of {role, content}"),
+        ({"text": "a", "subject": 3}, "has subject that is no text"),
+    ],
+)
+def test_a_row_that_cannot_be_used_says_why(record: dict[str, object], problem: str) -> None:
+    assert row_of_record(record, 0, "here").problem == problem
+
+
+def test_a_bad_row_among_good_ones_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n{"text": \n[1]\n\xff\xfe\n{"text": "b"}\n')
+    found = rows(path)
+    assert [row.text for row in found if not row.problem] == ["a", "b"]
+    assert [row.problem.split(":")[0] for row in found if row.problem] == [
+        "is no JSON", "is no object of columns", "is no UTF-8 text",
+    ]  # fmt: skip
+    assert [row.place for row in found][-1] == "a.jsonl:5"
+
+
+def test_a_chat_may_be_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "chats.jsonl"
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    path.write_text(json.dumps({"messages": turns, "target": "Hello"}), encoding="utf-8")
+    assert rows(path)[0].messages == (("system", "Be brief."), ("user", "Hi"))
+
+
+def test_templates_are_filled_by_product_or_in_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "ioi.toml"
+    head = 'text = "{A} and {B}; {B} gave it to"\ntarget = " {A}"\nfoil = " {B}"\n'
+    slots = '[slots]\nA = ["Mary", "John", "Tom"]\nB = ["John", "Mary", "Tom"]\n'
+    path.write_text(f'{head}distinct = ["A", "B"]\n{slots}', encoding="utf-8")
+    found = rows(path)
+    assert len(found) == 6
+    assert (found[0].text, found[0].target, found[0].foil) == (
+        "Mary and John; John gave it to", " Mary", " John",
+    )  # fmt: skip
+    assert found[0].other == {"A": "Mary", "B": "John"}
+    path.write_text(f'{head}combine = "pair"\n{slots}', encoding="utf-8")
+    assert [row.target for row in rows(path)] == [" Mary", " John", " Tom"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('text = "a {x}"', "has no slots"),
+        ('text = "a {x}"\n[slots]\ny = ["1"]', r"no values for \{x\}"),
+        ('text = "a {x}"\n[slots]\nx = [1]', "no list of texts"),
+        ('text = "a"\nfoo = 1\n[slots]\nx = ["1"]', "has 'foo'"),
+        ('text = "a {x}{y}"\ncombine = "pair"\n[slots]\nx = ["1"]\ny = ["1", "2"]', "1, 2 values"),
+        ("text = ", "no TOML"),
+    ],
+)
+def test_a_template_file_that_says_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadParameter, match=said):
+        rows(path)
+
+
+def test_folders_patterns_and_saved_datasets_are_found(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": name}), encoding="utf-8")
+    (tmp_path / "notes.md").write_text("not data", encoding="utf-8")
+    (tmp_path / ".hidden.jsonl").write_text("{}", encoding="utf-8")
+    assert [row.text for row in rows(tmp_path)] == ["a", "b"]
+    assert [row.number for row in rows(tmp_path)] == [0, 1]
+    assert [row.text for row in rows(tmp_path / "*.jsonl")] == ["a", "b"]
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    written(saved, "arrow")
+    state = {"_data_files": [{"filename": "data.arrow"}], "_indices_files": None}
+    (saved / "state.json").write_text(json.dumps(state))
+    (saved / "dataset_info.json").write_text("{}")
+    assert len(rows(saved)) == len(RECORDS)
+    (saved / "state.json").write_text(json.dumps({**state, "_indices_files": [{"filename": "i"}]}))
+    with pytest.raises(BadParameter, match="selection of rows"):
+        rows(saved)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    with pytest.raises(BadParameter, match=r"parts train, test.*parts/train"):
+        rows(tmp_path / "parts")
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadParameter, match="no file"):
+        rows(tmp_path / "none.jsonl")
+    with pytest.raises(BadParameter, match="Nothing fits"):
+        rows(tmp_path / "*.csv")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(BadParameter, match="Cannot read"):
+        rows(tmp_path / "cut.parquet")
+
+
+def test_a_sample_is_the_same_for_a_seed_and_keeps_its_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text("\n".join(json.dumps({"text": f"t{i}"}) for i in range(500)), encoding="utf-8")
+    sample = open_dataset([path], limit=20, shuffle=3)
+    found = list(sample.rows())
+    assert found == list(sample.rows())
+    assert len({row.number for row in found}) == 20
+    assert all(row.text == f"t{row.number}" for row in found)
+    assert found != list(open_dataset([path], limit=20, shuffle=4).rows())
+    assert [row.number for row in open_dataset([path], limit=3).rows()] == [0, 1, 2]
+
+
+def test_the_fingerprint_is_of_the_bytes_and_of_how_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}', encoding="utf-8")
+    first = open_dataset([path]).fingerprint()
+    assert first == open_dataset([path]).fingerprint()
+    assert first != open_dataset([path], limit=1).fingerprint()
+    path.write_text('{"text": "b"}', encoding="utf-8")
+    assert first != open_dataset([path]).fingerprint()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["jsonl", "csv", "txt", "json", "toml", "arrow"]))
+def test_any_bytes_are_rows_or_refused_in_a_line(raw: bytes, form: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a.{form}"
+        path.write_bytes(raw)
+        found, refused = [], ""
+        try:
+            found = rows(path)
+        except BadParameter as error:
+            refused = str(error)
+        assert "\n" not in refused
+        assert [row.number for row in found] == list(range(len(found)))
+        assert all(row.problem or row.text or row.messages for row in found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=40), st.text(max_size=10))
+def test_a_template_is_filled_or_its_gap_is_named(template: str, value: str) -> None:
+    record = dict.fromkeys(slots_of(template), value)
+    try:
+        text = filled(template, record)
+    except UnusableRow:
+        assert not value
+        return
+    assert value in text or not record
+    assert read_columns(None) is ANY_COLUMNS
