@@ -13,10 +13,10 @@ from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
 from interpboard.cli.streams import say
 from interpboard.display import spoken_seconds
 from interpboard.engine.threads import let_threads_sleep
-from interpboard.results import Document
 
 if TYPE_CHECKING:
     from interpboard.datasets.dataset import Dataset
+    from interpboard.results import Document
     from interpboard.results.plan import Plan
     from interpboard.sweeps.pace import SweepPace
     from interpboard.sweeps.request import SweepRequest

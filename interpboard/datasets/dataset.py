@@ -13,7 +13,7 @@ from pathlib import Path
 
 from interpboard.datasets.columns import ANY_COLUMNS, Columns
 from interpboard.datasets.formats import READERS, read_rows, suffix_of
-from interpboard.datasets.rows import Row
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 
 SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
@@ -32,13 +32,13 @@ class Dataset:
     limit: int | None = None
     shuffle: int | None = None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[DatasetRow]:
         """Every row, usable or not. Raises ``BadParameter`` where a file cannot be read."""
         if self.shuffle is None:
             return islice(self._in_order(), self.limit)
         return iter(self._shuffled(self.shuffle))
 
-    def _in_order(self) -> Iterator[Row]:
+    def _in_order(self) -> Iterator[DatasetRow]:
         number = 0
         for file in self.files:
             for row in read_rows(file, self.columns, number):
@@ -49,11 +49,11 @@ class Dataset:
                 )
                 number = row.number + 1
 
-    def _shuffled(self, seed: int) -> list[Row]:
+    def _shuffled(self, seed: int) -> list[DatasetRow]:
         """A sample of ``limit`` rows, or all, in random order; no more are held than are given."""
         rng = random.Random(seed)
         most = SHUFFLED_MOST if self.limit is None else self.limit
-        held: list[Row] = []
+        held: list[DatasetRow] = []
         for seen, row in enumerate(self._in_order()):
             if len(held) < most:
                 held.append(row)

@@ -16,17 +16,17 @@ from typing import IO, Any
 
 from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import LARGEST_DATASET, read_line
-from interpboard.datasets.rows import Row, UnusableRow, row_of_line, row_of_record
+from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_line, row_of_record
 from interpboard.datasets.templates import template_records
 from interpboard.errors import BadParameter, MissingPackage
 
 LONGEST_LINE = 20_000_000  # bytes
 _A_BATCH = 1024  # rows of Parquet and Arrow
 
-Reader = Callable[[Path, Columns, int], Iterator[Row]]
+Reader = Callable[[Path, Columns, int], Iterator[DatasetRow]]
 
 
-def read_rows(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def read_rows(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     """The rows of one file, numbered from ``first``. Raises ``BadParameter``, ``MissingPackage``."""
     return READERS[suffix_of(path)](path, columns, first)
 
@@ -38,7 +38,7 @@ def suffix_of(path: Path) -> str:
     return found if found in READERS else ".txt"
 
 
-def _lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     if columns.taken:
         raise BadParameter(
             f"{path} is a file of lines, which has no columns.", "Leave --columns out."
@@ -46,7 +46,7 @@ def _lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
     number = first
     for at, text in _texts(path):
         if isinstance(text, UnusableRow):
-            yield Row(number, f"{path.name}:{at}", problem=str(text))
+            yield DatasetRow(number, f"{path.name}:{at}", problem=str(text))
         else:
             line = read_line(text, at, path.name)
             if line is None:
@@ -55,7 +55,7 @@ def _lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
         number += 1
 
 
-def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     number = first
     for at, text in _texts(path):
         if not isinstance(text, UnusableRow) and not text.strip():
@@ -65,11 +65,11 @@ def _json_lines(path: Path, columns: Columns, first: int) -> Iterator[Row]:
                 raise text
             yield _made(_object(text), columns, number, f"{path.name}:{at}")
         except UnusableRow as error:
-            yield Row(number, f"{path.name}:{at}", problem=str(error))
+            yield DatasetRow(number, f"{path.name}:{at}", problem=str(error))
         number += 1
 
 
-def _json(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     try:
         found = json.loads(_whole(path))
     except (ValueError, RecursionError) as error:
@@ -82,18 +82,18 @@ def _json(path: Path, columns: Columns, first: int) -> Iterator[Row]:
         if isinstance(record, dict):
             yield _made(record, columns, first + at, place)
         else:
-            yield Row(first + at, place, problem="is no object of columns")
+            yield DatasetRow(first + at, place, problem="is no object of columns")
 
 
-def _comma_separated(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _comma_separated(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     return _separated(path, columns, first, ",")
 
 
-def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _tab_separated(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     return _separated(path, columns, first, "\t")
 
 
-def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[Row]:
+def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iterator[DatasetRow]:
     csv.field_size_limit(LONGEST_LINE)
     with _opened(path) as file:
         # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
@@ -108,7 +108,7 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                yield Row(number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}")
+                yield DatasetRow(number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}")
                 number += 1
                 continue
             if values is None:
@@ -118,14 +118,14 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
             place = f"{path.name}:{reader.line_num}"
             if len(values) != len(head):
                 said = f"has {len(values)} columns, the head has {len(head)}"
-                yield Row(number, place, problem=said)
+                yield DatasetRow(number, place, problem=said)
             else:
                 record = dict(zip(head, values, strict=True))
                 yield _made(record, columns, number, place)
             number += 1
 
 
-def _parquet(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _parquet(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     pq = _pyarrow("parquet")
     with _arrow_errors(path):
         file = pq.ParquetFile(path)
@@ -134,7 +134,7 @@ def _parquet(path: Path, columns: Columns, first: int) -> Iterator[Row]:
     yield from _of_batches(path, batches, columns, first)
 
 
-def _arrow(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _arrow(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     ipc = _pyarrow("ipc")
     with _arrow_errors(path), path.open("rb") as raw:
         begins = raw.read(6)
@@ -150,7 +150,7 @@ def _arrow(path: Path, columns: Columns, first: int) -> Iterator[Row]:
         yield from _of_batches(path, iter(batches), columns, first)
 
 
-def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Iterator[Row]:
+def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Iterator[DatasetRow]:
     number = first
     while True:
         with _arrow_errors(path):
@@ -162,7 +162,7 @@ def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Itera
             number += 1
 
 
-def _templates(path: Path, columns: Columns, first: int) -> Iterator[Row]:
+def _templates(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     for at, record in enumerate(template_records(path, _whole(path))):
         yield _made(record, columns, first + at, f"{path.name}[{at}]")
 
@@ -181,11 +181,11 @@ READERS: dict[str, Reader] = {
 }
 
 
-def _made(record: dict[str, Any], columns: Columns, number: int, place: str) -> Row:
+def _made(record: dict[str, Any], columns: Columns, number: int, place: str) -> DatasetRow:
     try:
         return row_of_record(columns.named(record), number, place)
     except UnusableRow as error:
-        return Row(number, place, problem=str(error))
+        return DatasetRow(number, place, problem=str(error))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Row:
+class DatasetRow:
     """Row ``number`` of a dataset, from 0 over all its files; ``place`` is where it stands, file and line.
 
     ``text``, or the ``messages`` of a chat, each role and content; ``target`` and ``foil``: a token as text
@@ -55,20 +55,20 @@ class UnusableRow(Exception):
     """Why a row cannot be used, in a few words that follow "it"."""
 
 
-def row_of_record(record: Mapping[str, Any], number: int, place: str) -> Row:
+def row_of_record(record: Mapping[str, Any], number: int, place: str) -> DatasetRow:
     """The row that a record of columns is: of CSV, JSON, Parquet or a template."""
     try:
-        return Row(number, place, **_fields(record))
+        return DatasetRow(number, place, **_fields(record))
     except UnusableRow as error:
-        return Row(number, place, problem=str(error))
+        return DatasetRow(number, place, problem=str(error))
 
 
-def row_of_line(line: DatasetLine, number: int, place: str) -> Row:
+def row_of_line(line: DatasetLine, number: int, place: str) -> DatasetRow:
     """The row that a line of text is, in the grammar of ``dataset_lines``."""
     if line.problem:
-        return Row(number, place, problem=line.problem)
+        return DatasetRow(number, place, problem=line.problem)
     try:
-        return Row(
+        return DatasetRow(
             number,
             place,
             text=line.clean,
@@ -78,7 +78,7 @@ def row_of_line(line: DatasetLine, number: int, place: str) -> Row:
             subject=line.subject,
         )
     except UnusableRow as error:
-        return Row(number, place, problem=str(error))
+        return DatasetRow(number, place, problem=str(error))
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def known(values: np.ndarray) -> np.ndarray:
     return (~np.isnan(values)).sum(0)
 
 
-def standard_error(values: np.ndarray) -> np.ndarray:
+def error_of_mean(values: np.ndarray) -> np.ndarray:
     """[cell]: the sample's standard deviation (n − 1) over √n; NaN under two rows."""
     n = known(values)
     off = np.nansum((values - mean_of(values)) ** 2, 0)

@@ -35,10 +35,10 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.label_space import LabelSpace
 from interpboard.sweeps.row_filter import row_filter
 from interpboard.sweeps.row_results import RowResult
+from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered
 from interpboard.sweeps.sums import Sums
 
 _CELLS_A_STEP = 2048
-_IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pages
 _OF_COMPONENTS = ("head", "component")
 
 
@@ -53,17 +53,6 @@ class AggregateSettings(msgspec.Struct, frozen=True):
     where: str = ""
     group: str = ""
     align: str = ""
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of an analysis: values [row, cell] in ``axes``, what each row is."""
-
-    axes: tuple[Axis, ...]
-    values: np.ndarray
-    groups: list[str | None]
-    baselines: np.ndarray
-    metric: MetricInfo
 
 
 def aggregate(
@@ -118,99 +107,50 @@ def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> I
     def rows() -> Iterable[RowResult]:
         return (r for r in folder.results(name) if not r.error and wanted(r))
 
-    with _gathered(rows, _alignment(folder, rows, settings), settings.group) as found:
-        yield _mean(folder, name, found, settings, found.values, "")
+    with gathered(rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group) as found:
+        yield _mean(folder, name, found, settings)
         if not settings.group:
             return
         groups = sorted({group for group in found.groups if group is not None})
         parts = {}
         for group in groups:
-            at = [i for i, own in enumerate(found.groups) if own == group]
-            parts[group] = found.values[at]
-            shown = f"{settings.group}={group}"
-            yield _mean(folder, name, found, settings, parts[group], shown, found.baselines[at])
+            rows = np.array([i for i, own in enumerate(found.groups) if own == group])
+            parts[group] = found.values[rows]
+            yield _mean(folder, name, found, settings, rows, f"{settings.group}={group}")
         if len(groups) == 2:
             yield _difference(folder, name, found, settings, parts, groups)
-
-
-def _alignment(
-    folder: SweepFolder, rows: Callable[[], Iterable[RowResult]], settings: AggregateSettings
-) -> bool:
-    """Whether tokens are put together by role: unless prompts have one length and no roles of their own."""
-    asked = settings.align or folder.manifest.request.align
-    if asked != "auto":
-        return asked == "role"
-    lengths, plain = set(), True
-    for row in rows():
-        lengths.add((len(row.roles), row.position))
-        plain &= set(row.roles) <= {"first", "between", "explained", "behind"}
-        if len(lengths) > 1 or not plain:
-            return True
-    return False
-
-
-@contextmanager
-def _gathered(
-    rows: Callable[[], Iterable[RowResult]], by_roles: bool, group: str
-) -> Iterator[_Rows]:
-    """All rows in one array, a file where it is large. Raises ``BadParameter`` where they do not fit."""
-    space, number = LabelSpace(by_roles), 0
-    metric: MetricInfo | None = None
-    for row in rows():
-        try:
-            space.take(space.aligned(row)[0])
-        except BadParameter as error:
-            raise BadParameter(f"{error.message} ({row.place})", error.remedy) from None
-        metric = metric or MetricInfo(row.metric, -1)
-        number += 1
-    if space.axes is None or metric is None:
-        raise BadParameter("No row has a result that is meant.")
-    groups: list[str | None] = []
-    baselines = np.full(number, np.nan)
-    with tempfile.TemporaryFile() as file:
-        shape = (number, space.cells)
-        large = number * space.cells * 8 > _IN_MEMORY
-        values = np.memmap(file, np.float64, "w+", shape=shape) if large else np.empty(shape)
-        for at, row in enumerate(rows()):
-            axes, own = space.aligned(row)
-            values[at] = np.nan
-            values[at, space.places(axes)] = own.reshape(-1)
-            groups.append(row.of_group(group) if group else None)
-            baselines[at] = np.nan if row.baseline is None else row.baseline
-        yield _Rows(space.axes, values, groups, baselines, metric)
 
 
 def _mean(
     folder: SweepFolder,
     name: str,
-    found: _Rows,
+    found: RowValues,
     settings: AggregateSettings,
-    values: np.ndarray,
-    group: str,
-    baselines: np.ndarray | None = None,
+    rows: np.ndarray | slice = slice(None),
+    group: str = "",
 ) -> Result:
     neutral = _neutral(folder, name)
     components = found.axes[-1].name in _OF_COMPONENTS if found.axes else False
     parts: dict[str, list[np.ndarray]] = {}
-    for start in range(0, values.shape[1], _CELLS_A_STEP):
-        block = np.asarray(values[:, start : start + _CELLS_A_STEP])
+    for start in range(0, found.values.shape[1], _CELLS_A_STEP):
+        block = np.asarray(found.values[rows, start : start + _CELLS_A_STEP])
         low, high = means.bootstrap_interval(
             block, settings.level, settings.resamples, settings.seed
         )
         for key, own in (
             ("values", means.mean_of(block)), ("n", means.known(block).astype(float)),
-            ("se", means.standard_error(block)), ("low", low), ("high", high),
+            ("se", means.error_of_mean(block)), ("low", low), ("high", high),
             ("median", means.median_of(block)),
             ("same_sign", means.same_sign(block, neutral)),
         ):  # fmt: skip
             parts.setdefault(key, []).append(own)
     arrays = {key: np.concatenate(own) for key, own in parts.items()}
-    if components and len(values) > 1 and values.nbytes <= _IN_MEMORY:
-        arrays |= _over_control(np.asarray(values), neutral, settings)
-    own_baselines = found.baselines if baselines is None else baselines
+    number = len(found.baselines[rows])
+    if components and number > 1 and number * found.values.shape[1] * 8 <= IN_MEMORY:
+        arrays |= _over_control(np.asarray(found.values[rows]), neutral, settings)
     return _result(
-        folder, name, found.axes, found.metric, arrays, len(values), group, settings,
-        baseline=_known_mean(own_baselines),
+        folder, name, found.axes, found.metric, arrays, number, group, settings,
+        baseline=_known_mean(found.baselines[rows]), seconds=float(found.seconds[rows].sum()),
     )  # fmt: skip
 
 
@@ -228,7 +168,7 @@ def _over_control(
 def _difference(
     folder: SweepFolder,
     name: str,
-    found: _Rows,
+    found: RowValues,
     settings: AggregateSettings,
     parts: dict[str, np.ndarray],
     groups: list[str],
@@ -237,7 +177,7 @@ def _difference(
     own, family = permutation_p_values(one, other, settings.resamples, settings.seed)
     arrays = {
         "values": means.mean_of(one) - means.mean_of(other),
-        "se": np.hypot(means.standard_error(one), means.standard_error(other)),
+        "se": np.hypot(means.error_of_mean(one), means.error_of_mean(other)),
         "p_value": own,
         "p_family": family,
     }
@@ -294,6 +234,7 @@ def _result(
     settings: AggregateSettings,
     baseline: float | None,
     normal: bool = False,
+    seconds: float = 0.0,
 ) -> Result:
     shape = tuple(len(axis.labels) for axis in axes)
     request = folder.manifest.request
@@ -316,7 +257,7 @@ def _result(
             for key, own in arrays.items()
             if key != "values"
         },
-        elapsed_s=0.0,
+        elapsed_s=seconds,
         made_by=msgspec.structs.replace(folder.manifest.made_by, seed=settings.seed),
     )
 

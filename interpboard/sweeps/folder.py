@@ -159,7 +159,7 @@ class SweepFolder:
                 found.setdefault(key, summed.Sums(own.space.by_roles)).join(own)
         return found
 
-    def finished(self) -> Finished:
+    def finished(self) -> FinishedRows:
         """The ids that are there, and how many of them failed and why."""
         parts, counts = [], Counts()
         for part in self.parts():
@@ -170,7 +170,7 @@ class SweepFolder:
                 if error:
                     counts.failed += 1
                     counts.reasons[error] = counts.reasons.get(error, 0) + 1
-        return Finished(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
+        return FinishedRows(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
 
     def _of_part(self, part: Path) -> Iterator[RowResult]:
         for batch in self._read(part, None).to_batches():
@@ -187,7 +187,7 @@ class SweepFolder:
             ) from error
 
 
-class Finished:
+class FinishedRows:
     """Ids that are there, 8 bytes each: a million take 8 MB."""
 
     def __init__(self, numbers: np.ndarray, counts: Counts) -> None:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from interpboard.datasets.dataset import Dataset
-from interpboard.datasets.rows import Row
-from interpboard.sweeps.folder import Finished, SweepFolder
+from interpboard.datasets.rows import DatasetRow
+from interpboard.sweeps.folder import FinishedRows, SweepFolder
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult, row_id
 
@@ -16,7 +16,7 @@ FLUSH_AFTER = 10.0  # seconds: as much is lost when the process is killed
 _HELD_MOST = 1 << 26  # bytes of values
 
 OnPace = Callable[[SweepPace], None]
-RowFunction = Callable[[Row, Mapping[str, str]], list[RowResult]]
+RowFunction = Callable[[DatasetRow, Mapping[str, str]], list[RowResult]]
 """A row, and the id of each analysis that is missing, to their results: ``row_work.work_row`` with its
 model."""
 
@@ -60,8 +60,8 @@ def sweep_here(
 
 
 def missing_rows(
-    dataset: Dataset, folder: SweepFolder, finished: Finished
-) -> Iterator[tuple[Row, dict[str, str]]]:
+    dataset: Dataset, folder: SweepFolder, finished: FinishedRows
+) -> Iterator[tuple[DatasetRow, dict[str, str]]]:
     """Every row, and the ids of those of its results that ``folder`` does not have."""
     request, weights = folder.manifest.request, folder.manifest.model.weights
     asked = {name: request.fingerprint(name, weights) for name in request.analyses}

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from interpboard.datasets.dataset import Dataset
-from interpboard.datasets.rows import Row
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter, MissingPackage
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.here import OnPace, missing_rows
@@ -55,7 +55,7 @@ class RowWorker:
         pace = SweepPace(None)
         results = []
         for raw in batch["task"].to_pylist():
-            row, ids = msgspec.msgpack.decode(raw, type=tuple[Row, dict[str, str]])
+            row, ids = msgspec.msgpack.decode(raw, type=tuple[DatasetRow, dict[str, str]])
             found = self.work(row, ids)
             pace.took(found)
             results += found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from interpboard.datasets.rows import Row
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import MissingPackage
 from interpboard.results import Axis
 
@@ -57,7 +57,7 @@ class RowResult(msgspec.Struct, frozen=True, eq=False):
         return None if found is None else str(found)
 
 
-def row_id(row: Row, request: str) -> str:
+def row_id(row: DatasetRow, request: str) -> str:
     """32 hex digits of what the row is and what is asked of it (``SweepRequest.fingerprint``)."""
     of = (
         row.number, row.text, row.messages, row.target, row.foil, row.corrupted, row.subject,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.datasets.rows import Row
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
@@ -28,14 +28,14 @@ _SMALLER = "Leave the row out, ask for less at a time, or use a smaller --dtype 
 
 def row_function(
     lm: LanguageModel, request: SweepRequest, watch: Watch = SILENT
-) -> Callable[[Row, Mapping[str, str]], list[RowResult]]:
+) -> Callable[[DatasetRow, Mapping[str, str]], list[RowResult]]:
     """``work_row`` of one model and request, as ``sweep_here`` takes it."""
     return lambda row, ids: work_row(lm, row, request, ids, watch.silent)
 
 
 def work_row(
     lm: LanguageModel,
-    row: Row,
+    row: DatasetRow,
     request: SweepRequest,
     ids: Mapping[str, str],
     watch: Watch = SILENT,
@@ -94,7 +94,7 @@ def work_row(
 
 
 def asked_of(
-    row: Row, request: SweepRequest
+    row: DatasetRow, request: SweepRequest
 ) -> tuple[str | Chat, MetricRequest, dict[str, dict[str, Any]]]:
     """The prompt of ``row``, its metric, and the parameters of each analysis: the request's where the row
     names none of its own."""
@@ -119,7 +119,7 @@ def asked_of(
     return given, metric, params
 
 
-def _roles(prompt: PromptInfo, metric: Metric, row: Row) -> tuple[str, ...]:
+def _roles(prompt: PromptInfo, metric: Metric, row: DatasetRow) -> tuple[str, ...]:
     subject = find_subject(prompt, row.subject).positions if row.subject is not None else ()
     return roles_of(prompt, metric.info.position, subject)
 
@@ -131,7 +131,7 @@ def _numbers(result: Result) -> np.ndarray:
 
 
 def _about(
-    lm: LanguageModel, row: Row, request: SweepRequest, prompt: PromptInfo, metric: Metric
+    lm: LanguageModel, row: DatasetRow, request: SweepRequest, prompt: PromptInfo, metric: Metric
 ) -> dict[str, Any]:
     named = row.target is not None or request.metric.target is not None
     top = int(metric.clean_logits.argmax())

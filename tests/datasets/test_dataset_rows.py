@@ -16,7 +16,7 @@ from pyarrow import ipc, parquet
 
 from interpboard.datasets.columns import ANY_COLUMNS, filled, read_columns, slots_of
 from interpboard.datasets.dataset import open_dataset
-from interpboard.datasets.rows import Row, UnusableRow, row_of_record
+from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_record
 from interpboard.errors import BadParameter
 
 RECORDS = [
@@ -26,11 +26,11 @@ RECORDS = [
 ]
 
 
-def rows(path: Path, columns: str | None = None) -> list[Row]:
+def rows(path: Path, columns: str | None = None) -> list[DatasetRow]:
     return list(open_dataset([path], read_columns(columns)).rows())
 
 
-def said(row: Row) -> tuple[object, ...]:
+def said(row: DatasetRow) -> tuple[object, ...]:
     return row.text, row.target, row.foil, row.label, int(row.other["n"]), row.problem
 
 

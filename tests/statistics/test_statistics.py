@@ -20,7 +20,7 @@ def test_a_row_without_a_cell_is_not_counted_for_it() -> None:
     np.testing.assert_allclose(means.mean_of(values), [3.0, 1.0, np.nan])
     np.testing.assert_allclose(means.median_of(values), [2.0, 1.0, np.nan])
     spread = [np.std([1, 2, 6], ddof=1) / np.sqrt(3), np.std([4, -2], ddof=1) / np.sqrt(2), np.nan]
-    np.testing.assert_allclose(means.standard_error(values), spread)
+    np.testing.assert_allclose(means.error_of_mean(values), spread)
     np.testing.assert_allclose(means.same_sign(values), [1.0, 0.5, np.nan])
 
 
@@ -41,7 +41,7 @@ def test_the_interval_of_whole_draws_is_that_of_drawn_means() -> None:
 def test_the_interval_is_that_of_the_normal_law_where_it_holds(rows: int) -> None:
     values = np.random.default_rng(0).normal(2.0, 3.0, size=(rows, 2))
     low, high = bootstrap_interval(values, 0.95, 4000, seed=1)
-    half = 1.96 * means.standard_error(values)
+    half = 1.96 * means.error_of_mean(values)
     np.testing.assert_allclose((high - low) / 2, half, rtol=0.06)
     np.testing.assert_allclose((high + low) / 2, means.mean_of(values), atol=0.1 * half.max())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from interpboard.datasets.dataset import open_dataset
-from interpboard.datasets.rows import Row
+from interpboard.datasets.rows import DatasetRow
 from interpboard.results import Axis, MadeBy, ModelInfo
 from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.here import sweep_here
@@ -41,7 +41,7 @@ def begun(data: Path, out: Path) -> tuple[SweepFolder, Callable[..., list[RowRes
         rows=sum(1 for _ in dataset.rows()),
     )
 
-    def work(row: Row, ids: Mapping[str, str]) -> list[RowResult]:
+    def work(row: DatasetRow, ids: Mapping[str, str]) -> list[RowResult]:
         return [
             RowResult(id, row.number, row.place, name, AXES, quick_work(row.number), text=row.text)
             for name, id in ids.items()
@@ -55,7 +55,7 @@ def main(data: str, out: str) -> None:
     folder, work = begun(Path(data), Path(out))
     print("begun", flush=True)
 
-    def slowly(row: Row, ids: Mapping[str, str]) -> list[RowResult]:
+    def slowly(row: DatasetRow, ids: Mapping[str, str]) -> list[RowResult]:
         time.sleep(0.001)
         return work(row, ids)
 

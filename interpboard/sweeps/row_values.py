@@ -1,0 +1,79 @@
+"""The rows of a sweep in one array, tokens put together, in memory or in a file where they are many."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from interpboard.errors import BadParameter
+from interpboard.results import Axis, MetricInfo
+from interpboard.sweeps.label_space import LabelSpace
+from interpboard.sweeps.row_results import RowResult
+
+IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pages
+
+
+@dataclass(frozen=True)
+class RowValues:
+    """The rows of an analysis: values [row, cell] in ``axes``, what each row is."""
+
+    axes: tuple[Axis, ...]
+    values: np.ndarray
+    groups: list[str | None]
+    baselines: np.ndarray
+    metric: MetricInfo
+    seconds: np.ndarray
+
+
+def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: str = "") -> bool:
+    """Whether tokens are put together by role: ``align``, or the sweep's own; where that is ``auto``, unless
+    all prompts have one length and no roles of their own.
+    """
+    asked = align or sweep_align
+    if asked != "auto":
+        return asked == "role"
+    lengths, plain = set(), True
+    for row in rows():
+        lengths.add((len(row.roles), row.position))
+        plain &= set(row.roles) <= {"first", "between", "explained", "behind"}
+        if len(lengths) > 1 or not plain:
+            return True
+    return False
+
+
+@contextmanager
+def gathered(
+    rows: Callable[[], Iterable[RowResult]], by_roles: bool, group: str
+) -> Iterator[RowValues]:
+    """All rows in one array, a file where it is large. Raises ``BadParameter`` where they do not fit."""
+    space, number = LabelSpace(by_roles), 0
+    metric: MetricInfo | None = None
+    for row in rows():
+        try:
+            space.take(space.aligned(row)[0])
+        except BadParameter as error:
+            raise BadParameter(f"{error.message} ({row.place})", error.remedy) from None
+        metric = metric or MetricInfo(row.metric, -1)
+        number += 1
+    if space.axes is None or metric is None:
+        raise BadParameter("No row has a result that is meant.")
+    groups: list[str | None] = []
+    baselines, seconds = np.full(number, np.nan), np.zeros(number)
+    with tempfile.TemporaryFile() as file:
+        shape = (number, space.cells)
+        large = number * space.cells * 8 > IN_MEMORY
+        values = np.memmap(file, np.float64, "w+", shape=shape) if large else np.empty(shape)
+        for at, row in enumerate(rows()):
+            axes, own = space.aligned(row)
+            values[at] = np.nan
+            values[at, space.places(axes)] = own.reshape(-1)
+            groups.append(row.of_group(group) if group else None)
+            baselines[at] = np.nan if row.baseline is None else row.baseline
+            seconds[at] = row.seconds
+        yield RowValues(space.axes, values, groups, baselines, metric, seconds)
+
+
