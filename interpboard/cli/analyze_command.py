@@ -22,10 +22,12 @@ from interpboard.cli.flags import (
     Debug,
     Device,
     Dtype,
+    MetricName,
     ModelName,
     OutputFile,
     OutputFormat,
     Paint,
+    ParamFlags,
     Pickle,
     Special,
     Trust,
@@ -33,8 +35,6 @@ from interpboard.cli.flags import (
     Unused,
     choice_value,
     complete_analysis,
-    complete_metric,
-    complete_param,
     model_choice,
     off,
 )
@@ -52,7 +52,6 @@ from interpboard.cli.output import deliver, document_as, tell_warnings
 from interpboard.cli.plan_page import plans_as
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
-from interpboard.registry.metric_names import METRICS
 
 if TYPE_CHECKING:
     from interpboard.results import Chat
@@ -95,10 +94,7 @@ def analyze_command(
         int,
         typer.Option(help="Where the next token is predicted, from 0; -1: the end of the text."),
     ] = -1,
-    metric: Annotated[
-        str | None,
-        typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
-    ] = None,
+    metric: MetricName = None,
     corrupted: Annotated[
         str | None,
         typer.Option(help="A second prompt, as many tokens: patching between the two."),
@@ -118,16 +114,7 @@ def analyze_command(
             "without --corrupted."
         ),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            "-p",
-            metavar="KEY=VALUE",
-            autocompletion=complete_param,
-            help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
-        ),
-    ] = None,
+    param: ParamFlags = None,
     plan: Annotated[
         bool,
         typer.Option("--plan", help="Say what it would take (time, memory, runs), and do no more."),

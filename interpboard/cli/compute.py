@@ -270,7 +270,9 @@ def opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langua
     """The model, its stages told to ``show``."""
     from interpboard.models.language_model import open_model
 
+    words = opening_words(choice)
     return open_model(
-        **opening_words(choice),
+        words.pop("name_or_path"),
+        **words,
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )

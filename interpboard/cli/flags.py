@@ -126,6 +126,22 @@ def page_flags(color: Color | None, theme: Theme | None, ascii: bool | None) -> 
     return {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
 
 
+MetricName = Annotated[
+    str | None,
+    typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
+]
+ParamFlags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="KEY=VALUE",
+        autocompletion=complete_param,
+        help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
+    ),
+]
+
+
 def model_choice(
     settings: config.Settings, *allowed: bool, load: LoadOptions = NOTHING_ASKED
 ) -> ModelChoice:

@@ -14,20 +14,20 @@ from interpboard.cli.flags import (
     Debug,
     Device,
     Dtype,
+    MetricName,
     ModelName,
     OutputFormat,
     Paint,
+    ParamFlags,
     Pickle,
     Special,
     Trust,
     Unchecked,
     Unused,
-    choice_value,
     complete_analysis,
-    complete_metric,
-    complete_param,
     model_choice,
     off,
+    page_flags,
 )
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.options import choose_metric, choose_output, split_params
@@ -39,7 +39,6 @@ from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter
 from interpboard.registry import find_analysis
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
-from interpboard.registry.metric_names import METRICS
 
 
 def sweep_command(
@@ -99,20 +98,8 @@ def sweep_command(
     position: Annotated[
         int, typer.Option(help="Where the next token is predicted; -1: the end of the text.")
     ] = -1,
-    metric: Annotated[
-        str | None,
-        typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
-    ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            "-p",
-            metavar="KEY=VALUE",
-            autocompletion=complete_param,
-            help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
-        ),
-    ] = None,
+    metric: MetricName = None,
+    param: ParamFlags = None,
     workers: Annotated[
         int, typer.Option(help="Processes that share the rows; more than one by Ray.")
     ] = 1,
@@ -124,17 +111,17 @@ def sweep_command(
         bool, typer.Option("--plan", help="Say what it would take, and do no more.")
     ] = False,
     form: OutputFormat = None,
-    model: ModelName = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    trust_remote_code: Trust = False,
-    allow_pickle: Pickle = False,
-    ignore_unused_weights: Unused = False,
-    no_check_weights: Unchecked = False,
-    no_special_tokens: Special = None,
     color: Paint = None,
     theme: Background = None,
     ascii: AsciiOnly = None,
+    model: ModelName = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    no_special_tokens: Special = None,
+    no_check_weights: Unchecked = False,
+    ignore_unused_weights: Unused = False,
+    allow_pickle: Pickle = False,
+    trust_remote_code: Trust = False,
     debug: Debug = False,
     *,
     load: LoadOptions = NOTHING_ASKED,
@@ -148,27 +135,18 @@ def sweep_command(
         raise BadParameter("A sweep needs a folder.", "Give one, e.g. --output runs/first.")
     if workers < 1:
         raise BadParameter(f"There is at least one worker, not {workers}.")
-    settings = config.read_settings(
-        {
-            "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
-            "theme": choice_value(theme), "ascii": ascii,
-            "special_tokens": off(no_special_tokens),
-        }
-    ).settings  # fmt: skip
+    opened = {"model": model, "device": device, "dtype": dtype}
+    special = {"special_tokens": off(no_special_tokens)}
+    flags = {**page_flags(color, theme, ascii), **opened, **special}
+    settings = config.read_settings(flags).settings
     request = choose_metric(metric, target, foil, position, settings.metric)
     params = split_params(param or (), analyses)
     from interpboard.sweeps.request import sweep_request
 
     asked = sweep_request(analyses, params, request, save, align, group)
     dataset = open_dataset(data, read_columns(columns), limit, shuffle)
-    choice = model_choice(
-        settings,
-        trust_remote_code,
-        allow_pickle,
-        ignore_unused_weights,
-        no_check_weights,
-        load=load,
-    )
+    allowed = (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights)
+    choice = model_choice(settings, *allowed, load=load)
     debug = debug_wanted(debug)
     if plan:
         deliver(

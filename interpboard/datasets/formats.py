@@ -108,7 +108,9 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                yield DatasetRow(number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}")
+                yield DatasetRow(
+                    number, f"{path.name}:{reader.line_num}", problem=f"is no CSV: {error}"
+                )
                 number += 1
                 continue
             if values is None:

@@ -9,10 +9,7 @@ an effect is above that of a random component of the same row, with ``p_control`
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import NormalDist
 
@@ -32,7 +29,6 @@ from interpboard.results import (
 from interpboard.statistics import means
 from interpboard.statistics.significance import permutation_p_values, sign_flip_p_values
 from interpboard.sweeps.folder import SweepFolder
-from interpboard.sweeps.label_space import LabelSpace
 from interpboard.sweeps.row_filter import row_filter
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered
@@ -107,16 +103,18 @@ def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> I
     def rows() -> Iterable[RowResult]:
         return (r for r in folder.results(name) if not r.error and wanted(r))
 
-    with gathered(rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group) as found:
+    with gathered(
+        rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group
+    ) as found:
         yield _mean(folder, name, found, settings)
         if not settings.group:
             return
         groups = sorted({group for group in found.groups if group is not None})
         parts = {}
         for group in groups:
-            rows = np.array([i for i, own in enumerate(found.groups) if own == group])
-            parts[group] = found.values[rows]
-            yield _mean(folder, name, found, settings, rows, f"{settings.group}={group}")
+            at = np.array([i for i, own in enumerate(found.groups) if own == group])
+            parts[group] = found.values[at]
+            yield _mean(folder, name, found, settings, at, f"{settings.group}={group}")
         if len(groups) == 2:
             yield _difference(folder, name, found, settings, parts, groups)
 

@@ -75,5 +75,3 @@ def gathered(
             baselines[at] = np.nan if row.baseline is None else row.baseline
             seconds[at] = row.seconds
         yield RowValues(space.axes, values, groups, baselines, metric, seconds)
-
-

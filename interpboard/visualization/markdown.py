@@ -14,7 +14,7 @@ from interpboard.results.beside_heads import cells_of
 from interpboard.results.labels import visible_label
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.visualization.blocks import PageStyle, shared_exponent
-from interpboard.visualization.numbers import divided, times
+from interpboard.visualization.numbers import divided, number, times
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -22,7 +22,6 @@ from interpboard.visualization.terminal import (
     SETTLED,
     entry_names,
     explained,
-    number,
     plain_value,
     settled_layers,
     strongest_line,

@@ -7,6 +7,12 @@ does not change with the width of a page or of a pane.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from interpboard.results import Result
 
 import numpy as np
 
@@ -37,3 +43,19 @@ def times(exponent: int, *, ascii_only: bool = False) -> str:
     if not exponent:
         return ""
     return f"x1e{exponent}" if ascii_only else f"×10{str(exponent).translate(_RAISED)}"
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """A number in words: four digits, a real minus is not used so that it can be pasted."""
+    if not math.isfinite(value):
+        return "·" if math.isnan(value) else f"{value:+}"
+    value += 0.0  # −0 is 0
+    return f"{value:+.4g}" if signed and value else f"{value:.4g}"
+
+
+def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
+    """`` [−0.2, +0.1]`` behind a mean that has an interval."""
+    ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
+    if len(ends) < 2 or any(end.axes != result.axes for end in ends):
+        return ""
+    return f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"

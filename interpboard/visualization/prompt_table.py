@@ -13,7 +13,7 @@ from interpboard.display import visible, visible_token
 from interpboard.results.prompt_rows import PromptRow, PromptTable
 from interpboard.visualization.export import csv_cell
 from interpboard.visualization.markdown import code_span
-from interpboard.visualization.terminal import number
+from interpboard.visualization.numbers import number
 
 TABLE_FORMATS = ("csv", "json", "md", "html")
 _FIELDS = tuple(PromptRow.__struct_fields__)

@@ -6,7 +6,6 @@ is the same page without colour, so what is seen and what is saved cannot differ
 
 from __future__ import annotations
 
-import math
 import os
 from io import StringIO
 from typing import Any, Literal
@@ -32,7 +31,7 @@ from interpboard.visualization.blocks import (
 )
 from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
-from interpboard.visualization.numbers import times
+from interpboard.visualization.numbers import interval_words, number, times
 from interpboard.visualization.reading import distances, name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -151,16 +150,8 @@ def strongest_line(result: Result, page: PageStyle) -> str:
             for axis, k in zip(result.axes, where, strict=True)
         )
         shown = number(float(result.values[where]), signed=True)
-        named.append(f"{' '.join(names)} {shown}{_interval_words(result, where)}")
+        named.append(f"{' '.join(names)} {shown}{interval_words(result, where)}")
     return "; ".join(named)
-
-
-def _interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
-    """`` [−0.2, +0.1]`` behind a mean that has an interval."""
-    ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
-    if len(ends) < 2 or any(end.axes != result.axes for end in ends):
-        return ""
-    return f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"
 
 
 def entry_names(result: Result) -> tuple[str, ...] | None:
@@ -181,14 +172,6 @@ def settled_layers(result: Result) -> tuple[str, ...] | None:
     rows = [int(at) + before for at in np.nan_to_num(first.values.astype(np.float64), nan=-2.0)]
     known = all(0 <= row < len(labels) for row in rows)  # in a file it may be anything
     return tuple(labels[row] for row in rows) if known else None
-
-
-def number(value: float, *, signed: bool = False) -> str:
-    """A number in words: four digits, a real minus is not used so that it can be pasted."""
-    if not math.isfinite(value):
-        return "·" if math.isnan(value) else f"{value:+}"
-    value += 0.0  # −0 is 0
-    return f"{value:+.4g}" if signed and value else f"{value:.4g}"
 
 
 def _head(document: Document, page: PageStyle) -> list[Text]:

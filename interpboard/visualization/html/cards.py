@@ -19,15 +19,11 @@ from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
+from interpboard.visualization.numbers import number
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
 from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import best_tokens, is_circuit
-from interpboard.visualization.terminal import (
-    entry_names,
-    explained,
-    number,
-    plain_value,
-)
+from interpboard.visualization.terminal import entry_names, explained, plain_value
 
 _TOP = 20
 _MOST_EDGES = 60  # of a circuit that is drawn

@@ -16,9 +16,8 @@ from interpboard.results.labels import TOKEN_AXES
 from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import Scale, short_number
 from interpboard.visualization.html.picture import MOST_PIXELS, mosaic
-from interpboard.visualization.numbers import divided, exponent_of, times
+from interpboard.visualization.numbers import divided, exponent_of, number, times
 from interpboard.visualization.suiting import view_of_axes
-from interpboard.visualization.terminal import number
 
 MOST_CELLS = 40_000  # of a table: a browser lays out that many in about half a second
 MOST_VALUES = 4_000_000  # of an array that a slider goes through
