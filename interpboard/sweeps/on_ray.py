@@ -182,10 +182,10 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     started = not ray.is_initialized()
     if started:
         # One core more than the workers: reading the rows is a task of its own.
-        own = {} if address else {
-            "num_cpus": workers + 1, "include_dashboard": False,
-            **({"num_gpus": max(1, round(workers * gpus))} if gpus else {}),
-        }  # fmt: skip
+        own: dict[str, Any] = {}
+        if not address:
+            own |= {"num_cpus": workers + 1, "include_dashboard": False}
+            own |= {"num_gpus": max(1, round(workers * gpus))} if gpus else {}
         ray.init(
             address=address or _LOCAL,
             logging_level=logging.ERROR,
