@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.engine import protocol
 from interpboard.results import (
     Axis,
     LabelledArray,
@@ -12,13 +11,74 @@ from interpboard.results import (
     text_array,
     token_axis,
 )
-from tests.tui.answers_vocabulary import VOCABULARY
+from tests.tui import answers_vocabulary as vocabulary
+from tests.tui.asked import Answered, Asked, numbered
 
 
-def attention_answer(
-    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
+def heads_answer(asked: Asked) -> Answered:
+    """The head in the middle does most."""
+    axes = asked.by_head()
+    values = asked.random.normal(size=(asked.layers, asked.heads)) * 0.3
+    values[asked.layers // 2, asked.heads // 2] = -4.21
+    asked.estimates(axes, values)
+    return axes, values
+
+
+def _components(asked: Asked) -> tuple[Axis, np.ndarray]:
+    """Every head and MLP with what it writes; the head in the middle writes most."""
+    layers, heads = asked.layers, asked.heads
+    names = ["embed"]
+    for layer in range(layers):
+        names += [*(f"L{layer} H{head}" for head in range(heads)), f"L{layer} MLP"]
+    values = asked.random.normal(size=len(names)) * 0.4
+    values[1 + (heads + 1) * (layers // 2) + heads // 2] = 6.5
+    return Axis("component", tuple(names)), values
+
+
+def _accumulated(asked: Asked, axes: tuple[Axis, ...], values: np.ndarray) -> None:
+    """What the layers add up to."""
+    shape = (asked.layers, asked.heads + 1, -1)
+    sums = np.stack([values[0].reshape(-1), *values[1:].reshape(shape).sum(1)])
+    by_layer = (layer_axis(asked.layers, embed=True), *axes[1:])
+    lengths = [len(axis.labels) for axis in by_layer]
+    asked.extra["unexplained"] = LabelledArray(axes[1:], np.zeros(values.shape[1:]))
+    asked.extra["accumulated"] = LabelledArray(by_layer, np.cumsum(sums, 0).reshape(lengths))
+
+
+def logits_answer(asked: Asked) -> Answered:
+    """What every head and MLP adds to the logit."""
+    component, values = _components(asked)
+    _accumulated(asked, (component,), values)
+    of_layer, head = asked.by_head()
+    parts = values[1:].reshape(asked.layers, asked.heads + 1)
+    asked.extra["heads"] = LabelledArray((of_layer, head), parts[:, :-1])
+    asked.extra["attention"] = LabelledArray((of_layer,), parts[:, :-1].sum(1))
+    asked.extra["mlp"] = LabelledArray((of_layer,), parts[:, -1])
+    return (component,), values
+
+
+def edited_logits_answer(asked: Asked) -> Answered:
+    """The strongest head is off, and the last MLP makes up for some of it."""
+    component, clean = _components(asked)
+    axes = (component, Axis("run", ("clean", "edited")))
+    values = np.stack([clean, clean], axis=1)
+    values[component.labels.index(f"L{asked.layers // 2} H{asked.heads // 2}"), 1] = 0.0
+    values[-1, 1] += 4.0
+    _accumulated(asked, axes, values)
+    asked.extra["effect"] = LabelledArray((component,), values[:, 1] - values[:, 0])
+    return axes, values
+
+
+def collecting_answer(asked: Asked) -> Answered:
+    """How active 16 neurons of each layer ever were."""
+    axes = (layer_axis(asked.layers), numbered("neuron", 16))
+    asked.extra["positive"] = LabelledArray(axes, np.full((asked.layers, 16), 0.5))
+    return axes, asked.random.normal(size=(asked.layers, 16))
+
+
+def attention_answer(asked: Asked) -> Answered:
     """One head; the further its number, the more it looks back."""
+    extra, request, tokens = asked.extra, asked.request, asked.tokens
     (layer,), (head,) = request.params["layers"], request.params["heads"]
     one = (Axis("layer", (str(layer),)), Axis("head", (str(head),)))
     back = np.arange(len(tokens))[:, None] - np.arange(len(tokens))
@@ -36,12 +96,11 @@ def attention_answer(
     return axes, weights[None, None]
 
 
-def head_types_answer(
-    extra: dict[str, LabelledArray], layers: int, heads: int
-) -> tuple[tuple[Axis, ...], np.ndarray]:
+def head_types_answer(asked: Asked) -> Answered:
     """The strongest head is for induction, the first one looks at the token before."""
+    extra, layers, heads = asked.extra, asked.layers, asked.heads
     names = ("previous_token", "duplicate_token", "induction", "copying", "name_mover")
-    own = (layer_axis(layers), Axis("head", tuple(map(str, range(heads)))))
+    own = asked.by_head()
     values = np.full((len(names), layers, heads), 0.05)
     label = np.full((layers, heads), "", dtype=object)
     values[2, layers // 2, heads // 2], label[layers // 2, heads // 2] = 0.87, "induction"
@@ -54,33 +113,29 @@ def head_types_answer(
     return axes, values
 
 
-def neurons_answer(
-    extra: dict[str, LabelledArray],
-    request: protocol.RunAnalysis,
-    tokens: tuple[str, ...],
-    layers: int,
-) -> tuple[tuple[Axis, ...], np.ndarray]:
+def neurons_answer(asked: Asked) -> Answered:
     """16 a layer; the strongest is 5 of layer 2. The chosen one promotes and suppresses tokens."""
+    extra, request, layers = asked.extra, asked.request, asked.layers
     values = np.random.default_rng(11).normal(size=(layers, 16)) * 0.3
     values[2 % layers, 5] = 3.25
     rows = request.params.get("layers") or list(range(layers))
-    axes = (Axis("layer", tuple(map(str, rows))), Axis("neuron", tuple(map(str, range(16)))))
+    axes = (Axis("layer", tuple(map(str, rows))), numbered("neuron", 16))
     extra["activation"] = LabelledArray(axes, values[rows] / 0.5)
     if request.params.get("neuron"):
-        along = np.linspace(-0.1, 1.0, len(tokens))
-        extra["along"] = LabelledArray((token_axis(tokens),), along)
-        ranks = (Axis("rank", tuple(str(i + 1) for i in range(10))),)
-        ends = {"promoted": (VOCABULARY[:10], 1.0), "suppressed": (VOCABULARY[:1:-1], -1.0)}
+        along = np.linspace(-0.1, 1.0, len(asked.tokens))
+        extra["along"] = LabelledArray((token_axis(asked.tokens),), along)
+        ranks = (numbered("rank", 10, first=1),)
+        known = vocabulary.VOCABULARY
+        ends = {"promoted": (known[:10], 1.0), "suppressed": (known[:1:-1], -1.0)}
         for name, (words, sign) in ends.items():
             extra[name] = LabelledArray(ranks, text_array(list(words)))
             extra[f"{name}_by"] = LabelledArray(ranks, sign * 0.5 * 0.8 ** np.arange(10))
     return axes, values[rows]
 
 
-def circuit_answer(
-    extra: dict[str, LabelledArray], layers: int, heads: int
-) -> tuple[tuple[Axis, ...], np.ndarray]:
+def circuit_answer(asked: Asked) -> Answered:
     """Every head hears the embedding and is heard by the output and the last MLP; sizes 0, 6, 12, all."""
+    extra, layers, heads = asked.extra, asked.layers, asked.heads
     last = layers - 1
     names = [f"embed>{i}.{h}.v" for i in range(layers) for h in range(heads)]
     names += [f"{i}.{h}>output" for i in range(layers) for h in range(heads)]
@@ -121,10 +176,9 @@ def circuit_answer(
     return edge, scores
 
 
-def continuation_answer(
-    extra: dict[str, LabelledArray], request: protocol.RunAnalysis, tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
-    written = VOCABULARY[: request.params.get("new_tokens", 8)]
+def continuation_answer(asked: Asked) -> Answered:
+    extra, request, tokens = asked.extra, asked.request, asked.tokens
+    written = vocabulary.VOCABULARY[: request.params.get("new_tokens", 8)]
     axes = (Axis("generated", written), Axis("source", (*tokens, *written[:-1])))
     values = np.random.default_rng(5).normal(size=(len(written), len(axes[1].labels)))
     if request.params.get("method") == "saliency":
@@ -135,9 +189,8 @@ def continuation_answer(
     return axes, values
 
 
-def methods_answer(
-    extra: dict[str, LabelledArray], tokens: tuple[str, ...]
-) -> tuple[tuple[Axis, ...], np.ndarray]:
+def methods_answer(asked: Asked) -> Answered:
+    extra, tokens = asked.extra, asked.tokens
     names = ("integrated_gradients", "occlusion", "attention_rollout")
     axes = (Axis("method", names), token_axis(tokens))
     scores = np.random.default_rng(3).normal(size=(3, len(tokens))) * np.array(

@@ -15,6 +15,7 @@ from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from interpboard.results import Cells, Chat, LabelledArray, ModelInfo, PromptInfo
 from tests.tui import answers, chats
+from tests.tui import answers_vocabulary as vocabulary
 from tests.tui.answers import canned, tokens_of
 
 LAYERS, HEADS = 4, 8
@@ -200,17 +201,17 @@ class FakeEngine:
             )
             return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
         if isinstance(request, protocol.Vocabulary):
-            return protocol.TokenStrings.of(0, answers.VOCABULARY)
+            return protocol.TokenStrings.of(0, vocabulary.VOCABULARY)
         if isinstance(request, protocol.Tokenize):
             if isinstance(request.text, Chat):
                 return self._of_chat(request.text) or protocol.Tokens(0, chats.prompt(request.text))
             found = self.tokens(request.text)
             return protocol.Tokens(0, PromptInfo(request.text, found, answers.ids_of(found)))
         if isinstance(request, protocol.Split):
-            known = request.text in answers.VOCABULARY
+            known = request.text in vocabulary.VOCABULARY
             found = (request.text,) if known else self.tokens(request.text)
             ids = tuple(
-                answers.VOCABULARY.index(text) if text in answers.VOCABULARY else 0
+                vocabulary.VOCABULARY.index(text) if text in vocabulary.VOCABULARY else 0
                 for text in found
             )
             return protocol.Tokens(0, PromptInfo(request.text, found, ids))
@@ -229,7 +230,7 @@ class FakeEngine:
         if not tokens:
             return protocol.Failed(0, "bad_prompt", "The prompt is empty.", "Type a text.")
         for token in (metric.target, metric.foil):
-            if token is not None and token not in answers.VOCABULARY:
+            if token is not None and token not in vocabulary.VOCABULARY:
                 return protocol.Failed(
                     0, "bad_target", f"{token!r} is 2 tokens: '[/INST]' 'x'.", "Choose one."
                 )

@@ -32,6 +32,10 @@ def not_compared(*_: object) -> None:
     raise AssertionError
 
 
+async def not_offered(*_run: str) -> None:
+    raise AssertionError("a run that is reopened is not offered for comparison")
+
+
 def saved(store: Store, made: Session, former: str) -> Document:
     """The answer to the slot's question of today, saved under the name that it had."""
     slot, model = made.slots[FORMER[former]], made.state.model
@@ -60,7 +64,7 @@ async def test_a_run_saved_under_a_former_name_is_restored(former: str) -> None:
     async with session(told) as made:
         saver = Saver(100, [], told)
         document = saved(saver.store, made, former)
-        own = SavedRuns(made, saver, told, shown.append, lambda: None, not_compared)
+        own = SavedRuns(made, saver, told, shown.append, lambda: None, not_compared, not_offered)
         (run,) = saver.store.runs()
         assert run.slot == former
         assert await own.reopen(run)
@@ -79,7 +83,9 @@ async def test_a_run_of_a_slot_that_never_was_is_refused() -> None:
         saver = Saver(100, [], told)
         saved(saver.store, made, "mlps")
         (run,) = saver.store.runs()
-        own = SavedRuns(made, saver, told, lambda _slot: None, lambda: None, not_compared)
+        own = SavedRuns(
+            made, saver, told, lambda _slot: None, lambda: None, not_compared, not_offered
+        )
         assert not await own.reopen(replace(run, slot="nothing"))
         assert told == ["No pane shows this analysis: z shows it whole."]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from tests.tui import answers
+from tests.tui import answers_vocabulary as vocabulary
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tests.tui.test_painting import Watched
@@ -50,7 +50,7 @@ def check(b: Board, where: object) -> None:
 async def test_every_pane_and_screen_shows_it_harmlessly_and_aligned(
     board: Boards, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "VOCABULARY", (" Paris", *HOSTILE[:11]))
+    monkeypatch.setattr(vocabulary, "VOCABULARY", (" Paris", *HOSTILE[:11]))
     text = "".join(HOSTILE[:8])
     async with board(size, engine=Worst, text=text) as b:
         watched = Watched(b.app)
@@ -73,7 +73,8 @@ async def test_every_pane_and_screen_shows_it_harmlessly_and_aligned(
 async def test_a_token_of_thousands_of_cells_leaves_numbers_and_status_in_sight(
     board: Boards, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "VOCABULARY", (" Paris", token, *answers.VOCABULARY[2:]))
+    words = (" Paris", token, *vocabulary.VOCABULARY[2:])
+    monkeypatch.setattr(vocabulary, "VOCABULARY", words)
 
     class Long(FakeEngine):
         def __init__(self, listener: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.tui.answers import VOCABULARY
+from tests.tui.answers_vocabulary import VOCABULARY
 from tests.tui.conftest import Boards
 from tests.tui.fake import FakeEngine
 from tui.testing.wait_until_idle import wait_until_idle
