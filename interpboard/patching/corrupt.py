@@ -8,9 +8,10 @@ from __future__ import annotations
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import equally_long
-from interpboard.patching.subject import find_subject, occurrences, touching
+from interpboard.patching.subject import find_subject
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import text_at
+from interpboard.runs.occurrences import occurrences, touching
 from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.references import named_id, plain_text, resolve_token
 from interpboard.runs.token_texts import shortened

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interpboard.errors import BadParameter
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended, text_at
+from interpboard.runs.occurrences import occurrences, touching
 from interpboard.runs.prompt import resolve_position, show_tokens
 from interpboard.runs.references import named_id, plain_text
 from interpboard.runs.token_texts import shortened
@@ -61,37 +61,6 @@ def find_subject(prompt: PromptInfo, subject: str | Sequence[str] | Sequence[int
     if len(numbers) == len(items):
         return Subject(tuple(sorted({resolve_position(prompt, number) for number in numbers})))
     return _of_words(prompt, [str(item).strip() for item in items])
-
-
-def occurrences(text: str, part: str) -> list[tuple[int, int]]:
-    """Where ``part`` stands in ``text``, as characters ``[begin, end)``; these may overlap.
-
-    As it is written, else as what Unicode holds to be the same: ``é`` as one character or as two.
-    """
-    if not part:
-        return []
-    found = _found(text, part)
-    if found:
-        return [(begin, begin + len(part)) for begin in found]
-    pieces = [unicodedata.normalize("NFD", char) for char in text]
-    starts = [0]
-    for piece in pieces:
-        starts.append(starts[-1] + len(piece))
-    char_at = {
-        start: at for at, start in enumerate(starts)
-    }  # matches begin and end with characters
-    wanted = unicodedata.normalize("NFD", part)
-    ends = ((begin, begin + len(wanted)) for begin in _found("".join(pieces), wanted))
-    return [(char_at[b], char_at[e]) for b, e in ends if b in char_at and e in char_at]
-
-
-def _found(text: str, part: str) -> list[int]:
-    found: list[int] = []
-    at = text.find(part)
-    while at >= 0:
-        found.append(at)
-        at = text.find(part, at + 1)
-    return found
 
 
 def _of_numbers(prompt: PromptInfo, text: str) -> tuple[int, ...]:
@@ -163,13 +132,6 @@ def _of_text(prompt: PromptInfo, text: str) -> Subject:
             f"The subject “{short}” is a part of its tokens, “{wide}”: they are taken whole."
         )
     return Subject(positions, tuple(notes))
-
-
-def touching(prompt: PromptInfo, begin: int, end: int) -> tuple[int, ...]:
-    """Positions of the tokens that hold any of the characters ``[begin, end)`` of the text."""
-    return tuple(
-        at for at, (first, last) in enumerate(prompt.spans) if max(first, begin) < min(last, end)
-    )
 
 
 def _around(prompt: PromptInfo, positions: tuple[int, ...], begin: int, end: int) -> str:

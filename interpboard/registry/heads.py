@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interpboard.registry import reading
+from interpboard.registry.marks import SPANS, UNITS
 from interpboard.registry.parameter import Parameter
 from interpboard.registry.spec import Analysis
 
@@ -20,8 +21,8 @@ _UNIT = Parameter(
     "unit",
     str,
     "sentence",
-    "what is hidden together; turns are those of a chat",
-    choices=("token", "word", "sentence", "turn"),
+    "what is hidden together; turns are those of a chat, spans are marked",
+    choices=UNITS,
 )
 _HIDDEN_IN = Parameter(
     "layers", int, None, "layers in which it is hidden, e.g. 0,3 (all)", many=True
@@ -151,6 +152,7 @@ TABLE: tuple[Analysis, ...] = (
         cells="units that are hidden",
         parameters=(
             _UNIT,
+            SPANS,
             Parameter(
                 "queries",
                 str,
@@ -172,7 +174,7 @@ TABLE: tuple[Analysis, ...] = (
         cost="cells",
         cells="pairs of units",
         gaps=("values", "kl"),
-        parameters=(_UNIT, _HIDDEN_IN),
+        parameters=(_UNIT, SPANS, _HIDDEN_IN),
     ),
     Analysis(
         name="head_scores",

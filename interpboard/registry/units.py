@@ -1,8 +1,9 @@
-"""Which words, sentences or turns of a chat mattered."""
+"""Which words, sentences, turns of a chat or marked spans mattered."""
 
 from __future__ import annotations
 
 from interpboard.registry import reading
+from interpboard.registry.marks import SPANS, UNITS
 from interpboard.registry.parameter import Parameter
 from interpboard.registry.spec import Analysis
 
@@ -10,8 +11,8 @@ _UNIT = Parameter(
     "unit",
     str,
     "sentence",
-    "what is taken together; turns are those of a chat",
-    choices=("token", "word", "sentence", "turn"),
+    "what is taken together; turns are those of a chat, spans are marked",
+    choices=UNITS,
 )
 _MEAN_BASELINE = (
     Parameter(
@@ -40,6 +41,7 @@ TABLE: tuple[Analysis, ...] = (
         cells="units, or sets of them",
         parameters=(
             _UNIT,
+            SPANS,
             Parameter(
                 "method",
                 str,
@@ -65,6 +67,7 @@ TABLE: tuple[Analysis, ...] = (
         gaps=("lds",),
         parameters=(
             _UNIT,
+            SPANS,
             Parameter("samples", int, 64, "runs with random units", minimum=8, maximum=100_000),
             *_MEAN_BASELINE,
             Parameter("seed", int, 0, "of the units", minimum=0),

@@ -1,14 +1,17 @@
-"""Units of a prompt: tokens, words, sentences, turns of a chat."""
+"""Units of a prompt: tokens, words, sentences, turns of a chat, spans that a user marks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from interpboard.errors import BadParameter
 from interpboard.results import PromptInfo
+from interpboard.runs.marked_spans import marked_spans
 
-UNITS = ("token", "word", "sentence", "turn")
+UNITS = ("token", "word", "sentence", "turn", "span")
 _WORD = re.compile(r"\S+")
 # Up to a full stop, question or exclamation mark with what closes a quotation, or a line's end.
 _SENTENCE = re.compile(r"[^\n]*?[.!?。！？…]+[\"'»”’)\]]*(?=\s|$|[^\x00-\x7f])|[^\n]+", re.DOTALL)
@@ -22,17 +25,25 @@ class Unit:
     positions: tuple[int, ...]
 
 
-def units_of(prompt: PromptInfo, unit: str, reach: int | None = None) -> list[Unit]:
+def units_of(
+    prompt: PromptInfo, unit: str, reach: int | None = None, spans: str | Sequence[str] = ""
+) -> list[Unit]:
     """The units of ``prompt``, in order; every token of the text is in one. What is empty is left out.
 
     ``reach``: only tokens before that position. A token belongs to the unit in which its first visible
     character stands; tokens without characters of the text (a beginning-of-text token) are units by
-    themselves. Raises ``BadParameter`` for turns of a prompt that is no chat, and where it is not known
-    which characters tokens are made of.
+    themselves. ``span``: the ``spans`` (see ``marked_spans``), and what stands between them, each stretch a
+    unit: a unit's tokens follow each other, and there are few. Raises ``BadParameter`` for turns of a prompt
+    that is no chat, for spans of another unit and as ``marked_spans`` does, and where it is not known which
+    characters tokens are made of.
     """
     if unit not in UNITS:
         raise BadParameter(f"There is no unit {unit!r}.", f"Use {', '.join(UNITS)}.")
     end = len(prompt.token_ids) if reach is None else reach
+    if unit == "span":
+        return _spans(prompt, marked_spans(prompt, spans, end), end)
+    if spans:
+        raise BadParameter(f"Spans are no unit {unit!r}.", "Choose unit=span, or give no spans.")
     if unit == "turn":
         return _turns(prompt, end)
     if unit == "token":
@@ -83,3 +94,17 @@ def _turns(prompt: PromptInfo, end: int) -> list[Unit]:
         if positions:
             found.append(Unit(f"{turn.role} {numbers[turn.role]}", positions))
     return found
+
+
+def _spans(prompt: PromptInfo, marked: Sequence[tuple[int, int]], end: int) -> list[Unit]:
+    """The spans and the stretches between them."""
+    borders = sorted({0, end, *(at for span in marked for at in span)})
+    return [
+        Unit("".join(prompt.tokens[begin:stop]), tuple(range(begin, stop)))
+        for begin, stop in pairwise(borders)
+    ]
+
+
+def unused_spans(unit: str) -> tuple[str, ...]:
+    """``spans`` where the unit has none: such a result does not name them."""
+    return () if unit == "span" else ("spans",)

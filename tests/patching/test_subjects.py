@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from interpboard.analyze import analyze
 from interpboard.errors import BadParameter
-from interpboard.patching.subject import find_subject, subject_positions, touching
+from interpboard.patching.subject import find_subject, subject_positions
 from interpboard.results import PromptInfo
+from interpboard.runs.occurrences import touching
 from interpboard.runs.prompt import make_prompt
 from tests.tokenizers import KINDS, lm_of
 

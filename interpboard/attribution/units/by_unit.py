@@ -1,6 +1,8 @@
-"""Which words, sentences or turns mattered."""
+"""Which words, sentences, turns or marked spans mattered."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
-from interpboard.runs.units import units_of
+from interpboard.runs.units import units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 UNIT_METHODS = ("occlusion", "shapley", "integrated_gradients")
@@ -28,6 +30,7 @@ def unit_attribution(
     metric: Metric,
     *,
     unit: str = "sentence",
+    spans: str | Sequence[str] = "",
     method: str = "occlusion",
     samples: int = 16,
     baseline: str = "mean",
@@ -35,9 +38,10 @@ def unit_attribution(
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> Computed:
-    """Signed attribution [unit]: what the metric owes to each word, sentence or turn of a chat.
+    """Signed attribution [unit]: what the metric owes to each word, sentence, turn of a chat or marked span.
 
-    ``unit``: see ``units_of``. ``method``: ``occlusion``, metric(clean) − metric(the unit taken away);
+    ``unit``, ``spans``: see ``units_of``. ``method``: ``occlusion``, metric(clean) − metric(the unit taken
+    away);
     ``shapley``, the mean of what it adds as it joins the others in one of ``samples`` orders drawn by
     ``seed``; or ``integrated_gradients``, the sum of its tokens' (they add up, since they share a path).
     Shapley values and integrated gradients sum to the change of the metric from the baseline;
@@ -51,21 +55,19 @@ def unit_attribution(
         raise BadParameter(
             f"There is no method {method!r} here.", f"Use {', '.join(UNIT_METHODS)}."
         )
-    units = units_of(prompt, unit, reach(lm, prompt, metric))
+    units = units_of(prompt, unit, reach(lm, prompt, metric), spans)
     axis = Axis("unit", tuple(each.label for each in units))
     extra = {
         "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
         "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
     }
-    unused = {"samples", "seed"} if method != "shapley" else set()
+    unused = unused_spans(unit) + (() if method == "shapley" else ("samples", "seed"))
     if method == "integrated_gradients":
         found = integrated_gradients(
             lm, prompt, metric, baseline=baseline, baseline_text=baseline_text, watch=watch
         )
         sums = np.array([found.values[list(each.positions)].sum() for each in units])
-        return Computed(
-            sums, (axis,), {**extra, **found.extra}, found.warnings, unused=tuple(unused)
-        )
+        return Computed(sums, (axis,), {**extra, **found.extra}, found.warnings, unused=unused)
     lm.verified.require_site("embed")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
 
@@ -78,8 +80,8 @@ def unit_attribution(
         edited = evaluate_cells(
             run, cells, metric, (axis,), lambda new: metric.baseline - new, watch=watch
         )
-        return Computed(metric.baseline - edited, (axis,), extra, unused=tuple(unused))
+        return Computed(metric.baseline - edited, (axis,), extra, unused=unused)
     added, bare = sampled(run, metric, players, instead, samples, seed, watch)
     extra["standard_error"] = LabelledArray((axis,), standard_error(added))
     extra["baseline_metric"] = LabelledArray((), np.array(bare))
-    return Computed(added.mean(0), (axis,), extra)
+    return Computed(added.mean(0), (axis,), extra, unused=unused)

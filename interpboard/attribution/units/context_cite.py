@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from interpboard.attribution.baselines import baseline_embeddings
@@ -14,7 +16,7 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
-from interpboard.runs.units import units_of
+from interpboard.runs.units import units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 HELD_OUT = 0.25
@@ -29,6 +31,7 @@ def context_cite(
     metric: Metric,
     *,
     unit: str = "sentence",
+    spans: str | Sequence[str] = "",
     samples: int = 64,
     baseline: str = "mean",
     baseline_text: str = "",
@@ -38,8 +41,8 @@ def context_cite(
     """Weight [unit]: what the metric gains when the unit is there, in a sparse linear model of the metric.
 
     Cohen-Wang, Shah, Georgiev and Mądry 2024, "ContextCite: Attributing Model Generation to Context". In
-    each of ``samples`` runs a random half of the units (by ``seed``; ``unit``: see ``units_of``) is
-    there, the others are replaced (``baseline``, ``baseline_text``: see ``baseline_embeddings``); a lasso
+    each of ``samples`` runs a random half of the units (by ``seed``; ``unit``, ``spans``: see ``units_of``)
+    is there, the others are replaced (``baseline``, ``baseline_text``: see ``baseline_embeddings``); a lasso
     is fitted to the metric, its strength chosen by what it says of a quarter of the runs that it has not
     seen. ``extra["lds"]``: the rank correlation between what it says of those runs and what the model
     did, 1 where it can be trusted, 0 where its weights mean nothing; ``held_out`` and ``predicted`` [run]
@@ -49,7 +52,7 @@ def context_cite(
     Raises ``BadParameter`` for less than eight samples or two units, ``Unsupported``, ``OutOfMemory``.
     """
     lm.verified.require_site("embed")
-    units = units_of(prompt, unit, reach(lm, prompt, metric))
+    units = units_of(prompt, unit, reach(lm, prompt, metric), spans)
     if samples < 8:
         raise BadParameter("A surrogate needs at least eight samples.", "Raise samples.")
     if len(units) < 2:
@@ -90,6 +93,7 @@ def context_cite(
             "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
         },
         warnings=(warning,) if not lds >= 0.3 else (),
+        unused=unused_spans(unit),
     )
 
 

@@ -26,7 +26,7 @@ from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.patterns import layers_with_pattern
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
-from interpboard.runs.units import Unit, units_of
+from interpboard.runs.units import Unit, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 BLINDED = ("answer", "later")
@@ -40,17 +40,18 @@ def attention_knockout(
     metric: Metric,
     *,
     unit: str = "sentence",
+    spans: str | Sequence[str] = "",
     queries: str = "answer",
     layers: Sequence[int] | None = None,
     watch: Watch = SILENT,
 ) -> Computed:
     """Effect [unit]: metric(the unit hidden from the queries) − metric(clean).
 
-    ``unit``: see ``units_of``; those up to the metric's position. ``queries``: ``answer``, the positions of
-    the answer's turn up to the metric's (of a text, and where the position is in another turn, the metric's
-    alone); ``later``, every position behind the unit, so that in all layers nothing of it reaches the answer
-    (a unit with nothing behind it is left out). A position always sees itself. ``layers``: where it is
-    hidden, None: everywhere.
+    ``unit``, ``spans``: see ``units_of``; those up to the metric's position. ``queries``: ``answer``, the
+    positions of the answer's turn up to the metric's (of a text, and where the position is in another turn,
+    the metric's alone); ``later``, every position behind the unit, so that in all layers nothing of it
+    reaches the answer (a unit with nothing behind it is left out). A position always sees itself.
+    ``layers``: where it is hidden, None: everywhere.
     ``extra["kl"]`` [unit]: KL(clean ‖ hidden) of the next token at the metric's position, in nats;
     ``extra["begin"]`` and ``extra["end"]`` [unit] are the tokens of each.
 
@@ -61,7 +62,7 @@ def attention_knockout(
         raise BadParameter(f"There are no queries {queries!r}.", f"Use {', '.join(BLINDED)}.")
     within = _layers(lm, layers)
     end = reach(lm, prompt, metric)
-    units = units_of(prompt, unit, end)
+    units = units_of(prompt, unit, end, spans)
     if queries == "later":
         units = [own for own in units if _behind(own, end)]
         if not units:
@@ -73,7 +74,8 @@ def attention_knockout(
     ]
     axes = (Axis("unit", tuple(own.label for own in units)),)
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
-    return Computed(values, axes, {"kl": LabelledArray(axes, kl), **_bounds(units, axes[0])})
+    extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[0])}
+    return Computed(values, axes, extra, unused=unused_spans(unit))
 
 
 @analysis("knockout_grid")
@@ -83,17 +85,18 @@ def knockout_grid(
     metric: Metric,
     *,
     unit: str = "sentence",
+    spans: str | Sequence[str] = "",
     layers: Sequence[int] | None = None,
     watch: Watch = SILENT,
 ) -> Computed:
     """Effect [query_unit, unit]: metric(the unit hidden from every position of the other) − metric(clean).
 
     Where what is said in one unit is read by another on its way to the answer. NaN where the unit stands
-    behind the other, which does not see it anyway. ``extra["kl"]``, ``unit`` and ``layers`` as in
+    behind the other, which does not see it anyway. ``extra["kl"]``, ``unit``, ``spans`` and ``layers`` as in
     ``attention_knockout``. Raises ``BadParameter`` for more than 4,096 pairs, and as there.
     """
     within = _layers(lm, layers)
-    units = units_of(prompt, unit, reach(lm, prompt, metric))
+    units = units_of(prompt, unit, reach(lm, prompt, metric), spans)
     if len(units) ** 2 > _CELLS:
         raise BadParameter(
             f"The prompt has {len(units)} units, {len(units) ** 2:,} pairs; {_CELLS:,} are the most.",
@@ -109,7 +112,8 @@ def knockout_grid(
     labels = tuple(own.label for own in units)
     axes = (Axis("query_unit", labels), Axis("unit", labels))
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
-    return Computed(values, axes, {"kl": LabelledArray(axes, kl), **_bounds(units, axes[1])})
+    extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[1])}
+    return Computed(values, axes, extra, unused=unused_spans(unit))
 
 
 def hidden(layers: Sequence[int], queries: Sequence[int], keys: Sequence[int]) -> Counterfactual:
