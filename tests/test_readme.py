@@ -30,7 +30,7 @@ def test_every_option_of_the_readmes_command_lines_exists() -> None:
     terminal = {"COLUMNS": "200", "NO_COLOR": "1"}
     pages = [
         CliRunner().invoke(app, [*command, "--help"], env=terminal).output
-        for command in ([], ["analyze"], ["report"])
+        for command in ([], ["analyze"], ["report"], ["sweep"])
     ]
     for option in used:
         assert any(re.search(rf"{option}\b", page) for page in pages), option

@@ -18,6 +18,7 @@ from interpboard.errors import BadParameter
 
 SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
 _SAMPLED = 1 << 20  # bytes of a file that its fingerprint reads, at either end
+_BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
 _SAVED_BY_DATASETS = ("state.json", "dataset_info.json")  # a folder that the library datasets wrote
 
 
@@ -93,7 +94,9 @@ def open_dataset(
     shuffle: int | None = None,
 ) -> Dataset:
     """The dataset that ``paths`` name: files, patterns (``runs/*.jsonl``), and folders of either kind, of
-    files that can be read, or saved by the library datasets. Raises ``BadParameter``."""
+    files that can be read, or saved by the library datasets; or a behaviour of the demo model, ``ioi``.
+    Raises ``BadParameter``.
+    """
     if limit is not None and limit < 1:
         raise BadParameter(f"The limit is at least 1, not {limit}.")
     files = [file for path in paths for file in _files(str(path))]
@@ -112,6 +115,9 @@ def _files(path: str) -> list[Path]:
         return [place]
     found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
     files = [file for file in found if file.is_file()]
+    behaviour = _BEHAVIOURS / f"{path}.json"
+    if not files and behaviour.parent == _BEHAVIOURS and behaviour.is_file():
+        return [behaviour]
     if not files:
         pattern = any(mark in path for mark in "*?[")
         said = f"Nothing fits {path}." if pattern else f"There is no file {path}."

@@ -75,6 +75,8 @@ def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     except (ValueError, RecursionError) as error:
         said = str(error).splitlines()[0]
         raise BadParameter(f"{path} is no JSON: {said}.", "One object a line is .jsonl.") from None
+    if isinstance(found, dict):
+        found = found.get("examples")  # of a behaviour, as circuits have them
     if not isinstance(found, list):
         raise BadParameter(f"{path} is no list of rows.", "Write [{...}, ...], or use .jsonl.")
     for at, record in enumerate(found):

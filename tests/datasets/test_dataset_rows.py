@@ -202,6 +202,12 @@ def test_folders_patterns_and_saved_datasets_are_found(tmp_path: Path) -> None:
         rows(tmp_path / "parts")
 
 
+def test_a_behaviour_is_named_like_a_file() -> None:
+    found = rows(Path("ioi"))
+    assert len(found) == 40
+    assert all(row.text and row.corrupted and row.target and row.foil for row in found)
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="no file"):
         rows(tmp_path / "none.jsonl")
