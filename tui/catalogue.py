@@ -133,7 +133,7 @@ def footer_commands(
         for each in lists[id] if id in lists else [command(id)]:
             each = command("cancel" if each.id == "run" and busy else each.id)
             chosen.setdefault(each.id, each)
-    return [each for each in chosen.values() if each.label and each.id not in without]
+    return [each for each in chosen.values() if each.label and each.keys and each.id not in without]
 
 
 put_to_use(COMMANDS)

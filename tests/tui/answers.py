@@ -45,6 +45,7 @@ _USUAL: dict[str, dict[str, Any]] = {
     "circuit": {"behavior": "", "corrupted": "", "dataset": ""},
     "continuation_attribution": {"new_tokens": 8, "method": "grad_x_input"},
     "context_cite": {"unit": "sentence", "samples": 64},
+    "attention_knockout": {"unit": "sentence", "queries": "answer"},
     "unit_attribution": {"unit": "sentence", "method": "occlusion"},
     "steering": {"positive": [], "negative": [], "vector": "", "layer": 2},
 }

@@ -52,6 +52,8 @@ def unit_scores(asked: Asked) -> Answered:
     extra["end"] = LabelledArray(axes, np.array([half, len(tokens)]))
     if asked.request.analysis == "context_cite":
         extra["lds"] = LabelledArray((), np.array(0.83))
+    if asked.request.analysis == "attention_knockout":
+        extra["kl"] = LabelledArray(axes, np.array([0.125, 2.5]))
     return axes, np.array([0.5, -1.25])
 
 

@@ -57,7 +57,7 @@ async def test_units_are_summed_by_the_methods_that_there_are_and_tokens_come_ba
         assert "in <system>" in b.readout("tokens")
         assert "+0.50" in b.readout("tokens")
         assert "a linear fit to 64 runs" in b.readout("tokens")
-        await b.press("m", "m", "v")
+        await b.press("m", "m", "m", "v")
         assert asked()[0] == "shapley"
 
 

@@ -67,6 +67,7 @@ def following(a: State, b: State, *, models: bool, selection: Selection) -> Stat
             question=b.question,
             corrupted=b.corrupted,
             marked=b.marked,
+            spans=b.spans,
             interventions=InterventionStack(b.interventions.items),
         )
     return replace(a, question=replace(a.question, metric=b.question.metric, foil=_foil(a, b)))

@@ -210,6 +210,7 @@ class State:
     interventions: InterventionStack = field(default_factory=InterventionStack)
     notes: tuple[Note, ...] = ()  # of all sessions, in the order in which they were written
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
+    spans: tuple[str, tuple[tuple[int, int], ...]] = ("", ())  # the same, of spans [begin, end)
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
@@ -308,9 +309,8 @@ class State:
         kept = [self.slots[name] for name in names if self.slots[name].result is not None]
         if not kept or self.model is None or kept[0].prompt is None:
             return None
-        prompt, whose = kept[0].prompt, kept[0].of or self.model.info
-        of = whose
-        asked = kept[0].question
+        prompt, asked = kept[0].prompt, kept[0].question
+        of = whose = kept[0].of or self.model.info
         if asked is not None and asked.kind == "bare" and of.special_tokens:
             from msgspec.structs import replace as with_fields
 

@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
+from interpboard.display import ascii_everywhere
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 from tui.widgets.cursor_view import CursorView
@@ -51,12 +52,22 @@ def wrap(texts: Sequence[str], width: int, begins: Collection[int] = ()) -> list
                 used = 0
             lines[-1].append(Piece(token, used, part))
             used += cell_len(part)
-        if text.endswith("⏎"):
+        if text.rstrip("⟧").endswith("⏎"):
             lines.append([])
             used = 0
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     return lines
+
+
+def in_brackets(texts: Sequence[str], spans: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """``texts`` with a bracket before and behind each of ``spans``."""
+    shown, (before, behind) = list(texts), "[]" if ascii_everywhere.get() else "⟦⟧"
+    for begin, end in spans:
+        if end <= len(shown):
+            shown[begin] = before + shown[begin]
+            shown[end - 1] += behind
+    return tuple(shown)
 
 
 def _cut(text: str, width: int) -> list[str]:
@@ -110,12 +121,13 @@ class TokenStrip(CursorView):
         explained: int,
         cursor: int | None = None,
         subject: Sequence[int] = (),
+        spans: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Show ``tokens``, already visible, painted by ``values``; ``explained`` is the metric's position.
 
-        Tokens of the ``subject`` are underlined.
+        Tokens of the ``subject`` are underlined, ``spans`` ``[begin, end)`` stand in brackets.
         """
-        texts = tuple(tokens)
+        texts = in_brackets(tokens, spans)
         if self.monochrome and scale is not None:
             texts = tuple(
                 text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()

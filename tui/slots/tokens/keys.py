@@ -8,6 +8,8 @@ from tui.commands.command import Command
 from tui.commands.reasons import no_result
 from tui.session.interventions import quoted
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS, VIEW
+from tui.slots.tokens.spans import mark_span, nothing_to_mark
+from tui.slots.tokens.units import hide_from_answer
 
 if TYPE_CHECKING:
     from interpboard.results import PromptInfo
@@ -58,6 +60,13 @@ KEYS = (
             why_not=no_result),
     Command("replace", "w", "w", "Swap word",
             "Put another token in the place of the cursor's", replace_token,
+            why_not=no_result),
+    Command("span", "", "", "Span",
+            "Make the marked tokens a span, a unit of its own; without any the cursor's is no longer one",
+            mark_span,
+            why_not=nothing_to_mark),
+    Command("knockout", "", "", "Knock-out",
+            "Hide each unit from the answer, the cursor's among them: metric and KL", hide_from_answer,
             why_not=no_result),
     METHOD,
     VIEW,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tui.session.state import State
+from tui.session.state import Request, State
 from tui.slots.spec import OF_THE_PANE, Place, Slot, result_params
 from tui.slots.tokens.keys import KEYS
 from tui.slots.tokens.methods import painting, token_methods
-from tui.slots.tokens.units import next_token_method, next_unit
+from tui.slots.tokens.units import (
+    next_token_method,
+    next_unit,
+    spans_in,
+    spans_of,
+    unit_in,
+    written,
+)
 
 if TYPE_CHECKING:
     from interpboard.results import Result
@@ -19,13 +26,28 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
     own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     params = {**state.params, result.analysis: own}
+    spans = spans_of(result.params.get("spans", ""))
+    if spans:
+        state = replace(state, spans=(state.question.text, spans))
     return replace(slot.decided(state, result, {}), params=params)
+
+
+def _request(slot: Slot, state: State) -> Request:
+    """With the spans of this prompt; where it has none, by sentence."""
+    request = slot.plain_request(state)
+    if request.params.get("unit") != "span":
+        return request
+    own: dict[str, Any] = {"unit": unit_in(state)}
+    if spans_in(state):
+        own["spans"] = written(spans_in(state))
+    return replace(request, params={**request.params, **own})
 
 
 TOKENS = Slot(
     "tokens",
     "integrated_gradients",
     "pane",
+    build=_request,
     restore=_restore,
     methods=token_methods,
     by_method=True,
@@ -39,7 +61,9 @@ TOKENS = Slot(
         "The scores sum to metric(prompt) − metric(zero embeddings), up to",
         "the completeness error that the legend shows.",
         "The legend says what either sign means for the metric. {key:view} takes words, sentences",
-        "or the turns of a chat together. Left of a chat's lines: who speaks.",
+        "the turns of a chat, or spans together. Left of a chat's lines: who speaks.",
+        "{key:span} makes marked tokens a span ⟦so⟧; {key:knockout} hides each",
+        "unit from the answer.",
     ),
     keys=KEYS,
     in_palette=painting,

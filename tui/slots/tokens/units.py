@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible, visible_token
 from tui import words
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
     from tui.session.state import State
 
-BY_UNIT, SURROGATE = "unit_attribution", "context_cite"
+BY_UNIT, SURROGATE, KNOCKOUT = "unit_attribution", "context_cite", "attention_knockout"
 # What of a method by tokens there is by units; of any other what taking a unit away does.
 _SAME = {"integrated_gradients": "integrated_gradients", "shapley": "shapley"}
-_METHODS = ("occlusion", "shapley", "integrated_gradients", SURROGATE)
+_METHODS = ("occlusion", "shapley", "integrated_gradients", SURROGATE, KNOCKOUT)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def parts_of(result: Result, prompt: PromptInfo) -> list[Part]:
 
 def of_units(result: Result) -> bool:
     """Has it a score for each unit, and not for each token?"""
-    return result.analysis in (BY_UNIT, SURROGATE)
+    return result.analysis in (BY_UNIT, SURROGATE, KNOCKOUT)
 
 
 def unit_words(result: Result) -> str:
@@ -69,13 +69,21 @@ def fidelity(result: Result) -> str:
     return "" if lds is None else f"  LDS {lds:.2f} on held-out runs"
 
 
+def moved(result: Result, unit: int) -> str:
+    """How far the prediction moves where the ``unit``-th is hidden; empty where nothing is."""
+    if "kl" not in result.extra:
+        return ""
+    return f"  KL {float(result.extra['kl'].values[unit]):.3g}"
+
+
 # -- what keys do ------------------------------------------------------------------------------------
 
 
 def next_unit(app: Controllers) -> None:
-    """Tokens, words, sentences, the turns of a chat, and tokens again."""
+    """Tokens, words, sentences, the turns of a chat, marked spans, and tokens again."""
     state = app.state
     units = ["token", "word", "sentence", *(["turn"] if state.question.kind == "chat" else [])]
+    units += ["span"] if spans_in(state) else []
     now = unit_in(state)
     at = units.index(now) + 1 if now in units else 0
     _show_by(app, units[at % len(units)], method_in(state))
@@ -96,31 +104,63 @@ def next_token_method(app: Controllers) -> None:
 def unit_in(state: State) -> str:
     """The unit that the pane sums."""
     analysis = state.analyses.get("tokens", "")
-    if analysis not in (BY_UNIT, SURROGATE):
+    if analysis not in (BY_UNIT, SURROGATE, KNOCKOUT):
         return "token"
-    return str(state.params.get(analysis, {}).get("unit", "sentence"))
+    unit = str(state.params.get(analysis, {}).get("unit", "sentence"))
+    return "sentence" if unit == "span" and not spans_in(state) else unit
 
 
 def method_in(state: State) -> str:
     """How units are explained; by tokens, how they would be."""
     analysis = state.analyses.get("tokens", "integrated_gradients")
-    if analysis == SURROGATE:
-        return SURROGATE
+    if analysis in (SURROGATE, KNOCKOUT):
+        return analysis
     if analysis == BY_UNIT:
         return str(state.params.get(BY_UNIT, {}).get("method", "occlusion"))
     return _SAME.get(analysis, "occlusion")
 
 
 def _show_by(app: Controllers, unit: str, method: str) -> None:
-    state, session = app.state, app.session
-    analysis = SURROGATE if method == SURROGATE else BY_UNIT
+    app.session.change("tokens", **chosen(app.state, unit, method))
+
+
+def chosen(state: State, unit: str, method: str) -> dict[str, Any]:
+    """What of the state changes where the pane is to sum ``unit`` by ``method``."""
+    analysis = method if method in (SURROGATE, KNOCKOUT) else BY_UNIT
     if unit == "token":
         back = method if method in _SAME else "occlusion"
-        session.set_analysis("tokens", back)
-        return
+        return {"analyses": {**state.analyses, "tokens": back}}
     own = {**state.params.get(analysis, {}), "unit": unit}
     if analysis == BY_UNIT:
         own["method"] = method
     params = {**state.params, analysis: own}
-    analyses = {**state.analyses, "tokens": analysis}
-    session.change("tokens", params=params, analyses=analyses)
+    return {"params": params, "analyses": {**state.analyses, "tokens": analysis}}
+
+
+# -- spans that are marked -----------------------------------------------------------------------------
+
+
+def spans_in(state: State) -> tuple[tuple[int, int], ...]:
+    """``[begin, end)`` of each span that is marked in this prompt."""
+    return state.spans[1] if state.spans[0] == state.question.text else ()
+
+
+def written(spans: tuple[tuple[int, int], ...]) -> str:
+    """As the analyses read them: ``2-5,7``, both ends among them."""
+    return ",".join(f"{b}-{e - 1}" if e - b > 1 else str(b) for b, e in spans)
+
+
+def spans_of(text: object) -> tuple[tuple[int, int], ...]:
+    """What ``written`` wrote; none where it is something else, texts say."""
+    pairs = [part.partition("-") for part in str(text).split(",")]
+    if not all(b.isdecimal() and (e.isdecimal() or not dash) for b, dash, e in pairs):
+        return ()
+    return tuple((int(b), int(e or b) + 1) for b, _, e in pairs)
+
+
+def hide_from_answer(app: Controllers) -> None:
+    """Show what each unit's sight is worth to the answer, the cursor's among them."""
+    state, now = app.state, unit_in(app.state)
+    usual = "span" if spans_in(state) else "sentence"
+    app.panes.go("tokens")
+    app.session.change("tokens", **chosen(state, usual if now == "token" else now, KNOCKOUT))

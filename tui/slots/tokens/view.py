@@ -23,11 +23,14 @@ from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
 from tui.slots.tokens.units import (
     BY_UNIT,
+    KNOCKOUT,
     SURROGATE,
     Part,
     fidelity,
+    moved,
     of_units,
     parts_of,
+    spans_in,
     unit_words,
 )
 from tui.slots.top_tokens import TopList, pairs, top_bars
@@ -80,7 +83,8 @@ class TokensPane(Pane):
         asked = self.data.question
         of_now = asked is None or asked.text == self.state.question.text
         subject = self.state.subject if of_now else ()
-        shown = (result, subject)
+        spans = spans_in(self.state) if of_now else ()
+        shown = (result, subject, spans)
         if result is None or prompt is None:
             self._shown = None
             self.strip.show((), (), None, -1)
@@ -99,7 +103,7 @@ class TokensPane(Pane):
         for part in self.parts:
             scores[part.begin : part.end] = [part.score] * (part.end - part.begin)
         self.strip.speak(prompt.turns)
-        self.strip.show(as_read(prompt), scores, scale, at, cursor, subject)
+        self.strip.show(as_read(prompt), scores, scale, at, cursor, subject, spans)
         order = sorted(self.parts, key=lambda part: -abs(scale.share(part.score)))
         bars = [
             Bar(
@@ -181,7 +185,7 @@ class TokensPane(Pane):
             return words.analysis_title(self.slot.analysis_in(self.state))
         how = unit_words(result) if result.analysis == BY_UNIT else ""
         title = how or words.analysis_title(result.analysis)
-        if result.analysis == SURROGATE:
+        if result.analysis in (SURROGATE, KNOCKOUT):
             title += f" {unit_words(result)}"
         return f"{title} of {words.metric_name(result.metric)}"
 
@@ -204,7 +208,9 @@ class TokensPane(Pane):
                 f"  {visible(turn.role)}{'' if own else ', of the template'}", self.ink("muted")
             )
         if part is None:
-            return said.append("  behind what is explained", self.ink("muted"))
+            last = result.analysis == KNOCKOUT and at <= result.metric.position
+            why = "nothing behind it" if last else "behind what is explained"
+            return said.append(f"  {why}", self.ink("muted"))
         value = part.score
         total = float(abs(result.values).sum())
         rank = 1 + int((abs(result.values) > abs(value)).sum())
@@ -212,6 +218,7 @@ class TokensPane(Pane):
             said.append(f"  in {words.shorten(part.label, 24)}", self.ink("text"))
         text = said + Text.assemble(
             (f"  {value_words(value, _scale(result))}", self.ink("accent", bold=True)),
+            (moved(result, self.parts.index(part)), self.ink("text")),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(result.values)}", self.ink("text")),
         )
@@ -220,6 +227,8 @@ class TokensPane(Pane):
             text.append("  explained here", self.ink("muted"))
             if at == len(prompt.tokens) - 1 - appended(prompt) < len(prompt.tokens) - 1:
                 text.append(": the end of the text", self.ink("muted"))
+        if any(b <= at < e for b, e in spans_in(self.state)):
+            text.append("  in a span", self.ink("muted"))
         if at in self.state.subject:
             text.append("  subject", self.ink("muted"))
         return text

@@ -1,0 +1,61 @@
+"""Spans of the prompt that the user marks: kept with the text they are of, and asked for as units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tui.commands.command import keyed
+from tui.commands.reasons import no_result
+from tui.slots.tokens.units import chosen, method_in, spans_in
+
+if TYPE_CHECKING:
+    from tui.controllers.controllers import Controllers
+
+Span = tuple[int, int]
+
+
+def stretches(positions: Iterable[int]) -> list[Span]:
+    """``[begin, end)`` of each run of neighbours."""
+    found: list[Span] = []
+    for at in sorted(positions):
+        if found and found[-1][1] == at:
+            found[-1] = (found[-1][0], at + 1)
+        else:
+            found.append((at, at + 1))
+    return found
+
+
+def joined(spans: Iterable[Span], new: Iterable[Span]) -> tuple[Span, ...]:
+    """``spans`` and ``new``; what overlaps a new one makes room for it."""
+    new = tuple(new)
+    kept = [own for own in spans if not any(own[0] < e and b < own[1] for b, e in new)]
+    return tuple(sorted([*kept, *new]))
+
+
+def mark_span(app: Controllers) -> None:
+    """The marked tokens become spans, each run of neighbours one; without any the cursor's span goes."""
+    state, at = app.state, app.panes.view.position
+    spans = spans_in(state)
+    if state.subject:
+        spans = joined(spans, stretches(state.subject))
+    else:
+        spans = tuple(own for own in spans if not (at is not None and own[0] <= at < own[1]))
+    text = state.question.text
+    app.session.change(
+        "tokens",
+        "trace",
+        spans=(text, spans),
+        marked=("", ()),
+        **chosen(state, "span" if spans else "token", method_in(state)),
+    )
+
+
+def nothing_to_mark(app: Controllers, place: str) -> str:
+    """Is no token marked, and the cursor in no span?"""
+    state, at = app.state, app.panes.view.position
+    if reason := no_result(app, place):
+        return reason
+    if state.subject or any(b <= at < e for b, e in spans_in(state) if at is not None):
+        return ""
+    return keyed("Needs marked tokens: {key:subject} in Tokens, or the mouse drawn over them.")
