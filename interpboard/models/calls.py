@@ -5,6 +5,9 @@ position ids). Calling the module again with them replays the layer with no code
 causal model positions before the first edited one are as they were, so a replay may begin there and
 take the keys and values before it from the recorded pass. Whether each of this is exact for a given
 model is for ``selfcheck`` to prove.
+
+On a model that is divided over devices masks and angles are kept where the layer computes, once a device:
+left where they were made, each replay of each layer would move them there anew.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import torch
 from torch import nn
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.division import moved_to
 from interpboard.models.keeping import Keeper, Kept
 from interpboard.models.mode import require_evaluating
 
@@ -33,7 +37,7 @@ class _EnoughSeen(Exception):
 
 @dataclass(frozen=True, eq=False)
 class LayerCall:
-    """One layer's recorded call. ``hidden`` [batch, pos, d_model]; everything else by name.
+    """One layer's recorded call. ``hidden`` [batch, pos, d_model]; everything else by name, on ``device``.
 
     ``keys_values`` fills when it is first needed: [batch, kv_head, pos, d_head] each. ``keeper`` says
     where they lie.
@@ -44,6 +48,11 @@ class LayerCall:
     arguments: dict[str, Any]
     keeper: Keeper = field(default_factory=Keeper)
     keys_values: list[tuple[Kept, Kept]] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the layer computes; what it is given may come from elsewhere."""
+        return moved_to(self.layer) or self.hidden.device
 
     def replay(
         self,
@@ -61,12 +70,12 @@ class LayerCall:
         """
         rows, length = hidden.shape[:2]
         if base is None:
-            base = torch.zeros(rows, dtype=torch.long, device=hidden.device)
-        base = base[:attending]
+            base = torch.zeros(rows, dtype=torch.long, device=self.device)
+        base = base[:attending].to(self.device)
         cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
         arguments = {name: cut.argument(name, value) for name, value in self.arguments.items()}
         if first:
-            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), hidden[:attending], first)
+            arguments[_MASK] = _causal_if_none(arguments.get(_MASK), base, length, first)
             keys, values = self.keys_and_values()
             cache = _Prefix(keys[base, :, :first], values[base, :, :first])
             arguments[self._cache_argument()] = cache
@@ -95,6 +104,7 @@ def recording_calls(
 ) -> Iterator[None]:
     """While open, a forward appends each layer's call to ``calls``, kept by ``keeper``."""
     keeper = keeper or Keeper()
+    there = _There()
 
     def hook(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         bound = inspect.signature(layer.forward).bind(*args, **kwargs)
@@ -106,6 +116,7 @@ def recording_calls(
             else:
                 arguments[name] = value
         hidden = arguments.pop(next(iter(bound.signature.parameters)))
+        arguments = {name: there.moved(layer, value) for name, value in arguments.items()}
         calls.append(LayerCall(layer, keeper.keep(hidden), arguments, keeper))
 
     with ExitStack() as stack:
@@ -143,6 +154,28 @@ def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor
     finally:
         handle.remove()
     return seen[0]
+
+
+class _There:
+    """Arguments where the layer computes that is given them; those that layers share, moved once a device."""
+
+    def __init__(self) -> None:
+        # What was moved is held too, so that no other tensor gets its id.
+        self._moved: dict[tuple[int, torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def moved(self, layer: nn.Module, value: Any) -> Any:
+        device = moved_to(layer)
+        return value if device is None else self._to(device, value)
+
+    def _to(self, device: torch.device, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(self._to(device, item) for item in value)
+        if not isinstance(value, torch.Tensor) or value.device == device:
+            return value
+        key = id(value), device
+        if key not in self._moved:
+            self._moved[key] = value, value.to(device)
+        return self._moved[key][1]
 
 
 @dataclass(frozen=True)
@@ -212,13 +245,14 @@ class _Prefix:
         return int(self.keys.shape[2])
 
 
-def _causal_if_none(mask: torch.Tensor | None, hidden: torch.Tensor, first: int) -> torch.Tensor:
+def _causal_if_none(
+    mask: torch.Tensor | None, base: torch.Tensor, length: int, first: int
+) -> torch.Tensor:
     """Without a mask sdpa's own causal flag would align the first query with the first key."""
     if mask is not None:
         return mask
-    length = hidden.shape[1]
-    seen = torch.ones(length, first + length, dtype=torch.bool, device=hidden.device).tril(first)
-    return seen.expand(hidden.shape[0], 1, *seen.shape)
+    seen = torch.ones(length, first + length, dtype=torch.bool, device=base.device).tril(first)
+    return seen.expand(len(base), 1, *seen.shape)
 
 
 def _alone(part: torch.Tensor) -> torch.Tensor:

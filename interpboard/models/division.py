@@ -26,13 +26,21 @@ _UNITS = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "g
 
 def device_of(module: nn.Module) -> torch.device:
     """Where ``module`` computes."""
+    where = moved_to(module)
+    if where is not None:
+        return where
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def moved_to(module: nn.Module) -> torch.device | None:
+    """Where a hook of accelerate's moves what ``module`` is given; None where there is no such hook."""
     hook = getattr(module, "_hf_hook", None)
     for each in getattr(hook, "hooks", (hook,)):
         where = getattr(each, "execution_device", None)
         if where is not None:
             return torch.device(where if not isinstance(where, int) else f"cuda:{where}")
-    weight = next(module.parameters(), None)
-    return torch.device("cpu") if weight is None else weight.device
+    return None
 
 
 def held(module: nn.Module, name: str) -> torch.Tensor | None:

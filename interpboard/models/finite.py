@@ -64,17 +64,18 @@ class Tally:
 
     def finite(self) -> torch.Tensor:
         """[row], true or false, on the CPU."""
-        fine = torch.ones(self.rows, dtype=torch.bool)
-        if not self._heard:
-            return fine
-        device = self._heard[0][1].device
-        alike: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
+        alike: dict[tuple[torch.device, int, torch.dtype], list[torch.Tensor]] = {}
         for _, lengths in self._heard:
-            alike.setdefault((len(lengths), lengths.dtype), []).append(lengths.to(device))
-        fine = fine.to(device)
-        for (rows, _), several in alike.items():
-            fine[:rows] &= torch.stack(several).isfinite().all(0)
-        return fine.cpu()
+            alike.setdefault((lengths.device, len(lengths), lengths.dtype), []).append(lengths)
+        by_device: dict[torch.device, torch.Tensor] = {}  # read once each
+        for (device, rows, _), several in alike.items():
+            if device not in by_device:
+                by_device[device] = torch.ones(self.rows, dtype=torch.bool, device=device)
+            by_device[device][:rows] &= torch.stack(several).isfinite().all(0)
+        fine = torch.ones(self.rows, dtype=torch.bool)
+        for of_device in by_device.values():
+            fine &= of_device.cpu()
+        return fine
 
     def where(self) -> str:
         """The first place at which a row was not finite; empty if there was none."""

@@ -8,7 +8,7 @@ the vocabulary only the logits that the metric needs. Each of these where the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -38,7 +38,8 @@ class Batch:
         self, run: Run, rows: list[Counterfactual], base: list[int], first: int, stop: int
     ) -> None:
         self.run, self.rows, self.first, self.stop = run, rows, first, stop
-        self.base = torch.tensor(base, device=run.lm.device)
+        self.base = base
+        self._base_on: dict[torch.device, torch.Tensor] = {}
         # Edits of the recorded row come first: layers that run again would otherwise lose them.
         self.edits = [(*run.edits[b], *row) for b, row in zip(base, rows, strict=True)]
         self.tally = Tally(len(rows))
@@ -109,12 +110,18 @@ class Batch:
                 stack.enter_context(self.tally.on_attention(anatomy, layer))
             if keeping:
                 stack.enter_context(attention_kept(kept, attending, attended))
-            base = self.base[:rows].to(hidden.device)
+            base = self._bases(range(rows), call.device)
             return call.replay(hidden, base, self.first, attending if keeping else None)
+
+    def _bases(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
+        """The recorded rows that ``rows``, which follow each other, start from; moved once a device."""
+        if device not in self._base_on:
+            self._base_on[device] = torch.tensor(self.base, device=device)
+        return self._base_on[device][rows[0] : rows[-1] + 1]
 
     def _keeps_attention(self, layer: int, row: int) -> bool:
         return keeps_attention(self.rows[row]) and not any(
-            e.start == layer for e in self.run.edits[int(self.base[row])]
+            e.start == layer for e in self.run.edits[self.base[row]]
         )
 
     def _attended(
@@ -122,7 +129,7 @@ class Batch:
     ) -> torch.Tensor:
         """What attention gives for rows that keep their head outputs but for their edits ``inside``."""
         kept = self.run.attended[layer]
-        z = kept.z[self.base[rows], self.first : self.stop]
+        z = kept.z[self._bases(rows, kept.z.tensor.device), self.first : self.stop]
         of_z, of_output = (
             [
                 (i, e)
@@ -143,7 +150,7 @@ class Batch:
         recorded = self.run.calls[layer].hidden
         part = slice(self.first, self.stop)
         if not any(start_of(self.rows[row]) < 0 for row in joining):
-            return recorded[self.base[joining], part]
+            return recorded[self._bases(joining, recorded.tensor.device), part]
         # What is edited in the embedding passes the rest of the way to layer 0 anew.
         ids = input_ids(self.run.lm, self.run.prompt).expand(len(joining), -1)
         rows = [self.edits[row] for row in joining]
@@ -154,7 +161,7 @@ class Batch:
     def _edited_end(self, rows: list[int]) -> torch.Tensor:
         """The recorded output of the last layer with the edits of ``rows`` made."""
         final = self.run.resid_final
-        stream = final[self.base[rows].to(final.device), self.first : self.stop]
+        stream = final[self._bases(rows, final.device), self.first : self.stop]
         return apply_edits(
             stream, [(i, e) for i, row in enumerate(rows) for e in self.rows[row]], self.first
         )

@@ -37,9 +37,34 @@ def test_what_is_proved_of_the_whole_model_is_proved_of_the_divided_one() -> Non
 def test_the_numbers_are_those_of_the_model_in_one_place() -> None:
     for name, whole in said()["whole"].items():
         np.testing.assert_allclose(said()["divided"][name]["values"], whole["values"], rtol=1e-5)
-        assert whole["moves"] == 0
+        assert whole["moves"] == {}
+
+
+@pytest.mark.parametrize("layers", ["divided", "deeper"])
+def test_a_step_moves_its_rows_once_at_the_border_whatever_is_edited(layers: str) -> None:
+    """Back goes one number a row, which stands for the tokens when the head runs."""
+    for name, case in said()[layers].items():
+        moves = case["moves"]
+        assert (name, moves["pretend:0 to pretend:1"]) == (name, 1)
+        assert (name, moves["pretend:1 to pretend:0"]) == (name, 1)
+
+
+@pytest.mark.parametrize("layers", ["divided", "deeper"])
+def test_each_device_is_read_once_a_step_and_the_values_from_the_last(layers: str) -> None:
+    for name, case in said()[layers].items():
+        moves = case["moves"]
+        assert (name, moves["pretend:0 to cpu"], moves["pretend:1 to cpu"]) == (name, 1, 2)
+
+
+def test_what_goes_to_a_device_is_the_places_of_each_edited_layer_and_four_things_more() -> None:
+    """The four: which rows of the recording, to either device; which tokens; which rows are finite."""
+    for layers, count in (("divided", 4), ("deeper", 8)):
+        for name in ("every head", "every head at every position"):
+            moves = said()[layers][name]["moves"]
+            sent = moves["cpu to pretend:0"] + moves["cpu to pretend:1"]
+            assert (name, sent) == (name, count + 4)
 
 
 def test_how_often_something_moves_does_not_grow_with_the_heads_that_are_edited() -> None:
-    moves = {name: case["moves"] for name, case in said()["divided"].items()}
-    assert 0 < moves["all heads of a layer"] == moves["one head"]
+    divided = said()["divided"]
+    assert divided["all heads of a layer"]["moves"] == divided["one head"]["moves"]
