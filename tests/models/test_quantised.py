@@ -271,7 +271,7 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(
     assert caught.value.remedy == f"pip install 'interpboard[{extra}]'"
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq", "mxfp4"])
+@pytest.mark.parametrize("method", ["gptq", "awq", "mxfp4", "compressed-tensors"])
 def test_a_checkpoint_whose_library_is_missing_names_it(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
