@@ -23,6 +23,14 @@ def test_what_the_page_names_is_there(name: str) -> None:
     assert any(place.exists() for place in _places(name))
 
 
+@pytest.mark.parametrize(
+    ("name", "defined"), sorted({(m[1], m[2]) for m in _FILE.finditer(PAGE) if m[2]})
+)
+def test_what_the_page_names_in_a_file_is_defined_there(name: str, defined: str) -> None:
+    (file,) = [place for place in _places(name) if place.is_file()]
+    assert re.search(rf"^ *(?:async )?(?:def|class) {defined}\b", file.read_text("utf-8"), re.M)
+
+
 def test_the_page_names_enough_to_follow() -> None:
     assert len(NAMED) > 20
 
