@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from interpboard.config import Settings
+from interpboard.results import Result
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
 from tui.terminal import pending
@@ -67,6 +68,12 @@ class Board:
     def messages(self) -> list[str]:
         """Everything that was said, the newest last."""
         return [message.text for message in self.app.controllers.messages.said]
+
+    def result(self, slot: str) -> Result:
+        """What the engine answered to the question of a slot."""
+        result = self.app.state.slots[slot].result
+        assert result is not None
+        return result
 
     def readout(self, slot: str) -> str:
         return self.app.panes.of(slot).readout().plain.strip()

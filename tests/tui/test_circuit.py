@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from interpboard.config import Settings
+from interpboard.results import Result
 from interpboard.visualization.diagrams import dot, drawing_of, mermaid
 from tests.tui.conftest import Board, Boards
 from tui.dialogs.export import ExportScreen
@@ -20,6 +21,14 @@ SIZES = ((80, 24), (120, 40), (200, 60))
 
 def _asked(b: Board) -> list[dict[str, object]]:
     return [r.params for r in b.engine.requests if r.analysis == "circuit"]
+
+
+def size_words(circuit: Result, size: int) -> str:
+    """What the screen says of the circuit of ``size`` edges."""
+    series = {name: circuit.extra[name].values for name in ("size", "faithfulness", "completeness")}
+    at = list(series["size"]).index(size)
+    shares = [f"{name} {100 * series[name][at]:.1f}%" for name in ("faithfulness", "completeness")]
+    return "  ".join([f"{size} of {series['size'][-1]} edges", *shares])
 
 
 async def press(b: Board, *keys: str) -> CircuitScreen:
@@ -61,18 +70,23 @@ async def test_nothing_is_computed_until_enter_finds_the_behaviour_under_the_cur
 async def test_brackets_redraw_diagram_and_faithfulness_and_compute_nothing(board: Boards) -> None:
     async with board((120, 40)) as b:
         screen = await press(b, "C", "enter")
-        assert "12 of 97 edges  faithfulness 90.0%  completeness 105.0%" in b.screen
+        assert screen.of is not None
+        found = screen.of.extra
+        sizes, faithful = found["size"].values, found["faithfulness"].values
+        whole, chosen = sizes[-1], int(found["circuit_size"].values)
+        assert size_words(screen.of, chosen) in b.screen
         before, large = len(b.engine.requests), b.screen
         await press(b, "left_square_bracket")
-        assert "6 of 97 edges  faithfulness 40.0%" in b.screen
+        smaller = sizes[list(sizes).index(chosen) - 1]
+        assert size_words(screen.of, smaller) in b.screen
         assert b.screen.count("[H") < large.count("[H")
-        weakest = sorted(abs(screen.of.values))[-6]  # type: ignore[union-attr]
+        weakest = sorted(abs(screen.of.values))[-smaller]
         assert f"|score| ≥ {weakest:.3f}" in b.screen
         await press(b, *("left_square_bracket",) * 3)
-        assert "0 of 97 edges  faithfulness 0%" in b.screen
+        assert f"0 of {whole} edges  faithfulness {faithful[0]:.0f}%" in b.screen
         assert "No edge leads" in b.screen
         await press(b, *("right_square_bracket",) * 9)
-        assert "97 of 97 edges  faithfulness 100.0%" in b.screen
+        assert size_words(screen.of, whole) in b.screen
         assert "are drawn" in b.screen
         assert len(b.engine.requests) == before
 
@@ -89,7 +103,9 @@ async def test_a_pair_of_prompts_is_a_behaviour_of_its_own(board: Boards) -> Non
         assert len(_asked(b)) == 1
         assert str(_asked(b)[0]["corrupted"]).endswith("town of")
         assert "against “" in b.lines()[0]
-        assert "logit ·Paris: clean 3.50, corrupted −1.25" in b.screen
+        clean, corrupted = (b.result("circuit").extra[run].values for run in ("clean", "corrupted"))
+        runs = f"clean {clean:.2f}, corrupted {corrupted:.2f}".replace("-", "−")
+        assert f"logit ·Paris: {runs}" in b.screen
 
 
 DATASET = "The capital of France is => The capital of Italy is | Paris | Rome\n"
@@ -191,7 +207,9 @@ async def test_keys_of_the_screen(
     async with board((80, 24)) as b:
         yanked = tmp_path / "state" / "yank.txt"
         screen = await press(b, "C", "enter", "y")
-        assert yanked.read_text().startswith("12 of 97 edges  faithfulness 90.0%")
+        circuit = b.result("circuit")
+        chosen = int(circuit.extra["circuit_size"].values)
+        assert yanked.read_text().startswith(size_words(circuit, chosen))
         await press(b, "Y")
         assert "embed>0.0.v" in yanked.read_text()
         await press(b, "c")
@@ -285,5 +303,6 @@ async def test_a_saved_circuit_reopens_and_resume_goes_to_the_panes(board: Board
         await wait_until_idle(b.app)
         await b.pilot.pause()
         assert isinstance(b.app.screen, CircuitScreen)
-        assert "12 of 97 edges" in b.screen
+        circuit = b.result("circuit")
+        assert size_words(circuit, int(circuit.extra["circuit_size"].values)) in b.screen
         assert len(b.engine.requests) == before

@@ -12,6 +12,7 @@ from interpboard.config import Settings
 from tests.tui.conftest import Board, Boards
 from tui.session.state import Selection
 from tui.slots.neurons.view import NeuronsPane
+from tui.words import signed
 
 
 def _asked(b: Board) -> list[tuple[str, object]]:
@@ -27,7 +28,13 @@ async def test_a_number_is_shown_whole_or_not_at_all(board: Boards, width: int) 
     async with board((width, 12)) as b:
         await b.press("7")
         row = next(row for row in b.screen.splitlines() if "L1 N8" in row)
-        assert re.search(r"·Paris {3,}(\+\.50)? +·of( +-\.50)?$", row.rstrip())
+        of_one = b.result("chosen_neuron").extra
+        up, down = (
+            f"{of_one[name].values[0]:+.2f}".replace("0.", ".")
+            for name in ("promoted_by", "suppressed_by")
+        )
+        whole = rf"·Paris {{3,}}({re.escape(up)})? +·of( +{re.escape(down)})?$"
+        assert re.search(whole, row.rstrip())
 
 
 async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: Boards) -> None:
@@ -35,17 +42,24 @@ async def test_the_strongest_neuron_is_under_the_cursor_with_its_tokens(board: B
         assert not _asked(b)
         await b.press("7")
         assert _asked(b) == [("", None), ("2.5", [2])]
-        assert b.readout("neurons") == "L2 N5  +3.250 raises  rank 1/64  exact  activation 6.50"
+        of_layers, of_one = b.result("neurons"), b.result("chosen_neuron").extra
+        values, active = of_layers.values, of_layers.extra["activation"].values
+        assert abs(values).argmax() == values[:2].size + 5
+        assert b.readout("neurons") == (
+            f"L2 N5  {signed(values[2, 5])} raises  rank 1/{values.size}  exact"
+            f"  activation {active[2, 5]:.2f}"
+        )
         pane = b.app.query_one(NeuronsPane)
         assert [bar.label for bar in pane.promoted.bars[:2]] == ["·Paris", "·London"]
-        assert pane.promoted.bars[0].number == "+.50"
+        by = of_one["promoted_by"].values[0], of_one["suppressed_by"].values[0]
+        assert pane.promoted.bars[0].number == f"{by[0]:+.2f}".replace("0.", ".")
         assert [bar.label for bar in pane.suppressed.bars[:2]] == ["·of", ","]
-        assert pane.suppressed.bars[0].number == "-.50"
-        assert "most active at 8 ·of: 1.00" in b.screen
-        values = pane.data.result.values  # type: ignore[union-attr]
+        assert pane.suppressed.bars[0].number == f"{by[1]:+.2f}".replace("0.", ".")
+        along = of_one["along"].values
+        assert f"most active at {along.argmax()} ·of: {along.max():.2f}" in b.screen
         sizes = [abs(values[at]) for at in pane.listed_neurons]
         assert sizes == sorted(sizes, reverse=True)
-        assert len(sizes) == 64
+        assert len(sizes) == values.size
 
 
 async def test_moving_asks_for_the_neuron_where_the_cursor_rests_and_for_its_layer_only(

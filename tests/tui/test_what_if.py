@@ -15,6 +15,7 @@ from tui.session.interventions import InterventionStack, stack_from_text
 from tui.slots.lens.view import LensPane
 from tui.slots.what_if.view import InterventionsScreen
 from tui.testing.wait_until_idle import wait_until_idle
+from tui.words import percent, signed, token
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -24,12 +25,19 @@ async def test_space_switches_a_head_off_and_both_runs_are_shown(
     async with board(size) as b:
         await b.press("2", "space")
         assert b.engine.requests[-1].params == {"interventions": "2.4=zero"}
-        assert "14.20 → 11.70 (−2.50)" in b.screen
-        assert "says ·Paris 62.0% → ·London 62.0%" in b.screen
+        what_if = b.result("what_if")
+        clean, edited = what_if.values
+        changed = f"{clean:.2f} → {edited:.2f}"
+        assert f"{changed} ({signed(edited - clean, 2)})" in b.screen
+        words, probs = what_if.extra["top_tokens"].values, what_if.extra["top_probs"].values
+        one, other = (f"{token(words[at, 0])} {percent(probs[at, 0])}" for at in (0, 1))
+        assert f"says {one} → {other}" in b.screen
         assert b.readout("heads").endswith("off")
         b.matches(f"what-if-{size[0]}x{size[1]}")
         await b.press("3")
-        assert "95.0% → 47.5%" in b.readout("lens")
+        one, other = what_if.extra["lens"].values[:, -1, -1]
+        assert one != other
+        assert f"{percent(one)} → {percent(other)}" in b.readout("lens")
         await b.press("v", "v")  # entropy, twice as high in the edited run: the colours compare
         clean = b.app.query_one(LensPane).grid.data
         assert clean is not None
@@ -38,7 +46,7 @@ async def test_space_switches_a_head_off_and_both_runs_are_shown(
         assert clean.scale.limit == clean.below.values.max() == 2 * clean.values.max()
         await b.press("2", "space")
         assert "(2.4=zero)" in b.screen
-        assert "14.20 → 11.70" not in b.screen
+        assert changed not in b.screen
         await b.press("3")
         assert "→" not in b.readout("lens")
 
@@ -62,7 +70,8 @@ async def test_the_list_switches_adds_and_lets_go(board: Boards) -> None:
     async with board() as b:
         await b.press("2", "space", "i")
         assert isinstance(b.app.screen, InterventionsScreen)
-        assert "alone −2.500" in b.screen
+        alone = float(b.result("what_if").extra["effect"].values)
+        assert f"alone {signed(alone)}" in b.screen
         await b.press("a")
         await b.write("1.mlp=mean")
         await b.press("enter")
@@ -125,7 +134,7 @@ async def test_the_subject_is_marked_and_traced_and_the_method_and_site_turn(
         guesses = LabelledArray(axes, np.full((4, 9), 0.5), np.ones((4, 9), dtype=bool))
         b.engine.progress("trace", 0, 36, guesses)
         await b.pilot.pause(0.3)
-        assert b.screen.count("~+.5") == 36
+        assert b.screen.count("~+") == 36
         assert b.readout("trace").endswith("+0.500 est.")
         assert b.app.panes.of("trace").legend().plain.endswith("~ estimates until exact")
         b.engine.release()
@@ -154,23 +163,42 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
                 assert "rank" in found[slot]
                 assert any(how in found[slot] for how in ("exact", "approximate", " noises"))
 
+        effects, scores, traced, added = (
+            b.result(slot).values for slot in ("heads", "tokens", "trace", "logits")
+        )
+        largest = added[abs(added).argmax()]
+        assert effects[0, 1] > 0
         reads(heads="L2 H4", attention="L2 H4")
         await b.press("3", "k")
         reads(heads="L2 H4", lens="L2", trace="out 2", logits="L2 H4", attention="L2 H4")
         await b.press("2", "g", "0", "l")
-        reads(heads="L0 H1  +0.090 hurt", lens="L0 after 1", trace="out 0 at 1", logits="L0 H1")
-        reads(attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens="1 ·Eiffel  +0.418")
+        reads(
+            heads=f"L0 H1  {signed(effects[0, 1])} hurt",
+            lens="L0 after 1",
+            trace="out 0 at 1",
+            logits="L0 H1",
+        )
+        reads(
+            attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens=f"1 ·Eiffel  {signed(scores[1])}"
+        )
         await b.press("3", "j", "j", "0", "l", "l")
         reads(heads="L2 H1", lens="L2 after 2", trace="out 2 at 2", logits="L2 H1")
         reads(attention="L2 H1  2 ·Tower", neurons="L2 N5", tokens="2 ·Tower")
         await b.press("4", "k", "l")
-        reads(heads="L1 H1", lens="L1 after 3", trace="out 1 at 3 ·is  +0.051", logits="L1 H1")
+        reads(
+            heads="L1 H1",
+            lens="L1 after 3",
+            trace=f"out 1 at 3 ·is  {signed(traced[1, 3])}",
+            logits="L1 H1",
+        )
         reads(attention="L1 H1  3 ·is", neurons="L1 N", tokens="3 ·is")
         await b.press("5", "right_square_bracket", "j")
         reads(heads="L1 H2", lens="L1 after 4", trace="out 1 at 4", logits="L1 H2")
         reads(attention="L1 H2  4 ·located", tokens="4 ·located")
         await b.press("6", "g")
-        reads(heads="L2 H4", lens="L2 after 4", trace="out 2 at 4", logits="L2 H4  +6.500")
+        reads(
+            heads="L2 H4", lens="L2 after 4", trace="out 2 at 4", logits=f"L2 H4  {signed(largest)}"
+        )
         reads(attention="L2 H4  4 ·located", neurons="L2 N5")
         await b.press("7", "j")  # a neuron is its layer's MLP
         layer = b.readout("neurons")[:2]
@@ -208,19 +236,32 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
     monkeypatch.delenv("TMUX", raising=False)
     async with board((80, 24)) as b:
         await b.press("6")
-        assert b.readout("logits").startswith("L2 H4  +6.500  rank 1/37")
+        added = b.result("logits").values
+        largest = signed(added[abs(added).argmax()])
+        assert b.readout("logits").startswith(f"L2 H4  {largest}  rank 1/{len(added)}")
         await b.press("v")
         assert "in the model's order" in b.screen
         assert b.readout("logits").startswith("L2 H4")  # the cursor stays on its component
         await b.press("2", "space", "6")
         assert b.engine.requests[-1].analysis == "edited_direct_attribution"
         assert b.engine.requests[-1].params == {"interventions": "2.4=zero"}
-        assert b.readout("logits").startswith("L2 H4  +6.500 → 0 (−6.500)  rank 1/37")
+        edited = b.result("logits_edited")
+        change = edited.extra["effect"].values
+        order = abs(change).argsort()[::-1]
+
+        def row(rank: int) -> str:
+            """The component of the rank in the order of change, as the readout says it."""
+            name, at = edited.axes[0].labels[order[rank - 1]], order[rank - 1]
+            clean, now = map(signed, edited.values[at])
+            return f"{name}  {clean} → {now} ({signed(change[at])})  rank {rank}/{len(change)}"
+
+        assert row(1).startswith(f"L2 H4  {largest} → 0 ")
+        assert b.readout("logits").startswith(row(1))
         assert "into logit ·Paris; → edited" in b.screen
         await b.press("v", "v", "v")
         assert "by change" in b.screen
         await b.press("g", "j")
-        assert b.readout("logits").startswith("L3 MLP  −0.013 → +3.987 (+4.000)  rank 2/37")
+        assert b.readout("logits").startswith(row(2))
         await b.press("Y")
         taken = (tmp_path / "state" / "yank.txt").read_text()
         assert "Direct logit attribution, edited" in taken
