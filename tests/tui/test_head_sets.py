@@ -162,7 +162,7 @@ async def test_the_strongest_of_an_unfinished_grid_are_named_as_such() -> None:
         own.state = own.state.with_slot(
             "heads", partial=LabelledArray(axes, values, marks), pending=wanted
         )
-        sets.hold("3")
+        sets.add("3")
         assert [item.name for item in own.state.interventions.items] == [
             "strongest 3, 1 by estimates, of 3 of 32", "random 3, seed 0",
         ]  # fmt: skip
@@ -177,11 +177,11 @@ async def test_the_strongest_of_an_older_question_are_refused() -> None:
         told = Spoken()
         sets = HeadSets(own, lambda *_: None, told)
         own.state = replace(own.state, question=replace(own.state.question, position=3))
-        sets.hold("3")
+        sets.add("3")
         assert "Heads shows an older question." in told[-1]
         assert not own.state.interventions.items
         own.state = own.state.with_slot("heads", result=None)
-        sets.hold("3")
+        sets.add("3")
         assert "not known yet" in told[-1]
 
 

@@ -74,7 +74,7 @@ BEFORE_SLOTS = (
             "List the interventions; add, switch and remove", lambda app: app.interventions.list()),
     Command("hold_set", "I", "I", "Hold set",
             "Hold the strongest heads, a layer or a type, beside a random set of the same size",
-            lambda app: app.head_sets.ask(),
+            lambda app: app.head_sets.choose(),
             why_not=no_model),
     Command("undo", "u", "u", "Undo",
             "Undo the last change to the interventions", lambda app: app.interventions.undo(),

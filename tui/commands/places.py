@@ -185,7 +185,7 @@ INTERVENTIONS = (
     Command("what_if_redo", "ctrl+r", "Ctrl+r", "Redo",
             "Do it again", "redo", palette=False),
     Command("what_if_hold", "h", "h", "Hold a set",
-            "Hold a set of heads, beside a random one", "hold", palette=False),
+            "Hold a set of heads, beside a random one", "add_set", palette=False),
     Command("what_if_exchange", "s", "s", "Set or random",
             "The set off and the random one beside it on, or back", "exchange",
             why_not=no_control),

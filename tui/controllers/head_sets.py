@@ -1,4 +1,4 @@
-"""Sets of heads that are held as one: the strongest, a layer, a type; a random one of the size beside."""
+"""Interventions on sets of heads: the strongest, a layer, a type; a random one of the size beside."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class HeadSets:
     def __init__(self, session: Session, ask_line: InputsLine, tell: Tell) -> None:
         self._session, self._ask_line, self._tell = session, ask_line, tell
 
-    def ask(self) -> None:
-        """Ask which set is to be held."""
-        self._ask_line("Hold a set of heads", HINTS, USUAL, self.hold)
+    def choose(self) -> None:
+        """Ask which set of heads to intervene on."""
+        self._ask_line("Hold a set of heads", HINTS, USUAL, self.add)
 
-    def hold(self, asked: str) -> None:
-        """Hold the set that ``asked`` names, with its control beside it; say why where it cannot be."""
+    def add(self, asked: str) -> None:
+        """Intervene on the set that ``asked`` names, its control beside it; say why where it cannot be."""
         if not asked.strip():
             return
         try:

@@ -132,9 +132,9 @@ class InterventionsScreen(Live, Box[None]):
 
         self.host.screens.input_line("Add an intervention", _GRAMMAR, "", answered)
 
-    def action_hold(self) -> None:
+    def action_add_set(self) -> None:
         """Ask which set of heads."""
-        self.host.head_sets.ask()
+        self.host.head_sets.choose()
 
     def action_exchange(self) -> None:
         """The set off and the random one beside it on, or back."""
