@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from interpboard.errors import BadParameter
+from interpboard.registry.marks import UNITS
 from interpboard.results import PromptInfo
 from interpboard.runs.marked_spans import marked_spans
 
-UNITS = ("token", "word", "sentence", "turn", "span")
 _WORD = re.compile(r"\S+")
 # Up to a full stop, question or exclamation mark with what closes a quotation, or a line's end.
 _SENTENCE = re.compile(r"[^\n]*?[.!?。！？…]+[\"'»”’)\]]*(?=\s|$|[^\x00-\x7f])|[^\n]+", re.DOTALL)
