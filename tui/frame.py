@@ -56,7 +56,7 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     edited = (prompt.text, prompt.kind) != (state.question.text, state.question.kind)
     base.query_one("#status", Line).set(lines.status(state, ink, width, edited, predicted(state)))
     line = base.query_one("#interventions", Line)
-    line.set(what_if_line(state, ink))
+    line.set(what_if_line(state, ink, width))
     if line.has_class("-nothing") == bool(state.interventions.items):
         line.set_class(not state.interventions.items, "-nothing")
     compared = base.query_one("#compared", Line)

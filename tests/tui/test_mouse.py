@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.events import MouseScrollDown
 from textual.widget import Widget
 
 from tests.tui.conftest import Board, Boards
@@ -77,10 +78,13 @@ async def test_the_wheel_scrolls_what_is_under_it(board: Boards) -> None:
         await b.press("6")
         before, cursor = b.screen, b.readout("logits")
         view: Widget = b.app.panes.view.view
-        for _ in range(4):
-            view.scroll_relative(y=3, animate=False)
-        await wait_until_idle(b.app)
+        x, y = view.region.x + 3, view.region.y + 2
+        first = b.lines()[view.region.y]
+        for _ in range(4):  # as the terminal's driver sends it: to the app, at a place of the screen
+            b.app.post_message(MouseScrollDown(None, x, y, 0, 1, 0, False, False, False, x, y))
+            await wait_until_idle(b.app)
         assert b.screen != before
+        assert b.lines()[view.region.y] != first
         assert b.readout("logits") == cursor
 
 

@@ -173,7 +173,8 @@ class Pane(PaneContract, can_focus=False):
         if self.data.result is None and self.data.partial is None:
             return [waiting_words(self.state, self.data, self.empty_hint())]
         details = () if self.subtracts else (self.details().plain,)
-        texts = (self.subtitle(), self.shown_readout().plain, *details, self._legend().plain)
+        around = (self.subtitle(), self._standing(None).plain)
+        texts = (*around, self.shown_readout().plain, *details, self._legend().plain)
         return [text.strip() for text in texts if text.strip()]
 
     def _line(self, name: str, text: Text) -> None:
@@ -191,21 +192,43 @@ class Pane(PaneContract, can_focus=False):
                 self._line("details", Text() if self.subtracts else self.details())
 
     def _set_titles(self) -> None:
+        self._written_for = self.size
         more = difference_title(self.data.result) if self.subtracts else self.subtitle()
+        room = self._title_room
+        if self.frameless:  # both are on one line
+            standing = self._standing(room - self._least_title)
+            room -= standing.cell_len + 2 if standing else 0
+        else:
+            standing = self._standing(room)
         title = pane_title(
             self.slot, self.inks,
             clean_run=self.of_clean_run(),
             noted=noted_in(self.state, self.slot.name, self.noted_kinds),
-            more=more, factor=words.factor(self._exponent), room=self._title_room,
+            more=more, factor=words.factor(self._exponent), room=room,
         )  # fmt: skip
-        standing = answer_standing(
-            self.slot, self.state, self.inks, self.empty_hint(), difference=self.subtracts
-        )
         if (title, standing) != self._titles:
             self._titles = (title, standing)
             self.border_title = title
             self.border_subtitle = standing
             self._line("heading", self._heading(title, standing))
+
+    @property
+    def _least_title(self) -> int:
+        """Cells of number, name and factor."""
+        assert self.slot.place is not None
+        return len(
+            f"{self.slot.place.number} {self.slot.place.title}  {words.factor(self._exponent)}  "
+        )
+
+    def _standing(self, room: int | None) -> Text:
+        return answer_standing(
+            self.slot,
+            self.state,
+            self.inks,
+            self.empty_hint(),
+            difference=self.subtracts,
+            room=room,
+        )
 
     def _heading(self, title: Text, standing: Text) -> Text:
         heading = Text.assemble(" ", (title.plain, Style(color=self.inks.accent, bold=True)))
@@ -230,7 +253,6 @@ class Pane(PaneContract, can_focus=False):
 
     def on_resize(self) -> None:
         """Titles and lines say as much as there is room for."""
-        self._written_for = self.size
         self.refresh_words()
         for line in self.query(Line).results(GrowingLine):
             line.one_row()

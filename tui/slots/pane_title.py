@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from interpboard.display import visible
@@ -63,22 +64,31 @@ def _compared_metric(result: Result) -> str:
 
 
 def answer_standing(
-    slot: Slot, state: State, ink: Inks, empty_hint: str, *, difference: bool
+    slot: Slot,
+    state: State,
+    ink: Inks,
+    empty_hint: str,
+    *,
+    difference: bool,
+    room: int | None = None,
 ) -> Text:
     """What is not the answer of a slot: of what it is, how much of it there is, what is under way.
 
+    In ``room`` cells, if given: a running job says less then, and what still does not fit ends at a word.
     ``difference``: B − A is shown, and how it stands is what keeps the two from being compared.
     """
     answer, previous = state.slots[slot.name], state.previous(slot.name)
     if difference:
         differs = why_not_compared(answer.result.warnings) if answer.result is not None else ()
-        return Text(visible("; ".join(differs)), ink.warning)
+        return _in_room(Text(visible("; ".join(differs)), ink.warning), room)
     parts: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
     run = shown_keys("run")
     if answer.job is not None:
         older = answer.result is not None and answer.partial is None and not previous
-        running = lines.standing(answer.job)
-        parts.append((running + (": older values" if older else ""), ink.text))
+        behind = ": older values" if older else ""
+        taken = len(behind) + sum(cell_len(part) + 2 for part, _ in parts)
+        running = lines.standing(answer.job, None if room is None else room - taken)
+        parts.append((running + behind, ink.text))
     elif answer.result is not None and answer.failure:
         parts.append((visible(answer.failure), ink.warning))
     elif slot.stale(state):
@@ -88,4 +98,8 @@ def answer_standing(
         parts.append((stale, ink.warning))
     elif answer.result is not None and answer.result.partial is not None:
         parts.append((f"partial: {answer.result.partial}, {run} goes on", ink.warning))
-    return Text(", ").join(Text(part, style) for part, style in parts if part)
+    return _in_room(Text(", ").join(Text(part, style) for part, style in parts if part), room)
+
+
+def _in_room(text: Text, room: int | None) -> Text:
+    return text if room is None else in_rows(text, max(1, room))

@@ -18,12 +18,17 @@ def resizing(app: App[Any]) -> bool:
 def unpainted(screen: Screen[Any]) -> bool:
     """Is anything on its way to the screen?"""
     return bool(screen._dirty_widgets or screen._compositor._dirty_regions) or any(
-        widget._repaint_required
-        or widget._layout_required
-        or widget._scroll_required
-        or widget.message_queue_size
+        widget.message_queue_size
+        or (
+            (widget._repaint_required or widget._layout_required or widget._scroll_required)
+            and _displayed(widget)  # in a pane that is not shown they stay as they are
+        )
         for widget in screen.walk_children(Widget, with_self=True)
     )
+
+
+def _displayed(widget: Widget) -> bool:
+    return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
 
 
 def unpainted_behind(app: App[Any]) -> bool:

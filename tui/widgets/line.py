@@ -5,9 +5,17 @@ What does not fit is left out behind a part or a word, never inside a number or 
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
+from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
+
+OPTIONAL = Style(meta={"optional": True})  # added to the style of a part that goes before others do
+_NUMBER = re.compile(r"[−+-]?\d")
+_NAMED_NUMBER = re.compile(r"[a-z]+ [−+-]?\d")
+_LEADS_ON = ("+", "−", "-", "→", "<", ">", "│")  # words that no line ends with
 
 
 class Line(Widget):
@@ -52,8 +60,34 @@ class GrowingLine(Line):
 def in_rows(text: Text, width: int, height: int = 1) -> Text:
     """``text`` in at most ``height`` rows of ``width`` cells; two spaces stand between its parts.
 
-    Rows break between parts, where a part is longer between words. Where there is more: ``…``.
+    Rows break between parts, where a part is longer between words. Where there is more, ``OPTIONAL`` parts
+    are left out, the last first; then the end is: ``…``.
     """
+    rows, cut = _rows(text, width, height)
+    while cut:
+        shorter = _without_optional(text)
+        if shorter is None:
+            break
+        text = shorter
+        rows, cut = _rows(text, width, height)
+    return rows[0] if len(rows) == 1 else Text("\n", no_wrap=True, end="").join(rows)
+
+
+def broken(text: Text, width: int) -> list[Text]:
+    """``text`` in as many rows of ``width`` cells as it takes."""
+    return _rows(text, width, text.cell_len + 1)[0]
+
+
+def _without_optional(text: Text) -> Text | None:
+    """``text`` without the last of its optional parts; None where it has none."""
+    for span in reversed(text.spans):
+        if isinstance(span.style, Style) and span.style.meta.get("optional"):
+            return text[: span.start].append_text(text[span.end :])
+    return None
+
+
+def _rows(text: Text, width: int, height: int) -> tuple[list[Text], bool]:
+    """The rows, and whether the end had to be cut."""
     rows: list[Text] = []
     left = text
     while left.cell_len > width and len(rows) + 1 < height:
@@ -63,27 +97,43 @@ def in_rows(text: Text, width: int, height: int = 1) -> Text:
         rows.append(row)
         lead = len(left.plain) - len(left.plain.lstrip(" "))
         left = Text(" ").append_text(left[lead:])
-    if left.cell_len > width:
-        cut = left[: _break(left.plain, width - 1, last=True)]
-        cut.rstrip()
-        left = cut.append(" …" if cut.cell_len + 2 <= width else "…")
-    return Text("\n", no_wrap=True, end="").join([*rows, left]) if rows else left
+    if left.cell_len <= width:
+        return [*rows, left], False
+    cut = left[: _break(left.plain, width - 1, last=True)]
+    cut.rstrip()
+    return [*rows, cut.append(" …" if cut.cell_len + 2 <= width else "…")], True
 
 
 def _break(plain: str, width: int, *, last: bool = False) -> int:
     """Where ``plain`` is broken so that what is before fits ``width`` cells; ``last``: no row follows."""
     end = cells_at_most(plain, width)
     part = plain.rfind("  ", 0, end + 1)
+    while last and part > 0 and plain[:part].split()[-1:] and plain[:part].split()[-1] in _LEADS_ON:
+        part = plain.rfind("  ", 0, part)
     if part > 0 and len(plain[:part].strip()) * 4 > end * 3:
         return part
     word = plain.rfind(" ", 0, end + 1)
     if not plain[: max(word, 0)].strip():  # one word, longer than the row
         return end
-    while (
-        last and plain[:word].rstrip()[-1:].isdigit()
-    ):  # its unit, or what it is of, stands behind it
+    began = plain.rfind("  ", 0, word)  # the part that is cut
+    number = _NAMED_NUMBER.match(plain[word:].lstrip())
+    if last and number and plain[: max(began, 0)].strip() and plain[word:][:2] != "  ":
+        return began
+    while last and _leads_on(plain[:word].rstrip(), plain[word:]):
         word = max(0, plain[:word].rstrip().rfind(" "))
     return word
+
+
+def _leads_on(before: str, after: str) -> bool:
+    """Is the last word of ``before`` nothing without what is ``after`` it?
+
+    A number has its unit behind it, or what it is of; a sign and an arrow lead to something; the name of a
+    number stands in front of it.
+    """
+    if not before.strip():
+        return False
+    name_of_number = not after.startswith("  ") and _NUMBER.match(after.lstrip()) is not None
+    return before[-1].isdigit() or before.split()[-1] in _LEADS_ON or name_of_number
 
 
 def cells_at_most(plain: str, width: int) -> int:

@@ -41,8 +41,8 @@ def status(
     for name, details, asked in _SHORTER:
         text = _model(state, ink, name, details, asked, predicted)
         if text.cell_len + doing.cell_len <= width:
-            break
-    return text.append_text(doing)
+            return text.append_text(doing)
+    return text.append_text(now(state, ink, edited, width - text.cell_len))
 
 
 # (cells of the model's name, its details, what is asked): less and less.
@@ -85,8 +85,11 @@ def _metric(state: State, predicted: Result | None) -> str:
     return name + (f" @{state.question.position}" if state.question.position >= 0 else "")
 
 
-def now(state: State, ink: Inks, edited: bool = False) -> Text:
-    """What the engine does: the running job, or that it is idle, or what happened to it."""
+def now(state: State, ink: Inks, edited: bool = False, room: int | None = None) -> Text:
+    """What the engine does: the running job, or that it is idle, or what happened to it.
+
+    In ``room`` cells a job has no bar, and says less of how far it is.
+    """
     text, engine, busy = Text(), state.engine, state.busy
     if engine.notice and not busy and engine.phase != "loading":
         text.append(visible(engine.notice), Style(color=ink.warning, bold=True))
@@ -109,11 +112,14 @@ def now(state: State, ink: Inks, edited: bool = False) -> Text:
         ):  # first, so that it is never cut: the panes are of another text than the one above them
             text.append(f"{_edited_words()}  ", ink.accent)
         text.append(f"{name} ", ink.text)
+        others = f" +{len(busy) - 1}" if len(busy) > 1 else ""
+        if room is not None and job is not None:
+            text.append(standing(job, room - text.cell_len - len(others)), ink.text)
+            return text.append(others, ink.muted)
         _bar(text, job.fraction if job is not None else 0.0, ink)
         if job is not None:
             text.append(job_words(job), ink.text)
-        if len(busy) > 1:
-            text.append(f" +{len(busy) - 1}", ink.muted)
+        text.append(others, ink.muted)
     else:
         text.append(_PHASES[engine.phase], ink.muted)
         if edited:
@@ -134,11 +140,21 @@ def job_words(job: Job) -> str:
     return f"{size}{left}" + (f", {shown_keys('cancel')} stops" if job.long else "")
 
 
-def standing(job: Job) -> str:
-    """How far a job is, for the frame of a pane; it waits until its first step."""
+def standing(job: Job, room: int | None = None) -> str:
+    """How far a job is, for the frame of a pane; it waits until its first step.
+
+    In ``room`` cells first its size gives way, then the time that is left: the key that stops it stays.
+    """
     if not job.total:
         return "waiting"
-    return f"running {job.fraction * 100:.0f}%{job_words(job)}"
+    far = f"running {job.fraction * 100:.0f}%"
+    full = far + ("" if job.unit else ",") * (job.left_s is not None) + job_words(job)
+    if room is None or len(full) <= room:
+        return full
+    stops = [f"{shown_keys('cancel')} stops"] if job.long else []
+    left = [f"{spoken_seconds(job.left_s)} left"] if job.left_s is not None else []
+    shorter = (", ".join([far, *more]) for more in ([*left, *stops], stops))
+    return next((words for words in shorter if len(words) <= room), far)
 
 
 def under_way(state: State) -> list[str]:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from interpboard.display import fit
 from tui.theme import Inks, inks
+from tui.widgets.line import broken
 
 BEFORE = 0.6  # share of the room that ends with the token
 
@@ -23,6 +24,13 @@ class Row:
     before: str = ""
     token: str = ""
     after: str = ""
+
+    def in_lines(self, width: int) -> list[Row]:
+        """This row, or where there is a lead alone as many as its words take."""
+        room = max(1, width - 2)
+        if self.before or self.token or self.after or cell_len(self.lead) <= room:
+            return [self]
+        return [Row(line.plain.strip()) for line in broken(Text(self.lead), room)]
 
     def drawn(self, width: int, ink: Inks) -> Text:
         """The row in ``width`` cells; what is far from the token goes first."""
@@ -61,4 +69,8 @@ class Rows(Widget, can_focus=False):
         """The rows, one a line."""
         ink = inks(self.app.current_theme.dark)
         width = self.content_size.width
-        return Text("\n", no_wrap=True).join([row.drawn(width, ink) for row in self.rows])
+        lines = [line for row in self.rows for line in row.in_lines(width)]
+        shown = [line.drawn(width, ink) for line in lines[: self.content_size.height]]
+        if shown and len(lines) > len(shown) and not lines[len(shown) - 1].token:
+            shown[-1].append(" …", ink.muted)
+        return Text("\n", no_wrap=True).join(shown)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from interpboard.display import fit, visible_token
 from tui import words
+from tui.widgets.line import OPTIONAL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ def pair_readout(
     value = float(pattern[query, key])
     rank = 1 + int((pattern[query, : query + 1] > value).sum())
     text.append(f"  {words.percent(value)}", ink("accent", bold=True))
-    text.append(f"  rank {rank}/{query + 1}", ink("text"))
+    text.append(f"  rank {rank}/{query + 1}", ink("text") + OPTIONAL)
     return text.append("  exact", ink("muted"))
 
 

@@ -31,7 +31,7 @@ from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
-from tui.widgets.line import Line
+from tui.widgets.line import OPTIONAL, Line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,7 +219,7 @@ class HeadsPane(Pane):
         if finished:
             known = abs(data.values[data.values == data.values] - data.scale.center)
             rank = 1 + int((known > abs(value - data.scale.center)).sum())
-            text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+            text.append(f"  rank {rank}/{known.size}", self.ink("text") + OPTIONAL)
         if not self.estimated(row, column):
             text.append("  exact", self.ink("muted"))
         if finished and result is not None and result.baseline is not None:

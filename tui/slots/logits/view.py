@@ -23,6 +23,7 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
+from tui.widgets.line import OPTIONAL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +182,7 @@ class LogitsPane(Pane):
             steps = [float(own[at] - own[at - 1]) if at else float(own[0]) for own in values]
             text.append(f"  this layer {' → '.join(map(words.signed, steps))}", self.ink("text"))
         else:
-            text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text"))
+            text.append(f"  rank {rank}/{values.shape[1]}", self.ink("text") + OPTIONAL)
         text.append("  exact", self.ink("muted"))
         totals = values[:, -1] if self.order == "layers" else values.sum(1)
         sums = [words.unsigned(float(total), 2) for total in totals]

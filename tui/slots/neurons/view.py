@@ -24,6 +24,7 @@ from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.cells import Several
+from tui.widgets.line import OPTIONAL
 from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
@@ -177,9 +178,9 @@ class NeuronsPane(Pane):
         said = scales.side(self.data, value)
         text.append(f" {said}" if said else "", self.ink("muted"))
         rank = 1 + int((known > abs(value)).sum())
-        text.append(f"  rank {rank}/{known.size}", self.ink("text"))
+        text.append(f"  rank {rank}/{known.size}", self.ink("text") + OPTIONAL)
         text.append("  exact", self.ink("muted"))
-        return text.append(f"  activation {words.unsigned(active, 2)}", self.ink("text"))
+        return text.append(f"  activation {words.unsigned(active, 2)}", self.ink("text") + OPTIONAL)
 
     def details(self) -> Text:
         """Where in this prompt the neuron is most active, or why more is not known of it."""
@@ -202,6 +203,11 @@ class NeuronsPane(Pane):
         for warning in result.warnings if result is not None else ():
             text.append(f"  {visible(warning)}", self.ink("warning"))
         return text
+
+    def lines_in_full(self) -> list[str]:
+        """And the sentences that stand where the examples would."""
+        sentences = [row.lead for row in self.examples.rows if not row.token]
+        return [*super().lines_in_full(), *sentences]
 
     # -- examples ---------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from tui.slots.spec import Slot
 from tui.slots.trace.keys import KEYS, RESTORED_STATES
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
-from tui.widgets.line import Line
+from tui.widgets.line import OPTIONAL, Line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -220,7 +220,7 @@ class TracePane(Pane):
             elif "metric" in result.extra:
                 patched = float(result.extra["metric"].values[row, column])
                 text.append(f"  metric {words.unsigned(patched, 2)}", self.ink("text"))
-            text.append(f"  rank {rank}/{result.values.size}", self.ink("text"))
+            text.append(f"  rank {rank}/{result.values.size}", self.ink("text") + OPTIONAL)
             sampled = result.analysis == "causal_trace"
             how = f"{result.params['samples']} noises" if sampled else "exact"
             text.append(f"  {how}", self.ink("muted"))
