@@ -80,7 +80,9 @@ async def test_the_wheel_scrolls_what_is_under_it(board: Boards) -> None:
         view: Widget = b.app.panes.view.view
         x, y = view.region.x + 3, view.region.y + 2
         first = b.lines()[view.region.y]
-        for _ in range(4):  # as the terminal's driver sends it: to the app, at a place of the screen
+        for _ in range(
+            4
+        ):  # as the terminal's driver sends it: to the app, at a place of the screen
             b.app.post_message(MouseScrollDown(None, x, y, 0, 1, 0, False, False, False, x, y))
             await wait_until_idle(b.app)
         assert b.screen != before
