@@ -16,6 +16,7 @@ from interpboard.results import LabelledArray, Result
 if TYPE_CHECKING:
     from interpboard.analyze import BegunAnalysis
     from interpboard.runs.kept import KeptCells
+    from interpboard.runs.speed import Speed
 
 
 class Interrupted(Cancelled):
@@ -32,6 +33,7 @@ def compute_job(
     outbox: Outbox,
     queue: Queue,
     given_way: dict[int, KeptCells],
+    speed: Speed,
 ) -> Result | None:
     """The result; None if the job has given way and waits again, with its cells in ``given_way``.
 
@@ -62,6 +64,7 @@ def compute_job(
         on_pace=telling.pace,
         kept=kept,
         gives_way=queue.gives_way if kept is not None else _never,
+        speed=speed,
     )
     how = "failed"
     try:

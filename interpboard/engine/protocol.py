@@ -166,8 +166,8 @@ class Begun(msgspec.Struct, frozen=True, tag="begun"):
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """``done`` of ``total`` steps. ``partial``: the values so far, NaN where not known yet.
 
-    ``left_s``: how long the rest takes, judged by the steps that were timed. ``cells``: those computed since
-    this was told last.
+    ``left_s``: how long the rest takes, judged by the steps that were timed; ``expected``: by those of
+    earlier jobs, or by a first small one. ``cells``: those computed since this was told last.
     """
 
     job: int
@@ -176,6 +176,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     partial: LabelledArray | None = None
     left_s: float | None = None
     cells: Cells | None = None
+    expected: bool = False
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

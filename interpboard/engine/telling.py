@@ -42,8 +42,15 @@ class Telling:
             self._send(self._progress(done, total, partial, now))
 
     def pace(self, pace: Pace) -> None:
-        """What the steps timed so far say."""
+        """What the steps timed so far say, this job's before those of others; what is new is told at once."""
+        before = self._pace
+        if pace.expected and before is not None and not before.expected:
+            return
         self._pace = pace
+        if before is None or before.expected != pace.expected:
+            self._told = 0.0
+            if self._last is not None and pace.expected:
+                self.step(*self._last[:2], None)
 
     def last(self) -> protocol.Progress | None:
         """Where it ended, with what is not told yet; None if it never began."""
@@ -56,9 +63,9 @@ class Telling:
         self, done: int, total: int, partial: LabelledArray | None, now: float
     ) -> protocol.Progress:
         cells = self._kept.news() if self._kept is not None else None
-        return protocol.Progress(
-            self._job, done, total, partial, self._left(done, total, now), cells
-        )
+        left_s = self._left(done, total, now)
+        expected = self._pace is not None and self._pace.expected
+        return protocol.Progress(self._job, done, total, partial, left_s, cells, expected)
 
     def _left(self, done: int, total: int, now: float) -> float | None:
         """Seconds: by the cells' own pace where they have one, else by the share that is done."""

@@ -23,6 +23,7 @@ from interpboard.engine.jobs import Queue
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
+from interpboard.runs.speed import Speed
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
@@ -47,6 +48,7 @@ class Worker:
         self.outbox = outbox
         self.queue = queue
         self.lm: LanguageModel | None = None
+        self.speed = Speed()
         self.given_way: dict[int, KeptCells] = {}  # cells of the jobs that wait once more
 
     def serve(self) -> None:
@@ -130,6 +132,7 @@ class Worker:
                 **given(request.options),
                 on_stage=say,
             )
+        self.speed = Speed()
         self.outbox.send(
             protocol.Ready(
                 job=request.job,
@@ -150,7 +153,7 @@ class Worker:
         begun = begin(
             lm, request.text, request.analysis, request.metric, request.params, bare=request.bare
         )
-        result = compute_job(begun, request, self.outbox, self.queue, self.given_way)
+        result = compute_job(begun, request, self.outbox, self.queue, self.given_way, self.speed)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))
 

@@ -51,6 +51,8 @@ def evaluate_cells(
 
     if estimates is not None:
         tell()
+    elif watch.speed is not None:
+        watch.on_progress(0, len(places), None)  # its size, before the first step has ended
     counterfactuals = [cell for cell in cells if cell is not None]
     rows = None if base is None else [base[i] for i in places]
     evaluate(run, counterfactuals, metric, base=rows, watch=watch.silent, on_values=take)

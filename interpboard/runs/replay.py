@@ -29,8 +29,15 @@ from interpboard.runs.kept import AskedCells, mark_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.rehearsal import Loop
+from interpboard.runs.speed import Speed
 from interpboard.runs.steps import StepSize
 from interpboard.runs.watch import SILENT, Pace, Watch
+
+TRIED_OF = 20
+"""A first job of at least so many small steps takes one of them beforehand, to say what it will take.
+
+Its values are not used: the batches, and with them the last bits, are those of every other run.
+"""
 
 OnValues = Callable[[list[int], np.ndarray], None]
 
@@ -85,6 +92,15 @@ def evaluate(
     size = StepSize(run.lm, tokens_a_step)
     done, spent = 0, 0.0
     loop = Loop("edited runs", len(order))
+    if watch.speed is not None and order:
+        few = sorted(order[: size.rows(first(order[0]), stop, trial=True)], key=joins)
+        if not watch.speed.known and len(few) * TRIED_OF <= len(order):
+            edits, rows = [counterfactuals[i] for i in few], [rows_of[i] for i in few]
+            tried = Batch(run, edits, rows, first(order[0]), stop)
+            _try(tried, metric, watch, watch.speed, float(work[len(few) - 1]))
+        expected = watch.speed.seconds(float(work[-1]))
+        if expected is not None:
+            watch.on_pace(Pace(expected, len(order), expected / len(order), expected=True))
     while done < len(order):
         watch.step(before + done, before + len(order))
         begin = first(order[done])
@@ -114,9 +130,11 @@ def evaluate(
         loop.took(done, share)
         took = time.perf_counter() - started
         size.took(took, layers - starts[0], tokens)
-        done, spent = done + len(chosen), spent + took
+        begun, done, spent = done, done + len(chosen), spent + took
         left = spent * (float(work[-1]) / float(work[done - 1]) - 1)
         watch.on_pace(Pace(left, len(order) - done, spent / done))
+        if watch.speed is not None:
+            watch.speed.took(float(work[done - 1] - (work[begun - 1] if begun else 0)), took)
         if watch.kept is not None and asked is not None:
             watch.kept.take(asked, chosen, values[chosen])
         if on_values is not None:
@@ -124,6 +142,18 @@ def evaluate(
     loop.close()
     watch.step(before + done, before + len(order))
     return values
+
+
+def _try(batch: Batch, metric: Metric, watch: Watch, speed: Speed, work: float) -> None:
+    """Time ``batch`` for ``speed``. One that does not fit says nothing: its rows come again."""
+    started = time.perf_counter()
+    try:
+        with any_shape(batch.run.lm.device):
+            batch.metric(metric, watch).cpu()
+    except RuntimeError as error:
+        check_smaller_may_fit(error, 2)
+        return
+    speed.took(work, time.perf_counter() - started)
 
 
 def _kept(

@@ -45,15 +45,16 @@ class StepSize:
         parameters = sum(parameter.numel() for parameter in lm.model.parameters())
         return int(min(self.most, max(self.least, FIRST_STEP / (2 * parameters))))
 
-    def rows(self, first: int, stop: int) -> int:
+    def rows(self, first: int, stop: int, *, trial: bool = False) -> int:
         """Rows a step, at least one, of positions ``first`` to ``stop`` − 1.
 
         Each row brings the keys and values of the positions before ``first``: few new tokens may need
-        much memory.
+        much memory. ``trial``: so few that it is soon known what a row takes.
         """
         if self.alone:
             return 1
-        return max(1, min(self.tokens // (stop - first), self.most_reused // max(1, first)))
+        tokens = min(self.least, self.tokens) if trial else self.tokens
+        return max(1, min(tokens // (stop - first), self.most_reused // max(1, first)))
 
     def took(self, seconds: float, layers: int, tokens: int) -> None:
         """Hear how long a step of ``tokens`` through ``layers`` took."""

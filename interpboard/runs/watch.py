@@ -9,16 +9,21 @@ from typing import NamedTuple, TypeVar
 from interpboard.errors import Cancelled
 from interpboard.results import LabelledArray
 from interpboard.runs.kept import KeptCells
+from interpboard.runs.speed import Speed
 
 _T = TypeVar("_T")
 
 
 class Pace(NamedTuple):
-    """What timed steps say of the cells that are under way: seconds left, cells left, seconds a cell."""
+    """What timed steps say of the cells that are under way: seconds left, cells left, seconds a cell.
+
+    ``expected``: judged by the steps of earlier jobs, or by one that was smaller than the others will be.
+    """
 
     left_s: float
     cells_left: int
     a_cell_s: float
+    expected: bool = False
 
 
 class Postponed(Exception):
@@ -43,6 +48,7 @@ class Watch:
 
     ``on_pace`` hears how long the cells under way still take. ``kept`` has those that are computed, so that
     they are not computed again. ``gives_way()`` is asked between steps: is something else to be done first?
+    ``speed``: what earlier jobs on this model took; this one's steps are added to it.
     """
 
     on_progress: Callable[[int, int, LabelledArray | None], None] = _nobody
@@ -50,6 +56,7 @@ class Watch:
     on_pace: Callable[[Pace], None] = _untold
     kept: KeptCells | None = None
     gives_way: Callable[[], bool] = _never
+    speed: Speed | None = None
 
     def check(self) -> None:
         """Raise ``Cancelled`` if asked to stop."""

@@ -207,6 +207,37 @@ async def test_the_time_left_is_told_from_the_first_step_on_and_falls(
 
 
 @on_one_loop
+async def test_what_a_job_will_take_is_expected_before_its_first_step_then_measured(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    engine.run("before", "head_ablation", TEXT)
+    await recorder.until("before", protocol.Finished)
+    engine.run("grid", "causal_trace", TEXT, params={**TRACE, "samples": 80})
+    await recorder.until("grid", protocol.Finished)
+    seen = recorder.of("grid", protocol.Progress)
+    timed = [event for event in seen if event.left_s is not None]
+    assert timed[0].expected
+    assert not any(event.cells for event in seen[: seen.index(timed[0]) + 1])
+    assert timed[0].total == timed[-1].total > 0
+    assert timed[0].left_s > 0
+    assert not timed[-1].expected
+    measured = [event.expected for event in timed].index(False)
+    assert not any(event.expected for event in timed[measured:])
+
+
+@on_one_loop
+async def test_the_first_job_of_all_expects_what_one_small_step_took(
+    new_engine: EngineClient, recorder: Recorder
+) -> None:
+    new_engine.run("grid", "causal_trace", TEXT, params={**TRACE, "samples": 80})
+    await recorder.until("grid", protocol.Finished)
+    timed = [e for e in recorder.of("grid", protocol.Progress) if e.left_s is not None]
+    assert timed[0].expected
+    assert timed[0].cells is None
+    assert not timed[-1].expected
+
+
+@on_one_loop
 async def test_what_is_computed_survives_the_death_of_the_engine(
     new_engine: EngineClient, recorder: Recorder
 ) -> None:

@@ -125,7 +125,9 @@ class FakeEngine:
         """Say how far a job is."""
         self._tell(slot, protocol.Progress(0, done, total, partial))
 
-    def compute(self, slot: str, cells: int, left_s: float | None = 30.0) -> None:
+    def compute(
+        self, slot: str, cells: int, left_s: float | None = 30.0, expected: bool = False
+    ) -> None:
         """The job of ``slot`` begins and has computed its first ``cells`` cells."""
         finished = self.event_of(self._jobs[slot])
         result = finished.result
@@ -138,7 +140,7 @@ class FakeEngine:
         shown = LabelledArray(result.axes, values.reshape(result.values.shape))
         known = np.arange(cells)
         kept = Cells(f"{result.analysis} {finished.prompt.text}", known, known, values[:cells])
-        self._tell(slot, protocol.Progress(0, cells, values.size, shown, left_s, kept))
+        self._tell(slot, protocol.Progress(0, cells, values.size, shown, left_s, kept, expected))
 
     def die(self, restarting: bool = True) -> None:
         """The process is killed; it comes back and loads the model, unless it gave up."""

@@ -178,6 +178,36 @@ async def test_how_long_it_takes_stands_in_the_status_line_and_in_the_frame(boar
         assert "head ablation: 34% of 32 heads, 30 s left, x stops" in b.screen
 
 
+async def test_a_long_job_says_its_size_and_what_it_is_expected_to_take_before_its_first_step(
+    board: Boards,
+) -> None:
+    async with board() as b:
+        b.engine.paused = True
+        await ask(b, OTHER)
+        b.engine.compute("heads", 0, 40.0, expected=True)
+        await b.pilot.pause(0.3)
+        lines = b.lines()
+        assert "of 32 heads, about 40 s, x stops" in lines[0]
+        assert any("running 0% of 32 heads, about 40 s, x stops" in line for line in lines[1:])
+        b.engine.compute("heads", 4, 6.0)  # measured, it is not long after all
+        await b.pilot.pause(0.3)
+        assert "of 32 heads, 6.0 s left " in b.lines()[0]
+        b.engine.compute("heads", 8, 5.0)
+        await b.press("L")
+        assert "head ablation: 25% of 32 heads, 5.0 s left" in b.screen
+        assert "stops" not in b.lines()[0]
+
+
+async def test_of_a_short_job_nothing_is_said_before_its_first_step(board: Boards) -> None:
+    async with board() as b:
+        b.engine.paused = True
+        await ask(b, OTHER)
+        b.engine.compute("heads", 0, 4.0, expected=True)
+        await b.pilot.pause(0.3)
+        assert "of 32 heads" in b.lines()[0]
+        assert "about" not in b.lines()[0]
+
+
 async def test_another_model_takes_nothing_of_the_old_one_and_says_what_it_drops(
     board: Boards,
 ) -> None:

@@ -58,8 +58,16 @@ def reduce(
 def _gone_on(state: State, slot: str, event: protocol.Progress) -> State:
     answer = state.slots[slot]
     before = answer.job or Job()
-    whole_s = event.left_s if before.whole_s is None else before.whole_s
-    job = replace(before, done=event.done, total=event.total, left_s=event.left_s, whole_s=whole_s)
+    measured = before.expected and not event.expected
+    whole_s = event.left_s if before.whole_s is None or measured else before.whole_s
+    job = replace(
+        before,
+        done=event.done,
+        total=event.total,
+        left_s=event.left_s,
+        expected=event.expected,
+        whole_s=whole_s,
+    )
     cells = answer.cells if event.cells is None else (*answer.cells, event.cells)
     partial = event.partial if event.partial is not None else answer.partial
     return state.with_slot(slot, job=job, partial=partial, cells=cells)

@@ -88,13 +88,15 @@ class Job:
     """A running or waiting analysis. ``total=0``: it has not begun. ``title``: if not the analysis' own.
 
     ``left_s``: how long it still takes, judged by the steps that were timed, None before the first of them;
-    ``whole_s``: the same when it was first known. ``unit``: what is counted, where cells are.
+    ``expected``: by those of earlier jobs; ``whole_s``: the same when it was first known. ``unit``: what is
+    counted, where cells are.
     """
 
     done: int = 0
     total: int = 0
     title: str = ""
     left_s: float | None = None
+    expected: bool = False
     whole_s: float | None = None
     unit: str = ""
 

@@ -132,11 +132,15 @@ def _edited_words() -> str:
 
 
 def job_words(job: Job) -> str:
-    """`` of 32 heads, 12 s left``, and of a long job the key that stops it; the time after the first step."""
+    """`` of 32 heads, 12 s left``, and of a long job the key that stops it.
+
+    Before its own first steps a long job says what is expected: `` of 1,536 heads, about 40 s, x stops``.
+    """
     size = f" of {job.total:,} {job.unit}" if job.unit and job.total else ""
-    if job.left_s is None:
+    if job.left_s is None or (job.expected and not job.long):
         return size
-    left = f"{',' if size else ''} {spoken_seconds(job.left_s)} left"
+    took = spoken_seconds(job.left_s)
+    left = f"{',' if size else ''} " + (f"about {took}" if job.expected else f"{took} left")
     return f"{size}{left}" + (f", {shown_keys('cancel')} stops" if job.long else "")
 
 
