@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.conftest import Board, Boards
-from tui.slots.tokens.spans import joined, stretches
-from tui.slots.tokens.units import spans_of, written
+from tui.slots.tokens.spans import joined_spans, stretches
+from tui.slots.tokens.units import spans_in_text, spans_text
 from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.token_strip import wrap
 
@@ -112,16 +112,16 @@ async def test_each_unit_is_hidden_from_the_answer_with_the_metric_and_kl_at_the
 def test_spans_never_overlap_and_are_written_so_that_they_are_read_again(
     old: set[int], new: set[int]
 ) -> None:
-    found = joined(stretches(old), stretches(new))
+    found = joined_spans(stretches(old), stretches(new))
     places = [at for begin, end in found for at in range(begin, end)]
     assert len(places) == len(set(places))
     assert new <= set(places) <= old | new
-    assert spans_of(written(found)) == found
+    assert spans_in_text(spans_text(found)) == found
 
 
 @pytest.mark.parametrize("text", ["of France", "2-", "-2", "2;3", "", "٢-٣x"])
 def test_what_is_no_list_of_positions_is_read_as_none(text: str) -> None:
-    assert spans_of(text) == ()
+    assert spans_in_text(text) == ()
 
 
 @pytest.mark.parametrize("texts", [("a⏎⟧", "b"), ("a⏎", "b")])

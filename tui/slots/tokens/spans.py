@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from tui.commands.command import keyed
 from tui.commands.reasons import no_result
-from tui.slots.tokens.units import chosen, method_in, spans_in
+from tui.slots.tokens.units import method_in, spans_in, unit_choice
 
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
-Span = tuple[int, int]
+PositionRange = tuple[int, int]
 
 
-def stretches(positions: Iterable[int]) -> list[Span]:
+def stretches(positions: Iterable[int]) -> list[PositionRange]:
     """``[begin, end)`` of each run of neighbours."""
-    found: list[Span] = []
+    found: list[PositionRange] = []
     for at in sorted(positions):
         if found and found[-1][1] == at:
             found[-1] = (found[-1][0], at + 1)
@@ -26,7 +26,9 @@ def stretches(positions: Iterable[int]) -> list[Span]:
     return found
 
 
-def joined(spans: Iterable[Span], new: Iterable[Span]) -> tuple[Span, ...]:
+def joined_spans(
+    spans: Iterable[PositionRange], new: Iterable[PositionRange]
+) -> tuple[PositionRange, ...]:
     """``spans`` and ``new``; what overlaps a new one makes room for it."""
     new = tuple(new)
     kept = [own for own in spans if not any(own[0] < e and b < own[1] for b, e in new)]
@@ -38,7 +40,7 @@ def mark_span(app: Controllers) -> None:
     state, at = app.state, app.panes.view.position
     spans = spans_in(state)
     if state.subject:
-        spans = joined(spans, stretches(state.subject))
+        spans = joined_spans(spans, stretches(state.subject))
     else:
         spans = tuple(own for own in spans if not (at is not None and own[0] <= at < own[1]))
     text = state.question.text
@@ -47,7 +49,7 @@ def mark_span(app: Controllers) -> None:
         "trace",
         spans=(text, spans),
         marked=("", ()),
-        **chosen(state, "span" if spans else "token", method_in(state)),
+        **unit_choice(state, "span" if spans else "token", method_in(state)),
     )
 
 

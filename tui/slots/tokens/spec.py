@@ -13,9 +13,9 @@ from tui.slots.tokens.units import (
     next_token_method,
     next_unit,
     spans_in,
-    spans_of,
+    spans_in_text,
+    spans_text,
     unit_in,
-    written,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
     own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     params = {**state.params, result.analysis: own}
-    spans = spans_of(result.params.get("spans", ""))
+    spans = spans_in_text(result.params.get("spans", ""))
     if spans:
         state = replace(state, spans=(state.question.text, spans))
     return replace(slot.decided(state, result, {}), params=params)
@@ -39,7 +39,7 @@ def _request(slot: Slot, state: State) -> Request:
         return request
     own: dict[str, Any] = {"unit": unit_in(state)}
     if spans_in(state):
-        own["spans"] = written(spans_in(state))
+        own["spans"] = spans_text(spans_in(state))
     return replace(request, params={**request.params, **own})
 
 

@@ -121,10 +121,10 @@ def method_in(state: State) -> str:
 
 
 def _show_by(app: Controllers, unit: str, method: str) -> None:
-    app.session.change("tokens", **chosen(app.state, unit, method))
+    app.session.change("tokens", **unit_choice(app.state, unit, method))
 
 
-def chosen(state: State, unit: str, method: str) -> dict[str, Any]:
+def unit_choice(state: State, unit: str, method: str) -> dict[str, Any]:
     """What of the state changes where the pane is to sum ``unit`` by ``method``."""
     analysis = method if method in (SURROGATE, KNOCKOUT) else BY_UNIT
     if unit == "token":
@@ -145,13 +145,13 @@ def spans_in(state: State) -> tuple[tuple[int, int], ...]:
     return state.spans[1] if state.spans[0] == state.question.text else ()
 
 
-def written(spans: tuple[tuple[int, int], ...]) -> str:
+def spans_text(spans: tuple[tuple[int, int], ...]) -> str:
     """As the analyses read them: ``2-5,7``, both ends among them."""
     return ",".join(f"{b}-{e - 1}" if e - b > 1 else str(b) for b, e in spans)
 
 
-def spans_of(text: object) -> tuple[tuple[int, int], ...]:
-    """What ``written`` wrote; none where it is something else, texts say."""
+def spans_in_text(text: object) -> tuple[tuple[int, int], ...]:
+    """What ``spans_text`` wrote; none where it is something else, texts say."""
     pairs = [part.partition("-") for part in str(text).split(",")]
     if not all(b.isdecimal() and (e.isdecimal() or not dash) for b, dash, e in pairs):
         return ()
@@ -163,4 +163,4 @@ def hide_from_answer(app: Controllers) -> None:
     state, now = app.state, unit_in(app.state)
     usual = "span" if spans_in(state) else "sentence"
     app.panes.go("tokens")
-    app.session.change("tokens", **chosen(state, usual if now == "token" else now, KNOCKOUT))
+    app.session.change("tokens", **unit_choice(state, usual if now == "token" else now, KNOCKOUT))
