@@ -18,7 +18,7 @@ from tests.tui.test_kept_cells import told
 from tui import words
 from tui.catalogue import pane_slots
 from tui.dialogs.help import HelpScreen
-from tui.session.state import Job
+from tui.session.job import Job
 from tui.slots.pane import Pane
 from tui.widgets.line import OPTIONAL, GrowingLine, in_rows
 from tui.widgets.lines import standing

@@ -15,7 +15,8 @@ from tui import words
 from tui.commands.command import shown_keys
 from tui.session.engine_port import MODEL_SLOT
 from tui.session.interventions import InterventionStack
-from tui.session.state import Answer, Answers, Engine, Job, Model, Phase, Selection, State
+from tui.session.job import Job
+from tui.session.state import Answer, Answers, Engine, Model, Phase, Selection, State
 from tui.session.unfinished import dropped, set_down
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from interpboard.config import DEFAULT_TEXT
 from tui.session.chat_draft import chat_line
 from tui.session.interventions import InterventionStack
+from tui.session.job import Job
 
 if TYPE_CHECKING:
     from interpboard.results import Cells, Document, LabelledArray, ModelInfo, PromptInfo, Result
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from tui.session.unfinished import Unfinished
 
 _METRICS = ("logit", "logit_diff", "prob", "logprob")
-
-LONG_S = 10.0
 
 # A chat is written as JSON. A bare text is looked at beside a chat: nothing is put around it.
 PromptKind = Literal["text", "chat", "bare"]
@@ -81,34 +80,6 @@ class Request:
     question: Question
     params: Mapping[str, Any] = field(default_factory=dict)
     metric: str = ""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A running or waiting analysis. ``total=0``: it has not begun. ``title``: if not the analysis' own.
-
-    ``left_s``: how long it still takes, judged by the steps that were timed, None before the first of them;
-    ``expected``: by those of earlier jobs; ``whole_s``: the same when it was first known. ``unit``: what is
-    counted, where cells are.
-    """
-
-    done: int = 0
-    total: int = 0
-    title: str = ""
-    left_s: float | None = None
-    expected: bool = False
-    whole_s: float | None = None
-    unit: str = ""
-
-    @property
-    def fraction(self) -> float:
-        """0 … 1."""
-        return self.done / self.total if self.total else 0.0
-
-    @property
-    def long(self) -> bool:
-        """Does it take so long that one might not want it?"""
-        return self.whole_s is not None and self.whole_s > LONG_S
 
 
 @dataclass(frozen=True, eq=False)

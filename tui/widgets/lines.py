@@ -11,7 +11,8 @@ from rich.text import Text
 from interpboard.display import spoken_bytes, spoken_seconds, visible
 from tui import words
 from tui.commands.command import Command, keyed, shown_keys
-from tui.session.state import Engine, Job, State
+from tui.session.job import Job
+from tui.session.state import Engine, State
 from tui.theme import Inks
 
 if TYPE_CHECKING:
