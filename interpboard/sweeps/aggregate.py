@@ -80,6 +80,9 @@ def aggregate(
             f"{folder.path} has no row to take a mean of.",
             refused[0] if refused else _most_common(counts.reasons),
         )
+    asked = len(manifest.request.analyses) * (manifest.rows or 0)
+    if counts.done < asked:
+        refused.append(f"not finished: {counts.done:,} of {asked:,} results are computed")
     if counts.failed:
         share = f"{counts.failed:,} of {counts.done:,} results have only a reason"
         refused.append(f"{share}, most often: {_most_common(counts.reasons)}")

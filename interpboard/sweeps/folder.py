@@ -223,7 +223,7 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
     """``new`` where it may go on from ``old``."""
     differences = [
         ("dataset", old.dataset_fingerprint != new.dataset_fingerprint),
-        ("model", _model(old.model) != _model(new.model)),
+        ("model", identity_of(old.model) != identity_of(new.model)),
         ("version of interpboard", old.made_by.interpboard != new.made_by.interpboard),
         *(
             (name, getattr(old.request, name) != getattr(new.request, name))
@@ -245,16 +245,12 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
     return replace(new, request=replace(new.request, analyses=tuple(both), params=params))
 
 
-def _model(info: ModelInfo) -> tuple[object, ...]:
+def identity_of(info: ModelInfo) -> tuple[object, ...]:
     """What makes it the same model; on which device it is does not."""
     return (
-        info.weights,
-        info.tokenizer,
-        info.dtype,
-        info.quantization,
-        info.special_tokens,
-        info.adapters,
-    )
+        info.weights, info.tokenizer, info.dtype, info.quantization, info.special_tokens,
+        info.adapters, info.options.adapter_state, sorted(info.parts.items()),
+    )  # fmt: skip
 
 
 def _parquet():  # type: ignore[no-untyped-def]

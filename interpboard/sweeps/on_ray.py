@@ -21,7 +21,7 @@ import msgspec
 from interpboard.datasets.dataset import Dataset
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter, MissingPackage
-from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.folder import SweepFolder, identity_of
 from interpboard.sweeps.here import OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
@@ -43,9 +43,9 @@ class RowWorker:
         self.folder = SweepFolder.open(Path(folder))
         manifest = self.folder.manifest
         lm = open_model(**opening)
-        if lm.info.weights != manifest.model.weights:
+        if identity_of(lm.info) != identity_of(manifest.model):
             raise BadParameter(
-                f"A worker's {opening.get('name_or_path')} has other weights than the sweep began with.",
+                f"A worker's {opening.get('name_or_path')} is not the model that the sweep began with.",
                 "Give every node the same files.",
             )
         self.work = row_function(lm, manifest.request)

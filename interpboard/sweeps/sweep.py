@@ -10,6 +10,7 @@ from interpboard.datasets.columns import columns_of
 from interpboard.datasets.dataset import Dataset, open_dataset
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry.loading import given
 from interpboard.results import Document, MetricRequest
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
@@ -59,7 +60,7 @@ def sweep(
     folder = begin_sweep(lm, dataset, request, Path(output))
     with folder.alone():
         if workers > 1 or ray:
-            own = dict(opening or {"name_or_path": lm.info.name, "dtype": lm.info.dtype})
+            own = dict(opening or _opening_of(lm))
             sweep_on_ray(
                 own, dataset, folder, workers=workers, gpus_per_worker=gpus_per_worker,
                 address=ray, check=watch.check, on_pace=on_pace,
@@ -68,6 +69,13 @@ def sweep(
             work = row_function(lm, folder.manifest.request, watch)
             sweep_here(work, dataset, folder, watch.check, on_pace)
         return written_aggregate(folder, AggregateSettings(level=level, group=group))
+
+
+def _opening_of(lm: LanguageModel) -> dict[str, Any]:
+    """The words of ``open_model`` that give ``lm`` again, as far as its name does; workers compare."""
+    info = lm.info
+    again = {"dtype": info.dtype, "special_tokens": info.special_tokens}
+    return {"name_or_path": info.name, **again, **given(info.options)}
 
 
 def begin_sweep(

@@ -120,6 +120,8 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
     position = result.metric.position
     if is_difference(result):
         parts += [page.words(words) for words in sides_said(result)]
+    elif "rows" in result.params:
+        parts.append("mean over the rows of a dataset, each where it is explained")
     elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif 0 <= position < len(prompt.tokens):

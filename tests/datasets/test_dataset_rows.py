@@ -240,6 +240,16 @@ def test_the_fingerprint_is_of_the_bytes_and_of_how_they_are_read(tmp_path: Path
     assert first != open_dataset([path]).fingerprint()
 
 
+def test_a_change_in_the_middle_of_a_large_file_is_another_dataset(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    raw = bytearray(b'{"text": "a"}\n' * 400_000)
+    path.write_bytes(raw)
+    first = open_dataset([path]).fingerprint()
+    raw[14 * 200_000 + 10] = ord("b")
+    path.write_bytes(raw)
+    assert first != open_dataset([path]).fingerprint()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["jsonl", "csv", "txt", "json", "toml", "arrow"]))
 def test_any_bytes_are_rows_or_refused_in_a_line(raw: bytes, form: str) -> None:
