@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from interpboard import __version__
+from interpboard.files.states import file_state
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
@@ -85,7 +85,7 @@ class BegunAnalysis:
     @property
     def fingerprint(self) -> str:
         """Of all that cells depend on: model, weights, prompt, metric, parameters, and files they name."""
-        files = [_state(value) for value in self.params.values()]
+        files = [file_state(value) for value in self.params.values()]
         of = (
             __version__, self.lm.info, self.lm.verified.path, self.prompt.token_ids,
             self.metric.info, self.analysis.name, sorted(self.params.items()), files,
@@ -120,14 +120,3 @@ def begin(
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     return BegunAnalysis(lm, prompt, resolved, known, parsed)
-
-
-def _state(value: Any) -> tuple[int, int] | None:
-    """Size and time of the file that a parameter names; None where it names none."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        return None
-    try:
-        found = os.stat(value)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns

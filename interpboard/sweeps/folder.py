@@ -35,8 +35,11 @@ _AGAIN = "Make room or mend it; the same command goes on from here."
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sweep is: all that must be the same to go on with it. ``rows``: of the dataset, None:
-    uncounted."""
+    """What a sweep is: all that must be the same to go on with it.
+
+    ``rows``: of the dataset, None: uncounted. ``parameter_files``: size and time of each file that a
+    parameter names, a lens say.
+    """
 
     schema: str = SCHEMA_VERSION
     made_by: MadeBy
@@ -45,6 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelInfo
     request: SweepRequest
     rows: int | None = None
+    parameter_files: dict[str, tuple[int, int]] = {}
 
 
 class Counts(msgspec.Struct):
@@ -230,6 +234,10 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
             for name in ("metric", "save", "align", "group")
         ),
         *(
+            (f"content of the file {name}", state != new.parameter_files.get(name, state))
+            for name, state in old.parameter_files.items()
+        ),
+        *(
             (f"parameters of {name}", old.request.params.get(name) != new.request.params.get(name))
             for name in set(old.request.analyses) & set(new.request.analyses)
         ),
@@ -242,7 +250,9 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
             )
     both = dict.fromkeys((*old.request.analyses, *new.request.analyses))
     params = {**old.request.params, **new.request.params}
-    return replace(new, request=replace(new.request, analyses=tuple(both), params=params))
+    request = replace(new.request, analyses=tuple(both), params=params)
+    files = {**old.parameter_files, **new.parameter_files}
+    return replace(new, request=request, parameter_files=files)
 
 
 def identity_of(info: ModelInfo) -> tuple[object, ...]:

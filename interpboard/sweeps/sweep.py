@@ -9,6 +9,7 @@ from typing import Any
 from interpboard.datasets.columns import columns_of
 from interpboard.datasets.dataset import Dataset, open_dataset
 from interpboard.errors import BadParameter
+from interpboard.files.states import file_state
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.loading import given
 from interpboard.results import Document, MetricRequest
@@ -92,8 +93,15 @@ def begin_sweep(
         model=lm.info,
         request=request,
         rows=rows,
+        parameter_files=_files_of(request),
     )
     return SweepFolder.begin(output, manifest)
+
+
+def _files_of(request: SweepRequest) -> dict[str, tuple[int, int]]:
+    named = [str(value) for own in request.params.values() for value in own.values()]
+    states = {name: file_state(name) for name in named}
+    return {name: state for name, state in states.items() if state is not None}
 
 
 def written_aggregate(folder: SweepFolder, settings: AggregateSettings) -> Document:

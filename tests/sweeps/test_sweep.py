@@ -180,6 +180,17 @@ def test_another_sweep_does_not_go_into_the_folder(tmp_path: Path) -> None:
         sweep(LM, data, ["head_ablation"], tmp_path / "full")
 
 
+def test_a_file_that_a_parameter_names_is_the_same_one(tmp_path: Path) -> None:
+    data, out, named = put(tmp_path, ROWS[:2]), tmp_path / "out", tmp_path / "references.txt"
+    named.write_text("Rome is the city of", encoding="utf-8")
+    given = {"head_ablation": {"ablation": "mean", "references": str(named)}}
+    sweep(LM, data, ["head_ablation"], out, params=given)
+    sweep(LM, data, ["head_ablation"], out, params=given)
+    named.write_text("Paris is the city of France", encoding="utf-8")
+    with pytest.raises(BadParameter, match=r"another content of the file .*references\.txt"):
+        sweep(LM, data, ["head_ablation"], out, params=given)
+
+
 @pytest.mark.parametrize("save", ["mean", "top=3"])
 def test_means_alone_are_those_of_the_values(
     tmp_path: Path, swept: tuple[Path, Document], save: str
