@@ -12,6 +12,7 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from .evaluate import Evaluator, score_table
+from .evaluate import BehaviourScore, Evaluator, score_table
 from .packing import END_ID, Packer
 from .starting_point import extend_positions, seed_circuits
 from .tokenizer import train_tokenizer
@@ -145,19 +146,13 @@ def train(
     start, recent = time.monotonic(), 0.0
     for step in range(stage.steps):
         progress = step / stage.horizon
-        for optimizer, peak in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * stage.peak * rate_factor(progress, step)
+        set_rates(optimizers, stage.peak, rate_factor(progress, step))
         lengths = next(lengths for until, lengths in stage.curriculum if progress < until)
         ids, weights = (t.to(device) for t in packer.batch(TOKENS_PER_STEP, lengths))
         with torch.autocast(device, dtype=torch.bfloat16):
             logits = model(ids, use_cache=False).logits
         loss = weighted_loss(logits, ids, weights)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, _ in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        take_step(model, optimizers, loss)
         recent = loss.item() if step == 0 else 0.98 * recent + 0.02 * loss.item()
         if (step + 1) % LOG_EVERY == 0:
             minutes = (time.monotonic() - start) / 60
@@ -176,7 +171,34 @@ def _glance(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, context:
         evaluator.agreement(100),
         evaluator.years(100),
     )
+    return figures_line(figures)
+
+
+def figures_line(figures: Iterable[BehaviourScore]) -> str:
+    """Each figure's name up to its first comma, and its value."""
     return "  ".join(f"{figure.name.split(',')[0]} {figure.value:.2f}" for figure in figures)
+
+
+def set_rates(
+    optimizers: Iterable[tuple[torch.optim.Optimizer, float]], peak_of_stage: float, factor: float
+) -> None:
+    """The rate of every optimizer: its own peak, times the stage's, times ``factor``, in that order."""
+    for optimizer, peak in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = peak * peak_of_stage * factor
+
+
+def take_step(
+    model: GPT2LMHeadModel,
+    optimizers: Iterable[tuple[torch.optim.Optimizer, float]],
+    loss: torch.Tensor,
+) -> None:
+    """One step down the gradient of ``loss``, which is clipped to length 1."""
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer, _ in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def load_trained(folder: Path) -> GPT2LMHeadModel:

@@ -18,7 +18,15 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from ..evaluate import score_table
 from ..starting_point import extend_positions, seed_circuits
-from ..train import load_trained, new_optimizers, rate_factor, save
+from ..train import (
+    figures_line,
+    load_trained,
+    new_optimizers,
+    rate_factor,
+    save,
+    set_rates,
+    take_step,
+)
 from .batches import PADDING_ID, ChatBatches
 from .corpus import reading_chats, training_chats
 from .evaluate import ChatEvaluator
@@ -92,16 +100,10 @@ def train_chat_model(
     )
     start, recent = time.monotonic(), 0.0
     for step in range(stage.steps):
-        for optimizer, peak in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = peak * stage.peak * rate_factor(step / stage.steps, step)
+        set_rates(optimizers, stage.peak, rate_factor(step / stage.steps, step))
         ids, weights = next(reading if step < stage.reading else batches)
         loss = answers_loss(model, ids, weights)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, _ in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        take_step(model, optimizers, loss)
         recent = loss.item() if step == 0 else 0.98 * recent + 0.02 * loss.item()
         if (step + 1) % STEPS_A_LINE == 0:
             minutes = (time.monotonic() - start) / 60
@@ -121,7 +123,7 @@ def _glance(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> str:
         evaluator.forms(64),
         evaluator.chains(),
     )
-    return "  ".join(f"{figure.name.split(',')[0]} {figure.value:.2f}" for figure in figures)
+    return figures_line(figures)
 
 
 def main() -> None:
