@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
 from tests.tui.terminal import FAKE, Terminal
 from tests.tui.test_terminal import assert_given_back
+from tui.terminal.suspend import Suspension
 
 SHELL = shutil.which("bash")
 needs_shell = pytest.mark.skipif(SHELL is None, reason="no shell with job control")
@@ -47,6 +52,14 @@ class Shell(Terminal):
         self.press("fg\n")
         for word in ("Eiffel", "engine: idle", "Help"):
             self.until_after(OTHER_SCREEN, word)
+
+    def close(self) -> None:
+        """The app too: killed with its shell it would live on without a terminal."""
+        left = [self.app] if self.pid else []
+        super().close()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:
@@ -103,6 +116,32 @@ def test_a_stop_from_outside_is_survived_too(
     own.press("q")
     own.until_after(OWN_SCREEN, "ready> ")
     assert_given_back(own)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGCONT])
+async def test_a_signal_in_the_middle_of_a_write_waits_for_its_end(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    writing, could_write, stopped = threading.Lock(), [], []
+
+    class Driver:
+        def suspend_application_mode(self) -> None:
+            could_write.append(not writing.locked())
+
+        resume_application_mode = suspend_application_mode
+
+    monkeypatch.setattr("tui.terminal.suspend.os.kill", lambda _pid, sent: stopped.append(sent))
+    Suspension(cast(Any, Driver()), back=lambda: None)
+    try:
+        with writing:
+            signal.raise_signal(number)
+        await asyncio.sleep(0.05)
+    finally:
+        for each in (signal.SIGTSTP, signal.SIGCONT):
+            asyncio.get_running_loop().remove_signal_handler(each)
+    assert could_write
+    assert all(could_write)
+    assert stopped == ([signal.SIGSTOP] if number == signal.SIGTSTP else [])
 
 
 def test_where_no_shell_waits_ctrl_z_says_so_and_goes_on() -> None:

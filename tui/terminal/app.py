@@ -100,7 +100,7 @@ class TerminalApp(SureTimers, App[int]):
         if self.is_headless or self._driver is None or not hasattr(signal, "SIGTSTP"):
             return
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(ValueError):  # not in the main thread
+        with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread
             self._suspension = Suspension(
                 self._driver, lambda: loop.call_soon_threadsafe(self.action_redraw)
             )

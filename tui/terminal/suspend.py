@@ -2,11 +2,13 @@
 
 Textual's own handlers lose two cases. A process that is stopped by SIGSTOP has given nothing back, and
 starting once more would leave two threads that read keys; and after SIGCONT nothing looks changed, so
-that nothing would be painted.
+that nothing would be painted. Signals are heard by the event loop, between two of its steps: a handler of
+Python's own may come in the middle of a write to the terminal, and writing there waits for itself for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -46,12 +48,16 @@ def _parent(pid: int) -> int:
 
 
 class Suspension:
-    """Takes over SIGTSTP and SIGCONT from ``driver``. ``back`` is called once the terminal is ours again."""
+    """Takes over SIGTSTP and SIGCONT from ``driver``, in the event loop that runs.
+
+    ``back`` is called once the terminal is ours again. Raises ``RuntimeError`` outside the main thread.
+    """
 
     def __init__(self, driver: Driver, back: Callable[[], object]) -> None:
         self._driver, self._back, self._given = driver, back, False
-        signal.signal(signal.SIGTSTP, self._stop)
-        signal.signal(signal.SIGCONT, self._go_on)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
+        self._loop.add_signal_handler(signal.SIGCONT, self._go_on)
 
     def begin(self) -> None:
         """Stop the whole job, so that the shell sees it; ``_go_on`` follows when it is brought back.
@@ -59,18 +65,21 @@ class Suspension:
         The terminal is given before: others of the job stop at once, and then it is the shell's.
         """
         self._give()
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # for the others: this process stops itself
         os.killpg(os.getpgrp(), signal.SIGTSTP)
+        self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
+        self._stop()
 
     def _give(self) -> None:
         if not self._given:
             self._given = True
             self._driver.suspend_application_mode()
 
-    def _stop(self, *_: object) -> None:
+    def _stop(self) -> None:
         self._give()
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _go_on(self, *_: object) -> None:
+    def _go_on(self) -> None:
         if not self._given:  # stopped without a chance to give it back: the modes are the shell's
             self._driver.suspend_application_mode()
         self._given = False
