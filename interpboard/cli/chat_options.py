@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from interpboard.cli.options import read_text
 from interpboard.errors import BadParameter, BadPrompt
 
 if TYPE_CHECKING:
     from interpboard.results import Chat
 
-ChatFile = Annotated[
-    str | None,
-    typer.Option(
-        "--chat",
-        metavar="FILE",
-        help='A chat in place of a text: a JSON file, or JSON: [{"role": "user", "content": "..."}].',
-    ),
-]
-System = Annotated[str | None, typer.Option(help="A chat: what the system says.")]
-User = Annotated[str | None, typer.Option(help="A chat: what the user says.")]
-Assistant = Annotated[
-    str | None, typer.Option(help="A chat: the beginning of the answer, which goes on.")
-]
-Template = Annotated[
-    Path | None,
-    typer.Option("--chat-template", metavar="FILE", help="In place of the tokenizer's own."),
-]
+
+@dataclass(frozen=True)
+class ChatFlags:
+    """A chat: all its turns, or one an option."""
+
+    chat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help='A chat in place of a text: a JSON file, or JSON: [{"role": "user", "content": "..."}].',
+        ),
+    ] = None
+    system: Annotated[str | None, typer.Option(help="A chat: what the system says.")] = None
+    user: Annotated[str | None, typer.Option(help="A chat: what the user says.")] = None
+    assistant: Annotated[
+        str | None, typer.Option(help="A chat: the beginning of the answer, which goes on.")
+    ] = None
+    chat_template: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="In place of the tokenizer's own.")
+    ] = None
+
+    def prompt(self, text: str | None) -> str | Chat | None:
+        """The prompt: ``text``, standard input where that is ``-``, or the chat; None: there is none.
+
+        Raises ``BadParameter`` where there are both, or ``BadPrompt``.
+        """
+        chat = chosen_chat(text, self)
+        return chat if text is None else read_text(text)
 
 
-def chosen_chat(
-    text: str | None,
-    chat: str | None,
-    system: str | None,
-    user: str | None,
-    assistant: str | None,
-    template: Path | None,
-) -> Chat | None:
+def chosen_chat(text: str | None, flags: ChatFlags) -> Chat | None:
     """The chat asked for; None: none is. Raises ``BadParameter`` or ``BadPrompt``."""
-    turns = {"system": system, "user": user, "assistant": assistant}
+    chat, user, template = flags.chat, flags.user, flags.chat_template
+    turns = {"system": flags.system, "user": user, "assistant": flags.assistant}
     spoken = {role: words for role, words in turns.items() if words is not None}
     if chat is None and not spoken:
         if template is not None:
@@ -60,7 +67,7 @@ def chosen_chat(
     template_text = "" if template is None else read_chat_file(template)
     if chat is None:
         messages = tuple(Message(role, words) for role, words in spoken.items())
-        return Chat(messages, assistant is not None, chat_template=template_text)
+        return Chat(messages, flags.assistant is not None, chat_template=template_text)
     inline = chat.lstrip()[:1] in ("[", "{")
     given = chat_in(chat, "--chat") if inline else chat_in(read_chat_file(Path(chat)), chat)
     return Chat(

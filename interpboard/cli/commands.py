@@ -7,40 +7,20 @@ from typing import Annotated
 
 import typer
 
-from interpboard import __version__, config
+from interpboard import __version__
 from interpboard.cli import (
     compare_command,
     config_command,
     corpus_commands,
+    flags,
     opening,
     sessions_command,
 )
 from interpboard.cli.analyze_command import analyze_command
-from interpboard.cli.chat_options import (
-    Assistant,
-    ChatFile,
-    System,
-    Template,
-    User,
-    chat_text,
-    chosen_chat,
-)
+from interpboard.cli.chat_options import ChatFlags, chat_text, chosen_chat
 from interpboard.cli.compute import compute
-from interpboard.cli.flags import (
-    AsciiOnly,
-    Background,
-    Debug,
-    Device,
-    Dtype,
-    ModelName,
-    Paint,
-    Special,
-    choice_value,
-    model_choice,
-    off,
-)
-from interpboard.cli.load_flags import opening_models
 from interpboard.cli.opening import Opening, debug_wanted, open_app
+from interpboard.cli.option_groups import ModelFlags, PageFlags, option_groups, settings_with
 from interpboard.cli.options import (
     Format,
     ListFormat,
@@ -56,7 +36,6 @@ from interpboard.cli.sweep_command import sweep_command
 from interpboard.cli.what_if_command import what_if_command
 from interpboard.config import DEFAULT_TEXT
 from interpboard.errors import BadParameter
-from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 
 app = typer.Typer(
     name="interpboard",
@@ -75,24 +54,16 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-@opening_models
+@option_groups
 def start(
+    *,
     context: typer.Context,
     text: Annotated[
         str | None, typer.Option("--text", "-t", help="The same as TEXT; - reads standard input.")
     ] = None,
-    chat: ChatFile = None,
-    system: System = None,
-    user: User = None,
-    assistant: Assistant = None,
-    chat_template: Template = None,
-    model: ModelName = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    no_special_tokens: Special = None,
-    color: Paint = None,
-    theme: Background = None,
-    ascii: AsciiOnly = None,
+    chat: ChatFlags,
+    model: ModelFlags,
+    page: PageFlags,
     no_mouse: Annotated[
         bool | None, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
     ] = None,
@@ -111,13 +82,11 @@ def start(
         Path | None,
         typer.Option(help="A file with one prompt a line, for the app; > and < step."),
     ] = None,
-    debug: Debug = False,
+    debug: flags.Debug = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
-    *,
-    load: LoadOptions = NOTHING_ASKED,
 ) -> None:
     """Which tokens, heads and layers carry a language model's answer to TEXT.
 
@@ -127,24 +96,15 @@ def start(
     if context.invoked_subcommand is not None:
         return
     interactive = opening.is_interactive()
-    spoken = chosen_chat(text, chat, system, user, assistant, chat_template)
+    spoken = chosen_chat(text, chat)
     if text is not None:
         text = read_text(text)
-    mouse = off(no_mouse)
-    flags = {
-        "model": model, "device": device, "dtype": dtype, "color": choice_value(color),
-        "theme": choice_value(theme), "ascii": ascii, "mouse": mouse,
-        "special_tokens": off(no_special_tokens),
-    }  # fmt: skip
     if interactive:
+        given = {**model.settings(), **page.settings(), "mouse": flags.off(no_mouse)}
         file = str(prompts) if prompts is not None else None
-        raise typer.Exit(
-            open_app(
-                Opening(
-                    text, flags, resume or bool(session), file, session, load, chat_text(spoken)
-                )
-            )
-        )
+        resumed = resume or bool(session)
+        opened = Opening(text, given, resumed, file, session, model.load, chat_text(spoken))
+        raise typer.Exit(open_app(opened))
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
     if session:
@@ -152,11 +112,11 @@ def start(
             "--resume NAME is for the app, and there is no terminal.",
             "interpboard report NAME writes the session.",
         )
-    settings = config.read_settings(flags).settings
+    settings = settings_with(model, page)
     metric = choose_metric(None, None, None, -1, settings.metric)
     debug = debug_wanted(debug)
     document = compute(
-        model_choice(settings, load=load), spoken or (DEFAULT_TEXT if text is None else text),
+        model.choice(settings), spoken or (DEFAULT_TEXT if text is None else text),
         choose_analyses(None), metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)
@@ -164,10 +124,10 @@ def start(
 
 
 app.command("report")(report_command)
-app.command("analyze")(opening_models(analyze_command))
+app.command("analyze")(analyze_command)
 app.command("compare")(compare_command.compare_command)
-app.command("sweep")(opening_models(sweep_command))
-app.command("what-if")(opening_models(what_if_command))
+app.command("sweep")(sweep_command)
+app.command("what-if")(what_if_command)
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)
 app.command("examples")(corpus_commands.examples_command)
@@ -176,7 +136,7 @@ app.command("examples")(corpus_commands.examples_command)
 @app.command("list")
 def list_command(
     form: Annotated[ListFormat, typer.Option("--format", "-f")] = ListFormat.text,
-    debug: Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
     """List the analyses: what their values mean, and their parameters."""
     write_out(registry_json() if form is ListFormat.json else registry_text())

@@ -8,12 +8,8 @@ from typing import Annotated
 
 import typer
 
-from interpboard import config
-from interpboard.cli.compute import ModelChoice
-from interpboard.cli.opening import pass_on
 from interpboard.cli.options import DTYPES, Color, Format, Theme
 from interpboard.registry import ANALYSES
-from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.registry.metric_names import METRICS
 
 
@@ -121,15 +117,39 @@ def choice_value(choice: StrEnum | None) -> str | None:
     return None if choice is None else choice.value
 
 
-def page_flags(color: Color | None, theme: Theme | None, ascii: bool | None) -> dict[str, object]:
-    """What the flags say of how a page looks, by name of the setting."""
-    return {"color": choice_value(color), "theme": choice_value(theme), "ascii": ascii}
+Target = Annotated[
+    str | None,
+    typer.Option(help="The token explained, as text or as #161 by id (the model's own first)."),
+]
+
+
+Foil = Annotated[
+    str | None,
+    typer.Option(help="The token it is contrasted with, for logit_diff; as text or as #161."),
+]
+
+
+RowTarget = Annotated[
+    str | None, typer.Option(help="The token explained, where a row names none of its own.")
+]
+
+
+RowFoil = Annotated[
+    str | None, typer.Option(help="The token it is contrasted with, where a row names none.")
+]
+
+
+Position = Annotated[
+    int, typer.Option(help="Where the next token is predicted, from 0; -1: the end of the text.")
+]
 
 
 MetricName = Annotated[
     str | None,
     typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
 ]
+
+
 ParamFlags = Annotated[
     list[str] | None,
     typer.Option(
@@ -140,15 +160,3 @@ ParamFlags = Annotated[
         help="A parameter, of one analysis as analysis.key=value; see interpboard list.",
     ),
 ]
-
-
-def model_choice(
-    settings: config.Settings, *allowed: bool, load: LoadOptions = NOTHING_ASKED
-) -> ModelChoice:
-    """``allowed``: trust remote code, allow pickles, ignore unused weights, no check of weights.
-    ``load``: how else the model is opened."""
-    trust, pickle, unused, unchecked = allowed or (False,) * 4
-    pass_on(settings)
-    model, device, dtype = settings.model, settings.device, settings.dtype
-    special = settings.special_tokens
-    return ModelChoice(model, device, dtype, trust, pickle, unused, not unchecked, special, load)

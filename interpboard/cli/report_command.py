@@ -7,22 +7,15 @@ from typing import Annotated
 
 import typer
 
-from interpboard import config
-from interpboard.cli import sessions_command
-from interpboard.cli.flags import (
-    AsciiOnly,
-    Background,
-    Debug,
-    OutputFile,
-    OutputFormat,
-    Paint,
-    page_flags,
-)
+from interpboard.cli import flags, sessions_command
+from interpboard.cli.option_groups import PageFlags, option_groups, settings_with
 from interpboard.cli.options import choose_output
 from interpboard.cli.output import deliver, document_as, read_saved, side_by_side
 
 
+@option_groups
 def report_command(
+    *,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -30,19 +23,17 @@ def report_command(
             show_default=False,
         ),
     ],
-    form: OutputFormat = None,
-    output: OutputFile = None,
-    color: Paint = None,
-    theme: Background = None,
-    ascii: AsciiOnly = None,
-    debug: Debug = False,
+    form: flags.OutputFormat = None,
+    output: flags.OutputFile = None,
+    page: PageFlags,
+    debug: flags.Debug = False,
 ) -> None:
     """Show saved results again, in any format; several files side by side, in HTML.
 
     A session is written with its notes as the text: as Markdown, HTML or JSON.
     """
     chosen = choose_output(output, form)
-    settings = config.read_settings(page_flags(color, theme, ascii)).settings
+    settings = settings_with(page)
     session = sessions_command.session_named(files)
     if session is not None:
         deliver(sessions_command.report_of(session, chosen), output)

@@ -7,30 +7,16 @@ from typing import Annotated
 
 import typer
 
-from interpboard import config
-from interpboard.cli.flags import (
-    AsciiOnly,
-    Background,
-    Debug,
-    Device,
-    Dtype,
-    MetricName,
-    ModelName,
-    OutputFormat,
-    Paint,
-    ParamFlags,
-    Pickle,
-    Special,
-    Trust,
-    Unchecked,
-    Unused,
-    complete_analysis,
-    model_choice,
-    off,
-    page_flags,
-)
+from interpboard.cli import flags
 from interpboard.cli.opening import debug_wanted
-from interpboard.cli.options import choose_metric, choose_output, split_params
+from interpboard.cli.option_groups import (
+    OpenedModelFlags,
+    PageFlags,
+    RowMetricFlags,
+    option_groups,
+    settings_with,
+)
+from interpboard.cli.options import choose_output, split_params
 from interpboard.cli.output import deliver, document_as, tell_warnings
 from interpboard.cli.plan_page import plans_as
 from interpboard.cli.sweeping import planned_sweep, swept
@@ -38,10 +24,11 @@ from interpboard.datasets.columns import read_columns
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter
 from interpboard.registry import find_analysis
-from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 
 
+@option_groups
 def sweep_command(
+    *,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -55,7 +42,7 @@ def sweep_command(
             "--analysis",
             "-a",
             help="One analysis; may be repeated.",
-            autocompletion=complete_analysis,
+            autocompletion=flags.complete_analysis,
         ),
     ] = None,
     output: Annotated[
@@ -89,17 +76,8 @@ def sweep_command(
         str, typer.Option(help="A column whose values make groups, compared with each other.")
     ] = "",
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
-    target: Annotated[
-        str | None, typer.Option(help="The token explained, where a row names none of its own.")
-    ] = None,
-    foil: Annotated[
-        str | None, typer.Option(help="The token it is contrasted with, where a row names none.")
-    ] = None,
-    position: Annotated[
-        int, typer.Option(help="Where the next token is predicted; -1: the end of the text.")
-    ] = -1,
-    metric: MetricName = None,
-    param: ParamFlags = None,
+    metric: RowMetricFlags,
+    param: flags.ParamFlags = None,
     workers: Annotated[
         int, typer.Option(help="Processes that share the rows; more than one by Ray.")
     ] = 1,
@@ -110,21 +88,10 @@ def sweep_command(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would take, and do no more.")
     ] = False,
-    form: OutputFormat = None,
-    color: Paint = None,
-    theme: Background = None,
-    ascii: AsciiOnly = None,
-    model: ModelName = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    no_special_tokens: Special = None,
-    no_check_weights: Unchecked = False,
-    ignore_unused_weights: Unused = False,
-    allow_pickle: Pickle = False,
-    trust_remote_code: Trust = False,
-    debug: Debug = False,
-    *,
-    load: LoadOptions = NOTHING_ASKED,
+    form: flags.OutputFormat = None,
+    model: OpenedModelFlags,
+    page: PageFlags,
+    debug: flags.Debug = False,
 ) -> None:
     """Run analyses on every row of a dataset, and show their means with intervals."""
     chosen_form = choose_output(None, form)
@@ -135,18 +102,14 @@ def sweep_command(
         raise BadParameter("A sweep needs a folder.", "Give one, e.g. --output runs/first.")
     if workers < 1:
         raise BadParameter(f"There is at least one worker, not {workers}.")
-    opened = {"model": model, "device": device, "dtype": dtype}
-    special = {"special_tokens": off(no_special_tokens)}
-    flags = {**page_flags(color, theme, ascii), **opened, **special}
-    settings = config.read_settings(flags).settings
-    request = choose_metric(metric, target, foil, position, settings.metric)
+    settings = settings_with(model, page)
+    request = metric.request(settings)
     params = split_params(param or (), analyses)
     from interpboard.sweeps.request import sweep_request
 
     asked = sweep_request(analyses, params, request, save, align, group)
     dataset = open_dataset(data, read_columns(columns), limit, shuffle)
-    allowed = (trust_remote_code, allow_pickle, ignore_unused_weights, no_check_weights)
-    choice = model_choice(settings, *allowed, load=load)
+    choice = model.choice(settings)
     debug = debug_wanted(debug)
     if plan:
         deliver(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import typer
 
 from interpboard.analyze import analyze
+from interpboard.cli import commands as cli_commands
 from interpboard.cli import main as cli
 from interpboard.cli import what_if_command
+from interpboard.cli.option_groups import OpenedModelFlags
 from interpboard.engine import protocol
 from interpboard.models.language_model import open_model
 from interpboard.registry.loading import (
@@ -48,6 +52,22 @@ def test_every_option_arrives_where_models_are_opened(command: str, engine: dict
     _, options = engine["model"]
     assert {name: options[name] for name in given(EVERY)} == given(EVERY)
     assert {option.name for option in OPTIONS} == set(given(EVERY))
+
+
+@pytest.mark.parametrize("name", ["what-if", "sweep", "tune-lens", "max-activating"])
+def test_a_command_that_opens_a_model_has_the_options_of_analyze(name: str) -> None:
+    commands = typer.main.get_command(cli_commands.app).commands  # type: ignore[attr-defined]
+    others = {
+        option.name: (option.opts, getattr(option, "help", None))
+        for option in commands[name].params
+    }
+    group = [f.name for f in fields(OpenedModelFlags) if f.name != "load"]
+    group += [option.name for option in OPTIONS]
+    for option in commands["analyze"].params:
+        if option.name in group:
+            assert others[option.name] == (option.opts, getattr(option, "help", None))
+            group.remove(option.name)
+    assert not group
 
 
 def test_what_if_opens_its_model_with_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
