@@ -6,18 +6,16 @@ reads the saved weights and prints one figure per behaviour. The model card quot
 """
 
 import argparse
-import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from . import DEMO_FOLDER
 from .corpus import agreement, induction, ioi, recall, years
+from .measuring import BehaviourScore, MeasuredModel, score_table
 
 EXAMPLE_PROMPTS = (
     "The Eiffel Tower is located in the city of",
@@ -30,35 +28,10 @@ EXAMPLE_PROMPTS = (
 )
 
 
-@dataclass(frozen=True)
-class BehaviourScore:
-    """One measured behaviour: a share between 0 and 1, and what it has to reach."""
+class Evaluator(MeasuredModel):
+    """The demo model, one method per behaviour."""
 
-    name: str
-    value: float
-    required: float
-    examples: int
-    details: dict[str, float] = field(default_factory=dict)
-
-
-class Evaluator:
-    """A model with its tokenizer, and one method per behaviour."""
-
-    def __init__(
-        self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, seed: int = 20_000
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self._seed = seed
-
-    @classmethod
-    def load(cls, folder: Path = DEMO_FOLDER) -> "Evaluator":
-        """The model as saved in a folder, in float32."""
-        model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
-        return cls(model, AutoTokenizer.from_pretrained(folder))
-
-    def _rng(self) -> random.Random:
-        return random.Random(self._seed)
+    FOLDER = DEMO_FOLDER
 
     def first_token(self, text: str) -> int:
         """The id of the first token of an answer."""
@@ -170,17 +143,6 @@ class Evaluator:
         top = self.last_logits([prompt]).softmax(-1)[0].topk(count)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         return [(self.tokenizer.decode([token]), value) for token, value in pairs]
-
-
-def score_table(figures: Sequence[BehaviourScore]) -> str:
-    """The figures as plain text, details indented below the behaviour they belong to."""
-    lines = [f"{'behaviour':44}{'measured':>9}{'required':>9}{'examples':>9}"]
-    for figure in figures:
-        lines.append(
-            f"{figure.name:44}{figure.value:9.3f}{figure.required:9.2f}{figure.examples:9d}"
-        )
-        lines += [f"    {name:40}{value:9.3f}" for name, value in figure.details.items()]
-    return "\n".join(lines)
 
 
 def main() -> None:

@@ -22,12 +22,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from .evaluate import BehaviourScore, Evaluator, score_table
+from .evaluate import Evaluator
+from .measuring import figures_line, score_table
 from .packing import END_ID, Packer
 from .starting_point import extend_positions, seed_circuits
 from .tokenizer import train_tokenizer
 
 TOKENS_PER_STEP = 4096
+POSITIONS = 256
 LOG_EVERY = 60
 MATRIX_RATE = 3e-3
 """Peak learning rate of the layers' weight matrices (Muon)."""
@@ -70,22 +72,26 @@ TRAINING_STAGES = (
 
 def new_model(vocabulary: int, seed: int = 0) -> GPT2LMHeadModel:
     """The untrained model: 4 layers of 8 heads, a residual stream of 256."""
-    config = GPT2Config(
+    config = small_gpt2(vocabulary, 256, bos_token_id=END_ID, eos_token_id=END_ID)
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(config)
+    seed_circuits(model, seed=seed + 1)
+    return model
+
+
+def small_gpt2(vocabulary: int, width: int, **tokens: int | None) -> GPT2Config:
+    """4 layers of 8 heads for texts of ``POSITIONS`` tokens, without dropout."""
+    return GPT2Config(
         vocab_size=vocabulary,
-        n_positions=256,
-        n_embd=256,
+        n_positions=POSITIONS,
+        n_embd=width,
         n_layer=4,
         n_head=8,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        bos_token_id=END_ID,
-        eos_token_id=END_ID,
+        **tokens,
     )
-    torch.manual_seed(seed)
-    model = GPT2LMHeadModel(config)
-    seed_circuits(model, seed=seed + 1)
-    return model
 
 
 def weighted_loss(logits: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
@@ -174,11 +180,6 @@ def _glance(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, context:
     return figures_line(figures)
 
 
-def figures_line(figures: Iterable[BehaviourScore]) -> str:
-    """Each figure's name up to its first comma, and its value."""
-    return "  ".join(f"{figure.name.split(',')[0]} {figure.value:.2f}" for figure in figures)
-
-
 def set_rates(
     optimizers: Iterable[tuple[torch.optim.Optimizer, float]], peak_of_stage: float, factor: float
 ) -> None:
@@ -222,13 +223,18 @@ def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, folder: Pat
             os.replace(file, folder / file.name)
 
 
-def main() -> None:
-    """Train, save, and evaluate what was saved."""
-    parser = argparse.ArgumentParser(description="Train the demo model.")
+def training_arguments(description: str) -> argparse.Namespace:
+    """``out``, ``seed`` and ``from_stage`` of the command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, required=True, help="folder to save the model in")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--from-stage", type=int, default=0, help="go on from what --out holds")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, save, and evaluate what was saved."""
+    arguments = training_arguments("Train the demo model.")
     tokenizer = (
         AutoTokenizer.from_pretrained(arguments.out)
         if arguments.from_stage

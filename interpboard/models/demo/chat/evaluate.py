@@ -6,14 +6,12 @@ reads the saved weights and prints one figure per behaviour. The model card quot
 """
 
 import argparse
-import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from ..evaluate import BehaviourScore, score_table
+from ..measuring import BehaviourScore, MeasuredModel, score_table
 from . import CHAT_FOLDER
 from .corpus import ANSWER_FORMS
 from .held_out import (
@@ -39,21 +37,10 @@ EXAMPLE_CHATS: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 
 
-class ChatEvaluator:
-    """A model with its tokenizer, and one method per behaviour."""
+class ChatEvaluator(MeasuredModel):
+    """The chat model, one method per behaviour."""
 
-    def __init__(
-        self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, seed: int = 20_000
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self._seed = seed
-
-    @classmethod
-    def load(cls, folder: Path = CHAT_FOLDER) -> "ChatEvaluator":
-        """The model as saved in a folder, in float32."""
-        model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
-        return cls(model, AutoTokenizer.from_pretrained(folder))
+    FOLDER = CHAT_FOLDER
 
     def ids_of(self, messages: Iterable[tuple[str, str]]) -> list[int]:
         """A chat up to the answer."""
@@ -91,30 +78,30 @@ class ChatEvaluator:
         """Each fact, by the question held out for it."""
         probes = list(held_out_questions())
         if samples is not None:
-            probes = random.Random(self._seed).sample(probes, samples)
+            probes = self._rng().sample(probes, samples)
         return self._score("facts, held-out question", probes, 0.95, {})
 
     def statements(self, samples: int) -> BehaviourScore:
         """What the chat says, though it is not so; the detail is how often memory speaks instead."""
-        probes = list(held_out_statements(random.Random(self._seed), samples))
+        probes = list(held_out_statements(self._rng(), samples))
         memory = self.right(probes, [probe.memory for probe in probes])
         details = {"what memory says instead": sum(memory) / len(memory)}
         return self._score("what the chat says, unseen untruth", probes, 0.8, details)
 
     def memory(self, samples: int) -> BehaviourScore:
         """What is known, where the chat speaks of other things."""
-        probes = list(unheard_statements(random.Random(self._seed), samples))
+        probes = list(unheard_statements(self._rng(), samples))
         return self._score("facts, beside other statements", probes, 0.8, {})
 
     def forms(self, samples: int) -> BehaviourScore:
         """The whole answer in the form that the system turn asks for."""
-        probes = list(held_out_forms(random.Random(self._seed), samples))
+        probes = list(held_out_forms(self._rng(), samples))
         right = self.right(probes, [probe.right for probe in probes])
         details = {}
         for form in ANSWER_FORMS:
             own = [good for good, probe in zip(right, probes, strict=True) if probe.form == form]
             if own:
-                details[f"{form}"] = sum(own) / len(own)
+                details[form] = sum(own) / len(own)
         return BehaviourScore(
             "form of the answer, unseen with the fact",
             sum(right) / len(right),

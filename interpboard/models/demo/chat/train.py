@@ -6,26 +6,26 @@ takes minutes on two idle CPU cores. It saves the model, its tokenizer and chat 
 saved files do on the held-out chats.
 """
 
-import argparse
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from ..evaluate import score_table
+from ..measuring import figures_line, score_table
 from ..starting_point import extend_positions, seed_circuits
 from ..train import (
-    figures_line,
+    POSITIONS,
     load_trained,
     new_optimizers,
     rate_factor,
     save,
     set_rates,
+    small_gpt2,
     take_step,
+    training_arguments,
 )
 from .batches import PADDING_ID, ChatBatches
 from .corpus import reading_chats, training_chats
@@ -50,7 +50,6 @@ CHAT_STAGES = (
     ChatStage(1300, 0, 0.8),
 )
 CHAT_TOKENS_PER_STEP = 2048
-CHAT_POSITIONS = 256
 PRACTISED_POSITIONS = 150
 """Positions that chats reach often enough to be learnt; those behind are carried over from them."""
 STEPS_A_LINE = 50
@@ -58,15 +57,9 @@ STEPS_A_LINE = 50
 
 def new_chat_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> GPT2LMHeadModel:
     """The untrained model: 4 layers of 8 heads, a residual stream of 128."""
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=CHAT_POSITIONS,
-        n_embd=128,
-        n_layer=4,
-        n_head=8,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
+    config = small_gpt2(
+        len(tokenizer),
+        128,
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids(TURN_END),
         pad_token_id=PADDING_ID,
@@ -95,7 +88,7 @@ def train_chat_model(
     model = model.train()
     optimizers = new_optimizers(model, only_positions=False)
     batches, reading = (
-        iter(ChatBatches(tokenizer, seed, CHAT_TOKENS_PER_STEP, CHAT_POSITIONS, chats))
+        iter(ChatBatches(tokenizer, seed, CHAT_TOKENS_PER_STEP, POSITIONS, chats))
         for chats in (training_chats, reading_chats)
     )
     start, recent = time.monotonic(), 0.0
@@ -128,11 +121,7 @@ def _glance(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> str:
 
 def main() -> None:
     """Train, save, and evaluate what was saved."""
-    parser = argparse.ArgumentParser(description="Train the chat model.")
-    parser.add_argument("--out", type=Path, required=True, help="folder to save the model in")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--from-stage", type=int, default=0, help="go on from what --out holds")
-    arguments = parser.parse_args()
+    arguments = training_arguments("Train the chat model.")
     tokenizer = train_chat_tokenizer(arguments.seed)
     for number in range(arguments.from_stage, len(CHAT_STAGES)):
         # Each stage starts from the saved files, so that it can be run again by itself.
