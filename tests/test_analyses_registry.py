@@ -22,7 +22,7 @@ def test_every_analysis_says_what_its_values_and_signs_mean(name: str) -> None:
     assert analysis.title
     assert analysis.value
     assert analysis.axes
-    assert analysis.scale in ("diverging", "probability")
+    assert analysis.scale in ("diverging", "probability", "magnitude")
 
 
 @pytest.mark.parametrize("name", ANALYSES)

@@ -33,6 +33,7 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "noise_tunnel": {"samples": 24, "of": "grad_x_input"},
     "patching_confidence": {"corrupted": CORRUPTED, "pairs": f"{CORRUPTED} => {TEXT}"},
     "path_patching": {"corrupted": CORRUPTED},
+    "token_losses": {"window": 4, "stride": 1},
     "smoothgrad": {"samples": 32},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 12},
     "tune_lens": {"corpus": "corpus.txt", "steps": 12, "batch": 2, "length": 12},

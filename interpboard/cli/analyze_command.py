@@ -41,7 +41,8 @@ def analyze_command(
             "--text",
             "-t",
             show_default=False,
-            help="The prompt; - reads standard input. Only circuits of a dataset do without.",
+            help="The prompt; - reads standard input. Circuits of a dataset and losses of a file do "
+            "without.",
         ),
     ] = None,
     chat: ChatFlags,

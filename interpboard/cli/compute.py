@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from interpboard.results import Chat, Document, MetricRequest, Result
     from interpboard.results.plan import Plan
 
+_BEGINNING = 40  # characters of a file that stand for a prompt
+
 
 class ModelChoice(NamedTuple):
     """Which model, where, and what it may do."""
@@ -46,7 +48,8 @@ def compute(
 
     ``swap``: the corrupted prompt of every analysis that takes one is the text with the first exchanged for
     the second.
-    Without a text it is the first prompt of the circuit's dataset; see ``needs_no_text``.
+    Without a text it is the first prompt of the circuit's dataset, or the beginning of the file; see
+    ``needs_no_text``.
     """
     with progress() as show, stdout_aside(debug), quiet_libraries(debug):
         show("importing torch", 0, 0)
@@ -55,7 +58,7 @@ def compute(
         from interpboard.runs.watch import Watch
 
         lm = opened(choice, show)
-        text = _first_prompt(params["circuit"]) if text is None else text
+        text = _first_prompt(params) if text is None else text
         if swap is not None:
             params = _with_swapped(params, lm, text, swap)
         title = [""]
@@ -193,7 +196,12 @@ def _with_swapped(
     }
 
 
-def _first_prompt(circuit: Mapping[str, Any]) -> str:
+def _first_prompt(params: Mapping[str, Mapping[str, Any]]) -> str:
+    if "token_losses" in params:
+        from interpboard.whole_text.losses import text_of_file
+
+        return text_of_file(params["token_losses"]["file"]).strip()[:_BEGINNING] or " "
+    circuit = params["circuit"]
     from interpboard.circuits.discovery.behaviours import load_behaviour
     from interpboard.circuits.discovery.examples import read_examples
 

@@ -161,7 +161,9 @@ def read_text(text: str) -> str:
 
 
 def needs_no_text(analyses: Sequence[str], params: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether the prompt can be the first of the circuit's own dataset."""
+    """Whether the prompt can be the first of the circuit's own dataset, or the beginning of the file."""
+    if tuple(analyses) == ("token_losses",):
+        return bool(params.get("token_losses", {}).get("file"))
     circuit = params.get("circuit", {})
     return tuple(analyses) == ("circuit",) and bool(
         circuit.get("dataset") or circuit.get("behavior")

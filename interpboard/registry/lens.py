@@ -55,6 +55,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         cost="search",
         gives_way=True,
+        own_measure=True,
         parameters=(
             Parameter("corpus", str, "", "a text file to train on, or a folder of them"),
             Parameter(

@@ -31,7 +31,8 @@ class Analysis:
     ``gives_way``: it can be put off for something quicker and gone on with; with cells it always can.
     ``insists``: why one that takes longer than some passes cannot.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
-    for some of its values another neutral value than 0.
+    for some of its values another neutral value than 0. ``own_measure``: the prompt's metric is not
+    looked at.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Analysis:
     cells: str = ""
     gives_way: bool = False
     insists: str = ""
+    own_measure: bool = False
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -17,11 +17,13 @@ from interpboard.registry import (
     patching,
     predictions,
     units,
+    whole_text,
 )
 from interpboard.registry.spec import Analysis
 
 _SUBJECTS = (
     predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, patching,
+    whole_text,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (

@@ -39,6 +39,12 @@ def name_of(result: Result) -> str:
     return known.title if known is not None else result.analysis
 
 
+def has_own_measure(result: Result) -> bool:
+    """Whether its values are of something else than the prompt's metric."""
+    known = ANALYSES.get(result.analysis)
+    return known is not None and known.own_measure
+
+
 def distances(result: Result) -> np.ndarray:
     """How far each value is from the neutral one; 0 where it is not finite."""
     values = result.values.astype(np.float64)

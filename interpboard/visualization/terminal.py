@@ -32,7 +32,7 @@ from interpboard.visualization.blocks import (
 from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.numbers import interval_words, number, times
-from interpboard.visualization.reading import distances, name_of, scale_of
+from interpboard.visualization.reading import distances, has_own_measure, name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
 
@@ -116,6 +116,8 @@ def section(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
 
 def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
     """The metric in words: which number, of which token, where, and its value in the clean run."""
+    if has_own_measure(result):
+        return "metric: not looked at"
     parts = [_metric(result.metric, page)]
     position = result.metric.position
     if is_difference(result):

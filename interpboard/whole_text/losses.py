@@ -1,0 +1,276 @@
+"""The loss of every token of a text, clean and with interventions held, in windows where it is long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from interpboard.errors import BadParameter, BadPrompt, Unsupported
+from interpboard.files.places import expanded
+from interpboard.interventions.grammar import Intervention, parse_interventions
+from interpboard.interventions.resolve import edits_of, warnings_of
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import LabelledArray, PromptInfo, text_array, token_axis
+from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.half_characters import shown_tokens
+from interpboard.runs.metrics import Metric
+from interpboard.runs.prompt import token_text
+from interpboard.runs.spans import Encoded, check_unicode, encode
+from interpboard.runs.watch import SILENT, Watch
+from interpboard.whole_text.scores import TokenScores, token_scores
+from interpboard.whole_text.windows import ScoredWindow, windows_of
+
+_WINDOW = 2048  # of a file, where the model's context is longer or has no end
+
+
+@analysis("token_losses", path="forward")
+def token_losses(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    *,
+    file: str = "",
+    limit: int = 0,
+    window: int = 0,
+    stride: int = 0,
+    interventions: str = "",
+    reference: str = "",
+    source: str = "",
+    watch: Watch = SILENT,
+) -> Computed:
+    """Loss [token] = −ln p(token | those before it), in nats, of the prompt or of the text in ``file``.
+
+    The metric is not looked at. A token without any before it has no loss (NaN), nor have those that
+    the tokenizer puts around the text. Of a text ``limit`` takes the first so many tokens (0: all). What is
+    longer than ``window`` tokens (0: the whole prompt; of a file the model's context, 2,048 at most) is
+    scored in windows that each move on by ``stride`` (0: half a window): ``context`` says how many tokens
+    of the text each had before it.
+
+    ``interventions``, in the grammar of ``what_if``, are made in every window: then ``edited`` is the loss
+    with them, ``effect`` edited − clean, and ``loss_recovered`` =
+    (L_reference − L_edited) / (L_reference − L_clean) of the mean losses: 1 is the clean loss, 0 that of
+    ``reference``, interventions that take everything away (by default the same places at zero). ``source``:
+    the prompt that ``patch`` takes its values from.
+
+    ``extra``, each [token]: ``rank`` (1: it was the likeliest), ``entropy`` of the prediction in nats,
+    ``surprise`` = loss − entropy (by how much it was less likely than the model expected), ``context``,
+    ``likeliest``, the token that the model put first, and its probability ``likeliest_prob``; and of the
+    whole ``mean_loss``, ``perplexity`` = exp(mean_loss), ``predicted``, how many tokens have a loss.
+
+    Raises ``BadParameter``, ``BadPrompt`` for a text of one token, ``Unsupported`` for an encoder, whose
+    tokens see those behind them, ``NotFinite``. Jelinek et al. 1977 (perplexity); Bricken et al. 2023 (loss
+    recovered).
+    """
+    if not lm.verified.causal:
+        raise Unsupported(
+            "An encoder's tokens see those behind them: no loss of the next token.",
+            "Use a decoder.",
+        )
+    held = parse_interventions(interventions) if interventions.strip() else ()
+    against = _reference(held, reference)
+    text = text_of_file(file) if file else prompt.text
+    encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, text)
+    size, step = _sizes(lm, encoded, bool(file), window, stride)
+    cut = windows_of(len(encoded.own), size, step, encoded.before)
+    _refuse_positions((*held, *against), len(cut))
+    work = _Work(lm, encoded, source, shown_tokens(lm.tokenizer, encoded.ids))
+    asked: dict[str, tuple[Intervention, ...]] = {"clean": ()}
+    asked |= {"edited": held} if held else {}
+    asked |= {"reference": against} if against else {}
+    total = len(cut) * len(asked)
+    runs = {
+        name: work.scored(cut, own, watch.stage(number * len(cut), total))
+        for number, (name, own) in enumerate(asked.items())
+    }
+    given = {
+        "file": file, "limit": limit, "window": len(cut) > 1, "stride": len(cut) > 1,
+        "interventions": interventions, "reference": reference, "source": source,
+    }  # fmt: skip
+    notes = [*warnings_of(lm, held), *_notes(held, len(cut))]
+    extra, more = _extra(lm, work, runs, cut)
+    return Computed(
+        values=work.spread(runs["clean"].loss),
+        axes=(token_axis(work.tokens),),
+        extra=extra,
+        warnings=tuple(dict.fromkeys((*notes, *more))),
+        params={"window": size, "stride": step} if len(cut) > 1 else {},
+        unused=tuple(name for name, value in given.items() if not value),
+        baseline=None,
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A text as ids, with its ``tokens`` as they are shown, and where its scores stand."""
+
+    lm: LanguageModel
+    encoded: Encoded
+    source: str
+    tokens: tuple[str, ...]
+
+    @property
+    def first(self) -> int:
+        """The first token of the text that has any before it."""
+        return 0 if self.encoded.before else 1
+
+    def scored(
+        self, cut: Sequence[ScoredWindow], held: Sequence[Intervention], watch: Watch
+    ) -> TokenScores:
+        """Of the text's tokens from ``first`` on, with ``held`` made in each window."""
+        parts = []
+        for number, window in enumerate(cut):
+            watch.step(number, len(cut))
+            name = f"{[each.text for each in held]} {number}"
+            parts.append(watch.once(name, partial(self._window, window, held, watch)))
+        watch.step(len(cut), len(cut))
+        return TokenScores(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _window(
+        self, window: ScoredWindow, held: Sequence[Intervention], watch: Watch
+    ) -> TokenScores:
+        before = self.encoded.before
+        places = [*range(before), *range(before + window.begin, before + window.end)]
+        tokens = tuple(self.tokens[at] for at in places)
+        prompt = PromptInfo(
+            "".join(tokens[before:]), tokens, tuple(self.encoded.ids[at] for at in places)
+        )
+        edits = edits_of(self.lm, prompt, held, self.source) if held else ()
+        first = before + max(window.first, self.first) - window.begin
+        return token_scores(self.lm, prompt, edits, first, watch)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """``values`` of the scored tokens over all tokens; NaN elsewhere."""
+        whole = np.full(len(self.encoded.ids), np.nan)
+        begin = self.encoded.before + self.first
+        whole[begin : begin + len(values)] = values
+        return whole
+
+
+def _extra(
+    lm: LanguageModel, work: _Work, runs: dict[str, TokenScores], cut: Sequence[ScoredWindow]
+) -> tuple[dict[str, LabelledArray], list[str]]:
+    clean, axes = runs["clean"], (token_axis(work.tokens),)
+    texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(clean.likeliest)}
+    said = [""] * len(work.tokens)
+    begin = work.encoded.before + work.first
+    said[begin : begin + len(clean.likeliest)] = [texts[int(i)] for i in clean.likeliest]
+    context = np.concatenate(
+        [np.arange(max(w.first, work.first), w.end) - w.begin for w in cut]
+    ).astype(float)
+    by_token = {
+        "rank": clean.rank.astype(float),
+        "entropy": clean.entropy,
+        "surprise": clean.loss - clean.entropy,
+        "context": context,
+        "likeliest_prob": clean.likeliest_prob,
+    }
+    mean = float(clean.loss.mean())
+    lone = {"mean_loss": mean, "perplexity": _exp(mean), "predicted": float(len(clean.loss))}
+    warnings = []
+    if "edited" in runs:
+        edited = runs["edited"].loss
+        by_token |= {"edited": edited, "effect": edited - clean.loss}
+        lone |= {"edited_mean_loss": float(edited.mean()), "edited_perplexity": _exp(edited.mean())}
+    if "reference" in runs:
+        nothing = float(runs["reference"].loss.mean())
+        lone["reference_mean_loss"] = nothing
+        if nothing > mean:
+            lone["loss_recovered"] = (nothing - float(runs["edited"].loss.mean())) / (
+                nothing - mean
+            )
+        else:
+            warnings.append(
+                "the reference does not raise the loss: there is no loss to recover, and none is given"
+            )
+    extra = {name: LabelledArray(axes, work.spread(own)) for name, own in by_token.items()}
+    extra["likeliest"] = LabelledArray(axes, text_array(said))
+    extra |= {name: LabelledArray((), np.array(value)) for name, value in lone.items()}
+    return extra, warnings
+
+
+def _exp(mean: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.exp(mean))
+
+
+def text_of_file(file: str) -> str:
+    """What a file says. Raises ``BadParameter``."""
+    path = expanded(file)
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadParameter(f"{path} is not UTF-8 text: {error.reason}.") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadParameter(f"Cannot read {path}: {why}.", "Check the name.") from None
+    check_unicode(text, "file")
+    if not text:
+        raise BadParameter(f"{path} is empty.")
+    return text
+
+
+def _limited(encoded: Encoded, limit: int, text: str) -> Encoded:
+    """The first ``limit`` tokens of the text; refused where there is nothing to predict."""
+    if limit and limit < len(encoded.own):
+        kept = (*encoded.ids[: encoded.before], *encoded.own[:limit])
+        encoded = Encoded(kept, None, encoded.before, 0)
+    if len(encoded.own) < (1 if encoded.before else 2):
+        raise BadPrompt(
+            "One token alone has none before it: there is no loss.", "Give a longer text."
+        )
+    return encoded
+
+
+def _sizes(
+    lm: LanguageModel, encoded: Encoded, is_file: bool, window: int, stride: int
+) -> tuple[int, int]:
+    """The window, with what the tokenizer puts in front, and the stride."""
+    context = lm.anatomy.context
+    whole = encoded.before + len(encoded.own)
+    if window and context is not None and window > context:
+        raise BadParameter(
+            f"A window of {window} is longer than the model's context of {context}.", "Shorten it."
+        )
+    usual = min(context or _WINDOW, _WINDOW) if is_file else whole
+    size = window or usual
+    return size, stride or max(1, (size - encoded.before) // 2)
+
+
+def _reference(held: Sequence[Intervention], written: str) -> tuple[Intervention, ...]:
+    """What takes everything away: as written, else zeros at the places that are edited."""
+    if written.strip():
+        if not held:
+            raise BadParameter("A reference is for interventions.", "Give some, e.g. 1.mlp=mean.")
+        return parse_interventions(written)
+    if any(each.what in ("token", "off") for each in held):
+        return ()
+    zero = [replace(each, what="zero", text=f"{each.text.split('=')[0]}=zero") for each in held]
+    found = {each.text: each for each in zero}
+    return tuple(held) if all(each.what == "zero" for each in held) else tuple(found.values())
+
+
+def _refuse_positions(interventions: Sequence[Intervention], windows: int) -> None:
+    bound = [each.text for each in interventions if each.positions is not None]
+    if bound and windows > 1:
+        raise BadParameter(
+            f"{bound[0]} is at a position, and the text is read in {windows} windows.",
+            "Leave the position out, or take a window that holds the whole text.",
+        )
+
+
+def _notes(held: Sequence[Intervention], windows: int) -> list[str]:
+    notes = []
+    if any(each.what == "mean" for each in held):
+        notes.append(
+            "a mean is over all tokens of the window, so that a token's edited loss has seen later ones"
+        )
+    if windows > 1:
+        notes.append(
+            f"read in {windows:,} windows: context says how many tokens each had before it, and tokens with "
+            "few are harder to predict"
+        )
+    return notes
