@@ -19,6 +19,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.tail import forward_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.shared import logits_together
 
 _SHOWN = 40
 _REMEDY = {
@@ -94,6 +95,9 @@ def clean_logits(lm: LanguageModel, ids: torch.Tensor, position: int, about: str
 
 def prompt_logits(lm: LanguageModel, prompt: PromptInfo, position: int) -> torch.Tensor:
     """Logits [d_vocab] at ``position`` of the clean run. Raises ``NotFinite``."""
+    there = logits_together(prompt, position)
+    if there is not None:
+        return there
     return clean_logits(lm, input_ids(lm, prompt), position, run_words(prompt))[0]
 
 

@@ -27,6 +27,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, block_keys
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.shared import recorded_together
 from interpboard.runs.steps import numbers_a_token
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
@@ -76,12 +77,34 @@ def record(
 
     ``site_rows``: activations are kept of the first so many rows only (None: of all).
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
-    asked for later; the output of the last layer, and masks and angles that layers share, stay. Raises
+    asked for later; the output of the last layer, and masks and angles that layers share, stay. A clean run
+    that is there already, of this prompt among others, is not made again (``shared``). Raises
     ``Unsupported`` for a site that this model does not have, ``NotFinite`` if a row overflows,
     ``Unaffordable`` where there is not as much memory as it would keep.
     """
     for site in sites:
         lm.verified.require_site(site)
+    if tuple(edits) == CLEAN and keep_on_device == KEPT_ON_DEVICE:
+        there = recorded_together(prompt, sites)
+        if there is not None:
+            return there
+    ids = input_ids(lm, prompt).expand(len(edits), -1)
+    run, _ = record_ids(lm, prompt, ids, sites, edits, keep_on_device, site_rows)
+    return run
+
+
+@torch.no_grad()
+def record_ids(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    ids: torch.Tensor,
+    sites: Sequence[str],
+    edits: Sequence[Counterfactual],
+    keep_on_device: int = KEPT_ON_DEVICE,
+    site_rows: int | None = None,
+) -> tuple[Run, torch.Tensor]:
+    """``record`` of ``ids`` [row, pos], which may be of several prompts, ``prompt`` being the first; and the
+    body's output [row, pos, d_model], which the head takes."""
     _require_room(lm, len(prompt.token_ids), len(edits), sites, site_rows)
     keeper = Keeper(keep_on_device)
     calls: list[LayerCall] = []
@@ -102,9 +125,9 @@ def record(
                 keep = partial(_keep_site, keeper, kept[site], site_rows)
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
-        run_body(lm.anatomy, input_ids(lm, prompt).expand(len(edits), -1))
+        body = run_body(lm.anatomy, ids)
     require(tally, lm, run_words(prompt, edited=any(edits)))
-    return Run(
+    run = Run(
         lm,
         prompt,
         tuple(edits),
@@ -114,6 +137,7 @@ def record(
         tuple(attended),
         keeper,
     )
+    return run, body.last_hidden_state
 
 
 def _require_room(

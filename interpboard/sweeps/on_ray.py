@@ -38,7 +38,7 @@ class RowWorker:
 
     def __init__(self, opening: Mapping[str, Any], folder: str) -> None:
         from interpboard.models.language_model import open_model
-        from interpboard.sweeps.row_work import row_function
+        from interpboard.sweeps.row_work import rows_function
 
         self.folder = SweepFolder.open(Path(folder))
         manifest = self.folder.manifest
@@ -48,15 +48,14 @@ class RowWorker:
                 f"A worker's {opening.get('name_or_path')} is not the model that the sweep began with.",
                 "Give every node the same files.",
             )
-        self.work = row_function(lm, manifest.request)
+        self.work = rows_function(lm, manifest.request)
 
     def __call__(self, batch: Any) -> Any:
         """Rows to one part on disk; what comes back is how it went."""
         pace = SweepPace(None)
         results = []
-        for raw in batch["task"].to_pylist():
-            row, ids = msgspec.msgpack.decode(raw, type=tuple[DatasetRow, dict[str, str]])
-            found = self.work(row, ids)
+        decode = msgspec.msgpack.Decoder(tuple[DatasetRow, dict[str, str]]).decode
+        for found in self.work([decode(raw) for raw in batch["task"].to_pylist()]):
             pace.took(found)
             results += found
         self.folder.write(results)

@@ -1,9 +1,15 @@
-"""The row function: every analysis of a request on one row. The same in this process and on a cluster."""
+"""The row function: every analysis of a request on each of some rows. The same in this process and on a
+cluster.
+
+Rows whose prompts have as many tokens share their clean runs and the gradients at their embeddings
+(``runs.together``); what the analyses of one row begin with is computed once for all of them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,79 +24,138 @@ from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Result
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import token_text
+from interpboard.runs.shared import sharing
+from interpboard.runs.together import Lengths, Together, prompts_a_pass
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.alignment import roles_of
+from interpboard.sweeps.here import MissingRow, RowsFunction
 from interpboard.sweeps.request import OF_THE_ROW, SweepRequest
 from interpboard.sweeps.row_results import RowResult
 
 _SMALLER = "Leave the row out, ask for less at a time, or use a smaller --dtype or another device."
 
 
-def row_function(
-    lm: LanguageModel, request: SweepRequest, watch: Watch = SILENT
-) -> Callable[[DatasetRow, Mapping[str, str]], list[RowResult]]:
-    """``work_row`` of one model and request, as ``sweep_here`` takes it."""
-    return lambda row, ids: work_row(lm, row, request, ids, watch.silent)
+@dataclass
+class _Task:
+    """A row on its way. ``prepared``: seconds that its analyses share."""
+
+    row: DatasetRow
+    ids: Mapping[str, str]
+    lm: LanguageModel
+    prompt: PromptInfo
+    asked: MetricRequest
+    params: dict[str, dict[str, Any]]
+    prepared: float
+    about: dict[str, Any] = field(default_factory=dict)
+    metric: Metric | None = None
 
 
-def work_row(
+def rows_function(lm: LanguageModel, request: SweepRequest, watch: Watch = SILENT) -> RowsFunction:
+    """``work_rows`` of one model and request, as ``sweep_here`` takes it."""
+    lengths = Lengths.none()
+    return lambda rows: work_rows(lm, rows, request, watch.silent, lengths)
+
+
+def work_rows(
     lm: LanguageModel,
-    row: DatasetRow,
+    rows: Sequence[MissingRow],
     request: SweepRequest,
-    ids: Mapping[str, str],
     watch: Watch = SILENT,
-) -> list[RowResult]:
-    """A result for each analysis of ``ids`` (its name: the result's id); of each that fails its reason.
+    lengths: Lengths | None = None,
+) -> Iterator[list[RowResult]]:
+    """Of each row a result for each analysis of its ids (by name); of each that fails its reason.
 
-    ``Cancelled`` passes through, and so does a fault of ours.
+    ``lengths``: what was found out about passes over several prompts of this model, and is. ``Cancelled``
+    passes through, and so does a fault of ours.
     """
-    columns = dict(row.other) | ({"label": row.label} if row.label is not None else {})
+    lengths = lengths or Lengths.none()
+    by_length: dict[tuple[int, bool], list[_Task]] = {}
+    for row, ids in rows:
+        task = _task(lm, row, ids, request)
+        if isinstance(task, list):
+            yield task
+        else:
+            key = len(task.prompt.token_ids), task.lm.special_tokens
+            by_length.setdefault(key, []).append(task)
+    for (length, _), tasks in by_length.items():
+        most = prompts_a_pass(lm, length)
+        for begin in range(0, len(tasks), most):
+            yield from _work_together(tasks[begin : begin + most], request, watch, lengths)
 
-    def failed(analysis: str, error: str, since: float) -> RowResult:
-        return RowResult(
-            ids[analysis], row.number, row.place, analysis,
-            text=row.text, columns=columns, error=error, seconds=time.perf_counter() - since,
-        )  # fmt: skip
 
-    started = time.perf_counter()
-    if row.problem:
-        return [failed(name, f"The row {row.problem}.", started) for name in ids]
-    try:
-        with memory_named("A run of the prompt", _SMALLER):
-            given, asked, params = asked_of(row, request)
-            own, prompt = prompt_of(lm, given)
-            metric = resolve_metric(own, prompt, asked)
-            roles = _roles(prompt, metric, row)
-    except InterpBoardError as error:
-        return [failed(name, error.message, started) for name in ids]
-    about = _about(own, row, request, prompt, metric) | {"roles": roles, "columns": columns}
-    results = []
-    for name in ids:
+def _work_together(
+    tasks: Sequence[_Task], request: SweepRequest, watch: Watch, lengths: Lengths
+) -> Iterator[list[RowResult]]:
+    together = Together(tasks[0].lm, [task.prompt for task in tasks], lengths)
+    ready = []
+    for task in tasks:
         since = time.perf_counter()
         try:
-            with memory_named(f"The analysis {name}", _SMALLER):
-                function: Callable[..., Result] = ANALYSES[name].load()
-                parsed = ANALYSES[name].parse(params[name])
-                result = function(own, prompt, metric, watch=watch, **parsed)
-                numbers = _numbers(result)
+            with sharing(together), memory_named("A run of the prompt", _SMALLER):
+                task.metric = resolve_metric(task.lm, task.prompt, task.asked)
+                task.about = _about(task, request)
         except InterpBoardError as error:
-            results.append(failed(name, error.message, since))
+            yield [_failed(task.row, task.ids, name, error.message, since) for name in task.ids]
             continue
-        results.append(
-            RowResult(
-                ids[name],
-                row.number,
-                row.place,
-                name,
-                result.axes,
-                numbers,
-                baseline=result.baseline,
-                warnings=result.warnings,
-                seconds=time.perf_counter() - since,
-                **about,
-            )
-        )
-    return results
+        together.measures(task.prompt, task.metric)
+        task.prepared += time.perf_counter() - since
+        ready.append(task)
+    for task in ready:
+        with sharing(together):
+            results = [_result(task, name, watch) for name in task.ids]
+        yield results
+
+
+def _task(
+    lm: LanguageModel, row: DatasetRow, ids: Mapping[str, str], request: SweepRequest
+) -> _Task | list[RowResult]:
+    """A row that can be run, or why not."""
+    since = time.perf_counter()
+    if row.problem:
+        return [_failed(row, ids, name, f"The row {row.problem}.", since) for name in ids]
+    try:
+        given, asked, params = asked_of(row, request)
+        own, prompt = prompt_of(lm, given)
+    except InterpBoardError as error:
+        return [_failed(row, ids, name, error.message, since) for name in ids]
+    return _Task(row, ids, own, prompt, asked, params, time.perf_counter() - since)
+
+
+def _result(task: _Task, name: str, watch: Watch) -> RowResult:
+    since = time.perf_counter()
+    try:
+        with memory_named(f"The analysis {name}", _SMALLER):
+            function: Callable[..., Result] = ANALYSES[name].load()
+            parsed = ANALYSES[name].parse(task.params[name])
+            result = function(task.lm, task.prompt, task.metric, watch=watch, **parsed)
+            numbers = _numbers(result)
+    except InterpBoardError as error:
+        return _failed(task.row, task.ids, name, error.message, since)
+    return RowResult(
+        task.ids[name],
+        task.row.number,
+        task.row.place,
+        name,
+        result.axes,
+        numbers,
+        baseline=result.baseline,
+        warnings=result.warnings,
+        seconds=time.perf_counter() - since + task.prepared / len(task.ids),
+        **task.about,
+    )
+
+
+def _failed(
+    row: DatasetRow, ids: Mapping[str, str], analysis: str, error: str, since: float
+) -> RowResult:
+    return RowResult(
+        ids[analysis], row.number, row.place, analysis,
+        text=row.text, columns=_columns(row), error=error, seconds=time.perf_counter() - since,
+    )  # fmt: skip
+
+
+def _columns(row: DatasetRow) -> dict[str, Any]:
+    return dict(row.other) | ({"label": row.label} if row.label is not None else {})
 
 
 def asked_of(
@@ -130,9 +195,9 @@ def _numbers(result: Result) -> np.ndarray:
     return result.values.astype(np.float64).reshape(-1)
 
 
-def _about(
-    lm: LanguageModel, row: DatasetRow, request: SweepRequest, prompt: PromptInfo, metric: Metric
-) -> dict[str, Any]:
+def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
+    assert task.metric is not None
+    row, metric = task.row, task.metric
     named = row.target is not None or request.metric.target is not None
     top = int(metric.clean_logits.argmax())
     info = metric.info
@@ -142,7 +207,9 @@ def _about(
         "target_id": info.target.id if info.target else None,
         "foil": info.against.token if info.against else None,
         "position": info.position,
-        "answer": token_text(lm.tokenizer, top),
+        "answer": token_text(task.lm.tokenizer, top),
         "right": top == metric.target_id if named else None,
-        "text": prompt.text,
+        "text": task.prompt.text,
+        "roles": _roles(task.prompt, metric, row),
+        "columns": _columns(row),
     }

@@ -20,7 +20,7 @@ from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.here import OnPace, sweep_here
 from interpboard.sweeps.on_ray import sweep_on_ray
 from interpboard.sweeps.request import SweepRequest, sweep_request
-from interpboard.sweeps.row_work import row_function
+from interpboard.sweeps.row_work import rows_function
 
 
 def sweep(
@@ -67,7 +67,7 @@ def sweep(
                 address=ray, check=watch.check, on_pace=on_pace,
             )  # fmt: skip
         else:
-            work = row_function(lm, folder.manifest.request, watch)
+            work = rows_function(lm, folder.manifest.request, watch)
             sweep_here(work, dataset, folder, watch.check, on_pace)
         return written_aggregate(folder, AggregateSettings(level=level, group=group))
 

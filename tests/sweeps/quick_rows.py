@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from interpboard.datasets.dataset import open_dataset
-from interpboard.datasets.rows import DatasetRow
 from interpboard.results import Axis, MadeBy, ModelInfo
 from interpboard.sweeps.folder import Manifest, SweepFolder
-from interpboard.sweeps.here import sweep_here
+from interpboard.sweeps.here import MissingRow, sweep_here
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.row_results import RowResult
 
@@ -29,7 +28,9 @@ def quick_work(number: int) -> np.ndarray:
     return np.random.default_rng(number).normal(size=4)
 
 
-def begun(data: Path, out: Path) -> tuple[SweepFolder, Callable[..., list[RowResult]]]:
+def begun(
+    data: Path, out: Path
+) -> tuple[SweepFolder, Callable[[Sequence[MissingRow]], Iterator[list[RowResult]]]]:
     """The folder of a sweep of two analyses, and its row function."""
     dataset = open_dataset([data])
     manifest = Manifest(
@@ -41,11 +42,14 @@ def begun(data: Path, out: Path) -> tuple[SweepFolder, Callable[..., list[RowRes
         rows=sum(1 for _ in dataset.rows()),
     )
 
-    def work(row: DatasetRow, ids: Mapping[str, str]) -> list[RowResult]:
-        return [
-            RowResult(id, row.number, row.place, name, AXES, quick_work(row.number), text=row.text)
-            for name, id in ids.items()
-        ]
+    def work(rows: Sequence[MissingRow]) -> Iterator[list[RowResult]]:
+        for row, ids in rows:
+            yield [
+                RowResult(
+                    id, row.number, row.place, name, AXES, quick_work(row.number), text=row.text
+                )
+                for name, id in ids.items()
+            ]
 
     return SweepFolder.begin(out, manifest), work
 
@@ -55,9 +59,10 @@ def main(data: str, out: str) -> None:
     folder, work = begun(Path(data), Path(out))
     print("begun", flush=True)
 
-    def slowly(row: DatasetRow, ids: Mapping[str, str]) -> list[RowResult]:
-        time.sleep(0.001)
-        return work(row, ids)
+    def slowly(rows: Sequence[MissingRow]) -> Iterator[list[RowResult]]:
+        for results in work(rows):
+            time.sleep(0.001)
+            yield results
 
     sweep_here(slowly, open_dataset([data]), folder, flush_after=0.01)
 

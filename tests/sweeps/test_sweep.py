@@ -144,7 +144,7 @@ def test_going_on_computes_nothing_twice(tmp_path: Path) -> None:
     before = results(out)
     so_far = aggregate(SweepFolder.open(out))
     assert "not finished: 2 of 4 results are computed" in so_far.results[0].warnings
-    assert [r.row for r in before] == [0, 1]  # what was computed is written first
+    assert len({r.row for r in before}) == 2  # what was computed is written first
     paces: list[SweepPace] = []
     sweep(LM, data, ["head_ablation"], out, on_pace=paces.append)
     assert paces[-1].known == len(before)

@@ -20,6 +20,7 @@ from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.rehearsal import Loop
+from interpboard.runs.shared import gradient_together
 from interpboard.runs.steps import layers_are_recomputed, rows_of_a_backward_pass
 from interpboard.runs.watch import Watch
 
@@ -39,6 +40,9 @@ def metric_and_gradient(
     away. Raises ``Unsupported`` for a metric without a gradient, ``NotFinite``.
     """
     require_gradient(metric)
+    there = gradient_together(prompt, metric, embeddings)
+    if there is not None:
+        return there
     about = f"{run_words(prompt)} from other embeddings"
     leaf = embeddings.detach().requires_grad_()
     ids = input_ids(lm, prompt).expand(len(leaf), -1)

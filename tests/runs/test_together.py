@@ -1,0 +1,162 @@
+"""Prompts of one length that share a pass have what each has alone; where not, they do not share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from msgspec.structs import replace
+
+from interpboard.errors import NotFinite
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.sites import at_site
+from interpboard.registry import ANALYSES
+from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.prompt import make_prompt
+from interpboard.runs.record import record
+from interpboard.runs.shared import sharing
+from interpboard.runs.together import Together, prompts_a_pass
+from tests.lm import tiny_lm
+
+NAMES = (
+    "logit_lens", "direct_logit_attribution", "head_ablation", "grad_x_input", "saliency", "occlusion",
+)  # fmt: skip
+TEXTS = tuple(
+    f"The {one} is {other} in the" for one in ("keys", "city") for other in ("Paris", "table")
+)
+# gpt2 learns its positions, llama turns by angles, bloom has them in a mask of several rows a prompt.
+FAMILIES = ("gpt2", "llama", "bloom")
+
+
+def prompts_of(lm: LanguageModel) -> list[PromptInfo]:
+    prompts = [make_prompt(lm, text) for text in TEXTS]
+    assert len({len(prompt.token_ids) for prompt in prompts}) == 1
+    return prompts
+
+
+def computed(
+    lm: LanguageModel, prompts: list[PromptInfo], shared: Together | None, request: MetricRequest
+) -> list[dict[str, Result]]:
+    with sharing(shared):
+        metrics = [resolve_metric(lm, prompt, request) for prompt in prompts]
+        if shared is not None:
+            for prompt, metric in zip(prompts, metrics, strict=True):
+                shared.measures(prompt, metric)
+        return [
+            {name: asked(lm, name, prompt, metric) for name in NAMES}
+            for prompt, metric in zip(prompts, metrics, strict=True)
+        ]
+
+
+def asked(lm: LanguageModel, name: str, prompt: PromptInfo, metric: Metric) -> Result:
+    function: Any = ANALYSES[name].load()
+    found: Result = function(lm, prompt, metric, **ANALYSES[name].parse({}))
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_prompts_share_is_what_each_has_alone(family: str, dtype: torch.dtype) -> None:
+    lm = tiny_lm(family, dtype)
+    prompts = prompts_of(lm)
+    request = MetricRequest("logit_diff", " the", " Paris")
+    together = computed(lm, prompts, Together(lm, prompts), request)
+    alone = computed(lm, prompts, None, request)
+    for one, other in zip(together, alone, strict=True):
+        for name in NAMES:
+            atol = 1e-5 if dtype == torch.float32 else 1e-12
+            np.testing.assert_allclose(one[name].values, other[name].values, rtol=0, atol=atol)
+            assert one[name].baseline == pytest.approx(other[name].baseline, abs=atol)
+
+
+def passes(lm: LanguageModel, prompts: list[PromptInfo], shared: Together) -> list[int]:
+    """Rows of each pass through the embedding, while every prompt is recorded."""
+    rows: list[int] = []
+    with (
+        at_site(lm.anatomy, "embed", None, lambda value: rows.append(len(value))),
+        sharing(Together(lm, prompts, shared.lengths)),
+    ):
+        for prompt in prompts:
+            resolve_metric(lm, prompt, MetricRequest())
+            record(lm, prompt, ("z",))
+            record(lm, prompt)
+    return rows
+
+
+def test_all_prompts_take_one_pass_for_what_each_is_asked_for() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+    shared = Together(lm, prompts)
+    with sharing(shared):
+        record(lm, prompts[0], ("z",))
+    assert passes(lm, prompts, shared) == [4, 4]  # the clean run, and once more with its site
+    assert passes(lm, prompts[:1], shared) == [1, 1]
+
+
+def test_a_pass_that_is_not_what_the_prompts_give_alone_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+
+    def leaks(value: torch.Tensor) -> torch.Tensor:
+        return value + 0.01 * (value.sum(0, keepdim=True) - value)  # of the other rows
+
+    with at_site(lm.anatomy, "resid_pre", 1, leaks):
+        shared = Together(lm, prompts)
+        with sharing(shared):
+            found = record(lm, prompts[1]).resid_final
+        expected = record(lm, prompts[1]).resid_final
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_a_model_that_somebody_edits_meanwhile_is_another() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+    with sharing(Together(lm, prompts)):
+        clean = record(lm, prompts[0]).resid_final
+        with at_site(lm.anatomy, "resid_pre", 1, lambda value: value * 2):
+            edited = record(lm, prompts[0]).resid_final
+        assert not torch.allclose(clean, edited)
+        torch.testing.assert_close(record(lm, prompts[0]).resid_final, clean)
+
+
+@pytest.mark.parametrize("what", ["rows that change each other", "bfloat16", "packed weights"])
+def test_what_depends_on_other_rows_or_rounds_otherwise_beside_them_runs_alone(what: str) -> None:
+    lm = tiny_lm("llama", torch.bfloat16 if what == "bfloat16" else torch.float32)
+    if what == "rows that change each other":
+        lm = dataclasses.replace(lm, verified=dataclasses.replace(lm.verified, alone=True))
+    if what == "packed weights":
+        lm = dataclasses.replace(lm, info=replace(lm.info, quantization="int8"))
+    assert prompts_a_pass(lm, 6) == 1
+    assert prompts_a_pass(tiny_lm("llama", torch.float32), 6) > 1
+
+
+def test_a_prompt_that_overflows_does_not_take_the_others_with_it() -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    prompts = prompts_of(lm)
+    broken = prompts[2]
+
+    def overflow(value: torch.Tensor) -> torch.Tensor:
+        new = value.clone()
+        new[(ids_seen[-1] == torch.tensor(broken.token_ids)).all(1)] = torch.inf
+        return new
+
+    ids_seen: list[torch.Tensor] = []
+    handle = lm.anatomy.embedding.register_forward_pre_hook(
+        lambda _m, args: ids_seen.append(args[0])
+    )
+    try:
+        with at_site(lm.anatomy, "resid_pre", 1, overflow), sharing(Together(lm, prompts)):
+            for prompt in prompts:
+                if prompt is broken:
+                    with pytest.raises(NotFinite):
+                        resolve_metric(lm, prompt, MetricRequest())
+                else:
+                    assert np.isfinite(resolve_metric(lm, prompt, MetricRequest()).baseline)
+    finally:
+        handle.remove()
