@@ -149,22 +149,24 @@ def compute_what_if(
                 asked_of, prompt, resolve_metric(asked_of, prompt, asked), wanted.heads,
                 what=wanted.put, references=references, seed=wanted.seed, watch=watch,
             )  # fmt: skip
-        sets = [each for each in (chosen.held, chosen.control) if each is not None]
-        held = "; ".join(filter(None, (chosen.held.text if chosen.held else "", wanted.also)))
-        params = {"interventions": held}
+        sets = [each for each in (chosen.heads, chosen.control) if each is not None]
+        interventions = "; ".join(
+            filter(None, (chosen.heads.text if chosen.heads else "", wanted.also))
+        )
+        params = {"interventions": interventions}
         if chosen.control is not None:
             params["controls"] = chosen.control.text
         if wanted.source:
             params["source"] = wanted.source
         document = analyze(lm, text, ("what_if",), asked, {"what_if": params}, watch=watch)
         notes = [f"{each.name}: {' '.join(each.places)} ({each.about})" for each in sets]
-        if chosen.held is not None:
-            notes.append(_effects(document.results[0], chosen.held, chosen.control))
+        if chosen.heads is not None:
+            notes.append(_effects(document.results[0], chosen.heads, chosen.control))
         notes.append(f"again: {command_line(document, asked).strip()}")
         return replace(document, results=(*chosen.results, *document.results)), notes
 
 
-def _effects(result: Result, held: InterventionSet, control: InterventionSet | None) -> str:
+def _effects(result: Result, heads: InterventionSet, control: InterventionSet | None) -> str:
     """What the set does to the metric by itself, and the random one."""
     from interpboard.results.metric_words import metric_words
 
@@ -173,7 +175,7 @@ def _effects(result: Result, held: InterventionSet, control: InterventionSet | N
         if "alone" in result.extra
         else result.extra["effect"].values
     )
-    parts = [f"{held.name} {float(of_set):+.4g}"]
+    parts = [f"{heads.name} {float(of_set):+.4g}"]
     if control is not None:
         parts.append(f"{control.name} {float(result.extra['control'].values[0]):+.4g}")
     return f"effect on {metric_words(result.metric)}: {', '.join(parts)}"

@@ -1,4 +1,4 @@
-"""``interpboard what-if``: heads chosen and held, a random set of the same size beside them."""
+"""``interpboard what-if``: interventions on chosen heads, beside a random set of the same size."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def what_if_command(
         str | None,
         typer.Option(
             metavar="WAY",
-            help="Hold strongest=N heads (all are measured first), layer=N (its heads and MLP), or "
+            help="Which heads: strongest=N (all are measured first), layer=N (its heads and its MLP), or "
             "type=NAME (induction, previous_token …).",
         ),
     ] = None,
     also: Annotated[
         str | None,
         typer.Option(
-            "--hold", help='Interventions in their own words, e.g. "2.5=zero; 1.mlp=mean".'
+            "--interventions", help='As text, e.g. "2.5=zero; 1.mlp=mean"; with or without --heads.'
         ),
     ] = None,
     put: Annotated[Put, typer.Option(help="What stands in place of the chosen heads.")] = Put.zero,
@@ -68,7 +68,7 @@ def what_if_command(
     page: PageFlags,
     debug: flags.Debug = False,
 ) -> None:
-    """Hold a set of heads against the model, and a random set of the same size beside it.
+    """Intervene on a set of heads, and on a random set of the same size beside it.
 
     Standard error says which heads they are and the line that makes the result again.
     """
@@ -79,7 +79,9 @@ def what_if_command(
             "There is no prompt.", "Give one with --text '...', or a chat with --user '...'."
         )
     if heads is None and also is None:
-        raise BadParameter("Nothing is held.", "Give --heads strongest=10, or --hold '2.5=zero'.")
+        raise BadParameter(
+            "There is no intervention.", "Give --heads strongest=10, or --interventions '2.5=zero'."
+        )
     settings = settings_with(model, page)
     asked = metric.request(settings)
     wanted = WhatIfChoice(

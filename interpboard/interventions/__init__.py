@@ -1,1 +1,1 @@
-"""What a person holds against the model: its ``grammar``, ``what_if``, ``steering`` by ``vectors``."""
+"""Interventions: their ``grammar``, ``what_if``, ``steering`` by ``vectors``."""

@@ -1,4 +1,4 @@
-"""``strongest=10``, ``layer=3``, ``type=induction``: which heads a person means, computed and held.
+"""``strongest=10``, ``layer=3``, ``type=induction``: which heads a person means, as a set to intervene on.
 
 The result says what was chosen place by place; the line that makes it again names those places.
 """
@@ -13,7 +13,7 @@ from interpboard.circuits.heads.types import head_scores
 from interpboard.errors import BadParameter
 from interpboard.interventions.grammar import REPLACED
 from interpboard.interventions.sets import (
-    HELD_AS,
+    ABLATION_WORDS,
     InterventionSet,
     control,
     every_place,
@@ -33,7 +33,7 @@ HEAD_CHOICES = "strongest=10, layer=3 or type=induction"
 class Chosen:
     """A set (None: none), its random control if there is to be one, and the results it was chosen from."""
 
-    held: InterventionSet | None
+    heads: InterventionSet | None
     control: InterventionSet | None
     results: tuple[Result, ...]
 
@@ -61,30 +61,30 @@ def choose(
     if not equals or not value or way not in ("strongest", "layer", "type"):
         raise BadParameter(f"Cannot choose heads by {heads!r}.", f"Write {HEAD_CHOICES}.")
     if what not in REPLACED:
-        raise BadParameter(f"{what!r} cannot be held.", f"Use {', '.join(REPLACED)}.")
+        raise BadParameter(f"Heads cannot be put to {what!r}.", f"Use {', '.join(REPLACED)}.")
     anatomy = lm.anatomy
     results: tuple[Result, ...] = ()
     if way == "layer":
-        held = in_layer(_whole(value, heads), anatomy.n_layers, anatomy.n_heads, what)
+        chosen = in_layer(_whole(value, heads), anatomy.n_layers, anatomy.n_heads, what)
     elif way == "type":
         types = head_scores(lm, prompt, metric, watch=watch)
-        held, results = of_type(types, value, what), (types,)
+        chosen, results = of_type(types, value, what), (types,)
     else:
         number = _whole(value, heads)
-        (ablation,) = [name for name, word in HELD_AS.items() if word == what]
+        (ablation,) = [name for name, word in ABLATION_WORDS.items() if word == what]
         grid = head_ablation(
             lm, prompt, metric, ablation=ablation, references=tuple(references), watch=watch
         )
-        held, results = strongest(grid, number, what), (grid,)
+        chosen, results = strongest(grid, number, what), (grid,)
     if seed is None:
-        return Chosen(held, None, results)
+        return Chosen(chosen, None, results)
     without = set(lm.verified.layers_without("z"))
     among = [
         place
         for place in every_place(anatomy.n_layers, anatomy.n_heads)
         if place.endswith("mlp") or int(place.partition(".")[0]) not in without
     ]
-    return Chosen(held, control(held.places, among, seed, what), results)
+    return Chosen(chosen, control(chosen.places, among, seed, what), results)
 
 
 def _whole(value: str, given: str) -> int:

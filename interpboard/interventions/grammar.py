@@ -1,4 +1,4 @@
-"""What a person holds against the model, as text: heads and MLPs off, states patched, tokens swapped.
+"""Interventions as text: heads and MLPs off, states patched, tokens swapped.
 
 One intervention is ``PLACE=WHAT``; several are separated by semicolons or line breaks.
 
@@ -8,7 +8,7 @@ One intervention is ``PLACE=WHAT``; several are separated by semicolons or line 
 | ``1.mlp``, ``1.attn`` | what the MLP, or attention, of layer 1 adds to the stream |
 | ``3.resid`` | the stream after layer 3 |
 | ``@4`` | the token at position 4 |
-| ``"strongest 2"{2.5, 1.mlp}`` | a set of places, held and let go as one; its name may be left out |
+| ``"strongest 2"{2.5, 1.mlp}`` | a set of places, put on and taken off as one; its name may be left out |
 
 ``adapter=off`` is the whole model without the adapters that it was opened with.
 
@@ -75,7 +75,7 @@ class Intervention:
 
 @dataclass(frozen=True)
 class StackItem:
-    """What is held and let go as one: a lone intervention, or a set of them with its ``name``."""
+    """What is put on and taken off as one: a lone intervention, or a set of them with its ``name``."""
 
     text: str
     members: tuple[Intervention, ...]
@@ -99,7 +99,7 @@ def parse_interventions(text: str) -> tuple[Intervention, ...]:
 
 
 def parse_items(text: str) -> tuple[StackItem, ...]:
-    """The same with what is held as one together."""
+    """The same, a set as one."""
     items = tuple(map(_item, split_items(text)))
     if not items:
         raise BadParameter("There is no intervention.", GRAMMAR)

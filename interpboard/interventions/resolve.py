@@ -20,21 +20,21 @@ from interpboard.runs.references import resolve_token
 
 
 def edits_of(
-    lm: LanguageModel, prompt: PromptInfo, held: Sequence[Intervention], source: str
+    lm: LanguageModel, prompt: PromptInfo, interventions: Sequence[Intervention], source: str
 ) -> Counterfactual:
     """The edits that interventions are on this prompt. Errors as in ``what_if``."""
-    if any(each.what == "off" for each in held):
+    if any(each.what == "off" for each in interventions):
         raise Unsupported("adapter=off is no edit of a run.", "Ask for it with what_if.")
-    means = sites_of(held, "mean")
+    means = sites_of(interventions, "mean")
     clean = record(lm, prompt, means) if means else None
-    other = _source(lm, prompt, held, source)
-    return tuple(edit_of(lm, prompt, each, clean, other) for each in held)
+    other = _source(lm, prompt, interventions, source)
+    return tuple(edit_of(lm, prompt, each, clean, other) for each in interventions)
 
 
 def _source(
-    lm: LanguageModel, prompt: PromptInfo, held: Sequence[Intervention], source: str
+    lm: LanguageModel, prompt: PromptInfo, interventions: Sequence[Intervention], source: str
 ) -> Run | None:
-    sites = sites_of(held, "patch")
+    sites = sites_of(interventions, "patch")
     if not sites:
         return None
     if not source:

@@ -1,7 +1,7 @@
-"""Sets of heads and MLPs that are held as one, and the random set of the same size beside each.
+"""Sets of heads and MLPs that are intervened on as one, and a random set of the same size beside each.
 
-A set is a name and places of the grammar (``grammar.set_text`` writes it), so what was held is in the text
-of the intervention itself and not in how it was chosen. No torch: the app chooses from the results it has.
+A set is a name and places of the grammar (``grammar.set_text`` writes it), so the text of the intervention
+itself says what it is of, and not how that was chosen. No torch: the app chooses from the results it has.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from interpboard.results.metric_words import metric_words
 from interpboard.results.signs import sides_of
 
 # How an ablation of the grid is written as an intervention; the others have no word in the grammar.
-HELD_AS = {"zero": "zero", "mean": "mean", "resample": "patch"}
+ABLATION_WORDS = {"zero": "zero", "mean": "mean", "resample": "patch"}
 _PLACE = re.compile(r"(?P<layer>\d+)\.(?P<part>\d+|mlp|attn|resid)(?P<at>@[\d-]+)?")
 
 
 @dataclass(frozen=True)
 class InterventionSet:
-    """Places that are held as one. ``about`` says in a line how they were chosen."""
+    """Places that one intervention is of. ``about`` says in a line how they were chosen."""
 
     name: str
     places: tuple[str, ...]
@@ -55,7 +55,7 @@ def strongest(result: Result, n: int, what: str | None = None) -> InterventionSe
     return strongest_of(
         result,
         n,
-        what=what or held_as(ablation),
+        what=what or ablation_word(ablation),
         neutral=result.neutral,
         meaning=result.meaning,
         by=f"{metric_words(result.metric)}, {ablation} ablation",
@@ -64,14 +64,14 @@ def strongest(result: Result, n: int, what: str | None = None) -> InterventionSe
     )
 
 
-def held_as(ablation: str) -> str:
+def ablation_word(ablation: str) -> str:
     """The word of the grammar for an ablation. Raises ``BadParameter`` where it has none."""
-    if ablation not in HELD_AS:
+    if ablation not in ABLATION_WORDS:
         raise BadParameter(
-            f"What {ablation} ablation puts in place of a head cannot be held.",
+            f"What {ablation} ablation puts in place of a head is no intervention.",
             f"Name what to put there: {', '.join(REPLACED)}.",
         )
-    return HELD_AS[ablation]
+    return ABLATION_WORDS[ablation]
 
 
 def strongest_of(
@@ -205,7 +205,7 @@ def control(
         raise BadParameter(
             f"A control of the same size needs {n} {part}s outside the set, and {len(left.get(part, []))} "
             "are left.",
-            "Hold fewer, or hold them without a control.",
+            "Choose fewer, or leave out the control.",
         )
     name = f"random {len(chosen)}, seed {seed}"
     return InterventionSet(

@@ -59,7 +59,7 @@ def swap_span(
         put = show_tokens([corrupted.tokens[at] for at in sorted(touched)])
         raise BadParameter(
             f"The text of token #{named} becomes other tokens there: {put}.",
-            'Hold an intervention instead, as @4="#161".',
+            'Use an intervention instead, as @4="#161".',
         )
     return swapped
 

@@ -79,7 +79,7 @@ def test_what_if_opens_its_model_with_every_option(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(what_if_command, "compute_what_if", compute)
     flags = [*FLAGS, "--allow-pickle", "--no-check-weights", "--ignore-unused-weights"]
-    assert cli.main(["what-if", "--text", "t", "--hold", "0.0=zero", *flags]) == 0
+    assert cli.main(["what-if", "--text", "t", "--interventions", "0.0=zero", *flags]) == 0
     (choice,) = seen
     assert choice.load == EVERY
     assert (choice.allow_pickle, choice.check_weights) == (True, False)

@@ -20,7 +20,7 @@ def ran(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, Any],
     return json.loads(out), err.splitlines()
 
 
-def test_the_strongest_heads_are_held_beside_a_random_set_and_the_line_makes_it_again(
+def test_the_strongest_heads_are_off_beside_a_random_set_and_the_line_makes_it_again(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     asked = ("what-if", "-t", TEXT, "--heads", "strongest=3", "--seed", "7", "-f", "json")
@@ -52,10 +52,19 @@ def test_the_strongest_heads_are_held_beside_a_random_set_and_the_line_makes_it_
     assert result["extra"]["control"] == held["extra"]["control"]
 
 
-def test_a_layer_and_own_interventions_are_held_without_a_control(
+def test_a_layer_and_own_interventions_go_without_a_control(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    asked = ("what-if", "-t", TEXT, "--heads", "layer=1", "--hold", "0.3=mean", "--no-control")
+    asked = (
+        "what-if",
+        "-t",
+        TEXT,
+        "--heads",
+        "layer=1",
+        "--interventions",
+        "0.3=mean",
+        "--no-control",
+    )
     document, said = ran(capfd, *asked, "--put", "mean", "-f", "json")
     (result,) = document["results"]
     assert result["params"]["interventions"].startswith('"layer 1"{1.0, 1.1')
@@ -68,17 +77,20 @@ def test_a_layer_and_own_interventions_are_held_without_a_control(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Nothing is held"),
-        (("--hold", "nonsense"), "Cannot read the intervention 'nonsense'"),
+        ((), "There is no intervention"),
+        (("--interventions", "nonsense"), "Cannot read the intervention 'nonsense'"),
         (("--heads", "weakest=3"), "Cannot choose heads by 'weakest=3'"),
         (("--heads", "strongest=33"), "33 heads cannot be chosen: 32 have a value"),
         (("--heads", "strongest=17"), "needs 17 heads outside the set, and 15 are left"),
         (("--heads", "type=tail"), "No head is typed 'tail'"),
-        (("--heads", "layer=1", "--hold", "1.2=mean"), "1.2 is put to zero and to mean at once"),
+        (
+            ("--heads", "layer=1", "--interventions", "1.2=mean"),
+            "1.2 is put to zero and to mean at once",
+        ),
         (("--heads", "strongest=2", "--put", "patch"), "reference"),
     ],
 )
-def test_what_cannot_be_held_is_one_line_and_exit_code_2(
+def test_what_is_no_intervention_is_one_line_and_exit_code_2(
     words: tuple[str, ...], said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["what-if", "-t", TEXT, *words]) == 2

@@ -44,7 +44,7 @@ def said(b: Board) -> str:
     return " ".join(" ".join(b.lines()[2:]).translate(str.maketrans("┃│", "  ")).split())
 
 
-def held_line(b: Board) -> str:
+def what_if_line_of(b: Board) -> str:
     return next(line for line in b.lines() if "→" in line and "exact" in line)
 
 
@@ -92,12 +92,12 @@ async def test_no_line_of_any_pane_ends_inside_a_number_and_what_is_cut_is_a_key
         assert edited is not None
         before, after = (words.unsigned(float(value), 2) for value in edited.values)
         answers = [words.token(str(row[0])) for row in edited.extra["top_tokens"].values]
-        assert f"{before} → {after}" in held_line(b)
-        assert re.search(rf"{answers[0]}( \S+%)? → {answers[1]}", held_line(b))
+        assert f"{before} → {after}" in what_if_line_of(b)
+        assert re.search(rf"{answers[0]}( \S+%)? → {answers[1]}", what_if_line_of(b))
         await b.press(*["right", "space"] * 4)
-        assert f"→ {answers[1]}" in held_line(b)
+        assert f"→ {answers[1]}" in what_if_line_of(b)
         if size[0] > 80:
-            assert "lists" in held_line(b) or held_line(b).count("=zero") == 5
+            assert "lists" in what_if_line_of(b) or what_if_line_of(b).count("=zero") == 5
         for key, name in (("2", "heads"), ("3", "lens"), ("6", "logits")):
             await b.press(key)
             await check_pane(b, name)

@@ -36,7 +36,7 @@ def inside(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_ten_strongest_are_held_beside_ten_random_heads(
+async def test_the_ten_strongest_are_off_beside_ten_random_heads(
     board: Boards, size: tuple[int, int]
 ) -> None:
     async with board(size) as b:
@@ -84,7 +84,7 @@ async def test_the_set_and_the_random_one_are_exchanged_and_switched_as_one(boar
         assert b.app.state.interventions.text.startswith('"strongest 3"{')
 
 
-async def test_a_layer_and_a_type_are_held_and_what_is_not_there_is_said(board: Boards) -> None:
+async def test_a_layer_and_a_type_make_sets_and_what_is_not_there_is_said(board: Boards) -> None:
     async with board() as b:
         await b.press("2")
         await hold(b, "layer 1")
@@ -230,8 +230,8 @@ async def test_what_names_positions_is_let_go_with_a_line_and_undo_does_not_brin
         await b.press("enter", "2", "space")
         await ask(b, "Another prompt altogether")
         assert b.app.state.interventions.text == "2.4=zero"
-        assert [t for t in b.messages if "Not held any more" in t] == [
-            'Not held any more: @1=" Rome": they name positions of the other prompt.'
+        assert [t for t in b.messages if "Taken off" in t] == [
+            'Taken off: @1=" Rome" (they name positions of the other prompt).'
         ]
         await b.press("u", "u", "u")
         assert "@1" not in b.screen
@@ -248,10 +248,8 @@ async def test_a_patch_from_a_prompt_of_another_length_is_let_go_with_a_line(boa
         assert "exact" in b.lines()[2]
         await ask(b, "Much shorter")
         assert b.app.state.interventions.text == "1.mlp=zero"
-        lines = [t for t in b.messages if "Not held any more" in t]
-        assert lines == [
-            "Not held any more: 2.5=patch: their values are of a prompt of another length."
-        ]
+        lines = [t for t in b.messages if "Taken off" in t]
+        assert lines == ["Taken off: 2.5=patch (their values are of a prompt of another length)."]
 
 
 async def test_another_model_lets_go_with_a_line(board: Boards) -> None:
@@ -260,7 +258,7 @@ async def test_another_model_lets_go_with_a_line(board: Boards) -> None:
         await b.write("other")
         await b.press("enter")
         assert not b.app.state.interventions.items
-        assert "Not held any more: 2.4=zero: they are of the other model." in b.messages
+        assert "Taken off: 2.4=zero (they are of the other model)." in b.messages
 
 
 async def test_several_typed_at_once_are_several(board: Boards) -> None:
@@ -287,4 +285,4 @@ def test_a_stack_is_read_back_with_its_sets() -> None:
 
 
 def test_the_app_is_composed_with_the_command() -> None:
-    assert any(getattr(each, "id", "") == "hold_set" for each in InterpBoardApp.BINDINGS)
+    assert any(getattr(each, "id", "") == "head_set" for each in InterpBoardApp.BINDINGS)

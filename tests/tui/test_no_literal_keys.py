@@ -126,7 +126,7 @@ def test_no_text_of_the_app_names_a_key_that_can_be_rebound() -> None:
     ("text", "key"),
     [
         ("Space off/on  {} add", "Space"),
-        ("h holds a set of heads", "h"),
+        ("h adds a set of heads", "h"),
         ("{} off/on  d remove", "d"),
         ("It took {} along: r runs what was lost.", "r"),
         ("q closes, j k scroll", "q"),

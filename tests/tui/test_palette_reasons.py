@@ -110,5 +110,5 @@ async def test_what_can_act_has_no_reason(board: Boards) -> None:
         await b.app.action_perform("pin_prompt")
         await b.press("2", "g", "space", "1")
         reasons = {entry.command.id: entry.why_not for entry in await entries(b)}
-        for id in ("compare", "pin_prompt", "compare_model", "hold_set", "what_if_drop", "plot"):
+        for id in ("compare", "pin_prompt", "compare_model", "head_set", "what_if_drop", "plot"):
             assert not reasons[id], id

@@ -230,7 +230,7 @@ async def test_a_pane_that_was_out_of_sight_opens_where_the_selection_is(board: 
         assert b.readout("tokens").startswith("2 ·Tower")
 
 
-async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_them(
+async def test_v_orders_the_logits_and_an_intervention_puts_the_edited_run_beside_them(
     board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TMUX", raising=False)
@@ -271,6 +271,6 @@ async def test_v_orders_the_logits_and_what_is_held_puts_the_edited_run_beside_t
         assert "by size" in b.screen
 
 
-def test_reading_back_what_is_held_loses_nothing() -> None:
+def test_reading_back_the_interventions_loses_nothing() -> None:
     stack = InterventionStack().put('@1="; x"').put("2.4=zero").toggled("1.mlp", "mean")
     assert stack_from_text(stack.text).items == stack.items

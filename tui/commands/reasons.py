@@ -109,7 +109,7 @@ def no_other_method(app: Controllers, place: str) -> str:
 
 
 def no_interventions(app: Controllers, place: str) -> str:
-    """Is nothing held?"""
+    """Is there no intervention?"""
     there = bool(app.state.interventions.items)
     return (
         "" if there else keyed("There are no interventions: {key:what_if_add} in What if adds one.")
@@ -122,7 +122,7 @@ def no_control(app: Controllers, place: str) -> str:
     return (
         ""
         if there
-        else keyed("There is no set with a random one beside it: {key:hold_set} holds one.")
+        else keyed("There is no set with a random one beside it: {key:head_set} adds one.")
     )
 
 

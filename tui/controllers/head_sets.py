@@ -36,7 +36,7 @@ class HeadSets:
 
     def choose(self) -> None:
         """Ask which set of heads to intervene on."""
-        self._ask_line("Hold a set of heads", HINTS, USUAL, self.add)
+        self._ask_line("Intervene on a set of heads", HINTS, USUAL, self.add)
 
     def add(self, asked: str) -> None:
         """Intervene on the set that ``asked`` names, its control beside it; say why where it cannot be."""
@@ -115,9 +115,9 @@ def chosen_set(session: Session, asked: str) -> InterventionSet:
 
 def _what(state: State) -> str:
     """What stands in place of a head in the grid is put in place of the set."""
-    from interpboard.interventions.sets import held_as
+    from interpboard.interventions.sets import ablation_word
 
-    return held_as(str(state.params.get("heads", {}).get("ablation", "zero")))
+    return ablation_word(str(state.params.get("heads", {}).get("ablation", "zero")))
 
 
 def _strongest(session: Session, number: int, what: str) -> InterventionSet:

@@ -39,7 +39,7 @@ class ListedIntervention:
 
     @property
     def is_set(self) -> bool:
-        """Is it held and let go as one with others?"""
+        """Is it of several places, put on and taken off as one?"""
         return grammar.is_set(self.text)
 
     @property
@@ -209,7 +209,7 @@ def split(text: str) -> list[str]:
         return [text.strip()]
 
 
-def let_go(before: InterventionStack, after: InterventionStack) -> ListedInterventions:
+def taken_off(before: InterventionStack, after: InterventionStack) -> ListedInterventions:
     """What was on, and is in the list no more."""
     return tuple(item for item in before.on if item.text not in {own.text for own in after.items})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible, visible_token
 from tui.commands.command import shown_keys
-from tui.session.interventions import InterventionStack, let_go
+from tui.session.interventions import InterventionStack, taken_off
 from tui.session.state import State
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Says:
             for message in of_tokens_dropped(before, state):
                 self._tell(message, "warning")
         if kind == "Ready":
-            self.let_go(before, state, "they are of the other model")
+            self.taken_off(before, state, "they are of the other model")
         elif kind == "Failed" and event.kind == "bad_prompt":
-            self.let_go(before, state, "their values are of a prompt of another length")
+            self.taken_off(before, state, "their values are of a prompt of another length")
 
-    def let_go(self, before: State, now: State, why: str) -> None:
-        """Interventions that are no longer held, and why."""
-        message = of_let_go(before.interventions, now.interventions, why)
+    def taken_off(self, before: State, now: State, why: str) -> None:
+        """Interventions that were taken off, and why."""
+        message = of_taken_off(before.interventions, now.interventions, why)
         if message:
             self._tell(message, "warning")
 
@@ -94,12 +94,12 @@ def _of_lost(state: State, restarting: bool) -> str:
     return f"The {state.engine.notice}. {after} {log} shows its log.{lines}"
 
 
-def of_let_go(before: InterventionStack, after: InterventionStack, why: str) -> str:
-    """Which interventions were on and are not held any more; empty: all are."""
-    gone = let_go(before, after)
+def of_taken_off(before: InterventionStack, after: InterventionStack, why: str) -> str:
+    """Which interventions were on and are off the list now; empty: none."""
+    gone = taken_off(before, after)
     if not gone:
         return ""
-    return f"Not held any more: {', '.join(item.label for item in gone)}: {why}."
+    return f"Taken off: {', '.join(item.label for item in gone)} ({why})."
 
 
 def of_other_weights(state: State, loaded: ModelInfo | None) -> str:

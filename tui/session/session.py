@@ -107,7 +107,7 @@ class Session:
         self.state = replace(before, question=question)
         if question.text != before.question.text:  # positions of another text
             self.state = replace(self.state, interventions=before.interventions.for_another_text())
-            self._says.let_go(before, self.state, "they name positions of the other prompt")
+            self._says.taken_off(before, self.state, "they name positions of the other prompt")
         self._changes.add({"question", *self.slots}, soon=True)
         wanted = {*self._always, *self.in_sight, *self._jobs}
         for name in before.busy:  # nobody waits for it any more

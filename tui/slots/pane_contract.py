@@ -95,7 +95,7 @@ class PaneContract(FramedBox, can_focus=False):
         return False
 
     def of_clean_run(self) -> bool:
-        """Is something held that its numbers do not know of?"""
+        """Are there interventions that its numbers do not know of?"""
         known = self.data.result is not None or self.data.partial is not None
         return known and bool(self.state.interventions.text) and not self.shows_edited()
 

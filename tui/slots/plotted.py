@@ -22,5 +22,5 @@ def plotted(pane: Pane) -> Plotted:
     older = "of an older question" if pane.slot.stale(pane.state) else ""
     at = pane.state.selection.token
     over = [len(axis.labels) for axis in result.axes if axis.name in ("token", "query")]
-    held = at is not None and bool(over) and at < over[0]
-    return Plotted(result, at if held else None, place.title, older)
+    inside = at is not None and bool(over) and at < over[0]
+    return Plotted(result, at if inside else None, place.title, older)

@@ -179,12 +179,12 @@ class TracePane(Pane):
         return "corrupted" if lacks else super().next_step(state)
 
     def cannot(self, state: State) -> Collection[str]:
-        """States of noise cannot be held, only those of a corrupted prompt."""
+        """States of noise are no intervention, only those of a corrupted prompt."""
         patching = self.slot.analysis_in(state) == "activation_patching"
-        holds = (
+        patchable = (
             patching and bool(state.corrupted) and state.slots[self.slot.name].result is not None
         )
-        return () if holds else ("patch_cell",)
+        return () if patchable else ("patch_cell",)
 
     def empty_hint(self) -> str:
         """What is missing."""

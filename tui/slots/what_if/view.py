@@ -30,7 +30,7 @@ _WIDTH = 72
 _HINTS = (
     "{key:what_if_switch} off/on  {key:what_if_add} add  {key:what_if_drop} remove  "
     "{key:what_if_undo} undo  {key:what_if_redo} redo  {key:what_if_leave} closes",
-    "{key:what_if_hold} holds a set of heads  {key:what_if_exchange} the set, or its random one  "
+    "{key:what_if_set} adds a set of heads  {key:what_if_exchange} the set, or its random one  "
     "{key:what_if_another} another of those",
 )
 _GRAMMAR = (
@@ -113,7 +113,7 @@ class InterventionsScreen(Live, Box[None]):
             self.show(session.state)
 
     def action_drop(self) -> None:
-        """Let it go."""
+        """Take it off the list."""
         session = self.host.session
         if session.state.interventions.items:
             session.intervene(session.state.interventions.without(self.at))

@@ -82,8 +82,8 @@ def test_estimates_and_a_part_of_the_grid_are_named_as_such() -> None:
         strongest_of(partial, 4, what="zero", unfinished=True)
 
 
-def test_what_cannot_be_held_or_chosen_from_is_refused() -> None:
-    with pytest.raises(BadParameter, match="cannot be held"):
+def test_what_is_no_intervention_or_cannot_be_chosen_from_is_refused() -> None:
+    with pytest.raises(BadParameter, match="is no intervention"):
         strongest(grid([[1.0] * 3] * 2, ablation="random"), 2)
     assert strongest(grid([[1.0] * 3] * 2, ablation="random"), 2, "zero").what == "zero"
     assert strongest(grid([[1.0] * 3] * 2, ablation="resample"), 2).what == "patch"
@@ -188,7 +188,7 @@ def test_choosing_measures_first_and_says_what_it_chose_from() -> None:
     lm, prompt, metric = case("gpt2", name="logprob")
     chosen = choose(lm, prompt, metric, "strongest=2", what="mean", seed=3)
     assert chosen.results[0].analysis == "head_ablation"
-    assert chosen.held == strongest(chosen.results[0], 2)
+    assert chosen.heads == strongest(chosen.results[0], 2)
     assert chosen.control is not None
     assert chosen.control.name == "random 2, seed 3"
     assert choose(lm, prompt, metric, "layer=1", seed=None).control is None
@@ -196,8 +196,8 @@ def test_choosing_measures_first_and_says_what_it_chose_from() -> None:
     there = {str(name) for name in types.extra["label"].values.reshape(-1)} - {""}
     if there:
         name = sorted(there)[0]
-        held = choose(lm, prompt, metric, f"type={name}", seed=None).held
-        assert held == of_type(types, name)
+        heads = choose(lm, prompt, metric, f"type={name}", seed=None).heads
+        assert heads == of_type(types, name)
     for wrong in ("strongest", "weakest=3", "strongest=x", "layer=99", "type=", "strongest=-1"):
         with pytest.raises(BadParameter):
             choose(lm, prompt, metric, wrong)
@@ -236,7 +236,7 @@ def test_a_set_is_read_back_as_it_was_written_whatever_its_name(
         ('"a"{2.5}=mean; "b"{2.5}=zero', "put to mean and to zero at once"),
     ],
 )
-def test_what_would_be_held_otherwise_than_it_reads_is_refused(text: str, said: str) -> None:
+def test_what_would_be_other_than_it_reads_is_refused(text: str, said: str) -> None:
     with pytest.raises(BadParameter, match=said):
         parse_interventions(text)
 
