@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from interpboard.errors import BadParameter, NotALanguageModel
+from interpboard.models.checkpoint import compressed
 from interpboard.models.checkpoint.adapter import attach
 from interpboard.models.checkpoint.config_file import read_config
 from interpboard.models.checkpoint.foreign import foreign
@@ -145,6 +146,8 @@ def load(
             chosen_dtype, chosen_device, gguf.numbers if gguf else checkpoint.numbers
         )
     packs = packing(options.quantize, raw, chosen_dtype, source.name)
+    if method_of(raw) == compressed.METHOD:
+        compressed.refuse_unreadable(raw, source.name)
     say("loading tokenizer", 0.4)
     tokenizer = read_tokenizer(source, trust)
     say("comparing configuration and weights", 0.45)
@@ -166,6 +169,9 @@ def load(
         )
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
     without_rounding_kernels(model)
+    if method_of(raw) == compressed.METHOD:
+        notes += compressed.unpack(model, raw)
+        notes += compressed.prove_unpacked_by_files(model, checkpoint.tensors, source.name)
     packed, packing_notes = quantisation_of(model, options.quantize, raw, source.name)
     if options.quantize:
         notes += prove_packed(model, checkpoint.tensors, options.quantize, source.name)

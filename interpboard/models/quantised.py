@@ -26,6 +26,7 @@ _WORDS = {
     "8bit": "8-bit LLM.int8 (bitsandbytes)",
     "int8": "int8 weights (torchao)",
 }
+INPUTS_AS_THEY_ARE = "{} are not rounded to fewer bits, as kernels made for this checkpoint do"
 _NAMED = 4
 _CPU_KERNEL = "support_avx512bf16_for_cpu"  # of bitsandbytes' Linear4bit
 
@@ -34,12 +35,16 @@ def packing(quantize: str, raw: Mapping[str, Any], dtype: torch.dtype, name: str
     """What transformers is handed to pack weights while loading; None where nothing was asked.
 
     ``raw``: config.json. Raises ``BadParameter`` for an unknown format and for a checkpoint that is packed
-    already, ``MissingPackage`` where a library is not installed.
+    already, ``MissingPackage`` where a library is not installed. MXFP4 is unpacked on every machine.
     """
     method = method_of(raw)
     if not quantize:
         if method in OF_METHOD:
             require_library(OF_METHOD[method], f"{name}, whose weights are in {method},")
+        if method == "mxfp4":  # no gradient passes its kernels, which are fetched from the network
+            from transformers import Mxfp4Config
+
+            return Mxfp4Config(dequantize=True)
         return None
     if quantize not in QUANTIZE:
         raise BadParameter(
@@ -103,9 +108,10 @@ def quantisation_of(
         )
     if not packed:
         dtype = str(getattr(model, "dtype", "")).removeprefix("torch.")
-        return f"{method}, unpacked to {dtype}", (
-            f"the checkpoint's weights are in {method} and were unpacked to {dtype}",
-        )
+        notes = [f"the checkpoint's weights are in {method} and were unpacked to {dtype}"]
+        if raw["quantization_config"].get("activation_scheme"):
+            notes.append(INPUTS_AS_THEY_ARE.format("inputs"))
+        return f"{method}, unpacked to {dtype}", tuple(notes)
     words = _WORDS[quantize] if quantize else _bits(raw) or method
     others = _matrices(model, set(packed))
     notes = [f"{len(packed)} of {len(packed) + len(others)} matrices are packed: {words}"]

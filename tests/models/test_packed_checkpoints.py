@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import GptOssConfig, GptOssForCausalLM
 
 from interpboard.analyze import analyze
 from interpboard.errors import BadParameter, InterpBoardError, NotALanguageModel
@@ -48,6 +49,7 @@ def test_an_fp8_checkpoint_is_unpacked_where_it_cannot_run_and_says_so(tmp_path:
     lm = open_model(folder, "cpu")
     assert lm.info.quantization == "fp8, unpacked to float32"
     assert any("were unpacked to float32" in note for note in lm.info.notes)
+    assert any("inputs are not rounded to fewer bits" in note for note in lm.info.notes)
     stored = load_file(folder / "model.safetensors")
     for name, parameter in lm.model.named_parameters():
         if "proj" in name:
@@ -74,6 +76,53 @@ def test_a_packed_checkpoint_is_not_packed_again(tmp_path: Path) -> None:
     folder = quantised_fp8(copied("llama", tmp_path))
     with pytest.raises(BadParameter, match="are in fp8 already"):
         open_model(folder, "cpu", quantize="int8")
+
+
+# What four bits stand for: a sign, two bits of exponent, one of mantissa.
+FP4 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def packed_mxfp4(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Blocks [expert, out, group, 16], scales, and what they say [expert, in, out], as gpt-oss is shared."""
+    groups = weight.transpose(1, 2).unflatten(-1, (-1, 32))
+    powers = torch.ceil(torch.log2(groups.abs().amax(-1) / 6))
+    codes = ((groups / 2 ** powers[..., None])[..., None] - FP4).abs().argmin(-1)
+    blocks = (codes[..., 0::2] | (codes[..., 1::2] << 4)).to(torch.uint8)
+    said = (FP4[codes] * 2 ** powers[..., None]).flatten(-2).transpose(1, 2)
+    return blocks.contiguous(), (powers + 127).to(torch.uint8), said
+
+
+def test_an_mxfp4_checkpoint_is_unpacked_to_its_codes_times_its_scales(tmp_path: Path) -> None:
+    needs("accelerate")
+    torch.manual_seed(0)
+    config = GptOssConfig(
+        vocab_size=420, hidden_size=64, intermediate_size=32, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, num_local_experts=4,
+        num_experts_per_tok=2, max_position_embeddings=64, sliding_window=8,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=None, eos_token_id=None, pad_token_id=None,
+    )  # fmt: skip
+    model = GptOssForCausalLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4.0 if parameter.dim() > 1 else 1.0)
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    said: Weights = {}
+    packed: Weights = {}
+    for name, weight in load_file(tmp_path / "model.safetensors").items():
+        if name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            blocks, scales, said[name] = packed_mxfp4(weight)
+            packed |= {f"{name}_blocks": blocks, f"{name}_scales": scales}
+        else:
+            packed[name] = said[name] = weight
+    save_file(packed, tmp_path / "model.safetensors", {"format": "pt"})
+    edit_json(tmp_path / "config.json", quantization_config={"quant_method": "mxfp4"})
+    lm = open_model(tmp_path, "cpu")
+    assert lm.info.quantization == "mxfp4, unpacked to float32"
+    for name, parameter in lm.model.named_parameters():
+        assert torch.equal(parameter, said[name]), name
+    agrees_with_plain_hooks(lm)
 
 
 class _Packed(nn.Module):
