@@ -187,8 +187,10 @@ LIBRARIES = {
         Library("compressed-tensors", ("compressed_tensors", "accelerate"),
                 "checkpoints of compressed-tensors", "unpacked to the number format"),
         Library("division", ("accelerate",), "`--device-map`", "as they are"),
-        Library("gptq", ("gptqmodel", "optimum"), "checkpoints in GPTQ", "not tried"),
-        Library("awq", ("gptqmodel", "accelerate"), "checkpoints in AWQ", "not tried"),
+        Library("gptq", ("gptqmodel", "optimum"), "checkpoints in GPTQ",
+                "packed, multiplied in float16; the first model compiles a kernel, minutes"),
+        Library("awq", ("gptqmodel", "accelerate"), "checkpoints in AWQ",
+                "packed, multiplied in float16; the first model compiles a kernel, minutes"),
     )
 }  # fmt: skip
 # The method that a checkpoint names, and the library that reads it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
@@ -13,6 +14,7 @@ from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
 from interpboard.circuits.discovery.graph import Graph
 from interpboard.errors import Cancelled, Unsupported
+from interpboard.models.language_model import LanguageModel
 from interpboard.patching.estimates import attribution_patching
 from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest
@@ -23,6 +25,7 @@ from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, fingerprint, tiny_lm
+from tests.tiny import tiny_tokenizer
 
 CLEAN = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When John and Mary went to the house, Mary gave a table in"
@@ -191,6 +194,40 @@ def test_scaled_additions_are_found_out() -> None:
         for layer, value in zip(lm.anatomy.layers, kept, strict=True):
             layer.residual_multiplier = value
     assert proved_wiring(lm).graph.n_layers == 3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_deep_model_in_a_narrow_format_is_proved_by_what_rounding_does_to_it(
+    dtype: torch.dtype,
+) -> None:
+    """Sixteen layers of random weights round to 0.12 of a number in bfloat16: no one bound fits all."""
+    config = LlamaConfig(
+        vocab_size=420, hidden_size=64, num_hidden_layers=16, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=128, max_position_embeddings=64,
+        bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    model = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4.0 if parameter.dim() > 1 else 1.0)
+    lm = LanguageModel.of(model.to(dtype), tiny_tokenizer(), "deep")
+    assert proved_wiring(lm).graph.n_layers == 16
+    assert lm.model.model.layers[9].self_attn.o_proj.weight.dtype == dtype
+    # A fifth less of what one layer's attention adds is no rounding.
+    layer = lm.anatomy.layers[9]
+    handle = layer.self_attn.register_forward_hook(lambda _m, _a, out: (out[0] * 0.8, *out[1:]))
+    try:
+        with pytest.raises(Unsupported, match="not what heads and MLPs write"):
+            proved_wiring(lm)
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("family", WRONG)
+def test_a_wrong_graph_is_refused_in_bfloat16_too(family: str) -> None:
+    with pytest.raises(Unsupported, match="not available on"):
+        proved_wiring(tiny_lm(family, torch.bfloat16))
 
 
 def test_a_cancelled_run_leaves_no_hook() -> None:

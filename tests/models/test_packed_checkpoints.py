@@ -128,26 +128,28 @@ def test_an_mxfp4_checkpoint_is_unpacked_to_its_codes_times_its_scales(tmp_path:
 class _Packed(nn.Module):
     """A linear map as GPTQ and AWQ have it: whole numbers and scales, and no ``weight``."""
 
-    def __init__(self, of: nn.Linear, rounds: bool = False) -> None:
+    def __init__(self, of: nn.Linear, rounds: bool = False, half: bool = False) -> None:
         super().__init__()
         self.in_features, self.out_features, self.rounds = of.in_features, of.out_features, rounds
         scale = of.weight.detach().abs().amax(1, keepdim=True) / 127
+        scale = scale.half() if half else scale
         self.register_buffer("scales", scale)
         self.register_buffer("qweight", (of.weight.detach() / scale).round().to(torch.int8))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.rounds:
             x = (x * 8).round() / 8
-        return x @ (self.qweight * self.scales).T  # type: ignore[operator]
+        weight: torch.Tensor = self.qweight * self.scales  # type: ignore[operator]
+        return (x.to(weight) @ weight.T).to(x)
 
 
-def packed_by_hand(rounds: bool = False) -> LanguageModel:
+def packed_by_hand(rounds: bool = False, half: bool = False) -> LanguageModel:
     model = tiny_model("llama")
     for layer in model.model.layers:
         for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            setattr(layer.self_attn, part, _Packed(getattr(layer.self_attn, part), rounds))
+            setattr(layer.self_attn, part, _Packed(getattr(layer.self_attn, part), rounds, half))
         for part in ("gate_proj", "up_proj", "down_proj"):
-            setattr(layer.mlp, part, _Packed(getattr(layer.mlp, part), rounds))
+            setattr(layer.mlp, part, _Packed(getattr(layer.mlp, part), rounds, half))
     return LanguageModel.of(model, tiny_tokenizer(), "packed")
 
 
@@ -163,6 +165,19 @@ def test_maps_without_a_weight_are_found_by_their_widths_and_read_by_calling_the
         assert torch.allclose(found[0], down.qweight * down.scales)  # type: ignore[operator]
     (result,) = analyze(lm, TEXT, ["circuit"], params={"circuit": {"corrupted": CORRUPTED}}).results
     assert np.isfinite(result.values.astype(float)).all()
+
+
+def test_circuits_and_gradients_pass_maps_that_multiply_in_a_narrower_format_than_the_stream() -> (
+    None
+):
+    """GPTQ and AWQ keep scales in float16 and multiply so, whatever the rest of the model is in."""
+    lm = packed_by_hand(half=True)
+    found = plain_linear(lm.anatomy.out_proj[0])
+    assert found is not None
+    assert found[0].dtype == torch.float16
+    names = ["circuit", "lrp", "grad_x_input"]
+    for result in analyze(lm, TEXT, names, params={"circuit": {"corrupted": CORRUPTED}}).results:
+        assert np.isfinite(result.values.astype(float)).all()
 
 
 def test_a_map_that_does_more_than_multiply_is_not_read_as_a_weight() -> None:

@@ -22,7 +22,8 @@ from torch import nn
 
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.proof.rounding import agrees
+from interpboard.models.proof.rounding import Noise, same_within_rounding
+from interpboard.models.proof.rows import disturbed
 from interpboard.models.sites import at_site
 from interpboard.models.tail import residual_to_logits, run_body
 from interpboard.runs.finite import refusing
@@ -74,20 +75,40 @@ class Activations:
 def proved_wiring(lm: LanguageModel) -> Wiring:
     """The wiring of ``lm``, proved on two random prompts of six tokens.
 
-    With all edges the first prompt's logits must come out, with none the second's. Raises
-    ``Unsupported`` where they do not: parallel blocks, norms behind attention, scaled additions.
+    With all edges the first prompt's logits must come out, with none the second's, up to what rounding at
+    every receiver does to a plain run. Raises ``Unsupported`` where they do not: parallel blocks, norms
+    behind attention, scaled additions.
     """
     wiring = find_wiring(lm)
     generator = torch.Generator().manual_seed(0)
     some = min(lm.anatomy.d_vocab, 1000)
     ids = torch.randint(some, (2, _TOKENS), generator=generator).to(lm.device)
     clean, reference = (record_activations(wiring, row[None]) for row in ids)
-    for edges, expected in ((wiring.graph.edges, clean), (~wiring.graph.edges, reference)):
+    for edges, row, expected in (
+        (wiring.graph.edges, ids[:1], clean),
+        (~wiring.graph.edges, ids[1:], reference),
+    ):
+        noise = Noise.between(_rounded_anew(wiring, row), expected.output)
         none = edges & wiring.graph.edges
         found = edge_patched(wiring, ids[:1], reference, none)
-        if not agrees(found, expected.output):
+        if not same_within_rounding(found, expected.output, noise):
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     return wiring
+
+
+@torch.no_grad()
+def _rounded_anew(wiring: Wiring, ids: torch.Tensor) -> torch.Tensor:
+    """The final residual stream of a plain run in which what attention and MLPs read is rounded once more."""
+    anatomy = wiring.lm.anatomy
+    end: list[torch.Tensor] = []
+    with ExitStack() as stack:
+        for layer, attention in enumerate(wiring.layers):
+            act = partial(disturbed, dtype=attention.rounds_to)
+            stack.enter_context(at_site(anatomy, "resid_pre", layer, act))
+            stack.enter_context(on_input(anatomy.before_mlp[layer], act))
+        stack.enter_context(at_site(anatomy, "resid_post", anatomy.n_layers - 1, end.append))
+        run_body(anatomy, ids)
+    return end[0]
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 A receiver reads the stream through the layer's norm and, in attention, its own rows of the query, key or
 value projection; a head writes through its own columns of the output projection. The weights are used
 where they lie: under grouped queries nothing is repeated, and a fused projection is split as a view. Packed
-ones are unpacked a module at a time, each time they are asked for.
+ones are unpacked a module at a time, each time they are asked for, perhaps in another number format.
 Everything else (rotary embedding, query norms, the attention itself, the MLP) stays the model's own.
 """
 
@@ -59,8 +59,8 @@ class Projection:
         parts, first = [], 0
         for weight, bias in zip(self.weights, self.biases, strict=True):
             streams = normed[first : first + len(weight)]
-            part = torch.einsum("hbpd,hed->bphe", streams, weight)
-            parts.append((part if bias is None else part + bias).flatten(2))
+            part = torch.einsum("hbpd,hed->bphe", streams, weight.to(streams))
+            parts.append((part if bias is None else part + bias.to(part)).flatten(2))
             first += len(weight)
         return torch.cat(parts, dim=-1)
 
@@ -71,19 +71,24 @@ class Projection:
         for weight in self.weights:
             heads, size, _ = weight.shape
             outputs = gradient[..., first : first + heads * size].unflatten(-1, (heads, size))
-            parts.append(torch.einsum("bphe,hed->hbpd", outputs, weight))
+            parts.append(torch.einsum("bphe,hed->hbpd", outputs, weight.to(outputs)))
             first += heads * size
         return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class LayerWiring:
-    """One layer: the norm before attention, its projections, and the output projection."""
+    """One layer: the norm before attention, its projections, and the output projection.
+
+    ``rounds_to``: the narrowest number format among its maps; packed ones may multiply in another than the
+    stream's.
+    """
 
     norm: nn.Module
     projections: tuple[Projection, ...]
     out_proj: nn.Module
     n_heads: int
+    rounds_to: torch.dtype
 
     @property
     def write(self) -> torch.Tensor:
@@ -97,7 +102,7 @@ class LayerWiring:
 
     def written(self, z: torch.Tensor) -> torch.Tensor:
         """What heads add to the stream [head, batch, pos, d_model] for ``z`` [batch, pos, head, d_head]."""
-        return torch.einsum("bphe,hed->hbpd", z, self.write)
+        return torch.einsum("bphe,hed->hbpd", z, self.write.to(z))
 
 
 @dataclass(frozen=True)
@@ -137,9 +142,11 @@ def _layer(lm: LanguageModel, layer: int) -> LayerWiring:
     norm = _first(module, _NORM)
     if norm is None:
         raise unsupported(lm, "no norm before attention was found")
-    _plain_linear(lm, anatomy.out_proj[layer])
     projections = _projections(lm, layer)
-    return LayerWiring(norm, projections, anatomy.out_proj[layer], anatomy.n_heads)
+    maps = (anatomy.out_proj[layer], *(projection.module for projection in projections))
+    formats = {_plain_linear(lm, module)[0].dtype for module in maps}
+    rounds_to = max(formats, key=lambda dtype: torch.finfo(dtype).eps)
+    return LayerWiring(norm, projections, anatomy.out_proj[layer], anatomy.n_heads, rounds_to)
 
 
 def _projections(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:

@@ -72,7 +72,7 @@ def beside_others(
         new = value.clone()
         if spikes:
             new[count] = _spiked(value[count])
-        new[count + 1] = _disturbed(value[count + 1])
+        new[count + 1] = disturbed(value[count + 1])
         return new
 
     try:
@@ -147,9 +147,10 @@ def _spiked(stream: torch.Tensor) -> torch.Tensor:
     return new
 
 
-def _disturbed(stream: torch.Tensor) -> torch.Tensor:
-    """``stream`` [pos, d_model], every number off by up to a unit in its last place."""
+def disturbed(stream: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """``stream`` [..., pos, d_model], every number off by up to a unit in its last place: of its own format,
+    or of ``dtype`` where that is narrower."""
     generator = torch.Generator().manual_seed(2)
     by = 2 * torch.rand(stream.shape, generator=generator, dtype=torch.float64) - 1
-    off = 1 + torch.finfo(stream.dtype).eps * by.to(stream.device)
-    return (stream.double() * off).to(stream.dtype)
+    unit = max(torch.finfo(format).eps for format in (stream.dtype, dtype or stream.dtype))
+    return (stream.double() * (1 + unit * by.to(stream.device))).to(stream.dtype)
