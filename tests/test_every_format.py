@@ -48,10 +48,17 @@ NEEDED: dict[str, dict[str, Any]] = {
     "patching_confidence": {
         "pairs": f"{CORRUPTED} => {TEXT}", "resamples": 20,
     },
+    "linear_probe": {"data": "rows.csv", "folds": 2, "shuffles": 2},
+    "probe_transfer": {"data": "rows.csv\nmore.csv", "folds": 2},
+    "stream_cosine": {"data": "rows.csv"},
+    "stream_pca": {"data": "rows.csv", "components": 2},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 2},
     "tune_lens": {"corpus": "corpus.txt", "out": "trained", "steps": 1, "batch": 1, "length": 8},
     "tuned_lens": {"translators": "translators"},
 }  # fmt: skip
+
+
+LABELLED = (("France", 1), ("Italy", 1), ("water", 0), ("time", 0))
 
 
 @lru_cache(maxsize=1)
@@ -64,6 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, and translators, for the analyses that read files."""
     made = tmp_path_factory.mktemp("files")
     (made / "corpus.txt").write_text("The capital of Italy is Rome. The sky is blue.\n" * 3)
+    for name, behind in (("rows.csv", ""), ("more.csv", " of")):
+        rows = (f"The capital of {at}{behind},{label}" for at, label in LABELLED)
+        (made / name).write_text("\n".join(["text,label", *rows]))
     Translators.identity(demo()).save(made / "translators")
     return made
 

@@ -33,6 +33,10 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "noise_tunnel": {"samples": 24, "of": "grad_x_input"},
     "patching_confidence": {"corrupted": CORRUPTED, "pairs": f"{CORRUPTED} => {TEXT}"},
     "path_patching": {"corrupted": CORRUPTED},
+    "linear_probe": {"data": "rows.csv", "shuffles": 3},
+    "probe_transfer": {"data": "rows.csv\nmore.csv"},
+    "stream_cosine": {"data": "rows.csv"},
+    "stream_pca": {"data": "rows.csv"},
     "token_losses": {"window": 4, "stride": 1},
     "smoothgrad": {"samples": 32},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 12},
@@ -86,6 +90,9 @@ def test_put_off_again_and_again_it_ends_with_the_same_and_repeats_no_work(
     monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "20")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "corpus.txt").write_text("The capital of Italy is Rome. The sky is blue.\n" * 12)
+    for name_of_file, words in (("rows.csv", "city"), ("more.csv", "river")):
+        rows = (f"The {words} {at},{at % 2}" for at in range(140))
+        (tmp_path / name_of_file).write_text("\n".join(["text,label", *rows]))
     lm = tiny_lm()
     whole, parts = dict(MANY.get(name, {})), dict(MANY.get(name, {}))
     if any(own.name == "out" for own in ANALYSES[name].parameters):

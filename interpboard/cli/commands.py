@@ -29,6 +29,7 @@ from interpboard.cli.options import (
     read_text,
 )
 from interpboard.cli.output import document_as, tell_warnings
+from interpboard.cli.probe_command import probe_command
 from interpboard.cli.registry_page import registry_json, registry_text
 from interpboard.cli.report_command import report_command
 from interpboard.cli.streams import write_out
@@ -127,6 +128,7 @@ app.command("report")(report_command)
 app.command("analyze")(analyze_command)
 app.command("compare")(compare_command.compare_command)
 app.command("sweep")(sweep_command)
+app.command("probe")(probe_command)
 app.command("what-if")(what_if_command)
 app.command("tune-lens")(corpus_commands.tune_lens_command)
 app.command("max-activating")(corpus_commands.max_activating_command)

@@ -25,6 +25,7 @@ SUBCOMMANDS = (
     "report",
     "compare",
     "sweep",
+    "probe",
     "what-if",
     "sessions",
     "list",

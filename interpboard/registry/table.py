@@ -16,6 +16,7 @@ from interpboard.registry import (
     neurons,
     patching,
     predictions,
+    probes,
     units,
     whole_text,
 )
@@ -23,7 +24,7 @@ from interpboard.registry.spec import Analysis
 
 _SUBJECTS = (
     predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, patching,
-    whole_text,
+    whole_text, probes,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (

@@ -163,11 +163,6 @@ def asked_of(
 ) -> tuple[str | Chat, MetricRequest, dict[str, dict[str, Any]]]:
     """The prompt of ``row``, its metric, and the parameters of each analysis: the request's where the row
     names none of its own."""
-    given: str | Chat = row.text
-    if row.messages is not None:
-        goes_on = row.messages[-1][0] == "assistant"
-        messages = tuple(Message(role, content) for role, content in row.messages)
-        given = Chat(messages, continue_final_message=goes_on)
     asked = request.metric
     metric = MetricRequest(
         asked.name,
@@ -181,7 +176,16 @@ def asked_of(
         takes = {parameter.name for parameter in find_analysis(name).parameters}
         own = {key: value for key, value in of_row.items() if key in takes}
         params[name] = {**request.params.get(name, {}), **own}
-    return given, metric, params
+    return text_of_row(row), metric, params
+
+
+def text_of_row(row: DatasetRow) -> str | Chat:
+    """The prompt of ``row``; a chat that ends with the assistant goes on there."""
+    if row.messages is None:
+        return row.text
+    goes_on = row.messages[-1][0] == "assistant"
+    messages = tuple(Message(role, content) for role, content in row.messages)
+    return Chat(messages, continue_final_message=goes_on)
 
 
 def _roles(prompt: PromptInfo, metric: Metric, row: DatasetRow) -> tuple[str, ...]:

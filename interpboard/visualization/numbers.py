@@ -54,8 +54,15 @@ def number(value: float, *, signed: bool = False) -> str:
 
 
 def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
-    """`` [−0.2, +0.1]`` behind a mean that has an interval."""
+    """`` [−0.2, +0.1]`` behind a mean that has an interval; behind that what chance gives, if it is there."""
     ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
     if len(ends) < 2 or any(end.axes != result.axes for end in ends):
         return ""
-    return f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"
+    shown = f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"
+    chance = (("null", "shuffled"), ("p_family", "p"))
+    beside = [
+        f"{name} {number(float(result.extra[key].values[where]))}"
+        for key, name in chance
+        if key in result.extra and "null" in result.extra
+    ]
+    return f"{shown} ({', '.join(beside)})" if beside else shown

@@ -142,7 +142,8 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
 
 def strongest_line(result: Result, page: PageStyle) -> str:
     """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
-    if scale_of(result).of_shares or result.values.size == 0 or result.values.dtype == object:
+    shares = scale_of(result).of_shares and "low" not in result.extra
+    if shares or result.values.size == 0 or result.values.dtype == object:
         return ""
     flat = distances(result).reshape(-1)
     order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]

@@ -36,6 +36,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "tuned_lens": {"translators": "nowhere"},
     "tune_lens": {"corpus": "nowhere"},
     "max_activating": {"corpus": "nowhere"},
+    "linear_probe": {"data": "ioi"},
+    "probe_transfer": {"data": "ioi"},
+    "stream_cosine": {"data": "ioi"},
+    "stream_pca": {"data": "ioi"},
 }
 
 
