@@ -128,10 +128,10 @@ class AblationDashboard(Dashboard):
         **options: Any,
     ) -> Result:
         """Effect [component, strategy] of ablating heads (layer, head); see ``compare_ablations``."""
-        made = make_prompt(self.lm, prompt)
-        resolved = resolve_metric(self.lm, made, metric or MetricRequest())
+        tokenized = make_prompt(self.lm, prompt)
+        resolved = resolve_metric(self.lm, tokenized, metric or MetricRequest())
         return compare_ablations(
-            self.lm, made, resolved, strategies=strategies, components=components, **options
+            self.lm, tokenized, resolved, strategies=strategies, components=components, **options
         )
 
     @staticmethod

@@ -122,10 +122,10 @@ def footer_commands(
     """
     if focus == "prompt":
         return list(map(command, _PROMPT_FOOTER))
-    own = [each for each in commands(focus) if each.id not in without]
+    of_focus = [each for each in commands(focus) if each.id not in without]
     lists = {
-        "{next}": [command(first)] if first else own[:1],
-        "{own}": own,
+        "{next}": [command(first)] if first else of_focus[:1],
+        "{own}": of_focus,
         "{screens}": [slot.opener for slot in screens() if slot.opener is not None],
     }
     chosen: dict[str, Command] = {}

@@ -87,5 +87,5 @@ def level_style(level: int, dark: bool) -> Style:
 @lru_cache(maxsize=2)
 def cursor_style(dark: bool) -> Style:
     """The cell under a cursor that has the focus; reversed, so that it shows without colour too."""
-    own = inks(dark)
-    return Style(color=own.cursor, bgcolor=own.background, bold=True, reverse=True)
+    ink = inks(dark)
+    return Style(color=ink.cursor, bgcolor=ink.background, bold=True, reverse=True)

@@ -102,9 +102,11 @@ def _explained(
     """The attribution of ``target`` behind ``before``, and its metric; kept where this gives way midway."""
 
     def made() -> tuple[Result, float]:
-        own = _metric(lm, before, metric, target)
+        token_metric = _metric(lm, before, metric, target)
         part = watch.part(f"token {len(before.token_ids)}")
-        return CONTINUATION_METHODS[method](lm, before, own, watch=part), own.baseline
+        return CONTINUATION_METHODS[method](
+            lm, before, token_metric, watch=part
+        ), token_metric.baseline
 
     return watch.once(f"attribution {len(before.token_ids)}", made)
 

@@ -28,19 +28,19 @@ def examples_as(found: NeuronExamples, form: Form) -> str:
     name = f"neuron {found.layer}.{found.neuron} of {visible(found.model)}"
     where = f"{found.tokens} tokens of {visible(found.corpus)}"
     so_far = "" if found.finished else ", not yet all of it"
-    told = f"{name}: above 0 at {found.positive:.2%} of {where}{so_far}"
+    heading = f"{name}: above 0 at {found.positive:.2%} of {where}{so_far}"
     if form is Form.md:
         rows = [
             f"| {e.activation:.4g} | {_escaped(visible(e.file))}:{e.position} | {_escaped(_in_context(e))} |"
             for e in found.examples
         ]
         head = ["| activation | file:token | text |", "| ---: | --- | --- |"]
-        return "\n".join([_escaped(told), "", *head, *rows]) + "\n"
+        return "\n".join([_escaped(heading), "", *head, *rows]) + "\n"
     lines = [
         f"{e.activation:>10.4g}  {visible(e.file)}:{e.position}  {_in_context(e)}"
         for e in found.examples
     ]
-    return "\n".join([told, *lines]) + "\n"
+    return "\n".join([heading, *lines]) + "\n"
 
 
 def _in_context(example: NeuronExample) -> str:

@@ -122,8 +122,8 @@ def option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def called(**given: Any) -> Any:
-        made = {name: _group(group, given) for name, group in groups.items()}
-        return command(**given, **made)
+        values = {name: _group(group, given) for name, group in groups.items()}
+        return command(**given, **values)
 
     options = [
         option

@@ -1,4 +1,4 @@
-"""``interpboard sessions``: what was looked at, by sitting; and the report of one."""
+"""``interpboard sessions``: the sessions of the app, listed; and the report of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from interpboard.store import SavedSession, SessionBook
 
 sessions_app = typer.Typer(
-    help="Sessions: the results, prompts and notes of a sitting in the app.", rich_markup_mode=None
+    help="Sessions: what was computed and noted in the app, from start to end or further on.",
+    rich_markup_mode=None,
 )
 _MOST_PROMPT = 60
 _FORMS = {Format.text: "md", Format.md: "md", Format.html: "html", Format.json: "json"}

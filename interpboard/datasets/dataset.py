@@ -116,8 +116,8 @@ def _files(path: str) -> list[Path]:
         return [behaviour]
     if not files:
         pattern = any(mark in path for mark in "*?[")
-        said = f"Nothing fits {path}." if pattern else f"There is no file {path}."
-        raise BadParameter(said, "Check the name.")
+        problem = f"Nothing fits {path}." if pattern else f"There is no file {path}."
+        raise BadParameter(problem, "Check the name.")
     return files
 
 

@@ -73,8 +73,10 @@ def _json(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
     try:
         found = json.loads(_whole(path))
     except (ValueError, RecursionError) as error:
-        said = str(error).splitlines()[0]
-        raise BadParameter(f"{path} is no JSON: {said}.", "One object a line is .jsonl.") from None
+        reason = str(error).splitlines()[0]
+        raise BadParameter(
+            f"{path} is no JSON: {reason}.", "One object a line is .jsonl."
+        ) from None
     if isinstance(found, dict):
         found = found.get("examples")  # of a behaviour, as circuits have them
     if not isinstance(found, list):
@@ -101,7 +103,11 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
         # Bytes that are no UTF-8 stay marked, and make their row unusable instead of the file.
         texts = (line.decode("utf-8", "surrogateescape") for line in _byte_lines(file))
         reader = csv.reader(texts, delimiter=delimiter, strict=False)
-        head = [name.removeprefix("\ufeff").strip() for name in next(reader, [])]
+        try:
+            names = next(reader, [])
+        except csv.Error as error:
+            raise BadParameter(f"{path} is no CSV: {error}.", "Check its first line.") from None
+        head = [name.removeprefix("\ufeff").strip() for name in names]
         if twice := [name for name in dict.fromkeys(head) if head.count(name) > 1]:
             raise BadParameter(f"{path} has the column {twice[0]!r} twice.", "Rename one.")
         _check_columns(path, columns, head)
@@ -121,8 +127,8 @@ def _separated(path: Path, columns: Columns, first: int, delimiter: str) -> Iter
                 continue
             place = f"{path.name}:{reader.line_num}"
             if len(values) != len(head):
-                said = f"has {len(values)} columns, the head has {len(head)}"
-                yield DatasetRow(number, place, problem=said)
+                problem = f"has {len(values)} columns, the head has {len(head)}"
+                yield DatasetRow(number, place, problem=problem)
             else:
                 record = dict(zip(head, values, strict=True))
                 yield _made(record, columns, number, place)
@@ -260,8 +266,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             with path.open("rb") as plain:
                 yield plain
     except (OSError, EOFError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise BadParameter(f"Cannot read {path}: {said}.", "Check it.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadParameter(f"Cannot read {path}: {reason}.", "Check it.") from error
 
 
 @contextmanager
@@ -271,8 +277,8 @@ def _arrow_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (ArrowException, OSError) as error:
-        said = str(error).splitlines()[0][:120]
-        raise BadParameter(f"Cannot read {path}: {said}.", "Was it cut short?") from error
+        reason = str(error).splitlines()[0][:120]
+        raise BadParameter(f"Cannot read {path}: {reason}.", "Was it cut short?") from error
 
 
 def _pyarrow(module: str) -> Any:

@@ -132,14 +132,14 @@ def compare(one: str, other: str) -> FingerprintMatch:
     forms, others = _forms(one), _forms(other)
     if not forms or not others:  # of a tokenizer or a text
         return FingerprintMatch.other
-    told = [
+    matches = [
         match
         for match in (_files(forms, others), _numbers(forms, others))
         if match is not FingerprintMatch.unknown
     ]
-    if FingerprintMatch.other in told:
+    if FingerprintMatch.other in matches:
         return FingerprintMatch.other
-    if told:
+    if matches:
         return FingerprintMatch.same
     # Nothing in common that could be laid side by side: parameters of other names are another model.
     structures = [

@@ -93,7 +93,7 @@ def strongest_of(
         axes = " × ".join(axis.name for axis in grid.axes)
         raise BadParameter(
             f"The strongest heads are chosen from effects by layer and head, not by {axes}.",
-            "Choose from head_ablation.",
+            "Choose from a result of head_ablation.",
         )
     values = grid.values.reshape(-1).astype(np.float64)
     known = int(np.isfinite(values).sum())

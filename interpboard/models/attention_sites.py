@@ -132,7 +132,7 @@ def _attend(
     query = _changed(query.transpose(1, 2), changes.get("q", ())).transpose(1, 2)
     key = _changed(key.transpose(1, 2), changes.get("k", ())).transpose(1, 2)
     value = _changed(value.transpose(1, 2), changes.get("v", ())).transpose(1, 2)
-    own = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
+    attended = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
     mask = None
     if changes.get("pattern") or changes.get("mask"):
         mask = _additive(attention_mask, query, key)
@@ -140,7 +140,10 @@ def _attend(
         plain = mask.expand(len(query), -1, query.shape[2], key.shape[2])
         mask = _changed_mask(plain, changes["mask"])
         size = _block(query, key, changes["mask"])
-        own = own[0] + _by_mask(module, (query, key, value), (plain, mask), size, kwargs), None
+        attended = (
+            attended[0] + _by_mask(module, (query, key, value), (plain, mask), size, kwargs),
+            None,
+        )
     pattern = None
     if mask is not None and changes.get("pattern"):
         size = _block(query, key, changes["pattern"])
@@ -151,15 +154,15 @@ def _attend(
             seen = mask if mask.shape[2] == 1 else mask[:, :, first : first + size]
             pattern = _eager(module)(module, block, key, value, seen, **kwargs)[1]
             difference = _difference(pattern, changes["pattern"], first)
-            part = own[0][:, first : first + size]
+            part = attended[0][:, first : first + size]
             if difference is not None:
                 touched = True
                 values = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
                 part = part + (difference.to(value.dtype) @ values).transpose(1, 2)
             parts.append(part)
-        out = own[0] if not touched else parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-        own = (out, pattern if size >= query.shape[2] else None)
-    return _changed(own[0], changes.get("attended", ())), own[1]
+        out = attended[0] if not touched else parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        attended = (out, pattern if size >= query.shape[2] else None)
+    return _changed(attended[0], changes.get("attended", ())), attended[1]
 
 
 def _changed_mask(mask: torch.Tensor, changes: Sequence[AttentionChange]) -> torch.Tensor:

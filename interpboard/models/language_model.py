@@ -22,7 +22,6 @@ from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encode
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.load import StageReport, adapter_names, load, mapped
-from interpboard.models.mode import evaluating
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.selfcheck import (
@@ -34,6 +33,7 @@ from interpboard.models.proof.selfcheck import (
 )
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.tail import forward_logits
+from interpboard.models.training_mode import evaluating
 from interpboard.models.unwrap import unwrapped, wrapper_notes
 from interpboard.registry.loading import LoadOptions
 from interpboard.results import ModelInfo

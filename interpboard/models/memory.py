@@ -13,7 +13,7 @@ import torch
 
 from interpboard.display import spoken_bytes
 from interpboard.errors import OutOfMemory, Unaffordable
-from interpboard.models.room import free_bytes
+from interpboard.models.main_memory import free_bytes
 
 # CPU and MPS raise a plain RuntimeError, and so do the libraries that compute for CUDA.
 _SAID = (

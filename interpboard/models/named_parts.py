@@ -92,13 +92,13 @@ def _read(path: Path, where: str) -> dict[str, Any]:
 def named_module(root: nn.Module, path: str, what: str) -> nn.Module:
     """The module at ``path`` of ``root``; raises ``NotALanguageModel`` naming the first step that fails."""
     for choice in path.split("|"):
-        found: Any = root
+        module: Any = root
         for step in choice.strip().split("."):
-            found = getattr(found, step, None)
-            if not isinstance(found, nn.Module):
+            module = getattr(module, step, None)
+            if not isinstance(module, nn.Module):
                 break
         else:
-            return found
+            return module
     has = ", ".join(name for name, _ in root.named_children()) or "no modules"
     raise NotALanguageModel(
         f"{what} = {path!r}: {type(root).__name__} has no such module.", f"It has {has[:300]}."
@@ -120,11 +120,11 @@ def with_parts_explained(error: NotALanguageModel, model: nn.Module) -> NotALang
     remedy = (
         f"{error.remedy} If it is a family that is not known here, name its parts: --parts FILE."
     )
-    told = NotALanguageModel(error.message, remedy.strip())
-    told.add_note(
+    explained = NotALanguageModel(error.message, remedy.strip())
+    explained.add_note(
         f"The modules of {type(model).__name__}:\n{module_tree(model)}\n\nA file for --parts:\n{TEMPLATE}"
     )
-    return told
+    return explained
 
 
 def module_tree(model: nn.Module) -> str:
@@ -136,18 +136,18 @@ def module_tree(model: nn.Module) -> str:
 
 def _tree(module: nn.Module, indent: str) -> list[str]:
     lines: list[str] = []
-    told: dict[str, list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for name, child in module.named_children():
         subtree = _tree(child, indent + "  ")
         shape = "\n".join([type(child).__name__, *subtree])
-        if name.isdigit() and shape in told:
-            told[shape].append(name)
+        if name.isdigit() and shape in alike:
+            alike[shape].append(name)
             continue
-        told[shape] = [name]
+        alike[shape] = [name]
         width = getattr(child, "in_features", None)
         size = f" {width} → {getattr(child, 'out_features', '?')}" if width is not None else ""
         lines += [f"{indent}{name}: {type(child).__name__}{size}", *subtree]
-    counts = {names[0]: len(names) for names in told.values() if len(names) > 1}
+    counts = {names[0]: len(names) for names in alike.values() if len(names) > 1}
     return [
         line + f" ({counts[key]} alike)"
         if (key := line.strip().partition(":")[0]) in counts and not line.startswith(indent + " ")

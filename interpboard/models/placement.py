@@ -9,8 +9,8 @@ import torch
 
 from interpboard.display import spoken_bytes
 from interpboard.errors import BadDevice
+from interpboard.models.main_memory import COMFORTABLE, free_bytes
 from interpboard.models.memory import out_of_memory
-from interpboard.models.room import COMFORTABLE, free_bytes
 
 _DTYPES = {
     "float64": torch.float64, "fp64": torch.float64,

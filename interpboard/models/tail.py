@@ -20,7 +20,7 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.mode import require_evaluating
+from interpboard.models.training_mode import require_evaluating
 
 
 @dataclass

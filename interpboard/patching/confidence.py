@@ -172,10 +172,10 @@ def _statistics(
     flat = effects.reshape(len(effects), -1)
     low, high = bootstrap_interval(flat, level, resamples, seed, watch.check)
     alone, family = sign_flip_p_values(flat, resamples, seed, watch.check)
-    found = {"low": low, "high": high, "p_value": alone, "p_family": family}
+    extra = {"low": low, "high": high, "p_value": alone, "p_family": family}
     if controls is not None:
         random = controls.reshape(flat.shape)
         sizes = np.abs(flat) - np.abs(random)
         larger = sign_flip_p_values(sizes, resamples, seed, watch.check)[0]
-        found |= {"control": random.mean(0), "p_control": larger}
-    return found
+        extra |= {"control": random.mean(0), "p_control": larger}
+    return extra

@@ -63,9 +63,11 @@ def make_donor(
         return Donor(site, False, tuple(value[0] for value in run.sites[site]))
     lm.verified.require_site("pattern")
     values = tuple(value[0] for value in record(lm, into, ("v",), (made,)).sites["v"])
-    theirs = _fetched(lm, source, given, values)
-    own = _fetched(lm, into, made, values)
-    return Donor("attended", True, tuple(a - b for a, b in zip(theirs, own, strict=True)))
+    fetched_by_source = _fetched(lm, source, given, values)
+    fetched_into = _fetched(lm, into, made, values)
+    return Donor(
+        "attended", True, tuple(a - b for a, b in zip(fetched_by_source, fetched_into, strict=True))
+    )
 
 
 def _fetched(
@@ -73,7 +75,7 @@ def _fetched(
 ) -> list[torch.Tensor]:
     """What a run's patterns fetch from ``values`` [pos, kv_head, d_head]: [pos, head, d_head] by layer."""
     heads = lm.anatomy.n_heads
-    found = [
+    fetched = [
         torch.zeros((len(value), heads, value.shape[-1]), dtype=wide(value), device=value.device)
         for value in values
     ]
@@ -81,7 +83,7 @@ def _fetched(
 
     def fetch(layer: int, block: torch.Tensor, first: int) -> None:
         require_finite(lm, about, block)
-        into = found[layer]
+        into = fetched[layer]
         per_head = values[layer].to(into).repeat_interleave(heads // values[layer].shape[1], 1)
         pattern = block[0].to(into)
         into[first : first + len(pattern)] = torch.einsum("qhk,khd->qhd", pattern, per_head)
@@ -93,4 +95,4 @@ def _fetched(
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, seen))
         stack.enter_context(refusing(lm, about))
         run_body(lm.anatomy, input_ids(lm, prompt))
-    return found
+    return fetched

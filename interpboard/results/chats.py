@@ -60,8 +60,8 @@ def read_chat_file(path: Path) -> str:
     except UnicodeDecodeError:
         raise BadPrompt(f"{path} is not UTF-8 text.") from None
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise BadPrompt(f"{path} cannot be read: {said}.") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadPrompt(f"{path} cannot be read: {reason}.") from None
 
 
 def chat_json(chat: Chat) -> str:

@@ -175,12 +175,12 @@ class ExamplesFile:
 
     def _said(self, metadata: dict[str, str]) -> ExamplesMetadata:
         try:
-            said = msgspec.json.decode(metadata.get(KEY, "{}"), type=ExamplesMetadata)
+            header = msgspec.json.decode(metadata.get(KEY, "{}"), type=ExamplesMetadata)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadResultFile(f"{self.path} holds no max-activating examples.") from error
-        if said.about.schema != EXAMPLES_SCHEMA:
-            raise BadResultFile(f"{self.path} is of another version: {said.about.schema}.")
-        return said
+        if header.about.schema != EXAMPLES_SCHEMA:
+            raise BadResultFile(f"{self.path} is of another version: {header.about.schema}.")
+        return header
 
 
 def _check_info(info: ExamplesInfo) -> None:

@@ -93,8 +93,8 @@ def spans_of(tokenizer: Any, text: str, encoded: Encoded) -> tuple[Span, ...]:
         special = frozenset(getattr(tokenizer, "all_special_ids", ()))
         special -= {getattr(tokenizer, "unk_token_id", None)}  # that one is what stands there
         placed = _Overlay(text, units, special).spans()
-    own = _with_marks(text, _with_white_space(text, units, placed))
-    return ((0, 0),) * encoded.before + tuple(own) + ((len(text), len(text)),) * encoded.after
+    spans = _with_marks(text, _with_white_space(text, units, placed))
+    return ((0, 0),) * encoded.before + tuple(spans) + ((len(text), len(text)),) * encoded.after
 
 
 def _read(
@@ -105,12 +105,12 @@ def _read(
     if getattr(tokenizer, "is_fast", False):
         options["return_offsets_mapping"] = True
     try:
-        found = tokenizer(text, **options)
+        encoding = tokenizer(text, **options)
     except Exception as error:
-        said = str(error).split("\n")[0]
-        raise BadPrompt(f"The tokenizer cannot read {shortened(text)!r}: {said}.") from error
-    offsets = found.get("offset_mapping")
-    ids = tuple(int(token) for token in found["input_ids"])
+        reason = str(error).split("\n")[0]
+        raise BadPrompt(f"The tokenizer cannot read {shortened(text)!r}: {reason}.") from error
+    offsets = encoding.get("offset_mapping")
+    ids = tuple(int(token) for token in encoding["input_ids"])
     return ids, None if offsets is None else tuple((int(b), int(e)) for b, e in offsets)
 
 
@@ -166,14 +166,14 @@ def _as_said(text: str, units: Sequence[_Unit], offsets: Sequence[Span]) -> list
     spans: list[Span] = []
     at = 0  # up to where the text is accounted for
     for unit in units:
-        own = list(offsets[unit.first : unit.first + unit.size])
-        begin, end = min(b for b, _ in own), max(e for _, e in own)
+        of_unit = list(offsets[unit.first : unit.first + unit.size])
+        begin, end = min(b for b, _ in of_unit), max(e for _, e in of_unit)
         if holds_other(unit.text, text[begin:end]):  # its own space in front of a word
             begin = end = min(max(at, begin), end)
-            own = [(begin, begin)] * unit.size
+            of_unit = [(begin, begin)] * unit.size
         elif unit.group is not None:
-            own = unit.within(text, end - len(unit.text), at) or [(begin, end)] * unit.size
-        spans += own
+            of_unit = unit.within(text, end - len(unit.text), at) or [(begin, end)] * unit.size
+        spans += of_unit
         at = max(at, end)
     if spans != sorted(spans) or [end for _, end in spans] != sorted(end for _, end in spans):
         return None
@@ -260,16 +260,16 @@ class _Overlay:
         return spans
 
     def _stretch(self, number: int) -> tuple[int, list[Span]]:
-        stop, found = len(self.units), len(self.folded)
+        stop, begins = len(self.units), len(self.folded)
         for later in range(number + 1, len(self.units)):
             own = self.units[later].folded
             if own and self.folded.count(own, self.at) == 1:
-                stop, found = later, self.folded.index(own, self.at)
+                stop, begins = later, self.folded.index(own, self.at)
                 break
         begin = self._char(self.at)
-        if found > self.at:
-            self.end = self.char_of[found - 1] + 1
-        self.at = found
+        if begins > self.at:
+            self.end = self.char_of[begins - 1] + 1
+        self.at = begins
         span = (min(begin, self.end), self.end)
         return stop, [span for unit in self.units[number:stop] for _ in range(unit.size)]
 
@@ -288,30 +288,30 @@ class _Overlay:
 
 def _with_white_space(text: str, units: Sequence[_Unit], spans: Sequence[Span]) -> list[Span]:
     """White space that no token has goes to the token behind it, if that begins with some."""
-    own = list(spans)
+    widened = list(spans)
     before = 0
     for unit in units:
-        begin, end = own[unit.first]
+        begin, end = widened[unit.first]
         held = len(unit.text) - len(unit.text.lstrip())
         if begin == end and held == len(unit.text):
-            gap = text[before : _next(own, unit.first, len(text))]
+            gap = text[before : _next(widened, unit.first, len(text))]
             room = min(held, len(gap) - len(gap.lstrip()))
-            own[unit.first] = (before, before + room) if room else (begin, end)
+            widened[unit.first] = (before, before + room) if room else (begin, end)
         elif held and text[before:begin].isspace() and not text[begin].isspace():
-            own[unit.first] = (max(before, begin - held), end)
-        before = max(before, own[unit.first + unit.size - 1][1])
-    return own
+            widened[unit.first] = (max(before, begin - held), end)
+        before = max(before, widened[unit.first + unit.size - 1][1])
+    return widened
 
 
 def _with_marks(text: str, spans: Sequence[Span]) -> list[Span]:
     """Marks that a normaliser stripped go to their letter."""
-    own = list(spans)
-    for at, (begin, end) in enumerate(own):
-        stop = _next(own, at, len(text))
+    widened = list(spans)
+    for at, (begin, end) in enumerate(widened):
+        stop = _next(widened, at, len(text))
         while begin < end < stop and unicodedata.category(text[end])[0] == "M":
             end += 1
-        own[at] = (begin, end)
-    return own
+        widened[at] = (begin, end)
+    return widened
 
 
 def _next(spans: Sequence[Span], at: int, length: int) -> int:

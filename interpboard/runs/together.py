@@ -209,12 +209,12 @@ def _part(alone: Any, beside: Any, rows: int) -> Any:
     if not isinstance(alone, torch.Tensor):
         return _SHARED
     if alone.shape == beside.shape:
-        part, own = _SHARED, beside
+        part, first_row = _SHARED, beside
     elif alone.dim() and beside.shape == (rows * len(alone), *alone.shape[1:]):
-        part, own = len(alone), beside[: len(alone)]
+        part, first_row = len(alone), beside[: len(alone)]
     else:
         raise _Misfit
-    if not torch.allclose(own.double(), alone.double(), rtol=1e-5, atol=1e-6, equal_nan=True):
+    if not torch.allclose(first_row.double(), alone.double(), rtol=1e-5, atol=1e-6, equal_nan=True):
         raise _Misfit
     return part
 

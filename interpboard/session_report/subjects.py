@@ -39,8 +39,8 @@ def subject_words(subject: NoteSubject) -> str:
         known = ANALYSES.get(str(asked["analysis"]))
         params = dict(asked["params"])
         title = known.title if known is not None else str(asked["analysis"])
-        said = (title, *chosen_words(params), _metric(str(asked["metric"])))
-        return f"{', '.join(said)}: {subject.prompt}"
+        facts = (title, *chosen_words(params), _metric(str(asked["metric"])))
+        return f"{', '.join(facts)}: {subject.prompt}"
     except (ValueError, KeyError, TypeError, RecursionError):  # written by another version
         return f"a result: {subject.prompt}"
 

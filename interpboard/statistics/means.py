@@ -42,10 +42,10 @@ def same_sign(values: np.ndarray, neutral: float = 0.0) -> np.ndarray:
 
 def median_of(values: np.ndarray) -> np.ndarray:
     """[cell], NaN where no row has a value."""
-    found = np.full(values.shape[1], np.nan)
+    bounds = np.full(values.shape[1], np.nan)
     some = known(values) > 0
-    found[some] = np.nanmedian(values[:, some], 0)
-    return found
+    bounds[some] = np.nanmedian(values[:, some], 0)
+    return bounds
 
 
 def bootstrap_interval(

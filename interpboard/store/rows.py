@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS newest ON runs (made_at DESC, id DESC);
 """
 # What is not a result and comes back with them. Files that older programs wrote have no such table.
-DESK = "CREATE TABLE IF NOT EXISTS desk (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+REMEMBERED_TABLE = "CREATE TABLE IF NOT EXISTS desk (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN weights TEXT NOT NULL DEFAULT ''"}
 LISTED = "id, made_at, model, prompt, analysis, metric, target, foil, elapsed_s, slot, weights, params, ask"
 _KINDS = (int, float, str, str, str, str, str, str, float, str, str, str, str)

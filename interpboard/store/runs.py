@@ -24,8 +24,8 @@ from interpboard.files.atomic import open_private
 from interpboard.results import Document
 from interpboard.store.partial import partial_row, take_place
 from interpboard.store.rows import (
-    DESK,
     LISTED,
+    REMEMBERED_TABLE,
     WRITTEN_COLUMNS,
     SavedRun,
     document_of,
@@ -117,7 +117,7 @@ class Store:
         """Keep ``value``, which JSON can write, under ``name``, in place of what was there."""
 
         def write(database: sqlite3.Connection) -> None:
-            database.execute(DESK)
+            database.execute(REMEMBERED_TABLE)
             database.execute("INSERT OR REPLACE INTO desk VALUES (?, ?)", (name, json.dumps(value)))
 
         self.transact(write)
@@ -126,7 +126,7 @@ class Store:
         """What ``remember`` kept under ``name``, None if nothing."""
 
         def read(database: sqlite3.Connection) -> Any:
-            database.execute(DESK)
+            database.execute(REMEMBERED_TABLE)
             found = database.execute("SELECT value FROM desk WHERE name = ?", (name,)).fetchone()
             return None if found is None else found[0]
 

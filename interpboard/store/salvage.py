@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from interpboard.errors import StoreProblem
-from interpboard.store.rows import DESK, LISTED, WRITTEN_COLUMNS, document_of, saved_run_of
+from interpboard.store.rows import (
+    LISTED,
+    REMEMBERED_TABLE,
+    WRITTEN_COLUMNS,
+    document_of,
+    saved_run_of,
+)
 from interpboard.store.session_tables import COLUMN_KINDS, TABLES
 
 _TOLD = (
@@ -42,9 +48,9 @@ def salvage(damaged: Path, new: sqlite3.Connection) -> Salvaged:
     """
     try:
         with closing(sqlite3.connect(f"file:{quote(str(damaged))}?mode=ro", uri=True)) as old:
-            told = _told(old)
+            told_of = _told(old)
             listed = LISTED if _has_weights(old) else LISTED.replace("weights", "''")
-            found = {number: _row(old, listed, number) for number in _candidates(told)}
+            found = {number: _row(old, listed, number) for number in _candidates(told_of)}
             remembered = list(_each(old, "SELECT name, value FROM desk"))
             sessions = list(_of_sessions(old))
     except sqlite3.Error:  # it cannot even be opened
@@ -55,14 +61,14 @@ def salvage(damaged: Path, new: sqlite3.Connection) -> Salvaged:
         new.executemany(
             f"INSERT OR IGNORE INTO runs (id, {WRITTEN_COLUMNS}) VALUES ({places})", rows
         )
-        new.execute(DESK)
+        new.execute(REMEMBERED_TABLE)
         texts = [row for row in remembered if all(isinstance(value, str) for value in row)]
         new.executemany("INSERT OR REPLACE INTO desk VALUES (?, ?)", texts)
         for table in TABLES if sessions else ():
             new.execute(table)
         for name, row in sessions:
             new.execute(f"INSERT OR IGNORE INTO {name} VALUES ({', '.join('?' * len(row))})", row)
-    return Salvaged(len(rows), len(told | {row[0] for row in rows}))
+    return Salvaged(len(rows), len(told_of | {row[0] for row in rows}))
 
 
 def _of_sessions(old: sqlite3.Connection) -> Iterator[tuple[str, tuple[Any, ...]]]:

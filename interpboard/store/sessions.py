@@ -1,8 +1,9 @@
 """Sessions and notes, in the file of the saved runs.
 
-A *session* is the sitting in which results were made: they belong to it, and it may have a name. A *note* is
-a text on something: the session, a prompt, a result, a head, an MLP, a neuron. It belongs to the session in
-which it was written, and to its subject: the same head of the same weights, the same prompt.
+A *session* is what was computed and noted between start and end of the app, or what it went on with; it may
+have a name. A *note* is a text on something: the session, a prompt, a result, a head, an MLP, a neuron. It
+belongs to the session in which it was written, and to its subject: the same head of the same weights, the
+same prompt.
 
 The tables are made when something is first written, so that a store of any version can have them. Runs of a
 session that has a name or a note are never dropped to make room.

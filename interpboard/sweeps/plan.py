@@ -47,7 +47,7 @@ def plan_sweep(
             reason = error.message
     if not sampled:
         raise BadParameter("None of the first rows can be used:", f"{reason}.")
-    return tuple(_over_rows(list(own), total, workers) for own in zip(*sampled, strict=True))
+    return tuple(_over_rows(list(each), total, workers) for each in zip(*sampled, strict=True))
 
 
 def _over_rows(plans: list[Plan], rows: int, workers: int) -> Plan:

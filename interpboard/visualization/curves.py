@@ -205,12 +205,15 @@ def _attention(result: Result, position: int | None) -> Curves:
     name = visible(name_of(result))
     if len(layers.labels) == len(heads.labels) == 1 and queries.labels == keys.labels:
         at = _position(result, position)
-        own = f"{at} {visible_token(keys.labels[at])}"
+        token_name = f"{at} {visible_token(keys.labels[at])}"
         pattern = result.values[0, 0].astype(np.float64)
-        lines = (Curve(f"{own} looks at", pattern[at]), Curve("looked at from", pattern[:, at]))
+        lines = (
+            Curve(f"{token_name} looks at", pattern[at]),
+            Curve("looked at from", pattern[:, at]),
+        )
         head = visible(f"L{layers.labels[0]} H{heads.labels[0]}")
         return Curves(
-            f"{name} of {head}: {own}", "position", np.arange(len(keys.labels)),
+            f"{name} of {head}: {token_name}", "position", np.arange(len(keys.labels)),
             tuple(map(visible_token, keys.labels)), "probability", lines,
         )  # fmt: skip
     entropy = result.extra.get("entropy")

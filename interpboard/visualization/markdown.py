@@ -53,7 +53,7 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
     """One result: paragraphs, to be joined by empty lines."""
     placed, result = rows_said(result), with_sites(result)
     params = ", ".join(f"{visible(k)}={plain_value(v, _LOOK)}" for k, v in result.params.items())
-    made = (
+    provenance = (
         _code(params),
         f"{result.elapsed_s:.2g} s",
         f"path {_code(result.made_by.path)}",
@@ -63,7 +63,7 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
         facts.append(_escape(visible(result.meaning)))
     if placed:
         facts.append(f"rows: {_escape(placed)}")
-    facts.append(", ".join(filter(None, made)))
+    facts.append(", ".join(filter(None, provenance)))
     for name, array in result.extra.items():
         if array.values.size == 1:
             facts.append(f"{_escape(visible(name))}: {_value(array.values.reshape(-1)[0])}")

@@ -182,14 +182,14 @@ async def test_results_belong_to_the_session_that_is_named_found_and_opened(boar
         await b.press("enter")
         assert b.app.prompt.text == "The Eiffel Tower is located in the city of"
         assert len(b.engine.requests) == requests  # nothing is computed
-        assert b.app.controllers.saver.sitting.name == "first look"
+        assert b.app.controllers.saver.current_session.name == "first look"
     app = InterpBoardApp(resume=True, session="first look", engine_factory=type(b.engine))
     async with app.run_test(size=(120, 40)):
         from tui.testing.wait_until_idle import wait_until_idle
 
         await wait_until_idle(app)
         assert app.prompt.text == "The Eiffel Tower is located in the city of"
-        assert app.controllers.saver.sitting.name == "first look"
+        assert app.controllers.saver.current_session.name == "first look"
 
 
 async def test_a_session_that_is_not_there_is_named_and_the_app_runs(board: Boards) -> None:

@@ -65,8 +65,8 @@ async def test_what_cannot_act_says_why_with_the_key_that_helps_and_does_nothing
             ("causal trace", "Needs a subject: s in Tokens marks it."),
             ("undo", "Nothing to undo."),
             ("find next", "Nothing was searched for yet: / searches."),
-            ("file before", "No file of prompts is open: O opens one."),
-            ("fewer", "Needs a result: r runs."),
+            ("previous prompt", "No file of prompts is open: O opens one."),
+            ("fewer", "Needs a result: r computes it."),
         ):
             await ask(b, words)
             assert why in b.screen

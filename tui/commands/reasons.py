@@ -34,13 +34,13 @@ def no_result(app: Controllers, place: str) -> str:
     """Does the place show no result yet, nor a part of one?"""
     answer = app.state.slots[app.panes.active if place not in app.state.slots else place]
     there = answer.result is not None or answer.partial is not None
-    return "" if there else keyed("Needs a result: {key:run} runs.")
+    return "" if there else keyed("Needs a result: {key:run} computes it.")
 
 
 def no_results(app: Controllers, place: str) -> str:
     """Does nothing at all show a result?"""
     there = any(answer.result is not None for answer in app.state.slots.values())
-    return "" if there else keyed("Needs a result: {key:run} runs.")
+    return "" if there else keyed("Needs a result: {key:run} computes it.")
 
 
 def nothing_runs(app: Controllers, place: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui.slots.spec import Slot
 
 SIDE_PREFIX = "A"
-PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts of this sitting
+PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts since the app began
 SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
 # Commands of the app that look at what a pane shows of one prompt.
 OF_ONE_SIDE = frozenset({"open", "find", "find_next", "find_previous", "jump", "code"})
@@ -88,7 +88,7 @@ class Comparison:
     def why_not_pin(self) -> str:
         """Why this prompt cannot be pinned; empty: it can, or is."""
         now = kept(self._session.state)
-        there = now.model is not None and any(own.result for own in now.slots.values())
+        there = now.model is not None and any(answer.result for answer in now.slots.values())
         there = there or (self.pinned is not None and sides.same_prompt(self.pinned, now))
         return "" if there else "There is nothing to pin yet: run the prompt first."
 
@@ -119,9 +119,9 @@ class Comparison:
 
     def begin(self, a: State, name: str, *, view: sides.Side = sides.DIFFERENCE_SIDE) -> None:
         """Compare with ``a``, a kept snapshot; on the same engine if it is of the model in use."""
-        model, own = a.model, self._session.state.model
+        model, in_use = a.model, self._session.state.model
         a = replace(a, compared=None)
-        self._live = model is not None and own is not None and model.info == own.info
+        self._live = model is not None and in_use is not None and model.info == in_use.info
         engine: EngineFactory = NoEngine
         if self._live and model is not None:
             engine = self._board.side(SIDE_PREFIX, model)
@@ -130,7 +130,7 @@ class Comparison:
     def begin_models(self, name: str, **opened: Any) -> None:
         """Compare with ``name`` on this prompt, in an engine of its own; ``opened``: as in ``boot``."""
         state = self._session.state
-        empty = Answers({own: Answer() for own in state.slots})
+        empty = Answers({slot: Answer() for slot in state.slots})
         a = replace(state, model=None, good=None, slots=empty, engine=Engine(), compared=None)
         self._end()
         self._live, self._asked = True, state.question
@@ -189,12 +189,12 @@ class Comparison:
     def changed(self, state: State) -> None:
         """The app's snapshot is ``state`` now: the prompt before is remembered, and A follows."""
         now, last = kept(state), self._current
-        if any(own.result is not None for own in now.slots.values()):  # else it may be refused yet
+        if any(each.result for each in now.slots.values()):  # else it may be refused yet
             if last is not None and last.question.text != now.question.text:
                 # Its last answers still stand in the slots that the new prompt has not filled.
                 late = kept(replace(state, question=last.question)).slots
-                found = {name: own for name, own in late.items() if own.result is not None}
-                self.before = replace(last, slots=Answers({**last.slots, **found}))
+                answered = {name: each for name, each in late.items() if each.result is not None}
+                self.before = replace(last, slots=Answers({**last.slots, **answered}))
             self._current = now
         self._follow()
         if self.keeps:
@@ -206,13 +206,13 @@ class Comparison:
             return
         models = state.compared.models
         self._freeze(state)
-        own = a.state
+        followed = a.state
         if not self._live:
             return
         if not models and self._asked is not None:
-            own = sides.asked_of_both(own, self._asked, state.question)
+            followed = sides.asked_of_both(followed, self._asked, state.question)
         self._asked = state.question
-        wanted = sides.following(own, state, models=models, selection=_explicit(state))
+        wanted = sides.following(followed, state, models=models, selection=_explicit(state))
         changes = {
             name: getattr(wanted, name)
             for name in (
@@ -313,8 +313,8 @@ def _explicit(state: State) -> Selection:
     from tui.slots.heads.selected import selected_head
     from tui.slots.neurons.selected import selected_neuron
 
-    own, neuron = state.selection, selected_neuron(state)
-    if own.layer is None or (own.head is None and not own.mlp):
+    selection, neuron = state.selection, selected_neuron(state)
+    if selection.layer is None or (selection.head is None and not selection.mlp):
         layer, head = selected_head(state)
-        own = replace(own, layer=layer, head=head)
-    return replace(own, neuron=neuron) if neuron is not None else own
+        selection = replace(selection, layer=layer, head=head)
+    return replace(selection, neuron=neuron) if neuron is not None else selection

@@ -161,7 +161,11 @@ class Controllers:
         )  # fmt: skip
         self.help = Help(app, lambda: self.panes.view)
         self.log = Log(session, self.messages, app, self.run_prompt)
-        self.perform = Perform(self, session, self.panes, self.screens, self.comparison, app, tell)
+        self.perform = Perform(
+            lambda action: action(self),
+            lambda command, place: self.comparison.refuses(command) or command.why_not(self, place),
+            session, self.panes, self.screens, app, tell,
+        )  # fmt: skip
         self.palette = Palette(session, self.panes, self.perform, app)
         self.jump = Jump(session, self.panes, app, self.screens.uncover)
 

@@ -48,14 +48,14 @@ class HeadSets:
             self._tell(str(problem), "warning")
             return
         stack = self._session.state.interventions
-        beside, said = "", ""
+        beside, note = "", ""
         try:
             control = _control(self._session.state, chosen.places, 0, chosen.what)
-            beside, said = control.text, f" {control.name} stands beside it."
+            beside, note = control.text, f" {control.name} stands beside it."
         except BadParameter as problem:
-            said = f" {problem.message}"
+            note = f" {problem.message}"
         self._session.intervene(stack.with_set(chosen.text, beside))
-        self._tell(f"{chosen.name}: {chosen.about}.{said}")
+        self._tell(f"{chosen.name}: {chosen.about}.{note}")
 
     def exchange(self, at: int) -> None:
         """The set at ``at`` off and the random one beside it on, or back."""
@@ -73,13 +73,13 @@ class HeadSets:
         stack = self._session.state.interventions
         item = stack.items[at] if at < len(stack.items) else None
         name = (item.control_of or item.name) if item is not None else ""
-        own = next((each for each in stack.items if name and each.name == name), None)
-        if own is None:
+        chosen = next((each for each in stack.items if name and each.name == name), None)
+        if chosen is None:
             self._tell("A random set stands beside a set with a name.")
             return
         try:
             seed = _next_seed(stack.items, name)
-            control = _control(self._session.state, own.places, seed, own.what)
+            control = _control(self._session.state, chosen.places, seed, chosen.what)
         except BadParameter as problem:
             self._tell(str(problem), "warning")
             return

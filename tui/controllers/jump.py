@@ -36,10 +36,10 @@ class Jump:
 
     def saw(self, key: str, *, text: bool) -> None:
         """``key`` is about to act. ``text``: it is typed into a field."""
-        own = key in command(_ID).keys.split(",")
-        if text or not (own or (len(key) == 1 and key in "0123456789")):
+        opens = key in command(_ID).keys.split(",")
+        if text or not (opens or (len(key) == 1 and key in "0123456789")):
             self._digits = []
-        elif not own:
+        elif not opens:
             self._digits.append((key, self._panes.where()))
 
     def open(self) -> None:
@@ -75,9 +75,9 @@ class Jump:
 
         While it names none, the head is selected that was so before.
         """
-        said = self._select(typed)
-        if said is not None:
-            return said + self._note, bool(self._note)
+        selected = self._select(typed)
+        if selected is not None:
+            return selected + self._note, bool(self._note)
         self.back()
         missing, refused = self._missing(typed)
         return missing + self._note, refused or bool(self._note)

@@ -42,18 +42,20 @@ class NamedSessions:
             "Its results and notes are then kept, however many come after.",
             "interpboard --resume NAME opens it again; interpboard report NAME writes it.",
         )
-        self._input_line("Name of this session", hints, self._saver.sitting.name, self._named)
+        self._input_line(
+            "Name of this session", hints, self._saver.current_session.name, self._named
+        )
 
     def _named(self, text: str) -> None:
         self._notes.run(self._rename(text))
 
     async def _rename(self, name: str) -> None:
         try:
-            await asyncio.to_thread(self._saver.sitting.rename, name, time.time())
+            await asyncio.to_thread(self._saver.current_session.rename, name, time.time())
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return
-        named = self._saver.sitting.name
+        named = self._saver.current_session.name
         self._tell(f"This session is called {visible(named)}." if named else "It has no name now.")
 
     async def list(self) -> None:
@@ -63,9 +65,9 @@ class NamedSessions:
         if self._refused():
             return
         await self._saver.settled()
-        sitting = self._saver.sitting
+        current = self._saver.current_session
         try:
-            found = await asyncio.to_thread(sitting.book.sessions)
+            found = await asyncio.to_thread(current.book.sessions)
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return
@@ -74,7 +76,7 @@ class NamedSessions:
             if session is not None:
                 self._notes.run(self._open(session))
 
-        screen = SessionsScreen(found, sitting.id, self._delete)
+        screen = SessionsScreen(found, current.id, self._delete)
         self._screens.push_screen(screen, chosen)
 
     async def _open(self, session: SavedSession) -> None:
@@ -85,14 +87,14 @@ class NamedSessions:
         self._notes.run(self._deleted(session))
 
     async def _deleted(self, session: SavedSession) -> None:
-        sitting = self._saver.sitting
+        current = self._saver.current_session
         try:
-            await asyncio.to_thread(sitting.book.delete, session.id)
+            await asyncio.to_thread(current.book.delete, session.id)
         except InterpBoardError as problem:
             self._tell(str(problem), "error")
             return
-        if sitting.id == session.id:
-            sitting.leave()
+        if current.id == session.id:
+            current.leave()
         await self._notes.read()
 
     def report(self, path: Path, form: str) -> None:
@@ -116,14 +118,14 @@ class NamedSessions:
     def _written(self, form: str) -> str:
         from interpboard.session_report import session_page, written
 
-        sitting = self._saver.sitting
-        there = (each for each in sitting.book.sessions() if each.id == sitting.id)
+        current = self._saver.current_session
+        there = (each for each in current.book.sessions() if each.id == current.id)
         found = next(there, None)
         if found is None:
             raise StoreProblem("This session holds nothing yet.", "Run a prompt, or write a note.")
         shown = ascii_everywhere.set(False)  # that is the terminal's limit, not the file's
         try:
-            return written(session_page(sitting.book, found), form)
+            return written(session_page(current.book, found), form)
         finally:
             ascii_everywhere.reset(shown)
 

@@ -48,7 +48,7 @@ class Notes:
             self._session.show_notes(tuple(found))
 
     def _read(self) -> list[Note]:
-        return self._saver.sitting.book.notes() if self._saver.store.path.exists() else []
+        return self._saver.current_session.book.notes() if self._saver.store.path.exists() else []
 
     def write(self) -> None:
         """Ask for a note on what is under the cursor; Tab takes what is around it."""
@@ -58,9 +58,9 @@ class Notes:
         if self._saver.off:
             self._tell("Nothing can be saved here, so no note can be kept.", "warning")
             return
-        state, sitting = self._session.state, self._saver.sitting
+        state, current = self._session.state, self._saver.current_session
         found = subjects(state, *self._here())
-        known = [note_on(state, each, sitting.id) for each in found]
+        known = [note_on(state, each, current.id) for each in found]
         texts = [note.text if note is not None else "" for note in known]
 
         def answered(answer: tuple[int, str] | None) -> None:
@@ -79,7 +79,7 @@ class Notes:
                 self._edit(note)
 
         state = self._session.state
-        screen = NotesScreen(state.notes, self._saver.sitting.id, self._drop)
+        screen = NotesScreen(state.notes, self._saver.current_session.id, self._drop)
         self._screens.push_screen(screen, edited)
 
     def _edit(self, note: Note) -> None:
@@ -103,9 +103,9 @@ class Notes:
         self.run(self._write(on, text, session))
 
     async def _write(self, subject: NoteSubject, text: str, session: int | None) -> None:
-        sitting = self._saver.sitting
+        current = self._saver.current_session
         try:
-            await asyncio.to_thread(sitting.write_note, subject, text, time.time(), session)
+            await asyncio.to_thread(current.write_note, subject, text, time.time(), session)
         except StoreProblem as problem:
             self._tell(f"The note is not saved: {problem}", "error")
             return

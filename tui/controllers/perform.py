@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tui.commands.command import command as command_of
@@ -10,8 +11,6 @@ from tui.commands.places import OPENERS
 
 if TYPE_CHECKING:
     from tui.commands.command import Command
-    from tui.controllers.comparison import Comparison
-    from tui.controllers.controllers import Controllers
     from tui.controllers.notify import Tell
     from tui.controllers.panes import Panes
     from tui.controllers.ports import RunsActions
@@ -22,24 +21,28 @@ EVERYWHERE = "app"
 
 
 class Perform:
-    """Commands act with ``controllers``; what is an action of the screen in front goes to ``actions``."""
+    """``act`` calls a command's function, ``why_not`` its predicate: whoever gives them knows with what.
+
+    What is an action of the screen in front goes to ``actions``.
+    """
 
     def __init__(
         self,
-        controllers: Controllers,
+        act: Callable[[Callable[..., object]], object],
+        why_not: Callable[[Command, str], str],
         session: Session,
         panes: Panes,
         screens: Screens,
-        comparison: Comparison,
         actions: RunsActions,
         tell: Tell,
     ) -> None:
-        self._with, self._session, self._panes, self._screens = controllers, session, panes, screens
-        self._comparison, self._actions, self._tell = comparison, actions, tell
+        self._act, self._why_not = act, why_not
+        self._session, self._panes, self._screens = session, panes, screens
+        self._actions, self._tell = actions, tell
 
     def why_not(self, command: Command, place: str) -> str:
         """Why a command cannot act in a place now; empty: it can."""
-        return self._comparison.refuses(command) or command.why_not(self._with, place)
+        return self._why_not(command, place)
 
     async def at(self, command: Command, place: str) -> None:
         """Go to the pane or the screen of a command, and carry it out there."""
@@ -70,6 +73,6 @@ class Perform:
         if isinstance(command.action, str):
             await self._actions.run_action(command.action)
             return
-        done = command.action(self._with)
+        done = self._act(command.action)
         if inspect.isawaitable(done):
             await done

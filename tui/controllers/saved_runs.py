@@ -103,8 +103,10 @@ class SavedRuns:
                 case _:
                     return
             of = (model, weights, prompt)
-            own = [run for run in runs if (run.model, run.weights, question_of(run).text) == of]
-            found = await self._found(own[0]) if own else []
+            of_prompt = [
+                run for run in runs if (run.model, run.weights, question_of(run).text) == of
+            ]
+            found = await self._found(of_prompt[0]) if of_prompt else []
         except InterpBoardError as problem:
             self._tell(f"Not compared again: {problem}", "error")
             return
@@ -114,20 +116,20 @@ class SavedRuns:
             self._tell(f"Not compared again: nothing of “{named}” is saved any more.", "warning")
 
     def _runs_of(self, session: str) -> list[SavedRun]:
-        """The newest first; of ``session``, or of all while the sitting goes on in the one used last."""
+        """The newest first; of ``session``, or of all while the app goes on in the one used last."""
         from tui.session.restoring import renamed
 
-        book, sitting = self._saver.sitting.book, self._saver.sitting
+        book, current = self._saver.current_session.book, self._saver.current_session
         if session:
             found = book.find(session)
             of_session = list(reversed(book.runs(found.id)))
             if of_session:  # where nothing is brought back, nothing is gone on with either
-                sitting.go_on(found)
+                current.go_on(found)
             return renamed(of_session, self._session.slots.values())
         runs = self._runs()
         newest = next((each for each in book.sessions() if each.runs), None)
         if newest is not None and runs:
-            sitting.go_on(newest)
+            current.go_on(newest)
         return runs
 
     async def resume(self, session: str = "") -> bool:

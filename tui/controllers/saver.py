@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tui.controllers.sitting import Sitting
+from tui.controllers.current_session import CurrentSession
 from tui.session.interventions import InterventionStack, ListedIntervention
 from tui.session.state import State
 
@@ -45,7 +45,9 @@ class Saver:
         self._told = ""
         self._store: Store | None = None
         self.off = False  # there is no place to keep anything
-        self.sitting = Sitting(lambda: self.store)  # the session that results belong to
+        self.current_session = CurrentSession(
+            lambda: self.store
+        )  # the session that results belong to
 
     async def find_place(self) -> None:
         """Make the state folder; where that cannot be done say it once, and keep nothing."""
@@ -181,7 +183,7 @@ class Saver:
     def _add(
         self, document: Document, slot: str, ask: dict[str, Any], at: float, goes_on: str
     ) -> None:
-        self.sitting.add(self.store.add(document, slot, ask, at, goes_on), at)
+        self.current_session.add(self.store.add(document, slot, ask, at, goes_on), at)
 
     def _say(self, message: str, severity: Severity) -> None:
         if message != self._told:

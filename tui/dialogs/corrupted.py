@@ -71,9 +71,9 @@ class CorruptedScreen(Box[str]):
     async def _split(self) -> None:
         for text in (self.clean, self.typed):
             if text and text not in self.pieces:
-                found = await self.tokens.of_prompt(text, self.kind)
-                if found is not None:
-                    self.pieces[text] = found
+                pieces = await self.tokens.of_prompt(text, self.kind)
+                if pieces is not None:
+                    self.pieces[text] = pieces
         if self.is_attached:
             self.show()
 
@@ -104,22 +104,22 @@ class CorruptedScreen(Box[str]):
         """Enter: taken if it is empty or as long as the clean one, or if that is not known."""
         event.stop()
         typed = self.typed
-        clean, own = self.pieces.get(self.clean), self.pieces.get(typed)
-        if typed and clean is not None and own is not None and len(own) != len(clean):
+        clean, corrupted = self.pieces.get(self.clean), self.pieces.get(typed)
+        if typed and clean is not None and corrupted is not None and len(corrupted) != len(clean):
             return
         self.dismiss(typed)
 
 
 def aligned(
-    clean: tuple[str, ...], own: tuple[str, ...], start: int, width: int, ink: Inks
+    clean: tuple[str, ...], corrupted: tuple[str, ...], start: int, width: int, ink: Inks
 ) -> tuple[Text, Text]:
     """Token under token, those that differ in bold; from ``start`` on, as many as fit ``width``."""
     rows = Text("clean      ", ink.muted), Text("corrupted  ", ink.muted)
     if start:
         for row in rows:
             row.append("… ", ink.muted)
-    for at in range(start, max(len(clean), len(own))):
-        shown = [visible_token(row[at]) if at < len(row) else "" for row in (clean, own)]
+    for at in range(start, max(len(clean), len(corrupted))):
+        shown = [visible_token(row[at]) if at < len(row) else "" for row in (clean, corrupted)]
         room = min(16, max(map(cell_len, shown)))
         if rows[0].cell_len + room + 2 > width:
             for row in rows:
@@ -133,12 +133,12 @@ def aligned(
     return rows
 
 
-def comparison_line(clean: tuple[str, ...], own: tuple[str, ...], ink: Inks) -> Text:
+def comparison_line(clean: tuple[str, ...], corrupted: tuple[str, ...], ink: Inks) -> Text:
     """How the two compare, in a line."""
-    if len(clean) != len(own):
-        said = f"{len(own)} tokens, the clean prompt has {len(clean)}: write as many"
-        return Text(said, ink.warning)
-    differ = sum(a != b for a, b in zip(clean, own, strict=True))
+    if len(clean) != len(corrupted):
+        refusal = f"{len(corrupted)} tokens, the clean prompt has {len(clean)}: write as many"
+        return Text(refusal, ink.warning)
+    differ = sum(a != b for a, b in zip(clean, corrupted, strict=True))
     if not differ:
         return Text("the same as the clean prompt: change a word", ink.muted)
-    return Text(f"{len(own)} tokens, as the clean prompt has; {differ} differ", ink.muted)
+    return Text(f"{len(corrupted)} tokens, as the clean prompt has; {differ} differ", ink.muted)

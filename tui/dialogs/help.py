@@ -31,13 +31,13 @@ def help_text(
         result.append(f"› {line}\n", ink.muted)
     listed: list[Command] = []
     for where, name in ((slot, ""), *_SECTIONS):
-        found = [each for each in commands(where) if each not in listed]
-        found.sort(key=lambda each: not name and "app" in each.where)  # its own first
-        listed += found
-        if name and found:
+        section = [each for each in commands(where) if each not in listed]
+        section.sort(key=lambda each: not name and "app" in each.where)  # its own first
+        listed += section
+        if name and section:
             result.append("\n")
             _head(result, name, ink)
-        for command in found:
+        for command in section:
             shown = _shown(command, slot) if where == "move" else command.shown
             result.append(f"  {shown:<10}", Style(color=ink.accent, bold=True))
             result.append(f" {command.help}\n", ink.text)
@@ -47,9 +47,11 @@ def help_text(
 
 def _shown(move: Command, slot: str) -> str:
     """The keys of a move, without those that the pane has for something else."""
-    own = {key for command in commands(slot) for key in command.keys.split(",")}
-    left = [key for key in move.keys.split(",") if key not in own]
-    return move.shown if own.isdisjoint(move.keys.split(",")) else " ".join(map(spelled_key, left))
+    of_pane = {key for command in commands(slot) for key in command.keys.split(",")}
+    left = [key for key in move.keys.split(",") if key not in of_pane]
+    return (
+        move.shown if of_pane.isdisjoint(move.keys.split(",")) else " ".join(map(spelled_key, left))
+    )
 
 
 def _head(result: Text, title: str, ink: Inks) -> None:

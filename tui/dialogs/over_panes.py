@@ -44,10 +44,10 @@ class OverPanes(LeftEarly, SureTimers, ModalScreen[_R], Generic[_R]):
 
     def hints(self, without: str = "", first: str = "") -> Text:
         """The footer: ``first`` or the first command, help, export, the way back, then others with a name."""
-        found = (each for each in commands(self.place) if "app" not in each.where)
-        own = [each for each in found if each.label and each.id != without]
-        first = first or own[0].id
-        by_importance = sorted(own, key=lambda each: (each.id != first, not _important(each)))
+        of_screen = (each for each in commands(self.place) if "app" not in each.where)
+        labelled = [each for each in of_screen if each.label and each.id != without]
+        first = first or labelled[0].id
+        by_importance = sorted(labelled, key=lambda each: (each.id != first, not _important(each)))
         return lines.footer(by_importance, self.ink, self.app.size.width)
 
     def action_leave(self) -> None:

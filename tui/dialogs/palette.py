@@ -34,8 +34,8 @@ class PaletteEntry:
     @property
     def label(self) -> str:
         """What it is called; those that no footer has room for by their name in the settings."""
-        own = self.command.id.removeprefix(f"{self.place}_").replace("_", " ")
-        return self.command.label or own.capitalize()
+        name = self.command.id.removeprefix(f"{self.place}_").replace("_", " ")
+        return self.command.label or name.capitalize()
 
 
 def matching(entries: Sequence[PaletteEntry], query: str) -> list[PaletteEntry]:

@@ -125,9 +125,9 @@ class PickModelScreen(PickScreen[str]):
         if self.chosen is None or self._looking is not None:
             return Text()
         rooms = (self.shelf.room, *self.shelf.others)
-        said = [(room.on if len(rooms) > 1 else "", what_fits(self.chosen, room)) for room in rooms]
+        fits = [(room.on if len(rooms) > 1 else "", what_fits(self.chosen, room)) for room in rooms]
         return Text(
-            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in said if what), 74).rstrip(),
+            fit("; ".join(f"{on or 'memory'}: {what}" for on, what in fits if what), 74).rstrip(),
             ink.muted,
         )
 
@@ -144,10 +144,10 @@ class PickModelScreen(PickScreen[str]):
 
     def _opening(self, typed: str) -> tuple[str, LoadOptions]:
         """Number format and options, those that the chosen row brings along among them."""
-        _name_typed, space, said = typed.partition(" --")
+        _name_typed, space, options_typed = typed.partition(" --")
         if self.beside and space:
             raise BadParameter("How it is opened is asked for next.")
-        dtype, options = read_opening(space + said)
+        dtype, options = read_opening(space + options_typed)
         gguf = self.chosen.gguf_file if self.chosen is not None else ""
         return dtype, replace(options, gguf_file=gguf) if gguf and not self.beside else options
 

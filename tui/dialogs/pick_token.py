@@ -146,8 +146,8 @@ class PickTokenScreen(Live, PickScreen[str]):
         """What is odd about the text, or how many tokens fit."""
         if self.vocabulary is None:
             return Text(self._missing(), ink.muted)
-        own = self.pieces[1] if self.pieces[0] == typed else None
-        warning = advice(self.vocabulary, typed, None if own is None else own.tokens)
+        pieces = self.pieces[1] if self.pieces[0] == typed else None
+        warning = advice(self.vocabulary, typed, None if pieces is None else pieces.tokens)
         if warning:
             return Text(warning, ink.warning)
         many = f"{len(self.vocabulary.strings):,} tokens"
@@ -173,8 +173,8 @@ class PickTokenScreen(Live, PickScreen[str]):
                 return self.vocabulary.reference(self.chosen.id)
             return text
         if typed and self.vocabulary is not None:
-            own = self.pieces[1] if self.pieces[0] == typed else None
-            reading = own is None and (self._timer is not None or bool(self._tasks))
-            if reading or (own is not None and len(own.tokens) > 1):
+            pieces = self.pieces[1] if self.pieces[0] == typed else None
+            reading = pieces is None and (self._timer is not None or bool(self._tasks))
+            if reading or (pieces is not None and len(pieces.tokens) > 1):
                 return None
         return typed if typed or self.asked_for.empty else None

@@ -21,7 +21,7 @@ FORMATS = {
     "html": "html, one file for a browser",
     "svg": "svg, a picture as it is now",
 }
-SESSION = "session"  # the scope of a report: notes and results of the whole sitting
+SESSION = "session"  # the scope of a report: notes and results of the whole session
 REPORTS = ("md", "json", "html")  # what it can be written as
 # Of a circuit also, by the file's ending: what it says, and the library's name for it.
 DIAGRAM_FORMATS = {

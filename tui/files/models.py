@@ -68,8 +68,8 @@ def what_fits(model: FoundModel, room: Room) -> str:
         ways = [(dtype, need(model, dtype)) for dtype in ("float32", "bfloat16")]
         if not model.packed:  # what is packed already is not packed anew
             ways.append(("4-bit", need(model, "float32", "4bit")))
-    said = [f"{way} {_ANSWERS[answer]}" for way, size in ways if (answer := room.takes(size))]
-    return ", ".join(said)
+    answers = [f"{way} {_ANSWERS[answer]}" for way, size in ways if (answer := room.takes(size))]
+    return ", ".join(answers)
 
 
 def room_said(model: FoundModel | None, room: Room) -> str:
@@ -129,10 +129,13 @@ def in_hub_cache(cache: Path) -> list[FoundModel]:
 
 def hub_cache(environment: Mapping[str, str] | None = None) -> Path:
     """Where the hub's programs keep models."""
-    own = os.environ if environment is None else environment
-    if own.get("HF_HUB_CACHE"):
-        return expanded(own["HF_HUB_CACHE"])
-    home = own.get("HF_HOME") or Path(own.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    variables = os.environ if environment is None else environment
+    if variables.get("HF_HUB_CACHE"):
+        return expanded(variables["HF_HUB_CACHE"])
+    home = (
+        variables.get("HF_HOME")
+        or Path(variables.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    )
     return expanded(home) / "hub"
 
 
@@ -193,8 +196,10 @@ def _free_on_gpus() -> list[int]:
     """Free bytes of each GPU, by nvidia-smi; none where there is no such program."""
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=_LEAVE_S, check=True)
-        return [int(line) << 20 for line in said.stdout.splitlines() if line.strip()]
+        listing = subprocess.run(
+            command, capture_output=True, text=True, timeout=_LEAVE_S, check=True
+        )
+        return [int(line) << 20 for line in listing.stdout.splitlines() if line.strip()]
     except (OSError, subprocess.SubprocessError, ValueError):
         return []
 

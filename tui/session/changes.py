@@ -66,8 +66,8 @@ def by_event(
     of_model = before.slots is not now.slots and slot == MODEL_SLOT
     if kind == "Lost" or of_model or before.question != now.question:
         return {"question", "engine", *slots}, True
-    own = {slot} if slot in slots else set()
-    return {"engine", *own}, kind not in ("Progress", "Loading", "Begun")
+    of_slot = {slot} if slot in slots else set()
+    return {"engine", *of_slot}, kind not in ("Progress", "Loading", "Begun")
 
 
 AT_REST = ("ready", "failed", "gave up")  # phases of the engine in which nothing more comes

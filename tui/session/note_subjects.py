@@ -24,12 +24,12 @@ def part_subject(state: State, part: str) -> NoteSubject | None:
     found = _PART.fullmatch(part)
     if state.model is None or found is None:
         return None
-    own = (state.model.info.name, state.model.info.weights, "")
+    of_model = (state.model.info.name, state.model.info.weights, "")
     if found["neuron"] is not None:
-        return NoteSubject("neuron", *own, f"{found['layer']}.{found['neuron']}")
+        return NoteSubject("neuron", *of_model, f"{found['layer']}.{found['neuron']}")
     if found["head"] is not None:
-        return NoteSubject("head", *own, f"{found['layer']}.{found['head']}")
-    return NoteSubject("mlp", *own, found["layer"])
+        return NoteSubject("head", *of_model, f"{found['layer']}.{found['head']}")
+    return NoteSubject("mlp", *of_model, found["layer"])
 
 
 def result_subject_of(state: State, slot: str) -> NoteSubject | None:
@@ -91,11 +91,11 @@ def noted_parts(state: State, kinds: Sequence[str]) -> tuple[str, ...]:
         return ()
     from interpboard.store import NoteSubject
 
-    own = NoteSubject("head", state.model.info.name, state.model.info.weights)
+    of_head = NoteSubject("head", state.model.info.name, state.model.info.weights)
     parts = [
         note.subject.part
         for note in state.notes
-        if note.subject.kind in kinds and own.same_model(note.subject)
+        if note.subject.kind in kinds and of_head.same_model(note.subject)
     ]
     return tuple(dict.fromkeys(parts))
 

@@ -171,10 +171,10 @@ def _lost(state: State, event: Lost) -> State:
             name, job=None, partial=None, pending=None, failed=slot.pending, begun=None, cells=()
         )
     lines = [line.rsplit("\r", 1)[-1].strip() for line in event.log_tail]
-    said = [line for line in lines if line and "%|" not in line]  # no progress bars
+    lines_told = [line for line in lines if line and "%|" not in line]  # no progress bars
     phase: Phase = "restarting" if event.restarting else "gave up"
     lost = tuple(name for name in state.slots if name in event.slots)
     opening = words.short_model(state.engine.opening) if "model" in event.slots else ""
     notice = f"engine died{f' loading {opening}' if opening else ''}: {event.reason}"
-    engine = Engine(phase=phase, notice=notice, log=tuple(said), lost=lost)
+    engine = Engine(phase=phase, notice=notice, log=tuple(lines_told), lost=lost)
     return replace(state, engine=engine)

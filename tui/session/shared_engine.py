@@ -84,11 +84,18 @@ class SharedEngine:
         """The model is there: says so."""
         from interpboard.engine.protocol import Ready
 
-        own = self._model
+        loaded = self._model
         self._listener(
             "model",
             Ready(
-                0, own.info, own.path, own.context, 0, own.parameters, own.memory_bytes, own.notes
+                0,
+                loaded.info,
+                loaded.path,
+                loaded.context,
+                0,
+                loaded.parameters,
+                loaded.memory_bytes,
+                loaded.notes,
             ),
         )
         return 0

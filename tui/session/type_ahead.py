@@ -106,8 +106,10 @@ def advice(vocabulary: SearchableVocabulary, typed: str, pieces: Sequence[str] |
     spaced = " " + typed
     behind_space = typed[0] != " " and vocabulary.id_of(spaced) is not None
     if pieces is not None and len(pieces) > 1:
-        said = f"{_quoted(typed)} is {len(pieces)} tokens: {' '.join(map(visible_token, pieces))}."
-        return f"{said} {_quoted(spaced)} is one." if behind_space else said
+        refusal = (
+            f"{_quoted(typed)} is {len(pieces)} tokens: {' '.join(map(visible_token, pieces))}."
+        )
+        return f"{refusal} {_quoted(spaced)} is one." if behind_space else refusal
     if pieces is not None and tuple(pieces) not in ((), (typed,)):
         return f"The tokenizer reads {_quoted(typed)} as {_quoted(pieces[0])}."
     if vocabulary.id_of(typed) is None:

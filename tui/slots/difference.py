@@ -134,8 +134,10 @@ class DifferenceGrid(HeatGrid):
 def _clean_runs(result: Result) -> str:
     """``  clean run A 22.57, B 21.30``: the metric that both sides' effects are measured from."""
     found = [(side, result.params.get(f"{side.lower()}_clean_run")) for side in ("A", "B")]
-    said = [f"{side} {words.unsigned(float(v), 2)}" for side, v in found if isinstance(v, float)]
-    return f"  clean run {', '.join(said)}" if said else ""
+    sides_said = [
+        f"{side} {words.unsigned(float(v), 2)}" for side, v in found if isinstance(v, float)
+    ]
+    return f"  clean run {', '.join(sides_said)}" if sides_said else ""
 
 
 def squeezed(result: Result) -> tuple[np.ndarray, tuple[Axis, ...]]:

@@ -46,14 +46,14 @@ def first_panes(panes: GrowingPanes) -> list[Pane]:
 
 async def mount_missing(box: Widget, panes: GrowingPanes) -> None:
     """Make the panes that are not there, out of sight and at their places in ``box``."""
-    there, made, mounted = {pane.slot.name for pane in panes.views}, [], []
+    there, new_panes, mounted = {pane.slot.name for pane in panes.views}, [], []
     for at, slot in enumerate(panes.slots):
         if slot.name not in there:
             pane = make_pane(slot, panes.select)
             pane.display = False
-            made.append(pane)
+            new_panes.append(pane)
             mounted.append(box.mount(pane, before=at if at < len(box.children) else None))
     for each in mounted:
         await each
-    if made and box.is_attached:
-        panes.add(made)
+    if new_panes and box.is_attached:
+        panes.add(new_panes)

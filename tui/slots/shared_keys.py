@@ -44,7 +44,7 @@ def next_view(app: Controllers) -> None:
 
 EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
     Command("explain_here", "space", "Space", "Explain",
-            "Explain what follows the cursor's token; again: the last", explain_here,
+            "Explain what follows the cursor's token; again: what follows the last", explain_here,
             why_not=no_result),
     Command("method", "m", "m", "Method",
             "The next method", next_method,

@@ -34,8 +34,8 @@ class TerminalApp(SureTimers, App[int]):
         self._suspension: Suspension | None = None
         self._typed_ahead: list[events.Event] | None = []  # until all panes are there
         capabilities.adapt(self, ascii_only=ascii_only)
-        for own in theme.THEMES:
-            self.register_theme(own)
+        for each in theme.THEMES:
+            self.register_theme(each)
         self.use_theme(dark)
 
     def use_theme(self, dark: bool) -> None:

@@ -86,14 +86,14 @@ def _plain(text: str, query: str) -> str:
 
 def _fits(cell: SearchCell, plain: str, query: str) -> bool:
     if cell.after:
-        own = _plain(cell.names[0], query)
-        at = (own + _plain(cell.after, query)).find(plain)
-        if 0 <= at < len(own):
+        plain_name = _plain(cell.names[0], query)
+        at = (plain_name + _plain(cell.after, query)).find(plain)
+        if 0 <= at < len(plain_name):
             return True
     for name in cell.names:
-        own = _plain(name, query)
+        plain_name = _plain(name, query)
         # 3.7 is not in 13.7.
-        if own.startswith(plain) if _ADDRESS.fullmatch(own) else plain in own:
+        if plain_name.startswith(plain) if _ADDRESS.fullmatch(plain_name) else plain in plain_name:
             return True
     return False
 

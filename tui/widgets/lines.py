@@ -164,13 +164,13 @@ def standing(job: Job, room: int | None = None) -> str:
 
 def under_way(state: State) -> list[str]:
     """The jobs, one a line, for the log: ``head ablation: 34% of 32 heads, 12 s left``."""
-    found = []
+    jobs = []
     for name in state.busy:
         job, asked = state.slots[name].job, state.slots[name].pending
         if job is not None and asked is not None:
             title = job.title or words.analysis_title(asked.analysis)
-            found.append(f"{title}: {standing(job).removeprefix('running ')}")
-    return found
+            jobs.append(f"{title}: {standing(job).removeprefix('running ')}")
+    return jobs
 
 
 def _after_death(engine: Engine) -> str:
@@ -224,8 +224,8 @@ def footer(commands: Iterable[Command], ink: Inks, width: int) -> Text:
     """Live keys for what has the focus; those at the end that do not fit are left out."""
     text = Text()
     for command in commands:
-        own = hint(command, ink)
-        if text.cell_len + own.cell_len > width:
+        shown = hint(command, ink)
+        if text.cell_len + shown.cell_len > width:
             break
-        text.append_text(own)
+        text.append_text(shown)
     return text

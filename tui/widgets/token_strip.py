@@ -174,8 +174,8 @@ class TokenStrip(CursorView):
             return []
         drawn = [self._piece(piece) for piece in lines[at]]
         if self.margin.turns and lines[at]:
-            said = self.margin.said(lines[at][0].token, self.size.width)
-            drawn.insert(0, Segment(said, self.inks.style("accent")))
+            speaker = self.margin.said(lines[at][0].token, self.size.width)
+            drawn.insert(0, Segment(speaker, self.inks.style("accent")))
         return drawn
 
     def _piece(self, piece: Piece) -> Segment:

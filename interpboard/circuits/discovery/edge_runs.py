@@ -65,11 +65,11 @@ class Activations:
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """All tensors, in the order in which ``map`` takes them."""
-        found: list[torch.Tensor] = []
+        effects: list[torch.Tensor] = []
         for field in fields(self):
             value = getattr(self, field.name)
-            found += value if isinstance(value, tuple) else (value,)
-        return tuple(found)
+            effects += value if isinstance(value, tuple) else (value,)
+        return tuple(effects)
 
 
 def proved_wiring(lm: LanguageModel) -> Wiring:

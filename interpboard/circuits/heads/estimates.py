@@ -27,7 +27,7 @@ def estimated_effects(
     metric without a gradient.
     """
     base = site_gradients(lm, prompt, metric, "z")
-    found = np.zeros(len(cells))
+    estimates = np.zeros(len(cells))
     by_layer: dict[int, dict[int, list[Edit]]] = {}
     for cell, edits in enumerate(cells):
         for edit in edits:
@@ -42,5 +42,5 @@ def estimated_effects(
             change = apply_edits(clean.expand(len(some), *clean.shape), rows) - clean
             # Products in the model's format, sums in float64: what cancels must not be lost.
             sums = (change * gradient).flatten(1).sum(1, dtype=torch.float64)
-            found[[cell for cell, _ in some]] += sums.cpu().numpy()
-    return found
+            estimates[[cell for cell, _ in some]] += sums.cpu().numpy()
+    return estimates

@@ -64,15 +64,15 @@ def attention_knockout(
     end = reach(lm, prompt, metric)
     units = units_of(prompt, unit, end, spans)
     if queries == "later":
-        units = [own for own in units if _behind(own, end)]
+        units = [each for each in units if _behind(each, end)]
         if not units:
             raise BadParameter(f"Nothing stands behind the only {unit}.", "Choose a smaller unit.")
     blind = answer_positions(prompt, metric.info.position)
     cells = [
-        hidden(within, blind if queries == "answer" else _behind(own, end), own.positions)
-        for own in units
+        hidden(within, blind if queries == "answer" else _behind(each, end), each.positions)
+        for each in units
     ]
-    axes = (Axis("unit", tuple(own.label for own in units)),)
+    axes = (Axis("unit", tuple(each.label for each in units)),)
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
     extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[0])}
     return Computed(values, axes, extra, unused=unused_spans(unit))
@@ -104,12 +104,12 @@ def knockout_grid(
         )
     sees = lm.verified.causal
     cells = [
-        None if sees and own.positions[0] > by.positions[-1]
-        else hidden(within, by.positions, own.positions)
+        None if sees and each.positions[0] > by.positions[-1]
+        else hidden(within, by.positions, each.positions)
         for by in units
-        for own in units
+        for each in units
     ]  # fmt: skip
-    labels = tuple(own.label for own in units)
+    labels = tuple(each.label for each in units)
     axes = (Axis("query_unit", labels), Axis("unit", labels))
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
     extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[1])}
@@ -165,16 +165,19 @@ def _effects(
     if is_kl:
         return values - baseline, values
     kl = replace(metric, info=with_fields(metric.info, name="kl"))
-    made = [(at, cell) for at, cell in enumerate(cells) if cell is not None]
-    found = np.full(values.shape, np.nan)
-    found.flat[[at for at, _ in made]] = evaluate(
-        run, [cell for _, cell in made], kl, watch=watch.stage(n_cells, 2 * n_cells, shown=False)
+    measured = [(at, cell) for at, cell in enumerate(cells) if cell is not None]
+    divergence = np.full(values.shape, np.nan)
+    divergence.flat[[at for at, _ in measured]] = evaluate(
+        run,
+        [cell for _, cell in measured],
+        kl,
+        watch=watch.stage(n_cells, 2 * n_cells, shown=False),
     )
-    return values - baseline, found
+    return values - baseline, divergence
 
 
 def _bounds(units: Sequence[Unit], axis: Axis) -> dict[str, LabelledArray]:
     return {
-        "begin": LabelledArray((axis,), np.array([own.positions[0] for own in units])),
-        "end": LabelledArray((axis,), np.array([own.positions[-1] + 1 for own in units])),
+        "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
+        "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
     }

@@ -116,9 +116,9 @@ def _gradients(
             loss = (final.exp() * (final - lens)).sum(-1).mean()
             loss.backward()
             losses.append(loss.detach())
-    found = torch.stack(losses)
-    require_finite(lm, "The loss of the training", found, *_slopes(translators))
-    return found
+    mean_losses = torch.stack(losses)
+    require_finite(lm, "The loss of the training", mean_losses, *_slopes(translators))
+    return mean_losses
 
 
 def _slopes(translators: Translators) -> list[torch.Tensor]:

@@ -43,9 +43,8 @@ def lens_training(
         )
     labels = layer_axis(lm.anatomy.n_layers, embed=True).labels[:-1]  # the last row is the output
     nothing = LabelledArray((Axis("layer", labels),), np.full(len(labels), np.nan))
-    heard = watch.once(
-        "steps", lambda: [nothing]
-    )  # of this sitting, put off and gone on with or not
+    # Of this job, put off and gone on with or not.
+    heard = watch.once("steps", lambda: [nothing])
 
     def hear(done: int, total: int, partial: LabelledArray | None) -> None:
         if partial is not None:

@@ -38,8 +38,8 @@ class BegunTraining:
             tensors[str(number)] = parameter.detach().cpu().contiguous()
             for name, value in self.adam.state[parameter].items():
                 tensors[f"{number}.{name}"] = value.cpu().contiguous()
-        said = {"settings": json.dumps(self.about), "done": str(done), **self.origin.metadata()}
-        save_tensors(self.path, tensors, said)
+        metadata = {"settings": json.dumps(self.about), "done": str(done), **self.origin.metadata()}
+        save_tensors(self.path, tensors, metadata)
 
     def restored(self) -> int:
         """Steps done so far; puts back what ``save`` wrote, if anything.

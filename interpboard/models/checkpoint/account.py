@@ -180,12 +180,12 @@ def refuse_what_does_not_fit(
             f"{source} holds {unused}.", f"{_ANOTHER} To go on without: --ignore-unused-weights."
         )
     notes = [f"left out of the checkpoint (--ignore-unused-weights): {unused}"] if unused else []
-    told: dict[str, int] = defaultdict(int)
+    counted: dict[str, int] = defaultdict(int)
     for row, _renamed in found.ignored.values():
-        told[row.what] += row.told
+        counted[row.what] += row.told
     notes += [
         f"not used of the checkpoint: {what} ({n} tensor{'s' if n > 1 else ''})"
-        for what, n in told.items()
+        for what, n in counted.items()
         if n
     ]
     return tuple(notes)

@@ -20,7 +20,6 @@ from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
-from interpboard.models.mode import evaluating
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.replay import replay_agrees
@@ -43,6 +42,7 @@ from interpboard.models.proof.sites import ProofPrompts, prove_layer
 from interpboard.models.proof.verified import Verified, in_words
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.tail import residual_to_logits, run_body, unembed
+from interpboard.models.training_mode import evaluating
 
 __all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
 

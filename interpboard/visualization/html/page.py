@@ -36,9 +36,9 @@ def report(
     Several: a card each in every pane, on one scale, and the difference to the first where the axes
     agree. ``title``: the page's; the prompt or the models otherwise. ``prompt``: of a lone result.
     """
-    lone = _lone(shown)
+    alone = _lone(shown)
     documents = _documents(shown)
-    chosen = [section_of(result, prompt) for result in lone] or sections(documents)
+    chosen = [section_of(result, prompt) for result in alone] or sections(documents)
     return framed(
         "page.html",
         title=visible(title) if title else _title(documents, chosen),

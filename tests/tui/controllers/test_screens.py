@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from tests.tui.controllers.plain import (
@@ -49,18 +48,18 @@ def test_a_line_is_answered_with_its_text_and_not_at_all_where_it_is_left() -> N
 
 
 class Acting:
-    """A command's controllers, a comparison that refuses nothing, and what was done."""
+    """What commands act with here: a refusal of everything, if there is one, and what was done."""
 
     def __init__(self, own: Session) -> None:
         self.stack, self.told, self.done = PlainStack(), Spoken(), list[str]()
         self.panes = panes_of(own, PlainBoard())
         self.refusal = ""
         self.perform = Perform(
-            self,
+            lambda action: action(self),
+            lambda command, place: self.refusal or command.why_not(self, place),
             own,
             self.panes,
             screens_of(self.stack),
-            SimpleNamespace(refuses=lambda _command: self.refusal),
             self.stack,
             self.told,
         )

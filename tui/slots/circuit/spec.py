@@ -14,23 +14,25 @@ if TYPE_CHECKING:
 
 
 def _request(slot: Slot, state: State) -> Request | None:
-    own = slot.params_in(state)
-    if own.get("behavior") or own.get("dataset"):
-        return Request("circuit", Question(), own)
+    parameters = slot.params_in(state)
+    if parameters.get("behavior") or parameters.get("dataset"):
+        return Request("circuit", Question(), parameters)
     if not state.corrupted:
         return None
-    own["corrupted"] = state.corrupted
-    own = {name: value for name, value in own.items() if name not in ("behavior", "dataset")}
-    return linear(state, Request("circuit", state.question, own))
+    parameters["corrupted"] = state.corrupted
+    parameters = {
+        name: value for name, value in parameters.items() if name not in ("behavior", "dataset")
+    }
+    return linear(state, Request("circuit", state.question, parameters))
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own, params = result_params(result), result.params
+    parameters, params = result_params(result), result.params
     corrupted = str(params["corrupted"]) or state.corrupted
     state = replace(state, corrupted=corrupted, dataset=str(params["dataset"]) or state.dataset)
-    own.pop("corrupted", None)
-    own["behavior"] = params["behavior"]
-    return slot.decided(state, result, own)
+    parameters.pop("corrupted", None)
+    parameters["behavior"] = params["behavior"]
+    return slot.decided(state, result, parameters)
 
 
 CIRCUIT = Slot(

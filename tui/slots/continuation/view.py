@@ -63,10 +63,10 @@ class ContinuationScreen(GridScreen):
         ink, row = self.ink, self.grid.cursor[0]
         written, before = self.of.axes[0].labels, self.of.axes[1].labels
         prompt = before[: len(before) - len(written) + 1]
-        said = [visible_token(token) for token in written]
-        room = max(8, self.app.size.width - sum(map(len, said)) - 4)
+        written_tokens = [visible_token(token) for token in written]
+        room = max(8, self.app.size.width - sum(map(len, written_tokens)) - 4)
         text = Text(" " + words.shorten_start("".join(map(visible_token, prompt)), room), ink.muted)
-        for at, token in enumerate(said):
+        for at, token in enumerate(written_tokens):
             text.append(token, Style(color=ink.accent if at == row else ink.text, bold=at == row))
         return text
 
@@ -116,11 +116,11 @@ class ContinuationScreen(GridScreen):
         """The next method."""
         from interpboard.registry import find_analysis
 
-        own = next(
+        method = next(
             p for p in find_analysis("continuation_attribution").parameters if p.name == "method"
         )
-        now = self.host.state.params.get(self.place, {}).get("method", own.default)
-        following = own.choices[(own.choices.index(now) + 1) % len(own.choices)]
+        now = self.host.state.params.get(self.place, {}).get("method", method.default)
+        following = method.choices[(method.choices.index(now) + 1) % len(method.choices)]
         self.host.session.set_param(self.place, "method", following)
         self.host.session.ensure(self.place)
 

@@ -16,8 +16,10 @@ _ABLATIONS = ("zero", "mean", "resample")
 
 def next_ablation(app: Controllers) -> None:
     """Zero, mean, or resampled from the corrupted prompt where there is one."""
-    own = app.state.params.get("heads", {})
-    following = _ABLATIONS[(_ABLATIONS.index(own.get("ablation", "zero")) + 1) % len(_ABLATIONS)]
+    parameters = app.state.params.get("heads", {})
+    following = _ABLATIONS[
+        (_ABLATIONS.index(parameters.get("ablation", "zero")) + 1) % len(_ABLATIONS)
+    ]
     if following == "resample" and not app.state.corrupted:
         following = "zero"
     app.session.set_param("heads", "ablation", following, "mlp_ablation")

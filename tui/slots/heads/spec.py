@@ -25,10 +25,10 @@ def _request(slot: Slot, state: State) -> Request:
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own = result_params(result)
-    if own.pop("references", None):
+    parameters = result_params(result)
+    if parameters.pop("references", None):
         state = replace(state, corrupted="\n".join(result.params["references"]))
-    return slot.decided(state, result, own)
+    return slot.decided(state, result, parameters)
 
 
 def _request_mlps(slot: Slot, state: State) -> Request | None:

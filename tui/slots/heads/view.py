@@ -270,8 +270,8 @@ class HeadsPane(Pane):
         for name, letter in TYPE_LETTERS.items():
             if name in shown:
                 text.append(f"  {letter}" if text else f" {letter}", self.ink("text", bold=True))
-                said = name.replace("_", " ") if whole else name.partition("_")[0]
-                text.append(f" {said}", self.ink("muted"))
+                type_name = name.replace("_", " ") if whole else name.partition("_")[0]
+                text.append(f" {type_name}", self.ink("muted"))
         return text
 
     def follow(self, selection: Selection) -> bool:

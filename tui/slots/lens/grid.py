@@ -34,8 +34,8 @@ def arrays_of(result: Result, run: int | None) -> Arrays:
     names = ("top_ids", "top_tokens", "top_probs", "entropy", "kl", "rank")
     if run is None:
         return {"prob": result.values, **{name: result.extra[name].values for name in names}}
-    own = {name: result.extra[f"lens_{name}"].values[run] for name in names}
-    return {"prob": result.extra["lens"].values[run], **own}
+    of_run = {name: result.extra[f"lens_{name}"].values[run] for name in names}
+    return {"prob": result.extra["lens"].values[run], **of_run}
 
 
 def lens_scale(by: str, *runs: Arrays) -> Scale:

@@ -74,6 +74,6 @@ KEYS = (
     Command("lens_folder", "T", "T", "Tuned lens",
             "Open a folder of trained translators: a tuned lens", choose_translators),
     Command("train_lens", "F", "F", "Train",
-            "Fit a tuned lens to a text; it is then read with", lambda app: app.jobs.set_up("training"),
+            "Train a tuned lens on a text, and read with it", lambda app: app.jobs.set_up("training"),
             why_not=not_ready),
 )  # fmt: skip

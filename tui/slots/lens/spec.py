@@ -28,10 +28,10 @@ def _request(slot: Slot, state: State) -> Request | None:
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
-    own = result_params(result)
-    if "translators" in own:
-        return slot.decided(replace(state, translators=str(own["translators"])), result, {})
-    return slot.decided(state, result, own)
+    parameters = result_params(result)
+    if "translators" in parameters:
+        return slot.decided(replace(state, translators=str(parameters["translators"])), result, {})
+    return slot.decided(state, result, parameters)
 
 
 def _refused(state: State, asked: Request, kind: str) -> State:

@@ -125,9 +125,9 @@ class LensPane(Pane):
             return None
         if self.data.question != self.state.question:
             return None
-        own, other = result.params, edited.params
+        shown, wanted = result.params, edited.params
         for name, at in (("site", "lens_site"), ("translators", "translators")):
-            if (own.get(name) or "resid_post") != (other.get(at) or "resid_post"):
+            if (shown.get(name) or "resid_post") != (wanted.get(at) or "resid_post"):
                 return None  # another lens was chosen since
         return edited if edited.extra["lens"].values.shape[1:] == result.values.shape else None
 

@@ -224,8 +224,8 @@ def _parts(result: Result) -> tuple[tuple[str, ...], np.ndarray]:
 
 def _sums(clean: Result, edited: Result | None) -> tuple[tuple[str, ...], np.ndarray]:
     """Layers and the sums up to them [run, layer]; of the clean run alone where the other has none."""
-    own = edited is not None and "accumulated" in edited.extra
-    sums = (edited if own and edited is not None else clean).extra["accumulated"]
+    both = edited is not None and "accumulated" in edited.extra
+    sums = (edited if both and edited is not None else clean).extra["accumulated"]
     labels = sums.axes[0].labels
     names = tuple(label if label == "embed" else f"L{label}" for label in labels)
     return names, sums.values.reshape(len(labels), -1).T

@@ -60,13 +60,13 @@ class MethodsScreen(GridScreen):
             return Text()
         row, at = self.grid.cursor
         scores, ink = self.of.extra["scores"].values[row], self.ink
-        own = analysis_scale(str(self.method), {}, scores)  # not every method has a sign
+        scale = analysis_scale(str(self.method), {}, scores)  # not every method has a sign
         rank = 1 + int((abs(scores) > abs(scores[at])).sum())
         token = visible_token(self.of.axes[1].labels[at])
         return Text.assemble(
             (f" {self.method}", Style(color=ink.text, bold=True)),
             (f"  {at} {token}", ink.text),
-            (f"  {value_words(float(scores[at]), own)}", Style(color=ink.accent, bold=True)),
+            (f"  {value_words(float(scores[at]), scale)}", Style(color=ink.accent, bold=True)),
             (f"  {words.fraction(float(self.of.values[row, at]))} of its largest", ink.text),
             (f"  rank {rank}/{len(scores)}", ink.text),
         )

@@ -56,7 +56,7 @@ def _named(prompt: PromptInfo, at: int) -> str:
 KEYS = (
     EXPLAIN_HERE,
     Command("subject", "s", "s", "Subject",
-            "Mark the cursor's token as subject, or no longer", mark_subject,
+            "Mark the cursor's token as subject, or unmark it", mark_subject,
             why_not=no_result),
     Command("replace", "w", "w", "Swap word",
             "Put another token in the place of the cursor's", replace_token,

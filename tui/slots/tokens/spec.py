@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
-    own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
-    params = {**state.params, result.analysis: own}
+    parameters = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
+    params = {**state.params, result.analysis: parameters}
     spans = spans_in_text(result.params.get("spans", ""))
     if spans:
         state = replace(state, spans=(state.question.text, spans))
@@ -37,10 +37,10 @@ def _request(slot: Slot, state: State) -> Request:
     request = slot.plain_request(state)
     if request.params.get("unit") != "span":
         return request
-    own: dict[str, Any] = {"unit": unit_in(state)}
+    parameters: dict[str, Any] = {"unit": unit_in(state)}
     if spans_in(state):
-        own["spans"] = spans_text(spans_in(state))
-    return replace(request, params={**request.params, **own})
+        parameters["spans"] = spans_text(spans_in(state))
+    return replace(request, params={**request.params, **parameters})
 
 
 TOKENS = Slot(
@@ -60,8 +60,8 @@ TOKENS = Slot(
         "Which tokens of the prompt mattered, by integrated gradients.",
         "The scores sum to metric(prompt) − metric(zero embeddings), up to",
         "the completeness error that the legend shows.",
-        "The legend says what either sign means for the metric. {key:view} takes words, sentences",
-        "the turns of a chat, or spans together. Left of a chat's lines: who speaks.",
+        "The legend says what either sign means for the metric. {key:view} sums words, sentences,",
+        "the turns of a chat, or spans. Left of a chat's lines: who speaks.",
         "{key:span} makes marked tokens a span ⟦so⟧; {key:knockout} hides each",
         "unit from the answer.",
     ),

@@ -130,10 +130,10 @@ def unit_choice(state: State, unit: str, method: str) -> dict[str, Any]:
     if unit == "token":
         back = method if method in _SAME else "occlusion"
         return {"analyses": {**state.analyses, "tokens": back}}
-    own = {**state.params.get(analysis, {}), "unit": unit}
+    parameters = {**state.params.get(analysis, {}), "unit": unit}
     if analysis == BY_UNIT:
-        own["method"] = method
-    params = {**state.params, analysis: own}
+        parameters["method"] = method
+    params = {**state.params, analysis: parameters}
     return {"params": params, "analyses": {**state.analyses, "tokens": analysis}}
 
 

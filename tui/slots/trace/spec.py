@@ -22,32 +22,32 @@ _SITES = {"mlp": "mlp", "attn": "attn", "mlp_out": "mlp", "attn_out": "attn"}
 def _request(slot: Slot, state: State) -> Request | None:
     """A causal trace once there is a subject, patching once there is a corrupted prompt."""
     site = state.params.get(slot.name, {}).get("site", "resid")
-    own = slot.params_in(state)
+    parameters = slot.params_in(state)
     if slot.analysis_in(state) == "causal_trace":
         if not state.subject:
             return None
         params: dict[str, Any] = {"subject": list(state.subject), "state": site}
         if site != "resid" and state.model is not None:
             params["window"] = max(1, round(state.model.info.layers * WINDOW))
-        return Request("causal_trace", state.question, {**params, **own})
+        return Request("causal_trace", state.question, {**params, **parameters})
     if not state.corrupted:
         return None
     params = {"corrupted": state.corrupted, "site": _PATCHED[site], "preview": True}
-    return Request("activation_patching", state.question, {**params, **own})
+    return Request("activation_patching", state.question, {**params, **parameters})
 
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
     """The method's own parameters by its name; the site is the pane's."""
     params = result.params
-    own = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
+    parameters = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     site = _SITES.get(str(params.get("state", params.get("site"))), "resid")
     if "corrupted" in params:
         state = replace(state, corrupted=str(params["corrupted"]))
     else:
         state = replace(state, marked=(state.question.text, tuple(params["subject"])))
         if site != "resid" and "window" in params:
-            own["window"] = params["window"]
-    state = replace(state, params={**state.params, result.analysis: own})
+            parameters["window"] = params["window"]
+    state = replace(state, params={**state.params, result.analysis: parameters})
     return slot.decided(state, result, {"site": site})
 
 

@@ -58,8 +58,8 @@ def _line(
     items = state.interventions.items
     compared = [item for item in items if item.is_set and item.text in effects]
     for item in compared:  # first: a set says little without the random one beside it
-        said = f"{visible(item.label)} {words.signed(effects[item.text], 2)}"
-        text.append(" ").append_text(_item(item, said, ink, struck=False))
+        shown = f"{visible(item.label)} {words.signed(effects[item.text], 2)}"
+        text.append(" ").append_text(_item(item, shown, ink, struck=False))
     if edited is not None:
         before, after = (float(value) for value in edited.values)
         name = f"{words.metric_name(edited.metric)} " if metric else ""

@@ -1,4 +1,4 @@
-"""The session that the app is in: a sitting, begun in the store with the first thing that belongs to it."""
+"""The session that the app is in, begun in the store with the first thing that belongs to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from interpboard.store import NoteSubject, SavedSession, SessionBook, Store
 
 
-class Sitting:
+class CurrentSession:
     """``store`` gives the store. Methods block and raise ``StoreProblem``: they are called off the loop."""
 
     def __init__(self, store: Callable[[], Store]) -> None:
