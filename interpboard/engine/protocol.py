@@ -11,14 +11,13 @@ under a running app the two would misunderstand each other.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from interpboard import __version__
 from interpboard.display import spoken_bytes, visible
+from interpboard.engine.token_strings import TokenStrings
 from interpboard.errors import InterpBoardError
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from interpboard.results import (
@@ -32,10 +31,11 @@ from interpboard.results import (
     pack,
     unpack,
 )
+from interpboard.results.plan import Plan
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 class BadFrame(ValueError):
@@ -85,6 +85,13 @@ class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     bare: bool = False
 
 
+class PlanAnalysis(msgspec.Struct, frozen=True, tag="plan"):
+    """Ask what ``run`` would take, without running it to its end. Answer: ``Planned``."""
+
+    job: int
+    run: RunAnalysis
+
+
 class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
     """Ask which tokens a text or a chat is as a prompt. ``bare``: see ``RunAnalysis``. Answer: ``Tokens``."""
 
@@ -122,7 +129,7 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End the process at once."""
 
 
-EngineJob = Load | RunAnalysis | Tokenize | Split | Vocabulary
+EngineJob = Load | RunAnalysis | PlanAnalysis | Tokenize | Split | Vocabulary
 EngineRequest = Greeting | EngineJob | Cancel | Aside | Shutdown
 
 
@@ -188,35 +195,18 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     memory_bytes: int
 
 
+class Planned(msgspec.Struct, frozen=True, tag="planned"):
+    """Answer to ``PlanAnalysis``."""
+
+    job: int
+    plan: Plan
+
+
 class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
     """Answer to ``Tokenize`` and ``Split``."""
 
     job: int
     prompt: PromptInfo
-
-
-class TokenStrings(msgspec.Struct, frozen=True, tag="token_strings"):
-    """Answer to ``Vocabulary``: every token's text, by id.
-
-    ``text`` is all of them in one string; ``ends`` says where each ends, in characters, as unsigned
-    integers of four bytes, little-endian. 150,000 strings are read back in some milliseconds.
-    """
-
-    job: int
-    text: str
-    ends: bytes
-
-    @classmethod
-    def of(cls, job: int, strings: Sequence[str]) -> TokenStrings:
-        """The message that carries ``strings``."""
-        ends = list(accumulate(map(len, strings)))
-        return cls(job, "".join(strings), struct.pack(f"<{len(ends)}I", *ends))
-
-    @property
-    def strings(self) -> list[str]:
-        """One a token, in the order of ids."""
-        ends = struct.unpack(f"<{len(self.ends) // 4}I", self.ends)
-        return [self.text[start:end] for start, end in pairwise((0, *ends))]
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -237,8 +227,9 @@ class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
 
 
 Event = (
-    Hello | Loading | Ready | Begun | Progress | Finished | Tokens | TokenStrings | Failed | Stopped
-)
+    Hello | Loading | Ready | Begun | Progress | Finished | Planned | Tokens | TokenStrings | Failed
+    | Stopped
+)  # fmt: skip
 
 M = TypeVar("M")
 

@@ -91,6 +91,8 @@ class Worker:
             from interpboard.runs.references import pieces
 
             self.outbox.send(protocol.Tokens(request.job, pieces(self._model(), request.text)))
+        elif isinstance(request, protocol.PlanAnalysis):
+            self._plan(request)
         elif isinstance(request, protocol.Vocabulary):
             from interpboard.runs.vocabulary import token_strings
 
@@ -156,6 +158,22 @@ class Worker:
         result = compute_job(begun, request, self.outbox, self.queue, self.given_way, self.speed)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))
+
+    def _plan(self, request: protocol.PlanAnalysis) -> None:
+        from interpboard.planning import plan
+        from interpboard.runs.chat import without_special_tokens
+        from interpboard.runs.watch import Watch
+
+        asked, lm = request.run, self._model()
+        (planned,) = plan(
+            without_special_tokens(lm) if asked.bare else lm,
+            asked.text,
+            (asked.analysis,),
+            asked.metric,
+            {asked.analysis: asked.params},
+            watch=Watch(cancelled=self.queue.cancelled),
+        )
+        self.outbox.send(protocol.Planned(request.job, planned))
 
     def _model(self) -> LanguageModel:
         if self.lm is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import gc
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +113,15 @@ def _left_of_limit() -> int | None:
     return None if most == resource.RLIM_INFINITY or taken is None else most - taken
 
 
+def give_back_unused() -> None:
+    """What was freed and is kept by the C library goes back to the system, where that can be asked."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _begin_peak() -> int | None:
+    give_back_unused()  # kept for later, it would hide what the work takes
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

@@ -14,12 +14,14 @@ import numpy as np
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from interpboard.results import Cells, Chat, LabelledArray, ModelInfo, PromptInfo
+from interpboard.results.plan import Plan
 from tests.tui import answers, chats
 from tests.tui import answers_vocabulary as vocabulary
 from tests.tui.answers import canned, tokens_of
 
 LAYERS, HEADS = 4, 8
 MEMORY = 15_000_000
+PLAN = Plan("of any analysis", 6, 96, 120.4, 45 * 2**20, 3.2, "96 edited runs, 8 of them timed")
 
 
 class FakeEngine:
@@ -34,6 +36,7 @@ class FakeEngine:
         self.pid = 4242
         self.layers, self.heads = LAYERS, HEADS
         self.requests: list[protocol.RunAnalysis] = []
+        self.planned: list[protocol.RunAnalysis] = []
         self.stopped = False
         self.vocabularies = 0
         self.refused: dict[str, protocol.Failed] = {}  # by analysis
@@ -83,6 +86,21 @@ class FakeEngine:
         )
         self.requests.append(request)
         return self._submit(slot, request)
+
+    def plan(
+        self,
+        slot: str,
+        analysis: str,
+        text: str | Chat,
+        metric: Any = None,
+        params: Any = None,
+        bare: bool = False,
+    ) -> int:
+        asked = protocol.RunAnalysis(
+            0, analysis, text, metric or protocol.MetricRequest(), dict(params or {}), bare=bare
+        )
+        self.planned.append(asked)
+        return self._submit(slot, protocol.PlanAnalysis(0, asked))
 
     def aside(self, slots: Any) -> None:
         self.put_aside = tuple(slots)
@@ -202,6 +220,9 @@ class FakeEngine:
                 request.model, None, "llama", self.layers, self.heads, "float32", "cpu"
             )
             return protocol.Ready(0, info, "replay", 512, 4096, 3_000_000, MEMORY)
+        if isinstance(request, protocol.PlanAnalysis):
+            answer = self.event_of(request.run)
+            return protocol.Planned(0, PLAN) if isinstance(answer, protocol.Finished) else answer
         if isinstance(request, protocol.Vocabulary):
             return protocol.TokenStrings.of(0, vocabulary.VOCABULARY)
         if isinstance(request, protocol.Tokenize):

@@ -146,6 +146,11 @@ def no_second_model(app: Controllers, place: str) -> str:
     return app.second_model.why_not()
 
 
+def no_plan(app: Controllers, place: str) -> str:
+    """Is there nothing whose plan could be made?"""
+    return app.plans.why_not()
+
+
 def no_lines(app: Controllers, place: str) -> str:
     """Does the active pane hold nothing that is drawn as lines?"""
     return app.plots.why_not()

@@ -27,6 +27,7 @@ from tui.controllers.panes import Panes
 from tui.controllers.parameters import Parameters
 from tui.controllers.perform import Perform
 from tui.controllers.pictures import Pictures
+from tui.controllers.plans import Plans
 from tui.controllers.plots import Plots
 from tui.controllers.prompt_table import PromptTableRows
 from tui.controllers.prompts import Prompts
@@ -65,6 +66,7 @@ class Controllers:
     prompt_table: PromptTableRows
     chats: Chats
     explained: Explained
+    plans: Plans
     parameters: Parameters
     models: Models
     second_model: SecondModel
@@ -130,7 +132,8 @@ class Controllers:
             write_text=self._write_text, input_line=self.screens.input_line,
         )  # fmt: skip
         self.explained = Explained(session, app, tell)
-        self.parameters = Parameters(session, app)
+        self.plans = Plans(session, app, slot=lambda: self.panes.view.slot)
+        self.parameters = Parameters(session, app, self.plans)
         self.models = Models(session, self.saver, settings, app)
         self.second_model = SecondModel(
             session, self.comparison, pick=self.models.pick, input_line=self.screens.input_line,
@@ -138,7 +141,7 @@ class Controllers:
         )  # fmt: skip
         self.interventions = Interventions(session, self._open_interventions, tell)
         self.head_sets = HeadSets(session, self.screens.input_line, tell)
-        self.jobs = Jobs(session, app, settings.export_folder, tell)
+        self.jobs = Jobs(session, app, self.plans, settings.export_folder, tell)
         self.saved_runs = SavedRuns(
             session, self.saver, tell, self._reopened, self._open_runs,
             self.comparison.begin, self.second_model.offer,

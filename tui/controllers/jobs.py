@@ -9,6 +9,7 @@ from interpboard.files.places import expanded
 
 if TYPE_CHECKING:
     from tui.controllers.notify import Tell
+    from tui.controllers.plans import Plans
     from tui.controllers.ports import OpensScreens
     from tui.session.session import Session
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 class Jobs:
     """Asks for what a job needs, and takes what it has left into use. ``folder``: where files go."""
 
-    def __init__(self, session: Session, screens: OpensScreens, folder: str, tell: Tell) -> None:
+    def __init__(
+        self, session: Session, screens: OpensScreens, plans: Plans, folder: str, tell: Tell
+    ) -> None:
         self._session, self._screens, self._folder, self._tell = session, screens, folder, tell
+        self._plans = plans
 
     def set_up(self, name: str) -> None:
         """Ask for a text and a place, then begin."""
@@ -37,7 +41,10 @@ class Jobs:
                 session.change(params={**session.state.params, name: params})
                 session.run(name)
 
-        self._screens.push_screen(JobScreen(form, slot.analysis, {**before, "out": out}), answered)
+        now, plan = {**before, "out": out}, self._plans.with_params(slot)
+        self._screens.push_screen(
+            JobScreen(form, slot.analysis, now, plan), self._plans.left(answered)
+        )
 
     def _proposed(self, file: str, model: str) -> Path:
         """The same name each time, so that what was stopped is found again."""

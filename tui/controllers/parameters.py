@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tui.slots.spec import OF_THE_PANE
 
 if TYPE_CHECKING:
+    from tui.controllers.plans import Plans
     from tui.controllers.ports import OpensScreens
     from tui.session.session import Session
     from tui.slots.spec import Slot
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 class Parameters:
     """Asks for them; the registry says which there are."""
 
-    def __init__(self, session: Session, screens: OpensScreens) -> None:
-        self._session, self._screens = session, screens
+    def __init__(self, session: Session, screens: OpensScreens, plans: Plans) -> None:
+        self._session, self._screens, self._plans = session, screens, plans
 
     def edit(self, slot: Slot) -> None:
         """Ask for the parameters of the analysis of ``slot``, then run it with them."""
@@ -34,4 +35,7 @@ class Parameters:
                 session.ensure(slot.name)
 
         now = session.state.params.get(key, {})
-        self._screens.push_screen(ParametersScreen(analysis.title, known, now), answered)
+        plan = self._plans.with_params(slot)
+        self._screens.push_screen(
+            ParametersScreen(analysis.title, known, now, plan), self._plans.left(answered)
+        )

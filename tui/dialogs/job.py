@@ -18,6 +18,7 @@ from tui.commands.command import shown_keys
 from tui.dialogs.export import short
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import FORM_WIDTH, read_params, written_params, written_value
+from tui.dialogs.plan_line import AsksPlan
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
 
@@ -34,8 +35,14 @@ class JobScreen(FieldsScreen):
 
     DEFAULT_CSS = "JobScreen Horizontal > Line { width: 9; }"
 
-    def __init__(self, form: JobForm, analysis: str, now: Mapping[str, Any]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        form: JobForm,
+        analysis: str,
+        now: Mapping[str, Any],
+        plan: AsksPlan | None = None,
+    ) -> None:
+        super().__init__(plan)
         self.form, self.now = form, dict(now)
         known = find_analysis(analysis).parameters
         self.known = [own for own in known if own.name not in OF_THE_RESULT]
@@ -56,6 +63,7 @@ class JobScreen(FieldsScreen):
                     yield Line(Text(_LABELS[name]), classes="hint")
                     yield TextField(value, id=f"field-{name}")
             yield Line(id="wrong")
+            yield from self.plan_line()
             about = f"text: a text file, or a folder of them; save as: a {self.form.out}"
             yield Line(Text(about), classes="hint")
             for own in self.known:
@@ -71,14 +79,26 @@ class JobScreen(FieldsScreen):
 
     def answer(self) -> dict[str, Any]:
         """Where the text is, where the result goes, and the options. Raises ``BadParameter``."""
-        corpus, out = (self._path(name) for name in PATHS)
-        options = read_params(self.text_of("options"), self.known, self.form.title)
-        if not corpus.exists():
-            raise BadParameter(f"There is no file or folder {corpus}.")
+        found = self._written()
+        out = Path(found["out"])
         warning = self.form.warning(out)
         if warning and out != self._warned:
             self._warned = out
             raise BadParameter(warning)
+        return found
+
+    def to_plan(self) -> dict[str, Any] | None:
+        """What would run, whatever it writes over."""
+        try:
+            return self._written()
+        except BadParameter:
+            return None
+
+    def _written(self) -> dict[str, Any]:
+        corpus, out = (self._path(name) for name in PATHS)
+        options = read_params(self.text_of("options"), self.known, self.form.title)
+        if not corpus.exists():
+            raise BadParameter(f"There is no file or folder {corpus}.")
         return {"corpus": str(corpus), "out": str(out), **options}
 
     def _path(self, name: str) -> Path:

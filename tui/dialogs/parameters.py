@@ -15,6 +15,7 @@ from interpboard.display import fit
 from interpboard.errors import BadParameter
 from interpboard.registry.parameter import Parameter
 from tui.dialogs.fields import FieldsScreen
+from tui.dialogs.plan_line import AsksPlan
 from tui.widgets.line import Line
 
 FORM_WIDTH = 72
@@ -47,8 +48,14 @@ def read_params(text: str, known: Sequence[Parameter], analysis: str) -> dict[st
 class ParametersScreen(FieldsScreen):
     """Answers with the parameters that were written, None when left."""
 
-    def __init__(self, analysis: str, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        analysis: str,
+        known: Sequence[Parameter],
+        now: Mapping[str, Any],
+        plan: AsksPlan | None = None,
+    ) -> None:
+        super().__init__(plan)
         self.analysis, self.known, self.now = analysis, tuple(known), dict(now)
 
     def compose(self) -> ComposeResult:
@@ -59,6 +66,7 @@ class ParametersScreen(FieldsScreen):
             field.cursor_blink = False
             yield field
             yield Line(id="wrong")
+            yield from self.plan_line()
             for parameter in self.known:
                 usual = f"{parameter.name}={written_value(parameter.default)}"
                 choices = f"{', '.join(parameter.choices)}: " if parameter.choices else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from interpboard.results import Chat
+    from interpboard.results import Chat, MetricRequest
     from tui.session.state import PromptKind, Request
 
 
@@ -43,6 +43,17 @@ class EngineLike(Protocol):
     ) -> int:
         """Run an analysis of a text or a chat; ``cells`` of it are known. ``bare``: as beside a chat."""
 
+    def plan(
+        self,
+        slot: str,
+        analysis: str,
+        text: Any,
+        metric: Any = None,
+        params: Any = None,
+        bare: bool = False,
+    ) -> int:
+        """Ask what ``run`` would take of the same."""
+
     def tokenize(self, slot: str, text: Any, bare: bool = False) -> int:
         """Ask which tokens a prompt is."""
 
@@ -65,13 +76,25 @@ class EngineLike(Protocol):
 
 def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
     """Ask ``request`` in ``slot``; ``cells`` of it are known."""
+    given, metric, bare = _given(request)
+    engine.run(slot, request.analysis, given, metric, request.params, cells, bare)
+
+
+def ask_plan(engine: EngineLike, slot: str, request: Request) -> int:
+    """Ask in ``slot`` what ``request`` would take."""
+    given, metric, bare = _given(request)
+    return engine.plan(slot, request.analysis, given, metric, request.params, bare)
+
+
+def _given(request: Request) -> tuple[str | Chat, MetricRequest, bool]:
+    """Prompt, metric, and whether nothing is put around the prompt."""
     from interpboard.engine.protocol import MetricRequest
 
     question = request.question
     name = request.metric or question.metric
     metric = MetricRequest(name, question.target, question.foil_of(name), question.position)
     given, bare = given_prompt(question.text, question.kind)
-    engine.run(slot, request.analysis, given, metric, request.params, cells, bare)
+    return given, metric, bare
 
 
 def given_prompt(text: str, kind: PromptKind) -> tuple[str | Chat, bool]:

@@ -13,6 +13,7 @@ from tui.session.changes import Changes, by_event, settled
 from tui.session.engine_link import EngineLink
 from tui.session.engine_port import MODEL_SLOT, EngineFactory, EngineLike, ask
 from tui.session.interventions import InterventionStack
+from tui.session.plans import PLAN, EnginePlans
 from tui.session.state import Engine, Question, State
 from tui.session.vocabulary import ANSWERED, EngineTokens
 
@@ -51,6 +52,7 @@ class Session:
         self._cut: tuple[str, ...] = ()  # what was under way when another model was asked for
         self._link = EngineLink(factory)
         self.tokens = EngineTokens(lambda: self.engine)
+        self.plans = EnginePlans(lambda: self.engine)
         self._changes, self._tell = Changes(changed), tell
         self._says = messages.Says(tell)
         self._run_when_ready = True
@@ -273,8 +275,9 @@ class Session:
         """The engine's listener."""
         if self._closed:
             return
-        self.tokens.take(slot, event, type(event).__name__)
-        if slot in ANSWERED:
+        for answers in (self.tokens, self.plans):
+            answers.take(slot, event, type(event).__name__)
+        if slot in ANSWERED or slot == PLAN:
             return
         before = self.state
         self.state = self._reduce(before, slot, event, self.slots)

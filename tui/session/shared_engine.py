@@ -104,6 +104,10 @@ class SharedEngine:
         """Run an analysis."""
         return self._engine.run(self._named(slot), analysis, text, *asked, **known)
 
+    def plan(self, slot: str, analysis: str, text: Any, *asked: Any, **known: Any) -> int:
+        """Ask what that would take."""
+        return self._engine.plan(self._named(slot), analysis, text, *asked, **known)
+
     def tokenize(self, slot: str, text: Any, bare: bool = False) -> int:
         """Ask which tokens a prompt is."""
         return self._engine.tokenize(self._named(slot), text, bare)
@@ -157,6 +161,10 @@ class NoEngine:
 
     def run(self, *_asked: Any, **_known: Any) -> int:
         """Runs nothing."""
+        return 0
+
+    def plan(self, *_asked: Any, **_known: Any) -> int:
+        """Plans nothing."""
         return 0
 
     def aside(self, slots: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tui.session.engine_answers import EngineAnswers
 from tui.session.engine_port import given_prompt
 from tui.session.type_ahead import SearchableVocabulary
 
@@ -23,16 +24,15 @@ class EngineTokens:
     """Asks the engine; an answer is None where it cannot answer now, or something newer was asked."""
 
     def __init__(self, engine: Callable[[], EngineLike | None]) -> None:
-        self._engine = engine
+        self._answers = EngineAnswers(engine)
         self._known: SearchableVocabulary | None = None
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
 
     async def vocabulary(self) -> SearchableVocabulary | None:
         """The vocabulary of the model in use."""
         if self._known is None:
-            answer = self._waiting.get(STRINGS)
+            answer = self._answers.waiting(STRINGS)
             if answer is None:
-                answer = self._send(STRINGS, lambda engine: engine.vocabulary(STRINGS))
+                answer = self._answers.ask(STRINGS, lambda engine: engine.vocabulary(STRINGS))
             strings = await asyncio.shield(answer)
             if strings is not None and self._known is None:
                 self._known = await asyncio.to_thread(SearchableVocabulary, strings)
@@ -40,7 +40,7 @@ class EngineTokens:
 
     async def pieces(self, text: str) -> PromptInfo | None:
         """What ``text`` falls into inside another."""
-        answer: PromptInfo | None = await self._send(
+        answer: PromptInfo | None = await self._answers.ask(
             PIECES, lambda engine: engine.split(PIECES, text)
         )
         return answer
@@ -48,7 +48,7 @@ class EngineTokens:
     async def of_prompt(self, text: str, kind: PromptKind = "text") -> tuple[str, ...] | None:
         """The tokens of a prompt."""
         given, bare = given_prompt(text, kind)
-        answer: PromptInfo | None = await self._send(
+        answer: PromptInfo | None = await self._answers.ask(
             PROMPT, lambda engine: engine.tokenize(PROMPT, given, bare)
         )
         return None if answer is None else answer.tokens
@@ -56,7 +56,7 @@ class EngineTokens:
     async def of_chat(self, text: str) -> PromptInfo | Failed | None:
         """What the model's template makes of a chat, or why it makes nothing of it."""
         given, _ = given_prompt(text, "chat")
-        answer: PromptInfo | Failed | None = await self._send(
+        answer: PromptInfo | Failed | None = await self._answers.ask(
             CHAT, lambda engine: engine.tokenize(CHAT, given)
         )
         return answer
@@ -64,27 +64,11 @@ class EngineTokens:
     def take(self, slot: str, event: Any, kind: str) -> None:
         """An event of the engine."""
         if kind == "TokenStrings":
-            self._answer(slot, event.strings)
+            self._answers.answer(slot, event.strings)
         elif kind == "Tokens":
-            self._answer(slot, event.prompt)
+            self._answers.answer(slot, event.prompt)
         elif kind in ("Failed", "Stopped") and slot in ANSWERED:
-            self._answer(slot, event if (slot, kind) == (CHAT, "Failed") else None)
+            self._answers.answer(slot, event if (slot, kind) == (CHAT, "Failed") else None)
         elif kind in ("Ready", "Lost"):
             self._known = None  # another model, or none
-            for waiting in tuple(self._waiting):
-                self._answer(waiting, None)
-
-    def _send(self, slot: str, send: Callable[[EngineLike], int]) -> asyncio.Future[Any]:
-        self._answer(slot, None)
-        self._waiting[slot] = answer = asyncio.get_running_loop().create_future()
-        engine = self._engine()
-        if engine is None:
-            self._answer(slot, None)
-        else:
-            send(engine)
-        return answer
-
-    def _answer(self, slot: str, answer: Any) -> None:
-        waiting = self._waiting.pop(slot, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer)
+            self._answers.answer_none()

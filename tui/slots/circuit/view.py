@@ -213,12 +213,16 @@ class CircuitScreen(SlotScreen):
         self.host.session.run(self.place)
 
     def _search_with(self, search: Mapping[str, Any]) -> None:
+        params = {**self.host.state.params, self.place: self._to_search(search)}
+        self.host.session.change(self.place, params=params)
+
+    def _to_search(self, search: Mapping[str, Any]) -> dict[str, Any]:
         of = search_options(search)
         if self.chosen == FILE:
             of["dataset"] = self.host.state.dataset
         else:
             of["behavior"] = self.chosen if self.chosen in SHOWN_BEHAVIOURS else ""
-        self.host.session.change(self.place, params={**self.host.state.params, self.place: of})
+        return of
 
     def action_parameters(self) -> None:
         """How the circuit is searched for; Enter then finds it so."""
@@ -235,7 +239,11 @@ class CircuitScreen(SlotScreen):
             if search is not None:
                 self._search_with(search)
 
-        self.host.screens.push(ParametersScreen(analysis.title, known, now), answered)
+        plan = self.host.plans.with_params(self.slot)
+        screen = ParametersScreen(
+            analysis.title, known, now, lambda search: plan(self._to_search(search))
+        )
+        self.host.screens.push(screen, self.host.plans.left(answered))
 
     def action_dataset(self) -> None:
         """Ask for a file of prompts, then find their circuit."""

@@ -15,6 +15,7 @@ from tui.commands.command import bindings, keyed
 from tui.commands.places import NEWLINE_KEY
 from tui.dialogs.fields import FieldsScreen
 from tui.dialogs.parameters import written_value
+from tui.dialogs.plan_line import AsksPlan
 from tui.slots.steering.vectors import SIDES, prompts_of_side
 from tui.widgets.line import Line
 from tui.widgets.text_field import TextField
@@ -40,8 +41,10 @@ class DirectionScreen(FieldsScreen):
     BINDINGS = bindings(NEWLINE_KEY)
     DEFAULT_CSS = "DirectionScreen Horizontal > Line { width: 11; }"
 
-    def __init__(self, known: Sequence[Parameter], now: Mapping[str, Any]) -> None:
-        super().__init__()
+    def __init__(
+        self, known: Sequence[Parameter], now: Mapping[str, Any], plan: AsksPlan | None = None
+    ) -> None:
+        super().__init__(plan)
         self.known = {own.name: own for own in known if own.name in _LABELS}
         self.now = dict(now)
 
@@ -55,6 +58,7 @@ class DirectionScreen(FieldsScreen):
                     yield Line(Text(_LABELS[name]), classes="hint")
                     yield TextField(_written(name, value), id=f"field-{name}")
             yield Line(id="wrong")
+            yield from self.plan_line()
             for hint in _HINTS:
                 yield Line(Text(keyed(hint)), classes="hint")
 

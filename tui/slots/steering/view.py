@@ -196,8 +196,9 @@ class SteeringScreen(SlotScreen):
                     {**params, "layer": params["layer"] if params["layer"] >= 0 else layers // 2}
                 )
 
+        known, plans = find_analysis(self.slot.analysis).parameters, self.host.plans
         self.host.screens.push(
-            DirectionScreen(find_analysis(self.slot.analysis).parameters, now), answered
+            DirectionScreen(known, now, plans.with_params(self.slot)), plans.left(answered)
         )
 
     def action_step_layer(self, by: int) -> None:
