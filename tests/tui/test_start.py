@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,25 @@ async def test_a_terminal_that_is_resized_at_once_has_all_panes_that_fit_it(boar
         await wait_until_idle(b.app)
         assert all(pane.display and pane.size.height > 2 for pane in b.app.panes.views)
         assert [pane.slot.name for pane in b.app.panes.views] == NAMES
+
+
+def test_what_only_commands_need_is_not_imported_for_the_first_paint() -> None:
+    """Each of these files costs every start a fifth of a millisecond and more."""
+    listing = "import sys, tui.run; print(*sorted(m for m in sys.modules if m.startswith('tui.')))"
+    there = set(
+        subprocess.run(
+            [sys.executable, "-c", listing], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert "tui.controllers.panes" in there
+    late = {"export", "find", "log", "notes", "palette", "perform", "prompt_table", "saved_runs"}
+    assert not {f"tui.controllers.{name}" for name in late} & there
+    assert not {name for name in there if name.startswith("tui.slots.") and name.endswith(".view")}
+
+
+async def test_once_the_engine_is_started_no_key_waits_for_a_controller_to_be_made(
+    board: Boards,
+) -> None:
+    async with board((80, 24)) as b:
+        made = vars(b.app.controllers)
+        assert {"export", "jump", "palette", "perform", "saved_runs"} <= set(made)

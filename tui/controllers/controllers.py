@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
-from tui.controllers.chats import Chats
+from tui.controllers import on_demand
 from tui.controllers.comparison import Comparison
-from tui.controllers.explained import Explained
-from tui.controllers.export import Export
-from tui.controllers.find import Find
-from tui.controllers.head_sets import HeadSets
-from tui.controllers.help import Help
-from tui.controllers.interventions import Interventions
-from tui.controllers.jobs import Jobs
-from tui.controllers.jump import Jump
-from tui.controllers.log import Log
-from tui.controllers.models import Models, opened_again
-from tui.controllers.named_sessions import NamedSessions
-from tui.controllers.notes import Notes
 from tui.controllers.notify import Messages, Tell
-from tui.controllers.palette import Palette
 from tui.controllers.panes import Panes
-from tui.controllers.parameters import Parameters
-from tui.controllers.perform import Perform
-from tui.controllers.pictures import Pictures
-from tui.controllers.plans import Plans
-from tui.controllers.plots import Plots
-from tui.controllers.prompt_table import PromptTableRows
 from tui.controllers.prompts import Prompts
-from tui.controllers.saved_runs import SavedRuns
 from tui.controllers.saver import Saver
 from tui.controllers.screens import Screens
-from tui.controllers.second_model import SecondModel
 from tui.session.engine_port import EngineFactory, engine_process, second_engine_process
 from tui.session.session import Session
 from tui.session.shared_engine import Switchboard
@@ -44,8 +24,28 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from interpboard.config import Settings
-    from interpboard.store import SavedRun
+    from tui.controllers.chats import Chats
+    from tui.controllers.explained import Explained
+    from tui.controllers.export import Export
+    from tui.controllers.find import Find
+    from tui.controllers.head_sets import HeadSets
+    from tui.controllers.help import Help
+    from tui.controllers.interventions import Interventions
+    from tui.controllers.jobs import Jobs
+    from tui.controllers.jump import Jump
+    from tui.controllers.log import Log
+    from tui.controllers.models import Models
+    from tui.controllers.named_sessions import NamedSessions
+    from tui.controllers.notes import Notes
+    from tui.controllers.palette import Palette
+    from tui.controllers.parameters import Parameters
+    from tui.controllers.perform import Perform
+    from tui.controllers.plans import Plans
+    from tui.controllers.plots import Plots
     from tui.controllers.ports import AppPort
+    from tui.controllers.prompt_table import PromptTableRows
+    from tui.controllers.saved_runs import SavedRuns
+    from tui.controllers.second_model import SecondModel
     from tui.files.prompt_file import PromptFile
     from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
@@ -63,27 +63,28 @@ class Controllers:
     saver: Saver
     panes: Panes
     comparison: Comparison
-    prompt_table: PromptTableRows
-    chats: Chats
-    explained: Explained
-    plans: Plans
-    parameters: Parameters
-    models: Models
-    second_model: SecondModel
-    interventions: Interventions
-    head_sets: HeadSets
-    notes: Notes
-    named_sessions: NamedSessions
-    jobs: Jobs
-    saved_runs: SavedRuns
-    export: Export
-    find: Find
-    plots: Plots
-    help: Help
-    log: Log
-    perform: Perform
-    palette: Palette
-    jump: Jump
+
+    prompt_table: cached_property[PromptTableRows] = cached_property(on_demand.prompt_table)
+    chats: cached_property[Chats] = cached_property(on_demand.chats)
+    explained: cached_property[Explained] = cached_property(on_demand.explained)
+    plans: cached_property[Plans] = cached_property(on_demand.plans)
+    parameters: cached_property[Parameters] = cached_property(on_demand.parameters)
+    models: cached_property[Models] = cached_property(on_demand.models)
+    second_model: cached_property[SecondModel] = cached_property(on_demand.second_model)
+    interventions: cached_property[Interventions] = cached_property(on_demand.interventions)
+    head_sets: cached_property[HeadSets] = cached_property(on_demand.head_sets)
+    jobs: cached_property[Jobs] = cached_property(on_demand.jobs)
+    saved_runs: cached_property[SavedRuns] = cached_property(on_demand.saved_runs)
+    notes: cached_property[Notes] = cached_property(on_demand.notes)
+    named_sessions: cached_property[NamedSessions] = cached_property(on_demand.named_sessions)
+    export: cached_property[Export] = cached_property(on_demand.export)
+    find: cached_property[Find] = cached_property(on_demand.find)
+    plots: cached_property[Plots] = cached_property(on_demand.plots)
+    help: cached_property[Help] = cached_property(on_demand.help)
+    log: cached_property[Log] = cached_property(on_demand.log)
+    perform: cached_property[Perform] = cached_property(on_demand.perform)
+    palette: cached_property[Palette] = cached_property(on_demand.palette)
+    jump: cached_property[Jump] = cached_property(on_demand.jump)
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Controllers:
         changed: Callable[[set[str]], None],
         chat: str = "",
     ) -> None:
-        self.app = app
+        self.app, self.settings, self.show_changed = app, settings, changed
         self.messages = Messages(app.show_message)
         self.tell = tell = self.messages.tell
         self.screens = Screens(app, self._screen_of)
@@ -112,7 +113,7 @@ class Controllers:
             translators=settings.lens_folder,
             slots=Answers({slot.name: Answer() for slot in slots}),
         )
-        board = Switchboard(engine)
+        self.board = board = Switchboard(engine)
         self.session = session = Session(
             state, slots, changed, tell, board.connect, self._finished, self._unfinished
         )
@@ -122,55 +123,6 @@ class Controllers:
             session, slots, board, second, changed, self.saver.remember, tell
         )
         self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
-        self.prompt_table = PromptTableRows(
-            session, board, file=lambda: self.prompts.file, run=self._run_row,
-            open_screen=self._open_prompt_table, changed=changed,
-            input_line=self.screens.input_line, folder=settings.export_folder, tell=tell,
-        )  # fmt: skip
-        self.chats = Chats(
-            session, app, field=lambda: app.prompt, run=self.run_prompt,
-            write_text=self._write_text, input_line=self.screens.input_line,
-        )  # fmt: skip
-        self.explained = Explained(session, app, tell)
-        self.plans = Plans(session, app, slot=lambda: self.panes.view.slot)
-        self.parameters = Parameters(session, app, self.plans)
-        self.models = Models(session, self.saver, settings, app)
-        self.second_model = SecondModel(
-            session, self.comparison, pick=self.models.pick, input_line=self.screens.input_line,
-            tell=tell,
-        )  # fmt: skip
-        self.interventions = Interventions(session, self._open_interventions, tell)
-        self.head_sets = HeadSets(session, self.screens.input_line, tell)
-        self.jobs = Jobs(session, app, self.plans, settings.export_folder, tell)
-        self.saved_runs = SavedRuns(
-            session, self.saver, tell, self._reopened, self._open_runs,
-            self.comparison.begin, self.second_model.offer,
-        )  # fmt: skip
-        self.notes = Notes(session, self.saver, app, lambda: self.panes.here, tell)
-        self.named_sessions = NamedSessions(
-            self.saver, self.notes, self.saved_runs, app, self.screens.input_line, tell
-        )
-        pictures = Pictures(app, self.panes, self.messages)
-        self.export = Export(
-            session, app, shown=self.comparison.shown, slot=lambda: self.panes.view.slot,
-            readout=lambda: self.panes.view.shown_readout().plain.strip(), draw=pictures.draw,
-            osc52=app.copy_to_clipboard, folder=settings.export_folder, tell=tell,
-            report=self.named_sessions.report,
-        )  # fmt: skip
-        self.find = Find(self.screens, lambda: self.panes.view, tell)
-        self.plots = Plots(
-            app, pane=lambda: self.panes.view, model=lambda: self.models.name,
-            folder=settings.export_folder, input_line=self.screens.input_line, tell=tell,
-        )  # fmt: skip
-        self.help = Help(app, lambda: self.panes.view)
-        self.log = Log(session, self.messages, app, self.run_prompt)
-        self.perform = Perform(
-            lambda action: action(self),
-            lambda command, place: self.comparison.refuses(command) or command.why_not(self, place),
-            session, self.panes, self.screens, app, tell,
-        )  # fmt: skip
-        self.palette = Palette(session, self.panes, self.perform, app)
-        self.jump = Jump(session, self.panes, app, self.screens.uncover)
 
     @property
     def state(self) -> State:
@@ -191,11 +143,20 @@ class Controllers:
         model, resumed = settings.model, resume and await self.saved_runs.resume(session)
         dtype, special = settings.dtype, settings.special_tokens
         if resumed and self.state.model is not None:
+            from tui.controllers.models import opened_again
+
             info = self.state.model.info
             model, dtype, load = opened_again(info, settings, load)
         await self.session.boot(model, settings.device, dtype, not resumed, special, load)
         self.comparison.go_on(self.saved_runs.resume_comparison if resumed else None)
         self.notes.run(self.notes.read())
+        self.make_all()
+
+    def make_all(self) -> None:
+        """Those too that nobody has asked for: no key waits for them."""
+        for name, each in vars(type(self)).items():
+            if isinstance(each, cached_property):
+                getattr(self, name)
 
     async def idle(self) -> None:
         """Wait until the engine is idle, what it said is told, and what is to be kept is on the disk."""
@@ -245,21 +206,6 @@ class Controllers:
         else:
             self.app.prompt.input.focus()
 
-    def _write_text(self, text: str) -> None:
-        """A plain text is to be written in place of a chat."""
-        self.app.prompt.show(text)
-        self.app.prompt.input.focus()
-
-    def _run_row(self, text: str, target: str | None) -> None:
-        """A row of the table into the panes; a line that names a target is explained by it."""
-        self.app.prompt.show(text)
-        question = replace(self.state.question, text=text, kind="text", position=-1)
-        if target is not None:
-            question = replace(question.with_foil(None), target=target)
-        self.session.set_question(question)
-        self.prompts.at_text(text)
-        self.panes.focus()
-
     def cancel(self) -> None:
         """Cancel what runs."""
         if not (self.session.cancel() | self.comparison.cancel()):
@@ -284,39 +230,6 @@ class Controllers:
     def _unfinished(self, unfinished: Unfinished) -> None:
         self.saver.unfinished(unfinished)
 
-    def _reopened(self, slot: str) -> None:
-        question = self.state.question
-        self.app.prompt.show(question.text, question.kind)
-        self.panes.go(slot)
-
-    # -- screens that act with several of them ----------------------------------------------------
-
     def _screen_of(self, name: str) -> Screen[Any]:
         slot = self.session.slots[name]
         return slot.load_view()(slot, self)
-
-    def _open_interventions(self) -> None:
-        from tui.slots.what_if.view import InterventionsScreen
-
-        self.screens.push(InterventionsScreen(self))
-
-    def _open_prompt_table(self) -> None:
-        from tui.dialogs.prompt_table import PromptTableScreen
-
-        self.screens.push(PromptTableScreen(self.prompt_table, self.export.copy))
-
-    def _open_runs(self) -> None:
-        from tui.dialogs.runs import RunsScreen
-
-        async def chosen(run: SavedRun | None) -> None:
-            if run is not None:
-                await self.saved_runs.reopen(run)
-
-        screen = RunsScreen(
-            self.saver.store,
-            self.export,
-            self.screens.input_line,
-            self.tell,
-            self.saved_runs.compare,
-        )
-        self.screens.push(screen, chosen)

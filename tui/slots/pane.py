@@ -45,8 +45,7 @@ class Pane(PaneContract, can_focus=False):
         self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
 
     def compose(self) -> ComposeResult:
-        """Body, readout, legend; above them the title where there is no frame to hold it."""
-        yield Line(classes="heading")
+        """Body, readout, legend."""
         with Body():
             yield from self.body()
         yield from self.under_body()
@@ -244,6 +243,8 @@ class Pane(PaneContract, can_focus=False):
     def frame(self, focused: bool, frameless: bool = False) -> None:
         """And words for the size there is: out of sight it does not hear of another one."""
         super().frame(focused, frameless)
+        if frameless and not self.query(".heading"):
+            self.mount(Line(self._heading(*self._titles), classes="heading"), before=0)
         if focused and self.is_mounted:
             self.call_after_refresh(self._fit_to_size)
 

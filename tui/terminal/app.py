@@ -30,6 +30,8 @@ class TerminalApp(SureTimers, App[int]):
     def __init__(self, *, ascii_only: bool, dark: bool) -> None:
         super().__init__()
         self.animation_level = "none"
+        # Nothing of ours has a tooltip or a toast: no screen needs the widgets for them.
+        self._disable_tooltips = self._disable_notifications = True
         self.terminal = painting.Terminal()
         self._suspension: Suspension | None = None
         self._typed_ahead: list[events.Event] | None = []  # until all panes are there
@@ -45,6 +47,13 @@ class TerminalApp(SureTimers, App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The style sheet's own names, also before a theme is chosen."""
         return theme.variables()
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Before there is a screen nothing has styles, and what were parsed for it would be parsed again."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
 
     def keeps(self, event: events.Event) -> bool:
         """Is it a key typed before everything is there that it may be for? It comes again then."""

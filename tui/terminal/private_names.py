@@ -34,6 +34,8 @@ PRIVATE_NAMES = (
     PrivateName("textual.app:App", "_filters", "letters and colours that the terminal does not have"),
     PrivateName("textual.app:App", "_resize_event", "are sizes of a dragged window gathered?"),
     PrivateName("textual.app:App", "_resize_timer", "are sizes of a dragged window gathered?"),
+    PrivateName("textual.app:App", "_disable_tooltips", "every screen would have a widget for them"),
+    PrivateName("textual.app:App", "_disable_notifications", "every screen would have one for toasts"),
     PrivateName("textual.app:App", "_exception", "a fault that ended the app"),
     PrivateName("textual.app:App", "_exit", "is the app being left?"),
     PrivateName("textual.timer:Timer", "_start", "a timer of our own that skips no tick"),
