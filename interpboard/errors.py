@@ -152,5 +152,11 @@ class EngineLost(InterpBoardError):
     kind = "engine_lost"
 
 
+class WorkerLost(InterpBoardError):
+    """A process that shares the rows of a sweep failed, or there is no room for one."""
+
+    kind = "worker_lost"
+
+
 class Cancelled(Exception):
     """A job was cancelled; raised at the next step after the request."""

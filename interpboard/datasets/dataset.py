@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import heapq
 import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 from interpboard.datasets.columns import ANY_COLUMNS, Columns
@@ -51,28 +53,29 @@ class Dataset:
                 number = row.number + 1
 
     def _shuffled(self, seed: int) -> list[DatasetRow]:
-        """A sample of ``limit`` rows, or all, in random order; no more are held than are given."""
+        """The ``limit`` rows, or all, that come first in random order; no more are held than are given.
+
+        A row's place in the order is drawn by itself: a sample of more rows begins with that of fewer.
+        """
         rng = random.Random(seed)
-        most = SHUFFLED_MOST if self.limit is None else self.limit
-        held: list[DatasetRow] = []
-        for seen, row in enumerate(self._in_order()):
-            if len(held) < most:
-                held.append(row)
-                continue
-            if self.limit is None:
-                raise BadParameter(
-                    f"More than {SHUFFLED_MOST:,} rows are not shuffled whole.",
-                    "Take a sample: --limit N.",
-                )
-            if most and (at := rng.randrange(seen + 1)) < most:
-                held[at] = row
-        rng.shuffle(held)
-        return held
+        drawn = ((rng.random(), row.number, row) for row in self._in_order())
+        if self.limit is not None:
+            return [row for *_, row in heapq.nsmallest(self.limit, drawn, key=itemgetter(0, 1))]
+        held = list(islice(drawn, SHUFFLED_MOST + 1))
+        if len(held) > SHUFFLED_MOST:
+            raise BadParameter(
+                f"More than {SHUFFLED_MOST:,} rows are not shuffled whole.",
+                "Take a sample: --limit N.",
+            )
+        return [row for *_, row in sorted(held, key=itemgetter(0, 1))]
 
     def fingerprint(self) -> str:
-        """Of the files' names and bytes, all of them, and of how they are read."""
+        """Of the files' names and bytes, all of them, and of how they are read.
+
+        Not of the limit: a larger one has the rows of a smaller one, and more.
+        """
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.columns, self.limit, self.shuffle)).encode())
+        digest.update(repr((self.columns, self.shuffle)).encode())
         for file in self.files:
             digest.update(repr(file.name).encode())
             try:

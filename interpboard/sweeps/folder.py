@@ -70,7 +70,8 @@ class SweepFolder:
     def begin(cls, path: Path, manifest: Manifest) -> SweepFolder:
         """The folder of ``manifest``, made, or gone on with if it is of the same.
 
-        More analyses than before may be asked for. Raises ``BadParameter`` where it is of something else.
+        More analyses than before may be asked for, and more rows of the dataset. Raises ``BadParameter``
+        where it is of something else.
         """
         place = path / "manifest.json"
         if place.exists():
@@ -248,6 +249,11 @@ def _gone_on(path: Path, old: Manifest, new: Manifest) -> Manifest:
                 f"{path} is a sweep with another {what}.",
                 "Name another folder, or ask for the same.",
             )
+    if old.rows is not None and new.rows is not None and new.rows < old.rows:
+        raise BadParameter(
+            f"{path} is a sweep of {old.rows:,} rows; {new.rows:,} are fewer.",
+            "Name another folder, or ask for as many or more.",
+        )
     both = dict.fromkeys((*old.request.analyses, *new.request.analyses))
     params = {**old.request.params, **new.request.params}
     request = replace(new.request, analyses=tuple(both), params=params)

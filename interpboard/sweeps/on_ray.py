@@ -12,15 +12,17 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from interpboard import errors
 from interpboard.datasets.dataset import Dataset
 from interpboard.datasets.rows import DatasetRow
-from interpboard.errors import BadParameter, MissingPackage
+from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
 from interpboard.sweeps.folder import SweepFolder, identity_of
 from interpboard.sweeps.here import OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
@@ -30,13 +32,58 @@ ROWS_A_BATCH = 16
 _ROWS_A_SHARD = 256
 _SHARDS_A_WORKER = 4
 _LOCAL = "local"
+_ANSWER_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost")
+
+
+_STAYS = "What was computed stays; --workers 1 says more."
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    """An error, told over a process's border."""
+
+    name: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> _Failed:
+        if isinstance(error, InterpBoardError):
+            return cls(type(error).__name__, error.message, error.remedy)
+        said = str(error).strip().splitlines()
+        return cls("", f"{type(error).__name__}{': ' if said else ''}{said[0] if said else ''}")
+
+    @property
+    def error(self) -> InterpBoardError:
+        """The same error, or that a worker failed where it is not one of ours."""
+        kind = getattr(errors, self.name, None) if self.name else None
+        if kind is not None:
+            return kind(self.message, self.remedy)
+        return WorkerLost(f"A worker failed by {self.message}.", _STAYS)
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """How a batch went; see ``SweepPace.heard``."""
+
+    rows: int = 0
+    computed: int = 0
+    work: float = 0.0
+    reasons: dict[str, int] = {}
+    failed: _Failed | None = None
 
 
 class RowWorker:
     """An actor: the model, opened once, and the folder that its parts go to."""
 
     def __init__(self, opening: Mapping[str, Any], folder: str) -> None:
+        # What fails is told, not raised: Ray would make pages of it, and begin again.
+        self.failed: _Failed | None = None
+        try:
+            self._open(opening, folder)
+        except Exception as error:  # noqa: BLE001 - told to the user by hear
+            self.failed = _Failed.of(error)
+
+    def _open(self, opening: Mapping[str, Any], folder: str) -> None:
         from interpboard.models.language_model import open_model
         from interpboard.sweeps.row_work import rows_function
 
@@ -52,6 +99,17 @@ class RowWorker:
 
     def __call__(self, batch: Any) -> Any:
         """Rows to one part on disk; what comes back is how it went."""
+        told = _Told()
+        if self.failed is None:
+            try:
+                told = self._work(batch)
+            except Exception as error:  # noqa: BLE001 - told to the user by hear
+                self.failed = _Failed.of(error)
+        if self.failed is not None:
+            told = _Told(failed=self.failed)
+        return arrow().table({"told": [msgspec.msgpack.encode(told)]})
+
+    def _work(self, batch: Any) -> _Told:
         pace = SweepPace(None)
         results = []
         decode = msgspec.msgpack.Decoder(tuple[DatasetRow, dict[str, str]]).decode
@@ -59,8 +117,16 @@ class RowWorker:
             pace.took(found)
             results += found
         self.folder.write(results)
-        told = msgspec.msgpack.encode((len(batch), pace.computed, pace.work, pace.reasons))
-        return arrow().table({"told": [told]})
+        return _Told(len(batch), pace.computed, pace.work, pace.reasons)
+
+
+def hear(pace: SweepPace, batch: Any) -> None:
+    """Add to ``pace`` what a ``RowWorker`` gave. Raises what it failed by, ``WorkerLost`` for a fault."""
+    for raw in batch["told"].to_pylist():
+        told = msgspec.msgpack.decode(raw, type=_Told)
+        if told.failed is not None:
+            raise told.failed.error
+        pace.heard(told.rows, told.computed, told.work, told.reasons)
 
 
 def sweep_on_ray(
@@ -78,7 +144,7 @@ def sweep_on_ray(
 
     ``address``: of a Ray cluster that runs; empty: one is started here, bound to 127.0.0.1, and ended. Usage
     reports and dashboard are off. A node that is lost costs its batches, which others compute. Raises
-    ``MissingPackage`` without Ray, ``BadParameter``.
+    ``MissingPackage`` without Ray, ``BadParameter``, ``WorkerLost``, and what a worker failed by.
     """
     if workers < 1 or gpus_per_worker < 0:
         raise BadParameter("There is at least one worker, and no less than no GPU a worker.")
@@ -92,7 +158,8 @@ def sweep_on_ray(
             return pace
         with _cluster(workers, gpus_per_worker, address) as ray:
             told = (
-                ray.data.read_parquet(str(shards))
+                # A task a shard: Ray would read small ones together, and one worker have them all.
+                ray.data.read_parquet(str(shards), override_num_blocks=len(list(shards.iterdir())))
                 .map_batches(
                     RowWorker,
                     fn_constructor_kwargs={
@@ -109,9 +176,7 @@ def sweep_on_ray(
             )
             for batch in told:
                 check()
-                for raw in batch["told"].to_pylist():
-                    rows, computed, work, reasons = msgspec.msgpack.decode(raw)
-                    pace.heard(rows, computed, work, reasons)
+                hear(pace, batch)
                 on_pace(pace)
     finally:
         shutil.rmtree(shards, ignore_errors=True)
@@ -180,22 +245,54 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
         ) from None
     started = not ray.is_initialized()
     if started:
+        _require_answer(address)
+    if started:
         # One core more than the workers: reading the rows is a task of its own.
         own: dict[str, Any] = {}
         if not address:
             own |= {"num_cpus": workers + 1, "include_dashboard": False}
             own |= {"num_gpus": max(1, round(workers * gpus))} if gpus else {}
-        ray.init(
-            address=address or _LOCAL,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            **own,
-        )
+        try:
+            ray.init(
+                address=address or _LOCAL,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **own,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            where = (
+                f"The Ray cluster {address} cannot be joined" if address else "Ray does not start"
+            )
+            raise WorkerLost(
+                f"{where}: {_first_line(error)}.", "Check the address, or leave it out."
+            ) from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     try:
         yield ray
+    except ray.exceptions.RayError as error:
+        raise WorkerLost(f"Ray lost a worker: {_first_line(error)}.", _STAYS) from error
     finally:
         if started:
             ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise ``WorkerLost`` where nobody listens at ``address``, host:port: Ray would wait for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise WorkerLost(
+            f"No Ray cluster answers at {address}: {said}.", "Check the address."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What ``error`` says first; Ray goes on for pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]

@@ -228,6 +228,8 @@ def test_a_sample_is_the_same_for_a_seed_and_keeps_its_numbers(tmp_path: Path) -
     assert all(row.text == f"t{row.number}" for row in found)
     assert found != list(open_dataset([path], limit=20, shuffle=4).rows())
     assert [row.number for row in open_dataset([path], limit=3).rows()] == [0, 1, 2]
+    assert list(open_dataset([path], limit=5, shuffle=3).rows()) == found[:5]
+    assert list(open_dataset([path], shuffle=3).rows())[:20] == found
 
 
 def test_the_fingerprint_is_of_the_bytes_and_of_how_they_are_read(tmp_path: Path) -> None:
@@ -235,7 +237,8 @@ def test_the_fingerprint_is_of_the_bytes_and_of_how_they_are_read(tmp_path: Path
     path.write_text('{"text": "a"}', encoding="utf-8")
     first = open_dataset([path]).fingerprint()
     assert first == open_dataset([path]).fingerprint()
-    assert first != open_dataset([path], limit=1).fingerprint()
+    assert first != open_dataset([path], shuffle=1).fingerprint()
+    assert first == open_dataset([path], limit=1).fingerprint()  # its rows are among those of all
     path.write_text('{"text": "b"}', encoding="utf-8")
     assert first != open_dataset([path]).fingerprint()
 

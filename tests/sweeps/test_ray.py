@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 import torch
 
+from interpboard.errors import BadParameter, UnknownModel, WorkerLost
+from interpboard.models import language_model
 from interpboard.models.language_model import open_model
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.on_ray import RowWorker, hear
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.sweep import sweep
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -74,6 +79,43 @@ def same(one: SweepFolder, other: SweepFolder) -> None:
     assert len({r.id for r in left}) == ROWS
     for a, b in zip(left, right, strict=True):
         np.testing.assert_allclose(a.values, b.values, atol=1e-10, rtol=0)
+
+
+def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
+    here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = pyarrow.table({"task": [b""]})
+    nowhere = RowWorker({"name_or_path": str(tmp_path / "nowhere")}, str(here.path))
+    with pytest.raises(UnknownModel, match="nowhere"):
+        hear(SweepPace(None), nowhere(batch))
+    other = tiny_model("gpt2", torch.float64, seed=1)
+    other.save_pretrained(tmp_path / "other")
+    tiny_tokenizer().save_pretrained(tmp_path / "other")
+    with pytest.raises(BadParameter, match="not the model that the sweep began with"):
+        hear(
+            SweepPace(None),
+            RowWorker({"name_or_path": str(tmp_path / "other")}, str(here.path))(batch),
+        )
+
+    def broken(*_args: object, **_options: object) -> object:
+        raise TypeError("no such thing\n  in a second line")
+
+    monkeypatch.setattr(language_model, "open_model", broken)
+    with pytest.raises(WorkerLost) as caught:
+        hear(SweepPace(None), RowWorker({}, str(here.path))(batch))
+    assert str(caught.value) == (
+        "A worker failed by TypeError: no such thing. What was computed stays; --workers 1 says more."
+    )
+
+
+def test_an_address_where_no_cluster_is_is_said_at_once(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(WorkerLost, match=f"No Ray cluster answers at {address}"):
+            sweep(open_model(model), data, ["logit_lens"], tmp_path / "out", ray=address)
 
 
 def test_a_node_that_dies_in_the_middle_costs_nothing(

@@ -162,7 +162,7 @@ def test_another_sweep_does_not_go_into_the_folder(tmp_path: Path) -> None:
         ("parameters of head_ablation", {"params": {"head_ablation": {"ablation": "mean"}}}),
         ("metric", {"metric": MetricRequest("prob")}),
         ("save", {"save": "mean"}),
-        ("dataset", {"limit": 1}),
+        ("dataset", {"shuffle": 1}),
     ):
         with pytest.raises(BadParameter, match=f"another {what}"):
             sweep(LM, data, ["head_ablation"], out, **other)
@@ -270,3 +270,16 @@ def test_what_cannot_be_asked_is_refused_before_a_row_is_seen(
     with pytest.raises(BadParameter, match=said):
         sweep(LM, data, **{"output": tmp_path / "out", **given})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shuffle", [None, 3])
+def test_more_rows_go_on_with_a_sweep_of_fewer(tmp_path: Path, shuffle: int | None) -> None:
+    data, out = put(tmp_path, ROWS), tmp_path / "out"
+    paces: list[SweepPace] = []
+    sweep(LM, data, ["logit_lens"], out, limit=2, shuffle=shuffle)
+    means = sweep(LM, data, ["logit_lens"], out, shuffle=shuffle, on_pace=paces.append)
+    assert (paces[-1].known, paces[-1].computed) == (2, 2)
+    assert means.results[0].params["rows"] == len(ROWS)
+    assert [r.row for r in results(out)] == [0, 1, 2, 3]
+    with pytest.raises(BadParameter, match="a sweep of 4 rows; 3 are fewer"):
+        sweep(LM, data, ["logit_lens"], out, limit=3, shuffle=shuffle)
