@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -20,6 +21,13 @@ def token_text(tokenizer: Any, token_id: int) -> str:
 
     Half a character as ``\\xNN``; ``#50300`` for an id that the tokenizer has no text for.
     """
+    known = _texts_of(tokenizer)
+    if token_id not in known:
+        known[token_id] = _token_text(tokenizer, token_id)
+    return known[token_id]
+
+
+def _token_text(tokenizer: Any, token_id: int) -> str:
     text = text_of(tokenizer, (token_id,))
     if REPLACEMENT in text:
         data = token_bytes(tokenizer, token_id)
@@ -81,6 +89,18 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
         return str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
     except (TypeError, KeyError, IndexError, OverflowError):  # slow ones, of an id they do not have
         return ""
+
+
+def _texts_of(tokenizer: Any) -> dict[int, str]:
+    """The texts of its tokens that were asked for before; none where it has got more tokens since."""
+    size = len(tokenizer)
+    before = _known.get(tokenizer)
+    if before is None or before[0] != size:
+        _known[tokenizer] = before = size, {}
+    return before[1]
+
+
+_known: WeakKeyDictionary[Any, tuple[int, dict[int, str]]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=1)

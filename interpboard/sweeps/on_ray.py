@@ -1,6 +1,6 @@
 """Through the rows on Ray Data: an actor a worker opens the model once, and writes its parts itself.
 
-The row function and the parts are those of ``here``. Rows that are missing are put down as Parquet first,
+The row function and the parts are those of ``here``. Rows that are missing are put down in shards first,
 in the folder, so that no process holds them all; a part's name is made of what is in it, so one that is
 computed again because a node was lost is the same file. The nodes must see the folder and the model under
 the same paths.
@@ -21,16 +21,14 @@ import msgspec
 
 from interpboard import errors
 from interpboard.datasets.dataset import Dataset
-from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
 from interpboard.sweeps.folder import SweepFolder, identity_of
-from interpboard.sweeps.here import OnPace, missing_rows
+from interpboard.sweeps.here import MissingRow, OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
 
-ROWS_A_BATCH = 16
-_ROWS_A_SHARD = 256
-_SHARDS_A_WORKER = 4
+_FEWEST, _MOST = 16, 64  # rows a shard: as many are lost with a node
+_SHARDS_A_WORKER = 8
 _LOCAL = "local"
 _ANSWER_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -98,7 +96,7 @@ class RowWorker:
         self.work = rows_function(lm, manifest.request)
 
     def __call__(self, batch: Any) -> Any:
-        """Rows to one part on disk; what comes back is how it went."""
+        """The rows of a shard to one part on disk; what comes back is how it went."""
         told = _Told()
         if self.failed is None:
             try:
@@ -112,12 +110,13 @@ class RowWorker:
     def _work(self, batch: Any) -> _Told:
         pace = SweepPace(None)
         results = []
-        decode = msgspec.msgpack.Decoder(tuple[DatasetRow, dict[str, str]]).decode
-        for found in self.work([decode(raw) for raw in batch["task"].to_pylist()]):
+        (shard,) = batch["shard"].to_pylist()
+        rows = msgspec.msgpack.decode(Path(shard).read_bytes(), type=list[MissingRow])
+        for found in self.work(rows):
             pace.took(found)
             results += found
         self.folder.write(results)
-        return _Told(len(batch), pace.computed, pace.work, pace.reasons)
+        return _Told(len(rows), pace.computed, pace.work, pace.reasons)
 
 
 def hear(pace: SweepPace, batch: Any) -> None:
@@ -157,18 +156,23 @@ def sweep_on_ray(
         if not missing:
             return pace
         with _cluster(workers, gpus_per_worker, address) as ray:
+            places = [{"shard": str(place.resolve())} for place in sorted(shards.iterdir())]
             told = (
-                # A task a shard: Ray would read small ones together, and one worker have them all.
-                ray.data.read_parquet(str(shards), override_num_blocks=len(list(shards.iterdir())))
+                # A block a shard, which the worker reads itself: files that Ray reads come one after another,
+                # more slowly than a worker goes through them, and the others have nothing to do.
+                ray.data.from_items(places, override_num_blocks=len(places))
                 .map_batches(
                     RowWorker,
                     fn_constructor_kwargs={
                         "opening": dict(opening),
                         "folder": str(folder.path.resolve()),
                     },
-                    batch_size=ROWS_A_BATCH,
+                    batch_size=1,
                     batch_format="pyarrow",
-                    concurrency=workers,
+                    # No worker has a second shard waiting while another has none.
+                    compute=ray.data.ActorPoolStrategy(
+                        size=workers, max_tasks_in_flight_per_actor=1
+                    ),
                     num_cpus=1,
                     **({"num_gpus": gpus_per_worker} if gpus_per_worker else {}),
                 )
@@ -193,19 +197,16 @@ def _put_down(
     workers: int,
 ) -> int:
     """Write the rows that are missing, with the ids of what is missing of them; how many they are."""
-    pa = arrow()
-    from pyarrow import parquet
-
     shutil.rmtree(shards, ignore_errors=True)
     shards.mkdir()
     a_shard = _rows_a_shard(folder.manifest.rows, workers)
-    held: list[bytes] = []
+    held: list[MissingRow] = []
     number = total = 0
 
     def flush() -> None:
         nonlocal number
         if held:
-            parquet.write_table(pa.table({"task": list(held)}), shards / f"{number:08d}.parquet")
+            (shards / f"{number:08d}.msgpack").write_bytes(msgspec.msgpack.encode(held))
             number += 1
             held.clear()
 
@@ -214,7 +215,7 @@ def _put_down(
         if not missing:
             pace.rows += 1
             continue
-        held.append(msgspec.msgpack.encode((row, missing)))
+        held.append((row, missing))
         total += 1
         if len(held) >= a_shard:
             flush()
@@ -223,10 +224,10 @@ def _put_down(
 
 
 def _rows_a_shard(rows: int | None, workers: int) -> int:
-    """So many that every worker has a few shards, and none is smaller than a batch without need."""
+    """So many that every worker has several shards, and some rows of one length are together."""
     if rows is None:
-        return _ROWS_A_SHARD
-    return max(1, min(_ROWS_A_SHARD, max(rows // (_SHARDS_A_WORKER * workers), ROWS_A_BATCH)))
+        return _MOST
+    return min(_MOST, max(rows // (_SHARDS_A_WORKER * workers), _FEWEST))
 
 
 @contextlib.contextmanager
@@ -247,7 +248,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     if started:
         _require_answer(address)
     if started:
-        # One core more than the workers: reading the rows is a task of its own.
+        # One core more than the workers, for tasks of Ray's own.
         own: dict[str, Any] = {}
         if not address:
             own |= {"num_cpus": workers + 1, "include_dashboard": False}

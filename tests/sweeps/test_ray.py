@@ -84,7 +84,7 @@ def same(one: SweepFolder, other: SweepFolder) -> None:
 def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
     here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = pyarrow.table({"task": [b""]})
+    batch = pyarrow.table({"shard": ["nowhere"]})
     nowhere = RowWorker({"name_or_path": str(tmp_path / "nowhere")}, str(here.path))
     with pytest.raises(UnknownModel, match="nowhere"):
         hear(SweepPace(None), nowhere(batch))
