@@ -170,7 +170,7 @@ def load(
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
     without_rounding_kernels(model)
     if method_of(raw) == compressed.METHOD:
-        notes += compressed.unpack(model, raw)
+        notes += compressed.unpack_maps(model, raw)
         notes += compressed.prove_unpacked_by_files(model, checkpoint.tensors, source.name)
     packed, packing_notes = quantisation_of(model, options.quantize, raw, source.name)
     if options.quantize:

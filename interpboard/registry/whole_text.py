@@ -34,7 +34,7 @@ TABLE: tuple[Analysis, ...] = (
                 "window", int, 0, "tokens seen together; 0: all, of a file at most 2,048", minimum=0
             ),
             Parameter("stride", int, 0, "by which windows move on; 0: half of one", minimum=0),
-            Parameter("interventions", str, "", "held, beside the clean run: 1.mlp=mean"),
+            Parameter("interventions", str, "", "put on beside the clean run: 1.mlp=mean"),
             Parameter(
                 "reference", str, "", "what takes all away, for loss recovered: the same at zero"
             ),

@@ -1,4 +1,4 @@
-"""The loss of every token of a text, clean and with interventions held, in windows where it is long."""
+"""The loss of every token of a text, clean and with interventions, in windows where it is long."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ def token_losses(
             "An encoder's tokens see those behind them: no loss of the next token.",
             "Use a decoder.",
         )
-    held = parse_interventions(interventions) if interventions.strip() else ()
-    against = _reference(held, reference)
+    applied = parse_interventions(interventions) if interventions.strip() else ()
+    against = _reference(applied, reference)
     text = text_of_file(file) if file else prompt.text
     encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, text)
     size, step = _sizes(lm, encoded, bool(file), window, stride)
     cut = windows_of(len(encoded.own), size, step, encoded.before)
-    _refuse_positions((*held, *against), len(cut))
+    _refuse_positions((*applied, *against), len(cut))
     work = _Work(lm, encoded, source, shown_tokens(lm.tokenizer, encoded.ids))
     asked: dict[str, tuple[Intervention, ...]] = {"clean": ()}
-    asked |= {"edited": held} if held else {}
+    asked |= {"edited": applied} if applied else {}
     asked |= {"reference": against} if against else {}
     total = len(cut) * len(asked)
     runs = {
@@ -90,7 +90,7 @@ def token_losses(
         "file": file, "limit": limit, "window": len(cut) > 1, "stride": len(cut) > 1,
         "interventions": interventions, "reference": reference, "source": source,
     }  # fmt: skip
-    notes = [*warnings_of(lm, held), *_notes(held, len(cut))]
+    notes = [*warnings_of(lm, applied), *_notes(applied, len(cut))]
     extra, more = _extra(lm, work, runs, cut)
     return Computed(
         values=work.spread(runs["clean"].loss),
@@ -118,19 +118,19 @@ class _Work:
         return 0 if self.encoded.before else 1
 
     def scored(
-        self, cut: Sequence[ScoredWindow], held: Sequence[Intervention], watch: Watch
+        self, cut: Sequence[ScoredWindow], interventions: Sequence[Intervention], watch: Watch
     ) -> TokenScores:
-        """Of the text's tokens from ``first`` on, with ``held`` made in each window."""
+        """Of the text's tokens from ``first`` on, with ``interventions`` made in each window."""
         parts = []
         for number, window in enumerate(cut):
             watch.step(number, len(cut))
-            name = f"{[each.text for each in held]} {number}"
-            parts.append(watch.once(name, partial(self._window, window, held, watch)))
+            name = f"{[each.text for each in interventions]} {number}"
+            parts.append(watch.once(name, partial(self._window, window, interventions, watch)))
         watch.step(len(cut), len(cut))
         return TokenScores(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _window(
-        self, window: ScoredWindow, held: Sequence[Intervention], watch: Watch
+        self, window: ScoredWindow, interventions: Sequence[Intervention], watch: Watch
     ) -> TokenScores:
         before = self.encoded.before
         places = [*range(before), *range(before + window.begin, before + window.end)]
@@ -138,7 +138,7 @@ class _Work:
         prompt = PromptInfo(
             "".join(tokens[before:]), tokens, tuple(self.encoded.ids[at] for at in places)
         )
-        edits = edits_of(self.lm, prompt, held, self.source) if held else ()
+        edits = edits_of(self.lm, prompt, interventions, self.source) if interventions else ()
         first = before + max(window.first, self.first) - window.begin
         return token_scores(self.lm, prompt, edits, first, watch)
 
@@ -240,17 +240,23 @@ def _sizes(
     return size, stride or max(1, (size - encoded.before) // 2)
 
 
-def _reference(held: Sequence[Intervention], written: str) -> tuple[Intervention, ...]:
+def _reference(interventions: Sequence[Intervention], written: str) -> tuple[Intervention, ...]:
     """What takes everything away: as written, else zeros at the places that are edited."""
     if written.strip():
-        if not held:
+        if not interventions:
             raise BadParameter("A reference is for interventions.", "Give some, e.g. 1.mlp=mean.")
         return parse_interventions(written)
-    if any(each.what in ("token", "off") for each in held):
+    if any(each.what in ("token", "off") for each in interventions):
         return ()
-    zero = [replace(each, what="zero", text=f"{each.text.split('=')[0]}=zero") for each in held]
+    zero = [
+        replace(each, what="zero", text=f"{each.text.split('=')[0]}=zero") for each in interventions
+    ]
     found = {each.text: each for each in zero}
-    return tuple(held) if all(each.what == "zero" for each in held) else tuple(found.values())
+    return (
+        tuple(interventions)
+        if all(each.what == "zero" for each in interventions)
+        else tuple(found.values())
+    )
 
 
 def _refuse_positions(interventions: Sequence[Intervention], windows: int) -> None:
@@ -262,9 +268,9 @@ def _refuse_positions(interventions: Sequence[Intervention], windows: int) -> No
         )
 
 
-def _notes(held: Sequence[Intervention], windows: int) -> list[str]:
+def _notes(interventions: Sequence[Intervention], windows: int) -> list[str]:
     notes = []
-    if any(each.what == "mean" for each in held):
+    if any(each.what == "mean" for each in interventions):
         notes.append(
             "a mean is over all tokens of the window, so that a token's edited loss has seen later ones"
         )

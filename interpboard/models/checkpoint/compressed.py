@@ -55,7 +55,7 @@ def refuse_unreadable(raw: Mapping[str, Any], name: str) -> None:
 
 
 @torch.no_grad()
-def unpack(model: Any, raw: Mapping[str, Any]) -> tuple[str, ...]:
+def unpack_maps(model: Any, raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Make plain maps of all that are packed, in the number format of ``model``.
 
     Returns notes on what that leaves out.
