@@ -12,7 +12,7 @@ from interpboard.errors import BadParameter
 from interpboard.results import Axis, LabelledArray, Result, layer_axis, text_array, token_axis
 from interpboard.results.beside_heads import with_parts
 from interpboard.visualization.curves import Curve, Curves, curves_of
-from interpboard.visualization.plot_page import plots
+from interpboard.visualization.plot_page import document_plots
 from interpboard.visualization.plot_text import (
     LETTERS,
     columns_of_points,
@@ -272,12 +272,12 @@ def test_a_plot_is_never_wider_nor_higher_than_its_room(
 
 def test_a_page_of_plots_names_what_has_none() -> None:
     document = sample.document(lens(), sample.predictions())
-    page = plots(document, 80)
+    page = document_plots(document, 80)
     assert "Logit lens, after 8 ·of" in page
     assert "without lines: Next tokens" in page
-    assert plots(document, 80, ascii_only=True).isascii()
+    assert document_plots(document, 80, ascii_only=True).isascii()
     with pytest.raises(BadParameter, match="no lines"):
-        plots(sample.document(sample.predictions()), 80)
+        document_plots(sample.document(sample.predictions()), 80)
 
 
 # -- as figures ------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def document_as(document: Document, form: Format, settings: Settings, *, to_file
         return diagram(document, form.value)
     page = terminal.render
     if form is Format.plot:
-        from interpboard.visualization.plot_page import plots as page
+        from interpboard.visualization.plot_page import document_plots as page
     is_terminal = not to_file and sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if not to_file else PIPE_WIDTH
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")

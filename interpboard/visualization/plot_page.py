@@ -16,7 +16,7 @@ from interpboard.visualization.terminal import page_text
 HIGH = 22  # lines of a plot on a page
 
 
-def plots(
+def document_plots(
     document: Document,
     width: int,
     *,
