@@ -58,7 +58,8 @@ def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
     ends = [result.extra[name] for name in ("low", "high") if name in result.extra]
     if len(ends) < 2 or any(end.axes != result.axes for end in ends):
         return ""
-    shown = f" [{', '.join(number(float(end.values[where]), signed=True) for end in ends)}]"
+    signed = "null" not in result.extra  # scores are no effects
+    shown = f" [{', '.join(number(float(end.values[where]), signed=signed) for end in ends)}]"
     chance = (("null", "shuffled"), ("p_family", "p"))
     beside = [
         f"{name} {number(float(result.extra[key].values[where]))}"

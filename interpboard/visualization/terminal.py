@@ -142,8 +142,9 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
 
 def strongest_line(result: Result, page: PageStyle) -> str:
     """The entries furthest from the neutral value in words; empty of probabilities and where none is."""
-    shares = scale_of(result).of_shares and "low" not in result.extra
-    if shares or result.values.size == 0 or result.values.dtype == object:
+    shares = scale_of(result).of_shares
+    no_numbers = result.values.size == 0 or result.values.dtype == object
+    if no_numbers or (shares and "low" not in result.extra):
         return ""
     flat = distances(result).reshape(-1)
     order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]
@@ -154,7 +155,7 @@ def strongest_line(result: Result, page: PageStyle) -> str:
             f"{axis.name} {page.label(axis.name, axis.labels[k])}"
             for axis, k in zip(result.axes, where, strict=True)
         )
-        shown = number(float(result.values[where]), signed=True)
+        shown = number(float(result.values[where]), signed=not shares)
         named.append(f"{' '.join(names)} {shown}{interval_words(result, where)}")
     return "; ".join(named)
 
