@@ -25,6 +25,23 @@ def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:
     return prompt.text[held[0][0] : held[-1][1]] if held else ""
 
 
+_REASONING = re.compile(r"<think>.*?</think>", re.DOTALL)
+
+
+def reasoning_sections(prompt: PromptInfo) -> tuple[tuple[int, int], ...]:
+    """The tokens ``[begin, end)`` of each closed ``<think>`` section, its marks among them.
+
+    None where it is not known which characters the tokens are made of, and none of one token.
+    """
+    found = []
+    for section in _REASONING.finditer(prompt.text):
+        first, last = section.span()
+        inside = [at for at, (b, e) in enumerate(prompt.spans) if first < e and b < last and b < e]
+        if len(inside) > 1:
+            found.append((inside[0], inside[-1] + 1))
+    return tuple(found)
+
+
 CONTINUED = "‹"  # a token that belongs to the character on its left
 _PART = re.compile(r"(.)\[(\d+)/\d+\]", re.DOTALL)
 

@@ -184,6 +184,7 @@ class State:
     notes: tuple[Note, ...] = ()  # of all sessions, in the order in which they were written
     marked: tuple[str, tuple[int, ...]] = ("", ())  # a text, and the positions of its subject
     spans: tuple[str, tuple[tuple[int, int], ...]] = ("", ())  # the same, of spans [begin, end)
+    reasoning_open: bool = False  # is what stands between <think> marks shown?
     corrupted: str | None = None  # the prompt that the clean one is compared with
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens

@@ -14,10 +14,10 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
-from interpboard.display import ascii_everywhere
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 from tui.widgets.cursor_view import CursorView
+from tui.widgets.token_marks import fold, in_brackets
 from tui.widgets.turn_margin import TurnMargin
 
 if TYPE_CHECKING:
@@ -60,16 +60,6 @@ def wrap(texts: Sequence[str], width: int, begins: Collection[int] = ()) -> list
     return lines
 
 
-def in_brackets(texts: Sequence[str], spans: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """``texts`` with a bracket before and behind each of ``spans``."""
-    shown, (before, behind) = list(texts), "[]" if ascii_everywhere.get() else "⟦⟧"
-    for begin, end in spans:
-        if end <= len(shown):
-            shown[begin] = before + shown[begin]
-            shown[end - 1] += behind
-    return tuple(shown)
-
-
 def _cut(text: str, width: int) -> list[str]:
     parts, part = [], ""
     for char in text:
@@ -106,11 +96,13 @@ class TokenStrip(CursorView):
         self.subject: frozenset[int] = frozenset()
         self._lines: tuple[int, list[list[Piece]]] = (0, [])
         self.margin = TurnMargin()
+        self.folded: tuple[tuple[int, int], ...] = ()
 
-    def speak(self, turns: Sequence[Turn]) -> None:
-        """The tokens to be shown are those of these turns."""
-        if self.margin.turns != tuple(turns):
-            self.margin, self._lines = TurnMargin(turns), (0, [])
+    def speak(self, turns: Sequence[Turn], reasoning: Sequence[tuple[int, int]] = ()) -> None:
+        """The tokens to be shown are those of these turns; ``reasoning``: sections among them."""
+        margin = TurnMargin(turns, reasoning)
+        if (self.margin.turns, self.margin.reasoning) != (margin.turns, margin.reasoning):
+            self.margin, self._lines = margin, (0, [])
             self.refresh(layout=True)
 
     def show(
@@ -122,12 +114,15 @@ class TokenStrip(CursorView):
         cursor: int | None = None,
         subject: Sequence[int] = (),
         spans: Sequence[tuple[int, int]] = (),
+        folded: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Show ``tokens``, already visible, painted by ``values``; ``explained`` is the metric's position.
 
-        Tokens of the ``subject`` are underlined, ``spans`` ``[begin, end)`` stand in brackets.
+        Tokens of the ``subject`` are underlined, ``spans`` ``[begin, end)`` stand in brackets. Of those that
+        are ``folded`` the first one stands for all.
         """
-        texts = in_brackets(tokens, spans)
+        self.folded = tuple(folded)
+        texts = in_brackets(fold(tokens, self.folded), spans)
         if self.monochrome and scale is not None:
             texts = tuple(
                 text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()
@@ -137,11 +132,15 @@ class TokenStrip(CursorView):
         self.texts, self.values, self.scale = texts, tuple(values), scale
         self.explained, self.subject = explained, frozenset(subject)
         self._lines = (0, [])
-        at = self.cursor if cursor is None else cursor
+        at = self.standing_for(self.cursor if cursor is None else cursor)
         self.set_reactive(TokenStrip.cursor, max(0, min(at, len(texts) - 1)))
         self.measure()
         self.reveal()
         self.refresh(layout=changed)
+
+    def standing_for(self, token: int) -> int:
+        """Where ``token`` is shown: itself, or the first of a section that is folded."""
+        return next((begin for begin, end in self.folded if begin <= token < end), token)
 
     def paint(self, values: Sequence[float]) -> None:
         """Other values for the same tokens; only those that change their colour are repainted."""
@@ -157,6 +156,10 @@ class TokenStrip(CursorView):
         if self._lines[0] != width:
             margin = self.margin.width(width)
             lines = wrap(self.texts, max(4, width - margin), self.margin.begins)
+            if self.folded:
+                lines = [
+                    [p for p in line if self.standing_for(p.token) == p.token] for line in lines
+                ]
             if margin:
                 lines = [[replace(own, x=own.x + margin) for own in line] for line in lines]
             self._lines = (width, lines)
@@ -212,13 +215,17 @@ class TokenStrip(CursorView):
         else:
             target = {
                 "left": self.cursor - 1,
-                "right": self.cursor + 1,
+                "right": next((e for b, e in self.folded if b == self.cursor), self.cursor + 1),
                 "home": lines[row][0].token,
                 "end": lines[row][-1].token,
                 "top": 0,
                 "bottom": len(self.texts) - 1,
             }[how]
         self.cursor = max(0, min(len(self.texts) - 1, target))
+
+    def validate_cursor(self, token: int) -> int:
+        """Never on a token that is not shown."""
+        return self.standing_for(token)
 
     def point(self, x: int, y: int) -> None:
         """Click on a token."""
@@ -260,6 +267,7 @@ class TokenStrip(CursorView):
 
     def put(self, token: int) -> bool:
         """Put the cursor where another pane's is; did it move?"""
+        token = self.standing_for(token)
         if not 0 <= token < len(self.texts) or token == self.cursor:
             return False
         old = self.cursor

@@ -8,6 +8,7 @@ from tui.commands.command import Command
 from tui.commands.reasons import no_result
 from tui.session.interventions import quoted
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS, VIEW
+from tui.slots.tokens.reasoning import fold_reasoning, no_reasoning
 from tui.slots.tokens.spans import mark_span, nothing_to_mark
 from tui.slots.tokens.units import hide_from_answer
 
@@ -68,6 +69,9 @@ KEYS = (
     Command("knockout", "", "", "Knock-out",
             "Hide each unit from the answer, the cursor's among them: metric and KL", hide_from_answer,
             why_not=no_result),
+    Command("fold_reasoning", "", "", "Reasoning",
+            "Show the reasoning between <think> marks, or fold it to one line", fold_reasoning,
+            why_not=no_reasoning),
     METHOD,
     VIEW,
     PARAMETERS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible, visible_token
@@ -21,16 +21,25 @@ _METHODS = ("occlusion", "shapley", "integrated_gradients", SURROGATE, KNOCKOUT)
 
 @dataclass(frozen=True)
 class Part:
-    """Positions ``[begin, end)`` that have one score, and what they are called."""
+    """Positions ``[begin, end)`` that have one score, and what they are called.
+
+    ``number``: which of the result's it is; of the sum of several, ``sum_of``, that of the first.
+    """
 
     label: str
     begin: int
     end: int
     score: float
+    number: int = 0
+    sum_of: int = 1
 
     def holds(self, at: int) -> bool:
         """Is the token at ``at`` one of it?"""
         return self.begin <= at < self.end
+
+    def summing(self, count: int) -> Part:
+        """The same, said to be the sum of ``count``."""
+        return replace(self, sum_of=count)
 
 
 def parts_of(result: Result, prompt: PromptInfo) -> list[Part]:
@@ -39,14 +48,16 @@ def parts_of(result: Result, prompt: PromptInfo) -> list[Part]:
     if not of_units(result):
         labels = (f"{at:>3} {visible_token(token)}" for at, token in enumerate(prompt.tokens))
         return [
-            Part(label, at, at + 1, score)
+            Part(label, at, at + 1, score, at)
             for at, (label, score) in enumerate(zip(labels, scores, strict=True))
         ]
     begins, ends = (result.extra[name].values for name in ("begin", "end"))
     named = result.axes[0].labels
     return [
-        Part(visible(label.strip()) or visible(label), int(begin), int(end), score)
-        for label, begin, end, score in zip(named, begins, ends, scores, strict=True)
+        Part(visible(label.strip()) or visible(label), int(begin), int(end), score, number)
+        for number, (label, begin, end, score) in enumerate(
+            zip(named, begins, ends, scores, strict=True)
+        )
     ]
 
 
@@ -69,11 +80,19 @@ def fidelity(result: Result) -> str:
     return "" if lds is None else f"  LDS {lds:.2f} on held-out runs"
 
 
-def moved(result: Result, unit: int) -> str:
-    """How far the prediction moves where the ``unit``-th is hidden; empty where nothing is."""
-    if "kl" not in result.extra:
+def moved(result: Result, part: Part) -> str:
+    """How far the prediction moves where ``part`` is hidden; empty where nothing is, and of a sum."""
+    if "kl" not in result.extra or part.sum_of > 1:
         return ""
-    return f"  KL {float(result.extra['kl'].values[unit]):.3g}"
+    return f"  KL {float(result.extra['kl'].values[part.number]):.3g}"
+
+
+def summed(result: Result, part: Part) -> str:
+    """``sum of 12 tokens``; empty for what is no sum."""
+    if part.sum_of == 1:
+        return ""
+    unit = str(result.params["unit"]) if of_units(result) else "token"
+    return f"  sum of {part.sum_of} {unit}s"
 
 
 # -- what keys do ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
+from tui.slots.tokens.reasoning import folded_in, gathered
 from tui.slots.tokens.units import (
     BY_UNIT,
     KNOCKOUT,
@@ -31,6 +32,7 @@ from tui.slots.tokens.units import (
     of_units,
     parts_of,
     spans_in,
+    summed,
     unit_words,
 )
 from tui.slots.top_tokens import TopList, pairs, top_bars
@@ -84,7 +86,7 @@ class TokensPane(Pane):
         of_now = asked is None or asked.text == self.state.question.text
         subject = self.state.subject if of_now else ()
         spans = spans_in(self.state) if of_now else ()
-        shown = (result, subject, spans)
+        shown = (result, subject, spans, self.state.reasoning_open)
         if result is None or prompt is None:
             self._shown = None
             self.strip.show((), (), None, -1)
@@ -92,18 +94,22 @@ class TokensPane(Pane):
             return
         if shown == self._shown:
             return
-        from interpboard.results.tokens import as_read
+        from interpboard.results.tokens import as_read, reasoning_sections
 
         first = self._shown is None
         self._shown = shown
         at = result.metric.position
         cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
-        scale, self.parts = _scale(result), parts_of(result, prompt)
+        folded = folded_in(self.state, prompt, at)
+        scale, self.parts = (
+            _scale(result),
+            gathered(parts_of(result, prompt), folded, prompt.tokens),
+        )
         scores = [nan] * len(prompt.tokens)
         for part in self.parts:
             scores[part.begin : part.end] = [part.score] * (part.end - part.begin)
-        self.strip.speak(prompt.turns)
-        self.strip.show(as_read(prompt), scores, scale, at, cursor, subject, spans)
+        self.strip.speak(prompt.turns, reasoning_sections(prompt))
+        self.strip.show(as_read(prompt), scores, scale, at, cursor, subject, spans, folded)
         order = sorted(self.parts, key=lambda part: -abs(scale.share(part.score)))
         bars = [
             Bar(
@@ -213,14 +219,15 @@ class TokensPane(Pane):
             return said.append(f"  {why}", self.ink("muted"))
         value = part.score
         total = float(abs(result.values).sum())
-        rank = 1 + int((abs(result.values) > abs(value)).sum())
-        if of_units(result):
+        rank = 1 + sum(abs(own.score) > abs(value) for own in self.parts)
+        if of_units(result) or part.sum_of > 1:
             said.append(f"  in {words.shorten(part.label, 24)}", self.ink("text"))
         text = said + Text.assemble(
             (f"  {value_words(value, _scale(result))}", self.ink("accent", bold=True)),
-            (moved(result, self.parts.index(part)), self.ink("text")),
+            (summed(result, part), self.ink("text")),
+            (moved(result, part), self.ink("text")),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
-            (f"  rank {rank}/{len(result.values)}", self.ink("text")),
+            (f"  rank {rank}/{len(self.parts)}", self.ink("text")),
         )
         text.append(f"  {_how(result)}", self.ink("muted"))
         if at == result.metric.position:
