@@ -217,7 +217,7 @@ class Comparison:
             name: getattr(wanted, name)
             for name in (
                 "question", "params", "analyses", "selection", "examples", "translators",
-                "corrupted", "marked", "interventions",
+                "corrupted", "marked", "spans", "interventions",
             )
             if getattr(wanted, name) != getattr(a.state, name)
         }  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tui.session.interventions import InterventionStack
-from tui.session.state import Answer, Answers, Question, Selection, State
+from tui.session.state import Answer, Answers, Question, Selection, State, same_tokens
 
 if TYPE_CHECKING:
     from interpboard.results import Document
@@ -62,12 +62,13 @@ def following(a: State, b: State, *, models: bool, selection: Selection) -> Stat
     for name in ("examples", "translators"):
         a = replace(a, **{name: getattr(b, name)})
     if models:
+        infos = [side.model.info if side.model is not None else None for side in (a, b)]
+        if same_tokens(*infos):
+            a = replace(a, marked=b.marked, spans=b.spans)
         return replace(
             a,
             question=b.question,
             corrupted=b.corrupted,
-            marked=b.marked,
-            spans=b.spans,
             interventions=InterventionStack(b.interventions.items),
         )
     return replace(a, question=replace(a.question, metric=b.question.metric, foil=_foil(a, b)))

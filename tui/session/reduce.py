@@ -16,7 +16,7 @@ from tui.commands.command import shown_keys
 from tui.session.engine_port import MODEL_SLOT
 from tui.session.interventions import InterventionStack
 from tui.session.job import Job
-from tui.session.state import Answer, Answers, Engine, Model, Phase, Selection, State
+from tui.session.state import Answer, Answers, Engine, Model, Phase, Selection, State, same_tokens
 from tui.session.unfinished import dropped, set_down
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _ready(state: State, event: protocol.Ready) -> State:
         return state
     # Another model: other tokens, other heads. Nothing of the old results can stay.
     question = replace(state.question.without_tokens(), metric="logit", position=-1)
+    if not same_tokens(before, event.model):
+        state = replace(state, marked=("", ()), spans=("", ()))
     return replace(
         state,
         question=question,

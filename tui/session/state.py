@@ -141,6 +141,17 @@ class Model:
     notes: tuple[str, ...] = ()
 
 
+def same_tokens(one: ModelInfo | None, other: ModelInfo | None) -> bool:
+    """Do both make the same tokens of a text? What is marked by position is marked for both then."""
+    return (
+        one is not None
+        and other is not None
+        and bool(one.tokenizer)
+        and one.tokenizer == other.tokenizer
+        and one.special_tokens == other.special_tokens
+    )
+
+
 @dataclass(frozen=True)
 class Engine:
     """The engine process. ``notice`` outlives a restart: it says what happened to the last one."""
