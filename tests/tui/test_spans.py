@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interpboard.results import Axis, LabelledArray, MadeBy, MetricInfo, Result
 from tests.tui.conftest import Board, Boards
+from tui.session.state import Question, State
 from tui.slots.tokens.spans import joined_spans, stretches
-from tui.slots.tokens.units import spans_in_text, spans_text
+from tui.slots.tokens.spec import TOKENS
+from tui.slots.tokens.units import spans_in, spans_in_text, spans_text
 from tui.testing.wait_until_idle import wait_until_idle
 from tui.widgets.token_strip import wrap
 
@@ -117,6 +121,38 @@ def test_spans_never_overlap_and_are_written_so_that_they_are_read_again(
     assert len(places) == len(set(places))
     assert new <= set(places) <= old | new
     assert spans_in_text(spans_text(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("1-2,4", ((1, 3), (4, 5))),
+        (" is it; blue", ((1, 3), (4, 5))),
+        (["blue", '"is it"'], ((1, 3), (4, 5))),
+        ("0-0;blue", ((0, 1), (4, 5))),
+        ("blue;today", ()),  # one of them is no unit of it
+        ("", ()),
+    ],
+)
+def test_a_saved_result_comes_back_with_the_spans_it_was_asked_for(
+    given: object, found: tuple[tuple[int, int], ...]
+) -> None:
+    axis = Axis("unit", ("Why", " is it", " so", " blue", " today now"))
+    extra = {
+        name: LabelledArray((axis,), np.array(values))
+        for name, values in (("begin", [0, 1, 3, 4, 5]), ("end", [1, 3, 4, 5, 7]))
+    }
+    result = Result(
+        "unit_attribution", {"unit": "span", "spans": given}, MetricInfo("logit", 6), 0.0,
+        (axis,), np.zeros(5), extra, 0.0, MadeBy("0", "0", "0"),
+    )  # fmt: skip
+    state = TOKENS.restore(TOKENS, State(question=Question(TEXT)), result)
+    assert spans_in(state) == found
+    if found:
+        request = TOKENS.build(TOKENS, state)
+        assert request is not None
+        assert request.params["unit"] == "span"
+        assert request.params["spans"] == spans_text(found)
 
 
 @pytest.mark.parametrize("text", ["of France", "2-", "-2", "2;3", "", "٢-٣x"])

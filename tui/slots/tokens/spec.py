@@ -13,7 +13,7 @@ from tui.slots.tokens.units import (
     next_token_method,
     next_unit,
     spans_in,
-    spans_in_text,
+    spans_of,
     spans_text,
     unit_in,
 )
@@ -26,7 +26,7 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
     parameters = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     params = {**state.params, result.analysis: parameters}
-    spans = spans_in_text(result.params.get("spans", ""))
+    spans = spans_of(result)
     if spans:
         state = replace(state, spans=(state.question.text, spans))
     return replace(slot.decided(state, result, {}), params=params)

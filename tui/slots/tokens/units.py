@@ -177,6 +177,34 @@ def spans_in_text(text: object) -> tuple[tuple[int, int], ...]:
     return tuple((int(b), int(e or b) + 1) for b, _, e in pairs)
 
 
+def spans_of(result: Result) -> tuple[tuple[int, int], ...]:
+    """The spans that a result was asked for, by positions or by their texts; none where one is not found."""
+    given = result.params.get("spans") or ()
+    items = given.split(";") if isinstance(given, str) else given
+    found: list[tuple[int, int]] = []
+    for item in (str(own) for own in items):
+        places = spans_in_text(item.replace(" ", "")) or _by_label(result, item)
+        if item.strip() and not places:
+            return ()
+        found += places
+    return tuple(sorted(found))
+
+
+def _by_label(result: Result, text: str) -> tuple[tuple[int, int], ...]:
+    """The unit that is called ``text``, which may stand in double quotes."""
+    if "begin" not in result.extra:
+        return ()
+    bare = text.strip()
+    if len(bare) > 2 and bare[0] == bare[-1] == '"':
+        bare = bare[1:-1]
+    labels = [label.strip() for label in result.axes[0].labels]
+    if labels.count(bare.strip()) != 1:
+        return ()
+    at = labels.index(bare.strip())
+    begin, end = (int(result.extra[name].values[at]) for name in ("begin", "end"))
+    return ((begin, end),)
+
+
 def hide_from_answer(app: Controllers) -> None:
     """Show what each unit's sight is worth to the answer, the cursor's among them."""
     state, now = app.state, unit_in(app.state)
