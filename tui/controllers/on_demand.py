@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tui.controllers.second_model import SecondModel
 
 
-def prompt_table(all: Controllers) -> PromptTableRows:
+def make_prompt_table(all: Controllers) -> PromptTableRows:
     """The prompts of a file as a table, and its screen."""
     from tui.controllers.prompt_table import PromptTableRows
 
@@ -46,7 +46,7 @@ def prompt_table(all: Controllers) -> PromptTableRows:
     )  # fmt: skip
 
 
-def chats(all: Controllers) -> Chats:
+def make_chats(all: Controllers) -> Chats:
     """The editor of a chat."""
     from tui.controllers.chats import Chats
 
@@ -56,35 +56,35 @@ def chats(all: Controllers) -> Chats:
     )  # fmt: skip
 
 
-def explained(all: Controllers) -> Explained:
+def make_explained(all: Controllers) -> Explained:
     """Which token is explained, against which, and by which metric."""
     from tui.controllers.explained import Explained
 
     return Explained(all.session, all.app, all.tell)
 
 
-def plans(all: Controllers) -> Plans:
+def make_plans(all: Controllers) -> Plans:
     """What an analysis will cost, before it runs."""
     from tui.controllers.plans import Plans
 
     return Plans(all.session, all.app, slot=lambda: all.panes.view.slot)
 
 
-def parameters(all: Controllers) -> Parameters:
+def make_parameters(all: Controllers) -> Parameters:
     """The options of an analysis."""
     from tui.controllers.parameters import Parameters
 
     return Parameters(all.session, all.app, all.plans)
 
 
-def models(all: Controllers) -> Models:
+def make_models(all: Controllers) -> Models:
     """Which model is opened."""
     from tui.controllers.models import Models
 
     return Models(all.session, all.saver, all.settings, all.app)
 
 
-def second_model(all: Controllers) -> SecondModel:
+def make_second_model(all: Controllers) -> SecondModel:
     """A model beside the one in use."""
     from tui.controllers.second_model import SecondModel
 
@@ -97,28 +97,28 @@ def second_model(all: Controllers) -> SecondModel:
     )
 
 
-def interventions(all: Controllers) -> Interventions:
+def make_interventions(all: Controllers) -> Interventions:
     """What is switched off or replaced, and its screen."""
     from tui.controllers.interventions import Interventions
 
     return Interventions(all.session, lambda: _open_interventions(all), all.tell)
 
 
-def head_sets(all: Controllers) -> HeadSets:
+def make_head_sets(all: Controllers) -> HeadSets:
     """Heads that are switched as one."""
     from tui.controllers.head_sets import HeadSets
 
     return HeadSets(all.session, all.screens.input_line, all.tell)
 
 
-def jobs(all: Controllers) -> Jobs:
+def make_jobs(all: Controllers) -> Jobs:
     """Long jobs that leave a file."""
     from tui.controllers.jobs import Jobs
 
     return Jobs(all.session, all.app, all.plans, all.settings.export_folder, all.tell)
 
 
-def saved_runs(all: Controllers) -> SavedRuns:
+def make_saved_runs(all: Controllers) -> SavedRuns:
     """Results that were kept, and the screen with their list."""
     from tui.controllers.saved_runs import SavedRuns
 
@@ -128,14 +128,14 @@ def saved_runs(all: Controllers) -> SavedRuns:
     )  # fmt: skip
 
 
-def notes(all: Controllers) -> Notes:
+def make_notes(all: Controllers) -> Notes:
     """What people write down."""
     from tui.controllers.notes import Notes
 
     return Notes(all.session, all.saver, all.app, lambda: all.panes.here, all.tell)
 
 
-def named_sessions(all: Controllers) -> NamedSessions:
+def make_named_sessions(all: Controllers) -> NamedSessions:
     """Sessions by their names."""
     from tui.controllers.named_sessions import NamedSessions
 
@@ -144,7 +144,7 @@ def named_sessions(all: Controllers) -> NamedSessions:
     )
 
 
-def export(all: Controllers) -> Export:
+def make_export(all: Controllers) -> Export:
     """Files and the clipboard."""
     from tui.controllers.export import Export
     from tui.controllers.pictures import Pictures
@@ -158,14 +158,14 @@ def export(all: Controllers) -> Export:
     )  # fmt: skip
 
 
-def find(all: Controllers) -> Find:
+def make_find(all: Controllers) -> Find:
     """Searching what the active pane shows."""
     from tui.controllers.find import Find
 
     return Find(all.screens, lambda: all.panes.view, all.tell)
 
 
-def plots(all: Controllers) -> Plots:
+def make_plots(all: Controllers) -> Plots:
     """Curves of what a pane shows."""
     from tui.controllers.plots import Plots
 
@@ -175,21 +175,21 @@ def plots(all: Controllers) -> Plots:
     )  # fmt: skip
 
 
-def help(all: Controllers) -> Help:
+def make_help(all: Controllers) -> Help:
     """The help of the active pane."""
     from tui.controllers.help import Help
 
     return Help(all.app, lambda: all.panes.view)
 
 
-def log(all: Controllers) -> Log:
+def make_log(all: Controllers) -> Log:
     """What was said, and what runs."""
     from tui.controllers.log import Log
 
     return Log(all.session, all.messages, all.app, all.run_prompt)
 
 
-def perform(all: Controllers) -> Perform:
+def make_perform(all: Controllers) -> Perform:
     """Carries out commands."""
     from tui.controllers.perform import Perform
 
@@ -200,14 +200,14 @@ def perform(all: Controllers) -> Perform:
     )  # fmt: skip
 
 
-def palette(all: Controllers) -> Palette:
+def make_palette(all: Controllers) -> Palette:
     """The list of all commands."""
     from tui.controllers.palette import Palette
 
     return Palette(all.session, all.panes, all.perform, all.app)
 
 
-def jump(all: Controllers) -> Jump:
+def make_jump(all: Controllers) -> Jump:
     """Going to a head by its number."""
     from tui.controllers.jump import Jump
 
