@@ -173,7 +173,7 @@ def sweep_on_ray(
                     compute=ray.data.ActorPoolStrategy(
                         size=workers, max_tasks_in_flight_per_actor=1
                     ),
-                    num_cpus=1,
+                    num_cpus=_cores(workers, address),
                     **({"num_gpus": gpus_per_worker} if gpus_per_worker else {}),
                 )
                 .iter_batches(batch_size=None, batch_format="pyarrow")
@@ -234,6 +234,7 @@ def _rows_a_shard(rows: int | None, workers: int) -> int:
 def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     """Ray, joined or started; a cluster that was started here is ended."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it logs is not for the user
     if not address or address.startswith(_LOOPBACK):
         # Ray's word for "this machine alone": else it listens on, and connects to, the outward address.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -251,7 +252,8 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
         # One core more than the workers, for tasks of Ray's own.
         own: dict[str, Any] = {}
         if not address:
-            own |= {"num_cpus": workers + 1, "include_dashboard": False}
+            cores = workers * _cores(workers, address) + 1
+            own |= {"num_cpus": cores, "include_dashboard": False}
             own |= {"num_gpus": max(1, round(workers * gpus))} if gpus else {}
         try:
             ray.init(
@@ -277,6 +279,11 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     finally:
         if started:
             ray.shutdown()
+
+
+def _cores(workers: int, address: str) -> int:
+    """Cores of a worker, and so torch's threads in it: its share of this machine, one on another cluster."""
+    return 1 if address else max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def _require_answer(address: str) -> None:
