@@ -24,6 +24,7 @@ from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.load import StageReport, adapter_names, load, mapped
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
+from interpboard.models.proof.additions import refuse_other_additions
 from interpboard.models.proof.selfcheck import (
     ALONE,
     Verified,
@@ -152,6 +153,8 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     with evaluating(model):
         if named is not None and named.head:
             refuse_other_unembedding(anatomy)
+        if named is not None and named.names_layers and not encoder:
+            refuse_other_additions(anatomy, random_prompts(anatomy)[0])
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
     return (replace(anatomy, alone=True) if verified.alone else anatomy), verified
 

@@ -41,6 +41,12 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     n_kv_heads: int = 0
     d_head: int = 0
 
+    @property
+    def names_layers(self) -> bool:
+        """Whether anything within a layer is named."""
+        own = (self.attention, self.out_proj, self.attn_out, self.mlp, self.down_proj, self.mlp_out)
+        return any(own)
+
 
 TEMPLATE = """\
 # Parts of a model for --parts FILE. Paths from the model: leave out what is found without.

@@ -32,12 +32,17 @@ class MysteryConfig(PretrainedConfig):
 class _Mixer(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.take, self.give = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.take, self.give = nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.hear = nn.Linear(width, width)
         self.count = heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         rows, length, width = x.shape
-        parts = self.take(x).view(rows, length, 3, self.count, -1).permute(2, 0, 3, 1, 4)
+        parts = (
+            torch.cat([self.take(x), self.hear(x)], -1)
+            .view(rows, length, 3, self.count, -1)
+            .permute(2, 0, 3, 1, 4)
+        )
         mixed = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
         out: torch.Tensor = self.give(mixed.transpose(1, 2).reshape(rows, length, width))
         return out
@@ -217,3 +222,19 @@ def test_the_template_is_a_file_of_parts() -> None:
     parts = read_parts(tomllib.loads(TEMPLATE))
     assert parts is not None
     assert parts.layers == "model.layers"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"out_proj": "mixer.hear"}, "named as attn_out"),  # of values: all that attention says
+        ({"attn_out": "mixer.hear"}, "named as attn_out"),
+        ({"down_proj": "thinker.widen"}, "named as mlp_out"),
+        ({"mlp_out": "second"}, "named as mlp_out"),
+    ],
+)
+def test_a_map_further_up_is_not_taken_for_what_is_added_to_the_stream(
+    wrong: dict[str, str], words: str, folder: Path
+) -> None:
+    with pytest.raises(NotALanguageModel, match=words):
+        open_model(folder, "cpu", parts=PARTS | wrong)
