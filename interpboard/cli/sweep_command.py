@@ -70,7 +70,9 @@ def sweep_command(
     ] = "values",
     align: Annotated[
         str,
-        typer.Option(help="Tokens of different prompts together by role or by index (auto)."),
+        typer.Option(
+            help="Tokens of different prompts together by role, word, sentence or index (auto)."
+        ),
     ] = "auto",
     group: Annotated[
         str, typer.Option(help="A column whose values make groups, compared with each other.")

@@ -29,6 +29,7 @@ from interpboard.results import (
 from interpboard.statistics import means
 from interpboard.statistics.significance import permutation_p_values, sign_flip_p_values
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.request import UNITS_ALIGNED
 from interpboard.sweeps.row_filter import row_filter
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered
@@ -61,8 +62,8 @@ def aggregate(
     An analysis whose rows do not fit together is left out, and every result warns of it. Raises
     ``BadParameter`` where there is nothing, ``BadResultFile``.
     """
-    _check(settings)
     manifest = folder.manifest
+    _check(settings, manifest.request.align)
     results: list[Result] = []
     refused: list[str] = []
     counts = folder.finished().counts
@@ -94,10 +95,17 @@ def aggregate(
     return Document(model=manifest.model, prompt=prompt, results=tuple(marked))
 
 
-def _check(settings: AggregateSettings) -> None:
+def _check(settings: AggregateSettings, align: str) -> None:
     if not 0 < settings.level < 1 or settings.resamples < 1:
         raise BadParameter("The level is between 0 and 1, and resamples at least 1.")
     row_filter(settings.where)
+    if settings.align not in ("", "index", align) and (
+        align in UNITS_ALIGNED or settings.align in UNITS_ALIGNED
+    ):
+        raise BadParameter(
+            f"Its tokens are known by {align}, not by {settings.align[:20]}.",
+            f"Sweep anew with --align {settings.align[:20]}.",
+        )
 
 
 def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:

@@ -5,7 +5,8 @@ of one token is its last), the one behind it ``next``; where there is no subject
 their turn, ``user 1``, and those of a text are ``first`` or ``between``. Tokens before and behind a subject
 are ``before`` and ``further``; the one at which the metric is read is ``explained``, whatever else it would
 be, and those behind it are ``behind``. After Meng et al. 2022, "Locating and Editing Factual Associations
-in GPT", figure 1. Several tokens of one role in a row give their mean.
+in GPT", figure 1. Several tokens of one role in a row give their mean. In place of roles the words or the
+sentences of a text may be counted (``unit_roles``).
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class SweepFolder:
         try:
             if request.sums:
                 # First: a part without its sums would be rows that no mean knows of.
-                by_roles = request.alignment == "role"
+                by_roles = request.alignment != "index"
                 own = summed.to_bytes(summed.sums_of(results, request.group, by_roles))
                 atomic.write_bytes(self.path / "sums" / f"{name}.npz", own)
                 kept = [_cut(result, request.top) for result in results]

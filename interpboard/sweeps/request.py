@@ -22,7 +22,8 @@ _OF_DATASETS = {
     "max_activating": "it takes a corpus itself: interpboard analyze -a max_activating",
 }
 _TOP = "top="
-ALIGNMENTS = ("auto", "role", "index")
+UNITS_ALIGNED = ("word", "sentence")
+ALIGNMENTS = ("auto", "role", *UNITS_ALIGNED, "index")
 
 
 class SweepRequest(msgspec.Struct, frozen=True):

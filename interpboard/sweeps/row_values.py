@@ -30,12 +30,12 @@ class RowValues:
 
 
 def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: str = "") -> bool:
-    """Whether tokens are put together by role: ``align``, or the sweep's own; where that is ``auto``, unless
-    all prompts have one length and no roles of their own.
+    """Whether tokens are put together by role, or by unit: ``align``, or the sweep's own; where that is
+    ``auto``, unless all prompts have one length and no roles of their own.
     """
     asked = align or sweep_align
     if asked != "auto":
-        return asked == "role"
+        return asked != "index"
     lengths, plain = set(), True
     for row in rows():
         lengths.add((len(row.roles), row.position))

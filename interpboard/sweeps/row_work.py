@@ -29,8 +29,9 @@ from interpboard.runs.together import Lengths, Together, prompts_a_pass
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.alignment import roles_of
 from interpboard.sweeps.here import MissingRow, RowsFunction
-from interpboard.sweeps.request import OF_THE_ROW, SweepRequest
+from interpboard.sweeps.request import OF_THE_ROW, UNITS_ALIGNED, SweepRequest
 from interpboard.sweeps.row_results import RowResult
+from interpboard.sweeps.unit_roles import roles_by_unit
 
 _SMALLER = "Leave the row out, ask for less at a time, or use a smaller --dtype or another device."
 
@@ -188,7 +189,9 @@ def text_of_row(row: DatasetRow) -> str | Chat:
     return Chat(messages, continue_final_message=goes_on)
 
 
-def _roles(prompt: PromptInfo, metric: Metric, row: DatasetRow) -> tuple[str, ...]:
+def _roles(prompt: PromptInfo, metric: Metric, row: DatasetRow, align: str) -> tuple[str, ...]:
+    if align in UNITS_ALIGNED:
+        return roles_by_unit(prompt, align)
     subject = find_subject(prompt, row.subject).positions if row.subject is not None else ()
     return roles_of(prompt, metric.info.position, subject)
 
@@ -214,6 +217,6 @@ def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
         "answer": token_text(task.lm.tokenizer, top),
         "right": top == metric.target_id if named else None,
         "text": task.prompt.text,
-        "roles": _roles(task.prompt, metric, row),
+        "roles": _roles(task.prompt, metric, row, request.align),
         "columns": _columns(row),
     }

@@ -283,3 +283,24 @@ def test_more_rows_go_on_with_a_sweep_of_fewer(tmp_path: Path, shuffle: int | No
     assert [r.row for r in results(out)] == [0, 1, 2, 3]
     with pytest.raises(BadParameter, match="a sweep of 4 rows; 3 are fewer"):
         sweep(LM, data, ["logit_lens"], out, limit=3, shuffle=shuffle)
+
+
+def test_words_of_different_lengths_meet_by_their_place_in_the_text(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": "Mary gave the book to"},
+        {"text": "Elizabeth gave the drink to"},
+        {"text": "Tom gave it to Mary Anne Lee"},
+    ]
+    out = tmp_path / "out"
+    mean = sweep(LM, put(tmp_path, rows), ["logit_lens"], out, align="word").results[0]
+    assert mean.axis("token").labels == tuple(f"word {i}" for i in range(1, 8))
+    assert mean.extra["n"].values[0].tolist() == [3] * 5 + [1] * 2
+    own = []
+    for row in results(out)[:2]:
+        values = row.values.reshape([len(axis.labels) for axis in row.axes])
+        own.append(values[:, [role == "word 1" for role in row.roles]].mean(1))
+    assert len({len(row.roles) for row in results(out)[:2]}) == 2
+    both = aggregate(SweepFolder.open(out), AggregateSettings(where="row<2")).results[0]
+    np.testing.assert_allclose(both.values[:, 0], np.mean(own, axis=0))
+    with pytest.raises(BadParameter, match="known by word, not by role"):
+        aggregate(SweepFolder.open(out), AggregateSettings(align="role"))
