@@ -22,6 +22,7 @@ CORPUS = {"held_out_examples", "training_example"}  # of each part of the demo m
 # The same drawing as text, for print and for the mouse; some go by the name of the analysis that they draw.
 DRAWINGS = {
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison", "figure_of",
+    "forest",
     "grid", "head_grid", "label_axes", "lens", "lines", "new_figure", "put_title", "strongest",
     "token_heatmap",
     "wrapped",

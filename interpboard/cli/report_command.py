@@ -9,8 +9,11 @@ import typer
 
 from interpboard.cli import flags, sessions_command
 from interpboard.cli.option_groups import PageFlags, option_groups, settings_with
-from interpboard.cli.options import choose_output
+from interpboard.cli.options import choose_output, try_file
 from interpboard.cli.output import deliver, document_as, read_saved, side_by_side
+from interpboard.cli.streams import say
+from interpboard.errors import BadParameter
+from interpboard.files import atomic
 
 
 @option_groups
@@ -30,8 +33,12 @@ def report_command(
 ) -> None:
     """Show saved results again, in any format; several files side by side, in HTML.
 
-    A session is written with its notes as the text: as Markdown, HTML or JSON.
+    A session is written with its notes as the text: as Markdown, HTML or JSON. An --output that ends in
+    .parquet is a table, a row a value with its interval beside it.
     """
+    if output is not None and form is None and output.suffix.lower() == ".parquet":
+        _as_parquet(files, output)
+        return
     chosen = choose_output(output, form)
     settings = settings_with(page)
     session = sessions_command.session_named(files)
@@ -44,3 +51,19 @@ def report_command(
     else:
         written = document_as(documents[0], chosen, settings, to_file=output is not None)
     deliver(written, output)
+
+
+def _as_parquet(files: list[Path], output: Path) -> None:
+    try_file(output, "--output")
+    if len(files) > 1:
+        raise BadParameter(f"{len(files)} files are no one table.", "Write them one by one.")
+    if sessions_command.session_named(files) is not None:
+        raise BadParameter("A session is no table.", "Write it as .md, .html or .json.")
+    (document,) = read_saved(files)
+    from interpboard.visualization.parquet_table import parquet_bytes
+
+    try:
+        atomic.write_bytes(output, parquet_bytes(document))
+    except OSError as error:
+        raise BadParameter(f"Cannot write {output}: {error.strerror}.") from error
+    say(f"wrote {output}")

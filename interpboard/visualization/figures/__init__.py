@@ -12,6 +12,7 @@ from interpboard.visualization.figures.causal_trace import causal_trace
 from interpboard.visualization.figures.choice import figure_of
 from interpboard.visualization.figures.circuit import circuit
 from interpboard.visualization.figures.comparison import comparison
+from interpboard.visualization.figures.forest import forest
 from interpboard.visualization.figures.grid import grid
 from interpboard.visualization.figures.head_grid import head_grid
 from interpboard.visualization.figures.lens import lens
@@ -21,5 +22,5 @@ from interpboard.visualization.figures.token_heatmap import token_heatmap
 
 __all__ = [
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison",
-    "figure_of", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
+    "figure_of", "forest", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from interpboard.visualization.figures.attention_pattern import attention_patter
 from interpboard.visualization.figures.bars import bars
 from interpboard.visualization.figures.causal_trace import causal_trace
 from interpboard.visualization.figures.circuit import circuit
+from interpboard.visualization.figures.forest import forest
 from interpboard.visualization.figures.grid import grid
 from interpboard.visualization.figures.head_grid import head_grid
 from interpboard.visualization.figures.lens import lens
@@ -32,7 +33,8 @@ def kit_of(*drawings: Callable[..., Any]) -> Kit:
 
 
 PRINTED = kit_of(
-    attention_pattern, bars, causal_trace, circuit, grid, head_grid, lens, lines, strongest, token_heatmap,
+    attention_pattern, bars, causal_trace, circuit, forest, grid, head_grid, lens, lines, strongest,
+    token_heatmap,
 )  # fmt: skip
 
 FIGURES: Mapping[View, str] = {
@@ -51,7 +53,8 @@ def figure_of(item: Result | Document, **options: Any) -> Any:
 
     ``options`` go to the figure: ``title``, ``columns``; ``layer`` and ``head`` for one pattern of
     attention, ``lines=True`` and ``position`` for lines from layer to layer, along the prompt or by size
-    (see ``visualization.curves``), ``of`` for scores of heads, ``most`` for edges of a circuit, for bars and
+    (see ``visualization.curves``), ``forest=True`` for means with error bars, ``of`` for scores of heads,
+    ``most`` for edges of a circuit, for bars and
     lines. What is too large to be drawn whole is drawn by its strongest entries. Raises ``BadParameter``
     for values that are text, and for an option that no figure takes.
     """
@@ -79,6 +82,8 @@ def figure_for(result: Result, options: Mapping[str, Any]) -> str:
     view = view_of(result)
     if options.get("lines"):
         return "lines"
+    if options.get("forest"):
+        return "forest"
     names = tuple(axis.name for axis in result.axes)
     if names == ("layer", "head", "query", "key") and {"layer", "head"} <= set(options):
         return "attention_pattern"

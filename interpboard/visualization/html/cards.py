@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 from markupsafe import Markup
 
 from interpboard.comparison import difference, is_difference
@@ -19,6 +20,7 @@ from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
+from interpboard.visualization.intervals import EntryInterval, has_intervals, strongest_intervals
 from interpboard.visualization.numbers import number
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
 from interpboard.visualization.single_result import prompt_of_result
@@ -103,7 +105,7 @@ def card(
         warnings=tuple(visible(warning) for warning in result.warnings),
         figure=drawn,
         extras=tuple(_extras(result)),
-        top=_top(result) if result.values.ndim >= 2 else None,
+        top=_top(result) if result.values.ndim >= 2 or has_intervals(result) else None,
         arrays=tuple(data["arrays"]) if data else (),
         data=data,
     )
@@ -193,6 +195,10 @@ def _top(result: Result) -> dict[str, Any] | None:
     entries = [entry for entry in result.top(_TOP) if entry.value != result.neutral]
     if not entries:
         return None
+    intervals = strongest_intervals(result, _TOP)[: len(entries)]
+    ends = [result.neutral] + [end for own in intervals for end in (own.low, own.high)]
+    ends += [own.entry.value for own in intervals]
+    least, most = float(np.nanmin(ends)), float(np.nanmax(ends))
     rows = [
         (
             [(LOOK.label(name, label), entry.index[name]) for name, label in entry.labels.items()],
@@ -201,7 +207,28 @@ def _top(result: Result) -> dict[str, Any] | None:
         )
         for entry in entries
     ]
-    return {"names": [visible(name) for name in entries[0].labels], "rows": rows}
+    return {
+        "names": [visible(name) for name in entries[0].labels],
+        "rows": rows,
+        "bars": [_error_bar(own, result.neutral, least, most) for own in intervals],
+    }
+
+
+def _error_bar(own: EntryInterval, neutral: float, least: float, most: float) -> dict[str, Any]:
+    """An interval in words, and where it lies from 2 to 98 of 100; ``sure``: the neutral value is outside."""
+
+    def place(value: float) -> str:
+        share = 0.5 if most == least else (value - least) / (most - least)
+        return f"{2 + 96 * share:.1f}" if np.isfinite(share) else ""
+
+    return {
+        "words": f"[{number(own.low, signed=True)}, {number(own.high, signed=True)}]",
+        "low": place(own.low),
+        "high": place(own.high),
+        "mean": place(own.entry.value),
+        "neutral": place(neutral),
+        "sure": own.sure,
+    }
 
 
 def marked_positions(result: Result) -> tuple[int, ...]:

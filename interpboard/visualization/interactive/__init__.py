@@ -9,6 +9,7 @@ from interpboard.visualization.interactive.bars import bars, strongest
 from interpboard.visualization.interactive.choice import figure_of
 from interpboard.visualization.interactive.circuit import circuit
 from interpboard.visualization.interactive.comparison import comparison
+from interpboard.visualization.interactive.forest import forest
 from interpboard.visualization.interactive.grids import (
     attention_pattern,
     causal_trace,
@@ -21,5 +22,5 @@ from interpboard.visualization.interactive.token_heatmap import token_heatmap
 
 __all__ = [
     "activation_flow", "attention_pattern", "bars", "causal_trace", "circuit", "comparison",
-    "figure_of", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
+    "figure_of", "forest", "grid", "head_grid", "lens", "lines", "strongest", "token_heatmap",
 ]  # fmt: skip

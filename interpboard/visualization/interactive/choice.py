@@ -8,6 +8,7 @@ from interpboard.results import Document, Result
 from interpboard.visualization.figures.choice import draw, kit_of
 from interpboard.visualization.interactive.bars import bars, strongest
 from interpboard.visualization.interactive.circuit import circuit
+from interpboard.visualization.interactive.forest import forest
 from interpboard.visualization.interactive.grids import (
     attention_pattern,
     causal_trace,
@@ -19,7 +20,8 @@ from interpboard.visualization.interactive.lines import lines
 from interpboard.visualization.interactive.token_heatmap import token_heatmap
 
 MOVING = kit_of(
-    attention_pattern, bars, causal_trace, circuit, grid, head_grid, lens, lines, strongest, token_heatmap,
+    attention_pattern, bars, causal_trace, circuit, forest, grid, head_grid, lens, lines, strongest,
+    token_heatmap,
 )  # fmt: skip
 
 
