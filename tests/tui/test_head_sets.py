@@ -12,8 +12,9 @@ from interpboard.results import Axis, LabelledArray, layer_axis
 from tests.tui.conftest import Board, Boards
 from tests.tui.stand_ins import Spoken, session
 from tui.app import InterpBoardApp
-from tui.controllers.head_sets import HeadSets, chosen_set
+from tui.controllers.head_sets import HeadSets
 from tui.session.interventions import InterventionStack, stack_from_text
+from tui.slots.heads.sets import chosen_set
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 

@@ -84,28 +84,10 @@ def no_subject(app: Controllers, place: str) -> str:
     return "" if there else keyed("Needs a subject: {key:subject} in Tokens marks it.")
 
 
-def cannot_patch(app: Controllers, place: str) -> str:
-    """Is no state of a corrupted prompt shown that could be put in?"""
-    refusal = no_corrupted(app, place)
-    if refusal or app.state.analyses.get(place) == "activation_patching":
-        return refusal or no_result(app, place)
-    only = "Only states of a corrupted prompt can be put in: {key:method} changes the method."
-    return keyed(only)
-
-
-def tuned(app: Controllers, place: str) -> str:
-    """Is a tuned lens read, which is trained for one site?"""
-    if app.state.analyses.get("lens") != "tuned_lens":
-        return ""
-    return keyed("A tuned lens reads the stream only; {key:method}: the plain lens.")
-
-
 def no_other_method(app: Controllers, place: str) -> str:
-    """Is there no other method here?"""
-    if place != "lens" or app.state.translators:
-        return ""
-    train, folder = "{key:train_lens} trains a tuned lens on a text", "{key:lens_folder} opens one"
-    return keyed(f"{train}; {folder} that there is.")
+    """Is there no other method here? The slot knows why."""
+    slot = app.session.slots.get(place)
+    return slot.only_method(app.state) if slot is not None else ""
 
 
 def no_interventions(app: Controllers, place: str) -> str:

@@ -77,6 +77,9 @@ class Slot:
     # -- what it is of
     methods: Callable[[], tuple[str, ...]] | None = None  # the analyses that may run here
     with_corrupted: str = ""  # the analysis that runs once a corrupted prompt is chosen
+    only_method: Callable[[State], str] = lambda _state: (
+        ""
+    )  # why there is no other; empty: there is
     choose_method: Callable[[Any], None] | None = None  # where it is more than the next of them
     choose_view: Callable[[Any], None] | None = None  # where it is not its view alone that changes
     by_method: bool = False  # each of them keeps parameters of its own

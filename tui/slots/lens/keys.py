@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from interpboard.files.places import expanded
-from tui.commands.command import Command, shown_keys
-from tui.commands.reasons import not_ready, tuned
+from tui.commands.command import Command, keyed, shown_keys
+from tui.commands.reasons import not_ready
 from tui.slots.lens.sites import SITE_TITLES
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, VIEW
 
@@ -62,6 +62,13 @@ def read_with(app: Controllers, analysis: str, translators: str) -> None:
     """Read the lens plain or with translators from now on."""
     analyses = {**app.state.analyses, "lens": analysis}
     app.session.change("lens", translators=translators, analyses=analyses)
+
+
+def tuned(app: Controllers, _place: str) -> str:
+    """Is a tuned lens read, which is trained for one site?"""
+    if app.state.analyses.get("lens") != "tuned_lens":
+        return ""
+    return keyed("A tuned lens reads the stream only; {key:method}: the plain lens.")
 
 
 KEYS = (

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.commands.command import keyed
 from tui.session.state import Request, State
 from tui.slots.lens.keys import KEYS, next_lens
 from tui.slots.spec import JobForm, Place, Slot, of_job, result_params
@@ -64,6 +65,15 @@ def _warning(out: Path) -> str:
     return f"{out.name} has a lens: Enter again trains it anew." if has_lens(out) else ""
 
 
+def _no_tuned_lens(state: State) -> str:
+    """The other method is a tuned lens, which somebody has to train first."""
+    if state.translators:
+        return ""
+    return keyed(
+        "{key:train_lens} trains a tuned lens on a text; {key:lens_folder} opens one that there is."
+    )
+
+
 LENS = Slot(
     "lens",
     "logit_lens",
@@ -71,6 +81,7 @@ LENS = Slot(
     build=_request,
     restore=_restore,
     refused=_refused,
+    only_method=_no_tuned_lens,
     choose_method=next_lens,
     leads=True,
     place=Place(3, "Lens", "where the answer appears"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tui.commands.command import Command
-from tui.commands.reasons import cannot_patch, no_corrupted, no_subject
+from tui.commands.command import Command, keyed
+from tui.commands.reasons import no_corrupted, no_result, no_subject
 from tui.slots.shared_keys import METHOD, PARAMETERS, VIEW
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ def next_restored_state(app: Controllers) -> None:
     app.session.set_param(
         "trace", "site", RESTORED_STATES[(RESTORED_STATES.index(now) + 1) % len(RESTORED_STATES)]
     )
+
+
+def cannot_patch(app: Controllers, place: str) -> str:
+    """Is no state of a corrupted prompt shown that could be put in?"""
+    refusal = no_corrupted(app, place)
+    if refusal or app.state.analyses.get(place) == "activation_patching":
+        return refusal or no_result(app, place)
+    only = "Only states of a corrupted prompt can be put in: {key:method} changes the method."
+    return keyed(only)
 
 
 def tracing() -> list[Command]:
