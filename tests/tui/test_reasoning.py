@@ -12,7 +12,7 @@ from tests.tui import chats
 from tests.tui.conftest import Board
 from tests.tui.fake import FakeEngine
 from tui.app import InterpBoardApp
-from tui.slots.tokens.reasoning import gathered
+from tui.slots.tokens.reasoning import with_reasoning_folded
 from tui.slots.tokens.units import Part
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -116,12 +116,14 @@ def test_only_closed_sections_are_reasoning(said: str, sections: list[str]) -> N
 def test_units_that_reach_out_of_a_section_are_not_summed() -> None:
     parts = [Part("a", 0, 3, 1.0, 0), Part("b", 3, 5, 2.0, 1), Part("c", 5, 8, -0.5, 2)]
     tokens = [*"abcdefg", "\n"]
-    (first, whole) = gathered(parts, [(3, 8)], tokens)
+    (first, whole) = with_reasoning_folded(parts, [(3, 8)], tokens)
     assert (first.label, first.sum_of) == ("a", 1)
     assert (whole.score, whole.begin, whole.end, whole.sum_of) == (1.5, 3, 8, 2)
-    assert gathered(parts, [(2, 5)], tokens) == parts
-    assert gathered(parts, [(4, 7)], tokens) == parts
-    assert gathered(parts, [(3, 7)], tokens)[1].sum_of == 2, "a line break reaches nowhere"
+    assert with_reasoning_folded(parts, [(2, 5)], tokens) == parts
+    assert with_reasoning_folded(parts, [(4, 7)], tokens) == parts
+    assert with_reasoning_folded(parts, [(3, 7)], tokens)[1].sum_of == 2, (
+        "a line break reaches nowhere"
+    )
 
 
 async def test_a_sentence_of_the_reasoning_is_hidden_from_the_answer_by_the_chat_model() -> None:

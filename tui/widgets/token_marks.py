@@ -17,7 +17,7 @@ def in_brackets(texts: Sequence[str], spans: Sequence[tuple[int, int]]) -> tuple
     return tuple(shown)
 
 
-def fold(tokens: Sequence[str], folded: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+def folded_tokens(tokens: Sequence[str], folded: Sequence[tuple[int, int]]) -> tuple[str, ...]:
     """``tokens`` where the first of each section says how many there are, and the others nothing."""
     shown = list(tokens)
     for begin, end in folded:

@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from tui.theme import cursor_style, level_style
 from tui.widgets.cells import CursorPlace, SearchCell, token_cells
 from tui.widgets.cursor_view import CursorView
-from tui.widgets.token_marks import fold, in_brackets
+from tui.widgets.token_marks import folded_tokens, in_brackets
 from tui.widgets.turn_margin import TurnMargin
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TokenStrip(CursorView):
         are ``folded`` the first one stands for all.
         """
         self.folded = tuple(folded)
-        texts = in_brackets(fold(tokens, self.folded), spans)
+        texts = in_brackets(folded_tokens(tokens, self.folded), spans)
         if self.monochrome and scale is not None:
             texts = tuple(
                 text + "⁻ ⁺"[(scale.level(value) > 4) - (scale.level(value) < 4) + 1].strip()

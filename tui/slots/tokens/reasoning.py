@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from interpboard.results import PromptInfo
     from tui.controllers.controllers import Controllers
     from tui.session.state import State
-
-PositionRange = tuple[int, int]
+    from tui.slots.tokens.spans import PositionRange
 
 
 def folded_in(state: State, prompt: PromptInfo, explained: int) -> tuple[PositionRange, ...]:
@@ -30,7 +29,7 @@ def folded_in(state: State, prompt: PromptInfo, explained: int) -> tuple[Positio
     return tuple(own for own in reasoning_sections(prompt) if not own[0] <= explained < own[1])
 
 
-def gathered(
+def with_reasoning_folded(
     parts: Sequence[Part], folded: Sequence[PositionRange], tokens: Sequence[str]
 ) -> list[Part]:
     """``parts`` with those inside a folded section made one, the sum of their scores.

@@ -10,10 +10,10 @@ from tui.slots.spec import OF_THE_PANE, Place, Slot, result_params
 from tui.slots.tokens.keys import KEYS
 from tui.slots.tokens.methods import painting, token_methods
 from tui.slots.tokens.units import (
+    marked_in,
     next_token_method,
     next_unit,
     spans_in,
-    spans_of,
     spans_text,
     unit_in,
 )
@@ -26,7 +26,7 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
     parameters = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
     params = {**state.params, result.analysis: parameters}
-    spans = spans_of(result)
+    spans = marked_in(result)
     if spans:
         state = replace(state, spans=(state.question.text, spans))
     return replace(slot.decided(state, result, {}), params=params)

@@ -177,7 +177,7 @@ def spans_in_text(text: object) -> tuple[tuple[int, int], ...]:
     return tuple((int(b), int(e or b) + 1) for b, _, e in pairs)
 
 
-def spans_of(result: Result) -> tuple[tuple[int, int], ...]:
+def marked_in(result: Result) -> tuple[tuple[int, int], ...]:
     """The spans that a result was asked for, by positions or by their texts; none where one is not found."""
     given = result.params.get("spans") or ()
     items = given.split(";") if isinstance(given, str) else given

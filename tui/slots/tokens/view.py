@@ -21,7 +21,7 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
-from tui.slots.tokens.reasoning import folded_in, gathered
+from tui.slots.tokens.reasoning import folded_in, with_reasoning_folded
 from tui.slots.tokens.units import (
     BY_UNIT,
     KNOCKOUT,
@@ -103,7 +103,7 @@ class TokensPane(Pane):
         folded = folded_in(self.state, prompt, at)
         scale, self.parts = (
             _scale(result),
-            gathered(parts_of(result, prompt), folded, prompt.tokens),
+            with_reasoning_folded(parts_of(result, prompt), folded, prompt.tokens),
         )
         scores = [nan] * len(prompt.tokens)
         for part in self.parts:
