@@ -20,6 +20,7 @@ from interpboard.errors import BadParameter
 
 SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
 _DIGEST = "blake2b"
+_LONGEST_NAME = 1024
 _BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
 _SAVED_BY_DATASETS = ("state.json", "dataset_info.json")  # a folder that the library datasets wrote
 
@@ -104,6 +105,29 @@ def open_dataset(
     if not files:
         raise BadParameter("There is no dataset.", "Name a file, a folder or a pattern.")
     return Dataset(tuple(files), columns, limit, shuffle)
+
+
+def file_named(text: str) -> Path | None:
+    """The file that ``text`` names where rows may also stand in it; None where it names none."""
+    name = text.strip()
+    if not name or "\n" in name or len(name) >= _LONGEST_NAME:
+        return None
+    try:
+        return Path(name) if Path(name).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def prompts_of(path: Path) -> list[DatasetRow]:
+    """The rows of the file ``path``, all of them prompts as text. Raises ``BadParameter`` for the first that
+    cannot be used, by its place: what takes all rows together leaves none out without a word.
+    """
+    rows = list(open_dataset([path]).rows())
+    for row in rows:
+        problem = row.problem or ("is a chat" if row.messages is not None else "")
+        if problem:
+            raise BadParameter(f"{row.place} {problem}.", "Mend the row, or leave it out.")
+    return rows
 
 
 def _files(path: str) -> list[Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interpboard.datasets.dataset import file_named, prompts_of
 from interpboard.datasets.dataset_lines import DatasetLine, dataset_lines, read_line
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import Pair, make_pair
@@ -32,8 +34,12 @@ def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
     As text, lines of a dataset (see ``datasets.dataset_lines``) that name a corrupted prompt, and one
     target and one foil at most: ``clean => corrupted => target => foil``. Prompts are taken as written,
     with one space on each side of an arrow taken away; an answer behind an arrow too, so that a target with
-    a leading space has two in front. Raises ``BadParameter``, by the number of the line.
+    a leading space has two in front. Or the name of a file of rows, with a column
+    ``corrupted``. Raises ``BadParameter``, by the number of the line.
     """
+    file = file_named(pairs) if isinstance(pairs, str) else None
+    if file is not None:
+        return [_of_row(row) for row in prompts_of(file)]
     if isinstance(pairs, str):
         return [_of_line(line) for line in dataset_lines(pairs)]
     found = []
@@ -77,6 +83,18 @@ def make_cases(
         pair_metric = resolve_metric(lm, clean, request)
         cases.append(MeasuredPair(make_pair(lm, clean, corrupted_text, pair_metric), pair_metric))
     return cases
+
+
+def _of_row(row: DatasetRow) -> Fields:
+    for problem, wrong in (
+        ("has no corrupted prompt", row.corrupted is None),
+        ("names a subject, which a pair of prompts has not", row.subject is not None),
+        ("names a foil without a target", row.foil is not None and row.target is None),
+    ):
+        if wrong:
+            raise BadParameter(f"{row.place} {problem}.", "Mend the row, or leave it out.")
+    assert row.corrupted is not None
+    return (row.text, row.corrupted, *(own for own in (row.target, row.foil) if own is not None))
 
 
 def _of_line(line: DatasetLine) -> Fields:

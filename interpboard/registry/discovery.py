@@ -32,7 +32,7 @@ TABLE: tuple[Analysis, ...] = (
                 str,
                 "",
                 "prompts, one a line: clean => corrupted | target | foil, all but the first optional; "
-                "or a file of such lines",
+                "or a file of such lines, or of rows",
             ),
             Parameter("corrupted", str, "", "a corrupted prompt for the prompt itself"),
             Parameter(

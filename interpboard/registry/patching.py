@@ -88,7 +88,7 @@ TABLE: tuple[Analysis, ...] = (
                 object,
                 "",
                 "further pairs, one a line: clean => corrupted, and if wanted => target => foil (a "
-                "target's own leading space comes after the one behind the arrow)",
+                "target's own leading space comes after the one behind the arrow); or a file of rows",
             ),
             _SITE,
             _ALONG,

@@ -6,12 +6,12 @@ its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interpboard.datasets.dataset import file_named, open_dataset, prompts_of
 from interpboard.datasets.dataset_lines import (
     DatasetLine,
     dataset_lines,
@@ -19,7 +19,11 @@ from interpboard.datasets.dataset_lines import (
     named_fields,
     read_line,
 )
+from interpboard.datasets.formats import suffix_of
+from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
+
+_OBJECTS = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -37,23 +41,45 @@ class Example:
 
 
 def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
-    """Examples from lines (or a file of lines), or from strings, (clean, corrupted) pairs or mappings.
+    """Examples from lines, or a file of lines or rows (``datasets.formats``), or from strings, (clean,
+    corrupted) pairs or mappings.
 
     A string among others is a line. Raises ``BadParameter`` for anything else, for a file that cannot be
     read and for the first line that cannot be used, by its number.
     """
     if isinstance(dataset, str):
         text, source = dataset, ""
-        if "\n" not in text and len(text) < 1024 and os.path.isfile(text.strip()):
-            source = text.strip()
-            text = dataset_text(Path(source))
+        file = file_named(text)
+        if file is not None and _is_of_rows(file):
+            return [_of_row(row) for row in prompts_of(file)] or _empty()
+        if file is not None:
+            source = str(file)
+            text = dataset_text(file)
         examples = [_of_line(line) for line in dataset_lines(text, source)]
     else:
         found = (_of_item(item, number) for number, item in enumerate(dataset, 1))
         examples = [example for example in found if example is not None]
-    if not examples:
-        raise BadParameter("The dataset is empty.", "Give prompts, one a line: clean => corrupted.")
-    return examples
+    return examples or _empty()
+
+
+def _is_of_rows(file: Path) -> bool:
+    """Whether ``file`` is read as rows. An object of a JSON file that has ``clean`` is a line too, which may
+    name several answers; one that names ``text`` is a row."""
+    if file.suffix.lower() not in _OBJECTS:
+        return suffix_of(file) != ".txt"
+    first = next((row for row in open_dataset([file], limit=1).rows()), None)
+    named = dataset_text(file).lstrip("\ufeff \r\n").partition("\n")[0]
+    return first is not None and not first.problem and '"clean"' not in named
+
+
+def _empty() -> list[Example]:
+    raise BadParameter("The dataset is empty.", "Give prompts, one a line: clean => corrupted.")
+
+
+def _of_row(row: DatasetRow) -> Example:
+    """A row of a table: the same columns as everywhere, one target and one foil at most."""
+    target, foil = (None if own is None else (own,) for own in (row.target, row.foil))
+    return Example(row.text, row.corrupted, target, foil, row.subject)
 
 
 def _of_line(line: DatasetLine) -> Example:
