@@ -31,9 +31,11 @@ def attention_flow(
     computed exactly for each token by itself. Never below the widest path nor above 1; unlike rollout's
     shares the scores need not sum to 1, and tokens in front, with more ways up, tend to score higher.
 
-    Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
+    Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``, ``Unaffordable``.
     """
-    layers = with_residual(fused_attention(lm, prompt, fusion, discard, watch))
+    layers = fused_attention(lm, prompt, fusion, discard, watch)
+    for layer in layers:  # one at a time: all of them once more would be as much again
+        layer[:] = with_residual(layer)
     top, length = metric.info.position, len(prompt.token_ids)
     scores = np.zeros(length)
     sources = reach(lm, prompt, metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.attribution.fused_attention import fused_attention, with_residual
+from interpboard.attribution.fused_attention import each_fused, with_residual
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
@@ -32,24 +32,38 @@ def attention_rollout(
 
     Raises ``Unsupported`` where patterns cannot be read, ``BadParameter``.
     """
-    layers = fused_attention(lm, prompt, fusion, discard, watch)
-    return rolled_out(with_residual(layers), prompt, metric)
+    rolling = Rollout(len(prompt.token_ids), lm.verified.causal)
+
+    def take(_layer: int, rows: np.ndarray, first: int) -> None:
+        rolling.take(with_residual(rows, first), first)
+
+    each_fused(lm, prompt, fusion, discard, take, watch)
+    return rolling.computed(prompt, metric)
 
 
-def rollout(layers: np.ndarray) -> np.ndarray:
-    """The product [query, key] of ``layers`` [layer, query, key], the first applied first."""
-    through = np.eye(layers.shape[-1])
-    for layer in layers:
-        through = layer @ through
-    return through
+class Rollout:
+    """The product [query, key] of the layers so far, the first applied first, in the memory of two layers.
 
+    ``causal``: no row has anything behind its own position.
+    """
 
-def rolled_out(layers: np.ndarray, prompt: PromptInfo, metric: Metric) -> Computed:
-    """The row of the metric's position, and the whole in ``extra``."""
-    through = rollout(layers)
-    axes = (Axis("query", prompt.tokens), Axis("key", prompt.tokens))
-    return Computed(
-        values=through[metric.info.position],
-        axes=(token_axis(prompt.tokens),),
-        extra={"rollout": LabelledArray(axes, through)},
-    )
+    def __init__(self, length: int, causal: bool) -> None:
+        self.through, self._next = np.eye(length), np.zeros((length, length))
+        self._causal = causal
+
+    def take(self, rows: np.ndarray, first: int) -> None:
+        """The next rows [query, key] of the layer under way, which begin at position ``first``."""
+        end = first + len(rows)
+        seen = end if self._causal else rows.shape[1]
+        self._next[first:end] = rows[:, :seen] @ self.through[:seen]
+        if end == len(self._next):
+            self.through, self._next = self._next, self.through
+
+    def computed(self, prompt: PromptInfo, metric: Metric) -> Computed:
+        """The row of the metric's position, and the whole in ``extra``."""
+        axes = (Axis("query", prompt.tokens), Axis("key", prompt.tokens))
+        return Computed(
+            values=self.through[metric.info.position],
+            axes=(token_axis(prompt.tokens),),
+            extra={"rollout": LabelledArray(axes, self.through)},
+        )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from interpboard.errors import BadParameter
+from interpboard.display import spoken_bytes
+from interpboard.errors import BadParameter, Unaffordable
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
-from interpboard.runs.patterns import each_pattern
+from interpboard.runs.patterns import each_pattern_block
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import Watch
 
+TakesRows = Callable[[int, np.ndarray, int], None]
+MOST_AT_ONCE = 512 * 2**20
+"""Bytes of all layers' attention that are held at once, where an analysis needs them together."""
 FUSIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mean": lambda pattern: pattern.mean(0),
     "max": lambda pattern: pattern.amax(0),
@@ -24,30 +29,61 @@ FUSIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def fused_attention(
     lm: LanguageModel, prompt: PromptInfo, fusion: str, discard: float, watch: Watch
 ) -> np.ndarray:
-    """[layer, query, key], float64, each row summing to 1 (0 where nothing is left of it).
+    """[layer, query, key] of ``each_fused``, all of it. Raises ``Unaffordable`` beside what that raises."""
+    layers, length = lm.anatomy.n_layers, len(prompt.token_ids)
+    if layers * length**2 * 8 > MOST_AT_ONCE:
+        fits = math.isqrt(MOST_AT_ONCE // (8 * layers))
+        size = spoken_bytes(layers * length**2 * 8)
+        raise Unaffordable(
+            f"Attention of {layers} layers × {length:,}² with its heads fused is {size}, and "
+            f"{spoken_bytes(MOST_AT_ONCE)} are the most.",
+            f"Shorten the prompt to {fits:,} tokens, or use attention_rollout.",
+        )
+    whole = np.zeros((layers, length, length))
 
-    ``fusion`` over heads: ``mean``, ``max`` or ``min``. ``discard``: the share of a row's smallest entries
-    that is set to zero first, the key at the query itself spared. Raises ``BadParameter``,
-    ``Unsupported`` where patterns cannot be read.
+    def take(layer: int, rows: np.ndarray, first: int) -> None:
+        whole[layer, first : first + len(rows)] = rows
+
+    each_fused(lm, prompt, fusion, discard, take, watch)
+    return whole
+
+
+def each_fused(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    fusion: str,
+    discard: float,
+    take: TakesRows,
+    watch: Watch,
+) -> None:
+    """``take(layer, rows [query, key], first)`` hears the rows from position ``first`` on, in order.
+
+    They are float64, each summing to 1 (0 where nothing is left of it). ``fusion`` over heads: ``mean``,
+    ``max`` or ``min``. ``discard``: the share of a row's smallest entries that is set to zero first, the key
+    at the query itself spared. Raises ``BadParameter``, ``Unsupported`` where patterns cannot be read.
     """
     if fusion not in FUSIONS:
         raise BadParameter(f"There is no fusion {fusion!r}.", f"Use {', '.join(FUSIONS)}.")
     if not 0 <= discard < 1:
         raise BadParameter(f"The discarded share is from 0 to below 1, not {discard:g}.")
-    layers: list[np.ndarray] = []
 
-    def hear(_layer: int, pattern: torch.Tensor) -> None:
+    def hear(layer: int, block: torch.Tensor, first: int) -> None:
         watch.check()
-        fused = FUSIONS[fusion](pattern[0].double().transpose(0, 1))
-        layers.append(_without_the_smallest(fused.cpu().numpy(), discard, lm.verified.causal))
+        fused = FUSIONS[fusion](block[0].double().transpose(0, 1)).cpu().numpy()
+        if discard:
+            fused = _without_the_smallest(fused, first, discard, lm.verified.causal)
+        take(layer, rows_to_one(fused), first)
 
-    each_pattern(lm, input_ids(lm, prompt), range(lm.anatomy.n_layers), hear)
-    return rows_to_one(np.stack(layers))
+    each_pattern_block(lm, input_ids(lm, prompt), range(lm.anatomy.n_layers), hear)
 
 
-def with_residual(attention: np.ndarray) -> np.ndarray:
-    """½A + ½I: what a position keeps by the residual stream counts as much as what it takes."""
-    mixed: np.ndarray = 0.5 * rows_to_one(attention) + 0.5 * np.eye(attention.shape[-1])
+def with_residual(attention: np.ndarray, first: int = 0) -> np.ndarray:
+    """½A + ½I: what a position keeps by the residual stream counts as much as what it takes.
+
+    ``attention`` [..., query, key]: rows of the queries from ``first`` on.
+    """
+    queries, keys = attention.shape[-2:]
+    mixed: np.ndarray = 0.5 * rows_to_one(attention) + 0.5 * np.eye(queries, keys, first)
     return rows_to_one(mixed)
 
 
@@ -58,11 +94,13 @@ def rows_to_one(matrices: np.ndarray) -> np.ndarray:
     return divided
 
 
-def _without_the_smallest(fused: np.ndarray, discard: float, causal: bool) -> np.ndarray:
+def _without_the_smallest(
+    fused: np.ndarray, first: int, discard: float, causal: bool
+) -> np.ndarray:
     """Row by row, over the keys that the query may see, itself left out of it."""
     kept = fused.copy()
-    for query in range(len(kept)):
-        others = np.delete(np.arange(len(kept)), np.s_[query:] if causal else query)
-        smallest = others[np.argsort(kept[query, others], kind="stable")]
-        kept[query, smallest[: int(discard * len(others))]] = 0
+    for row, query in enumerate(range(first, first + len(kept))):
+        others = np.delete(np.arange(kept.shape[1]), np.s_[query:] if causal else query)
+        smallest = others[np.argsort(kept[row, others], kind="stable")]
+        kept[row, smallest[: int(discard * len(others))]] = 0
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from interpboard.attribution.attention_rollout import rolled_out
+from interpboard.attribution.attention_rollout import Rollout
 from interpboard.attribution.fused_attention import rows_to_one
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
@@ -20,6 +21,7 @@ from interpboard.results import PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.record import by_blocks
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -44,27 +46,37 @@ def value_weighted_rollout(
     """
     for site in ("pattern", "v", "resid_pre"):
         lm.verified.require_site(site)
-    layers = _moved(lm, prompt, watch)
-    return rolled_out(rows_to_one(layers), prompt, metric)
+    rolling = Rollout(len(prompt.token_ids), lm.verified.causal)
+    _each_moved(lm, prompt, lambda norms, first: rolling.take(rows_to_one(norms), first), watch)
+    return rolling.computed(prompt, metric)
 
 
 @torch.no_grad()
-def _moved(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> np.ndarray:
-    """Norm [layer, query, key] of what each layer brings from key to query, residual stream included."""
-    norms: list[np.ndarray] = []
+def _each_moved(
+    lm: LanguageModel, prompt: PromptInfo, take: Callable[[np.ndarray, int], None], watch: Watch
+) -> None:
+    """``take(norms [query, key], first)``: of what each layer brings from key to query, residual included.
+
+    Layer after layer, the rows of each in order, ``first`` the position of the first of them.
+    """
     seen: dict[str, torch.Tensor] = {}
+    sums: list[torch.Tensor] = []
     proved = "resid_mid" in lm.verified.sites  # else attention and MLP are side by side
 
     def keep(site: str, value: torch.Tensor) -> None:
         seen[site] = value[0]
 
-    def hear(layer: int, pattern: torch.Tensor) -> None:
+    def hear(layer: int, pattern: torch.Tensor, first: int) -> None:
         watch.check()
-        found, seen["sum"] = _vectors(lm, layer, pattern[0], seen["v"], seen["resid_pre"])
-        norms.append(found)
+        stream = seen["resid_pre"]
+        norms, becomes = _vectors(lm, layer, pattern[0], seen["v"], stream, first)
+        if first == 0:
+            sums.clear()
+        sums.append(becomes)
+        take(norms, first)
 
     def prove(middle: torch.Tensor) -> None:
-        if not agrees(seen["sum"], middle[0]):
+        if not agrees(torch.cat(sums), middle[0]):
             raise Unsupported(
                 f"{type(lm.model).__name__} changes what attention adds before it adds it, so its "
                 "heads' vectors do not add up.",
@@ -75,31 +87,37 @@ def _moved(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> np.ndarray:
         for layer in range(lm.anatomy.n_layers):
             for site in ("resid_pre", "v"):
                 stack.enter_context(at_site(lm.anatomy, site, layer, partial(keep, site)))
-            stack.enter_context(at_site(lm.anatomy, "pattern", layer, partial(hear, layer)))
+            blocks = by_blocks(lm, partial(hear, layer))
+            stack.enter_context(at_site(lm.anatomy, "pattern", layer, blocks))
             if proved:
                 stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, prove))
         run_body(lm.anatomy, input_ids(lm, prompt))
-    return np.stack(norms)
 
 
 def _vectors(
-    lm: LanguageModel, layer: int, pattern: torch.Tensor, value: torch.Tensor, stream: torch.Tensor
+    lm: LanguageModel,
+    layer: int,
+    pattern: torch.Tensor,
+    value: torch.Tensor,
+    stream: torch.Tensor,
+    first: int,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Norms [query, key], and what the stream [query, d_model] becomes, the bias included.
 
-    ``pattern`` [query, head, key], ``value`` [key, kv_head, d_head], ``stream`` [query, d_model].
+    ``pattern`` [query, head, key] of the queries from ``first`` on, ``value`` [key, kv_head, d_head],
+    ``stream`` [pos, d_model].
     """
     project: Any = lm.anatomy.out_proj[layer]
     value = value.repeat_interleave(pattern.shape[1] // value.shape[1], dim=1)
     bias = project(torch.zeros_like(value[:1].flatten(1)))
-    n_pos = len(stream)
-    norms, becomes = np.zeros((n_pos, n_pos)), torch.empty_like(stream)
-    for query in range(n_pos):
+    norms = np.zeros((len(pattern), len(stream)))
+    becomes = torch.empty_like(stream[: len(pattern)])
+    for row, query in enumerate(range(first, first + len(pattern))):
         # One row at a time: all pairs would be [query, key, d_model] at once.
         keys = query + 1
-        weighted = pattern[query, :, :keys].T[:, :, None].to(value.dtype) * value[:keys]
+        weighted = pattern[row, :, :keys].T[:, :, None].to(value.dtype) * value[:keys]
         moved = project(weighted.flatten(1)) - bias
         moved[query] += stream[query]
-        norms[query, :keys] = moved.double().norm(dim=-1).cpu().numpy()
-        becomes[query] = moved.sum(0) + bias[0]
+        norms[row, :keys] = moved.double().norm(dim=-1).cpu().numpy()
+        becomes[row] = moved.sum(0) + bias[0]
     return norms, becomes

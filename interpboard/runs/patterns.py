@@ -15,8 +15,10 @@ from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.tail import run_body
 from interpboard.runs.finite import refusing, require_finite
+from interpboard.runs.record import by_blocks
 
 OnPattern = Callable[[int, torch.Tensor], None]
+OnPatternBlock = Callable[[int, torch.Tensor, int], None]
 
 
 @torch.no_grad()
@@ -31,20 +33,41 @@ def each_pattern(
     ``layers`` that have no pattern where others do (see ``layers_with_pattern``); ``NotFinite`` where a
     run or a pattern is not finite.
     """
+    return each_pattern_block(
+        lm, token_ids, layers, lambda layer, pattern, _first: hear(layer, pattern), whole=True
+    )
+
+
+@torch.no_grad()
+def each_pattern_block(
+    lm: LanguageModel,
+    token_ids: torch.Tensor,
+    layers: Sequence[int],
+    hear: OnPatternBlock,
+    *,
+    whole: bool = False,
+) -> bool:
+    """As ``each_pattern``, some queries at a time: ``hear(layer, block [batch, query, head, key], first)``.
+
+    ``first``: the position of the block's first query; they come in order, and together are the pattern.
+    A model that did not prove that its patterns can be computed so gives each as one block, and so does
+    every model where they are asked for ``whole``.
+    """
     about = "The run whose attention is read"
     lacking = [layer for layer in layers if "pattern" not in lm.verified.at(layer)]
     if lacking and not layers_with_pattern(lm):
         with refusing(lm, about, len(token_ids)):
             reported = _reported(lm, token_ids, layers)
         for layer, pattern in zip(layers, reported, strict=True):
-            hear(layer, pattern.transpose(1, 2))
+            hear(layer, pattern.transpose(1, 2), 0)
         return False
     if lacking:
         lm.verified.require_site("pattern", lacking[0])
     with ExitStack() as stack:
         for layer in layers:
             checked = partial(_finite, lm, about, partial(hear, layer))
-            stack.enter_context(at_site(lm.anatomy, "pattern", layer, checked))
+            seen = partial(checked, first=0) if whole else by_blocks(lm, checked)
+            stack.enter_context(at_site(lm.anatomy, "pattern", layer, seen))
         stack.enter_context(refusing(lm, about, len(token_ids)))
         run_body(lm.anatomy, token_ids)
     return True
@@ -58,11 +81,12 @@ def layers_with_pattern(lm: LanguageModel) -> list[int]:
 def _finite(
     lm: LanguageModel,
     about: str,
-    hear: Callable[[torch.Tensor], None],
+    hear: Callable[[torch.Tensor, int], None],
     pattern: torch.Tensor,
+    first: int,
 ) -> None:
     require_finite(lm, about, pattern)
-    hear(pattern)
+    hear(pattern, first)
 
 
 def _reported(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import networkx as nx
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpboard.attribution import AttentionAttributor
+from interpboard.attribution import fused_attention as fused
 from interpboard.attribution.attention_flow import attention_flow
-from interpboard.attribution.attention_rollout import attention_rollout, rollout
+from interpboard.attribution.attention_rollout import attention_rollout
 from interpboard.attribution.fused_attention import (
     fused_attention,
     rows_to_one,
@@ -22,7 +24,8 @@ from interpboard.attribution.fused_attention import (
 from interpboard.attribution.max_flow import max_flow
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.heads.attention import attention
-from interpboard.errors import BadParameter, Cancelled, Unsupported
+from interpboard.errors import BadParameter, Cancelled, Unaffordable, Unsupported
+from interpboard.models import attention_sites
 from interpboard.models.sites import at_site
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import SILENT, Watch
@@ -60,6 +63,30 @@ def test_a_rollout_is_the_product_written_out(family: str, fusion: str) -> None:
         expected = (0.5 * fused + 0.5 * np.eye(len(fused))) @ expected
     found = attention_rollout(lm, prompt, metric, fusion=fusion)
     np.testing.assert_allclose(found.extra["rollout"].values, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("method", "family"),
+    [*itertools.product(METHODS, ["gpt2", "llama"]), (attention_rollout, "gptj")],
+)
+def test_a_few_queries_at_a_time_give_what_all_at_once_give(
+    method: Any, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case(family, torch.float64)
+    options = {} if method is value_weighted_rollout else {"discard": 0.3}
+    whole = method(lm, prompt, metric, **options).values
+    monkeypatch.setattr(attention_sites, "PATTERN_BLOCK", 2 * 4 * 9)  # two queries
+    np.testing.assert_allclose(method(lm, prompt, metric, **options).values, whole, rtol=1e-9)
+
+
+def test_a_flow_through_more_than_is_held_says_what_would_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("gpt2")
+    monkeypatch.setattr(fused, "MOST_AT_ONCE", lm.anatomy.n_layers * 8 * 8**2)
+    with pytest.raises(Unaffordable, match="Shorten the prompt to 8 tokens, or use attention_rol"):
+        attention_flow(lm, prompt, metric)
+    assert attention_rollout(lm, prompt, metric).values.sum() == pytest.approx(1)
 
 
 def test_discarding_leaves_out_the_smallest_of_each_row() -> None:
@@ -124,9 +151,10 @@ def test_flow_is_at_most_one_and_at_least_the_widest_path(family: str, dtype: to
 
 
 def test_through_one_layer_flow_and_rollout_are_the_layer_itself() -> None:
-    lm, prompt, _ = case("llama", torch.float64)
+    lm, prompt, metric = case("llama", torch.float64)
     layers = with_residual(fused_attention(lm, prompt, "mean", 0.0, SILENT))[:1]
-    np.testing.assert_allclose(rollout(layers), layers[0])
+    rolled = attention_rollout(_with_layers(lm, 1), prompt, metric).extra["rollout"].values
+    np.testing.assert_allclose(rolled, layers[0])
     for top in (0, 4, 8):
         flows = [max_flow(layers, top, key) for key in range(9)]
         np.testing.assert_allclose(flows, layers[0, top])

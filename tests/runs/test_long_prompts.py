@@ -131,6 +131,8 @@ other = text.replace("d", "e", 1)
 wanted = {
     "activation_patching": {"corrupted": other, "site": "pattern"},
     "attribution_patching": {"corrupted": other, "site": "pattern"},
+    "attention_rollout": {},
+    "value_weighted_rollout": {},
 }
 analyze(lm, "a b c", ("predictions", "saliency"))
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -142,11 +144,13 @@ for name, params in wanted.items():
 """
 
 
-def test_patterns_of_a_long_prompt_are_patched_in_less_memory_than_they_would_take() -> None:
+def test_patterns_of_a_long_prompt_are_read_and_patched_in_less_memory_than_they_would_take() -> (
+    None
+):
     # 4 layers × 16 heads × 1,000² in float32 are 244 MiB, of one run.
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED, "224"],
         capture_output=True, text=True, timeout=300, check=False, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-1500:]
-    assert "attribution_patching" in ended.stdout
+    assert "value_weighted_rollout" in ended.stdout
