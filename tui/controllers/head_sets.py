@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui.session.session import Session
 
 HINTS = (
-    "strongest 10: the heads with the largest effect in Heads, replaced as there",
+    "strongest 10: heads with the largest effect in Heads, replaced as there",
     "layer 2: its heads and its MLP;  induction: every head of that type",
     "A random set of the same size stands beside it, off, with its effect.",
 )

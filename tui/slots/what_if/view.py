@@ -35,7 +35,7 @@ _HINTS = (
 )
 _GRAMMAR = (
     'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
-    '2.resid=steer "vector.npy" * 2   patch takes its values from the corrupted prompt',
+    '2.resid=steer "vector.npy" * 2   patch: values of the corrupted prompt',
 )
 
 
