@@ -123,7 +123,7 @@ async def test_the_frame_of_a_pane_whose_job_runs_says_how_far_it_is_and_no_key_
 
 
 def test_in_less_room_a_job_says_less_and_never_half_a_word() -> None:
-    job = Job(7, 1536, left_s=1254.0, whole_s=1260.0, unit="heads")
+    job = Job(7, 1536, left_s=1254.0, whole_s=1260.0, unit="heads", runs=True)
     full = standing(job)
     assert full == "running 0% of 1,536 heads, 20 min 54 s left, x stops"
     for room in range(len(full) + 1):

@@ -237,6 +237,7 @@ def _run_row(all: Controllers, text: str, target: str | None) -> None:
 def _reopened(all: Controllers, slot: str) -> None:
     question = all.state.question
     all.app.prompt.show(question.text, question.kind)
+    all.session.show_now()
     all.panes.go(slot)
 
 

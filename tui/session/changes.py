@@ -37,6 +37,12 @@ class Changes:
         self._soon = soon
         self._call = loop.call_soon(self._tell) if soon else loop.call_later(COALESCE_S, self._tell)
 
+    def now(self) -> None:
+        """What is to be told soon is told at once: it is painted together with what is written meanwhile."""
+        if self._call is not None and self._soon:
+            self.close()
+            self._tell()
+
     @property
     def waiting(self) -> bool:
         """Is there something that is not told yet?"""
@@ -67,7 +73,8 @@ def by_event(
     if kind == "Lost" or of_model or before.question != now.question:
         return {"question", "engine", *slots}, True
     of_slot = {slot} if slot in slots else set()
-    return {"engine", *of_slot}, kind not in ("Progress", "Loading", "Begun")
+    waits = {name for name, answer in before.slots.items() if now.slots[name] is not answer}
+    return {"engine", *of_slot, *waits}, kind not in ("Progress", "Loading", "Begun")
 
 
 AT_REST = ("ready", "failed", "gave up")  # phases of the engine in which nothing more comes

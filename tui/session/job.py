@@ -13,7 +13,7 @@ class Job:
 
     ``left_s``: how long it still takes, judged by the steps that were timed, None before the first of them;
     ``expected``: by those of earlier jobs; ``whole_s``: the same when it was first known. ``unit``: what is
-    counted, where cells are.
+    counted, where cells are. ``runs``: it was heard of last; one that has begun may give way to another.
     """
 
     done: int = 0
@@ -23,6 +23,7 @@ class Job:
     expected: bool = False
     whole_s: float | None = None
     unit: str = ""
+    runs: bool = False
 
     @property
     def fraction(self) -> float:

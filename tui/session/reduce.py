@@ -45,10 +45,11 @@ def reduce(
         from interpboard.registry import ANALYSES
 
         unit = ANALYSES[event.result.analysis].cells
-        job = replace(state.slots[slot].job or Job(), unit=unit)
+        job = replace(state.slots[slot].job or Job(), unit=unit, runs=True)
+        state = _others_wait(state, slot)
         return state.with_slot(slot, begun=(event.prompt, event.result), job=job)
     if isinstance(event, protocol.Progress):
-        return _gone_on(state, slot, event)
+        return _gone_on(state, slot, event, slots[slot].draws_partial)
     if isinstance(event, protocol.Finished):
         return _finished(state, slots[slot], event)
     if isinstance(event, protocol.Failed | protocol.Stopped):
@@ -56,7 +57,7 @@ def reduce(
     return state
 
 
-def _gone_on(state: State, slot: str, event: protocol.Progress) -> State:
+def _gone_on(state: State, slot: str, event: protocol.Progress, draws_partial: bool) -> State:
     answer = state.slots[slot]
     before = answer.job or Job()
     measured = before.expected and not event.expected
@@ -68,10 +69,19 @@ def _gone_on(state: State, slot: str, event: protocol.Progress) -> State:
         left_s=event.left_s,
         expected=event.expected,
         whole_s=whole_s,
+        runs=True,
     )
     cells = answer.cells if event.cells is None else (*answer.cells, event.cells)
-    partial = event.partial if event.partial is not None else answer.partial
-    return state.with_slot(slot, job=job, partial=partial, cells=cells)
+    partial = event.partial if draws_partial and event.partial is not None else answer.partial
+    return _others_wait(state, slot).with_slot(slot, job=job, partial=partial, cells=cells)
+
+
+def _others_wait(state: State, slot: str) -> State:
+    """The engine does one job at a time: now it is that of ``slot``."""
+    for name, answer in state.slots.items():
+        if name != slot and answer.job is not None and answer.job.runs:
+            state = state.with_slot(name, job=replace(answer.job, runs=False))
+    return state
 
 
 def _ready(state: State, event: protocol.Ready) -> State:

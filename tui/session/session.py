@@ -116,6 +116,7 @@ class Session:
             if name not in wanted or self.slots[name].request(self.state) is None:
                 self._link.cancel(name)
         self.run(*self._always, *self.in_sight)
+        self.show_now()  # with the prompt
 
     def go_on(self) -> None:
         """Ask what is in sight and not whole: stopped, failed, of an older question. Else all of it anew."""
@@ -259,6 +260,10 @@ class Session:
         self.cancel()
         self.state = replace(state, unfinished=self.state.unfinished)
         self._changes.add({*self.slots, "engine", "question"}, soon=True)
+
+    def show_now(self) -> None:
+        """What has changed is shown in the same paint as what was written just before."""
+        self._changes.now()
 
     def show_notes(self, notes: tuple[Note, ...]) -> None:
         """These are the notes there are; nothing is asked of the engine for them."""

@@ -108,6 +108,16 @@ class Answer:
         return self.request.question if self.request is not None else None
 
     @property
+    def turn(self) -> tuple[bool, int]:
+        """When the engine comes to the job under way: what runs is before what is quick."""
+        from interpboard.registry import ANALYSES
+        from interpboard.registry.spec import COSTS
+
+        known = ANALYSES.get(self.pending.analysis) if self.pending is not None else None
+        runs = self.job is not None and self.job.runs
+        return not runs, COSTS.index(known.cost) if known is not None else 0
+
+    @property
     def named(self) -> Result | None:
         """What says what the numbers in sight are of; of the job under way it has no values yet."""
         if self.partial is None:
@@ -283,9 +293,11 @@ class State:
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Slots with a job under way, the one that has begun first."""
-        jobs = [(name, slot.job) for name, slot in self.slots.items() if slot.job is not None]
-        return tuple(name for name, job in sorted(jobs, key=lambda item: item[1].total == 0))
+        """Slots with a job under way: the one that runs, then those that wait, what is quick first."""
+        jobs = [(name, slot) for name, slot in self.slots.items() if slot.job is not None]
+        if len(jobs) > 1:
+            jobs.sort(key=lambda item: item[1].turn)
+        return tuple(name for name, _ in jobs)
 
     def document(self, names: Iterable[str]) -> Document | None:
         """The results of the slots that answer the same text as the first of them."""

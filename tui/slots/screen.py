@@ -54,8 +54,11 @@ class SlotScreen(Live, OverPanes[None]):
         text.append(" │ ", ink.frame)
         if slot.job is None and slot.failure:
             return text.append(visible(slot.failure), ink.warning)
-        if slot.job is None and result is not None and self.slot.stale(state):
-            return text.append("an older question", ink.warning)
+        if result is not None and self.slot.stale(state):
+            text.append("an older question", ink.warning)
+            if slot.job is None:
+                return text
+            text.append(" │ ", ink.frame)
         return text.append_text(lines.now(state, ink))
 
     @property

@@ -92,6 +92,7 @@ class Slot:
     opener: Command | None = None  # the command that opens its screen
     title: str = ""  # of its job in the status line, where the analysis' own would mislead
     beside: tuple[str, ...] = ()  # slots that its view shows too
+    draws_partial: bool = False  # its view shows what a job under way has computed so far
     # Its result with what its view shows of those: exported as one. None: each is exported on its own.
     as_shown: Callable[[State, Result], Result] | None = None
     view: str = ""  # ``module:class``

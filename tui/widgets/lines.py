@@ -146,12 +146,14 @@ def job_words(job: Job) -> str:
 
 
 def standing(job: Job, room: int | None = None) -> str:
-    """How far a job is, for the frame of a pane; it waits until its first step.
+    """How far a job is, for the frame of a pane; it waits until its first step, and while another goes first.
 
     In ``room`` cells first its size gives way, then the time that is left: the key that stops it stays.
     """
     if not job.total:
         return "waiting"
+    if not job.runs:
+        return f"waiting at {job.fraction * 100:.0f}%"
     far = f"running {job.fraction * 100:.0f}%"
     full = far + ("" if job.unit else ",") * (job.left_s is not None) + job_words(job)
     if room is None or len(full) <= room:

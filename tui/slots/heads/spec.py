@@ -60,6 +60,7 @@ HEADS = Slot(
     leads=True,
     place=Place(2, "Heads", "which heads carry the answer"),
     beside=("mlp_ablation", "head_types"),
+    draws_partial=True,
     as_shown=as_shown,
     view="tui.slots.heads.view:HeadsPane",
     about=(

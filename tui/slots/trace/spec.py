@@ -79,6 +79,7 @@ TRACE = Slot(
     choose_view=next_restored_state,
     place=Place(4, "Trace", "where the fact passes", group="right"),
     beside=("corrupted_predictions",),
+    draws_partial=True,
     view="tui.slots.trace.view:TracePane",
     about=(
         "Clean states put back into a corrupted run, one at a time; exact.",
