@@ -43,9 +43,8 @@ class Session:
         unfinished: Callable[[Unfinished], None] = lambda _unfinished: None,
     ) -> None:
         self.state = state
-        self.slots = {
-            own.name: own for own in slots
-        }  # in the order they are asked: quick ones first
+        # In the order they are asked: quick ones first.
+        self.slots = {own.name: own for own in slots}
         self._always = tuple(slot.name for slot in slots if slot.always)
         self._jobs = tuple(slot.name for slot in slots if slot.kind == "job")
         self._finished, self._unfinished = finished, unfinished
