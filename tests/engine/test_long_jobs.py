@@ -17,13 +17,14 @@ from interpboard.results.examples import ExamplesFile
 from tests.engine.conftest import Recorder
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
-STEPS = 4000  # more than are done before a cancel is heard
+# More than are done before a cancel is heard, half a second in.
+STEPS, TEXTS = 4000, 150
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
-    texts = [document.text for document in islice(training_texts(random.Random(1)), 400)]
+    texts = [document.text for document in islice(training_texts(random.Random(1)), TEXTS)]
     path.write_text("\n".join(texts), encoding="utf-8")
     return path
 

@@ -114,7 +114,10 @@ def _key(char: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Textual's pilot guesses from the clock whether the app is idle, 40 ms a key; ours can tell."""
+    """Textual's pilot guesses from the clock whether the app is idle, 40 ms a key; ours can tell.
+
+    Nor does a test wait for the next of the sixty paints of a second: 90 ms at each start.
+    """
 
     async def turn(*_: float) -> None:
         await asyncio.sleep(0)
@@ -122,6 +125,7 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.app.wait_for_idle", turn)
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
     monkeypatch.setattr("tui.terminal.timers.REST_S", 0.002)
+    monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.001)
 
 
 Boards = Callable[..., AbstractAsyncContextManager[Board]]
