@@ -70,8 +70,14 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     ]
     base.query_one("#tabs", Line).set(lines.tabs([*names, _RUNS], active, state, ink, width))
     next_step, cannot = view.next_step(state), view.cannot(state)
-    commands = catalogue.footer_commands(focus, bool(state.busy), next_step, cannot)
+    commands = catalogue.footer_commands(focus, _stoppable(state), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))
+
+
+def _stoppable(state: State) -> bool:
+    """Does anything run but what follows the cursor? That comes and goes at every move, as keys would."""
+    following = {slot.name for slot in catalogue.SLOTS if slot.follows_cursor}
+    return not following.issuperset(state.busy)
 
 
 def show_message(screens: Sequence[Screen[Any]], latest: Notice | None) -> None:

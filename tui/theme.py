@@ -6,15 +6,14 @@ and orange belong to the values' scale; the accent is neither.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from rich.style import Style
 from textual.theme import Theme
 
 
-@dataclass(frozen=True)
-class Inks:
+class Inks(NamedTuple):
     """The few colours that texts use."""
 
     dark: bool

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from interpboard.config.folders import config_file
 from interpboard.errors import BadConfig
@@ -66,8 +66,7 @@ class Settings:
     )
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """Settings with the origin of each: ``default``, a file, a variable or a flag.
 
     ``key_origins`` says the same for each rebound command.
@@ -78,8 +77,7 @@ class Configuration:
     key_origins: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """One value as somebody wrote it, and where."""
 
     name: str

@@ -21,7 +21,7 @@ from interpboard.engine import protocol
 from interpboard.engine.compute import Interrupted, compute_job
 from interpboard.engine.jobs import Queue
 from interpboard.engine.outbox import Outbox
-from interpboard.engine.threads import let_threads_sleep
+from interpboard.engine.threads import let_the_app_go_first, let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
 from interpboard.runs.speed import Speed
 
@@ -216,6 +216,7 @@ def main() -> None:
     """Take the pipe, greet, serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # when this process ends is for its owner to say
     let_threads_sleep()
+    let_the_app_go_first()
     for name, value in _NO_BARS.items():
         os.environ.setdefault(name, value)
     stream = _private_stdout()

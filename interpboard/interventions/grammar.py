@@ -32,7 +32,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from interpboard.errors import BadParameter
 
@@ -52,8 +52,7 @@ _PLACE = re.compile(
 _STEER = re.compile(rf"steer\s*(?P<file>{_QUOTED})\s*(?:\*\s*(?P<scale>[-+.\deE]+))?")
 
 
-@dataclass(frozen=True)
-class Intervention:
+class Intervention(NamedTuple):
     """One of them, read but not yet resolved on a model. ``layer`` None: a token's place."""
 
     text: str
@@ -73,8 +72,7 @@ class Intervention:
         return "z" if self.part is None else _SITES[self.part]
 
 
-@dataclass(frozen=True)
-class StackItem:
+class StackItem(NamedTuple):
     """What is put on and taken off as one: a lone intervention, or a set of them with its ``name``."""
 
     text: str

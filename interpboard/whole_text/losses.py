@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -249,7 +249,7 @@ def _reference(interventions: Sequence[Intervention], written: str) -> tuple[Int
     if any(each.what in ("token", "off") for each in interventions):
         return ()
     zero = [
-        replace(each, what="zero", text=f"{each.text.split('=')[0]}=zero") for each in interventions
+        each._replace(what="zero", text=f"{each.text.split('=')[0]}=zero") for each in interventions
     ]
     found = {each.text: each for each in zero}
     return (

@@ -246,3 +246,15 @@ async def test_hello_comes_before_torch_could_have_been_imported(recorder: Recor
     await client.stop()
     assert client.pid is None
     assert time.monotonic() - started < 10  # not a timing: it did not have to be waited out
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="no priorities here")
+@on_one_loop
+async def test_where_both_want_a_core_the_app_has_it(
+    engine: EngineClient, recorder: Recorder, tiny_folder: Path
+) -> None:
+    engine.load(str(tiny_folder))
+    await recorder.until("model", protocol.Ready)
+    assert engine.pid is not None
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, engine.pid) == min(19, own + 5)

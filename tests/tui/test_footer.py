@@ -11,6 +11,7 @@ from tests.tui.conftest import Boards
 from tui.catalogue import footer_commands, pane_slots
 from tui.commands.command import command
 from tui.session.state import Answers, Engine
+from tui.testing.wait_until_idle import wait_until_idle
 from tui.theme import DARK_INKS
 from tui.widgets.lines import footer, hint
 
@@ -83,3 +84,22 @@ async def test_screens_over_the_panes_have_a_first_step_help_export_and_the_way_
         assert "Help" in line
         assert "Export" in line or width == 40
         assert "Back" in line or width == 40
+
+
+async def test_what_is_asked_again_at_every_move_of_a_cursor_does_not_change_the_footer(
+    board: Boards,
+) -> None:
+    async with board((200, 60)) as b:
+        await b.press("2")
+        before = b.lines()[-1]
+        b.engine.paused = True
+        await b.press("j")
+        await b.pilot.pause(0.05)
+        assert {"attention", "chosen_neuron"} <= set(b.app.state.busy)
+        assert b.lines()[-1] == before
+        await b.press("r")
+        await b.pilot.pause(0.05)
+        assert "x Cancel" in b.lines()[-1]
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert b.lines()[-1] == before

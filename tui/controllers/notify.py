@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from interpboard.display import visible
 
@@ -23,8 +22,7 @@ class Tell(Protocol):
         """Say ``message``."""
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """What was said, harmless to show; it may have several lines."""
 
     text: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tui.session.state import Selection
 from tui.slots import layout
@@ -37,8 +36,7 @@ class PaneBoard(Protocol):
         """What the size is called in the style sheet."""
 
 
-@dataclass(frozen=True)
-class Whereabouts:
+class Whereabouts(NamedTuple):
     """Which pane is active, what is selected, and where the cursors are, to return to."""
 
     active: str

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 ROLES = ("system", "user", "assistant")
 _NAMED = 3  # roles that are named in front of the last turn; more are counted
 
 
-@dataclass(frozen=True)
-class DraftTurn:
+class DraftTurn(NamedTuple):
     """Who speaks, and what."""
 
     role: str = "user"
@@ -73,13 +72,13 @@ class Draft:
 
     def write(self, at: int, content: str) -> Draft:
         """The turn ``at`` says ``content``."""
-        return self._put(at, replace(self.turns[at], content=content))
+        return self._put(at, self.turns[at]._replace(content=content))
 
     def turn_role(self, at: int) -> Draft:
         """The next role for the turn ``at``; one that a file brought comes back only from the file."""
         role = self.turns[at].role
         following = ROLES[(ROLES.index(role) + 1) % len(ROLES)] if role in ROLES else ROLES[0]
-        return self._put(at, replace(self.turns[at], role=following))
+        return self._put(at, self.turns[at]._replace(role=following))
 
     def add(self, at: int) -> Draft:
         """A turn behind the turn ``at``: of the user, or of the assistant where the user speaks before."""

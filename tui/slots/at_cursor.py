@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class AtCursor:
+class AtCursor(NamedTuple):
     """The intervention that Space switches: ``place=what`` in their grammar, or why there can be none."""
 
     place: str = ""
@@ -14,8 +13,7 @@ class AtCursor:
     refusal: str = ""
 
 
-@dataclass(frozen=True)
-class Predicted:
+class Predicted(NamedTuple):
     """A place in the run, and the likeliest tokens there, clean and edited, with their probabilities."""
 
     where: str

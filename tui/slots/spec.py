@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tui.session.state import Question, Request
 
@@ -27,8 +27,7 @@ _LINEAR = ("logit", "logit_diff")
 OF_THE_PANE = ("subject", "spans", "state", "corrupted", "site", "preview")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a pane is: its number, its title where there is room for it and where there is not.
 
     ``about`` says in a few words what it answers. Between one pane and all of them, those of the same

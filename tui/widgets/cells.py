@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # Whatever a cursor is: a row, a row and a column, a part of a view and a place in it. Of one view they
 # can be compared.
@@ -21,8 +20,7 @@ _SPACES = str.maketrans("", "", " ·_▁Ġ\xa0")  # as tokens, tokenizers and sc
 _ADDRESS = re.compile(r"\d+\.\w+")  # 3.7, 0.mlp
 
 
-@dataclass(frozen=True)
-class SearchCell:
+class SearchCell(NamedTuple):
     """One place, its ``names`` (as shown, and as it really is), and the text that goes on behind it."""
 
     place: CursorPlace

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A token's text on one line, from column ``x``."""
 
     token: int
@@ -161,7 +159,7 @@ class TokenStrip(CursorView):
                     [p for p in line if self.standing_for(p.token) == p.token] for line in lines
                 ]
             if margin:
-                lines = [[replace(own, x=own.x + margin) for own in line] for line in lines]
+                lines = [[own._replace(x=own.x + margin) for own in line] for line in lines]
             self._lines = (width, lines)
         return self._lines[1]
 

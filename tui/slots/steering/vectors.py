@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ def vector_file(state: State, params: Mapping[str, Any]) -> Path:
 
     Interventions name it, so a file never comes to have another vector.
     """
+    import hashlib  # of what is asked of the engine: not for the first paint
+
     texts = [prompts_of_side(params.get(side, "")) for side in SIDES]
     of = repr((state.model.info if state.model else None, params.get("layer"), texts))
     return state_path() / "vectors" / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.safetensors"
