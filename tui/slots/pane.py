@@ -243,7 +243,7 @@ class Pane(PaneContract, can_focus=False):
     def frame(self, focused: bool, frameless: bool = False) -> None:
         """And words for the size there is: out of sight it does not hear of another one."""
         super().frame(focused, frameless)
-        if frameless and not self.query(".heading"):
+        if frameless and self.is_attached and not self.query(".heading"):
             self.mount(Line(self._heading(*self._titles), classes="heading"), before=0)
         if focused and self.is_mounted:
             self.call_after_refresh(self._fit_to_size)
