@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,9 +20,9 @@ TOLERANCE: dict[torch.dtype, dict[str, float]] = {
 }
 
 
-@lru_cache(maxsize=4)
+@cache
 def tiny_lm(family: str = "gpt2", dtype: torch.dtype = torch.float32) -> LanguageModel:
-    """A tiny random model, looked into. Shared: tests must leave it as it was."""
+    """A tiny random model, looked into, which takes 0.1 s and more. Shared: tests must leave it as it was."""
     return LanguageModel.of(tiny_model(family, dtype), tiny_tokenizer(), f"tiny {family}")
 
 
