@@ -38,6 +38,7 @@ _ORDER = (
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
     "attribution_patching", "path_patching", "causal_trace", "what_if",
     "edited_direct_attribution",
+    "token_losses", "linear_probe", "probe_transfer", "stream_pca", "stream_cosine",
 )  # fmt: skip
 
 

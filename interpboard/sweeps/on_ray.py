@@ -22,6 +22,7 @@ import msgspec
 from interpboard import errors
 from interpboard.datasets.dataset import Dataset
 from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
+from interpboard.files import atomic
 from interpboard.sweeps.folder import SweepFolder, identity_of
 from interpboard.sweeps.here import MissingRow, OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
@@ -206,7 +207,7 @@ def _put_down(
     def flush() -> None:
         nonlocal number
         if held:
-            (shards / f"{number:08d}.msgpack").write_bytes(msgspec.msgpack.encode(held))
+            atomic.write_bytes(shards / f"{number:08d}.msgpack", msgspec.msgpack.encode(held))
             number += 1
             held.clear()
 

@@ -17,7 +17,7 @@ from tests.files.examples import examples_file
 LONG = "x" * 250 + ".json"
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.b.xlsx", "a.JSN", "a.v2"])
+@pytest.mark.parametrize("name", ["a.feather", "a.b.xlsx", "a.JSN", "a.v2"])
 @pytest.mark.parametrize("command", ["analyze", "report"])
 def test_an_ending_that_no_format_has_is_refused_with_those_that_there_are(
     command: str,

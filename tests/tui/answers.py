@@ -32,6 +32,7 @@ ANSWERS: dict[str, Answer] = {
     "neurons": parts.neurons_answer,
     "predictions": runs.predictions_answer,
     "steering": runs.steering_answer,
+    "token_losses": runs.losses_answer,
     "tune_lens": runs.training_answer,
     "tuned_lens": runs.lens_answer,
     "what_if": runs.what_if_answer,

@@ -43,6 +43,23 @@ def token_scores(asked: Asked) -> Answered:
     return (axis,), values
 
 
+def losses_answer(asked: Asked) -> Answered:
+    """Each token but the first has its loss, rank and entropy; the last costs most."""
+    axis = token_axis(asked.tokens)
+    values = np.linspace(0.5, 4.0, len(asked.tokens))
+    values[0] = np.nan
+    by_token = {
+        "rank": np.ceil(values), "entropy": np.full_like(values, 2.0), "surprise": values - 2.0,
+        "context": np.arange(len(values), dtype=float), "likeliest_prob": np.full_like(values, 0.6),
+        "likeliest": text_array([vocabulary.VOCABULARY[0]] * len(values)),
+    }  # fmt: skip
+    mean = float(np.nanmean(values))
+    whole = {"mean_loss": mean, "perplexity": np.exp(mean), "predicted": len(values) - 1.0}
+    asked.extra.update({name: LabelledArray((axis,), array) for name, array in by_token.items()})
+    asked.extra.update({name: LabelledArray((), np.array(one)) for name, one in whole.items()})
+    return (axis,), values
+
+
 def unit_scores(asked: Asked) -> Answered:
     """Two units: the first half of the tokens and the others."""
     extra, tokens = asked.extra, asked.tokens

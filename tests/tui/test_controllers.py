@@ -13,6 +13,7 @@ from tui.controllers.jobs import Jobs
 from tui.controllers.models import Models
 from tui.controllers.notify import Messages, Notice
 from tui.controllers.parameters import Parameters
+from tui.controllers.plans import Plans
 from tui.controllers.prompts import Prompts
 from tui.controllers.saver import Saver
 from tui.files.prompt_file import PromptFile
@@ -25,6 +26,10 @@ def asked(made: Session) -> list[str]:
     """The analyses that the engine was asked."""
     assert isinstance(made.engine, FakeEngine)
     return [request.analysis for request in made.engine.requests]
+
+
+def plans(made: Session, screens: OpenedScreens) -> Plans:
+    return Plans(made, screens, lambda: made.slots["tokens"])
 
 
 def interventions_of(made: Session, told: Spoken) -> Interventions:
@@ -102,7 +107,7 @@ async def test_parameters_that_are_answered_run_their_analysis_anew() -> None:
     async with session(in_sight=("tokens",)) as made:
         before = len(asked(made))
         screens = OpenedScreens()
-        Parameters(made, screens).edit(made.slots["tokens"])
+        Parameters(made, screens, plans(made, screens)).edit(made.slots["tokens"])
         screens.answer({"steps": 7})
         await made.settled()
         assert asked(made)[before:] == [made.slots["tokens"].analysis_in(made.state)]
@@ -114,7 +119,7 @@ async def test_parameters_that_are_answered_run_their_analysis_anew() -> None:
 async def test_a_job_is_not_asked_for_before_there_is_a_model() -> None:
     told, screens = Spoken(), OpenedScreens()
     async with session(told) as made:
-        own = Jobs(made, screens, "", told)
+        own = Jobs(made, screens, plans(made, screens), "", told)
         made.load("other")
         own.set_up("training")
         assert told == ["The model is not loaded yet."]
@@ -126,7 +131,7 @@ async def test_a_job_proposes_a_file_by_the_models_name_and_takes_into_use_what_
 ) -> None:
     told, screens = Spoken(), OpenedScreens()
     async with session(told) as made:
-        own = Jobs(made, screens, str(tmp_path), told)
+        own = Jobs(made, screens, plans(made, screens), str(tmp_path), told)
         own.set_up("collecting")
         out = str(tmp_path / "examples-demo.safetensors")
         screens.answer({"corpus": "corpus.txt", "out": out})

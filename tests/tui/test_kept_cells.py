@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -315,44 +314,3 @@ async def test_a_grid_stopped_at_a_half_and_finished_in_another_sitting_computes
     assert (known, how, end) == ("0", "stopped", "done")
     assert first == before
     assert int(first) + int(rest) == every[:, :, result.params["subject"][0] :].size
-
-
-async def test_the_job_that_runs_is_named_and_one_that_has_given_way_waits(board: Boards) -> None:
-    async with board() as b:
-        b.engine.paused = True
-        await ask(b, OTHER)
-        assert "next tokens" in b.lines()[0]  # nothing has begun: what is quick comes first
-        b.engine.compute("tokens", 1, 60.0)
-        await told(b)
-        assert "integrated gradients  12%" in b.lines()[0]
-        b.engine.compute("heads", 16, 20.0)
-        await told(b)
-        assert "head ablation  50%" in b.lines()[0]
-        assert "previous prompt, waiting at 12%" in b.screen
-        assert any("running 50% of 32 heads" in line for line in b.lines()[1:])
-        await b.press("L")
-        assert "integrated gradients: waiting at 12%" in b.screen
-
-
-@pytest.mark.parametrize("slot", ["tokens", "methods"])
-async def test_cells_that_a_view_does_not_draw_do_not_make_an_older_answer_this_prompts(
-    board: Boards, slot: str
-) -> None:
-    async with board() as b:
-        if slot != "tokens":
-            await b.press("V" if slot == "methods" else "C")
-            if slot == "circuit":
-                await b.press("enter", "enter")
-            await wait_until_idle(b.app)
-        assert b.app.state.slots[slot].result is not None
-        b.engine.paused = True
-        b.app.session.set_question(replace(b.app.state.question, text=OTHER))
-        b.app.session.run(slot)
-        await told(b)
-        b.engine.compute(slot, 1)
-        await told(b)
-        assert b.app.state.previous(slot) == "previous prompt"
-        older = (
-            "previous prompt, running" if slot == "tokens" else "an older question │ attributions"
-        )
-        assert older in b.screen

@@ -100,7 +100,7 @@ def test_a_grid_outlives_the_link_and_then_the_engine_and_no_cell_is_computed_tw
     mark = len(again.output)
     os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
     after_the_engine = int(seen(again, PARTIAL, mark)[1])
-    assert after_the_link < after_the_engine < HEADS
+    assert after_the_link <= after_the_engine < HEADS  # it may have died before it told a step more
     seen(again, "engine died")
     known, computed, _ = finished(again, tmp_path / "state")
     assert known == after_the_engine

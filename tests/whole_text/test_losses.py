@@ -170,6 +170,9 @@ class Beginning:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
 
+    def __len__(self) -> int:
+        return len(self.own)
+
     def __call__(self, text: str, add_special_tokens: bool = True, **options: Any) -> Any:
         found = self.own(text, add_special_tokens=False)
         return {"input_ids": [3] * add_special_tokens + list(found["input_ids"])}
