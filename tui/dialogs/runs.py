@@ -49,7 +49,8 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     RunsScreen.-wide > #runs-body { layout: horizontal; }
     #run-list { height: 10; border-bottom: solid $frame; }
     RunsScreen.-tall #run-list { height: 16; }
-    #run-view { height: 1fr; background: $background; padding: 0 1; scrollbar-size: 1 1; }
+    #run-view { height: 1fr; background: $background; padding: 0 1; scrollbar-size: 1 1;
+                scrollbar-gutter: stable; }
     RunsScreen.-wide #run-list { width: 1fr; height: 100%; border-bottom: none; border-right: solid $frame; }
     RunsScreen.-wide #run-view { width: 1fr; height: 100%; }
     RunsScreen.-whole #run-list { display: none; }
