@@ -100,8 +100,10 @@ def token_cells(
     tokens: Sequence[str], places: Sequence[CursorPlace], shown: Sequence[str] = (), tier: int = 0
 ) -> list[SearchCell]:
     """Tokens in their order: a word is found where it begins, also if it goes on in the next tokens."""
+    # The last one has a space behind it: it is a token too, and no head's address even if it looks like one.
     after = [
-        "".join(tokens[at + 1 : at + 1 + MOST_AFTER])[:MOST_AFTER] for at in range(len(tokens))
+        "".join(tokens[at + 1 : at + 1 + MOST_AFTER])[:MOST_AFTER] or " "
+        for at in range(len(tokens))
     ]
     return [
         SearchCell(place, tuple(dict.fromkeys((token, *shown[at : at + 1]))), tier, after[at])
