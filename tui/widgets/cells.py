@@ -21,12 +21,13 @@ _ADDRESS = re.compile(r"\d+\.\w+")  # 3.7, 0.mlp
 
 
 class SearchCell(NamedTuple):
-    """One place, its ``names`` (as shown, and as it really is), and the text that goes on behind it."""
+    """One place, its ``names`` (as shown, and as it really is); of a piece of a text what goes on behind it,
+    nothing behind the last."""
 
     place: CursorPlace
     names: tuple[str, ...]
     tier: int = 0
-    after: str = ""
+    after: str | None = None
 
 
 class Searched(Protocol):
@@ -83,7 +84,7 @@ def _plain(text: str, query: str) -> str:
 
 
 def _fits(cell: SearchCell, plain: str, query: str) -> bool:
-    if cell.after:
+    if cell.after is not None:
         plain_name = _plain(cell.names[0], query)
         at = (plain_name + _plain(cell.after, query)).find(plain)
         if 0 <= at < len(plain_name):
@@ -100,10 +101,8 @@ def token_cells(
     tokens: Sequence[str], places: Sequence[CursorPlace], shown: Sequence[str] = (), tier: int = 0
 ) -> list[SearchCell]:
     """Tokens in their order: a word is found where it begins, also if it goes on in the next tokens."""
-    # The last one has a space behind it: it is a token too, and no head's address even if it looks like one.
     after = [
-        "".join(tokens[at + 1 : at + 1 + MOST_AFTER])[:MOST_AFTER] or " "
-        for at in range(len(tokens))
+        "".join(tokens[at + 1 : at + 1 + MOST_AFTER])[:MOST_AFTER] for at in range(len(tokens))
     ]
     return [
         SearchCell(place, tuple(dict.fromkeys((token, *shown[at : at + 1]))), tier, after[at])
