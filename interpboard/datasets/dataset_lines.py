@@ -84,8 +84,8 @@ def dataset_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_DATASET + 1)  # a device may have no end
-    except OSError as error:
-        problem = f"Cannot read {path}: {error.strerror or error}."
+    except (OSError, ValueError) as error:  # a name with a NUL
+        problem = f"Cannot read {path}: {getattr(error, 'strerror', None) or error}."
         raise BadParameter(problem, "Check it.") from error
     if len(raw) > LARGEST_DATASET:
         raise BadParameter(f"{path} has more than {LARGEST_DATASET // 10**6} MB.", "Split it.")

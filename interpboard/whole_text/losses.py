@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from interpboard.datasets.dataset_lines import dataset_text
 from interpboard.errors import BadParameter, BadPrompt, Unsupported
 from interpboard.files.places import expanded
 from interpboard.interventions.grammar import Intervention, parse_interventions
@@ -19,7 +19,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import token_text
-from interpboard.runs.spans import Encoded, check_unicode, encode
+from interpboard.runs.spans import Encoded, encode
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.whole_text.scores import TokenScores, token_scores
 from interpboard.whole_text.windows import ScoredWindow, windows_of
@@ -198,16 +198,9 @@ def _exp(mean: float) -> float:
 
 
 def text_of_file(file: str) -> str:
-    """What a file says. Raises ``BadParameter``."""
+    """What a file says, of 20 MB at most: it is tokenised whole. Raises ``BadParameter``."""
     path = expanded(file)
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadParameter(f"{path} is not UTF-8 text: {error.reason}.") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadParameter(f"Cannot read {path}: {why}.", "Check the name.") from None
-    check_unicode(text, "file")
+    text = dataset_text(path)
     if not text:
         raise BadParameter(f"{path} is empty.")
     return text

@@ -236,6 +236,12 @@ def test_an_empty_file_one_of_bytes_and_one_token_are_refused(tmp_path: Path) ->
             losses(file=str(path))
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no device without an end here")
+def test_what_has_no_end_is_not_read_for_ever() -> None:
+    with pytest.raises(BadParameter, match="/dev/zero has more than 20 MB"):
+        losses(file="/dev/zero")
+
+
 def test_from_the_command_line_a_file_needs_no_prompt(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
