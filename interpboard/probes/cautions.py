@@ -100,12 +100,11 @@ def surface_scores(
 ) -> tuple[float, np.ndarray, list[str]]:
     """What the text's length alone reads, and [place] where in the text the place stands; with a
     warning where that is clearly above chance."""
-    base = task.base() if not task.classes else 0.0
 
     def read(measure: np.ndarray, of: HeldOutTask) -> float:
         return score_of(
             read_by_nearest(measure, of.answers, of.folds, of.classes),
-            of.answers, of.classes, base if of is task else of.base() if not of.classes else 0.0,
+            of.answers, of.classes, of.base(),
         )  # fmt: skip
 
     chance = 1 / task.classes if task.classes else 0.0

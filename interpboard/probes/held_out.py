@@ -65,8 +65,11 @@ class HeldOutTask:
         )
 
     def base(self) -> np.ndarray:
-        """[row]: the mean of the numbers that the row's probe was fitted on, which R² is measured against."""
+        """[row]: the mean of the numbers that the row's probe was fitted on, which R² is measured against;
+        0 where classes are read, whose accuracy is measured against nothing."""
         means = np.zeros(len(self.answers))
+        if self.classes:
+            return means
         for fold in np.unique(self.folds):
             means[self.folds == fold] = self.answers[self.folds != fold].mean()
         return means

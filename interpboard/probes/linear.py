@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -145,29 +146,39 @@ def linear_probe(
     )
 
 
-def _cells(rows: ProbeRows, task: HeldOutTask) -> np.ndarray:
-    """The score [layer, place] of each cell."""
-    found = np.full(rows.values.shape[1:3], np.nan)
-    for layer, place in np.ndindex(*found.shape):
-        said = _read_cell(rows, task, layer, place)
-        if said is None:
-            continue
-        part, read, _ = said
-        base = part.base() if not part.classes else 0.0
-        found[layer, place] = score_of(read, part.answers, part.classes, base)
-    return found
+class _Read(NamedTuple):
+    """What is read of a cell: ``said`` [row] of the rows of ``task``, those that have the position."""
+
+    task: HeldOutTask
+    said: np.ndarray
+    converged: bool
+
+    @property
+    def score(self) -> float:
+        return score_of(self.said, self.task.answers, self.task.classes, self.task.base())
+
+    def interval(self, seed: int) -> tuple[float, float]:
+        task = self.task
+        return interval_of(self.said, task.answers, task.groups, task.classes, task.base(), seed)
 
 
-def _read_cell(
-    rows: ProbeRows, task: HeldOutTask, layer: int, place: int
-) -> tuple[HeldOutTask, np.ndarray, bool] | None:
-    """The task among the rows that have the position, and what is read of them; None for too few."""
+def _read_cell(rows: ProbeRows, task: HeldOutTask, layer: int, place: int) -> _Read | None:
+    """None for too few rows."""
     there = rows.at[:, place] >= 0
     part = task if there.all() else task.among(there)
     if not there.any() or part.classes != task.classes or not part.trainable():
         return None
-    read, converged = part.read(rows.values[there, layer, place])
-    return part, read, converged
+    return _Read(part, *part.read(rows.values[there, layer, place]))
+
+
+def _cells(rows: ProbeRows, task: HeldOutTask) -> np.ndarray:
+    """The score [layer, place] of each cell."""
+    found = np.full(rows.values.shape[1:3], np.nan)
+    for layer, place in np.ndindex(*found.shape):
+        read = _read_cell(rows, task, layer, place)
+        if read is not None:
+            found[layer, place] = read.score
+    return found
 
 
 def _scores(rows: ProbeRows, task: HeldOutTask, seed: int) -> tuple[dict[str, np.ndarray], int]:
@@ -176,15 +187,12 @@ def _scores(rows: ProbeRows, task: HeldOutTask, seed: int) -> tuple[dict[str, np
     unfinished = 0
     for layer, place in np.ndindex(*shape):
         arrays["n"][layer, place] = (rows.at[:, place] >= 0).sum()
-        said = _read_cell(rows, task, layer, place)
-        if said is None:
+        read = _read_cell(rows, task, layer, place)
+        if read is None:
             continue
-        part, read, converged = said
-        unfinished += not converged
-        base = part.base() if not part.classes else 0.0
-        arrays["values"][layer, place] = score_of(read, part.answers, part.classes, base)
-        ends = interval_of(read, part.answers, part.groups, part.classes, base, seed)
-        arrays["low"][layer, place], arrays["high"][layer, place] = ends
+        unfinished += not read.converged
+        arrays["values"][layer, place] = read.score
+        arrays["low"][layer, place], arrays["high"][layer, place] = read.interval(seed)
     return arrays, unfinished
 
 

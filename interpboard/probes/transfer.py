@@ -104,7 +104,7 @@ def _transferred(
     task, values = tasks[test], read[test].values[:, 0, 0]
     if train == test:
         said, _ = task.read(values)
-        base: np.ndarray | float = task.base() if not task.classes else 0.0
+        base: np.ndarray | float = task.base()
         shared = 0
     else:
         seen = set(read[train].texts)

@@ -33,8 +33,6 @@ _SHARDS_A_WORKER = 8
 _LOCAL = "local"
 _ANSWER_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost")
-
-
 _STAYS = "What was computed stays; --workers 1 says more."
 
 
@@ -249,7 +247,6 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     started = not ray.is_initialized()
     if started:
         _require_answer(address)
-    if started:
         # One core more than the workers, for tasks of Ray's own.
         own: dict[str, Any] = {}
         if not address:
