@@ -144,6 +144,34 @@ async def test_a_signal_in_the_middle_of_a_write_waits_for_its_end(
     assert stopped == ([signal.SIGSTOP] if number == signal.SIGTSTP else [])
 
 
+async def test_a_shell_that_brings_the_job_back_at_once_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+
+    class Driver:
+        def suspend_application_mode(self) -> None:
+            done.append("given")
+
+        def resume_application_mode(self) -> None:
+            done.append("taken")
+
+    def stopped_and_brought_back(_group: int, number: signal.Signals) -> None:
+        done.append(number)
+        signal.raise_signal(signal.SIGCONT)
+
+    monkeypatch.setattr("tui.terminal.suspend.os.killpg", stopped_and_brought_back)
+    monkeypatch.setattr("tui.terminal.suspend.os.kill", lambda _pid, number: done.append(number))
+    suspension = Suspension(cast(Any, Driver()), back=lambda: done.append("painted"))
+    try:
+        suspension.begin()
+        await asyncio.sleep(0.05)
+    finally:
+        for each in (signal.SIGTSTP, signal.SIGCONT):
+            asyncio.get_running_loop().remove_signal_handler(each)
+    assert done == ["given", signal.SIGTSTP, "taken", "painted"]
+
+
 def test_where_no_shell_waits_ctrl_z_says_so_and_goes_on() -> None:
     app = Terminal(FAKE)
     try:

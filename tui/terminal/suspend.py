@@ -65,10 +65,11 @@ class Suspension:
         The terminal is given before: others of the job stop at once, and then it is the shell's.
         """
         self._give()
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # for the others: this process stops itself
+        # This process is stopped by the same signal as the others. If it stopped itself behind them, a shell
+        # that brings the job back in between would not bring it back: by then the SIGCONT has come and gone.
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.killpg(os.getpgrp(), signal.SIGTSTP)
         self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
-        self._stop()
 
     def _give(self) -> None:
         if not self._given:
