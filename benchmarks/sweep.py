@@ -63,7 +63,7 @@ from pathlib import Path
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import Cancelled
 from interpboard.models.language_model import LanguageModel
-from interpboard.sweeps.here import sweep_here
+from interpboard.sweeps.in_process import sweep_in_process
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.row_work import rows_function
 from interpboard.sweeps.sweep import begin_sweep
@@ -81,7 +81,7 @@ def check():
     if time.monotonic() > until:
         raise Cancelled
 try:
-    sweep_here(rows_function(lm, request), dataset, folder, check, on_pace)
+    sweep_in_process(rows_function(lm, request), dataset, folder, check, on_pace)
 except Cancelled:
     pass
 print(held)

@@ -93,7 +93,7 @@ def _go_to(slot: Slot) -> Command:
         str(number),
         title,
         about,
-        lambda app: app.panes.go(slot.name),
+        lambda c: c.panes.go(slot.name),
     )
 
 

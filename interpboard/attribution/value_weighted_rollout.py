@@ -16,7 +16,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric

@@ -15,7 +15,7 @@ from interpboard.models.fingerprints import Origin
 from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits
+from interpboard.models.unembedding import forward_logits
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens

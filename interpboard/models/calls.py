@@ -23,7 +23,7 @@ from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.division import moved_to
-from interpboard.models.keeping import Keeper, Kept
+from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.models.training_mode import require_evaluating
 
 _CACHE = ("past_key_values", "past_key_value", "layer_past")

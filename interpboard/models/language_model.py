@@ -33,8 +33,8 @@ from interpboard.models.proof.selfcheck import (
     self_check,
 )
 from interpboard.models.quantised import kernel_notes
-from interpboard.models.tail import forward_logits
 from interpboard.models.training_mode import evaluating
+from interpboard.models.unembedding import forward_logits
 from interpboard.models.unwrap import unwrapped, wrapper_notes
 from interpboard.registry.loading import LoadOptions
 from interpboard.results import ModelInfo

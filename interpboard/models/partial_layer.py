@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from interpboard.models.keeping import Keeper, Kept
+from interpboard.models.kept_tensors import Keeper, Kept
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.patching.subject import find_subject
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.chat import prompt_of

@@ -19,7 +19,7 @@ import torch
 from interpboard.models.calls import first_layer_input
 from interpboard.models.finite import Tally
 from interpboard.models.partial_layer import attention_kept, mlp_at
-from interpboard.models.tail import residual_to_logits, residual_to_some_logits
+from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids

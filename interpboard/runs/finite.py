@@ -16,7 +16,7 @@ from interpboard.display import visible
 from interpboard.errors import NotFinite
 from interpboard.models.finite import Tally, finite_logits
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import forward_logits
+from interpboard.models.unembedding import forward_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.shared import logits_together

@@ -17,12 +17,12 @@ from interpboard.models.attention_sites import (
 )
 from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
-from interpboard.models.keeping import Keeper
+from interpboard.models.kept_tensors import Keeper
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, block_keys
 from interpboard.runs.finite import require, run_words

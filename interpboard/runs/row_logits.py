@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import torch
 
 from interpboard.models.finite import Tally
-from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.models.unembedding import forward_logits, residual_to_logits
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits

@@ -17,11 +17,11 @@ import torch
 
 from interpboard.errors import InterpBoardError
 from interpboard.models.calls import LayerCall
-from interpboard.models.keeping import Kept
+from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.proof.rounding import agrees
-from interpboard.models.tail import unembed
+from interpboard.models.unembedding import unembed
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_logits, run_words
 from interpboard.runs.gradients.together import RowGradients

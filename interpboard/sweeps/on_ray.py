@@ -24,7 +24,7 @@ from interpboard.datasets.dataset import Dataset
 from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
 from interpboard.files import atomic
 from interpboard.sweeps.folder import SweepFolder, identity_of
-from interpboard.sweeps.here import MissingRow, OnPace, missing_rows
+from interpboard.sweeps.in_process import MissingRow, OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
 
@@ -138,7 +138,7 @@ def sweep_on_ray(
     check: Callable[[], None] = lambda: None,
     on_pace: OnPace = lambda _pace: None,
 ) -> SweepPace:
-    """As ``here.sweep_here``, by ``workers`` actors that open the model with ``opening``.
+    """As ``here.sweep_in_process``, by ``workers`` actors that open the model with ``opening``.
 
     ``address``: of a Ray cluster that runs; empty: one is started here, bound to 127.0.0.1, and ended. Usage
     reports and dashboard are off. A node that is lost costs its batches, which others compute. Raises

@@ -28,7 +28,7 @@ from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together, prompts_a_pass
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.alignment import roles_of
-from interpboard.sweeps.here import MissingRow, RowsFunction
+from interpboard.sweeps.in_process import MissingRow, RowsFunction
 from interpboard.sweeps.request import OF_THE_ROW, UNITS_ALIGNED, SweepRequest
 from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.unit_roles import roles_by_unit
@@ -52,7 +52,7 @@ class _Task:
 
 
 def rows_function(lm: LanguageModel, request: SweepRequest, watch: Watch = SILENT) -> RowsFunction:
-    """``work_rows`` of one model and request, as ``sweep_here`` takes it."""
+    """``work_rows`` of one model and request, as ``sweep_in_process`` takes it."""
     lengths = Lengths.none()
     return lambda rows: work_rows(lm, rows, request, watch.silent, lengths)
 

@@ -17,7 +17,7 @@ from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import Manifest, SweepFolder
-from interpboard.sweeps.here import OnPace, sweep_here
+from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import sweep_on_ray
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_work import rows_function
@@ -68,7 +68,7 @@ def sweep(
             )  # fmt: skip
         else:
             work = rows_function(lm, folder.manifest.request, watch)
-            sweep_here(work, dataset, folder, watch.check, on_pace)
+            sweep_in_process(work, dataset, folder, watch.check, on_pace)
         return written_aggregate(folder, AggregateSettings(level=level, group=group))
 
 

@@ -14,7 +14,7 @@ import torch
 
 from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import run_body, unembed
+from interpboard.models.unembedding import run_body, unembed
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import require, require_logits, run_words

@@ -24,7 +24,7 @@ from interpboard.interventions.sets import (
     strongest_of,
 )
 from interpboard.interventions.what_if import what_if
-from interpboard.models.tail import forward_logits
+from interpboard.models.unembedding import forward_logits
 from interpboard.results import Axis, LabelledArray, layer_axis, text_array
 from interpboard.results.partial import Partial
 from interpboard.runs.prompt import input_ids

@@ -14,7 +14,7 @@ from interpboard.circuits.lens import reading as lens_reading
 from interpboard.circuits.lens.logit import LENS_SITES, logit_lens
 from interpboard.errors import BadParameter
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.tail import residual_to_logits
+from interpboard.models.unembedding import residual_to_logits
 from interpboard.results.lens_rows import converged
 from interpboard.runs.prompt import input_ids
 from tests.lm import TEXT, TOLERANCE, case, fingerprint

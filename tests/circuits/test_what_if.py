@@ -13,7 +13,7 @@ from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import BadParameter, BadPrompt, BadTarget, InterpBoardError
 from interpboard.interventions.grammar import parse_interventions
 from interpboard.interventions.what_if import what_if
-from interpboard.models.tail import forward_logits
+from interpboard.models.unembedding import forward_logits
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric

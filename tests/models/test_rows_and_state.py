@@ -14,7 +14,7 @@ from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.selfcheck import self_check
-from interpboard.models.tail import forward_logits
+from interpboard.models.unembedding import forward_logits
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric

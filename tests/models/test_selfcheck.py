@@ -15,7 +15,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import in_width
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
-from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.models.unembedding import forward_logits, residual_to_logits
 from tests.tiny import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
 
 NO_FLOAT64 = {"mixtral", "gpt_oss", "deepseek_v3"}  # grouped matrix products exist in float32 only

@@ -15,7 +15,7 @@ import numpy as np
 from interpboard.datasets.dataset import open_dataset
 from interpboard.results import Axis, MadeBy, ModelInfo
 from interpboard.sweeps.folder import Manifest, SweepFolder
-from interpboard.sweeps.here import MissingRow, sweep_here
+from interpboard.sweeps.in_process import MissingRow, sweep_in_process
 from interpboard.sweeps.request import sweep_request
 from interpboard.sweeps.row_results import RowResult
 
@@ -64,7 +64,7 @@ def main(data: str, out: str) -> None:
             time.sleep(0.001)
             yield results
 
-    sweep_here(slowly, open_dataset([data]), folder, flush_after=0.01)
+    sweep_in_process(slowly, open_dataset([data]), folder, flush_after=0.01)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import pytest
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, BadResultFile
 from interpboard.sweeps.folder import SweepFolder
-from interpboard.sweeps.here import sweep_here
+from interpboard.sweeps.in_process import sweep_in_process
 from interpboard.sweeps.row_results import RowResult
 from tests.sweeps.quick_rows import begun, quick_work
 
@@ -85,11 +85,11 @@ def test_a_full_disk_is_said_in_a_line_and_what_was_there_stays(
 
     monkeypatch.setattr(SweepFolder, "write", full_in_the_third)
     with pytest.raises(BadResultFile, match="No space left"):
-        sweep_here(work, open_dataset([data]), folder, flush_after=0.0)
+        sweep_in_process(work, open_dataset([data]), folder, flush_after=0.0)
     before = len(every(folder))
     assert before == 2 * 2  # the two parts that had room
     monkeypatch.setattr(SweepFolder, "write", real)
-    pace = sweep_here(work, open_dataset([data]), folder)
+    pace = sweep_in_process(work, open_dataset([data]), folder)
     assert pace.computed == 2 * ROWS - before
     assert len(every(folder)) == 2 * ROWS
 
@@ -104,7 +104,7 @@ def test_two_sweeps_do_not_write_to_one_folder(tmp_path: Path) -> None:
 def test_a_part_that_is_damaged_is_named(tmp_path: Path) -> None:
     data, out = put(tmp_path), tmp_path / "out"
     folder, work = begun(data, out)
-    sweep_here(work, open_dataset([data], limit=3), folder)
+    sweep_in_process(work, open_dataset([data], limit=3), folder)
     part = folder.parts()[0]
     part.write_bytes(part.read_bytes()[:100])
     with pytest.raises(BadResultFile, match=part.name):

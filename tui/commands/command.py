@@ -34,7 +34,7 @@ class Command:
     action: str | Callable[[Controllers], object]
     where: tuple[str, ...] = ()
     palette: bool = True
-    why_not: Callable[[Controllers, str], str] = lambda _app, _place: (
+    why_not: Callable[[Controllers, str], str] = lambda _controllers, _place: (
         ""
     )  # why it cannot act there now
 

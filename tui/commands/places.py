@@ -40,15 +40,15 @@ PROMPT = (
     Command("submit", "enter", "Enter", "Run",
             "Run every analysis on the text", "submit"),
     Command("leave", "escape,tab", "Tab Esc", "Panes",
-            "Back to the panes", lambda app: app.panes.focus()),
+            "Back to the panes", lambda c: c.panes.focus()),
     Command("newline", "ctrl+o", "Ctrl+o", "Newline",
             "A newline at the cursor, shown as ⏎", "newline"),
     Command("older_prompt", "up", "↑", "Before",
-            "The prompt that was run before this one", lambda app: app.prompts.older()),
+            "The prompt that was run before this one", lambda c: c.prompts.older()),
     Command("newer_prompt", "down", "↓", "After",
-            "The one after it; behind the newest: to the panes", lambda app: app.prompts.newer()),
+            "The one after it; behind the newest: to the panes", lambda c: c.prompts.newer()),
     Command("search_prompts", "ctrl+r", "Ctrl+r", "Search",
-            "Search earlier prompts, by words", lambda app: app.prompts.search()),
+            "Search earlier prompts, by words", lambda c: c.prompts.search()),
 )  # fmt: skip
 NEWLINE_KEY = tuple(
     each for each in PROMPT if each.id == "newline"

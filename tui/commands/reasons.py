@@ -16,91 +16,97 @@ if TYPE_CHECKING:
 Reason = Callable[["Controllers", str], str]
 
 
-def no_model(app: Controllers, place: str) -> str:
+def no_model(controllers: Controllers, place: str) -> str:
     """Is there no model?"""
-    if app.state.model is not None:
+    if controllers.state.model is not None:
         return ""
-    if app.state.engine.phase in ("starting", "loading", "restarting"):
+    if controllers.state.engine.phase in ("starting", "loading", "restarting"):
         return "The model is not loaded yet."
     return keyed("Needs a model: {key:model} opens one.")
 
 
-def not_ready(app: Controllers, place: str) -> str:
+def not_ready(controllers: Controllers, place: str) -> str:
     """Can the engine not begin a job?"""
-    return "" if app.session.ready else "The model is not loaded yet."
+    return "" if controllers.session.ready else "The model is not loaded yet."
 
 
-def no_result(app: Controllers, place: str) -> str:
+def no_result(controllers: Controllers, place: str) -> str:
     """Does the place show no result yet, nor a part of one?"""
-    answer = app.state.slots[app.panes.active if place not in app.state.slots else place]
+    answer = controllers.state.slots[
+        controllers.panes.active if place not in controllers.state.slots else place
+    ]
     there = answer.result is not None or answer.partial is not None
     return "" if there else keyed("Needs a result: {key:run} computes it.")
 
 
-def no_results(app: Controllers, place: str) -> str:
+def no_results(controllers: Controllers, place: str) -> str:
     """Does nothing at all show a result?"""
-    there = any(answer.result is not None for answer in app.state.slots.values())
+    there = any(answer.result is not None for answer in controllers.state.slots.values())
     return "" if there else keyed("Needs a result: {key:run} computes it.")
 
 
-def nothing_runs(app: Controllers, place: str) -> str:
+def nothing_runs(controllers: Controllers, place: str) -> str:
     """Is there nothing to cancel?"""
-    compared = app.state.compared
-    runs = app.state.busy or app.state.engine.phase == "loading"
+    compared = controllers.state.compared
+    runs = controllers.state.busy or controllers.state.engine.phase == "loading"
     runs = runs or (compared is not None and compared.a.busy)
     return "" if runs else "Nothing is running."
 
 
-def nothing_to_undo(app: Controllers, place: str) -> str:
+def nothing_to_undo(controllers: Controllers, place: str) -> str:
     """Were the interventions never changed?"""
-    return "" if app.state.interventions.past else "Nothing to undo."
+    return "" if controllers.state.interventions.past else "Nothing to undo."
 
 
-def nothing_to_redo(app: Controllers, place: str) -> str:
+def nothing_to_redo(controllers: Controllers, place: str) -> str:
     """Was nothing undone?"""
-    return "" if app.state.interventions.future else "Nothing to redo."
+    return "" if controllers.state.interventions.future else "Nothing to redo."
 
 
-def no_prompt_file(app: Controllers, place: str) -> str:
+def no_prompt_file(controllers: Controllers, place: str) -> str:
     """Is no file of prompts open?"""
-    there = app.prompts.file is not None
+    there = controllers.prompts.file is not None
     return "" if there else keyed("No file of prompts is open: {key:prompt_file} opens one.")
 
 
-def no_query(app: Controllers, place: str) -> str:
+def no_query(controllers: Controllers, place: str) -> str:
     """Was nothing searched for yet?"""
-    return "" if app.find.query else keyed("Nothing was searched for yet: {key:find} searches.")
+    return (
+        ""
+        if controllers.find.query
+        else keyed("Nothing was searched for yet: {key:find} searches.")
+    )
 
 
-def no_corrupted(app: Controllers, place: str) -> str:
+def no_corrupted(controllers: Controllers, place: str) -> str:
     """Is there no corrupted prompt?"""
-    there = bool(app.state.corrupted)
+    there = bool(controllers.state.corrupted)
     return "" if there else keyed("Needs a corrupted prompt: {key:corrupted} in Trace writes it.")
 
 
-def no_subject(app: Controllers, place: str) -> str:
+def no_subject(controllers: Controllers, place: str) -> str:
     """Is no subject marked?"""
-    there = bool(app.state.subject)
+    there = bool(controllers.state.subject)
     return "" if there else keyed("Needs a subject: {key:subject} in Tokens marks it.")
 
 
-def no_other_method(app: Controllers, place: str) -> str:
+def no_other_method(controllers: Controllers, place: str) -> str:
     """Is there no other method here? The slot knows why."""
-    slot = app.session.slots.get(place)
-    return slot.only_method(app.state) if slot is not None else ""
+    slot = controllers.session.slots.get(place)
+    return slot.only_method(controllers.state) if slot is not None else ""
 
 
-def no_interventions(app: Controllers, place: str) -> str:
+def no_interventions(controllers: Controllers, place: str) -> str:
     """Is there no intervention?"""
-    there = bool(app.state.interventions.items)
+    there = bool(controllers.state.interventions.items)
     return (
         "" if there else keyed("There are no interventions: {key:what_if_add} in What if adds one.")
     )
 
 
-def no_control(app: Controllers, place: str) -> str:
+def no_control(controllers: Controllers, place: str) -> str:
     """Is there no set with a random one beside it?"""
-    there = any(item.control_of for item in app.state.interventions.items)
+    there = any(item.control_of for item in controllers.state.interventions.items)
     return (
         ""
         if there
@@ -108,55 +114,55 @@ def no_control(app: Controllers, place: str) -> str:
     )
 
 
-def nothing_lost(app: Controllers, place: str) -> str:
+def nothing_lost(controllers: Controllers, place: str) -> str:
     """Did no engine take jobs along?"""
-    return "" if app.state.engine.lost else "No job was lost."
+    return "" if controllers.state.engine.lost else "No job was lost."
 
 
-def nothing_to_compare(app: Controllers, place: str) -> str:
+def nothing_to_compare(controllers: Controllers, place: str) -> str:
     """Is there no prompt to compare this one with?"""
-    return "" if app.second_model.offered else app.comparison.why_not_compare()
+    return "" if controllers.second_model.offered else controllers.comparison.why_not_compare()
 
 
-def nothing_to_pin(app: Controllers, place: str) -> str:
+def nothing_to_pin(controllers: Controllers, place: str) -> str:
     """Has the prompt no answer that could be compared?"""
-    return app.comparison.why_not_pin()
+    return controllers.comparison.why_not_pin()
 
 
-def no_second_model(app: Controllers, place: str) -> str:
+def no_second_model(controllers: Controllers, place: str) -> str:
     """Can no second model be opened, and none be closed?"""
-    return app.second_model.why_not()
+    return controllers.second_model.why_not()
 
 
-def no_plan(app: Controllers, place: str) -> str:
+def no_plan(controllers: Controllers, place: str) -> str:
     """Is there nothing whose plan could be made?"""
-    return app.plans.why_not()
+    return controllers.plans.why_not()
 
 
-def no_lines(app: Controllers, place: str) -> str:
+def no_lines(controllers: Controllers, place: str) -> str:
     """Does the active pane hold nothing that is drawn as lines?"""
-    return app.plots.why_not()
+    return controllers.plots.why_not()
 
 
-def nothing_kept(app: Controllers, place: str) -> str:
+def nothing_kept(controllers: Controllers, place: str) -> str:
     """Is there no place to keep anything?"""
-    return "Nothing can be saved here: no notes, no sessions." if app.saver.off else ""
+    return "Nothing can be saved here: no notes, no sessions." if controllers.saver.off else ""
 
 
-def nothing_saved(app: Controllers, place: str) -> str:
+def nothing_saved(controllers: Controllers, place: str) -> str:
     """Was no result saved yet?"""
-    if app.saver.off:
+    if controllers.saver.off:
         return "Nothing can be saved here."
-    return "" if app.saver.store.path.exists() else "Nothing has been saved yet."
+    return "" if controllers.saver.store.path.exists() else "Nothing has been saved yet."
 
 
-def no_pinned_runs(app: Controllers, place: str) -> str:
+def no_pinned_runs(controllers: Controllers, place: str) -> str:
     """In a list of runs that is opened for it, none is pinned."""
-    return nothing_saved(app, place) or keyed(
+    return nothing_saved(controllers, place) or keyed(
         "Needs two pinned runs: {key:runs_pin} in Runs pins one."
     )
 
 
-def cannot_suspend(app: Controllers, place: str) -> str:
+def cannot_suspend(controllers: Controllers, place: str) -> str:
     """Is there no shell to go back to?"""
-    return app.app.stays
+    return controllers.app.stays

@@ -35,236 +35,234 @@ if TYPE_CHECKING:
     from tui.controllers.second_model import SecondModel
 
 
-def make_prompt_table(all: Controllers) -> PromptTableRows:
+def make_prompt_table(c: Controllers) -> PromptTableRows:
     """The prompts of a file as a table, and its screen."""
     from tui.controllers.prompt_table import PromptTableRows
 
     return PromptTableRows(
-        all.session, all.board, file=lambda: all.prompts.file, run=partial(_run_row, all),
-        open_screen=lambda: _open_prompt_table(all), changed=all.show_changed,
-        input_line=all.screens.input_line, folder=all.settings.export_folder, tell=all.tell,
+        c.session, c.board, file=lambda: c.prompts.file, run=partial(_run_row, c),
+        open_screen=lambda: _open_prompt_table(c), changed=c.show_changed,
+        input_line=c.screens.input_line, folder=c.settings.export_folder, tell=c.tell,
     )  # fmt: skip
 
 
-def make_chats(all: Controllers) -> Chats:
+def make_chats(c: Controllers) -> Chats:
     """The editor of a chat."""
     from tui.controllers.chats import Chats
 
     return Chats(
-        all.session, all.app, field=lambda: all.app.prompt, run=all.run_prompt,
-        write_text=partial(_write_text, all), input_line=all.screens.input_line,
+        c.session, c.app, field=lambda: c.app.prompt, run=c.run_prompt,
+        write_text=partial(_write_text, c), input_line=c.screens.input_line,
     )  # fmt: skip
 
 
-def make_explained(all: Controllers) -> Explained:
+def make_explained(c: Controllers) -> Explained:
     """Which token is explained, against which, and by which metric."""
     from tui.controllers.explained import Explained
 
-    return Explained(all.session, all.app, all.tell)
+    return Explained(c.session, c.app, c.tell)
 
 
-def make_plans(all: Controllers) -> Plans:
+def make_plans(c: Controllers) -> Plans:
     """What an analysis will cost, before it runs."""
     from tui.controllers.plans import Plans
 
-    return Plans(all.session, all.app, slot=lambda: all.panes.view.slot)
+    return Plans(c.session, c.app, slot=lambda: c.panes.view.slot)
 
 
-def make_parameters(all: Controllers) -> Parameters:
+def make_parameters(c: Controllers) -> Parameters:
     """The options of an analysis."""
     from tui.controllers.parameters import Parameters
 
-    return Parameters(all.session, all.app, all.plans)
+    return Parameters(c.session, c.app, c.plans)
 
 
-def make_models(all: Controllers) -> Models:
+def make_models(c: Controllers) -> Models:
     """Which model is opened."""
     from tui.controllers.models import Models
 
-    return Models(all.session, all.saver, all.settings, all.app)
+    return Models(c.session, c.saver, c.settings, c.app)
 
 
-def make_second_model(all: Controllers) -> SecondModel:
+def make_second_model(c: Controllers) -> SecondModel:
     """A model beside the one in use."""
     from tui.controllers.second_model import SecondModel
 
     return SecondModel(
-        all.session,
-        all.comparison,
-        pick=all.models.pick,
-        input_line=all.screens.input_line,
-        tell=all.tell,
+        c.session,
+        c.comparison,
+        pick=c.models.pick,
+        input_line=c.screens.input_line,
+        tell=c.tell,
     )
 
 
-def make_interventions(all: Controllers) -> Interventions:
+def make_interventions(c: Controllers) -> Interventions:
     """What is switched off or replaced, and its screen."""
     from tui.controllers.interventions import Interventions
 
-    return Interventions(all.session, lambda: _open_interventions(all), all.tell)
+    return Interventions(c.session, lambda: _open_interventions(c), c.tell)
 
 
-def make_head_sets(all: Controllers) -> HeadSets:
+def make_head_sets(c: Controllers) -> HeadSets:
     """Heads that are switched as one."""
     from tui.controllers.head_sets import HeadSets
 
-    return HeadSets(all.session, all.screens.input_line, all.tell)
+    return HeadSets(c.session, c.screens.input_line, c.tell)
 
 
-def make_jobs(all: Controllers) -> Jobs:
+def make_jobs(c: Controllers) -> Jobs:
     """Long jobs that leave a file."""
     from tui.controllers.jobs import Jobs
 
-    return Jobs(all.session, all.app, all.plans, all.settings.export_folder, all.tell)
+    return Jobs(c.session, c.app, c.plans, c.settings.export_folder, c.tell)
 
 
-def make_saved_runs(all: Controllers) -> SavedRuns:
+def make_saved_runs(c: Controllers) -> SavedRuns:
     """Results that were kept, and the screen with their list."""
     from tui.controllers.saved_runs import SavedRuns
 
     return SavedRuns(
-        all.session, all.saver, all.tell, partial(_reopened, all), lambda: _open_runs(all),
-        all.comparison.begin, all.second_model.offer,
+        c.session, c.saver, c.tell, partial(_reopened, c), lambda: _open_runs(c),
+        c.comparison.begin, c.second_model.offer,
     )  # fmt: skip
 
 
-def make_notes(all: Controllers) -> Notes:
+def make_notes(c: Controllers) -> Notes:
     """What people write down."""
     from tui.controllers.notes import Notes
 
-    return Notes(all.session, all.saver, all.app, lambda: all.panes.here, all.tell)
+    return Notes(c.session, c.saver, c.app, lambda: c.panes.here, c.tell)
 
 
-def make_named_sessions(all: Controllers) -> NamedSessions:
+def make_named_sessions(c: Controllers) -> NamedSessions:
     """Sessions by their names."""
     from tui.controllers.named_sessions import NamedSessions
 
-    return NamedSessions(
-        all.saver, all.notes, all.saved_runs, all.app, all.screens.input_line, all.tell
-    )
+    return NamedSessions(c.saver, c.notes, c.saved_runs, c.app, c.screens.input_line, c.tell)
 
 
-def make_export(all: Controllers) -> Export:
+def make_export(c: Controllers) -> Export:
     """Files and the clipboard."""
     from tui.controllers.export import Export
     from tui.controllers.pictures import Pictures
 
-    pictures = Pictures(all.app, all.panes, all.messages)
+    pictures = Pictures(c.app, c.panes, c.messages)
     return Export(
-        all.session, all.app, shown=all.comparison.shown, slot=lambda: all.panes.view.slot,
-        readout=lambda: all.panes.view.shown_readout().plain.strip(), draw=pictures.draw,
-        osc52=all.app.copy_to_clipboard, folder=all.settings.export_folder, tell=all.tell,
-        report=all.named_sessions.report,
+        c.session, c.app, shown=c.comparison.shown, slot=lambda: c.panes.view.slot,
+        readout=lambda: c.panes.view.shown_readout().plain.strip(), draw=pictures.draw,
+        osc52=c.app.copy_to_clipboard, folder=c.settings.export_folder, tell=c.tell,
+        report=c.named_sessions.report,
     )  # fmt: skip
 
 
-def make_find(all: Controllers) -> Find:
+def make_find(c: Controllers) -> Find:
     """Searching what the active pane shows."""
     from tui.controllers.find import Find
 
-    return Find(all.screens, lambda: all.panes.view, all.tell)
+    return Find(c.screens, lambda: c.panes.view, c.tell)
 
 
-def make_plots(all: Controllers) -> Plots:
+def make_plots(c: Controllers) -> Plots:
     """Curves of what a pane shows."""
     from tui.controllers.plots import Plots
 
     return Plots(
-        all.app, pane=lambda: all.panes.view, model=lambda: all.models.name,
-        folder=all.settings.export_folder, input_line=all.screens.input_line, tell=all.tell,
+        c.app, pane=lambda: c.panes.view, model=lambda: c.models.name,
+        folder=c.settings.export_folder, input_line=c.screens.input_line, tell=c.tell,
     )  # fmt: skip
 
 
-def make_help(all: Controllers) -> Help:
+def make_help(c: Controllers) -> Help:
     """The help of the active pane."""
     from tui.controllers.help import Help
 
-    return Help(all.app, lambda: all.panes.view)
+    return Help(c.app, lambda: c.panes.view)
 
 
-def make_log(all: Controllers) -> Log:
+def make_log(c: Controllers) -> Log:
     """What was said, and what runs."""
     from tui.controllers.log import Log
 
-    return Log(all.session, all.messages, all.app, all.run_prompt)
+    return Log(c.session, c.messages, c.app, c.run_prompt)
 
 
-def make_perform(all: Controllers) -> Perform:
+def make_perform(c: Controllers) -> Perform:
     """Carries out commands."""
     from tui.controllers.perform import Perform
 
     return Perform(
-        lambda action: action(all),
-        lambda command, place: all.comparison.refuses(command) or command.why_not(all, place),
-        all.session, all.panes, all.screens, all.app, all.tell,
+        lambda action: action(c),
+        lambda command, place: c.comparison.refuses(command) or command.why_not(c, place),
+        c.session, c.panes, c.screens, c.app, c.tell,
     )  # fmt: skip
 
 
-def make_palette(all: Controllers) -> Palette:
+def make_palette(c: Controllers) -> Palette:
     """The list of all commands."""
     from tui.controllers.palette import Palette
 
-    return Palette(all.session, all.panes, all.perform, all.app)
+    return Palette(c.session, c.panes, c.perform, c.app)
 
 
-def make_jump(all: Controllers) -> Jump:
+def make_jump(c: Controllers) -> Jump:
     """Going to a head by its number."""
     from tui.controllers.jump import Jump
 
-    return Jump(all.session, all.panes, all.app, all.screens.uncover)
+    return Jump(c.session, c.panes, c.app, c.screens.uncover)
 
 
 # -- what acts with several of them ---------------------------------------------------------------
 
 
-def _write_text(all: Controllers, text: str) -> None:
+def _write_text(c: Controllers, text: str) -> None:
     """A plain text is to be written in place of a chat."""
-    all.app.prompt.show(text)
-    all.app.prompt.input.focus()
+    c.app.prompt.show(text)
+    c.app.prompt.input.focus()
 
 
-def _run_row(all: Controllers, text: str, target: str | None) -> None:
+def _run_row(c: Controllers, text: str, target: str | None) -> None:
     """A row of the table into the panes; a line that names a target is explained by it."""
-    all.app.prompt.show(text)
-    question = replace(all.state.question, text=text, kind="text", position=-1)
+    c.app.prompt.show(text)
+    question = replace(c.state.question, text=text, kind="text", position=-1)
     if target is not None:
         question = replace(question.with_foil(None), target=target)
-    all.session.set_question(question)
-    all.prompts.at_text(text)
-    all.panes.focus()
+    c.session.set_question(question)
+    c.prompts.at_text(text)
+    c.panes.focus()
 
 
-def _reopened(all: Controllers, slot: str) -> None:
-    question = all.state.question
-    all.app.prompt.show(question.text, question.kind)
-    all.session.show_now()
-    all.panes.go(slot)
+def _reopened(c: Controllers, slot: str) -> None:
+    question = c.state.question
+    c.app.prompt.show(question.text, question.kind)
+    c.session.show_now()
+    c.panes.go(slot)
 
 
-def _open_interventions(all: Controllers) -> None:
+def _open_interventions(c: Controllers) -> None:
     from tui.slots.what_if.view import InterventionsScreen
 
-    all.screens.push(InterventionsScreen(all))
+    c.screens.push(InterventionsScreen(c))
 
 
-def _open_prompt_table(all: Controllers) -> None:
+def _open_prompt_table(c: Controllers) -> None:
     from tui.dialogs.prompt_table import PromptTableScreen
 
-    all.screens.push(PromptTableScreen(all.prompt_table, all.export.copy))
+    c.screens.push(PromptTableScreen(c.prompt_table, c.export.copy))
 
 
-def _open_runs(all: Controllers) -> None:
+def _open_runs(c: Controllers) -> None:
     from tui.dialogs.runs import RunsScreen
 
     async def chosen(run: SavedRun | None) -> None:
         if run is not None:
-            await all.saved_runs.reopen(run)
+            await c.saved_runs.reopen(run)
 
     screen = RunsScreen(
-        all.saver.store,
-        all.export,
-        all.screens.input_line,
-        all.tell,
-        all.saved_runs.compare,
+        c.saver.store,
+        c.export,
+        c.screens.input_line,
+        c.tell,
+        c.saved_runs.compare,
     )
-    all.screens.push(screen, chosen)
+    c.screens.push(screen, chosen)

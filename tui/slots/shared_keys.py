@@ -12,32 +12,34 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 
-def explain_here(app: Controllers) -> None:
+def explain_here(controllers: Controllers) -> None:
     """Explain the prediction at the cursor's token; again: at the last one."""
-    pane = app.panes.view
+    pane = controllers.panes.view
     if pane.position is not None and pane.data.result is not None:
-        question = app.state.question
+        question = controllers.state.question
         here = -1 if pane.position == question.position else pane.position
-        app.session.set_question(replace(question, position=here))
+        controllers.session.set_question(replace(question, position=here))
 
 
-def next_method(app: Controllers) -> None:
+def next_method(controllers: Controllers) -> None:
     """The next of the methods that may run in the pane."""
-    slot = app.panes.view.slot
+    slot = controllers.panes.view.slot
     if slot.choose_method is not None:
-        slot.choose_method(app)
+        slot.choose_method(controllers)
         return
     methods = slot.methods() if slot.methods is not None else ()
     if methods:
-        now = slot.analysis_in(app.state)
-        app.session.set_analysis(slot.name, methods[(methods.index(now) + 1) % len(methods)])
+        now = slot.analysis_in(controllers.state)
+        controllers.session.set_analysis(
+            slot.name, methods[(methods.index(now) + 1) % len(methods)]
+        )
 
 
-def next_view(app: Controllers) -> None:
+def next_view(controllers: Controllers) -> None:
     """The next way to show the pane."""
-    pane = app.panes.view
+    pane = controllers.panes.view
     if pane.slot.choose_view is not None:
-        pane.slot.choose_view(app)
+        pane.slot.choose_view(controllers)
     else:
         pane.next_view()
 
@@ -52,5 +54,5 @@ EXPLAIN_HERE, METHOD, VIEW, PARAMETERS = (
     Command("view", "v", "v", "View",
             "The next view: what is painted, which site, which order, which unit", next_view),
     Command("parameters", "P", "P", "Parameters",
-            "Set the parameters of the method", lambda app: app.parameters.edit(app.panes.view.slot)),
+            "Set the parameters of the method", lambda c: c.parameters.edit(c.panes.view.slot)),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import TOLERANCE, agrees
-from interpboard.models.tail import unembed
+from interpboard.models.unembedding import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
 
 _ROOTS = {

@@ -25,7 +25,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits, run_body
+from interpboard.models.unembedding import residual_to_logits, run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
 

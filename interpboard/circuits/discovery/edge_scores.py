@@ -22,7 +22,7 @@ from interpboard.circuits.discovery.edge_runs import (
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32

@@ -11,7 +11,7 @@ from interpboard.circuits.heads.ov_circuit import promotion
 from interpboard.circuits.heads.probes import Probe, among_top
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids

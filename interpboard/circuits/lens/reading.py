@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.tail import residual_to_logits
+from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import text_array
 from interpboard.runs.finite import require_logits
 from interpboard.runs.metrics import at_least_float32

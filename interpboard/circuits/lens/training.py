@@ -17,7 +17,7 @@ from interpboard.errors import BadParameter, Cancelled
 from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits, run_body
+from interpboard.models.unembedding import residual_to_logits, run_body
 from interpboard.results import LabelledArray, layer_axis
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.gradients.embeddings import frozen

@@ -28,7 +28,7 @@ from interpboard.models.finite import Tally
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.sites import at_site
-from interpboard.models.tail import run_body
+from interpboard.models.unembedding import run_body
 from interpboard.results.examples import EXAMPLES_SCHEMA, ExamplesFile, ExamplesInfo
 from interpboard.runs.finite import require
 from interpboard.runs.metrics import at_least_float32

@@ -18,7 +18,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.model_context import ModelContext
 from interpboard.models.plain_linear import plain_linear
 from interpboard.models.proof.rounding import agrees
-from interpboard.models.tail import unembed
+from interpboard.models.unembedding import unembed
 from interpboard.results import (
     Axis,
     LabelledArray,

@@ -22,7 +22,7 @@ from interpboard.models.proof.rounding import Noise, differs, same_within_roundi
 from interpboard.models.proof.rows import plain_logits
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits
+from interpboard.models.unembedding import residual_to_logits
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ from interpboard.models.proof.shortcuts import (
 from interpboard.models.proof.sites import ProofPrompts, prove_layer
 from interpboard.models.proof.verified import Verified, in_words
 from interpboard.models.sites import SITES, at_site
-from interpboard.models.tail import residual_to_logits, run_body, unembed
 from interpboard.models.training_mode import evaluating
+from interpboard.models.unembedding import residual_to_logits, run_body, unembed
 
 __all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
 

@@ -23,7 +23,7 @@ from interpboard.models.partial_layer import (
 )
 from interpboard.models.proof.rounding import ONE_STEP, Noise, differs, same_within_rounding
 from interpboard.models.sites import at_site
-from interpboard.models.tail import residual_to_logits, residual_to_some_logits
+from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 
 # A family whose modules do not take what was recorded raises one of these: that, too, is an answer.
 MISFIT = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, Unsupported)

@@ -14,7 +14,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits, forward_some_logits
+from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.metrics import Metric

@@ -18,7 +18,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.calls import first_layer_input
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits, residual_to_logits
+from interpboard.models.unembedding import forward_logits, residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import refusing, require_finite, run_words

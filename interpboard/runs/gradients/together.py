@@ -9,7 +9,7 @@ import torch
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.tail import forward_logits, forward_some_logits
+from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.embeddings import frozen, prompt_embeddings, sparing

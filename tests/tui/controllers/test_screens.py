@@ -69,10 +69,10 @@ async def did(app: Any) -> None:
     app.done.append("later")
 
 
-DO = Command("do", "", "", "Do", "", lambda app: app.done.append("now"))
+DO = Command("do", "", "", "Do", "", lambda c: c.done.append("now"))
 DO_LATER = Command("do_later", "", "", "Do later", "", did)
-CANNOT = Command("cannot", "", "", "Cannot", "", lambda app: app.done.append("never"),
-                 why_not=lambda app, place: f"Not in {place}.")  # fmt: skip
+CANNOT = Command("cannot", "", "", "Cannot", "", lambda c: c.done.append("never"),
+                 why_not=lambda c, place: f"Not in {place}.")  # fmt: skip
 MOVE = Command("move", "", "", "Move", "", "move(1)")
 
 

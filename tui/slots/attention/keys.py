@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 
-def step_head(app: Controllers, by: int) -> None:
+def step_head(controllers: Controllers, by: int) -> None:
     """The next head, on into the next layer."""
-    model = app.state.model
+    model = controllers.state.model
     if model is not None:
-        heads, (layer, head) = model.info.heads, selected_head(app.state)
+        heads, (layer, head) = model.info.heads, selected_head(controllers.state)
         at = max(0, min(model.info.layers * heads - 1, layer * heads + head + by))
-        app.panes.select(layer=at // heads, head=at % heads, mlp=False)
+        controllers.panes.select(layer=at // heads, head=at % heads, mlp=False)
 
 
-def step_layer(app: Controllers, by: int) -> None:
+def step_layer(controllers: Controllers, by: int) -> None:
     """The same head of the next layer."""
-    model = app.state.model
+    model = controllers.state.model
     if model is not None:
-        layer, head = selected_head(app.state)
+        layer, head = selected_head(controllers.state)
         layer = max(0, min(model.info.layers - 1, layer + by))
-        app.panes.select(layer=layer, head=head, mlp=False)
+        controllers.panes.select(layer=layer, head=head, mlp=False)
 
 
 KEYS = (
     VIEW,
     Command("next_head", "right_square_bracket,right", "] →", "Next head",
-            "The next head, through the layers", lambda app: step_head(app, 1),
+            "The next head, through the layers", lambda c: step_head(c, 1),
             why_not=no_model),
     Command("previous_head", "left_square_bracket,left", "[ ←", "Head before",
-            "The head before", lambda app: step_head(app, -1),
+            "The head before", lambda c: step_head(c, -1),
             why_not=no_model),
     Command("next_layer", "right_curly_bracket,down", "} ↓", "Next layer",
-            "The same head one layer on", lambda app: step_layer(app, 1),
+            "The same head one layer on", lambda c: step_layer(c, 1),
             why_not=no_model),
     Command("previous_layer", "left_curly_bracket,up", "{ ↑", "Layer before",
-            "The same head one layer back", lambda app: step_layer(app, -1),
+            "The same head one layer back", lambda c: step_layer(c, -1),
             why_not=no_model),
 )  # fmt: skip

@@ -51,5 +51,5 @@ KEYS = (
 )  # fmt: skip
 OPENER = (
     Command("circuit", "C", "C", "Circuit",
-            "Circuits: of a behaviour, or of the two prompts", lambda app: app.screens.open("circuit"))
+            "Circuits: of a behaviour, or of the two prompts", lambda c: c.screens.open("circuit"))
 )  # fmt: skip

@@ -33,5 +33,5 @@ KEYS = (
 OPENER = (
     Command("continuation", "W", "W", "Writes",
             "What the model writes next, and why each token of it",
-            lambda app: app.screens.open("continuation"))
+            lambda c: c.screens.open("continuation"))
 )  # fmt: skip

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 _ABLATIONS = ("zero", "mean", "resample")
 
 
-def next_ablation(app: Controllers) -> None:
+def next_ablation(controllers: Controllers) -> None:
     """Zero, mean, or resampled from the corrupted prompt where there is one."""
-    parameters = app.state.params.get("heads", {})
+    parameters = controllers.state.params.get("heads", {})
     following = _ABLATIONS[
         (_ABLATIONS.index(parameters.get("ablation", "zero")) + 1) % len(_ABLATIONS)
     ]
-    if following == "resample" and not app.state.corrupted:
+    if following == "resample" and not controllers.state.corrupted:
         following = "zero"
-    app.session.set_param("heads", "ablation", following, "mlp_ablation")
+    controllers.session.set_param("heads", "ablation", following, "mlp_ablation")
 
 
 KEYS = (
     Command("toggle", "space", "Space", "Off/on",
             "Switch the head or MLP under the cursor off, or on again",
-            lambda app: app.interventions.toggle(app.panes.view.intervention()),
+            lambda c: c.interventions.toggle(c.panes.view.intervention()),
             why_not=no_result),
     Command("ablation", "a", "a", "Zero/mean",
             "What replaces an output: zeros, its mean, or its outputs on the corrupted prompt",

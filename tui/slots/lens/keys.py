@@ -20,53 +20,55 @@ def training(model: str) -> str:
     return f"interpboard tune-lens -m {shlex.quote(model)} --corpus TEXT --out LENS"
 
 
-def next_site(app: Controllers) -> None:
+def next_site(controllers: Controllers) -> None:
     """The next site; a tuned lens is trained for one only."""
-    if app.state.analyses.get("lens") == "tuned_lens":
-        app.tell(f"A tuned lens reads the stream only; {shown_keys('method')}: the plain lens.")
+    if controllers.state.analyses.get("lens") == "tuned_lens":
+        controllers.tell(
+            f"A tuned lens reads the stream only; {shown_keys('method')}: the plain lens."
+        )
         return
     sites = list(SITE_TITLES)
-    at = sites.index(app.state.params.get("lens", {}).get("site", sites[0]))
-    app.session.set_param("lens", "site", sites[(at + 1) % len(sites)])
+    at = sites.index(controllers.state.params.get("lens", {}).get("site", sites[0]))
+    controllers.session.set_param("lens", "site", sites[(at + 1) % len(sites)])
 
 
-def next_lens(app: Controllers) -> None:
+def next_lens(controllers: Controllers) -> None:
     """Plain or tuned, where there is a tuned one."""
-    if app.state.analyses.get("lens") == "tuned_lens":
-        read_with(app, "logit_lens", app.state.translators)
-    elif app.state.translators:
-        read_with(app, "tuned_lens", app.state.translators)
+    if controllers.state.analyses.get("lens") == "tuned_lens":
+        read_with(controllers, "logit_lens", controllers.state.translators)
+    elif controllers.state.translators:
+        read_with(controllers, "tuned_lens", controllers.state.translators)
     else:
-        app.tell(
+        controllers.tell(
             f"{shown_keys('train_lens')} trains a tuned lens on a text; "
             f"{shown_keys('lens_folder')} opens one that there is."
         )
 
 
-def choose_translators(app: Controllers) -> None:
+def choose_translators(controllers: Controllers) -> None:
     """Ask for the folder of a tuned lens; empty: the plain lens."""
     hints = (
         f"The folder that {shown_keys('train_lens')} wrote, or this:",
-        training(app.models.name),
+        training(controllers.models.name),
         "Empty: the plain lens.",
     )
 
     def answered(text: str) -> None:
         folder = str(expanded(text.strip())) if text.strip() else ""
-        read_with(app, "tuned_lens" if folder else "logit_lens", folder)
+        read_with(controllers, "tuned_lens" if folder else "logit_lens", folder)
 
-    app.screens.input_line("Tuned lens", hints, app.state.translators, answered)
+    controllers.screens.input_line("Tuned lens", hints, controllers.state.translators, answered)
 
 
-def read_with(app: Controllers, analysis: str, translators: str) -> None:
+def read_with(controllers: Controllers, analysis: str, translators: str) -> None:
     """Read the lens plain or with translators from now on."""
-    analyses = {**app.state.analyses, "lens": analysis}
-    app.session.change("lens", translators=translators, analyses=analyses)
+    analyses = {**controllers.state.analyses, "lens": analysis}
+    controllers.session.change("lens", translators=translators, analyses=analyses)
 
 
-def tuned(app: Controllers, _place: str) -> str:
+def tuned(controllers: Controllers, _place: str) -> str:
     """Is a tuned lens read, which is trained for one site?"""
-    if app.state.analyses.get("lens") != "tuned_lens":
+    if controllers.state.analyses.get("lens") != "tuned_lens":
         return ""
     return keyed("A tuned lens reads the stream only; {key:method}: the plain lens.")
 
@@ -81,6 +83,6 @@ KEYS = (
     Command("lens_folder", "T", "T", "Tuned lens",
             "Open a folder of trained translators: a tuned lens", choose_translators),
     Command("train_lens", "F", "F", "Train",
-            "Train a tuned lens on a text, and read with it", lambda app: app.jobs.set_up("training"),
+            "Train a tuned lens on a text, and read with it", lambda c: c.jobs.set_up("training"),
             why_not=not_ready),
 )  # fmt: skip

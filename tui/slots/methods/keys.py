@@ -31,5 +31,5 @@ KEYS = (
 )  # fmt: skip
 OPENER = (
     Command("methods", "V", "V", "Methods",
-            "Every attribution of the prompt, row by row", lambda app: app.screens.open("methods"))
+            "Every attribution of the prompt, row by row", lambda c: c.screens.open("methods"))
 )  # fmt: skip

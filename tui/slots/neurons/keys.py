@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 
-def choose_examples_file(app: Controllers) -> None:
+def choose_examples_file(controllers: Controllers) -> None:
     """Ask for the file with max-activating examples."""
-    hints = ("What this wrote:", making(app.models.name), "Empty: none.")
+    hints = ("What this wrote:", making(controllers.models.name), "Empty: none.")
 
     def answered(text: str) -> None:
-        app.session.change("neurons", examples=text.strip())
+        controllers.session.change("neurons", examples=text.strip())
 
-    app.screens.input_line("File of max-activating examples", hints, app.state.examples, answered)
+    title = "File of max-activating examples"
+    controllers.screens.input_line(title, hints, controllers.state.examples, answered)
 
 
 KEYS = (
@@ -28,6 +29,6 @@ KEYS = (
     Command("examples_file", "E", "E", "Examples",
             "Open a file of max-activating examples", choose_examples_file),
     Command("collect_examples", "F", "F", "Collect",
-            "Find max-activating examples in a text", lambda app: app.jobs.set_up("collecting"),
+            "Find max-activating examples in a text", lambda c: c.jobs.set_up("collecting"),
             why_not=not_ready),
 )  # fmt: skip

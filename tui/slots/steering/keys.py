@@ -47,5 +47,5 @@ KEYS = (
 OPENER = (
     Command("steering", "A", "A", "Steering",
             "Add a vector to the stream: the metric and the text by scale",
-            lambda app: app.screens.open("steering"))
+            lambda c: c.screens.open("steering"))
 )  # fmt: skip

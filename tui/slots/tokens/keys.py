@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
 
 
-def mark_subject(app: Controllers) -> None:
+def mark_subject(controllers: Controllers) -> None:
     """The cursor's token joins or leaves the subject."""
-    pane, state = app.panes.view, app.state
+    pane, state = controllers.panes.view, controllers.state
     if pane.position is not None and pane.data.result is not None:
-        mark(app, set(state.subject) ^ {pane.position})
+        mark(controllers, set(state.subject) ^ {pane.position})
 
 
-def mark(app: Controllers, positions: set[int]) -> None:
+def mark(controllers: Controllers, positions: set[int]) -> None:
     """These are the subject from now on."""
-    state = app.state
+    state = controllers.state
     analyses = {**state.analyses, **({"trace": "causal_trace"} if positions else {})}
     marks = (state.question.text, tuple(sorted(positions)))
-    app.session.change("trace", "tokens", marked=marks, analyses=analyses)
+    controllers.session.change("trace", "tokens", marked=marks, analyses=analyses)
 
 
-def replace_token(app: Controllers) -> None:
+def replace_token(controllers: Controllers) -> None:
     """Ask for a token to put in the place of the cursor's."""
-    pane = app.panes.view
+    pane = controllers.panes.view
     prompt, position = pane.data.prompt, pane.position
     if prompt is not None and position is not None:
-        app.explained.pick_token(
+        controllers.explained.pick_token(
             f"Token to put at {position}",
             _named(prompt, position),
-            lambda text: app.session.intervene(
-                app.state.interventions.put(f"@{position}={quoted(text)}")
+            lambda text: controllers.session.intervene(
+                controllers.state.interventions.put(f"@{position}={quoted(text)}")
             ),
         )
 

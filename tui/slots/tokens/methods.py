@@ -38,7 +38,7 @@ def painting() -> list[Command]:
     return found
 
 
-def paint(app: Controllers, method: str) -> None:
+def paint(controllers: Controllers, method: str) -> None:
     """Paint Tokens by ``method``, and go there."""
-    app.panes.go("tokens")
-    app.session.set_analysis("tokens", method)
+    controllers.panes.go("tokens")
+    controllers.session.set_analysis("tokens", method)

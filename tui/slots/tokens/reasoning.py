@@ -54,17 +54,17 @@ def _within(part: Part, begin: int, end: int, tokens: Sequence[str]) -> bool:
     return part.begin < end and begin < part.end and not "".join(outside).strip()
 
 
-def fold_reasoning(app: Controllers) -> None:
+def fold_reasoning(controllers: Controllers) -> None:
     """Open what is folded, or fold it again."""
-    app.session.change("tokens", reasoning_open=not app.state.reasoning_open)
+    controllers.session.change("tokens", reasoning_open=not controllers.state.reasoning_open)
 
 
-def no_reasoning(app: Controllers, place: str) -> str:
+def no_reasoning(controllers: Controllers, place: str) -> str:
     """Does the prompt hold no section that could be folded?"""
     from interpboard.results.tokens import reasoning_sections
 
-    if reason := no_result(app, place):
+    if reason := no_result(controllers, place):
         return reason
-    prompt = app.state.slots["tokens"].prompt
+    prompt = controllers.state.slots["tokens"].prompt
     there = prompt is not None and reasoning_sections(prompt)
     return "" if there else "This prompt has no <think> section."

@@ -35,16 +35,16 @@ def joined_spans(
     return tuple(sorted([*kept, *new]))
 
 
-def mark_span(app: Controllers) -> None:
+def mark_span(controllers: Controllers) -> None:
     """The marked tokens become spans, each run of neighbours one; without any the cursor's span goes."""
-    state, at = app.state, app.panes.view.position
+    state, at = controllers.state, controllers.panes.view.position
     spans = spans_in(state)
     if state.subject:
         spans = joined_spans(spans, stretches(state.subject))
     else:
         spans = tuple(own for own in spans if not (at is not None and own[0] <= at < own[1]))
     text = state.question.text
-    app.session.change(
+    controllers.session.change(
         "tokens",
         "trace",
         spans=(text, spans),
@@ -53,10 +53,10 @@ def mark_span(app: Controllers) -> None:
     )
 
 
-def nothing_to_mark(app: Controllers, place: str) -> str:
+def nothing_to_mark(controllers: Controllers, place: str) -> str:
     """Is no token marked, and the cursor in no span?"""
-    state, at = app.state, app.panes.view.position
-    if reason := no_result(app, place):
+    state, at = controllers.state, controllers.panes.view.position
+    if reason := no_result(controllers, place):
         return reason
     if state.subject or any(b <= at < e for b, e in spans_in(state) if at is not None):
         return ""

@@ -98,26 +98,26 @@ def summed(result: Result, part: Part) -> str:
 # -- what keys do ------------------------------------------------------------------------------------
 
 
-def next_unit(app: Controllers) -> None:
+def next_unit(controllers: Controllers) -> None:
     """Tokens, words, sentences, the turns of a chat, marked spans, and tokens again."""
-    state = app.state
+    state = controllers.state
     units = ["token", "word", "sentence", *(["turn"] if state.question.kind == "chat" else [])]
     units += ["span"] if spans_in(state) else []
     now = unit_in(state)
     at = units.index(now) + 1 if now in units else 0
-    _show_by(app, units[at % len(units)], method_in(state))
+    _show_by(controllers, units[at % len(units)], method_in(state))
 
 
-def next_token_method(app: Controllers) -> None:
+def next_token_method(controllers: Controllers) -> None:
     """The next method: by tokens those of the registry, by units those that there are by units."""
-    state, slot = app.state, app.session.slots["tokens"]
+    state, slot = controllers.state, controllers.session.slots["tokens"]
     if unit_in(state) == "token":
         methods = slot.methods() if slot.methods is not None else ()
         at = methods.index(slot.analysis_in(state)) + 1
-        app.session.set_analysis("tokens", methods[at % len(methods)])
+        controllers.session.set_analysis("tokens", methods[at % len(methods)])
         return
     following = _METHODS[(_METHODS.index(method_in(state)) + 1) % len(_METHODS)]
-    _show_by(app, unit_in(state), following)
+    _show_by(controllers, unit_in(state), following)
 
 
 def unit_in(state: State) -> str:
@@ -139,8 +139,8 @@ def method_in(state: State) -> str:
     return _SAME.get(analysis, "occlusion")
 
 
-def _show_by(app: Controllers, unit: str, method: str) -> None:
-    app.session.change("tokens", **unit_choice(app.state, unit, method))
+def _show_by(controllers: Controllers, unit: str, method: str) -> None:
+    controllers.session.change("tokens", **unit_choice(controllers.state, unit, method))
 
 
 def unit_choice(state: State, unit: str, method: str) -> dict[str, Any]:
@@ -205,9 +205,11 @@ def _by_label(result: Result, text: str) -> tuple[tuple[int, int], ...]:
     return ((begin, end),)
 
 
-def hide_from_answer(app: Controllers) -> None:
+def hide_from_answer(controllers: Controllers) -> None:
     """Show what each unit's sight is worth to the answer, the cursor's among them."""
-    state, now = app.state, unit_in(app.state)
+    state, now = controllers.state, unit_in(controllers.state)
     usual = "span" if spans_in(state) else "sentence"
-    app.panes.go("tokens")
-    app.session.change("tokens", **unit_choice(state, usual if now == "token" else now, KNOCKOUT))
+    controllers.panes.go("tokens")
+    controllers.session.change(
+        "tokens", **unit_choice(state, usual if now == "token" else now, KNOCKOUT)
+    )

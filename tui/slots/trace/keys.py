@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 RESTORED_STATES = ("resid", "mlp", "attn")
 
 
-def next_restored_state(app: Controllers) -> None:
+def next_restored_state(controllers: Controllers) -> None:
     """The next of the states that are put back."""
-    now = app.state.params.get("trace", {}).get("site", RESTORED_STATES[0])
-    app.session.set_param(
+    now = controllers.state.params.get("trace", {}).get("site", RESTORED_STATES[0])
+    controllers.session.set_param(
         "trace", "site", RESTORED_STATES[(RESTORED_STATES.index(now) + 1) % len(RESTORED_STATES)]
     )
 
 
-def cannot_patch(app: Controllers, place: str) -> str:
+def cannot_patch(controllers: Controllers, place: str) -> str:
     """Is no state of a corrupted prompt shown that could be put in?"""
-    refusal = no_corrupted(app, place)
-    if refusal or app.state.analyses.get(place) == "activation_patching":
-        return refusal or no_result(app, place)
+    refusal = no_corrupted(controllers, place)
+    if refusal or controllers.state.analyses.get(place) == "activation_patching":
+        return refusal or no_result(controllers, place)
     only = "Only states of a corrupted prompt can be put in: {key:method} changes the method."
     return keyed(only)
 
@@ -46,20 +46,20 @@ def tracing() -> list[Command]:
     ]  # fmt: skip
 
 
-def trace_by(app: Controllers, method: str) -> None:
+def trace_by(controllers: Controllers, method: str) -> None:
     """Trace by ``method``, and go there."""
-    app.panes.go("trace")
-    app.session.set_analysis("trace", method)
+    controllers.panes.go("trace")
+    controllers.session.set_analysis("trace", method)
 
 
 KEYS = (
     Command("patch_cell", "space", "Space", "Patch",
             "Patch in the corrupted prompt's state at the cursor, or take it off",
-            lambda app: app.interventions.toggle(app.panes.view.intervention()),
+            lambda c: c.interventions.toggle(c.panes.view.intervention()),
             why_not=cannot_patch),
     METHOD,
     VIEW,
     PARAMETERS,
     Command("corrupted", "d", "d", "Corrupted",
-            "Write the corrupted prompt to compare with", lambda app: app.explained.write_corrupted()),
+            "Write the corrupted prompt to compare with", lambda c: c.explained.write_corrupted()),
 )  # fmt: skip

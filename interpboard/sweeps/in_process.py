@@ -24,7 +24,7 @@ RowsFunction = Callable[[Sequence[MissingRow]], Iterator[list[RowResult]]]
 (``row_work.work_rows`` with its model)."""
 
 
-def sweep_here(
+def sweep_in_process(
     work: RowsFunction,
     dataset: Dataset,
     folder: SweepFolder,

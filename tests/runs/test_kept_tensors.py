@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from interpboard.models import keeping
-from interpboard.models.keeping import Keeper, Kept
+from interpboard.models import kept_tensors
+from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import KEPT_ON_DEVICE, Run, record
 from interpboard.runs.replay import evaluate
@@ -65,7 +65,7 @@ def test_the_budget_counts_everything_and_changes_no_value(family: str) -> None:
 
 def test_what_is_beyond_the_budget_lies_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     # The host is played by a device without memory, so that what was moved there is known by it.
-    monkeypatch.setattr(keeping, "HOST", "meta")
+    monkeypatch.setattr(kept_tensors, "HOST", "meta")
     lm, prompt, _ = case("gpt2")
     moved = record(lm, prompt, SITES, keep_on_device=0)
     assert all(tensor.is_meta for tensor in _all_kept(moved))
