@@ -85,8 +85,9 @@ def show_message(screens: Sequence[Screen[Any]], latest: Notice | None) -> None:
     app = screens[0].app
     text = message_line(latest, theme.inks(app.current_theme.dark), app.size.width)
     for screen in screens:
-        for line in screen.query(MessageLine):
-            line.set(text)
+        for line in screen.children:  # a query would look at every widget of every pane
+            if isinstance(line, MessageLine):
+                line.set(text)
 
 
 def put_hint_away(base: Screen[Any]) -> bool:

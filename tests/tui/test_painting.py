@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tests.tui.conftest import Board, Boards
 from tests.tui.emulator import Emulator
@@ -23,6 +25,7 @@ from tui.app import InterpBoardApp
 from tui.terminal.painting import Terminal, cell_update
 from tui.terminal.pending import unpainted
 from tui.testing.wait_until_idle import wait_until_idle
+from tui.widgets.line import Line
 
 CONSOLE = Console(color_system="truecolor", force_terminal=True)
 MOVE_BYTES, SWITCH_BYTES, FIRST_BYTES = 1300, 12_000, {80: 40_000, 120: 60_000, 200: 100_000}
@@ -195,4 +198,27 @@ async def test_ctrl_l_draws_over_what_something_else_has_written(board: Boards) 
             watched.check()
         b.app.terminal.forget = watched.terminal.forget  # type: ignore[method-assign]
         await b.press("ctrl+l")
+        watched.check()
+
+
+async def test_a_repaint_asks_only_the_widgets_that_have_changed_for_their_lines(
+    board: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with board((120, 40)) as b:
+        watched = Watched(b.app)
+        await b.pilot.pause(0.1)
+        asked: list[Widget] = []
+        lines = Widget.render_lines
+
+        def counted(widget: Widget, crop: Region) -> list[Strip]:
+            asked.append(widget)
+            return lines(widget, crop)
+
+        monkeypatch.setattr(Widget, "render_lines", counted)
+        first, last = b.app.query_one("#status", Line), b.app.query_one("#footer", Line)
+        first.set(Text("the first line of the screen"))
+        last.set(Text("the last line of the screen"))
+        while unpainted(b.app.screen):
+            await b.pilot.pause(0.01)
+        assert {first, last} == set(asked), "whatever lies between them was drawn too"
         watched.check()

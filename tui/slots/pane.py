@@ -113,7 +113,7 @@ class Pane(PaneContract, can_focus=False):
         """What is of another prompt or model than those named above is dimmed."""
         for slot, widgets in self.shown_by().items():
             opacity = FADED if self.state.previous(slot) else 1.0
-            for widget in (*widgets, *(self.query(Line) if slot == self.slot.name else ())):
+            for widget in (*widgets, *(self._lines if slot == self.slot.name else ())):
                 if widget.styles.opacity != opacity:
                     widget.styles.opacity = opacity
 
@@ -176,9 +176,19 @@ class Pane(PaneContract, can_focus=False):
         texts = (*around, self.shown_readout().plain, *details, self._legend().plain)
         return [text.strip() for text in texts if text.strip()]
 
+    @property
+    def _lines(self) -> list[Line]:
+        """The lines around the body. They are children: a query would look at every widget, at every key."""
+        return [child for child in self.children if isinstance(child, Line)]
+
+    @property
+    def _growing(self) -> list[GrowingLine]:
+        return [line for line in self._lines if isinstance(line, GrowingLine)]
+
     def _line(self, name: str, text: Text) -> None:
-        for line in self.query(f".{name}").results(Line):
-            line.set(text)
+        for line in self._lines:
+            if line.has_class(name):
+                line.set(text)
 
     def refresh_readout(self) -> None:
         """The cursor moved."""
@@ -243,7 +253,11 @@ class Pane(PaneContract, can_focus=False):
     def frame(self, focused: bool, frameless: bool = False) -> None:
         """And words for the size there is: out of sight it does not hear of another one."""
         super().frame(focused, frameless)
-        if frameless and self.is_attached and not self.query(".heading"):
+        if (
+            frameless
+            and self.is_attached
+            and not any(line.has_class("heading") for line in self._lines)
+        ):
             self.mount(Line(self._heading(*self._titles), classes="heading"), before=0)
         if focused and self.is_mounted:
             self.call_after_refresh(self._fit_to_size)
@@ -255,7 +269,7 @@ class Pane(PaneContract, can_focus=False):
     def on_resize(self) -> None:
         """Titles and lines say as much as there is room for."""
         self.refresh_words()
-        for line in self.query(Line).results(GrowingLine):
+        for line in self._growing:
             line.one_row()
         self.call_after_refresh(self._grow)
 
@@ -267,7 +281,7 @@ class Pane(PaneContract, can_focus=False):
             high > _lines_used(body),
             LEFT_WHERE_SMALL if self.frameless else LEFT_TO_BODY,
         )
-        for line in self.query(Line).results(GrowingLine):
+        for line in self._growing:
             if line.grow(room=empty or (line.has_class("readout") and high > least)):
                 self.call_after_refresh(self._grow)  # the others when that has its place
                 return

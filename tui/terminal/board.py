@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.terminal import sizes
+from tui.terminal.narrow_compositor import NarrowCompositor
 from tui.terminal.timers import SureTimers
 
 
@@ -26,6 +27,7 @@ class Board(SureTimers, Screen[None]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._compositor = NarrowCompositor()
         self._laid_out = False
         self._extra_paint = False
         self._seen = False
