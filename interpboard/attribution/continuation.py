@@ -19,6 +19,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import clean_logits, prompt_logits
 from interpboard.runs.half_characters import shown_tokens
+from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import show_tokens, without_appended
 from interpboard.runs.watch import SILENT, Watch
@@ -57,6 +58,7 @@ def continuation_attribution(
         raise BadParameter(
             f"There is no method {method!r} here.", f"Use {', '.join(CONTINUATION_METHODS)}."
         )
+    require_tokens(lm, "A continuation")
     if not lm.verified.causal:
         raise Unsupported("An encoder continues no text.", "Choose a causal model.")
     prompt = without_appended(prompt)

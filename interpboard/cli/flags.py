@@ -10,7 +10,7 @@ import typer
 
 from interpboard.cli.options import DTYPES, Color, Format, Theme
 from interpboard.registry import ANALYSES
-from interpboard.registry.metric_names import METRICS
+from interpboard.registry.metric_names import EVERY_METRIC
 
 
 def _starting(with_: tuple[str, ...], incomplete: str) -> list[str]:
@@ -22,7 +22,7 @@ def complete_analysis(incomplete: str) -> list[str]:
 
 
 def complete_metric(incomplete: str) -> list[str]:
-    return _starting(METRICS, incomplete)
+    return _starting(EVERY_METRIC, incomplete)
 
 
 def complete_dtype(incomplete: str) -> list[str]:
@@ -146,7 +146,7 @@ Position = Annotated[
 
 MetricName = Annotated[
     str | None,
-    typer.Option(help=", ".join(METRICS) + ".", autocompletion=complete_metric),
+    typer.Option(help=", ".join(EVERY_METRIC) + ".", autocompletion=complete_metric),
 ]
 
 

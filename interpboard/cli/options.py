@@ -14,7 +14,7 @@ from interpboard.cli.examples_command import Form
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.files import atomic
 from interpboard.registry import ANALYSES, analyses_for, find_analysis
-from interpboard.registry.metric_names import METRICS
+from interpboard.registry.metric_names import EVERY_METRIC
 
 if TYPE_CHECKING:  # it needs numpy, which --help does not
     from interpboard.results import MetricRequest
@@ -92,8 +92,8 @@ def choose_metric(
     from interpboard.results import MetricRequest
 
     name = name or ("logit_diff" if foil is not None else usual)
-    if name not in METRICS:
-        raise BadParameter(f"There is no metric {name!r}.", _nearest(name, METRICS))
+    if name not in EVERY_METRIC:
+        raise BadParameter(f"There is no metric {name!r}.", _nearest(name, EVERY_METRIC))
     for text in (target, foil):
         if text is not None:
             _check_unicode(text)

@@ -20,6 +20,7 @@ from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import count_not_finite
+from interpboard.runs.labels import label_head
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids, make_prompt, without_appended
 from interpboard.runs.record import record
@@ -84,11 +85,13 @@ def steering(
     of means between ``positive`` and ``negative`` prompts (lists, or one a line; see
     ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
     there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
-    always among them.
+    always among them. A model with labels continues no text: its texts are empty.
 
     ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
     ``BadParameter``.
     """
+    if label_head(lm) is not None:
+        new_tokens = 0  # it continues no text
     texts = [t.splitlines() if isinstance(t, str) else list(t) for t in (positive, negative)]
     if bool(vector) == any(texts):
         raise BadParameter(

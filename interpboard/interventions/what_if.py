@@ -21,8 +21,8 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
+from interpboard.runs.labels import logit_name, probabilities
 from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.prompt import token_text
 from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.row_logits import row_logits
@@ -80,7 +80,8 @@ def what_if(
     replacing = [item for item in items if item.members[0].what != "off"]
     stack = tuple(member for item in replacing for member in item.members)
     warnings = warnings_of(lm, stack)
-    sites = recorded_for(lens_site) if lm.verified.lens else ()
+    has_lens = lm.verified.lens and lm.info.problem != "value"
+    sites = recorded_for(lens_site) if has_lens else ()
     position = metric.info.position
     with base():
         edits = edits_of(lm, prompt, stack, source)
@@ -111,7 +112,7 @@ def what_if(
         if beside:
             axis = Axis("control", tuple(item.label for item in beside))
             extra["control"] = LabelledArray((axis,), values[first:])
-    if lm.verified.lens:
+    if has_lens:
         loaded = load_translators(lm, translators) if translators else None
         warnings += loaded.warnings if loaded is not None else ()
         reads = []
@@ -139,11 +140,11 @@ def _grouped(edits: Counterfactual, items: Sequence[StackItem]) -> list[Counterf
 
 
 def _top(lm: LanguageModel, logits: torch.Tensor, top_k: int) -> dict[str, LabelledArray]:
-    probs = logits.softmax(-1)
+    probs = probabilities(lm, logits)
     top = probs.topk(min(top_k, logits.shape[-1]))
     ids = top.indices.cpu().numpy()
     axes = (RUN_AXIS, Axis("rank", tuple(str(i + 1) for i in range(ids.shape[1]))))
-    names = text_array([token_text(lm.tokenizer, int(i)) for i in ids.flat]).reshape(ids.shape)
+    names = text_array([logit_name(lm, int(i)) for i in ids.flat]).reshape(ids.shape)
     return {
         "top_ids": LabelledArray(axes, ids),
         "top_tokens": LabelledArray(axes, names),

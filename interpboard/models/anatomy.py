@@ -18,6 +18,7 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.head_sizes import head_sizes
+from interpboard.models.label_head import LabelHead, is_classifier, label_map
 from interpboard.models.named_parts import Parts, named_layers, named_module
 from interpboard.models.packed import is_linear, out_width
 
@@ -70,6 +71,12 @@ class Anatomy:
     d_vocab: int
     context: int | None
     alone: bool = False
+    label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
+
+    @property
+    def n_logits(self) -> int:
+        """How many logits there are: one a token, or one a label."""
+        return self.d_vocab if self.label_head is None else len(self.label_head.labels)
 
     @property
     def n_layers(self) -> int:
@@ -163,7 +170,9 @@ def attention_modules(
 
 
 def unembedding_of(model: nn.Module) -> nn.Module:
-    """The unembedding; raises ``NotALanguageModel``."""
+    """The unembedding, of a classifier the map to its labels; raises ``NotALanguageModel``."""
+    if is_classifier(model):
+        return label_map(model, body_of(model))
     getter = getattr(model, "get_output_embeddings", None)
     found: nn.Module | None = getter() if getter is not None else None
     if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from interpboard.files import fingerprint
 from interpboard.models.anatomy import Anatomy, find_anatomy
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.checkpoint.notes import loaded, was_loaded_here
+from interpboard.models.classifier import classifier_anatomy, has_encoder_body, label_notes
 from interpboard.models.division import device_of
 from interpboard.models.encoder import check_encoder, encoder_anatomy, is_encoder
 from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
+from interpboard.models.label_head import is_classifier
 from interpboard.models.load import StageReport, adapter_names, load, mapped
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
@@ -82,6 +84,7 @@ class LanguageModel:
         notes += kernel_notes(model)
         named = read_parts(parts)
         anatomy, verified = _proved(model, named)
+        head = anatomy.label_head
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
             name=called,
@@ -93,12 +96,14 @@ class LanguageModel:
             device=str(device_of(anatomy.embedding)),
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
-            notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ())),
+            notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ()), *label_notes(head)),
             special_tokens=special_tokens,
             quantization=how.quantization,
             adapters=how.adapters,
             options=how.options,
             parts={} if named is None else msgspec.to_builtins(named),
+            label_names=() if head is None else head.labels,
+            problem="" if head is None else head.problem,
         )
         return cls(model, tokenizer, anatomy, verified, info, special_tokens)
 
@@ -132,9 +137,11 @@ class LanguageModel:
 def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     """The parts of ``model`` and what they proved. Raises ``NotALanguageModel``, also where a part is
     not what transformers' models have there."""
-    encoder = is_encoder(model)
+    classifies = is_classifier(model)
+    encoder = has_encoder_body(model) if classifies else is_encoder(model)
+    find = encoder_anatomy if encoder else partial(find_anatomy, parts=named)
     try:
-        anatomy = encoder_anatomy(model) if encoder else find_anatomy(model, named)
+        anatomy = classifier_anatomy(model, find) if classifies else find(model)
     except NotALanguageModel as error:
         raise with_parts_explained(error, model) from error
     except (

@@ -31,6 +31,7 @@ from interpboard.models.checkpoint.packed_proof import prove_packed, prove_unpac
 from interpboard.models.checkpoint.source import Source, find_source
 from interpboard.models.checkpoint.steps import Checkpoint
 from interpboard.models.checkpoint.tokenizer import own_code_note, read_tokenizer
+from interpboard.models.classifier import label_class
 from interpboard.models.division import division, division_note
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
@@ -269,6 +270,9 @@ def _config(source: Source, trust: bool) -> Any:
 
 def _kind(source: Source, config: Any) -> Any:
     """The family of classes that opens ``config``."""
+    gives_labels = label_class(config)
+    if gives_labels is not None:
+        return gives_labels
     fills_masks = predicts_masked_tokens(config)
     known = MODEL_FOR_MASKED_LM_MAPPING if fills_masks else MODEL_FOR_CAUSAL_LM_MAPPING
     if type(config) not in known and not getattr(config, "auto_map", None):

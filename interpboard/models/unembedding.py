@@ -29,6 +29,7 @@ class _Body(ModelOutput):
     it was asked for nothing more; whether a head needs more is for ``selfcheck`` to find out."""
 
     last_hidden_state: Any = None
+    pooler_output: Any = None
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):
@@ -37,10 +38,28 @@ class _Body(ModelOutput):
 
 def unembed(anatomy: Anatomy, normed: torch.Tensor) -> torch.Tensor:
     """Logits [rows, d_vocab] of final hidden states [rows, d_model], after the final norm."""
+    head = anatomy.label_head
+    if head is not None and head.reads == "last":  # it picks a token out of what this gives
+        found: torch.Tensor = anatomy.unembedding(normed)
+        return found
     placeholder = torch.zeros((normed.shape[0], 1), dtype=torch.long, device=normed.device)
-    with _standing_aside(anatomy, _Body(last_hidden_state=normed[:, None, :])):
-        output: Any = anatomy.model(input_ids=placeholder, use_cache=False, return_dict=True)
-    return output.logits[:, 0]
+    with _standing_aside(anatomy, _handed_over(anatomy, normed[:, None, :])):
+        output = model_output(anatomy, placeholder, return_dict=True)
+    return output.logits[:, 0] if head is None or head.reads == "each" else output.logits
+
+
+def model_output(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
+    """What the whole model gives for ``token_ids`` [row, pos], one choice each where it takes several."""
+    head = anatomy.label_head
+    ids = token_ids[:, None] if head is not None and head.choices else token_ids
+    model: Any = anatomy.model
+    return model(input_ids=ids, use_cache=False, **options)
+
+
+def read_by_head(anatomy: Anatomy, hidden: torch.Tensor, position: int) -> torch.Tensor:
+    """What the head makes the logits at ``position`` of [row, d_model], of ``hidden`` [row, pos, d_model]."""
+    head = anatomy.label_head
+    return hidden[:, position] if head is None else head.read(hidden, position)
 
 
 def residual_to_logits(anatomy: Anatomy, residual: torch.Tensor) -> torch.Tensor:
@@ -82,7 +101,7 @@ def forward_logits(anatomy: Anatomy, token_ids: torch.Tensor, position: int) -> 
     Raises as ``run_body``.
     """
     body = run_body(anatomy, token_ids)
-    return unembed(anatomy, body.last_hidden_state[:, position])
+    return unembed(anatomy, read_by_head(anatomy, body.last_hidden_state, position))
 
 
 def forward_some_logits(
@@ -94,6 +113,18 @@ def forward_some_logits(
     """
     with _unembedding_only(anatomy.unembedding, tokens):
         return forward_logits(anatomy, token_ids, position)
+
+
+def _handed_over(anatomy: Anatomy, hidden: torch.Tensor) -> _Body:
+    """A body's output with ``hidden`` [row, 1, d_model] in it, pooled where a head of labels wants that."""
+    pooler = getattr(anatomy.base, "pooler", None) if anatomy.label_head is not None else None
+    if not isinstance(pooler, nn.Module):
+        return _Body(last_hidden_state=hidden)
+    act = getattr(
+        anatomy.base, "pooler_activation", None
+    )  # albert: a linear map, and this behind it
+    pooled = pooler(hidden) if act is None else act(pooler(hidden[:, 0]))
+    return _Body(last_hidden_state=hidden, pooler_output=pooled)
 
 
 @contextmanager

@@ -11,10 +11,16 @@ TABLE: tuple[Analysis, ...] = (
         title="Next tokens",
         function="interpboard.runs.predictions:predictions",
         axes=("rank",),
+        title_of_labels="Labels",
+        value_of_labels={
+            "one": "probability of each label, one of which is true",
+            "several": "probability of each label, each by itself",
+            "value": "the model's value, which is no probability",
+        },
         value="probability of each of the most likely next tokens",
         scale="probability",
         cost="passes",
         in_overview=True,
-        parameters=(Parameter("top_k", int, 10, "how many tokens", minimum=1),),
+        parameters=(Parameter("top_k", int, 10, "how many tokens, or labels", minimum=1),),
     ),
 )

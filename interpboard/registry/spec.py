@@ -32,7 +32,8 @@ class Analysis:
     ``insists``: why one that takes longer than some passes cannot.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
     for some of its values another neutral value than 0. ``own_measure``: the prompt's metric is not
-    looked at.
+    looked at. ``title_of_labels``, ``value_of_labels`` (by problem): in place of title and value where a
+    model gives labels and not tokens.
     """
 
     name: str
@@ -53,6 +54,8 @@ class Analysis:
     gives_way: bool = False
     insists: str = ""
     own_measure: bool = False
+    title_of_labels: str = ""
+    value_of_labels: Mapping[str, str] | None = None
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""
@@ -68,10 +71,18 @@ class Analysis:
         name, values = self.neutrals
         return values.get(self._given(name, params), 0.0)
 
-    def meaning_for(self, metric: str, params: Mapping[str, Any]) -> str:
-        """What a value is, and what larger and smaller ones say of ``metric``, with ``params``."""
+    def meaning_for(self, metric: str, params: Mapping[str, Any], problem: str = "") -> str:
+        """What a value is, and what larger and smaller ones say of ``metric``, with ``params``.
+        ``problem``: of a model with labels."""
         sides = self.sides_for(metric, params)
-        return f"{self.value}; {sides}" if sides else self.value
+        value = (
+            self.value_of_labels.get(problem, self.value) if self.value_of_labels else self.value
+        )
+        return f"{value}; {sides}" if sides else value
+
+    def title_for(self, problem: str) -> str:
+        """The title, of a model with labels that of theirs."""
+        return self.title_of_labels if problem and self.title_of_labels else self.title
 
     def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:
         """The second half of that: a clause for either side; empty where nothing is said."""

@@ -10,7 +10,7 @@ from interpboard.registry.loading import LoadOptions
 
 
 class TokenRef(msgspec.Struct, frozen=True):
-    """A token of the vocabulary: its id and its text, leading space included."""
+    """A token of the vocabulary: its id and its text, leading space included. Or a label, by its index."""
 
     id: int
     token: str
@@ -28,6 +28,7 @@ class MetricRequest(msgspec.Struct, frozen=True):
 class MetricInfo(msgspec.Struct, frozen=True):
     """The number that was explained, at one position (counted from 0) of the prompt.
 
+    ``problem``: empty where target and foil are tokens, else the problem of the model (see ``ModelInfo``).
     ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does
     not use; ``against`` is the foil only where it is used.
     """
@@ -36,6 +37,7 @@ class MetricInfo(msgspec.Struct, frozen=True):
     position: int
     target: TokenRef | None = None
     foil: TokenRef | None = None
+    problem: str = ""
 
     @property
     def against(self) -> TokenRef | None:
@@ -71,7 +73,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     ``special_tokens``: whether texts were given the tokens that the tokenizer puts around them.
     ``quantization``: what the weights are packed or were unpacked from, empty where nothing of that kind.
     ``adapters`` are on, off or merged as ``options`` say, which hold what was asked for when it was opened.
-    ``parts``: names of modules that the user gave.
+    ``parts``: names of modules that the user gave. ``label_names``: what the logits are of where it gives
+    labels and predicts no tokens, by index; ``problem``: whether ``one`` of them is true, ``several`` may
+    be, or each is a ``value``.
     """
 
     name: str
@@ -89,6 +93,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     adapters: tuple[AdapterInfo, ...] = ()
     options: LoadOptions = LoadOptions()
     parts: dict[str, str | int] = {}
+    label_names: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
             known = ANALYSES.get(self.analysis)
             if known is not None:
-                meaning = known.meaning_for(self.metric.name, self.params)
+                meaning = known.meaning_for(self.metric.name, self.params, self.metric.problem)
                 msgspec.structs.force_setattr(self, "meaning", meaning)
                 msgspec.structs.force_setattr(self, "neutral", known.neutral_with(self.params))
 

@@ -202,7 +202,7 @@ def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> tor
     if metric.tokens is not None and run.lm.verified.some_logits:
         tokens = torch.tensor(metric.tokens)
         return metric.of_tokens(residual_to_some_logits(anatomy, residual, tokens))
-    rows = max(1, _LOGITS_A_STEP // anatomy.d_vocab)
+    rows = max(1, _LOGITS_A_STEP // anatomy.n_logits)
     unembedded: Callable[[Any], torch.Tensor] = partial(residual_to_logits, anatomy)
     return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
 

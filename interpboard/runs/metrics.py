@@ -6,8 +6,12 @@
 | ``logit_diff`` | logit of the target − logit of the foil | a foil |
 | ``prob`` | probability of the target | |
 | ``logprob`` | natural logarithm of that probability | |
+| ``value`` | the number that a regression or a reward model gives | such a model |
 | ``kl`` | KL(clean ‖ edited) over the vocabulary, in nats; 0 on the clean run | |
 | ``rank`` | how many tokens are likelier than the target, plus 1; no gradient | |
+
+Of a model with labels the labels stand in the tokens' place. Where several may be true of one text, each is
+a probability by itself (sigmoid), and ``kl`` is the sum over labels.
 """
 
 from __future__ import annotations
@@ -17,16 +21,24 @@ from difflib import get_close_matches
 from functools import cached_property
 
 import torch
+from msgspec.structs import replace
+from torch.nn.functional import logsigmoid
 
 from interpboard.display import visible_token
 from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.models.finite import finite_logits
 from interpboard.models.language_model import LanguageModel
-from interpboard.registry.metric_names import METRICS
+from interpboard.registry.metric_names import EVERY_METRIC
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
-from interpboard.runs.prompt import make_prompt, resolve_position, token_text
-from interpboard.runs.references import resolve_token
+from interpboard.runs.labels import (
+    check_metric,
+    label_head,
+    label_position,
+    logit_name,
+    resolve_target,
+)
+from interpboard.runs.prompt import make_prompt, resolve_position
 from interpboard.runs.rounding import difference_beyond_rounding
 
 
@@ -40,6 +52,7 @@ class Metric:
     info: MetricInfo
     clean_logits: torch.Tensor
     warnings: tuple[str, ...] = ()
+    independent: bool = False  # each label has a probability of its own
 
     @property
     def target_id(self) -> int:
@@ -50,7 +63,7 @@ class Metric:
     @property
     def tokens(self) -> tuple[int, ...] | None:
         """The tokens whose logits it needs; None: the whole vocabulary's."""
-        if self.info.name == "logit":
+        if self.info.name in ("logit", "value"):
             return (self.target_id,)
         if self.info.name == "logit_diff":
             assert self.info.foil is not None
@@ -109,6 +122,8 @@ class Metric:
             return self.of_tokens(logits[:, list(self.tokens)])
         logits = at_least_float32(logits)
         name, target = self.info.name, self.target_id
+        if self.independent and name != "rank":
+            return self._of_independent(logits)
         if name == "prob":
             return logits.softmax(-1)[:, target]
         if name == "logprob":
@@ -122,6 +137,16 @@ class Metric:
         if name == "rank":
             return 1 + (logits > logits[:, target, None]).sum(-1).to(logits.dtype)
         raise ValueError(f"no metric {name!r}")
+
+    def _of_independent(self, logits: torch.Tensor) -> torch.Tensor:
+        """``prob``, ``logprob`` or ``kl`` [rows] where each label is true or not by itself."""
+        if self.info.name == "kl":
+            clean = self.clean_logits.to(logits)
+            true = clean.sigmoid() * (logsigmoid(clean) - logsigmoid(logits))
+            false = (-clean).sigmoid() * (logsigmoid(-clean) - logsigmoid(-logits))
+            return (true + false).sum(-1)
+        own = logits[:, self.target_id]
+        return own.sigmoid() if self.info.name == "prob" else logsigmoid(own)
 
     def of_tokens(self, logits: torch.Tensor) -> torch.Tensor:
         """The metric [rows] of the logits [rows, len(tokens)] of ``tokens`` alone; NaN as in ``of``."""
@@ -139,21 +164,31 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     and warned of. Raises ``BadParameter``, ``BadPosition``, ``BadTarget``, and ``NotFinite`` for a prompt
     that overflows.
     """
-    if request.name not in METRICS:
-        near = get_close_matches(request.name, METRICS, n=1)
-        remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(METRICS)}."
+    if request.name not in EVERY_METRIC:
+        near = get_close_matches(request.name, EVERY_METRIC, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(EVERY_METRIC)}."
         raise BadParameter(f"There is no metric {request.name!r}.", remedy)
-    position = resolve_position(prompt, _asked(lm, prompt, request.position))
-    foil = resolve_token(lm, request.foil, "foil") if request.foil is not None else None
+    head = label_head(lm)
+    if head is not None:
+        request = replace(request, name=check_metric(head, request.name))
+        position = label_position(lm, head, prompt, request.position)
+    elif request.name == "value":
+        raise BadParameter("A language model gives no value.", "Use logit, prob or logprob.")
+    else:
+        position = resolve_position(prompt, _asked(lm, prompt, request.position))
+    foil = resolve_target(lm, request.foil, "foil") if request.foil is not None else None
     if request.name == "logit_diff" and foil is None:
-        raise BadTarget("The metric logit_diff needs a foil.", "Name one, e.g. --foil ' Rome'.")
-    target = resolve_token(lm, request.target, "target") if request.target is not None else None
+        example = "' Rome'" if head is None else head.labels[0]
+        raise BadTarget("The metric logit_diff needs a foil.", f"Name one, e.g. --foil {example}.")
+    target = resolve_target(lm, request.target, "target") if request.target is not None else None
     logits = prompt_logits(lm, prompt, position)
     if target is None:
         top = int(logits.argmax())
-        target = TokenRef(top, token_text(lm.tokenizer, top))
+        target = TokenRef(top, logit_name(lm, top))
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
-    return Metric(MetricInfo(request.name, position, target, used), logits, _unused_foil(request))
+    problem = "" if head is None else head.problem
+    info = MetricInfo(request.name, position, target, used, problem)
+    return Metric(info, logits, _unused_foil(request), problem == "several")
 
 
 def prompt_and_metric(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.labels import logit_name, probabilities
 from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -14,16 +14,17 @@ from interpboard.runs.watch import SILENT, Watch
 def predictions(
     lm: LanguageModel, prompt: PromptInfo, metric: Metric, *, top_k: int = 10, watch: Watch = SILENT
 ) -> Computed:
-    """Probabilities [rank] of the ``top_k`` likeliest next tokens at the metric's position.
+    """Probabilities [rank] of the ``top_k`` likeliest next tokens at the metric's position; of a model with
+    labels those of its labels, or its values, the largest first.
 
     ``extra``: ``token_ids``, ``tokens`` and ``logits``, each [rank]. Nothing of the prompt is edited.
     """
     watch.step(0, 1)
     logits = at_least_float32(metric.clean_logits)
-    top = logits.softmax(-1).topk(min(top_k, logits.shape[-1]))
+    top = probabilities(lm, logits).topk(min(top_k, logits.shape[-1]))
     ids = top.indices.cpu()
     axes = (Axis("rank", tuple(str(i + 1) for i in range(len(ids)))),)
-    tokens = [token_text(lm.tokenizer, int(i)) for i in ids]
+    tokens = [logit_name(lm, int(i)) for i in ids]
     watch.step(1, 1)
     return Computed(
         values=top.values.cpu().numpy(),

@@ -21,7 +21,7 @@ from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.proof.rounding import agrees
-from interpboard.models.unembedding import unembed
+from interpboard.models.unembedding import read_by_head, unembed
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_logits, run_words
 from interpboard.runs.gradients.together import RowGradients
@@ -98,7 +98,9 @@ class Together:
             return None
         if position not in self._logits:
             with torch.no_grad():
-                self._logits[position] = unembed(self.lm.anatomy, self._body[:, position])
+                self._logits[position] = unembed(
+                    self.lm.anatomy, read_by_head(self.lm.anatomy, self._body, position)
+                )
         found = self._logits[position][self._place[prompt.token_ids]]
         require_logits(self.lm, run_words(prompt), found[None])
         return found

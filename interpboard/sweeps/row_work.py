@@ -22,8 +22,8 @@ from interpboard.patching.subject import find_subject
 from interpboard.registry import ANALYSES, find_analysis
 from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Result
 from interpboard.runs.chat import prompt_of
+from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import token_text
 from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together, prompts_a_pass
 from interpboard.runs.watch import SILENT, Watch
@@ -214,7 +214,7 @@ def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
         "target_id": info.target.id if info.target else None,
         "foil": info.against.token if info.against else None,
         "position": info.position,
-        "answer": token_text(task.lm.tokenizer, top),
+        "answer": logit_name(task.lm, top),
         "right": top == metric.target_id if named else None,
         "text": task.prompt.text,
         "roles": _roles(task.prompt, metric, row, request.align),

@@ -17,6 +17,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.half_characters import shown_tokens
+from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import token_text
 from interpboard.runs.spans import Encoded, encode
@@ -65,6 +66,7 @@ def token_losses(
     tokens see those behind them, ``NotFinite``. Jelinek et al. 1977 (perplexity); Bricken et al. 2023 (loss
     recovered).
     """
+    require_tokens(lm, "The loss of a text")
     if not lm.verified.causal:
         raise Unsupported(
             "An encoder's tokens see those behind them: no loss of the next token.",

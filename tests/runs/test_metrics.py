@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from interpboard.registry.metric_names import METRICS
 from interpboard.results import MetricInfo, TokenRef
-from interpboard.runs.metrics import METRICS, Metric
+from interpboard.runs.metrics import Metric
 
 # Probabilities 1/2, 1/4, 1/8, 1/8.
 CLEAN = torch.tensor([math.log(4), math.log(2), 0.0, 0.0], dtype=torch.float64)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SlotKind = Literal["pane", "screen", "beside", "job"]
 # A question that names no metric of its own explains the logit where this one is no sum of parts.
-_LINEAR = ("logit", "logit_diff")
+_LINEAR = ("logit", "logit_diff", "value")
 # Parameters that a pane has keys of its own for.
 OF_THE_PANE = ("subject", "spans", "state", "corrupted", "site", "preview")
 

@@ -62,7 +62,7 @@ def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> Dire
     Raises ``Unsupported`` for another metric, and where the final norm cannot be held.
     """
     lm.verified.require_lens()
-    if metric.info.name not in ("logit", "logit_diff"):
+    if metric.info.name not in ("logit", "logit_diff", "value"):
         raise Unsupported(
             f"The metric {metric.info.name} is no sum of direct contributions.",
             "Use logit, or logit_diff with a foil.",

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from interpboard.circuits.discovery.examples import Example
-from interpboard.errors import BadPrompt, BadTarget
+from interpboard.errors import BadPrompt, BadTarget, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import prompt_logits
+from interpboard.runs.labels import label_head, resolve_target
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import make_prompt, show_tokens, without_appended
-from interpboard.runs.references import named_id, resolve_token
+from interpboard.runs.references import named_id
 from interpboard.runs.watch import SILENT, Watch
 
 MEASURES = ("logit_diff", "prob_diff")
@@ -112,13 +113,13 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
     found = []
     for word in words or ():
         try:
-            found.append(resolve_token(lm, word, role).id)
+            found.append(resolve_target(lm, word, role).id)
         except BadTarget as error:
             if not word.strip() or named_id(word) is not None:
                 raise
             try:
                 other = word[1:] if word.startswith(" ") else " " + word
-                found.append(resolve_token(lm, other, role).id)
+                found.append(resolve_target(lm, other, role).id)
             except BadTarget:
                 raise error from None
     return tuple(found)
@@ -126,8 +127,15 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
 
 def _made(lm: LanguageModel, text: str) -> PromptInfo:
     """``text`` up to its end, which is explained: not what the tokenizer puts behind it."""
-    prompt = make_prompt(lm, text)
-    return without_appended(prompt) if lm.verified.causal else prompt
+    prompt, head = make_prompt(lm, text), label_head(lm)
+    if head is None:
+        return without_appended(prompt) if lm.verified.causal else prompt
+    if head.position(prompt.token_ids) != len(prompt.token_ids) - 1:
+        raise Unsupported(
+            "A circuit explains what is read at the last token, and this model's head reads another.",
+            "Use patching or head_ablation.",
+        )
+    return prompt
 
 
 @torch.no_grad()

@@ -31,8 +31,9 @@ from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.labels import label_head, logit_name
 from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import make_prompt, token_text
+from interpboard.runs.prompt import make_prompt
 from interpboard.runs.watch import SILENT, Watch
 
 SEARCHES = ("top", "greedy")
@@ -171,12 +172,15 @@ def _cases(
             "A circuit needs a behavior, a dataset, or a corrupted prompt: one of them.",
             "E.g. --param behavior=ioi, or --corrupted '...'.",
         )
+    head = label_head(lm)
+    if head is not None and head.problem != "one" and measure == "prob_diff":
+        raise Unsupported("prob_diff compares labels one of which is true.", "Use logit_diff.")
     if dataset:
         return tokenize_examples(lm, read_examples(dataset), partners=partners), measure
     if behavior:
         named = load_behaviour(behavior)
         return tokenize_examples(lm, named.examples, partners=partners), named.measure
-    if metric.info.name not in ("logit", "logit_diff"):
+    if metric.info.name not in ("logit", "logit_diff", "value"):
         raise Unsupported(
             f"Circuits of the metric {metric.info.name} are not available.",
             "Use logit, or logit_diff with a foil.",
@@ -274,7 +278,7 @@ def _prompts(cases: Sequence[TokenizedExample], lm: LanguageModel) -> dict[str, 
     axis = (Axis("example", tuple(map(str, range(len(cases))))),)
 
     def words(ids: Sequence[int]) -> str:
-        return "/".join(token_text(lm.tokenizer, i) for i in ids)
+        return "/".join(logit_name(lm, i) for i in ids)
 
     columns = {
         "clean_prompts": [case.clean.text for case in cases],

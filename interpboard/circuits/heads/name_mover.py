@@ -13,6 +13,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
+from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.watch import Watch
@@ -31,6 +32,7 @@ def name_mover_probe(
     Null: the same for every other token of the prompt. None if the target does not stand in the prompt
     up to that position. Raises ``Unsupported`` where patterns or values cannot be read.
     """
+    require_tokens(lm, "Moving a name to the answer")
     for site in ("pattern", "v"):
         lm.verified.require_site(site)
     ids = prompt.token_ids[: metric.info.position + 1]

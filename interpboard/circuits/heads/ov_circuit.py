@@ -13,6 +13,7 @@ from interpboard.models.plain_linear import plain_linear
 from interpboard.models.sites import at_site
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import require_finite
+from interpboard.runs.labels import require_tokens
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
 
@@ -27,6 +28,7 @@ def promotion(lm: LanguageModel, layer: int, candidates: torch.Tensor) -> torch.
     out. The scale of a norm depends on all that is there; it is positive and the same for all
     candidates, so that their order is right, and their size means nothing.
     """
+    require_tokens(lm, "What a head copies")
     anatomy = lm.anatomy
     head = plain_linear(anatomy.unembedding)
     if head is None:

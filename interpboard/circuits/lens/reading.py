@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.nn.functional import logsigmoid
 
+from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import text_array
 from interpboard.runs.finite import require_logits
+from interpboard.runs.labels import label_head, logit_name
 from interpboard.runs.metrics import at_least_float32
-from interpboard.runs.prompt import token_text
 from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
@@ -28,15 +30,22 @@ def read_lens(
 
     A few positions at a time, so that memory does not grow with the prompt. On a CPU each position is then
     gone over by itself, since what fits a processor's cache is read four times as fast; on a GPU all of
-    them at once, since there a launch costs more than the reading. Raises ``NotFinite``.
+    them at once, since there a launch costs more than the reading. Raises ``NotFinite``, and ``Unsupported``
+    for a model that gives values.
     """
+    head = label_head(lm)
+    if head is not None and head.problem == "value":
+        raise Unsupported(
+            "A lens reads probabilities, and this model gives a value.", "Use resid patching."
+        )
     n_rows, n_pos, _ = rows.shape
-    top_k = min(top_k, lm.anatomy.d_vocab)
+    top_k = min(top_k, lm.anatomy.n_logits)
     # Written in place: small tensors between the large ones would keep the heap from shrinking.
     kept: list[torch.Tensor] = []
     most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
-    a_step = max(1, most // (lm.anatomy.d_vocab * n_rows))
+    a_step = max(1, most // (lm.anatomy.n_logits * n_rows))
     one_by_one = rows.device.type == "cpu"
+    read = _read_independent if head is not None and head.problem == "several" else _read
     for start in range(0, n_pos, a_step):
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
@@ -44,7 +53,7 @@ def read_lens(
         require_logits(lm, "What the lens reads", logits)
         at = start
         for columns in logits.unflatten(0, chunk.shape[:2]).split(1 if one_by_one else a_step):
-            parts = _read(at_least_float32(columns), target, top_k)
+            parts = read(at_least_float32(columns), target, top_k)
             if not kept:
                 kept = [part.new_empty((n_rows, n_pos, *part.shape[2:])) for part in parts]
             for whole, part in zip(kept, parts, strict=True):
@@ -54,7 +63,7 @@ def read_lens(
     watch.step(n_pos, n_pos)
     found = dict(zip(_NAMES, (whole.cpu().numpy() for whole in kept), strict=True))
     ids = found["top_ids"]
-    texts = {int(i): token_text(lm.tokenizer, int(i)) for i in np.unique(ids)}
+    texts = {int(i): logit_name(lm, int(i)) for i in np.unique(ids)}
     found["top_tokens"] = text_array([texts[int(i)] for i in ids.flat]).reshape(ids.shape)
     return found
 
@@ -76,5 +85,26 @@ def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, 
         log_total - weights.mul(logits).sum(-1) / total,
         (expected[:, -1:] - expected).clamp(min=0),
         (top.values - top.values[..., :1]).exp() / total[..., None],
+        top.indices,
+    )
+
+
+def _read_independent(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
+    """The same of labels [pos, row, label] each of which may be true; entropy and KL are sums over them."""
+    top = logits.topk(top_k)
+    rank = 1 + (logits > logits[..., target, None]).sum(-1)
+    true, false = logits.sigmoid(), (-logits).sigmoid()
+    log_true, log_false = logsigmoid(logits), logsigmoid(-logits)
+    entropy = -(true * log_true + false * log_false).sum(-1)
+    last = slice(-1, None)
+    kl = true[:, last] * (log_true[:, last] - log_true) + false[:, last] * (
+        log_false[:, last] - log_false
+    )
+    return (
+        true[..., target],
+        rank,
+        entropy,
+        kl.sum(-1).clamp(min=0),
+        top.values.sigmoid(),
         top.indices,
     )

@@ -30,8 +30,9 @@ from interpboard.results import (
 )
 from interpboard.results.examples import ExamplesFile, neuron_named
 from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
-from interpboard.runs.prompt import make_prompt, token_text
+from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
 
@@ -166,7 +167,7 @@ def _spoken_for(lm: LanguageModel, change: torch.Tensor, top_k: int) -> dict[str
     found = {}
     for name, signed in (("promoted", change), ("suppressed", -change)):
         ids = signed.topk(count).indices
-        tokens = [token_text(lm.tokenizer, int(i)) for i in ids]
+        tokens = [logit_name(lm, int(i)) for i in ids]
         found[name] = LabelledArray(axes, text_array(tokens))
         found[f"{name}_by"] = LabelledArray(axes, change[ids].cpu().numpy())
     return found

@@ -13,11 +13,12 @@ from typing import Any
 
 from interpboard.errors import NotALanguageModel, UnsafeWeights
 from interpboard.files.json_object import read_object
+from interpboard.models.label_head import CLASSIFIERS
 
 CONFIG = "config.json"
 _HEADS = (
     "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForPreTraining",
-    "DoubleHeadsModel", "GenerationDecoder", "ModelWithLMHead",
+    "DoubleHeadsModel", "GenerationDecoder", "ModelWithLMHead", *CLASSIFIERS,
 )  # fmt: skip
 # The names that families have for the same three sizes.
 _SIZES: dict[str, tuple[str, ...]] = {
@@ -110,8 +111,9 @@ def _check_head(folder: Path, config: Mapping[str, Any]) -> None:
     if "AutoModelForCausalLM" in own_code or "AutoModelForMaskedLM" in own_code:
         return
     raise NotALanguageModel(
-        f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head.",
-        "Choose a model that predicts tokens (its architectures end in ForCausalLM).",
+        f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head and "
+        "gives no labels.",
+        "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification.",
     )
 
 

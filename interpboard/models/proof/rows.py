@@ -23,6 +23,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.proof.labels import logits_of_labels
 from interpboard.models.proof.rounding import TOLERANCE, Noise, same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import at_site
@@ -38,7 +39,10 @@ NUDGE = 32.0  # times the tolerance: well above rounding, far below what makes a
 def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     """Logits [row, pos, d_vocab] of the plain model. Raises ``NotALanguageModel`` where it cannot run."""
     model: Any = anatomy.model
+    head = anatomy.label_head
     try:
+        if head is not None and head.reads != "each":
+            return logits_of_labels(anatomy, ids)
         logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
     except (RuntimeError, NotImplementedError) as error:  # a kernel that lacks this number format
         raise NotALanguageModel(

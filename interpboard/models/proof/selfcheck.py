@@ -98,7 +98,10 @@ def _checked(anatomy: Anatomy) -> Verified:
         sites,
         lens,
         _notes(by_layer, lens, replays, alone, complete),
-        some_logits=lens and not alone and some_logits_agree(anatomy, clean, last[0], one_step),
+        some_logits=lens
+        and not alone
+        and anatomy.label_head is None
+        and some_logits_agree(anatomy, clean, last[0], one_step),
         mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
         keeps_attention=replays
         and any("z" in here for here in by_layer)

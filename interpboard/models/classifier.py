@@ -1,0 +1,119 @@
+"""Models whose head gives labels: sequence and token classification, choices, regression, reward models.
+
+Their body is a decoder's or an encoder's and is found as such. The head is a map to labels; which token it
+reads is proved (``proof/labels``), never taken from the family's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoModelForMultipleChoice,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+
+from interpboard.models.anatomy import Anatomy
+from interpboard.models.division import device_of
+from interpboard.models.label_head import (
+    CHOICES,
+    SEQUENCE,
+    TOKENS,
+    LabelHead,
+    label_names,
+    problem_of,
+)
+from interpboard.models.packed import out_width
+from interpboard.models.proof.labels import with_proved_head
+from interpboard.models.training_mode import evaluating
+
+_KINDS: dict[str, Any] = {
+    SEQUENCE: AutoModelForSequenceClassification,
+    TOKENS: AutoModelForTokenClassification,
+    CHOICES: AutoModelForMultipleChoice,
+}
+
+
+def label_class(config: Any) -> Any:
+    """The family of classes that opens a model with labels; None where ``config`` names another."""
+    for name in getattr(config, "architectures", None) or ():
+        for ending, kind in _KINDS.items():
+            if name.endswith(ending):
+                return kind
+    return None
+
+
+def has_encoder_body(model: nn.Module) -> bool:
+    """Whether the body of a classifier looks both ways, as far as its configuration says."""
+    config: Any = model.config
+    if getattr(config, "is_decoder", False):
+        return False
+    return (
+        type(config) in MODEL_FOR_MASKED_LM_MAPPING
+        or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING
+    )
+
+
+def label_notes(head: LabelHead | None) -> tuple[str, ...]:
+    """What a reader of results must know of the head; nothing of a language model."""
+    if head is None:
+        return ()
+    reads = {
+        "each": "each token's own stream",
+        "first": "the first token",
+        "mean": "the mean over all tokens",
+        "last": "the last token"
+        + ("" if head.padding is None else f" that is not padding (#{head.padding})"),
+    }[head.reads]
+    if head.choices:
+        return (f"scores one choice at a time, as a value; its head reads {reads}",)
+    gives = {
+        "one": f"one of {len(head.labels)} labels (softmax)",
+        "several": f"each of {len(head.labels)} labels by itself (sigmoid)",
+        "value": "a value" if len(head.labels) == 1 else f"{len(head.labels)} values",
+    }[head.problem]
+    return (f"gives {gives} and predicts no tokens; its head reads {reads}",)
+
+
+def classifier_anatomy(model: nn.Module, find: Callable[[nn.Module], Anatomy]) -> Anatomy:
+    """What ``find`` finds of the body, with the head of labels, proved. Raises ``NotALanguageModel``."""
+    name, config = type(model).__name__, model.config
+    anatomy = find(model)
+    count = out_width(anatomy.unembedding)
+    choices = name.endswith(CHOICES)
+    head = LabelHead(
+        ("score",) if choices else label_names(config, count),
+        "value" if choices else problem_of(config, count),
+        "each",
+        choices=choices,
+    )
+    tokens: Any = anatomy.embedding
+    anatomy = replace(anatomy, label_head=head, d_vocab=int(tokens.weight.shape[0]))
+    if name.endswith(TOKENS):
+        return anatomy
+    reads: Any = ("first", "mean", "last") if has_encoder_body(model) else ("last",)
+    with evaluating(model):
+        return with_proved_head(anatomy, _prompts(anatomy), reads)
+
+
+def _prompts(anatomy: Anatomy) -> list[torch.Tensor]:
+    """Two prompts of different lengths, without padding."""
+    config: Any = anatomy.model.config
+    pad = config.get_text_config().pad_token_id
+    generator = torch.Generator().manual_seed(5)
+    some = min(anatomy.d_vocab, 1000)
+    prompts = [torch.randint(some, (1, length), generator=generator) for length in (8, 5)]
+    at_home = device_of(anatomy.embedding)
+    return [
+        torch.where(ids == pad, (ids + 1) % some, ids).to(at_home)
+        if pad is not None
+        else ids.to(at_home)
+        for ids in prompts
+    ]
