@@ -27,6 +27,7 @@ from torch import nn
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.division import held
+from interpboard.models.head_activations import HeadActivations
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 
@@ -63,7 +64,9 @@ def relevance_rules(lm: LanguageModel, attention: str) -> Iterator[None]:
     anatomy = lm.anatomy
     _require_parts(lm)
     with ExitStack() as stack:
-        for module in anatomy.base.modules():
+        if not lm.verified.causal:
+            _head_rules(stack, anatomy)
+        for module in anatomy.model.modules():  # an encoder's head has a norm of its own
             if "norm" in type(module).__name__.lower() and hasattr(module, "weight"):
                 stack.enter_context(_on_output(module, partial(frozen_norm, module)))
         for layer in range(anatomy.n_layers):
@@ -119,6 +122,15 @@ def _mlp_rules(stack: ExitStack, anatomy: Anatomy, layer: int) -> None:
 
     stack.enter_context(_on_output(_activations(anatomy, layer)[0], activation))
     stack.enter_context(at_site(anatomy, "neuron", layer, gate))
+
+
+def _head_rules(stack: ExitStack, anatomy: Anatomy) -> None:
+    """The activation's rule in a masked model's head, be it a module there or a function."""
+    stack.enter_context(HeadActivations(as_multiple))
+    body = {id(module) for module in anatomy.base.modules()}
+    for module in anatomy.model.modules():
+        if id(module) not in body and type(module).__module__ in _ACTIVATIONS:
+            stack.enter_context(_on_output(module, as_multiple))
 
 
 @contextmanager

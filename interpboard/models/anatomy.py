@@ -72,6 +72,9 @@ class Anatomy:
     context: int | None
     alone: bool = False
     label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
+    # Whose output is the stream between attention and MLP, where a block norms behind its sums (BERT).
+    mid_norm: tuple[nn.Module | None, ...] = ()
+    end_norm: tuple[nn.Module | None, ...] = ()  # likewise whose output is the layer's
 
     @property
     def n_logits(self) -> int:

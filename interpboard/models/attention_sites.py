@@ -135,7 +135,7 @@ def _attend(
     attended = _own_function(module)(module, query, key, value, attention_mask, **kwargs)
     mask = None
     if changes.get("pattern") or changes.get("mask"):
-        mask = _additive(attention_mask, query, key)
+        mask = _additive(attention_mask, query, key, _sees_no_later(module, kwargs))
     if mask is not None and changes.get("mask"):
         plain = mask.expand(len(query), -1, query.shape[2], key.shape[2])
         mask = _changed_mask(plain, changes["mask"])
@@ -244,13 +244,21 @@ def _eager(module: nn.Module) -> Callable[..., Any]:
     return function
 
 
-def _additive(mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+def _sees_no_later(module: nn.Module, kwargs: dict[str, Any]) -> bool:
+    """The kernels' own flag, read as they do where there is no mask: causal, but in encoders."""
+    told = kwargs.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if told is None else told)
+
+
+def _additive(
+    mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor, causal: bool = True
+) -> torch.Tensor:
     """``mask`` as the eager functions want it: 0 where a key may be seen, the lowest number elsewhere."""
     lowest = torch.finfo(query.dtype).min
-    if mask is None:  # plain causal, by the kernel's own flag
+    if mask is None:  # by the kernel's own flag
         n_query, n_key = query.shape[2], key.shape[2]
         seen = torch.ones(n_query, n_key, dtype=torch.bool, device=query.device)
-        mask = seen.tril(n_key - n_query)[None, None]
+        mask = (seen.tril(n_key - n_query) if causal else seen)[None, None]
     if mask.dtype == torch.bool:
         return torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(
             ~mask, lowest

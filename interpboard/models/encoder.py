@@ -1,8 +1,9 @@
-"""Encoders that predict a masked token (BERT and its kin): found, proved, and limited by name.
+"""Encoders that predict a masked token (BERT and its kin): their parts, found and proved.
 
-They look both ways and norm late, so layers are not replayed and no lens or head site is offered. What
-rests on the embeddings and on plain forwards works: gradient attribution, occlusion, Shapley values,
-rollout and flow of the reported attention.
+They look both ways, so every run is of the whole prompt: an edit at one position changes all positions of
+the layers behind it. Where the parts are is heard (``encoder_blocks``); every site is proved as a decoder's
+is, layers are called again where that was proved, and otherwise rows are plain hooked forwards. The lens
+is the model's own head, transform and decoder, at each layer. What cannot be shown stays off, by name.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
-from interpboard.models.anatomy import (
-    Anatomy,
-    attention_modules,
-    body_of,
-    layers_of,
-    unembedding_of,
-)
-from interpboard.models.packed import out_width
+from interpboard.models.anatomy import Anatomy, body_of, unembedding_of
+from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.division import device_of
+from interpboard.models.encoder_blocks import Block, find_block, find_final_norm, heard_in
+from interpboard.models.packed import in_width, out_width
 from interpboard.models.proof.rounding import differs, same_within_rounding
 from interpboard.models.proof.rows import plain_logits, refuse_unless_finite
-from interpboard.models.proof.selfcheck import random_prompts, refuse_other_heads
+from interpboard.models.proof.selfcheck import refuse_other_heads, self_check, unpadded_prompts
+from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.proof.verified import Verified
 from interpboard.models.sites import at_site
+from interpboard.models.training_mode import evaluating
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
+_HEARD_TOKENS = 8
+_ODD_LENGTH = 13  # no multiple of a window or a block
 
 
 def predicts_masked_tokens(config: Any) -> bool:
@@ -43,46 +46,135 @@ def is_encoder(model: nn.Module) -> bool:
 
 
 def encoder_anatomy(model: nn.Module) -> Anatomy:
-    """The parts that are asked for on an encoder; raises ``NotALanguageModel`` naming what is missing."""
+    """The parts of an encoder, as one forward pass shows them; raises ``NotALanguageModel`` naming what is
+    missing."""
     config: Any = model.config
     base = body_of(model)
-    layers = layers_of(base, int(config.num_hidden_layers))
+    layers = _layers(base, int(config.num_hidden_layers))
     unembedding = unembedding_of(model)
-    attention, out_proj = attention_modules(layers)
+    embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
     n_heads = int(config.num_attention_heads)
-    hidden = int(config.hidden_size)
+    blocks, final_norm = _heard(model, base, layers, embedding)
+
+    def each(part: str) -> tuple[nn.Module, ...]:
+        return tuple(getattr(block, part) or Nowhere() for block in blocks)
+
     return Anatomy(
         model=model,
         base=base,
         bodies=(base,),
         layers=layers,
-        embedding=model.get_input_embeddings(),  # type: ignore[operator]
-        final_norm=nn.Identity(),  # each layer norms last
+        embedding=embedding,
+        final_norm=final_norm,
         unembedding=unembedding,
-        attention=attention,
-        out_proj=out_proj,
-        mlp=layers,
-        attn_out=out_proj,
-        mlp_out=layers,
-        before_mlp=layers,
-        down_proj=(None,) * len(layers),
+        attention=each("attention"),
+        out_proj=each("out_proj"),
+        mlp=each("mlp_out"),
+        attn_out=each("attn_out"),
+        mlp_out=each("mlp_out"),
+        before_mlp=each("before_mlp"),
+        down_proj=tuple(block.down_proj for block in blocks),
         n_heads=n_heads,
-        n_kv_heads=n_heads,
-        d_head=(hidden // n_heads,) * len(layers),
-        d_model=hidden,
+        n_kv_heads=int(getattr(config, "num_key_value_heads", None) or n_heads),
+        d_head=tuple(_head_size(block, n_heads) for block in blocks),
+        d_model=int(config.hidden_size),
         d_vocab=out_width(unembedding),
         context=int(config.max_position_embeddings),
+        mid_norm=tuple(block.mid_norm for block in blocks),
+        end_norm=tuple(block.end_norm for block in blocks),
     )
+
+
+class Nowhere(nn.Module):
+    """Stands where a layer has no such part. It is never called, so that nothing at it is proved."""
+
+
+def _layers(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
+    for _name, module in base.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == expected:
+            layers = tuple(module)
+            if all(any(True for _ in layer.children()) for layer in layers):
+                return layers
+    raise NotALanguageModel(f"No stack of {expected} layers found in {type(base).__name__}.")
+
+
+def _heard(
+    model: nn.Module, base: nn.Module, layers: tuple[nn.Module, ...], embedding: nn.Module
+) -> tuple[list[Block], nn.Module]:
+    """The parts of each layer, and the norm behind the last; empty blocks where a layer hides its stream."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 15, (1, _HEARD_TOKENS), generator=generator).to(device_of(embedding))
+    last: list[torch.Tensor] = []
+    inside = {id(module) for layer in layers for module in layer.modules()}
+    others = [m for m in base.modules() if id(m) not in inside and not any(m.children())]
+
+    def run() -> None:
+        last.append(base(input_ids=ids, return_dict=True).last_hidden_state)
+
+    try:
+        with evaluating(model):
+            heard = heard_in([*layers, *others], run)
+    except MISFIT as error:
+        raise NotALanguageModel(
+            f"{type(model).__name__} cannot run on {_HEARD_TOKENS} tokens: {first_line(error)}."
+        ) from error
+    blocks = [
+        find_block(layer, inner, own) if own is not None else Block()
+        for layer, (inner, own) in zip(layers, heard, strict=False)
+    ]
+    own = heard[len(layers) - 1][1]
+    behind = [call for _, call in heard[len(layers) :] if call is not None]
+    return blocks, find_final_norm(behind, own, last[0])
+
+
+def _head_size(block: Block, n_heads: int) -> int:
+    """0 where the width of what attention projects is no multiple of its heads."""
+    if block.out_proj is None:
+        return 0
+    size, rest = divmod(in_width(block.out_proj), n_heads)
+    return 0 if rest else size
 
 
 @torch.no_grad()
 def check_encoder(anatomy: Anatomy) -> Verified:
-    """Prove that logits at one position are the model's own and that embeddings can be replaced.
+    """Prove what an encoder has; where its layers pass on no stream, that its embeddings can be replaced,
+    on which attribution to tokens rests. Raises ``NotALanguageModel``."""
+    _refuse_other_embeddings(anatomy)
+    try:
+        _refuse_padding(anatomy)
+        return self_check(anatomy, causal=False)
+    except NotALanguageModel as error:
+        reason = str(error).split(". ")[0].removeprefix(f"{type(anatomy.model).__name__}: ")
+    return Verified(
+        path="hooks",
+        reuse=False,
+        sites=frozenset({"embed"}),
+        lens=False,
+        notes=(f"attribution to tokens only, no edits inside, no lens: {reason}",),
+        causal=False,
+    )
 
-    Raises ``NotALanguageModel``.
-    """
+
+def _refuse_padding(anatomy: Anatomy) -> None:
+    """Raise ``NotALanguageModel`` for a model that pads prompts inside (longformer): its positions would be
+    others than the prompt's."""
+    ids = torch.cat(list(unpadded_prompts(anatomy)), dim=1)[:, :_ODD_LENGTH]
+    calls: list[LayerCall] = []
+    with recording_calls(anatomy, calls):
+        plain_logits(anatomy, ids)
+    lengths = {call.hidden.shape[1] for call in calls} - {_ODD_LENGTH}
+    if lengths:
+        raise NotALanguageModel(
+            f"it pads a prompt of {_ODD_LENGTH} tokens to {max(lengths)} inside, so that its layers have "
+            "other positions than the prompt"
+        )
+
+
+def _refuse_other_embeddings(anatomy: Anatomy) -> None:
+    """Raise ``NotALanguageModel`` unless the head gives the model's logits position by position, and another
+    prompt's embeddings give that prompt's logits."""
     name = type(anatomy.model).__name__
-    ids, donor_ids = _without_padding(anatomy, random_prompts(anatomy))
+    ids, donor_ids = unpadded_prompts(anatomy)
     clean, donor = (plain_logits(anatomy, each)[0] for each in (ids, donor_ids))
     refuse_unless_finite(name, clean)
     refuse_other_heads(anatomy, ids, clean)
@@ -93,18 +185,3 @@ def check_encoder(anatomy: Anatomy) -> Verified:
         patched = plain_logits(anatomy, ids)[0]
     if not differs(clean, donor) or not same_within_rounding(patched, donor):
         raise NotALanguageModel(f"{name}: its embeddings cannot be replaced.")
-    return Verified(
-        path="hooks",
-        reuse=False,
-        sites=frozenset({"embed"}),
-        lens=False,
-        notes=("an encoder: attribution to tokens only, no edits inside, no lens",),
-        causal=False,
-    )
-
-
-def _without_padding(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
-    """Padding tokens made others: some encoders (roberta) count positions without them."""
-    config: Any = anatomy.model.config
-    pad = config.pad_token_id
-    return ids if pad is None else torch.where(ids == pad, pad + 1, ids)

@@ -37,6 +37,7 @@ from interpboard.models.proof.selfcheck import (
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.training_mode import evaluating
 from interpboard.models.unembedding import forward_logits
+from interpboard.models.unshared import unshared
 from interpboard.models.unwrap import unwrapped, wrapper_notes
 from interpboard.registry.loading import LoadOptions
 from interpboard.results import ModelInfo
@@ -83,7 +84,7 @@ class LanguageModel:
             notes += (NOT_LOOKED_AT,)
         notes += kernel_notes(model)
         named = read_parts(parts)
-        anatomy, verified = _proved(model, named)
+        anatomy, verified = _proved(unshared(model), named)
         head = anatomy.label_head
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
@@ -105,7 +106,7 @@ class LanguageModel:
             label_names=() if head is None else head.labels,
             problem="" if head is None else head.problem,
         )
-        return cls(model, tokenizer, anatomy, verified, info, special_tokens)
+        return cls(anatomy.model, tokenizer, anatomy, verified, info, special_tokens)
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,7 @@
 | ``q``, ``k``, ``v``, ``pattern`` | inside attention | see ``attention_sites``, which has one more |
 | ``z`` | input of the attention's output projection, split into heads | [batch, pos, head, d_head] |
 | ``attn_out`` | what attention adds to the residual stream | [batch, pos, d_model] |
-| ``resid_mid`` | residual stream between attention and MLP | [batch, pos, d_model] |
+| ``resid_mid`` | the stream between attention and MLP, behind a norm of the sum | [batch, pos, d_model] |
 | ``neuron`` | input of the MLP's last linear map (gated: gate times up) | [batch, pos, d_mlp] |
 | ``mlp_out`` | what the MLP adds to the residual stream | [batch, pos, d_model] |
 | ``resid_post`` | output of a layer | [batch, pos, d_model] |
@@ -55,6 +55,13 @@ def at_site(
         raise Unsupported(f"Layer {layer} has no heads that can be told apart.")
     if site in ATTENTION_SITES:
         with in_attention(anatomy, site, layer, change):
+            yield
+        return
+    behind = anatomy.mid_norm[layer] if anatomy.mid_norm else None
+    if (
+        site == "resid_mid" and behind is not None
+    ):  # the sum is normed, and nothing goes around that
+        with _on_output(behind, change):
             yield
         return
     with ExitStack() as stack:

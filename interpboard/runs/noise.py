@@ -26,7 +26,9 @@ def embedding_noise(
         raise BadParameter("Noise needs at least one sample and a scale of 0 or more.")
     generator = torch.Generator().manual_seed(seed)
     deviation = scale * embedding_deviation(lm)
-    shape = (len(positions), lm.anatomy.d_model)
+    # An embedding may be narrower than the stream that it is mapped to (albert, electra).
+    width = embeddings_of(lm.anatomy, torch.zeros(1, dtype=torch.long, device=lm.device)).shape[-1]
+    shape = (len(positions), width)
     return tuple(
         (
             Edit(

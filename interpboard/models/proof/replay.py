@@ -53,9 +53,12 @@ class _Runs:
 
 
 @torch.no_grad()
-def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bool, bool]:
+def replay_agrees(
+    anatomy: Anatomy, ids: torch.Tensor, noise: Noise, whole: bool = False
+) -> tuple[bool, bool]:
     """Whether replays of two prompts ``ids`` [2, pos] are exact, and whether they still are where they
-    begin at a later position with recorded keys and values before it."""
+    begin at a later position with recorded keys and values before it. ``whole``: every position is always
+    there (encoders), and a replay never begins later."""
     calls: list[LayerCall] = []
     middle = anatomy.n_layers // 2
     try:
@@ -71,9 +74,24 @@ def replay_agrees(anatomy: Anatomy, ids: torch.Tensor, noise: Noise) -> tuple[bo
             return False, False
     except MISFIT:
         return False, False
-    agree = partial(_agree, anatomy, calls, cases, expected, noise=noise, by_logits=by_logits)
+    if whole and not all(_rows_are_known(call, len(ids)) for call in calls):
+        return False, False
+    stop = expected.logits.shape[1] - (0 if whole else 1)
+    agree = partial(_agree, anatomy, calls, cases, expected, stop, noise=noise, by_logits=by_logits)
     replays = agree(first=0)
-    return replays, replays and agree(first=2)
+    return replays, replays and not whole and agree(first=2)
+
+
+def _rows_are_known(call: LayerCall, rows: int) -> bool:
+    """Whether no argument could be taken for one of each row (or position) on another prompt: relative
+    embeddings (deberta), whose first dimension is neither 1 nor the rows."""
+    tensors = [
+        part
+        for value in call.arguments.values()
+        for part in (value if isinstance(value, tuple) else (value,))
+        if isinstance(part, torch.Tensor) and part.dim() > 1
+    ]
+    return all(part.shape[0] in (1, rows) for part in tensors)
 
 
 def _run(anatomy: Anatomy, ids: torch.Tensor) -> _Runs:
@@ -112,12 +130,13 @@ def _agree(
     calls: Sequence[LayerCall],
     cases: Sequence[_Case],
     expected: _Runs,
+    stop: int,
     first: int,
     noise: Noise,
     by_logits: bool,
 ) -> bool:
-    """Whether replays from position ``first`` to the one before the last are as ``expected``."""
-    part = slice(first, expected.logits.shape[1] - 1)
+    """Whether replays of the positions ``first`` to ``stop`` − 1 are as ``expected``."""
+    part = slice(first, stop)
     try:
         stream = _replayed(calls, cases, first, part.stop)
         logits = torch.stack([residual_to_logits(anatomy, row) for row in stream])

@@ -55,16 +55,16 @@ ALONE = (
 
 
 @torch.no_grad()
-def self_check(anatomy: Anatomy) -> Verified:
+def self_check(anatomy: Anatomy, causal: bool = True) -> Verified:
     """Prove ``anatomy`` on random tokens, in evaluation mode; raises ``NotALanguageModel`` where nothing
-    would work."""
+    would work, and for one that is said to be ``causal`` and looks at later tokens."""
     with evaluating(anatomy.model):
-        return _checked(anatomy)
+        return _checked(anatomy, causal)
 
 
-def _checked(anatomy: Anatomy) -> Verified:
+def _checked(anatomy: Anatomy, causal: bool) -> Verified:
     name = type(anatomy.model).__name__
-    ids, donor_ids = random_prompts(anatomy)
+    ids, donor_ids = random_prompts(anatomy) if causal else unpadded_prompts(anatomy)
     calls: list[LayerCall] = []
     last: list[torch.Tensor] = []
     with (
@@ -79,12 +79,13 @@ def _checked(anatomy: Anatomy) -> Verified:
     donor = plain_logits(anatomy, donor_ids)[0]
     together, noise = beside_others(anatomy, both, torch.stack([clean, donor]), one_step)
     mixes = any(mixes_rows(module) for module in anatomy.model.modules())  # on some rows only
-    alone = depends_on_later(anatomy, ids, clean, noise) or not together or mixes
+    later = causal and depends_on_later(anatomy, ids, clean, noise)
+    alone = later or not together or mixes
     lens = _lens_agrees(anatomy, clean, last[0], alone, one_step)
     # Before any forward pass is ended early: what a model sets at its begin may wait for its end.
     replays, reuse = (False, False)
     if lens and not alone:
-        replays, reuse = replay_agrees(anatomy, both, noise)
+        replays, reuse = replay_agrees(anatomy, both, noise, whole=not causal)
     prompts = ProofPrompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
     by_layer, complete = _prove_layers(anatomy, kinds, prompts)
@@ -108,6 +109,7 @@ def _checked(anatomy: Anatomy) -> Verified:
         and kept_attention_agrees(
             anatomy, ids, calls, layers_to_prove(kinds), by_layer, noise.elsewhere
         ),
+        causal=causal,
         blocks=blocks_agree(anatomy, ids, layers_to_prove(kinds), by_layer),
         alone=alone,
         by_layer=by_layer,
@@ -159,6 +161,13 @@ def random_prompts(anatomy: Anatomy) -> torch.Tensor:
     shift = torch.randint(1, some, (1, _TOKENS), generator=generator)
     device = device_of(anatomy.embedding)
     return torch.stack([first, (first + shift) % some]).to(device)
+
+
+def unpadded_prompts(anatomy: Anatomy) -> torch.Tensor:
+    """The same without padding tokens: some encoders (roberta) count positions without them."""
+    config: Any = anatomy.model.config
+    ids, pad = random_prompts(anatomy), config.pad_token_id
+    return ids if pad is None else torch.where(ids == pad, pad + 1, ids)
 
 
 def _refuse_without_layers(

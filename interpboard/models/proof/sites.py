@@ -176,6 +176,9 @@ def _adds_no_more(anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Se
     if left is None:
         return False
     before = clean["resid_pre"]
+    mid, end = (each[layer] if each else None for each in (anatomy.mid_norm, anatomy.end_norm))
+    if mid is not None and end is not None:  # the sums are normed: of the stream two norms are left
+        return same_within_rounding(left, end(mid(before)), prompts.noise.elsewhere)
     factor = (left.double() * before.double()).sum() / before.double().square().sum()
     return same_within_rounding(
         left, (factor * before.double()).to(left.dtype), prompts.noise.elsewhere
