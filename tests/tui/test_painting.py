@@ -222,3 +222,20 @@ async def test_a_repaint_asks_only_the_widgets_that_have_changed_for_their_lines
             await b.pilot.pause(0.01)
         assert {first, last} == set(asked), "whatever lies between them was drawn too"
         watched.check()
+
+
+def test_cells_of_one_colour_are_sent_together_where_that_is_shorter() -> None:
+    black, blue, size = Style(bgcolor="#000001"), Style(bgcolor="#00005f", color="#87afd7"), (20, 8)
+    lines = [
+        Strip([Segment(" " * y, black), Segment("1.0", blue), Segment("." * (17 - y), black)])
+        for y in range(8)
+    ]
+    update = LayoutUpdate([[line] for line in lines], Region(0, 0, *size))
+    changed = cell_update(update, Terminal(), size)
+    assert changed is not None
+    sent = changed.render_segments(CONSOLE)  # type: ignore[union-attr]
+    assert sent.count("48;5;17") == 1, "the blue cells of eight lines need their colour once"
+    shown, whole = Emulator(size), Emulator(size)
+    shown.write(sent)
+    whole.write(update.render_segments(CONSOLE))
+    assert shown.shown() == whole.shown()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -135,13 +135,21 @@ def _near(last: int, at: int, renditions: list[Rendition]) -> bool:
     )
 
 
+class Piece(NamedTuple):
+    """Neighbouring cells of one rendition; where ``sure`` is false, the terminal alone knows how wide."""
+
+    y: int
+    x: int
+    text: str
+    rendition: Rendition
+    sure: bool = True
+
+
 class UpdateWriter:
-    """The bytes of one update under way: where the cursor is, and with which rendition."""
+    """Gathers the pieces of one update; ``text`` is the shortest of the orders in which they can be sent."""
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._rendition = PLAIN
-        self._y, self._x = -1, -1  # x −1: somewhere in the line
+        self._pieces: list[Piece] = []
 
     def run(self, y: int, x: int, texts: list[str], renditions: list[Rendition]) -> None:
         """Send neighbouring cells."""
@@ -152,33 +160,57 @@ class UpdateWriter:
                 end += 1
             text = "".join(texts[at:end])
             if _SURE.fullmatch(text):
-                self._send(y, x + at, text, renditions[at])
-                self._x += end - at
+                self._pieces.append(Piece(y, x + at, text, renditions[at]))
             else:
                 for place in range(at, end):
                     if texts[place]:
-                        self._send(y, x + place, texts[place], renditions[at])
-                        self._x = self._x + 1 if _SURE.fullmatch(texts[place]) else -1
+                        sure = _SURE.fullmatch(texts[place]) is not None
+                        self._pieces.append(Piece(y, x + place, texts[place], renditions[at], sure))
             at = end
 
-    def _send(self, y: int, x: int, text: str, rendition: Rendition) -> None:
-        if y != self._y:
-            self._parts.append(f"\x1b[{y + 1};{x + 1}H")
-        elif self._x < 0:
-            self._parts.append(f"\x1b[{x + 1}G")
-        elif x != self._x:
-            self._parts.append(f"\x1b[{x - self._x}C")
-        self._y, self._x = y, x
-        if not text.strip(" "):
-            rendition = rendition.behind(self._rendition)
-        if rendition is not self._rendition:
-            self._parts.append(change_of_rendition(self._rendition, rendition))
-            self._rendition = rendition
-        self._parts.append(text)
-
     def text(self) -> str:
-        """All of it, and the rendition reset."""
-        return "".join(self._parts) + ("\x1b[0m" if self._rendition is not PLAIN else "")
+        """Line by line, or colour by colour: a colour takes more bytes than a place. It ends without one."""
+        line_by_line = _sent(self._pieces)
+        if not all(piece.sure for piece in self._pieces):  # halves of wide characters come in order
+            return line_by_line
+        return min(line_by_line, _sent(_by_color(self._pieces)), key=len)
+
+
+def _by_color(pieces: list[Piece]) -> list[Piece]:
+    """Those of one rendition together; a blank with those that have its background, where there are any."""
+    groups: dict[Rendition, list[Piece]] = {}
+    backgrounds: dict[str, Rendition] = {}
+    for piece in pieces:
+        if piece.text.strip(" "):
+            backgrounds.setdefault(piece.rendition.background, piece.rendition)
+    for piece in pieces:
+        rendition = piece.rendition
+        if not piece.text.strip(" ") and not rendition.blank.attributes:
+            rendition = backgrounds.get(rendition.background, rendition)
+        groups.setdefault(rendition, []).append(piece)
+    in_order = sorted(groups, key=lambda each: (each.background, each.foreground))
+    return [piece for rendition in in_order for piece in groups[rendition]]
+
+
+def _sent(pieces: Iterable[Piece]) -> str:
+    parts: list[str] = []
+    rendition = PLAIN
+    at_y, at_x = -1, -1  # x −1: somewhere in the line
+    for y, x, text, wanted, sure in pieces:
+        if y != at_y:
+            parts.append(f"\x1b[{y + 1};{x + 1}H")
+        elif not 0 <= at_x <= x:
+            parts.append(f"\x1b[{x + 1}G")
+        elif x != at_x:
+            parts.append(f"\x1b[{x - at_x}C")
+        if not text.strip(" "):
+            wanted = wanted.behind(rendition)
+        if wanted is not rendition:
+            parts.append(change_of_rendition(rendition, wanted))
+            rendition = wanted
+        parts.append(text)
+        at_y, at_x = y, x + len(text) if sure else -1
+    return "".join(parts) + ("\x1b[0m" if rendition is not PLAIN else "")
 
 
 class CellUpdate(CompositorUpdate):
