@@ -57,7 +57,10 @@ def occlusion(
         return np.concatenate([clean - edited, later])
 
     run, shape = record(lm, prompt), (len(cells),)
-    losses = lost(evaluate_cells(run, cells, metric, (axis,), lost, shape=shape, watch=watch))
+    edited = evaluate_cells(
+        run, cells, metric, (axis,), lost, unchanged=clean, shape=shape, watch=watch
+    )
+    losses = lost(edited)
     covered = [[i for i, places in enumerate(windows) if at in places] for at in range(length)]
     scores = np.array([losses[those].mean() for those in covered])
     return Computed(

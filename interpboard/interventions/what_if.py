@@ -92,7 +92,8 @@ def what_if(
         clean = record(lm, prompt, sites)
         logits = torch.stack([at_least_float32(row_logits(clean, position))[0], logits[1]])
     watch.step(1, 2)
-    baseline, edited = metric.baseline, float(metric.of(logits)[1])
+    baseline = metric.baseline
+    edited = float(metric.unless_rounding(metric.of(logits)[1].double().cpu().numpy(), baseline))
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
     if without and replacing:  # each alone is made on the model as it is
         edits = edits_of(lm, prompt, stack, source)
@@ -100,7 +101,8 @@ def what_if(
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
-        values = evaluate(clean, alone, metric, watch=watch.silent) - baseline
+        values = evaluate(clean, alone, metric, watch=watch.silent)
+        values = metric.unless_rounding(values, baseline) - baseline
         first = len(alone) - len(beside)
         if first:
             rest = iter(values[:first])

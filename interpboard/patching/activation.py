@@ -87,6 +87,7 @@ def activation_patching(
         metric,
         grid.axes,
         lambda new: pair.recovered(metric, new),
+        unchanged=pair.on_corrupted if direction == "denoising" else pair.on_clean,
         estimates=estimates,
         watch=watch,
     )

@@ -140,6 +140,8 @@ class _Samples:
 
         def take(indices: list[int], values: np.ndarray) -> None:
             sample, cell = np.divmod(indices, len(cells))
+            for at, own in enumerate(corrupted):  # each sample is noise of its own
+                values[sample == at] = self.metric.unless_rounding(values[sample == at], own)
             effects[sample, self.asked[cell]] = values - corrupted[sample]
             self._tell()
 

@@ -136,7 +136,9 @@ def _effects(
         for kept, one in zip((effects, controls), donors, strict=False):
             stage = watch.stage(done, total, shown=False)
             cells = grid.cells(one)
-            values = evaluate_cells(run, cells, case.metric, grid.axes, lambda v: v, watch=stage)
+            values = evaluate_cells(
+                run, cells, case.metric, grid.axes, lambda v: v, unchanged=at_base, watch=stage
+            )
             kept.append(values - at_base)
             done += size
         mean = np.mean(effects, axis=0)

@@ -118,6 +118,7 @@ def _evaluated(
             seen: list[int] = seen,
         ) -> None:
             nonlocal known
+            new = metric.unless_rounding(new, at_base)
             for index, value in zip(indices, new, strict=True):
                 values[portion.cells[seen[index]]] = value
             known += len(indices)

@@ -21,6 +21,7 @@ def evaluate_cells(
     axes: tuple[Axis, ...],
     shown: Callable[[np.ndarray], np.ndarray],
     *,
+    unchanged: float,
     shape: tuple[int, ...] | None = None,
     base: Sequence[int] | None = None,
     estimates: np.ndarray | None = None,
@@ -28,9 +29,11 @@ def evaluate_cells(
 ) -> np.ndarray:
     """The metric of each of ``cells``, in ``shape`` (that of ``axes`` unless given), float64.
 
-    A cell that is None stays NaN: the model cannot do it there. ``watch`` hears ``shown(values)`` (shape
-    of ``axes``) with each batch; cells not yet known are NaN, or what ``estimates`` (shape of ``axes``)
-    has for them, marked as such. Errors as in ``evaluate``.
+    ``unchanged`` is the metric of the run without a cell's edits; a cell whose metric differs from it by no
+    more than rounding has just that, so that an effect of nothing is 0 and not what is left of the order of
+    sums. A cell that is None stays NaN: the model cannot do it there. ``watch`` hears ``shown(values)``
+    (shape of ``axes``) with each batch; cells not yet known are NaN, or what ``estimates`` (shape of
+    ``axes``) has for them, marked as such. Errors as in ``evaluate``.
     """
     values = np.full(shape or tuple(len(axis.labels) for axis in axes), np.nan)
     known = 0
@@ -38,7 +41,7 @@ def evaluate_cells(
 
     def take(indices: list[int], new: np.ndarray) -> None:
         nonlocal known
-        values.flat[[places[i] for i in indices]] = new
+        values.flat[[places[i] for i in indices]] = metric.unless_rounding(new, unchanged)
         known += len(indices)
         tell()
 

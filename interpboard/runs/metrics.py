@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
+import numpy as np
 import torch
 from msgspec.structs import replace
 from torch.nn.functional import logsigmoid
@@ -39,7 +40,7 @@ from interpboard.runs.labels import (
     resolve_target,
 )
 from interpboard.runs.prompt import make_prompt, resolve_position
-from interpboard.runs.rounding import difference_beyond_rounding
+from interpboard.runs.rounding import difference_beyond_rounding, is_fine, rounding
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,16 @@ class Metric:
         return difference_beyond_rounding(
             clean, other, self.clean_logits.dtype, self._size(clean, other)
         )
+
+    def unless_rounding(self, values: np.ndarray, unchanged: float) -> np.ndarray:
+        """``values`` of edited runs; ``unchanged``, the metric of the same run without the edits, in place of
+        those that differ from it by no more than rounding. NaN stays, and so does all in 16 bits
+        (``rounding.is_fine``)."""
+        dtype = self.clean_logits.dtype
+        if not is_fine(dtype):
+            return values
+        near = np.abs(values - unchanged) <= rounding(dtype, self._size(unchanged, unchanged))
+        return np.where(near, unchanged, values)
 
     def _size(self, clean: float, other: float) -> float:
         """How large the numbers are whose rounding the metric has."""

@@ -23,6 +23,12 @@ def rounding(dtype: torch.dtype, size: float) -> float:
     return _ROUNDING.get(dtype, _ROUNDING[torch.bfloat16]) * size
 
 
+def is_fine(dtype: torch.dtype) -> bool:
+    """Is a step of ``dtype`` far smaller than effects? Of 16 bits it is as large as many of them, and the
+    mean over prompts still tells those from nothing."""
+    return dtype in (torch.float32, torch.float64)
+
+
 def difference_beyond_rounding(
     first: float, second: float, dtype: torch.dtype, size: float
 ) -> float:

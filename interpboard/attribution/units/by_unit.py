@@ -78,8 +78,9 @@ def unit_attribution(
             for places in players
         ]
         edited = evaluate_cells(
-            run, cells, metric, (axis,), lambda new: metric.baseline - new, watch=watch
-        )
+            run, cells, metric, (axis,), lambda new: metric.baseline - new,
+            unchanged=metric.baseline, watch=watch,
+        )  # fmt: skip
         return Computed(metric.baseline - edited, (axis,), extra, unused=unused)
     added, bare = sampled(run, metric, players, instead, samples, seed, watch)
     extra["standard_error"] = LabelledArray((axis,), standard_error(added))

@@ -70,8 +70,9 @@ def head_ablation(
         estimates = watch.once("estimates", lambda: estimated_effects(lm, prompt, metric, measured))
         estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
     values = evaluate_cells(
-        run, cells, metric, axes, lambda new: new - baseline, estimates=estimates, watch=watch
-    )
+        run, cells, metric, axes, lambda new: new - baseline, unchanged=baseline,
+        estimates=estimates, watch=watch,
+    )  # fmt: skip
     effects = values - baseline
     return Computed(
         values=effects,

@@ -63,11 +63,13 @@ def compare_ablations(
         metric,
         axes,
         lambda new: (new - metric.baseline).T,
+        unchanged=metric.baseline,
         shape=(len(strategies), len(heads)),
         watch=watch,
     )
     effects = (values - metric.baseline).T
     together = evaluate(run, at_once, metric, watch=watch.silent)
+    together = metric.unless_rounding(together, metric.baseline)
     return Computed(
         values=effects,
         axes=axes,

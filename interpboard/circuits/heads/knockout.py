@@ -160,8 +160,9 @@ def _effects(
     baseline, n_cells = metric.baseline, len(cells)
     is_kl = metric.info.name == "kl"
     values = evaluate_cells(
-        run, cells, metric, axes, lambda new: new - baseline, watch=watch.stage(0, 2 * n_cells)
-    )
+        run, cells, metric, axes, lambda new: new - baseline, unchanged=baseline,
+        watch=watch.stage(0, 2 * n_cells),
+    )  # fmt: skip
     if is_kl:
         return values - baseline, values
     kl = replace(metric, info=with_fields(metric.info, name="kl"))

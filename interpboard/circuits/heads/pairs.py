@@ -72,6 +72,7 @@ def head_pairs(
         metric,
         axes,
         lambda new: together(new) - alone[:, None] - alone[None, :],
+        unchanged=metric.baseline,
         shape=(len(pairs),),
         watch=watch.stage(count, total),
     )
