@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -145,3 +146,27 @@ def test_optional_parts_go_before_the_others_do_and_leave_no_mark(width: int, he
     if width >= len(" L3 H7  +0.125  exact"):
         assert "exact" in shown
         assert "…" not in shown
+
+
+READOUT = " L3 after 8 ·of  p ·Paris 95.0% rank 1 exact  entropy 0.15 KL 0.10 nats  14.20 → 9.99"
+TOGETHER = ("entropy 0.15", "KL 0.10 nats", "rank 1", "·Paris 95.0%", "→ 9.99", "after 8 ·of")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(18, 90), st.integers(2, 4))
+def test_no_row_ends_between_a_number_and_its_unit_or_its_name(width: int, height: int) -> None:
+    rows = in_rows(Text(READOUT), width, height).plain.split("\n")
+    assert all(len(row) <= width for row in rows)
+    for said in TOGETHER:
+        first, *_, last = said.split()
+        for row, following in pairwise(rows):
+            ends = row.split()[-1:] == [first] or row.endswith(said.rsplit(" ", 1)[0])
+            assert not (ends and following.split()[:1] == [last]), (said, rows)
+
+
+def test_rows_end_with_whole_parts_where_all_of_them_fit_so() -> None:
+    rows = in_rows(Text(READOUT.partition("  14")[0]), 68, 2).plain.split("\n")
+    assert rows == [
+        " L3 after 8 ·of  p ·Paris 95.0% rank 1 exact",
+        " entropy 0.15 KL 0.10 nats",
+    ]

@@ -60,16 +60,16 @@ class GrowingLine(Line):
 def in_rows(text: Text, width: int, height: int = 1) -> Text:
     """``text`` in at most ``height`` rows of ``width`` cells; two spaces stand between its parts.
 
-    Rows break between parts, where a part is longer between words. Where there is more, ``OPTIONAL`` parts
-    are left out, the last first; then the end is: ``…``.
+    Rows break between parts; where that does not do, between words, never between a number and its unit.
+    Where there is more, ``OPTIONAL`` parts are left out, the last first; then the end is: ``…``.
     """
-    rows, cut = _rows(text, width, height)
+    rows, cut = _fitted(text, width, height)
     while cut:
         shorter = _without_optional(text)
         if shorter is None:
             break
         text = shorter
-        rows, cut = _rows(text, width, height)
+        rows, cut = _fitted(text, width, height)
     return rows[0] if len(rows) == 1 else Text("\n", no_wrap=True, end="").join(rows)
 
 
@@ -86,12 +86,22 @@ def _without_optional(text: Text) -> Text | None:
     return None
 
 
-def _rows(text: Text, width: int, height: int) -> tuple[list[Text], bool]:
-    """The rows, and whether the end had to be cut."""
+def _fitted(text: Text, width: int, height: int) -> tuple[list[Text], bool]:
+    """Rows of whole parts where they fit so, else as many words as go into each row."""
+    rows, cut = _rows(text, width, height, whole=True)
+    return _rows(text, width, height) if cut else (rows, cut)
+
+
+def _rows(text: Text, width: int, height: int, *, whole: bool = False) -> tuple[list[Text], bool]:
+    """The rows, and whether the end had to be cut. ``whole``: no row ends inside a part."""
     rows: list[Text] = []
     left = text
     while left.cell_len > width and len(rows) + 1 < height:
         at = _break(left.plain, width)
+        if whole:
+            at = left.plain.rfind("  ", 0, cells_at_most(left.plain, width) + 1)
+            if not left.plain[: max(at, 0)].strip():
+                break
         row, left = left[:at], left[at:]
         row.rstrip()
         rows.append(row)
@@ -119,9 +129,10 @@ def _break(plain: str, width: int, *, last: bool = False) -> int:
     number = _NAMED_NUMBER.match(plain[word:].lstrip())
     if last and number and plain[: max(began, 0)].strip() and plain[word:][:2] != "  ":
         return began
-    while last and _leads_on(plain[:word].rstrip(), plain[word:]):
-        word = max(0, plain[:word].rstrip().rfind(" "))
-    return word
+    shorter = word
+    while _leads_on(plain[:shorter].rstrip(), plain[shorter:]):
+        shorter = max(0, plain[:shorter].rstrip().rfind(" "))
+    return shorter if last or plain[:shorter].strip() else word
 
 
 def _leads_on(before: str, after: str) -> bool:

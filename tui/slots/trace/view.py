@@ -234,10 +234,17 @@ class TracePane(Pane):
         if data is None or shows is None:
             return Text()
         text = self.swatch(data.scale)
-        text.append(scales.sides(self.data), self.ink("text"))
+        sides = scales.sides(self.data)
         if shows.analysis == "causal_trace":
-            return text.append("  mean of noises", self.ink("muted"))
-        text.append("  0 corrupted, 1 clean", self.ink("text"))
+            lowers, comma, raises = sides.rpartition(
+                ", "
+            )  # what one sign means, the other does not
+            text.append(lowers + comma, self.ink("text") + OPTIONAL).append(
+                raises, self.ink("text")
+            )
+            return text.append("  mean of noises", self.ink("muted") + OPTIONAL)
+        text.append(f"{sides}  ", self.ink("text") + OPTIONAL)
+        text.append("0 corrupted, 1 clean", self.ink("text"))
         guesses = data.estimated is not None and data.estimated.any()
         how = "~ estimates until exact" if guesses else "exact"
         return text.append(f"  {how}", self.ink("muted"))
