@@ -1,4 +1,4 @@
-"""A pair of prompts is a pair again after ``--resume``: the corrupted one is shown and named, not asked anew."""
+"""A pair of prompts is one again after ``--resume``: the corrupted prompt is shown, not asked anew."""
 
 from __future__ import annotations
 

@@ -130,6 +130,12 @@ class PromptTableScreen(Live, OverPanes[None]):
             values=np.full((len(texts), len(COLUMNS)), np.nan),
             scale=Scale(1.0),
             words=np.array(texts, dtype=object),
+            row_names=tuple(map(_names, self._order)),
+            names={
+                (at, COLUMNS.index("head")): (_written(row.head),)
+                for at, row in enumerate(self._order)
+                if row.head is not None
+            },
         )
 
     @property
@@ -217,6 +223,17 @@ def _cell(row: PromptRow, column: str) -> str:
     if column == "right":
         return "yes" if value else "no"
     return visible(value)
+
+
+def _written(head: str) -> str:
+    """``3.7`` for ``L3 H7``."""
+    return head.removeprefix("L").replace(" H", ".")
+
+
+def _names(row: PromptRow) -> str:
+    """All that is known of a row, by which a search finds it: its label is cut, and so are its cells."""
+    target = "" if row.target is None else f"  {visible_token(row.target)}"
+    return f"{visible(row.prompt)}{target}  {_sentence(row)}"
 
 
 def _sentence(row: PromptRow) -> str:

@@ -159,7 +159,14 @@ class Bars(CursorView):
         """The rows by their labels and names; none of a list that is not in sight."""
         if not self.display:
             return ()
-        return [SearchCell(at, (bar.label.strip(), *bar.names)) for at, bar in enumerate(self.bars)]
+        return [
+            SearchCell(at, (bar.label.strip(), *bar.names), note=self._note(bar))
+            for at, bar in enumerate(self.bars)
+        ]
+
+    def _note(self, bar: Bar) -> str:
+        """All of a row in a list without a cursor: it may be below those that there is room for."""
+        return "" if self.can_focus else f"{bar.label.strip()}  {bar.number.strip()}"
 
     def go(self, place: CursorPlace) -> None:
         """The cursor goes there; where there is none, the row is marked."""

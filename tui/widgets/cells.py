@@ -22,12 +22,13 @@ _ADDRESS = re.compile(r"\d+\.\w+")  # 3.7, 0.mlp
 
 class SearchCell(NamedTuple):
     """One place, its ``names`` (as shown, and as it really is); of a piece of a text what goes on behind it,
-    nothing behind the last."""
+    nothing behind the last. ``note`` is said with it where the place alone does not show what was found."""
 
     place: CursorPlace
     names: tuple[str, ...]
     tier: int = 0
     after: str | None = None
+    note: str = ""
 
 
 class Searched(Protocol):
@@ -39,6 +40,9 @@ class Searched(Protocol):
 
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """What it shows. A header is found in the row or column of ``around``."""
+
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """What fits ``query`` in the data behind what is shown; asked where nothing shown is called so."""
 
     def go(self, place: CursorPlace) -> None:
         """The cursor goes there, as if keys had moved it."""
@@ -65,16 +69,30 @@ def fitting_cells(cells: Sequence[SearchCell], query: str) -> list[SearchCell]:
     return [found[place] for place in sorted(found)]
 
 
+def cells_found(view: Searched, query: str, around: CursorPlace) -> list[SearchCell]:
+    """What of ``view`` fits ``query``: of what it shows, and of the data behind it what is called just so,
+    or whatever fits where nothing shown does."""
+    found = fitting_cells(view.cells(around), query)
+    if not query or any(_called(cell, query) for cell in found):
+        return found
+    more = [cell for cell in view.beyond(query) if not found or _called(cell, query)]
+    return sorted([*found, *more], key=lambda cell: cell.place)
+
+
 def first_match(found: Sequence[SearchCell], query: str, around: CursorPlace) -> int:
     """Which is gone to first: what is called just so, from ``around`` on; else the next one there is."""
-    plain = _plain(query, query)
-    exact = [any(_plain(name, query) == plain for name in cell.names) for cell in found]
+    exact = [_called(cell, query) for cell in found]
     for wanted in (True, False):
         of_kind = [at for at, each in enumerate(exact) if each or not wanted]
         onward = [at for at in of_kind if found[at].place >= around]
         if of_kind:
             return (onward or of_kind)[0]
     return 0
+
+
+def _called(cell: SearchCell, query: str) -> bool:
+    """Is the cell called just so?"""
+    return any(_plain(name, query) == _plain(query, query) for name in cell.names)
 
 
 def _plain(text: str, query: str) -> str:
@@ -121,14 +139,14 @@ class Search:
     def typed(self, query: str) -> None:
         """The cursor goes to the first place that fits what is typed so far."""
         self.query = query
-        self.found = fitting_cells(self.view.cells(self.origin), query)
+        self.found = cells_found(self.view, query, self.origin)
         self.at = first_match(self.found, query, self.origin) if self.found else -1
         self.view.go(self.found[self.at].place if self.found else self.origin)
 
     def step(self, by: int) -> None:
         """The next place that fits, from where the cursor is now; behind the last the first."""
         here = self.view.place
-        self.found = fitting_cells(self.view.cells(here), self.query)
+        self.found = cells_found(self.view, self.query, here)
         places = [cell.place for cell in self.found]
         if not places:
             self.at = -1
@@ -150,7 +168,10 @@ class Search:
         """``2 of 7``, or that nothing fits; empty where nothing is asked."""
         if not self.query:
             return ""
-        return f"{self.at + 1} of {len(self.found)}" if self.found else "nothing found here"
+        if not self.found:
+            return "nothing found here"
+        note = self.found[self.at].note
+        return f"{self.at + 1} of {len(self.found)}{f': {note}' if note else ''}"
 
 
 class Several:
@@ -167,9 +188,17 @@ class Several:
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """Those of all of them."""
         return [
-            SearchCell((at, cell.place), cell.names, cell.tier, cell.after)
+            cell._replace(place=(at, cell.place))
             for at, view in enumerate(self.views)
             for cell in view.cells(around[1] if at == around[0] else view.place)
+        ]
+
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """What is behind all of them."""
+        return [
+            cell._replace(place=(at, cell.place))
+            for at, view in enumerate(self.views)
+            for cell in view.beyond(query)
         ]
 
     def go(self, place: CursorPlace) -> None:

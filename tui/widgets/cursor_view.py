@@ -80,6 +80,10 @@ class CursorView(QuietScrollView, can_focus=True, inherit_bindings=False):
         """What a search finds here."""
         raise NotImplementedError
 
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """Nothing: all there is is shown."""
+        return ()
+
     @property
     def place(self) -> CursorPlace:
         """Where the cursor is."""

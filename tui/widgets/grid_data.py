@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tui.widgets.cells import CursorPlace, SearchCell, token_cells
+from interpboard.display import visible_token
+from tui.widgets.cells import CursorPlace, SearchCell, fitting_cells, token_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +24,8 @@ class GridData:
     words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
     ``marked`` ones are bold, ``off`` ones switched off. ``badges`` are letters of cells, in a column of
     their own in front of the numbers where there is room; None: this grid has none, now or later. Labels
-    and words are already harmless to show. A search finds cells by their ``names`` too, and rows by
-    ``row_names`` where their labels are cut.
+    and words are already harmless to show. A search finds cells by their ``names`` too, rows by
+    ``row_names`` where their labels are cut, and the ``ranked`` words behind the one that a cell shows.
     """
 
     rows: tuple[str, ...]
@@ -44,6 +45,7 @@ class GridData:
 
     names: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     row_names: tuple[str, ...] = ()
+    ranked: np.ndarray | None = None  # [row, column, rank] words, of which the first one is shown
 
     @cached_property
     def exponent(self) -> int:
@@ -77,6 +79,23 @@ class GridData:
             for c in columns
         ]
         return found
+
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """The cells in which a word of a later rank fits, with the rank."""
+        import numpy as np
+
+        if self.ranked is None:
+            return ()
+        words, which = np.unique(self.ranked.astype(str), return_inverse=True)
+        names = [SearchCell(at, (str(word),)) for at, word in enumerate(words)]
+        fits = [cell.place for cell in fitting_cells(names, query)]
+        places = np.argwhere(np.isin(which.reshape(self.ranked.shape)[:, :, 1:], fits))
+        first: dict[CursorPlace, SearchCell] = {}
+        for row, column, rank in places.tolist():
+            word = visible_token(str(self.ranked[row, column, rank + 1]))
+            note = f"{word} is number {rank + 2} there"
+            first.setdefault((row, column), SearchCell((row, column), (word,), note=note))
+        return list(first.values())
 
     def _in_row(self, row: int, around: CursorPlace) -> CursorPlace:
         """The cell of ``row`` in the column of ``around``, or the nearest before it that has a number."""

@@ -54,8 +54,7 @@ class HeatGrid(CursorView):
             return
         self.measure()
         self.reveal()
-        same_shape = old is not None and old.values.shape == data.values.shape
-        self.refresh(layout=not same_shape)
+        self.refresh(layout=old is None or old.values.shape != data.values.shape)
 
     # -- sizes ------------------------------------------------------------------------------------
 
@@ -240,6 +239,10 @@ class HeatGrid(CursorView):
         """Names and words of cells, then the headers, then both headers of each cell."""
         return self.data.cells(around) if self.data is not None else ()
 
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """Of words, those behind the one that is shown."""
+        return self.data.beyond(query) if self.data is not None else ()
+
     def move_cursor(self, how: str) -> None:
         """Move by cell; g and G keep the column, 0 and $ the row."""
         if self.data is None:
@@ -247,10 +250,8 @@ class HeatGrid(CursorView):
         (row, column), (rows, columns) = self.cursor, self.data.values.shape
         page = max(1, len(self.rows_seen) // 2)
         row = step(how, row, rows, page)
-        column = {"left": column - 1, "right": column + 1, "home": 0, "end": columns - 1}.get(
-            how, column
-        )
-        self.cursor = (row, max(0, min(columns - 1, column)))
+        ways = {"left": column - 1, "right": column + 1, "home": 0, "end": columns - 1}
+        self.cursor = (row, max(0, min(columns - 1, ways.get(how, column))))
 
     def point(self, x: int, y: int) -> None:
         """Click on a cell."""

@@ -39,6 +39,12 @@ def line_of(run: SavedRun, width: int, pin: str) -> str:
     return fit(f"{pin} {when} {model} {what} {metric} {visible(run.prompt)}", width)
 
 
+def _in_full(run: SavedRun) -> str:
+    """What was chosen, by the program's names too: the line has room for some of it."""
+    chosen = chosen_words(chosen_params(run.analysis, run.params))
+    return "  ".join((run.analysis, *map(visible, chosen), f"{run.metric} {run.target}", run.foil))
+
+
 class RunList(CursorView):
     """The list; its cursor is a row."""
 
@@ -81,7 +87,9 @@ class RunList(CursorView):
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """The runs: what their line says, uncut."""
         return [
-            SearchCell(at, (line_of(run, WHOLE, ""), run.prompt, run.target, run.model))
+            SearchCell(
+                at, (line_of(run, WHOLE, ""), _in_full(run), run.prompt, run.target, run.model)
+            )
             for at, run in enumerate(self.runs)
         ]
 

@@ -75,6 +75,10 @@ class TextPage(VerticalScroll, can_focus=False):
             if line.strip()
         ]
 
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """Nothing: all there is is shown."""
+        return ()
+
     def go(self, place: CursorPlace) -> None:
         """Scroll there and mark the line; −1: back to where it was."""
         if self.line == NOWHERE:

@@ -69,6 +69,7 @@ def lens_grid(result: Result, arrays: Arrays, by: str, scale: Scale) -> GridData
         words=texts,
         notes=notes,
         marked=arrays["top_ids"][:, :, 0] == target,
+        ranked=arrays["top_tokens"],
     )
 
 

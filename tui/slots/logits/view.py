@@ -128,7 +128,15 @@ class LogitsPane(Pane):
         part = _PART.fullmatch(name)
         written = f"{part[1]}.{part[2]}" if part is not None and part[2] else ""
         share = float(values[-1, at]) / limit
-        return Bar(visible(name), numbers, share, names=(written,) if written else ())
+        names = (written,) if written else self._in_layer(name)
+        return Bar(visible(name), numbers, share, names=names)
+
+    def _in_layer(self, name: str) -> tuple[str, ...]:
+        """The heads that are in the sum of a layer, which they are found by."""
+        model, layer = self.state.model, name.removeprefix("L")
+        if self.order != "layers" or model is None or not layer.isdigit():
+            return ()
+        return tuple(f"{layer}.{head}" for head in range(model.info.heads))
 
     def _nearest(self, before: str) -> int | None:
         """The row of the component ``before``; of its layer, where layers are shown, or the other way."""

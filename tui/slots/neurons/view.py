@@ -17,6 +17,7 @@ from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
 from tui.session.state import Selection
 from tui.slots.neurons import examples
+from tui.slots.neurons.finding import NeuronSearch
 from tui.slots.neurons.keys import KEYS
 from tui.slots.neurons.selected import selected_neuron
 from tui.slots.pane import Pane
@@ -49,7 +50,10 @@ class NeuronsPane(Pane):
         self.promoted = Bars(id="promoted")
         self.suppressed = Bars(id="suppressed")
         self.examples = Rows(id="neuron-examples")
-        self._searched = Several(self.list, self.promoted, self.suppressed)
+        finding = NeuronSearch(
+            lambda: self.listed_neurons, lambda: self.chosen, self._contributions, self._show_neuron
+        )
+        self._searched = Several(finding, self.promoted, self.suppressed)
         self.of_layer: int | None = None  # list this layer only
         self.listed_neurons: list[tuple[int, int]] = []
         self._listed: object = None
@@ -102,7 +106,7 @@ class NeuronsPane(Pane):
         if self.of_layer is not None and selected is not None:
             self.of_layer = selected[0]
         listed = (result, self.of_layer)
-        if listed != self._listed or (selected is not None and selected not in self.listed_neurons):
+        if listed != self._listed or (selected and selected not in self.listed_neurons):
             self._listed = listed
             self.listed_neurons = _strongest(result.values, self.of_layer, selected)
             limit = (
@@ -114,6 +118,15 @@ class NeuronsPane(Pane):
             )
         if selected in self.listed_neurons:
             self.list.put(self.listed_neurons.index(selected))
+
+    def _contributions(self) -> np.ndarray | None:
+        return self.data.result.values if self.data.result is not None else None
+
+    def _show_neuron(self, neuron: tuple[int, int]) -> None:
+        """List ``neuron`` too, instead of one that was found before, with the cursor on it."""
+        self._listed = None
+        self._list(neuron)
+        self._moved()
 
     def next_view(self) -> None:
         """The neurons of all layers, or of the cursor's layer only."""

@@ -1,0 +1,71 @@
+"""Searching the neurons: those that the list shows, and by its address any other there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from interpboard.registry.component_names import neuron_label
+from tui.widgets.cells import CursorPlace, SearchCell
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Neuron = tuple[int, int]
+_ADDRESS = re.compile(r"\s*[lL]?(\d+)(?:\.|\s*[nN])(\d+)\s*")  # 3.1234, L3 N1234
+
+
+class NeuronSearch:
+    """``shown`` are the neurons in the list, the first under the cursor where ``chosen`` is it; ``values``
+    [layer, neuron] of all, None while there are none. ``show`` lists a neuron and puts the cursor on it.
+
+    A place is where a neuron stands among all of them: by the size of its value, as in the list.
+    """
+
+    def __init__(
+        self,
+        shown: Callable[[], Sequence[Neuron]],
+        chosen: Callable[[], Neuron | None],
+        values: Callable[[], np.ndarray | None],
+        show: Callable[[Neuron], None],
+    ) -> None:
+        self._shown, self._chosen, self._values, self._show = shown, chosen, values, show
+
+    def _cell(self, neuron: Neuron, note: str = "") -> SearchCell:
+        layer, number = neuron
+        values = self._values()
+        size = 0.0 if values is None else -abs(float(values[neuron]))
+        names = (neuron_label(layer, number), f"{layer}.{number}")
+        return SearchCell((size, layer, number), names, note=note)
+
+    @property
+    def place(self) -> CursorPlace:
+        """That of the neuron under the cursor."""
+        chosen = self._chosen()
+        return self._cell(chosen).place if chosen is not None else ()
+
+    def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
+        """The neurons in the list."""
+        return [self._cell(neuron) for neuron in self._shown()]
+
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """The neuron of that address, with its rank."""
+        import numpy as np
+
+        address, values = _ADDRESS.fullmatch(query), self._values()
+        if address is None or values is None:
+            return ()
+        neuron = int(address[1]), int(address[2])
+        if neuron[0] >= len(values) or neuron[1] >= values.shape[1] or np.isnan(values[neuron]):
+            return ()
+        rank = 1 + int((np.abs(values) > abs(values[neuron])).sum())
+        return [self._cell(neuron, f"number {rank:,} of {int((~np.isnan(values)).sum()):,}")]
+
+    def go(self, place: CursorPlace) -> None:
+        """The cursor on the neuron, which joins the list if it is not in it."""
+        if place:
+            self._show((place[1], place[2]))
+
+    def leave(self) -> None:
+        """The cursor stays."""
