@@ -249,12 +249,6 @@ def test_a_head_is_not_found_in_another_whose_layer_ends_alike() -> None:
     assert found[first_match(found, "3.1", (3, 15))].place == (3, 1)  # what is called just so
     assert [cell.place for cell in fitting_cells(cells, "12.11")] == [(12, 11)]
 
-    cells = [
-        SearchCell((0, 0), (" of",)),
-        SearchCell((1, 4), (" of",), tier=1),
-        SearchCell((2, 4), ("L2 of",), 2),
-    ]
-
 
 def test_what_stands_in_a_grid_goes_before_its_headers() -> None:
     cells = [
