@@ -12,6 +12,9 @@ One intervention is ``PLACE=WHAT``; several are separated by semicolons or line 
 
 ``adapter=off`` is the whole model without the adapters that it was opened with.
 
+In an encoder–decoder a layer is written with its group: ``E2.5`` of the encoder, ``D2.5`` of the decoder's
+self-attention, ``X2.5`` of its cross attention, behind which its MLP stands (``X2.mlp``).
+
 A place of a layer may end in positions, ``3.resid@4`` or ``2.5@1-3``; without them it is edited at all.
 
 | what | is put there |
@@ -47,7 +50,7 @@ _SET = re.compile(
     rf"(?P<name>{_QUOTED})?\s*\{{(?P<places>[^{{}}\"]*)\}}\s*=\s*(?P<what>.*)", re.DOTALL
 )
 _PLACE = re.compile(
-    r"(?:(?P<layer>\d+)\.(?:(?P<head>\d+)|(?P<part>mlp|attn|resid)))?(?:@(?P<at>\d+)(?:-(?P<to>\d+))?)?"
+    r"(?:(?P<group>[EDX])?(?P<layer>\d+)\.(?:(?P<head>\d+)|(?P<part>mlp|attn|resid)))?(?:@(?P<at>\d+)(?:-(?P<to>\d+))?)?"
 )
 _STEER = re.compile(rf"steer\s*(?P<file>{_QUOTED})\s*(?:\*\s*(?P<scale>[-+.\deE]+))?")
 
@@ -63,6 +66,7 @@ class Intervention(NamedTuple):
     positions: tuple[int, ...] | None = None
     value: str = ""  # the token, or the path
     scale: float = 1.0
+    group: str = ""  # of the layer, in an encoder–decoder
 
     @property
     def site(self) -> str:
@@ -171,7 +175,7 @@ def _refuse_contradictions(members: Sequence[Intervention]) -> None:
     for each in members:
         if each.what not in REPLACED:
             continue
-        place = (each.layer, each.head, each.part, each.positions)
+        place = (each.group, each.layer, each.head, each.part, each.positions)
         other = first.setdefault(place, each)
         if other.what != each.what:
             raise BadParameter(
@@ -197,6 +201,7 @@ def _parse(item: str) -> Intervention:
     if positions == ():
         raise BadParameter(f"{item!r}: the positions run backwards.", GRAMMAR)
     common = {"layer": layer, "head": head, "part": match["part"], "positions": positions}
+    common["group"] = match["group"] or ""
     steer = _STEER.fullmatch(what)
     if layer is None:
         if positions is None or len(positions) != 1 or not what.startswith('"'):

@@ -17,6 +17,8 @@ from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import make_prompt, resolve_position, show_tokens
 from interpboard.runs.record import Run, record
 from interpboard.runs.references import resolve_token
+from interpboard.runs.strip_places import require_place, values_there
+from interpboard.runs.strip_prompt import in_same_strips, refuse_another_border
 
 
 def edits_of(
@@ -31,6 +33,28 @@ def edits_of(
     return tuple(edit_of(lm, prompt, each, clean, other) for each in interventions)
 
 
+def in_stack(lm: LanguageModel, each: Intervention) -> Intervention:
+    """``each`` with the layer's number in the anatomy in place of that in its group. Raises ``BadParameter``
+    where the model has groups and none is named, or the other way round."""
+    if each.layer is None:
+        return each
+    names = lm.anatomy.layer_names
+    name = f"{each.group}{each.layer}"
+    if name in names:
+        return each._replace(layer=names.index(name), group="")
+    if lm.anatomy.strips is None:
+        if not each.group:
+            raise BadParameter(f"{each.text}: the model has layers 0 to {len(names) - 1}.")
+        raise BadParameter(
+            f"{each.text}: this model has one stack of layers.",
+            f"Write {each.layer} for the layer.",
+        )
+    remedy = f"The model has {', '.join(names[:3])} … {names[-1]}."
+    if not each.group:
+        raise BadParameter(f"{each.text}: layer {each.layer} of which stack?", remedy)
+    raise BadParameter(f"{each.text}: there is no layer {name}.", remedy)
+
+
 def _source(
     lm: LanguageModel, prompt: PromptInfo, interventions: Sequence[Intervention], source: str
 ) -> Run | None:
@@ -41,7 +65,8 @@ def _source(
         raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
     for site in sites:
         lm.verified.require_site(site)
-    other = make_prompt(lm, source)
+    other = make_prompt(lm, in_same_strips(prompt, source))
+    refuse_another_border(prompt, other, "source of the patch")
     if len(other.token_ids) != len(prompt.token_ids):
         raise BadPrompt(
             f"The source has {len(other.token_ids)} tokens, the prompt {len(prompt.token_ids)}: "
@@ -59,12 +84,15 @@ def edit_of(
     ``clean`` has recorded the sites of means, ``source`` those of patches. Raises ``BadParameter``,
     ``BadPosition``, ``BadTarget``, ``Unsupported``.
     """
+    each = in_stack(lm, each)
     if each.layer is not None:
         _check_place(lm, each)
     lm.verified.require_site(each.site, each.layer)
     positions = each.positions
     if positions is not None:
         positions = tuple(resolve_position(prompt, position) for position in positions)
+    if each.layer is not None:
+        require_place(lm, prompt, each.site, each.layer, positions, each.text)
     if each.layer is None:
         token = resolve_token(lm, each.value, "token")
         with torch.no_grad():
@@ -79,16 +107,15 @@ def edit_of(
     value = run.sites[each.site][each.layer][0]
     if each.head is not None:
         value = value[:, each.head]
-    value = value.mean(0, keepdim=True) if each.what == "mean" else value
+    if each.what == "mean":
+        value = values_there(lm, prompt, each.site, each.layer, value).mean(0, keepdim=True)
     if each.what == "patch" and positions is not None:
         value = value[list(positions)]
     return Edit(each.site, each.layer, "patch", each.head, positions, value)
 
 
 def _check_place(lm: LanguageModel, each: Intervention) -> None:
-    layers, heads = lm.anatomy.n_layers, lm.anatomy.n_heads
-    if each.layer is not None and each.layer >= layers:
-        raise BadParameter(f"{each.text}: the model has layers 0 to {layers - 1}.")
+    heads = lm.anatomy.n_heads
     if each.head is not None and each.head >= heads:
         raise BadParameter(f"{each.text}: a layer has heads 0 to {heads - 1}.")
 

@@ -23,7 +23,7 @@ from interpboard.results.signs import sides_of
 
 # How an ablation of the grid is written as an intervention; the others have no word in the grammar.
 ABLATION_WORDS = {"zero": "zero", "mean": "mean", "resample": "patch"}
-_PLACE = re.compile(r"(?P<layer>\d+)\.(?P<part>\d+|mlp|attn|resid)(?P<at>@[\d-]+)?")
+_PLACE = re.compile(r"(?P<layer>[EDX]?\d+)\.(?P<part>\d+|mlp|attn|resid)(?P<at>@[\d-]+)?")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from interpboard.circuits.lens.logit import lens_axis, lens_rows, recorded_for
+from interpboard.circuits.lens.logit import lens_axis, lens_rows, lens_tokens, recorded_for
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.circuits.lens.translators import load_translators
 from interpboard.errors import BadParameter
@@ -18,7 +18,7 @@ from interpboard.interventions.grammar import StackItem, parse_items
 from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.adapters import without_adapters
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, text_array, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.labels import logit_name, probabilities
@@ -159,7 +159,7 @@ def _lenses(
     reads: Sequence[Mapping[str, np.ndarray]], prompt: PromptInfo, layers: Axis
 ) -> dict[str, LabelledArray]:
     """The lens of each run, one array for both."""
-    axes = (RUN_AXIS, layers, token_axis(prompt.tokens))
+    axes = (RUN_AXIS, layers, lens_tokens(prompt))
     top = Axis("top", tuple(str(i + 1) for i in range(reads[0]["top_ids"].shape[-1])))
     return {
         "lens" if name == "prob" else f"lens_{name}": LabelledArray(

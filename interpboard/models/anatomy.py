@@ -21,6 +21,7 @@ from interpboard.models.head_sizes import head_sizes
 from interpboard.models.label_head import LabelHead, is_classifier, label_map
 from interpboard.models.named_parts import Parts, named_layers, named_module
 from interpboard.models.packed import is_linear, out_width
+from interpboard.models.strips import Strips
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
 # What takes attention's place in other layers of the same stack: state spaces, recurrences, convolutions.
@@ -71,6 +72,7 @@ class Anatomy:
     d_vocab: int
     context: int | None
     alone: bool = False
+    strips: Strips | None = None  # of an encoder–decoder
     label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
     # Whose output is the stream between attention and MLP, where a block norms behind its sums (BERT).
     mid_norm: tuple[nn.Module | None, ...] = ()
@@ -83,8 +85,15 @@ class Anatomy:
 
     @property
     def n_layers(self) -> int:
-        """Number of decoder layers."""
+        """Number of decoder layers; of an encoder–decoder, of the layers of all groups (``strips``)."""
         return len(self.layers)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What a layer is called: its number, with its group in an encoder–decoder."""
+        return (
+            self.strips.names if self.strips is not None else tuple(map(str, range(self.n_layers)))
+        )
 
 
 def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:

@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -120,10 +121,22 @@ def recording_calls(
         calls.append(LayerCall(layer, keeper.keep(hidden), arguments, keeper))
 
     with ExitStack() as stack:
+        if anatomy.strips is not None:
+            for index, layer in enumerate(anatomy.layers):
+                keep = partial(_keep_input, calls, layer, keeper)
+                stack.enter_context(anatomy.strips.at(anatomy, "resid_pre", index, keep))
+            yield
+            return
         for layer in anatomy.layers:
             handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
             stack.callback(handle.remove)
         yield
+
+
+def _keep_input(
+    calls: list[LayerCall], layer: nn.Module, keeper: Keeper, hidden: torch.Tensor
+) -> None:
+    calls.append(LayerCall(layer, keeper.keep(hidden), {}, keeper))
 
 
 @torch.no_grad()

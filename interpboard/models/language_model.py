@@ -36,6 +36,9 @@ from interpboard.models.proof.selfcheck import (
 )
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.training_mode import evaluating
+from interpboard.models.two_strips.anatomy import find_strips
+from interpboard.models.two_strips.kinds import reads_two_strips, refuse_labels
+from interpboard.models.two_strips.proof import check_strips, strip_prompts
 from interpboard.models.unembedding import forward_logits
 from interpboard.models.unshared import unshared
 from interpboard.models.unwrap import unwrapped, wrapper_notes
@@ -102,11 +105,13 @@ class LanguageModel:
             quantization=how.quantization,
             adapters=how.adapters,
             options=how.options,
+            layer_names=anatomy.strips.names if anatomy.strips is not None else (),
             parts={} if named is None else msgspec.to_builtins(named),
             label_names=() if head is None else head.labels,
             problem="" if head is None else head.problem,
         )
-        return cls(anatomy.model, tokenizer, anatomy, verified, info, special_tokens)
+        looked_into = anatomy.model if anatomy.strips is None else model
+        return cls(looked_into, tokenizer, anatomy, verified, info, special_tokens)
 
     @property
     def device(self) -> torch.device:
@@ -117,7 +122,9 @@ class LanguageModel:
     def masked_tokens(self) -> torch.Tensor:
         """[d_vocab]: the tokens whose logit the model itself sets to −∞, whatever the prompt."""
         with torch.no_grad():
-            rows = [forward_logits(self.anatomy, ids, -1) for ids in random_prompts(self.anatomy)]
+            two = self.anatomy.strips is not None
+            prompts = strip_prompts(self.anatomy) if two else random_prompts(self.anatomy)
+            rows = [forward_logits(self.anatomy, ids, -1) for ids in prompts]
             return (torch.cat(rows) == -torch.inf).all(0)
 
     def evaluating(self) -> AbstractContextManager[None]:
@@ -140,9 +147,17 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     not what transformers' models have there."""
     classifies = is_classifier(model)
     encoder = has_encoder_body(model) if classifies else is_encoder(model)
+    two = reads_two_strips(model.config)
     find = encoder_anatomy if encoder else partial(find_anatomy, parts=named)
     try:
-        anatomy = classifier_anatomy(model, find) if classifies else find(model)
+        if two:
+            refuse_labels(model.config, type(model).__name__, classifies)
+            if named is not None:
+                raise NotALanguageModel("Parts of an encoder–decoder cannot be named.")
+            with evaluating(model):
+                anatomy = find_strips(model)
+        else:
+            anatomy = classifier_anatomy(model, find) if classifies else find(model)
     except NotALanguageModel as error:
         raise with_parts_explained(error, model) from error
     except (
@@ -158,6 +173,9 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
             f"({first_line(error)})."
         )
         raise with_parts_explained(told, model) from error
+    if two:
+        with evaluating(model):
+            return anatomy, check_strips(anatomy)
     with evaluating(model):
         if named is not None and named.head:
             refuse_other_unembedding(anatomy)

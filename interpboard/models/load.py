@@ -15,9 +15,11 @@ from typing import Any
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
 )
 
 from interpboard.errors import BadParameter, NotALanguageModel
@@ -41,6 +43,11 @@ from interpboard.models.quantised import (
     packing,
     quantisation_of,
     without_rounding_kernels,
+)
+from interpboard.models.two_strips.kinds import (
+    reads_two_strips,
+    refuse_labels,
+    refuse_other_inputs,
 )
 from interpboard.registry.loading import ADAPTER_STATES, LoadOptions
 
@@ -257,20 +264,23 @@ def _config(source: Source, trust: bool) -> Any:
         config = AutoConfig.from_pretrained(
             str(source.folder), trust_remote_code=trust, **source.gguf_argument
         )
-        is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         for part in {id(c): c for c in (config, config.get_text_config())}.values():
             part.return_dict = True  # how a model hands its logits over, not what they are
-    if is_encoder_decoder:
-        raise NotALanguageModel(
-            f"{source.name} is an encoder-decoder ({config.model_type}).",
-            "Choose a decoder-only model.",
-        )
     return config
 
 
 def _kind(source: Source, config: Any) -> Any:
     """The family of classes that opens ``config``."""
     gives_labels = label_class(config)
+    if reads_two_strips(config):
+        refuse_other_inputs(config, source.name)
+        refuse_labels(config, source.name, gives_labels is not None)
+        if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+            raise NotALanguageModel(
+                f"{source.name} is no encoder–decoder that transformers knows ({config.model_type}).",
+                "Choose T5, BART or Marian, or upgrade transformers.",
+            )
+        return AutoModelForSeq2SeqLM
     if gives_labels is not None:
         return gives_labels
     fills_masks = predicts_masked_tokens(config)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -28,6 +27,7 @@ from torch import nn
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange, in_attention
+from interpboard.models.module_hooks import on_input, on_output
 
 SITES = (
     "embed", "resid_pre", "q", "k", "v", "pattern", "z", "attn_out", "resid_mid", "neuron",
@@ -46,11 +46,15 @@ def at_site(
     Raises ``Unsupported`` at a layer without heads or neurons that can be told apart.
     """
     if site == "embed":
-        with _on_output(anatomy.embedding, change):
+        with on_output(anatomy.embedding, change):
             yield
         return
     if layer is None or site not in (*SITES, "attended"):
         raise ValueError(f"no site {site!r} at layer {layer}")
+    if anatomy.strips is not None:
+        with anatomy.strips.at(anatomy, site, layer, change):
+            yield
+        return
     if site in (*HEAD_SITES, "attended") and not anatomy.d_head[layer]:
         raise Unsupported(f"Layer {layer} has no heads that can be told apart.")
     if site in ATTENTION_SITES:
@@ -61,7 +65,7 @@ def at_site(
     if (
         site == "resid_mid" and behind is not None
     ):  # the sum is normed, and nothing goes around that
-        with _on_output(behind, change):
+        with on_output(behind, change):
             yield
         return
     with ExitStack() as stack:
@@ -73,7 +77,7 @@ def at_site(
             change = _split_heads(change, anatomy.n_heads)
         module = _module(anatomy, site, layer)
         before = site in ("resid_pre", "z", "resid_mid", "neuron")
-        stack.enter_context(_on_input(module, change) if before else _on_output(module, change))
+        stack.enter_context(on_input(module, change) if before else on_output(module, change))
         yield
 
 
@@ -104,7 +108,7 @@ def _split_heads(change: AttentionChange, n_heads: int) -> AttentionChange:
 def _in_rows(stack: ExitStack, layer: nn.Module, change: AttentionChange) -> AttentionChange:
     """Some MLPs (opt) see all positions of all rows in one dimension: give them back theirs."""
     shape: list[torch.Size] = []
-    stack.enter_context(_on_input(layer, lambda hidden: shape.append(hidden.shape[:2])))
+    stack.enter_context(on_input(layer, lambda hidden: shape.append(hidden.shape[:2])))
 
     def act(activation: torch.Tensor) -> torch.Tensor | None:
         if activation.dim() != 2:
@@ -131,37 +135,5 @@ def _also_past_the_mlp(
     def around(output: torch.Tensor) -> torch.Tensor | None:
         return output + difference.pop().reshape(output.shape) if difference else None
 
-    stack.enter_context(_on_output(layer, around))
+    stack.enter_context(on_output(layer, around))
     return act
-
-
-@contextmanager
-def _on_input(module: nn.Module, act: AttentionChange) -> Iterator[None]:
-    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        changed = act(args[0] if args else kwargs["hidden_states"])
-        if changed is None:
-            return None
-        if args:
-            return (changed, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": changed}
-
-    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def _on_output(module: nn.Module, act: AttentionChange) -> Iterator[None]:
-    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        changed = act(output[0] if isinstance(output, tuple) else output)
-        if changed is None:
-            return None
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
-
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()

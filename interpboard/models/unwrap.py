@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.two_strips.kinds import refuse_other_inputs
 
 _PEFT = "PeftModel"
 _COMPILED = "OptimizedModule"
@@ -42,10 +43,7 @@ def unwrapped(model: Any) -> nn.Module:
             f"{name} has no configuration of transformers.",
             "Give a Hugging Face causal language model.",
         )
-    if getattr(config, "is_encoder_decoder", False):
-        raise NotALanguageModel(
-            f"{name} is an encoder-decoder ({config.model_type}).", "Choose a decoder-only model."
-        )
+    refuse_other_inputs(config, name)
     return model
 
 

@@ -10,7 +10,7 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.subject import find_subject
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, token_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric
@@ -21,6 +21,7 @@ from interpboard.runs.replay import evaluate
 from interpboard.runs.rounding import SAME_RUNS
 from interpboard.runs.row_logits import row_logits
 from interpboard.runs.steps import rows_of_a_recording
+from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import SILENT, Watch
 
 STATES = {"resid": "resid_post", "mlp": "mlp_out", "attn": "attn_out"}
@@ -64,15 +65,16 @@ def causal_trace(
     chosen = find_subject(prompt, subject)
     positions = chosen.positions
     noised = embedding_noise(lm, positions, noise, samples, seed)
-    axes = (layer_axis(lm.anatomy.n_layers), token_axis(prompt.tokens))
+    axes = (Axis("layer", lm.anatomy.layer_names), token_axis(prompt.tokens))
     begin = 0 if lm.verified.whole_prompt else positions[0]
-    found = _Samples(axes, samples, metric, watch, begin)
+    there = [positions_at(lm, prompt, site, layer) for layer in range(lm.anatomy.n_layers)]
+    found = _Samples(axes, samples, metric, watch, begin, there)
     found.measure(lm, prompt, noised, site, 1 if state == "resid" else window)
     effects, corrupted = found.effects, found.corrupted
     total = metric.apart(metric.baseline, float(corrupted.mean()))
     same = bool(np.isnan(total))
     if same:  # what is left is rounding, which would be coloured and ranked like effects
-        effects = np.zeros_like(effects)
+        effects = np.where(np.isnan(effects), effects, 0.0)
     return Computed(
         values=effects.mean(0),
         axes=axes,
@@ -95,15 +97,27 @@ class _Samples:
     """What is known so far: ``effects`` [sample, layer, token] and the ``corrupted`` metric [sample].
 
     Before ``begin`` both runs are the same, so that putting back one's states does nothing.
+    ``there`` [layer]: the positions at which it has the state; the others stay empty.
     """
 
     def __init__(
-        self, axes: tuple[Axis, ...], samples: int, metric: Metric, watch: Watch, begin: int
+        self,
+        axes: tuple[Axis, ...],
+        samples: int,
+        metric: Metric,
+        watch: Watch,
+        begin: int,
+        there: Sequence[range],
     ) -> None:
         self.axes, self.metric, self.watch = axes, metric, watch
         self.effects = np.full((samples, *(len(axis.labels) for axis in axes)), np.nan)
         self.effects[:, :, :begin] = 0.0
-        self.asked = np.flatnonzero(np.isnan(self.effects[0]))  # cells, layer by layer
+        missing = np.array(
+            [[at not in here for at in range(self.effects.shape[2])] for here in there]
+        )
+        self.effects[:, missing] = np.nan
+        # Cells, layer by layer.
+        self.asked = np.flatnonzero(np.isnan(self.effects[0]) & ~missing)
         self.corrupted = np.full(samples, np.nan)
 
     def measure(

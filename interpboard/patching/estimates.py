@@ -89,7 +89,7 @@ def attribution_patching(
     if verify:
         run = record(lm, other)
         extra |= verified_cells(
-            run, grid.cells(case.donor), metric, grid.axes, values, verify, on_corrupted,
+            run, grid.every_cell(case.donor), metric, grid.axes, values, verify, on_corrupted,
             sizes=method == "atp_star", watch=watch.stage(work, work + verify),
         )  # fmt: skip
     return Computed(

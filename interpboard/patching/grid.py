@@ -11,6 +11,7 @@ from interpboard.models.packed import in_width
 from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.strip_places import positions_at
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 _HEAD_SITES = ("z", "q", "k", "v", "pattern")
@@ -24,16 +25,17 @@ class Grid:
 
     site: str
     along: str
-    n_layers: int
+    layers: tuple[str, ...]
     n_positions: int
     n_heads: int
     n_neurons: int
     prompt: PromptInfo
+    places: tuple[range, ...]  # of each layer: the positions at which it has the site
 
     @property
     def axes(self) -> tuple[Axis, ...]:
         """``layer``, then ``token``, ``head``, ``head`` and ``token``, or ``neuron``."""
-        layer = Axis("layer", ("embed",) if self.site == "embed" else _numbers(self.n_layers))
+        layer = Axis("layer", ("embed",) if self.site == "embed" else self.layers)
         token = Axis("token", self.prompt.tokens)
         head = Axis("head", _numbers(self.n_heads))
         rest = {
@@ -49,12 +51,21 @@ class Grid:
         """The sizes of the axes."""
         return tuple(len(axis.labels) for axis in self.axes)
 
-    def cells(self, donor: Donor) -> list[Counterfactual]:
-        """One counterfactual a cell, in the order of the axes: the donor's activation put in place."""
-        found: list[Counterfactual] = []
+    def cells(self, donor: Donor) -> list[Counterfactual | None]:
+        """One counterfactual a cell, in the order of the axes: the donor's activation put in place.
+
+        None where a layer of an encoder–decoder does not have the site, or not at that position."""
+        found: list[Counterfactual | None] = []
         for layer in range(self.shape[0]):
-            found += [(edit,) for edit in self._edits(donor, layer)]
+            there = self.places[layer]
+            found += [
+                (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
+            ]
         return found
+
+    def every_cell(self, donor: Donor) -> list[Counterfactual]:
+        """The same, of a model all of whose layers have the site at every position."""
+        return [cell for cell in self.cells(donor) if cell is not None]
 
     def _edits(self, donor: Donor, layer: int) -> list[Edit]:
         edit = partial(Edit, donor.site, layer, "add" if donor.added else "patch")
@@ -93,12 +104,17 @@ def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> G
     return Grid(
         site,
         along,
-        anatomy.n_layers,
+        anatomy.layer_names,
         len(prompt.token_ids),
         anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads,
         in_width(down) if down is not None else 0,
         prompt,
+        tuple(positions_at(lm, prompt, site, layer) for layer in range(anatomy.n_layers)),
     )
+
+
+def _meets(edit: Edit, there: range) -> bool:
+    return bool(there) and (edit.positions is None or edit.positions[0] in there)
 
 
 def _numbers(count: int) -> tuple[str, ...]:

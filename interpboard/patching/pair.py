@@ -20,6 +20,7 @@ from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.record import record
 from interpboard.runs.rounding import SAME_RUNS
 from interpboard.runs.row_logits import row_logits
+from interpboard.runs.strip_prompt import in_same_strips, refuse_another_border
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def equally_long(lm: LanguageModel, clean: PromptInfo, corrupted: str) -> Prompt
 
     Raises ``BadPrompt`` if the prompts have different lengths (showing both) or are the same.
     """
-    other = make_prompt(lm, corrupted)
+    other = make_prompt(lm, in_same_strips(clean, corrupted))
+    refuse_another_border(clean, other, "corrupted prompt")
     if len(other.token_ids) != len(clean.token_ids):
         raise BadPrompt(
             f"The clean prompt has {len(clean.token_ids)} tokens, the corrupted one "

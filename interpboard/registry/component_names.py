@@ -1,5 +1,8 @@
 """How a part of a model is called wherever it is shown: ``L3 H7``, ``L0 MLP``, ``L2 N117``.
 
+In an encoder–decoder a layer's group stands in the place of the ``L``: ``E3 H7`` of the encoder, ``D3 H7`` of
+the decoder's self-attention, ``X3 H7`` of its cross attention.
+
 What is written by hand has a grammar of its own (``3.7``, ``0.mlp``, ``2.117``), as have the edges of a
 circuit in a file; ``shown`` turns either into what is shown, and an earlier spelling (``L0 mlp``) too.
 """
@@ -18,22 +21,29 @@ TYPE_LETTERS = {
     "name_mover": "n",
 }
 _EARLIER = re.compile(r"L(\d+) mlp")
-_WRITTEN = re.compile(r"(\d+)\.(?:(\d+)|mlp)")
+LAYER = r"[EDX]?\d+"
+"""A layer as it is written: its number, in an encoder–decoder with its group."""
+_WRITTEN = re.compile(rf"({LAYER})\.(?:(\d+)|mlp)")
+
+
+def layer_name(layer: int | str) -> str:
+    """``L3``; ``E3`` where the layer has a group."""
+    return f"L{layer}" if str(layer)[:1].isdigit() else str(layer)
 
 
 def head_label(layer: int | str, head: int | str) -> str:
     """``L3 H7``."""
-    return f"L{layer} H{head}"
+    return f"{layer_name(layer)} H{head}"
 
 
 def mlp_label(layer: int | str) -> str:
     """``L0 MLP``."""
-    return f"L{layer} {MLP}"
+    return f"{layer_name(layer)} {MLP}"
 
 
 def neuron_label(layer: int | str, neuron: int | str) -> str:
     """``L2 N117``."""
-    return f"L{layer} N{neuron}"
+    return f"{layer_name(layer)} N{neuron}"
 
 
 def written_component(layer: int | str, head: int | str | None = None) -> str:

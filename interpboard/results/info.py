@@ -75,7 +75,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     ``adapters`` are on, off or merged as ``options`` say, which hold what was asked for when it was opened.
     ``parts``: names of modules that the user gave. ``label_names``: what the logits are of where it gives
     labels and predicts no tokens, by index; ``problem``: whether ``one`` of them is true, ``several`` may
-    be, or each is a ``value``.
+    be, or each is a ``value``. ``layer_names``: of an encoder–decoder, those of all ``layers``, in the order
+    of its result's axes (``E0`` encoder, ``D0`` self- and ``X0`` cross attention).
     """
 
     name: str
@@ -95,6 +96,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     parts: dict[str, str | int] = {}
     label_names: tuple[str, ...] = ()
     problem: str = ""
+    layer_names: tuple[str, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -133,6 +135,8 @@ class PromptInfo(msgspec.Struct, frozen=True):
     ``spans``: each token's characters ``[begin, end)`` in ``text``; empty where a prompt was not made from
     a text, or was saved before they were kept. Of a chat, ``chat`` is what was given, ``text`` what its
     template made of it, ``turns`` where each turn is; a last turn without content is the answer's beginning.
+    ``border``: of an encoder–decoder, how many tokens are the source's; those behind them are the prefix of
+    its target, and ``text`` is ``source ||| prefix``. 0: one text.
     """
 
     text: str
@@ -141,3 +145,4 @@ class PromptInfo(msgspec.Struct, frozen=True):
     spans: tuple[tuple[int, int], ...] = ()
     chat: Chat | None = None
     turns: tuple[Turn, ...] = ()
+    border: int = 0

@@ -13,6 +13,8 @@ from interpboard.results.info import PromptInfo
 
 def appended(prompt: PromptInfo) -> int:
     """How many tokens at the end are no part of the text: what the tokenizer puts behind it."""
+    if prompt.border:  # a prefix has nothing behind it
+        return 0
     held = [at for at, (begin, end) in enumerate(prompt.spans) if begin != end]
     return len(prompt.spans) - 1 - held[-1] if held else 0
 

@@ -24,6 +24,7 @@ from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
+from interpboard.runs.strip_analyses import require_in_strips
 
 P = ParamSpec("P")
 _OWN = ("lm", "prompt", "metric", "watch")  # what is no parameter of the registry
@@ -68,6 +69,8 @@ def analysis(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
+            if given["lm"].anatomy.strips is not None:
+                require_in_strips(name)
             if is_counting():
                 return _result(name, path, function(*args, **kwargs), given, started)
             with counting() as lost, any_shape(given["lm"].device):
@@ -104,6 +107,8 @@ def _result(
 def _warned(result: Result, lm: LanguageModel, metric: Metric, lost: int) -> Result:
     known = ANALYSES.get(result.analysis)
     gaps = known.gaps if known is not None else ()
+    if lm.anatomy.strips is not None:  # cells of the other strip are empty, and are meant to be
+        gaps = ("values", *result.extra)
     warned = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
     return (
         replace(warned, warnings=(*warned.warnings, *metric.warnings))

@@ -187,6 +187,11 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         raise BadParameter("A language model gives no value.", "Use logit, prob or logprob.")
     else:
         position = resolve_position(prompt, _asked(lm, prompt, request.position))
+    if position < prompt.border:
+        raise BadPosition(
+            f"Position {position} is in the source, where the model predicts nothing.",
+            f"Use {prompt.border} to {len(prompt.token_ids) - 1}, or -1 for the last.",
+        )
     foil = resolve_target(lm, request.foil, "foil") if request.foil is not None else None
     if request.name == "logit_diff" and foil is None:
         example = "' Rome'" if head is None else head.labels[0]
@@ -225,7 +230,7 @@ def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:
 
 def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:
     mask = getattr(lm.tokenizer, "mask_token_id", None)
-    if lm.verified.causal or position != -1:
+    if lm.verified.causal or position != -1 or prompt.border:
         return position
     masks = [at for at, token in enumerate(prompt.token_ids) if token == mask]
     if len(masks) != 1:

@@ -8,8 +8,10 @@ from interpboard.errors import BadPosition, BadPrompt
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
+from interpboard.results.two_texts import one_text
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.spans import added_tokens, check_unicode, encode, spans_of
+from interpboard.runs.strip_prompt import strip_prompt
 from interpboard.runs.token_texts import anchor_of, show_tokens, token_text
 
 __all__ = [
@@ -20,12 +22,22 @@ __all__ = [
     "show_tokens",
     "text_prefix",
     "token_text",
+    "with_prefix",
     "without_appended",
 ]
 
 
-def make_prompt(lm: LanguageModel, text: str, special_tokens: bool | None = None) -> PromptInfo:
+def make_prompt(
+    lm: LanguageModel,
+    text: str,
+    special_tokens: bool | None = None,
+    *,
+    decoder_text: str | None = None,
+) -> PromptInfo:
     """Tokenise ``text`` as the tokenizer does by default. Raises ``BadPrompt``.
+
+    Of an encoder–decoder it is the source, and ``decoder_text`` what its answer begins with; both may also
+    be given as one text, ``source ||| prefix``.
 
     ``special_tokens``: whether it is given those that the tokenizer puts around a text (None: as the model
     was opened). Those that the text holds already, a ``<s>`` written in it say, are not put there twice.
@@ -33,9 +45,12 @@ def make_prompt(lm: LanguageModel, text: str, special_tokens: bool | None = None
     if not text:
         raise BadPrompt("The prompt is empty.", "Type some text.")
     check_unicode(text, "prompt")
-    encoded = encode(
-        lm.tokenizer, text, lm.special_tokens if special_tokens is None else special_tokens
-    )
+    special = lm.special_tokens if special_tokens is None else special_tokens
+    if decoder_text is not None:
+        text = with_prefix(lm, text, decoder_text)
+    if lm.anatomy.strips is not None:
+        return strip_prompt(lm, text, special)
+    encoded = encode(lm.tokenizer, text, special)
     ids = encoded.ids
     if not ids:
         raise BadPrompt("The prompt has no tokens.", "Type some text.")
@@ -53,9 +68,22 @@ def make_prompt(lm: LanguageModel, text: str, special_tokens: bool | None = None
     return PromptInfo(text, shown_tokens(lm.tokenizer, ids), ids, spans)
 
 
+def with_prefix(lm: LanguageModel, text: str, decoder_text: str) -> str:
+    """``text`` and ``decoder_text`` as one. Raises ``BadPrompt`` where the model reads one text."""
+    if lm.anatomy.strips is None:
+        raise BadPrompt(
+            "This model reads one text, which it continues: it has no decoder text of its own.",
+            "Leave it out.",
+        )
+    check_unicode(decoder_text, "decoder text")
+    return one_text(text, decoder_text)
+
+
 def input_ids(lm: LanguageModel, prompt: PromptInfo) -> torch.Tensor:
-    """The prompt's ids [1, pos] on the model's device."""
-    return torch.tensor([prompt.token_ids], device=lm.device)
+    """The prompt's ids [1, pos] on the model's device; an encoder–decoder's, so that it is seen from them
+    where the prefix begins."""
+    ids = torch.tensor([prompt.token_ids], device=lm.device)
+    return ids if lm.anatomy.strips is None else lm.anatomy.strips.code(ids, prompt.border)
 
 
 def resolve_position(prompt: PromptInfo, position: int) -> int:
@@ -77,7 +105,13 @@ def resolve_position(prompt: PromptInfo, position: int) -> int:
 def without_appended(prompt: PromptInfo) -> PromptInfo:
     """``prompt`` up to the end of its text: what is continued."""
     end = len(prompt.token_ids) - appended(prompt)
-    return PromptInfo(prompt.text, prompt.tokens[:end], prompt.token_ids[:end], prompt.spans[:end])
+    return PromptInfo(
+        prompt.text,
+        prompt.tokens[:end],
+        prompt.token_ids[:end],
+        prompt.spans[:end],
+        border=prompt.border,
+    )
 
 
 def text_prefix(lm: LanguageModel) -> list[int]:

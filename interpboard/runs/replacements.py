@@ -17,6 +17,7 @@ from interpboard.runs.edits import Edit
 from interpboard.runs.noise import embedding_deviation
 from interpboard.runs.prompt import show_tokens
 from interpboard.runs.record import Run, record
+from interpboard.runs.strip_places import positions_at, refuse_in_strips
 
 REPLACEMENTS = ("zero", "mean", "random", "dataset_mean", "position_mean", "resample", "noise")
 _OF_THE_PROMPT = ("mean", "random", "noise")
@@ -87,6 +88,7 @@ def make_replacement(
         )
     if kind in _OF_THE_PROMPT:
         return _of_the_prompt(run, site, kind, seed, scale)
+    refuse_in_strips(lm, f"A stand-in of reference prompts ({kind})")
     if not references:
         raise BadParameter(f"{kind} needs reference prompts.", "Give them as references.")
     return Replacement(site, kind, _of_references(run, site, kind, references, seed))
@@ -94,15 +96,27 @@ def make_replacement(
 
 def _of_the_prompt(run: Run, site: str, kind: str, seed: int, scale: float) -> Replacement:
     own = [value[0] for value in run.sites[site]]
+    places = [positions_at(run.lm, run.prompt, site, layer) for layer in range(len(own))]
     if kind == "mean":
-        return Replacement(site, kind, tuple(value.mean(0, keepdim=True) for value in own))
+        means = (
+            value[at.start : at.stop].mean(0, keepdim=True) if at else value[:1]
+            for value, at in zip(own, places, strict=True)
+        )
+        return Replacement(site, kind, tuple(means))
     if kind == "random":
-        order = cycle(len(run.prompt.token_ids), seed)
-        return Replacement(site, kind, tuple(value[order.to(value.device)] for value in own))
+        mixed = (_mixed(value, at, seed) for value, at in zip(own, places, strict=True))
+        return Replacement(site, kind, tuple(mixed))
     generator = torch.Generator().manual_seed(seed)
     deviation = scale * embedding_deviation(run.lm)
     noise = tuple(deviation * torch.randn(value.shape, generator=generator) for value in own)
     return Replacement(site, kind, noise, add=True)
+
+
+def _mixed(value: torch.Tensor, at: range, seed: int) -> torch.Tensor:
+    """``value`` [pos, …], the positions ``at`` permuted."""
+    order = cycle(len(at), seed).to(value.device)
+    inside = value[at.start : at.stop][order]
+    return torch.cat([value[: at.start], inside, value[at.stop :]])
 
 
 def _of_references(

@@ -117,9 +117,9 @@ class _NoConfig(nn.Module):
     """A model of somebody's own."""
 
 
-def _small_bart() -> Any:
-    return tf.BartForConditionalGeneration(
-        tf.BartConfig(
+def _small_whisper() -> Any:
+    return tf.WhisperForConditionalGeneration(
+        tf.WhisperConfig(
             vocab_size=VOCAB, d_model=16, encoder_layers=1, decoder_layers=1, decoder_ffn_dim=16,
             encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16,
         )
@@ -152,7 +152,10 @@ class _Odd(nn.Module):
         (_NoConfig, "_NoConfig has no configuration"),
         (_Odd, "_Odd"),
         (_small_ibert, "IBertForMaskedLM: its embedding gives more"),
-        (_small_bart, "BartForConditionalGeneration is an encoder-decoder"),
+        (
+            _small_whisper,
+            "WhisperForConditionalGeneration is an encoder–decoder whose encoder reads no",
+        ),
         (FullyShardedDataParallel, "FullyShardedDataParallel spreads"),
         (lambda: PeftModel(tiny_model(), prompt_learning=True), "PREFIX_TUNING"),
     ],

@@ -119,10 +119,10 @@ def test_a_model_with_code_of_its_own_is_refused(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("model_type", "words"), [("vit", "not a causal language model"), ("t5", "encoder-decoder")]
+    ("model_type", "words"), [("vit", "not a causal language model"), ("whisper", "reads no text")]
 )
 def test_what_is_no_decoder_is_refused(tmp_path: Path, model_type: str, words: str) -> None:
-    config = {"model_type": model_type, "is_encoder_decoder": model_type == "t5"}
+    config = {"model_type": model_type, "is_encoder_decoder": model_type == "whisper"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(b"")
     tiny_tokenizer().save_pretrained(tmp_path)

@@ -10,18 +10,18 @@ everything else is done by the model's own modules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.module_hooks import on_input, on_output
 from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.sites import at_site
@@ -239,32 +239,3 @@ class _Live:
 
     def mlp(self, layer: int, added: torch.Tensor) -> None:
         self.changes[self.graph.before_mlp(layer)] = added - self.reference.mlp[layer]
-
-
-@contextmanager
-def on_input(
-    module: nn.Module, act: Callable[[torch.Tensor], torch.Tensor | None]
-) -> Iterator[None]:
-    """While open, ``act`` sees the first argument of ``module``; what it returns takes its place."""
-
-    def hook(_module: nn.Module, args: tuple[Any, ...]) -> Any:
-        changed = act(args[0])
-        return None if changed is None else (changed, *args[1:])
-
-    handle = module.register_forward_pre_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def on_output(
-    module: nn.Module, act: Callable[[torch.Tensor], torch.Tensor | None]
-) -> Iterator[None]:
-    """While open, ``act`` sees the output of ``module``; what it returns takes its place."""
-    handle = module.register_forward_hook(lambda _module, _args, output: act(output))
-    try:
-        yield
-    finally:
-        handle.remove()

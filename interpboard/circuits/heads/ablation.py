@@ -52,7 +52,7 @@ def head_ablation(
     texts = reference_texts(references)
     replace = head_replacement(run, ablation, texts, seed)
     axes = (
-        Axis("layer", tuple(str(i) for i in chosen_layers)),
+        Axis("layer", tuple(lm.anatomy.layer_names[i] for i in chosen_layers)),
         Axis("head", tuple(str(i) for i in chosen_heads)),
     )
     baseline = metric.baseline

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from interpboard.circuits.heads.strip_attention import strip_extras, without_queries
 from interpboard.circuits.selection import chosen
 from interpboard.display import spoken_bytes
 from interpboard.errors import Unaffordable
@@ -65,15 +66,20 @@ def attention(
         without = sorted(set(chosen_layers) - set(read))
         warnings.append(f"No attention pattern in {in_words(without)}: NaN.")
     axes = (
-        Axis("layer", tuple(str(i) for i in chosen_layers)),
+        Axis("layer", tuple(lm.anatomy.layer_names[i] for i in chosen_layers)),
         Axis("head", tuple(str(i) for i in chosen_heads)),
         Axis("query", prompt.tokens),
         Axis("key", prompt.tokens),
     )
+    if lm.anatomy.strips is None:
+        extra = _extra(patterns, axes, top_k)
+    else:
+        extra = strip_extras(lm, prompt, chosen_layers, patterns, axes, top_k)
+        patterns = without_queries(lm, prompt, chosen_layers, patterns)
     return Computed(
         values=patterns,
         axes=axes,
-        extra=_extra(patterns, axes, top_k),
+        extra=extra,
         warnings=tuple(warnings),
     )
 

@@ -8,7 +8,8 @@ import torch
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, token_axis
+from interpboard.models.strips import stands_in_source
+from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.results.lens_rows import converged
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
@@ -47,7 +48,7 @@ def logit_lens(
     lm.verified.require_lens()
     run = record(lm, prompt, recorded_for(site))
     found = read_lens(lm, lens_rows(run, 0, site), metric.target_id, top_k, watch)
-    axes = (lens_axis(lm, site), token_axis(prompt.tokens))
+    axes = (lens_axis(lm, site), lens_tokens(prompt))
     return Computed(
         values=found["prob"],
         axes=axes,
@@ -69,10 +70,19 @@ def lens_extra(found: dict[str, np.ndarray], axes: tuple[Axis, ...]) -> dict[str
 
 
 def lens_axis(lm: LanguageModel, site: str) -> Axis:
-    """``layer`` with the row that ``site`` needs besides the layers."""
-    if site == "resid_post":
-        return layer_axis(lm.anatomy.n_layers, embed=True)
-    return Axis("layer", (*layer_axis(lm.anatomy.n_layers).labels, "final"))
+    """``layer`` with the row that ``site`` needs besides the layers; of an encoder–decoder the decoder's."""
+    names = lm.anatomy.layer_names[_skipped(lm) :]
+    return Axis("layer", ("embed", *names) if site == "resid_post" else (*names, "final"))
+
+
+def lens_tokens(prompt: PromptInfo) -> Axis:
+    """``token``: those at which there is something to read, of an encoder–decoder the prefix's."""
+    return token_axis(prompt.tokens[prompt.border :])
+
+
+def _skipped(lm: LanguageModel) -> int:
+    """How many layers come before those that the head reads: an encoder's."""
+    return sum(map(stands_in_source, lm.anatomy.layer_names)) if lm.anatomy.strips else 0
 
 
 def recorded_for(site: str) -> tuple[str, ...]:
@@ -83,8 +93,12 @@ def recorded_for(site: str) -> tuple[str, ...]:
 
 
 def lens_rows(run: Run, row: int, site: str) -> torch.Tensor:
-    """[layer + 1, pos, d_model] of a row of ``run``: the site of every layer, and the final stream last."""
+    """[layer + 1, pos, d_model] of a row of ``run``: the site of every layer, and the final stream last.
+
+    Of an encoder–decoder, of the decoder's layers, at the positions of the prefix."""
+    begin, border = _skipped(run.lm), run.prompt.border
     if not recorded_for(site):
-        return run.residuals(row)
+        return run.residuals(row)[begin:, border:]
     final = run.resid_final[row]
-    return torch.stack([*(value[row].to(final) for value in run.sites[site]), final])
+    values = [value[row].to(final) for value in run.sites[site][begin:]]
+    return torch.stack([*values, final])[:, border:]

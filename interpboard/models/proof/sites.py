@@ -31,7 +31,8 @@ from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sites import HEAD_SITES, SITES, at_site
 
 # Sites that are patched together, and the site that must then be the donor's.
-_PROOFS = (
+Proofs = tuple[tuple[tuple[str, ...], str], ...]
+PROOFS: Proofs = (
     (("embed",), "resid_post"),
     (("resid_pre",), "resid_post"),
     (("q", "k", "v"), "z"),
@@ -86,8 +87,10 @@ class LayerProof:
 
 
 @torch.no_grad()
-def prove_layer(anatomy: Anatomy, layer: int, prompts: ProofPrompts) -> LayerProof:
-    """What ``layer`` has."""
+def prove_layer(
+    anatomy: Anatomy, layer: int, prompts: ProofPrompts, proofs: Proofs = PROOFS
+) -> LayerProof:
+    """What ``layer`` has, of what ``proofs`` speak for."""
     proved: set[str] = set()
     adds_no_more = False
     # Apart, since looking into attention must itself be seen to change nothing (falcon).
@@ -101,18 +104,23 @@ def prove_layer(anatomy: Anatomy, layer: int, prompts: ProofPrompts) -> LayerPro
             donor.get("logits", clean["logits"]), prompts.donor, prompts.noise
         ):
             continue
-        proved |= _proved(anatomy, layer, prompts, clean, donor)
+        proved |= _proved(anatomy, layer, prompts, clean, donor, proofs)
         if wanted is _PLAIN:
             adds_no_more = _adds_no_more(anatomy, layer, prompts, clean)
     return LayerProof(frozenset(proved), adds_no_more)
 
 
 def _proved(
-    anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen, donor: Seen
+    anatomy: Anatomy,
+    layer: int,
+    prompts: ProofPrompts,
+    clean: Seen,
+    donor: Seen,
+    proofs: Proofs,
 ) -> set[str]:
     rows = [
         row
-        for sites, watched in _PROOFS
+        for sites, watched in proofs
         if all(site in donor and site in clean for site in (*sites, watched))
         and (layer == 0 or sites != ("embed",))  # further up other layers lie between
         and differs(

@@ -1,0 +1,48 @@
+"""The two hooks that all sites are made of: what a module is given, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+Act = Callable[[torch.Tensor], torch.Tensor | None]
+
+
+@contextmanager
+def on_input(module: nn.Module, act: Act) -> Iterator[None]:
+    """While open, ``act`` sees the first input of ``module``, and what it returns takes its place."""
+
+    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        changed = act(args[0] if args else kwargs["hidden_states"])
+        if changed is None:
+            return None
+        if args:
+            return (changed, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": changed}
+
+    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def on_output(module: nn.Module, act: Act) -> Iterator[None]:
+    """While open, ``act`` sees what ``module`` gives, and what it returns takes its place."""
+
+    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+        changed = act(output[0] if isinstance(output, tuple) else output)
+        if changed is None:
+            return None
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,38 @@
+"""Which analyses an encoder–decoder has; each other one says why it has it not."""
+
+from __future__ import annotations
+
+from interpboard.errors import Unsupported
+from interpboard.registry import ANALYSES
+
+IN_STRIPS = frozenset({
+    "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input", "smoothgrad",
+    "noise_tunnel", "occlusion", "shapley", "logit_lens", "head_ablation", "attention", "activation_patching",
+    "causal_trace", "what_if",
+})  # fmt: skip
+"""Those that are held against plain hooked forwards, over both strips."""
+
+_WRITES = "what a part writes directly is taken apart in one stack of layers"
+_PATHS = "attention is followed through one stack of layers"
+_TEXTS = "it goes over one text, and this model reads two"
+_WHY = {
+    "direct_logit_attribution": _WRITES, "edited_direct_attribution": _WRITES, "neurons": _WRITES,
+    "attention_rollout": _PATHS, "value_weighted_rollout": _PATHS, "attention_flow": _PATHS,
+    "lrp": "its rules are known for decoders alone",
+    "path_patching": "paths across the border of encoder and decoder are not followed yet",
+    "circuit": "edges across the border of encoder and decoder are not followed yet",
+    "head_scores": "the types of heads are those of a causal decoder",
+    "token_losses": _TEXTS, "continuation_attribution": _TEXTS, "max_activating": _TEXTS, "tune_lens": _TEXTS,
+    "tuned_lens": _TEXTS,
+}  # fmt: skip
+_NOT_YET = "it has not been held against plain runs over two strips"
+
+
+def require_in_strips(name: str) -> None:
+    """Raise ``Unsupported`` unless an encoder–decoder has the analysis ``name``."""
+    if name in IN_STRIPS or name not in ANALYSES:
+        return
+    title = ANALYSES[name].title
+    raise Unsupported(
+        f"{title} is not available for an encoder–decoder: {_WHY.get(name, _NOT_YET)}."
+    )
