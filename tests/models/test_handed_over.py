@@ -120,7 +120,8 @@ class _NoConfig(nn.Module):
 def _small_whisper() -> Any:
     return tf.WhisperForConditionalGeneration(
         tf.WhisperConfig(
-            vocab_size=VOCAB, d_model=16, encoder_layers=1, decoder_layers=1, decoder_ffn_dim=16,
+            vocab_size=VOCAB, d_model=16, pad_token_id=0, bos_token_id=0, eos_token_id=0,
+            decoder_start_token_id=0, encoder_layers=1, decoder_layers=1, decoder_ffn_dim=16,
             encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16,
         )
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 import transformers as tf
@@ -99,7 +100,7 @@ def test_a_corrupted_source_alone_has_the_prompts_own_prefix() -> None:
         activation_patching(lm, prompt, metric, corrupted=text).values
         for text in ("The house Tower is in", "The house Tower is in ||| the city of")
     )
-    torch.testing.assert_close(torch.tensor(alone), torch.tensor(both), equal_nan=True)
+    np.testing.assert_allclose(alone, both, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

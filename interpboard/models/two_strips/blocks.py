@@ -71,7 +71,7 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Block:
+class StackBlock:
     """A layer: its self-attention, cross attention where it has one, and the last map of its MLP."""
 
     module: nn.Module
@@ -80,7 +80,7 @@ class Block:
     down: nn.Module
 
 
-def read_block(layer: nn.Module, norm_first: bool, crosses: bool) -> Block:
+def read_block(layer: nn.Module, norm_first: bool, crosses: bool) -> StackBlock:
     """The parts of ``layer``. ``norm_first``: of a layer all in one. ``crosses``: it has cross attention.
 
     Raises ``NotALanguageModel`` naming what is missing.
@@ -92,7 +92,7 @@ def read_block(layer: nn.Module, norm_first: bool, crosses: bool) -> Block:
     cross = None
     if crosses:
         cross = _attention(layer, "encoder_attn", "encoder_attn_layer_norm", norm_first)
-    return Block(layer, own, cross, _child(layer, "fc2"))
+    return StackBlock(layer, own, cross, _child(layer, "fc2"))
 
 
 def norms_first(layer: nn.Module) -> tuple[nn.Module, nn.Module] | None:
@@ -102,7 +102,7 @@ def norms_first(layer: nn.Module) -> tuple[nn.Module, nn.Module] | None:
     return _child(layer, "self_attn_layer_norm"), _child(layer, "self_attn")
 
 
-def _of_sublayers(layer: nn.Module, parts: list[nn.Module], crosses: bool) -> Block:
+def _of_sublayers(layer: nn.Module, parts: list[nn.Module], crosses: bool) -> StackBlock:
     if len(parts) != 2 + crosses:
         raise NotALanguageModel(
             f"{type(layer).__name__} has {len(parts)} sublayers, where {2 + crosses} are known."
@@ -110,7 +110,7 @@ def _of_sublayers(layer: nn.Module, parts: list[nn.Module], crosses: bool) -> Bl
     own = _child(parts[0], "SelfAttention")
     cross = _child(parts[1], "EncDecAttention") if crosses else None
     mlp = _child(parts[-1], "DenseReluDense")
-    return Block(
+    return StackBlock(
         layer,
         Attention(own, _out_proj(own), Gives(parts[0])),
         None if cross is None else Attention(cross, _out_proj(cross), Gives(parts[1])),

@@ -28,7 +28,7 @@ from interpboard.models.strips import (
     has_mlp,
     stands_in_source,
 )
-from interpboard.models.two_strips.blocks import Attention, Block
+from interpboard.models.two_strips.blocks import Attention, StackBlock
 from interpboard.models.two_strips.modules import StripBody, coded
 
 _OF_MLP = ("resid_mid", "neuron", "mlp_out")
@@ -42,7 +42,7 @@ class TwoStrips:
     """See ``Strips``. ``blocks`` and ``names`` by layer of the anatomy."""
 
     body: StripBody
-    blocks: tuple[Block, ...]
+    blocks: tuple[StackBlock, ...]
     names: tuple[str, ...]
 
     def code(self, ids: torch.Tensor, border: int) -> torch.Tensor:
