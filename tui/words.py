@@ -51,6 +51,11 @@ def percent(value: float) -> str:
     return "100%" if value >= 1 else ">99.9%"
 
 
+def share_or_value(value: float, problem: str) -> str:
+    """A probability, or the number itself where the model's ``problem`` is to give values."""
+    return unsigned(value) if problem == "value" else percent(value)
+
+
 def factor(exponent: int) -> str:
     """What the numbers of a grid share, ``×10⁻²``; empty where they are written as they are."""
     if not exponent:  # before the first result: nothing heavy is imported
@@ -94,13 +99,14 @@ def metric_name(metric: MetricInfo) -> str:
     return f"{_NAMES.get(metric.name, metric.name)} {target}"
 
 
-def analysis_title(name: str) -> str:
-    """What people call an analysis, in lower case: ``integrated gradients``."""
+def analysis_title(name: str, problem: str = "") -> str:
+    """What people call an analysis, in lower case: ``integrated gradients``. ``problem``: of a model with
+    labels."""
     if name in PAINTED_FIRST:
         return PAINTED_FIRST[name]
     from interpboard.registry import ANALYSES
 
-    return ANALYSES[name].title.lower()
+    return ANALYSES[name].title_for(problem).lower()
 
 
 def exact(result: Result) -> bool:

@@ -55,7 +55,7 @@ def with_answer(row: PromptRow, result: Result) -> PromptRow:
     return msgspec.structs.replace(
         row,
         answer=str(tokens[0]),
-        probability=float(result.values[0]),
+        probability=None if result.metric.problem == "value" else float(result.values[0]),
         metric_name=result.metric.name,
         metric=result.baseline,
         right=right,

@@ -21,29 +21,73 @@ class Explained:
         self._session, self._screens, self._tell = session, screens, tell
 
     def next_metric(self) -> None:
-        """The next metric."""
+        """The next metric; a model that gives a value has no other."""
+        if self._session.state.problem == "value":
+            self._tell("This model gives a value, which is the metric; it has no probabilities.")
+            return
         self._session.set_question(self._session.state.question.next_metric())
 
     def choose_target(self) -> None:
         """Ask for the target; empty: the model's own top token."""
         session = self._session
+
+        def then(text: str) -> None:
+            session.set_question(replace(session.state.question, target=text or None))
+
+        value = session.state.question.target or ""
+        if self._labels():
+            self._pick_label("Target: the label to explain", value, then, "the model's own first")
+            return
         self.pick_token(
-            "Target: the token to explain",
-            session.state.question.target or "",
-            lambda text: session.set_question(replace(session.state.question, target=text or None)),
-            empty="the model's own top token",
+            "Target: the token to explain", value, then, empty="the model's own top token"
         )
 
     def choose_foil(self) -> None:
         """Ask for the foil; empty: none."""
         session = self._session
+
+        def then(text: str) -> None:
+            session.set_question(session.state.question.with_foil(text or None))
+
+        value = session.state.question.foil or ""
+        hints = ("The metric becomes logit(target) − logit(foil).",)
+        if self._labels():
+            title = "Foil: the label to contrast the target with"
+            self._pick_label(title, value, then, "no foil", hints)
+            return
         self.pick_token(
-            "Foil: the token to contrast the target with",
-            session.state.question.foil or "",
-            lambda text: session.set_question(session.state.question.with_foil(text or None)),
-            empty="no foil",
-            hints=("The metric becomes logit(target) − logit(foil).",),
+            "Foil: the token to contrast the target with", value, then, empty="no foil", hints=hints
         )
+
+    def _labels(self) -> tuple[str, ...]:
+        """The labels of the model in use; empty where it predicts tokens."""
+        model = self._session.state.model
+        return () if model is None else model.info.label_names
+
+    def _pick_label(
+        self,
+        title: str,
+        value: str,
+        then: Callable[[str], None],
+        empty: str,
+        hints: tuple[str, ...] = (),
+    ) -> None:
+        from tui.dialogs.pick_label import PickLabelScreen
+        from tui.slots.predictions.likely import likely
+        from tui.words import share_or_value
+
+        state = self._session.state
+        numbers = likely(state)[1]
+
+        def number(at: int) -> str:
+            return share_or_value(numbers[at], state.problem) if at in numbers else ""
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        screen = PickLabelScreen(title, self._labels(), value, empty, number, hints)
+        self._screens.push_screen(screen, answered)
 
     def pick_token(
         self,

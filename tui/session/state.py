@@ -52,8 +52,8 @@ class Question:
     def next_metric(self) -> Question:
         """The next metric in turn; ``logit_diff`` only where there is a foil."""
         names = [name for name in _METRICS if name != "logit_diff" or self.foil is not None]
-        at = names.index(self.metric) if self.metric in names else -1
-        return replace(self, metric=names[(at + 1) % len(names)])
+        at = names.index(self.metric) + 1 if self.metric in names else 0
+        return replace(self, metric=names[at % len(names)])
 
     def without_tokens(self) -> Question:
         """The same without target and foil: another tokenizer may not have them."""
@@ -67,9 +67,8 @@ class Question:
         """With a foil the metric is the difference; without one it cannot be."""
         if foil is not None:
             return replace(self, foil=foil, metric="logit_diff")
-        return replace(
-            self, foil=None, metric="logit" if self.metric == "logit_diff" else self.metric
-        )
+        metric = "logit" if self.metric == "logit_diff" else self.metric
+        return replace(self, foil=None, metric=metric)
 
 
 @dataclass(frozen=True)
@@ -240,6 +239,11 @@ class State:
         return replace(
             self, slots=Answers({name: replace(own, **ended) for name, own in self.slots.items()})
         )
+
+    @property
+    def problem(self) -> str:
+        """What a model with labels was trained for; empty where it predicts tokens."""
+        return "" if self.model is None else self.model.info.problem
 
     @property
     def rendered(self) -> str | None:

@@ -21,9 +21,16 @@ def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
     return [(str(token), float(prob)) for token, prob in zip(tokens, probs, strict=True)]
 
 
-def top_bars(top: TopList, target: str | None) -> list[Bar]:
-    """The likeliest tokens, one a row; the target in bold."""
+def top_bars(top: TopList, target: str | None, problem: str = "") -> list[Bar]:
+    """The likeliest tokens or labels, one a row; the target in bold. ``problem``: of a model with labels."""
+    limit = max((abs(p) for _, p in top), default=1.0) or 1.0 if problem == "value" else 1.0
     return [
-        Bar(f"{rank:>2} {visible_token(token)}", words.percent(p), p, token == target, (token,))
+        Bar(
+            f"{rank:>2} {visible_token(token)}",
+            words.share_or_value(p, problem),
+            p / limit,
+            token == target,
+            (token,),
+        )
         for rank, (token, p) in enumerate(top, start=1)
     ]

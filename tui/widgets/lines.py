@@ -107,7 +107,7 @@ def now(state: State, ink: Inks, edited: bool = False, room: int | None = None) 
         job, asked = answer.job, answer.pending
         name = job.title if job is not None else ""
         if not name and asked is not None:
-            name = words.analysis_title(asked.analysis)
+            name = words.analysis_title(asked.analysis, state.problem)
         if (
             edited
         ):  # first, so that it is never cut: the panes are of another text than the one above them
@@ -170,7 +170,7 @@ def under_way(state: State) -> list[str]:
     for name in state.busy:
         job, asked = state.slots[name].job, state.slots[name].pending
         if job is not None and asked is not None:
-            title = job.title or words.analysis_title(asked.analysis)
+            title = job.title or words.analysis_title(asked.analysis, state.problem)
             jobs.append(f"{title}: {standing(job).removeprefix('running ')}")
     return jobs
 

@@ -145,7 +145,12 @@ class TokensPane(Pane):
         elif result is not None and prompt is not None:
             at = result.metric.position
             tokens = prompt.tokens
-            where = f"after {at} {words.token(tokens[at])}" if at < len(tokens) else ""
+            read = f"{at} {words.token(tokens[at])}" if at < len(tokens) else ""
+            if result.metric.problem:
+                where = "value" if result.metric.problem == "value" else "labels"
+                where += f", read at {read}" if read else ""
+            else:
+                where = f"after {read}" if read else ""
         previous = self.state.previous("predictions" if self._lens is None else "lens")
         if previous:
             where = f"{previous}: {where}"
@@ -180,7 +185,7 @@ class TokensPane(Pane):
     def _bars(self, top: TopList) -> list[Bar]:
         result = self.state.slots["predictions"].result
         target = result.metric.target.token if result and result.metric.target else None
-        return top_bars(top, target)
+        return top_bars(top, target, "" if result is None else result.metric.problem)
 
     # -- words ------------------------------------------------------------------------------------
 

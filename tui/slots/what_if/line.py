@@ -68,7 +68,8 @@ def _line(
         text.append(f" ({words.signed(after - before, 2)})" if change else "", ink.text)
         tokens, shares = edited.extra["top_tokens"].values, edited.extra["top_probs"].values
         says = [
-            words.token(str(tokens[i, 0])) + (f" {words.percent(shares[i, 0])}" if probs else "")
+            words.token(str(tokens[i, 0]))
+            + (f" {words.share_or_value(shares[i, 0], edited.metric.problem)}" if probs else "")
             for i in (0, 1)
         ]
         text.append(f"  says {says[0]} → ", ink.text)
