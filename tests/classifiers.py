@@ -26,6 +26,10 @@ _DISTIL: dict[str, Any] = {
     "vocab_size": VOCAB, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24,
     "max_position_embeddings": 40,
 }  # fmt: skip
+_MODERN: dict[str, Any] = {
+    **_SIZES, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1,
+    "sep_token_id": 2,
+}  # fmt: skip
 
 
 def _of(name: str, config: dict[str, Any], kind: str = "ForSequenceClassification") -> Any:
@@ -51,6 +55,8 @@ ENCODERS: dict[str, Callable[..., Any]] = {
     "distilbert": _of("DistilBert", _DISTIL),
     "electra": _of("Electra", {**_SIZES, "embedding_size": 16}),
     "deberta": _of("Deberta", _SIZES),
+    "modernbert": _of("ModernBert", _MODERN),
+    "modernbert_mean": _of("ModernBert", {**_MODERN, "classifier_pooling": "mean"}),
 }
 SEQUENCE = DECODERS | ENCODERS
 TOKENS: dict[str, Callable[..., Any]] = {

@@ -84,6 +84,11 @@ class Anatomy:
         return self.d_vocab if self.label_head is None else len(self.label_head.labels)
 
     @property
+    def reads_mean(self) -> bool:
+        """Whether the head reads the mean of all tokens' streams, so that no stream alone has logits."""
+        return self.label_head is not None and self.label_head.reads == "mean"
+
+    @property
     def n_layers(self) -> int:
         """Number of decoder layers; of an encoder–decoder, of the layers of all groups (``strips``)."""
         return len(self.layers)

@@ -79,7 +79,8 @@ def label_notes(head: LabelHead | None) -> tuple[str, ...]:
         "several": f"each of {len(head.labels)} labels by itself (sigmoid)",
         "value": "a value" if len(head.labels) == 1 else f"{len(head.labels)} values",
     }[head.problem]
-    return (f"gives {gives} and predicts no tokens; its head reads {reads}",)
+    lens = ", so that there is no lens" if head.reads == "mean" else ""
+    return (f"gives {gives} and predicts no tokens; its head reads {reads}{lens}",)
 
 
 def classifier_anatomy(model: nn.Module, find: Callable[[nn.Module], Anatomy]) -> Anatomy:

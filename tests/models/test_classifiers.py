@@ -77,7 +77,7 @@ def test_attribution_to_a_label_is_captums(family: str, dtype: torch.dtype) -> N
     np.testing.assert_allclose(found, without[0].numpy(), **NEAR)
 
 
-@pytest.mark.parametrize("family", DECODERS)
+@EACH
 @DTYPES
 def test_heads_and_patching_are_those_of_plain_hooked_forwards(
     family: str, dtype: torch.dtype
@@ -88,7 +88,7 @@ def test_heads_and_patching_are_those_of_plain_hooked_forwards(
 
     @torch.no_grad()
     def difference(module: Any, act: Any) -> float:
-        handle = module.register_forward_pre_hook(lambda _m, args: (act(args[0]),))
+        handle = module.register_forward_pre_hook(lambda _m, args: (act(args[0]), *args[1:]))
         try:
             logits = lm.model(input_ids=input_ids(lm, prompt), use_cache=False).logits[0].double()
         finally:
@@ -126,12 +126,12 @@ def test_heads_and_patching_are_those_of_plain_hooked_forwards(
 
     def put(stream: torch.Tensor) -> torch.Tensor:
         stream = stream.clone()
-        stream[0, -1] = streams[0][0, -1]
+        stream[0, 3] = streams[0][0, 3]
         return stream
 
     prompt = other
     expected_one = difference(lm.anatomy.layers[1], put)
-    assert float(found.extra["metric"].values[1, -1]) == pytest.approx(expected_one, rel=1e-4)
+    assert float(found.extra["metric"].values[1, 3]) == pytest.approx(expected_one, rel=1e-4)
 
 
 @EACH
@@ -147,11 +147,15 @@ def test_what_a_classifier_is_stands_in_every_result(family: str) -> None:
     np.testing.assert_allclose(result.values, own.sort(descending=True).values.detach().numpy())
 
 
-@pytest.mark.parametrize("family", DECODERS)
+@EACH
 def test_the_lens_is_the_head_on_earlier_streams_and_ends_with_the_models_answer(
     family: str,
 ) -> None:
     lm, prompt, metric = case(family, target="mixed feelings")
+    if family == "modernbert_mean":
+        with pytest.raises(Unsupported):
+            logit_lens(lm, prompt, metric)
+        return
     found = logit_lens(lm, prompt, metric)
     own = lm.model(input_ids=input_ids(lm, prompt)).logits[0].softmax(-1)
     assert found.values[-1, metric.info.position] == pytest.approx(float(own[2]), rel=1e-9)

@@ -98,7 +98,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         reuse,
         sites,
         lens,
-        _notes(by_layer, lens, replays, alone, complete),
+        _notes(by_layer, lens or anatomy.reads_mean, replays, alone, complete),
         some_logits=lens
         and not alone
         and anatomy.label_head is None
@@ -262,6 +262,9 @@ def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
 def _lens_agrees(
     anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool, one_step: Noise
 ) -> bool:
+    if anatomy.reads_mean:  # the logits are of no position's stream
+        return False
+
     def logits_of(residual: torch.Tensor) -> torch.Tensor:
         return residual_to_logits(anatomy, residual)
 
