@@ -1,33 +1,31 @@
-"""A sweep of IOI rows on the demo model: beside loops of single prompts, by two workers, and its memory over
-many rows.
+"""A sweep of IOI rows on the demo model: beside loops of single prompts, and by two workers.
 
-    python -m benchmarks.sweep [--rows 1000] [--loop 3] [--alone 40] [--many 100000] [--minutes 3] [--save]
+    python -m benchmarks.sweep --part loops|workers|rows [--rows 1000] [--few 200] [--save]
 
-``rows``: swept (head grid, lens, direct attribution) in one process, with all cores and with one core, and by
-two workers of a core each; each run a process of its own. ``loop``: so many single commands of the same
-analyses. ``alone``: so many prompts in a loop of ``analyze`` in one process, on one core. ``many``: rows of a
-tiny model through the lens, as far as ``minutes`` reach, with the resident memory on the way.
+Head grid, lens and direct attribution of ``rows`` rows in one command. ``loops``: one process of one core,
+beside so many single commands (``loop``), each of which pays its imports, and beside a loop of ``analyze``
+over so many prompts in one process (``alone``). ``workers``: one process and two workers, a core each.
+``rows``: one process and two workers through a ``few`` rows alone, in under a minute. Every part but ``rows``
+takes ``few`` rows too: the difference is what a further row costs, without imports and start.
+What it costs in memory: ``benchmarks.sweep_memory``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.children import Ran, run_watched
 from benchmarks.lines import Lines, add_save
 
 ANALYSES = ("head_ablation", "logit_lens", "direct_logit_attribution")
-NAMES = ("Mary", "John", "Tom", "Anna", "Sarah", "James", "Emma", "Dan", "Lucy", "Bob")
+NAMES = ("Mary", "John", "Tom", "Anna", "Sarah", "James", "Emma", "Dan", "Lucy", "Bob", "Alice")
 PLACES = ("store", "park", "office", "garden", "school")
 OBJECTS = ("drink", "book")
+WORKER = "RowWorker"
 
 TEMPLATE = f"""\
 text = "When {{A}} and {{B}} went to the {{place}}, {{B}} gave a {{object}} to"
@@ -51,59 +49,14 @@ data, analyses, number = sys.argv[1], sys.argv[2].split(","), int(sys.argv[3])
 lm = open_model("demo")
 rows = list(open_dataset([data], limit=number).rows())
 analyze(lm, rows[0].text, analyses, MetricRequest("logit_diff", rows[0].target, rows[0].foil))
-started = time.perf_counter()
+wall, cpu = time.perf_counter(), time.process_time()
 for row in rows:
     analyze(lm, row.text, analyses, MetricRequest("logit_diff", row.target, row.foil))
-print((time.perf_counter() - started) / len(rows))
-"""
-
-MANY = """\
-import sys, time
-from pathlib import Path
-from interpboard.datasets.dataset import open_dataset
-from interpboard.errors import Cancelled
-from interpboard.models.language_model import LanguageModel
-from interpboard.sweeps.in_process import sweep_in_process
-from interpboard.sweeps.request import sweep_request
-from interpboard.sweeps.row_work import rows_function
-from interpboard.sweeps.sweep import begin_sweep
-from tests.tiny import tiny_model, tiny_tokenizer
-data, out, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
-lm = LanguageModel.of(tiny_model("gpt2"), tiny_tokenizer(), "tiny")
-dataset, request = open_dataset([data]), sweep_request(["logit_lens"])
-folder = begin_sweep(lm, dataset, request, out)
-until, held = time.monotonic() + seconds, []
-def on_pace(pace):
-    if pace.rows % 1000 == 0:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        held.append((pace.rows, pages * 4096 / 2**20))
-def check():
-    if time.monotonic() > until:
-        raise Cancelled
-try:
-    sweep_in_process(rows_function(lm, request), dataset, folder, check, on_pace)
-except Cancelled:
-    pass
-print(held)
+print((time.perf_counter() - wall) / len(rows), (time.process_time() - cpu) / len(rows))
 """
 
 
-def command(*words: str, cores: int = 0) -> float:
-    """Seconds that a command of ours took, on so many cores (0: all)."""
-    started = time.perf_counter()
-    ran([sys.executable, "-m", "interpboard", *words], cores)
-    return time.perf_counter() - started
-
-
-def ran(words: list[str], cores: int = 0) -> str:
-    """What a process said on standard output."""
-    own = {"OMP_NUM_THREADS": str(cores)} if cores else {}
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env={**os.environ, **own})
-    done.check_returncode()
-    return done.stdout
-
-
-def worked(out: Path) -> float:
+def _worked(out: Path) -> float:
     """Seconds that the rows themselves took."""
     from pyarrow import parquet
 
@@ -113,73 +66,95 @@ def worked(out: Path) -> float:
     )
 
 
-def growth(held: list[tuple[int, float]]) -> float:
-    """MiB that 10,000 rows add, by a line through what was resident behind the first fifth."""
-    rows, mib = np.array(held[len(held) // 5 :]).T
-    return float(np.polyfit(rows, mib, 1)[0] * 10_000)
+def _swept(lines: Lines, folder: Path, rows: int, workers: int) -> Ran:
+    """One sweep, said."""
+    out = folder / f"out-{rows}-{workers}"
+    asked = [word for name in ANALYSES for word in ("-a", name)]
+    ran = run_watched(
+        [
+            sys.executable, "-m", "interpboard", "sweep", str(folder / "ioi.toml"), *asked,
+            "--metric", "logit_diff", "--output", str(out), "--limit", str(rows),
+            "--workers", str(workers), "--format", "json",
+        ],
+        threads=1,
+    )  # fmt: skip
+    own = _worked(out)
+    lines.say({
+        "task": "sweep", "workers": workers, "rows": rows, "seconds": round(ran.wall, 2),
+        "cpu": round(ran.cpu_of(), 2), "cpu_of_workers": round(ran.cpu_of(WORKER), 2),
+        "of_rows": round(own, 2), "ratio": round(ran.wall * workers / own, 3)})  # fmt: skip
+    return ran
+
+
+def _further(lines: Lines, folder: Path, few: int, rows: int, workers: int) -> tuple[Ran, float]:
+    """A sweep of a few rows and one of all: the latter, and seconds a further row, said."""
+    one, all_of_them = (_swept(lines, folder, number, workers) for number in (few, rows))
+    more = rows - few
+    cpu = (all_of_them.cpu_of() - one.cpu_of()) / more
+    wall = (all_of_them.wall - one.wall) / more
+    lines.say({
+        "task": "a further row", "workers": workers,
+        "seconds": round(wall, 4), "cpu": round(cpu, 4)})  # fmt: skip
+    return all_of_them, wall
+
+
+def _loops(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
+    swept, further = _further(lines, folder, chosen.few, chosen.rows, 1)
+    asked = [word for name in ANALYSES for word in ("-a", name)]
+    words = [
+        sys.executable, "-m", "interpboard", "analyze",
+        "--text", "When Mary and John went to the store, John gave a drink to",
+        "--target", " Mary", "--foil", " John", "--metric", "logit_diff", *asked, "--format", "json",
+    ]  # fmt: skip
+    commands = [run_watched(words, threads=1) for _ in range(chosen.loop)]
+    least = min(ran.wall for ran in commands)
+    lines.say({
+        "task": "loop of commands", "commands": chosen.loop, "seconds_a_row": round(least, 3),
+        "cpu_a_row": round(min(ran.cpu_of() for ran in commands), 3),
+        "times_the_sweep": round(least / (swept.wall / chosen.rows), 1)})  # fmt: skip
+    alone = [sys.executable, "-c", ALONE, str(folder / "ioi.toml"), ",".join(ANALYSES)]
+    wall, cpu = map(float, run_watched([*alone, str(chosen.alone)], threads=1).out.split())
+    lines.say({
+        "task": "loop of analyze in one process", "rows": chosen.alone,
+        "seconds_a_row": round(wall, 4), "cpu_a_row": round(cpu, 4),
+        "times_the_sweep": round(wall / further, 2)})  # fmt: skip
+
+
+def _workers(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
+    (one, a_row), (two, a_row_of_two) = (
+        _further(lines, folder, chosen.few, chosen.rows, workers) for workers in (1, 2)
+    )
+    lines.say({
+        "task": "two workers beside one", "rows": chosen.rows,
+        "times": round(one.wall / two.wall, 2),
+        "times_a_further_row": round(a_row / a_row_of_two, 2)})  # fmt: skip
+
+
+def _rows(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
+    for workers in (1, 2):
+        _swept(lines, folder, chosen.few, workers)
+
+
+PARTS = {"loops": _loops, "workers": _workers, "rows": _rows}
 
 
 def main() -> None:
-    """Sweep, loop, and print both."""
+    """Run the parts, and print what they took."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--part", choices=tuple(PARTS), required=True)
     parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--few", type=int, default=200)
     parser.add_argument("--loop", type=int, default=3)
     parser.add_argument("--alone", type=int, default=40)
-    parser.add_argument("--many", type=int, default=100_000)
-    parser.add_argument("--minutes", type=float, default=3.0)
-    add_save(parser, "sweep")
+    add_save(parser, "sweep_PART")
     chosen = parser.parse_args()
-    lines = Lines("sweep", chosen.save)
-    asked = [word for name in ANALYSES for word in ("-a", name)]
+    lines = Lines(f"sweep_{chosen.part}", chosen.save)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = folder / "ioi.toml"
-        data.write_text(TEMPLATE, encoding="utf-8")
-        for workers, cores in ((1, 0), (1, 1), (2, 0)):
-            out = folder / f"out{workers}{cores}"
-            seconds = command(
-                "sweep", str(data), *asked, "--metric", "logit_diff", "--output", str(out),
-                "--limit", str(chosen.rows), "--workers", str(workers), "--format", "json",
-                cores=cores,
-            )  # fmt: skip
-            own = worked(out)
-            lines.say({
-                "task": "sweep", "workers": workers, "cores_of_each": cores or "all" if workers == 1 else 1,
-                "rows": chosen.rows, "seconds": round(seconds, 2), "of_rows": round(own, 2),
-                "ratio": round(seconds * workers / own, 3)})  # fmt: skip
-        spent = [
-            command(
-                "analyze", "--text", "When Mary and John went to the store, John gave a drink to",
-                "--target", " Mary", "--foil", " John", "--metric", "logit_diff", *asked,
-                "--format", "json",
-            )
-            for _ in range(chosen.loop)
-        ]  # fmt: skip
-        lines.say(
-            {"task": "loop of commands", "rows": chosen.loop, "seconds_a_row": round(min(spent), 3)}
-        )
-        alone = ran(
-            [sys.executable, "-c", ALONE, str(data), ",".join(ANALYSES), str(chosen.alone)], cores=1
-        )
-        lines.say({
-            "task": "loop of analyze in one process", "cores": 1, "rows": chosen.alone,
-            "seconds_a_row": round(float(alone), 4)})  # fmt: skip
-        many = folder / "many.jsonl"
-        with many.open("w", encoding="utf-8") as file:
-            file.writelines(
-                f'{{"text": "The city {i % 97} of {i} is on the {i % 13}"}}\n'
-                for i in range(chosen.many)
-            )
-        words = [
-            sys.executable, "-c", MANY, str(many), str(folder / "many"), str(60 * chosen.minutes),
-        ]  # fmt: skip
-        held = json.loads(ran(words, cores=1).replace("(", "[").replace(")", "]"))
-        lines.say({
-            "task": "memory", "rows": held[-1][0] if held else 0,
-            "mib": [round(mib, 1) for rows, mib in held if rows % 10_000 == 0],
-            "mib_more_each_10000_rows": round(growth(held), 2) if len(held) > 4 else None})  # fmt: skip
+        (folder / "ioi.toml").write_text(TEMPLATE, encoding="utf-8")
+        PARTS[chosen.part](lines, folder, chosen)
 
 
 if __name__ == "__main__":

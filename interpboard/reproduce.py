@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpboard.display import visible
+from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES
 from interpboard.registry.loading import given, option_words
 from interpboard.registry.parameter import Parameter
@@ -92,7 +93,7 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     words += [f"--{name}={token}" for name, token in _tokens(asked)]
     for result in document.results:
         for name, value in own_params(result).items():
-            written = _stretch(value, document) if _is_free(result, name) else _written(value)
+            written = _written(_parameter(result.analysis, name), value, document)
             if written is None:
                 return f"# no command line can say {result.analysis}.{name} = {value!r}\n"
             words += ["--param", f"{result.analysis}.{name}={written}"]
@@ -153,17 +154,35 @@ def _tokens(asked: MetricRequest) -> list[tuple[str, str]]:
     return [(name, token) for name, token in pairs if token is not None]
 
 
-def _written(value: Any) -> str | None:
+def _written(parameter: Parameter, value: Any, document: Document) -> str | None:
     """A parameter's value as ``--param`` reads it back; None where it would not."""
+    if parameter.kind is object and not parameter.many:
+        return _stretch(value, document)
+    written = _commas(value) if parameter.many else _plain_text(value)
+    try:
+        same = written is not None and _plain(parameter.parse(written)) == _plain(value)
+    except BadParameter:
+        return None
+    return written if same else None
+
+
+def _commas(value: Any) -> str | None:
+    """Of a parameter that takes several: the parts with commas between; None is all of them."""
+    if value is None:
+        return "all"
+    parts = [_plain_text(part) for part in ([value] if isinstance(value, str) else value)]
+    return ",".join(part for part in parts if part is not None) if None not in parts else None
+
+
+def _plain_text(value: Any) -> str | None:
+    """A value, or a list of texts with one a line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, str):
-        return value if value == value.strip() else None
-    if isinstance(value, Sequence) and all(type(part) in (int, float) for part in value):
-        return ",".join(map(repr, value))
-    if isinstance(value, Sequence) and all(_is_a_line(part) for part in value):
+        return value
+    if isinstance(value, Sequence) and value and all(_is_a_line(part) for part in value):
         return "\n".join(value)
     return None
 
@@ -172,19 +191,11 @@ def _is_a_line(value: Any) -> bool:
     return isinstance(value, str) and value == value.strip() and len(value.splitlines()) == 1
 
 
-def _is_free(result: Result, name: str) -> bool:
-    """Does the parameter take text or positions? Then ``1,2`` on a command line is text."""
-    return any(
-        parameter.name == name and parameter.kind is object
-        for parameter in _parameters(result.analysis)
-    )
-
-
 def _stretch(value: Any, document: Document) -> str | None:
     """Positions as the text that stands there, if it stands nowhere else; or as ``1,2``."""
     places = list(value) if isinstance(value, Sequence) else []
     if isinstance(value, str) or any(isinstance(place, str) for place in places):
-        return _written(value)
+        return _plain_text(value)
     prompt = document.prompt
     if not places or not all(0 <= place < len(prompt.tokens) for place in places):
         return None
@@ -209,6 +220,10 @@ def _only_there(prompt: PromptInfo, words: str, places: Sequence[int]) -> bool:
 def _parameters(analysis: str) -> tuple[Parameter, ...]:
     known = ANALYSES.get(analysis)
     return known.parameters if known else ()
+
+
+def _parameter(analysis: str, name: str) -> Parameter:
+    return next(parameter for parameter in _parameters(analysis) if parameter.name == name)
 
 
 def _quoted(word: str) -> str:

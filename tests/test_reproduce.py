@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from interpboard import open_model
 from interpboard.analyze import analyze
 from interpboard.cli import main as cli
-from interpboard.reproduce import command_line, python_lines
+from interpboard.cli.options import choose_params
+from interpboard.registry import ANALYSES
+from interpboard.registry.parameter import Parameter
+from interpboard.reproduce import command_line, own_params, python_lines
 from interpboard.results import Document, MetricRequest
 from tests import sample
 from tests.cli.process import ROOT
@@ -97,6 +100,42 @@ def test_any_text_survives_the_shell_and_holds_no_control_character(text: str) -
     assert line.rstrip("\n").isprintable()
     if text != "-":
         assert words_of(line)[-1] == f"--text={text}"
+
+
+def _values(parameter: Parameter) -> st.SearchStrategy[Any]:
+    """What a parsed parameter of that kind can be, but for positions, which are written as text."""
+    line = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+    least, most = parameter.minimum, parameter.maximum
+    if parameter.choices:
+        one: st.SearchStrategy[Any] = st.sampled_from(parameter.choices)
+    elif parameter.kind is int:
+        one = st.integers(int(least or 0), int(1000 if most is None else most))
+    elif parameter.kind is float:
+        one = st.floats(-5 if least is None else least, 5 if most is None else most)
+    elif parameter.kind is bool:
+        one = st.booleans()
+    elif parameter.many:
+        one = st.from_regex(r"[0-9]{1,2}\.[0-9]{1,2}", fullmatch=True)
+    else:
+        one = line
+    one = st.sampled_from(parameter.words) | one if parameter.words else one
+    return st.lists(one, min_size=1, max_size=3).map(tuple) | st.none() if parameter.many else one
+
+
+@pytest.mark.parametrize("name", sorted(ANALYSES))
+@settings(deadline=None, max_examples=4)
+@given(st.data())
+def test_every_kind_of_parameter_is_read_back_from_the_command_line(
+    name: str, data: st.DataObject
+) -> None:
+    own = [p for p in ANALYSES[name].parameters if not p.written]
+    params = {p.name: data.draw(_values(p), label=p.name) for p in own}
+    result = sample.result(name, (), 1.0, params=params)
+    words = words_of(command_line(sample.document(result), MetricRequest()))
+    written = [word for word in words if word.startswith(f"{name}.")]
+    read = ANALYSES[name].parse(dict.fromkeys(ANALYSES[name].required, "?"))
+    read |= choose_params(written, [name]).get(name, {}) if written else {}
+    assert {key: read[key] for key in own_params(result)} == own_params(result)
 
 
 def test_what_no_command_line_can_say_is_a_comment() -> None:
