@@ -130,6 +130,21 @@ def prompts_of(path: Path) -> list[DatasetRow]:
     return rows
 
 
+def texts_of(given: str | Sequence[str]) -> list[str]:
+    """Prompts given as a list, as text with one a line (empty lines left out), or as the name of a file of
+    rows. Raises ``BadParameter`` as ``prompts_of`` does, and for a name of a file of rows that is not there.
+    """
+    if not isinstance(given, str):
+        return [text for text in given if text]
+    file = file_named(given)
+    if file is not None:
+        return [row.text for row in prompts_of(file)]
+    name = given.strip()
+    if len(name.split()) == 1 and Path(name.lower().removesuffix(".gz")).suffix in READERS:
+        raise BadParameter(f"There is no file {name}.", "Check the name.")
+    return [line for line in given.splitlines() if line]
+
+
 def _files(path: str) -> list[Path]:
     place = Path(path)
     if place.is_dir():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from interpboard.datasets.dataset import texts_of
 from interpboard.errors import BadParameter
 from interpboard.interventions.vectors import prepare_place, read_vector, save_vector
 from interpboard.models.fingerprints import Origin
@@ -82,7 +83,7 @@ def steering(
 
     For each of ``scales`` (None: −2, −1, 0, 1 and 2) scale · vector is added to the residual stream behind
     ``layer`` (−1: the middle one) at every position, those generated included. The vector is the difference
-    of means between ``positive`` and ``negative`` prompts (lists, or one a line; see
+    of means between ``positive`` and ``negative`` prompts (lists, one a line, or a file of rows; see
     ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
     there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
     always among them. A model with labels continues no text: its texts are empty.
@@ -92,7 +93,7 @@ def steering(
     """
     if label_head(lm) is not None:
         new_tokens = 0  # it continues no text
-    texts = [t.splitlines() if isinstance(t, str) else list(t) for t in (positive, negative)]
+    texts = [texts_of(side) for side in (positive, negative)]
     if bool(vector) == any(texts):
         raise BadParameter(
             "Steering needs positive and negative prompts, or a saved vector: one of the two."

@@ -16,7 +16,9 @@ _ABLATION = Parameter(
     "mean over the references (pooled or by position), its outputs on one of them",
     choices=_STRATEGIES,
 )
-_REFERENCES = Parameter("references", object, "", "reference prompts, one a line")
+_REFERENCES = Parameter(
+    "references", object, "", "reference prompts, one a line, or a file of rows"
+)
 _UNIT = Parameter(
     "unit",
     str,

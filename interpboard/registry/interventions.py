@@ -31,8 +31,12 @@ TABLE: tuple[Analysis, ...] = (
         cost="cells",
         gives_way=True,
         parameters=(
-            Parameter("positive", object, "", "prompts that the vector points to, one a line"),
-            Parameter("negative", object, "", "prompts that it points away from, one a line"),
+            Parameter(
+                "positive", object, "", "prompts that the vector points to, one a line, or a file"
+            ),
+            Parameter(
+                "negative", object, "", "prompts that it points away from, one a line, or a file"
+            ),
             Parameter("vector", str, "", "a saved vector instead: a safetensors file"),
             Parameter(
                 "layer", int, -1, "layer behind which it is added; -1: the middle", minimum=-1

@@ -13,6 +13,7 @@ import numpy as np
 
 from interpboard.registry.component_names import MLP, TYPE_LETTERS
 from interpboard.results.arrays import Axis, LabelledArray
+from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
 from interpboard.results.result import Result
 
 MLP_EFFECTS, HEAD_TYPES = "mlp", "type"
@@ -20,21 +21,28 @@ MLP_EFFECTS, HEAD_TYPES = "mlp", "type"
 
 @dataclass(frozen=True)
 class HeadCells:
-    """A grid as it is shown: ``values`` [row, column], and the letters of its cells by (row, column)."""
+    """A grid as it is shown: ``values`` [row, column], and the letters of its cells by (row, column).
+
+    A question mark is among them where an effect may be none; ``unsure`` says when.
+    """
 
     axes: tuple[Axis, ...]
     values: np.ndarray
     letters: dict[tuple[int, int], str]
+    unsure: str = ""
 
     @property
     def legend(self) -> str:
-        """What the letters stand for: ``p previous token, i induction``; empty where there are none."""
-        shown = set(self.letters.values())
-        return ", ".join(
+        """What the letters stand for: ``types: p previous token, i induction``; empty where there are
+        none."""
+        shown = set("".join(self.letters.values()))
+        types = ", ".join(
             f"{letter} {name.replace('_', ' ')}"
             for name, letter in TYPE_LETTERS.items()
             if letter in shown
         )
+        said = [f"types: {types}"] if types else []
+        return "; ".join([*said, f"{UNSURE} {self.unsure}"] if UNSURE in shown else said)
 
 
 def with_parts(
@@ -56,8 +64,10 @@ def cells_of(result: Result) -> HeadCells:
     """The cells of a result over two axes, with a column for MLPs and letters where it has them."""
     axes, values = result.axes, result.values
     letters: dict[tuple[int, int], str] = {}
+    words = unsure_words(result)
+    unsure = [(int(row), int(column)) for row, column in np.argwhere(unsure_entries(result))]
     if tuple(axis.name for axis in axes) != ("layer", "head"):
-        return HeadCells(axes, values, letters)
+        return HeadCells(axes, values, dict.fromkeys(unsure, UNSURE), words)
     types, mlps = result.extra.get(HEAD_TYPES), result.extra.get(MLP_EFFECTS)
     if types is not None and types.axes == axes:
         letters = {
@@ -68,4 +78,5 @@ def cells_of(result: Result) -> HeadCells:
     if mlps is not None and mlps.axes == axes[:1] and mlps.values.dtype != object:
         values = np.hstack([values, mlps.values.reshape(-1, 1)])
         axes = (axes[0], Axis(axes[1].name, (*axes[1].labels, MLP)))
-    return HeadCells(axes, values, letters)
+    letters |= {at: letters.get(at, "") + UNSURE for at in unsure}
+    return HeadCells(axes, values, letters, words)

@@ -146,7 +146,12 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _metric(result: Result) -> str:
-    text = f"{metric_words(result.metric)} at position {result.metric.position}"
+    at = (
+        f"position {result.metric.position}"
+        if result.metric.position >= 0
+        else "each row's position"
+    )
+    text = f"{metric_words(result.metric)} at {at}"
     return text if result.baseline is None else f"{text}, clean run {result.baseline:.4g}"
 
 

@@ -79,7 +79,8 @@ def aggregate(
     if not results:
         raise BadParameter(
             f"{folder.path} has no row to take a mean of.",
-            refused[0] if refused else _most_common(counts.reasons),
+            # Where every row failed, why is in their reasons, and not that there is nothing.
+            refused[0] if refused and counts.failed < counts.done else _most_common(counts.reasons),
         )
     asked = len(manifest.request.analyses) * (manifest.rows or 0)
     if counts.done < asked:

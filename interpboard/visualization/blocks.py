@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from interpboard.display import fit, line_kept_apart, ours_in_ascii, visible, visible_token
+from interpboard.results.intervals import UNSURE
 from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
 from interpboard.visualization.numbers import exponent_of, times
@@ -89,33 +90,46 @@ def bars(
     scale: Scale,
     page: PageStyle,
     label_most: int = _LABEL_MOST,
+    unsure: np.ndarray | None = None,
 ) -> list[Text]:
-    """One line an entry: (harmless) label, bar, number. Probabilities as percentages."""
+    """One line an entry: (harmless) label, bar, number. Probabilities as percentages. Behind the number a
+    question mark where it is ``unsure``."""
     widest = max((cell_len(label) for label in labels), default=0)
     label_width = min(widest, label_most, max(1, page.width // 2))
     number_width = 8
+    marks = [f" {UNSURE}" if each else "" for each in unsure] if unsure is not None else []
+    marks = marks or [""] * len(values)
     exponent = shared_exponent(values, scale)
     unit = 10.0**exponent
-    room = max(4, page.width - label_width - number_width - 3)
+    room = max(4, page.width - label_width - number_width - 3 - max(map(len, marks), default=0))
     lines = factor_line(exponent, page)
-    for value, label in zip(values.tolist(), labels, strict=True):
+    for value, label, mark in zip(values.tolist(), labels, marks, strict=True):
         line = Text(page.fit(label, label_width) + "  ")
         share = 0.0 if math.isnan(value) else scale.share(value)
         bar = _bar(abs(share), min(room, 40), page)
         line.append(bar, scale.background(scale.ends[share >= 0], dark=page.dark))
-        line.append(_bar_number(value / unit, scale, page).rjust(number_width))
+        line.append(_bar_number(value / unit, scale, page).rjust(number_width) + mark)
         lines.append(line)
     return _in_place(lines)
 
 
-def strip(values: np.ndarray, tokens: Sequence[str], scale: Scale, page: PageStyle) -> list[Text]:
-    """The prompt, each token painted by its value, the number under it, over several lines."""
+def strip(
+    values: np.ndarray,
+    tokens: Sequence[str],
+    scale: Scale,
+    page: PageStyle,
+    unsure: np.ndarray | None = None,
+) -> list[Text]:
+    """The prompt, each token painted by its value, the number under it, over several lines; a question mark
+    behind those that are ``unsure``."""
+    marks = np.zeros(len(values), dtype=bool) if unsure is None else unsure
     exponent = shared_exponent(values, scale)
     lines = factor_line(exponent, page)
     upper, lower = Text(), Text()
-    for value, token in zip(values.tolist(), tokens, strict=True):
+    for value, token, mark in zip(values.tolist(), tokens, marks.tolist(), strict=True):
         shown = page.token(token)
         number = page.number(value / 10.0**exponent, _NUMBER, signed=scale.diverging)
+        number += UNSURE if mark else ""
         width = min(max(cell_len(shown), cell_len(number)), page.width)
         if upper.cell_len and upper.cell_len + 1 + width > page.width:
             lines += [upper, lower]
@@ -144,7 +158,8 @@ def grid(
     ``numbered`` puts the columns' positions above their labels (tokens repeat, positions do not).
     ``letters`` of cells, by (row, column), stand in front of the numbers, apart from them.
     """
-    beside = 2 if letters else 0
+    most = max(map(len, letters.values()), default=0) if letters else 0
+    beside = 1 + most if most else 0
     label_width = min(max(cell_len(text) for text in (corner, *rows)), _LABEL_MOST)
     room = page.width - label_width
     widths = [width + beside for width in _GRID_CELLS]
@@ -167,7 +182,7 @@ def grid(
                     value / 10.0**exponent, cell - 1 - beside, signed=scale.diverging
                 ).rjust(cell - beside)
                 if letters:
-                    shown = f" {letters.get((row, column), ' ')}{shown}"
+                    shown = f" {letters.get((row, column), '').ljust(most)}{shown}"
                 line.append(shown, page.paint(scale, value))
             lines.append(line)
     return _in_place(lines)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from rich.text import Text
 
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
+from interpboard.results.intervals import UNSURE, has_intervals, unsure_entries, unsure_words
 from interpboard.results.labels import visible_label
 from interpboard.results.top import Entry
+from interpboard.visualization.blocks import PageStyle, wrapped
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,6 @@ class EntryInterval:
     low: float
     high: float
     sure: bool
-
-
-def has_intervals(result: Result) -> bool:
-    """Whether each entry has one: ``low`` and ``high`` over the same axes."""
-    ends = [result.extra.get(name) for name in ("low", "high")]
-    numbers = result.values.dtype != object and result.values.size > 0
-    return numbers and all(end is not None and end.axes == result.axes for end in ends)
 
 
 def strongest_intervals(result: Result, most: int) -> list[EntryInterval]:
@@ -56,6 +52,12 @@ def required_intervals(result: Result, most: int) -> list[EntryInterval]:
             "Draw the means of a sweep, or a probe.",
         )
     return found
+
+
+def unsure_note(result: Result, page: PageStyle) -> list[Text]:
+    """What the mark on an entry says, where one has it."""
+    words = f"{UNSURE} {unsure_words(result)}"
+    return wrapped(words, page, "dim") if unsure_entries(result).any() else []
 
 
 def entry_words(entry: Entry) -> str:

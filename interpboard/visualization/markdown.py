@@ -11,10 +11,11 @@ import numpy as np
 from interpboard.display import visible, visible_token
 from interpboard.results import Document, PromptInfo, Result, opened_as
 from interpboard.results.beside_heads import cells_of
+from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
 from interpboard.results.labels import visible_label
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.visualization.blocks import PageStyle, shared_exponent
-from interpboard.visualization.numbers import divided, number, times
+from interpboard.visualization.numbers import divided, number, seconds_words, times
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -55,7 +56,7 @@ def markdown_section(result: Result, prompt: PromptInfo) -> list[str]:
     params = ", ".join(f"{visible(k)}={plain_value(v, _LOOK)}" for k, v in result.params.items())
     provenance = (
         _code(params),
-        f"{result.elapsed_s:.2g} s",
+        f"{seconds_words(result.elapsed_s)}",
         f"path {_code(result.made_by.path)}",
     )
     facts = [_escape(explained(result, prompt, _LOOK))]
@@ -91,14 +92,19 @@ def _markdown_body(result: Result) -> str:
     if chosen:
         return "\n\n".join(_markdown_selection(part) for part in chosen)
     if view in ("strip", "bars", "circuit"):
+        unsure = unsure_entries(result)
         named = entry_names(result)
         rows = [
-            [_code(visible_label(axes[0].name, label)), _value(_divided(value, unit), signed)]
-            for label, value in zip(axes[0].labels, values, strict=True)
+            [
+                _code(visible_label(axes[0].name, label)),
+                f"{_value(_divided(value, unit), signed)}{f' {UNSURE}' if mark else ''}",
+            ]
+            for label, value, mark in zip(axes[0].labels, values, unsure, strict=True)
         ]
         for row, token in zip(rows, named or (), strict=False):
             row.insert(1, _code(visible_token(token)))
-        return _table([names[0], *(["token"] if named else []), f"value{factor}"], rows)
+        table = _table([names[0], *(["token"] if named else []), f"value{factor}"], rows)
+        return f"{table}\n\n{UNSURE}: {unsure_words(result)}." if unsure.any() else table
     if view != "many":
         labels = [_code(visible_label(axes[0].name, label)) for label in axes[0].labels]
         head = [
@@ -139,7 +145,7 @@ def _markdown_grid(result: Result, labels: Sequence[str], corner: str) -> str:
     across = shown.axes[1]
     head = [f"{corner} {times(exponent)}".rstrip()]
     head += [_code(visible_label(across.name, label)) for label in across.labels]
-    legend = f"Types: {shown.legend}." if shown.letters else ""
+    legend = f"{shown.legend[0].upper()}{shown.legend[1:]}." if shown.letters else ""
     return "\n\n".join(filter(None, [_table(head, rows), legend]))
 
 

@@ -53,6 +53,11 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"{value:+.4g}" if signed and value else f"{value:.4g}"
 
 
+def seconds_words(value: float) -> str:
+    """``0.027 s``, ``41 s``, ``1,840 s``: two digits, or whole seconds."""
+    return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"
+
+
 def interval_words(result: Result, where: tuple[np.intp, ...]) -> str:
     """`` [−0.2, +0.1]`` behind a mean that has an interval; behind that what chance gives, if it is there."""
     ends = [result.extra[name] for name in ("low", "high") if name in result.extra]

@@ -17,6 +17,7 @@ from rich.text import Text
 from interpboard.comparison import is_difference, sides_said
 from interpboard.results import Document, MetricInfo, PromptInfo, Result, opened_as
 from interpboard.results.beside_heads import cells_of
+from interpboard.results.intervals import unsure_entries
 from interpboard.results.metric_words import metric_words
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.results.tokens import appended
@@ -31,7 +32,8 @@ from interpboard.visualization.blocks import (
 )
 from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
-from interpboard.visualization.numbers import interval_words, number, times
+from interpboard.visualization.intervals import unsure_note
+from interpboard.visualization.numbers import interval_words, number, seconds_words, times
 from interpboard.visualization.reading import distances, has_own_measure, name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -212,12 +214,14 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
         return list(circuit_page(result, page))
     if view == "strip":
         legend = [] if scale.of_shares else _legend(scale, values, page)
-        return [*strip(values, result.axes[0].labels, scale, page), *legend]
+        lines = strip(values, result.axes[0].labels, scale, page, unsure_entries(result))
+        return [*lines, *legend, *unsure_note(result, page)]
     chosen = selections(result, page)
     if chosen:
         return [line for part in chosen for line in _selected(part, scale, page)]
     if view == "bars":
-        return bars(values, _bar_labels(result, page), scale, page)
+        lines = bars(values, _bar_labels(result, page), scale, page, unsure=unsure_entries(result))
+        return [*lines, *unsure_note(result, page)]
     if view == "number":
         return [Text(number(float(values), signed=scale.diverging))]
     cells = cells_of(result)
@@ -237,7 +241,7 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     lines = grid(
         values, rows, columns, corner, scale, page, numbered=numbered, letters=cells.letters
     )
-    lines += wrapped(f"types: {cells.legend}", page, "dim") if cells.letters else []
+    lines += wrapped(page.ours(cells.legend), page, "dim") if cells.letters else []
     best = strongest_line(result, page)
     if best:
         lines += wrapped(f"strongest: {best}", page)
@@ -275,7 +279,7 @@ def _metric(metric: MetricInfo, page: PageStyle) -> str:
 
 def _made(result: Result, page: PageStyle) -> str:
     params = (f"{page.words(name)}={plain_value(v, page)}" for name, v in result.params.items())
-    time = f"{result.elapsed_s:.2g} s, path {page.words(result.made_by.path)}"
+    time = f"{seconds_words(result.elapsed_s)}, path {page.words(result.made_by.path)}"
     return page.ours(" · ").join([*params, time])
 
 

@@ -19,7 +19,7 @@ from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
-from interpboard.circuits.discovery.faithfulness import measure_edges, prune, top_edges
+from interpboard.circuits.discovery.faithfulness import curve_areas, measure_edges, prune, top_edges
 from interpboard.errors import Cancelled
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.language_model import LanguageModel
@@ -127,6 +127,29 @@ def test_the_series_ends_at_nothing_and_everything() -> None:
     assert curve["size"].values[[0, -1]].tolist() == [0, 1519]
     for name in ("faithfulness", "completeness"):
         np.testing.assert_allclose(curve[name].values[[0, -1]], [0, 1], atol=1e-3)
+
+
+def test_the_areas_of_a_series_are_those_of_trapezoids_worked_out_by_hand() -> None:
+    cpr, cmd = curve_areas(100, [10, 50], [0.6, 1.2])
+    # (0+0.6)/2·0.1 + (0.6+1.2)/2·0.4 + (1.2+1)/2·0.5, and of |1−f|: 0.7·0.1 + 0.3·0.4 + 0.1·0.5
+    assert cpr == pytest.approx(0.03 + 0.36 + 0.55)
+    assert cmd == pytest.approx(0.07 + 0.12 + 0.05)
+    assert curve_areas(7, [], []) == (pytest.approx(0.5), pytest.approx(0.5))  # a straight way up
+    perfect = curve_areas(100, [0, 1, 100], [0.0, 1.0, 1.0])
+    assert perfect == (pytest.approx(0.995), pytest.approx(0.005))
+    assert np.isnan(curve_areas(4, [2], [np.nan])).all()
+
+
+def test_a_result_has_the_areas_of_its_own_series() -> None:
+    result = found("ioi")
+    shares = np.array([0, *map(int, result.extra["faithfulness"].axes[0].labels)])
+    edges = len(result.axes[0].labels)
+    own = np.array([0.0, *result.extra["faithfulness"].values])
+    assert shares[-1] < edges
+    shares, own = np.append(shares, edges) / edges, np.append(own, 1.0)
+    for name, height in (("cpr", own), ("cmd", np.abs(1 - own))):
+        by_hand = ((height[1:] + height[:-1]) / 2 * np.diff(shares)).sum()
+        assert result.extra[name].values == pytest.approx(by_hand)
 
 
 def test_what_a_result_says_of_its_circuit_is_what_running_it_measures() -> None:

@@ -46,6 +46,25 @@ def test_an_effect_is_that_of_the_vector_added_at_every_position(family: str, dt
     assert np.abs(result.values[[0, 2]]).min() > 1e-3
 
 
+def test_the_sides_of_a_vector_may_be_files_of_rows_and_a_file_that_is_not_there_is_no_prompt(
+    tmp_path: Path,
+) -> None:
+    lm, prompt, metric = case("gpt2", torch.float64)
+    sides = {}
+    for (name, text), end in zip(PROMPTS.items(), (".csv", ".txt"), strict=True):
+        sides[name] = str(tmp_path / f"{name}{end}")
+        lines = (["text"] if end == ".csv" else []) + text.splitlines()
+        Path(sides[name]).write_text("\n".join(lines), encoding="utf-8")
+    read, written = (
+        steering(lm, prompt, metric, **given, layer=1, new_tokens=0) for given in (sides, PROMPTS)
+    )
+    np.testing.assert_array_equal(read.values, written.values)
+    assert read.params["positive"] == PROMPTS["positive"].splitlines()
+    for name in ("gone.csv", "gone.txt", "far/gone.jsonl"):
+        with pytest.raises(BadParameter, match=f"There is no file {name}"):
+            steering(lm, prompt, metric, **PROMPTS | {"negative": name})
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_unsteered_text_is_what_the_model_generates_and_steered_text_follows_the_vector(
     family,

@@ -66,6 +66,23 @@ def distinct(graph: Graph, scores: np.ndarray, sizes: Sequence[int]) -> dict[int
     return found
 
 
+def curve_areas(
+    n_edges: int, sizes: Sequence[int], faithfulness: Sequence[float]
+) -> tuple[float, float]:
+    """CPR and CMD of a series of circuits, ``sizes`` ascending, over the share of edges from none to all.
+
+    CPR, the circuit's performance ratio: the area under the faithfulness; 1 were all of it there at once, and
+    above 1 where parts do more than the model. CMD, the circuit's distance from the model: the area between
+    the faithfulness and 1; 0 were it the model at once. By trapezoids, as in MIB (Mueller et al. 2025, "MIB:
+    A Mechanistic Interpretability Benchmark"). No edges have 0, all have 1, by definition.
+    """
+    known = {0.0: 0.0, 1.0: 1.0}
+    known |= {size / n_edges: own for size, own in zip(sizes, faithfulness, strict=True)}
+    shares = sorted(known)
+    own = np.array([known[share] for share in shares])
+    return float(np.trapezoid(own, shares)), float(np.trapezoid(np.abs(1.0 - own), shares))
+
+
 def measure_edges(evaluator: EdgeEvaluator, edges: np.ndarray, watch: Watch = SILENT) -> Measured:
     """Run the model with only ``edges``, and with all but ``edges``."""
     graph = evaluator.wiring.graph

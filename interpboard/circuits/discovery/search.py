@@ -19,6 +19,7 @@ from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
 from interpboard.circuits.discovery.faithfulness import (
     Measured,
+    curve_areas,
     distinct,
     measure_edges,
     prune,
@@ -77,7 +78,8 @@ def circuit(
     has the edge; ``nodes`` [node], the sum of the scores of a node's outgoing edges, and
     ``node_in_circuit``; ``size`` (edges left after dropping those on no way to the output),
     ``faithfulness`` and ``completeness`` over [edges], the series; ``circuit_size``,
-    ``circuit_faithfulness``, ``circuit_completeness``; the behaviour ``clean`` and ``corrupted``. Where these
+    ``circuit_faithfulness``, ``circuit_completeness``; ``cpr`` and ``cmd``, the areas of the series
+    (``faithfulness.curve_areas``); the behaviour ``clean`` and ``corrupted``. Where these
     two are the same to rounding, shares are NaN, the circuit is empty, and a warning says so.
 
     Raises ``BadParameter``, ``BadPrompt``, ``BadTarget`` for data that does not fit, ``Unsupported`` for a
@@ -101,9 +103,11 @@ def circuit(
     scores = edge_scores(evaluator, method, n_steps, steps.scoring)
     series_of = distinct(graph, scores, asked)
     curve: list[Measured] = []
+    at_sizes: list[float] = []
     for count in asked:
         if count in series_of:
             curve.append(measure_edges(evaluator, series_of[count], watch.silent))
+        at_sizes.append(curve[-1].faithfulness)  # else the circuit is that of a smaller size
         steps.measured(asked.index(count) + 1)
     greedy = search == "greedy"
     chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, watch.silent)
@@ -113,6 +117,7 @@ def circuit(
         axes=(edge_axis(graph),),
         extra={
             **_extra(evaluator, scores, list(series_of), curve, chosen),
+            **_areas(graph, asked, at_sizes),
             **(_prompts(cases, lm) if dataset else {}),
         },
         warnings=(*_about(cases), *warnings),
@@ -271,6 +276,11 @@ def _extra(
         "nodes": LabelledArray(node, np.append(scores.sum(1), np.nan)),
         "node_in_circuit": LabelledArray(node, in_circuit.astype(np.int64)),
     }
+
+
+def _areas(graph: Graph, asked: Sequence[int], own: Sequence[float]) -> dict[str, LabelledArray]:
+    cpr, cmd = curve_areas(int(graph.edges.sum()), asked, own)
+    return {"cpr": LabelledArray((), np.array(cpr)), "cmd": LabelledArray((), np.array(cmd))}
 
 
 def _prompts(cases: Sequence[TokenizedExample], lm: LanguageModel) -> dict[str, LabelledArray]:

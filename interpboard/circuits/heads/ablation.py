@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interpboard.circuits.heads.estimates import estimated_effects
-from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement, reference_texts
+from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement
 from interpboard.circuits.selection import chosen
+from interpboard.datasets.dataset import texts_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
 from interpboard.results import Axis, PromptInfo
@@ -49,7 +50,7 @@ def head_ablation(
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
-    texts = reference_texts(references)
+    texts = texts_of(references)
     replace = head_replacement(run, ablation, texts, seed)
     axes = (
         Axis("layer", tuple(lm.anatomy.layer_names[i] for i in chosen_layers)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interpboard.circuits.heads.replacements import head_replacement, reference_texts
+from interpboard.circuits.heads.replacements import head_replacement
+from interpboard.datasets.dataset import texts_of
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label, written_component
@@ -44,7 +45,7 @@ def compare_ablations(
     Raises ``BadParameter`` for heads that the model does not have and unknown strategies.
     """
     heads = _heads(lm, components)
-    texts = reference_texts(references)
+    texts = texts_of(references)
     if strategies is None:
         strategies = (*OF_ALL, "dataset_mean") if texts else OF_ALL
     if not strategies:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from interpboard.circuits.heads.ablation import head_ablation
-from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement, reference_texts
+from interpboard.circuits.heads.replacements import OF_THE_PROMPT, head_replacement
+from interpboard.datasets.dataset import texts_of
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.component_names import head_label
@@ -37,7 +38,7 @@ def head_pairs(
     ``references`` and ``seed`` as in ``head_ablation``. ``extra``:
     ``joint`` (effect of both) and ``alone`` [head_a].
     """
-    texts = reference_texts(references)
+    texts = texts_of(references)
     count = lm.anatomy.n_layers * lm.anatomy.n_heads
     top_k = min(top_k, count)
     if top_k < 2:

@@ -36,9 +36,3 @@ def head_replacement(
     needed = references if ablation in _OF_REFERENCES else ()
     prompts = [make_prompt(run.lm, text) for text in needed]
     return replacements.make_replacement(run, "z", ablation, prompts, seed).edit
-
-
-def reference_texts(references: str | Sequence[str]) -> list[str]:
-    """Reference prompts given as a list, or as text with one a line (empty lines left out)."""
-    lines = references.splitlines() if isinstance(references, str) else references
-    return [line for line in lines if line]

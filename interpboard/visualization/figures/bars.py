@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Result
+from interpboard.results.intervals import unsure_entries
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures import canvas
 from interpboard.visualization.reading import distances
@@ -35,12 +36,16 @@ def bars(
         neutral = result.neutral
         colors = [LIGHT[1] if value < neutral else LIGHT[-2] for value in values]
         places = np.arange(len(kept)) + 0.5
-        axes.barh(places, values - neutral, left=neutral, color=colors, height=0.75)
+        unsure = unsure_entries(result)[kept]
+        drawn = axes.barh(places, values - neutral, left=neutral, color=colors, height=0.75)
+        for bar, mark in zip(drawn, unsure, strict=True):
+            if mark:
+                bar.set(hatch=canvas.HATCH, edgecolor=canvas.HATCHED, linewidth=0)
         axes.axvline(neutral, color="black", linewidth=0.6)
         axes.invert_yaxis()
         shown = canvas.shown_labels([names[i] for i in kept], tokens=True)
         canvas.put_labels(axes, "y", shown, len(kept))
-        text = canvas.meaning_of(result)
+        text = canvas.with_hatching(canvas.meaning_of(result), result, unsure)
         if len(kept) < len(size):
             text += f" ({len(kept)} of {len(size)} shown, {largest_of(result)})"
         canvas.put_meaning(figure, text, columns)

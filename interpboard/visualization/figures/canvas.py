@@ -20,6 +20,7 @@ import numpy as np
 from interpboard.display import spelled, visible, visible_token
 from interpboard.errors import BadParameter, MissingPackage
 from interpboard.results import Result
+from interpboard.results.intervals import unsure_words
 from interpboard.results.metric_words import metric_words
 from interpboard.visualization import reading
 from interpboard.visualization.colors import LIGHT, MIDDLE, Scale
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches of one and of two columns of a journal's page
+HATCH, HATCHED = "//////", "0.35"  # of what may be no effect: the pattern and its grey
 _FONT = "DejaVu Sans"
 _FURTHER_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Hiragino Sans",
@@ -165,6 +167,21 @@ def put_meaning(figure: Figure, text: str, columns: int) -> None:
 def wrapped(text: str, columns: int, share: float = 1.0) -> str:
     """``text`` in lines that a part of the figure's width holds."""
     return textwrap.fill(text, max(16, int(WIDTHS[columns] * _CHARS_AN_INCH * share)))
+
+
+def hatch(axes: Axes, unsure: np.ndarray) -> None:
+    """Hatching on the cells [row, column] of ``heat`` that may be no effect."""
+    for row, column in np.argwhere(unsure):
+        axes.add_patch(
+            matplotlib().patches.Rectangle(
+                (column, row), 1, 1, fill=False, hatch=HATCH, edgecolor=HATCHED, linewidth=0
+            )
+        )
+
+
+def with_hatching(label: str, result: Result, unsure: np.ndarray) -> str:
+    """``label``, and what hatching says where there is some."""
+    return f"{label}; hatched: {unsure_words(result)}" if unsure.any() else label
 
 
 def color_bar(figure: Figure, drawn: Any, axes: Axes, label: str, columns: int) -> None:

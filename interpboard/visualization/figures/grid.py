@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Result
+from interpboard.results.intervals import unsure_entries
 from interpboard.results.labels import TOKEN_AXES
 from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
@@ -59,9 +60,13 @@ def painted(
         axes = figure.add_subplot()
         upwards = rows.name == "layer"  # as the residual stream runs
         drawn = canvas.heat(axes, values, scale, first_on_top=not upwards)
+        own = values is result.values
+        unsure = unsure_entries(result) if own else np.zeros(values.shape, dtype=bool)
+        canvas.hatch(axes, unsure)
         label_axes(axes, rows, across, columns, height)
         canvas.put_title(figure, title or canvas.title_of(result), columns)
-        canvas.color_bar(figure, drawn, axes, label or canvas.meaning_of(result), columns)
+        said = canvas.with_hatching(label or canvas.meaning_of(result), result, unsure)
+        canvas.color_bar(figure, drawn, axes, said, columns)
     return figure
 
 

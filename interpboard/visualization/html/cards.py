@@ -15,13 +15,14 @@ from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import Document, PromptInfo, Result
 from interpboard.results.beside_heads import MLP_EFFECTS, cells_of
+from interpboard.results.intervals import has_intervals, unsure_entries, unsure_words
 from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import drawing_of, svg
 from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
-from interpboard.visualization.intervals import EntryInterval, has_intervals, strongest_intervals
-from interpboard.visualization.numbers import number
+from interpboard.visualization.intervals import EntryInterval, strongest_intervals
+from interpboard.visualization.numbers import number, seconds_words
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
 from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import best_tokens, is_circuit
@@ -87,6 +88,8 @@ def card(
         scale,
         letters=cells.letters if cells is not None else {},
         legend=cells.legend if cells is not None else "",
+        unsure=unsure_entries(result),
+        unsure_words=unsure_words(result),
         names=entry_names(result),
         top=best_tokens(result),
         marked=marked_positions(result),
@@ -167,7 +170,7 @@ def _made(result: Result) -> str:
     maker = result.made_by
     versions = f"torch {visible(maker.torch)}, transformers {visible(maker.transformers)}"
     return " · ".join(
-        [*params, f"{result.elapsed_s:.2g} s, path {visible(maker.path)}, {versions}"]
+        [*params, f"{seconds_words(result.elapsed_s)}, path {visible(maker.path)}, {versions}"]
     )
 
 

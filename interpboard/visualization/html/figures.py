@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from interpboard.display import visible
 from interpboard.results import Axis
+from interpboard.results.intervals import UNSURE
 from interpboard.results.labels import TOKEN_AXES
 from interpboard.visualization.blocks import PageStyle
 from interpboard.visualization.colors import Scale, short_number
@@ -60,22 +61,26 @@ def figure(
     marked: tuple[int, ...] = (),
     letters: Mapping[tuple[int, int], str] | None = None,
     legend: str = "",
+    unsure: np.ndarray | None = None,
+    unsure_words: str = "",
 ) -> HtmlFigure:
     """The figure of an array. ``names``: of the entries of one axis; ``top``: the token of each cell;
     ``marked``: positions of tokens that stand out (the subject); ``letters`` of cells, and what they
-    stand for."""
+    stand for; ``unsure``: which entries of one axis may be no effect, and how that is said."""
     if values.size == 0:
         return HtmlFigure("note", "(no values)")
     if values.dtype == object:
         return _text(axes, values)
     values = values.astype(np.float64)
     view = view_of_axes(axes)
+    marks = np.zeros(values.shape, dtype=bool) if unsure is None else unsure
+    said = unsure_words if marks.any() else ""
     if view == "number":
         return HtmlFigure("number", number(float(values), signed=scale.diverging))
     if view == "strip":
-        return _strip(axes[0], values, scale, marked)
+        return _strip(axes[0], values, scale, marked, marks, said)
     if view == "bars":
-        return _bars(axes[0], values, scale, names)
+        return _bars(axes[0], values, scale, names, marks, said)
     if view != "many" and values.size <= MOST_CELLS:
         return (
             _lens(axes, values, top, scale)
@@ -93,19 +98,42 @@ def _text(axes: tuple[Axis, ...], values: np.ndarray) -> HtmlFigure:
     return HtmlFigure("note", f"text of shape {values.shape}: see the JSON")
 
 
-def _strip(axis: Axis, values: NDArray[Any], scale: Scale, marked: tuple[int, ...]) -> HtmlFigure:
+def _strip(
+    axis: Axis,
+    values: NDArray[Any],
+    scale: Scale,
+    marked: tuple[int, ...],
+    unsure: np.ndarray,
+    said: str,
+) -> HtmlFigure:
     exponent = _exponent(values, scale)
     unit = 10.0**exponent
     cells = [
-        (scale.level(value), LOOK.token(token), _short(value / unit, scale), i in marked)
+        (
+            scale.level(value),
+            LOOK.token(token),
+            f"{_short(value / unit, scale)}{UNSURE if unsure[i] else ''}",
+            i in marked,
+            bool(unsure[i]),
+        )
         for i, (value, token) in enumerate(zip(values.tolist(), axis.labels, strict=True))
     ]
-    shown = {"cells": cells, "ends": _ends(scale, exponent), "times": times(exponent)}
+    shown = {
+        "cells": cells,
+        "ends": _ends(scale, exponent),
+        "times": times(exponent),
+        "unsure": said,
+    }
     return HtmlFigure("strip", shown)
 
 
 def _bars(
-    axis: Axis, values: NDArray[Any], scale: Scale, names: tuple[str, ...] | None
+    axis: Axis,
+    values: NDArray[Any],
+    scale: Scale,
+    names: tuple[str, ...] | None,
+    unsure: np.ndarray,
+    said: str,
 ) -> HtmlFigure:
     order = list(range(len(values)))
     if len(values) > 500:
@@ -119,7 +147,9 @@ def _bars(
         name = LOOK.token(names[i]) if names else None
         shown = number(value, signed=scale.diverging)
         end = 0 if value < scale.center else 8  # the sign alone: the length has the size
-        rows.append((label, name, f"{100 * share:.1f}", end, shown, _exact(value)))
+        shown += f" {UNSURE}" if unsure[i] else ""
+        length = f"{100 * share:.1f}"
+        rows.append((label, name, length, end, shown, _exact(value), bool(unsure[i])))
     left_out = len(values) - len(rows)
     return HtmlFigure(
         "bars",
@@ -128,6 +158,7 @@ def _bars(
             "named": names is not None,
             "rows": rows,
             "left_out": left_out,
+            "unsure": said,
         },
     )
 
@@ -148,7 +179,8 @@ def _grid(
             f"{letters.get((i, j), '')} {_short(value, scale)}".strip()
             for j, value in enumerate(numbers[i])
         ]
-        rows.append((head, list(zip(level[i], shown, strict=True))))
+        unsure = [UNSURE in letters.get((i, j), "") for j in range(len(shown))]
+        rows.append((head, list(zip(level[i], shown, unsure, strict=True))))
     table = _table(axes, rows, scale, marked, exponent)
     return HtmlFigure("grid", table | {"types": legend})
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from interpboard.errors import BadParameter
 from interpboard.results import Result
+from interpboard.results.intervals import unsure_entries
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.figures.bars import bar_labels
-from interpboard.visualization.figures.canvas import meaning_of, title_of
+from interpboard.visualization.figures.canvas import meaning_of, title_of, with_hatching
 from interpboard.visualization.figures.strongest import ranked_lists
 from interpboard.visualization.interactive import canvas
 
@@ -28,7 +29,11 @@ def bars(result: Result, *, title: str | None = None) -> Any:
         result.values.astype(np.float64),
         result.neutral,
     )
-    figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
+    unsure = unsure_entries(result)
+    if unsure.any():
+        drawn.marker.pattern.shape = ["/" if mark else "" for mark in unsure]
+    said = with_hatching(meaning_of(result), result, unsure)
+    figure = canvas.new_figure(title or title_of(result), said, drawn)
     _lay_out(figure, [drawn], _ROW * len(drawn.y))
     figure.update_yaxes(title=canvas.plotly_text(result.axes[0].name))
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.errors import BadParameter
 from interpboard.results import LabelledArray, Result
+from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
 from interpboard.results.sites import with_sites
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.figures.attention_pattern import head_title, pattern_of
@@ -28,10 +29,10 @@ def grid(result: Result, *, title: str | None = None) -> Any:
     if result.values.ndim != 2:
         names = ", ".join(visible(axis.name) for axis in result.axes) or "none"
         raise BadParameter(f"A grid has two axes; this result has {names}.", "Choose a slice.")
-    drawn = canvas.heatmap_cells(
-        result.values, numeric_scale_of(result, result.values), *result.axes
-    )
-    figure = canvas.new_figure(title or title_of(result), meaning_of(result), drawn)
+    more, said = _marked(result, result.values, meaning_of(result))
+    scale = numeric_scale_of(result, result.values)
+    drawn = canvas.heatmap_cells(result.values, scale, *result.axes, **more)
+    figure = canvas.new_figure(title or title_of(result), said, drawn)
     canvas.label_axes(figure, *result.axes)
     return figure
 
@@ -39,10 +40,20 @@ def grid(result: Result, *, title: str | None = None) -> Any:
 def head_grid(result: Result, *, of: str | None = None, title: str | None = None) -> Any:
     """A cell a head; ``of`` and errors as in ``figures.head_grid``."""
     part = heads_of(result, of)
-    drawn = canvas.heatmap_cells(part.values, part.scale, *part.axes)
-    figure = canvas.new_figure(title or title_of(result), part.label, drawn)
+    more, said = _marked(result, part.values, part.label)
+    drawn = canvas.heatmap_cells(part.values, part.scale, *part.axes, **more)
+    figure = canvas.new_figure(title or title_of(result), said, drawn)
     canvas.label_axes(figure, *part.axes)
     return figure
+
+
+def _marked(result: Result, values: np.ndarray, meaning: str) -> tuple[dict[str, Any], str]:
+    """A question mark on each cell of the result's own values that may be no effect, and what it says."""
+    unsure = unsure_entries(result)
+    if values is not result.values or not unsure.any():
+        return {}, meaning
+    marks = np.where(unsure, UNSURE, "").astype(object)
+    return {"text": marks, "texttemplate": "%{text}"}, f"{meaning}; {UNSURE} {unsure_words(result)}"
 
 
 def attention_pattern(result: Result, layer: int, head: int, *, title: str | None = None) -> Any:

@@ -1,0 +1,89 @@
+"""What a sweep leaves as a result keeps to the schema of results, however its means are made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from msgspec.structs import replace
+
+from interpboard.analyze import analyze
+from interpboard.comparison import difference
+from interpboard.errors import BadParameter
+from interpboard.results import Document, MetricRequest
+from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.sweep import sweep
+from tests.lm import tiny_lm
+
+LM = tiny_lm("gpt2", torch.float64)
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema.json").read_text())
+ROWS = [
+    {"text": "Rome is the", "target": "a", "foil": "b", "label": "A"},
+    {"text": "Paris is the", "target": "a", "foil": "b", "label": "A"},
+    {"text": "Mary gave the book to", "target": "a", "foil": "b", "label": "B"},
+    {"text": "John gave it to", "target": "a", "foil": "b", "label": "B"},
+]
+
+
+def swept(folder: Path, save: str = "values", metric: str = "logit_diff") -> Path:
+    data = folder / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, ROWS)), encoding="utf-8")
+    out = folder / f"out-{save}-{metric}"
+    asked = ("head_ablation", "logit_lens")
+    sweep(LM, data, asked, out, metric=MetricRequest(metric), save=save, group="label")
+    return out
+
+
+def valid(document: Document) -> None:
+    jsonschema.validate(json.loads(document.to_json()), SCHEMA)
+
+
+@pytest.mark.parametrize("metric", ["logit", "logit_diff"])
+@pytest.mark.parametrize("save", ["values", "mean", "top=2"])
+def test_means_groups_and_their_difference_keep_to_the_schema(
+    tmp_path: Path, save: str, metric: str
+) -> None:
+    out = swept(tmp_path, save, metric)
+    saved = json.loads((out / "aggregate.json").read_text(encoding="utf-8"))
+    assert {result["metric"]["position"] for result in saved["results"]} == {-1}
+    assert len(saved["results"]) == (8 if save == "values" else 6)
+    jsonschema.validate(saved, SCHEMA)
+
+
+def test_a_mean_of_some_rows_and_the_difference_of_two_sweeps_do_too(tmp_path: Path) -> None:
+    folder = SweepFolder.open(swept(tmp_path))
+    some = [aggregate(folder, AggregateSettings(where=f"label={each}")) for each in "AB"]
+    heads = [replace(document, results=document.results[:1]) for document in some]
+    for document in (*some, replace(heads[0], results=(difference(*heads),))):
+        valid(document)
+
+
+def test_a_prompt_is_not_excused_by_what_means_may_leave_out() -> None:
+    document = analyze(LM, "Rome is the", ("head_ablation",), MetricRequest("logit"))
+    valid(document)
+    nowhere = replace(document.results[0].metric, position=-1)
+    damaged: list[Any] = [
+        replace(document, results=(replace(document.results[0], metric=nowhere),)),
+        replace(document, prompt=replace(document.prompt, tokens=(), token_ids=(), spans=())),
+    ]
+    for own in damaged:
+        with pytest.raises(jsonschema.ValidationError):
+            valid(own)
+
+
+def test_the_position_of_a_mean_is_shown_as_that_of_each_row(tmp_path: Path) -> None:
+    mean = Document.load(swept(tmp_path) / "aggregate.json")
+    assert "at each row's position" in repr(mean.results[0])
+    assert ",logit_diff,,,,0,0,0,0," in mean.to_csv()
+
+
+def test_where_every_row_failed_the_reason_is_that_of_the_rows(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"text": "Rome is", "target": "a b"}\n' * 3, encoding="utf-8")
+    with pytest.raises(BadParameter, match="The target 'a b' is 3 tokens"):
+        sweep(LM, data, ["head_ablation"], tmp_path / "out")
