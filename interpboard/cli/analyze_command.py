@@ -108,7 +108,7 @@ def analyze_command(
         raise BadPrompt(
             "There is no prompt.", "Give one with --text '...', or a chat with --user '...'."
         )
-    choice = model.choice(settings)
+    choice = model.choice(settings)._replace(pair=chat.text_pair is not None)
     debug = debug_wanted(debug)
     if plan:
         if prompt is None:

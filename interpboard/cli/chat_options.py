@@ -35,13 +35,27 @@ class ChatFlags:
         Path | None, typer.Option(metavar="FILE", help="In place of the tokenizer's own.")
     ] = None
 
+    text_pair: Annotated[
+        str | None,
+        typer.Option(help="A second text, for a model that gives labels to pairs of texts."),
+    ] = None
+
     def prompt(self, text: str | None) -> str | Chat | None:
-        """The prompt: ``text``, standard input where that is ``-``, or the chat; None: there is none.
+        """The prompt: ``text``, standard input where that is ``-``, with the second text of a pair, or the
+        chat; None: there is none.
 
         Raises ``BadParameter`` where there are both, or ``BadPrompt``.
         """
         chat = chosen_chat(text, self)
-        return chat if text is None else read_text(text)
+        if self.text_pair is None:
+            return chat if text is None else read_text(text)
+        if text is None:
+            raise BadPrompt("The second text of a pair has no first.", "Give it with --text '...'.")
+        if not self.text_pair.strip():
+            raise BadPrompt("The second text of the pair is empty.", "Write one, or leave it out.")
+        from interpboard.results.two_texts import one_text
+
+        return one_text(read_text(text), self.text_pair)
 
 
 def chosen_chat(text: str | None, flags: ChatFlags) -> Chat | None:

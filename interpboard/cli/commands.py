@@ -98,6 +98,11 @@ def start(
         return
     interactive = opening.is_interactive()
     spoken = chosen_chat(text, chat)
+    if chat.text_pair is not None:
+        raise BadParameter(
+            "--text-pair is for analyze and what-if.",
+            "Here a pair is one text: 'first ||| second'.",
+        )
     if text is not None:
         text = read_text(text)
     if interactive:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
 from interpboard.engine.threads import let_threads_sleep
+from interpboard.errors import BadPrompt
 from interpboard.registry import ANALYSES
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions, given
 
@@ -32,6 +33,7 @@ class ModelChoice(NamedTuple):
     check_weights: bool = True
     special_tokens: bool = True
     load: LoadOptions = NOTHING_ASKED
+    pair: bool = False  # the prompt is two texts, which a model of one must refuse
 
 
 def compute(
@@ -281,8 +283,11 @@ def opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langua
     from interpboard.models.language_model import open_model
 
     words = opening_words(choice)
-    return open_model(
+    lm = open_model(
         words.pop("name_or_path"),
         **words,
         on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
     )
+    if choice.pair and lm.anatomy.label_head is None:
+        raise BadPrompt("This model reads one text, and no pair.", "Leave out --text-pair.")
+    return lm

@@ -87,7 +87,7 @@ def what_if_command(
     wanted = WhatIfChoice(
         heads, also or "", put.value, corrupted or "", None if no_control else seed
     )
-    choice = model.choice(settings)
+    choice = model.choice(settings)._replace(pair=chat.text_pair is not None)
     document, notes = compute_what_if(choice, prompt, asked, wanted, debug=debug_wanted(debug))
     for line in notes:
         say(line)

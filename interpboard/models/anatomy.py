@@ -74,6 +74,7 @@ class Anatomy:
     alone: bool = False
     strips: Strips | None = None  # of an encoder–decoder
     label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
+    separator: int | None = None  # the token between two texts, where the model has segments
     # Whose output is the stream between attention and MLP, where a block norms behind its sums (BERT).
     mid_norm: tuple[nn.Module | None, ...] = ()
     end_norm: tuple[nn.Module | None, ...] = ()  # likewise whose output is the layer's

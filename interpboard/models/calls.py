@@ -25,6 +25,7 @@ from torch import nn
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.division import moved_to
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
 _CACHE = ("past_key_values", "past_key_value", "layer_past")
@@ -161,7 +162,7 @@ def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor
     require_evaluating(anatomy.model)
     handle = anatomy.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
     try:
-        anatomy.base(input_ids=token_ids, use_cache=False)
+        anatomy.base(input_ids=token_ids, use_cache=False, **with_segments(anatomy, token_ids))
     except _EnoughSeen:
         pass
     finally:

@@ -35,6 +35,7 @@ from interpboard.models.proof.selfcheck import (
     self_check,
 )
 from interpboard.models.quantised import kernel_notes
+from interpboard.models.segments import separator_of
 from interpboard.models.training_mode import evaluating
 from interpboard.models.two_strips.anatomy import find_strips
 from interpboard.models.two_strips.kinds import reads_two_strips, refuse_labels
@@ -89,6 +90,8 @@ class LanguageModel:
         named = read_parts(parts)
         anatomy, verified = _proved(unshared(model), named)
         head = anatomy.label_head
+        if head is not None:
+            anatomy = replace(anatomy, separator=separator_of(anatomy, tokenizer))
         weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
         info = ModelInfo(
             name=called,

@@ -20,6 +20,7 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
 
@@ -53,6 +54,7 @@ def model_output(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> A
     head = anatomy.label_head
     ids = token_ids[:, None] if head is not None and head.choices else token_ids
     model: Any = anatomy.model
+    options |= with_segments(anatomy, ids)
     return model(input_ids=ids, use_cache=False, **options)
 
 
@@ -92,6 +94,7 @@ def run_body(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
             "Load its weights in another format (bitsandbytes: with llm_int8_threshold=0).",
         )
     body: Any = anatomy.base
+    options |= with_segments(anatomy, token_ids)
     return body(input_ids=token_ids, use_cache=False, return_dict=True, **options)
 
 

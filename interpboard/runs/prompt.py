@@ -10,7 +10,8 @@ from interpboard.results import PromptInfo
 from interpboard.results.tokens import appended
 from interpboard.results.two_texts import one_text
 from interpboard.runs.half_characters import shown_tokens
-from interpboard.runs.spans import added_tokens, check_unicode, encode, spans_of
+from interpboard.runs.pair_prompt import encoded_text
+from interpboard.runs.spans import added_tokens, check_unicode
 from interpboard.runs.strip_prompt import strip_prompt
 from interpboard.runs.token_texts import anchor_of, show_tokens, token_text
 
@@ -37,7 +38,7 @@ def make_prompt(
     """Tokenise ``text`` as the tokenizer does by default. Raises ``BadPrompt``.
 
     Of an encoder–decoder it is the source, and ``decoder_text`` what its answer begins with; both may also
-    be given as one text, ``source ||| prefix``.
+    be given as one text, ``source ||| prefix``. For a model with labels it may be two, ``first ||| second``.
 
     ``special_tokens``: whether it is given those that the tokenizer puts around a text (None: as the model
     was opened). Those that the text holds already, a ``<s>`` written in it say, are not put there twice.
@@ -50,8 +51,7 @@ def make_prompt(
         text = with_prefix(lm, text, decoder_text)
     if lm.anatomy.strips is not None:
         return strip_prompt(lm, text, special)
-    encoded = encode(lm.tokenizer, text, special)
-    ids = encoded.ids
+    ids, spans = encoded_text(lm, text, special)
     if not ids:
         raise BadPrompt("The prompt has no tokens.", "Type some text.")
     if max(ids) >= lm.anatomy.d_vocab:
@@ -64,7 +64,6 @@ def make_prompt(
         raise BadPrompt(
             f"The prompt has {len(ids)} tokens, the model's context is {context}.", "Shorten it."
         )
-    spans = spans_of(lm.tokenizer, text, encoded)
     return PromptInfo(text, shown_tokens(lm.tokenizer, ids), ids, spans)
 
 

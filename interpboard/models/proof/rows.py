@@ -26,6 +26,7 @@ from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.proof.labels import logits_of_labels
 from interpboard.models.proof.rounding import TOLERANCE, Noise, same_within_rounding
 from interpboard.models.proof.shortcuts import MISFIT
+from interpboard.models.segments import with_segments
 from interpboard.models.sites import at_site
 
 _SPIKES = (
@@ -43,7 +44,8 @@ def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     try:
         if head is not None and head.reads != "each":
             return logits_of_labels(anatomy, ids)
-        logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
+        given = with_segments(anatomy, ids)
+        logits: torch.Tensor = model(input_ids=ids, use_cache=False, **given).logits
     except (RuntimeError, NotImplementedError) as error:  # a kernel that lacks this number format
         raise NotALanguageModel(
             f"{type(model).__name__} cannot run in {model.dtype} on {ids.device}: "
