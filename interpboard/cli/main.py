@@ -61,6 +61,7 @@ WITH_VALUE = frozenset(
         "--system",
         "--user",
         "--assistant",
+        "--text-pair",
         "--chat-template",
     }
 )
