@@ -27,11 +27,13 @@ from torch import nn
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.division import held
-from interpboard.models.head_activations import HeadActivations
+from interpboard.models.head_activations import (
+    ACTIVATION_HOMES,
+    HeadActivations,
+    activation_modules,
+)
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-
-_ACTIVATIONS = ("transformers.activations", "torch.nn.modules.activation")
 
 
 def let_pass(value: torch.Tensor, share: float) -> torch.Tensor:
@@ -99,7 +101,7 @@ def _require_parts(lm: LanguageModel) -> None:
 
 def _activations(anatomy: Anatomy, layer: int) -> list[nn.Module]:
     activations = {
-        id(m): m for m in anatomy.layers[layer].modules() if type(m).__module__ in _ACTIVATIONS
+        id(m): m for m in anatomy.layers[layer].modules() if type(m).__module__ in ACTIVATION_HOMES
     }
     return list(activations.values())
 
@@ -127,10 +129,8 @@ def _mlp_rules(stack: ExitStack, anatomy: Anatomy, layer: int) -> None:
 def _head_rules(stack: ExitStack, anatomy: Anatomy) -> None:
     """The activation's rule in a masked model's head, be it a module there or a function."""
     stack.enter_context(HeadActivations(as_multiple))
-    body = {id(module) for module in anatomy.base.modules()}
-    for module in anatomy.model.modules():
-        if id(module) not in body and type(module).__module__ in _ACTIVATIONS:
-            stack.enter_context(_on_output(module, as_multiple))
+    for module in activation_modules(anatomy):
+        stack.enter_context(_on_output(module, as_multiple))
 
 
 @contextmanager

@@ -12,8 +12,11 @@ import transformers as tf
 
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.occlusion import occlusion
+from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
+from interpboard.errors import Unsupported
+from interpboard.interventions.edited_direct import edited_direct_attribution
 from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
@@ -235,3 +238,58 @@ def test_a_model_that_pads_prompts_inside_says_so_and_has_no_sites() -> None:
     lm = LanguageModel.of(tf.LongformerForMaskedLM(config).eval(), tokenizer(), "tiny longformer")
     assert lm.verified.sites == {"embed"}
     assert "pads a prompt of 13 tokens to 16 inside" in lm.verified.notes[0]
+
+
+@EACH
+@DTYPES
+def test_direct_contributions_sum_to_the_logit_through_every_norm(
+    family: str, dtype: torch.dtype
+) -> None:
+    lm, prompt, _, _, _, _ = case(family, dtype)
+    for request in (
+        MetricRequest("logit"),
+        MetricRequest("logit_diff", target="paris", foil="rome"),
+    ):
+        metric = resolve_metric(lm, prompt, request)
+        found = direct_logit_attribution(lm, prompt, metric, neurons=True)
+        assert found.values.sum() == pytest.approx(
+            metric.baseline, abs=1e-3 if dtype is torch.float32 else 1e-9
+        )
+        assert found.extra["accumulated"].values[-1] == pytest.approx(found.values.sum())
+
+
+@torch.no_grad()
+def test_what_berts_last_layer_writes_is_what_its_weights_say() -> None:
+    lm, prompt, metric, ids, _, model = case("bert")
+    found = direct_logit_attribution(lm, prompt, metric)
+    at, layer, head = metric.info.position, model.bert.encoder.layer[1], model.cls.predictions
+    mid = seen("bert", model, ids, "resid_mid", 1)[0, at]
+    mlp = seen("bert", model, ids, "mlp_out", 1)[0, at]
+    attn = seen("bert", model, ids, "attn_out", 1)[0, at]
+    before = seen("bert", model, ids, "resid_pre", 1)[0, at]
+
+    def held(norm: Any, stream: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return norm.weight * (part - part.mean()) / (stream.var(correction=0) + norm.eps).sqrt()
+
+    def by_the_head(part: torch.Tensor) -> float:
+        bent = head.transform.dense(layer.output.LayerNorm(mid + mlp))
+        gelu = torch.nn.functional.gelu(bent)
+        dense = head.transform.dense.weight @ part * (gelu / bent)
+        return float(
+            head.decoder.weight[metric.target_id] @ held(head.transform.LayerNorm, gelu, dense)
+        )
+
+    values = dict(zip(found.axes[0].labels, found.values, strict=True))
+    of_mlp = by_the_head(held(layer.output.LayerNorm, mid + mlp, mlp))
+    assert values["L1 MLP"] == pytest.approx(of_mlp, rel=1e-8)
+    inner = held(layer.attention.output.LayerNorm, before + attn, attn)
+    of_attention = by_the_head(held(layer.output.LayerNorm, mid + mlp, inner))
+    assert found.extra["attention"].values[1] == pytest.approx(of_attention, rel=1e-8)
+
+
+def test_direct_attribution_of_an_edited_run_refuses_what_it_cannot_tell_apart() -> None:
+    lm, prompt, metric, _, _, _ = case("bert")
+    found = edited_direct_attribution(lm, prompt, metric, interventions="0.attn=zero")
+    assert found.values.sum() == pytest.approx(float(found.extra["edited"].values), rel=1e-6)
+    with pytest.raises(Unsupported, match="norm behind their sums"):
+        edited_direct_attribution(lm, prompt, metric, interventions="0.resid=zero")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct.path import DirectPath, direct_path, pull_back
+from interpboard.circuits.direct.through_norms import LayerPath, layer_paths
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
@@ -31,6 +32,7 @@ class LayerParts:
     bias: float  # of attention: of its output projection and of a norm behind it
     mlp: float
     neurons: np.ndarray
+    norms: float = 0.0  # what norms behind the sums put in (BERT)
     edit: float = 0.0  # what an edit of attention's output, or of the stream, put in beside them
 
     @property
@@ -66,6 +68,10 @@ def direct_logit_attribution(
     ``unembed bias``; biases that contribute nothing in any layer are left out. They sum to the metric
     within rounding; ``extra["unexplained"]`` is what is missing. Effects through later layers are not in it.
 
+    Where blocks norm behind their sums (BERT), what a layer adds is read through every norm that follows, and
+    ``L0 norm bias`` is what those of layer 0 put in. A masked model's head is held at the factors of its norm
+    and activation too (``held_head``); its biases are in ``unembed bias``.
+
     ``extra``: ``heads`` [layer, head], ``attention`` and ``mlp`` [layer]; ``accumulated`` [layer], the
     sum up to and with that layer, constants included from the start, so that the last is the whole;
     with ``neurons`` also ``neurons`` [layer, neuron], the MLP's contribution but for its bias, and
@@ -91,20 +97,22 @@ def direct_terms(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch
     n_layers, position = run.lm.anatomy.n_layers, metric.info.position
     watch.step(0, n_layers + 1)
     path = direct_path(run.lm, metric, run.resid_final[row, position])
-    layers = []
+    layers, along = [], layer_paths(run, row, position, path.gradient)
     for layer in range(n_layers):
         watch.step(layer + 1, n_layers + 1)
-        layers.append(_layer(run, row, path, layer, position, neurons))
+        layers.append(_layer(run, row, along[layer], layer, position, neurons))
     watch.step(n_layers + 1, n_layers + 1)
-    return DirectTerms(path, _dot(path.gradient, run.calls[0].hidden[row, position]), layers)
+    return DirectTerms(path, _dot(along[0].before, run.calls[0].hidden[row, position]), layers)
 
 
 def _layer(
-    run: Run, row: int, path: DirectPath, layer: int, position: int, neurons: bool
+    run: Run, row: int, path: LayerPath, layer: int, position: int, neurons: bool
 ) -> LayerParts:
-    anatomy, scale = run.lm.anatomy, _scale_of_what_is_added(run, layer)
+    anatomy = run.lm.anatomy
+    normed = bool(anatomy.mid_norm) and anatomy.mid_norm[layer] is not None
+    scale = 1.0 if normed else _scale_of_what_is_added(run, layer)
     z = run.sites["z"][layer][row, position]
-    direction = path.gradient.to(z.device)
+    direction = path.attention.to(z.device)
     through, bias = _pulled(
         anatomy.out_proj[layer], anatomy.attn_out[layer], z.flatten(), direction, "Attention"
     )
@@ -115,10 +123,20 @@ def _layer(
         if down is None:
             raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
         active = run.sites["neuron"][layer][row, position]
-        through, _ = _pulled(down, anatomy.mlp_out[layer], active, direction, "The MLP")
+        through, _ = _pulled(
+            down, anatomy.mlp_out[layer], active, path.mlp.to(active.device), "The MLP"
+        )
         each = (through * active.double()).cpu().numpy()
-    mlp = _dot(direction, run.sites["mlp_out"][layer][row, position])
-    found = LayerParts(scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each)
+    mlp = _dot(path.mlp, run.sites["mlp_out"][layer][row, position])
+    found = LayerParts(
+        scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each, path.norms
+    )
+    if (
+        normed
+    ):  # a sum of its parts in any case (``through_norms``); what an edit put in is what lacks
+        written = _dot(direction, run.sites["attn_out"][layer][row, position])
+        edited = any(e.layer == layer and e.site == "attn_out" for e in run.edits[row])
+        return replace(found, edit=written - found.attention) if edited else found
     if any(e.layer == layer and e.site in _BESIDE_PARTS for e in run.edits[row]):
         before, after = (_dot(direction, stream[position]) for stream in _around(run, layer, row))
         return replace(found, edit=after - before - found.attention - found.mlp)
@@ -181,6 +199,8 @@ def components(
         if biased:
             values[f"L{number} bias"] = [each.bias for each in layer]
         values[mlp_label(number)] = [each.mlp for each in layer]
+        if any(each.norms for each in layer):
+            values[f"L{number} norm bias"] = [each.norms for each in layer]
         if any(each.edit for each in layer):
             values[f"L{number} edit"] = [each.edit for each in layer]
     constants = {
@@ -222,6 +242,7 @@ def _extra(
 def accumulated(parts: DirectTerms) -> np.ndarray:
     """The sum up to and with each layer, the embedding's first; constants are in it from the start."""
     first = parts.embedded + parts.path.norm_bias + parts.path.unembed_bias
+    first += sum(layer.norms for layer in parts.layers)
     steps = [layer.attention + layer.mlp + layer.edit for layer in parts.layers]
     sums: np.ndarray = np.cumsum([first, *steps])
     return sums

@@ -8,14 +8,12 @@ centring, RMSNorm, gemma's 1 + w). That the map found gives the module's output 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
+from interpboard.circuits.direct.held import Map, Pulled, StatisticsHeld
+from interpboard.circuits.direct.held_head import pull_back_head
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import rounds_inputs
@@ -23,22 +21,7 @@ from interpboard.models.proof.rounding import TOLERANCE, agrees
 from interpboard.models.unembedding import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
 
-_ROOTS = {
-    torch.rsqrt, torch.Tensor.rsqrt, torch.sqrt, torch.Tensor.sqrt,
-    torch.var, torch.Tensor.var, torch.std, torch.Tensor.std,
-}  # fmt: skip
-_POWERS = {torch.pow, torch.Tensor.pow, torch.Tensor.__pow__}
 _FAR = 1000.0  # so far out that a soft cap shows in any number format
-
-Map = Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """An affine map seen along one direction of its output: direction · map(x) = gradient · x + constant."""
-
-    gradient: torch.Tensor
-    constant: float
 
 
 @dataclass(frozen=True)
@@ -70,12 +53,18 @@ def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> Dire
     with torch.no_grad():
         normed = lm.anatomy.final_norm(stream[None])[0]
         capped = not _affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
+    # An encoder's head has a norm and an activation of its own, and no cap.
+    bends = capped and not lm.verified.causal
+    capped = capped and not bends
 
     def explained(rows: torch.Tensor) -> torch.Tensor:
         logits = lm.anatomy.unembedding(rows) if capped else unembed(lm.anatomy, rows)
         return metric.of(logits)[:, None]
 
-    head = pull_back(explained, normed, torch.ones(1, device=normed.device), "The unembedding")
+    if bends:
+        head = pull_back_head(lm.anatomy, explained, normed)
+    else:
+        head = pull_back(explained, normed, torch.ones(1, device=normed.device), "The unembedding")
     norm = pull_back(lm.anatomy.final_norm, stream, head.gradient, "The final norm")
     with torch.no_grad():
         total = float(explained(normed[None]))
@@ -102,7 +91,7 @@ def pull_back_rows(
         return (at_least_float32(module(x)) * directions).sum(-1)
 
     rows = at.detach().expand(len(directions), -1)
-    with torch.enable_grad(), _StatisticsHeld():
+    with torch.enable_grad(), StatisticsHeld():
         leaf = rows.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(along(leaf).sum(), leaf)
     with torch.no_grad():
@@ -124,7 +113,7 @@ def pull_back_rows(
 
 def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     """What ``step`` [width] at the input of ``module`` adds to its output, its statistics held at ``at``."""
-    with torch.enable_grad(), _StatisticsHeld():
+    with torch.enable_grad(), StatisticsHeld():
         leaf = at.detach().clone().requires_grad_()
         output = module(leaf[None])[0]
         # The gradient is linear in the direction: its own gradient is the map the other way round.
@@ -141,55 +130,3 @@ def _affine(head: Map, normed: torch.Tensor) -> bool:
     far = (at_least_float32(head(_FAR * normed)) - bias) / _FAR
     scale = near.abs().max().clamp(min=1e-30)
     return agrees((far / scale).to(normed.dtype), (near / scale).to(normed.dtype))
-
-
-class _StatisticsHeld(TorchFunctionMode):
-    """While open, no gradient passes through a norm's scale: roots and variances are constants."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if function is functional.layer_norm:
-            return _layer_norm(*args, **kwargs)
-        if function is functional.rms_norm:
-            return _rms_norm(*args, **kwargs)
-        output = function(*args, **kwargs)
-        return output.detach() if function in _ROOTS or _is_root(function, args) else output
-
-
-def _is_root(function: Any, args: tuple[Any, ...]) -> bool:
-    return function in _POWERS and isinstance(args[-1], float) and abs(args[-1]) == 0.5
-
-
-def _layer_norm(
-    x: torch.Tensor,
-    shape: Any,
-    weight: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
-    eps: float = 1e-5,
-) -> torch.Tensor:
-    over = tuple(range(-len(shape), 0))
-    wide = at_least_float32(x)
-    centred = wide - wide.mean(over, keepdim=True)
-    return _scaled(centred, over, weight, bias, eps).to(x.dtype)
-
-
-def _rms_norm(
-    x: torch.Tensor, shape: Any, weight: torch.Tensor | None = None, eps: float | None = None
-) -> torch.Tensor:
-    over = tuple(range(-len(shape), 0))
-    small = eps if eps is not None else torch.finfo(x.dtype).eps
-    return _scaled(at_least_float32(x), over, weight, None, small).to(x.dtype)
-
-
-def _scaled(
-    x: torch.Tensor,
-    over: tuple[int, ...],
-    weight: torch.Tensor | None,
-    bias: torch.Tensor | None,
-    eps: float,
-) -> torch.Tensor:
-    scaled = x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps).detach()
-    scaled = scaled if weight is None else scaled * weight
-    return scaled if bias is None else scaled + bias

@@ -152,6 +152,11 @@ def _logits_a_unit(
 ) -> torch.Tensor:
     """Change of the logits [d_vocab] for one unit of the neuron, the final norm held at ``stream``."""
     layer, index = neuron
+    if not lm.verified.causal:
+        raise Unsupported(
+            "The head of a masked model bends what it is given, so a unit of a neuron has no fixed effect.",
+            "Leave neuron out.",
+        )
     through = push_forward(lm.anatomy.final_norm, stream, _writes(lm, layer)[index].to(stream))
     with torch.no_grad():
         rows = torch.stack([through, 2 * through, torch.zeros_like(through)])

@@ -20,7 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from .evaluate import Evaluator
 from .measuring import figures_line, score_table
@@ -190,7 +196,7 @@ def set_rates(
 
 
 def take_step(
-    model: GPT2LMHeadModel,
+    model: torch.nn.Module,
     optimizers: Iterable[tuple[torch.optim.Optimizer, float]],
     loss: torch.Tensor,
 ) -> None:
@@ -208,7 +214,7 @@ def load_trained(folder: Path) -> GPT2LMHeadModel:
     return model
 
 
-def save(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Save in float16 (the size limit), replacing each file whole so no reader sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
