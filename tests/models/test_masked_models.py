@@ -290,6 +290,7 @@ def test_what_berts_last_layer_writes_is_what_its_weights_say() -> None:
 def test_direct_attribution_of_an_edited_run_refuses_what_it_cannot_tell_apart() -> None:
     lm, prompt, metric, _, _, _ = case("bert")
     found = edited_direct_attribution(lm, prompt, metric, interventions="0.attn=zero")
-    assert found.values.sum() == pytest.approx(float(found.extra["edited"].values), rel=1e-6)
+    edited = what_if(lm, prompt, metric, interventions="0.attn=zero").extra["effect"].values
+    assert found.values[:, 1].sum() == pytest.approx(metric.baseline + float(edited), rel=1e-8)
     with pytest.raises(Unsupported, match="norm behind their sums"):
         edited_direct_attribution(lm, prompt, metric, interventions="0.resid=zero")

@@ -22,7 +22,7 @@ from interpboard.runs.record import Run
 
 @dataclass(frozen=True)
 class LayerPath:
-    """The direction [d_model] along which a layer's parts are read at one position, and what its norms put in.
+    """The direction [d_model] along which a layer's parts are read at one position; what its norms put in.
 
     ``before``: that of the layer's input.
     """
