@@ -6,7 +6,6 @@ imported after it; torch never is: it lives in the engine's process.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -54,6 +53,7 @@ class InterpBoardApp(TerminalApp):
         load: LoadOptions = NOTHING_ASKED,
         hint: bool = False,
         chat: str = "",
+        dataset: str = "",
     ) -> None:
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
@@ -62,7 +62,7 @@ class InterpBoardApp(TerminalApp):
             self, SLOTS, settings, text, prompts, engine_factory, self._changed, chat
         )
         self.session, self.panes = self.controllers.session, self.controllers.panes
-        self._boot_controllers = partial(self.controllers.boot, settings, resume, session, load)
+        self._boots_with = (settings, resume, session, load, dataset)
 
     def compose(self) -> ComposeResult:
         """Status, prompt, interventions, tabs, panes, footer."""
@@ -122,7 +122,7 @@ class InterpBoardApp(TerminalApp):
             await mount_missing(self.base.query_one("#panes"), self.panes)
         self.take_keys()
         self.collect_garbage()
-        await self._boot_controllers()
+        await self.controllers.boot(*self._boots_with)
 
     async def on_unmount(self) -> None:
         """The engine ends with the app."""

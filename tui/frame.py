@@ -12,6 +12,7 @@ from textual.widgets import Static
 from tui import catalogue, theme
 from tui.session.state import PromptKind, State
 from tui.slots.compared_line import compared_line
+from tui.slots.means_line import means_line
 from tui.slots.pane import Pane
 from tui.slots.predictions.likely import predicted
 from tui.slots.what_if.line import what_if_line
@@ -60,9 +61,10 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     if line.has_class("-nothing") == bool(state.interventions.items):
         line.set_class(not state.interventions.items, "-nothing")
     compared = base.query_one("#compared", Line)
-    compared.set(compared_line(state, ink, width))
-    if compared.has_class("-nothing") != (state.compared is None):
-        compared.set_class(state.compared is None, "-nothing")
+    beside = means_line(state, ink, width) or compared_line(state, ink, width)
+    compared.set(beside)
+    if compared.has_class("-nothing") == bool(beside):
+        compared.set_class(not beside, "-nothing")
     names = [
         (slot.place.number, slot.place.title, slot.place.short, slot.name)
         for slot in catalogue.pane_slots()
@@ -70,6 +72,8 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     ]
     base.query_one("#tabs", Line).set(lines.tabs([*names, _RUNS], active, state, ink, width))
     next_step, cannot = view.next_step(state), view.cannot(state)
+    if state.means is not None:  # what a pane does to its prompt
+        next_step, cannot = "back", [each.id for each in view.slot.keys]
     commands = catalogue.footer_commands(focus, _stoppable(state), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))
 

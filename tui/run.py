@@ -22,14 +22,24 @@ def run(
     session: str = "",
     load: LoadOptions = NOTHING_ASKED,
     chat: str = "",
+    dataset: str = "",
 ) -> int:
     """Run the app; the exit code. ``session``: the one that is resumed; empty: the last results.
 
-    ``chat``: the JSON of one, in place of a text.
+    ``chat``: the JSON of one, in place of a text. ``dataset``: rows, or the folder of a sweep.
     """
     hint = not resume and not session and first_start()
     app = InterpBoardApp(
-        text, settings, dark, resume, prompts, session, load=load, hint=hint, chat=chat
+        text,
+        settings,
+        dark,
+        resume,
+        prompts,
+        session,
+        load=load,
+        hint=hint,
+        chat=chat,
+        dataset=dataset,
     )
     code = app.run(mouse=settings.mouse)
     return code if code is not None else app.return_code or 0

@@ -17,6 +17,7 @@ AFTER = {
     "runs": "Saved results",
     "plot": "Plot",
     "prompt_table": "The table of a file of prompts",
+    "dataset": "The table of a dataset or a sweep",
     "chat": "The editor of a chat",
     "interventions": "The list of interventions",
     "log": "The engine's log",

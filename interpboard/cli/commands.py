@@ -83,6 +83,10 @@ def start(
         Path | None,
         typer.Option(help="A file with one prompt a line, for the app; > and < step."),
     ] = None,
+    dataset: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Rows, or the folder of a sweep, as a table in the app."),
+    ] = "",
     debug: flags.Debug = False,
     version: Annotated[
         bool,
@@ -109,10 +113,14 @@ def start(
         given = {**model.settings(), **page.settings(), "mouse": flags.off(no_mouse)}
         file = str(prompts) if prompts is not None else None
         resumed = resume or bool(session)
-        opened = Opening(text, given, resumed, file, session, model.load, chat_text(spoken))
+        opened = Opening(
+            text, given, resumed, file, session, model.load, chat_text(spoken), dataset
+        )
         raise typer.Exit(open_app(opened))
     if prompts is not None:
         raise BadParameter("--prompts is for the app.", "Give a TEXT, or a terminal.")
+    if dataset:
+        raise BadParameter("--dataset is for the app.", "interpboard sweep takes rows here.")
     if session:
         raise BadParameter(
             "--resume NAME is for the app, and there is no terminal.",

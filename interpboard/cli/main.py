@@ -46,6 +46,7 @@ WITH_VALUE = frozenset(
         "--color",
         "--theme",
         "--prompts",
+        "--dataset",
         "--session",
         "--revision",
         "--subfolder",

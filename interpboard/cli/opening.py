@@ -23,6 +23,7 @@ class Opening(NamedTuple):
     session: str = ""  # which is resumed, by name or number; empty: the last results
     load: LoadOptions = NOTHING_ASKED
     chat: str = ""  # the JSON of one, in place of a text
+    dataset: str = ""  # rows of any format, or the folder of a sweep
 
 
 def debug_wanted(flag: bool) -> bool:
@@ -72,6 +73,7 @@ def open_app(opening: Opening) -> int:
         session=opening.session,
         load=opening.load,
         chat=opening.chat,
+        dataset=opening.dataset,
     )
 
 

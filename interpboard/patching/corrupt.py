@@ -10,8 +10,8 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.pair import equally_long
 from interpboard.patching.subject import find_subject
 from interpboard.results import PromptInfo
+from interpboard.results.occurrences import occurrences, touching
 from interpboard.results.tokens import text_at
-from interpboard.runs.occurrences import occurrences, touching
 from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.references import named_id, plain_text, resolve_token
 from interpboard.runs.token_texts import shortened

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from interpboard.errors import BadParameter
 from interpboard.results import PromptInfo
+from interpboard.results.occurrences import occurrences, touching
 from interpboard.results.tokens import appended, text_at
-from interpboard.runs.occurrences import occurrences, touching
 from interpboard.runs.prompt import resolve_position, show_tokens
 from interpboard.runs.references import named_id, plain_text
 from interpboard.runs.token_texts import shortened

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from interpboard.errors import BadParameter
 from interpboard.results import PromptInfo
+from interpboard.results.occurrences import occurrences, touching
 from interpboard.results.tokens import text_at
-from interpboard.runs.occurrences import occurrences, touching
 from interpboard.runs.token_texts import shortened
 
 # Positions win over the same characters in the prompt: what the app marks is never read as a text.

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,6 +33,10 @@ from interpboard.sweeps import sums as summed
 from interpboard.sweeps.request import SweepRequest
 from interpboard.sweeps.row_results import SCHEMA_VERSION, RowResult, arrow, results_of, table_of
 
+_HEADS = (
+    "row", "place", "analysis", "baseline", "target", "foil", "position", "answer", "right", "text",
+    "roles", "columns", "error",
+)  # fmt: skip
 _AGAIN = "Make room or mend it; the same command goes on from here."
 
 
@@ -38,7 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep is: all that must be the same to go on with it.
 
     ``rows``: of the dataset, None: uncounted. ``parameter_files``: size and time of each file that a
-    parameter names, a lens say.
+    parameter names, a lens say. ``columns``, ``limit``, ``shuffle``: how the dataset was read (``Dataset``).
     """
 
     schema: str = SCHEMA_VERSION
@@ -49,6 +55,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     request: SweepRequest
     rows: int | None = None
     parameter_files: dict[str, tuple[int, int]] = {}
+    columns: tuple[tuple[str, str], ...] = ()
+    limit: int | None = None
+    shuffle: int | None = None
 
 
 class Counts(msgspec.Struct):
@@ -150,6 +159,17 @@ class SweepFolder:
             for result in self._of_part(part):
                 if analysis in (None, result.analysis):
                     yield result
+
+    def heads(self) -> Iterator[dict[str, Any]]:
+        """Every row's results without their values: columns of the parts, and ``tokens``, their number."""
+        for part in self.parts():
+            table = self._read(part, list(_HEADS))
+            lengths = (
+                None if roles is None else len(roles) for roles in table["roles"].to_pylist()
+            )
+            plain = table.drop_columns(["roles"]).to_pylist()
+            for record, tokens in zip(plain, lengths, strict=True):
+                yield {**record, "columns": json.loads(record["columns"]), "tokens": tokens}
 
     def sums(self) -> dict[summed.Key, summed.Sums]:
         """The sums of all parts together."""

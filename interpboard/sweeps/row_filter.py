@@ -1,52 +1,30 @@
-"""Which rows are meant: ``right=true and label!=B and length>12``."""
+"""Which results of rows are meant: ``right=true and (label!=B or tokens>12)``."""
 
 from __future__ import annotations
 
-import operator
-import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from interpboard.errors import BadParameter
+from interpboard.datasets.row_expression import row_expression
 from interpboard.sweeps.row_results import RowResult
 
 RowFilter = Callable[[RowResult], bool]
-OF_RESULTS = ("row", "place", "text", "target", "foil", "answer", "right", "position", "baseline")
-_TERM = re.compile(r"\s*([\w .-]+?)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
-_AND = re.compile(r"\s+and\s+")
-_ORDER = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+OF_RESULTS = (
+    "row", "place", "text", "target", "foil", "answer", "right", "position", "baseline",
+)  # fmt: skip
+ALSO = {"metric": "baseline"}
+"""What people call a column of a result otherwise: the metric on the clean run."""
 
 
 def row_filter(text: str) -> RowFilter:
-    """The rows that fit every term of ``text``; a row without that column fits only ``!=``.
+    """The rows that fit ``text`` (``datasets.row_expression``); a row without a column fits only ``!=``.
 
-    A column of the dataset, or one of ``OF_RESULTS``; ``tokens`` is the prompt's length. Texts are compared
-    as they stand, or in quotes with their spaces; ``<`` and ``>`` compare numbers. Raises ``BadParameter``.
+    A column of the dataset, or one of ``OF_RESULTS``; ``tokens`` is the prompt's length, ``metric`` what the
+    metric is on the clean run. Raises ``BadParameter``.
     """
-    if not text.strip():
-        return lambda _row: True
-    terms = [_term(part) for part in _AND.split(text.strip())]
-    return lambda row: all(term(row) for term in terms)
-
-
-def _term(text: str) -> RowFilter:
-    found = _TERM.fullmatch(text)
-    if found is None:
-        raise BadParameter(
-            f"{text[:60]!r} says nothing of a row.", "Write column=value, joined by and."
-        )
-    name, sign, wanted = found.groups()
-    if wanted[:1] == wanted[-1:] and wanted[:1] in ("'", '"') and len(wanted) > 1:
-        wanted = wanted[1:-1]
-    if sign in _ORDER:
-        try:
-            limit = float(wanted)
-        except ValueError:
-            raise BadParameter(f"{sign} compares numbers, not {wanted[:40]!r}.", "Use =.") from None
-        return lambda row: _is_beyond(_value(row, name), _ORDER[sign], limit)
-    if sign == "=":
-        return lambda row: _same(_value(row, name), wanted)
-    return lambda row: not _same(_value(row, name), wanted)
+    wanted = row_expression(text)
+    return lambda row: wanted.fits(partial(_value, row))
 
 
 def _value(row: RowResult, name: str) -> Any:
@@ -54,24 +32,5 @@ def _value(row: RowResult, name: str) -> Any:
         return row.columns[name]
     if name == "tokens":
         return len(row.roles)
+    name = ALSO.get(name, name)
     return getattr(row, name) if name in OF_RESULTS else None
-
-
-def _same(value: Any, wanted: str) -> bool:
-    if value is None:
-        return False
-    if isinstance(value, bool):
-        return str(value).lower() == wanted.lower()
-    if isinstance(value, int | float):
-        try:
-            return float(wanted) == value
-        except ValueError:
-            return False
-    return str(value) == wanted
-
-
-def _is_beyond(value: Any, compared: Callable[[float, float], bool], limit: float) -> bool:
-    try:
-        return value is not None and compared(float(value), limit)
-    except (TypeError, ValueError):
-        return False

@@ -21,6 +21,7 @@ from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import sweep_on_ray
 from interpboard.sweeps.request import SweepRequest, sweep_request
 from interpboard.sweeps.row_work import rows_function
+from interpboard.sweeps.standing import told_standing
 
 
 def sweep(
@@ -59,7 +60,7 @@ def sweep(
     request = sweep_request(analyses, params, metric, save, align, group)
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
     folder = begin_sweep(lm, dataset, request, Path(output))
-    with folder.alone():
+    with folder.alone(), told_standing(folder, on_pace) as on_pace:
         if workers > 1 or ray:
             own = dict(opening or _opening_of(lm))
             sweep_on_ray(
@@ -88,12 +89,15 @@ def begin_sweep(
         raise BadParameter(f"{', '.join(map(str, dataset.files))} has no rows.", "Check it.")
     manifest = Manifest(
         made_by=made_by(lm.verified.path),
-        dataset=tuple(map(str, dataset.files)),
+        dataset=tuple(str(file.absolute()) for file in dataset.files),
         dataset_fingerprint=dataset.fingerprint(),
         model=lm.info,
         request=request,
         rows=rows,
         parameter_files=_files_of(request),
+        columns=dataset.columns.taken,
+        limit=dataset.limit,
+        shuffle=dataset.shuffle,
     )
     return SweepFolder.begin(output, manifest)
 

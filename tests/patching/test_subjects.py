@@ -12,7 +12,7 @@ from interpboard.analyze import analyze
 from interpboard.errors import BadParameter
 from interpboard.patching.subject import find_subject, subject_positions
 from interpboard.results import PromptInfo
-from interpboard.runs.occurrences import touching
+from interpboard.results.occurrences import touching
 from interpboard.runs.prompt import make_prompt
 from tests.tokenizers import KINDS, lm_of
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from tui.commands.command import Command
 from tui.commands.reasons import (
     no_control,
+    no_dataset,
     no_interventions,
     no_lines,
     no_pinned_runs,
     no_prompt_file,
+    no_sweep,
     nothing_lost,
     nothing_saved,
 )
@@ -144,6 +146,33 @@ PROMPT_TABLE = (
     Command("table_leave", "q,escape,backspace", "q Esc Bksp", "Back",
             "Back to the panes", "leave", palette=False),
 )  # fmt: skip
+DATASET = (
+    Command("dataset_open", "enter", "Enter", "Open",
+            "Open the row under the cursor in all panes, as it says", "take",
+            why_not=no_dataset),
+    Command("dataset_means", "m", "m", "Means",
+            "Show the sweep's means over these rows in the panes", lambda c: c.row_means.show(),
+            why_not=no_sweep),
+    Command("dataset_filter", "f", "f", "Filter",
+            "List only the rows that fit an expression, and take means of them",
+            lambda c: c.datasets.ask_filter(),
+            why_not=no_dataset),
+    Command("dataset_sort", "s", "s", "Sort",
+            "Sort by the column under the cursor; again: the other way, then as in the dataset", "sort",
+            why_not=no_dataset),
+    Command("dataset_group", "b", "b", "Groups",
+            "Means of groups side by side, by a column", lambda c: c.row_means.ask_group(),
+            why_not=no_sweep),
+    Command("dataset_other", "o", "o", "Other",
+            "Open another dataset or sweep", lambda c: c.datasets.ask()),
+    Command("dataset_yank", "y", "y", "",
+            "Copy the row in words", "yank",
+            why_not=no_dataset),
+    Command("dataset_help", "question_mark,f1", "? F1", "Help",
+            "These keys", "help"),
+    Command("dataset_leave", "q,escape,backspace", "q Esc Bksp", "Back",
+            "Back to the panes", "leave", palette=False),
+)  # fmt: skip
 CHAT = (
     Command("chat_write", "enter", "Enter", "Write",
             "Write what the turn under the cursor says; again: keep it", "write"),
@@ -214,19 +243,22 @@ COMMANDS_OF_PLACES = {
     "runs": RUNS,
     "plot": PLOT,
     "prompt_table": PROMPT_TABLE,
+    "dataset": DATASET,
     "chat": CHAT,
     "interventions": INTERVENTIONS,
     "log": LOG,
     "help": HELP,
 }
 # Screens over the panes that are no slot's: the app's own commands do not reach there.
-OVER = frozenset({"runs", "plot", "prompt_table", "chat", "interventions", "log", "help"})
+OVER = frozenset(
+    {"runs", "plot", "prompt_table", "dataset", "chat", "interventions", "log", "help"}
+)
 # Those of them in which there is something to search.
-SEARCHED = ("runs", "log", "help")
+SEARCHED = ("runs", "dataset", "log", "help")
 # The command that opens the screen of a place that is no slot's.
 OPENERS = {
-    "runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table", "chat": "chat",
-    "interventions": "interventions", "log": "log",
+    "runs": "pane_8", "plot": "plot", "prompt_table": "prompt_table", "dataset": "dataset",
+    "chat": "chat", "interventions": "interventions", "log": "log",
 }  # fmt: skip
 # Where letters are text, and where that is.
 TEXT_PLACES = {

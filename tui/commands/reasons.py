@@ -69,6 +69,17 @@ def no_prompt_file(controllers: Controllers, place: str) -> str:
     return "" if there else keyed("No file of prompts is open: {key:prompt_file} opens one.")
 
 
+def no_dataset(controllers: Controllers, place: str) -> str:
+    """Is no dataset open?"""
+    there = controllers.datasets.list is not None
+    return "" if there else keyed("No dataset is open: {key:dataset} opens one.")
+
+
+def no_sweep(controllers: Controllers, place: str) -> str:
+    """Is there no sweep whose means could be shown?"""
+    return controllers.row_means.why_not()
+
+
 def no_query(controllers: Controllers, place: str) -> str:
     """Was nothing searched for yet?"""
     return (
@@ -120,7 +131,9 @@ def nothing_lost(controllers: Controllers, place: str) -> str:
 
 
 def nothing_to_compare(controllers: Controllers, place: str) -> str:
-    """Is there no prompt to compare this one with?"""
+    """Is there no prompt to compare this one with, or of means no other group?"""
+    if controllers.state.means is not None:
+        return controllers.row_means.why_not_turn()
     return "" if controllers.second_model.offered else controllers.comparison.why_not_compare()
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
-from tui.controllers import on_demand
+from tui.controllers import of_rows, on_demand
 from tui.controllers.comparison import Comparison
 from tui.controllers.notify import Messages, Tell
 from tui.controllers.panes import Panes
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from interpboard.config import Settings
     from tui.controllers.chats import Chats
+    from tui.controllers.datasets import Datasets
     from tui.controllers.explained import Explained
     from tui.controllers.export import Export
     from tui.controllers.find import Find
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from tui.controllers.plots import Plots
     from tui.controllers.ports import AppPort
     from tui.controllers.prompt_table import PromptTableRows
+    from tui.controllers.row_means import RowMeans
     from tui.controllers.saved_runs import SavedRuns
     from tui.controllers.second_model import SecondModel
     from tui.files.prompt_file import PromptFile
@@ -65,6 +67,8 @@ class Controllers:
     comparison: Comparison
 
     prompt_table: cached_property[PromptTableRows] = cached_property(on_demand.make_prompt_table)
+    datasets: cached_property[Datasets] = cached_property(of_rows.make_datasets)
+    row_means: cached_property[RowMeans] = cached_property(of_rows.make_row_means)
     chats: cached_property[Chats] = cached_property(on_demand.make_chats)
     explained: cached_property[Explained] = cached_property(on_demand.make_explained)
     plans: cached_property[Plans] = cached_property(on_demand.make_plans)
@@ -122,7 +126,7 @@ class Controllers:
         self.comparison = Comparison(
             session, slots, board, second, changed, self.saver.remember, tell
         )
-        self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.comparison.shown)
+        self.panes = Panes(session, app, self.run_prompt, self.screens.open, self.shown)
 
     @property
     def state(self) -> State:
@@ -135,8 +139,12 @@ class Controllers:
         resume: bool,
         session: str = "",
         load: LoadOptions = NOTHING_ASKED,
+        dataset: str = "",
     ) -> None:
-        """Read what is kept, then start the engine and run, or show what was on the screen before."""
+        """Read what is kept, then start the engine and run, or show what was on the screen before.
+
+        ``dataset``: rows or a sweep, whose table is opened.
+        """
         await self.saver.find_place()
         await self.prompts.open()
         self.prompts.show_place()
@@ -151,6 +159,9 @@ class Controllers:
         self.comparison.go_on(self.saved_runs.resume_comparison if resumed else None)
         self.notes.run(self.notes.read())
         self.make_all()
+        if dataset:
+            self.datasets.read(dataset)
+            self.datasets.open()
 
     def make_all(self) -> None:
         """Those too that nobody has asked for: no key waits for them."""
@@ -163,6 +174,8 @@ class Controllers:
         await self.session.settled()
         await self.comparison.settled()
         await self.prompt_table.settled()
+        await self.datasets.settled()
+        await self.row_means.settled()
         await self.notes.idle()
         await self.saver.settled()
         await self.prompts.idle()
@@ -180,12 +193,21 @@ class Controllers:
         self.saver.remember_interventions(state)
         self.comparison.changed(state)
         self.prompt_table.changed(state)
+        self.datasets.changed(state)
+        return self.shown(state)
+
+    def shown(self, state: State) -> State:
+        """What the panes show of ``state``: itself, what it is compared with, or means over rows."""
+        if state.means is not None:
+            return self.row_means.shown_of(state)
         return self.comparison.shown(state)
 
     # -- what concerns several of them ------------------------------------------------------------
 
     def run_prompt(self) -> None:
         """Run what is in sight on what the prompt says, or the jobs that a dead engine took along."""
+        if self.state.means is not None:
+            self.row_means.leave()
         field, question = self.app.prompt, self.state.question
         same = (field.text, field.kind) == (question.text, question.kind)
         if same and self.state.engine.lost:
@@ -198,6 +220,20 @@ class Controllers:
         else:
             self.session.set_question(question)
         self.comparison.again()
+
+    def open(self) -> None:
+        """What is under the cursor; of means the rows that they are of."""
+        if self.state.means is not None:
+            self.datasets.open()
+        else:
+            self.panes.open()
+
+    def compare(self) -> None:
+        """With the prompt before, or another model; of means group with group."""
+        if self.state.means is not None:
+            self.row_means.turn()
+        else:
+            self.second_model.compare()
 
     def edit_prompt(self) -> None:
         """The cursor into the prompt; a chat is written in an editor of its own."""
@@ -214,6 +250,8 @@ class Controllers:
     def back(self) -> None:
         """The first start's hint away; else stop opening a model; else out of the zoom."""
         if self.app.put_hint_away():
+            return
+        if self.state.means is not None and self.row_means.leave():
             return
         if self.state.engine.opening:
             self.session.cancel()

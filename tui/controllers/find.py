@@ -31,7 +31,7 @@ class Find:
         if over is not None:
             return getattr(over, "searched", None)
         pane = self._pane()
-        return pane.shown_difference or pane.searched
+        return pane.shown_in_place or pane.searched
 
     def ask(self) -> None:
         """Open the line to type in."""

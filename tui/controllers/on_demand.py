@@ -149,7 +149,7 @@ def make_export(c: Controllers) -> Export:
 
     pictures = Pictures(c.app, c.panes, c.messages)
     return Export(
-        c.session, c.app, shown=c.comparison.shown, slot=lambda: c.panes.view.slot,
+        c.session, c.app, shown=c.shown, slot=lambda: c.panes.view.slot,
         readout=lambda: c.panes.view.shown_readout().plain.strip(), draw=pictures.draw,
         osc52=c.app.copy_to_clipboard, folder=c.settings.export_folder, tell=c.tell,
         report=c.named_sessions.report,
@@ -193,7 +193,11 @@ def make_perform(c: Controllers) -> Perform:
 
     return Perform(
         lambda action: action(c),
-        lambda command, place: c.comparison.refuses(command) or command.why_not(c, place),
+        lambda command, place: (
+            c.row_means.refuses(command)
+            or c.comparison.refuses(command)
+            or command.why_not(c, place)
+        ),
         c.session, c.panes, c.screens, c.app, c.tell,
     )  # fmt: skip
 

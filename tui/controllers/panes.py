@@ -285,17 +285,17 @@ class Panes:
             if elsewhere and self._bring(pane):
                 pane.refresh_readout()
             new = state.slots[pane.slot.name].result is not pane.data.result
-            if pane.display and not pane.subtracts and not new:  # what is new is filled in first
+            if pane.display and not pane.replaced and not new:  # what is new is filled in first
                 pane.state = state
                 pane.cursor_rested()
-        if not self.view.subtracts:
+        if not self.view.replaced:
             predicted = self.view.predicted()
             for pane in self.views:
                 pane.show_predicted(predicted)
 
     def _bring(self, pane: Pane) -> bool:
-        """Put a pane's cursor where the selection is; did it move? B − A has a cursor of its own."""
-        return not pane.subtracts and pane.follow(self._session.state.selection)
+        """Put a pane's cursor where the selection is; did it move? B − A and means have their own."""
+        return not pane.replaced and pane.follow(self._session.state.selection)
 
     @property
     def _slots(self) -> Iterable[Slot]:
@@ -308,6 +308,8 @@ def _number(slot: Slot) -> int:
 
 
 def _explained(pane: Pane) -> tuple[str, int] | None:
-    """The text that the pane's result is of, and the position that is explained."""
+    """The text that the pane's result is of, and the position that is explained; a mean is of none."""
     result, prompt = pane.data.result, pane.data.prompt
-    return (prompt.text, result.metric.position) if result and prompt else None
+    if pane.state.means is not None or not result or not prompt:
+        return None
+    return (prompt.text, result.metric.position)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interpboard.results import Cells, Document, LabelledArray, ModelInfo, PromptInfo, Result
     from interpboard.store import Note
     from tui.session.compared import Compared
+    from tui.session.means import Means
     from tui.session.unfinished import Unfinished
 
 _METRICS = ("logit", "logit_diff", "prob", "logprob")
@@ -211,6 +212,7 @@ class State:
     unfinished: tuple[Unfinished, ...] = ()  # the newest last
     dataset: str = ""  # a file with prompts whose circuit can be found
     compared: Compared | None = None  # what is shown beside this prompt, or taken from it
+    means: Means | None = None  # over the rows of a sweep, shown in place of this prompt's answers
     slots: Mapping[str, Answer] = field(default_factory=lambda: Answers())
 
     def with_slot(self, name: str, **changes: Any) -> State:

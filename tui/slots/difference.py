@@ -126,6 +126,15 @@ class DifferenceGrid(HeatGrid):
                 text.append(f"  {side} {words.signed(own)}", ink("text"))
         return text.append(_clean_runs(result), ink("muted"))
 
+    def legend(self, swatch: Callable[[Scale], Text], ink: Ink) -> Text:
+        """Scale and sign, and what has no difference."""
+        if self.of is None:
+            return Text()
+        text = swatch(self.scale)
+        text.append("B − A: − smaller in B, + larger in B", ink("text"))
+        alone = "  A or B alone has it: no difference" if self.alone() else ""
+        return text.append(alone, ink("muted"))
+
     def alone(self) -> bool:
         """Are there entries that one side alone has?"""
         return self.of is not None and any(name.startswith("only_in_") for name in self.of.extra)

@@ -13,12 +13,12 @@ from textual.widget import Widget
 
 from interpboard.display import visible
 from tui import words
-from tui.session.compared import DIFFERENCE_SIDE
 from tui.session.note_subjects import note_at_cursor, noted_in
 from tui.session.state import State
 from tui.slots.framed_box import Body
+from tui.slots.in_place import InPlace
 from tui.slots.pane_contract import PaneContract, Select
-from tui.slots.pane_title import answer_standing, difference_title, pane_title
+from tui.slots.pane_title import answer_standing, pane_title
 from tui.slots.spec import Slot
 from tui.slots.swatch import swatch
 from tui.slots.waiting import waiting_words
@@ -27,7 +27,6 @@ from tui.widgets.line import GrowingLine, Line
 
 if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
-    from tui.slots.difference import DifferenceGrid
     from tui.widgets.cells import Searched
 
 LEFT_TO_BODY = 7  # lines that a second row of the readout leaves to a body that could use them
@@ -42,7 +41,7 @@ class Pane(PaneContract, can_focus=False):
         super().__init__(slot, select)
         self._titles: tuple[Text, Text] = (Text(), Text())
         self._written_for = Size(0, 0)  # the size for which title and lines were written
-        self._less: DifferenceGrid | None = None  # made when B − A is shown for the first time
+        self._in_place = InPlace(self)
 
     def compose(self) -> ComposeResult:
         """Body, readout, legend."""
@@ -62,26 +61,22 @@ class Pane(PaneContract, can_focus=False):
     @property
     def view(self) -> Widget:
         """The widget that takes the focus."""
-        if self._less is not None and self.subtracts:
-            return self._less
-        return self.query_one(Body).children[0]
+        return self._in_place.view or self.query_one(Body).children[0]
 
     @property
-    def subtracts(self) -> bool:
-        """Is B − A shown, and not what the pane shows otherwise?"""
-        compared = self.state.compared
-        return compared is not None and compared.view == DIFFERENCE_SIDE
+    def replaced(self) -> bool:
+        """Is B − A shown, or a mean over rows, and not what the pane shows otherwise?"""
+        return bool(self._in_place.kind)
 
     @property
-    def shown_difference(self) -> DifferenceGrid | None:
-        """The grid of B − A, while that is what is shown."""
-        return self._less if self.subtracts else None
+    def shown_in_place(self) -> Searched | None:
+        """What is shown then."""
+        return self._in_place.view
 
     def shown_readout(self) -> Text:
         """The readout of what is shown."""
-        if self._less is not None and self.subtracts:
-            return self._less.readout(self.ink)
-        return self.readout()
+        other = self._in_place.view
+        return other.readout(self.ink) if other is not None else self.readout()
 
     @property
     def cursor(self) -> Any:
@@ -97,11 +92,12 @@ class Pane(PaneContract, can_focus=False):
     def show(self, state: State) -> None:
         """Show a snapshot."""
         self.state = state
-        self._turn()
-        if not self.subtracts:
+        self._in_place.turn()
+        other = self._in_place.view
+        if other is None:
             self.fill()
-        elif self._less is not None:
-            self._less.take(self.data.result)
+        else:
+            other.take(self.data.result)
         self.refresh_words()
         self.fade()
 
@@ -116,23 +112,6 @@ class Pane(PaneContract, can_focus=False):
             for widget in (*widgets, *(self._lines if slot == self.slot.name else ())):
                 if widget.styles.opacity != opacity:
                     widget.styles.opacity = opacity
-
-    def _turn(self) -> None:
-        """Put the pane's own body in sight, or B − A in its place; the focus stays in the pane."""
-        body = self.query_one(Body)
-        if body.display != self.subtracts:
-            return
-        had_focus = self.has_focus_within
-        if self.subtracts and self._less is None:
-            from tui.slots.difference import DifferenceGrid  # numpy: after the first paint
-
-            self._less = DifferenceGrid(self.refresh_readout, id=f"{self.slot.name}-difference")
-            self.mount(self._less, after=body)
-        assert self._less is not None
-        self._less.display = self.subtracts
-        if had_focus:
-            self.screen.set_focus(self.view)
-        body.display = not self.subtracts
 
     def refresh_words(self) -> None:
         """Readout, legend and titles; each repaints only if it changed."""
@@ -153,26 +132,22 @@ class Pane(PaneContract, can_focus=False):
     def _legend_or_note(self) -> Text:
         """The note on what is under the cursor, in the place of the legend; where there is none that."""
         note = note_at_cursor(self.state, self.part(), self.about_prompt)
-        if note is None:
+        if note is None or self.replaced:  # what is shown then has a cursor of its own
             return self._legend()
         about = note.subject.part or "this prompt"
         text = Text(f" note on {about}  ", self.inks.muted)
         return text.append(visible(note.text), self.inks.accent)
 
     def _legend(self) -> Text:
-        if self._less is None or not self.subtracts:
-            return self.legend()
-        text = self.swatch(self._less.scale)
-        text.append("B − A: − smaller in B, + larger in B", self.inks.text)
-        alone = "  A or B alone has it: no difference" if self._less.alone() else ""
-        return text.append(alone, self.inks.muted)
+        return self._in_place.legend() if self.replaced else self.legend()
 
     def lines_in_full(self) -> list[str]:
         """What the lines of the pane say, whole."""
         if self.data.result is None and self.data.partial is None:
             return [waiting_words(self.state, self.data, self.empty_hint())]
-        details = () if self.subtracts else (self.details().plain,)
-        around = (self.subtitle(), self._standing(None).plain)
+        details = () if self.replaced else (self.details().plain,)
+        title = self._in_place.title() if self.replaced else self.subtitle()
+        around = (title, self._standing(None).plain)
         texts = (*around, self.shown_readout().plain, *details, self._legend().plain)
         return [text.strip() for text in texts if text.strip()]
 
@@ -198,21 +173,22 @@ class Pane(PaneContract, can_focus=False):
             if self.state.notes:
                 self._line("legend", self._legend_or_note())
             if self.detailed:
-                self._line("details", Text() if self.subtracts else self.details())
+                self._line("details", Text() if self.replaced else self.details())
 
     def _set_titles(self) -> None:
         self._written_for = self.size
-        more = difference_title(self.data.result) if self.subtracts else self.subtitle()
-        room = self._title_room
+        more = self._in_place.title() if self.replaced else self.subtitle()
+        room, means = self._title_room, self.state.means is not None
         if self.frameless:  # both are on one line
-            standing = self._standing(room - self._least_title)
+            # What is a mean says so whatever else has to go.
+            standing = self._standing(max(0, room - self._least_title - means * len(more)))
             room -= standing.cell_len + 2 if standing else 0
         else:
             standing = self._standing(room)
         title = pane_title(
             self.slot, self.inks,
-            clean_run=self.of_clean_run(),
-            noted=noted_in(self.state, self.slot.name, self.noted_kinds),
+            clean_run=not means and self.of_clean_run(),
+            noted="" if means else noted_in(self.state, self.slot.name, self.noted_kinds),
             more=more, factor=words.factor(self._exponent), room=room,
         )  # fmt: skip
         if (title, standing) != self._titles:
@@ -235,7 +211,7 @@ class Pane(PaneContract, can_focus=False):
             self.state,
             self.inks,
             self.empty_hint(),
-            difference=self.subtracts,
+            difference=self.replaced,
             room=room,
         )
 
@@ -289,9 +265,8 @@ class Pane(PaneContract, can_focus=False):
     @property
     def _exponent(self) -> int:
         """That of what is shown."""
-        if self._less is not None and self.subtracts:
-            return self._less.exponent
-        return self.exponent
+        other = self._in_place.view
+        return self.exponent if other is None else other.exponent
 
     def swatch(self, scale: Scale) -> Text:
         """The scale in its own colours; its ends are written as the grid's numbers are."""

@@ -75,7 +75,7 @@ def answer_standing(
     """What is not the answer of a slot: of what it is, how much of it there is, what is under way.
 
     In ``room`` cells, if given: a running job says less then, and what still does not fit ends at a word.
-    ``difference``: B − A is shown, and how it stands is what keeps the two from being compared.
+    ``difference``: B − A is shown, or a mean, and how it stands is what its result warns of.
     """
     answer, previous = state.slots[slot.name], state.previous(slot.name)
     if difference:

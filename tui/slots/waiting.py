@@ -18,6 +18,8 @@ _PHASES = {
 
 def waiting_words(state: State, answer: Answer, hint: str) -> str:
     """What runs, what failed, or ``hint``: what there is to do; before that what the engine does."""
+    if state.means is not None:
+        return visible(answer.failure)
     if state.engine.phase != "ready":
         return keyed(_PHASES[state.engine.phase])
     if answer.job is not None:

@@ -31,19 +31,19 @@ def cell_text(
     value = float(data.values[at])
     if math.isnan(value):
         return data.absent.center(width)
-    guess = data.estimated is not None and bool(data.estimated[at])
+    mark = data.mark(*at)
     if width >= 4 or (width == 3 and not data.scale.diverging):
-        return _number(data, at, value, width, guess)
-    if guess and width == 1 and not letters_only:
-        return "~"
-    return _glyph(data, value, width, guess, letters_only)
+        return _number(data, at, value, width, mark)
+    if mark and width == 1 and (mark == "?" or not letters_only):
+        return mark
+    return _glyph(data, value, width, mark, letters_only)
 
 
 def _word(text: str, width: int) -> str:
     return f" {fit(text, width - 1)}"
 
 
-def _number(data: GridData, at: tuple[int, int], value: float, width: int, guess: bool) -> str:
+def _number(data: GridData, at: tuple[int, int], value: float, width: int, mark: str) -> str:
     from interpboard.visualization.colors import short_number
 
     letter = ""
@@ -52,18 +52,18 @@ def _number(data: GridData, at: tuple[int, int], value: float, width: int, guess
         width -= 2
     value /= 10.0**data.exponent
     if data.scale.diverging:
-        text = short_number(value, width - 1 - guess)  # a space: numbers do not touch
+        text = short_number(value, width - 1 - len(mark))  # a space: numbers do not touch
     else:
-        text = short_number(value, width - (width >= 5 or guess))
+        text = short_number(value, width - (width >= 5 or bool(mark)))
         text = (text.removeprefix("+") or ".0") if value else text
-    return letter + (f"~{text}" if guess else text).rjust(width)
+    return letter + f"{mark}{text}".rjust(width)
 
 
-def _glyph(data: GridData, value: float, width: int, guess: bool, letters_only: bool) -> str:
+def _glyph(data: GridData, value: float, width: int, mark: str, letters_only: bool) -> str:
     from interpboard.visualization.colors import MIDDLE
 
     level = data.scale.level(value)
-    glyph = "~" if guess else GLYPHS[min(8, abs(level - MIDDLE) * 2)]
+    glyph = mark or GLYPHS[min(8, abs(level - MIDDLE) * 2)]
     if not data.scale.diverging:
         return glyph.rjust(width) if width > 1 or letters_only else " "
     off_center = value - data.scale.center  # as the colour says it

@@ -22,7 +22,8 @@ class GridData:
 
     ``notes`` is a second line in each cell where there is height for it; ``below`` is another grid of
     words, drawn as every row's second line. ``estimated`` cells wait for an exact value,
-    ``marked`` ones are bold, ``off`` ones switched off. ``badges`` are letters of cells, in a column of
+    of ``unsure`` ones not even the sign is known, ``marked`` ones are bold, ``off`` ones switched off.
+    ``badges`` are letters of cells, in a column of
     their own in front of the numbers where there is room; None: this grid has none, now or later. Labels
     and words are already harmless to show. A search finds cells by their ``names`` too, rows by
     ``row_names`` where their labels are cut, and the ``ranked`` words behind the one that a cell shows.
@@ -37,6 +38,7 @@ class GridData:
     marked: np.ndarray | None = None
     below: GridData | None = None
     estimated: np.ndarray | None = None
+    unsure: np.ndarray | None = None
     off: frozenset[tuple[int, int]] = frozenset()
     badges: Mapping[tuple[int, int], str] | None = None
     noted: frozenset[tuple[int, int]] = frozenset()  # underlined: there is a note on what it is of
@@ -54,6 +56,12 @@ class GridData:
 
         written = self.words is None and not self.scale.of_shares
         return exponent_of(self.values) if written else 0
+
+    def mark(self, row: int, column: int) -> str:
+        """What stands before the number of a cell: ``~`` an estimate, ``?`` one whose sign is not known."""
+        if self.estimated is not None and self.estimated[row, column]:
+            return "~"
+        return "?" if self.unsure is not None and self.unsure[row, column] else ""
 
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """What a search finds, headers in the row or column of ``around``."""
@@ -132,7 +140,7 @@ class GridData:
 
     def row(self, row: int) -> tuple[bytes, ...]:
         """All that a row shows of numbers, to see whether it changed."""
-        marks = (self.estimated, self.marked)
+        marks = (self.estimated, self.marked, self.unsure)
         return (
             self.values[row].tobytes(),
             *(b"" if each is None else each[row].tobytes() for each in marks),

@@ -2,7 +2,8 @@
 
 Headers stay in sight while the cells scroll under them. Cells are as wide as the space allows, from
 six columns down to one; the narrower, the less is written and the more the colour says. Where there
-is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``.
+is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``, and
+what has a ``?`` has no colour either: its sign is not known.
 No cell is ever cut: what is in sight are whole ones, wherever it is scrolled to.
 """
 
@@ -220,7 +221,7 @@ class HeatGrid(CursorView):
                 style = cursor_style(dark)
             else:
                 style = level_style(level, dark) + Style(bold=True, underline=True)
-        elif math.isnan(value):
+        elif math.isnan(value) or data.mark(row, column) == "?":
             style = self.inks.style("muted")
         else:
             style = level_style(level, dark)

@@ -18,8 +18,8 @@ __all__ = ["PlainBoard", "PlainPane", "PlainScreen", "PlainStack", "Spoken", "pa
 class PlainPane:
     """A pane whose cursor is a number: the position of the prompt that is selected."""
 
-    of_heads, about_prompt, subtracts = False, False, False
-    shown_difference = None
+    of_heads, about_prompt, replaced = False, False, False
+    shown_in_place = None
 
     def __init__(self, slot: Any) -> None:
         self.slot, self.state, self.display = slot, State(), True

@@ -256,13 +256,13 @@ class HeadsPane(Pane):
     def refresh_words(self) -> None:
         """And what the letters of the types stand for, as much of it as there is room for."""
         super().refresh_words()
-        if self.subtracts:
+        if self.replaced:
             self._line("types", Text())
             return
         room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
         whole, first = self._letters(whole=True), self._letters(whole=False)
         shown = whole if whole.cell_len <= room else first
-        self._line("types", Text() if self.subtracts else shown)
+        self._line("types", Text() if self.replaced else shown)
 
     def _letters(self, *, whole: bool) -> Text:
         """The letters of the types of head in sight, and the names of the types, or their first words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from interpboard.results import PromptInfo
+from interpboard.results.info import PromptInfo
 
 
 def occurrences(text: str, part: str) -> list[tuple[int, int]]:

@@ -1,0 +1,130 @@
+"""A list of rows says what each is and what is known of it, and of a sweep only what its folder holds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from interpboard.errors import BadParameter
+from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.listed_rows import list_rows
+from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.standing import read_standing, stop_sweep, told_standing
+from tests.sweeps.quick_rows import MODEL
+from tests.sweeps.swept_folder import NUMBER, swept
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return swept(tmp_path_factory.mktemp("listed"), MODEL)
+
+
+def test_rows_of_a_file_are_listed_with_their_reasons_and_nothing_is_computed(folder: Path) -> None:
+    found = list_rows(folder.parent / "rows.jsonl")
+    assert (len(found.rows), found.manifest, found.note) == (NUMBER, None, "")
+    first, last = found.rows[0], found.rows[-1]
+    assert (first.text, first.target, first.foil) == (
+        "The capital of France 0 is",
+        " Paris",
+        " Rome",
+    )
+    assert (first.answer, first.metric, first.right) == (None, None, None)
+    assert last.problem == "The row has no text."
+    assert found.columns == ("row", "place", "text", "target", "foil", "size", "label")
+
+
+def test_rows_of_a_sweep_have_answer_metric_and_the_reason_of_each_analysis(folder: Path) -> None:
+    found = list_rows(folder)
+    assert (found.rows[2].answer, found.rows[2].right) == (" Rome", False)
+    assert (found.rows[4].metric, found.rows[4].tokens) == (14.0, 3)
+    assert found.rows[3].failed == (("activation_patching", "The prompts differ in length."),)
+    assert found.rows[3].problem == ""  # the other analyses have it
+    assert found.rows[-1].problem == "The row has no text."
+    source = found.rows[0].source
+    assert source is not None
+    assert (source.corrupted, source.subject) == ("The capital of Italy 0 is", "France")
+
+
+@pytest.mark.parametrize(
+    "where", ['label == "A"', "metric > 13 and right=true", "not label=A", "size<4 or size>8"]
+)
+def test_the_rows_that_fit_are_those_of_the_means(folder: Path, where: str) -> None:
+    listed = [row for row in list_rows(folder).fitting(where) if not row.problem]
+    means = aggregate(SweepFolder.open(folder), AggregateSettings(where=where))
+    assert means.result("head_ablation").params["rows"] == len(listed)
+
+
+def test_a_filter_of_a_column_that_is_nowhere_is_refused(folder: Path) -> None:
+    with pytest.raises(BadParameter, match="No row has a column"):
+        list_rows(folder).fitting("lable=A")
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_rows_whose_dataset_is_another_are_listed_and_say_that_they_cannot_be_opened(
+    tmp_path: Path, change: str
+) -> None:
+    out = swept(tmp_path, MODEL)
+    data = tmp_path / "rows.jsonl"
+    if change == "gone":
+        data.unlink()
+    else:
+        data.write_text(data.read_text() + '\n{"text": "one more"}')
+    found = list_rows(out)
+    assert "cannot be opened" in found.note
+    assert found.rows[0].text == "The capital of France 0 is"
+    assert all(row.source is None for row in found.rows)
+
+
+def test_a_sweep_says_in_its_folder_how_far_it_is_and_how_it_ended(tmp_path: Path) -> None:
+    folder = SweepFolder.open(swept(tmp_path, MODEL))
+    heard: list[int] = []
+    with told_standing(folder, lambda pace: heard.append(pace.rows)) as tell:
+        pace = SweepPace(NUMBER, rows=3, failed=1, reasons={"no text": 1})
+        tell(pace)
+        standing = read_standing(folder.path)
+        assert standing is not None
+        assert standing.runs
+        assert standing.pid == os.getpid()
+    standing = read_standing(folder.path)
+    assert standing is not None
+    assert (standing.state, standing.rows, standing.failed, standing.runs) == ("done", 3, 1, False)
+    assert heard == [3]
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "why"),
+    [(KeyboardInterrupt(), "stopped", ""), (BadParameter("It is full."), "failed", "It is full.")],
+)
+def test_what_ends_a_sweep_is_in_its_standing(
+    tmp_path: Path, ends: BaseException, state: str, why: str
+) -> None:
+    folder = SweepFolder.open(swept(tmp_path, MODEL))
+    with pytest.raises(type(ends)), told_standing(folder, lambda _pace: None):
+        raise ends
+    standing = read_standing(folder.path)
+    assert standing is not None
+    assert (standing.state, standing.why) == (state, why)
+
+
+def test_a_process_that_only_has_the_number_of_a_dead_sweep_is_never_signalled(
+    tmp_path: Path,
+) -> None:
+    folder = SweepFolder.open(swept(tmp_path, MODEL))
+    with told_standing(folder, lambda _pace: None):
+        raw = (folder.path / "standing.json").read_bytes()
+    (folder.path / "standing.json").write_bytes(
+        raw
+    )  # killed before it could say so: this is its number
+    standing = read_standing(folder.path)
+    assert standing is not None
+    assert standing.runs
+    with pytest.raises(BadParameter, match="No sweep writes"):
+        stop_sweep(folder.path)
+
+
+def test_a_standing_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / "standing.json").write_text("{half")
+    assert read_standing(tmp_path) is None

@@ -1,0 +1,300 @@
+"""A dataset or a sweep that is open: its rows as a table, which are shown, and one of them in the panes.
+
+Files are read, filtered and sorted in a thread: thousands of rows are no reason for a key to wait. What is
+newer takes the place of what is being read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from interpboard.errors import BadParameter, InterpBoardError
+from interpboard.files.places import expanded
+from tui.commands.command import keyed
+from tui.session.state import Question
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from interpboard.sweeps.listed_rows import ListedRow, RowList
+    from tui.controllers.notify import Tell
+    from tui.controllers.ports import InputsLine
+    from tui.session.session import Session
+    from tui.session.state import PromptKind, State
+
+_CHANGED = "dataset"
+_OPENS = "A file of rows, or the folder of a sweep."
+
+
+class Datasets:
+    """``run`` puts a question into the panes; ``changed`` is called when there is something new to show.
+
+    ``row_opened`` hears of each row that goes into the panes, before it does.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        run: Callable[[Question], None],
+        open_screen: Callable[[], None],
+        changed: Callable[[set[str]], None],
+        row_opened: Callable[[], None],
+        input_line: InputsLine,
+        tell: Tell,
+    ) -> None:
+        self._session, self._run, self._open_screen = session, run, open_screen
+        self._changed, self._row_opened = changed, row_opened
+        self._input_line, self._tell = input_line, tell
+        self.list: RowList | None = None
+        self.reading: Path | None = None
+        self.where = ""
+        self.sorted_by: tuple[str, bool] = (
+            "",
+            False,
+        )  # a column, and whether the largest come first
+        self.shown: tuple[ListedRow, ...] = ()
+        self.sweep_words = ""  # how far its sweep is
+        self._subject: tuple[str, str] | None = (
+            None  # of a row: its text, and what is to be marked in it
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """The table of what is open; where nothing is, ask for it."""
+        if self.list is not None or self.reading is not None:
+            self._open_screen()
+        else:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask for a file or a folder."""
+
+        def answered(text: str) -> None:
+            if text.strip():
+                self.read(text.strip())
+                self._open_screen()
+
+        more = 'Columns behind it: rows.csv text=prompt,target=" {answer}"'
+        now = str(self.list.path) if self.list is not None else ""
+        self._input_line("Dataset or sweep", (_OPENS, more), now, answered)
+
+    def read(self, text: str) -> None:
+        """Read what ``text`` names, a path with its columns perhaps, in the background."""
+        path, columns = _path_and_columns(text)
+        self.reading = place = expanded(path)
+
+        async def work() -> None:
+            from interpboard.datasets.columns import read_columns
+            from interpboard.sweeps.listed_rows import list_rows
+
+            try:
+                found = await asyncio.to_thread(lambda: list_rows(place, read_columns(columns)))
+            except InterpBoardError as error:
+                if self.reading == place:
+                    self.reading = None
+                    self._tell(str(error), "error")
+                    self._changed({_CHANGED})
+                return
+            if self.reading == place:
+                same = self.list is not None and self.list.path == found.path
+                self.list, self.reading = found, None
+                if not same:
+                    self.where, self.sorted_by = "", ("", False)
+                if found.note:
+                    self._tell(found.note, "warning")
+                await self._arrange()
+
+        self._in_background(work())
+
+    def again(self) -> None:
+        """Read what is open anew: there are more results."""
+        if self.list is not None and self.reading is None:
+            self.read(str(self.list.path))
+
+    # -- which rows, in which order ---------------------------------------------------------------
+
+    def ask_filter(self) -> None:
+        """Ask which rows are meant."""
+        if self.list is None:
+            return
+
+        def answered(text: str) -> None:
+            self.filter(text.strip())
+
+        names = ", ".join(self.list.columns)
+        hints = (
+            f"Columns: {names}",
+            'label == "A" and (metric > 0.5 or not right=true); empty: all',
+        )
+        self._input_line("Rows that fit", hints, self.where, answered)
+
+    def filter(self, where: str) -> None:
+        """These rows from now on; what is wrong with ``where`` is said, and nothing changes."""
+        before, self.where = self.where, where
+
+        async def work() -> None:
+            try:
+                await self._arrange()
+            except BadParameter as error:
+                self.where = before
+                self._tell(str(error), "error")
+
+        self._in_background(work())
+
+    def sort(self, column: str) -> None:
+        """By ``column``; again: the other way, then as in the dataset."""
+        by, down = self.sorted_by
+        following = (column, False) if by != column else (column, True) if not down else ("", False)
+        self.sorted_by = following
+        self._in_background(self._arrange())
+
+    async def _arrange(self) -> None:
+        """Filter and sort; raises ``BadParameter`` for a filter that says nothing."""
+        found, where, by = self.list, self.where, self.sorted_by
+        if found is None:
+            return
+        shown = await asyncio.to_thread(lambda: _arranged(found, where, by))
+        if (found, where, by) == (self.list, self.where, self.sorted_by):
+            self.shown = shown
+            self._changed({_CHANGED})
+
+    # -- a row in the panes -----------------------------------------------------------------------
+
+    def why_not_open(self, row: ListedRow) -> str:
+        """Why a row cannot be opened in the panes; empty: it can."""
+        if row.source is not None and row.source.problem:
+            return f"{row.place}: {row.problem}"
+        if row.source is None:
+            assert self.list is not None
+            return self.list.note or "The dataset has no such row any more."
+        return ""
+
+    def open_row(self, row: ListedRow) -> None:
+        """The row in all panes: text, target, foil, position, corrupted prompt and subject as it says."""
+        source = row.source
+        assert source is not None
+        assert self.list is not None
+        manifest, asked = self.list.manifest, None
+        if manifest is not None:
+            asked = manifest.request.metric
+            own = self._session.state.model
+            if own is not None and own.info.weights != manifest.model.weights:
+                other = manifest.model.name
+                other = "other weights" if other == own.info.name else other
+                self._tell(f"The sweep is of {other}: this row runs on {own.info.name}.", "warning")
+        foil = source.foil if source.foil is not None or asked is None else asked.foil
+        target = source.target if source.target is not None or asked is None else asked.target
+        position = (
+            source.position if source.position is not None else asked.position if asked else -1
+        )
+        metric = asked.name if asked is not None else self._session.state.question.metric
+        if asked is None:  # a foil is there to be contrasted with
+            metric = "logit_diff" if foil is not None else metric.replace("logit_diff", "logit")
+        text, kind = _as_prompt(source)
+        question = Question(text, metric, target, foil, position, kind)
+        self._subject = (text, source.subject) if source.subject is not None else None
+        from tui.slots.trace.of_row import methods_of_row
+
+        self._row_opened()
+        analyses = {
+            **self._session.state.analyses,
+            **methods_of_row(source.corrupted, source.subject),
+        }
+        self._session.change(corrupted=source.corrupted, marked=("", ()), analyses=analyses)
+        self._run(question)
+
+    def changed(self, state: State) -> None:
+        """The app's snapshot has changed: once the tokens of a row are known its subject is marked."""
+        if self._subject is None:
+            return
+        text, subject = self._subject
+        if state.question.text != text:
+            self._subject = None
+            return
+        for answer in state.slots.values():
+            asked = answer.question
+            if answer.prompt is not None and asked is not None and asked.text == text:
+                self._subject = None
+                self._mark(answer.prompt, subject)
+                return
+
+    def _mark(self, prompt: Any, subject: str) -> None:
+        from interpboard.results.occurrences import occurrences, touching
+        from tui.slots.trace.of_row import mark_row
+
+        found = occurrences(prompt.text, subject.strip())
+        positions = touching(prompt, *found[-1]) if found else ()
+        if not positions:
+            self._tell(
+                f"The row's subject {subject!r} is no text of the prompt: not marked.", "warning"
+            )
+            return
+
+        async def work() -> None:  # not in the middle of telling of a change
+            mark_row(self._session, positions)
+
+        self._in_background(work())
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """Wait until nothing of it is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def nothing_open() -> str:
+    """What is said where no dataset is open."""
+    return keyed("No dataset is open: {key:dataset} opens one.")
+
+
+def _path_and_columns(text: str) -> tuple[str, str]:
+    """``rows.csv text=prompt`` as a path and columns; a path may have spaces."""
+    from interpboard.datasets.columns import read_columns
+
+    for at, char in enumerate(text):
+        if char == " " and "=" in text[at:]:
+            try:
+                read_columns(text[at + 1 :])
+            except BadParameter:
+                continue
+            return text[:at].strip(), text[at + 1 :]
+    return text, ""
+
+
+def _arranged(found: RowList, where: str, sorted_by: tuple[str, bool]) -> tuple[ListedRow, ...]:
+    rows = found.fitting(where) if where else found.rows
+    by, down = sorted_by
+    if not by:
+        return rows
+
+    def key(row: ListedRow) -> tuple[bool, float, str]:
+        value = row.column(by)
+        number = float(value) if isinstance(value, int | float) else 0.0
+        return isinstance(value, str), number, str(value) if isinstance(value, str) else ""
+
+    known = [row for row in rows if row.column(by) is not None]
+    unknown = [row for row in rows if row.column(by) is None]  # last, either way
+    return (*sorted(known, key=key, reverse=down), *unknown)
+
+
+def _as_prompt(source: Any) -> tuple[str, PromptKind]:
+    """A row's prompt as the panes take it: a text, or the JSON of a chat."""
+    if source.messages is None:
+        return source.text, "text"
+    from interpboard.results import Chat, Message
+    from interpboard.results.chats import chat_json
+
+    messages = tuple(Message(role, content) for role, content in source.messages)
+    goes_on = source.messages[-1][0] == "assistant"
+    return chat_json(Chat(messages, continue_final_message=goes_on)), "chat"

@@ -1,0 +1,127 @@
+"""Means over rows in words: of how many rows, how sure, and of a difference of groups its p-values. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.text import Text
+
+from interpboard.display import visible
+from interpboard.results.arrays import names_of
+from interpboard.results.labels import visible_label
+from interpboard.results.signs import legend_of
+from interpboard.results.sites import with_sites
+from tui import words
+from tui.session.means import Means
+
+if TYPE_CHECKING:
+    from interpboard.results import Result
+    from tui.slots.framed_box import Ink
+
+SURE = 0.05  # a family-wise p-value under it tells two groups apart
+
+
+def of_two_groups(result: Result) -> bool:
+    """Is it the difference of two groups?"""
+    return "p_family" in result.extra
+
+
+def neutral_of(result: Result) -> float:
+    """The value that says nothing: of a difference 0, whatever it is of its sides."""
+    return 0.0 if of_two_groups(result) else result.neutral
+
+
+def sides_legend(result: Result) -> str:
+    """What values on either side say."""
+    if of_two_groups(result):
+        return "B − A: − smaller in B, + larger in B"
+    return legend_of(result.meaning, result.neutral)
+
+
+def unsure(result: Result) -> np.ndarray:
+    """Where the interval has the neutral value in it, or two groups are not told apart; as ``values``."""
+    if of_two_groups(result):
+        return np.asarray(~(result.extra["p_family"].values < SURE))
+    low, high = (result.extra[name].values - result.neutral for name in ("low", "high"))
+    return np.asarray(~((low > 0) | (high < 0)))  # of a mean of one row nothing is known
+
+
+def mean_title(means: Means, result: Result | None) -> str:
+    """``mean over 998 rows (2 left out), Δ logit``; of a difference ``B − A over 998 rows``."""
+    if result is None:
+        return "mean over rows"
+    rows = int(result.params["rows"])
+    chosen = bool(means.where or means.view)
+    of = f" of {means.rows:,}" if chosen and means.rows is not None else ""
+    out = 0 if chosen or means.rows is None else means.rows - rows
+    left = f" ({out:,} left out)" if out > 0 else ""
+    what = "B − A" if of_two_groups(result) else "mean"
+    title = words.analysis_title(result.analysis)
+    return f"{what} over {rows:,}{of} rows{left}: {title}, {result.metric.name}"
+
+
+def mean_legend(result: Result) -> str:
+    """What the mark is, and which interval."""
+    if of_two_groups(result):
+        return f"  ? not told apart: p ≥ {SURE:g} over all cells together"
+    neutral = f"{result.neutral:g}"
+    return f"  ? interval has {neutral} in it  {result.params.get('interval', '')}"
+
+
+def mean_readout(result: Result, place: int, ink: Ink) -> Text:
+    """The cell ``place``: mean, interval, standard error, rows, and how many of them are on its side."""
+    text = Text(f" {cell_name(result, place)}", ink("text", bold=True))
+    value = _number(result, None, place)
+    if value != value:
+        return text.append("  no row has this", ink("muted"))
+    difference = of_two_groups(result)
+    text.append(f"  {'B − A' if difference else 'mean'} ", ink("accent", bold=True))
+    text.append(words.signed(value), ink("accent", bold=True))
+    if difference:
+        own, family = (_number(result, name, place) for name in ("p_value", "p_family"))
+        text.append(f"  p {_share(own)}", ink("text"))
+        text.append(f", {_share(family)} over all cells", ink("text"))
+        told = "" if family < SURE else "  not told apart"
+        text.append(told, ink("warning"))
+    else:
+        low, high = (_number(result, name, place) for name in ("low", "high"))
+        text.append(f" [{words.signed(low)}, {words.signed(high)}]", ink("text"))
+        if unsure(result).reshape(-1)[place]:
+            text.append(f"  crosses {result.neutral:g}", ink("warning"))
+    text.append(f"  se {words.unsigned(_number(result, 'se', place))}", ink("muted"))
+    for name, said in (("same_sign", "{} of rows on its side"), ("n", "{} rows")):
+        if name in result.extra:
+            number = _number(result, name, place)
+            shown = f"{number:,.0f}" if name == "n" else words.percent(number)
+            text.append(f"  {said.format(shown)}", ink("muted"))
+    return text
+
+
+def cell_name(result: Result, place: int) -> str:
+    """The labels of a cell, those of axes of one entry left out: ``L2 H4``, ``in 3 subject last``."""
+    known = with_sites(result)
+    at = np.unravel_index(place, known.values.shape) if known.axes else ()
+    each = [
+        (axis, name, int(i))
+        for name, axis, i in zip(names_of(known.axes), known.axes, at, strict=True)
+    ]
+    many = [own for own in each if len(own[0].labels) > 1] or each
+    return " ".join(label(name, axis.labels[i]) for axis, name, i in many) or "value"
+
+
+def label(axis: str, text: str) -> str:
+    """A label as it is shown: ``L3``, ``H7``, a role as it is called."""
+    letter = {"layer": "L", "head": "H"}.get(axis, "") if text[:1].isdigit() else ""
+    if axis in ("token", "query", "key", "source"):  # a role, no token: its spaces are spaces
+        return words.shorten(visible(text))
+    return letter + words.shorten(visible_label(axis, text))
+
+
+def _number(result: Result, extra: str | None, place: int) -> float:
+    array = result.values if extra is None else result.extra[extra].values
+    return float(array.reshape(-1)[place])
+
+
+def _share(p: float) -> str:
+    return "·" if p != p else "<0.001" if p < 0.001 else f"{p:.3f}"
