@@ -78,13 +78,10 @@ def script(parts: Sequence[tuple[Document, MetricRequest]]) -> str:
 def command_line(document: Document, asked: MetricRequest) -> str:
     """``interpboard analyze …`` for bash or zsh; a comment where a parameter is no text."""
     model, text = document.model, document.prompt.text
-    words = ["interpboard", "analyze", "--model", model.name]
-    words += ["--device", model.device, "--dtype", model.dtype]
-    words += [] if model.special_tokens else ["--no-special-tokens"]
-    if model.parts and not model.options.parts:
+    opening = model_words(model)
+    if opening is None:
         return f"# no command line can say parts = {model.parts!r}\n"
-    words += option_words(model.options)
-    words += [option for option in _ALLOWED if _said(option, model)]
+    words = ["interpboard", "analyze", *opening]
     for result in document.results:
         words += ["--analysis", result.analysis]
     words += ["--metric", asked.name]
@@ -105,6 +102,15 @@ def command_line(document: Document, asked: MetricRequest) -> str:
     # The text "-" means standard input, so it comes from there.
     spoken = document.prompt.chat is not None
     return f"printf %s - | {line}\n" if text == "-" and not spoken else f"{line}\n"
+
+
+def model_words(model: ModelInfo) -> list[str] | None:
+    """The words of a command line that open ``model`` as it is; None where none can."""
+    if model.parts and not model.options.parts:
+        return None
+    words = ["--model", model.name, "--device", model.device, "--dtype", model.dtype]
+    words += [] if model.special_tokens else ["--no-special-tokens"]
+    return words + option_words(model.options) + [o for o in _ALLOWED if _said(o, model)]
 
 
 def _source(prompt: PromptInfo) -> str:
@@ -158,6 +164,18 @@ def _written(parameter: Parameter, value: Any, document: Document) -> str | None
     """A parameter's value as ``--param`` reads it back; None where it would not."""
     if parameter.kind is object and not parameter.many:
         return _stretch(value, document)
+    return _read_back(parameter, value)
+
+
+def written_param(analysis: str, name: str, value: Any) -> str | None:
+    """The same of every prompt: what names places in one of them is written only where it is a text."""
+    parameter = _parameter(analysis, name)
+    if parameter.kind is object and not parameter.many:
+        return _plain_text(value) if isinstance(value, str) else None
+    return _read_back(parameter, value)
+
+
+def _read_back(parameter: Parameter, value: Any) -> str | None:
     written = _commas(value) if parameter.many else _plain_text(value)
     try:
         same = written is not None and _plain(parameter.parse(written)) == _plain(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,31 @@ def test_a_process_that_only_has_the_number_of_a_dead_sweep_is_never_signalled(
 def test_a_standing_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     (tmp_path / "standing.json").write_text("{half")
     assert read_standing(tmp_path) is None
+
+
+_SWEEPS = """
+import sys, time
+from pathlib import Path
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.standing import told_standing
+folder = SweepFolder.open(Path(sys.argv[1]))
+with folder.alone(), told_standing(folder, lambda pace: None) as tell:
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_sweep_of_another_process_is_stopped_by_its_folder(tmp_path: Path) -> None:
+    out = swept(tmp_path, MODEL)
+    with subprocess.Popen(
+        [sys.executable, "-c", _SWEEPS, str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        stop_sweep(out)
+        assert process.wait(30) != 0
+    standing = read_standing(out)
+    assert standing is not None
+    assert (standing.state, standing.runs) == ("stopped", False)

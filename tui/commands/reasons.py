@@ -50,6 +50,8 @@ def nothing_runs(controllers: Controllers, place: str) -> str:
     compared = controllers.state.compared
     runs = controllers.state.busy or controllers.state.engine.phase == "loading"
     runs = runs or (compared is not None and compared.a.busy)
+    if not runs and controllers.state.sweep:
+        return keyed("Only a sweep runs: {key:dataset_stop} in Dataset stops it.")
     return "" if runs else "Nothing is running."
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tui.controllers.row_means import RowMeans
     from tui.controllers.saved_runs import SavedRuns
     from tui.controllers.second_model import SecondModel
+    from tui.controllers.sweep_runs import SweepRuns
     from tui.files.prompt_file import PromptFile
     from tui.session.unfinished import Unfinished
     from tui.slots.spec import Slot
@@ -68,6 +69,7 @@ class Controllers:
 
     prompt_table: cached_property[PromptTableRows] = cached_property(on_demand.make_prompt_table)
     datasets: cached_property[Datasets] = cached_property(of_rows.make_datasets)
+    sweep_runs: cached_property[SweepRuns] = cached_property(of_rows.make_sweep_runs)
     row_means: cached_property[RowMeans] = cached_property(of_rows.make_row_means)
     chats: cached_property[Chats] = cached_property(on_demand.make_chats)
     explained: cached_property[Explained] = cached_property(on_demand.make_explained)
@@ -176,6 +178,7 @@ class Controllers:
         await self.prompt_table.settled()
         await self.datasets.settled()
         await self.row_means.settled()
+        await self.sweep_runs.settled()
         await self.notes.idle()
         await self.saver.settled()
         await self.prompts.idle()
@@ -183,6 +186,7 @@ class Controllers:
 
     async def close(self) -> None:
         """The engine ends, and what is to be kept is written."""
+        self.sweep_runs.close()
         await self.session.close()
         await self.comparison.close()
         await self.notes.idle()

@@ -18,6 +18,7 @@ from tui.session.state import Question
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from interpboard.datasets.rows import DatasetRow
     from interpboard.sweeps.listed_rows import ListedRow, RowList
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine
@@ -31,7 +32,7 @@ _OPENS = "A file of rows, or the folder of a sweep."
 class Datasets:
     """``run`` puts a question into the panes; ``changed`` is called when there is something new to show.
 
-    ``row_opened`` hears of each row that goes into the panes, before it does.
+    ``row_opened`` hears of each row that goes into the panes, before it does; ``opened`` of what was read.
     """
 
     def __init__(
@@ -42,11 +43,12 @@ class Datasets:
         open_screen: Callable[[], None],
         changed: Callable[[set[str]], None],
         row_opened: Callable[[], None],
+        opened: Callable[[], None],
         input_line: InputsLine,
         tell: Tell,
     ) -> None:
         self._session, self._run, self._open_screen = session, run, open_screen
-        self._changed, self._row_opened = changed, row_opened
+        self._changed, self._row_opened, self._opened = changed, row_opened, opened
         self._input_line, self._tell = input_line, tell
         self.list: RowList | None = None
         self.reading: Path | None = None
@@ -56,11 +58,15 @@ class Datasets:
             False,
         )  # a column, and whether the largest come first
         self.shown: tuple[ListedRow, ...] = ()
-        self.sweep_words = ""  # how far its sweep is
         self._subject: tuple[str, str] | None = (
             None  # of a row: its text, and what is to be marked in it
         )
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def sweep_words(self) -> str:
+        """How far the sweep that runs is; empty: none does."""
+        return self._session.state.sweep
 
     # -- opening ----------------------------------------------------------------------------------
 
@@ -108,6 +114,7 @@ class Datasets:
                 if found.note:
                     self._tell(found.note, "warning")
                 await self._arrange()
+                self._opened()
 
         self._in_background(work())
 
@@ -174,29 +181,33 @@ class Datasets:
             return self.list.note or "The dataset has no such row any more."
         return ""
 
+    def question_of(self, source: DatasetRow) -> Question:
+        """What a row asks; of a sweep with its metric, and what the sweep takes where the row has nothing."""
+        manifest = self.list.manifest if self.list is not None else None
+        asked = manifest.request.metric if manifest is not None else None
+        foil = source.foil if source.foil is not None or asked is None else asked.foil
+        target = source.target if source.target is not None or asked is None else asked.target
+        position = source.position
+        if position is None:
+            position = asked.position if asked is not None else -1
+        metric = asked.name if asked is not None else self._session.state.question.metric
+        if asked is None:  # a foil is there to be contrasted with
+            metric = "logit_diff" if foil is not None else metric.replace("logit_diff", "logit")
+        text, kind = _as_prompt(source)
+        return Question(text, metric, target, foil, position, kind)
+
     def open_row(self, row: ListedRow) -> None:
         """The row in all panes: text, target, foil, position, corrupted prompt and subject as it says."""
         source = row.source
         assert source is not None
         assert self.list is not None
-        manifest, asked = self.list.manifest, None
-        if manifest is not None:
-            asked = manifest.request.metric
-            own = self._session.state.model
-            if own is not None and own.info.weights != manifest.model.weights:
-                other = manifest.model.name
-                other = "other weights" if other == own.info.name else other
-                self._tell(f"The sweep is of {other}: this row runs on {own.info.name}.", "warning")
-        foil = source.foil if source.foil is not None or asked is None else asked.foil
-        target = source.target if source.target is not None or asked is None else asked.target
-        position = (
-            source.position if source.position is not None else asked.position if asked else -1
-        )
-        metric = asked.name if asked is not None else self._session.state.question.metric
-        if asked is None:  # a foil is there to be contrasted with
-            metric = "logit_diff" if foil is not None else metric.replace("logit_diff", "logit")
-        text, kind = _as_prompt(source)
-        question = Question(text, metric, target, foil, position, kind)
+        manifest, own = self.list.manifest, self._session.state.model
+        if manifest is not None and own is not None and own.info.weights != manifest.model.weights:
+            other = manifest.model.name
+            other = "other weights" if other == own.info.name else other
+            self._tell(f"The sweep is of {other}: this row runs on {own.info.name}.", "warning")
+        question = self.question_of(source)
+        text = question.text
         self._subject = (text, source.subject) if source.subject is not None else None
         from tui.slots.trace.of_row import methods_of_row
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
     from tui.controllers.datasets import Datasets
     from tui.controllers.row_means import RowMeans
+    from tui.controllers.sweep_runs import SweepRuns
     from tui.session.state import Question
 
 
@@ -20,8 +21,21 @@ def make_datasets(c: Controllers) -> Datasets:
     return Datasets(
         c.session, run=partial(_run_question, c), open_screen=lambda: _open_dataset(c),
         changed=c.show_changed, row_opened=lambda: _leave_rows(c),
-        input_line=c.screens.input_line, tell=c.tell,
+        opened=lambda: c.sweep_runs.opened(), input_line=c.screens.input_line, tell=c.tell,
     )  # fmt: skip
+
+
+def make_sweep_runs(c: Controllers) -> SweepRuns:
+    """Sweeps that are begun, watched and stopped here."""
+    from pathlib import Path
+
+    from interpboard.files.places import expanded
+    from tui.controllers.sweep_runs import SweepRuns
+
+    def folder() -> Path:
+        return expanded(c.settings.export_folder) if c.settings.export_folder else Path.cwd()
+
+    return SweepRuns(c.session, c.datasets, c.app, folder=folder, tell=c.tell)
 
 
 def make_row_means(c: Controllers) -> RowMeans:

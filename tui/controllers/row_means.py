@@ -75,7 +75,9 @@ class RowMeans:
         if found is None:
             return keyed("No sweep is open: {key:dataset} opens one.")
         if found.manifest is None:
-            return "These rows are not swept yet."
+            return keyed(
+                "These rows are not swept yet: {key:dataset_start} in Dataset sweeps them."
+            )
         return ""
 
     def show(self) -> None:

@@ -102,6 +102,8 @@ class DatasetScreen(Live, OverPanes[None]):
         heading = "Sweep" if found.manifest is not None else self.shown_heading
         title = Text.assemble((f" {heading}", Style(color=ink.accent, bold=True)))
         title.append(f"  {visible(found.path.name or str(found.path))}", ink.text)
+        if host.sweep_words:
+            title.append(f"  {host.sweep_words}", ink.accent)
         rows, out = len(found.rows), sum(bool(row.problem) for row in found.rows)
         first = "first " if found.cut else ""
         title.append(f"  {first}{rows:,} rows", ink.text)
@@ -109,8 +111,6 @@ class DatasetScreen(Live, OverPanes[None]):
             title.append(f", {out:,} cannot be used", ink.warning)
         if host.where:
             title.append(f"  {len(host.shown):,} fit {visible(host.where)}", ink.accent)
-        if host.sweep_words:
-            title.append(f"  {host.sweep_words}", ink.accent)
         if found.manifest is not None:
             names = ", ".join(map(words.analysis_title, found.manifest.request.analyses))
             title.append(f"  {names}", ink.muted)

@@ -212,6 +212,7 @@ class State:
     unfinished: tuple[Unfinished, ...] = ()  # the newest last
     dataset: str = ""  # a file with prompts whose circuit can be found
     compared: Compared | None = None  # what is shown beside this prompt, or taken from it
+    sweep: str = ""  # how far the sweep that runs beside the app is, in words
     means: Means | None = None  # over the rows of a sweep, shown in place of this prompt's answers
     slots: Mapping[str, Answer] = field(default_factory=lambda: Answers())
 

@@ -39,6 +39,8 @@ def status(
     """
     doing = now(state, ink, edited)
     text = Text()
+    if state.sweep:
+        doing.append(f" │ {state.sweep}", ink.text)
     for name, details, asked in _SHORTER:
         text = _model(state, ink, name, details, asked, predicted)
         if text.cell_len + doing.cell_len <= width:
@@ -172,7 +174,7 @@ def under_way(state: State) -> list[str]:
         if job is not None and asked is not None:
             title = job.title or words.analysis_title(asked.analysis, state.problem)
             jobs.append(f"{title}: {standing(job).removeprefix('running ')}")
-    return jobs
+    return [*jobs, *([state.sweep] if state.sweep else [])]
 
 
 def _after_death(engine: Engine) -> str:
