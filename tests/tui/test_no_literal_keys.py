@@ -28,7 +28,8 @@ FIXED = {
     ("tui/app.py", "Ctrl+q"): "quits always, also where q was given to something else",
     **{
         (f"tui/dialogs/{file}.py", key): FIELD
-        for file in ("chat", "corrupted", "export", "find", "job", "jump", "line_input", "note", "parameters")
+        for file in ("chat", "corrupted", "export", "find", "job", "jump", "line_input", "note", "parameters",
+                     "sweep")
         for key in ("Enter", "Esc")
     },
     ("tui/dialogs/pick_model.py", "Enter"): FIELD,
@@ -37,7 +38,7 @@ FIXED = {
     ("tui/slots/steering/direction.py", "Esc"): FIELD,
     **{
         (file, key): ROWS
-        for file in ("tui/dialogs/job.py", "tui/slots/steering/direction.py")
+        for file in ("tui/dialogs/job.py", "tui/dialogs/sweep.py", "tui/slots/steering/direction.py")
         for key in ("Tab", "↑", "↓")
     },
     ("tui/dialogs/export.py", "Tab"): ROWS,

@@ -135,7 +135,7 @@ async def test_a_sweep_whose_process_was_killed_says_that_what_it_wrote_is_kept(
         await b.press("x")
         assert "No sweep writes" in b.messages[-1]  # nobody holds its lock
         gone = msgspec.json.decode((out / "standing.json").read_bytes()) | {"pid": 2**22 + 1}
-        (out / "standing.json").write_bytes(msgspec.json.encode(gone))
+        atomic.write_bytes(out / "standing.json", msgspec.json.encode(gone))
         await until(b, lambda: "process is gone" in b.messages[-1])
         await b.press("r")
         assert process.words[-1].endswith("rows.jsonl")  # goes on with what the manifest says

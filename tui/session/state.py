@@ -224,15 +224,10 @@ class State:
 
     def asking(self, name: str, request: Request, title: str, cells: Cells | None) -> State:
         """This snapshot with ``request`` under way in a slot; ``cells`` of it are known."""
+        known = () if cells is None else (cells,)
         return self.with_slot(
-            name,
-            job=Job(title=title),
-            pending=request,
-            failure="",
-            partial=None,
-            begun=None,
-            cells=() if cells is None else (cells,),
-        )
+            name, job=Job(title=title), pending=request, failure="", partial=None, begun=None, cells=known,
+        )  # fmt: skip
 
     def without_jobs(self) -> State:
         """This snapshot with nothing under way in any slot."""

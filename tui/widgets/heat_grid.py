@@ -2,9 +2,8 @@
 
 Headers stay in sight while the cells scroll under them. Cells are as wide as the space allows, from
 six columns down to one; the narrower, the less is written and the more the colour says. Where there
-is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``, and
-what has a ``?`` has no colour either: its sign is not known.
-No cell is ever cut: what is in sight are whole ones, wherever it is scrolled to.
+is no colour, the sign is written at every width. Not computed yet is ``·``, an estimate has a ``~``, and what
+has a ``?`` has no colour: its sign is not known. No cell is ever cut: those in sight are whole ones.
 """
 
 from __future__ import annotations
