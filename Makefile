@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The same versions today and tomorrow; pyproject.toml leaves ranges open for users.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types docs format screenshots release-check clean
+.PHONY: run test lint types docs models format screenshots release-check clean
 
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
@@ -23,6 +23,11 @@ lint: $(VENV)/.test-installed
 
 types: $(VENV)/.test-installed
 	$(BIN)/mypy
+
+# Every type of model that transformers names, built small and held against plain forwards (an hour):
+# what docs/models.md says of them. `make test` looks at some.
+models: $(VENV)/.test-installed
+	$(BIN)/python -m tests.model_types
 
 # A broken link, or a name that the program no longer has, fails it.
 docs: $(VENV)/.test-installed

@@ -75,9 +75,12 @@ def plain_logits(lm: LanguageModel, prompt: PromptInfo, done: Sequence[Done]) ->
 
 
 def plain_activations(
-    lm: LanguageModel, prompt: PromptInfo, sites: Sequence[str]
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    sites: Sequence[str],
+    layers: Sequence[int] | None = None,
 ) -> dict[tuple[str, int], torch.Tensor]:
-    """[pos, …] of a forward, by site and layer."""
+    """[pos, …] of a forward, by site and layer (None: all layers)."""
     seen: dict[tuple[str, int], torch.Tensor] = {}
 
     def keeping(site: str, layer: int) -> Done:
@@ -87,7 +90,9 @@ def plain_activations(
 
         return site, layer, keep
 
-    every = [keeping(site, layer) for site in sites for layer in range(lm.anatomy.n_layers)]
+    every = [
+        keeping(site, layer) for site in sites for layer in layers or range(lm.anatomy.n_layers)
+    ]
     # Inside attention is another implementation of it, which may round otherwise.
     for inside in (False, True):
         plain_logits(lm, prompt, [d for d in every if (d[0] in ATTENTION_SITES) == inside])
@@ -101,7 +106,8 @@ def _on_module(module: Any, is_input: bool, act: Act) -> Any:
         return args, {**kwargs, "hidden_states": act(kwargs["hidden_states"])}
 
     def after(_m: Any, _args: Any, out: Any) -> Any:
-        return (act(out[0]), *out[1:]) if isinstance(out, tuple) else act(out)
+        several = isinstance(out, (tuple, list))
+        return type(out)((act(out[0]), *out[1:])) if several else act(out)
 
     if is_input:
         return module.register_forward_pre_hook(before, with_kwargs=True)

@@ -9,6 +9,8 @@ from typing import Any
 from docs.hooks.tables import code, table
 
 FILE = Path(__file__).parent.parent / "families.json"
+TYPES = FILE.parent / "model-types.json"
+AGREES = 1e-4  # relative: as near to plain hooked forwards
 _PATHS = {"replay": "replay", "hooks": "hooked forwards"}
 
 
@@ -43,3 +45,54 @@ def _lacking(site: str, layers: list[int]) -> str:
 
 def _yes(truth: bool) -> str:
     return "yes" if truth else "no"
+
+
+def read_types() -> dict[str, Any]:
+    """What ``make models`` found: the version of transformers, and by task a row a type."""
+    found: dict[str, Any] = json.loads(TYPES.read_text(encoding="utf-8"))
+    return found
+
+
+def table_of_types() -> str:
+    """A table a task, with its count: what each type proved, or why it is refused."""
+    found = read_types()
+    parts = [f"Measured with transformers {found['transformers']}."]
+    for task, rows in found["tasks"].items():
+        built = [name for name, row in rows.items() if "not built" not in row]
+        good = sum(agrees(rows[name]) for name in built)
+        parts += [
+            f"### {task.capitalize()}",
+            f"{good} of {len(built)} types that can be built small agree.",
+            table(
+                ("type", "class", "what it proved, or why not"),
+                [_type(n, r) for n, r in rows.items()],
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def agrees(row: dict[str, Any]) -> bool:
+    """Whether every check that could be made agrees with plain forwards."""
+    checks = row.get("checks")
+    if not checks or "raw" in row:
+        return False
+    made = [error for error in checks.values() if not isinstance(error, str)]
+    wrong = any(isinstance(e, str) and e.startswith("wrong") for e in checks.values())
+    return bool(made) and not wrong and max(made) <= AGREES
+
+
+def _type(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    return code(name), code(row["class"]), _told(row).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _told(row: dict[str, Any]) -> str:
+    if "not built" in row:
+        return f"not built: {row['not built']}"
+    if "refused" in row:
+        return f"refused: {row['refused']}"
+    if "raw" in row:
+        return f"a fault here: {row['raw']}"
+    how = "agrees" if agrees(row) else "opens"
+    lens = "" if row["lens"] else ", no lens"
+    notes = "".join(f"; {note}" for note in row["notes"])
+    return f"{how}, {_PATHS[row['path']]}{lens}{notes}"

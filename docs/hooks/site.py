@@ -28,6 +28,7 @@ FILLINGS: dict[str, Callable[[], str]] = {
     "load-formats": loading.formats,
     "load-libraries": loading.libraries,
     "load-options": loading.options,
+    "model-types": models.table_of_types,
     "parts": loading.parts,
     "settings": settings.listed,
 }

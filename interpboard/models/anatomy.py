@@ -14,28 +14,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.division import device_of
 from interpboard.models.head_sizes import head_sizes
 from interpboard.models.label_head import LabelHead, is_classifier, label_map
+from interpboard.models.layer_parts import (
+    Absent,
+    added_by,
+    before_mlp_of,
+    down_projection,
+    is_stack,
+    mixer_of,
+    mlp_of,
+    out_projection,
+    without_shared,
+)
 from interpboard.models.named_parts import Parts, named_layers, named_module
 from interpboard.models.packed import is_linear, out_width
 from interpboard.models.strips import Strips
 
-_ATTENTION = ("self_attn", "attn", "attention", "self_attention", "self_attn_layer")
-# What takes attention's place in other layers of the same stack: state spaces, recurrences, convolutions.
-_MIXERS = ("linear_attn", "linear_attention", "mamba", "conv", "temporal_block")
-_OUT_PROJ = ("o_proj", "out_proj", "c_proj", "dense", "wo", "out_lin", "linear_out")
-_MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2", "shared_mlp", "mlp_block")
 _FINAL_NORM = (
     "norm", "ln_f", "final_layer_norm", "final_layernorm", "final_norm", "norm_f", "embedding_norm",
+    "layer_norm", "layernorm", "ln_out", "out_norm", "output_layernorm",
 )  # fmt: skip
-_BEFORE_MLP = (
-    "pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm",
-    "pre_ff_layernorm", "ffn_norm", "channel_pre_norm",
-)  # fmt: skip
-_DOWN = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class Anatomy:
     d_vocab: int
     context: int | None
     alone: bool = False
+    final_norms: tuple[
+        nn.Module, ...
+    ] = ()  # what else ``final_norm`` may be, for ``selfcheck`` to try
     strips: Strips | None = None  # of an encoder–decoder
     label_head: LabelHead | None = None  # what gives labels' logits in place of tokens'
     separator: int | None = None  # the token between two texts, where the model has segments
@@ -113,34 +120,36 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
     if parts.layers:
         layers = named_layers(model, parts.layers)
     else:
-        layers = layers_of(base, int(text_config.num_hidden_layers))
-    attention, out_proj = _attention(layers, parts)
-    mlp = _in_layers(layers, parts.mlp, "mlp") or tuple(
-        _child(layer, _MLP, "MLP") for layer in layers
+        layers = layers_of(base, int(text_config.num_hidden_layers), model)
+    attention, out_proj, attends = _attention(layers, parts)
+    mlp = _in_layers(layers, parts.mlp, "mlp") or without_shared(
+        layers, tuple(mlp_of(layer) for layer in layers)
     )
     down_proj: tuple[nn.Module | None, ...] = _in_layers(
         layers, parts.down_proj, "down_proj"
-    ) or tuple(_down_proj(module) for module in mlp)
-    n_heads = parts.n_heads or int(text_config.num_attention_heads)
+    ) or tuple(down_projection(module) for module in mlp)
+    n_heads = parts.n_heads or int(getattr(text_config, "num_attention_heads", None) or 0)
     kv_heads = parts.n_kv_heads or int(getattr(text_config, "num_key_value_heads", None) or n_heads)
     # The last linear map, not the module around it: bloom's modules add the stream themselves.
     attn_out = _in_layers(layers, parts.attn_out, "attn_out") or tuple(
-        _late_norm(layer, "attention", p) for layer, p in zip(layers, out_proj, strict=True)
+        added_by(layer, 1, a if isinstance(p, Absent) else p)
+        for layer, a, p in zip(layers, attention, out_proj, strict=True)
     )
     mlp_out = _in_layers(layers, parts.mlp_out, "mlp_out") or tuple(
-        _late_norm(layer, "feedforward", d or m)
-        for layer, m, d in zip(layers, mlp, down_proj, strict=True)
+        added_by(layer, 0, d or m) for layer, m, d in zip(layers, mlp, down_proj, strict=True)
     )
     before_mlp = _in_layers(layers, parts.before_mlp, "before_mlp") or tuple(
-        _before_mlp(layer, m) for layer, m in zip(layers, mlp, strict=True)
+        before_mlp_of(layer, m) for layer, m in zip(layers, mlp, strict=True)
     )
+    norms = () if parts.final_norm else _final_norms(base, layers)
     return Anatomy(
         model=model,
         base=base,
         bodies=_bodies(base, layers),
         layers=layers,
         embedding=_named(model, parts.embedding, "embedding") or model.get_input_embeddings(),  # type: ignore[operator]
-        final_norm=_named(model, parts.final_norm, "final_norm") or _final_norm(base, layers),
+        final_norm=_named(model, parts.final_norm, "final_norm") or norms[0],
+        final_norms=norms,
         unembedding=unembedding,
         attention=attention,
         out_proj=out_proj,
@@ -151,13 +160,15 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
         down_proj=down_proj,
         n_heads=n_heads,
         n_kv_heads=kv_heads,
-        d_head=head_sizes(
-            [_has(layer, _ATTENTION) for layer in layers], attention, out_proj, n_heads, parts
-        ),
-        d_model=int(getattr(text_config, "hidden_size", 0)) or out_width(out_proj[0]),
+        d_head=head_sizes(attends, attention, out_proj, n_heads, parts),
+        d_model=int(getattr(text_config, "hidden_size", 0)) or _width(out_proj),
         d_vocab=out_width(unembedding),
         context=_context(text_config),
     )
+
+
+def _width(out_proj: tuple[nn.Module, ...]) -> int:
+    return next((out_width(module) for module in out_proj if is_linear(module)), 0)
 
 
 def _named(model: nn.Module, path: str, what: str) -> nn.Module | None:
@@ -171,20 +182,33 @@ def _in_layers(layers: tuple[nn.Module, ...], path: str, what: str) -> tuple[nn.
 
 def _attention(
     layers: tuple[nn.Module, ...], parts: Parts
-) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
-    attention = _in_layers(layers, parts.attention, "attention")
-    out_proj = _in_layers(layers, parts.out_proj, "out_proj")
-    if not attention:
-        attention = tuple(_child(layer, (*_ATTENTION, *_MIXERS), "attention") for layer in layers)
-    return attention, out_proj or tuple(_descendant(module, _OUT_PROJ) for module in attention)
+) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...], list[bool]]:
+    """What mixes tokens, its output projection, and whether it is attention, of each layer."""
+    named = _in_layers(layers, parts.attention, "attention")
+    attention, out_proj, attends = _mixers(layers)
+    if named:
+        attention, attends = named, [True] * len(layers)
+        out_proj = tuple(out_projection(module) for module in attention)
+    return attention, _in_layers(layers, parts.out_proj, "out_proj") or out_proj, attends
+
+
+def _mixers(
+    layers: tuple[nn.Module, ...],
+) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...], list[bool]]:
+    found = [mixer_of(layer) for layer in layers]
+    attention = without_shared(layers, tuple(module for module, _ in found))
+    return attention, tuple(map(out_projection, attention)), [attends for _, attends in found]
 
 
 def attention_modules(
     layers: tuple[nn.Module, ...],
 ) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
     """What mixes tokens and its output projection, one of each a layer; raises ``NotALanguageModel``."""
-    attention = tuple(_child(layer, (*_ATTENTION, *_MIXERS), "attention") for layer in layers)
-    return attention, tuple(_descendant(module, _OUT_PROJ) for module in attention)
+    attention, out_proj, attends = _mixers(layers)
+    for layer, projection, own in zip(layers, out_proj, attends, strict=True):
+        if not own or isinstance(projection, Absent):
+            raise NotALanguageModel(f"No attention found in {type(layer).__name__}.")
+    return attention, out_proj
 
 
 def unembedding_of(model: nn.Module) -> nn.Module:
@@ -209,20 +233,43 @@ def body_of(model: nn.Module) -> nn.Module:
     raise NotALanguageModel(f"{type(model).__name__} has no body apart from its head.")
 
 
-def layers_of(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
-    """The stack of ``expected`` layers; raises ``NotALanguageModel``."""
-    for _name, module in base.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == expected:
-            layers = tuple(module)
-            attends = [_has(layer, _ATTENTION) for layer in layers]
-            if any(attends) and all(
-                found or _has(layer, _MIXERS) for found, layer in zip(attends, layers, strict=True)
-            ):
-                return layers
+def layers_of(
+    base: nn.Module, expected: int, model: nn.Module | None = None
+) -> tuple[nn.Module, ...]:
+    """The stack of ``expected`` layers; of several (of a text and of images) that which a text runs through
+    in ``model``. Raises ``NotALanguageModel``."""
+    every = [m for m in base.modules() if isinstance(m, nn.ModuleList) and len(m)]
+    lists = [m for m in every if len(m) == expected] or every  # it may count them in another way
+    for mixes in (_attends, _mixes):
+        stacks = [found for found in lists if is_stack(found, mixes)]
+        if len(stacks) > 1 and model is not None:
+            stacks = [found for found in stacks if _is_run(model, found[0])] or stacks
+        if stacks:
+            return tuple(stacks[0])
     raise NotALanguageModel(
-        f"No stack of {expected} attention layers found in {type(base).__name__}.",
-        "Models without attention (state-space, recurrent) are not supported.",
+        f"No stack of {expected} layers that mix tokens was found in {type(base).__name__}."
     )
+
+
+def _attends(layer: nn.Module) -> bool:
+    return mixer_of(layer)[1]
+
+
+def _mixes(layer: nn.Module) -> bool:
+    return not isinstance(mixer_of(layer)[0], Absent)
+
+
+@torch.no_grad()
+def _is_run(model: nn.Module, layer: nn.Module) -> bool:
+    """Whether a text of two tokens runs through ``layer``."""
+    runs: list[bool] = []
+    ids = torch.zeros((1, 2), dtype=torch.long, device=device_of(model.get_input_embeddings()))  # type: ignore[operator]
+    handle = layer.register_forward_pre_hook(lambda *_: runs.append(True))
+    try:
+        model(input_ids=ids, use_cache=False)
+    finally:
+        handle.remove()
+    return bool(runs)
 
 
 def _bodies(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
@@ -235,62 +282,17 @@ def _bodies(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Module, 
     )
 
 
-def _has(module: nn.Module, names: tuple[str, ...]) -> bool:
-    return any(isinstance(getattr(module, name, None), nn.Module) for name in names)
-
-
-def _child(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    for name in names:
-        found = getattr(module, name, None)
-        if isinstance(found, nn.Module):
-            return found
-    raise NotALanguageModel(f"No {what} found in {type(module).__name__}.")
-
-
-def _descendant(attention: nn.Module, names: tuple[str, ...]) -> nn.Module:
-    for name in names:
-        for path, module in attention.named_modules():
-            if path.rpartition(".")[2] == name and is_linear(module):
-                return module
-    raise NotALanguageModel(f"No output projection found in {type(attention).__name__}.")
-
-
-def _late_norm(layer: nn.Module, what: str, module: nn.Module) -> nn.Module:
-    """The norm behind ``module`` in families that norm what they add (gemma2, olmo2), or ``module``."""
-    if not hasattr(layer, "post_feedforward_layernorm"):
-        return module
-    norm: nn.Module = getattr(layer, f"post_{what}_layernorm")
-    return norm
-
-
-def _before_mlp(layer: nn.Module, mlp: nn.Module) -> nn.Module:
-    late = hasattr(layer, "post_feedforward_layernorm")
-    for name in _BEFORE_MLP[:1] if late else _BEFORE_MLP:
-        found = getattr(layer, name, None)
-        if isinstance(found, nn.Module):
-            return found
-    return mlp
-
-
-def _down_proj(mlp: nn.Module) -> nn.Module | None:
-    if is_linear(mlp):  # opt: the MLP is two linear modules of the layer itself
-        return mlp
-    for (
-        name
-    ) in _DOWN:  # direct children only: shared experts have one too, and are not all there is
-        found = getattr(mlp, name, None)
-        if isinstance(found, nn.Module) and is_linear(found):
-            return found
-    return None
-
-
-def _final_norm(base: nn.Module, layers: tuple[nn.Module, ...]) -> nn.Module:
+def _final_norms(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+    """What may stand between the last layer and the head, the likeliest first; nothing at all (a stack whose
+    layers norm last) is the last of them."""
     inside = {id(module) for layer in layers for module in layer.modules()}
-    for name in _FINAL_NORM:
-        for path, module in base.named_modules():
-            if path.rpartition(".")[2] == name and id(module) not in inside:
-                return module
-    raise NotALanguageModel(f"No final norm found in {type(base).__name__}.")
+    named = [
+        (path.rpartition(".")[2], module)
+        for path, module in base.named_modules()
+        if id(module) not in inside
+    ]
+    found = [module for name in _FINAL_NORM for own, module in named if own == name]
+    return (*found, nn.Identity())
 
 
 def _context(config: Any) -> int | None:

@@ -276,4 +276,4 @@ def _alone(part: torch.Tensor) -> torch.Tensor:
 
 
 def _hidden_of(output: Any) -> torch.Tensor:
-    return output[0] if isinstance(output, tuple) else output
+    return output[0] if isinstance(output, (tuple, list)) else output

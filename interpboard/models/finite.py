@@ -85,7 +85,7 @@ class Tally:
     @contextmanager
     def _on_output(self, module: nn.Module, place: str) -> Iterator[None]:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            self.hear(place, output[0] if isinstance(output, tuple) else output)
+            self.hear(place, output[0] if isinstance(output, (tuple, list)) else output)
 
         handle = module.register_forward_hook(hook)
         try:

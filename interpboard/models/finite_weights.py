@@ -4,8 +4,8 @@ One NaN in a projection need not show in the logits: fused attention can swallow
 numbers that are wrong. The largest and smallest number of a tensor are NaN or infinite if any number of it
 is, which one pass over memory finds (17 to 30 GiB a second on one core, see the benchmarks) and no copy.
 
-A buffer may hold minus infinity, as a mask does, and nothing else that is not finite: a rotary frequency of
-infinity makes every query NaN.
+A buffer may hold minus infinity, as a mask does, or be one number that others are clipped at, and nothing
+else that is not finite: a rotary frequency of infinity makes every query NaN.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def _refuse(source: str, name: str, tensor: torch.Tensor, is_buffer: bool) -> No
         part = part.float() if part.element_size() == 1 else part
         nan += int(torch.isnan(part).sum())
         infinite += int((torch.isposinf(part) if is_buffer else torch.isinf(part)).sum())
+    if is_buffer and tensor.numel() == 1:
+        infinite = 0  # a limit that numbers are clipped at, which may be none
     found = [
         f"{n} {'is' if n == 1 else 'are'} {what}"
         for n, what in ((nan, "NaN"), (infinite, "infinite"))

@@ -8,9 +8,18 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.named_parts import Parts
-from interpboard.models.packed import in_width
+from interpboard.models.packed import in_width, is_linear
 
-_HEAD_SIZE = ("v_head_dim", "head_dim", "head_size", "attention_head_size")
+_HEAD_SIZE = (
+    "v_head_dim",
+    "head_dim",
+    "head_size",
+    "attention_head_size",
+    "depth",
+    "d_head",
+    "dim_head",
+)
+_HEAD_COUNT = ("n_head", "n_heads", "num_heads", "num_attention_heads")
 
 
 def head_sizes(
@@ -20,23 +29,16 @@ def head_sizes(
     n_heads: int,
     parts: Parts,
 ) -> tuple[int, ...]:
-    """The size of a head by layer, 0 where there are none; raises ``NotALanguageModel`` if nowhere.
+    """The size of a head by layer, 0 where there are none that can be told apart.
 
     ``attends``: whether a layer has attention. ``parts``: what the user named.
     """
     if parts.attention or parts.d_head:
         return _named_head_sizes(attention, out_proj, n_heads, parts)
-    sizes = tuple(
-        _head_size(a, p, n_heads) if own else 0
+    return tuple(
+        _head_size(a, p, n_heads) if own and is_linear(p) else 0
         for own, a, p in zip(attends, attention, out_proj, strict=True)
     )
-    if not any(sizes):
-        own = next(i for i, is_one in enumerate(attends) if is_one)
-        raise NotALanguageModel(
-            f"{type(attention[own]).__name__}: an output projection of width "
-            f"{in_width(out_proj[own])} does not split into {n_heads} heads of its own head size."
-        )
-    return sizes
 
 
 def _named_head_sizes(
@@ -45,7 +47,7 @@ def _named_head_sizes(
     """The size of a head where the user named attention: given, the module's own, or by the width."""
     sizes = []
     for module, projection in zip(attention, out_proj, strict=True):
-        width = in_width(projection)
+        width = in_width(projection) if is_linear(projection) else 0
         size = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
         if size * n_heads != width:
             raise NotALanguageModel(
@@ -59,9 +61,13 @@ def _named_head_sizes(
 
 def _head_size(attention: nn.Module, out_proj: nn.Module, n_heads: int) -> int:
     width = in_width(out_proj)
+    if not n_heads:
+        return 0
     for owner in attention.modules():
         for name in _HEAD_SIZE:
             size = getattr(owner, name, None)
             if isinstance(size, int) and size * n_heads == width:
                 return size
-    return 0
+    # One that says how many heads it has, and not how large they are.
+    counted = any(getattr(attention, name, None) == n_heads for name in _HEAD_COUNT)
+    return width // n_heads if counted and width % n_heads == 0 else 0

@@ -33,6 +33,7 @@ from interpboard.models.proof.selfcheck import (
     random_prompts,
     refuse_other_unembedding,
     self_check,
+    with_final_norm,
 )
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.segments import separator_of
@@ -185,6 +186,10 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
         if named is not None and named.names_layers and not encoder:
             refuse_other_additions(anatomy, random_prompts(anatomy)[0])
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
+        if not verified.lens and anatomy.final_norms:
+            fitting = with_final_norm(anatomy)
+            if fitting is not anatomy:
+                anatomy, verified = fitting, self_check(fitting)
     return (replace(anatomy, alone=True) if verified.alone else anatomy), verified
 
 

@@ -14,10 +14,12 @@ from typing import Any
 
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
 )
@@ -270,7 +272,8 @@ def _config(source: Source, trust: bool) -> Any:
 
 
 def _kind(source: Source, config: Any) -> Any:
-    """The family of classes that opens ``config``."""
+    """The family of classes that opens ``config``: a text model within one of images by that one, whose text
+    part runs by itself."""
     gives_labels = label_class(config)
     if reads_two_strips(config):
         refuse_other_inputs(config, source.name)
@@ -285,6 +288,9 @@ def _kind(source: Source, config: Any) -> Any:
         return gives_labels
     fills_masks = predicts_masked_tokens(config)
     known = MODEL_FOR_MASKED_LM_MAPPING if fills_masks else MODEL_FOR_CAUSAL_LM_MAPPING
+    within = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and type(config) not in known
+    if within and config.get_text_config() is not config:
+        return AutoModelForImageTextToText
     if type(config) not in known and not getattr(config, "auto_map", None):
         raise NotALanguageModel(
             f"{source.name} is not a causal language model that transformers knows "

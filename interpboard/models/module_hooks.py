@@ -36,10 +36,11 @@ def on_output(module: nn.Module, act: Act) -> Iterator[None]:
     """While open, ``act`` sees what ``module`` gives, and what it returns takes its place."""
 
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        changed = act(output[0] if isinstance(output, tuple) else output)
+        several = isinstance(output, (tuple, list))  # a list: openai-gpt
+        changed = act(output[0] if several else output)
         if changed is None:
             return None
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+        return type(output)((changed, *output[1:])) if several else changed
 
     handle = module.register_forward_hook(hook)
     try:

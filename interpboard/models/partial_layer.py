@@ -58,7 +58,7 @@ class KeptAttention:
 
     def returned(self, attended: torch.Tensor) -> Any:
         """``attended`` in the form in which the attention module returns its output."""
-        if isinstance(self.output, tuple):
+        if isinstance(self.output, (tuple, list)):
             return (attended, *(None for _ in self.output[1:]))
         return attended
 
@@ -79,7 +79,7 @@ def recording_attention(
 
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
         # Of the output only its form is needed.
-        form = (None,) * len(output) if isinstance(output, tuple) else None
+        form = (None,) * len(output) if isinstance(output, (tuple, list)) else None
         kept.append(KeptAttention(attention, out_proj, keeper.keep(z.pop()), form))
 
     handles = (
@@ -108,9 +108,9 @@ def attention_kept(
         else:
             kwargs = {**kwargs, "hidden_states": kwargs["hidden_states"][:real]}
         output = original(*args, **kwargs)
-        first = output[0] if isinstance(output, tuple) else output
+        first = output[0] if isinstance(output, (tuple, list)) else output
         joined = torch.cat([first, others])
-        return (joined, *output[1:]) if isinstance(output, tuple) else joined
+        return (joined, *output[1:]) if isinstance(output, (tuple, list)) else joined
 
     before = kept.attention.__dict__.get("forward")
     original = kept.attention.forward

@@ -50,7 +50,8 @@ def activation_patching(
     answer), ``noising`` corrupted ones into the clean run (what is necessary for it). ``prompt`` is
     the clean one; see Zhang and Nanda 2024, "Towards Best Practices of Activation Patching". Without
     positions in its axes a head or neuron is patched at all of them. For ``k`` and ``v`` heads are
-    key/value heads; at ``pattern`` a token is the query.
+    key/value heads; at ``pattern`` a token is the query. Layers that lack the site (heads, in a layer of
+    state spaces) are NaN, and named in a warning.
 
     The corrupted run is that of the prompt ``corrupted``. Without one it is the clean prompt with Gaussian
     noise on the embeddings of the ``subject`` (text, words or positions), ``noise`` times their standard
@@ -71,12 +72,16 @@ def activation_patching(
             f"There is no direction {direction!r}.", f"Use {' or '.join(DIRECTIONS)}."
         )
     pair, corruption = _corrupted_by(lm, prompt, metric, corrupted, subject, noise, seed)
-    grid = make_grid(lm, prompt, site, along)
+    grid = make_grid(lm, prompt, site, along, partly=True)
     clean, bad = (pair.clean, ()), (pair.corrupted, pair.edits)
     (into, made), (source, given) = (bad, clean) if direction == "denoising" else (clean, bad)
     donor = make_donor(lm, site, source, into, given=given, made=made)
     estimates = None
-    if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
+    if (
+        preview
+        and not grid.without
+        and (metric.has_slope or (metric.differentiable and direction == "denoising"))
+    ):
         guess = partial(_estimated, lm, into, made, metric, grid, donor)
         estimates = pair.recovered(metric, watch.once("estimates", guess))
     cells = grid.cells(donor)
@@ -101,7 +106,7 @@ def activation_patching(
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
             **estimate_extras(grid.axes, estimates, recovered),
         },
-        warnings=(*pair.notes, *pair.nothing_to_recover(metric)),
+        warnings=(*grid.notes, *pair.notes, *pair.nothing_to_recover(metric)),
         params={**corruption, "along": grid.along},
         unused=tuple({"corrupted", "subject", "noise", "seed"} - set(corruption)),
         baseline=pair.on_clean,

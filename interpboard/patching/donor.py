@@ -27,7 +27,8 @@ from interpboard.runs.record import by_blocks, enter_edits, record
 
 @dataclass(frozen=True)
 class Donor:
-    """``values[layer]`` [pos, …] for ``site``; ``added`` to what is there, or put in its place."""
+    """``values[layer]`` [pos, …] for ``site``; ``added`` to what is there, or put in its place. Empty at a
+    layer that lacks the site."""
 
     site: str
     added: bool
@@ -59,10 +60,10 @@ def make_donor(
     Raises ``Unsupported`` for a site that is not there, ``NotFinite``, ``Unaffordable``.
     """
     if site != "pattern":
-        run = record(lm, source, (site,), (given,))
+        run = record(lm, source, (site,), (given,), partly=True)
         return Donor(site, False, tuple(value[0] for value in run.sites[site]))
-    lm.verified.require_site("pattern")
-    values = tuple(value[0] for value in record(lm, into, ("v",), (made,)).sites["v"])
+    run = record(lm, into, ("v",), (made,), partly=True)
+    values = tuple(value[0] for value in run.sites["v"])
     fetched_by_source = _fetched(lm, source, given, values)
     fetched_into = _fetched(lm, into, made, values)
     return Donor(
@@ -90,7 +91,7 @@ def _fetched(
 
     with ExitStack() as stack:
         enter_edits(stack, lm, [edits], lambda _edit: True)
-        for layer in range(lm.anatomy.n_layers):
+        for layer in lm.verified.layers_with("pattern"):
             seen = by_blocks(lm, partial(fetch, layer))
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, seen))
         stack.enter_context(refusing(lm, about))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import in_width
+from interpboard.models.proof.verified import in_words
 from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
@@ -21,7 +23,10 @@ ALONG = ("auto", "position", "head", "head_position", "neuron")
 
 @dataclass(frozen=True)
 class Grid:
-    """A site cut ``along`` positions, heads, both, or neurons. Its axes begin with ``layer``."""
+    """A site cut ``along`` positions, heads, both, or neurons. Its axes begin with ``layer``.
+
+    ``without``: layers that lack the site; their cells are None, and NaN in results.
+    """
 
     site: str
     along: str
@@ -31,6 +36,12 @@ class Grid:
     n_neurons: int
     prompt: PromptInfo
     places: tuple[range, ...]  # of each layer: the positions at which it has the site
+    without: tuple[int, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which layers have no cells."""
+        return (f"No {self.site} in {in_words(self.without)}: NaN.",) if self.without else ()
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -54,10 +65,13 @@ class Grid:
     def cells(self, donor: Donor) -> list[Counterfactual | None]:
         """One counterfactual a cell, in the order of the axes: the donor's activation put in place.
 
-        None where a layer of an encoder–decoder does not have the site, or not at that position."""
+        None where a layer does not have the site, or (of an encoder–decoder) not at that position."""
         found: list[Counterfactual | None] = []
         for layer in range(self.shape[0]):
             there = self.places[layer]
+            if not there:  # nor has the donor
+                found += [None] * math.prod(self.shape[1:])
+                continue
             found += [
                 (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
             ]
@@ -81,11 +95,20 @@ class Grid:
         return [edit(h, (p,), value[p : p + 1, h]) for h in heads for p in positions]
 
 
-def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> Grid:
-    """The grid of ``site``; ``along`` ``auto`` is what suits it. Raises ``BadParameter``."""
+def make_grid(
+    lm: LanguageModel, prompt: PromptInfo, site: str, along: str, *, partly: bool = False
+) -> Grid:
+    """The grid of ``site``; ``along`` ``auto`` is what suits it. ``partly``: some layers may lack the site.
+
+    Raises ``BadParameter``, ``Unsupported``.
+    """
     if site not in PATCH_SITES:
         raise BadParameter(f"There is no site {site!r}.", f"Use {', '.join(PATCH_SITES)}.")
-    lm.verified.require_site(site)
+    if partly:
+        lm.verified.require_somewhere(site)
+    else:
+        lm.verified.require_site(site)
+    having = [i for i in range(lm.anatomy.n_layers) if lm.verified.has(site, i)]
     usual = {**dict.fromkeys(_HEAD_SITES, "head"), "neuron": "neuron"}.get(site, "position")
     along = usual if along == "auto" else along
     fits = {
@@ -100,7 +123,7 @@ def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> G
             f"Use {', '.join(name for name, possible in fits.items() if possible)}.",
         )
     anatomy = lm.anatomy
-    down = anatomy.down_proj[0]
+    down = anatomy.down_proj[having[0]]
     return Grid(
         site,
         along,
@@ -109,7 +132,11 @@ def make_grid(lm: LanguageModel, prompt: PromptInfo, site: str, along: str) -> G
         anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads,
         in_width(down) if down is not None else 0,
         prompt,
-        tuple(positions_at(lm, prompt, site, layer) for layer in range(anatomy.n_layers)),
+        tuple(
+            positions_at(lm, prompt, site, layer) if layer in having else range(0)
+            for layer in range(anatomy.n_layers)
+        ),
+        tuple(layer for layer in range(anatomy.n_layers) if layer not in having),
     )
 
 

@@ -72,9 +72,12 @@ def record(
     edits: Sequence[Counterfactual] = CLEAN,
     keep_on_device: int = KEPT_ON_DEVICE,
     site_rows: int | None = None,
+    *,
+    partly: bool = False,
 ) -> Run:
     """Run the prompt once for each of ``edits``, keeping layer calls and the activations at ``sites``.
 
+    ``partly``: a site may be lacking in some layers (a hybrid's heads); what is kept there is empty.
     ``site_rows``: activations are kept of the first so many rows only (None: of all).
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
     asked for later; the output of the last layer, and masks and angles that layers share, stay. A clean run
@@ -83,7 +86,10 @@ def record(
     ``Unaffordable`` where there is not as much memory as it would keep.
     """
     for site in sites:
-        lm.verified.require_site(site)
+        if partly:
+            lm.verified.require_somewhere(site)
+        else:
+            lm.verified.require_site(site)
     if tuple(edits) == CLEAN and keep_on_device == KEPT_ON_DEVICE:
         there = recorded_together(prompt, sites)
         if there is not None:
@@ -123,6 +129,11 @@ def record_ids(
         for site in sites:
             for layer in range(n_layers):
                 keep = partial(_keep_site, keeper, kept[site], site_rows)
+                if not lm.verified.has(site, layer):
+                    # Before the layer, so that what is kept stays in the order of the layers.
+                    empty = partial(_keep_nothing, kept[site], site_rows)
+                    stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, empty))
+                    continue
                 stack.enter_context(at_site(lm.anatomy, site, layer, keep))
         stack.enter_context(tally.over(lm.anatomy))  # behind the edits, to hear what they make
         body = run_body(lm.anatomy, ids)
@@ -239,6 +250,10 @@ def _heard(
     changed = act(value)
     tally.hear(place, value if changed is None else changed)
     return changed
+
+
+def _keep_nothing(where: list[torch.Tensor], rows: int | None, stream: torch.Tensor) -> None:
+    where.append(stream.new_empty((len(stream[:rows]), 0)))
 
 
 def _keep_site(

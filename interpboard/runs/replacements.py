@@ -80,7 +80,7 @@ def make_replacement(
         kind == "zero"
     ):  # needs nothing of other layers: what one lacks is refused where it is edited
         return Replacement(site, kind)
-    lm.verified.require_site(site)
+    lm.verified.require_somewhere(site)  # likewise
     if site == "pattern" and kind != "resample":
         raise BadParameter(
             f"A row of an attention pattern belongs to its query: no {kind} of them.",
@@ -114,6 +114,8 @@ def _of_the_prompt(run: Run, site: str, kind: str, seed: int, scale: float) -> R
 
 def _mixed(value: torch.Tensor, at: range, seed: int) -> torch.Tensor:
     """``value`` [pos, …], the positions ``at`` permuted."""
+    if not value.numel():  # of a layer that lacks the site
+        return value
     order = cycle(len(at), seed).to(value.device)
     inside = value[at.start : at.stop][order]
     return torch.cat([value[: at.start], inside, value[at.stop :]])
@@ -141,7 +143,7 @@ def _of_references(
 
 
 def _recorded(lm: LanguageModel, prompt: PromptInfo, site: str) -> tuple[torch.Tensor, ...]:
-    return tuple(value[0] for value in record(lm, prompt, (site,)).sites[site])
+    return tuple(value[0] for value in record(lm, prompt, (site,), partly=True).sites[site])
 
 
 def _check_all_as_long(run: Run, references: Sequence[PromptInfo]) -> None:

@@ -161,5 +161,6 @@ def _widest(lm: LanguageModel) -> int:
 
 def _fitting(lm: LanguageModel, numbers: int, most: int = MEMORY_A_STEP) -> int:
     """How many tokens, of so many ``numbers`` each, fit in ``most`` bytes or in a quarter of what is free."""
-    a_token = numbers * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    # A model without attention keeps no keys: it has no numbers there at all.
+    a_token = max(1, numbers) * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
     return int(min(most, free_memory(lm.device) // 4) // a_token)

@@ -144,9 +144,11 @@ def test_head_ablation_leaves_layers_without_heads_out_and_says_so() -> None:
     assert (np.abs(result.values[[0, 2]]) > 1e-6).any()
     assert np.isfinite(result.values[[0, 2]]).all()
     assert any("layer 1" in warning for warning in result.warnings)
-    for wrong in ({"layers": [1]}, {"ablation": "mean"}):
-        with pytest.raises(Unsupported, match="layer 1"):
-            head_ablation(lm, prompt, metric, **wrong)
+    of_means = head_ablation(lm, prompt, metric, ablation="mean")
+    assert np.isnan(of_means.values[1]).all()
+    assert np.isfinite(of_means.values[[0, 2]]).all()
+    with pytest.raises(Unsupported, match="layer 1"):
+        head_ablation(lm, prompt, metric, layers=[1])
     assert np.isfinite(logit_lens(lm, prompt, metric).values).all()
 
 

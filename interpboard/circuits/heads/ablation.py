@@ -47,9 +47,10 @@ def head_ablation(
 
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
+    lm.verified.require_somewhere("z")
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
-    run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
+    run = record(lm, prompt, ("z",) if ablation in OF_THE_PROMPT else (), partly=True)
     texts = texts_of(references)
     replace = head_replacement(run, ablation, texts, seed)
     axes = (

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -64,6 +65,8 @@ def replay_agrees(
     try:
         with recording_calls(anatomy, calls):
             clean = _run(anatomy, ids)
+        if _read_the_embedding(anatomy, ids, calls):
+            return False, False
         # In the order in which they join.
         cases = (_Case(0, 0, None), _Case(1, 0, 3), _Case(0, middle, 2), _Case(1, middle, None))
         expected = _hooked(anatomy, ids, calls, cases)
@@ -92,6 +95,32 @@ def _rows_are_known(call: LayerCall, rows: int) -> bool:
         if isinstance(part, torch.Tensor) and part.dim() > 1
     ]
     return all(part.shape[0] in (1, rows) for part in tensors)
+
+
+def _read_the_embedding(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+    """Whether layers are handed more of the embedding than the stream (zamba): a replay would give them
+    the recorded one, where it is edited."""
+    edited: list[LayerCall] = []
+    with (
+        at_site(anatomy, "embed", None, lambda value: value.flip(0)),
+        recording_calls(anatomy, edited),
+    ):
+        _run(anatomy, ids)
+    return any(
+        not _same(mine.arguments, other.arguments)
+        for mine, other in zip(calls, edited, strict=True)
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether all tensors in two arguments of a layer are the same."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and bool((one == other).all())
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return True
 
 
 def _run(anatomy: Anatomy, ids: torch.Tensor) -> _Runs:

@@ -11,6 +11,7 @@ without it is refused. Never a silent wrong number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
+from interpboard.models.proof.heads import why_no_heads
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.replay import replay_agrees
 from interpboard.models.proof.rounding import Noise, agrees, same_within_rounding
@@ -39,12 +41,21 @@ from interpboard.models.proof.shortcuts import (
     some_logits_agree,
 )
 from interpboard.models.proof.sites import ProofPrompts, prove_layer
+from interpboard.models.proof.streams import stream_sites
 from interpboard.models.proof.verified import Verified, in_words
 from interpboard.models.sites import SITES, at_site
 from interpboard.models.training_mode import evaluating
 from interpboard.models.unembedding import residual_to_logits, run_body, unembed
 
-__all__ = ["ALONE", "Verified", "agrees", "plain_logits", "random_prompts", "self_check"]
+__all__ = [
+    "ALONE",
+    "Verified",
+    "agrees",
+    "plain_logits",
+    "random_prompts",
+    "self_check",
+    "with_final_norm",
+]
 
 _TOKENS = 8
 _NUDGED = 0.1  # of a number's own size
@@ -60,6 +71,23 @@ def self_check(anatomy: Anatomy, causal: bool = True) -> Verified:
     would work, and for one that is said to be ``causal`` and looks at later tokens."""
     with evaluating(anatomy.model):
         return _checked(anatomy, causal)
+
+
+@torch.no_grad()
+def with_final_norm(anatomy: Anatomy) -> Anatomy:
+    """``anatomy`` with that one of its ``final_norms`` which, with the unembedding, gives the model's logits
+    from the last layer's output; as it is where none does."""
+    last: list[torch.Tensor] = []
+    ids = random_prompts(anatomy)[0]
+    with (
+        evaluating(anatomy.model),
+        at_site(anatomy, "resid_post", anatomy.n_layers - 1, last.append),
+    ):
+        clean = plain_logits(anatomy, ids)[0]
+    one_step = refuse_other_heads(anatomy, ids, clean)
+    tried = (replace(anatomy, final_norm=norm) for norm in anatomy.final_norms)
+    fits = (a for a in tried if _lens_agrees(a, clean, last[0], anatomy.alone, one_step))
+    return next(fits, anatomy)
 
 
 def _checked(anatomy: Anatomy, causal: bool) -> Verified:
@@ -88,7 +116,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         replays, reuse = replay_agrees(anatomy, both, noise, whole=not causal)
     prompts = ProofPrompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
-    by_layer, complete = _prove_layers(anatomy, kinds, prompts)
+    by_layer, besides = _prove_layers(anatomy, kinds, prompts)
     sites = frozenset.intersection(*by_layer)
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
@@ -98,7 +126,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         reuse,
         sites,
         lens,
-        _notes(by_layer, lens or anatomy.reads_mean, replays, alone, complete),
+        _notes(by_layer, lens or anatomy.reads_mean, replays, alone, besides),
         some_logits=lens
         and not alone
         and anatomy.label_head is None
@@ -113,25 +141,30 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         blocks=blocks_agree(anatomy, ids, layers_to_prove(kinds), by_layer),
         alone=alone,
         by_layer=by_layer,
+        no_heads=why_no_heads(anatomy),
     )
 
 
 def _prove_layers(
     anatomy: Anatomy, kinds: Sequence[int], prompts: ProofPrompts
-) -> tuple[tuple[frozenset[str], ...], bool]:
-    """The sites of each layer, those that all proved layers of its kind have; and whether attention
-    and MLP are all that any layer adds."""
+) -> tuple[tuple[frozenset[str], ...], set[str]]:
+    """The sites of each layer, those that all proved layers of its kind have; and what layers do besides
+    adding attention and MLP."""
     found = {layer: prove_layer(anatomy, layer, prompts) for layer in layers_to_prove(kinds)}
     embed = found[0].sites & {"embed"}
+    for layer, proof in found.items():
+        if not {"resid_pre", "resid_post"} <= proof.sites:
+            more = stream_sites(anatomy, layer, prompts)
+            found[layer] = replace(proof, sites=proof.sites | more)
     by_kind = {
         kind: frozenset.intersection(*(found[i].sites for i in found if kinds[i] == kind)) | embed
         for kind in set(kinds)
     }
-    return tuple(by_kind[kind] for kind in kinds), all(p.adds_no_more for p in found.values())
+    return tuple(by_kind[kind] for kind in kinds), {p.besides for p in found.values()}
 
 
 def _notes(
-    by_layer: Sequence[frozenset[str]], lens: bool, replays: bool, alone: bool, complete: bool
+    by_layer: Sequence[frozenset[str]], lens: bool, replays: bool, alone: bool, besides: set[str]
 ) -> tuple[str, ...]:
     lacking: dict[tuple[int, ...], list[str]] = {}
     for site in SITES:
@@ -142,7 +175,9 @@ def _notes(
     for layers in sorted(lacking, key=len, reverse=True):
         where = "on this model" if len(layers) == len(by_layer) else f"in {in_words(layers)}"
         notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}")
-    if not complete:
+    if "norms" in besides:
+        notes.append("layers norm the stream itself: what attention and MLP add does not add up")
+    if "adds" in besides:
         notes.append("a layer adds more to the stream than attn_out and mlp_out")
     if not lens:
         notes.append("no logit lens: final norm and unembedding do not give this model's logits")
@@ -174,6 +209,11 @@ def _refuse_without_layers(
     anatomy: Anatomy, calls: Sequence[LayerCall], last: Sequence[torch.Tensor]
 ) -> None:
     name = type(anatomy.model).__name__
+    if len(calls) > anatomy.n_layers:
+        raise NotALanguageModel(
+            f"{name} runs its {anatomy.n_layers} layers {len(calls)} times in one forward pass.",
+            "Models that run a layer again are not supported.",
+        )
     if len(calls) != anatomy.n_layers or not last:
         raise NotALanguageModel(
             f"{name}: hooks fired on {len(calls)} of {anatomy.n_layers} layers.",

@@ -39,12 +39,16 @@ PROOFS: Proofs = (
     (("pattern", "v"), "z"),
     (("z",), "attn_out"),
     (("resid_pre", "attn_out", "mlp_out"), "resid_post"),
+    (("resid_pre", "attn_out"), "resid_post"),
+    (("resid_pre", "mlp_out"), "resid_post"),
     (("resid_mid",), "resid_post"),
     (("neuron",), "mlp_out"),
     (("resid_post",), "logits"),
 )
+_ADDED = {"attn_out", "mlp_out"}
 _PLAIN = tuple(site for site in SITES if site not in ATTENTION_SITES)
 _LARGE = 8.0
+_NORMED = 1e-2
 Seen = dict[str, torch.Tensor]
 
 
@@ -80,10 +84,11 @@ class ProofPrompts:
 
 @dataclass(frozen=True)
 class LayerProof:
-    """The sites of a layer, and whether attention and MLP are all that it adds to its input."""
+    """The sites of a layer, and what it does to its input besides adding attention and MLP: nothing (``""``),
+    a norm of the sum (``"norms"``), or something else (``"adds"``)."""
 
     sites: frozenset[str]
-    adds_no_more: bool
+    besides: str
 
 
 @torch.no_grad()
@@ -92,7 +97,7 @@ def prove_layer(
 ) -> LayerProof:
     """What ``layer`` has, of what ``proofs`` speak for."""
     proved: set[str] = set()
-    adds_no_more = False
+    besides = "adds"
     # Apart, since looking into attention must itself be seen to change nothing (falcon).
     for wanted in (_PLAIN, (*ATTENTION_SITES, "z")):
         clean, donor = (_look(anatomy, layer, prompts, wanted, of) for of in (False, True))
@@ -106,8 +111,8 @@ def prove_layer(
             continue
         proved |= _proved(anatomy, layer, prompts, clean, donor, proofs)
         if wanted is _PLAIN:
-            adds_no_more = _adds_no_more(anatomy, layer, prompts, clean)
-    return LayerProof(frozenset(proved), adds_no_more)
+            besides = _besides(anatomy, layer, prompts, clean)
+    return LayerProof(frozenset(proved), besides)
 
 
 def _proved(
@@ -122,6 +127,7 @@ def _proved(
         row
         for sites, watched in proofs
         if all(site in donor and site in clean for site in (*sites, watched))
+        and not _by_both(sites, watched, proofs, clean)
         and (layer == 0 or sites != ("embed",))  # further up other layers lie between
         and differs(
             clean[watched], donor[watched], prompts.one_step(watched)
@@ -143,6 +149,14 @@ def _proved(
             holds = got is not None and largest_error(got, expected, one_step) > least
         failed[row.sites] |= not holds
     return {site for sites, bad in failed.items() if not bad for site in sites}
+
+
+def _by_both(sites: tuple[str, ...], watched: str, proofs: Proofs, clean: Seen) -> bool:
+    """Whether a proof by one block of a layer is made by both of them, which this layer has."""
+    return bool(_ADDED & set(sites)) and any(
+        set(sites) < set(more) and behind == watched and all(site in clean for site in more)
+        for more, behind in proofs
+    )
 
 
 def _rows(sites: tuple[str, ...], watched: str, clean: Seen, donor: Seen) -> Iterable[_Row]:
@@ -174,23 +188,29 @@ def _other(
     return donor + (_LARGE * size * noise.to(donor.device)).to(donor)
 
 
-def _adds_no_more(anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen) -> bool:
-    """Whether the stream is left as it is, but for a factor, without what attention and MLP add."""
-    if not all(site in clean for site in ("resid_pre", "attn_out", "mlp_out", "resid_post")):
-        return False
-    nothing = {site: torch.zeros_like(clean[site]) for site in ("attn_out", "mlp_out")}
-    row = _Row(nothing, "resid_post", ("attn_out", "mlp_out"), is_donor=False)
-    (left,) = _run(anatomy, layer, prompts, [row])
-    if left is None:
-        return False
+def _besides(anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen) -> str:
+    """What is done to the stream without what attention and MLP add: it is left as it is, but for a factor;
+    it is normed, so that a stream of twice the size is left the same; or it is something else."""
+    added = tuple(site for site in sorted(_ADDED) if site in clean)
+    if not added or not all(site in clean for site in ("resid_pre", "resid_post")):
+        return "adds"
+    nothing = {site: torch.zeros_like(clean[site]) for site in added}
     before = clean["resid_pre"]
+    twice = {**nothing, "resid_pre": 2 * before}
+    rows = [_Row(put, "resid_post", added, is_donor=False) for put in (nothing, twice)]
+    left, of_twice = _run(anatomy, layer, prompts, rows)
+    if left is None or of_twice is None:
+        return "adds"
     mid, end = (each[layer] if each else None for each in (anatomy.mid_norm, anatomy.end_norm))
     if mid is not None and end is not None:  # the sums are normed: of the stream two norms are left
-        return same_within_rounding(left, end(mid(before)), prompts.noise.elsewhere)
+        same = same_within_rounding(left, end(mid(before)), prompts.noise.elsewhere)
+        return "" if same else "adds"
     factor = (left.double() * before.double()).sum() / before.double().square().sum()
-    return same_within_rounding(
-        left, (factor * before.double()).to(left.dtype), prompts.noise.elsewhere
-    )
+    noise = prompts.noise.elsewhere
+    if same_within_rounding(left, (factor * before.double()).to(left.dtype), noise):
+        return ""
+    # Norms have an epsilon that is not doubled.
+    return "norms" if largest_error(of_twice, left) < _NORMED else "adds"
 
 
 def _look(

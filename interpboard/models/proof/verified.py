@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from interpboard.errors import Unsupported
 
+OF_HEADS = ("q", "k", "v", "pattern", "z")
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -18,7 +20,7 @@ class Verified:
     attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
     ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
-    is a batch of one row over the whole prompt.
+    is a batch of one row over the whole prompt. ``no_heads``: why there are none, where there are none.
     """
 
     path: str
@@ -33,6 +35,7 @@ class Verified:
     blocks: bool = False
     alone: bool = False
     by_layer: tuple[frozenset[str], ...] = ()
+    no_heads: str = ""
 
     @property
     def whole_prompt(self) -> bool:
@@ -43,6 +46,11 @@ class Verified:
         """The sites of ``layer``."""
         return self.by_layer[layer] if self.by_layer else self.sites
 
+    def has(self, site: str, layer: int) -> bool:
+        """Whether ``layer`` has ``site``; ``attended`` is there where ``pattern`` is."""
+        site = "pattern" if site == "attended" else site
+        return site in self.sites or site in self.at(layer)
+
     def layers_without(self, site: str) -> tuple[int, ...]:
         """The layers that lack ``site``."""
         return tuple(i for i, sites in enumerate(self.by_layer) if site not in sites)
@@ -51,8 +59,12 @@ class Verified:
         """The layers that have ``site``; raises ``Unsupported`` where none has."""
         found = tuple(i for i in range(len(self.by_layer)) if site in self.at(i))
         if not found:
-            raise Unsupported(f"Edits at {site} are not available on this model.")
+            raise self._nowhere(site)
         return found
+
+    def _nowhere(self, site: str) -> Unsupported:
+        why = self.no_heads if site in OF_HEADS else ""
+        return Unsupported(why or f"Edits at {site} are not available on this model.")
 
     def require_site(self, site: str, layer: int | None = None) -> None:
         """Raise ``Unsupported`` unless edits at ``site`` were seen to do what they should: at ``layer``,
@@ -63,12 +75,17 @@ class Verified:
             return
         lacking = self.layers_without(site)
         if not lacking or len(lacking) == len(self.by_layer):
-            raise Unsupported(f"Edits at {site} are not available on this model.")
+            raise self._nowhere(site)
         having = [i for i in range(len(self.by_layer)) if i not in lacking]
         raise Unsupported(
             f"Edits at {site} are not available in {in_words(lacking)} of this model.",
             f"It has {site} in {in_words(having)}.",
         )
+
+    def require_somewhere(self, site: str) -> None:
+        """Raise ``Unsupported`` unless at least one layer has ``site``."""
+        if site not in self.sites and not any(site in here for here in self.by_layer):
+            raise self._nowhere(site)
 
     def require_lens(self) -> None:
         """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""

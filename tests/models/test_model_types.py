@@ -1,0 +1,117 @@
+"""Types of models as transformers names them, built small by rules, against plain hooked forwards.
+
+Some are named here, for what is special about them; further ones take turns by the number of commits. All of
+them: ``make models``. One again: ``python -m tests.model_types causal --only NAME``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from docs.hooks import models
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.patching.activation import activation_patching
+from interpboard.results import MetricRequest
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import make_prompt
+from tests.model_types.measure import agrees, row_of, types
+from tests.model_types.small import small_model
+from tests.model_types.truth import OTHER, TEXT
+from tests.tiny import tiny_tokenizer
+
+NAMED = {
+    "bert": "post-norm, and nothing between the last layer and the head",
+    "mamba": "no attention, and no MLP",
+    "nemotron_h": "layers of one block: attention, state space, or MLP",
+    "openai-gpt": "layers give lists",
+    "zamba": "layers read the embedding again",
+    "gemma3": "a text model within one of images",
+}
+TURNS = 2  # of the others, at each commit
+
+
+def _turn() -> list[str]:
+    """Types whose turn it is: those that the table says agree, so many further at each commit."""
+    table = models.read_types()["tasks"].get("causal", {})
+    having = [name for name in types("causal") if agrees(table.get(name, {})) and name not in NAMED]
+    count = subprocess.run(
+        ["git", "rev-list", "--count", "HEAD"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    first = TURNS * int(count.stdout) if count.returncode == 0 else 0
+    return [having[(first + i) % len(having)] for i in range(TURNS)] if having else []
+
+
+@pytest.mark.parametrize("name", [*NAMED, *_turn()])
+def test_a_type_of_model_gives_what_plain_forwards_give(name: str) -> None:
+    row = row_of("causal", name)
+    assert agrees(row), row
+
+
+def _opened(name: str) -> LanguageModel:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    known = AutoModelForCausalLM._model_mapping[type(AutoConfig.for_model(name))]
+    return LanguageModel.of(small_model(known, decoder=True), tiny_tokenizer(), name)
+
+
+def test_layers_without_heads_are_nan_in_grids_of_heads_and_named() -> None:
+    lm = _opened("jamba")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(name="logit"))
+    for ablation in ("zero", "mean", "random"):
+        grid = head_ablation(lm, prompt, metric, ablation=ablation)
+        assert np.isnan(grid.values[[0, 2]]).all()
+        assert (grid.values[[1, 3]] != 0).all()
+        assert any("layers 0 and 2" in warning for warning in grid.warnings)
+    for site in ("z", "pattern", "neuron"):
+        patched = activation_patching(lm, prompt, metric, corrupted=OTHER, site=site)
+        lacking = list(lm.verified.layers_without(site))
+        assert np.isnan(patched.values[lacking]).all()
+        others = [layer for layer in range(4) if layer not in lacking]
+        assert np.isfinite(patched.values[others]).all()
+        assert any(f"No {site} in layers" in warning for warning in patched.warnings)
+
+
+def test_heads_of_a_model_without_attention_are_refused_with_the_reason() -> None:
+    lm = _opened("mamba")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(name="logit"))
+    with pytest.raises(Unsupported, match="no attention heads: MambaMixer"):
+        head_ablation(lm, prompt, metric)
+    with pytest.raises(Unsupported, match="no attention heads: MambaMixer"):
+        activation_patching(lm, prompt, metric, corrupted=OTHER, site="z")
+
+
+def test_layers_that_read_the_embedding_again_are_not_replayed() -> None:
+    lm = _opened("zamba")
+    assert lm.verified.path == "hooks"
+    assert {"resid_pre", "resid_post"} <= lm.verified.sites
+
+
+def test_a_model_that_runs_its_layers_again_is_refused_by_that_name() -> None:
+    row = row_of("causal", "hrm_text")
+    assert "times in one forward pass" in row["refused"]
+
+
+def test_the_page_names_the_transformers_that_was_measured_and_counts() -> None:
+    told = models.table_of_types()
+    measured = models.read_types()
+    assert f"transformers {measured['transformers']}" in told
+    for task, rows in measured["tasks"].items():
+        built = sum("not built" not in row for row in rows.values())
+        assert f"{sum(map(agrees, rows.values()))} of {built}" in told
+        assert all(f"`{name}`" in told for name in rows), task
+
+
+def test_a_limit_of_infinity_is_no_damage() -> None:
+    model = small_model(__import__("transformers").GPT2LMHeadModel, decoder=True)
+    model.register_buffer("most", torch.tensor(torch.inf))
+    LanguageModel.of(model, tiny_tokenizer(), "limited")
