@@ -267,9 +267,9 @@ class EngineClient:
     def _tell(self, job: SentJob, event: protocol.Event) -> None:
         if not self._is_newest(job):
             return  # replaced by a newer job
-        if job.cancelled and not isinstance(event, (protocol.Stopped, protocol.Finished)):
-            return
-        self.listener(job.slot, event)
+        told = job.told(event)
+        if told is not None:
+            self.listener(job.slot, told)
 
     def _is_newest(self, job: SentJob) -> bool:
         return self._newest.get(job.slot) == job.number

@@ -11,6 +11,9 @@ from interpboard.engine import protocol
 from interpboard.results.partial import joined_cells
 
 
+_TOLD_OF_CANCELLED = (protocol.Begun, protocol.Progress, protocol.Stopped, protocol.Finished)
+
+
 @dataclass
 class SentJob:
     """``cells``: computed since it was sent. ``killer`` ends an engine that does not hear a cancel."""
@@ -22,6 +25,13 @@ class SentJob:
     cancelled: bool = False
     cells: list[protocol.Cells] = field(default_factory=list)  # computed since it was sent
     killer: asyncio.TimerHandle | None = None
+
+    def told(self, event: protocol.Event) -> protocol.Event | None:
+        """What is told of ``event``. Of a cancelled job what it had computed, which was on its way by then, and
+        its end; a failure is no news any more."""
+        if not self.cancelled or isinstance(event, _TOLD_OF_CANCELLED):
+            return event
+        return protocol.Stopped(self.number) if isinstance(event, protocol.Failed) else None
 
     @property
     def with_cells(self) -> protocol.EngineJob:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,27 @@ async def test_a_stopped_grid_goes_on_where_it_was_and_computes_each_cell_once(
     assert (how, known) == ("stopped", len(cells))
     assert first == known  # all that was computed came over the pipe
     assert 0 < rest == np.isfinite(whole.extra["per_sample"].values).sum() - known - _free(whole)
+
+
+@on_one_loop
+async def test_cells_that_are_on_their_way_when_it_is_stopped_are_not_lost(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    hears = engine.listener
+
+    def busy_then_stops(slot: str, event: Any) -> None:
+        hears(slot, event)
+        if isinstance(event, protocol.Progress) and event.cells is not None:
+            time.sleep(1.0)  # as a busy screen is: meanwhile the engine tells of cells
+            engine.cancel("pane")
+
+    engine.listener = busy_then_stops
+    engine.run("pane", "causal_trace", TEXT, params={**TRACE, "samples": 1000})
+    await recorder.until("pane", protocol.Stopped)
+    engine.listener = hears
+    ((known, computed, how),) = said(engine, "causal_trace")
+    assert (known, how) == (0, "stopped")
+    assert len(told(recorder, "pane") or ()) == computed > 0
 
 
 def _free(whole: Any) -> int:
