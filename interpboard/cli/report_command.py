@@ -22,7 +22,7 @@ def report_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Results saved as JSON, folders of sweeps; or one session, by name or number.",
+            help="Results saved as JSON, folders of sweeps; or one session: its name, number or JSON.",
             show_default=False,
         ),
     ],
@@ -45,6 +45,10 @@ def report_command(
     if session is not None:
         deliver(sessions_command.report_of(session, chosen), output)
         return
+    of_file = sessions_command.page_in(files)
+    if of_file is not None:
+        deliver(sessions_command.page_as(of_file, chosen), output)
+        return
     documents = read_saved(files)
     if len(documents) > 1:
         written = side_by_side(documents, chosen)
@@ -57,7 +61,7 @@ def _as_parquet(files: list[Path], output: Path) -> None:
     try_file(output, "--output")
     if len(files) > 1:
         raise BadParameter(f"{len(files)} files are no one table.", "Write them one by one.")
-    if sessions_command.session_named(files) is not None:
+    if sessions_command.session_named(files) or sessions_command.page_in(files):
         raise BadParameter("A session is no table.", "Write it as .md, .html or .json.")
     (document,) = read_saved(files)
     from interpboard.visualization.parquet_table import parquet_bytes

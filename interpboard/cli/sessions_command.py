@@ -16,6 +16,7 @@ from interpboard.errors import BadParameter, StoreProblem
 
 if TYPE_CHECKING:
     from interpboard.store import SavedSession, SessionBook
+    from interpboard.visualization.session_page import SessionPage
 
 sessions_app = typer.Typer(
     help="Sessions: what was computed and noted in the app, from start to end or further on.",
@@ -117,15 +118,36 @@ def session_named(words: list[Path]) -> SavedSession | None:
 
 def report_of(session: SavedSession, form: Format) -> str:
     """The session's notes and results as one text. Raises ``BadParameter`` for a format of tables."""
-    from interpboard.session_report import session_page, written
+    from interpboard.session_report import session_page
+
+    book = opened_book()
+    page = session_page(book, session)
+    _tell(book)
+    return page_as(page, form)
+
+
+def page_in(files: list[Path]) -> SessionPage | None:
+    """The session that ``interpboard report`` was given as a file, None where it was given results.
+
+    Raises ``BadParameter`` for a session beside other files, ``BadResultFile`` for a damaged one.
+    """
+    from interpboard.session_report import session_in
+
+    pages = [session_in(path) for path in files if path.is_file()]
+    found = [page for page in pages if page is not None]
+    if found and len(files) > 1:
+        raise BadParameter("A session stands in a report of its own.", "Give that file alone.")
+    return found[0] if found else None
+
+
+def page_as(page: SessionPage, form: Format) -> str:
+    """A session's page as one text. Raises ``BadParameter`` for a format of tables."""
+    from interpboard.session_report import written
 
     if form not in _FORMS:
         raise BadParameter(
             f"A session is not written as {form.value}.", "Use --format md, html or json."
         )
-    book = opened_book()
-    page = session_page(book, session)
-    _tell(book)
     for each in page.missing:
         say(f"warning: not in the report: {each}")
     return written(page, _FORMS[form])

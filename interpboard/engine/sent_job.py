@@ -10,7 +10,6 @@ import msgspec
 from interpboard.engine import protocol
 from interpboard.results.partial import joined_cells
 
-
 _TOLD_OF_CANCELLED = (protocol.Begun, protocol.Progress, protocol.Stopped, protocol.Finished)
 
 
@@ -27,8 +26,8 @@ class SentJob:
     killer: asyncio.TimerHandle | None = None
 
     def told(self, event: protocol.Event) -> protocol.Event | None:
-        """What is told of ``event``. Of a cancelled job what it had computed, which was on its way by then, and
-        its end; a failure is no news any more."""
+        """What is told of ``event``. Of a cancelled job what it had computed, which was on its way by then,
+        and its end; a failure is no news any more."""
         if not self.cancelled or isinstance(event, _TOLD_OF_CANCELLED):
             return event
         return protocol.Stopped(self.number) if isinstance(event, protocol.Failed) else None
