@@ -18,6 +18,7 @@ from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Resul
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.provenance import made_by
+from interpboard.runs.strip_analyses import all_that_it_has
 from interpboard.runs.watch import SILENT, Watch
 
 _SMALLER = "Shorten the prompt, ask for less at a time, or use a smaller --dtype or another device."
@@ -35,14 +36,14 @@ def analyze(
 ) -> Document:
     """Run ``analyses`` (names of the registry) on ``text`` or a chat; one document with all results.
 
-    None: every analysis that needs no more than it was given. ``params``: parameters by analysis
-    name. Names and parameters are checked before anything runs. Raises the errors of
+    None: every analysis that the model has and that needs no more than it was given. ``params``: parameters
+    by analysis name. Names and parameters are checked before anything runs. Raises the errors of
     ``interpboard.errors``, ``OutOfMemory`` whatever ran out of it; ``Cancelled`` if ``watch`` says so.
     """
     given = params or {}
     if analyses is None:
         named = {key for options in given.values() for key in options}
-        analyses = analyses_for(named)
+        analyses = all_that_it_has(lm, analyses_for(named))
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     lm, prompt = prompt_of(lm, text)
     with memory_named("A run of the prompt", _SMALLER):

@@ -40,6 +40,25 @@ class ChatFlags:
         typer.Option(help="A second text, for a model that gives labels to pairs of texts."),
     ] = None
 
+    decoder_text: Annotated[
+        str | None,
+        typer.Option(
+            "--decoder-text",
+            metavar="TEXT",
+            help="Of an encoder–decoder: what its answer begins with, the text being its source. The same as "
+            "--text 'SOURCE ||| TEXT'.",
+        ),
+    ] = None
+
+    def text(self, given: str) -> str:
+        """``given``, standard input where that is ``-``, with the decoder text where there is one."""
+        read = read_text(given)
+        if self.decoder_text is None:
+            return read
+        from interpboard.results.two_texts import SourceAndPrefix, one_text
+
+        return SourceAndPrefix(one_text(read, self.decoder_text))
+
     def prompt(self, text: str | None) -> str | Chat | None:
         """The prompt: ``text``, standard input where that is ``-``, with the second text of a pair, or the
         chat; None: there is none.
@@ -48,11 +67,13 @@ class ChatFlags:
         """
         chat = chosen_chat(text, self)
         if self.text_pair is None:
-            return chat if text is None else read_text(text)
+            return chat if text is None else self.text(text)
         if text is None:
             raise BadPrompt("The second text of a pair has no first.", "Give it with --text '...'.")
         if not self.text_pair.strip():
             raise BadPrompt("The second text of the pair is empty.", "Write one, or leave it out.")
+        if self.decoder_text is not None:
+            raise BadPrompt("No model takes both a --text-pair and a --decoder-text.", "Use one.")
         from interpboard.results.two_texts import one_text
 
         return one_text(read_text(text), self.text_pair)
@@ -60,6 +81,8 @@ class ChatFlags:
 
 def chosen_chat(text: str | None, flags: ChatFlags) -> Chat | None:
     """The chat asked for; None: none is. Raises ``BadParameter`` or ``BadPrompt``."""
+    if text is None and flags.decoder_text is not None:
+        raise BadPrompt("--decoder-text needs a source.", "Give it with --text '...'.")
     chat, user, template = flags.chat, flags.user, flags.chat_template
     turns = {"system": flags.system, "user": user, "assistant": flags.assistant}
     spoken = {role: words for role, words in turns.items() if words is not None}

@@ -24,9 +24,7 @@ from interpboard.cli.option_groups import ModelFlags, PageFlags, option_groups, 
 from interpboard.cli.options import (
     Format,
     ListFormat,
-    choose_analyses,
     choose_metric,
-    read_text,
 )
 from interpboard.cli.output import document_as, tell_warnings
 from interpboard.cli.probe_command import probe_command
@@ -108,7 +106,7 @@ def start(
             "Here a pair is one text: 'first ||| second'.",
         )
     if text is not None:
-        text = read_text(text)
+        text = chat.text(text)
     if interactive:
         given = {**model.settings(), **page.settings(), "mouse": flags.off(no_mouse)}
         file = str(prompts) if prompts is not None else None
@@ -131,7 +129,7 @@ def start(
     debug = debug_wanted(debug)
     document = compute(
         model.choice(settings), spoken or (DEFAULT_TEXT if text is None else text),
-        choose_analyses(None), metric, {}, debug=debug,
+        None, metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)
     write_out(document_as(document, Format.text, settings, to_file=False))

@@ -39,7 +39,7 @@ class ModelChoice(NamedTuple):
 def compute(
     choice: ModelChoice,
     text: str | Chat | None,
-    analyses: Sequence[str],
+    analyses: Sequence[str] | None,
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
     *,
@@ -48,6 +48,7 @@ def compute(
 ) -> Document:
     """Load the model and run the analyses. Here torch comes in.
 
+    ``analyses`` None: all that the model has and that need no more than they were given.
     ``swap``: the corrupted prompt of every analysis that takes one is the text with the first exchanged for
     the second.
     Without a text it is the first prompt of the circuit's dataset, or the beginning of the file; see
@@ -72,7 +73,7 @@ def compute(
         return analyze(
             lm,
             text,
-            analyses=tuple(analyses),
+            analyses=analyses,
             metric=metric,
             params=params,
             watch=Watch(on_progress=lambda done, total, _partial: show(title[0], done, total)),

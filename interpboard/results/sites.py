@@ -6,12 +6,15 @@ alone would be two places. JSON and CSV keep the layer's number; the site is amo
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from interpboard.registry.component_names import MLP
+from interpboard.registry.component_names import LAYER, MLP
 from interpboard.results.arrays import Axis, LabelledArray
 from interpboard.results.result import Result
 
+_LAYER = re.compile(LAYER)
 _WORDS = {
     "resid_pre": "in", "resid_mid": "mid", "resid_post": "out", "resid": "out",
     "attn_out": "attn", "attn": "attn", "mlp_out": MLP, "mlp": MLP,
@@ -47,7 +50,7 @@ def rows_said(result: Result) -> str:
 
 def layer_label(word: str, label: str) -> str:
     """``in 3``; a row that is no layer, the embedding say, as it is."""
-    return f"{word} {label}" if word and label.isdigit() else label
+    return f"{word} {label}" if word and _LAYER.fullmatch(label) else label
 
 
 def with_sites(result: Result) -> Result:

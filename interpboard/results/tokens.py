@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from interpboard.display import visible
-from interpboard.results.info import PromptInfo
+from interpboard.results.info import PromptInfo, Turn
 
 
 def appended(prompt: PromptInfo) -> int:
@@ -17,6 +17,14 @@ def appended(prompt: PromptInfo) -> int:
         return 0
     held = [at for at, (begin, end) in enumerate(prompt.spans) if begin != end]
     return len(prompt.spans) - 1 - held[-1] if held else 0
+
+
+def sections_of(prompt: PromptInfo) -> tuple[Turn, ...]:
+    """What stands on lines of its own: the turns of a chat; of an encoder–decoder source and prefix."""
+    border, end = prompt.border, len(prompt.tokens)
+    if not border:
+        return prompt.turns
+    return (Turn("source", 0, border, (0, border)), Turn("prefix", border, end, (border, end)))
 
 
 def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:

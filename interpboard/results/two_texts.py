@@ -12,6 +12,10 @@ BARS = "|||"
 SEPARATOR = f" {BARS} "
 
 
+class SourceAndPrefix(str):
+    """Both as one text, known to be two: a model that reads one text is not given it."""
+
+
 def two_texts(text: str) -> tuple[str, str, int]:
     """Source, prefix, and at which character of ``text`` the prefix begins. Raises ``BadPrompt``.
 

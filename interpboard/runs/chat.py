@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from interpboard.errors import BadPrompt, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Chat, Message, PromptInfo, Turn
-from interpboard.runs.prompt import make_prompt
+from interpboard.results.two_texts import SourceAndPrefix
+from interpboard.runs.prompt import make_prompt, require_two_strips
 from interpboard.runs.spans import check_unicode
 
 ASSISTANT = "assistant"
@@ -47,6 +48,8 @@ def prompt_of(
     """
     if bare or not isinstance(given, str):
         lm = without_special_tokens(lm)
+    if isinstance(given, SourceAndPrefix):
+        require_two_strips(lm)
     return lm, make_prompt(lm, given) if isinstance(given, str) else make_chat(lm, given)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "anchor_of",
     "input_ids",
     "make_prompt",
+    "require_two_strips",
     "resolve_position",
     "show_tokens",
     "text_prefix",
@@ -67,13 +68,18 @@ def make_prompt(
     return PromptInfo(text, shown_tokens(lm.tokenizer, ids), ids, spans)
 
 
-def with_prefix(lm: LanguageModel, text: str, decoder_text: str) -> str:
-    """``text`` and ``decoder_text`` as one. Raises ``BadPrompt`` where the model reads one text."""
+def require_two_strips(lm: LanguageModel) -> None:
+    """Raise ``BadPrompt`` where the model reads one text."""
     if lm.anatomy.strips is None:
         raise BadPrompt(
             "This model reads one text, which it continues: it has no decoder text of its own.",
             "Leave it out.",
         )
+
+
+def with_prefix(lm: LanguageModel, text: str, decoder_text: str) -> str:
+    """``text`` and ``decoder_text`` as one. Raises ``BadPrompt`` where the model reads one text."""
+    require_two_strips(lm)
     check_unicode(decoder_text, "decoder text")
     return one_text(text, decoder_text)
 

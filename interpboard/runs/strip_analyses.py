@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from interpboard.errors import Unsupported
+from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
 
 IN_STRIPS = frozenset({
@@ -26,6 +29,11 @@ _WHY = {
     "tuned_lens": _TEXTS,
 }  # fmt: skip
 _NOT_YET = "it has not been held against plain runs over two strips"
+
+
+def all_that_it_has(lm: LanguageModel, names: Iterable[str]) -> tuple[str, ...]:
+    """Of ``names`` those that ``lm`` has: of an encoder–decoder those of ``IN_STRIPS``."""
+    return tuple(name for name in names if lm.anatomy.strips is None or name in IN_STRIPS)
 
 
 def require_in_strips(name: str) -> None:

@@ -39,7 +39,7 @@ def strip_prompt(lm: LanguageModel, text: str, special_tokens: bool) -> PromptIn
         *shown_tokens(lm.tokenizer, of_source.ids),
         *shown_tokens(lm.tokenizer, (*front, *of_prefix.ids)),
     )
-    return PromptInfo(text, tokens, ids, spans, border=border)
+    return PromptInfo(str(text), tokens, ids, spans, border=border)
 
 
 def in_same_strips(clean: PromptInfo, text: str) -> str:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from interpboard.display import fit, visible, visible_token
 from interpboard.registry.component_names import head_label
+from interpboard.registry.layer_names import layer_number
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -82,7 +83,9 @@ class AttentionPane(Pane):
         result = self.data.result
         if result is None:
             return selected_head(self.state)
-        return int(result.axes[0].labels[0]), int(result.axes[1].labels[0])
+        layer, head = (axis.labels[0] for axis in result.axes[:2])
+        model = self.state.model
+        return int(layer) if model is None else layer_number(model.info, layer), int(head)
 
     @property
     def pattern(self) -> np.ndarray | None:
@@ -109,9 +112,13 @@ class AttentionPane(Pane):
         pattern, last = result.values[0, 0], len(prompt.tokens) - 1
         if self._cursor_is_ours or self.looker > last:
             self.looker = min(result.metric.position, last)
+            there = np.flatnonzero(~np.isnan(pattern[:, 0]))
+            if self.looker not in there and len(there):
+                self.looker = int(there[-1])
             self.seen = int(pattern[self.looker].argmax())
         self.seen = min(self.seen, last)
-        later = np.triu(np.ones(pattern.shape, dtype=bool), 1)
+        # Of two strips: what a layer's queries cannot see, and queries that it does not have.
+        later = pattern == 0 if prompt.border else np.triu(np.ones(pattern.shape, dtype=bool), 1)
         labels = tuple(visible_token(token) for token in prompt.tokens)
         width = min(_LABEL, max(map(len, labels)))
         self.grid.show(
@@ -204,12 +211,15 @@ class AttentionPane(Pane):
 
     def subtitle(self) -> str:
         """Which head."""
-        layer, head = self.head
-        return f"{head_label(layer, head)}, {_VIEWS[self.view_at][1]}"
+        return f"{self._named()}, {_VIEWS[self.view_at][1]}"
+
+    def _named(self) -> str:
+        result, (layer, head) = self.data.result, self.head
+        return head_label(layer if result is None else result.axes[0].labels[0], head)
 
     def part(self) -> str:
         """The head whose pattern is shown."""
-        return head_label(*self.head) if self.data.result is not None else ""
+        return self._named() if self.data.result is not None else ""
 
     def readout(self) -> Text:
         """The pair under the cursor, or the token and what it looks at most."""
@@ -221,7 +231,7 @@ class AttentionPane(Pane):
             key = int(pattern[query].argmax())
         elif self.by == "looked at":
             query = int(pattern[:, key].argmax())
-        return pair_readout(pattern, prompt.tokens, head_label(*self.head), (query, key), self.ink)
+        return pair_readout(pattern, prompt.tokens, self._named(), (query, key), self.ink)
 
     def details(self) -> Text:
         """What the head does over the whole prompt."""

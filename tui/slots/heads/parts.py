@@ -10,7 +10,7 @@ from tui.session.state import State
 if TYPE_CHECKING:
     import numpy as np
 
-    from interpboard.results import Result
+    from interpboard.results import ModelInfo, Result
 
 
 def mlp_effects(state: State) -> np.ndarray | None:
@@ -24,7 +24,22 @@ def mlp_effects(state: State) -> np.ndarray | None:
         return None  # of another prompt, or otherwise taken away
     extra = mlps.result.extra
     found = next((extra[name] for name in ("alone", "effect") if name in extra), None)
-    return None if found is None else found.values.reshape(-1)
+    if found is None or state.model is None or not state.model.info.layer_names:
+        return None if found is None else found.values.reshape(-1)
+    return _in_every_layer(state.model.info, found.values.reshape(-1))
+
+
+def _in_every_layer(info: ModelInfo, effects: np.ndarray) -> np.ndarray:
+    """``effects`` of the layers that have an MLP, NaN in the others."""
+    import numpy as np
+
+    from interpboard.registry.layer_names import layers_with_mlp
+
+    having = layers_with_mlp(info)
+    placed = np.full(info.layers, np.nan)
+    if len(having) == len(effects):
+        placed[[info.layer_names.index(name) for name in having]] = effects
+    return placed
 
 
 def head_types(state: State) -> dict[tuple[int, int], str]:

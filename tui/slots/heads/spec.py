@@ -38,7 +38,9 @@ def _request_mlps(slot: Slot, state: State) -> Request | None:
     ablation = state.params.get("heads", {}).get("ablation", "zero")
     if ablation not in ("zero", "mean"):
         return None
-    layers = range(state.model.info.layers)
+    from interpboard.registry.layer_names import layers_with_mlp
+
+    layers = layers_with_mlp(state.model.info)
     ablations = "; ".join(f"{written_component(layer)}={ablation}" for layer in layers)
     return Request("what_if", state.question, {"interventions": ablations, "top_k": 1})
 

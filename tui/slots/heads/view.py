@@ -13,8 +13,7 @@ from textual.widget import Widget
 from interpboard.registry.component_names import (
     MLP,
     TYPE_LETTERS,
-    head_label,
-    mlp_label,
+    layer_name,
     written_component,
 )
 from tui import scales, words
@@ -115,7 +114,7 @@ class HeadsPane(Pane):
             column[: len(mlps), 0] = mlps
         values = np.hstack([source.values, column])
         data = GridData(
-            rows=tuple(f"L{label}" for label in layers.labels),
+            rows=tuple(map(layer_name, layers.labels)),
             columns=(*(f"H{label}" for label in heads.labels), MLP),
             values=values,
             scale=Scale.of(values, diverging=True, center=neutral),
@@ -180,8 +179,8 @@ class HeadsPane(Pane):
         """The head or MLP under the cursor."""
         if self.grid.data is None:
             return ""
-        layer, head = self.cell()
-        return mlp_label(layer) if head is None else head_label(layer, head)
+        row, column = self.grid.cursor
+        return f"{self.grid.data.rows[row]} {self.grid.data.columns[column]}"
 
     def intervention(self) -> AtCursor | None:
         """The head or MLP under the cursor, replaced as it is in the grid."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from interpboard.display import visible_token
+from interpboard.registry.component_names import layer_name
 from tui import words
 from tui.widgets.grid_data import GridData
 
@@ -62,7 +63,7 @@ def lens_grid(result: Result, arrays: Arrays, by: str, scale: Scale) -> GridData
         notes[at] = _said(by, float(values[at]))
     target = result.metric.target.id if result.metric.target else -1
     return GridData(
-        rows=tuple(_ROWS.get(label, f"L{label}") for label in layers.labels),
+        rows=tuple(_ROWS.get(label, layer_name(label)) for label in layers.labels),
         columns=tuple(visible_token(label) for label in tokens.labels),
         values=_sizes(by, arrays),
         scale=scale,

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
+from interpboard.registry.layer_names import layer_names
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -71,7 +72,7 @@ class LensPane(Pane):
     def _row_of(self, layer: int) -> int:
         """The row of a layer; −1 is the embedding, which not every site has."""
         labels = self._labels()
-        name = str(layer) if layer >= 0 else "embed"
+        name = self._names()[layer] if 0 <= layer < len(self._names()) else "embed"
         return labels.index(name) if name in labels else 0
 
     def _layer_of(self, row: int) -> int:
@@ -79,7 +80,16 @@ class LensPane(Pane):
         label = self._labels()[row]
         if label == "final":
             return row - 1
-        return -1 if label == "embed" else int(label)
+        return -1 if label == "embed" else self._names().index(label)
+
+    def _names(self) -> tuple[str, ...]:
+        model = self.state.model
+        return () if model is None else layer_names(model.info)
+
+    @property
+    def _border(self) -> int:
+        """The first position that has a column: of an encoder–decoder that of the prefix."""
+        return self.data.prompt.border if self.data.prompt is not None else 0
 
     def _labels(self) -> tuple[str, ...]:
         result = self.data.result
@@ -106,7 +116,8 @@ class LensPane(Pane):
         data = lens_grid(result, clean, self.by, scale)
         if other is not None:
             data = replace(data, notes=None, below=lens_grid(result, other, self.by, scale))
-        cursor = (len(data.rows) - 1, result.metric.position) if first else None
+        at = result.metric.position - self._border
+        cursor = (len(data.rows) - 1, at) if first else None
         layer = self.state.selection.layer
         if self.grid.data is not None and self.grid.data.rows != data.rows and layer is not None:
             cursor = (self._row_of(layer), self.grid.cursor[1])  # another site has other rows
@@ -140,7 +151,7 @@ class LensPane(Pane):
         site = SITE_TITLES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
         return Predicted(
-            f"{where} after {column} {words.shorten(data.columns[column])}",
+            f"{where} after {column + self._border} {words.shorten(data.columns[column])}",
             pairs(result.extra, "top", *at),
             pairs(edited.extra, "lens_top", 1, *at) if edited is not None else None,
         )
@@ -267,11 +278,14 @@ class LensPane(Pane):
         row, column = self.grid.cursor
         if selection.layer is not None:
             row = self._row_of(selection.layer)
-        return self.grid.put((row, column if selection.token is None else selection.token))
+        token = selection.token
+        if token is not None and token >= self._border:
+            column = token - self._border
+        return self.grid.put((row, column))
 
     def _moved(self) -> None:
         row, column = self.grid.cursor
-        self.select(layer=self._layer_of(row), token=column)
+        self.select(layer=self._layer_of(row), token=column + self._border)
         self.refresh_readout()
 
     def cursor_rested(self) -> None:

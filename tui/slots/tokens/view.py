@@ -94,7 +94,7 @@ class TokensPane(Pane):
             return
         if shown == self._shown:
             return
-        from interpboard.results.tokens import as_read, reasoning_sections
+        from interpboard.results.tokens import as_read, reasoning_sections, sections_of
 
         first = self._shown is None
         self._shown = shown
@@ -108,7 +108,7 @@ class TokensPane(Pane):
         scores = [nan] * len(prompt.tokens)
         for part in self.parts:
             scores[part.begin : part.end] = [part.score] * (part.end - part.begin)
-        self.strip.speak(prompt.turns, reasoning_sections(prompt))
+        self.strip.speak(sections_of(prompt), reasoning_sections(prompt))
         self.strip.show(as_read(prompt), scores, scale, at, cursor, subject, spans, folded)
         order = sorted(self.parts, key=lambda part: -abs(scale.share(part.score)))
         bars = [
@@ -205,10 +205,10 @@ class TokensPane(Pane):
         result, prompt, at = self.data.result, self.data.prompt, self.strip.cursor
         if result is None or prompt is None or at >= len(prompt.tokens):
             return Text()
-        from interpboard.results.tokens import appended
+        from interpboard.results.tokens import appended, sections_of
 
         part = next((own for own in self.parts if own.holds(at)), None)
-        turn = next((own for own in prompt.turns if own.begin <= at < own.end), None)
+        turn = next((own for own in sections_of(prompt) if own.begin <= at < own.end), None)
         said = Text.assemble(
             (f" {at} ", self.ink("muted")),
             (words.token(prompt.tokens[at]), self.ink("text", bold=True)),

@@ -14,7 +14,7 @@ from .pairs import SourceAndTarget, training_pairs
 
 @dataclass(frozen=True)
 class PairBatch:
-    """``source`` and its ``mask`` [row, pos]; ``target`` and ``weights`` [row, pos], 0 where it is padding."""
+    """``source`` and its ``mask`` [row, pos]; ``target`` and ``weights`` [row, pos], 0 at padding."""
 
     source: Tensor
     mask: Tensor
@@ -40,7 +40,10 @@ class PairBatches:
         sources = [self._ids(pair.source) + end for pair in pairs]
         targets, weights = [], []
         for pair in pairs:
-            parts = [(self._ids(pair.before), CONTEXT_WEIGHT), (self._ids(pair.answer), ANSWER_WEIGHT)]
+            parts = [
+                (self._ids(pair.before), CONTEXT_WEIGHT),
+                (self._ids(pair.answer), ANSWER_WEIGHT),
+            ]
             parts.append((self._ids(pair.end) + end, CONTEXT_WEIGHT))
             targets.append([token for ids, _ in parts for token in ids])
             weights.append([weight for ids, weight in parts for _ in ids])

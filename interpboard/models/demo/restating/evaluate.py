@@ -1,6 +1,6 @@
 """What the encoder–decoder must be able to do, measured on what training held out.
 
-    python -m interpboard.models.demo.restating.evaluate
+python -m interpboard.models.demo.restating.evaluate
 """
 
 import random

@@ -1,8 +1,8 @@
 """What the encoder–decoder is trained on: sources with their targets, made of the demo's facts.
 
-*Recall*: a sentence up to its answer, and the answer. *Restating*: a whole sentence, and the same fact in another
-phrasing. There the answer is mostly another fact's, so that it can only be read in the source. Each fact has
-one phrasing that training never shows for it, as in the other demo models.
+*Recall*: a sentence up to its answer, and the answer. *Restating*: a whole sentence, and the same fact in
+another phrasing. There the answer is mostly another fact's, so that it can only be read in the source. Each
+fact has one phrasing that training never shows for it, as in the other demo models.
 """
 
 import random

@@ -18,7 +18,7 @@ from .batches import PairBatch, PairBatches
 from .evaluate import RestatingEvaluator
 from .tokenizer import restating_tokenizer
 
-STEPS = 3200
+STEPS = 600
 ROWS = 96
 MATRICES, OTHERS = 4e-3, 3e-3
 """Peak learning rates: of the layers' matrices (Muon), of the rest (AdamW)."""

@@ -1,0 +1,35 @@
+"""What a person sees of an encoder–decoder: both strips by name, layers by their group."""
+
+from __future__ import annotations
+
+from interpboard.registry.component_names import head_label, mlp_label, shown_component
+from interpboard.registry.layer_names import layer_names, layer_number, layers_with_mlp
+from interpboard.results import ModelInfo, PromptInfo
+from interpboard.results.sites import layer_label
+from interpboard.results.tokens import sections_of
+
+INFO = ModelInfo(
+    "tiny t5", None, "t5", 6, 2, "float32", "cpu",
+    layer_names=("E0", "E1", "D0", "X0", "D1", "X1"),
+)  # fmt: skip
+PROMPT = PromptInfo("a b ||| c", ("a", " b", "<pad>", "c"), (5, 6, 0, 7), border=2)
+
+
+def test_source_and_prefix_stand_on_lines_of_their_own() -> None:
+    assert [(each.role, each.begin, each.end) for each in sections_of(PROMPT)] == [
+        ("source", 0, 2),
+        ("prefix", 2, 4),
+    ]
+    assert sections_of(PromptInfo("a", ("a",), (5,))) == ()
+
+
+def test_layers_go_by_their_group() -> None:
+    assert head_label("X0", 1) == "X0 H1"
+    assert mlp_label("E1") == "E1 MLP"
+    assert head_label(3, 1) == "L3 H1"
+    assert shown_component("X0.1") == "X0 H1"
+    assert layer_label("in", "E0") == "in E0"
+    assert layer_label("in", "embed") == "embed"
+    assert layer_number(INFO, "X0") == 3
+    assert layers_with_mlp(INFO) == ("E0", "E1", "X0", "X1")
+    assert layer_names(ModelInfo("m", None, "gpt2", 2, 2, "float32", "cpu")) == ("0", "1")
