@@ -23,6 +23,7 @@ from interpboard import errors
 from interpboard.datasets.dataset import Dataset
 from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
 from interpboard.files import atomic
+from interpboard.sweeps.descriptor_lines import stderr_without
 from interpboard.sweeps.folder import SweepFolder, identity_of
 from interpboard.sweeps.in_process import MissingRow, OnPace, missing_rows
 from interpboard.sweeps.pace import SweepPace
@@ -32,6 +33,7 @@ _FEWEST, _MOST = 16, 64  # rows a shard: as many are lost with a node
 _SHARDS_A_WORKER = 8
 _LOCAL = "local"
 _ANSWER_S = 5.0
+_LEVEL_SAID = "Set ray log level"  # the one line that it logs before the level is set
 _LOOPBACK = ("127.0.0.1", "localhost")
 _STAYS = "What was computed stays; --workers 1 says more."
 
@@ -254,12 +256,13 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
             own |= {"num_cpus": cores, "include_dashboard": False}
             own |= {"num_gpus": max(1, round(workers * gpus))} if gpus else {}
         try:
-            ray.init(
-                address=address or _LOCAL,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                **own,
-            )
+            with stderr_without(_LEVEL_SAID):
+                ray.init(
+                    address=address or _LOCAL,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    **own,
+                )
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = (
                 f"The Ray cluster {address} cannot be joined" if address else "Ray does not start"
