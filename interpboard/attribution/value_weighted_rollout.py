@@ -69,9 +69,13 @@ def _each_moved(
     def hear(layer: int, pattern: torch.Tensor, first: int) -> None:
         watch.check()
         stream = seen["resid_pre"]
-        norms, becomes = _vectors(lm, layer, pattern[0], seen["v"], stream, first)
-        if first == 0:
+        if first == 0:  # what all blocks of queries of the layer share
             sums.clear()
+            heads, value = pattern.shape[2], seen["v"]
+            seen["value"] = value.repeat_interleave(heads // value.shape[1], dim=1)
+            project: Any = lm.anatomy.out_proj[layer]
+            seen["bias"] = project(torch.zeros_like(seen["value"][:1].flatten(1)))
+        norms, becomes = _vectors(lm, layer, pattern[0], seen["value"], seen["bias"], stream, first)
         sums.append(becomes)
         take(norms, first)
 
@@ -99,17 +103,16 @@ def _vectors(
     layer: int,
     pattern: torch.Tensor,
     value: torch.Tensor,
+    bias: torch.Tensor,
     stream: torch.Tensor,
     first: int,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Norms [query, key], and what the stream [query, d_model] becomes, the bias included.
 
-    ``pattern`` [query, head, key] of the queries from ``first`` on, ``value`` [key, kv_head, d_head],
-    ``stream`` [pos, d_model].
+    ``pattern`` [query, head, key] of the queries from ``first`` on, ``value`` [key, head, d_head], ``bias``
+    [1, d_model], ``stream`` [pos, d_model].
     """
     project: Any = lm.anatomy.out_proj[layer]
-    value = value.repeat_interleave(pattern.shape[1] // value.shape[1], dim=1)
-    bias = project(torch.zeros_like(value[:1].flatten(1)))
     norms = np.zeros((len(pattern), len(stream)))
     becomes = torch.empty_like(stream[: len(pattern)])
     for row, query in enumerate(range(first, first + len(pattern))):

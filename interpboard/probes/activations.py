@@ -7,7 +7,7 @@ reason; nothing is padded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,14 +29,14 @@ from interpboard.patching.subject import find_subject
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import at_least_float32
-from interpboard.runs.prompt import resolve_position
+from interpboard.runs.prompt import input_ids, resolve_position
+from interpboard.runs.together import in_passes
 from interpboard.runs.watch import Watch
 from interpboard.sweeps.alignment import EXPLAINED, ordered, roles_of
 from interpboard.sweeps.row_work import text_of_row
 
 EMBEDDING = -1
 _A_CHUNK = 64  # rows among which those of one length are looked for
-_TOKENS_A_PASS = 4096
 _SMALLER = "Take fewer rows (limit), layers, or positions=last."
 
 
@@ -161,7 +161,7 @@ def _read_chunk(
             ready.append(_ready(lm, row, where, label, group))
         except InterpBoardError as error:
             reasons.append(error.message)
-    for part in _alike(lm, ready):
+    for part in in_passes(lm, ready, lambda each: each.prompt):
         reasons += _read(lm, part, where)
     return [each for each in ready if each.values], reasons
 
@@ -195,21 +195,10 @@ def _places(
     }
 
 
-def _alike(lm: LanguageModel, ready: Sequence[_Read]) -> Iterator[list[_Read]]:
-    """Rows of one length together, as many as a pass may have."""
-    by_length: dict[int, list[_Read]] = {}
-    for each in ready:
-        by_length.setdefault(len(each.prompt.token_ids), []).append(each)
-    for length, alike in sorted(by_length.items()):
-        most = 1 if lm.anatomy.alone else max(1, _TOKENS_A_PASS // length)
-        for start in range(0, len(alike), most):
-            yield alike[start : start + most]
-
-
 @torch.no_grad()
 def _read(lm: LanguageModel, part: Sequence[_Read], where: ReadSite) -> list[str]:
     """Fill in the values of ``part``; why those that stay empty do."""
-    ids = torch.tensor([each.prompt.token_ids for each in part], device=lm.device)
+    ids = torch.cat([input_ids(lm, each.prompt) for each in part])
     found: dict[int, torch.Tensor] = {}
     tally = Tally(len(part))
     with ExitStack() as stack:

@@ -58,6 +58,15 @@ def _numbers(rows: ProbeRows) -> np.ndarray:
     return answers
 
 
+def rows_left_out(rows: ProbeRows) -> list[str]:
+    """How many rows are not among ``rows``, and why, the most frequent reasons first; none where none is."""
+    if not rows.left_out:
+        return []
+    total = sum(rows.left_out.values())
+    reasons = "; ".join(f"{k:,}: {why}" for why, k in rows.left_out.most_common(_SHOWN))
+    return [f"{total:,} of {total + len(rows):,} rows are left out: {reasons}"]
+
+
 def _of_rows(rows: ProbeRows) -> list[str]:
     notes = []
     n, dimensions = len(rows), rows.values.shape[-1]
@@ -66,10 +75,7 @@ def _of_rows(rows: ProbeRows) -> list[str]:
             f"fewer rows ({n:,}) than dimensions ({dimensions:,}): a probe can fit any labels of the rows it "
             "is fitted on; only what is held out says something, beside shuffled labels"
         )
-    if rows.left_out:
-        total = sum(rows.left_out.values())
-        reasons = "; ".join(f"{k:,}: {why}" for why, k in rows.left_out.most_common(_SHOWN))
-        notes.append(f"{total:,} of {total + n:,} rows are left out: {reasons}")
+    notes += rows_left_out(rows)
     labels = defaultdict(set)
     for text, label in zip(rows.texts, rows.labels, strict=True):
         labels[text].add(label)

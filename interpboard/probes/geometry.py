@@ -10,6 +10,7 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.probes.activations import ProbeRows, datasets_of, read_rows_at, site_of
+from interpboard.probes.cautions import rows_left_out
 from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
@@ -68,7 +69,7 @@ def stream_pca(
             "label": LabelledArray((numbers,), text_array(list(rows.labels))),
             "rows": LabelledArray((), np.array(float(len(rows)))),
         },
-        warnings=_left_out(rows),
+        warnings=tuple(rows_left_out(rows)),
         params={"data": list(datasets_of(data))},
         baseline=None,
     )
@@ -127,7 +128,7 @@ def stream_cosine(
             "pairs": LabelledArray(axes[1:], np.array(counted, dtype=float)),
             "rows": LabelledArray((), np.array(float(len(rows)))),
         },
-        warnings=_left_out(rows),
+        warnings=tuple(rows_left_out(rows)),
         params={"data": list(datasets_of(data))},
         baseline=None,
     )
@@ -166,11 +167,3 @@ def _between(scores: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         own = scores[[label == name for label in labels]]
         parts += len(own) * own.mean(0) ** 2
     return np.divide(parts, total, out=np.full(len(parts), np.nan), where=total > 0)
-
-
-def _left_out(rows: ProbeRows) -> tuple[str, ...]:
-    if not rows.left_out:
-        return ()
-    total = sum(rows.left_out.values())
-    (why, most), *_ = rows.left_out.most_common(1)
-    return (f"{total:,} rows are left out, {most:,} of them: {why}",)

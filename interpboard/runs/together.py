@@ -1,17 +1,17 @@
 """Prompts of one length in one pass: each gets its own row of it, as if it had been run alone.
 
 Only prompts with as many tokens go together, so nothing is padded: masks, positions and angles are those of
-each prompt alone. The first pass of a length is held against a run of its first prompt alone, which also
-shows what belongs to a row of what the layers are called with. A model of which that is not so, and one whose
-rows change each other (``Verified.alone``), runs each prompt by itself. So does one in fewer bits: there a
-row beside others is rounded otherwise than alone.
+each prompt alone. The first pass of a length that records a site is held against a run of its first prompt
+alone, which also shows what belongs to a row of what the layers are called with. A model of which that is not
+so, and one whose rows change each other (``Verified.alone``), runs each prompt by itself. So does one in
+fewer bits: there a row beside others is rounded otherwise than alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 
@@ -30,6 +30,7 @@ from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record_ids
 from interpboard.runs.steps import MEMORY_A_STEP, numbers_a_token, rows_of_a_recording
 
+Item = TypeVar("Item")
 _EXACT = (torch.float32, torch.float64)
 _SHARED = 0  # a layer's argument that is the same for all rows; else how many entries a row has
 
@@ -41,14 +42,31 @@ class _Misfit(Exception):
 @dataclass
 class Lengths:
     """What is known of passes over several prompts, by their length: what of each layer's arguments belongs
-    to a row; None: such passes are not what the prompts alone give."""
+    to a row; None: such passes are not what the prompts alone give. ``proved``: the sites whose values were
+    held against those of a prompt alone."""
 
     known: dict[int, tuple[dict[str, Any], ...] | None]
+    proved: dict[int, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def none(cls) -> Lengths:
         """Nothing is known yet."""
         return cls({})
+
+
+def in_passes(
+    lm: LanguageModel, items: Iterable[Item], prompt_of: Callable[[Item], PromptInfo]
+) -> Iterator[list[Item]]:
+    """``items`` in groups that one pass may run: prompts of as many tokens (in each strip), as many of them
+    as fit. Each alone where a row beside others is not what it is alone (``prompts_a_pass``)."""
+    alike: dict[tuple[int, int], list[Item]] = {}
+    for item in items:
+        prompt = prompt_of(item)
+        alike.setdefault((len(prompt.token_ids), prompt.border), []).append(item)
+    for (length, _), group in alike.items():
+        most = prompts_a_pass(lm, length)
+        for begin in range(0, len(group), most):
+            yield group[begin : begin + most]
 
 
 def prompts_a_pass(lm: LanguageModel, length: int) -> int:
@@ -159,7 +177,9 @@ class Together:
 
     def _layout(self, ids: torch.Tensor, sites: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
         length = ids.shape[1]
-        if length not in self.lengths.known:
+        proved = self.lengths.proved.get(length, frozenset())
+        failed = length in self.lengths.known and self.lengths.known[length] is None
+        if not failed and (length not in self.lengths.known or not proved >= set(sites)):
             self.lengths.known[length] = None
             first = self.prompts[0]
             alone, _ = record_ids(self.lm, first, ids[:1], sites, CLEAN)
@@ -171,6 +191,7 @@ class Together:
             if not _same(_row(beside, layout, 0), alone):
                 raise _Misfit
             self.lengths.known[length] = layout
+            self.lengths.proved[length] = proved | set(sites)
         known = self.lengths.known[length]
         if known is None:
             raise _Misfit

@@ -25,7 +25,7 @@ from interpboard.runs.chat import prompt_of
 from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.shared import sharing
-from interpboard.runs.together import Lengths, Together, prompts_a_pass
+from interpboard.runs.together import Lengths, Together, in_passes
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.alignment import roles_of
 from interpboard.sweeps.in_process import MissingRow, RowsFunction
@@ -70,18 +70,17 @@ def work_rows(
     passes through, and so does a fault of ours.
     """
     lengths = lengths or Lengths.none()
-    by_length: dict[tuple[int, bool], list[_Task]] = {}
+    tasks: list[_Task] = []
     for row, ids in rows:
         task = _task(lm, row, ids, request)
         if isinstance(task, list):
             yield task
         else:
-            key = len(task.prompt.token_ids), task.lm.special_tokens
-            by_length.setdefault(key, []).append(task)
-    for (length, _), tasks in by_length.items():
-        most = prompts_a_pass(lm, length)
-        for begin in range(0, len(tasks), most):
-            yield from _work_together(tasks[begin : begin + most], request, watch, lengths)
+            tasks.append(task)
+    for special in (True, False):  # chats are read without the tokenizer's own
+        own = [task for task in tasks if task.lm.special_tokens is special]
+        for part in in_passes(lm, own, lambda task: task.prompt):
+            yield from _work_together(part, request, watch, lengths)
 
 
 def _work_together(

@@ -15,11 +15,12 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, PromptInfo, Result
+from interpboard.runs import together
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.shared import sharing
-from interpboard.runs.together import Together, prompts_a_pass
+from interpboard.runs.together import Together, in_passes, prompts_a_pass
 from tests.lm import tiny_lm
 
 NAMES = (
@@ -160,3 +161,36 @@ def test_a_prompt_that_overflows_does_not_take_the_others_with_it() -> None:
                     assert np.isfinite(resolve_metric(lm, prompt, MetricRequest()).baseline)
     finally:
         handle.remove()
+
+
+def test_a_site_that_is_asked_for_later_is_proved_by_its_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm("gpt2", torch.float64)
+    prompts = prompts_of(lm)
+    record_ids = together.record_ids
+
+    def wrong_beside_others(*given: Any) -> Any:
+        run, body = record_ids(*given)
+        if len(given[2]) > 1 and "z" in run.sites:
+            moved = {"z": tuple(value + 1 for value in run.sites["z"])}
+            run = dataclasses.replace(run, sites={**run.sites, **moved})
+        return run, body
+
+    monkeypatch.setattr(together, "record_ids", wrong_beside_others)
+    shared = Together(lm, prompts)
+    assert shared.run(prompts[0], ()) is not None
+    assert shared.run(prompts[0], ("z",)) is None
+    assert shared.run(prompts[1], ()) is None  # nothing of such a pass is used
+
+
+def test_prompts_go_together_by_length_and_in_16_bits_each_goes_alone() -> None:
+    lm = tiny_lm("gpt2", torch.float64)
+    prompts = [*prompts_of(lm), make_prompt(lm, "Rome"), make_prompt(lm, "Bonn")]
+    groups = list(in_passes(lm, prompts, lambda prompt: prompt))
+    assert sorted(map(len, groups)) == [2, 4]
+    assert sorted(p.text for group in groups for p in group) == sorted(p.text for p in prompts)
+    halved = [replace(prompt, border=1 + i % 2) for i, prompt in enumerate(prompts[:4])]
+    assert [[p.border for p in g] for g in in_passes(lm, halved, lambda p: p)] == [[1, 1], [2, 2]]
+    rounded = tiny_lm("gpt2", torch.bfloat16)
+    assert [len(g) for g in in_passes(rounded, prompts, lambda p: p)] == [1] * 6
