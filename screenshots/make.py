@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Picture:
     size: tuple[int, int]
     keys: tuple[str, ...] = ()
     text: str | None = None
+    swept: tuple[str, ...] = ()  # analyses of a sweep that is open
 
 
 _SUBJECT = ("1", "g", "l", "s", "l", "s")
@@ -51,6 +53,18 @@ PICTURES = (
         ("A", "enter", *"The Colosseum is located in the city of", "enter", "space"),
     ),
     Picture("difference-120x40", (120, 40), ("f", *" Rome", "enter", "2")),
+    Picture(
+        "means-120x40",
+        (120, 40),
+        ("m", "2"),
+        swept=(
+            "integrated_gradients",
+            "head_ablation",
+            "logit_lens",
+            "activation_patching",
+            "direct_logit_attribution",
+        ),
+    ),
     Picture("runs-80x24", (80, 24), ("8",)),
     # Beside it.
     Picture("light-120x40", (120, 40), ("ctrl+t", "3")),
@@ -60,12 +74,22 @@ PICTURES = (
 )
 
 
+def _sweep(analyses: tuple[str, ...]) -> str:
+    """The folder of a sweep over the rows of the demo's names."""
+    asked = [word for name in analyses for word in ("-a", name)]
+    words = ["sweep", "ioi", *asked, "--model", "demo", "--output", "ioi"]
+    command = [sys.executable, "-m", "interpboard", *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return "ioi"
+
+
 async def make(picture: Picture) -> None:
     """Run the app, press the keys, write the SVG."""
     from tui.app import InterpBoardApp
     from tui.testing.wait_until_idle import wait_until_idle
 
-    app = InterpBoardApp(text=picture.text)
+    dataset = _sweep(picture.swept) if picture.swept else ""
+    app = InterpBoardApp(text=picture.text, dataset=dataset)
     async with app.run_test(size=picture.size, notifications=True) as pilot:
         await wait_until_idle(app)
         for key in picture.keys:

@@ -192,7 +192,7 @@ async def test_a_cell_whose_interval_crosses_zero_has_a_mark_that_is_no_colour(
         rows = [line for line in b.lines() if "┃L" in line]
         assert rows[1].split()[4].startswith("-5.")  # far from 0: no mark
         assert sum("?" in line for line in rows) == len(rows)
-        assert "? interval has 0 in it" in b.screen
+        assert "? the interval contains 0" in b.screen
 
 
 async def test_a_lens_is_a_trajectory_with_its_band_and_other_roles_are_beside_it(
@@ -292,3 +292,13 @@ async def test_where_there_is_little_room_a_mean_still_says_that_it_is_one(
             await b.press(key)
             shown = " ".join(b.lines()[3:6])
             assert "mean over 1" in shown, shown
+
+
+async def test_what_is_copied_of_a_mean_says_of_how_many_rows_it_is(folder: Path) -> None:
+    async with opened(folder) as b:
+        await b.press("m", "2", "Y")
+        assert "rows of rows.jsonl" in b.app.clipboard
+        assert "rows=11" in b.app.clipboard
+        await b.press("y")
+        assert "mean" in b.app.clipboard
+        assert "11 rows" in b.app.clipboard

@@ -24,7 +24,6 @@ FIELD = "a text field has it: its letters are text, and what takes and leaves it
 ROWS = "a box with a field in it moves by keys that are not text"
 # (file, key): why that key may stand in that file's texts. What is not here comes through ``{key:id}``.
 FIXED = {
-    ("tui/slots/mean_words.py", "?"): "the mark of a cell, no key",
     ("tui/app.py", "Ctrl+q"): "quits always, also where q was given to something else",
     **{
         (f"tui/dialogs/{file}.py", key): FIELD

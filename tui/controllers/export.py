@@ -63,6 +63,9 @@ class Export:
         from tui.session.code import result_documents
 
         state, slot = self._as_shown(), self._slot()
+        if state.means is not None:  # of no prompt, and nothing stands beside it
+            await self.yank_slot(slot)
+            return
         if state.slots[slot.name].result is None:
             await self.copy("")
             return

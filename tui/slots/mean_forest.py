@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _IN_ORDER = ("token", "layer", "scale")  # axes whose entries stand as they are
 _LABEL_MOST = 16
-_PLOT_LEAST = 8
+_PLOT_LEAST, _PLOT_ENOUGH = 8, 20  # columns; enough to write the interval beside it too
 _EXPLAINED = "explained"
 
 
@@ -55,6 +55,9 @@ class MeanForest(CursorView):
         self.role = 0
         self._places: np.ndarray = np.zeros(0, dtype=np.int64)  # flat, of each line
         self._unsure: np.ndarray = np.zeros(0, dtype=bool)  # flat
+        self._labels: list[str] = []  # of each line
+        self._texts: list[tuple[str, str]] = []  # of each line, with the interval and without
+        self._ends = (0.0, 1.0)
 
     def take(self, result: Result | None) -> None:
         """Show ``result``; None: nothing."""
@@ -63,9 +66,8 @@ class MeanForest(CursorView):
         before, self.of = self.of, result
         roles = self.roles
         if before is None or self.role >= len(roles):
-            last = max(
-                0, len(roles) - 1
-            )  # by index the last token, where most prompts are explained
+            # By index the last token, where most prompts are explained.
+            last = max(0, len(roles) - 1)
             self.role = roles.index(_EXPLAINED) if _EXPLAINED in roles else last
         self._fill()
 
@@ -86,6 +88,11 @@ class MeanForest(CursorView):
             if not result.axes or result.axes[0].name not in _IN_ORDER:
                 far = np.abs(result.values.reshape(-1) - neutral_of(result))
                 self._places = np.argsort(-np.nan_to_num(far, nan=-1.0), kind="stable")
+        places = [int(place) for place in self._places]
+        self._labels = [self._label(place) for place in places]
+        self._texts = [(self._numbers(own, True), self._numbers(own, False)) for own in places]
+        if result is not None:
+            self._ends = self._found_ends()
         last = max(0, len(self._places) - 1)
         self.set_reactive(MeanForest.cursor, min(self.cursor, last))
         self.measure()
@@ -97,8 +104,7 @@ class MeanForest(CursorView):
         """The scale, and a line each."""
         return len(self._places) + 1 if self.of is not None else 0
 
-    @property
-    def _ends(self) -> tuple[float, float]:
+    def _found_ends(self) -> tuple[float, float]:
         """From the least to the largest end of an interval, the neutral value among them."""
         result = self.of
         assert result is not None
@@ -116,12 +122,13 @@ class MeanForest(CursorView):
     def _widths(self) -> tuple[int, int, int]:
         """Of the labels, the numbers, and what is drawn."""
         width = max(1, self.room)
-        longest = max((cell_len(self._label(int(place))) for place in self._places), default=1)
+        longest = max(map(cell_len, self._labels), default=1)
         names = min(longest, _LABEL_MOST, max(6, width // 3))
         room = width - names - 4
-        for whole in (True, False):  # no number is ever cut: else the mean alone
-            numbers = max((len(self._numbers(int(own), whole)) for own in self._places), default=0)
-            if numbers + _PLOT_LEAST <= room:
+        # No number is ever cut: where there is no room for the interval as well the mean stands alone.
+        for whole, least in ((True, _PLOT_ENOUGH), (False, _PLOT_LEAST)):
+            numbers = max((len(text[not whole]) for text in self._texts), default=0)
+            if numbers + least <= room:
                 break
         return names, numbers, max(0, room - numbers)
 
@@ -156,12 +163,10 @@ class MeanForest(CursorView):
         assert result is not None
         place = int(self._places[row])
         names, numbers, plot = self._widths
-        text = self._numbers(place, whole=True)
-        if len(text) > numbers:
-            text = self._numbers(place, whole=False)
+        text = next((text for text in self._texts[row] if len(text) <= numbers), "")
         here = row == self.cursor
         ink = self.inks
-        named = f" {fit(self._label(place), names)} {fit(text, numbers)} "
+        named = f" {fit(self._labels[row], names)} {fit(text, numbers)} "
         style = cursor_style(ink.dark) if here and self.has_focus else ink.style("text", bold=here)
         drawn = self._drawn(place, plot) if plot >= _PLOT_LEAST else ""
         shade = ink.style("muted" if text.startswith("?") else "accent")
@@ -230,9 +235,7 @@ class MeanForest(CursorView):
 
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """The entries by their names."""
-        return [
-            SearchCell(row, (self._label(int(place)),)) for row, place in enumerate(self._places)
-        ]
+        return [SearchCell(row, (name,)) for row, name in enumerate(self._labels)]
 
     def move_cursor(self, how: str) -> None:
         """Up and down; left and right to another role."""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from interpboard.display import visible
 from interpboard.results.arrays import names_of
+from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
 from interpboard.results.labels import visible_label
 from interpboard.results.signs import legend_of
 from interpboard.results.sites import with_sites
@@ -40,11 +41,10 @@ def sides_legend(result: Result) -> str:
 
 
 def unsure(result: Result) -> np.ndarray:
-    """Where the interval has the neutral value in it, or two groups are not told apart; as ``values``."""
+    """Where the interval contains the neutral value, or two groups are not told apart; as ``values``."""
     if of_two_groups(result):
         return np.asarray(~(result.extra["p_family"].values < SURE))
-    low, high = (result.extra[name].values - result.neutral for name in ("low", "high"))
-    return np.asarray(~((low > 0) | (high < 0)))  # of a mean of one row nothing is known
+    return unsure_entries(result)
 
 
 def mean_title(means: Means, result: Result | None) -> str:
@@ -62,11 +62,11 @@ def mean_title(means: Means, result: Result | None) -> str:
 
 
 def mean_legend(result: Result) -> str:
-    """What the mark is, and which interval."""
+    """What the mark is, where a cell has it, and which interval."""
     if of_two_groups(result):
-        return f"  ? not told apart: p ≥ {SURE:g} over all cells together"
-    neutral = f"{result.neutral:g}"
-    return f"  ? interval has {neutral} in it  {result.params.get('interval', '')}"
+        return f"  {UNSURE} not told apart: p ≥ {SURE:g} over all cells together"
+    mark = f"  {UNSURE} {unsure_words(result)}" if unsure(result).any() else ""
+    return f"{mark}  {result.params.get('interval', '')}"
 
 
 def mean_readout(result: Result, place: int, ink: Ink) -> Text:
@@ -88,7 +88,7 @@ def mean_readout(result: Result, place: int, ink: Ink) -> Text:
         low, high = (_number(result, name, place) for name in ("low", "high"))
         text.append(f" [{words.signed(low)}, {words.signed(high)}]", ink("text"))
         if unsure(result).reshape(-1)[place]:
-            text.append(f"  crosses {result.neutral:g}", ink("warning"))
+            text.append(f"  contains {result.neutral:g}", ink("warning"))
     text.append(f"  se {words.unsigned(_number(result, 'se', place))}", ink("muted"))
     for name, said in (("same_sign", "{} of rows on its side"), ("n", "{} rows")):
         if name in result.extra:

@@ -61,6 +61,7 @@ class RowTable(CursorView):
         self.rows: Sequence[ListedRow] = ()
         self.columns: tuple[RowColumn, ...] = row_columns(())
         self.sorted_by = ("", False)
+        self._digits = 3  # of the largest number of a row
 
     def show(
         self,
@@ -72,6 +73,8 @@ class RowTable(CursorView):
         under = self.row
         same = rows is self.rows
         self.rows, self.columns, self.sorted_by = rows, columns, sorted_by
+        if not same:
+            self._digits = max(3, len(str(max((row.number for row in rows), default=0) + 1)))
         at = self.cursor[0] if same else self._place_of(under)
         last = max(0, len(rows) - 1)
         self.set_reactive(RowTable.cursor, (min(at, last), min(self.cursor[1], len(columns) - 1)))
@@ -115,10 +118,6 @@ class RowTable(CursorView):
             if self.cursor[1] <= (found[-1] if found else 0) or first >= self.cursor[1]:
                 return max(4, TEXT_LEAST + max(0, room)), found
             first += 1
-
-    @property
-    def _digits(self) -> int:
-        return max(3, len(str(max((row.number for row in self.rows[-1:]), default=0) + 1)))
 
     def draw_line(self, line: int) -> list[Segment]:
         """The head, or a row."""
