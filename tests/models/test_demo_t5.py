@@ -55,7 +55,9 @@ def test_what_the_source_says_wins_over_what_was_learnt_and_cross_attention_fetc
     recalled = make_prompt(lm, "The Eiffel Tower is located in the city of")
     assert resolve_metric(lm, recalled, MetricRequest()).info.target.token == " Paris"
     told = make_prompt(
-        lm, "The Eiffel Tower is located in the city of Rome.", decoder_text="The Eiffel Tower is in"
+        lm,
+        "The Eiffel Tower is located in the city of Rome.",
+        decoder_text="The Eiffel Tower is in",
     )
     metric = resolve_metric(lm, told, MetricRequest())
     assert metric.info.target.token == " Rome"
