@@ -17,7 +17,7 @@ from interpboard.config import Settings
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui import catalogue, frame
 from tui.catalogue import COMMANDS, SLOTS
-from tui.commands.command import bindings, command, keyed
+from tui.commands.command import bindings, keyed
 from tui.commands.places import MOVES
 from tui.controllers.controllers import Controllers
 from tui.dialogs.box import Live
@@ -178,7 +178,7 @@ class InterpBoardApp(TerminalApp):
 
     async def action_perform(self, id: str) -> None:
         """Carry out the command called ``id``."""
-        await self.controllers.perform.do(command(id))
+        await self.controllers.pressed(id)
 
     def action_switch_theme(self) -> None:
         """Light or dark."""

@@ -271,3 +271,15 @@ def test_the_letter_of_a_type_stands_in_a_column_of_its_own(width: int) -> None:
         assert cell.strip(" cp")[0] in "+-"
     estimated = replace(data, estimated=np.ones((1, 4), dtype=bool))
     assert cell_text(estimated, (0, 0), width).startswith(" c ")
+
+
+@pytest.mark.parametrize("width", [4, 5, 6, 7])
+def test_an_estimate_has_its_digits_and_a_mark_between_it_and_the_number_before(width: int) -> None:
+    row = np.array([[0.5, -0.25]])
+    data = GridData(
+        ("L0",), ("a", "b"), row, Scale.of(row, diverging=True), estimated=np.full((1, 2), True)
+    )
+    for column, digits in enumerate(("+.5", "-.2")):
+        text = cell_text(data, (0, column), width)
+        assert cell_len(text) == width
+        assert text.lstrip().startswith(f"~{digits}"), text

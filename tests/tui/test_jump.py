@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from textual import events
 
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
+from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -42,6 +44,23 @@ async def test_three_keys_go_to_a_head_from_any_pane_and_it_is_seen(
             await b.press("enter")
             assert f"head {layer}.{head}" not in line(b)
             assert selected(b) == (layer, head)
+
+
+@pytest.mark.parametrize(("keys", "head"), [("3.7", (3, 7)), ("23.17", (23, 17)), ("0.0", (0, 0))])
+async def test_keys_that_come_all_at_once_name_the_same_head(
+    board: Boards, keys: str, head: tuple[int, int]
+) -> None:
+    async with board((120, 40), engine=Large) as b:
+        await b.press("2")
+        b.app.post_message(events.Key("left", None))
+        for key in keys:  # as a link that was held up brings them
+            b.app.post_message(events.Key("full_stop" if key == "." else key, key))
+        await wait_until_idle(b.app)
+        assert f"head {keys}" in line(b)
+        assert selected(b) == head
+        assert b.app.panes.active == "heads"
+        await b.press("enter", "7")
+        assert b.app.panes.active == "neurons"
 
 
 async def test_the_pane_that_had_the_focus_has_it_again(board: Boards) -> None:

@@ -196,6 +196,10 @@ async def test_a_long_job_says_its_size_and_what_it_is_expected_to_take_before_i
         await b.press("L")
         assert "head ablation: 25% of 32 heads, 5.0 s left" in b.screen
         assert "stops" not in b.lines()[0]
+        b.engine.compute("heads", 30, 0.04)  # it is over before that is read
+        await b.pilot.pause(0.3)
+        assert "94% " in b.lines()[0]
+        assert " s left" not in b.lines()[0]
 
 
 async def test_of_a_short_job_nothing_is_said_before_its_first_step(board: Boards) -> None:

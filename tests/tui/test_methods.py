@@ -12,6 +12,7 @@ from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
 from tests.tui.over import press_what_all_have
 from tui.slots.methods.view import MethodsScreen
+from tui.testing.wait_until_idle import wait_until_idle
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -97,3 +98,17 @@ async def test_a_failure_is_said_in_the_title(
         assert "It cannot be." in b.lines()[0]
         assert screen.readout().plain == ""
         await press(b, "y", "enter")
+
+
+@pytest.mark.parametrize("key", ["V", "W"])
+async def test_while_it_is_computed_the_footer_begins_with_the_key_that_stops_it(
+    board: Boards, key: str
+) -> None:
+    async with board((60, 20)) as b:
+        b.engine.paused = True
+        await b.press(key)
+        assert b.lines()[-1].startswith(" x Cancel"), b.screen
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert b.lines()[-1].strip()
+        assert "x Cancel" not in b.lines()[-1]

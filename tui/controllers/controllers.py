@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+from tui.commands.command import command
 from tui.controllers import of_rows, on_demand
 from tui.controllers.comparison import Comparison
 from tui.controllers.notify import Messages, Tell
@@ -245,6 +246,12 @@ class Controllers:
             self.chats.edit()
         else:
             self.app.prompt.input.focus()
+
+    async def pressed(self, id: str) -> None:
+        """Carry out the command of a key, unless the key is in the line of a head's name already."""
+        each = command(id)
+        if not self.jump.has_taken(each.keys):
+            await self.perform.do(each)
 
     def cancel(self) -> None:
         """Cancel what runs."""

@@ -32,27 +32,41 @@ class Jump:
         self._session, self._panes, self._screens = session, panes, screens
         self._uncover = uncover
         self._digits: list[tuple[str, Whereabouts]] = []  # and where everything was before each
+        self._dotted = False  # they are a layer: a dot came, which has not opened the line yet
+        self._early = self._late = ""  # digits that came behind it; those of them not yet acted
         self._note = ""
 
     def saw(self, key: str, *, text: bool) -> None:
         """``key`` is about to act. ``text``: it is typed into a field."""
         opens = key in command(_ID).keys.split(",")
         if text or not (opens or (len(key) == 1 and key in "0123456789")):
-            self._digits = []
-        elif not opens:
+            self._digits, self._dotted, self._early, self._late = [], False, "", ""
+        elif opens:
+            self._dotted = True
+        elif self._dotted:  # keys that come at once are all seen before the first of them acts
+            self._early += key
+        else:
             self._digits.append((key, self._panes.where()))
+
+    def has_taken(self, keys: str) -> bool:
+        """Is one of ``keys`` in the line already, though it was on its way to a pane when that was opened?"""
+        taken = self._late[:1] in keys.split(",") if self._late else False
+        self._late = self._late[1:] if taken else self._late
+        return taken
 
     def open(self) -> None:
         """Ask for a head; the digits typed just before are its layer."""
         from tui.dialogs.jump import JumpLine
 
         self._uncover()
-        digits, self._digits = self._layer(), []
+        digits, self._digits, self._dotted = self._layer(), [], False
+        early, self._early = self._early, ""
+        self._late = early
         if digits:
             self._panes.return_to(digits[0][1])
         self._origin = self._panes.where()
         typed = "".join(digit for digit, _ in digits)
-        self._screens.push_screen(JumpLine(f"{typed}." if typed else "", self))
+        self._screens.push_screen(JumpLine(f"{typed}.{early}" if typed else early, self))
 
     def _layer(self) -> list[tuple[str, Whereabouts]]:
         """The digits that are a layer: all of them, or the last ones where all would be none."""

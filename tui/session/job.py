@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LONG_S = 10.0
+SHORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Job:
     def fraction(self) -> float:
         """0 … 1."""
         return self.done / self.total if self.total else 0.0
+
+    @property
+    def tells_time(self) -> bool:
+        """Is what it still takes worth saying? It is known, and not over before it is read."""
+        return self.left_s is not None and self.left_s >= SHORT_S
 
     @property
     def long(self) -> bool:

@@ -81,7 +81,8 @@ class GridScreen(SlotScreen):
             cursor, self.of = self.cursor_in(result), result
             self.grid.show(self.data(result), cursor)
         self.line("title").set(self.title_line(state, self.of))
-        self.line("footer").set(self.hints())
+        cancel, busy = f"{self.place}_cancel", bool(state.busy)
+        self.line("footer").set(self.hints("" if busy else cancel, cancel if busy else ""))
         self.refresh_cell()
 
     def line(self, part: str) -> Line:

@@ -52,7 +52,9 @@ def _number(data: GridData, at: tuple[int, int], value: float, width: int, mark:
         width -= 2
     value /= 10.0**data.exponent
     if data.scale.diverging:
-        text = short_number(value, width - 1 - len(mark))  # a space: numbers do not touch
+        # A space: numbers do not touch. Where there is no room for both, the mark stands in its place.
+        both = width > 4 or bool(letter)
+        text = short_number(value, width - (1 + len(mark) if both else 1))
     else:
         text = short_number(value, width - (width >= 5 or bool(mark)))
         text = (text.removeprefix("+") or ".0") if value else text

@@ -140,7 +140,7 @@ def job_words(job: Job) -> str:
     Before its own first steps a long job says what is expected: `` of 1,536 heads, about 40 s, x stops``.
     """
     size = f" of {job.total:,} {job.unit}" if job.unit and job.total else ""
-    if job.left_s is None or (job.expected and not job.long):
+    if job.left_s is None or not job.tells_time or (job.expected and not job.long):
         return size
     took = spoken_seconds(job.left_s)
     left = f"{',' if size else ''} " + (f"about {took}" if job.expected else f"{took} left")
@@ -157,11 +157,12 @@ def standing(job: Job, room: int | None = None) -> str:
     if not job.runs:
         return f"waiting at {job.fraction * 100:.0f}%"
     far = f"running {job.fraction * 100:.0f}%"
-    full = far + ("" if job.unit else ",") * (job.left_s is not None) + job_words(job)
+    more = job_words(job)
+    full = far + ("" if job.unit or not more else ",") + more
     if room is None or len(full) <= room:
         return full
     stops = [f"{shown_keys('cancel')} stops"] if job.long else []
-    left = [f"{spoken_seconds(job.left_s)} left"] if job.left_s is not None else []
+    left = [f"{spoken_seconds(job.left_s or 0.0)} left"] if job.tells_time else []
     shorter = (", ".join([far, *more]) for more in ([*left, *stops], stops))
     return next((words for words in shorter if len(words) <= room), far)
 
