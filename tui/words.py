@@ -53,7 +53,7 @@ def percent(value: float) -> str:
 
 def share_or_value(value: float, problem: str) -> str:
     """A probability, or the number itself where the model's ``problem`` is to give values."""
-    return unsigned(value) if problem == "value" else percent(value)
+    return unsigned(value) if problem in ("value", "vector") else percent(value)
 
 
 def factor(exponent: int) -> str:

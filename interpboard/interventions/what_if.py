@@ -80,7 +80,7 @@ def what_if(
     replacing = [item for item in items if item.members[0].what != "off"]
     stack = tuple(member for item in replacing for member in item.members)
     warnings = warnings_of(lm, stack)
-    has_lens = lm.verified.lens and lm.info.problem != "value"
+    has_lens = lm.verified.lens and lm.info.problem not in ("value", "vector")
     sites = recorded_for(lens_site) if has_lens else ()
     position = metric.info.position
     with base():

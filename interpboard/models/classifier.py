@@ -32,6 +32,7 @@ from interpboard.models.label_head import (
 )
 from interpboard.models.packed import out_width
 from interpboard.models.proof.labels import with_proved_head
+from interpboard.models.sentence_encoder import SentenceEncoder
 from interpboard.models.training_mode import evaluating
 
 _KINDS: dict[str, Any] = {
@@ -77,6 +78,7 @@ def label_notes(head: LabelHead | None) -> tuple[str, ...]:
     gives = {
         "one": f"one of {len(head.labels)} labels (softmax)",
         "several": f"each of {len(head.labels)} labels by itself (sigmoid)",
+        "vector": f"a vector of {len(head.labels)} components",
         "value": "a value" if len(head.labels) == 1 else f"{len(head.labels)} values",
     }[head.problem]
     lens = ", so that there is no lens" if head.reads == "mean" else ""
@@ -88,6 +90,11 @@ def classifier_anatomy(model: nn.Module, find: Callable[[nn.Module], Anatomy]) -
     name, config = type(model).__name__, model.config
     anatomy = find(model)
     count = out_width(anatomy.unembedding)
+    if isinstance(model, SentenceEncoder):
+        vector = LabelHead(tuple(map(str, range(count))), "vector", model.pooling)
+        anatomy = replace(anatomy, label_head=vector, d_vocab=_vocabulary(anatomy))
+        with evaluating(model):
+            return with_proved_head(anatomy, _prompts(anatomy), (model.pooling,))
     choices = name.endswith(CHOICES)
     head = LabelHead(
         ("score",) if choices else label_names(config, count),
@@ -95,13 +102,17 @@ def classifier_anatomy(model: nn.Module, find: Callable[[nn.Module], Anatomy]) -
         "each",
         choices=choices,
     )
-    tokens: Any = anatomy.embedding
-    anatomy = replace(anatomy, label_head=head, d_vocab=int(tokens.weight.shape[0]))
+    anatomy = replace(anatomy, label_head=head, d_vocab=_vocabulary(anatomy))
     if name.endswith(TOKENS):
         return anatomy
     reads: Any = ("first", "mean", "last") if has_encoder_body(model) else ("last",)
     with evaluating(model):
         return with_proved_head(anatomy, _prompts(anatomy), reads)
+
+
+def _vocabulary(anatomy: Anatomy) -> int:
+    tokens: Any = anatomy.embedding
+    return int(tokens.weight.shape[0])
 
 
 def _prompts(anatomy: Anatomy) -> list[torch.Tensor]:

@@ -17,7 +17,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 from interpboard.models.packed import is_linear, out_width
 
-Problem = Literal["one", "several", "value"]
+Problem = Literal["one", "several", "value", "vector"]
 Reads = Literal["each", "last", "first", "mean"]
 
 SEQUENCE, TOKENS, CHOICES = (
@@ -35,10 +35,11 @@ _PROBLEMS: dict[str, Problem] = {
 
 @dataclass(frozen=True)
 class LabelHead:
-    """``labels``: their names, by index. ``problem``: ``one`` of them is true, ``several`` may be, or each
-    number is a ``value``. ``reads``: the token whose stream becomes the logits, ``each`` its own (token
-    classification), the ``last`` that is no ``padding``, the ``first``, or the ``mean`` over all tokens.
-    ``choices``: the model takes several texts at once and scores each; here it is given one."""
+    """``labels``: their names, by index. ``problem``: ``one`` of them is true, ``several`` may be, each
+    number is a ``value``, or they are the components of a ``vector``. ``reads``: whose stream becomes the
+    logits, ``each`` token's its own (token classification), that of the ``last`` that is no ``padding``, of
+    the ``first``, or the ``mean`` over all. ``choices``: the model takes several texts at once and scores
+    each; here it is given one."""
 
     labels: tuple[str, ...]
     problem: Problem
@@ -59,9 +60,14 @@ class LabelHead:
         """What the head reads [row, d_model] of ``hidden`` [row, pos, d_model]."""
         return hidden.mean(1) if self.reads == "mean" else hidden[:, position]
 
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether its numbers are turned into some."""
+        return self.problem in ("one", "several")
+
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Of ``logits`` [..., label]: by softmax, by sigmoid; of values, the values themselves."""
-        if self.problem == "value":
+        if not self.has_probabilities:
             return logits
         return logits.sigmoid() if self.problem == "several" else logits.softmax(-1)
 

@@ -37,6 +37,7 @@ from interpboard.models.proof.selfcheck import (
 )
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.segments import separator_of
+from interpboard.models.sentence_encoder import SentenceEncoder, with_pooling
 from interpboard.models.training_mode import evaluating
 from interpboard.models.two_strips.anatomy import find_strips
 from interpboard.models.two_strips.kinds import reads_two_strips, refuse_labels
@@ -89,7 +90,7 @@ class LanguageModel:
             notes += (NOT_LOOKED_AT,)
         notes += kernel_notes(model)
         named = read_parts(parts)
-        anatomy, verified = _proved(unshared(model), named)
+        anatomy, verified = _proved(with_pooling(unshared(model), how.folder), named)
         head = anatomy.label_head
         if head is not None:
             anatomy = replace(anatomy, separator=separator_of(anatomy, tokenizer))
@@ -149,7 +150,7 @@ class LanguageModel:
 def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
     """The parts of ``model`` and what they proved. Raises ``NotALanguageModel``, also where a part is
     not what transformers' models have there."""
-    classifies = is_classifier(model)
+    classifies = is_classifier(model) or isinstance(model, SentenceEncoder)
     encoder = has_encoder_body(model) if classifies else is_encoder(model)
     two = reads_two_strips(model.config)
     find = encoder_anatomy if encoder else partial(find_anatomy, parts=named)

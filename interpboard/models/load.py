@@ -18,6 +18,7 @@ from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoModelForMaskedLM,
@@ -46,6 +47,7 @@ from interpboard.models.quantised import (
     quantisation_of,
     without_rounding_kernels,
 )
+from interpboard.models.sentence_encoder import says_its_pooling
 from interpboard.models.two_strips.kinds import (
     reads_two_strips,
     refuse_labels,
@@ -286,6 +288,8 @@ def _kind(source: Source, config: Any) -> Any:
         return AutoModelForSeq2SeqLM
     if gives_labels is not None:
         return gives_labels
+    if says_its_pooling(source.folder, getattr(config, "architectures", None) or []):
+        return AutoModel
     fills_masks = predicts_masked_tokens(config)
     known = MODEL_FOR_MASKED_LM_MAPPING if fills_masks else MODEL_FOR_CAUSAL_LM_MAPPING
     within = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and type(config) not in known

@@ -2,4 +2,5 @@
 
 METRICS = ("logit", "logit_diff", "prob", "logprob", "kl", "rank")
 VALUE = "value"  # of models that give one: regression, rewards
-EVERY_METRIC = (*METRICS, VALUE)
+COSINE = "cosine"  # of a sentence encoder: similarity to a second text, which is the target
+EVERY_METRIC = (*METRICS, VALUE, COSINE)

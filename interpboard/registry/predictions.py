@@ -15,6 +15,7 @@ TABLE: tuple[Analysis, ...] = (
         value_of_labels={
             "one": "probability of each label, one of which is true",
             "several": "probability of each label, each by itself",
+            "vector": "components of the pooled vector, the largest first",
             "value": "the model's value, which is no probability",
         },
         value="probability of each of the most likely next tokens",

@@ -18,10 +18,14 @@ def metric_words(
     ascii_only: bool = False,
     between: str = "against",
 ) -> str:
-    """``logit of ·Paris``, ``logit_diff of ·Paris against ·Rome``, ``kl``. ``token`` makes one harmless."""
+    """``logit of ·Paris``, ``logit_diff of ·Paris against ·Rome``, ``cosine with A·second·text``, ``kl``.
+
+    ``token`` makes one harmless.
+    """
     text = visible(metric.name, ascii_only=ascii_only)
     if metric.target is not None and metric.name != "kl":
-        text += f" of {token(metric.target.token)}"
+        of = "with" if metric.name == "cosine" else "of"
+        text += f" {of} {token(metric.target.token)}"
     if metric.against is not None:
         text += f" {between} {token(metric.against.token)}"
     return text

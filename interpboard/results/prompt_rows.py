@@ -51,11 +51,14 @@ def with_answer(row: PromptRow, result: Result) -> PromptRow:
     """``row`` with a ``predictions`` result of its prompt: the likeliest token, and the clean metric."""
     tokens, ids = result.extra["tokens"].values, result.extra["token_ids"].values
     target = result.metric.target
-    right = None if row.target is None or target is None else int(ids[0]) == target.id
+    known = row.target is not None and target is not None and target.id >= 0
+    right = int(ids[0]) == target.id if known and target is not None else None
     return msgspec.structs.replace(
         row,
         answer=str(tokens[0]),
-        probability=None if result.metric.problem == "value" else float(result.values[0]),
+        probability=None
+        if result.metric.problem in ("value", "vector")
+        else float(result.values[0]),
         metric_name=result.metric.name,
         metric=result.baseline,
         right=right,

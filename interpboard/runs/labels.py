@@ -14,11 +14,13 @@ from interpboard.display import visible
 from interpboard.errors import BadParameter, BadPosition, BadTarget, Unsupported
 from interpboard.models.label_head import LabelHead
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, TokenRef
+from interpboard.registry.metric_names import COSINE
+from interpboard.results import MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.prompt import resolve_position, token_text
 from interpboard.runs.references import named_id, plain_text, resolve_token
 
 _MOST_LISTED = 12
+NO_TOKEN = -1  # the id of a target that is a text
 
 
 def label_head(lm: LanguageModel) -> LabelHead | None:
@@ -82,10 +84,33 @@ def label_position(lm: LanguageModel, head: LabelHead, prompt: PromptInfo, posit
     return reads
 
 
+def is_of_text(head: LabelHead, request: MetricRequest) -> bool:
+    """Whether a sentence encoder's target is a second text, and not a component. Raises ``BadTarget``,
+    ``BadParameter``."""
+    if head.problem != "vector":
+        if request.name == COSINE:
+            raise BadParameter(
+                "The metric cosine compares two texts' vectors, and this model gives labels.",
+                "Use logit.",
+            )
+        return False
+    of_text = request.target is not None and named_id(request.target) is None
+    if of_text and not request.target:
+        raise BadTarget("The second text is empty.", "Write one, or a component, e.g. #5.")
+    if request.name == COSINE and not of_text:
+        raise BadTarget("The metric cosine needs a second text.", "Name it as the target.")
+    if of_text and request.name not in (COSINE, "logit"):
+        raise BadParameter(
+            f"The metric {request.name} is not of two texts.",
+            "Use cosine, or a component, e.g. #5.",
+        )
+    return of_text
+
+
 def check_metric(head: LabelHead, name: str) -> str:
     """The metric ``name`` for the labels of ``head``; of values ``logit``, which is asked for where nothing
     is, is the value. Raises ``BadParameter`` for one that such a model does not have."""
-    if head.problem != "value":
+    if head.has_probabilities:
         if name == "value":
             raise BadParameter(
                 "The metric value is for models that give a value (regression, rewards); this one gives "
@@ -95,11 +120,11 @@ def check_metric(head: LabelHead, name: str) -> str:
         return name
     if name in ("value", "logit"):
         return "value"
-    if name == "logit_diff" and len(head.labels) > 1:
+    if name == "logit_diff" and len(head.labels) > 1 and head.problem == "value":
         return name
+    gives = "a vector" if head.problem == "vector" else "a value (regression, a reward)"
     raise BadParameter(
-        f"The metric {name} compares labels, and this model gives a value (regression, a reward).",
-        "Use value.",
+        f"The metric {name} compares labels, and this model gives {gives}.", "Use value."
     )
 
 

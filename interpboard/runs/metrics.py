@@ -7,6 +7,7 @@
 | ``prob`` | probability of the target | |
 | ``logprob`` | natural logarithm of that probability | |
 | ``value`` | the number that a regression or a reward model gives | such a model |
+| ``cosine`` | similarity of the pooled vector to that of a second text, the target | a sentence encoder |
 | ``kl`` | KL(clean ‖ edited) over the vocabulary, in nats; 0 on the clean run | |
 | ``rank`` | how many tokens are likelier than the target, plus 1; no gradient | |
 
@@ -23,23 +24,27 @@ from functools import cached_property
 import numpy as np
 import torch
 from msgspec.structs import replace
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import cosine_similarity, logsigmoid
 
 from interpboard.display import visible_token
 from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.models.finite import finite_logits
+from interpboard.models.label_head import LabelHead
 from interpboard.models.language_model import LanguageModel
-from interpboard.registry.metric_names import EVERY_METRIC
+from interpboard.registry.metric_names import COSINE, EVERY_METRIC, VALUE
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
 from interpboard.runs.labels import (
+    NO_TOKEN,
     check_metric,
+    is_of_text,
     label_head,
     label_position,
     logit_name,
     resolve_target,
 )
 from interpboard.runs.prompt import make_prompt, resolve_position
+from interpboard.runs.references import plain_text
 from interpboard.runs.rounding import difference_beyond_rounding, is_fine, rounding
 
 
@@ -54,6 +59,7 @@ class Metric:
     clean_logits: torch.Tensor
     warnings: tuple[str, ...] = ()
     independent: bool = False  # each label has a probability of its own
+    other: torch.Tensor | None = None  # [component]: the vector that it is compared with
 
     @property
     def target_id(self) -> int:
@@ -98,6 +104,8 @@ class Metric:
         name, logits = self.info.name, self.clean_logits.double()
         if name == "rank":
             return 0.0  # it is counted
+        if self.other is not None:
+            return 1.0
         of_target = float(logits[list(self.tokens or (self.target_id,))].abs().max())
         if name == "prob":  # its error is that of the logit times the probability
             return largest * (1 + of_target)
@@ -132,6 +140,8 @@ class Metric:
         if self.tokens is not None:
             return self.of_tokens(logits[:, list(self.tokens)])
         logits = at_least_float32(logits)
+        if self.other is not None:
+            return cosine_similarity(logits, self.other.to(logits)[None], dim=-1)
         name, target = self.info.name, self.target_id
         if self.independent and name != "rank":
             return self._of_independent(logits)
@@ -180,11 +190,15 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(EVERY_METRIC)}."
         raise BadParameter(f"There is no metric {request.name!r}.", remedy)
     head = label_head(lm)
+    if head is not None and is_of_text(head, request):
+        return _similarity(lm, prompt, request, head)
     if head is not None:
         request = replace(request, name=check_metric(head, request.name))
         position = label_position(lm, head, prompt, request.position)
-    elif request.name == "value":
-        raise BadParameter("A language model gives no value.", "Use logit, prob or logprob.")
+    elif request.name in (VALUE, COSINE):
+        raise BadParameter(
+            f"A language model has no metric {request.name}.", "Use logit, prob or logprob."
+        )
     else:
         position = resolve_position(prompt, _asked(lm, prompt, request.position))
     if position < prompt.border:
@@ -205,6 +219,19 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     problem = "" if head is None else head.problem
     info = MetricInfo(request.name, position, target, used, problem)
     return Metric(info, logits, _unused_foil(request), problem == "several")
+
+
+def _similarity(
+    lm: LanguageModel, prompt: PromptInfo, request: MetricRequest, head: LabelHead
+) -> Metric:
+    """The cosine of the prompt's pooled vector and that of the target, a second text."""
+    assert request.target is not None
+    position = label_position(lm, head, prompt, request.position)
+    other = make_prompt(lm, plain_text(request.target))
+    vector = prompt_logits(lm, other, head.position(other.token_ids))
+    info = MetricInfo(COSINE, position, TokenRef(NO_TOKEN, other.text), None, head.problem)
+    own = prompt_logits(lm, prompt, position)
+    return Metric(info, own, _unused_foil(request), other=at_least_float32(vector))
 
 
 def prompt_and_metric(

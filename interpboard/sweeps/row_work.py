@@ -214,7 +214,7 @@ def _about(task: _Task, request: SweepRequest) -> dict[str, Any]:
         "foil": info.against.token if info.against else None,
         "position": info.position,
         "answer": logit_name(task.lm, top),
-        "right": top == metric.target_id if named else None,
+        "right": top == metric.target_id if named and metric.target_id >= 0 else None,
         "text": task.prompt.text,
         "roles": _roles(task.prompt, metric, row, request.align),
         "columns": _columns(row),

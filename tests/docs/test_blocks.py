@@ -33,6 +33,7 @@ NEVER_RUN = [
     ("docs/releasing.md", "builds and installs the wheel"),
     ("docs/terminal.md", "opens the app"),
     ("docs/terminal.md", "it needs a saved session"),
+    ("docs/tutorials/classifiers.md", "needs your model"),
     ("docs/tutorials/is-the-model-biased-here.md", "needs your model"),
 ]  # fmt: skip
 

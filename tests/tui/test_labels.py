@@ -88,6 +88,29 @@ async def test_of_two_labels_of_one_name_the_index_is_asked_for(board: Boards) -
         assert "no label has this in it" in b.screen
 
 
+class Embedding(Labelled):
+    """Answers as a sentence encoder's engine does."""
+
+    problem = "vector"
+    numbers = (1.25, -0.5, -3.0)
+
+
+async def test_a_sentence_encoders_target_is_a_text_or_a_component(board: Boards) -> None:
+    async with board(engine=Embedding) as b:
+        assert "components, read at" in b.screen
+        await b.press("t")
+        assert "a second text to compare with, or #0 to #2" in b.screen
+        await b.write("NEGATIVE weather")
+        await b.press("enter")
+        assert b.app.state.question.target == "NEGATIVE weather"
+        await b.press("t", "ctrl+u", *["backspace"] * 16)
+        await b.write("#2")
+        await b.press("enter")
+        assert b.app.state.question.target == "#2"
+        await b.press("f")
+        assert "nothing is contrasted" in b.screen
+
+
 async def test_a_value_is_no_percentage_and_has_no_other_metric(board: Boards) -> None:
     async with board(engine=Rewarding) as b:
         assert "value, read at" in b.screen

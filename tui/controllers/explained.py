@@ -22,8 +22,8 @@ class Explained:
 
     def next_metric(self) -> None:
         """The next metric; a model that gives a value has no other."""
-        if self._session.state.problem == "value":
-            self._tell("This model gives a value, which is the metric; it has no probabilities.")
+        if self._session.state.problem in ("value", "vector"):
+            self._tell("This model gives numbers without probabilities: there is no other metric.")
             return
         self._session.set_question(self._session.state.question.next_metric())
 
@@ -36,7 +36,8 @@ class Explained:
 
         value = session.state.question.target or ""
         if self._labels():
-            self._pick_label("Target: the label to explain", value, then, "the model's own first")
+            of = "second text, or component" if session.state.problem == "vector" else "label"
+            self._pick_label(f"Target: the {of} to explain", value, then, "the model's own first")
             return
         self.pick_token(
             "Target: the token to explain", value, then, empty="the model's own top token"
@@ -45,6 +46,9 @@ class Explained:
     def choose_foil(self) -> None:
         """Ask for the foil; empty: none."""
         session = self._session
+        if session.state.problem in ("value", "vector"):
+            self._tell("This model gives numbers without probabilities: nothing is contrasted.")
+            return
 
         def then(text: str) -> None:
             session.set_question(session.state.question.with_foil(text or None))
@@ -86,7 +90,8 @@ class Explained:
             if text is not None:
                 then(text)
 
-        screen = PickLabelScreen(title, self._labels(), value, empty, number, hints)
+        texts = state.problem == "vector"
+        screen = PickLabelScreen(title, self._labels(), value, empty, number, hints, texts)
         self._screens.push_screen(screen, answered)
 
     def pick_token(

@@ -17,7 +17,8 @@ _WIDTH = 44
 class PickLabelScreen(PickScreen[str]):
     """Answers with what names the label, its index where two are called alike; empty: what ``empty`` says.
 
-    ``number`` writes what the model gives a label, by index, empty where that is not known.
+    ``number`` writes what the model gives a label, by index, empty where that is not known. ``texts``: of a
+    sentence encoder, whose labels are components: what is typed is a second text unless it begins with #.
     """
 
     def __init__(
@@ -28,13 +29,20 @@ class PickLabelScreen(PickScreen[str]):
         empty: str,
         number: Callable[[int], str],
         hints: tuple[str, ...] = (),
+        texts: bool = False,
     ) -> None:
-        super().__init__(title, hints, value, "type a part of a label, or #1 for its index")
+        holder = "a part of a label, or #1 for its index"
+        super().__init__(title, hints, value, "a text, or #5" if texts else f"type {holder}")
+        self.texts = texts
         self.labels, self.empty, self.number = tuple(labels), empty, number
 
     def narrow(self, typed: str) -> None:
         """Labels in which the text occurs, or the one of that index."""
         wanted = typed.casefold()
+        if self.texts and typed:
+            self.rows = [at for at in range(len(self.labels)) if typed == f"#{at}"]
+            self.at = len(self.rows) - 1
+            return
         self.rows = [
             at
             for at, label in enumerate(self.labels)
@@ -55,6 +63,10 @@ class PickLabelScreen(PickScreen[str]):
 
     def advice(self, typed: str, ink: Inks) -> Text:
         """How many labels there are, or that none has the text in it."""
+        if self.texts:
+            return Text(
+                f"a second text to compare with, or #0 to #{len(self.labels) - 1}", ink.muted
+            )
         if not self.rows:
             return Text("no label has this in it", ink.warning)
         count = len(self.labels)
@@ -65,9 +77,14 @@ class PickLabelScreen(PickScreen[str]):
     def answer(self, typed: str) -> str | None:
         """The chosen label; None where none has the text in it."""
         if self.chosen is None:
-            return None
+            return typed if self.texts else None
         if self.chosen < 0:
             return ""
         name = self.labels[self.chosen]
-        alone = self.labels.count(name) == 1 and name and not name.startswith(("#", "\\"))
+        alone = (
+            not self.texts
+            and self.labels.count(name) == 1
+            and name
+            and not name.startswith(("#", "\\"))
+        )
         return name if alone else f"#{self.chosen}"

@@ -23,7 +23,9 @@ def pairs(extra: Mapping[str, LabelledArray], name: str, *at: int) -> TopList:
 
 def top_bars(top: TopList, target: str | None, problem: str = "") -> list[Bar]:
     """The likeliest tokens or labels, one a row; the target in bold. ``problem``: of a model with labels."""
-    limit = max((abs(p) for _, p in top), default=1.0) or 1.0 if problem == "value" else 1.0
+    limit = (
+        max((abs(p) for _, p in top), default=1.0) or 1.0 if problem in ("value", "vector") else 1.0
+    )
     return [
         Bar(
             f"{rank:>2} {visible_token(token)}",

@@ -34,9 +34,9 @@ def read_lens(
     for a model that gives values.
     """
     head = label_head(lm)
-    if head is not None and head.problem == "value":
+    if head is not None and not head.has_probabilities:
         raise Unsupported(
-            "A lens reads probabilities, and this model gives a value.", "Use resid patching."
+            "A lens reads probabilities, and this model gives none.", "Use resid patching."
         )
     n_rows, n_pos, _ = rows.shape
     top_k = min(top_k, lm.anatomy.n_logits)

@@ -14,6 +14,7 @@ from typing import Any
 from interpboard.errors import NotALanguageModel, UnsafeWeights
 from interpboard.files.json_object import read_object
 from interpboard.models.label_head import CLASSIFIERS
+from interpboard.models.sentence_encoder import says_its_pooling
 
 CONFIG = "config.json"
 _HEADS = (
@@ -108,12 +109,15 @@ def _check_head(folder: Path, config: Mapping[str, Any]) -> None:
     own_code = config.get("auto_map") or {}
     if not names or any(name.endswith(_HEADS) for name in names):
         return
+    if says_its_pooling(folder, names):
+        return
     if "AutoModelForCausalLM" in own_code or "AutoModelForMaskedLM" in own_code:
         return
     raise NotALanguageModel(
         f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head and "
         "gives no labels.",
-        "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification.",
+        "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification, or a "
+        "sentence encoder with its modules.json.",
     )
 
 

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from interpboard.visualization.colors import Scale
 
 
+_NUMBERS = {"value": "value", "vector": "components"}  # of a model with neither tokens nor labels
+
+
 class TokensPane(Pane):
     """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
 
@@ -147,7 +150,7 @@ class TokensPane(Pane):
             tokens = prompt.tokens
             read = f"{at} {words.token(tokens[at])}" if at < len(tokens) else ""
             if result.metric.problem:
-                where = "value" if result.metric.problem == "value" else "labels"
+                where = _NUMBERS.get(result.metric.problem, "labels")
                 where += f", read at {read}" if read else ""
             else:
                 where = f"after {read}" if read else ""

@@ -1,0 +1,203 @@
+"""Bare encoders with a pooling: the target is a second text, or a component of the pooled vector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from torch.nn.functional import cosine_similarity
+
+from interpboard import open_model
+from interpboard.analyze import analyze
+from interpboard.attribution.grad_x_input import grad_x_input
+from interpboard.attribution.occlusion import occlusion
+from interpboard.circuits.heads.ablation import head_ablation
+from interpboard.cli.main import main
+from interpboard.errors import BadParameter, BadTarget, NotALanguageModel, Unsupported
+from interpboard.models.language_model import LanguageModel
+from interpboard.results import MetricRequest
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import input_ids, make_prompt
+from tests.tiny import VOCAB, tiny_tokenizer
+
+TEXT, OTHER = "The Eiffel Tower is in Paris", "The keys are on the table"
+_PACKAGE = "sentence_transformers.models"
+
+
+def folder(
+    place: Path,
+    pooling: str = "mean_tokens",
+    more: Sequence[str] = (),
+    model: str = "Bert",
+) -> Path:
+    """What sentence-transformers writes."""
+    torch.manual_seed(0)
+    config = getattr(tf, f"{model}Config")(
+        vocab_size=VOCAB, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=40,
+    )  # fmt: skip
+    made = getattr(tf, f"{model}Model")(config).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(6.0)
+    made.save_pretrained(place)
+    tiny_tokenizer().save_pretrained(place)
+    kinds = ("Transformer", "Pooling", *more)
+    modules = [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"{_PACKAGE}.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]
+    (place / "modules.json").write_text(json.dumps(modules))
+    (place / "1_Pooling").mkdir()
+    modes = {
+        f"pooling_mode_{name}": name == pooling
+        for name in ("cls_token", "mean_tokens", "max_tokens")
+    }
+    (place / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    return place
+
+
+def opened(place: Path, dtype: str = "float64") -> LanguageModel:
+    return open_model(str(place), device="cpu", dtype=dtype)
+
+
+def pooled(lm: LanguageModel, text: str, pooling: str = "mean_tokens") -> torch.Tensor:
+    """By the plain model."""
+    hidden = lm.model.encoder(input_ids=input_ids(lm, make_prompt(lm, text))).last_hidden_state[0]
+    return hidden.mean(0) if pooling == "mean_tokens" else hidden[0]
+
+
+@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_similarity_and_what_makes_it_are_the_plain_models(
+    tmp_path: Path, pooling: str, dtype: str
+) -> None:
+    lm = opened(folder(tmp_path, pooling), dtype)
+    near = {"rtol": 1e-4, "atol": 1e-5}
+    bert = lm.model.encoder
+    assert type(bert).__name__ == "BertModel"
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(target=OTHER))
+    other = pooled(lm, OTHER, pooling).detach()
+    assert metric.info.name == "cosine"
+    value = cosine_similarity(pooled(lm, TEXT, pooling), other, dim=0)
+    assert metric.baseline == pytest.approx(float(value), rel=1e-5)
+
+    seen: list[torch.Tensor] = []
+
+    def keep(_module: Any, _args: Any, output: torch.Tensor) -> None:
+        output.retain_grad()
+        seen.append(output)
+
+    handle = bert.get_input_embeddings().register_forward_hook(keep)
+    cosine_similarity(pooled(lm, TEXT, pooling), other, dim=0).backward()
+    handle.remove()
+    gradient = seen[0].grad
+    assert gradient is not None
+    expected = (seen[0] * gradient)[0].sum(-1).detach().numpy()
+    np.testing.assert_allclose(grad_x_input(lm, prompt, metric).values, expected, **near)
+    bert.zero_grad()
+
+    grid = head_ablation(lm, prompt, metric).values
+    for layer in range(2):
+        out = bert.encoder.layer[layer].attention.output.dense
+        for head in range(2):
+
+            def silenced(_module: Any, args: Any, head: int = head) -> Any:
+                z = args[0].clone()
+                z[..., head * 8 : head * 8 + 8] = 0
+                return (z,)
+
+            handle = out.register_forward_pre_hook(silenced)
+            without = float(cosine_similarity(pooled(lm, TEXT, pooling), other, dim=0))
+            handle.remove()
+            assert grid[layer, head] == pytest.approx(without - float(value), rel=1e-3, abs=1e-5)
+
+
+def test_a_component_is_a_number_of_the_vector(tmp_path: Path) -> None:
+    lm = opened(folder(tmp_path, more=["Normalize"]))
+    vector = torch.nn.functional.normalize(pooled(lm, TEXT), dim=0).detach()
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(target="#5"))
+    assert (metric.info.name, metric.baseline) == (
+        "value",
+        pytest.approx(float(vector[5]), rel=1e-9),
+    )
+    first = resolve_metric(lm, prompt, MetricRequest())
+    assert first.target_id == int(vector.argmax())
+    changed = occlusion(lm, prompt, metric).values
+    assert np.abs(changed).max() > 0
+    assert "vector of 16 components" in " ".join(lm.info.notes)
+
+
+def test_what_a_vector_has_not_is_refused_in_a_line(tmp_path: Path) -> None:
+    lm = opened(folder(tmp_path))
+    prompt = make_prompt(lm, TEXT)
+    for request in (
+        MetricRequest("prob", OTHER), MetricRequest("prob", "#1"), MetricRequest("logit_diff", "#1", "#2"),
+    ):  # fmt: skip
+        with pytest.raises(BadParameter):
+            resolve_metric(lm, prompt, request)
+    for request in (
+        MetricRequest("cosine"),
+        MetricRequest("cosine", "#1"),
+        MetricRequest(target="#16"),
+    ):
+        with pytest.raises(BadTarget):
+            resolve_metric(lm, prompt, request)
+    for analysis in ("logit_lens", "direct_logit_attribution", "continuation_attribution"):
+        with pytest.raises(Unsupported) as refused:
+            analyze(lm, TEXT, [analysis], MetricRequest(target=OTHER))
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "more", "said"),
+    [
+        ("max_tokens", (), "pools by pooling_mode_max_tokens"),
+        ("none", (), "pools by nothing"),
+        ("mean_tokens", ("Dense",), "Transformer, Pooling, Dense"),
+    ],
+)
+def test_another_way_to_the_vector_is_refused(
+    tmp_path: Path, pooling: str, more: Sequence[str], said: str
+) -> None:
+    with pytest.raises(NotALanguageModel, match=said):
+        opened(folder(tmp_path, pooling, more))
+
+
+def test_an_encoder_that_says_nothing_of_pooling_is_refused(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    (place / "modules.json").unlink()
+    with pytest.raises(NotALanguageModel, match=r"is a BertModel.*modules\.json"):
+        opened(place)
+
+
+def test_the_command_line_compares_two_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(folder(tmp_path, model="Roberta"))
+    words = [
+        "analyze",
+        "-m",
+        place,
+        "-t",
+        TEXT,
+        "--target",
+        OTHER,
+        "-a",
+        "grad_x_input",
+        "-f",
+        "json",
+    ]
+    assert main(words) == 0
+    result = json.loads(capsys.readouterr().out)["results"][0]
+    assert result["metric"]["name"] == "cosine"
+    assert result["metric"]["target"] == {"id": -1, "token": OTHER}
