@@ -36,7 +36,7 @@ def read_lens(
     head = label_head(lm)
     if head is not None and not head.has_probabilities:
         raise Unsupported(
-            "A lens reads probabilities, and this model gives none.", "Use resid patching."
+            "A lens reads probabilities, and this model gives none.", "Use activation_patching."
         )
     n_rows, n_pos, _ = rows.shape
     top_k = min(top_k, lm.anatomy.n_logits)
