@@ -18,6 +18,9 @@ Cost = Literal["passes", "gradients", "cells", "paths", "search"]
 COSTS: tuple[Cost, ...] = ("passes", "gradients", "cells", "paths", "search")
 
 
+_OPTIONS = ("corrupted", "subject", "swap")  # parameters that are options of their own
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One analysis. ``value`` says in a line what a value is; ``reading`` what its sides say, None where
@@ -125,18 +128,22 @@ class Analysis:
         if missing:
             raise BadParameter(
                 f"{self.name} needs {' and '.join(missing)}: {known[missing[0]].help}.",
-                f"Give it, e.g. --{missing[0]} '...'{_or(known[missing[0]].instead)}.",
+                f"Give it, e.g. {self._written(missing[0])}{self._or(known[missing[0]].instead)}.",
             )
         return {
             name: parameter.parse(given[name]) if name in given else parameter.default
             for name, parameter in known.items()
         }
 
+    def _written(self, name: str) -> str:
+        """How the parameter is given on a command line."""
+        own = name in _OPTIONS
+        return f"--{name} '...'" if own else f"--param {self.name}.{name}='...'"
+
+    def _or(self, instead: str) -> str:
+        return f", or {self._written(instead)}" if instead else ""
+
     @property
     def required(self) -> tuple[str, ...]:
         """The parameters that must be given, or what may stand ``instead`` of them."""
         return tuple(parameter.name for parameter in self.parameters if parameter.required)
-
-
-def _or(instead: str) -> str:
-    return f", or --{instead} '...'" if instead else ""

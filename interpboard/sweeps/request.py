@@ -21,6 +21,10 @@ _OF_DATASETS = {
     "tune_lens": "it is a training: interpboard tune-lens",
     "max_activating": "it takes a corpus itself: interpboard analyze -a max_activating",
 }
+_OF_DATASETS |= dict.fromkeys(
+    ("linear_probe", "probe_transfer", "stream_pca", "stream_cosine"),
+    "it takes the dataset itself: interpboard probe DATA, or analyze with --param data=FILE",
+)
 _TOP = "top="
 UNITS_ALIGNED = ("word", "sentence")
 ALIGNMENTS = ("auto", "role", *UNITS_ALIGNED, "index")
