@@ -37,7 +37,9 @@ def complete_param(incomplete: str) -> list[str]:
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="demo, demo-chat, demo-t5, a folder with a model, or a name on the hub."
+        "--model",
+        "-m",
+        help="demo, demo-chat, demo-t5, a folder with a model, or a name on the hub.",
     ),
 ]
 

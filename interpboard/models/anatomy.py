@@ -291,8 +291,10 @@ def _final_norms(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Mod
         for path, module in base.named_modules()
         if id(module) not in inside
     ]
-    found = [module for name in _FINAL_NORM for own, module in named if own == name]
-    return (*found, nn.Identity())
+    known = [module for name in _FINAL_NORM for own, module in named if own == name]
+    others = [module for _, module in named if "norm" in type(module).__name__.lower()]
+    found = {id(module): module for module in (*known, *others)}
+    return (*found.values(), nn.Identity())
 
 
 def _context(config: Any) -> int | None:

@@ -15,7 +15,10 @@ def why_no_heads(anatomy: Anatomy) -> str:
     if attends:
         return f"The heads of {attends[0]} cannot be told apart: no output projection splits into them."
     names = dict.fromkeys(type(m).__name__ for m, _ in found if not isinstance(m, Absent))
+    verb = "mixes" if len(names) == 1 else "mix"
     how = (
-        f"{' and '.join(names)} mix its tokens" if names else "no layer says what mixes its tokens"
+        f"{' and '.join(names)} {verb} its tokens"
+        if names
+        else "nothing says what mixes its tokens"
     )
     return f"This model has no attention heads: {how}."

@@ -22,6 +22,7 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.calls import first_layer_input
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.proof.labels import logits_of_labels
 from interpboard.models.proof.rounding import TOLERANCE, Noise, same_within_rounding
@@ -53,6 +54,18 @@ def plain_logits(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
             "Try --dtype float32.",
         ) from error
     return logits
+
+
+def refuse_filling_up(anatomy: Anatomy, ids: torch.Tensor) -> None:
+    """Raise ``NotALanguageModel`` for a model that makes prompts like ``ids`` [1, pos] longer (reformer): its
+    positions are not the prompt's."""
+    tokens, length = ids.shape[1], first_layer_input(anatomy, ids).shape[1]
+    if tokens < length <= 2 * tokens:
+        raise NotALanguageModel(
+            f"{type(anatomy.model).__name__} makes a prompt of {tokens} tokens one of {length}: it fills "
+            "prompts up.",
+            "Its positions are not those of the prompt: such models are not supported.",
+        )
 
 
 def refuse_unless_finite(name: str, logits: torch.Tensor) -> None:

@@ -31,6 +31,7 @@ from interpboard.models.proof.rows import (
     depends_on_later,
     head_is_independent,
     plain_logits,
+    refuse_filling_up,
     refuse_unless_finite,
 )
 from interpboard.models.proof.shortcuts import (
@@ -114,6 +115,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
     replays, reuse = (False, False)
     if lens and not alone:
         replays, reuse = replay_agrees(anatomy, both, noise, whole=not causal)
+    refuse_filling_up(anatomy, ids[:, 1:])
     prompts = ProofPrompts(ids, donor_ids, clean, donor, noise, alone)
     kinds = kinds_of_layers(anatomy)
     by_layer, besides = _prove_layers(anatomy, kinds, prompts)
