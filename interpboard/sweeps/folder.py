@@ -37,6 +37,7 @@ _HEADS = (
     "row", "place", "analysis", "baseline", "target", "foil", "position", "answer", "right", "text",
     "roles", "columns", "error",
 )  # fmt: skip
+_AT_ONCE = 64  # rows that are made Python's in one step, in which no other thread has its turn
 _AGAIN = "Make room or mend it; the same command goes on from here."
 
 
@@ -163,13 +164,11 @@ class SweepFolder:
     def heads(self) -> Iterator[dict[str, Any]]:
         """Every row's results without their values: columns of the parts, and ``tokens``, their number."""
         for part in self.parts():
-            table = self._read(part, list(_HEADS))
-            lengths = (
-                None if roles is None else len(roles) for roles in table["roles"].to_pylist()
-            )
-            plain = table.drop_columns(["roles"]).to_pylist()
-            for record, tokens in zip(plain, lengths, strict=True):
-                yield {**record, "columns": json.loads(record["columns"]), "tokens": tokens}
+            for batch in self._read(part, list(_HEADS)).to_batches(max_chunksize=_AT_ONCE):
+                lengths = batch.column("roles").value_lengths().to_pylist()
+                plain = batch.select([name for name in _HEADS if name != "roles"]).to_pylist()
+                for record, tokens in zip(plain, lengths, strict=True):
+                    yield {**record, "columns": json.loads(record["columns"]), "tokens": tokens}
 
     def sums(self) -> dict[summed.Key, summed.Sums]:
         """The sums of all parts together."""
@@ -198,7 +197,7 @@ class SweepFolder:
         return FinishedRows(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
 
     def _of_part(self, part: Path) -> Iterator[RowResult]:
-        for batch in self._read(part, None).to_batches():
+        for batch in self._read(part, None).to_batches(max_chunksize=_AT_ONCE):
             yield from results_of(batch)
 
     def _read(self, part: Path, columns: list[str] | None):  # type: ignore[no-untyped-def]

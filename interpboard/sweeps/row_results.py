@@ -105,10 +105,13 @@ def table_of(results: Sequence[RowResult]) -> pa.Table:
 
 def results_of(batch: pa.RecordBatch) -> Iterable[RowResult]:
     """The results of a part's batch of rows."""
-    for record in batch.to_pylist():
+    values, others = batch.column("values"), [n for n in batch.schema.names if n != "values"]
+    ends = values.offsets.to_numpy()
+    numbers = values.values.to_numpy(zero_copy_only=False)
+    for i, record in enumerate(batch.select(others).to_pylist()):
         at = record["at"]
         record["axes"] = tuple(Axis(a["name"], tuple(a["labels"])) for a in record["axes"])
-        record["values"] = np.array(record["values"], dtype=np.float64)
+        record["values"] = np.array(numbers[ends[i] : ends[i + 1]], dtype=np.float64)
         record["at"] = None if at is None else np.array(at, dtype=np.int64)
         record["columns"] = json.loads(record["columns"])
         record["roles"], record["warnings"] = tuple(record["roles"]), tuple(record["warnings"])
