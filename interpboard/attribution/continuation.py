@@ -21,7 +21,7 @@ from interpboard.runs.finite import clean_logits, prompt_logits
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
-from interpboard.runs.prompt import show_tokens, without_appended
+from interpboard.runs.prompt import input_ids, show_tokens, without_appended
 from interpboard.runs.watch import SILENT, Watch
 
 CONTINUATION_METHODS: dict[str, Callable[..., Result]] = {
@@ -59,7 +59,7 @@ def continuation_attribution(
             f"There is no method {method!r} here.", f"Use {', '.join(CONTINUATION_METHODS)}."
         )
     require_tokens(lm, "A continuation")
-    if not lm.verified.causal:
+    if not lm.verified.causal and lm.anatomy.strips is None:
         raise Unsupported("An encoder continues no text.", "Choose a causal model.")
     prompt = without_appended(prompt)
     length = len(prompt.token_ids)
@@ -70,7 +70,7 @@ def continuation_attribution(
     for number in range(count):
         watch.step(number, count)
         at = length + number
-        before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at])
+        before = PromptInfo("", whole.tokens[:at], whole.token_ids[:at], border=prompt.border)
         target = TokenRef(whole.token_ids[at], whole.tokens[at])
         found, values[number] = _explained(lm, before, metric, target, method, watch)
         scores[number, :at] = found.values
@@ -118,22 +118,22 @@ def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) 
     context = lm.anatomy.context
     if count < 1:
         raise BadParameter("A continuation needs at least one token.", "Raise new_tokens.")
-    if context is not None and len(prompt.token_ids) + count > context:
+    written = len(prompt.token_ids) - prompt.border  # of two strips the context is that of each
+    if context is not None and written + count > context:
         raise BadParameter(
-            f"{len(prompt.token_ids)} tokens and {count} more are beyond the model's context of "
-            f"{context}.",
+            f"{written} tokens and {count} more are beyond the model's context of {context}.",
             "Lower new_tokens.",
         )
     ids, ends = list(prompt.token_ids), end_tokens(lm)
     for _ in range(count):
         watch.check()
-        given = torch.tensor([ids], device=lm.device)
+        given = input_ids(lm, PromptInfo("", (), tuple(ids), border=prompt.border))
         logits = clean_logits(lm, given, len(ids) - 1, "The continuation")
         ids.append(int(logits[0].argmax()))
         if ids[-1] in ends:
             break
     new = shown_tokens(lm.tokenizer, ids)[len(prompt.token_ids) :]
-    return PromptInfo(prompt.text, prompt.tokens + new, tuple(ids))
+    return PromptInfo(prompt.text, prompt.tokens + new, tuple(ids), border=prompt.border)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from interpboard.registry import ANALYSES
 IN_STRIPS = frozenset({
     "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input", "smoothgrad",
     "noise_tunnel", "occlusion", "shapley", "logit_lens", "head_ablation", "attention", "activation_patching",
-    "causal_trace", "what_if",
+    "causal_trace", "what_if", "continuation_attribution", "compare_ablations", "head_pairs",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
@@ -25,7 +25,7 @@ _WHY = {
     "path_patching": "paths across the border of encoder and decoder are not followed yet",
     "circuit": "edges across the border of encoder and decoder are not followed yet",
     "head_scores": "the types of heads are those of a causal decoder",
-    "token_losses": _TEXTS, "continuation_attribution": _TEXTS, "max_activating": _TEXTS, "tune_lens": _TEXTS,
+    "token_losses": _TEXTS, "max_activating": _TEXTS, "tune_lens": _TEXTS,
     "tuned_lens": _TEXTS,
 }  # fmt: skip
 _NOT_YET = "it has not been held against plain runs over two strips"

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.attribution.continuation import continuation_attribution
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.saliency import saliency
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.attention import attention
+from interpboard.circuits.heads.compare import compare_ablations
+from interpboard.circuits.heads.pairs import head_pairs
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.interventions.what_if import what_if
 from interpboard.models.sites import SITES
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricRequest, PromptInfo
+from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.predictions import predictions
@@ -248,3 +252,41 @@ def test_a_what_if_names_its_stack(family: str, dtype: torch.dtype) -> None:
     averaged = plain.head("X0", 1, lambda z: z.mean(1, keepdim=True).expand_as(z))
     value = float(plain.logits(averaged)[-1, metric.target_id])
     np.testing.assert_allclose(mean, value, **_tolerance(dtype))
+
+
+@pytest.mark.parametrize(("family", "dtype"), _BOTH)
+def test_pairs_and_strategies_of_heads_are_plain_runs(family: str, dtype: torch.dtype) -> None:
+    lm, prompt, metric, plain = _case(family, dtype)
+    pairs = head_pairs(lm, prompt, metric, top_k=3)
+    names = pairs.axes[0].labels
+    first, second = ((name.split()[0], int(name[-1])) for name in names[:2])
+    logits = plain.logits(*(plain.head(*head, torch.zeros_like) for head in (first, second)))
+    joint = float(logits[-1, metric.target_id]) - metric.baseline
+    np.testing.assert_allclose(pairs.extra["joint"].values[0, 1], joint, **_tolerance(dtype))
+    several = compare_ablations(lm, prompt, metric, components="X0.1,E1.0")
+    assert several.axes[0].labels == ("X0 H1", "E1 H0")
+    assert several.params["components"] == ["X0.1", "E1.0"]
+    averaged = plain.head("X0", 1, lambda z: z.mean(1, keepdim=True).expand_as(z))
+    effect = float(plain.logits(averaged)[-1, metric.target_id]) - metric.baseline
+    column = several.axes[1].labels.index("mean")
+    np.testing.assert_allclose(several.values[0, column], effect, **_tolerance(dtype))
+
+
+@pytest.mark.parametrize(("family", "dtype"), _BOTH)
+def test_the_model_writes_on_behind_its_prefix_and_both_strips_are_asked(
+    family: str, dtype: torch.dtype
+) -> None:
+    lm, prompt, metric, plain = _case(family, dtype)
+    found = continuation_attribution(lm, prompt, metric, new_tokens=3, method="saliency")
+    ids = lm.model.generate(
+        input_ids=plain.source, decoder_input_ids=plain.prefix, max_new_tokens=3, do_sample=False,
+        num_beams=1, forced_eos_token_id=None,
+    )[0, plain.prefix.shape[1] :]  # fmt: skip
+    written = tuple(shown_tokens(lm.tokenizer, ids.tolist()))
+    assert found.axes[0].labels == written
+    assert found.axes[1].labels[: len(prompt.tokens)] == prompt.tokens
+    np.testing.assert_allclose(
+        found.values[0, : len(prompt.tokens)],
+        saliency(lm, prompt, metric).values,
+        **_tolerance(dtype),
+    )

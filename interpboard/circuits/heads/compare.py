@@ -56,7 +56,9 @@ def compare_ablations(
         replace = head_replacement(run, strategy, texts, seed)
         counterfactuals += [(replace(layer, head),) for layer, head in heads]
         at_once.append(tuple(replace(layer, head) for layer, head in dict.fromkeys(heads)))
-    component = Axis("component", tuple(head_label(*head) for head in heads))
+    component = Axis(
+        "component", tuple(head_label(lm.anatomy.layer_names[layer], head) for layer, head in heads)
+    )
     axes = (component, Axis("strategy", tuple(strategies)))
     values = evaluate_cells(
         run,
@@ -80,7 +82,9 @@ def compare_ablations(
         },
         params={
             "strategies": list(strategies),
-            "components": [written_component(*head) for head in heads],
+            "components": [
+                written_component(lm.anatomy.layer_names[layer], head) for layer, head in heads
+            ],
             "references": texts,
         },
     )

@@ -58,7 +58,7 @@ def head_pairs(
     alone = np.array([single.values[head] for head in heads])
     run = record(lm, prompt, sites=("z",) if ablation in OF_THE_PROMPT else ())
     replace = head_replacement(run, ablation, texts, seed)
-    labels = tuple(head_label(*head) for head in heads)
+    labels = tuple(head_label(lm.anatomy.layer_names[layer], head) for layer, head in heads)
     axes = (Axis("head_a", labels), Axis("head_b", labels))
 
     def together(values: np.ndarray) -> np.ndarray:

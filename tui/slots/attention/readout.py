@@ -43,7 +43,8 @@ def head_means(result: Result, ink: Ink) -> Text:
     """Means over the queries of the prompt: entropy, distance, the first token's share, no token's."""
     mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
     text = Text(f" means: entropy {words.mean(mean['entropy'], 2)} nats", ink("muted"))
-    text.append(f"  {words.mean(mean['distance'], 1)} back", ink("muted"))
+    if mean["distance"] == mean["distance"]:  # cross attention looks at another text
+        text.append(f"  {words.mean(mean['distance'], 1)} back", ink("muted"))
     text.append(f"  first {words.percent(mean['first'])}", ink("muted"))
     if mean["sink"] > 0.001:
         text.append(f"  no token {words.percent(mean['sink'])}", ink("muted"))
