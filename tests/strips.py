@@ -102,6 +102,30 @@ class Plain:
             )
         return block.encoder_attn.out_proj if name[0] == "X" else block.self_attn.out_proj
 
+    def projected(
+        self, name: str, site: str, head: int, change: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Callable[[ExitStack], None]:
+        """``change`` of a head's queries, keys or values (``q``, ``k``, ``v``) [1, pos, d_head]."""
+        block = (self.above if name[0] == "E" else self.below)[int(name[1:])]
+        if self.sublayers:
+            within = (
+                block.layer[1].EncDecAttention if name[0] == "X" else block.layer[0].SelfAttention
+            )
+            module = getattr(within, site)
+        else:
+            module = getattr(
+                block.encoder_attn if name[0] == "X" else block.self_attn, f"{site}_proj"
+            )
+        size = module.out_features // 2
+
+        def hook(_module: Any, _args: Any, out: torch.Tensor) -> torch.Tensor:
+            new = out.clone()
+            part = slice(head * size, (head + 1) * size)
+            new[..., part] = change(new[..., part])
+            return new
+
+        return _post(module, hook)
+
     def head(
         self, name: str, head: int, change: Callable[[torch.Tensor], torch.Tensor]
     ) -> Callable[[ExitStack], None]:

@@ -65,7 +65,7 @@ def choose(
     anatomy = lm.anatomy
     results: tuple[Result, ...] = ()
     if way == "layer":
-        chosen = in_layer(_whole(value, heads), anatomy.n_layers, anatomy.n_heads, what)
+        chosen = in_layer(_whole(value, heads), anatomy.layer_names, anatomy.n_heads, what)
     elif way == "type":
         types = head_scores(lm, prompt, metric, watch=watch)
         chosen, results = of_type(types, value, what), (types,)
@@ -78,11 +78,11 @@ def choose(
         chosen, results = strongest(grid, number, what), (grid,)
     if seed is None:
         return Chosen(chosen, None, results)
-    without = set(lm.verified.layers_without("z"))
+    without = {anatomy.layer_names[i] for i in lm.verified.layers_without("z")}
     among = [
         place
-        for place in every_place(anatomy.n_layers, anatomy.n_heads)
-        if place.endswith("mlp") or int(place.partition(".")[0]) not in without
+        for place in every_place(anatomy.layer_names, anatomy.n_heads)
+        if place.endswith("mlp") or place.partition(".")[0] not in without
     ]
     return Chosen(chosen, control(chosen.places, among, seed, what), results)
 

@@ -16,6 +16,7 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.interventions.grammar import REPLACED, set_text
 from interpboard.registry.component_names import written_component
+from interpboard.registry.layer_names import has_mlp
 from interpboard.results import Result
 from interpboard.results.arrays import Labelled
 from interpboard.results.metric_words import metric_words
@@ -127,15 +128,24 @@ def _said(values: np.ndarray, neutral: float, meaning: str, by: str) -> str:
     return f"furthest from {neutral:g}{' in ' + by if by else ''}; {sides}"
 
 
-def in_layer(layer: int, layers: int, heads: int, what: str = "zero") -> InterventionSet:
-    """Every head of ``layer`` and its MLP, of a model of that size. Raises ``BadParameter``."""
-    if not 0 <= layer < layers:
+def in_layer(
+    layer: int, layers: int | Sequence[str], heads: int, what: str = "zero"
+) -> InterventionSet:
+    """Every head of ``layer`` and its MLP, of a model of that size: so many ``layers``, or their names.
+
+    Raises ``BadParameter``."""
+    names = _names(layers)
+    if not 0 <= layer < len(names):
         raise BadParameter(
-            f"There is no layer {layer}.", f"The model has layers 0 to {layers - 1}."
+            f"There is no layer {layer}.", f"The model has layers 0 to {len(names) - 1}."
         )
-    places = _of_layer(layer, heads)
+    name = names[layer]
+    beside = " and its MLP" if has_mlp(name) else ""
     return InterventionSet(
-        f"layer {layer}", places, what, f"all {heads} heads of layer {layer} and its MLP"
+        f"layer {name}",
+        _of_layer(name, heads),
+        what,
+        f"all {heads} heads of layer {name}{beside}",
     )
 
 
@@ -167,13 +177,18 @@ def of_type(types: Result, kind: str, what: str = "zero") -> InterventionSet:
     )
 
 
-def every_place(layers: int, heads: int) -> tuple[str, ...]:
-    """The heads and MLPs of a model of that size, of which a control is drawn."""
-    return tuple(place for layer in range(layers) for place in _of_layer(layer, heads))
+def every_place(layers: int | Sequence[str], heads: int) -> tuple[str, ...]:
+    """The heads and MLPs of a model of that size, of which a control is drawn; ``layers`` as ``in_layer``."""
+    return tuple(place for name in _names(layers) for place in _of_layer(name, heads))
 
 
-def _of_layer(layer: int, heads: int) -> tuple[str, ...]:
-    return tuple(written_component(layer, head) for head in (*range(heads), None))
+def _names(layers: int | Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(str, range(layers))) if isinstance(layers, int) else tuple(layers)
+
+
+def _of_layer(name: str, heads: int) -> tuple[str, ...]:
+    parts = (*range(heads), None) if has_mlp(name) else range(heads)
+    return tuple(written_component(name, part) for part in parts)
 
 
 def control(

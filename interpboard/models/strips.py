@@ -44,11 +44,6 @@ def group_of(name: str) -> str:
     return name[:1]
 
 
-def has_mlp(name: str) -> bool:
-    """Whether the layer ``name`` has one: the first half of a layer of the decoder has none."""
-    return group_of(name) != DECODER
-
-
 def stands_in_source(name: str) -> bool:
     """Whether the stream of the layer ``name`` is over the source's tokens."""
     return group_of(name) == ENCODER

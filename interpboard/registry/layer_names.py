@@ -19,6 +19,11 @@ def layer_number(info: ModelInfo, name: str) -> int:
     return names.index(name) if name in names else int(name)
 
 
+def has_mlp(name: str) -> bool:
+    """Whether the layer ``name`` has one: of a decoder's layer in two halves (``D0``, ``X0``) the second."""
+    return not name.startswith("D")
+
+
 def layers_with_mlp(info: ModelInfo) -> tuple[str, ...]:
-    """Those that have an MLP: of a decoder's layer in two halves the second."""
-    return tuple(name for name in layer_names(info) if not name.startswith("D"))
+    """Those that have an MLP."""
+    return tuple(filter(has_mlp, layer_names(info)))

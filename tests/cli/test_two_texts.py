@@ -57,3 +57,18 @@ def test_a_decoder_text_that_goes_nowhere_is_refused(
 ) -> None:
     assert main(["analyze", "-a", "predictions", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_set_of_heads_and_its_control_are_of_the_three_groups(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["what-if", "-m", str(folder), "-t", "The Tower ||| the", "-f", "json"]
+    for heads in ("strongest=2", "layer=2"):
+        assert main([*words, "--heads", heads]) == 0, capsys.readouterr().err
+        printed = capsys.readouterr()
+        (result,) = [
+            each for each in json.loads(printed.out)["results"] if each["analysis"] == "what_if"
+        ]
+        assert result["params"]["interventions"].count(".") == 2
+        assert "random 2" in result["params"]["controls"]
+        assert "D0.mlp" not in printed.out

@@ -290,3 +290,22 @@ def test_the_model_writes_on_behind_its_prefix_and_both_strips_are_asked(
         saliency(lm, prompt, metric).values,
         **_tolerance(dtype),
     )
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "m2m_100"])
+@pytest.mark.parametrize("site", ["q", "k", "v"])
+def test_queries_keys_and_values_are_those_of_the_projections(family: str, site: str) -> None:
+    """Of cross attention keys and values are the source's, queries the prefix's."""
+    lm, prompt, metric, plain = _case(family, torch.float64)
+    other = make_prompt(lm, "The house Tower is in ||| the city is")
+    bad = Plain(lm, other)
+    found = activation_patching(lm, prompt, metric, corrupted=other.text, site=site)
+    for row, name in enumerate(NAMES):
+        clean: list[torch.Tensor] = []
+        plain.logits(
+            plain.projected(name, site, 1, lambda own, kept=clean: kept.append(own) or own)
+        )
+        logits = bad.logits(bad.projected(name, site, 1, lambda _own, kept=clean: kept[0]))
+        value = float(logits[-1, metric.target_id])
+        got = found.extra["metric"].values[row, 1]
+        np.testing.assert_allclose(got, value, **_tolerance(torch.float64))

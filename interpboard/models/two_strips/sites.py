@@ -25,11 +25,11 @@ from interpboard.models.strips import (
     ENCODER,
     StripChange,
     group_of,
-    has_mlp,
     stands_in_source,
 )
 from interpboard.models.two_strips.blocks import Attention, StackBlock
 from interpboard.models.two_strips.modules import StripBody, coded
+from interpboard.registry.layer_names import has_mlp
 
 _OF_MLP = ("resid_mid", "neuron", "mlp_out")
 # Dimensions of an activation that are positions: of queries, and of keys.

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import BadParameter
+from interpboard.registry.layer_names import layer_names
 from tui import scales, words
 from tui.commands.command import shown_keys
 from tui.session.state import State
@@ -34,7 +35,7 @@ def chosen_set(session: Session, asked: str) -> InterventionSet:
         at = int(layer[1]) if layer[1] else state.selection.layer
         if at is None or at < 0:
             raise BadParameter("Which layer?", "Write for example: layer 2.")
-        return in_layer(at, state.model.info.layers, state.model.info.heads, what)
+        return in_layer(at, layer_names(state.model.info), state.model.info.heads, what)
     types = state.slots["head_types"]
     if types.result is None or state.of_other_weights("head_types"):
         raise BadParameter(
@@ -95,7 +96,7 @@ def control_of(state: State, places: tuple[str, ...], seed: int, what: str) -> I
     without = _layers_without_heads(state)
     among = [
         place
-        for place in every_place(info.layers, info.heads)
+        for place in every_place(layer_names(info), info.heads)
         if place.endswith("mlp") or place.partition(".")[0] not in without
     ]
     return control(places, among, seed, what)
