@@ -30,6 +30,7 @@ from interpboard.models.layer_parts import (
     mixer_of,
     mlp_of,
     out_projection,
+    why_no_stack,
     without_shared,
 )
 from interpboard.models.named_parts import Parts, named_layers, named_module
@@ -246,9 +247,7 @@ def layers_of(
             stacks = [found for found in stacks if _is_run(model, found[0])] or stacks
         if stacks:
             return tuple(stacks[0])
-    raise NotALanguageModel(
-        f"No stack of {expected} layers that mix tokens was found in {type(base).__name__}."
-    )
+    raise NotALanguageModel(why_no_stack(base, expected))
 
 
 def _attends(layer: nn.Module) -> bool:

@@ -169,6 +169,19 @@ def is_stack(modules: nn.Module, mixes: Callable[[nn.Module], bool]) -> bool:
     )
 
 
+def why_no_stack(base: nn.Module, expected: int) -> str:
+    """What a refusal says of a model in which no stack of layers was found."""
+    name = type(base).__name__
+    for module in base.modules():
+        if not isinstance(module, nn.ModuleList):
+            continue
+        if any(isinstance(child(layer, ATTENTION_NAMES), nn.ModuleList) for layer in module):
+            return f"Each layer of {name} attends several times over, and its attentions are not told apart."
+        if len(module) == expected and all(_has(entry, _PROJECTIONS) for entry in module):
+            return f"{name} keeps attention and MLPs in lists of their own, not in layers."
+    return f"No stack of {expected} layers that mix tokens was found in {name}."
+
+
 def _has(module: nn.Module, names: tuple[str, ...]) -> bool:
     return child(module, names) is not None
 

@@ -96,13 +96,19 @@ def test_layers_that_read_the_embedding_again_are_not_replayed() -> None:
     assert {"resid_pre", "resid_post"} <= lm.verified.sites
 
 
-def test_a_model_that_runs_its_layers_again_is_refused_by_that_name() -> None:
-    row = row_of("causal", "hrm_text")
-    assert "times in one forward pass" in row["refused"]
-
-
-def test_a_model_that_fills_prompts_up_is_refused_by_that_name() -> None:
-    assert "fills prompts up" in row_of("causal", "reformer")["refused"]
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("hrm_text", "times in one forward pass"),
+        ("reformer", "fills prompts up"),
+        ("longcat_flash", "attends several times over"),
+        ("xlm", "in lists of their own"),
+    ],
+)
+def test_a_model_that_cannot_be_looked_into_is_refused_by_its_own_reason(
+    name: str, reason: str
+) -> None:
+    assert reason in row_of("causal", name)["refused"]
 
 
 def test_the_page_names_the_transformers_that_was_measured_and_counts() -> None:
