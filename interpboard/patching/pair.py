@@ -14,6 +14,7 @@ from interpboard.patching.subject import find_subject
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import prompt_logits, require_logits, run_words
+from interpboard.runs.labels import refuse_another_reading
 from interpboard.runs.metrics import Metric
 from interpboard.runs.noise import embedding_noise
 from interpboard.runs.prompt import make_prompt, show_tokens
@@ -71,6 +72,7 @@ def equally_long(lm: LanguageModel, clean: PromptInfo, corrupted: str) -> Prompt
             f"{len(other.token_ids)}: {show_tokens(clean.tokens)} against {show_tokens(other.tokens)}.",
             "Choose a corrupted prompt that is equally long.",
         )
+    refuse_another_reading(lm, clean, other)
     if other.token_ids == clean.token_ids:
         raise BadPrompt("The clean and the corrupted prompt are the same.", "Change a token.")
     return other

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 import torch
 
 from interpboard.display import visible
-from interpboard.errors import BadParameter, BadPosition, BadTarget, Unsupported
+from interpboard.errors import BadParameter, BadPosition, BadPrompt, BadTarget, Unsupported
 from interpboard.models.label_head import LabelHead
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry.metric_names import COSINE
@@ -126,6 +126,21 @@ def check_metric(head: LabelHead, name: str) -> str:
     raise BadParameter(
         f"The metric {name} compares labels, and this model gives {gives}.", "Use value."
     )
+
+
+def refuse_another_reading(lm: LanguageModel, clean: PromptInfo, other: PromptInfo) -> None:
+    """Raise ``BadPrompt`` where the head reads another position of ``other``, which ends in padding: what is
+    compared would not be what the model says."""
+    head = label_head(lm)
+    if head is None:
+        return
+    here, there = head.position(clean.token_ids), head.position(other.token_ids)
+    if here != there:
+        raise BadPrompt(
+            f"The head reads position {here} of the prompt and {there} of the other, since one ends in the "
+            "padding token.",
+            "Choose texts that end alike.",
+        )
 
 
 def probabilities(lm: LanguageModel, logits: torch.Tensor) -> torch.Tensor:

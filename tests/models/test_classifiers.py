@@ -21,6 +21,7 @@ from interpboard.circuits.lens.logit import logit_lens
 from interpboard.cli.main import main
 from interpboard.errors import (
     BadPosition,
+    BadPrompt,
     InterpBoardError,
     NotALanguageModel,
     Unsupported,
@@ -153,7 +154,7 @@ def test_the_lens_is_the_head_on_earlier_streams_and_ends_with_the_models_answer
 ) -> None:
     lm, prompt, metric = case(family, target="mixed feelings")
     if family == "modernbert_mean":
-        with pytest.raises(Unsupported):
+        with pytest.raises(Unsupported, match="mean over all tokens"):
             logit_lens(lm, prompt, metric)
         return
     found = logit_lens(lm, prompt, metric)
@@ -168,6 +169,14 @@ def test_the_token_read_is_the_last_that_is_no_padding() -> None:
     lm = of(labelled(DECODERS["gpt2"], pad_token_id=pad[0]))
     metric = explained(lm, "The city of the the")
     assert metric.info.position == len(make_prompt(lm, "The city of").token_ids) - 1
+    other = {"corrupted": "The city of of of"}
+    with pytest.raises(BadPrompt, match="ends in the padding token"):
+        analyze(
+            lm,
+            "The city of the the",
+            ["activation_patching"],
+            params={"activation_patching": other},
+        )
     logits = lm.model(input_ids=input_ids(lm, make_prompt(lm, "The city of the the"))).logits
     assert metric.baseline == pytest.approx(float(logits[0, metric.target_id]), rel=1e-9)
 

@@ -144,6 +144,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         alone=alone,
         by_layer=by_layer,
         no_heads=why_no_heads(anatomy),
+        reads_mean=anatomy.reads_mean,
     )
 
 

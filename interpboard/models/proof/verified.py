@@ -36,6 +36,7 @@ class Verified:
     alone: bool = False
     by_layer: tuple[frozenset[str], ...] = ()
     no_heads: str = ""
+    reads_mean: bool = False  # the head reads the mean of all tokens' streams
 
     @property
     def whole_prompt(self) -> bool:
@@ -89,6 +90,10 @@ class Verified:
 
     def require_lens(self) -> None:
         """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""
+        if self.reads_mean:
+            raise Unsupported(
+                "The head reads the mean over all tokens: no token's stream alone has logits."
+            )
         if not self.lens:
             raise Unsupported("Final norm and unembedding do not give this model's logits.")
 

@@ -151,7 +151,7 @@ class TokensPane(Pane):
             read = f"{at} {words.token(tokens[at])}" if at < len(tokens) else ""
             if result.metric.problem:
                 where = _NUMBERS.get(result.metric.problem, "labels")
-                where += f", read at {read}" if read else ""
+                where += f", read at {read}" if read and result.metric.problem != "vector" else ""
             else:
                 where = f"after {read}" if read else ""
         previous = self.state.previous("predictions" if self._lens is None else "lens")
