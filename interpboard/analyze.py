@@ -15,6 +15,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
 from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
+from interpboard.runs.analysis import refuse_beforehand
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.provenance import made_by
@@ -46,6 +47,8 @@ def analyze(
         analyses = all_that_it_has(lm, analyses_for(named))
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     lm, prompt = prompt_of(lm, text)
+    for name, options in parsed.items():
+        refuse_beforehand(name, lm, prompt, options)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     results: list[Result] = []
@@ -118,6 +121,7 @@ def begin(
     known = find_analysis(analysis)
     parsed = known.parse(params)
     lm, prompt = prompt_of(lm, text, bare=bare)
+    refuse_beforehand(analysis, lm, prompt, parsed)
     with memory_named("A run of the prompt", _SMALLER):
         resolved = resolve_metric(lm, prompt, metric)
     return BegunAnalysis(lm, prompt, resolved, known, parsed)

@@ -169,3 +169,21 @@ def test_the_command_line_prints_plans_as_a_table_and_as_json() -> None:
     (planned,) = json.loads(found.stdout)
     assert planned["rows"] == 32
     assert planned["bytes_peak"] is None or planned["bytes_peak"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("analysis", "limit"),
+    [
+        ("attention", "interpboard.circuits.heads.attention._MOST_VALUES"),
+        ("attention_flow", "interpboard.attribution.fused_attention.MOST_AT_ONCE"),
+    ],
+)
+def test_what_is_too_large_for_its_result_is_refused_before_the_prompt_is_run(
+    analysis: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = tiny_lm()
+    monkeypatch.setattr(limit, 100)
+    for run in (plan, analyze):
+        with counted_passes(lm, 1) as seen, pytest.raises(Unaffordable):
+            run(lm, TEXT, (analysis,))
+        assert seen[0] == 0

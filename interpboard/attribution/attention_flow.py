@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.attribution.fused_attention import fused_attention, with_residual
+from interpboard.attribution.fused_attention import (
+    fused_attention,
+    refuse_all_at_once,
+    with_residual,
+)
 from interpboard.attribution.max_flow import max_flow
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, token_axis
@@ -13,7 +17,7 @@ from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("attention_flow", path="attention")
+@analysis("attention_flow", path="attention", refuses=refuse_all_at_once)
 def attention_flow(
     lm: LanguageModel,
     prompt: PromptInfo,

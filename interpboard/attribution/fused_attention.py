@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,19 @@ def fused_attention(
     lm: LanguageModel, prompt: PromptInfo, fusion: str, discard: float, watch: Watch
 ) -> np.ndarray:
     """[layer, query, key] of ``each_fused``, all of it. Raises ``Unaffordable`` beside what that raises."""
+    refuse_all_at_once(lm, prompt, {})
+    layers, length = lm.anatomy.n_layers, len(prompt.token_ids)
+    whole = np.zeros((layers, length, length))
+
+    def take(layer: int, rows: np.ndarray, first: int) -> None:
+        whole[layer, first : first + len(rows)] = rows
+
+    each_fused(lm, prompt, fusion, discard, take, watch)
+    return whole
+
+
+def refuse_all_at_once(lm: LanguageModel, prompt: PromptInfo, _params: Mapping[str, Any]) -> None:
+    """Raise ``Unaffordable`` where all layers' attention is more than may be held at once."""
     layers, length = lm.anatomy.n_layers, len(prompt.token_ids)
     if layers * length**2 * 8 > MOST_AT_ONCE:
         fits = math.isqrt(MOST_AT_ONCE // (8 * layers))
@@ -39,13 +53,6 @@ def fused_attention(
             f"{spoken_bytes(MOST_AT_ONCE)} are the most.",
             f"Shorten the prompt to {fits:,} tokens, or use attention_rollout.",
         )
-    whole = np.zeros((layers, length, length))
-
-    def take(layer: int, rows: np.ndarray, first: int) -> None:
-        whole[layer, first : first + len(rows)] = rows
-
-    each_fused(lm, prompt, fusion, discard, take, watch)
-    return whole
 
 
 def each_fused(

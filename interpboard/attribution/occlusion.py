@@ -56,7 +56,7 @@ def occlusion(
     def lost(edited: np.ndarray) -> np.ndarray:
         return np.concatenate([clean - edited, later])
 
-    run, shape = record(lm, prompt), (len(cells),)
+    run, shape = record(lm, prompt, behind_attention=False), (len(cells),)
     edited = evaluate_cells(
         run, cells, metric, (axis,), lost, unchanged=clean, shape=shape, watch=watch
     )

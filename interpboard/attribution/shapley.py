@@ -50,7 +50,13 @@ def shapley(
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
     players = reach(lm, prompt, metric)
     reached, bare = sampled(
-        record(lm, prompt), metric, [(at,) for at in range(players)], instead, samples, seed, watch
+        record(lm, prompt, behind_attention=False),
+        metric,
+        [(at,) for at in range(players)],
+        instead,
+        samples,
+        seed,
+        watch,
     )
     added = np.zeros((samples, len(prompt.token_ids)))
     added[:, :players] = reached

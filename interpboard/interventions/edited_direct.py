@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct.attribution import (
-    WRITING_SITES,
     accumulated,
     capped_warnings,
     components,
     direct_terms,
+    record_writing,
     unexplained_by,
 )
 from interpboard.interventions.grammar import parse_interventions
@@ -20,7 +20,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
-from interpboard.runs.record import CLEAN, record
+from interpboard.runs.record import CLEAN
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -49,7 +49,7 @@ def edited_direct_attribution(
     with torch.no_grad():
         stack = parse_interventions(interventions)
         edits = edits_of(lm, prompt, stack, source)
-    run = record(lm, prompt, WRITING_SITES, edits=(*CLEAN, edits))
+    run = record_writing(lm, prompt, metric, edits=(*CLEAN, edits))
     parts = [
         direct_terms(
             run, row, metric, False, watch.stage(row * lm.anatomy.n_layers, 2 * lm.anatomy.n_layers)

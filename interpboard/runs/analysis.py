@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
-from interpboard.results import Axis, LabelledArray, MetricInfo, Result
+from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.metrics import Metric
@@ -50,17 +50,34 @@ class Computed:
     baseline: float | EllipsisType | None = ...
 
 
+Refusal = Callable[[LanguageModel, PromptInfo, Mapping[str, Any]], None]
+_REFUSALS: dict[str, Refusal] = {}
+
+
+def refuse_beforehand(
+    name: str, lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]
+) -> None:
+    """Raise what the analysis ``name`` raises for a prompt of this length, before anything is run."""
+    ANALYSES[name].load()
+    if name in _REFUSALS:
+        _REFUSALS[name](lm, prompt, params)
+
+
 def analysis(
-    name: str, *, path: str = ""
+    name: str, *, path: str = "", refuses: Refusal | None = None
 ) -> Callable[[Callable[P, Computed]], Callable[P, Result]]:
     """Makes ``function(lm, prompt, metric, *, <parameters>, watch)`` the analysis ``name`` of the registry.
 
     ``path``: see ``made_by``; empty: the one that was proved for the model. The result says with which
     parameters it was made, and warns of values that are not numbers where the method leaves none out, and
-    of what ``metric`` has to say. Within another analysis nothing is warned of: the outer one does.
+    of what ``metric`` has to say. ``refuses`` raises for what is too large, and is asked before the prompt is
+    run (``refuse_beforehand``), which can take a minute. Within another analysis nothing is warned of: the
+    outer one does.
     """
 
     def decorate(function: Callable[P, Computed]) -> Callable[P, Result]:
+        if refuses is not None:
+            _REFUSALS[name] = refuses
         signature = inspect.signature(function)
 
         @wraps(function)

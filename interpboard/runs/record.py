@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -32,6 +32,7 @@ from interpboard.runs.steps import numbers_a_token
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
 KEPT_ON_DEVICE = 1 << 30
+_EVERYWHERE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,17 @@ def record(
     edits: Sequence[Counterfactual] = CLEAN,
     keep_on_device: int = KEPT_ON_DEVICE,
     site_rows: int | None = None,
+    site_positions: slice = _EVERYWHERE,
+    behind_attention: bool = True,
     *,
     partly: bool = False,
 ) -> Run:
     """Run the prompt once for each of ``edits``, keeping layer calls and the activations at ``sites``.
 
     ``partly``: a site may be lacking in some layers (a hybrid's heads); what is kept there is empty.
-    ``site_rows``: activations are kept of the first so many rows only (None: of all).
+    ``site_rows``: activations are kept of the first so many rows only (None: of all); ``site_positions``:
+    of these positions only. ``behind_attention``: what each layer's attention gave is kept too, for
+    replays that begin behind it; without it they run the attention again.
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
     asked for later; the output of the last layer, and masks and angles that layers share, stay. A clean run
     that is there already, of this prompt among others, is not made again (``shared``). Raises
@@ -93,9 +98,11 @@ def record(
     if tuple(edits) == CLEAN and keep_on_device == KEPT_ON_DEVICE:
         there = recorded_together(prompt, sites)
         if there is not None:
-            return there
+            return _at_positions(there, site_positions)
     ids = input_ids(lm, prompt).expand(len(edits), -1)
-    run, _ = record_ids(lm, prompt, ids, sites, edits, keep_on_device, site_rows)
+    run, _ = record_ids(
+        lm, prompt, ids, sites, edits, keep_on_device, site_rows, site_positions, behind_attention
+    )
     return run
 
 
@@ -108,10 +115,15 @@ def record_ids(
     edits: Sequence[Counterfactual],
     keep_on_device: int = KEPT_ON_DEVICE,
     site_rows: int | None = None,
+    site_positions: slice = _EVERYWHERE,
+    behind_attention: bool = True,
 ) -> tuple[Run, torch.Tensor]:
     """``record`` of ``ids`` [row, pos], which may be of several prompts, ``prompt`` being the first; and the
     body's output [row, pos, d_model], which the head takes."""
-    _require_room(lm, len(prompt.token_ids), len(edits), sites, site_rows)
+    positions = range(len(prompt.token_ids))
+    of_sites = len(positions[site_positions]) * min(len(edits), site_rows or len(edits))
+    keeps_attention = behind_attention and lm.verified.keeps_attention
+    _require_room(lm, len(positions), len(edits), sites, of_sites, keeps_attention)
     keeper = Keeper(keep_on_device)
     calls: list[LayerCall] = []
     final: list[torch.Tensor] = []
@@ -120,7 +132,7 @@ def record_ids(
     n_layers = lm.anatomy.n_layers
     with ExitStack() as stack:
         stack.enter_context(recording_calls(lm.anatomy, calls, keeper))
-        if lm.verified.keeps_attention:  # before any edit: a replay makes them again
+        if keeps_attention:  # before any edit: a replay makes them again
             for attention, out_proj in zip(lm.anatomy.attention, lm.anatomy.out_proj, strict=True):
                 stack.enter_context(recording_attention(attention, out_proj, attended, keeper))
         tally = Tally(len(edits))
@@ -128,7 +140,7 @@ def record_ids(
         stack.enter_context(at_site(lm.anatomy, "resid_post", n_layers - 1, final.append))
         for site in sites:
             for layer in range(n_layers):
-                keep = partial(_keep_site, keeper, kept[site], site_rows)
+                keep = partial(_keep_site, keeper, kept[site], (slice(site_rows), site_positions))
                 if not lm.verified.has(site, layer):
                     # Before the layer, so that what is kept stays in the order of the layers.
                     empty = partial(_keep_nothing, kept[site], site_rows)
@@ -151,18 +163,23 @@ def record_ids(
     return run, body.last_hidden_state
 
 
+def _at_positions(run: Run, positions: slice) -> Run:
+    if positions == _EVERYWHERE:
+        return run
+    sites = {site: tuple(v[:, positions] for v in values) for site, values in run.sites.items()}
+    return replace(run, sites=sites)
+
+
 def _require_room(
-    lm: LanguageModel, length: int, rows: int, sites: Sequence[str], site_rows: int | None
+    lm: LanguageModel, length: int, rows: int, sites: Sequence[str], of_sites: int, attention: bool
 ) -> None:
-    """Raise ``Unaffordable`` where what is kept of every layer, and the sites, has no room."""
+    """Raise ``Unaffordable`` where what is kept of every layer, and the sites of ``of_sites`` tokens, has
+    no room."""
     anatomy = lm.anatomy
-    a_token = anatomy.d_model + (
-        anatomy.n_heads * max(anatomy.d_head) if lm.verified.keeps_attention else 0
-    )
-    kept = rows if site_rows is None else min(rows, site_rows)
-    numbers = rows * a_token + kept * sum(numbers_a_token(lm, site, length) for site in sites)
+    a_token = anatomy.d_model + (anatomy.n_heads * max(anatomy.d_head) if attention else 0)
+    at_sites = of_sites * sum(numbers_a_token(lm, site, length) for site in sites)
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
-    needed = numbers * length * anatomy.n_layers * weight.element_size()
+    needed = (rows * length * a_token + at_sites) * anatomy.n_layers * weight.element_size()
     device = lm.device if needed <= KEPT_ON_DEVICE else torch.device("cpu")
     what = f"What is kept of {rows} run{'s' if rows > 1 else ''} of {length:,} tokens"
     if sites:
@@ -257,7 +274,7 @@ def _keep_nothing(where: list[torch.Tensor], rows: int | None, stream: torch.Ten
 
 
 def _keep_site(
-    keeper: Keeper, where: list[torch.Tensor], rows: int | None, value: torch.Tensor
+    keeper: Keeper, where: list[torch.Tensor], part: tuple[slice, slice], value: torch.Tensor
 ) -> None:
     # A copy: some families go on to add to it in place.
-    where.append(keeper.keep(value[:rows], copy=True).tensor)
+    where.append(keeper.keep(value[part], copy=True).tensor)

@@ -71,7 +71,7 @@ def unit_attribution(
     lm.verified.require_site("embed")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
 
-    run, players = record(lm, prompt), [each.positions for each in units]
+    run, players = record(lm, prompt, behind_attention=False), [each.positions for each in units]
     if method == "occlusion":
         cells: list[Counterfactual] = [
             (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)

@@ -66,7 +66,7 @@ def context_cite(
             at for each, kept in zip(units, row, strict=True) if not kept for at in each.positions
         )
         cells.append((Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),))
-    values = evaluate(record(lm, prompt), cells, metric, watch=watch)
+    values = evaluate(record(lm, prompt, behind_attention=False), cells, metric, watch=watch)
     known = np.isfinite(values)
     masks, values = there[known].astype(float), values[known]
     held = max(2, round(HELD_OUT * len(values)))

@@ -16,11 +16,14 @@ from interpboard.models.proof.rounding import agrees
 from interpboard.registry.component_names import head_label, mlp_label
 from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
 from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
-from interpboard.runs.record import Run, record
+from interpboard.runs.record import CLEAN, Run, record
 from interpboard.runs.watch import SILENT, Watch
 
 WRITING_SITES = ("z", "attn_out", "mlp_out")
+_PROVED_AT = 64
+"""Positions, the metric's the last of them, at which a layer is seen to add what its parts give."""
 _BESIDE_PARTS = ("attn_out", "resid_mid", "resid_post")  # edits of these are no head's and no MLP's
 
 
@@ -80,7 +83,8 @@ def direct_logit_attribution(
     Where the logits are capped (gemma2) the logit before the cap is attributed; a warning says so.
     Raises ``Unsupported`` for another metric, and for a model whose parts do not sum to its logit.
     """
-    run = record(lm, prompt, sites=(*WRITING_SITES, *(("neuron",) if neurons else ())))
+    sites = (*WRITING_SITES, *(("neuron",) if neurons else ()))
+    run = record_writing(lm, prompt, metric, sites)
     parts = direct_terms(run, 0, metric, neurons, watch)
     values = {name: each[0] for name, each in components([parts]).items()}
     unexplained = unexplained_by(parts, list(values.values()), run)
@@ -92,8 +96,22 @@ def direct_logit_attribution(
     )
 
 
+def record_writing(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    metric: Metric,
+    sites: Sequence[str] = WRITING_SITES,
+    edits: Sequence[Counterfactual] = CLEAN,
+) -> Run:
+    """The run that ``direct_terms`` reads: of ``sites`` what stands at the metric's position, which is the
+    last that is kept, and some positions before it. Raises as ``record``."""
+    behind = metric.info.position + 1
+    read = slice(max(0, behind - _PROVED_AT), behind)
+    return record(lm, prompt, sites, edits, site_positions=read, behind_attention=False)
+
+
 def direct_terms(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> DirectTerms:
-    """What everything writes in one row of ``run``, which has recorded ``WRITING_SITES``."""
+    """What everything writes in one row of ``run``, which is of ``record_writing``."""
     n_layers, position = run.lm.anatomy.n_layers, metric.info.position
     watch.step(0, n_layers + 1)
     path = direct_path(run.lm, metric, run.resid_final[row, position])
@@ -110,8 +128,8 @@ def _layer(
 ) -> LayerParts:
     anatomy = run.lm.anatomy
     normed = bool(anatomy.mid_norm) and anatomy.mid_norm[layer] is not None
-    scale = 1.0 if normed else _scale_of_what_is_added(run, layer)
-    z = run.sites["z"][layer][row, position]
+    scale = 1.0 if normed else _scale_of_what_is_added(run, layer, position)
+    z = run.sites["z"][layer][row, -1]
     direction = path.attention.to(z.device)
     through, bias = _pulled(
         anatomy.out_proj[layer], anatomy.attn_out[layer], z.flatten(), direction, "Attention"
@@ -122,19 +140,19 @@ def _layer(
         down = anatomy.down_proj[layer]
         if down is None:
             raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
-        active = run.sites["neuron"][layer][row, position]
+        active = run.sites["neuron"][layer][row, -1]
         through, _ = _pulled(
             down, anatomy.mlp_out[layer], active, path.mlp.to(active.device), "The MLP"
         )
         each = (through * active.double()).cpu().numpy()
-    mlp = _dot(path.mlp, run.sites["mlp_out"][layer][row, position])
+    mlp = _dot(path.mlp, run.sites["mlp_out"][layer][row, -1])
     found = LayerParts(
         scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each, path.norms
     )
     if (
         normed
     ):  # a sum of its parts in any case (``through_norms``); what an edit put in is what lacks
-        written = _dot(direction, run.sites["attn_out"][layer][row, position])
+        written = _dot(direction, run.sites["attn_out"][layer][row, -1])
         edited = any(e.layer == layer and e.site == "attn_out" for e in run.edits[row])
         return replace(found, edit=written - found.attention) if edited else found
     if any(e.layer == layer and e.site in _BESIDE_PARTS for e in run.edits[row]):
@@ -161,13 +179,15 @@ def _pulled(
     return pulled.gradient.double(), constant + pulled.constant
 
 
-def _scale_of_what_is_added(run: Run, layer: int) -> float:
+def _scale_of_what_is_added(run: Run, layer: int, position: int) -> float:
     """The factor on what attention and MLP add to the stream: 1 but for a few families (granite).
 
     The first row tells, which is clean.
     """
-    before, after = _around(run, layer, 0)
-    added = run.sites["attn_out"][layer][0].to(before) + run.sites["mlp_out"][layer][0].to(before)
+    written = run.sites["attn_out"][layer][0], run.sites["mlp_out"][layer][0]
+    seen = slice(position + 1 - len(written[0]), position + 1)
+    before, after = (stream[seen] for stream in _around(run, layer, 0))
+    added = written[0].to(before) + written[1].to(before)
     if agrees(before + added, after):
         return 1.0
     grown = (after - before).double()

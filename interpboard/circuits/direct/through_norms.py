@@ -34,7 +34,7 @@ class LayerPath:
 
 
 def layer_paths(run: Run, row: int, position: int, direction: torch.Tensor) -> list[LayerPath]:
-    """One for each layer; ``direction`` is that of the last stream. ``run`` has recorded what layers add.
+    """One for each layer; ``direction`` is that of the last stream. ``run`` is of ``record_writing``.
 
     Raises ``Unsupported`` where a norm cannot be held, or a layer does more than its norms and its parts.
     """
@@ -54,7 +54,7 @@ def _path(run: Run, row: int, layer: int, position: int, direction: torch.Tensor
         return LayerPath(direction, direction, direction)
     x = run.calls[layer].hidden[row, position]
     direction = direction.to(x.device)
-    added = [run.sites[site][layer][row, position].to(x) for site in ("attn_out", "mlp_out")]
+    added = [run.sites[site][layer][row, -1].to(x) for site in ("attn_out", "mlp_out")]
     with torch.no_grad():
         first = x + added[0]
         second = mid_norm(first[None])[0] + added[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,21 @@ from interpboard.runs.watch import SILENT, Watch
 _MOST_VALUES = 1 << 22  # of a result: 17 MB
 
 
-@analysis("attention", path="forward")
+def _refuse_too_large(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str, Any]) -> None:
+    layers = chosen(params.get("layers"), lm.anatomy.n_layers, "layer")
+    heads = chosen(params.get("heads"), lm.anatomy.n_heads, "head")
+    n_layers, n_heads, n_pos = len(layers), len(heads), len(prompt.token_ids)
+    values = n_layers * n_heads * n_pos * n_pos
+    if values > _MOST_VALUES:
+        size, most = spoken_bytes(4 * values), spoken_bytes(4 * _MOST_VALUES)
+        raise Unaffordable(
+            f"Attention of {n_layers} layers × {n_heads} heads × {n_pos:,}² is {size}, and {most} are the "
+            f"most in one result.",
+            _what_would_fit(n_heads, n_pos),
+        )
+
+
+@analysis("attention", path="forward", refuses=_refuse_too_large)
 def attention(
     lm: LanguageModel,
     prompt: PromptInfo,
@@ -55,7 +70,7 @@ def attention(
     """
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")
-    _refuse_too_large(len(chosen_layers), len(chosen_heads), len(prompt.token_ids))
+    _refuse_too_large(lm, prompt, {"layers": layers, "heads": heads})
     there = layers_with_pattern(lm)
     read = [layer for layer in chosen_layers if layer in there] or chosen_layers
     patterns, proved = _patterns(lm, prompt, chosen_layers, read, chosen_heads, watch)
@@ -151,17 +166,6 @@ def _patterns(
     proved = each_pattern(lm, input_ids(lm, prompt), sorted(read), keep)
     watch.step(len(layers), len(layers))
     return patterns, proved
-
-
-def _refuse_too_large(n_layers: int, n_heads: int, n_pos: int) -> None:
-    values = n_layers * n_heads * n_pos * n_pos
-    if values > _MOST_VALUES:
-        size, most = spoken_bytes(4 * values), spoken_bytes(4 * _MOST_VALUES)
-        raise Unaffordable(
-            f"Attention of {n_layers} layers × {n_heads} heads × {n_pos:,}² is {size}, and {most} are the "
-            f"most in one result.",
-            _what_would_fit(n_heads, n_pos),
-        )
 
 
 def _what_would_fit(n_heads: int, n_pos: int) -> str:

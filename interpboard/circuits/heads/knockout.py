@@ -156,7 +156,7 @@ def _effects(
     watch: Watch,
 ) -> tuple[np.ndarray, np.ndarray]:
     """metric(cell) − metric(clean) and KL(clean ‖ cell), both in the shape of ``axes``."""
-    run = record(lm, prompt)
+    run = record(lm, prompt, behind_attention=False)
     baseline, n_cells = metric.baseline, len(cells)
     is_kl = metric.info.name == "kl"
     values = evaluate_cells(

@@ -46,7 +46,7 @@ def logit_lens(
     Raises ``Unsupported`` if the model's head or the site could not be verified.
     """
     lm.verified.require_lens()
-    run = record(lm, prompt, recorded_for(site))
+    run = record(lm, prompt, recorded_for(site), behind_attention=False)
     found = read_lens(lm, lens_rows(run, 0, site), metric.target_id, top_k, watch)
     axes = (lens_axis(lm, site), lens_tokens(prompt))
     return Computed(

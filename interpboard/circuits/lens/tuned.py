@@ -46,7 +46,7 @@ def tuned_lens(
             "Give it, e.g. --param translators=lens.",
         )
     loaded = load_translators(lm, translators, allow_pickle=allow_pickle)
-    rows = loaded.translate(record(lm, prompt).residuals())
+    rows = loaded.translate(record(lm, prompt, behind_attention=False).residuals())
     found = read_lens(lm, rows, metric.target_id, top_k, watch)
     axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
     return Computed(

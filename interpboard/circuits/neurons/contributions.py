@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.model_context import ModelContext
 from interpboard.models.plain_linear import plain_linear
 from interpboard.models.proof.rounding import agrees
+from interpboard.models.sites import at_site
 from interpboard.models.unembedding import unembed
 from interpboard.results import (
     Axis,
@@ -32,8 +34,8 @@ from interpboard.results.examples import ExamplesFile, neuron_named
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
-from interpboard.runs.prompt import make_prompt
-from interpboard.runs.record import record
+from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.record import CLEAN, Run, record, record_ids
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -65,16 +67,17 @@ def neurons(
     direct = direct_logit_attribution(lm, prompt, metric, neurons=True, watch=watch)
     every = direct.extra["neurons"]
     axes = (Axis("layer", tuple(map(str, rows))), every.axes[1])
-    run = record(lm, prompt, sites=("neuron",))
+    position = metric.info.position
+    run, along = _recorded(lm, prompt, position, looked_at)
     activation = np.full(every.values[rows].shape, np.nan)
     for row, layer in zip(activation, rows, strict=True):
         values = run.sites["neuron"][layer]
-        row[: values.shape[-1]] = values[0, metric.info.position].double().cpu().numpy()
+        row[: values.shape[-1]] = values[0, 0].double().cpu().numpy()
     extra = {"activation": LabelledArray(axes, activation)}
     if looked_at is not None:
-        along = run.sites["neuron"][looked_at[0]][0, :, looked_at[1]].double().cpu().numpy()
-        extra["along"] = LabelledArray((token_axis(prompt.tokens),), along)
-        stream = run.resid_final[0, metric.info.position]
+        of_neuron = along[0].double().cpu().numpy()
+        extra["along"] = LabelledArray((token_axis(prompt.tokens),), of_neuron)
+        stream = run.resid_final[0, position]
         extra |= _spoken_for(lm, _logits_a_unit(lm, looked_at, stream), top_k)
     return Computed(
         values=every.values[rows],
@@ -82,6 +85,26 @@ def neurons(
         extra=extra,
         warnings=direct.warnings,
     )
+
+
+def _recorded(
+    lm: LanguageModel, prompt: PromptInfo, position: int, neuron: tuple[int, int] | None
+) -> tuple[Run, list[torch.Tensor]]:
+    """The run with every neuron at ``position`` alone; and ``neuron`` [pos] at all, if one is named."""
+    kept = partial(
+        record_ids, lm, prompt, input_ids(lm, prompt), ("neuron",), CLEAN,
+        site_positions=slice(position, position + 1), behind_attention=False,
+    )  # fmt: skip
+    along: list[torch.Tensor] = []
+    if neuron is None:
+        return kept()[0], along
+    layer, index = neuron
+
+    def hear(active: torch.Tensor) -> None:
+        along.append(active[0, :, index].clone())
+
+    with at_site(lm.anatomy, "neuron", layer, hear):
+        return kept()[0], along
 
 
 class NeuronAnalyzer(ModelContext):
@@ -109,7 +132,8 @@ class NeuronAnalyzer(ModelContext):
                 f"Layer {layer} does not exist.",
                 f"The model has 0 to {self.lm.anatomy.n_layers - 1}.",
             )
-        values = record(self.lm, prompt, ("neuron",)).sites["neuron"][layer][0]
+        kept = record(self.lm, prompt, ("neuron",), behind_attention=False)
+        values = kept.sites["neuron"][layer][0]
         labels = tuple(str(i) for i in range(values.shape[-1]))
         axes = (token_axis(prompt.tokens), Axis("neuron", labels))
         return LabelledArray(axes, at_least_float32(values).cpu().numpy())
