@@ -26,12 +26,12 @@ from tests.tiny import tiny_tokenizer
 torch.set_num_threads(1)
 torch.manual_seed(0)
 config = tf.GPT2Config(
-    n_layer=16, n_head=2, n_embd=32, n_inner=4096, vocab_size=420, n_positions=1024
+    n_layer=8, n_head=2, n_embd=32, n_inner=8192, vocab_size=420, n_positions=1024
 )
 lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
 blocks = [torch.ones(3 << 20) for _ in range(2)]
 del blocks
-text = " ".join(["a b c d"] * 125)
+text = " ".join(["a b c d"] * 80)
 wanted = ("neurons", "saliency")
 plan(lm, "a b c", wanted)
 print(json.dumps({each.analysis: each.bytes_peak for each in plan(lm, text, wanted)}))
