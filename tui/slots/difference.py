@@ -20,6 +20,7 @@ from interpboard.visualization.colors import Scale
 from tui import words
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
+from tui.widgets.line import OPTIONAL
 
 if TYPE_CHECKING:
     from interpboard.results import Axis, Result
@@ -124,7 +125,7 @@ class DifferenceGrid(HeatGrid):
         for side, own in zip(("A", "B"), both, strict=True):
             if own == own:
                 text.append(f"  {side} {words.signed(own)}", ink("text"))
-        return text.append(_clean_runs(result), ink("muted"))
+        return text.append(_clean_runs(result), ink("muted") + OPTIONAL)
 
     def legend(self, swatch: Callable[[Scale], Text], ink: Ink) -> Text:
         """Scale and sign, and what has no difference."""
