@@ -135,7 +135,7 @@ def _near(last: int, at: int, renditions: list[Rendition]) -> bool:
     )
 
 
-class Piece(NamedTuple):
+class SentCells(NamedTuple):
     """Neighbouring cells of one rendition; where ``sure`` is false, the terminal alone knows how wide."""
 
     y: int
@@ -149,7 +149,7 @@ class UpdateWriter:
     """Gathers the pieces of one update; ``text`` is the shortest of the orders in which they can be sent."""
 
     def __init__(self) -> None:
-        self._pieces: list[Piece] = []
+        self._pieces: list[SentCells] = []
 
     def run(self, y: int, x: int, texts: list[str], renditions: list[Rendition]) -> None:
         """Send neighbouring cells."""
@@ -160,12 +160,14 @@ class UpdateWriter:
                 end += 1
             text = "".join(texts[at:end])
             if _SURE.fullmatch(text):
-                self._pieces.append(Piece(y, x + at, text, renditions[at]))
+                self._pieces.append(SentCells(y, x + at, text, renditions[at]))
             else:
                 for place in range(at, end):
                     if texts[place]:
                         sure = _SURE.fullmatch(texts[place]) is not None
-                        self._pieces.append(Piece(y, x + place, texts[place], renditions[at], sure))
+                        self._pieces.append(
+                            SentCells(y, x + place, texts[place], renditions[at], sure)
+                        )
             at = end
 
     def text(self) -> str:
@@ -176,9 +178,9 @@ class UpdateWriter:
         return min(line_by_line, _sent(_by_color(self._pieces)), key=len)
 
 
-def _by_color(pieces: list[Piece]) -> list[Piece]:
+def _by_color(pieces: list[SentCells]) -> list[SentCells]:
     """Those of one rendition together; a blank with those that have its background, where there are any."""
-    groups: dict[Rendition, list[Piece]] = {}
+    groups: dict[Rendition, list[SentCells]] = {}
     backgrounds: dict[str, Rendition] = {}
     for piece in pieces:
         if piece.text.strip(" "):
@@ -192,7 +194,7 @@ def _by_color(pieces: list[Piece]) -> list[Piece]:
     return [piece for rendition in in_order for piece in groups[rendition]]
 
 
-def _sent(pieces: Iterable[Piece]) -> str:
+def _sent(pieces: Iterable[SentCells]) -> str:
     parts: list[str] = []
     rendition = PLAIN
     at_y, at_x = -1, -1  # x −1: somewhere in the line
