@@ -116,6 +116,7 @@ class LanguageModel:
             parts={} if named is None else msgspec.to_builtins(named),
             label_names=() if head is None else head.labels,
             problem="" if head is None else head.problem,
+            mask_token=_mask_of(model, tokenizer),
         )
         looked_into = anatomy.model if anatomy.strips is None else model
         return cls(looked_into, tokenizer, anatomy, verified, info, special_tokens)
@@ -147,6 +148,11 @@ class LanguageModel:
     def memory_bytes(self) -> int:
         """Bytes that the parameters take."""
         return bytes_of(self.model)
+
+
+def _mask_of(model: Any, tokenizer: Any) -> str:
+    """How a mask is written, of a model that fills them in."""
+    return str(getattr(tokenizer, "mask_token", None) or "[MASK]") if is_encoder(model) else ""
 
 
 def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:

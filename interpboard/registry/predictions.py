@@ -12,6 +12,7 @@ TABLE: tuple[Analysis, ...] = (
         function="interpboard.runs.predictions:predictions",
         axes=("rank",),
         title_of_labels="Labels",
+        title_in_place="Likeliest tokens",
         value_of_labels={
             "one": "probability of each label, one of which is true",
             "several": "probability of each label, each by itself",

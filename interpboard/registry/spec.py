@@ -36,7 +36,8 @@ class Analysis:
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
     for some of its values another neutral value than 0. ``own_measure``: the prompt's metric is not
     looked at. ``title_of_labels``, ``value_of_labels`` (by problem): in place of title and value where a
-    model gives labels and not tokens.
+    model gives labels and not tokens; ``title_in_place`` where it tells the token at a position (masked
+    models).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Analysis:
     insists: str = ""
     own_measure: bool = False
     title_of_labels: str = ""
+    title_in_place: str = ""
     value_of_labels: Mapping[str, str] | None = None
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
@@ -83,8 +85,10 @@ class Analysis:
         )
         return f"{value}; {sides}" if sides else value
 
-    def title_for(self, problem: str) -> str:
-        """The title, of a model with labels that of theirs."""
+    def title_for(self, problem: str, in_place: bool = False) -> str:
+        """The title, of a model with labels that of theirs, of a masked one its own."""
+        if in_place and self.title_in_place:
+            return self.title_in_place
         return self.title_of_labels if problem and self.title_of_labels else self.title
 
     def sides_for(self, metric: str, params: Mapping[str, Any]) -> str:

@@ -31,7 +31,8 @@ class MetricInfo(msgspec.Struct, frozen=True):
 
     ``problem``: empty where target and foil are tokens, else the problem of the model (see ``ModelInfo``).
     ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does
-    not use; ``against`` is the foil only where it is used.
+    not use; ``against`` is the foil only where it is used. ``in_place``: what is told is the token that
+    stands at the position (masked models), not the one behind it.
     """
 
     name: str
@@ -39,6 +40,12 @@ class MetricInfo(msgspec.Struct, frozen=True):
     target: TokenRef | None = None
     foil: TokenRef | None = None
     problem: str = ""
+    in_place: bool = False
+
+    @property
+    def place(self) -> str:
+        """The word before a token in "after Paris", where the next token is told, or "at [MASK]"."""
+        return "at" if self.in_place else "after"
 
     @property
     def against(self) -> TokenRef | None:
@@ -78,6 +85,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     labels and predicts no tokens, by index; ``problem``: whether ``one`` of them is true, ``several`` may
     be, or each is a ``value``. ``layer_names``: of an encoder–decoder, those of all ``layers``, in the order
     of its result's axes (``E0`` encoder, ``D0`` self- and ``X0`` cross attention).
+    ``mask_token``: of a model that fills masks in, how one is written.
     """
 
     name: str
@@ -98,6 +106,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     label_names: tuple[str, ...] = ()
     problem: str = ""
     layer_names: tuple[str, ...] = ()
+    mask_token: str = ""
 
 
 class Message(msgspec.Struct, frozen=True):

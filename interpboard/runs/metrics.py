@@ -217,7 +217,8 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         target = TokenRef(top, logit_name(lm, top))
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
     problem = "" if head is None else head.problem
-    info = MetricInfo(request.name, position, target, used, problem)
+    fills_in = fills_masks(lm)
+    info = MetricInfo(request.name, position, target, used, problem, fills_in)
     return Metric(info, logits, _unused_foil(request), problem == "several")
 
 
@@ -253,6 +254,11 @@ def _unused_foil(request: MetricRequest) -> tuple[str, ...]:
 def reach(lm: LanguageModel, prompt: PromptInfo, metric: Metric) -> int:
     """How many tokens, from the first, can matter for the metric."""
     return len(prompt.token_ids) if lm.verified.whole_prompt else metric.info.position + 1
+
+
+def fills_masks(lm: LanguageModel) -> bool:
+    """Whether its logits are of the token that stands at a position, and not of the next one."""
+    return bool(lm.info.mask_token)
 
 
 def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:

@@ -141,7 +141,7 @@ def _lens(result: Result, at: int, most: int) -> Curves:
     lines += [
         Curve(_named(texts[key], key, texts), found[key]) for key in order[: most - len(lines)]
     ]
-    where = f", after {at} {visible_token(result.axes[1].labels[at])}"
+    where = f", {result.metric.place} {at} {visible_token(result.axes[1].labels[at])}"
     note = f"a gap: not among the {ids.shape[1]} likeliest there"
     return Curves(
         f"{visible(name_of(result))}{where}", "layer", np.arange(len(labels)), labels, "probability",

@@ -36,7 +36,9 @@ def scale_of_unknown(values: np.ndarray, center: float = 0.0) -> Scale:
 def name_of(result: Result) -> str:
     """The title of the analysis, or the name it was saved by."""
     known = ANALYSES.get(result.analysis)
-    return known.title_for(result.metric.problem) if known is not None else result.analysis
+    if known is None:
+        return result.analysis
+    return known.title_for(result.metric.problem, result.metric.in_place)
 
 
 def has_own_measure(result: Result) -> bool:

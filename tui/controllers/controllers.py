@@ -199,6 +199,7 @@ class Controllers:
         self.comparison.changed(state)
         self.prompt_table.changed(state)
         self.datasets.changed(state)
+        self.prompts.changed(state.question.text)
         return self.shown(state)
 
     def shown(self, state: State) -> State:

@@ -56,6 +56,7 @@ class Prompts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
         self.first = chat or (DEFAULT_TEXT if text is None else text)  # what to begin with
+        self._is_example = self.first == DEFAULT_TEXT
         self.first_kind: PromptKind = "chat" if chat else "text"
         usable = file.usable if file is not None else ()
         at = next((at for at in usable if file and text in (None, file.texts[at])), None)
@@ -222,6 +223,17 @@ class Prompts:
         if file is not None and file.at >= 0 and file.texts[file.at] == text:
             words = f"{visible(file.name)[-20:]} {file.at + 1}/{len(file.texts)}"
         self._field().place(words)
+
+    def changed(self, text: str) -> None:
+        """What is asked of is ``text``: a model that fills masks in has put one into the first example, once.
+
+        What the user wrote stays.
+        """
+        if self._is_example and text.startswith(f"{DEFAULT_TEXT} "):
+            self._is_example = False
+            field = self._field()
+            if field.text == DEFAULT_TEXT:
+                field.show(text, "text")
 
     def _run_prompt(self, text: str, kind: PromptKind = "text") -> None:
         self._field().show(text, kind)

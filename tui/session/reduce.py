@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from interpboard.config import DEFAULT_TEXT
 from interpboard.engine import protocol
 from interpboard.engine.client import Lost
 from tui import words
@@ -16,7 +17,17 @@ from tui.commands.command import shown_keys
 from tui.session.engine_port import MODEL_SLOT
 from tui.session.interventions import InterventionStack
 from tui.session.job import Job
-from tui.session.state import Answer, Answers, Engine, Model, Phase, Selection, State, same_tokens
+from tui.session.state import (
+    Answer,
+    Answers,
+    Engine,
+    Model,
+    Phase,
+    Question,
+    Selection,
+    State,
+    same_tokens,
+)
 from tui.session.unfinished import dropped, set_down
 
 if TYPE_CHECKING:
@@ -98,7 +109,10 @@ def _ready(state: State, event: protocol.Ready) -> State:
     restored = before is not None and before.name == event.model.name and state.good is None
     same = before is None or before == event.model or restored
     state = replace(
-        state, model=model, engine=replace(state.engine, phase="ready", stage="", opening="")
+        state,
+        model=model,
+        question=first_example(state.question, event.model.mask_token),
+        engine=replace(state.engine, phase="ready", stage="", opening=""),
     )
     if same:
         return state
@@ -190,3 +204,13 @@ def _lost(state: State, event: Lost) -> State:
     notice = f"engine died{f' loading {opening}' if opening else ''}: {event.reason}"
     engine = Engine(phase=phase, notice=notice, log=tuple(lines_told), lost=lost)
     return replace(state, engine=engine)
+
+
+def first_example(question: Question, mask: str) -> Question:
+    """The example that the app begins with; for a model that fills in a ``mask``, with one at its end.
+
+    Any other prompt is the user's own and stays.
+    """
+    if question.kind == "text" and question.text == DEFAULT_TEXT and mask:
+        return replace(question, text=f"{DEFAULT_TEXT} {mask}.")
+    return question

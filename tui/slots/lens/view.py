@@ -151,7 +151,7 @@ class LensPane(Pane):
         site = SITE_TITLES[self.site][0]
         where = f"{data.rows[row]} {site}" if site and data.rows[row] != "out" else data.rows[row]
         return Predicted(
-            f"{where} after {column + self._border} {words.shorten(data.columns[column])}",
+            f"{where} {result.metric.place} {column + self._border} {words.shorten(data.columns[column])}",
             pairs(result.extra, "top", *at),
             pairs(edited.extra, "lens_top", 1, *at) if edited is not None else None,
         )
@@ -258,7 +258,9 @@ class LensPane(Pane):
             lines.append(Series("orange: edited", tuple(map(float, values)), 214))
         target = words.token(result.metric.target.token)
         self.plot.show(
-            f"p {target} after {column} {words.shorten(data.columns[column])}", data.rows, lines
+            f"p {target} {result.metric.place} {column} {words.shorten(data.columns[column])}",
+            data.rows,
+            lines,
         )
 
     def _show_top(self) -> None:

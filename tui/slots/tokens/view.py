@@ -153,7 +153,7 @@ class TokensPane(Pane):
                 where = _NUMBERS.get(result.metric.problem, "labels")
                 where += f", read at {read}" if read and result.metric.problem != "vector" else ""
             else:
-                where = f"after {read}" if read else ""
+                where = f"{result.metric.place} {read}" if read else ""
         previous = self.state.previous("predictions" if self._lens is None else "lens")
         if previous:
             where = f"{previous}: {where}"
