@@ -39,7 +39,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="demo, demo-chat, demo-t5, a folder with a model, or a name on the hub.",
+        help="demo, demo-chat, demo-t5, demo-bert, a folder with a model, or a name on the hub.",
     ),
 ]
 

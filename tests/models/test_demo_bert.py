@@ -41,7 +41,8 @@ def test_the_folder_is_small_and_whole() -> None:
 def test_paris_is_told_at_the_mask_and_france_is_what_it_rests_on() -> None:
     document = analyze(masked_demo(), TEXT, ["predictions", "occlusion"], MetricRequest("logprob"))
     likely, occluded = document.results
-    assert likely.metric.target is not None and likely.metric.target.token == " Paris"
+    assert likely.metric.target is not None
+    assert likely.metric.target.token == " Paris"
     assert likely.metric.place == "at"
     strongest = int(occluded.values.argmax())
     assert document.prompt.tokens[strongest] == " France"

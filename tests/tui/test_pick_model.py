@@ -82,7 +82,14 @@ def test_the_hubs_cache_is_read_where_its_programs_keep_it(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     found = shelf(["owner/name", "gone"], [], "cpu", "float32").models
-    assert [one.name for one in found] == ["demo", "owner/name", "gone", "demo-chat", "demo-t5"]
+    assert [one.name for one in found] == [
+        "demo",
+        "owner/name",
+        "gone",
+        "demo-chat",
+        "demo-t5",
+        "demo-bert",
+    ]
     assert found[1] == FoundModel("owner/name", "hub cache", "qwen2", 9, dtype="float32")
 
 

@@ -18,7 +18,7 @@ from tui.files.models import Shelf, what_fits
 from tui.files.opening import read_opening
 from tui.theme import Inks
 
-_NAMES = "demo, demo-chat, demo-t5, a folder, or owner/name of the Hugging Face hub."
+_NAMES = "demo, demo-chat, demo-t5, demo-bert, a folder, or owner/name of the Hugging Face hub."
 _OPEN = (
     "Open a model",
     (_NAMES, "Behind it options: --dtype bfloat16 --quantize 4bit --adapter PATH …"),

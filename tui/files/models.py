@@ -98,6 +98,11 @@ def demo_t5() -> FoundModel:
     return _built_in("demo-t5", "restating")
 
 
+def demo_bert() -> FoundModel:
+    """The masked model that comes with it."""
+    return _built_in("demo-bert", "masked")
+
+
 def _built_in(name: str, *below: str) -> FoundModel:
     folder = Path(str(files("interpboard"))).joinpath("models", "demo", *below, "weights")
     return look(folder, name, "built in") or FoundModel(name, "built in")
@@ -222,7 +227,7 @@ def shelf(recent: Iterable[str], folders: Iterable[str], device: str, dtype: str
     """The demo, recent ones, the chat demo, those in ``folders``, here and in the hub's cache; each once."""
     places = [*(expanded(folder) for folder in folders), Path(os.curdir)]
     local = [model for place in places for model in in_folder(Path(os.path.abspath(place)))]
-    known = [demo(), demo_chat(), demo_t5(), *local, *in_hub_cache(hub_cache())]
+    known = [demo(), demo_chat(), demo_t5(), demo_bert(), *local, *in_hub_cache(hub_cache())]
     by_name = {model.name: model for model in reversed(known) if not model.gguf_file}
     used = []
     for name in recent:

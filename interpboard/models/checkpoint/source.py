@@ -20,6 +20,7 @@ from interpboard.models.checkpoint.account import refuse_adapter
 from interpboard.models.checkpoint.config_file import CONFIG
 from interpboard.models.demo import DEMO_FOLDER
 from interpboard.models.demo.chat import CHAT_FOLDER
+from interpboard.models.demo.masked import MASKED_FOLDER
 from interpboard.models.demo.restating import T5_FOLDER
 from interpboard.registry.loading import LoadOptions
 
@@ -28,7 +29,12 @@ _NAME_AT_MOST = 255  # characters of a file's name, and more than the hub allows
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
 _GGUF = ".gguf"
 
-BUILT_IN = {"demo": DEMO_FOLDER, "demo-chat": CHAT_FOLDER, "demo-t5": T5_FOLDER}
+BUILT_IN = {
+    "demo": DEMO_FOLDER,
+    "demo-chat": CHAT_FOLDER,
+    "demo-t5": T5_FOLDER,
+    "demo-bert": MASKED_FOLDER,
+}
 """The models that come with the program, by the names that open them."""
 
 
