@@ -13,7 +13,7 @@ from interpboard import __version__
 from interpboard.files.states import file_state
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import memory_named
-from interpboard.registry import ANALYSES, Analysis, analyses_for, find_analysis
+from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, find_analysis
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.analysis import refuse_beforehand
 from interpboard.runs.chat import prompt_of
@@ -44,7 +44,9 @@ def analyze(
     given = params or {}
     if analyses is None:
         named = {key for options in given.values() for key in options}
-        analyses = all_that_it_has(lm, analyses_for(named))
+        analyses = analyses_for(named)
+    if isinstance(analyses, Overview):
+        analyses = all_that_it_has(lm, analyses)
     parsed = {name: find_analysis(name).parse(given.get(name, {})) for name in analyses}
     lm, prompt = prompt_of(lm, text)
     for name, options in parsed.items():

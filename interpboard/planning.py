@@ -21,11 +21,12 @@ from interpboard.display import spoken_seconds
 from interpboard.errors import Cancelled
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import peak_memory
-from interpboard.registry import analyses_for, find_analysis
+from interpboard.registry import Overview, analyses_for, find_analysis
 from interpboard.results import Chat, LabelledArray, MetricRequest
 from interpboard.results.plan import Plan
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.rehearsal import Rehearsal, rehearsing
+from interpboard.runs.strip_analyses import all_that_it_has
 from interpboard.runs.watch import SILENT, Watch
 
 LONGEST_S = 3.0
@@ -48,6 +49,8 @@ def plan(
     given = params or {}
     if analyses is None:
         analyses = analyses_for({key for own in given.values() for key in own})
+    if isinstance(analyses, Overview):
+        analyses = all_that_it_has(lm, analyses)
     for name in analyses:
         find_analysis(name).parse(given.get(name, {}))
     tokens = len(prompt_of(lm, text)[1].token_ids)

@@ -116,9 +116,7 @@ def analyze_command(
         plans = planned(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
         deliver(plans_as(plans, chosen_form), output)
         return
-    document = compute(
-        choice, prompt, analyses if analysis else None, request, params, swap=exchange, debug=debug
-    )
+    document = compute(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
     tell_warnings(document)
     deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)
 

@@ -24,6 +24,7 @@ from interpboard.cli.option_groups import ModelFlags, PageFlags, option_groups, 
 from interpboard.cli.options import (
     Format,
     ListFormat,
+    choose_analyses,
     choose_metric,
 )
 from interpboard.cli.output import document_as, tell_warnings
@@ -129,7 +130,7 @@ def start(
     debug = debug_wanted(debug)
     document = compute(
         model.choice(settings), spoken or (DEFAULT_TEXT if text is None else text),
-        None, metric, {}, debug=debug,
+        choose_analyses(None), metric, {}, debug=debug,
     )  # fmt: skip
     tell_warnings(document)
     write_out(document_as(document, Format.text, settings, to_file=False))

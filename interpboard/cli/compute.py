@@ -39,7 +39,7 @@ class ModelChoice(NamedTuple):
 def compute(
     choice: ModelChoice,
     text: str | Chat | None,
-    analyses: Sequence[str] | None,
+    analyses: Sequence[str],
     metric: MetricRequest,
     params: Mapping[str, Mapping[str, Any]],
     *,
@@ -48,7 +48,6 @@ def compute(
 ) -> Document:
     """Load the model and run the analyses. Here torch comes in.
 
-    ``analyses`` None: all that the model has and that need no more than they were given.
     ``swap``: the corrupted prompt of every analysis that takes one is the text with the first exchanged for
     the second.
     Without a text it is the first prompt of the circuit's dataset, or the beginning of the file; see
@@ -102,7 +101,7 @@ def planned(
         if swap is not None:
             params = _with_swapped(params, lm, text, swap)
         watch = Watch(on_progress=lambda done, total, _partial: show("planning", done, total))
-        return plan(lm, text, tuple(analyses), metric, params, watch=watch)
+        return plan(lm, text, analyses, metric, params, watch=watch)
 
 
 class WhatIfChoice(NamedTuple):

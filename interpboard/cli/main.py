@@ -63,6 +63,7 @@ WITH_VALUE = frozenset(
         "--user",
         "--assistant",
         "--text-pair",
+        "--decoder-text",
         "--chat-template",
     }
 )

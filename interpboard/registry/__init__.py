@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interpboard.registry.spec import Analysis
-    from interpboard.registry.table import ANALYSES, analyses_for, find_analysis, in_order
+    from interpboard.registry.table import ANALYSES, Overview, analyses_for, find_analysis, in_order
 
-__all__ = ["ANALYSES", "Analysis", "analyses_for", "find_analysis", "in_order"]
+__all__ = ["ANALYSES", "Analysis", "Overview", "analyses_for", "find_analysis", "in_order"]
 
 
 def __getattr__(name: str) -> Any:

@@ -53,9 +53,13 @@ def in_order() -> dict[str, Analysis]:
 ANALYSES: dict[str, Analysis] = in_order()
 
 
-def analyses_for(given: Collection[str]) -> tuple[str, ...]:
+class Overview(tuple[str, ...]):
+    """Names of analyses that nobody named: of those, a model runs the ones that it has."""
+
+
+def analyses_for(given: Collection[str]) -> Overview:
     """The analyses of the overview that can run when the parameters named in ``given`` are there."""
-    return tuple(
+    return Overview(
         name
         for name, analysis in ANALYSES.items()
         if analysis.in_overview and set(analysis.required) <= set(given)
