@@ -185,12 +185,17 @@ def _kinds_in_turn(config_class: Any) -> Fields:
         if re.fullmatch(r"attn_layer_indices", name) and default is None:
             found[(name,)] = list(range(1, LAYERS, 2))
         entries = vars(whole).get(name)
+        if name == "layer_types" and entries is None:
+            found[(name,)] = ["full_attention"] * LAYERS
         if not isinstance(entries, list) or not entries or len(entries) != layers:
             continue
         if all(isinstance(entry, (str, int)) for entry in entries):
             kinds = list(dict.fromkeys(entries))
-            if kinds == ["mamba"]:  # of a hybrid, which says elsewhere where attention is
-                kinds.append("attention")
+            if kinds in (
+                ["mamba"],
+                ["linear_attention"],
+            ):  # of a hybrid: attention where it is said
+                kinds.append("attention" if kinds == ["mamba"] else "full_attention")
             found[(name,)] = [kinds[i % len(kinds)] for i in range(LAYERS)]
     return found
 
