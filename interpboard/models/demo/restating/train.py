@@ -18,7 +18,7 @@ from .batches import PairBatch, PairBatches
 from .evaluate import RestatingEvaluator
 from .tokenizer import restating_tokenizer
 
-STEPS = 600
+RESTATING_STEPS = 600
 ROWS = 96
 MATRICES, OTHERS = 4e-3, 3e-3
 """Peak learning rates: of the layers' matrices (Muon), of the rest (AdamW)."""
@@ -81,8 +81,8 @@ def train_restating(
     optimizers = [(muon, MATRICES), (adam, OTHERS)]
     batches = iter(PairBatches(tokenizer, seed, ROWS))
     start, recent = time.monotonic(), 0.0
-    for step in range(STEPS):
-        set_rates(optimizers, 1.0, rate_factor(step / STEPS, step))
+    for step in range(RESTATING_STEPS):
+        set_rates(optimizers, 1.0, rate_factor(step / RESTATING_STEPS, step))
         loss = targets_loss(model, next(batches))
         take_step(model, optimizers, loss)
         recent = loss.item() if step == 0 else 0.98 * recent + 0.02 * loss.item()
