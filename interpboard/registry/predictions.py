@@ -14,6 +14,7 @@ TABLE: tuple[Analysis, ...] = (
         title_of_labels="Labels",
         title_in_place="Likeliest tokens",
         value_of_labels={
+            "in place": "probability of each of the most likely tokens at the position",
             "one": "probability of each label, one of which is true",
             "several": "probability of each label, each by itself",
             "vector": "components of the pooled vector, the largest first",

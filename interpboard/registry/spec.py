@@ -78,7 +78,7 @@ class Analysis:
 
     def meaning_for(self, metric: str, params: Mapping[str, Any], problem: str = "") -> str:
         """What a value is, and what larger and smaller ones say of ``metric``, with ``params``.
-        ``problem``: of a model with labels."""
+        ``problem``: of a model with labels; ``in place`` of a masked one."""
         sides = self.sides_for(metric, params)
         value = (
             self.value_of_labels.get(problem, self.value) if self.value_of_labels else self.value

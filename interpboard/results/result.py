@@ -56,7 +56,8 @@ class Result(Viewable, msgspec.Struct, frozen=True, eq=False):
 
             known = ANALYSES.get(self.analysis)
             if known is not None:
-                meaning = known.meaning_for(self.metric.name, self.params, self.metric.problem)
+                told = self.metric.problem or ("in place" if self.metric.in_place else "")
+                meaning = known.meaning_for(self.metric.name, self.params, told)
                 msgspec.structs.force_setattr(self, "meaning", meaning)
                 msgspec.structs.force_setattr(self, "neutral", known.neutral_with(self.params))
 

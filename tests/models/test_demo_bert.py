@@ -44,5 +44,6 @@ def test_paris_is_told_at_the_mask_and_france_is_what_it_rests_on() -> None:
     assert likely.metric.target is not None
     assert likely.metric.target.token == " Paris"
     assert likely.metric.place == "at"
+    assert "next" not in likely.meaning
     strongest = int(occluded.values.argmax())
     assert document.prompt.tokens[strongest] == " France"
