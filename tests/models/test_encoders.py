@@ -72,7 +72,7 @@ WORKING = {
     "noise_tunnel", "occlusion", "shapley", "attention_rollout", "attention_flow",
     "attention", "unit_attribution", "context_cite", "lrp", "logit_lens", "head_ablation", "head_pairs",
     "compare_ablations", "critical_components", "attention_knockout", "knockout_grid",
-    "activation_patching", "attribution_patching", "causal_trace",
+    "activation_patching", "attribution_patching", "causal_trace", "direct_logit_attribution", "neurons",
 }  # fmt: skip
 
 
