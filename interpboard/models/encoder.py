@@ -79,7 +79,7 @@ def encoder_anatomy(model: nn.Module) -> Anatomy:
         d_head=tuple(_head_size(block, n_heads) for block in blocks),
         d_model=int(config.hidden_size),
         d_vocab=out_width(unembedding),
-        context=int(config.max_position_embeddings),
+        context=_context(config),
         mid_norm=tuple(block.mid_norm for block in blocks),
         end_norm=tuple(block.end_norm for block in blocks),
     )
@@ -125,6 +125,12 @@ def _heard(
     own = heard[len(layers) - 1][1]
     behind = [call for _, call in heard[len(layers) :] if call is not None]
     return blocks, find_final_norm(behind, own, last[0])
+
+
+def _context(config: Any) -> int | None:
+    """None where positions are relative and have no end (funnel)."""
+    longest = getattr(config, "max_position_embeddings", None)
+    return int(longest) if longest else None
 
 
 def _head_size(block: Block, n_heads: int) -> int:

@@ -294,3 +294,16 @@ def test_direct_attribution_of_an_edited_run_refuses_what_it_cannot_tell_apart()
     assert found.values[:, 1].sum() == pytest.approx(metric.baseline + float(edited), rel=1e-8)
     with pytest.raises(Unsupported, match="norm behind their sums"):
         edited_direct_attribution(lm, prompt, metric, interventions="0.resid=zero")
+
+
+def test_a_model_without_an_end_of_positions_loads() -> None:
+    config = tf.FunnelConfig(
+        vocab_size=17, d_model=16, n_head=2, d_head=8, d_inner=24, block_sizes=[1, 1], num_decoder_layers=1,
+        pad_token_id=0,
+    )  # fmt: skip
+    lm = LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")
+    assert lm.anatomy.context is None
+    assert lm.verified.notes[0].startswith("attribution to tokens only")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(target="paris"))
+    assert np.abs(occlusion(lm, prompt, metric).values).max() > 0
