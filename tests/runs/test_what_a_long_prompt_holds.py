@@ -45,7 +45,7 @@ def test_neurons_and_gradients_of_a_long_prompt_hold_one_layer_at_a_time() -> No
     assert ended.returncode == 0, ended.stderr[-1500:]
     for name, peak in json.loads(ended.stdout).items():
         if peak is not None:  # nobody says elsewhere than on Linux
-            assert peak < 250 * 2**20, name  # neurons of all layers alone would be as much
+            assert peak < 160 * 2**20, name  # kept whole, they took 237 and 792
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
