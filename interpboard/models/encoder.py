@@ -146,6 +146,7 @@ def check_encoder(anatomy: Anatomy) -> Verified:
     """Prove what an encoder has; where its layers pass on no stream, that its embeddings can be replaced,
     on which attribution to tokens rests. Raises ``NotALanguageModel``."""
     _refuse_other_embeddings(anatomy)
+    _refuse_layers_not_run(anatomy)
     try:
         _refuse_padding(anatomy)
         return self_check(anatomy, causal=False)
@@ -159,6 +160,19 @@ def check_encoder(anatomy: Anatomy) -> Verified:
         notes=(f"attribution to tokens only, no edits inside, no lens: {reason}",),
         causal=False,
     )
+
+
+def _refuse_layers_not_run(anatomy: Anatomy) -> None:
+    """Raise ``NotALanguageModel`` where the layers that were found are not what runs: none can be kept."""
+    calls: list[LayerCall] = []
+    with recording_calls(anatomy, calls):
+        plain_logits(anatomy, unpadded_prompts(anatomy)[0])
+    if len(calls) != anatomy.n_layers:
+        raise NotALanguageModel(
+            f"{type(anatomy.model).__name__} does not run {anatomy.n_layers} layers one after the other: "
+            f"{len(calls)} of those that were found ran.",
+            "Encoders that pool or share their layers otherwise are not supported.",
+        )
 
 
 def _refuse_padding(anatomy: Anatomy) -> None:

@@ -15,7 +15,7 @@ from interpboard.attribution.occlusion import occlusion
 from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
-from interpboard.errors import Unsupported
+from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.interventions.edited_direct import edited_direct_attribution
 from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
@@ -296,14 +296,10 @@ def test_direct_attribution_of_an_edited_run_refuses_what_it_cannot_tell_apart()
         edited_direct_attribution(lm, prompt, metric, interventions="0.resid=zero")
 
 
-def test_a_model_without_an_end_of_positions_loads() -> None:
+def test_a_model_that_does_not_run_its_layers_in_a_row_is_refused_by_name() -> None:
     config = tf.FunnelConfig(
         vocab_size=17, d_model=16, n_head=2, d_head=8, d_inner=24, block_sizes=[1, 1], num_decoder_layers=1,
         pad_token_id=0,
     )  # fmt: skip
-    lm = LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")
-    assert lm.anatomy.context is None
-    assert lm.verified.notes[0].startswith("attribution to tokens only")
-    prompt = make_prompt(lm, TEXT)
-    metric = resolve_metric(lm, prompt, MetricRequest(target="paris"))
-    assert np.abs(occlusion(lm, prompt, metric).values).max() > 0
+    with pytest.raises(NotALanguageModel, match="does not run 2 layers one after the other"):
+        LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")
