@@ -32,7 +32,8 @@ class MetricInfo(msgspec.Struct, frozen=True):
     ``problem``: empty where target and foil are tokens, else the problem of the model (see ``ModelInfo``).
     ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does
     not use; ``against`` is the foil only where it is used. ``in_place``: what is told is the token that
-    stands at the position (masked models), not the one behind it.
+    stands at the position (masked models), not the one behind it. ``over_text``: the model's head reads the
+    mean over all tokens, so that ``position``, the last of them, is no place that is looked at.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MetricInfo(msgspec.Struct, frozen=True):
     foil: TokenRef | None = None
     problem: str = ""
     in_place: bool = False
+    over_text: bool = False
 
     @property
     def place(self) -> str:

@@ -218,7 +218,8 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
     problem = "" if head is None else head.problem
     fills_in = fills_masks(lm)
-    info = MetricInfo(request.name, position, target, used, problem, fills_in)
+    over_text = lm.anatomy.reads_mean
+    info = MetricInfo(request.name, position, target, used, problem, fills_in, over_text)
     return Metric(info, logits, _unused_foil(request), problem == "several")
 
 
@@ -230,7 +231,10 @@ def _similarity(
     position = label_position(lm, head, prompt, request.position)
     other = make_prompt(lm, plain_text(request.target))
     vector = prompt_logits(lm, other, head.position(other.token_ids))
-    info = MetricInfo(COSINE, position, TokenRef(NO_TOKEN, other.text), None, head.problem)
+    info = MetricInfo(
+        COSINE, position, TokenRef(NO_TOKEN, other.text), None, head.problem,
+        over_text=lm.anatomy.reads_mean,
+    )  # fmt: skip
     own = prompt_logits(lm, prompt, position)
     return Metric(info, own, _unused_foil(request), other=at_least_float32(vector))
 

@@ -137,7 +137,7 @@ def _csv_rows(
             *map(csv_cell, (model, result.analysis, params, array, metric.name)),
             csv_cell(metric.target.token if metric.target else ""),
             csv_cell(metric.against.token if metric.against else ""),
-            str(metric.position) if metric.position >= 0 else "",  # each row has its own
+            str(metric.position) if metric.position >= 0 and not metric.over_text else "",
         ]
         chosen = [str(each.id) if each else "" for each in (metric.target, metric.foil)]
         for where, value in np.ndenumerate(values):

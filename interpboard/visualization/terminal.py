@@ -128,14 +128,14 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
         parts.append("mean over the rows of a dataset, each where it is explained")
     elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
-    elif 0 <= position < len(prompt.tokens):
-        parts.append(f"at position {position} ({page.token(prompt.tokens[position])})")
-        behind = appended(prompt)
-        if behind and position == len(prompt.tokens) - behind - 1:
+    elif result.metric.over_text:
+        parts.append("of the mean over all tokens")
+    else:
+        there = prompt.tokens[position : position + 1]
+        parts.append(f"at position {position}" + "".join(f" ({page.token(it)})" for it in there))
+        if (behind := appended(prompt)) and position == len(prompt.tokens) - behind - 1:
             added = " ".join(map(page.token, prompt.tokens[-behind:]))
             parts.append(f"the end of the text, in front of {added} of the tokenizer's")
-    else:
-        parts.append(f"at position {position}")
     if result.baseline is not None:
         run = "clean runs, B − A" if is_difference(result) else "clean run"
         parts.append(f"{page.ours(run)} {number(result.baseline)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.visualization.export import csv_text
+from interpboard.visualization.terminal import PageStyle
+from interpboard.visualization.terminal import explained as metric_words
 from tests.classifiers import DECODERS, SEQUENCE, TOKENS, classifier, labelled
 from tests.lm import fingerprint
 from tests.tiny import tiny_tokenizer
@@ -160,6 +165,16 @@ def test_the_lens_is_the_head_on_earlier_streams_and_ends_with_the_models_answer
     found = logit_lens(lm, prompt, metric)
     own = lm.model(input_ids=input_ids(lm, prompt)).logits[0].softmax(-1)
     assert found.values[-1, metric.info.position] == pytest.approx(float(own[2]), rel=1e-9)
+
+
+def test_of_a_head_that_reads_the_mean_no_token_is_said_to_be_explained() -> None:
+    for family, said in (("modernbert_mean", False), ("bert", True)):
+        document = analyze(classifier(family), TEXT, ["occlusion"])
+        text = metric_words(document.results[0], document.prompt, PageStyle(100))
+        assert ("at position" in text) is said
+        assert ("of the mean over all tokens" in text) is not said
+        rows = list(csv.DictReader(io.StringIO(csv_text(document))))
+        assert all(bool(row["position"]) is said for row in rows)
 
 
 def test_the_token_read_is_the_last_that_is_no_padding() -> None:

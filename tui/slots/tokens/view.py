@@ -238,7 +238,7 @@ class TokensPane(Pane):
             (f"  rank {rank}/{len(self.parts)}", self.ink("text")),
         )
         text.append(f"  {_how(result)}", self.ink("muted"))
-        if at == result.metric.position:
+        if at == result.metric.position and not result.metric.over_text:
             text.append("  explained here", self.ink("muted"))
             if at == len(prompt.tokens) - 1 - appended(prompt) < len(prompt.tokens) - 1:
                 text.append(": the end of the text", self.ink("muted"))

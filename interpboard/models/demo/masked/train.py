@@ -24,7 +24,7 @@ ROWS_A_STEP = 32
 RATE = 1.5e-3
 SLOW_START = 100
 INITIAL_SIZE = 0.08  # of the weights: at BERT's 0.02 attention of this width stays even for long
-STEPS_A_LINE = 50
+_STEPS_A_LINE = 50
 
 
 def new_masked_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> BertForMaskedLM:
@@ -66,7 +66,7 @@ def train_masked_model(
         loss = cross_entropy(model.cls(states[at]), hidden[at])
         take_step(model, optimizers, loss)
         recent = loss.item() if step == 0 else 0.98 * recent + 0.02 * loss.item()
-        if (step + 1) % STEPS_A_LINE == 0:
+        if (step + 1) % _STEPS_A_LINE == 0:
             minutes = (time.monotonic() - start) / 60
             right = MaskedEvaluator(model, tokenizer).facts(50).value
             print(
