@@ -22,6 +22,7 @@ from interpboard.results import (
     Axis,
     Document,
     LabelledArray,
+    MetricInfo,
     ModelInfo,
     PromptInfo,
     Result,
@@ -206,14 +207,17 @@ def test_what_an_earlier_version_saved_is_read_whole(path: Path) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     again = json.loads(Document.load(path).to_json())
     # What was left out then has its default now, and the registry says what the values mean.
-    model, prompt = (
+    model, prompt, metric = (
         json.loads(msgspec.json.encode(made))
-        for made in (ModelInfo("", None, "", 0, 0, "", ""), PromptInfo("", (), ()))
-    )
+        for made in (
+            ModelInfo("", None, "", 0, 0, "", ""), PromptInfo("", (), ()), MetricInfo("logit", 0),
+        )
+    )  # fmt: skip
     saved["model"] = model | saved["model"]
     saved["prompt"] = prompt | saved["prompt"]
     for result in saved["results"]:
         known = ANALYSES[result["analysis"]]
+        result["metric"] = metric | result["metric"]
         name, params = result["metric"]["name"], result["params"]
         said = {"neutral": known.neutral_with(params), "meaning": known.meaning_for(name, params)}
         result.update({"warnings": [], "partial": None, **said} | result)

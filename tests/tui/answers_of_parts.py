@@ -171,6 +171,8 @@ def circuit_answer(asked: Asked) -> Answered:
         "clean": 3.5,
         "corrupted": -1.25,
         "examples": 1,
+        "cpr": 0.85,
+        "cmd": 0.15,
     }
     extra.update({name: LabelledArray((), np.array(value)) for name, value in one.items()})
     return edge, scores
