@@ -17,6 +17,8 @@ from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint
+from tests.masked import TEXT as MASKED_TEXT
+from tests.masked import masked_lm
 
 HIDDEN = ("falcon", "bloom", "gptj", "gpt_neo")
 
@@ -92,6 +94,25 @@ def test_the_top_pairs_are_the_largest_probabilities_below_the_first_row() -> No
                 result.extra["top_pairs"].values[layer, head], expected, strict=True
             ):
                 assert pattern[tuple(pair)] == value
+
+
+def test_in_an_encoder_later_tokens_and_the_first_query_count() -> None:
+    lm = masked_lm("bert")
+    prompt = make_prompt(lm, MASKED_TEXT)
+    result = attention(lm, prompt, resolve_metric(lm, prompt, MetricRequest("logit")), top_k=4)
+    ahead = False
+    for at in np.ndindex(*result.values.shape[:2]):
+        pattern = result.values[at]
+        expected = np.sort(pattern, axis=None)[::-1][:4]
+        np.testing.assert_array_equal(result.extra["top_probs"].values[at], expected)
+        for pair, value in zip(result.extra["top_pairs"].values[at], expected, strict=True):
+            assert pattern[tuple(pair)] == value
+            ahead |= bool(pair[1] > pair[0])
+        n = len(pattern)
+        away = sum(pattern[q, k] * abs(q - k) for q in range(n) for k in range(n)) / n
+        assert result.extra["distance"].values[at] == pytest.approx(away)
+        assert result.extra["first"].values[at] == pytest.approx(pattern[:, 0].mean())
+    assert ahead, "no strongest pair of this model is one that a decoder would not have"
 
 
 def test_a_prompt_of_one_token_has_a_pattern_and_nothing_to_sum_up() -> None:

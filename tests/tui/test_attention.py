@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from interpboard.results.attention_pairs import top_pairs
+from tests.tui import answers
+from tests.tui.answers_of_parts import attention_answer
+from tests.tui.asked import Answered, Asked
 from tests.tui.conftest import Board, Boards
+from tui import words
 from tui.dialogs import help
 from tui.slots.attention.view import AttentionPane
 from tui.theme import inks
@@ -160,3 +165,32 @@ async def test_another_prompt_brings_another_pattern(board: Boards) -> None:
         await b.write(" x")
         await b.press("enter")
         assert b.app.query_one(AttentionPane).pattern.shape == (10, 10)  # type: ignore[union-attr]
+
+
+async def test_a_head_of_an_encoder_is_shown_looking_at_later_tokens(
+    board: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both_ways(asked: Asked) -> Answered:
+        axes, values = attention_answer(asked)
+        return axes, values[
+            ..., ::-1, ::-1
+        ]  # the last token has all of them before it, the first behind
+
+    monkeypatch.setitem(answers.ANSWERS, "attention", both_ways)
+    async with board((120, 40)) as b:
+        await b.press("2", "enter", "g", "0", "l")
+        pane = b.app.query_one(AttentionPane)
+        assert pane.pattern is not None
+        assert (pane.looker, pane.seen) == (0, 1)
+        value = words.percent(float(pane.pattern[0, 1]))
+        assert f"  {value}" in b.readout("attention")
+        assert f"/{len(pane.pattern)}" in b.readout("attention")
+        assert "cannot look there" not in b.readout("attention")
+        assert pane.grid.data is not None
+        np.testing.assert_array_equal(pane.grid.data.values, pane.pattern)
+
+
+async def test_a_head_of_a_decoder_cannot_look_at_later_tokens(board: Boards) -> None:
+    async with board((120, 40)) as b:
+        await b.press("2", "enter", "g", "0", "l")
+        assert "later: it cannot look there" in b.readout("attention")

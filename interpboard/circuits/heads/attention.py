@@ -16,7 +16,7 @@ from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.verified import in_words
 from interpboard.results import Axis, LabelledArray, PromptInfo
-from interpboard.results.attention_pairs import top_pairs
+from interpboard.results.attention_pairs import looks_ahead, top_pairs
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.patterns import each_pattern, layers_with_pattern
@@ -53,14 +53,14 @@ def attention(
 ) -> Computed:
     """Probability [layer, head, query, key] with which the head's query attends to the key.
 
-    ``layers`` and ``heads``: those reported, None: all. Key and query are positions of the prompt; keys
-    behind the query have 0. Where a model has sinks (gpt_oss) a row sums to less than 1.
+    ``layers`` and ``heads``: those reported, None: all. Key and query are positions of the prompt; in a
+    decoder keys behind the query have 0. Where a model has sinks (gpt_oss) a row sums to less than 1.
 
-    ``extra``, each of [layer, head] a mean over all queries but the first, which has only itself to
-    attend to (NaN if there is no other): ``entropy`` of the row in nats; ``distance`` from query to key
+    ``extra``, each of [layer, head] a mean over all queries, but of decoders the first, which has only itself
+    to attend to (NaN if there is no other): ``entropy`` of the row in nats; ``distance`` from query to key
     in tokens, weighted by the row; ``first``, the probability of the first token; ``sink``, what goes to
     no token. Entropy and distance are of the row brought to sum 1. ``top_pairs`` [layer, head, pair, end]
-    are the ``top_k`` (query, key) of highest probability, the first query left out (−1: there are
+    are the ``top_k`` (query, key) of highest probability, among the same queries (−1: there are
     fewer), ``top_probs`` [layer, head, pair] their probabilities.
 
     Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
@@ -111,7 +111,8 @@ class Summary:
 
 def summarise(patterns: np.ndarray) -> Summary:
     """What ``patterns`` [layer, head, query, key] come to."""
-    rows = patterns[:, :, 1:].astype(np.float64)
+    first = 0 if looks_ahead(patterns) else 1
+    rows = patterns[:, :, first:].astype(np.float64)
     n_pos = patterns.shape[-1]
     if n_pos < 2:
         nothing = np.full(patterns.shape[:2], np.nan)
@@ -120,7 +121,7 @@ def summarise(patterns: np.ndarray) -> Summary:
     known = np.isfinite(total).all((-2, -1))
     shares = np.divide(rows, total, out=np.zeros_like(rows), where=total != 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    back = np.abs(np.arange(1, n_pos)[:, None] - np.arange(n_pos))
+    back = np.abs(np.arange(first, n_pos)[:, None] - np.arange(n_pos))
     return Summary(
         entropy=np.where(known, -(shares * logs).sum(-1).mean(-1), np.nan),
         distance=np.where(known, (shares * back).sum(-1).mean(-1), np.nan),

@@ -30,12 +30,16 @@ def pair_readout(
         (f" {head}", ink("text", bold=True)),
         (f"  {fit(names[0], 20).rstrip()} → {fit(names[1], 20).rstrip()}", ink("text")),
     )
-    if key > query:
-        return text.append("  later: it cannot look there", ink("muted"))
+    from interpboard.results.attention_pairs import possible_pairs
+
+    there = possible_pairs(pattern)[query]
     value = float(pattern[query, key])
-    rank = 1 + int((pattern[query, : query + 1] > value).sum())
+    if not there[key]:
+        why = "this layer has no query there" if value != value else "later: it cannot look there"
+        return text.append(f"  {why}", ink("muted"))
+    rank = 1 + int((pattern[query, there] > value).sum())
     text.append(f"  {words.percent(value)}", ink("accent", bold=True))
-    text.append(f"  rank {rank}/{query + 1}", ink("text") + OPTIONAL)
+    text.append(f"  rank {rank}/{int(there.sum())}", ink("text") + OPTIONAL)
     return text.append("  exact", ink("muted"))
 
 
@@ -44,7 +48,10 @@ def head_means(result: Result, ink: Ink) -> Text:
     mean = {name: float(result.extra[name].values[0, 0]) for name in _MEANS}
     text = Text(f" means: entropy {words.mean(mean['entropy'], 2)} nats", ink("muted"))
     if mean["distance"] == mean["distance"]:  # cross attention looks at another text
-        text.append(f"  {words.mean(mean['distance'], 1)} back", ink("muted"))
+        from interpboard.results.attention_pairs import looks_ahead
+
+        way = "away" if looks_ahead(result.values) else "back"
+        text.append(f"  {words.mean(mean['distance'], 1)} {way}", ink("muted"))
     text.append(f"  first {words.percent(mean['first'])}", ink("muted"))
     if mean["sink"] > 0.001:
         text.append(f"  no token {words.percent(mean['sink'])}", ink("muted"))

@@ -107,6 +107,7 @@ class AttentionPane(Pane):
             return
         import numpy as np
 
+        from interpboard.results.attention_pairs import possible_pairs
         from interpboard.visualization.colors import Scale
 
         pattern, last = result.values[0, 0], len(prompt.tokens) - 1
@@ -117,15 +118,16 @@ class AttentionPane(Pane):
                 self.looker = int(there[-1])
             self.seen = int(pattern[self.looker].argmax())
         self.seen = min(self.seen, last)
-        # Of two strips: what a layer's queries cannot see, and queries that it does not have.
-        later = pattern == 0 if prompt.border else np.triu(np.ones(pattern.shape, dtype=bool), 1)
+        hidden = ~possible_pairs(pattern)
+        if prompt.border:  # of two strips a layer's queries see one
+            hidden |= pattern == 0
         labels = tuple(visible_token(token) for token in prompt.tokens)
         width = min(_LABEL, max(map(len, labels)))
         self.grid.show(
             GridData(
                 rows=tuple(fit(label, width) for label in labels),
                 columns=labels,
-                values=np.where(later, np.nan, pattern),
+                values=np.where(hidden, np.nan, pattern),
                 scale=Scale(1.0, diverging=False),
                 absent=" ",
             ),
@@ -261,8 +263,11 @@ class AttentionPane(Pane):
         if query == self.looker:
             return False
         self.looker, self._cursor_is_ours = query, False
-        if self.seen > query and self.pattern is not None:  # it cannot look there
-            self.seen = int(self.pattern[query].argmax())
+        from interpboard.results.attention_pairs import possible_pairs  # numpy: late
+
+        pattern = self.pattern
+        if pattern is not None and not possible_pairs(pattern)[query, self.seen]:
+            self.seen = int(pattern[query].argmax())
         self.grid.put((query, self.seen))
         if self.strip.display:
             self.strip.put(query)
