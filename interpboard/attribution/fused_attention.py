@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.patterns import each_pattern_block
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import Watch
 
 TakesRows = Callable[[int, np.ndarray, int], None]
@@ -78,7 +80,8 @@ def each_fused(
         watch.check()
         fused = FUSIONS[fusion](block[0].double().transpose(0, 1)).cpu().numpy()
         if discard:
-            fused = _without_the_smallest(fused, first, discard, lm.verified.causal)
+            others = partial(_seen_beside_itself, lm, prompt, layer)
+            fused = _without_the_smallest(fused, first, discard, others)
         take(layer, rows_to_one(fused), first)
 
     each_pattern_block(lm, input_ids(lm, prompt), range(lm.anatomy.n_layers), hear)
@@ -102,12 +105,25 @@ def rows_to_one(matrices: np.ndarray) -> np.ndarray:
 
 
 def _without_the_smallest(
-    fused: np.ndarray, first: int, discard: float, causal: bool
+    fused: np.ndarray, first: int, discard: float, others_of: Callable[[int], np.ndarray]
 ) -> np.ndarray:
     """Row by row, over the keys that the query may see, itself left out of it."""
     kept = fused.copy()
     for row, query in enumerate(range(first, first + len(kept))):
-        others = np.delete(np.arange(kept.shape[1]), np.s_[query:] if causal else query)
+        others = others_of(query)
         smallest = others[np.argsort(kept[row, others], kind="stable")]
         kept[row, smallest[: int(discard * len(others))]] = 0
     return kept
+
+
+def _seen_beside_itself(
+    lm: LanguageModel, prompt: PromptInfo, layer: int, query: int
+) -> np.ndarray:
+    """The keys that ``query`` may see in ``layer``, but for itself; none where it has no such query."""
+    queries, keys = (positions_at(lm, prompt, site, layer) for site in ("q", "k"))
+    if query not in queries:
+        return np.arange(0)
+    seen = np.array(keys)
+    if lm.verified.causal or (prompt.border and keys.start == prompt.border):  # a prefix looks back
+        return seen[seen < query]
+    return seen[seen != query]

@@ -6,18 +6,17 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct.attribution import (
-    accumulated,
-    capped_warnings,
-    components,
     direct_terms,
+    direct_warnings,
     record_writing,
     unexplained_by,
 )
+from interpboard.circuits.direct.terms import accumulated, components
 from interpboard.interventions.grammar import parse_interventions
 from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.interventions.what_if import RUN_AXIS
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import CLEAN
@@ -68,10 +67,10 @@ def edited_direct_attribution(
         extra={
             "effect": LabelledArray((axis,), values[:, 1] - values[:, 0]),
             "accumulated": LabelledArray(
-                (layer_axis(lm.anatomy.n_layers, embed=True), RUN_AXIS),
+                (Axis("layer", ("embed", *(each.name for each in parts[0].layers))), RUN_AXIS),
                 np.stack([accumulated(each) for each in parts], axis=-1),
             ),
             "unexplained": LabelledArray((RUN_AXIS,), np.array(unexplained)),
         },
-        warnings=(*warnings_of(lm, stack), *capped_warnings(metric, parts[0].path)),
+        warnings=(*warnings_of(lm, stack), *direct_warnings(lm, metric, parts[0].path)),
     )

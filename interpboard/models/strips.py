@@ -8,11 +8,12 @@ given by all positions of both strips; where a layer has none they are 0, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 StripChange = Callable[[torch.Tensor], torch.Tensor | None]
 
@@ -35,6 +36,9 @@ class Strips(Protocol):
     def positions(self, site: str, layer: int, border: int, length: int) -> range:
         """The positions at which ``layer`` has the site, on a prompt of that ``border`` and ``length``."""
 
+    def sum_norms(self, layer: int) -> tuple[nn.Module | None, nn.Module | None]:
+        """The norms of the sums behind attention and behind the MLP of ``layer``, where it norms there."""
+
     def code(self, ids: torch.Tensor, border: int) -> torch.Tensor:
         """``ids`` [row, pos] as the model is given them: it is seen from them where the prefix begins."""
 
@@ -47,3 +51,8 @@ def group_of(name: str) -> str:
 def stands_in_source(name: str) -> bool:
     """Whether the stream of the layer ``name`` is over the source's tokens."""
     return group_of(name) == ENCODER
+
+
+def layers_of_source(names: Sequence[str]) -> int:
+    """How many of the layers ``names`` are of an encoder before a decoder; 0 where there is one stack."""
+    return sum(map(stands_in_source, names))

@@ -84,7 +84,7 @@ def patching_confidence(
         extra={
             name: LabelledArray(grid.axes, values.reshape(grid.shape))
             for name, values in _statistics(
-                effects, controls, level, resamples, seed, watch
+                effects, controls, grid.there, level, resamples, seed, watch
             ).items()
         }
         | {
@@ -99,10 +99,11 @@ def patching_confidence(
 
 
 def _check_lengths(cases: Sequence[MeasuredPair], grid: Grid) -> None:
-    lengths = [len(case.pair.clean.token_ids) for case in cases]
-    if grid.along in ("position", "head_position") and len(set(lengths)) > 1:
+    strips = [(len(case.pair.clean.token_ids), case.pair.clean.border) for case in cases]
+    lengths = [f"{border} and {n - border}" if border else str(n) for n, border in strips]
+    if grid.along in ("position", "head_position") and len(set(strips)) > 1:
         raise BadParameter(
-            f"The pairs have {', '.join(map(str, lengths))} tokens: their positions cannot be compared.",
+            f"The pairs have {', '.join(lengths)} tokens: their positions cannot be compared.",
             "Use pairs of one length, or a grid along heads or neurons.",
         )
 
@@ -166,18 +167,23 @@ def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator
 def _statistics(
     effects: np.ndarray,
     controls: np.ndarray | None,
+    there: np.ndarray,
     level: float,
     resamples: int,
     seed: int,
     watch: Watch,
 ) -> dict[str, np.ndarray]:
-    flat = effects.reshape(len(effects), -1)
+    """Of the cells that are ``there``; NaN elsewhere, which would make all of ``p_family`` so."""
+    flat = effects.reshape(len(effects), -1)[:, there.ravel()]
     low, high = bootstrap_interval(flat, level, resamples, seed, watch.check)
     alone, family = sign_flip_p_values(flat, resamples, seed, watch.check)
     extra = {"low": low, "high": high, "p_value": alone, "p_family": family}
     if controls is not None:
-        random = controls.reshape(flat.shape)
+        random = controls.reshape(len(controls), -1)[:, there.ravel()]
         sizes = np.abs(flat) - np.abs(random)
         larger = sign_flip_p_values(sizes, resamples, seed, watch.check)[0]
         extra |= {"control": random.mean(0), "p_control": larger}
-    return extra
+    whole = {name: np.full(there.size, np.nan) for name in extra}
+    for name, values in extra.items():
+        whole[name][there.ravel()] = values
+    return whole

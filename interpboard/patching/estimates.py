@@ -60,7 +60,8 @@ def attribution_patching(
 
     The ``verify`` cells of largest estimate are evaluated exactly: ``extra`` then has ``exact``, ``error``
     (estimate − exact; sizes for ``atp_star``), both NaN elsewhere, and the scalar ``mean_abs_error``.
-    Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. An
+    Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. NaN
+    at positions that a layer of an encoder–decoder does not have. An
     estimate: ``activation_patching`` gives the exact values.
     """
     if method not in _METHODS:
@@ -70,7 +71,7 @@ def attribution_patching(
     other = equally_long(lm, prompt, corrupted)
     grid = make_grid(lm, prompt, site, along)
     work = _steps(lm, method, n_steps)
-    verify = min(verify, int(np.prod(grid.shape)))
+    verify = min(verify, grid.size)
     early = watch.stage(0, work + verify)
     # The layers of atp_star come out of one pass after the other, which nothing goes on with midway.
     of_case = early.insistent if method == "atp_star" else early
@@ -79,17 +80,18 @@ def attribution_patching(
     values = estimates[0].double().cpu().numpy()
     extra = {}
     if method == "atp_star":
-        extra["signed"] = LabelledArray(grid.axes, values)
+        extra["signed"] = LabelledArray(grid.axes, np.where(grid.there, values, np.nan))
         # A model of one layer has no other to drop.
         sizes = mean_size(estimates[1:], site) if len(estimates) > 2 else estimates[0].abs()
         values = sizes.double().cpu().numpy()
+    values = np.where(grid.there, values, np.nan)
     early.step(work, work, LabelledArray(grid.axes, values))
     pair = Pair(prompt, other, metric.baseline, on_corrupted)
     span, no_span = pair.span(metric), pair.nothing_to_recover(metric)
     if verify:
         run = record(lm, other)
         extra |= verified_cells(
-            run, grid.every_cell(case.donor), metric, grid.axes, values, verify, on_corrupted,
+            run, grid.cells(case.donor), metric, grid.axes, values, verify, on_corrupted,
             sizes=method == "atp_star", watch=watch.stage(work, work + verify),
         )  # fmt: skip
     return Computed(

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.packed import in_width
@@ -77,9 +79,22 @@ class Grid:
             ]
         return found
 
-    def every_cell(self, donor: Donor) -> list[Counterfactual]:
-        """The same, of a model all of whose layers have the site at every position."""
-        return [cell for cell in self.cells(donor) if cell is not None]
+    @property
+    def there(self) -> np.ndarray:
+        """Which cells there are, in the shape of the axes; the others are None."""
+        found = np.ones(self.shape, dtype=bool)
+        for layer in range(self.shape[0]):
+            there = self.places[layer]
+            if not there:
+                found[layer] = False
+            elif self.along in ("position", "head_position"):
+                found[layer, ..., : there.start] = found[layer, ..., there.stop :] = False
+        return found
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return int(self.there.sum())
 
     def _edits(self, donor: Donor, layer: int) -> list[Edit]:
         edit = partial(Edit, donor.site, layer, "add" if donor.added else "patch")

@@ -16,7 +16,7 @@ from interpboard.runs.watch import Watch
 
 def verified_cells(
     run: Run,
-    cells: Sequence[Counterfactual],
+    cells: Sequence[Counterfactual | None],
     metric: Metric,
     axes: tuple[Axis, ...],
     estimates: np.ndarray,
@@ -32,7 +32,8 @@ def verified_cells(
     ``watch`` hears the estimates with exact values in their place as these come.
     """
     flat = estimates.ravel()
-    chosen = np.argsort(-np.abs(flat), kind="stable")[:count]  # NaN comes last
+    order = np.argsort(-np.abs(flat), kind="stable")  # NaN comes last
+    chosen = np.array([i for i in order if cells[i] is not None][:count], dtype=int)
     exact = np.full(flat.shape, np.nan)
     shown = flat.copy()
 
@@ -50,7 +51,7 @@ def verified_cells(
 
     evaluate(
         run,
-        [cells[i] for i in chosen],
+        [cell for i in chosen if (cell := cells[i]) is not None],
         metric,
         watch=watch.silent,
         on_values=take,

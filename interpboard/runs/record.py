@@ -216,7 +216,9 @@ def enter_edits(
             begin = mlp_first
         if site == "mask":
             hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first)
-            stack.enter_context(in_attention(lm.anatomy, site, layer, by_blocks(lm, hide)))
+            strips, anatomy = lm.anatomy.strips, lm.anatomy
+            at = in_attention if strips is None else strips.at
+            stack.enter_context(at(anatomy, site, layer, by_blocks(lm, hide)))
             continue
         if site == "pattern":
             block = partial(_edited_block, tally, f"the attention of layer {layer}", edits, begin)

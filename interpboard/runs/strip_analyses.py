@@ -12,15 +12,16 @@ IN_STRIPS = frozenset({
     "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input", "smoothgrad",
     "noise_tunnel", "occlusion", "shapley", "logit_lens", "head_ablation", "attention", "activation_patching",
     "causal_trace", "what_if", "continuation_attribution", "compare_ablations", "head_pairs",
+    "attention_knockout", "knockout_grid", "unit_attribution", "context_cite", "attribution_patching",
+    "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
+    "direct_logit_attribution", "edited_direct_attribution", "neurons",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
-_WRITES = "what a part writes directly is taken apart in one stack of layers"
 _PATHS = "attention is followed through one stack of layers"
 _TEXTS = "it goes over one text, and this model reads two"
 _WHY = {
-    "direct_logit_attribution": _WRITES, "edited_direct_attribution": _WRITES, "neurons": _WRITES,
-    "attention_rollout": _PATHS, "value_weighted_rollout": _PATHS, "attention_flow": _PATHS,
+    "value_weighted_rollout": _PATHS,
     "lrp": "its rules are known for decoders alone",
     "path_patching": "paths across the border of encoder and decoder are not followed yet",
     "circuit": "edges across the border of encoder and decoder are not followed yet",

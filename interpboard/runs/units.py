@@ -98,7 +98,8 @@ def _turns(prompt: PromptInfo, end: int) -> list[Unit]:
 
 def _spans(prompt: PromptInfo, marked: Sequence[tuple[int, int]], end: int) -> list[Unit]:
     """The spans and the stretches between them."""
-    borders = sorted({0, end, *(at for span in marked for at in span)})
+    # The border between source and prefix too (0 where there is one text): no unit is of both.
+    borders = sorted({0, end, min(prompt.border, end), *(at for span in marked for at in span)})
     return [
         Unit("".join(prompt.tokens[begin:stop]), tuple(range(begin, stop)))
         for begin, stop in pairwise(borders)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from interpboard.circuits.direct.path import DirectPath, direct_path, pull_back
-from interpboard.circuits.direct.through_norms import LayerPath, layer_paths
+from interpboard.circuits.direct.terms import DirectTerms, LayerParts, accumulated, components
+from interpboard.circuits.direct.through_norms import (
+    LayerPath,
+    layer_paths,
+    norms_of_sums,
+    writing_layers,
+)
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
-from interpboard.registry.component_names import head_label, mlp_label
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.registry.layer_names import has_mlp
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric
@@ -24,33 +30,10 @@ from interpboard.runs.watch import SILENT, Watch
 WRITING_SITES = ("z", "attn_out", "mlp_out")
 _PROVED_AT = 64
 """Positions, the metric's the last of them, at which a layer is seen to add what its parts give."""
+NO_DIRECT_PATH = (
+    "The encoder writes nothing here itself: what it gives is in what cross attention (X) fetches."
+)
 _BESIDE_PARTS = ("attn_out", "resid_mid", "resid_post")  # edits of these are no head's and no MLP's
-
-
-@dataclass(frozen=True)
-class LayerParts:
-    """Contributions of one layer. ``heads`` [head], ``neurons`` [neuron] (empty unless asked for)."""
-
-    heads: np.ndarray
-    bias: float  # of attention: of its output projection and of a norm behind it
-    mlp: float
-    neurons: np.ndarray
-    norms: float = 0.0  # what norms behind the sums put in (BERT)
-    edit: float = 0.0  # what an edit of attention's output, or of the stream, put in beside them
-
-    @property
-    def attention(self) -> float:
-        """All that attention adds."""
-        return float(self.heads.sum()) + self.bias
-
-
-@dataclass(frozen=True)
-class DirectTerms:
-    """Contributions of everything in one row of a run."""
-
-    path: DirectPath
-    embedded: float
-    layers: list[LayerParts]
 
 
 @analysis("direct_logit_attribution", path="forward")
@@ -75,6 +58,10 @@ def direct_logit_attribution(
     ``L0 norm bias`` is what those of layer 0 put in. A masked model's head is held at the factors of its norm
     and activation too (``held_head``); its biases are in ``unembed bias``.
 
+    Of an encoder–decoder the components are the decoder's: ``embed`` of the prefix, heads of self-attention
+    (``D0 H1``) and of cross attention (``X0 H1``), and ``X0 MLP``. The encoder writes nothing into this
+    stream itself: what it gives is in what cross attention fetches, and a warning says so.
+
     ``extra``: ``heads`` [layer, head], ``attention`` and ``mlp`` [layer]; ``accumulated`` [layer], the
     sum up to and with that layer, constants included from the start, so that the last is the whole;
     with ``neurons`` also ``neurons`` [layer, neuron], the MLP's contribution but for its bias, and
@@ -92,7 +79,7 @@ def direct_logit_attribution(
         values=np.array(list(values.values())),
         axes=(Axis("component", tuple(values)),),
         extra=_extra(lm, parts, unexplained, neurons),
-        warnings=capped_warnings(metric, parts.path),
+        warnings=direct_warnings(lm, metric, parts.path),
     )
 
 
@@ -112,22 +99,25 @@ def record_writing(
 
 def direct_terms(run: Run, row: int, metric: Metric, neurons: bool, watch: Watch) -> DirectTerms:
     """What everything writes in one row of ``run``, which is of ``record_writing``."""
-    n_layers, position = run.lm.anatomy.n_layers, metric.info.position
+    writing, position = writing_layers(run.lm), metric.info.position
+    n_layers = len(writing)
     watch.step(0, n_layers + 1)
     path = direct_path(run.lm, metric, run.resid_final[row, position])
     layers, along = [], layer_paths(run, row, position, path.gradient)
-    for layer in range(n_layers):
-        watch.step(layer + 1, n_layers + 1)
-        layers.append(_layer(run, row, along[layer], layer, position, neurons))
+    for number, layer in enumerate(writing):
+        watch.step(number + 1, n_layers + 1)
+        layers.append(_layer(run, row, along[number], layer, position, neurons))
     watch.step(n_layers + 1, n_layers + 1)
-    return DirectTerms(path, _dot(along[0].before, run.calls[0].hidden[row, position]), layers)
+    begin = run.calls[writing.start].hidden[row, position]
+    return DirectTerms(path, _dot(along[0].before, begin), layers)
 
 
 def _layer(
     run: Run, row: int, path: LayerPath, layer: int, position: int, neurons: bool
 ) -> LayerParts:
     anatomy = run.lm.anatomy
-    normed = bool(anatomy.mid_norm) and anatomy.mid_norm[layer] is not None
+    normed = any(norm is not None for norm in norms_of_sums(run.lm, layer))
+    name = anatomy.layer_names[layer]
     scale = 1.0 if normed else _scale_of_what_is_added(run, layer, position)
     z = run.sites["z"][layer][row, -1]
     direction = path.attention.to(z.device)
@@ -136,7 +126,7 @@ def _layer(
     )
     heads = (through.unflatten(0, z.shape) * z.double()).sum(-1)
     each = np.zeros(0)
-    if neurons:
+    if neurons and has_mlp(name):
         down = anatomy.down_proj[layer]
         if down is None:
             raise Unsupported(f"Layer {layer} has no neurons that can be told apart.")
@@ -145,9 +135,14 @@ def _layer(
             down, anatomy.mlp_out[layer], active, path.mlp.to(active.device), "The MLP"
         )
         each = (through * active.double()).cpu().numpy()
-    mlp = _dot(path.mlp, run.sites["mlp_out"][layer][row, -1])
+    mlp = _dot(path.mlp, run.sites["mlp_out"][layer][row, -1]) if has_mlp(name) else None
     found = LayerParts(
-        scale * heads.cpu().numpy(), scale * bias, scale * mlp, scale * each, path.norms
+        name,
+        scale * heads.cpu().numpy(),
+        scale * bias,
+        None if mlp is None else scale * mlp,
+        scale * each,
+        path.norms,
     )
     if (
         normed
@@ -157,7 +152,7 @@ def _layer(
         return replace(found, edit=written - found.attention) if edited else found
     if any(e.layer == layer and e.site in _BESIDE_PARTS for e in run.edits[row]):
         before, after = (_dot(direction, stream[position]) for stream in _around(run, layer, row))
-        return replace(found, edit=after - before - found.attention - found.mlp)
+        return replace(found, edit=after - before - found.total)
     return found
 
 
@@ -206,44 +201,20 @@ def _around(run: Run, layer: int, row: int) -> tuple[torch.Tensor, torch.Tensor]
     return before, after.to(before.device)
 
 
-def components(
-    rows: Sequence[DirectTerms],
-) -> dict[str, list[float]]:
-    """The contribution [row] of every component; biases and edits that are nowhere are left out."""
-    values = {"embed": [row.embedded for row in rows]}
-    layers = list(zip(*(row.layers for row in rows), strict=True))
-    biased = any(each.bias for layer in layers for each in layer)
-    for number, layer in enumerate(layers):
-        heads = np.stack([each.heads for each in layer], axis=1)
-        values |= {head_label(number, head): written.tolist() for head, written in enumerate(heads)}
-        if biased:
-            values[f"L{number} bias"] = [each.bias for each in layer]
-        values[mlp_label(number)] = [each.mlp for each in layer]
-        if any(each.norms for each in layer):
-            values[f"L{number} norm bias"] = [each.norms for each in layer]
-        if any(each.edit for each in layer):
-            values[f"L{number} edit"] = [each.edit for each in layer]
-    constants = {
-        "final norm bias": [row.path.norm_bias for row in rows],
-        "unembed bias": [row.path.unembed_bias for row in rows],
-    }
-    return values | {name: written for name, written in constants.items() if any(written)}
-
-
 def _extra(
     lm: LanguageModel, parts: DirectTerms, unexplained: float, neurons: bool
 ) -> dict[str, LabelledArray]:
     layers = parts.layers
-    by_layer = layer_axis(lm.anatomy.n_layers)
+    by_layer = Axis("layer", tuple(layer.name for layer in layers))
     by_head = Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads)))
     attention = np.array([layer.attention for layer in layers])
-    mlp = np.array([layer.mlp for layer in layers])
+    mlp = np.array([np.nan if layer.mlp is None else layer.mlp for layer in layers])
     extra = {
         "heads": LabelledArray((by_layer, by_head), np.stack([layer.heads for layer in layers])),
         "attention": LabelledArray((by_layer,), attention),
         "mlp": LabelledArray((by_layer,), mlp),
         "accumulated": LabelledArray(
-            (layer_axis(lm.anatomy.n_layers, embed=True),), accumulated(parts)
+            (Axis("layer", ("embed", *by_layer.labels)),), accumulated(parts)
         ),
         "unexplained": LabelledArray((), np.array(unexplained)),
     }
@@ -257,15 +228,6 @@ def _extra(
         written = np.array([float(np.sum(layer.neurons)) for layer in layers])
         extra["mlp_bias"] = LabelledArray((by_layer,), mlp - written)
     return extra
-
-
-def accumulated(parts: DirectTerms) -> np.ndarray:
-    """The sum up to and with each layer, the embedding's first; constants are in it from the start."""
-    first = parts.embedded + parts.path.norm_bias + parts.path.unembed_bias
-    first += sum(layer.norms for layer in parts.layers)
-    steps = [layer.attention + layer.mlp + layer.edit for layer in parts.layers]
-    sums: np.ndarray = np.cumsum([first, *steps])
-    return sums
 
 
 def unexplained_by(parts: DirectTerms, values: list[float], run: Run) -> float:
@@ -282,11 +244,13 @@ def unexplained_by(parts: DirectTerms, values: list[float], run: Run) -> float:
     return unexplained
 
 
-def capped_warnings(metric: Metric, path: DirectPath) -> tuple[str, ...]:
-    """A warning where what is attributed is not the metric itself."""
+def direct_warnings(lm: LanguageModel, metric: Metric, path: DirectPath) -> tuple[str, ...]:
+    """Warnings where what is attributed is not the metric itself, and where a stack has no direct path."""
+    indirect = (NO_DIRECT_PATH,) if lm.anatomy.strips is not None else ()
     if not path.capped:
-        return ()
+        return indirect
     return (
+        *indirect,
         f"This model caps its logits: attributed is the {metric.info.name} before the cap, "
         f"{path.total:.4g}, not {metric.baseline:.4g}.",
     )

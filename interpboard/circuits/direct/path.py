@@ -54,7 +54,7 @@ def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> Dire
         normed = lm.anatomy.final_norm(stream[None])[0]
         capped = not _affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
     # An encoder's head has a norm and an activation of its own, and no cap.
-    bends = capped and not lm.verified.causal
+    bends = capped and not lm.verified.causal and lm.anatomy.strips is None
     capped = capped and not bends
 
     def explained(rows: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.gradients.sites import site_gradients
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
+from interpboard.runs.strip_places import positions_at, values_there
 from interpboard.runs.watch import Watch
 
 KINDS = ("head", "mlp", "layer", "embed")
@@ -70,18 +71,24 @@ def _parts(run: Run, kind: str, ablation: str) -> list[tuple[str, tuple[Edit, ..
         positions = None if where is None else (where,)
         if ablation == "zero":
             return Edit(site, layer, "zero", head, positions)
-        mean = run.sites[site][layer][0].mean(0, keepdim=True)
+        own = values_there(run.lm, run.prompt, site, layer, run.sites[site][layer][0])
+        mean = own.mean(0, keepdim=True)
         value = mean if head is None else mean[:, head]
         return Edit(site, layer, "patch", head, positions, value)
 
-    layers = range(anatomy.n_layers)
+    names = list(enumerate(anatomy.layer_names))
     if kind == "head":
         heads = range(anatomy.n_heads)
-        return [(head_label(i, head), (edit("z", i, head),)) for i in layers for head in heads]
+        return [(head_label(n, head), (edit("z", i, head),)) for i, n in names for head in heads]
+    # An encoder–decoder's halves with self-attention alone have no MLP.
+    adding = {
+        i: [site for site in _SITES["layer"] if positions_at(run.lm, run.prompt, site, i)]
+        for i, _ in names
+    }
     if kind == "mlp":
-        return [(mlp_label(i), (edit("mlp_out", i),)) for i in layers]
+        return [(mlp_label(n), (edit("mlp_out", i),)) for i, n in names if "mlp_out" in adding[i]]
     if kind == "layer":
-        return [(f"layer {i}", (edit("attn_out", i), edit("mlp_out", i))) for i in layers]
+        return [(f"layer {n}", tuple(edit(site, i) for site in adding[i])) for i, n in names]
     positions = range(len(run.prompt.token_ids))
     return [(f"embed {where}", (edit("embed", 0, where=where),)) for where in positions]
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from msgspec.structs import replace as with_fields
 
+from interpboard.circuits.heads.hidden_units import hidden, hidden_at, seen_from, sees
 from interpboard.circuits.selection import chosen
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
@@ -21,13 +22,15 @@ from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.chat import ASSISTANT
-from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.patterns import layers_with_pattern
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.units import Unit, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
+
+__all__ = ["answer_positions", "attention_knockout", "hidden", "knockout_grid"]
 
 BLINDED = ("answer", "later")
 _CELLS = 4096
@@ -50,8 +53,14 @@ def attention_knockout(
     ``unit``, ``spans``: see ``units_of``; those up to the metric's position. ``queries``: ``answer``, the
     positions of the answer's turn up to the metric's (of a text, and where the position is in another turn,
     the metric's alone); ``later``, every position behind the unit, so that in all layers nothing of it
-    reaches the answer (a unit with nothing behind it is left out). A position always sees itself.
+    reaches the answer (a unit with nothing behind it is left out). In an encoder all other positions see a
+    unit, and ``later`` is all of them. A position always sees itself.
     ``layers``: where it is hidden, None: everywhere.
+
+    Of an encoder–decoder units are of the source or of the prefix. One of the source is hidden in cross
+    attention (X) from the queries that stand in the prefix, and with ``later`` in the encoder (E) from the
+    rest of the source too; where the whole source is hidden cross attention fetches nothing.
+
     ``extra["kl"]`` [unit]: KL(clean ‖ hidden) of the next token at the metric's position, in nats;
     ``extra["begin"]`` and ``extra["end"]`` [unit] are the tokens of each.
 
@@ -64,12 +73,18 @@ def attention_knockout(
     end = reach(lm, prompt, metric)
     units = units_of(prompt, unit, end, spans)
     if queries == "later":
-        units = [each for each in units if _behind(each, end)]
+        units = [each for each in units if seen_from(lm, prompt, each, end)]
         if not units:
             raise BadParameter(f"Nothing stands behind the only {unit}.", "Choose a smaller unit.")
     blind = answer_positions(prompt, metric.info.position)
     cells = [
-        hidden(within, blind if queries == "answer" else _behind(each, end), each.positions)
+        hidden_at(
+            lm,
+            prompt,
+            within,
+            blind if queries == "answer" else seen_from(lm, prompt, each, end),
+            each.positions,
+        )
         for each in units
     ]
     axes = (Axis("unit", tuple(each.label for each in units)),)
@@ -91,8 +106,9 @@ def knockout_grid(
 ) -> Computed:
     """Effect [query_unit, unit]: metric(the unit hidden from every position of the other) − metric(clean).
 
-    Where what is said in one unit is read by another on its way to the answer. NaN where the unit stands
-    behind the other, which does not see it anyway. ``extra["kl"]``, ``unit``, ``spans`` and ``layers`` as in
+    Where what is said in one unit is read by another on its way to the answer. NaN where the other does not
+    see the unit anyway: it stands behind, or in the prefix of an encoder–decoder and the other in the
+    source. ``extra["kl"]``, ``unit``, ``spans`` and ``layers`` as in
     ``attention_knockout``. Raises ``BadParameter`` for more than 4,096 pairs, and as there.
     """
     within = _layers(lm, layers)
@@ -102,10 +118,10 @@ def knockout_grid(
             f"The prompt has {len(units)} units, {len(units) ** 2:,} pairs; {_CELLS:,} are the most.",
             "Choose a larger unit, e.g. sentence or turn.",
         )
-    sees = lm.verified.causal
     cells = [
-        None if sees and each.positions[0] > by.positions[-1]
-        else hidden(within, by.positions, each.positions)
+        hidden_at(lm, prompt, within, by.positions, each.positions)
+        if sees(lm, prompt, by, each)
+        else None
         for by in units
         for each in units
     ]  # fmt: skip
@@ -116,24 +132,12 @@ def knockout_grid(
     return Computed(values, axes, extra, unused=unused_spans(unit))
 
 
-def hidden(layers: Sequence[int], queries: Sequence[int], keys: Sequence[int]) -> Counterfactual:
-    """``keys`` hidden from ``queries``, positions both, in each of ``layers``."""
-    return tuple(
-        Edit("pattern", layer, "block", positions=tuple(queries), keys=tuple(keys))
-        for layer in layers
-    )
-
-
 def answer_positions(prompt: PromptInfo, position: int) -> tuple[int, ...]:
     """From where the answer's turn begins to ``position``; that alone where it is in no answer."""
     for turn in prompt.turns:
         if turn.role == ASSISTANT and turn.begin <= position < turn.end:
             return tuple(range(turn.begin, position + 1))
     return (position,)
-
-
-def _behind(unit: Unit, end: int) -> tuple[int, ...]:
-    return tuple(range(unit.positions[-1] + 1, end))
 
 
 def _layers(lm: LanguageModel, layers: Sequence[int] | None) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import torch
 
 from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.direct.path import push_forward
+from interpboard.circuits.direct.through_norms import pushed_through_norms, writing_layers
 from interpboard.circuits.neurons.collect import Collection, collect_examples
 from interpboard.circuits.selection import chosen
 from interpboard.errors import BadParameter, Unsupported
@@ -21,6 +22,7 @@ from interpboard.models.plain_linear import plain_linear
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import unembed
+from interpboard.registry.layer_names import has_mlp
 from interpboard.results import (
     Axis,
     LabelledArray,
@@ -36,6 +38,7 @@ from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import CLEAN, Run, record, record_ids
+from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -57,6 +60,10 @@ def neurons(
     MLP's last linear map: in gated MLPs (llama) gate times up. Effects through later layers are not in it.
     ``layers`` chooses rows.
 
+    Of an encoder–decoder a neuron is named with its layer's group, ``X1.117`` or ``E1.117``. The MLPs of the
+    encoder write nothing into the logits themselves, and ``D`` has none: their rows are NaN, and of a neuron
+    of the encoder only ``along`` is given.
+
     ``extra``: ``activation`` [layer, neuron]. With ``neuron`` (``"2.117"``) also ``along`` [token], its
     activation at every position, and ``promoted``, ``suppressed`` [rank], the ``top_k`` tokens whose logit
     one unit of it raises and lowers most, with ``promoted_by`` and ``suppressed_by`` in logits. Raises
@@ -65,34 +72,48 @@ def neurons(
     looked_at = _resolve(lm, neuron) if neuron else None
     rows = list(chosen(layers, lm.anatomy.n_layers, "layer"))
     direct = direct_logit_attribution(lm, prompt, metric, neurons=True, watch=watch)
-    every = direct.extra["neurons"]
-    axes = (Axis("layer", tuple(map(str, rows))), every.axes[1])
+    every = _of_all_layers(lm, direct.extra["neurons"])
+    names = lm.anatomy.layer_names
+    axes = (Axis("layer", tuple(names[row] for row in rows)), direct.extra["neurons"].axes[1])
     position = metric.info.position
     run, along = _recorded(lm, prompt, position, looked_at)
-    activation = np.full(every.values[rows].shape, np.nan)
+    activation = np.full(every[rows].shape, np.nan)
     for row, layer in zip(activation, rows, strict=True):
+        if position not in positions_at(lm, prompt, "neuron", layer):
+            continue
         values = run.sites["neuron"][layer]
         row[: values.shape[-1]] = values[0, 0].double().cpu().numpy()
     extra = {"activation": LabelledArray(axes, activation)}
     if looked_at is not None:
-        of_neuron = along[0].double().cpu().numpy()
+        there = positions_at(lm, prompt, "neuron", looked_at[0])
+        of_neuron = np.full(len(prompt.tokens), np.nan)
+        of_neuron[there.start : there.stop] = along[0][there.start : there.stop].double().cpu()
         extra["along"] = LabelledArray((token_axis(prompt.tokens),), of_neuron)
-        stream = run.resid_final[0, position]
-        extra |= _spoken_for(lm, _logits_a_unit(lm, looked_at, stream), top_k)
+        if looked_at[0] in writing_layers(lm):
+            extra |= _spoken_for(lm, _logits_a_unit(run, looked_at, position), top_k)
     return Computed(
-        values=every.values[rows],
+        values=every[rows],
         axes=axes,
         extra=extra,
         warnings=direct.warnings,
     )
 
 
+def _of_all_layers(lm: LanguageModel, written: LabelledArray) -> np.ndarray:
+    """``written`` [layer, neuron], which is of the layers that write, with those that do not: NaN."""
+    whole = np.full((lm.anatomy.n_layers, written.values.shape[1]), np.nan)
+    for name, row in zip(written.axes[0].labels, written.values, strict=True):
+        whole[lm.anatomy.layer_names.index(name)] = row
+    return whole
+
+
 def _recorded(
     lm: LanguageModel, prompt: PromptInfo, position: int, neuron: tuple[int, int] | None
 ) -> tuple[Run, list[torch.Tensor]]:
     """The run with every neuron at ``position`` alone; and ``neuron`` [pos] at all, if one is named."""
+    sites = ("neuron", "attn_out", "mlp_out") if neuron is not None else ("neuron",)
     kept = partial(
-        record_ids, lm, prompt, input_ids(lm, prompt), ("neuron",), CLEAN,
+        record_ids, lm, prompt, input_ids(lm, prompt), sites, CLEAN,
         site_positions=slice(position, position + 1), behind_attention=False,
     )  # fmt: skip
     along: list[torch.Tensor] = []
@@ -140,7 +161,10 @@ class NeuronAnalyzer(ModelContext):
 
 
 def _resolve(lm: LanguageModel, neuron: str) -> tuple[int, int]:
-    layer, index = neuron_named(neuron)
+    if lm.anatomy.strips is not None:
+        layer, index = _in_stack(lm, neuron)
+    else:
+        layer, index = neuron_named(neuron)
     if layer >= lm.anatomy.n_layers:
         raise BadParameter(
             f"Layer {layer} does not exist.", f"The model has 0 to {lm.anatomy.n_layers - 1}."
@@ -148,9 +172,22 @@ def _resolve(lm: LanguageModel, neuron: str) -> tuple[int, int]:
     written = _writes(lm, layer)
     if index >= len(written):
         raise BadParameter(
-            f"Neuron {index} does not exist.", f"Layer {layer} has 0 to {len(written) - 1}."
+            f"Neuron {index} does not exist.",
+            f"Layer {lm.anatomy.layer_names[layer]} has 0 to {len(written) - 1}.",
         )
     return layer, index
+
+
+def _in_stack(lm: LanguageModel, neuron: str) -> tuple[int, int]:
+    """Layer and number of ``"X1.117"``."""
+    name, _, index = neuron.strip().partition(".")
+    having = tuple(filter(has_mlp, lm.anatomy.layer_names))
+    if name.upper() not in having or not (index.isascii() and index.isdigit()):
+        raise BadParameter(
+            f"{neuron!r} names no neuron of an encoder–decoder.",
+            f"Write its layer's group too, e.g. {having[-1]}.117; there are {', '.join(having)}.",
+        )
+    return lm.anatomy.layer_names.index(name.upper()), int(index)
 
 
 def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
@@ -171,17 +208,19 @@ def _writes(lm: LanguageModel, layer: int) -> torch.Tensor:
     return found[0].T
 
 
-def _logits_a_unit(
-    lm: LanguageModel, neuron: tuple[int, int], stream: torch.Tensor
-) -> torch.Tensor:
-    """Change of the logits [d_vocab] for one unit of the neuron, the final norm held at ``stream``."""
-    layer, index = neuron
-    if not lm.verified.causal:
+def _logits_a_unit(run: Run, neuron: tuple[int, int], position: int) -> torch.Tensor:
+    """Change of the logits [d_vocab] for one unit of the neuron at ``position``, the norms held there."""
+    lm, (layer, index) = run.lm, neuron
+    stream = run.resid_final[0, position]
+    if not lm.verified.causal and lm.anatomy.strips is None:
         raise Unsupported(
             "The head of a masked model bends what it is given, so a unit of a neuron has no fixed effect.",
             "Leave neuron out.",
         )
-    through = push_forward(lm.anatomy.final_norm, stream, _writes(lm, layer)[index].to(stream))
+    step = _writes(lm, layer)[index].to(stream)
+    if lm.anatomy.strips is not None:
+        step = pushed_through_norms(run, layer, position, step).to(stream)
+    through = push_forward(lm.anatomy.final_norm, stream, step)
     with torch.no_grad():
         rows = torch.stack([through, 2 * through, torch.zeros_like(through)])
         once, twice, none = at_least_float32(unembed(lm.anatomy, rows))

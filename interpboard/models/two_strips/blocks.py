@@ -63,21 +63,29 @@ class Adds:
 
 @dataclass(frozen=True)
 class Attention:
-    """An attention of a layer, its last linear map, and the stream behind it."""
+    """An attention of a layer, its last linear map, and the stream behind it.
+
+    ``sum_norm``: the norm of the sum of both, where the family norms there (BART).
+    """
 
     module: nn.Module
     out_proj: nn.Module
     behind: Gives | Adds
+    sum_norm: nn.Module | None = None
 
 
 @dataclass(frozen=True)
 class StackBlock:
-    """A layer: its self-attention, cross attention where it has one, and the last map of its MLP."""
+    """A layer: its self-attention, cross attention where it has one, and the last map of its MLP.
+
+    ``end_norm``: the norm behind the MLP's sum, where the family norms there.
+    """
 
     module: nn.Module
     own: Attention
     cross: Attention | None
     down: nn.Module
+    end_norm: nn.Module | None = None
 
 
 def read_block(layer: nn.Module, norm_first: bool, crosses: bool) -> StackBlock:
@@ -92,7 +100,8 @@ def read_block(layer: nn.Module, norm_first: bool, crosses: bool) -> StackBlock:
     cross = None
     if crosses:
         cross = _attention(layer, "encoder_attn", "encoder_attn_layer_norm", norm_first)
-    return StackBlock(layer, own, cross, _child(layer, "fc2"))
+    end = None if norm_first else _child(layer, "final_layer_norm")
+    return StackBlock(layer, own, cross, _child(layer, "fc2"), end)
 
 
 def norms_first(layer: nn.Module) -> tuple[nn.Module, nn.Module] | None:
@@ -120,8 +129,9 @@ def _of_sublayers(layer: nn.Module, parts: list[nn.Module], crosses: bool) -> St
 
 def _attention(layer: nn.Module, name: str, norm: str, norm_first: bool) -> Attention:
     module, normed = _child(layer, name), _child(layer, norm)
-    behind = Adds(module, normed) if norm_first else Gives(normed)
-    return Attention(module, _out_proj(module), behind)
+    if norm_first:
+        return Attention(module, _out_proj(module), Adds(module, normed))
+    return Attention(module, _out_proj(module), Gives(normed), normed)
 
 
 def _out_proj(attention: nn.Module) -> nn.Module:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import in_attention
@@ -66,6 +67,11 @@ class TwoStrips:
             return block.own
         assert block.cross is not None
         return block.cross
+
+    def sum_norms(self, layer: int) -> tuple[nn.Module | None, nn.Module | None]:
+        """The norms of the sums behind attention and behind the MLP, where the family norms there."""
+        own = has_mlp(self.names[layer])
+        return self.attention(layer).sum_norm, self.blocks[layer].end_norm if own else None
 
     @contextmanager
     def at(self, anatomy: Anatomy, site: str, layer: int, change: StripChange) -> Iterator[None]:
