@@ -9,6 +9,7 @@ from rich.text import Text
 
 from interpboard.errors import BadParameter
 from interpboard.results import Document, Result
+from interpboard.results.graph_edges import count_of_edges
 from interpboard.visualization.blocks import PageStyle, bars
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.diagrams import dot, drawing_of, layered, mermaid, svg
@@ -40,7 +41,7 @@ def circuit_page(result: Result, page: PageStyle) -> Iterator[Text]:
     if not diagram:
         yield Text("(no edge from the embedding to the output)")
     counted = (
-        f"{whole.of} of {len(result.values)} edges are in the circuit"
+        f"{whole.of} of {count_of_edges(result)} edges are in the circuit"
         f"{'' if len(shown.edges) == len(whole.edges) else f'; the strongest {len(shown.edges)} are drawn'}"
     )
     yield from _wrapped(f"{counted}; {_LEGEND}", page)

@@ -278,3 +278,18 @@ def test_scoring_every_edge_takes_two_forward_passes_and_one_backward_a_batch(
     assert len(made.batches) == 1
     assert len(passes) == forwards
     assert len(backwards) == (n_steps if method == "eap_ig" else 1)
+
+
+def test_of_a_large_graph_the_strongest_edges_and_the_circuit_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = found("induction")
+    monkeypatch.setattr("interpboard.circuits.discovery.listed_edges.MOST_EDGES", 5)
+    params = {"behavior": "induction", "edges": 20, "sizes": (20,)}
+    some = analyze(demo(), "a", ["circuit"], MetricRequest(), {"circuit": params}).results[0]
+    scores = dict(zip(whole.axes[0].labels, whole.values, strict=True))
+    kept = dict(zip(some.axes[0].labels, some.values, strict=True))
+    assert kept == pytest.approx({name: scores[name] for name in kept})
+    assert set(sorted(scores, key=lambda name: -abs(scores[name]))[:5]) <= set(kept)
+    assert some.extra["in_circuit"].values.sum() == some.extra["circuit_size"].values > 5
+    assert any(f"Of {len(scores):,} edges" in warning for warning in some.warnings)

@@ -10,10 +10,12 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
+from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.cases import MEASURES, TokenizedExample, measured
+from interpboard.circuits.discovery.differences import streams_at_once, whole_bytes
 from interpboard.circuits.discovery.edge_runs import (
-    Activations,
     edge_patched,
+    final_stream,
     logits_at,
     proved_wiring,
     record_activations,
@@ -26,8 +28,7 @@ from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
-_BATCH_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30, "mps": 1 << 28}
-_KEPT_BYTES = 1 << 30  # of reference activations, all batches together
+_KEPT_BYTES = 1 << 29  # of reference activations, all batches together
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,6 @@ class EdgeEvaluator:
     measure: str
     ablation: str
     _kept: dict[int, Activations] = field(default_factory=dict)
-    _kept_bytes: int = 0
 
     @classmethod
     def of(
@@ -98,16 +98,18 @@ class EdgeEvaluator:
             return self._kept[id(batch)]
         assert batch.corrupted is not None
         activations = record_activations(self.wiring, batch.corrupted)
-        size = sum(t.numel() * t.element_size() for t in (*activations.z, *activations.mlp)) * 2
-        if self._kept_bytes + size <= _KEPT_BYTES:
+        if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= _KEPT_BYTES:
             self._kept[id(batch)] = activations
-            self._kept_bytes += size
         return activations
+
+    def let_go(self, batch: ExampleBatch) -> None:
+        """Keep no reference of ``batch``: it is recorded anew when it is asked for."""
+        self._kept.pop(id(batch), None)
 
     @cached_property
     def on_clean(self) -> float:
         """The behaviour of the whole model on the clean prompts, mean over examples."""
-        return self._mean_of(lambda batch: record_activations(self.wiring, batch.clean).output)
+        return self._mean_of(lambda batch: final_stream(self.wiring, batch.clean))
 
     @cached_property
     def on_reference(self) -> float:
@@ -191,11 +193,10 @@ def _summed(real: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
 
 
 def _batches(wiring: Wiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
-    anatomy, graph = wiring.lm.anatomy, wiring.graph
-    streams = len(graph.senders) + 2 * graph.in_attention
+    anatomy = wiring.lm.anatomy
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
-    per_token = streams * anatomy.d_model * weight.element_size()
-    tokens = max(1, _BATCH_BYTES.get(weight.device.type, 1 << 27) // per_token)
+    per_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
+    tokens = max(1, whole_bytes(weight.device) // per_token)
     order = sorted(cases, key=lambda case: len(case.clean.token_ids))
     batches, begin = [], 0
     while begin < len(order):

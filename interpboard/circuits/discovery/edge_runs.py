@@ -10,15 +10,14 @@ everything else is done by the model's own modules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
+from interpboard.circuits.discovery.activations import Activations
+from interpboard.circuits.discovery.live_edges import LiveEdges
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input, on_output
@@ -30,46 +29,6 @@ from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
 
 _TOKENS = 6
-
-
-@dataclass(frozen=True)
-class Activations:
-    """What every sender writes in one run, and what every receiver reads. Tuples by layer.
-
-    ``embed``, ``mlp``, ``before_attention``, ``before_mlp``, ``output`` [batch, pos, d_model];
-    ``z`` [batch, pos, head, d_head]. A mean has one row and one position.
-    """
-
-    embed: torch.Tensor
-    z: tuple[torch.Tensor, ...]
-    mlp: tuple[torch.Tensor, ...]
-    before_attention: tuple[torch.Tensor, ...]
-    before_mlp: tuple[torch.Tensor, ...]
-    output: torch.Tensor
-
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Activations:
-        """``change`` of every tensor."""
-        new: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            new[field.name] = (
-                tuple(map(change, value)) if isinstance(value, tuple) else change(value)
-            )
-        return Activations(**new)
-
-    def plus(self, other: Activations) -> Activations:
-        """The sum, tensor by tensor."""
-        left = iter(other.tensors)
-        return self.map(lambda tensor: tensor + next(left))
-
-    @property
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """All tensors, in the order in which ``map`` takes them."""
-        effects: list[torch.Tensor] = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            effects += value if isinstance(value, tuple) else (value,)
-        return tuple(effects)
 
 
 def proved_wiring(lm: LanguageModel) -> Wiring:
@@ -122,24 +81,28 @@ def record_activations(wiring: Wiring, ids: torch.Tensor) -> Activations:
 
     with ExitStack() as stack:
         for layer in range(anatomy.n_layers):
-            for name, site in (("pre", "resid_pre"), ("z", "z"), ("mlp", "mlp_out")):
+            for name, site in (("z", "z"), ("mlp", "mlp_out")):
                 stack.enter_context(at_site(anatomy, site, layer, partial(keep, name)))
-            entry = anatomy.before_mlp[layer]
-            stack.enter_context(on_input(entry, partial(keep, "mid")))
+        stack.enter_context(at_site(anatomy, "resid_pre", 0, partial(keep, "embed")))
         stack.enter_context(
             at_site(anatomy, "resid_post", anatomy.n_layers - 1, partial(keep, "end"))
         )
         with refusing(wiring.lm, "A prompt of the circuit's dataset", len(ids)):
             run_body(anatomy, ids)
-    mid = tuple(value.reshape(seen["pre"][0].shape) for value in seen["mid"])
-    return Activations(
-        seen["pre"][0],
-        tuple(seen["z"]),
-        tuple(seen["mlp"]),
-        tuple(seen["pre"]),
-        mid,
-        seen["end"][0],
-    )
+    return Activations(seen["embed"][0], tuple(seen["z"]), tuple(seen["mlp"]), seen["end"][0])
+
+
+@torch.no_grad()
+def final_stream(wiring: Wiring, ids: torch.Tensor) -> torch.Tensor:
+    """What the output reads [batch, pos, d_model] in a plain run of ``ids`` [batch, pos]."""
+    anatomy = wiring.lm.anatomy
+    seen: list[torch.Tensor] = []
+    with (
+        at_site(anatomy, "resid_post", anatomy.n_layers - 1, seen.append),
+        refusing(wiring.lm, "A prompt of the circuit's dataset", len(ids)),
+    ):
+        run_body(anatomy, ids)
+    return seen[0]
 
 
 @torch.no_grad()
@@ -153,15 +116,13 @@ def edge_patched(
     """The final residual stream [batch, pos, d_model] for ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
     anatomy = wiring.lm.anatomy
-    live = _Live(wiring, reference, edges)
+    live = LiveEdges(wiring, reference, edges, watch)
     with ExitStack() as stack:
         stack.enter_context(at_site(anatomy, "resid_pre", 0, live.begin))
         for layer, attention in enumerate(wiring.layers):
             stack.enter_context(on_input(attention.norm, lambda _value: watch.check()))
-            first = 0
-            for projection in attention.projections:
-                part = slice(first, first := first + projection.n_receivers)
-                project = partial(live.project, layer, part, projection.project)
+            for number, projection in enumerate(attention.projections):
+                project = partial(live.project, layer, number)
                 stack.enter_context(on_output(projection.module, project))
             stack.enter_context(at_site(anatomy, "z", layer, partial(live.heads, layer)))
             stack.enter_context(
@@ -170,7 +131,7 @@ def edge_patched(
             stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
         with refusing(wiring.lm, "A run with some edges only", len(ids)):
             run_body(anatomy, ids)
-    return live.stream(wiring.graph.receivers.index("output"), reference.output)
+    return live.output()
 
 
 def logits_at(lm: LanguageModel, output: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -182,60 +143,3 @@ def logits_at(lm: LanguageModel, output: torch.Tensor, positions: torch.Tensor) 
         else output
     )
     return residual_to_logits(lm.anatomy, output[rows, positions.to(output.device)])
-
-
-class _Live:
-    """``changes`` [sender, batch, pos, d_model]: what was written so far in a pass, less the reference."""
-
-    def __init__(self, wiring: Wiring, reference: Activations, edges: np.ndarray) -> None:
-        self.wiring, self.graph, self.reference = wiring, wiring.graph, reference
-        self.edges = torch.from_numpy(edges.astype(np.float32)).T.contiguous()
-        self.changes = torch.empty(0)
-        self.normed: tuple[int, torch.Tensor] | None = None
-
-    def begin(self, hidden: torch.Tensor) -> None:
-        self.changes = hidden.new_zeros(len(self.graph.senders), *hidden.shape)
-        self.changes[0] = hidden - self.reference.embed
-        self.edges = self.edges.to(hidden)
-
-    def streams(self, receivers: slice, seen: int, base: torch.Tensor) -> torch.Tensor:
-        """What ``receivers`` read [receiver, batch, pos, d_model]."""
-        flat = self.edges[receivers, :seen] @ self.changes[:seen].flatten(1)
-        return base + flat.view(-1, *self.changes.shape[1:])
-
-    def stream(self, receiver: int, base: torch.Tensor) -> torch.Tensor:
-        """What one receiver reads [batch, pos, d_model]."""
-        seen = int(self.graph.edges[:, receiver].sum())
-        return self.streams(slice(receiver, receiver + 1), seen, base)[0]
-
-    def project(
-        self,
-        layer: int,
-        part: slice,
-        project: Callable[[torch.Tensor], torch.Tensor],
-        _output: torch.Tensor,
-    ) -> torch.Tensor:
-        if self.normed is None or self.normed[0] != layer:
-            self.normed = (
-                layer,
-                self.wiring.layers[layer].normed(
-                    self.streams(
-                        self.graph.attention_receivers(layer),
-                        self.graph.before_attention(layer),
-                        self.reference.before_attention[layer],
-                    )
-                ),
-            )
-        return project(self.normed[1][part])
-
-    def heads(self, layer: int, z: torch.Tensor) -> None:
-        first = self.graph.before_attention(layer)
-        change = self.wiring.layers[layer].written(z - self.reference.z[layer])
-        self.changes[first : first + self.graph.n_heads] = change
-
-    def before_mlp(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
-        base = self.reference.before_mlp[layer]
-        return self.stream(self.graph.mlp_receiver(layer), base).reshape(hidden.shape)
-
-    def mlp(self, layer: int, added: torch.Tensor) -> None:
-        self.changes[self.graph.before_mlp(layer)] = added - self.reference.mlp[layer]

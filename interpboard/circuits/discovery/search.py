@@ -28,6 +28,12 @@ from interpboard.circuits.discovery.faithfulness import (
     top_edges,
 )
 from interpboard.circuits.discovery.graph import OUTPUT, Graph
+from interpboard.circuits.discovery.listed_edges import (
+    Edges,
+    edge_axis,
+    listed_edges,
+    of_unlisted,
+)
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
@@ -72,15 +78,17 @@ def circuit(
     holds; see ``faithfulness.prune``. Faithfulness and completeness are measured exactly, edge by edge,
     everything outside replaced as ``ablation`` says (see ``evaluator``). An edge of score 0 (see
     ``edge_scores``) is in no circuit of the series but that of all edges, and a size that gives the same
-    circuit as a smaller one is left out.
+    circuit as a smaller one is left out. Of a large graph the strongest edges are listed
+    (``listed_edges``).
 
     ``extra``: ``in_circuit`` [edge] 0 or 1; ``enters`` [edge] the smallest size of the series whose circuit
     has the edge; ``nodes`` [node], the sum of the scores of a node's outgoing edges, and
     ``node_in_circuit``; ``size`` (edges left after dropping those on no way to the output),
     ``faithfulness`` and ``completeness`` over [edges], the series; ``circuit_size``,
     ``circuit_faithfulness``, ``circuit_completeness``; ``cpr`` and ``cmd``, the areas of the series
-    (``faithfulness.curve_areas``); the behaviour ``clean`` and ``corrupted``. Where these
-    two are the same to rounding, shares are NaN, the circuit is empty, and a warning says so.
+    (``faithfulness.curve_areas``); ``all_edges``, how many, where not all are listed; the behaviour
+    ``clean`` and ``corrupted``. Where these two are the same to rounding, shares are NaN, the circuit is
+    empty, and a warning says so.
 
     Raises ``BadParameter``, ``BadPrompt``, ``BadTarget`` for data that does not fit, ``Unsupported`` for a
     model whose graph would be wrong.
@@ -112,15 +120,18 @@ def circuit(
     greedy = search == "greedy"
     chosen, warnings = _choose(evaluator, scores, curve, edges, keep, greedy, watch.silent)
     steps.measured(len(asked) + 1)
+    listed = listed_edges(graph, scores, chosen.edges)
+    unlisted, said = of_unlisted(graph, listed)
     return Computed(
-        values=scores[graph.pairs],
-        axes=(edge_axis(graph),),
+        values=scores[listed],
+        axes=(edge_axis(graph, listed),),
         extra={
-            **_extra(evaluator, scores, list(series_of), curve, chosen),
+            **_extra(evaluator, scores, list(series_of), curve, chosen, listed),
             **_areas(graph, asked, at_sizes),
             **(_prompts(cases, lm) if dataset else {}),
+            **unlisted,
         },
-        warnings=(*_about(cases), *warnings),
+        warnings=(*_about(cases), *warnings, *said),
         params={
             "dataset": dataset if isinstance(dataset, str) else f"{len(cases)} examples",
             "measure": measure,
@@ -248,12 +259,12 @@ def _extra(
     asked: list[int],
     curve: list[Measured],
     chosen: Measured,
+    listed: Edges,
 ) -> dict[str, LabelledArray]:
     graph = evaluator.wiring.graph
-    edge = (edge_axis(graph),)
+    edge = (edge_axis(graph, listed),)
     node = (Axis("node", (*graph.senders, OUTPUT)),)
     size = (Axis("edges", tuple(map(str, asked))),)
-    pairs = graph.pairs
     enters = np.full(graph.edges.shape, np.nan)
     for count, point in zip(reversed(asked), reversed(curve), strict=True):
         enters[point.edges] = count
@@ -271,8 +282,8 @@ def _extra(
         "size": LabelledArray(size, np.array([point.size for point in curve])),
         "faithfulness": LabelledArray(size, np.array([p.faithfulness for p in curve])),
         "completeness": LabelledArray(size, np.array([p.completeness for p in curve])),
-        "in_circuit": LabelledArray(edge, chosen.edges[pairs].astype(np.int64)),
-        "enters": LabelledArray(edge, enters[pairs]),
+        "in_circuit": LabelledArray(edge, chosen.edges[listed].astype(np.int64)),
+        "enters": LabelledArray(edge, enters[listed]),
         "nodes": LabelledArray(node, np.append(scores.sum(1), np.nan)),
         "node_in_circuit": LabelledArray(node, in_circuit.astype(np.int64)),
     }
@@ -297,11 +308,6 @@ def _prompts(cases: Sequence[TokenizedExample], lm: LanguageModel) -> dict[str, 
         "foils": [words(case.foils) for case in cases],
     }
     return {name: LabelledArray(axis, text_array(column)) for name, column in columns.items()}
-
-
-def edge_axis(graph: Graph) -> Axis:
-    """All edges by name, in the order of ``Graph.pairs``."""
-    return Axis("edge", tuple(graph.name(s, r) for s, r in zip(*graph.pairs, strict=True)))
 
 
 def _info(metric: Metric, measure: str, single: bool) -> MetricInfo:

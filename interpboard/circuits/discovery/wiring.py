@@ -100,6 +100,11 @@ class LayerWiring:
         out: torch.Tensor = self.norm(streams.flatten(0, 1))
         return out.view(streams.shape)
 
+    def adds(self, z: torch.Tensor) -> torch.Tensor:
+        """What attention adds to the stream [batch, pos, d_model] for ``z``; hooks hear nothing of it."""
+        added: torch.Tensor = self.out_proj.forward(z.flatten(2))
+        return added
+
     def written(self, z: torch.Tensor) -> torch.Tensor:
         """What heads add to the stream [head, batch, pos, d_model] for ``z`` [batch, pos, head, d_head]."""
         return torch.einsum("bphe,hed->hbpd", z, self.write.to(z))

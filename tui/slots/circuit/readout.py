@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from rich.text import Text
 
+from interpboard.results.graph_edges import count_of_edges
 from tui import words
 from tui.slots.circuit.series import best_edges, measure
 
@@ -20,7 +21,7 @@ def size_readout(result: Result, at: int, ink: Inks) -> Text:
     extra = result.extra
     size, share = int(extra["size"].values[at]), extra["faithfulness"].values[at]
     text = Text.assemble(
-        (f" {size} of {result.values.size} edges", Style(color=ink.text, bold=True)),
+        (f" {size} of {count_of_edges(result)} edges", Style(color=ink.text, bold=True)),
         (f"  faithfulness {words.fraction(float(share))}", Style(color=ink.accent, bold=True)),
     )
     complete = float(extra["completeness"].values[at])

@@ -1,0 +1,99 @@
+"""Circuits of long prompts: what edges carry is read in blocks of positions, layers are computed anew.
+
+What saves memory changes no value, and what is saved is held by a limit of the process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.circuits.discovery import differences
+from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
+from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.runs import steps
+from tests.circuits.test_edge_runs import evaluator
+from tests.lm import fingerprint
+
+BLOCKS = 60_000
+"""Bytes with which the tiny models' prompts are read two to four positions at a time."""
+
+
+def with_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(differences.WHOLE_BYTES, "cpu", BLOCKS)
+    monkeypatch.setattr(steps, "MEMORY_A_STEP", 1)
+
+
+@pytest.mark.parametrize("method", ["eap", "eap_ig"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "phi3", "opt"])  # opt's MLPs see no rows
+def test_scores_are_the_same_in_blocks_and_a_layer_at_a_time(
+    family: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evaluator(family)
+    lm = found.wiring.lm
+    expected = edge_scores(found, method, 2)
+    before = fingerprint(lm)
+    with_little_memory(monkeypatch)
+    assert steps.layers_are_recomputed(lm, 1)
+    scores = edge_scores(found, method, 2)
+    np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-12)
+    assert np.abs(expected).max() > 1e-3
+    assert fingerprint(lm) == before
+
+
+@pytest.mark.parametrize("ablation", ["corrupted", "mean"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "opt"])
+def test_a_run_with_some_edges_is_the_same_in_blocks(
+    family: str, ablation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluator(family)
+    graph = whole.wiring.graph
+    edges = graph.edges & (np.random.default_rng(1).random(graph.edges.shape) < 0.5)
+    cases = whole.batches[0].cases
+    made = [EdgeEvaluator.of(whole.wiring.lm, cases, ablation=ablation)]
+    expected = made[0].value(edges)
+    with_little_memory(monkeypatch)
+    made.append(EdgeEvaluator.of(whole.wiring.lm, cases, ablation=ablation))
+    stream = torch.zeros(
+        1, whole.batches[0].clean.shape[1], whole.wiring.lm.anatomy.d_model
+    ).double()
+    assert len(list(differences.Differences(whole.wiring, stream, stream.dtype).blocks())) > 2
+    assert made[1].value(edges) == pytest.approx(expected, rel=1e-12)
+    assert expected != pytest.approx(made[0].on_clean, abs=1e-4)
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import torch, transformers as tf
+from interpboard.analyze import analyze
+from interpboard.models.language_model import LanguageModel
+from tests.tiny import tiny_tokenizer
+torch.set_num_threads(1)
+torch.manual_seed(0)
+config = tf.GPT2Config(n_layer=2, n_head=32, n_embd=512, vocab_size=420, n_positions=1024)
+lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
+clean = " ".join(["a b c d"] * 125)
+wanted = {"corrupted": clean.replace("d", "e", 1), "method": "eap", "sizes": [300]}
+analyze(lm, "a b c d", ("circuit",), params={"circuit": {**wanted, "corrupted": "a b c e"}})
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+room = taken + int(sys.argv[1]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+(found,) = analyze(lm, clean, ("circuit",), params={"circuit": wanted}).results
+print(found.values.shape)
+"""
+
+
+def test_a_circuit_of_a_long_prompt_is_found_in_less_memory_than_its_senders_would_take() -> None:
+    # Senders × positions × d_model are 67 × 1,000 × 512 numbers, 131 MiB, and a layer has 96 inputs as large.
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, "320"],
+        capture_output=True, text=True, timeout=300, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-1500:]
+    assert "(3526,)" in ended.stdout
