@@ -26,6 +26,7 @@ from interpboard.results import Document, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
 from interpboard.visualization.curves import curves_of
 from tests.html.test_page import words
+from tests.mixtures import mixture
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
@@ -58,6 +59,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+OF_MIXTURES = ("expert_routing", "expert_ablation")
 LABELLED = (("France", 1), ("Italy", 1), ("water", 0), ("time", 0))
 
 
@@ -92,7 +94,8 @@ def document(
     if name not in documents:
         required = {key: REQUIRED[key] for key in ANALYSES[name].required}
         params = required | NEEDED.get(name, {})
-        documents[name] = analyze(demo(), TEXT, (name,), params={name: params})
+        lm = mixture("mixtral") if name in OF_MIXTURES else demo()
+        documents[name] = analyze(lm, TEXT, (name,), params={name: params})
     return documents[name]
 
 

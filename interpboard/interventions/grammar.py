@@ -7,6 +7,7 @@ One intervention is ``PLACE=WHAT``; several are separated by semicolons or line 
 | ``2.5`` | the output ``z`` of head 5 of layer 2 |
 | ``1.mlp``, ``1.attn`` | what the MLP, or attention, of layer 1 adds to the stream |
 | ``3.resid`` | the stream after layer 3 |
+| ``2.e5``, ``2.router`` | the weights that tokens give expert 5 of a mixture, or all its experts |
 | ``@4`` | the token at position 4 |
 | ``"strongest 2"{2.5, 1.mlp}`` | a set of places, put on and taken off as one; its name may be left out |
 
@@ -39,7 +40,7 @@ from typing import NamedTuple
 
 from interpboard.errors import BadParameter
 
-_SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post"}
+_SITES = {"mlp": "mlp_out", "attn": "attn_out", "resid": "resid_post", "router": "router"}
 GRAMMAR = 'Write for example 2.5=zero; 1.mlp=mean; 3.resid@4=patch; @4=" Rome"; {2.5, 2.6}=zero.'
 ADAPTER = "adapter"
 REPLACED = ("zero", "mean", "patch")  # one of them at a place excludes the others
@@ -50,7 +51,7 @@ _SET = re.compile(
     rf"(?P<name>{_QUOTED})?\s*\{{(?P<places>[^{{}}\"]*)\}}\s*=\s*(?P<what>.*)", re.DOTALL
 )
 _PLACE = re.compile(
-    r"(?:(?P<group>[EDX])?(?P<layer>\d+)\.(?:(?P<head>\d+)|(?P<part>mlp|attn|resid)))?(?:@(?P<at>\d+)(?:-(?P<to>\d+))?)?"
+    r"(?:(?P<group>[EDX])?(?P<layer>\d+)\.(?:(?P<head>\d+)|(?P<part>mlp|attn|resid|router)|e(?P<expert>\d+)))?(?:@(?P<at>\d+)(?:-(?P<to>\d+))?)?"
 )
 _STEER = re.compile(rf"steer\s*(?P<file>{_QUOTED})\s*(?:\*\s*(?P<scale>[-+.\deE]+))?")
 
@@ -67,12 +68,15 @@ class Intervention(NamedTuple):
     value: str = ""  # the token, or the path
     scale: float = 1.0
     group: str = ""  # of the layer, in an encoder–decoder
+    expert: int | None = None
 
     @property
     def site(self) -> str:
         """Where it acts."""
         if self.layer is None:
             return "embed"
+        if self.expert is not None:
+            return "router"
         return "z" if self.part is None else _SITES[self.part]
 
 
@@ -175,7 +179,7 @@ def _refuse_contradictions(members: Sequence[Intervention]) -> None:
     for each in members:
         if each.what not in REPLACED:
             continue
-        place = (each.group, each.layer, each.head, each.part, each.positions)
+        place = (each.group, each.layer, each.head, each.expert, each.part, each.positions)
         other = first.setdefault(place, each)
         if other.what != each.what:
             raise BadParameter(
@@ -193,21 +197,21 @@ def _parse(item: str) -> Intervention:
     match = _PLACE.fullmatch(place)
     if not equals or not place or match is None:
         raise BadParameter(f"Cannot read the intervention {item!r}.", GRAMMAR)
-    layer, head, at, to = (
+    layer, head, expert, at, to = (
         int(match[name]) if match[name] is not None else None
-        for name in ("layer", "head", "at", "to")
+        for name in ("layer", "head", "expert", "at", "to")
     )
     positions = None if at is None else tuple(range(at, (at if to is None else to) + 1))
     if positions == ():
         raise BadParameter(f"{item!r}: the positions run backwards.", GRAMMAR)
     common = {"layer": layer, "head": head, "part": match["part"], "positions": positions}
-    common["group"] = match["group"] or ""
+    common |= {"group": match["group"] or "", "expert": expert}
     steer = _STEER.fullmatch(what)
     if layer is None:
         if positions is None or len(positions) != 1 or not what.startswith('"'):
             raise BadParameter(f"{item!r}: a token is replaced by a token in quotes.", GRAMMAR)
         return Intervention(item, "token", **common, value=_unquoted(what, item))  # type: ignore[arg-type]
-    if steer is not None and match["part"] is not None:
+    if steer is not None and match["part"] not in (None, "router"):
         value, scale = _unquoted(steer["file"], item), _number(steer["scale"], item)
         return Intervention(item, "steer", **common, value=value, scale=scale)  # type: ignore[arg-type]
     if what not in REPLACED:

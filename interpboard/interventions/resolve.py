@@ -28,7 +28,7 @@ def edits_of(
     if any(each.what == "off" for each in interventions):
         raise Unsupported("adapter=off is no edit of a run.", "Ask for it with what_if.")
     means = sites_of(interventions, "mean")
-    clean = record(lm, prompt, means) if means else None
+    clean = record(lm, prompt, means, partly=True) if means else None
     other = _source(lm, prompt, interventions, source)
     return tuple(edit_of(lm, prompt, each, clean, other) for each in interventions)
 
@@ -64,7 +64,7 @@ def _source(
     if not source:
         raise BadParameter("A patch needs a source.", "Name the prompt its values come from.")
     for site in sites:
-        lm.verified.require_site(site)
+        lm.verified.require_somewhere(site)
     other = make_prompt(lm, in_same_strips(prompt, source))
     refuse_another_border(prompt, other, "source of the patch")
     if len(other.token_ids) != len(prompt.token_ids):
@@ -73,7 +73,7 @@ def _source(
             f"{show_tokens(other.tokens)} against {show_tokens(prompt.tokens)}.",
             "Choose a source that is equally long.",
         )
-    return record(lm, other, sites)
+    return record(lm, other, sites, partly=True)
 
 
 def edit_of(
@@ -99,7 +99,7 @@ def edit_of(
             embedded = embeddings_of(lm.anatomy, torch.tensor([token.id], device=lm.device))
         return Edit("embed", 0, "patch", positions=positions, value=embedded)
     if each.what == "zero":
-        return Edit(each.site, each.layer, "zero", each.head, positions)
+        return Edit(each.site, each.layer, "zero", each.head, positions, neuron=each.expert)
     if each.what == "steer":
         return Edit(each.site, each.layer, "add", positions=positions, value=_vector(lm, each))
     run = source if each.what == "patch" else clean
@@ -107,17 +107,24 @@ def edit_of(
     value = run.sites[each.site][each.layer][0]
     if each.head is not None:
         value = value[:, each.head]
+    if each.expert is not None:
+        value = value[:, each.expert]
     if each.what == "mean":
         value = values_there(lm, prompt, each.site, each.layer, value).mean(0, keepdim=True)
     if each.what == "patch" and positions is not None:
         value = value[list(positions)]
-    return Edit(each.site, each.layer, "patch", each.head, positions, value)
+    return Edit(each.site, each.layer, "patch", each.head, positions, value, each.expert)
 
 
 def _check_place(lm: LanguageModel, each: Intervention) -> None:
     heads = lm.anatomy.n_heads
     if each.head is not None and each.head >= heads:
         raise BadParameter(f"{each.text}: a layer has heads 0 to {heads - 1}.")
+    mixture = (
+        lm.anatomy.mixtures[each.layer] if lm.anatomy.mixtures and each.layer is not None else None
+    )
+    if each.expert is not None and mixture is not None and each.expert >= mixture.n_experts:
+        raise BadParameter(f"{each.text}: a layer has experts 0 to {mixture.n_experts - 1}.")
 
 
 def warnings_of(lm: LanguageModel, interventions: Sequence[Intervention]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from interpboard.results.signs import sides_of
 
 # How an ablation of the grid is written as an intervention; the others have no word in the grammar.
 ABLATION_WORDS = {"zero": "zero", "mean": "mean", "resample": "patch"}
-_PLACE = re.compile(r"(?P<layer>[EDX]?\d+)\.(?P<part>\d+|mlp|attn|resid)(?P<at>@[\d-]+)?")
+_PLACE = re.compile(r"(?P<layer>[EDX]?\d+)\.(?P<part>e?\d+|mlp|attn|resid|router)(?P<at>@[\d-]+)?")
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def _bare(place: str) -> str:
 
 def _part(place: str) -> str:
     part = _matched(place)["part"]
-    return "head" if part.isdigit() else part
+    return "head" if part.isdigit() else "expert" if part[1:].isdigit() else part
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

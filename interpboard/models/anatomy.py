@@ -33,6 +33,7 @@ from interpboard.models.layer_parts import (
     why_no_stack,
     without_shared,
 )
+from interpboard.models.mixtures import Mixture, mixtures_of
 from interpboard.models.named_parts import Parts, named_layers, named_module
 from interpboard.models.packed import is_linear, out_width
 from interpboard.models.strips import Strips
@@ -86,6 +87,7 @@ class Anatomy:
     # Whose output is the stream between attention and MLP, where a block norms behind its sums (BERT).
     mid_norm: tuple[nn.Module | None, ...] = ()
     end_norm: tuple[nn.Module | None, ...] = ()  # likewise whose output is the layer's
+    mixtures: tuple[Mixture | None, ...] = ()  # of experts, by layer; empty where there is none
 
     @property
     def n_logits(self) -> int:
@@ -165,6 +167,7 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
         d_model=int(getattr(text_config, "hidden_size", 0)) or _width(out_proj),
         d_vocab=out_width(unembedding),
         context=_context(text_config),
+        mixtures=mixtures_of(layers),
     )
 
 

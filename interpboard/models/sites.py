@@ -9,6 +9,7 @@
 | ``attn_out`` | what attention adds to the residual stream | [batch, pos, d_model] |
 | ``resid_mid`` | the stream between attention and MLP, behind a norm of the sum | [batch, pos, d_model] |
 | ``neuron`` | input of the MLP's last linear map (gated: gate times up) | [batch, pos, d_mlp] |
+| ``router`` | the weights of a mixture's experts, as it uses them (``mixtures``) | [batch, pos, expert] |
 | ``mlp_out`` | what the MLP adds to the residual stream | [batch, pos, d_model] |
 | ``resid_post`` | output of a layer | [batch, pos, d_model] |
 
@@ -27,12 +28,14 @@ from torch import nn
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES, AttentionChange, in_attention
+from interpboard.models.mixtures import at_router
 from interpboard.models.module_hooks import on_input, on_output
 
 SITES = (
     "embed", "resid_pre", "q", "k", "v", "pattern", "z", "attn_out", "resid_mid", "neuron",
     "mlp_out", "resid_post",
 )  # fmt: skip
+ROUTER = "router"
 HEAD_SITES = ("q", "k", "v", "pattern", "z")
 
 
@@ -49,7 +52,7 @@ def at_site(
         with on_output(anatomy.embedding, change):
             yield
         return
-    if layer is None or site not in (*SITES, "attended"):
+    if layer is None or site not in (*SITES, "attended", ROUTER):
         raise ValueError(f"no site {site!r} at layer {layer}")
     if anatomy.strips is not None:
         with anatomy.strips.at(anatomy, site, layer, change):
@@ -59,6 +62,14 @@ def at_site(
         raise Unsupported(f"Layer {layer} has no heads that can be told apart.")
     if site in ATTENTION_SITES:
         with in_attention(anatomy, site, layer, change):
+            yield
+        return
+    if site == ROUTER:
+        mixture = anatomy.mixtures[layer] if anatomy.mixtures else None
+        if mixture is None:
+            raise Unsupported(f"Layer {layer} is no mixture of experts that can be told apart.")
+        with ExitStack() as stack:
+            stack.enter_context(at_router(mixture, _in_rows(stack, anatomy.layers[layer], change)))
             yield
         return
     behind = anatomy.mid_norm[layer] if anatomy.mid_norm else None
@@ -107,13 +118,13 @@ def _split_heads(change: AttentionChange, n_heads: int) -> AttentionChange:
 
 def _in_rows(stack: ExitStack, layer: nn.Module, change: AttentionChange) -> AttentionChange:
     """Some MLPs (opt) see all positions of all rows in one dimension: give them back theirs."""
-    shape: list[torch.Size] = []
-    stack.enter_context(on_input(layer, lambda hidden: shape.append(hidden.shape[:2])))
+    rows: list[int] = []
+    stack.enter_context(on_input(layer, lambda hidden: rows.append(len(hidden))))
 
     def act(activation: torch.Tensor) -> torch.Tensor | None:
         if activation.dim() != 2:
             return change(activation)
-        changed = change(activation.unflatten(0, shape[-1]))
+        changed = change(activation.unflatten(0, (rows[-1], -1)))
         return None if changed is None else changed.flatten(0, 1)
 
     return act

@@ -156,7 +156,10 @@ def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator
     for layer, (own, *_) in enumerate(run.sites[grid.site]):
         difference = donor.change(layer, own)
         noise = torch.randn(difference.shape, generator=generator).to(own)
-        if grid.along == "neuron":  # one number a position: all that is random is its sign
+        if grid.along in (
+            "neuron",
+            "expert",
+        ):  # one number a position: all that is random is its sign
             values.append(own + noise.sign() * difference)
             continue
         length = difference.norm(dim=-1, keepdim=True)

@@ -15,17 +15,18 @@ from interpboard.models.proof.verified import in_words
 from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.steps import numbers_a_token
 from interpboard.runs.strip_places import positions_at
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 _HEAD_SITES = ("z", "q", "k", "v", "pattern")
-PATCH_SITES = (*STREAM_SITES, *_HEAD_SITES, "neuron", "embed")
-ALONG = ("auto", "position", "head", "head_position", "neuron")
+PATCH_SITES = (*STREAM_SITES, *_HEAD_SITES, "neuron", "router", "embed")
+ALONG = ("auto", "position", "head", "head_position", "neuron", "expert")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A site cut ``along`` positions, heads, both, or neurons. Its axes begin with ``layer``.
+    """A site cut ``along`` positions, heads, both, neurons or experts. Its axes begin with ``layer``.
 
     ``without``: layers that lack the site; their cells are None, and NaN in results.
     """
@@ -35,7 +36,7 @@ class Grid:
     layers: tuple[str, ...]
     n_positions: int
     n_heads: int
-    n_neurons: int
+    n_neurons: int  # or experts
     prompt: PromptInfo
     places: tuple[range, ...]  # of each layer: the positions at which it has the site
     without: tuple[int, ...] = ()
@@ -47,7 +48,7 @@ class Grid:
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """``layer``, then ``token``, ``head``, ``head`` and ``token``, or ``neuron``."""
+        """``layer``, then ``token``, ``head``, ``head`` and ``token``, ``neuron``, or ``expert``."""
         layer = Axis("layer", ("embed",) if self.site == "embed" else self.layers)
         token = Axis("token", self.prompt.tokens)
         head = Axis("head", _numbers(self.n_heads))
@@ -56,6 +57,7 @@ class Grid:
             "head": (head,),
             "head_position": (head, token),
             "neuron": (Axis("neuron", _numbers(self.n_neurons)),),
+            "expert": (Axis("expert", _numbers(self.n_neurons)),),
         }
         return (layer, *rest[self.along])
 
@@ -74,9 +76,11 @@ class Grid:
             if not there:  # nor has the donor
                 found += [None] * math.prod(self.shape[1:])
                 continue
-            found += [
+            cells: list[Counterfactual | None] = [
                 (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
             ]
+            missing = math.prod(self.shape[1:]) - len(cells)  # where a layer has fewer experts
+            found += cells + [None] * missing
         return found
 
     @property
@@ -102,8 +106,8 @@ class Grid:
         positions = range(self.n_positions)
         if self.along == "position":
             return [edit(positions=(p,), value=value[p : p + 1]) for p in positions]
-        if self.along == "neuron":
-            return [edit(value=value[:, n], neuron=n) for n in range(self.n_neurons)]
+        if self.along in ("neuron", "expert"):
+            return [edit(value=value[:, n], neuron=n) for n in range(value.shape[-1])]
         heads = range(self.n_heads)
         if self.along == "head":
             return [edit(h, value=value[:, h]) for h in heads]
@@ -124,13 +128,14 @@ def make_grid(
     else:
         lm.verified.require_site(site)
     having = [i for i in range(lm.anatomy.n_layers) if lm.verified.has(site, i)]
-    usual = {**dict.fromkeys(_HEAD_SITES, "head"), "neuron": "neuron"}.get(site, "position")
-    along = usual if along == "auto" else along
+    usual = {**dict.fromkeys(_HEAD_SITES, "head"), "neuron": "neuron", "router": "expert"}
+    along = usual.get(site, "position") if along == "auto" else along
     fits = {
         "position": True,
         "head": site in _HEAD_SITES,
         "head_position": site in _HEAD_SITES,
         "neuron": site == "neuron",
+        "expert": site == "router",
     }
     if not fits.get(along, False):
         raise BadParameter(
@@ -145,7 +150,11 @@ def make_grid(
         anatomy.layer_names,
         len(prompt.token_ids),
         anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads,
-        in_width(down) if down is not None else 0,
+        numbers_a_token(lm, site, 1)
+        if site == "router"
+        else in_width(down)
+        if down is not None
+        else 0,
         prompt,
         tuple(
             positions_at(lm, prompt, site, layer) if layer in having else range(0)

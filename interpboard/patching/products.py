@@ -84,7 +84,7 @@ def _along(grid: Grid, product: torch.Tensor) -> torch.Tensor:
     """``product`` [pos, …] of one layer summed to the grid's remaining axes."""
     if grid.along == "position":
         return product.flatten(1).sum(-1)
-    if grid.along == "neuron":
+    if grid.along in ("neuron", "expert"):
         return product.sum(0)
     if grid.along == "head":
         return product.sum((0, 2))

@@ -18,15 +18,15 @@ _SITE = Parameter(
     "which activations are exchanged",
     choices=(
         "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern",
-        "neuron", "embed",
+        "neuron", "router", "embed",
     ),
 )  # fmt: skip
 _ALONG = Parameter(
     "along",
     str,
     "auto",
-    "what a cell is; auto: a position, a head or a neuron, as suits the site",
-    choices=("auto", "position", "head", "head_position", "neuron"),
+    "what a cell is; auto: a position, a head, a neuron or an expert, as suits the site",
+    choices=("auto", "position", "head", "head_position", "neuron", "expert"),
 )
 _DIRECTION = Parameter(
     "direction",

@@ -10,6 +10,7 @@ from interpboard.registry import (
     attribution,
     direct,
     discovery,
+    experts,
     heads,
     interventions,
     lens,
@@ -23,8 +24,8 @@ from interpboard.registry import (
 from interpboard.registry.spec import Analysis
 
 _SUBJECTS = (
-    predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, patching,
-    whole_text, probes,
+    predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, experts,
+    patching, whole_text, probes,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (
@@ -38,6 +39,7 @@ _ORDER = (
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
     "attribution_patching", "path_patching", "causal_trace", "what_if",
     "edited_direct_attribution",
+    "expert_routing", "expert_ablation",
     "token_losses", "linear_probe", "probe_transfer", "stream_pca", "stream_cosine",
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
 _LOGITS_A_STEP = 1 << 24
-_BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "mlp_out", "resid_post")
+_BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "router", "mlp_out", "resid_post")
 
 
 class Batch:

@@ -23,7 +23,8 @@ class Edit:
     """Replace (``patch``), zero, or add to, the activation at a site.
 
     ``head`` at ``z``, ``q``, ``pattern`` (for ``k`` and ``v`` it counts key/value heads); ``neuron`` at
-    ``neuron``; None for all of them. ``positions`` None: everywhere (at ``pattern``: query positions).
+    ``neuron``, and at ``router``, where it counts experts; None for all of them. ``positions`` None:
+    everywhere (at ``pattern``: query positions).
     ``value`` must broadcast to the edited part, positions first: [pos, d_model], [pos, d_head] for one
     head, [pos] for one neuron; one entry a position edited, or one for all of them.
     ``keys``: of a ``block``, the positions that the queries at ``positions`` do not see, but for themselves.

@@ -212,7 +212,7 @@ def enter_edits(
     for (site, layer), edits in by_site.items():
         # Keys and values arrive with those of the positions before ``first`` in front.
         begin = 0 if site in ("k", "v") else first
-        if mlp_first is not None and site in ("neuron", "mlp_out"):
+        if mlp_first is not None and site in ("neuron", "router", "mlp_out"):
             begin = mlp_first
         if site == "mask":
             hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first)

@@ -149,6 +149,7 @@ def numbers_a_token(lm: LanguageModel, site: str, length: int) -> int:
         "v": _d_keys(lm),
         "pattern": anatomy.n_heads * length,
         "neuron": _widest(lm),
+        "router": max((m.n_experts for m in anatomy.mixtures if m is not None), default=0),
     }
     return widths.get(site, anatomy.d_model)
 

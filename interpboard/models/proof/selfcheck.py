@@ -24,6 +24,8 @@ from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
 from interpboard.models.proof.heads import why_no_heads
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
+from interpboard.models.proof.mixtures import router_sites
+from interpboard.models.proof.notes import ALONE, layer_notes
 from interpboard.models.proof.replay import replay_agrees
 from interpboard.models.proof.rounding import Noise, agrees, same_within_rounding
 from interpboard.models.proof.rows import (
@@ -43,8 +45,8 @@ from interpboard.models.proof.shortcuts import (
 )
 from interpboard.models.proof.sites import ProofPrompts, prove_layer
 from interpboard.models.proof.streams import stream_sites
-from interpboard.models.proof.verified import Verified, in_words
-from interpboard.models.sites import SITES, at_site
+from interpboard.models.proof.verified import Verified
+from interpboard.models.sites import at_site
 from interpboard.models.training_mode import evaluating
 from interpboard.models.unembedding import residual_to_logits, run_body, unembed
 
@@ -60,10 +62,6 @@ __all__ = [
 
 _TOKENS = 8
 _NUDGED = 0.1  # of a number's own size
-ALONE = (
-    "what is computed beside a row or behind a token changes its numbers (8-bit outliers, limited "
-    "experts): every run is made alone, over the whole prompt, and its numbers are those of that run"
-)
 
 
 @torch.no_grad()
@@ -128,7 +126,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         reuse,
         sites,
         lens,
-        _notes(by_layer, lens or anatomy.reads_mean, replays, alone, besides),
+        layer_notes(anatomy, by_layer, lens or anatomy.reads_mean, replays, alone, besides),
         some_logits=lens
         and not alone
         and anatomy.label_head is None
@@ -159,36 +157,14 @@ def _prove_layers(
         if not {"resid_pre", "resid_post"} <= proof.sites:
             more = stream_sites(anatomy, layer, prompts)
             found[layer] = replace(proof, sites=proof.sites | more)
+    for layer, proof in found.items():
+        more = router_sites(anatomy, layer, prompts)
+        found[layer] = replace(proof, sites=proof.sites | more)
     by_kind = {
         kind: frozenset.intersection(*(found[i].sites for i in found if kinds[i] == kind)) | embed
         for kind in set(kinds)
     }
     return tuple(by_kind[kind] for kind in kinds), {p.besides for p in found.values()}
-
-
-def _notes(
-    by_layer: Sequence[frozenset[str]], lens: bool, replays: bool, alone: bool, besides: set[str]
-) -> tuple[str, ...]:
-    lacking: dict[tuple[int, ...], list[str]] = {}
-    for site in SITES:
-        layers = tuple(i for i, sites in enumerate(by_layer) if site not in sites)
-        if layers:
-            lacking.setdefault(layers, []).append(site)
-    notes = []
-    for layers in sorted(lacking, key=len, reverse=True):
-        where = "on this model" if len(layers) == len(by_layer) else f"in {in_words(layers)}"
-        notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}")
-    if "norms" in besides:
-        notes.append("layers norm the stream itself: what attention and MLP add does not add up")
-    if "adds" in besides:
-        notes.append("a layer adds more to the stream than attn_out and mlp_out")
-    if not lens:
-        notes.append("no logit lens: final norm and unembedding do not give this model's logits")
-    if alone:
-        notes.append(ALONE)
-    elif not replays:
-        notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
-    return tuple(notes)
 
 
 def random_prompts(anatomy: Anatomy) -> torch.Tensor:

@@ -65,6 +65,8 @@ class Verified:
 
     def _nowhere(self, site: str) -> Unsupported:
         why = self.no_heads if site in OF_HEADS else ""
+        if site == "router":
+            why = "This model has no mixture of experts whose weights can be read and put."
         return Unsupported(why or f"Edits at {site} are not available on this model.")
 
     def require_site(self, site: str, layer: int | None = None) -> None:
