@@ -77,7 +77,7 @@ def test_each_cell_is_a_plain_forward_with_that_activation_in_place(family: str)
     assert result.values[layer, position] == pytest.approx(recovered, abs=1e-5)
 
 
-@pytest.mark.parametrize("site", PATCH_SITES)
+@pytest.mark.parametrize("site", [site for site in PATCH_SITES if site != "router"])
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_every_site_gives_a_grid_whose_axes_fit(family: str, site: str) -> None:
     result = _patch(family, site=site)
