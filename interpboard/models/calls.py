@@ -16,7 +16,6 @@ import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -33,8 +32,8 @@ _MASK = "attention_mask"
 _ALIBI = "alibi"
 
 
-class _EnoughSeen(Exception):
-    """Raised at the first layer when only its input was wanted."""
+class EnoughSeen(Exception):
+    """Raised in a forward of which the rest is not wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ class LayerCall:
             keys, values = self.keys_and_values()
             cache = _Prefix(keys[base, :, :first], values[base, :, :first])
             arguments[self._cache_argument()] = cache
-        return _hidden_of(self.layer(hidden, **arguments))
+        return hidden_of(self.layer(hidden, **arguments))
 
     def keys_and_values(self) -> tuple[Kept, Kept]:
         """Those of the recorded pass. Ask before any edit is open: the first time runs the layer."""
@@ -121,23 +120,15 @@ def recording_calls(
         arguments = {name: there.moved(layer, value) for name, value in arguments.items()}
         calls.append(LayerCall(layer, keeper.keep(hidden), arguments, keeper))
 
-    with ExitStack() as stack:
-        if anatomy.strips is not None:
-            for index, layer in enumerate(anatomy.layers):
-                keep = partial(_keep_input, calls, layer, keeper)
-                stack.enter_context(anatomy.strips.at(anatomy, "resid_pre", index, keep))
+    if anatomy.strips is not None:
+        with anatomy.strips.recording(anatomy, calls, keeper):
             yield
-            return
+        return
+    with ExitStack() as stack:
         for layer in anatomy.layers:
             handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
             stack.callback(handle.remove)
         yield
-
-
-def _keep_input(
-    calls: list[LayerCall], layer: nn.Module, keeper: Keeper, hidden: torch.Tensor
-) -> None:
-    calls.append(LayerCall(layer, keeper.keep(hidden), {}, keeper))
 
 
 @torch.no_grad()
@@ -152,18 +143,21 @@ def embeddings_of(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor:
 
 
 def first_layer_input(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor:
-    """Input of layer 0 [batch, pos, d_model] for ``token_ids`` [batch, pos]; no layer is run."""
+    """Input of layer 0 [batch, pos, d_model] for ``token_ids`` [batch, pos]; no layer is run. Of two strips,
+    those of both stacks."""
+    if anatomy.strips is not None:
+        return anatomy.strips.first_inputs(token_ids)
     seen: list[torch.Tensor] = []
 
     def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen.append(args[0] if args else kwargs["hidden_states"])
-        raise _EnoughSeen
+        raise EnoughSeen
 
     require_evaluating(anatomy.model)
     handle = anatomy.layers[0].register_forward_pre_hook(hook, with_kwargs=True)
     try:
         anatomy.base(input_ids=token_ids, use_cache=False, **with_segments(anatomy, token_ids))
-    except _EnoughSeen:
+    except EnoughSeen:
         pass
     finally:
         handle.remove()
@@ -275,5 +269,6 @@ def _alone(part: torch.Tensor) -> torch.Tensor:
     return part if part.untyped_storage().nbytes() == size else part.contiguous().clone()
 
 
-def _hidden_of(output: Any) -> torch.Tensor:
+def hidden_of(output: Any) -> torch.Tensor:
+    """The stream that a layer gives, first of what it returns."""
     return output[0] if isinstance(output, (tuple, list)) else output

@@ -39,6 +39,14 @@ class Strips(Protocol):
     def sum_norms(self, layer: int) -> tuple[nn.Module | None, nn.Module | None]:
         """The norms of the sums behind attention and behind the MLP of ``layer``, where it norms there."""
 
+    def recording(
+        self, anatomy: Any, calls: list[Any], keeper: Any
+    ) -> AbstractContextManager[None]:
+        """``calls.recording_calls`` of ``anatomy``, which has these strips."""
+
+    def first_inputs(self, ids: torch.Tensor) -> torch.Tensor:
+        """What both stacks give their first layers [row, pos, d_model], for coded ``ids`` [row, pos]."""
+
     def code(self, ids: torch.Tensor, border: int) -> torch.Tensor:
         """``ids`` [row, pos] as the model is given them: it is seen from them where the prefix begins."""
 

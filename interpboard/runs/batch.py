@@ -21,6 +21,7 @@ from interpboard.models.finite import Tally
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
+from interpboard.runs.joins import first_of_decoder, joins_at
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits
@@ -60,7 +61,7 @@ class Batch:
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
         n_layers = self.run.lm.anatomy.n_layers
-        starts = [max(0, start_of(row)) for row in self.rows]
+        starts = [max(0, joins_at(self.run, row)) for row in self.rows]
         hidden: torch.Tensor | None = None
         for layer in range(starts[0], n_layers):
             joining = [row for row, start in enumerate(starts) if start == layer]
@@ -149,14 +150,22 @@ class Batch:
     def _layer_input(self, layer: int, joining: list[int]) -> torch.Tensor:
         recorded = self.run.calls[layer].hidden
         part = slice(self.first, self.stop)
-        if not any(start_of(self.rows[row]) < 0 for row in joining):
-            return recorded[self._bases(joining, recorded.tensor.device), part]
+        begins = any(start_of(self.rows[row]) < 0 for row in joining)
+        given = None
+        if not begins or layer:
+            given = recorded[self._bases(joining, recorded.tensor.device), part]
+            if not begins:
+                return given
         # What is edited in the embedding passes the rest of the way to layer 0 anew.
         ids = input_ids(self.run.lm, self.run.prompt).expand(len(joining), -1)
         rows = [self.edits[row] for row in joining]
         with ExitStack() as stack:
             enter_edits(stack, self.run.lm, rows, lambda edit: edit.start < 0)
-            return first_layer_input(self.run.lm.anatomy, ids)[:, part]
+            fresh = first_layer_input(self.run.lm.anatomy, ids)[:, part]
+        if given is None:
+            return fresh
+        border = self.run.prompt.border  # two strips, and the source's embedding is as it was
+        return torch.cat([given[:, :border], fresh[:, border:]], dim=1)
 
     def _edited_end(self, rows: list[int]) -> torch.Tensor:
         """The recorded output of the last layer with the edits of ``rows`` made."""
@@ -179,11 +188,14 @@ def started_late(run: Run, counterfactual: Counterfactual, base: int) -> Counter
     ``resid_post`` of a layer is ``resid_pre`` of the next, and behind the last layer nothing runs.
     Left as it is where another edit at that place would come in between.
     """
-    end = run.lm.anatomy.n_layers
+    end, ends = (
+        run.lm.anatomy.n_layers,
+        first_of_decoder(run) - 1,
+    )  # the encoder's last goes elsewhere
     taken = {e.layer for e in (*run.edits[base], *counterfactual) if e.site == "resid_pre"}
 
     def moved(edit: Edit) -> Edit:
-        if edit.site != "resid_post" or edit.layer + 1 in taken:
+        if edit.site != "resid_post" or edit.layer + 1 in taken or edit.layer == ends:
             return edit
         if edit.layer + 1 == end:
             return replace(edit, site=END, layer=end) if alone else edit

@@ -155,12 +155,21 @@ def record_ids(
         prompt,
         tuple(edits),
         tuple(calls),
-        final[0],
+        _beside_states(lm, prompt, calls, final[0]),
         {site: tuple(values) for site, values in kept.items()},
         tuple(attended),
         keeper,
     )
     return run, body.last_hidden_state
+
+
+def _beside_states(
+    lm: LanguageModel, prompt: PromptInfo, calls: Sequence[LayerCall], final: torch.Tensor
+) -> torch.Tensor:
+    """``final``; of a decoder beside the encoder's states, as its layers are given and give them."""
+    if lm.anatomy.strips is None:
+        return final
+    return torch.cat([calls[-1].hidden[:, : prompt.border], final[:, prompt.border :]], dim=1)
 
 
 def _at_positions(run: Run, positions: slice) -> Run:

@@ -23,8 +23,9 @@ from interpboard.errors import BadParameter
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.memory import check_smaller_may_fit
 from interpboard.runs.batch import Batch, keeps_attention, started_late
-from interpboard.runs.edits import Counterfactual, first_of, start_of
+from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite
+from interpboard.runs.joins import joins_at
 from interpboard.runs.kept import AskedCells, mark_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
@@ -79,7 +80,7 @@ def evaluate(
         return min(first_of(counterfactuals[i]), position) if reuse else 0
 
     def joins(i: int) -> tuple[int, bool]:
-        return start_of(counterfactuals[i]), keeps_attention(counterfactuals[i])
+        return joins_at(run, counterfactuals[i]), keeps_attention(counterfactuals[i])
 
     values = np.full(len(counterfactuals), np.nan)
     asked, before = _kept(run, counterfactuals, rows_of, watch, values, on_values)
@@ -106,7 +107,7 @@ def evaluate(
         begin = first(order[done])
         chosen = order[done : done + size.rows(begin, stop)]
         chosen.sort(key=joins)
-        starts = [max(0, start_of(counterfactuals[i])) for i in chosen]
+        starts = [max(0, joins_at(run, counterfactuals[i])) for i in chosen]
         share = (stop - begin) * sum(1 - start / layers for start in starts)
         if not loop.due(done, len(chosen)):
             values[chosen] = metric.baseline

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import torch
 
 from interpboard.errors import InterpBoardError
-from interpboard.models.calls import LayerCall
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -206,11 +205,13 @@ def _row(run: Run, layout: Sequence[dict[str, Any]], row: int) -> Run:
         return Kept(value.tensor[one], value.device)
 
     calls = tuple(
-        LayerCall(
-            call.layer,
-            kept(call.hidden),
-            {name: _cut(value, parts[name], row) for name, value in call.arguments.items()},
-            call.keeper,
+        replace(
+            call,
+            hidden=kept(call.hidden),
+            arguments={
+                name: _cut(value, parts[name], row) for name, value in call.arguments.items()
+            },
+            keys_values=[],
         )
         for call, parts in zip(run.calls, layout, strict=True)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_ids_of_one_text_are_refused_by_the_model_itself() -> None:
     assert int((ids >= 0).sum()) == 5
 
 
-def test_an_encoder_that_nobody_edits_runs_once_for_all_rows() -> None:
+def test_an_encoder_that_nobody_edits_runs_once_for_all_hooked_rows() -> None:
     lm = strips_lm("bart")
     prompt = make_prompt(lm, TEXT)
     rows: list[int] = []
@@ -177,6 +178,7 @@ def test_an_encoder_that_nobody_edits_runs_once_for_all_rows() -> None:
         metric = resolve_metric(lm, prompt, MetricRequest())
         run = record(lm, prompt)
         rows.clear()
+        run = replace(run, lm=replace(lm, verified=replace(lm.verified, path="hooks")))
         evaluate(run, [(Edit("z", layer, "zero", 0),) for layer in (2, 3, 4)], metric)
         assert rows == [1]
         rows.clear()

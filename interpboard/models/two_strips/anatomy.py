@@ -41,7 +41,7 @@ def find_strips(model: nn.Module) -> Anatomy:
     halves = [block for block in below for _ in range(2)]
     names = [f"{ENCODER}{i}" for i in range(len(above))]
     names += [f"{group}{i}" for i in range(len(below)) for group in (DECODER, CROSS)]
-    strips = TwoStrips(body, (*above, *halves), tuple(names))
+    strips = TwoStrips(body, (*above, *halves), tuple(names), _final_norm(encoder))
     return _anatomy(model, strips, n_heads, config)
 
 
@@ -110,9 +110,9 @@ def _embedding(stack: nn.Module) -> nn.Module:
     return found
 
 
-def _final_norm(decoder: nn.Module) -> nn.Module:
+def _final_norm(stack: nn.Module) -> nn.Module:
     for name in _FINAL_NORM:
-        found = getattr(decoder, name, None)
+        found = getattr(stack, name, None)
         if isinstance(found, nn.Module):
             return found
     return nn.Identity()  # each layer norms last

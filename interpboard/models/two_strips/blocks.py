@@ -20,6 +20,7 @@ from interpboard.models.module_hooks import Act, on_input, on_output
 from interpboard.models.packed import is_linear
 
 _OUT = ("o", "out_proj")
+_PROJECTIONS = (("q", "k", "v"), ("q_proj", "k_proj", "v_proj"))
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,21 @@ class Attention:
     out_proj: nn.Module
     behind: Gives | Adds
     sum_norm: nn.Module | None = None
+
+    @property
+    def projections(self) -> tuple[nn.Module, nn.Module, nn.Module] | None:
+        """The maps to queries, keys and values; None where they go by other names."""
+        for names in _PROJECTIONS:
+            found = [getattr(self.module, name, None) for name in names]
+            if all(isinstance(each, nn.Module) and is_linear(each) for each in found):
+                return found[0], found[1], found[2]  # type: ignore[return-value]
+        return None
+
+    @property
+    def keys_and_values(self) -> tuple[nn.Module, nn.Module] | None:
+        """The maps to keys and values."""
+        found = self.projections
+        return None if found is None else found[1:]
 
 
 @dataclass(frozen=True)

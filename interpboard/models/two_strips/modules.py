@@ -8,7 +8,7 @@ calls them; the head is its own forward with the decoder standing aside.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,23 @@ class StripBody(nn.Module):
                 return_dict=True,
             )
         return Stacks(last_hidden_state=torch.cat([states, out.last_hidden_state], dim=1))
+
+    def stacks_apart(self, input_ids: torch.Tensor, ended: type[Exception]) -> None:
+        """Run the encoder, then the decoder on it, each until ``ended`` is raised in it."""
+        border = border_of(input_ids)
+        self.border, self.length = border, input_ids.shape[1]
+        embedded = self.embedding(input_ids)
+        encoder: Any = self.encoder
+        decoder: Any = self.decoder
+        with suppress(ended), _embedded(self.embedding.of_source, embedded[:, :border]):
+            encoder(input_ids=input_ids[:, :border], return_dict=True)
+        with suppress(ended), _embedded(self.embedding.of_prefix, embedded[:, border:]):
+            decoder(
+                input_ids=-1 - input_ids[:, border:],
+                encoder_hidden_states=embedded[:, :border],
+                use_cache=False,
+                return_dict=True,
+            )
 
     def _encoded(self, ids: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
         rows = len(ids)

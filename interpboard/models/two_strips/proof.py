@@ -24,6 +24,7 @@ from interpboard.models.proof.verified import Verified
 from interpboard.models.sites import HEAD_SITES, SITES, at_site
 from interpboard.models.strips import DECODER, ENCODER, group_of
 from interpboard.models.two_strips.modules import coded
+from interpboard.models.two_strips.replay_proof import strips_replay
 from interpboard.models.unembedding import residual_to_logits
 
 SOURCE, PREFIX = 7, 5
@@ -33,7 +34,7 @@ _WITHOUT_MLP: Proofs = (
     (("resid_pre", "attn_out"), "resid_post"),
 )
 NO_LENS = "no logit lens: final norm and unembedding do not give this model's logits"
-NOTE = "an encoder–decoder: plain hooked forwards are used"
+NO_REPLAY = "layers cannot be replayed exactly: plain hooked forwards are used"
 
 
 def strip_prompts(anatomy: Anatomy) -> torch.Tensor:
@@ -75,12 +76,14 @@ def check_strips(anatomy: Anatomy) -> Verified:
     )
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
+    replays = lens and strips_replay(anatomy, both, SOURCE, noise)
+    notes = [*lacking_words(by_layer, anatomy.strips.names), *(() if lens else (NO_LENS,))]
     return Verified(
-        path="hooks",
+        path="replay" if replays else "hooks",
         reuse=False,
         sites=frozenset.intersection(*by_layer),
         lens=lens,
-        notes=(NOTE, *lacking_words(by_layer, anatomy.strips.names), *(() if lens else (NO_LENS,))),
+        notes=(*notes, *(() if replays else (NO_REPLAY,))),
         some_logits=lens and some_logits_agree(anatomy, expected, stream, one_step),
         causal=False,
         by_layer=by_layer,

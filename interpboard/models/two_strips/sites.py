@@ -20,6 +20,8 @@ from torch import nn
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import in_attention
+from interpboard.models.calls import LayerCall
+from interpboard.models.kept_tensors import Keeper
 from interpboard.models.module_hooks import on_input, on_output
 from interpboard.models.strips import (
     CROSS,
@@ -29,6 +31,7 @@ from interpboard.models.strips import (
     stands_in_source,
 )
 from interpboard.models.two_strips.blocks import Attention, StackBlock
+from interpboard.models.two_strips.calls import first_inputs, recording_strips
 from interpboard.models.two_strips.modules import StripBody, coded
 from interpboard.registry.layer_names import has_mlp
 
@@ -40,11 +43,12 @@ _INSIDE = ("q", "k", "v", "attended", "pattern", "mask")
 
 @dataclass(frozen=True)
 class TwoStrips:
-    """See ``Strips``. ``blocks`` and ``names`` by layer of the anatomy."""
+    """See ``Strips``. ``blocks`` and ``names`` by layer; ``tail``: the norm behind the encoder."""
 
     body: StripBody
     blocks: tuple[StackBlock, ...]
     names: tuple[str, ...]
+    tail: nn.Module
 
     def code(self, ids: torch.Tensor, border: int) -> torch.Tensor:
         """``ids`` [row, pos], the prefix marked."""
@@ -72,6 +76,16 @@ class TwoStrips:
         """The norms of the sums behind attention and behind the MLP, where the family norms there."""
         own = has_mlp(self.names[layer])
         return self.attention(layer).sum_norm, self.blocks[layer].end_norm if own else None
+
+    def recording(
+        self, anatomy: Anatomy, calls: list[LayerCall], keeper: Keeper
+    ) -> AbstractContextManager[None]:
+        """``recording_calls``."""
+        return recording_strips(anatomy, self.body, self.blocks, self.tail, calls, keeper)
+
+    def first_inputs(self, ids: torch.Tensor) -> torch.Tensor:
+        """What both stacks give their first layers [row, pos, d_model], for coded ``ids`` [row, pos]."""
+        return first_inputs(self.body, self.blocks, ids)
 
     @contextmanager
     def at(self, anatomy: Anatomy, site: str, layer: int, change: StripChange) -> Iterator[None]:
