@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,13 @@ def case(
     lm = tiny_lm(family, dtype)
     prompt = make_prompt(lm, text)
     return lm, prompt, resolve_metric(lm, prompt, MetricRequest(**request))
+
+
+def unproved(lm: LanguageModel, sites: set[str]) -> LanguageModel:
+    """``lm`` as if it had not proved ``sites``, at any layer."""
+    own = lm.verified
+    by_layer = tuple(here - sites for here in own.by_layer)
+    return replace(lm, verified=replace(own, sites=own.sites - sites, by_layer=by_layer))
 
 
 def fingerprint(lm: LanguageModel) -> tuple[float, int]:

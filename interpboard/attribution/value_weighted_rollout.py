@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from interpboard.attribution.attention_rollout import Rollout
 from interpboard.attribution.fused_attention import rows_to_one
@@ -40,7 +41,8 @@ def value_weighted_rollout(
     the vector Σ over heads of pattern[i, j] · value_j through the output projection; for j = i the
     query's own residual stream is part of it. The norms of these vectors, rows made to sum to 1, take
     the place of ½A + ½I, so an attention sink whose value is nearly zero counts for nothing.
-    ``extra["rollout"]`` [query, key] has every position. MLPs and the metric are still left out.
+    ``extra["rollout"]`` [query, key] has every position. MLPs, the metric and norms behind a sum (BERT) are
+    still left out.
 
     Raises ``Unsupported`` where patterns and values cannot be looked at.
     """
@@ -79,8 +81,10 @@ def _each_moved(
         sums.append(becomes)
         take(norms, first)
 
-    def prove(middle: torch.Tensor) -> None:
-        if not agrees(torch.cat(sums), middle[0]):
+    def prove(norm: nn.Module | None, middle: torch.Tensor) -> None:
+        total = torch.cat(sums)
+        # ``forward``: this is called by a hook of the norm itself.
+        if not agrees(total if norm is None else norm.forward(total), middle[0]):
             raise Unsupported(
                 f"{type(lm.model).__name__} changes what attention adds before it adds it, so its "
                 "heads' vectors do not add up.",
@@ -94,7 +98,9 @@ def _each_moved(
             blocks = by_blocks(lm, partial(hear, layer))
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, blocks))
             if proved:
-                stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, prove))
+                behind = lm.anatomy.mid_norm[layer] if lm.anatomy.mid_norm else None
+                check = partial(prove, behind)
+                stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, check))
         run_body(lm.anatomy, input_ids(lm, prompt))
 
 
@@ -117,7 +123,7 @@ def _vectors(
     becomes = torch.empty_like(stream[: len(pattern)])
     for row, query in enumerate(range(first, first + len(pattern))):
         # One row at a time: all pairs would be [query, key, d_model] at once.
-        keys = query + 1
+        keys = query + 1 if lm.verified.causal else len(stream)
         weighted = pattern[row, :, :keys].T[:, :, None].to(value.dtype) * value[:keys]
         moved = project(weighted.flatten(1)) - bias
         moved[query] += stream[query]

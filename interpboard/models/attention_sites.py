@@ -3,7 +3,7 @@
 A model whose attention module asks the interface for its attention function is given one of ours, which
 hands over to the model's own and lets a change read or replace what passes. The model's own function
 is wrapped, never substituted: another one can differ without any error (sink logits, soft caps).
-Families that never ask (falcon, bloom, gptj, gpt_neo) are found out by the self-check: nothing fires.
+Families that never ask (deberta, mpnet, falcon, bloom, gptj) are looked into as ``own_attention`` says.
 
 | site | shape | note |
 |---|---|---|
@@ -31,6 +31,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.own_attention import asks_interface, in_own_attention
 
 AttentionChange = Callable[[torch.Tensor], torch.Tensor | None]
 
@@ -66,7 +67,13 @@ def in_attention(
     anatomy: Anatomy, site: str, layer: int, change: AttentionChange
 ) -> Iterator[None]:
     """While open, ``change`` sees the site on every forward of the layer that asks the interface."""
-    owner = attention_owner(anatomy.attention[layer])
+    attention = anatomy.attention[layer]
+    if not asks_interface(attention):
+        heads = (anatomy.n_heads, anatomy.n_kv_heads)
+        with in_own_attention(attention, heads, site, change):
+            yield
+        return
+    owner = attention_owner(attention)
     changes = _open.setdefault(owner, {}).setdefault(site, [])
     changes.append(change)
     try:

@@ -30,6 +30,7 @@ from interpboard.models.training_mode import evaluating
 
 _HEADS = ("ForMaskedLM", "ForPreTraining")
 _HEARD_TOKENS = 8
+_TOKENS = 8  # of the prompts of the proof
 _ODD_LENGTH = 13  # no multiple of a window or a block
 
 
@@ -181,7 +182,13 @@ def _refuse_padding(anatomy: Anatomy) -> None:
     ids = torch.cat(list(unpadded_prompts(anatomy)), dim=1)[:, :_ODD_LENGTH]
     calls: list[LayerCall] = []
     with recording_calls(anatomy, calls):
-        plain_logits(anatomy, ids)
+        try:
+            plain_logits(anatomy, ids)
+        except NotALanguageModel as error:
+            raise NotALanguageModel(
+                f"it runs prompts of {_TOKENS} tokens but none of {_ODD_LENGTH}, so that only prompts of "
+                "some lengths fit it"
+            ) from error
     lengths = {call.hidden.shape[1] for call in calls} - {_ODD_LENGTH}
     if lengths:
         raise NotALanguageModel(

@@ -27,9 +27,9 @@ def each_pattern(
 ) -> bool:
     """Run ``token_ids`` [batch, pos]; ``hear(layer, pattern [batch, query, head, key])`` in order.
 
-    True if the patterns are those that the self-check proved by editing them. Families that hide theirs
-    (falcon, bloom, gptj, gpt_neo) report them on demand; those are taken if they are probabilities of
-    keys that the query may see, and asking changes nothing. Raises ``Unsupported`` otherwise, and for
+    True if the patterns are those that the self-check proved by editing them. Families in which none was
+    proved may report theirs on demand; those are taken if they are probabilities of keys that the query
+    may see, and asking changes nothing. Raises ``Unsupported`` otherwise, and for
     ``layers`` that have no pattern where others do (see ``layers_with_pattern``); ``NotFinite`` where a
     run or a pattern is not finite.
     """

@@ -27,9 +27,13 @@ from interpboard.circuits.heads.attention import attention
 from interpboard.errors import BadParameter, Cancelled, Unaffordable, Unsupported
 from interpboard.models import attention_sites
 from interpboard.models.sites import at_site
-from interpboard.runs.prompt import input_ids
+from interpboard.results import MetricRequest
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import SILENT, Watch
-from tests.lm import case, fingerprint
+from tests.lm import case, fingerprint, unproved
+from tests.masked import TEXT as MASKED_TEXT
+from tests.masked import masked_lm
 
 BOTH = pytest.mark.parametrize("family", ["gpt2", "llama"])
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -218,9 +222,35 @@ def test_where_heads_vectors_do_not_add_up_it_is_said(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["gptj", "bloom"])
 def test_without_values_the_weighted_one_is_refused_by_name(family: str) -> None:
+    lm, prompt, metric = case(family)
+    assert np.isfinite(value_weighted_rollout(lm, prompt, metric).values).all()
+    lm = unproved(lm, {"q", "k", "v", "pattern"})
     with pytest.raises(Unsupported, match="pattern"):
-        value_weighted_rollout(*case(family))
-    assert attention_rollout(*case(family)).values.sum() == pytest.approx(1)
+        value_weighted_rollout(lm, prompt, metric)
+    assert attention_rollout(lm, prompt, metric).values.sum() == pytest.approx(1)
+
+
+@torch.no_grad()
+def test_of_an_encoder_every_key_counts_by_what_it_brings() -> None:
+    lm = masked_lm("bert", torch.float64)
+    prompt = make_prompt(lm, MASKED_TEXT)
+    ids = input_ids(lm, prompt)
+    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="paris"))
+    streams = lm.model.bert(input_ids=ids, output_hidden_states=True).hidden_states
+    expected = torch.eye(ids.shape[1]).double()
+    for layer, stream in zip(lm.model.bert.encoder.layer, streams, strict=False):
+        own = layer.attention.self
+        query, key, value = (
+            made(stream)[0].unflatten(-1, (4, -1)) for made in (own.query, own.key, own.value)
+        )
+        pattern = (torch.einsum("ihd,jhd->hij", query, key) / value.shape[-1] ** 0.5).softmax(-1)
+        out = layer.attention.output.dense.weight.unflatten(1, (4, -1))
+        brought = torch.einsum("hij,jhd,mhd->ijm", pattern, value, out)
+        brought += torch.diag_embed(stream[0].T).permute(1, 2, 0)
+        norms = brought.norm(dim=-1)
+        expected = (norms / norms.sum(-1, keepdim=True)) @ expected
+    found = value_weighted_rollout(lm, prompt, metric).extra["rollout"].values
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_the_attributor_is_thin_over_the_functions() -> None:

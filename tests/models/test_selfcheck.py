@@ -19,16 +19,13 @@ from interpboard.models.unembedding import forward_logits, residual_to_logits
 from tests.tiny import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
 
 NO_FLOAT64 = {"mixtral", "gpt_oss", "deepseek_v3"}  # grouped matrix products exist in float32 only
-# What a family has no place for. Parallel attention and MLP: no residual stream between them. An
-# attention of its own: nothing to ask for q, k, v, pattern. Mixtures of experts: no one neuron.
-_INSIDE = {"q", "k", "v", "pattern"}
+# What a family has no place for. Parallel attention and MLP: no residual stream between them. Mixtures of
+# experts: no one neuron.
 WITHOUT = {
-    "gpt_neo": _INSIDE,
-    "gptj": _INSIDE | {"resid_mid"},
+    "gptj": {"resid_mid"},
     "gpt_neox": {"resid_mid"},
     "phi": {"resid_mid"},
-    "bloom": _INSIDE,
-    "falcon": _INSIDE | {"resid_mid"},
+    "falcon": {"resid_mid"},
     "cohere": {"resid_mid"},
     "mixtral": {"neuron"},
     "gpt_oss": {"neuron"},

@@ -13,7 +13,7 @@ from interpboard.patching.grid import PATCH_SITES
 from interpboard.results import LabelledArray
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import Watch
-from tests.lm import case, fingerprint
+from tests.lm import case, fingerprint, unproved
 
 CLEAN = "The Eiffel Tower is located in the city"
 CORRUPTED = "The Eiffel Tower is located on the city"  # one token differs, at FIRST
@@ -121,7 +121,9 @@ def test_bad_input_is_refused_by_name_and_nothing_is_left_behind() -> None:
         with pytest.raises(BadParameter):
             activation_patching(lm, prompt, metric, corrupted=CORRUPTED, **wrong)
     with pytest.raises(Unsupported, match="pattern"):
-        _patch("falcon", site="pattern")
+        activation_patching(
+            unproved(lm, {"pattern"}), prompt, metric, corrupted=CORRUPTED, site="pattern"
+        )
     with pytest.raises(Cancelled):
         activation_patching(
             lm, prompt, metric, corrupted=CORRUPTED, watch=Watch(cancelled=lambda: True)

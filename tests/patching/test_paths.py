@@ -21,7 +21,7 @@ from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import Watch
-from tests.lm import TOLERANCE, case, fingerprint, tiny_lm
+from tests.lm import TOLERANCE, case, fingerprint, tiny_lm, unproved
 from tests.patching.paths_oracle import EMBED, MLP, Oracle, first_read
 from tests.patching.test_activation import CLEAN, CORRUPTED
 
@@ -187,9 +187,8 @@ def test_what_is_not_there_is_refused_and_nothing_is_left_behind() -> None:
     with pytest.raises(Cancelled):
         run(receiver="2.mlp", watch=Watch(cancelled=lambda: next(steps) > 5))
     assert fingerprint(lm) == before
-    falcon = case("falcon", text=CLEAN)
     with pytest.raises(Unsupported, match="Edits at q"):
-        path_patching(*falcon, corrupted=CORRUPTED, receiver="1.0.q")
+        path_patching(unproved(lm, {"q"}), prompt, metric, corrupted=CORRUPTED, receiver="1.0.q")
 
 
 def test_in_the_demo_model_direct_paths_are_what_the_components_write_to_the_logit() -> None:

@@ -63,10 +63,10 @@ def attention(
     are the ``top_k`` (query, key) of highest probability, among the same queries (−1: there are
     fewer), ``top_probs`` [layer, head, pair] their probabilities.
 
-    Families in which a pattern cannot be edited (falcon, bloom, gptj, gpt_neo) report theirs; a warning
-    says so. Layers without attention (linear attention, state spaces) are NaN, and named in a warning.
-    Raises ``Unsupported`` where no pattern of ``layers`` can be read, ``BadParameter`` for layers or
-    heads that are not there, ``Unaffordable`` for more than 4 million values.
+    Families in which a pattern cannot be edited may report one; a warning says so. Layers without attention
+    (linear attention, state spaces) are NaN, and named in a warning. Raises ``Unsupported`` where no
+    pattern of ``layers`` can be read, ``BadParameter`` for layers or heads that are not there,
+    ``Unaffordable`` for more than 4 million values.
     """
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
     chosen_heads = chosen(heads, lm.anatomy.n_heads, "head")

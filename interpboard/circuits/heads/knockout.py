@@ -65,7 +65,7 @@ def attention_knockout(
     ``extra["begin"]`` and ``extra["end"]`` [unit] are the tokens of each.
 
     Raises ``BadParameter`` for units and layers that are not there, ``Unsupported`` where attention patterns
-    cannot be edited (falcon, bloom, gptj, gpt_neo) or a layer has none, ``OutOfMemory``.
+    cannot be edited (convbert, yoso) or a layer has none, ``OutOfMemory``.
     """
     if queries not in BLINDED:
         raise BadParameter(f"There are no queries {queries!r}.", f"Use {', '.join(BLINDED)}.")

@@ -21,9 +21,10 @@ def layer_notes(
     replays: bool,
     alone: bool,
     besides: set[str],
+    no_pattern: str = "",
 ) -> tuple[str, ...]:
-    """A line for each: sites that are lacking, with their layers; what layers add ``besides`` attention and
-    MLP; no ``lens``; how runs are made."""
+    """A line for each: sites that are lacking, with their layers (``no_pattern``: why patterns are); what
+    layers add ``besides`` attention and MLP; no ``lens``; how runs are made."""
     lacking: dict[tuple[int, ...], list[str]] = {}
     every = range(len(by_layer))
     for site in (*SITES, ROUTER):
@@ -34,7 +35,9 @@ def layer_notes(
     notes = []
     for layers in sorted(lacking, key=len, reverse=True):
         where = "on this model" if len(layers) == len(by_layer) else f"in {in_words(layers)}"
-        notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}")
+        no_why = "pattern" not in lacking[layers] or not no_pattern
+        why = "" if no_why else f": {no_pattern.removesuffix('.')}"
+        notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}{why}")
     if "norms" in besides:
         notes.append("layers norm the stream itself: what attention and MLP add does not add up")
     if "adds" in besides:

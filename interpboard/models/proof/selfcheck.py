@@ -22,7 +22,7 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.packed import mixes_rows
-from interpboard.models.proof.heads import why_no_heads
+from interpboard.models.proof.heads import why_no_heads, why_no_pattern
 from interpboard.models.proof.kinds import kinds_of_layers, layers_to_prove
 from interpboard.models.proof.mixtures import router_sites
 from interpboard.models.proof.notes import ALONE, layer_notes
@@ -121,12 +121,15 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
     _refuse_other_runs(anatomy, ids, clean, noise)
+    no_pattern = why_no_pattern(anatomy, ids, by_layer)
     return Verified(
         "replay" if replays else "hooks",
         reuse,
         sites,
         lens,
-        layer_notes(anatomy, by_layer, lens or anatomy.reads_mean, replays, alone, besides),
+        layer_notes(
+            anatomy, by_layer, lens or anatomy.reads_mean, replays, alone, besides, no_pattern
+        ),
         some_logits=lens
         and not alone
         and anatomy.label_head is None
@@ -142,6 +145,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         alone=alone,
         by_layer=by_layer,
         no_heads=why_no_heads(anatomy),
+        no_pattern=no_pattern,
         reads_mean=anatomy.reads_mean,
     )
 

@@ -19,6 +19,7 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.attention_sites import ATTENTION_SITES
+from interpboard.models.own_attention import looking
 from interpboard.models.proof.rounding import (
     ONE_STEP,
     Noise,
@@ -223,6 +224,7 @@ def _look(
         seen[site] = value.clone()
 
     with ExitStack() as stack:
+        stack.enter_context(looking())
         try:
             for site in wanted:
                 if _is_there(anatomy, site, layer):

@@ -36,6 +36,7 @@ class Verified:
     alone: bool = False
     by_layer: tuple[frozenset[str], ...] = ()
     no_heads: str = ""
+    no_pattern: str = ""  # likewise why there are no attention patterns
     reads_mean: bool = False  # the head reads the mean of all tokens' streams
 
     @property
@@ -67,6 +68,8 @@ class Verified:
         why = self.no_heads if site in OF_HEADS else ""
         if site == "router":
             why = "This model has no mixture of experts whose weights can be read and put."
+        if not why and site in OF_HEADS and site != "z":
+            why = self.no_pattern
         return Unsupported(why or f"Edits at {site} are not available on this model.")
 
     def require_site(self, site: str, layer: int | None = None) -> None:
