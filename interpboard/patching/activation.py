@@ -77,11 +77,7 @@ def activation_patching(
     (into, made), (source, given) = (bad, clean) if direction == "denoising" else (clean, bad)
     donor = make_donor(lm, site, source, into, given=given, made=made)
     estimates = None
-    if (
-        preview
-        and not grid.without
-        and (metric.has_slope or (metric.differentiable and direction == "denoising"))
-    ):
+    if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
         guess = partial(_estimated, lm, into, made, metric, grid, donor)
         estimates = pair.recovered(metric, watch.once("estimates", guess))
     cells = grid.cells(donor)

@@ -70,7 +70,7 @@ def patching_confidence(
     further = pair_fields(pairs)
     if not further:
         raise BadParameter("Confidence needs at least two pairs.", "Give more, one a line.")
-    grid = make_grid(lm, prompt, site, along)
+    grid = make_grid(lm, prompt, site, along, partly=True)
     cases = make_cases(lm, prompt, metric, corrupted, further)
     _check_lengths(cases, grid)
     effects, controls = _effects(lm, cases, grid, direction, control, seed, watch)
@@ -94,6 +94,7 @@ def patching_confidence(
             ),
             "n_pairs": LabelledArray((), np.array(len(cases))),
         },
+        warnings=grid.notes,
         params={"pairs": [list(fields) for fields in further], "along": grid.along},
     )
 
@@ -131,7 +132,7 @@ def _effects(
             if direction == "denoising"
             else (pair.clean, pair.corrupted, pair.on_clean)
         )
-        run = record(lm, into, (grid.site,) if control else ())
+        run = record(lm, into, (grid.site,) if control else (), partly=True)
         donor = make_donor(lm, grid.site, source, into)
         donors = [donor, _random_donor(run, donor, grid, generator)] if control else [donor]
         for kept, one in zip((effects, controls), donors, strict=False):
@@ -154,6 +155,9 @@ def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator
     """The donor with each difference from ``run`` exchanged for a random one of the same length."""
     values = []
     for layer, (own, *_) in enumerate(run.sites[grid.site]):
+        if layer in grid.without:
+            values.append(own)
+            continue
         difference = donor.change(layer, own)
         noise = torch.randn(difference.shape, generator=generator).to(own)
         if grid.along in (

@@ -61,15 +61,16 @@ def attribution_patching(
     The ``verify`` cells of largest estimate are evaluated exactly: ``extra`` then has ``exact``, ``error``
     (estimate − exact; sizes for ``atp_star``), both NaN elsewhere, and the scalar ``mean_abs_error``.
     Always there: ``recovered`` (the estimate as a share of clean − corrupted), ``clean``, ``corrupted``. NaN
-    at positions that a layer of an encoder–decoder does not have. An
-    estimate: ``activation_patching`` gives the exact values.
+    at positions that a layer of an encoder–decoder does not have, and in layers that lack the site (heads, in
+    a layer of state spaces), which a warning names. An estimate: ``activation_patching`` gives the exact
+    values.
     """
     if method not in _METHODS:
         raise BadParameter(f"There is no method {method!r}.", f"Use {', '.join(_METHODS)}.")
     if method == "atp_qk" and site not in QK_SITES:
         raise BadParameter("The method atp_qk is for q and k.", "Use atp, ig or atp_star.")
     other = equally_long(lm, prompt, corrupted)
-    grid = make_grid(lm, prompt, site, along)
+    grid = make_grid(lm, prompt, site, along, partly=True)
     work = _steps(lm, method, n_steps)
     verify = min(verify, grid.size)
     early = watch.stage(0, work + verify)
@@ -103,7 +104,7 @@ def attribution_patching(
             "clean": LabelledArray((), np.array(pair.on_clean)),
             "corrupted": LabelledArray((), np.array(pair.on_corrupted)),
         },
-        warnings=("These are first-order estimates, not measured effects.", *no_span),
+        warnings=("These are first-order estimates, not measured effects.", *grid.notes, *no_span),
         params={"along": grid.along, "verify": verify},
         baseline=pair.on_clean,
     )
@@ -142,7 +143,7 @@ class _Case:
             after = self.watch.stage(1 + len(found) * (n_steps if method == "ig" else 1), 1)
             if method == "atp_star":
                 after.step(0, 1)
-            if method == "ig":
+            if method == "ig" and at.layer not in grid.without:
                 mean = self.watch.once(
                     f"layer {at.layer}", partial(self._mean_gradient, at, n_steps, after)
                 )

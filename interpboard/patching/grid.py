@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +16,6 @@ from interpboard.models.proof.verified import in_words
 from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
-from interpboard.runs.steps import numbers_a_token
 from interpboard.runs.strip_places import positions_at
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
@@ -36,10 +36,10 @@ class Grid:
     layers: tuple[str, ...]
     n_positions: int
     n_heads: int
-    n_neurons: int  # or experts
     prompt: PromptInfo
     places: tuple[range, ...]  # of each layer: the positions at which it has the site
     without: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()  # of each layer: its neurons or experts, where cells are such
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -56,8 +56,8 @@ class Grid:
             "position": (token,),
             "head": (head,),
             "head_position": (head, token),
-            "neuron": (Axis("neuron", _numbers(self.n_neurons)),),
-            "expert": (Axis("expert", _numbers(self.n_neurons)),),
+            "neuron": (Axis("neuron", _numbers(max(self.widths, default=0))),),
+            "expert": (Axis("expert", _numbers(max(self.widths, default=0))),),
         }
         return (layer, *rest[self.along])
 
@@ -79,8 +79,7 @@ class Grid:
             cells: list[Counterfactual | None] = [
                 (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
             ]
-            missing = math.prod(self.shape[1:]) - len(cells)  # where a layer has fewer experts
-            found += cells + [None] * missing
+            found += cells + [None] * (math.prod(self.shape[1:]) - len(cells))  # a narrower layer
         return found
 
     @property
@@ -91,6 +90,8 @@ class Grid:
             there = self.places[layer]
             if not there:
                 found[layer] = False
+            elif self.widths:
+                found[layer, self.widths[layer] :] = False
             elif self.along in ("position", "head_position"):
                 found[layer, ..., : there.start] = found[layer, ..., there.stop :] = False
         return found
@@ -107,7 +108,7 @@ class Grid:
         if self.along == "position":
             return [edit(positions=(p,), value=value[p : p + 1]) for p in positions]
         if self.along in ("neuron", "expert"):
-            return [edit(value=value[:, n], neuron=n) for n in range(value.shape[-1])]
+            return [edit(value=value[:, n], neuron=n) for n in range(self.widths[layer])]
         heads = range(self.n_heads)
         if self.along == "head":
             return [edit(h, value=value[:, h]) for h in heads]
@@ -143,25 +144,35 @@ def make_grid(
             f"Use {', '.join(name for name, possible in fits.items() if possible)}.",
         )
     anatomy = lm.anatomy
-    down = anatomy.down_proj[having[0]]
     return Grid(
         site,
         along,
         anatomy.layer_names,
         len(prompt.token_ids),
         anatomy.n_kv_heads if site in ("k", "v") else anatomy.n_heads,
-        numbers_a_token(lm, site, 1)
-        if site == "router"
-        else in_width(down)
-        if down is not None
-        else 0,
         prompt,
         tuple(
             positions_at(lm, prompt, site, layer) if layer in having else range(0)
             for layer in range(anatomy.n_layers)
         ),
         tuple(layer for layer in range(anatomy.n_layers) if layer not in having),
+        _widths(lm, along, having),
     )
+
+
+def _widths(lm: LanguageModel, along: str, having: Sequence[int]) -> tuple[int, ...]:
+    """Neurons or experts of each layer, 0 where it lacks the site; nothing where cells are neither."""
+    if along not in ("neuron", "expert"):
+        return ()
+    anatomy, found = lm.anatomy, [0] * lm.anatomy.n_layers
+    for layer in having:
+        if along == "expert":
+            mixture = anatomy.mixtures[layer]
+            found[layer] = 0 if mixture is None else mixture.n_experts
+        else:
+            down = anatomy.down_proj[layer]
+            found[layer] = 0 if down is None else in_width(down)
+    return tuple(found)
 
 
 def _meets(edit: Edit, there: range) -> bool:

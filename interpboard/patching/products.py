@@ -28,8 +28,19 @@ _KEYS_A_STEP = 8
 
 def linear_products(grid: Grid, donor: Donor, at: LayerGradients) -> torch.Tensor:
     """Estimates [gradient, …] of one layer's cells for the donor's activation in place of its own."""
+    if at.layer in grid.without:
+        return _nothing(grid, at)
     change = donor.change(at.layer, at.activation)
-    return torch.stack([_along(grid, change * gradient) for gradient in at.gradients])
+    found = torch.stack([_along(grid, change * gradient) for gradient in at.gradients])
+    if not grid.widths:
+        return found
+    narrower = max(grid.widths) - grid.widths[at.layer]
+    return torch.nn.functional.pad(found, (0, narrower), value=torch.nan)
+
+
+def _nothing(grid: Grid, at: LayerGradients) -> torch.Tensor:
+    """Of a layer that lacks the site."""
+    return torch.full((len(at.gradients), *grid.shape[1:]), torch.nan, device=at.activation.device)
 
 
 def pattern_products(
@@ -39,6 +50,8 @@ def pattern_products(
 
     ``at`` has the gradients at ``attended``. ``base`` is the run patched into.
     """
+    if at.layer in grid.without:
+        return _nothing(grid, at)
     value = donor.values[at.layer]
     if grid.site == "k":
         return _of_keys(grid, base, value, at, watch)

@@ -42,7 +42,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         cost="cells",
         cells="heads",
-        gaps=("values",),
+        gaps=("values", "estimate", "estimate_error"),
         in_overview=True,
         parameters=(
             _ABLATION,

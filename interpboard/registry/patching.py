@@ -52,7 +52,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         cost="cells",
         cells="cells",
-        gaps=("values",),
+        gaps=("values", "metric", "estimate", "estimate_error"),
         in_overview=True,
         parameters=(
             replace(_CORRUPTED, instead="subject"),
@@ -81,6 +81,17 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         cost="cells",
         cells="cells",
+        gaps=(
+            "values",
+            "low",
+            "high",
+            "p_value",
+            "p_family",
+            "share",
+            "per_pair",
+            "control",
+            "p_control",
+        ),
         parameters=(
             _CORRUPTED,
             Parameter(
@@ -112,7 +123,7 @@ TABLE: tuple[Analysis, ...] = (
         scale="diverging",
         cost="gradients",
         gives_way=True,
-        gaps=("exact", "error"),
+        gaps=("values", "signed", "recovered", "exact", "error"),
         parameters=(
             _CORRUPTED,
             _SITE,

@@ -67,9 +67,8 @@ def head_ablation(
         for head in chosen_heads
     ]
     estimates = None
-    if preview and metric.has_slope and not lm.verified.layers_without("z"):
-        measured = [cell for cell in cells if cell]
-        estimates = watch.once("estimates", lambda: estimated_effects(lm, prompt, metric, measured))
+    if preview and metric.has_slope:
+        estimates = watch.once("estimates", lambda: estimated_effects(lm, prompt, metric, cells))
         estimates = estimates.reshape(len(chosen_layers), len(chosen_heads))
     values = evaluate_cells(
         run, cells, metric, axes, lambda new: new - baseline, unchanged=baseline,

@@ -17,7 +17,7 @@ from interpboard.runs.watch import Watch
 
 KINDS = ("head", "mlp", "layer", "embed")
 ABLATIONS = ("zero", "mean")
-_SITES = {
+SITES_OF_KIND = {
     "head": ("z",),
     "mlp": ("mlp_out",),
     "layer": ("attn_out", "mlp_out"),
@@ -51,9 +51,9 @@ def candidates(
 ) -> list[Candidate]:
     """Every component of ``kinds``. The run must have recorded the sites of its kinds."""
     gradients: dict[str, tuple[torch.Tensor, ...]] = {}
-    for site in dict.fromkeys(site for kind in kinds for site in _SITES[kind]):
+    for site in dict.fromkeys(site for kind in kinds for site in SITES_OF_KIND[kind]):
         watch.check()
-        if estimated:
+        if estimated and run.lm.verified.somewhere(site):
             gradients[site] = site_gradients(run.lm, run.prompt, metric, site).gradients
     found = []
     for kind in kinds:
@@ -79,16 +79,22 @@ def _parts(run: Run, kind: str, ablation: str) -> list[tuple[str, tuple[Edit, ..
     names = list(enumerate(anatomy.layer_names))
     if kind == "head":
         heads = range(anatomy.n_heads)
-        return [(head_label(n, head), (edit("z", i, head),)) for i, n in names for head in heads]
+        having = [(i, n) for i, n in names if run.lm.verified.has("z", i)]
+        return [(head_label(n, head), (edit("z", i, head),)) for i, n in having for head in heads]
     # An encoder–decoder's halves with self-attention alone have no MLP.
     adding = {
-        i: [site for site in _SITES["layer"] if positions_at(run.lm, run.prompt, site, i)]
+        i: [
+            site
+            for site in SITES_OF_KIND["layer"]
+            if run.lm.verified.has(site, i) and positions_at(run.lm, run.prompt, site, i)
+        ]
         for i, _ in names
     }
     if kind == "mlp":
         return [(mlp_label(n), (edit("mlp_out", i),)) for i, n in names if "mlp_out" in adding[i]]
     if kind == "layer":
-        return [(f"layer {n}", tuple(edit(site, i) for site in adding[i])) for i, n in names]
+        having = [(i, n) for i, n in names if adding[i]]
+        return [(f"layer {n}", tuple(edit(site, i) for site in adding[i])) for i, n in having]
     positions = range(len(run.prompt.token_ids))
     return [(f"embed {where}", (edit("embed", 0, where=where),)) for where in positions]
 

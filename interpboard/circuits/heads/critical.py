@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interpboard.circuits.heads.candidates import ABLATIONS, KINDS, Candidate, candidates
+from interpboard.circuits.heads.candidates import (
+    ABLATIONS,
+    KINDS,
+    SITES_OF_KIND,
+    Candidate,
+    candidates,
+)
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -35,7 +41,7 @@ def find_critical_components(
     Components: heads (``z`` ablated), MLPs (what they add), layers (all they add) and the embedding of
     each token; ``kinds`` chooses among ``head``, ``mlp``, ``layer``, ``embed``. ``ablation``: ``zero``, or
     the ``mean`` over the prompt's positions. NaN: not measured; those
-    come last, by their estimate.
+    come last, by their estimate. What a layer does not have (heads, in one of state spaces) is no component.
 
     Gradients estimate every effect to first order. The first half of the budget measures the largest
     estimates; then, in rounds, those that could be largest: estimate plus doubt. The doubt is the bound
@@ -52,9 +58,10 @@ def find_critical_components(
         raise BadParameter("The budget is at least one evaluation.", "Raise budget.")
     if ablation not in ABLATIONS:
         raise BadParameter(f"There is no ablation {ablation!r}.", f"Use {' or '.join(ABLATIONS)}.")
-    kinds = _checked(kinds)
+    kinds = _checked(lm, kinds)
     has_slope = metric.has_slope
-    run = record(lm, prompt, sites=("z", "attn_out", "mlp_out", "embed"))
+    sites = [site for site in ("z", "attn_out", "mlp_out", "embed") if lm.verified.somewhere(site)]
+    run = record(lm, prompt, sites, partly=True)
     found = candidates(run, metric, kinds, ablation, estimated=has_slope, watch=watch)
     budget = min(budget, len(found))
     if not has_slope and budget < len(found):
@@ -66,8 +73,11 @@ def find_critical_components(
     return _computed(found, measured, {"budget": budget, "kinds": list(kinds)})
 
 
-def _checked(kinds: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = KINDS if kinds is None else tuple(dict.fromkeys(kinds))
+def _checked(lm: LanguageModel, kinds: Sequence[str] | None) -> tuple[str, ...]:
+    """``kinds``; None: those that the model has."""
+    if kinds is None:
+        return tuple(k for k in KINDS if any(map(lm.verified.somewhere, SITES_OF_KIND[k])))
+    chosen = tuple(dict.fromkeys(kinds))
     for kind in chosen:
         if kind not in KINDS:
             raise BadParameter(
@@ -75,6 +85,9 @@ def _checked(kinds: Sequence[str] | None) -> tuple[str, ...]:
             )
     if not chosen:
         raise BadParameter("No kind of component was given.", f"Use {', '.join(KINDS)}.")
+    for kind in chosen:
+        if not any(map(lm.verified.somewhere, SITES_OF_KIND[kind])):
+            lm.verified.require_somewhere(SITES_OF_KIND[kind][0])
     return chosen
 
 

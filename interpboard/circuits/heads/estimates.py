@@ -17,20 +17,22 @@ NUMBERS_A_STEP = 1 << 22
 
 
 def estimated_effects(
-    lm: LanguageModel, prompt: PromptInfo, metric: Metric, cells: Sequence[Counterfactual]
+    lm: LanguageModel, prompt: PromptInfo, metric: Metric, cells: Sequence[Counterfactual | None]
 ) -> np.ndarray:
     """First-order estimate [counterfactual] of metric(edited) − metric(clean), for edits at ``z``.
 
     (edited − clean activation) · gradient of the metric, summed over the edits: attribution patching
     (Nanda 2023) towards whatever is put in place. Right where the metric is linear in between; blind to
-    saturation and to what the edited head does to attention further on. Raises ``Unsupported`` for a
-    metric without a gradient.
+    saturation and to what the edited head does to attention further on. NaN for a cell that is None. Raises
+    ``Unsupported`` for a metric without a gradient.
     """
     base = site_gradients(lm, prompt, metric, "z")
     estimates = np.zeros(len(cells))
     by_layer: dict[int, dict[int, list[Edit]]] = {}
     for cell, edits in enumerate(cells):
-        for edit in edits:
+        if edits is None:
+            estimates[cell] = np.nan
+        for edit in edits or ():
             by_layer.setdefault(edit.layer, {}).setdefault(cell, []).append(edit)
     for layer, by_cell in by_layer.items():
         clean, gradient = base.activations[layer], base.gradients[layer]

@@ -88,9 +88,14 @@ class Verified:
             f"It has {site} in {in_words(having)}.",
         )
 
+    def somewhere(self, site: str) -> bool:
+        """Whether at least one layer has ``site``; ``attended`` is there where ``pattern`` is."""
+        site = "pattern" if site == "attended" else site
+        return site in self.sites or any(site in here for here in self.by_layer)
+
     def require_somewhere(self, site: str) -> None:
         """Raise ``Unsupported`` unless at least one layer has ``site``."""
-        if site not in self.sites and not any(site in here for here in self.by_layer):
+        if not self.somewhere(site):
             raise self._nowhere(site)
 
     def require_lens(self) -> None:

@@ -66,7 +66,8 @@ def site_gradients(
     *,
     edits: Counterfactual = (),
 ) -> SiteGradients:
-    """Activations at ``site`` of every layer, and the metric's gradient with respect to them.
+    """Activations at ``site`` of every layer, and the metric's gradient with respect to them; both are empty
+    at a layer that lacks the site.
 
     ``edits`` are made first. Raises ``Unsupported`` for a metric without a gradient or a site that is not
     there.
@@ -97,7 +98,7 @@ def gradients_by_layer(
     """
     if not metric.differentiable:
         raise Unsupported(f"The metric {metric.info.name} has no gradient.", "Use logit or prob.")
-    lm.verified.require_site(site)
+    lm.verified.require_somewhere(site)
     once = len(without) == 1 and backward_pass_is_small(lm, len(prompt.token_ids), site)
     if once or lm.verified.path != "replay":
         return _in_whole_passes(lm, prompt, metric, site, edits, without, watch)
@@ -115,6 +116,7 @@ def _in_whole_passes(
 ) -> ByLayer:
     """A forward and a backward pass of the whole model for each of ``without``."""
     layers = [0] if site == "embed" else range(lm.anatomy.n_layers)
+    having = [layer for layer in layers if lm.verified.has(site, layer)]
     passes, value, activations = [], None, []
     about = run_words(prompt, edited=bool(edits))
     for dropped in without:
@@ -126,7 +128,7 @@ def _in_whole_passes(
             for layer in dropped:
                 _pass_nothing(stack, lm, layer)
             seen = _Seen()
-            for layer in layers:
+            for layer in having:
                 stack.enter_context(at_site(lm.anatomy, site, layer, seen))
             with refusing(lm, about):
                 logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
@@ -136,13 +138,23 @@ def _in_whole_passes(
         if value is None:
             value, activations = float(end.detach()), [each.detach()[0] for each in seen.copies]
     assert value is not None
+    at = {layer: number for number, layer in enumerate(having)}
     return ByLayer(
         value,
         (
-            LayerGradients(layer, activations[layer], tuple(each[layer][0] for each in passes))
+            LayerGradients(
+                layer, activations[at[layer]], tuple(each[at[layer]][0] for each in passes)
+            )
+            if layer in at
+            else _without_site(lm, layer, len(without))
             for layer in reversed(layers)
         ),
     )
+
+
+def _without_site(lm: LanguageModel, layer: int, passes: int) -> LayerGradients:
+    nothing = torch.empty(0, device=lm.device)
+    return LayerGradients(layer, nothing, (nothing,) * passes)
 
 
 def _layer_by_layer(
@@ -195,6 +207,7 @@ def _through_layer(
     """``flows``, at the layer's output, become those at its input. None where no layer has the site."""
     gradients: dict[int, torch.Tensor] = {}
     seen = _Seen()
+    has_it = site != "embed" and run.lm.verified.has(site, layer)
     for drops in (True, False):
         passes = [i for i, dropped in enumerate(without) if (layer in dropped) == drops]
         if not passes:
@@ -206,7 +219,7 @@ def _through_layer(
             if drops:
                 _pass_nothing(stack, run.lm, layer)
             seen = _Seen()
-            if site != "embed":
+            if has_it:
                 stack.enter_context(at_site(run.lm.anatomy, site, layer, seen))
             start = run.calls[layer].hidden[:].detach().requires_grad_()
             # A copy goes in: some families add to it in place.
@@ -218,6 +231,8 @@ def _through_layer(
                     gradients[i] = here[0][0]
     if site == "embed":
         return None
+    if not has_it:
+        return _without_site(run.lm, layer, len(without))
     by_pass = tuple(gradients[i] for i in range(len(without)))
     return LayerGradients(layer, seen.copies[0].detach()[0], by_pass)
 
