@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import torch
 
@@ -21,6 +23,7 @@ from interpboard.runs.gradients.embeddings import (
 )
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 _ATTENTION = ("softmax", "frozen")
@@ -51,6 +54,9 @@ def lrp(
     the metric is linear in the logits, the scores sum to the metric. Biases take the share that is
     theirs. ``extra["delta"]`` is the sum − the metric. One prompt at a time.
 
+    Of an encoder–decoder what enters the first layer of either stack. Relevance goes over cross attention
+    into the source by its values, with ``softmax`` by its keys too.
+
     Raises ``Unsupported`` for a metric without a gradient and for families whose MLP or attention is
     not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj),
     ``NotFinite``.
@@ -65,18 +71,25 @@ def lrp(
         entered.append(stream.detach().clone().requires_grad_())
         return entered[-1]
 
+    beginnings = sorted({0, source_layers(lm)})
     with (
         torch.enable_grad(),
         frozen(lm.model),
-        at_site(lm.anatomy, "resid_pre", 0, begin),
+        ExitStack() as stack,
         relevance_rules(lm, attention),
         sparing(lm, len(prompt.token_ids)),
     ):
+        for layer in beginnings:
+            stack.enter_context(at_site(lm.anatomy, "resid_pre", layer, begin))
         value = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
-        (gradient,) = torch.autograd.grad(value, entered)
-    require_finite(lm, f"The relevance of {run_words(prompt)[4:]}", value, gradient)
-    stream = entered[0].detach()
-    scores = (gradient.to(wide(stream)) * stream.to(wide(stream))).sum(-1)[0].cpu().numpy()
+        gradients = torch.autograd.grad(value, entered)
+    require_finite(lm, f"The relevance of {run_words(prompt)[4:]}", value, *gradients)
+    # Of two strips each stream is 0 at the positions of the other.
+    parts = [
+        (gradient.to(wide(gradient)) * stream.detach().to(wide(gradient))).sum(-1)[0]
+        for gradient, stream in zip(gradients, entered, strict=True)
+    ]
+    scores = torch.stack(parts).sum(0).cpu().numpy()
     watch.step(1, 1)
     return Computed(
         values=scores,

@@ -33,7 +33,11 @@ from interpboard.models.head_activations import (
     activation_modules,
 )
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.module_hooks import on_input
 from interpboard.models.sites import at_site
+from interpboard.registry.layer_names import has_mlp
+
+_ROOT_MEAN_SQUARE = ("T5LayerNorm", "SwitchTransformersLayerNorm")
 
 
 def let_pass(value: torch.Tensor, share: float) -> torch.Tensor:
@@ -51,10 +55,16 @@ def as_multiple(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def frozen_norm(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """``y``, the norm of ``x``, with variance (not mean) as constants."""
     bias = held(module, "bias")
-    centred = x - x.mean(-1, keepdim=True) if "LayerNorm" in type(module).__name__ else x
+    centred = x - x.mean(-1, keepdim=True) if _takes_mean_away(module) else x
     if bias is None:
         return as_multiple(centred, y)
     return as_multiple(centred, y - bias) + bias
+
+
+def _takes_mean_away(module: nn.Module) -> bool:
+    """Whether a norm centres what it is given; T5's has the name of one that does, and does not."""
+    name = type(module).__name__
+    return "LayerNorm" in name and not name.endswith(_ROOT_MEAN_SQUARE)
 
 
 @contextmanager
@@ -66,13 +76,14 @@ def relevance_rules(lm: LanguageModel, attention: str) -> Iterator[None]:
     anatomy = lm.anatomy
     _require_parts(lm)
     with ExitStack() as stack:
-        if not lm.verified.causal:
+        if not lm.verified.causal and anatomy.strips is None:
             _head_rules(stack, anatomy)
         for module in anatomy.model.modules():  # an encoder's head has a norm of its own
             if "norm" in type(module).__name__.lower() and hasattr(module, "weight"):
                 stack.enter_context(_on_output(module, partial(frozen_norm, module)))
         for layer in range(anatomy.n_layers):
-            _mlp_rules(stack, anatomy, layer)
+            if has_mlp(anatomy.layer_names[layer]):
+                _mlp_rules(stack, anatomy, layer)
             for site, share in (("q", 0.25), ("k", 0.25), ("v", 0.5)):
                 change: Callable[[torch.Tensor], torch.Tensor] = partial(let_pass, share=share)
                 if attention == "frozen":
@@ -92,7 +103,7 @@ def _require_parts(lm: LanguageModel) -> None:
                 "Use integrated_gradients.",
             )
     for layer in range(lm.anatomy.n_layers):
-        if len(_activations(lm.anatomy, layer)) != 1:
+        if has_mlp(lm.anatomy.layer_names[layer]) and len(_activations(lm.anatomy, layer)) != 1:
             raise Unsupported(
                 f"lrp has no rule for {family}: layer {layer} has no activation that can be told apart.",
                 "Use integrated_gradients.",
@@ -123,6 +134,10 @@ def _mlp_rules(stack: ExitStack, anatomy: Anatomy, layer: int) -> None:
         return let_pass(neurons, 0.5)
 
     stack.enter_context(_on_output(_activations(anatomy, layer)[0], activation))
+    down = anatomy.down_proj[layer]
+    if anatomy.strips is not None and down is not None:  # the site is over both strips, this is not
+        stack.enter_context(on_input(down, gate))
+        return
     stack.enter_context(at_site(anatomy, "neuron", layer, gate))
 
 

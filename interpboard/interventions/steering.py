@@ -25,6 +25,7 @@ from interpboard.runs.labels import label_head
 from interpboard.runs.metrics import Metric, at_least_float32
 from interpboard.runs.prompt import input_ids, make_prompt, without_appended
 from interpboard.runs.record import record
+from interpboard.runs.strip_places import plain_ids, source_layers, values_there, with_next
 from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
 
@@ -38,8 +39,9 @@ def difference_of_means(
     lm: LanguageModel, positive: Sequence[str], negative: Sequence[str], layer: int
 ) -> torch.Tensor:
     """Mean stream [d_model] behind ``layer`` at the last token of the ``positive`` texts − that of the
-    ``negative`` ones (Turner et al. 2023, "Activation Addition"; Rimsky et al. 2024). Raises
-    ``BadParameter`` for an empty set or a layer that is not there."""
+    ``negative`` ones (Turner et al. 2023, "Activation Addition"; Rimsky et al. 2024). In an encoder's layer
+    (``E`` of an encoder–decoder) no token has read all others last: there it is the mean over the source.
+    Raises ``BadParameter`` for an empty set or a layer that is not there."""
     _check_layer(lm, layer)
     if not positive or not negative:
         raise BadParameter(
@@ -48,11 +50,17 @@ def difference_of_means(
     means = []
     for texts in (positive, negative):
         last = [
-            record(lm, prompt, ("resid_post",)).sites["resid_post"][layer][0, -1]
+            _summed_up(lm, prompt, layer)
             for prompt in (without_appended(make_prompt(lm, text)) for text in texts)
         ]
         means.append(torch.stack(last).double().mean(0))
     return (means[0] - means[1]).to(last[0].dtype)
+
+
+def _summed_up(lm: LanguageModel, prompt: PromptInfo, layer: int) -> torch.Tensor:
+    stream = record(lm, prompt, ("resid_post",)).sites["resid_post"][layer][0]
+    own = values_there(lm, prompt, "resid_post", layer, stream)
+    return own.mean(0) if layer in range(source_layers(lm)) else own[-1]
 
 
 def load_vector(lm: LanguageModel, path: str | Path) -> torch.Tensor:
@@ -82,7 +90,8 @@ def steering(
     """Effect [scale] = metric(steered) − metric(clean), and the text that each scale continues with.
 
     For each of ``scales`` (None: −2, −1, 0, 1 and 2) scale · vector is added to the residual stream behind
-    ``layer`` (−1: the middle one) at every position, those generated included. The vector is the difference
+    ``layer`` (−1: the middle one; of an encoder–decoder its decoder's) at every position that it has, those
+    generated included. The vector is the difference
     of means between ``positive`` and ``negative`` prompts (lists, one a line, or a file of rows; see
     ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
     there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
@@ -98,7 +107,7 @@ def steering(
         raise BadParameter(
             "Steering needs positive and negative prompts, or a saved vector: one of the two."
         )
-    layer = lm.anatomy.n_layers // 2 if layer == -1 else layer
+    layer = (source_layers(lm) + lm.anatomy.n_layers) // 2 if layer == -1 else layer
     _check_layer(lm, layer)
     lm.verified.require_site("resid_post")
     chosen = tuple(sorted({0.0, *map(float, SCALES if scales is None else scales)}))
@@ -172,7 +181,8 @@ def _steered(
     prompt = without_appended(prompt)
     length = len(prompt.token_ids)
     ends = sorted(end_tokens(lm))
-    limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - length
+    written = length - prompt.border  # of two strips the context is that of each
+    limit = new_tokens if lm.anatomy.context is None else lm.anatomy.context - written
     masked = metric.masked
 
     def at(ids: torch.Tensor, position: int, lost: torch.Tensor) -> torch.Tensor:
@@ -199,11 +209,14 @@ def _steered(
             watch.step(1 + step, new_tokens + 1)
             chosen = at(rows.ids, -1, rows.lost).argmax(-1).to(ids.device)
             rows.written += (~rows.lost).long()
-            rows.ids = torch.cat([rows.ids, chosen[:, None]], dim=1)
+            rows.ids = with_next(lm, rows.ids, chosen)
             rows.ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | rows.lost
     watch.step(new_tokens + 1, new_tokens + 1)
-    written = zip(rows.ids[:, length:].tolist(), rows.written.tolist(), strict=True)
-    new = [_until_end(row[:count], ends) for row, count in written]
+    behind = plain_ids(lm, rows.ids)[:, length:].tolist()
+    new = [
+        _until_end(row[:count], ends)
+        for row, count in zip(behind, rows.written.tolist(), strict=True)
+    ]
     texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in new]
     return rows.values.double().cpu().numpy(), texts
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from interpboard.errors import BadParameter
 
+OF_LAYERS = ("layer", "layers", "save_layer")
+"""Parameters that take the names of an encoder–decoder's layers, too."""
+_LAYER_NAME = re.compile(r"[EDX]\d*", re.IGNORECASE)
 _WHOLE_MOST = 2**63 - 1  # what seeds and sizes are computed in
 
 
@@ -42,6 +46,8 @@ class Parameter:
     def _one(self, value: Any) -> Any:
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
+        if self.kind is int and self.name in OF_LAYERS and _is_layer_name(value):
+            return value.strip().upper()
         try:
             parsed = _CONVERT[self.kind](self._bare(value))
         except (TypeError, ValueError, OverflowError):
@@ -67,6 +73,11 @@ class Parameter:
         """``value`` without spaces around it, but for free text: there they make other tokens."""
         free = self.kind in (str, object) and not self.choices and not self.many
         return value if free or not isinstance(value, str) else value.strip()
+
+
+def _is_layer_name(value: Any) -> bool:
+    """Whether ``value`` is a layer of an encoder–decoder, ``X1``, or a group of them, ``X``."""
+    return isinstance(value, str) and _LAYER_NAME.fullmatch(value.strip()) is not None
 
 
 def _article(kind: type) -> str:

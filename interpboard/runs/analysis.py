@@ -25,6 +25,7 @@ from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import require_in_strips
+from interpboard.runs.strip_places import with_layer_numbers
 
 P = ParamSpec("P")
 _OWN = ("lm", "prompt", "metric", "watch")  # what is no parameter of the registry
@@ -60,7 +61,7 @@ def refuse_beforehand(
     """Raise what the analysis ``name`` raises for a prompt of this length, before anything is run."""
     ANALYSES[name].load()
     if name in _REFUSALS:
-        _REFUSALS[name](lm, prompt, params)
+        _REFUSALS[name](lm, prompt, {**params, **with_layer_numbers(lm, params)})
 
 
 def analysis(
@@ -88,6 +89,7 @@ def analysis(
             given = bound.arguments
             if given["lm"].anatomy.strips is not None:
                 require_in_strips(name)
+            kwargs.update(with_layer_numbers(given["lm"], given))
             if is_counting():
                 return _result(name, path, function(*args, **kwargs), given, started)
             with counting() as lost, any_shape(given["lm"].device):

@@ -14,7 +14,8 @@ IN_STRIPS = frozenset({
     "causal_trace", "what_if", "continuation_attribution", "compare_ablations", "head_pairs",
     "attention_knockout", "knockout_grid", "unit_attribution", "context_cite", "attribution_patching",
     "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
-    "direct_logit_attribution", "edited_direct_attribution", "neurons",
+    "direct_logit_attribution", "edited_direct_attribution", "neurons", "lrp", "token_losses", "steering",
+    "tune_lens", "tuned_lens",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
@@ -22,12 +23,10 @@ _PATHS = "attention is followed through one stack of layers"
 _TEXTS = "it goes over one text, and this model reads two"
 _WHY = {
     "value_weighted_rollout": _PATHS,
-    "lrp": "its rules are known for decoders alone",
     "path_patching": "paths across the border of encoder and decoder are not followed yet",
     "circuit": "edges across the border of encoder and decoder are not followed yet",
     "head_scores": "the types of heads are those of a causal decoder",
-    "token_losses": _TEXTS, "max_activating": _TEXTS, "tune_lens": _TEXTS,
-    "tuned_lens": _TEXTS,
+    "max_activating": _TEXTS,
 }  # fmt: skip
 _NOT_YET = "it has not been held against plain runs over two strips"
 

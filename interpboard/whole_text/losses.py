@@ -22,6 +22,7 @@ from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import token_text
 from interpboard.runs.spans import Encoded, encode
 from interpboard.runs.watch import SILENT, Watch
+from interpboard.whole_text.forced_target import begin_of_words, forced_target, refuse_windows
 from interpboard.whole_text.scores import TokenScores, token_scores
 from interpboard.whole_text.windows import ScoredWindow, windows_of
 
@@ -57,6 +58,9 @@ def token_losses(
     ``reference``, interventions that take everything away (by default the same places at zero). ``source``:
     the prompt that ``patch`` takes its values from.
 
+    Of an encoder–decoder the words of the target have losses, each given the source and those before it; the
+    text in ``file`` is one of each, ``source ||| target``, and there are no windows.
+
     ``extra``, each [token]: ``rank`` (1: it was the likeliest), ``entropy`` of the prediction in nats,
     ``surprise`` = loss − entropy (by how much it was less likely than the model expected), ``context``,
     ``likeliest``, the token that the model put first, and its probability ``likeliest_prob``; and of the
@@ -67,7 +71,8 @@ def token_losses(
     recovered).
     """
     require_tokens(lm, "The loss of a text")
-    if not lm.verified.causal:
+    strips = lm.anatomy.strips is not None
+    if not lm.verified.causal and not strips:
         raise Unsupported(
             "An encoder's tokens see those behind them: no loss of the next token.",
             "Use a decoder.",
@@ -75,11 +80,18 @@ def token_losses(
     applied = parse_interventions(interventions) if interventions.strip() else ()
     against = _reference(applied, reference)
     text = text_of_file(file) if file else prompt.text
-    encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, text)
-    size, step = _sizes(lm, encoded, bool(file), window, stride)
+    whole: PromptInfo | None = None
+    if strips:
+        refuse_windows(window, stride)
+        whole = forced_target(lm, text.strip() if file else text, limit)
+        encoded = Encoded(whole.token_ids, None, begin_of_words(whole))
+    else:
+        encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, text)
+    size, step = _sizes(lm, encoded, bool(file) and not strips, window, stride)
     cut = windows_of(len(encoded.own), size, step, encoded.before)
     _refuse_positions((*applied, *against), len(cut))
-    work = _Work(lm, encoded, source, shown_tokens(lm.tokenizer, encoded.ids))
+    tokens = shown_tokens(lm.tokenizer, encoded.ids) if whole is None else whole.tokens
+    work = _Work(lm, encoded, source, tokens, whole)
     asked: dict[str, tuple[Intervention, ...]] = {"clean": ()}
     asked |= {"edited": applied} if applied else {}
     asked |= {"reference": against} if against else {}
@@ -113,6 +125,7 @@ class _Work:
     encoded: Encoded
     source: str
     tokens: tuple[str, ...]
+    strips: PromptInfo | None = None  # an encoder–decoder's, which is not cut into windows
 
     @property
     def first(self) -> int:
@@ -137,7 +150,7 @@ class _Work:
         before = self.encoded.before
         places = [*range(before), *range(before + window.begin, before + window.end)]
         tokens = tuple(self.tokens[at] for at in places)
-        prompt = PromptInfo(
+        prompt = self.strips or PromptInfo(
             "".join(tokens[before:]), tokens, tuple(self.encoded.ids[at] for at in places)
         )
         edits = edits_of(self.lm, prompt, interventions, self.source) if interventions else ()

@@ -22,8 +22,8 @@ from interpboard.circuits.direct.path import pull_back, push_forward
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
-from interpboard.models.strips import layers_of_source
 from interpboard.runs.record import Run
+from interpboard.runs.strip_places import source_layers
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ class LayerPath:
 
 def writing_layers(lm: LanguageModel) -> range:
     """The layers that write into the stream which the head reads: of an encoder–decoder its decoder's."""
-    names = lm.anatomy.layer_names
-    return range(layers_of_source(names) if lm.anatomy.strips else 0, len(names))
+    return range(source_layers(lm), lm.anatomy.n_layers)
 
 
 def layer_paths(run: Run, row: int, position: int, direction: torch.Tensor) -> list[LayerPath]:

@@ -8,12 +8,12 @@ import torch
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.strips import layers_of_source
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.results.lens_rows import converged
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 LENS_SITES = ("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out")
@@ -82,7 +82,7 @@ def lens_tokens(prompt: PromptInfo) -> Axis:
 
 def _skipped(lm: LanguageModel) -> int:
     """How many layers come before those that the head reads: an encoder's."""
-    return layers_of_source(lm.anatomy.layer_names) if lm.anatomy.strips else 0
+    return source_layers(lm)
 
 
 def recorded_for(site: str) -> tuple[str, ...]:

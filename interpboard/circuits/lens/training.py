@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from interpboard.circuits.lens.logit import lens_axis
+from interpboard.circuits.lens.training_pairs import pair_batches, pair_streams
 from interpboard.circuits.lens.translators import Translators, about_to_replace, prepare_folder
 from interpboard.circuits.lens.unfinished import STATE, BegunTraining
 from interpboard.circuits.neurons.corpora import corpus_files, corpus_fingerprint, windows
@@ -18,7 +20,7 @@ from interpboard.models.fingerprints import Origin
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import residual_to_logits, run_body
-from interpboard.results import LabelledArray, layer_axis
+from interpboard.results import LabelledArray, PromptInfo
 from interpboard.runs.finite import refusing, require_finite
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import at_least_float32
@@ -26,6 +28,8 @@ from interpboard.runs.prompt import text_prefix
 from interpboard.runs.watch import SILENT, Postponed, Watch
 
 SAVED_EVERY = 25  # steps
+TrainingBatch = torch.Tensor | list[PromptInfo]
+"""Windows [row, pos] of a text; of an encoder–decoder pairs of source and target."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def tune_lens(
     """Train translators on ``text``, a text file or a folder of them, and save them in the folder ``out``.
 
     They start as the identity and minimise KL(final ‖ layer), in nats a token, each layer its own
-    (Belrose et al. 2023). The text is read a line at a time, over and over, in windows. ``watch`` hears
+    (Belrose et al. 2023). The text is read a line at a time, over and over, in windows; for an encoder–
+    decoder each line is a pair, ``source ||| target``, of at most ``length`` tokens in either strip, and the
+    lens is its decoder's. ``watch`` hears
     each step with the KL [layer] of its batch. After a cancel, and every 25 steps, what is needed to go on
     lies in ``out``: the same call then goes on there, to the same result as without the stop. It goes on with
     the same weights, tokenizer and text only. A lens that was finished in ``out`` is replaced by the new one.
@@ -75,8 +81,12 @@ def tune_lens(
     begun = BegunTraining(out / STATE, about, origin, (weight, bias), adam)
     done = begun.restored()
     replaced = () if begun.path.is_file() else about_to_replace(lm, out, origin)
-    batches = islice(_batches(lm, files, settings), done, settings.steps)
-    axis = layer_axis(lm.anatomy.n_layers, embed=True)
+    pairs = lm.anatomy.strips is not None
+    batches: Iterator[TrainingBatch] = _batches(lm, files, settings)
+    if pairs:
+        batches = pair_batches(lm, [file for file, _size in files], settings.batch, settings.length)
+    batches = islice(batches, done, settings.steps)
+    axis = lens_axis(lm, "resid_post")
     rows = type(axis)(axis.name, axis.labels[:-1])
     try:
         for ids in batches:
@@ -101,11 +111,13 @@ def tune_lens(
 
 
 def _gradients(
-    lm: LanguageModel, translators: Translators, ids: torch.Tensor, watch: Watch
+    lm: LanguageModel, translators: Translators, batch: TrainingBatch, watch: Watch
 ) -> torch.Tensor:
     """Adds each layer's gradient to the translators'; the KL [layer] of the batch."""
     with torch.no_grad():
-        streams = _streams(lm, ids)
+        streams = (
+            _streams(lm, batch) if isinstance(batch, torch.Tensor) else pair_streams(lm, batch)
+        )
         final = at_least_float32(residual_to_logits(lm.anatomy, streams[-1])).log_softmax(-1)
     losses = []
     with frozen(lm.model), torch.enable_grad():
@@ -168,7 +180,7 @@ def _batches(
 
 
 def _check(lm: LanguageModel, settings: TrainingSettings) -> None:
-    least = len(text_prefix(lm)) + 1
+    least = 1 if lm.anatomy.strips is not None else len(text_prefix(lm)) + 1
     most = lm.anatomy.context or settings.length
     if settings.steps < 1 or settings.batch < 1 or not settings.rate > 0:
         raise BadParameter("Training needs at least one step, one window and a rate above 0.")

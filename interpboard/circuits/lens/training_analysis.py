@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from interpboard.circuits.lens.logit import lens_axis
 from interpboard.circuits.lens.training import TrainingSettings, tune_lens
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
@@ -41,7 +42,7 @@ def lens_training(
             "tune_lens needs a corpus and a folder to keep the lens in.",
             "E.g. --param corpus=texts --param out=lens.",
         )
-    labels = layer_axis(lm.anatomy.n_layers, embed=True).labels[:-1]  # the last row is the output
+    labels = lens_axis(lm, "resid_post").labels[:-1]  # the last row is the output
     nothing = LabelledArray((Axis("layer", labels),), np.full(len(labels), np.nan))
     # Of this job, put off and gone on with or not.
     heard = watch.once("steps", lambda: [nothing])

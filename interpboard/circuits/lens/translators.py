@@ -20,6 +20,7 @@ from interpboard.files import atomic
 from interpboard.files.fingerprint import FingerprintMatch, compare
 from interpboard.models.fingerprints import Origin, check_origin
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.tensor_files import read_tensors, save_tensors
 
 PARAMS = "params.safetensors"
@@ -30,7 +31,7 @@ _KIND = "linear_tuned_lens"
 
 @dataclass(frozen=True)
 class Translators:
-    """``weight`` [layer, d_model, d_model] and ``bias`` [layer, d_model].
+    """``weight`` [layer, d_model, d_model] and ``bias`` [layer, d_model], of an encoder–decoder's decoder.
 
     ``origin``: what they were made from. ``warnings``: what somebody who reads with them must know.
     """
@@ -43,7 +44,7 @@ class Translators:
     @classmethod
     def identity(cls, lm: LanguageModel) -> Translators:
         """Those that change nothing: the tuned lens is the logit lens."""
-        n_layers, d_model = lm.anatomy.n_layers, lm.anatomy.d_model
+        n_layers, d_model = lm.anatomy.n_layers - source_layers(lm), lm.anatomy.d_model
         weight = torch.zeros(n_layers, d_model, d_model, device=lm.device)
         bias = torch.zeros(n_layers, d_model, device=lm.device)
         return cls(weight, bias, Origin.of(lm.info))
@@ -129,7 +130,7 @@ def load_translators(
     folder = Path(folder)
     config = _config(folder)
     found = (config.get("num_hidden_layers"), config.get("d_model"))
-    wanted = (lm.anatomy.n_layers, lm.anatomy.d_model)
+    wanted = (lm.anatomy.n_layers - source_layers(lm), lm.anatomy.d_model)
     if found != wanted:
         raise BadParameter(
             f"The lens in {folder} is for {found[0]!r:.20} layers of width {found[1]!r:.20}, "

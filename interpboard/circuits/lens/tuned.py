@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from interpboard.circuits.lens.logit import lens_axis, lens_extra
+from interpboard.circuits.lens.logit import lens_axis, lens_extra, lens_rows, lens_tokens
 from interpboard.circuits.lens.reading import read_lens
 from interpboard.circuits.lens.translators import load_translators
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import PromptInfo, token_axis
+from interpboard.results import PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import record
@@ -46,9 +46,10 @@ def tuned_lens(
             "Give it, e.g. --param translators=lens.",
         )
     loaded = load_translators(lm, translators, allow_pickle=allow_pickle)
-    rows = loaded.translate(record(lm, prompt, behind_attention=False).residuals())
+    run = record(lm, prompt, behind_attention=False)
+    rows = loaded.translate(lens_rows(run, 0, "resid_post"))
     found = read_lens(lm, rows, metric.target_id, top_k, watch)
-    axes = (lens_axis(lm, "resid_post"), token_axis(prompt.tokens))
+    axes = (lens_axis(lm, "resid_post"), lens_tokens(prompt))
     return Computed(
         values=found["prob"],
         axes=axes,

@@ -98,6 +98,12 @@ def windows(
         ids, token, begin = [], 0, 0
 
 
+def corpus_lines(file: Path) -> Iterator[str]:
+    """The lines of a file, very long ones in pieces. Raises ``BadParameter`` as ``windows`` does."""
+    for line, _offset in _pieces(file, 0):
+        yield line
+
+
 def _encoded(lm: LanguageModel, text: str) -> list[int]:
     ids = [int(i) for i in lm.tokenizer(text, add_special_tokens=False)["input_ids"]]
     if ids and max(ids) >= lm.anatomy.d_vocab:
