@@ -141,6 +141,14 @@ class Plain:
 
         return _pre(module, hook)
 
+    def mlp(
+        self, name: str, change: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Callable[[ExitStack], None]:
+        """``change`` of what the MLP of the layer ``name`` (of ``E`` or ``X``) adds [1, pos, d_model]."""
+        block = (self.above if name[0] == "E" else self.below)[int(name[1:])]
+        module = block.layer[-1].DenseReluDense.wo if self.sublayers else block.fc2
+        return _post(module, lambda _m, _a, out: change(out))
+
     def stream_before(
         self, name: str, change: Callable[[torch.Tensor], torch.Tensor]
     ) -> Callable[[ExitStack], None]:

@@ -44,6 +44,9 @@ class Strips(Protocol):
     ) -> AbstractContextManager[None]:
         """``calls.recording_calls`` of ``anatomy``, which has these strips."""
 
+    def states_of(self, stream: torch.Tensor) -> torch.Tensor:
+        """The encoder's states for what its last layer gives [row, pos, d_model]."""
+
     def first_inputs(self, ids: torch.Tensor) -> torch.Tensor:
         """What both stacks give their first layers [row, pos, d_model], for coded ``ids`` [row, pos]."""
 

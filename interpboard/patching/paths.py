@@ -12,8 +12,9 @@ from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import MODEL_OUTPUT, Receiver, receiver_edits, resolve_receivers
 from interpboard.patching.senders import SenderChanges, record_senders, sent
+from interpboard.patching.strip_paths import record_both, sent_in_strips, strip_receiver_edits
 from interpboard.registry.component_names import MLP
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis
+from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
@@ -59,7 +60,8 @@ def path_patching(
     into, other = (pair.clean, pair.corrupted) if noising else (pair.corrupted, pair.clean)
     at_base = pair.on_clean if noising else pair.on_corrupted
     axes = _axes(lm)
-    base, source = record_senders(lm, into), record_senders(lm, other)
+    recorded = record_senders if lm.anatomy.strips is None else record_both
+    base, source = recorded(lm, into), recorded(lm, other)
     first = min(pair.first_difference, metric.info.position)
     values = _evaluated(base, source, receivers, metric, axes, first, at_base, watch)
     effects = values - at_base
@@ -82,7 +84,7 @@ def path_patching(
 
 def _axes(lm: LanguageModel) -> tuple[Axis, ...]:
     heads = tuple(f"H{head}" for head in range(lm.anatomy.n_heads))
-    return layer_axis(lm.anatomy.n_layers), Axis("component", (*heads, MLP, "embed"))
+    return Axis("layer", lm.anatomy.layer_names), Axis("component", (*heads, MLP, "embed"))
 
 
 def _evaluated(
@@ -100,14 +102,23 @@ def _evaluated(
     last = metric.info.position
     before = receivers[-1].reads
     total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
+    strips = base.lm.anatomy.strips is not None
     if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
         first = last  # a sender writes position by position
     known = 0
     watch.step(0, total)
-    for portion in sent(base, source, before, first, last + 1, watch):
-        rows = receiver_edits(
-            base, receivers, portion.changes, portion.written, first, last + 1, watch
-        )
+    portions = (
+        sent_in_strips(base, source, before, watch)
+        if strips
+        else sent(base, source, before, first, last + 1, watch)
+    )
+    for portion in portions:
+        if strips:
+            rows = strip_receiver_edits(base, receivers, portion, last, watch)
+        else:
+            rows = receiver_edits(
+                base, receivers, portion.changes, portion.written, first, last + 1, watch
+            )
         seen = [row for row, edits in enumerate(rows) if edits]
         known += len(rows) - len(seen)
 

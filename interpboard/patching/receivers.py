@@ -22,13 +22,15 @@ from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
 from interpboard.patching.one_layer import seen_in_layer
+from interpboard.registry.component_names import LAYER
+from interpboard.registry.layer_names import has_mlp
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run
 from interpboard.runs.watch import Watch
 
 MODEL_OUTPUT = "resid_post"  # of the last layer: nothing but the end of the model reads it
 _MIDDLE = "resid_mid"  # where a model has it, the MLP comes behind attention
-_NAME = re.compile(r"(\d+)\.(?:(mlp|attn)|(\d+)(?:\.([qkv]))?)")
+_NAME = re.compile(rf"({LAYER})\.(?:(mlp|attn)|(\d+)(?:\.([qkv]))?)")
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,20 @@ def _resolve(lm: LanguageModel, name: str) -> Receiver:
         return Receiver(name, anatomy.n_layers - 1, MODEL_OUTPUT, 2 * anatomy.n_layers)
     match = _NAME.fullmatch(name)
     if match is None:
+        forms = "X0.mlp, D0.attn, E0.3" if anatomy.strips is not None else "2.mlp, 2.attn, 3.5"
+        letter = "X0.3.q" if anatomy.strips is not None else "3.5.q"
+        raise BadParameter(f"There is no receiver {name!r}.", f"Use output, {forms} or {letter}.")
+    names = anatomy.layer_names
+    if match[1] not in names:
         raise BadParameter(
-            f"There is no receiver {name!r}.", "Use output, 2.mlp, 2.attn, 3.5 or 3.5.q."
+            f"Receiver {name}: there is no layer {match[1]}.",
+            f"There are {names[0]} to {names[-1]}.",
         )
-    layer = int(match[1])
-    if layer >= anatomy.n_layers:
+    layer = names.index(match[1])
+    if match[2] == "mlp" and not has_mlp(names[layer]):
         raise BadParameter(
-            f"Receiver {name}: there is no layer {layer}.",
-            f"There are 0 to {anatomy.n_layers - 1}.",
+            f"Receiver {name}: {names[layer]} is self-attention alone.",
+            f"The MLP of that layer is {name.replace('D', 'X')}.",
         )
     if match[2] == "mlp":
         return Receiver(name, layer, "mlp_out", 2 * layer + (_MIDDLE in lm.verified.sites))

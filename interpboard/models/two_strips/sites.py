@@ -83,6 +83,11 @@ class TwoStrips:
         """``recording_calls``."""
         return recording_strips(anatomy, self.body, self.blocks, self.tail, calls, keeper)
 
+    def states_of(self, stream: torch.Tensor) -> torch.Tensor:
+        """The encoder's states for what its last layer gives [row, pos, d_model]."""
+        states: torch.Tensor = self.tail(stream)
+        return states
+
     def first_inputs(self, ids: torch.Tensor) -> torch.Tensor:
         """What both stacks give their first layers [row, pos, d_model], for coded ``ids`` [row, pos]."""
         return first_inputs(self.body, self.blocks, ids)
