@@ -28,7 +28,7 @@ from interpboard.runs.edits import Counterfactual, Edit, apply_edits, block_keys
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.shared import recorded_together
-from interpboard.runs.steps import numbers_a_token
+from interpboard.runs.steps import keeps_all_attention, numbers_a_token
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
 KEPT_ON_DEVICE = 1 << 30
@@ -83,7 +83,7 @@ def record(
     ``partly``: a site may be lacking in some layers (a hybrid's heads); what is kept there is empty.
     ``site_rows``: activations are kept of the first so many rows only (None: of all); ``site_positions``:
     of these positions only. ``behind_attention``: what each layer's attention gave is kept too, for
-    replays that begin behind it; without it they run the attention again.
+    replays that begin behind it; without it, or where it would be large, they run the attention again.
     All that is kept beyond ``keep_on_device`` bytes goes to host memory, also keys and values that are
     asked for later; the output of the last layer, and masks and angles that layers share, stay. A clean run
     that is there already, of this prompt among others, is not made again (``shared``). Raises
@@ -122,7 +122,9 @@ def record_ids(
     body's output [row, pos, d_model], which the head takes."""
     positions = range(len(prompt.token_ids))
     of_sites = len(positions[site_positions]) * min(len(edits), site_rows or len(edits))
-    keeps_attention = behind_attention and lm.verified.keeps_attention
+    keeps_attention = (
+        behind_attention and lm.verified.keeps_attention and keeps_all_attention(lm, len(positions))
+    )
     _require_room(lm, len(positions), len(edits), sites, of_sites, keeps_attention)
     keeper = Keeper(keep_on_device)
     calls: list[LayerCall] = []

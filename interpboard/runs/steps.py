@@ -132,6 +132,15 @@ def layers_are_recomputed(lm: LanguageModel, tokens: int) -> bool:
     return tokens > _fitting(lm, lm.anatomy.n_layers * _for_a_backward_pass(lm), most)
 
 
+def keeps_all_attention(lm: LanguageModel, length: int) -> bool:
+    """Whether what the attention of every layer gives for a prompt of ``length`` is little enough to be kept:
+    an eighth of a GiB, on a GPU a quarter of what is free. Without it rows run the attention of the first
+    layer that they edit again."""
+    anatomy = lm.anatomy
+    most = MEMORY_A_STEP // 4 if lm.device.type == "cpu" else sys.maxsize
+    return length <= _fitting(lm, anatomy.n_layers * anatomy.n_heads * max(anatomy.d_head), most)
+
+
 def _for_a_backward_pass(lm: LanguageModel) -> int:
     """Numbers a token that a layer keeps for it, but for attention's."""
     return 8 * _widest(lm) + 12 * lm.anatomy.d_model

@@ -115,6 +115,22 @@ def test_layers_computed_anew_give_the_same_gradients(
     assert fingerprint(lm) == before
 
 
+@pytest.mark.parametrize(
+    ("analysis", "params"),
+    [("causal_trace", {"subject": [1, 2], "samples": 2}), ("head_ablation", {"ablation": "mean"})],
+)
+def test_where_no_attention_is_kept_replays_behind_it_give_the_same(
+    analysis: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = tiny_lm("llama")
+    (kept,) = analyze(lm, TEXT, (analysis,), params={analysis: params}).results
+    assert steps.keeps_all_attention(lm, 10)
+    monkeypatch.setattr(steps, "MEMORY_A_STEP", 1)
+    assert not steps.keeps_all_attention(lm, 10)
+    (anew,) = analyze(lm, TEXT, (analysis,), params={analysis: params}).results
+    assert np.allclose(anew.values, kept.values, rtol=1e-4, atol=1e-6)
+
+
 LIMITED = """
 import resource, sys
 from pathlib import Path
