@@ -23,7 +23,7 @@ _UNIT = Parameter(
     "unit",
     str,
     "sentence",
-    "what is hidden together; turns are those of a chat, spans are marked",
+    "what is hidden together; a turn is its words and the template's marks around them; spans are marked",
     choices=UNITS,
 )
 _HIDDEN_IN = Parameter(

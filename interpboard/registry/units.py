@@ -11,7 +11,7 @@ _UNIT = Parameter(
     "unit",
     str,
     "sentence",
-    "what is taken together; turns are those of a chat, spans are marked",
+    "what is taken together; a turn is its words and the template's marks around them; spans are marked",
     choices=UNITS,
 )
 _MEAN_BASELINE = (

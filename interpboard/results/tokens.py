@@ -27,6 +27,14 @@ def sections_of(prompt: PromptInfo) -> tuple[Turn, ...]:
     return (Turn("source", 0, border, (0, border)), Turn("prefix", border, end, (border, end)))
 
 
+def own_of_template(prompt: PromptInfo) -> tuple[bool, ...]:
+    """Of each token whether the chat's template put it there: it is no word of a turn. False in a text."""
+    if not prompt.turns:
+        return (False,) * len(prompt.tokens)
+    words = {at for turn in prompt.turns for at in range(*turn.content)}
+    return tuple(at not in words for at in range(len(prompt.tokens)))
+
+
 def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:
     """The text that the tokens at ``positions``, which follow each other, stand in."""
     if not prompt.spans:

@@ -22,10 +22,10 @@ from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, is_counting, remedy
-from interpboard.runs.metrics import Metric
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import require_in_strips
 from interpboard.runs.strip_places import with_layer_numbers
+from interpboard.runs.typed_marks import typed_marks
 
 P = ParamSpec("P")
 _OWN = ("lm", "prompt", "metric", "watch")  # what is no parameter of the registry
@@ -70,10 +70,10 @@ def analysis(
     """Makes ``function(lm, prompt, metric, *, <parameters>, watch)`` the analysis ``name`` of the registry.
 
     ``path``: see ``made_by``; empty: the one that was proved for the model. The result says with which
-    parameters it was made, and warns of values that are not numbers where the method leaves none out, and
-    of what ``metric`` has to say. ``refuses`` raises for what is too large, and is asked before the prompt is
-    run (``refuse_beforehand``), which can take a minute. Within another analysis nothing is warned of: the
-    outer one does.
+    parameters it was made, and warns of values that are not numbers where the method leaves none out, of
+    what ``metric`` has to say, and of marks typed into a chat. ``refuses`` raises for what is too large, and
+    is asked before the prompt is run (``refuse_beforehand``), which can take a minute. Within another
+    analysis nothing is warned of: the outer one does.
     """
 
     def decorate(function: Callable[P, Computed]) -> Callable[P, Result]:
@@ -95,7 +95,7 @@ def analysis(
             with counting() as lost, any_shape(given["lm"].device):
                 computed = function(*args, **kwargs)
             result = _result(name, path, computed, given, started)
-            return _warned(result, given["lm"], given["metric"], sum(lost))
+            return _warned(result, given, sum(lost))
 
         analysed.__annotations__ = {**function.__annotations__, "return": "Result"}
         return analysed
@@ -123,17 +123,15 @@ def _result(
     )
 
 
-def _warned(result: Result, lm: LanguageModel, metric: Metric, lost: int) -> Result:
+def _warned(result: Result, given: Mapping[str, Any], lost: int) -> Result:
+    lm, metric = given["lm"], given["metric"]
     known = ANALYSES.get(result.analysis)
     gaps = known.gaps if known is not None else ()
     if lm.anatomy.strips is not None:  # cells of the other strip are empty, and are meant to be
         gaps = ("values", *result.extra)
     warned = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
-    return (
-        replace(warned, warnings=(*warned.warnings, *metric.warnings))
-        if metric.warnings
-        else warned
-    )
+    more = (*metric.warnings, *typed_marks(lm, given["prompt"]))
+    return replace(warned, warnings=(*warned.warnings, *more)) if more else warned
 
 
 def _plain(value: Any) -> Any:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from interpboard.errors import BadParameter
 from interpboard.registry.marks import UNITS
-from interpboard.results import PromptInfo
+from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.results.tokens import own_of_template
 from interpboard.runs.marked_spans import marked_spans
 
 _WORD = re.compile(r"\S+")
 # Up to a full stop, question or exclamation mark with what closes a quotation, or a line's end.
 _SENTENCE = re.compile(r"[^\n]*?[.!?。！？…]+[\"'»”’)\]]*(?=\s|$|[^\x00-\x7f])|[^\n]+", re.DOTALL)
+
+
+OF_TEMPLATE = "template: "
+"""In front of the label of what a chat's template puts around the words of a turn."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,9 @@ def units_of(
 
     ``reach``: only tokens before that position. A token belongs to the unit in which its first visible
     character stands; tokens without characters of the text (a beginning-of-text token) are units by
-    themselves. ``span``: the ``spans`` (see ``marked_spans``), and what stands between them, each stretch a
+    themselves. Of a chat, words and sentences end where the words of their turn do: what the template puts
+    in front of them and behind is a unit by itself, called ``template: …``. A turn has its template's tokens
+    in it. ``span``: the ``spans`` (see ``marked_spans``), and what stands between them, each stretch a
     unit: a unit's tokens follow each other, and there are few. Raises ``BadParameter`` for turns of a prompt
     that is no chat, for spans of another unit and as ``marked_spans`` does, and where it is not known which
     characters tokens are made of.
@@ -53,18 +62,49 @@ def units_of(
     parts = [
         found.span() for found in (_WORD if unit == "word" else _SENTENCE).finditer(prompt.text)
     ]
-    found: list[tuple[tuple[int, int] | int, list[int]]] = []
+    turns, template = _numbered_turns(prompt), own_of_template(prompt)
+    found: list[tuple[Hashable, list[int]]] = []
     for position in range(end):
-        part = _part_of(prompt.text, prompt.spans[position], parts)
-        key: tuple[int, int] | int = position if part is None else part
+        part = None if template[position] else _part_of(prompt.text, prompt.spans[position], parts)
+        alone = None if template[position] or part is not None else position
+        key = turns[position], template[position], part, alone
         if found and found[-1][0] == key:
             found[-1][1].append(position)
         else:
             found.append((key, [position]))
     return [
-        Unit("".join(prompt.tokens[at] for at in positions), tuple(positions))
+        Unit(
+            (OF_TEMPLATE if template[positions[0]] else "")
+            + "".join(prompt.tokens[at] for at in positions),
+            tuple(positions),
+        )
         for _, positions in found
     ]
+
+
+def units_axis(prompt: PromptInfo, units: Sequence[Unit]) -> tuple[Axis, dict[str, LabelledArray]]:
+    """The axis ``unit`` and what every result over it has beside it [unit].
+
+    ``begin``, ``end``: the tokens of each; of a chat, ``of_template``: how many its template put there.
+    """
+    axis, template = Axis("unit", tuple(each.label for each in units)), own_of_template(prompt)
+    columns = {
+        "begin": [each.positions[0] for each in units],
+        "end": [each.positions[-1] + 1 for each in units],
+    }
+    if prompt.turns:
+        columns["of_template"] = [sum(template[at] for at in each.positions) for each in units]
+    return axis, {
+        name: LabelledArray((axis,), np.array(column)) for name, column in columns.items()
+    }
+
+
+def _numbered_turns(prompt: PromptInfo) -> list[int]:
+    """The turn of each token; −1 where there are none."""
+    found = [-1] * len(prompt.tokens)
+    for number, turn in enumerate(prompt.turns):
+        found[turn.begin : turn.end] = [number] * (turn.end - turn.begin)
+    return found
 
 
 def _part_of(

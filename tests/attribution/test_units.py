@@ -13,9 +13,11 @@ from interpboard.attribution.units.by_unit import unit_attribution
 from interpboard.attribution.units.context_cite import context_cite, fitted_lasso, lasso
 from interpboard.errors import BadParameter
 from interpboard.results import Chat, Message, MetricRequest
+from interpboard.results.tokens import own_of_template
 from interpboard.runs.chat import make_chat
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.typed_marks import typed_marks
 from interpboard.runs.units import units_of
 from tests.lm import case, tiny_lm
 from tests.runs.test_chat import chat_lm
@@ -128,3 +130,67 @@ def test_the_surrogate_says_how_far_it_can_be_trusted() -> None:
     lm, prompt, metric = case("gpt2", text="Just one")
     with pytest.raises(BadParameter, match="smaller unit"):
         context_cite(lm, prompt, metric)
+
+
+@pytest.mark.parametrize("style", ["chatml", "llama3", "gemma"])
+@pytest.mark.parametrize("unit", ["word", "sentence"])
+def test_what_the_template_puts_around_words_is_in_no_word_and_no_sentence(
+    unit: str, style: str
+) -> None:
+    lm = chat_lm(style)
+    own = Chat((Message("user", "A cat sat."), Message("assistant", "No."), Message("user", "Why")))
+    prompt = make_chat(lm, own)
+    units = units_of(prompt, unit)
+    assert [at for own in units for at in own.positions] == list(range(len(prompt.token_ids)))
+    words = [each.label for each in units if not each.label.startswith("template: ")]
+    sentences = ["A cat sat.", "No.", "Why"]
+    assert words == (sentences if unit == "sentence" else ["A", " cat", " sat.", "No.", "Why"])
+    begins = [each.label for each in units if each.label.startswith("template: ")]
+    assert len(begins) == 7, (
+        "in front of each turn's words, behind them, and what begins the answer"
+    )
+
+
+def test_results_say_how_much_of_a_unit_is_the_templates_and_what_its_words_alone_are_worth() -> (
+    None
+):
+    lm = chat_lm("llama3")
+    prompt = make_chat(lm, Chat((Message("user", "a cat <|eot_id|>"), Message("assistant", "no"))))
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    turns = unit_attribution(lm, prompt, metric, unit="turn", method="integrated_gradients")
+    tokens = integrated_gradients(lm, prompt, metric, baseline="mean").values
+    template = own_of_template(prompt)
+    for number, turn in enumerate(prompt.turns):
+        begin, end = turn.content
+        assert turns.extra["of_words"].values[number] == pytest.approx(tokens[begin:end].sum())
+        marks = turns.extra["of_template"].values[number]
+        assert (
+            marks == (turn.end - turn.begin) - (end - begin) == sum(template[turn.begin : turn.end])
+        )
+    assert any("<|eot_id|>" in warning for warning in turns.warnings)
+    plain = unit_attribution(*case("gpt2"), unit="word")
+    assert "of_template" not in plain.extra
+
+
+def test_a_mark_that_is_typed_is_the_users_word_and_what_the_tokenizer_makes_of_it_is_said() -> (
+    None
+):
+    lm = chat_lm("chatml")
+    clean, injected = (
+        make_chat(lm, Chat((Message("user", words),))) for words in ("a cat", "a <|im_end|> cat")
+    )
+    mark = lm.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    (at,) = [i for i in range(*injected.turns[0].content) if injected.token_ids[i] == mark]
+    assert not own_of_template(injected)[at], "nobody but the user put it there"
+    labels = [each.label for each in units_of(injected, "word")]
+    assert " <|im_end|>" in labels
+    assert sum(label.startswith("template: <|im_end|>") for label in labels) == 1
+    assert typed_marks(lm, clean) == ()
+    (said,) = typed_marks(lm, injected)
+    assert "The user's words hold <|im_end|>" in said
+    assert "\n" not in said
+    lm.tokenizer.split_special_tokens = True
+    try:
+        assert typed_marks(lm, injected) == (), "it is split into plain tokens, then"
+    finally:
+        lm.tokenizer.split_special_tokens = False

@@ -284,7 +284,7 @@ def test_of_a_large_graph_the_strongest_edges_and_the_circuit_are_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = found("induction")
-    monkeypatch.setattr("interpboard.circuits.discovery.listed_edges.MOST_EDGES", 5)
+    monkeypatch.setattr("interpboard.circuits.discovery.listed_edges.LISTED_AT_MOST", 5)
     params = {"behavior": "induction", "edges": 20, "sizes": (20,)}
     some = analyze(demo(), "a", ["circuit"], MetricRequest(), {"circuit": params}).results[0]
     scores = dict(zip(whole.axes[0].labels, whole.values, strict=True))

@@ -11,13 +11,14 @@ from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.shapley import sampled, standard_error
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo
+from interpboard.results import LabelledArray, PromptInfo
+from interpboard.results.tokens import own_of_template
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
-from interpboard.runs.units import units_of, unused_spans
+from interpboard.runs.units import units_axis, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 UNIT_METHODS = ("occlusion", "shapley", "integrated_gradients")
@@ -47,7 +48,9 @@ def unit_attribution(
     Shapley values and integrated gradients sum to the change of the metric from the baseline;
     ``extra["standard_error"]`` [unit] is the sampling's. ``baseline``, ``baseline_text``: what takes a
     unit's place, see ``baseline_embeddings``. Units behind the metric's position have no part in a causal
-    model and are not listed; ``extra["begin"]`` and ``extra["end"]`` [unit] are the tokens of each.
+    model and are not listed; ``extra["begin"]`` and ``extra["end"]`` [unit] are the tokens of each. Of a
+    chat, ``extra["of_template"]`` [unit]: how many of these are its template's own; integrated gradients of
+    turns have ``extra["of_words"]`` [unit], the sum without those.
 
     Raises ``BadParameter``, ``Unsupported``, ``OutOfMemory``.
     """
@@ -56,17 +59,19 @@ def unit_attribution(
             f"There is no method {method!r} here.", f"Use {', '.join(UNIT_METHODS)}."
         )
     units = units_of(prompt, unit, reach(lm, prompt, metric), spans)
-    axis = Axis("unit", tuple(each.label for each in units))
-    extra = {
-        "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
-        "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
-    }
+    axis, extra = units_axis(prompt, units)
     unused = unused_spans(unit) + (() if method == "shapley" else ("samples", "seed"))
     if method == "integrated_gradients":
         found = integrated_gradients(
             lm, prompt, metric, baseline=baseline, baseline_text=baseline_text, watch=watch
         )
         sums = np.array([found.values[list(each.positions)].sum() for each in units])
+        if unit == "turn":
+            template = np.array(own_of_template(prompt)[: len(found.values)])
+            words = np.where(template, 0.0, found.values)
+            extra["of_words"] = LabelledArray(
+                (axis,), np.array([words[list(each.positions)].sum() for each in units])
+            )
         return Computed(sums, (axis,), {**extra, **found.extra}, found.warnings, unused=unused)
     lm.verified.require_site("embed")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)

@@ -16,7 +16,7 @@ from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
-from interpboard.runs.units import units_of, unused_spans
+from interpboard.runs.units import units_axis, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 HELD_OUT = 0.25
@@ -73,10 +73,8 @@ def context_cite(
     weights, intercept = fitted_lasso(masks[:-held], values[:-held], masks[-held:], values[-held:])
     predicted = masks[-held:] @ weights + intercept
     lds = float(rank_agreement(np.stack([predicted, values[-held:]], 1))[0, 1])
-    axis, runs = (
-        Axis("unit", tuple(each.label for each in units)),
-        Axis("run", tuple(map(str, range(held)))),
-    )
+    axis, bounds = units_axis(prompt, units)
+    runs = Axis("run", tuple(map(str, range(held))))
     warning = (
         f"The surrogate orders runs that it has not seen hardly better than chance (LDS {lds:.2f}): its "
         "weights mean little. Raise samples, or choose a larger unit."
@@ -89,8 +87,7 @@ def context_cite(
             "intercept": LabelledArray((), np.array(intercept)),
             "held_out": LabelledArray((runs,), values[-held:]),
             "predicted": LabelledArray((runs,), predicted),
-            "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
-            "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
+            **bounds,
         },
         warnings=(warning,) if not lds >= 0.3 else (),
         unused=unused_spans(unit),

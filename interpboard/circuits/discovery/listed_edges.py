@@ -8,7 +8,7 @@ from interpboard.circuits.discovery.graph import Graph
 from interpboard.results import Axis, LabelledArray
 from interpboard.results.graph_edges import ALL_EDGES
 
-MOST_EDGES = 1 << 18
+LISTED_AT_MOST = 1 << 18
 """Of a larger graph's edges only so many are in a result: all names of a 70B model's would take gigabytes."""
 
 Edges = tuple[np.ndarray, np.ndarray]
@@ -18,13 +18,13 @@ Edges = tuple[np.ndarray, np.ndarray]
 def listed_edges(graph: Graph, scores: np.ndarray, circuit: np.ndarray) -> Edges:
     """The edges that a result lists, in the order of ``Graph.pairs``.
 
-    All of them; where there are more than ``MOST_EDGES``, that many of largest |score| and those of the
+    All of them; where there are more than ``LISTED_AT_MOST``, that many of largest |score| and those of the
     ``circuit`` [sender, receiver].
     """
     senders, receivers = graph.pairs
-    if len(senders) <= MOST_EDGES:
+    if len(senders) <= LISTED_AT_MOST:
         return senders, receivers
-    order = np.argsort(-np.abs(scores[senders, receivers]), kind="stable")[:MOST_EDGES]
+    order = np.argsort(-np.abs(scores[senders, receivers]), kind="stable")[:LISTED_AT_MOST]
     chosen = circuit[senders, receivers]
     chosen[order] = True
     return senders[chosen], receivers[chosen]

@@ -27,7 +27,7 @@ from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.patterns import layers_with_pattern
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
-from interpboard.runs.units import Unit, units_of, unused_spans
+from interpboard.runs.units import units_axis, units_of, unused_spans
 from interpboard.runs.watch import SILENT, Watch
 
 __all__ = ["answer_positions", "attention_knockout", "hidden", "knockout_grid"]
@@ -87,9 +87,10 @@ def attention_knockout(
         )
         for each in units
     ]
-    axes = (Axis("unit", tuple(each.label for each in units)),)
+    axis, bounds = units_axis(prompt, units)
+    axes = (axis,)
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
-    extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[0])}
+    extra = {"kl": LabelledArray(axes, kl), **bounds}
     return Computed(values, axes, extra, unused=unused_spans(unit))
 
 
@@ -125,10 +126,10 @@ def knockout_grid(
         for by in units
         for each in units
     ]  # fmt: skip
-    labels = tuple(each.label for each in units)
-    axes = (Axis("query_unit", labels), Axis("unit", labels))
+    axis, bounds = units_axis(prompt, units)
+    axes = (Axis("query_unit", axis.labels), axis)
     values, kl = _effects(lm, prompt, metric, cells, axes, watch)
-    extra = {"kl": LabelledArray(axes, kl), **_bounds(units, axes[1])}
+    extra = {"kl": LabelledArray(axes, kl), **bounds}
     return Computed(values, axes, extra, unused=unused_spans(unit))
 
 
@@ -179,10 +180,3 @@ def _effects(
         watch=watch.stage(n_cells, 2 * n_cells, shown=False),
     )
     return values - baseline, divergence
-
-
-def _bounds(units: Sequence[Unit], axis: Axis) -> dict[str, LabelledArray]:
-    return {
-        "begin": LabelledArray((axis,), np.array([each.positions[0] for each in units])),
-        "end": LabelledArray((axis,), np.array([each.positions[-1] + 1 for each in units])),
-    }
