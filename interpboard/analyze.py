@@ -17,7 +17,7 @@ from interpboard.registry import ANALYSES, Analysis, Overview, analyses_for, fin
 from interpboard.results import Chat, Document, MetricRequest, PromptInfo, Result
 from interpboard.runs.analysis import refuse_beforehand
 from interpboard.runs.chat import prompt_of
-from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.metrics import Metric, metric_for
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import all_that_it_has
 from interpboard.runs.watch import SILENT, Watch
@@ -52,7 +52,7 @@ def analyze(
     for name, options in parsed.items():
         refuse_beforehand(name, lm, prompt, options)
     with memory_named("A run of the prompt", _SMALLER):
-        resolved = resolve_metric(lm, prompt, metric)
+        resolved = metric_for(lm, prompt, metric, parsed)
     results: list[Result] = []
     for name, options in parsed.items():
         if on_start is not None:
@@ -125,5 +125,5 @@ def begin(
     lm, prompt = prompt_of(lm, text, bare=bare)
     refuse_beforehand(analysis, lm, prompt, parsed)
     with memory_named("A run of the prompt", _SMALLER):
-        resolved = resolve_metric(lm, prompt, metric)
+        resolved = metric_for(lm, prompt, metric, (analysis,))
     return BegunAnalysis(lm, prompt, resolved, known, parsed)

@@ -11,8 +11,8 @@ TABLE: tuple[Analysis, ...] = (
         title="Loss of each token",
         function="interpboard.whole_text.losses:token_losses",
         axes=("token",),
-        value="−ln p(token | those before it), in nats: 0 is certain, and the mean's exponential is the "
-        "perplexity",
+        value="−ln p(token | those before it), in nats, of an encoder given all others, itself masked: 0 is "
+        "certain, and the mean's exponential is the perplexity, of an encoder the pseudo-perplexity",
         scale="magnitude",
         cost="cells",
         gives_way=True,

@@ -17,6 +17,7 @@ a probability by itself (sigmoid), and ``kl`` is the sum over labels.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -31,6 +32,7 @@ from interpboard.errors import BadParameter, BadPosition, BadTarget
 from interpboard.models.finite import finite_logits
 from interpboard.models.label_head import LabelHead
 from interpboard.models.language_model import LanguageModel
+from interpboard.registry import ANALYSES
 from interpboard.registry.metric_names import COSINE, EVERY_METRIC, VALUE
 from interpboard.results import MetricInfo, MetricRequest, PromptInfo, TokenRef
 from interpboard.runs.finite import prompt_logits
@@ -237,6 +239,18 @@ def _similarity(
     )  # fmt: skip
     own = prompt_logits(lm, prompt, position)
     return Metric(info, own, _unused_foil(request), other=at_least_float32(vector))
+
+
+def metric_for(
+    lm: LanguageModel, prompt: PromptInfo, request: MetricRequest, analyses: Iterable[str]
+) -> Metric:
+    """As ``resolve_metric``, for ``analyses``. Where none of them looks at a metric, an encoder's prompt
+    needs no mask: it is then that of the first token."""
+    needless = all(name in ANALYSES and ANALYSES[name].own_measure for name in analyses)
+    if needless and fills_masks(lm) and request.position == -1:
+        masks = prompt.token_ids.count(lm.tokenizer.mask_token_id)
+        request = request if masks == 1 else replace(request, position=0)
+    return resolve_metric(lm, prompt, request)
 
 
 def prompt_and_metric(

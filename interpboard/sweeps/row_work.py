@@ -23,7 +23,7 @@ from interpboard.registry import ANALYSES, find_analysis
 from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Result
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.labels import logit_name
-from interpboard.runs.metrics import Metric, resolve_metric
+from interpboard.runs.metrics import Metric, metric_for
 from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together, in_passes
 from interpboard.runs.watch import SILENT, Watch
@@ -92,7 +92,7 @@ def _work_together(
         since = time.perf_counter()
         try:
             with sharing(together), memory_named("A run of the prompt", _SMALLER):
-                task.metric = resolve_metric(task.lm, task.prompt, task.asked)
+                task.metric = metric_for(task.lm, task.prompt, task.asked, task.ids)
                 task.about = _about(task, request)
         except InterpBoardError as error:
             yield [_failed(task.row, task.ids, name, error.message, since) for name in task.ids]

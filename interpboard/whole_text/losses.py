@@ -9,13 +9,14 @@ from functools import partial
 import numpy as np
 
 from interpboard.datasets.dataset_lines import dataset_text
-from interpboard.errors import BadParameter, BadPrompt, Unsupported
+from interpboard.errors import BadParameter, BadPrompt
 from interpboard.files.places import expanded
 from interpboard.interventions.grammar import Intervention, parse_interventions
 from interpboard.interventions.resolve import edits_of, warnings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, text_array, token_axis
 from interpboard.runs.analysis import Computed, analysis
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
@@ -23,8 +24,10 @@ from interpboard.runs.prompt import token_text
 from interpboard.runs.spans import Encoded, encode
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.whole_text.forced_target import begin_of_words, forced_target, refuse_windows
+from interpboard.whole_text.loss_reference import loss_reference, refuse_bound_positions
+from interpboard.whole_text.masked import mask_of, masked_scores
 from interpboard.whole_text.scores import TokenScores, token_scores
-from interpboard.whole_text.windows import ScoredWindow, windows_of
+from interpboard.whole_text.windows import ScoredWindow, windows_around, windows_of
 
 _WINDOW = 2048  # of a file, where the model's context is longer or has no end
 
@@ -44,13 +47,14 @@ def token_losses(
     source: str = "",
     watch: Watch = SILENT,
 ) -> Computed:
-    """Loss [token] = −ln p(token | those before it), in nats, of the prompt or of the text in ``file``.
+    """Loss [token] = −ln p(token | those before it), in nats, of the prompt or of the text in ``file``; of an
+    encoder −ln p(token | all others), itself masked: a pseudo-likelihood.
 
     The metric is not looked at. A token without any before it has no loss (NaN), nor have those that
-    the tokenizer puts around the text. Of a text ``limit`` takes the first so many tokens (0: all). What is
-    longer than ``window`` tokens (0: the whole prompt; of a file the model's context, 2,048 at most) is
-    scored in windows that each move on by ``stride`` (0: half a window): ``context`` says how many tokens
-    of the text each had before it.
+    the tokenizer puts around the text, nor masks that the text itself has. Of a text ``limit`` takes the
+    first so many tokens (0: all). What is longer than ``window`` tokens (0: the whole prompt; of a file the
+    model's context, 2,048 at most) is scored in windows that each move on by ``stride`` (0: half a window):
+    ``context`` says how many tokens of the text each had before it; of an encoder, beside it.
 
     ``interventions``, in the grammar of ``what_if``, are made in every window: then ``edited`` is the loss
     with them, ``effect`` edited − clean, and ``loss_recovered`` =
@@ -64,21 +68,19 @@ def token_losses(
     ``extra``, each [token]: ``rank`` (1: it was the likeliest), ``entropy`` of the prediction in nats,
     ``surprise`` = loss − entropy (by how much it was less likely than the model expected), ``context``,
     ``likeliest``, the token that the model put first, and its probability ``likeliest_prob``; and of the
-    whole ``mean_loss``, ``perplexity`` = exp(mean_loss), ``predicted``, how many tokens have a loss.
+    whole ``mean_loss``, ``perplexity`` = exp(mean_loss) (of an encoder ``pseudo_perplexity``: it is of no
+    distribution over texts), ``predicted``, how many tokens have a loss.
 
-    Raises ``BadParameter``, ``BadPrompt`` for a text of one token, ``Unsupported`` for an encoder, whose
-    tokens see those behind them, ``NotFinite``. Jelinek et al. 1977 (perplexity); Bricken et al. 2023 (loss
-    recovered).
+    Raises ``BadParameter``, ``BadPrompt`` for a text without a token to predict, ``Unsupported`` for an
+    encoder without a mask token, ``NotFinite``. Jelinek et al. 1977 (perplexity); Salazar et al. 2020
+    (pseudo-perplexity); Bricken et al. 2023 (loss recovered).
     """
     require_tokens(lm, "The loss of a text")
-    strips = lm.anatomy.strips is not None
-    if not lm.verified.causal and not strips:
-        raise Unsupported(
-            "An encoder's tokens see those behind them: no loss of the next token.",
-            "Use a decoder.",
-        )
+    strips, masks = lm.anatomy.strips is not None, _masks(lm)
+    if masks:
+        mask_of(lm)
     applied = parse_interventions(interventions) if interventions.strip() else ()
-    against = _reference(applied, reference)
+    against = loss_reference(applied, reference)
     text = text_of_file(file) if file else prompt.text
     whole: PromptInfo | None = None
     if strips:
@@ -86,10 +88,14 @@ def token_losses(
         whole = forced_target(lm, text.strip() if file else text, limit)
         encoded = Encoded(whole.token_ids, None, begin_of_words(whole))
     else:
-        encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, text)
+        encoded = _limited(encode(lm.tokenizer, text, lm.special_tokens), limit, masks)
     size, step = _sizes(lm, encoded, bool(file) and not strips, window, stride)
-    cut = windows_of(len(encoded.own), size, step, encoded.before)
-    _refuse_positions((*applied, *against), len(cut))
+    cut = (
+        windows_around(len(encoded.own), size - encoded.before - encoded.after, step)
+        if masks
+        else windows_of(len(encoded.own), size, step, encoded.before)
+    )
+    refuse_bound_positions((*applied, *against), len(cut))
     tokens = shown_tokens(lm.tokenizer, encoded.ids) if whole is None else whole.tokens
     work = _Work(lm, encoded, source, tokens, whole)
     asked: dict[str, tuple[Intervention, ...]] = {"clean": ()}
@@ -104,7 +110,7 @@ def token_losses(
         "file": file, "limit": limit, "window": len(cut) > 1, "stride": len(cut) > 1,
         "interventions": interventions, "reference": reference, "source": source,
     }  # fmt: skip
-    notes = [*warnings_of(lm, applied), *_notes(applied, len(cut))]
+    notes = [*warnings_of(lm, applied), *_notes(applied, len(cut), masks)]
     extra, more = _extra(lm, work, runs, cut)
     return Computed(
         values=work.spread(runs["clean"].loss),
@@ -115,6 +121,11 @@ def token_losses(
         unused=tuple(name for name, value in given.items() if not value),
         baseline=None,
     )
+
+
+def _masks(lm: LanguageModel) -> bool:
+    """Whether tokens are masked in turn: an encoder has no next one."""
+    return not lm.verified.causal and lm.anatomy.strips is None
 
 
 @dataclass(frozen=True)
@@ -129,8 +140,8 @@ class _Work:
 
     @property
     def first(self) -> int:
-        """The first token of the text that has any before it."""
-        return 0 if self.encoded.before else 1
+        """The first token of the text that is predicted: one that has any before it, where that matters."""
+        return 0 if self.encoded.before or _masks(self.lm) else 1
 
     def scored(
         self, cut: Sequence[ScoredWindow], interventions: Sequence[Intervention], watch: Watch
@@ -147,15 +158,26 @@ class _Work:
     def _window(
         self, window: ScoredWindow, interventions: Sequence[Intervention], watch: Watch
     ) -> TokenScores:
-        before = self.encoded.before
-        places = [*range(before), *range(before + window.begin, before + window.end)]
+        before, whole = self.encoded.before, len(self.encoded.ids)
+        behind = range(whole - self.encoded.after, whole) if _masks(self.lm) else ()
+        places = [*range(before), *range(before + window.begin, before + window.end), *behind]
         tokens = tuple(self.tokens[at] for at in places)
         prompt = self.strips or PromptInfo(
             "".join(tokens[before:]), tokens, tuple(self.encoded.ids[at] for at in places)
         )
+        if _masks(self.lm):
+            scored = range(
+                before + window.first - window.begin, before + window.last - window.begin
+            )
+            return masked_scores(
+                self.lm, prompt, partial(self._edits, interventions), scored, watch.silent
+            )
         edits = edits_of(self.lm, prompt, interventions, self.source) if interventions else ()
         first = before + max(window.first, self.first) - window.begin
         return token_scores(self.lm, prompt, edits, first, watch)
+
+    def _edits(self, interventions: Sequence[Intervention], prompt: PromptInfo) -> Counterfactual:
+        return tuple(edits_of(self.lm, prompt, interventions, self.source)) if interventions else ()
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """``values`` of the scored tokens over all tokens; NaN elsewhere."""
@@ -174,7 +196,12 @@ def _extra(
     begin = work.encoded.before + work.first
     said[begin : begin + len(clean.likeliest)] = [texts[int(i)] for i in clean.likeliest]
     context = np.concatenate(
-        [np.arange(max(w.first, work.first), w.end) - w.begin for w in cut]
+        [
+            np.full(w.last - w.first, w.end - w.begin - 1)
+            if _masks(lm)
+            else np.arange(max(w.first, work.first), w.end) - w.begin
+            for w in cut
+        ]
     ).astype(float)
     by_token = {
         "rank": clean.rank.astype(float),
@@ -183,20 +210,23 @@ def _extra(
         "context": context,
         "likeliest_prob": clean.likeliest_prob,
     }
-    mean = float(clean.loss.mean())
-    lone = {"mean_loss": mean, "perplexity": _exp(mean), "predicted": float(len(clean.loss))}
+    told = ~np.isnan(clean.loss)  # not the masks that the text itself has
+    if not told.any():
+        raise BadPrompt("The text has only masks: there is no token to predict.")
+    mean = float(clean.loss[told].mean())
+    name = "pseudo_perplexity" if _masks(lm) else "perplexity"
+    lone = {"mean_loss": mean, name: _exp(mean), "predicted": float(told.sum())}
     warnings = []
     if "edited" in runs:
         edited = runs["edited"].loss
         by_token |= {"edited": edited, "effect": edited - clean.loss}
-        lone |= {"edited_mean_loss": float(edited.mean()), "edited_perplexity": _exp(edited.mean())}
+        after = float(edited[told].mean())
+        lone |= {"edited_mean_loss": after, f"edited_{name}": _exp(after)}
     if "reference" in runs:
-        nothing = float(runs["reference"].loss.mean())
+        nothing = float(runs["reference"].loss[told].mean())
         lone["reference_mean_loss"] = nothing
         if nothing > mean:
-            lone["loss_recovered"] = (nothing - float(runs["edited"].loss.mean())) / (
-                nothing - mean
-            )
+            lone["loss_recovered"] = (nothing - lone["edited_mean_loss"]) / (nothing - mean)
         else:
             warnings.append(
                 "the reference does not raise the loss: there is no loss to recover, and none is given"
@@ -221,12 +251,15 @@ def text_of_file(file: str) -> str:
     return text
 
 
-def _limited(encoded: Encoded, limit: int, text: str) -> Encoded:
+def _limited(encoded: Encoded, limit: int, masks: bool) -> Encoded:
     """The first ``limit`` tokens of the text; refused where there is nothing to predict."""
     if limit and limit < len(encoded.own):
-        kept = (*encoded.ids[: encoded.before], *encoded.own[:limit])
-        encoded = Encoded(kept, None, encoded.before, 0)
-    if len(encoded.own) < (1 if encoded.before else 2):
+        behind = encoded.ids[len(encoded.ids) - encoded.after :] if masks else ()
+        kept = (*encoded.ids[: encoded.before], *encoded.own[:limit], *behind)
+        encoded = Encoded(kept, None, encoded.before, len(behind))
+    if masks and not encoded.own:
+        raise BadPrompt("The text has no token to mask.", "Give a longer text.")
+    if len(encoded.own) < (1 if encoded.before or masks else 2):
         raise BadPrompt(
             "One token alone has none before it: there is no loss.", "Give a longer text."
         )
@@ -238,53 +271,26 @@ def _sizes(
 ) -> tuple[int, int]:
     """The window, with what the tokenizer puts in front, and the stride."""
     context = lm.anatomy.context
-    whole = encoded.before + len(encoded.own)
+    around = encoded.before + (encoded.after if _masks(lm) else 0)
+    whole = around + len(encoded.own)
     if window and context is not None and window > context:
         raise BadParameter(
             f"A window of {window} is longer than the model's context of {context}.", "Shorten it."
         )
     usual = min(context or _WINDOW, _WINDOW) if is_file else whole
     size = window or usual
-    return size, stride or max(1, (size - encoded.before) // 2)
+    return size, stride or max(1, (size - around) // 2)
 
 
-def _reference(interventions: Sequence[Intervention], written: str) -> tuple[Intervention, ...]:
-    """What takes everything away: as written, else zeros at the places that are edited."""
-    if written.strip():
-        if not interventions:
-            raise BadParameter("A reference is for interventions.", "Give some, e.g. 1.mlp=mean.")
-        return parse_interventions(written)
-    if any(each.what in ("token", "off") for each in interventions):
-        return ()
-    zero = [
-        each._replace(what="zero", text=f"{each.text.split('=')[0]}=zero") for each in interventions
-    ]
-    found = {each.text: each for each in zero}
-    return (
-        tuple(interventions)
-        if all(each.what == "zero" for each in interventions)
-        else tuple(found.values())
-    )
-
-
-def _refuse_positions(interventions: Sequence[Intervention], windows: int) -> None:
-    bound = [each.text for each in interventions if each.positions is not None]
-    if bound and windows > 1:
-        raise BadParameter(
-            f"{bound[0]} is at a position, and the text is read in {windows} windows.",
-            "Leave the position out, or take a window that holds the whole text.",
-        )
-
-
-def _notes(interventions: Sequence[Intervention], windows: int) -> list[str]:
+def _notes(interventions: Sequence[Intervention], windows: int, masks: bool) -> list[str]:
     notes = []
-    if any(each.what == "mean" for each in interventions):
+    if not masks and any(each.what == "mean" for each in interventions):
         notes.append(
             "a mean is over all tokens of the window, so that a token's edited loss has seen later ones"
         )
     if windows > 1:
         notes.append(
-            f"read in {windows:,} windows: context says how many tokens each had before it, and tokens with "
-            "few are harder to predict"
+            f"read in {windows:,} windows: context says how many tokens each had "
+            f"{'beside' if masks else 'before'} it, and tokens with few are harder to predict"
         )
     return notes

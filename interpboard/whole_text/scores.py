@@ -58,11 +58,11 @@ def token_scores(
         watch.check()
         logits = unembed(lm.anatomy, hidden[start : start + size])
         require_logits(lm, about, logits)
-        blocks.append(_read(logits, said[start : start + size].to(logits.device)))
+        blocks.append(read_scores(logits, said[start : start + size].to(logits.device)))
     return TokenScores(*(torch.cat(part).cpu().numpy() for part in zip(*blocks, strict=True)))
 
 
-def _read(logits: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def read_scores(logits: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """In the order of ``TokenScores``, of ``logits`` [token, d_vocab] and the tokens that came."""
     logits = at_least_float32(logits)
     top = logits.max(-1)

@@ -70,7 +70,8 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=st
 WORKING = {
     "compare_attributions", "predictions", "integrated_gradients", "saliency", "grad_x_input", "smoothgrad",
     "noise_tunnel", "occlusion", "shapley", "attention_rollout", "attention_flow", "value_weighted_rollout",
-    "attention", "unit_attribution", "context_cite", "lrp", "logit_lens", "head_ablation", "head_pairs",
+    "token_losses", "attention", "unit_attribution", "context_cite", "lrp", "logit_lens", "head_ablation",
+    "head_pairs",
     "compare_ablations", "critical_components", "attention_knockout", "knockout_grid",
     "activation_patching", "attribution_patching", "causal_trace", "direct_logit_attribution", "neurons",
 }  # fmt: skip
