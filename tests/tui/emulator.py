@@ -26,17 +26,25 @@ class Emulator:
     def write(self, output: str) -> None:
         """Take what a program writes."""
         for numbers, how, char in _PART.findall(output):
-            if char == "\n":
+            if char == "\b":
+                self.x -= 1
+            elif char == "\r":
+                self.x = 0
+            elif char == "\n":
                 self.y += 1
             elif char:
                 self._put(char)
             elif how == "H":
-                y, x = (int(number) for number in numbers.split(";"))
-                self.y, self.x = y - 1, x - 1
+                y, _, x = numbers.partition(";")
+                self.y, self.x = int(y or 1) - 1, int(x or 1) - 1
             elif how == "G":
                 self.x = int(numbers) - 1
-            elif how == "C":
-                self.x += int(numbers or 1)
+            elif how in "ABCD":
+                assert self.x < self.width, (
+                    "where the cursor is behind the last column is not known"
+                )
+                by = int(numbers or 1) * (1 if how in "BC" else -1)
+                self.x, self.y = (self.x + by, self.y) if how in "CD" else (self.x, self.y + by)
             elif how == "m":
                 self.look = _changed(self.look, numbers)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
 
 import pytest
@@ -22,6 +23,7 @@ from tests.tui.emulator import Emulator
 from tests.tui.fake import FakeEngine
 from tests.tui.test_robust import Hostile
 from tui.app import InterpBoardApp
+from tui.terminal.cursor_moves import SOMEWHERE, cursor_way
 from tui.terminal.painting import Terminal, cell_update
 from tui.terminal.pending import unpainted
 from tui.testing.wait_until_idle import wait_until_idle
@@ -154,11 +156,11 @@ def line(parts: list[tuple[str, Style]]) -> Strip:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(LINES, min_size=2, max_size=2), min_size=2, max_size=4), st.data())
+@given(st.lists(st.lists(LINES, min_size=3, max_size=3), min_size=2, max_size=4), st.data())
 def test_any_updates_in_a_row_leave_what_the_last_one_shows(
     frames: list[list[list[tuple[str, Style]]]], data: st.DataObject
 ) -> None:
-    size = (WIDTH, 2)
+    size = (WIDTH, 3)
     terminal, emulator = Terminal(), Emulator(size)
     for frame in frames:
         strips = [line(parts) for parts in frame]
@@ -170,10 +172,45 @@ def test_any_updates_in_a_row_leave_what_the_last_one_shows(
         assert emulator.shown() == whole.shown()
     at = data.draw(st.integers(0, WIDTH - 4))
     part = Strip([Segment("xy z", STYLES[1])])
-    update = ChopsUpdate([{}, {at: part}], [(1, at, at + 4)], [[], [at + 4]])
+    update = ChopsUpdate([{}, {at: part}, {}], [(1, at, at + 4)], [[], [at + 4], []])
     emulator.write(cell_update(update, terminal, size).render_segments(CONSOLE))  # type: ignore[attr-defined]
     whole.write(f"\x1b[2;{at + 1}H{part.render(CONSOLE)}")
     assert emulator.shown() == whole.shown()
+
+
+CELLS = st.tuples(st.integers(0, 130), st.integers(0, 250))
+
+
+@given(CELLS, CELLS, st.booleans())
+def test_the_way_to_a_cell_ends_there_and_is_no_longer_than_its_address(
+    start: tuple[int, int], end: tuple[int, int], column_known: bool
+) -> None:
+    emulator = Emulator((251, 131))
+    emulator.y, emulator.x = start
+    found = cursor_way(start[0], start[1] if column_known else SOMEWHERE, *end)
+    emulator.write(found)
+    assert (emulator.y, emulator.x) == end
+    assert len(found) <= len(f"\x1b[{end[0] + 1};{end[1] + 1}H")
+    assert "\n" not in found, "the terminal driver makes two characters of a line feed"
+
+
+def test_a_column_of_numbers_is_sent_by_steps_and_the_right_edge_by_addresses() -> None:
+    blue, size = Style(bgcolor="#00005f", color="#87afd7"), (8, 3)
+
+    def update(*numbers: str) -> LayoutUpdate:
+        lines = [Strip([Segment("abcd", STYLES[0]), Segment(each, blue)]) for each in numbers]
+        return LayoutUpdate([[line] for line in lines], Region(0, 0, *size))
+
+    def sent(before: tuple[str, ...], after: tuple[str, ...]) -> str:
+        terminal = Terminal()
+        cell_update(update(*before), terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
+        text = cell_update(update(*after), terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
+        return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+    steps = sent(("1.0 ", "2.0 ", "3.0 "), ("1.5 ", "2.5 ", "3.5 "))
+    assert steps == "\x1b[1;7H5\b\x1b[B5\b\x1b[B5"
+    edge = sent((" 1.0", " 2.0", " 3.0"), (" 1.5", " 2.5", " 3.5"))
+    assert edge == "\x1b[1;8H5\x1b[2;8H5\x1b[3;8H5"
 
 
 def test_one_new_letter_is_one_move_one_colour_and_one_letter() -> None:
@@ -184,7 +221,7 @@ def test_one_new_letter_is_one_move_one_colour_and_one_letter() -> None:
         return cell_update(update, terminal, size).render_segments(CONSOLE)  # type: ignore[attr-defined]
 
     sent("hello world")
-    assert sent("hello wurld") == "\x1b[1;8H\x1b[38;5;252;48;5;233mu\x1b[0m"
+    assert sent("hello wurld") == "\x1b[1;8H\x1b[38;5;252;48;5;233mu\x1b[m"
     assert sent("hello wurld") == ""
 
 

@@ -17,6 +17,7 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
+from tui.terminal.cursor_moves import SOMEWHERE, cursor_way
 from tui.terminal.sgr import PLAIN, Rendition, rendition_of
 from tui.terminal.sgr import rendition_change as change_of_rendition
 
@@ -148,7 +149,8 @@ class SentCells(NamedTuple):
 class UpdateWriter:
     """Gathers the pieces of one update; ``text`` is the shortest of the orders in which they can be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._pieces: list[SentCells] = []
 
     def run(self, y: int, x: int, texts: list[str], renditions: list[Rendition]) -> None:
@@ -172,10 +174,10 @@ class UpdateWriter:
 
     def text(self) -> str:
         """Line by line, or colour by colour: a colour takes more bytes than a place. It ends without one."""
-        line_by_line = _sent(self._pieces)
+        line_by_line = _sent(self._pieces, self._width)
         if not all(piece.sure for piece in self._pieces):  # halves of wide characters come in order
             return line_by_line
-        return min(line_by_line, _sent(_by_color(self._pieces)), key=len)
+        return min(line_by_line, _sent(_by_color(self._pieces), self._width), key=len)
 
 
 def _by_color(pieces: list[SentCells]) -> list[SentCells]:
@@ -194,25 +196,22 @@ def _by_color(pieces: list[SentCells]) -> list[SentCells]:
     return [piece for rendition in in_order for piece in groups[rendition]]
 
 
-def _sent(pieces: Iterable[SentCells]) -> str:
+def _sent(pieces: Iterable[SentCells], width: int) -> str:
     parts: list[str] = []
     rendition = PLAIN
-    at_y, at_x = -1, -1  # x −1: somewhere in the line
+    at_y, at_x = -1, SOMEWHERE
     for y, x, text, wanted, sure in pieces:
-        if y != at_y:
-            parts.append(f"\x1b[{y + 1};{x + 1}H")
-        elif not 0 <= at_x <= x:
-            parts.append(f"\x1b[{x + 1}G")
-        elif x != at_x:
-            parts.append(f"\x1b[{x - at_x}C")
+        if x != at_x or y != at_y:
+            parts.append(cursor_way(at_y, at_x, y, x))
         if not text.strip(" "):
             wanted = wanted.behind(rendition)
         if wanted is not rendition:
             parts.append(change_of_rendition(rendition, wanted))
             rendition = wanted
         parts.append(text)
-        at_y, at_x = y, x + len(text) if sure else -1
-    return "".join(parts) + ("\x1b[0m" if rendition is not PLAIN else "")
+        # Behind the last column terminals do not agree where the cursor is.
+        at_y, at_x = y, x + len(text) if sure and x + len(text) < width else SOMEWHERE
+    return "".join(parts) + ("\x1b[m" if rendition is not PLAIN else "")
 
 
 class CellUpdate(CompositorUpdate):
@@ -227,7 +226,7 @@ class CellUpdate(CompositorUpdate):
         """The escape sequences and the text."""
         self.terminal.fit(*self.size)
         colors = console._color_system or ColorSystem.TRUECOLOR
-        sent = UpdateWriter()
+        sent = UpdateWriter(self.size[0])
         for y, x, strips in _pieces(self.update):
             if y < self.size[1]:
                 texts, renditions = strip_cells(strips, colors)
