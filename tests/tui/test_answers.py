@@ -16,7 +16,8 @@ from tests.lm import TEXT, tiny_lm
 from tests.tui.answers import canned, tokens_of
 from tui.catalogue import SLOTS
 from tui.session.interventions import stack_from_text
-from tui.session.state import Model, Request, Selection, State
+from tui.session.selection import Selection
+from tui.session.state import Model, Request, State
 from tui.slots.spec import Slot
 
 CASES = [(slot, method) for slot in SLOTS for method in (slot.methods or tuple)() or ("",)]

@@ -93,6 +93,18 @@ async def test_heads_and_attention_share_one_selection(board: Boards) -> None:
         assert b.app.panes.of("heads").view.cursor == (3, 3)  # type: ignore[attr-defined]
 
 
+async def test_an_mlp_looks_at_nothing_and_leaves_the_head_that_was_selected(board: Boards) -> None:
+    async with board((200, 60)) as b:
+        await b.press("2", "h")
+        asked = _asked(b)
+        await b.press("dollar_sign", "k", "7", "j", "j")
+        assert b.app.query_one(AttentionPane).head == (2, 3)
+        assert _asked(b) == asked
+        await b.press("5", "right")
+        assert b.app.query_one(AttentionPane).head == (2, 4)
+        assert (b.app.state.selection.layer, b.app.state.selection.head) == (2, 4)
+
+
 async def test_the_cursor_reads_a_pair_and_says_where_a_token_cannot_look(board: Boards) -> None:
     async with board() as b:
         await b.press("2", "enter", "k", "l", "l", "l", "l")

@@ -68,7 +68,7 @@ async def test_a_next_token_below_the_rows_in_sight_is_said_with_its_rank_and_sh
 async def test_a_neuron_is_found_by_its_address_in_the_list_or_not(
     board: Boards, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.slots.neurons.view._MOST", 3)
+    monkeypatch.setattr("tui.slots.neurons.listing._MOST", 3)
     async with board() as b:
         await b.press("7")
         pane = b.app.panes.of("neurons")

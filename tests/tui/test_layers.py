@@ -66,6 +66,26 @@ async def test_the_cursor_stays_in_its_layer_through_the_views(board: Boards) ->
         assert b.readout("logits").startswith("L2 H4")  # the strongest of the layer
 
 
+async def test_a_list_by_size_scrolls_to_a_head_selected_elsewhere_only_once_it_has_the_focus(
+    board: Boards,
+) -> None:
+    async with board((120, 40)) as b:
+        pane = logits(b)
+        await b.press("6", "g", "2")
+        assert pane.display
+        at = max(at for at, bar in enumerate(pane.list.bars) if " H" in bar.label)
+        layer, head = pane.list.bars[at].label.split()
+        await b.press("g", "0", *"j" * int(layer[1:]), *"l" * int(head[1:]))
+        assert b.readout("heads").startswith(f"{layer} {head}")
+        assert b.readout("logits").startswith(f"{layer} {head}")
+        assert pane.list.cursor == at
+        assert pane.list.scroll_offset.y == 0, "the strongest stay in sight"
+        assert pane.list.size.height <= at
+        await b.press("6")
+        line = at + pane.list.above - pane.list.scroll_offset.y
+        assert 0 <= line < pane.list.size.height
+
+
 async def test_the_edited_runs_sums_stand_beside_the_clean_ones(board: Boards) -> None:
     async with board((80, 24)) as b:
         await b.press("2", "space", "6", "v", "v", "v")

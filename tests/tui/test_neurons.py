@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from interpboard.config import Settings
 from tests.tui.conftest import Board, Boards
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.neurons.view import NeuronsPane
+from tui.testing.wait_until_idle import wait_until_idle
 from tui.words import signed
 
 
@@ -99,17 +101,59 @@ async def test_enter_on_an_mlp_opens_the_strongest_neurons_of_its_layer(board: B
         assert _asked(b)[-1] == (f"0.{pane.chosen[1]}", [0])
 
 
-async def test_a_layer_selected_elsewhere_is_met_and_a_neuron_selects_its_layers_mlp(
+async def test_the_mlp_selected_elsewhere_is_met_and_a_neuron_selects_its_layers_mlp(
     board: Boards,
 ) -> None:
     async with board((200, 60)) as b:
-        await b.press("2", "G")
+        await b.press("2", "G", "dollar_sign")
         pane = b.app.query_one(NeuronsPane)
         assert pane.chosen is not None
         assert pane.chosen[0] == 3
         await b.press("7", "g")
         assert b.app.panes.of("heads").grid.cursor[0] == 2  # type: ignore[attr-defined]
         assert b.readout("logits").startswith("L2 MLP")
+
+
+async def test_beside_a_head_the_neuron_stays_that_was_shown_and_nothing_is_asked_of_another(
+    board: Boards,
+) -> None:
+    async with board((200, 60)) as b:
+        pane = b.app.query_one(NeuronsPane)
+        strongest, asked = pane.chosen, _asked(b)
+        await b.press("2", "g", "0", "G")
+        assert (pane.chosen, _asked(b)) == (strongest, asked)
+        await b.press("dollar_sign")
+        of_mlp = pane.chosen
+        assert of_mlp is not None
+        assert of_mlp[0] == 3
+        await b.press("g", "0", "3", "j")
+        assert pane.chosen == (0, pane.chosen[1]), "the cursor passed the MLP of layer 0"  # type: ignore[index]
+        assert _asked(b)[-1][0] == f"0.{pane.chosen[1]}"  # type: ignore[index]
+
+
+async def test_the_tokens_of_the_neuron_before_are_taken_away_unless_the_answer_comes_soon(
+    board: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with board((200, 60)) as b:
+        await b.press("7", "g")
+        pane = b.app.query_one(NeuronsPane)
+        shown = []
+        monkeypatch.setattr(pane.promoted, "show", lambda bars, *_: shown.append(len(bars)))
+        await b.press("j")
+        assert shown
+        assert all(shown), "cleared on the way from one answer to the next"
+        monkeypatch.undo()
+        monkeypatch.setattr("tui.terminal.timers.SOON_S", 0.002)
+        b.engine.paused = True
+        await b.press("j")
+        async with asyncio.timeout(5):
+            while pane.promoted.bars or pane.suppressed.bars:
+                await asyncio.sleep(0.002)
+        assert pane.details().plain == " …"
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert pane.promoted.bars
+        assert pane.suppressed.bars
 
 
 async def test_a_metric_that_is_no_sum_of_parts_is_explained_by_its_logit(board: Boards) -> None:

@@ -11,7 +11,8 @@ from interpboard.engine import protocol
 from interpboard.results import ModelInfo
 from tui.session.compared import following
 from tui.session.reduce import reduce
-from tui.session.state import Model, Question, Selection, State
+from tui.session.selection import Selection
+from tui.session.state import Model, Question, State
 
 OLD = ModelInfo("old", None, "gpt2", 2, 2, "float32", "cpu", weights="w1", tokenizer="t1")
 TEXT = "Why is it so blue"

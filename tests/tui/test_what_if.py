@@ -179,7 +179,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
             logits="L0 H1",
         )
         reads(
-            attention="L0 H1  1 ·Eiffel", neurons="L0 N", tokens=f"1 ·Eiffel  {signed(scores[1])}"
+            attention="L0 H1  1 ·Eiffel", neurons="L2 N5", tokens=f"1 ·Eiffel  {signed(scores[1])}"
         )
         await b.press("3", "j", "j", "0", "l", "l")
         reads(heads="L2 H1", lens="L2 after 2", trace="out 2 at 2", logits="L2 H1")
@@ -191,7 +191,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
             trace=f"out 1 at 3 ·is  {signed(traced[1, 3])}",
             logits="L1 H1",
         )
-        reads(attention="L1 H1  3 ·is", neurons="L1 N", tokens="3 ·is")
+        reads(attention="L1 H1  3 ·is", neurons="L2 N5", tokens="3 ·is")
         await b.press("5", "right_square_bracket", "j")
         reads(heads="L1 H2", lens="L1 after 4", trace="out 1 at 4", logits="L1 H2")
         reads(attention="L1 H2  4 ·located", tokens="4 ·located")
@@ -209,9 +209,7 @@ async def test_one_selection_is_shared_by_all_panes_and_every_readout_says_how_e
             logits=f"{layer} MLP",
         )
         await b.press("1", "h")
-        reads(
-            lens=f"{layer} after 3", trace=f"out {layer[1:]} at 3", attention=f"{layer} H4  3 ·is"
-        )
+        reads(lens=f"{layer} after 3", trace=f"out {layer[1:]} at 3", attention="L2 H4  3 ·is")
 
 
 async def test_a_pane_that_was_out_of_sight_opens_where_the_selection_is(board: Boards) -> None:

@@ -17,7 +17,8 @@ from tui.session import compared as sides
 from tui.session.compared import Compared, DifferenceCache, kept
 from tui.session.session import Session
 from tui.session.shared_engine import NoEngine
-from tui.session.state import Answer, Answers, Engine, Question, Selection, State
+from tui.session.state import Answer, Answers, Engine, Question, State
+from tui.slots.shown_selection import shown_selection
 
 if TYPE_CHECKING:
     from tui.commands.command import Command
@@ -212,7 +213,7 @@ class Comparison:
         if not models and self._asked is not None:
             followed = sides.asked_of_both(followed, self._asked, state.question)
         self._asked = state.question
-        wanted = sides.following(followed, state, models=models, selection=_explicit(state))
+        wanted = sides.following(followed, state, models=models, selection=shown_selection(state))
         changes = {
             name: getattr(wanted, name)
             for name in (
@@ -306,15 +307,3 @@ class Comparison:
 
 def _silent(message: str, severity: object = "information") -> None:
     """What goes wrong for A is said in the panes, in A and in B − A."""
-
-
-def _explicit(state: State) -> Selection:
-    """The selection with the head and neuron that B shows where none was chosen: A shows the same."""
-    from tui.slots.heads.selected import selected_head
-    from tui.slots.neurons.selected import selected_neuron
-
-    selection, neuron = state.selection, selected_neuron(state)
-    if selection.layer is None or (selection.head is None and not selection.mlp):
-        layer, head = selected_head(state)
-        selection = replace(selection, layer=layer, head=head)
-    return replace(selection, neuron=neuron) if neuron is not None else selection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots import layout
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from tui.session.session import Session
-    from tui.session.state import Selection, State
+    from tui.session.state import State
     from tui.slots.pane import Pane
     from tui.slots.spec import Slot
 

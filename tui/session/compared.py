@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tui.session.interventions import InterventionStack
-from tui.session.state import Answer, Answers, Question, Selection, State, same_tokens
+from tui.session.selection import Selection
+from tui.session.state import Answer, Answers, Question, State, same_tokens
 
 if TYPE_CHECKING:
     from interpboard.results import Document

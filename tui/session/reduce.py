@@ -17,6 +17,7 @@ from tui.commands.command import shown_keys
 from tui.session.engine_port import MODEL_SLOT
 from tui.session.interventions import InterventionStack
 from tui.session.job import Job
+from tui.session.selection import Selection
 from tui.session.state import (
     Answer,
     Answers,
@@ -24,7 +25,6 @@ from tui.session.state import (
     Model,
     Phase,
     Question,
-    Selection,
     State,
     same_tokens,
 )

@@ -271,7 +271,7 @@ class Session:
 
     def select(self, **places: Any) -> None:
         """Remember where a cursor is."""
-        self.state = replace(self.state, selection=replace(self.state.selection, **places))
+        self.state = replace(self.state, selection=self.state.selection.moved(**places))
 
     # -- what the engine says ---------------------------------------------------------------------
 

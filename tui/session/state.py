@@ -16,6 +16,7 @@ from interpboard.config import DEFAULT_TEXT
 from tui.session.chat_draft import chat_line
 from tui.session.interventions import InterventionStack
 from tui.session.job import Job
+from tui.session.selection import Selection
 
 if TYPE_CHECKING:
     from interpboard.results import Cells, Document, LabelledArray, ModelInfo, PromptInfo, Result
@@ -175,21 +176,6 @@ class Engine:
     lost: tuple[str, ...] = ()  # slots whose job went with it
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Where the cursors are, shared by all panes: a position of the prompt, a layer, a head.
-
-    Layer −1 is the embedding; head None is the whole of a layer, or with ``mlp`` its MLP.
-    ``neuron`` is (layer, number), and means nothing while another layer is selected.
-    """
-
-    token: int | None = None
-    layer: int | None = None
-    head: int | None = None
-    mlp: bool = False
-    neuron: tuple[int, int] | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class State:
     """One snapshot of everything."""
@@ -198,7 +184,7 @@ class State:
     good: Question | None = None  # the last one that the engine answered; errors go back to it
     model: Model | None = None
     engine: Engine = Engine()
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     analyses: Mapping[str, str] = field(default_factory=dict)  # chosen instead of the slots' own
     interventions: InterventionStack = field(default_factory=InterventionStack)

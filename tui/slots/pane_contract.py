@@ -9,7 +9,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from tui.commands.command import keyed
-from tui.session.state import Answer, Selection, State
+from tui.session.selection import Selection
+from tui.session.state import Answer, State
 from tui.slots.at_cursor import AtCursor, Predicted
 from tui.slots.framed_box import FramedBox
 from tui.slots.spec import Slot

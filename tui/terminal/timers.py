@@ -10,6 +10,9 @@ from textual.timer import Timer, TimerCallback
 REST_S = (
     0.06  # keys have rested: then what they lead to is drawn or asked, not at every key of a run
 )
+SOON_S = (
+    0.3  # an answer that takes no longer replaces the one before; else that is taken away first
+)
 
 
 class SureTimers(MessagePump):

@@ -57,6 +57,7 @@ class Bars(CursorView):
         self.title = self.factor = ""
         self.bars: tuple[Bar, ...] = ()
         self.found = NOWHERE  # what a search has marked in a list without a cursor
+        self._stays = False  # the cursor was put here from elsewhere: the rows stay where they are
         if not self.can_focus:
             self.styles.overflow_y = "hidden"
 
@@ -198,15 +199,21 @@ class Bars(CursorView):
         """Two rows change."""
         if old == new:
             return
+        self._stays = False
         self.reveal()
         self._refresh_row(old)
         self._refresh_row(new)
         self.moved()
 
-    def put(self, row: int) -> bool:
-        """Put the cursor where another pane's is; did it move?"""
+    def put(self, row: int, stays: bool = False) -> bool:
+        """Put the cursor where another pane's is; did it move?
+
+        With ``stays`` the rows are not scrolled for it until the list has the focus: one that is sorted by
+        size would show another part of itself at each key elsewhere, and none in which to look for anything.
+        """
         if not 0 <= row < len(self.bars) or row == self.cursor:
             return False
+        self._stays = stays and not self.has_focus
         old = self.cursor
         self.set_reactive(Bars.cursor, row)
         self.reveal()
@@ -216,7 +223,7 @@ class Bars(CursorView):
 
     def reveal(self) -> None:
         """Scroll until the cursor's row is in sight."""
-        if self.can_focus and self.size.height:
+        if self.can_focus and self.size.height and not self._stays:
             row = self.cursor + self.above
             top = self.scroll_offset.y
             if not top <= row < top + self.size.height:  # half a page on: few keys shift all rows
@@ -224,7 +231,10 @@ class Bars(CursorView):
                 self.scroll_to(None, top, animate=False, force=True)
 
     def refresh_cursor(self) -> None:
-        """The row under the cursor."""
+        """The row under the cursor, which is in sight where the list has the focus."""
+        if self.has_focus and self._stays:
+            self._stays = False
+            self.reveal()
         self._refresh_row(self.cursor)
 
     def _refresh_row(self, row: int) -> None:

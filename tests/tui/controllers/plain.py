@@ -9,8 +9,9 @@ from typing import Any
 from tests.tui.stand_ins import Spoken, session
 from tui.catalogue import SLOTS, pane_slots
 from tui.controllers.panes import Panes
+from tui.session.selection import Selection
 from tui.session.session import Session
-from tui.session.state import Answer, Selection, State
+from tui.session.state import Answer, State
 
 __all__ = ["PlainBoard", "PlainPane", "PlainScreen", "PlainStack", "Spoken", "panes_of", "session"]
 

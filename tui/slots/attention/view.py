@@ -14,7 +14,7 @@ from interpboard.registry.layer_names import layer_number
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.attention.keys import KEYS
 from tui.slots.attention.readout import head_means, pair_readout
 from tui.slots.heads.selected import selected_head

@@ -8,9 +8,14 @@ from tui.session.state import State
 def selected_head(state: State) -> tuple[int, int]:
     """(layer, head) that is selected; before that the strongest known head, else the first one.
 
-    Where a whole layer is selected: the head that was looked at last, in that layer.
+    Where a whole layer is selected: the head that was looked at last, in that layer. An MLP looks at
+    nothing: beside it the head stays that was selected before.
     """
     layer, head = state.selection.layer, state.selection.head
+    if state.selection.mlp:
+        if state.selection.last_head is not None:
+            return state.selection.last_head
+        layer = None
     if layer is not None and head is not None:
         return max(0, layer), head
     heads, last = state.slots["heads"].result, state.slots["attention"].request

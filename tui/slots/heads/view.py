@@ -20,7 +20,7 @@ from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.session.note_subjects import noted_parts
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.at_cursor import AtCursor
 from tui.slots.heads.keys import KEYS
 from tui.slots.heads.parts import head_types, mlp_effects

@@ -15,7 +15,7 @@ from interpboard.registry.layer_names import layer_names
 from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.at_cursor import Predicted
 from tui.slots.lens.grid import VIEWS, arrays_of, lens_grid, lens_scale
 from tui.slots.lens.keys import KEYS

@@ -15,7 +15,7 @@ from interpboard.registry.component_names import MLP, shown_component
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.heads.selected import selected_head
 from tui.slots.logits.keys import KEYS
 from tui.slots.logits.spec import LOGITS_EDITED
@@ -70,6 +70,11 @@ class LogitsPane(Pane):
         """How the parts are sorted: by change where there is one; or that they are summed."""
         return self.by if self.by in self._views() else "size"
 
+    @property
+    def by_size(self) -> bool:
+        """Does what matters most stand at the top?"""
+        return self.order in ("size", "change")
+
     def _views(self) -> list[str]:
         """The views that there are: older results have no sums."""
         result = self.data.result
@@ -119,7 +124,7 @@ class LogitsPane(Pane):
         self.list.show([self._bar(at, values, limit) for at in self._order])
         at = self._nearest(before)
         if at is not None:  # the cursor stays on its component, wherever that now stands
-            self.list.put(at)
+            self.list.put(at, stays=self.by_size)
 
     def _bar(self, at: int, values: np.ndarray, limit: float) -> Bar:
         digits = 3 if len(values) == 1 else 2
@@ -211,7 +216,7 @@ class LogitsPane(Pane):
         name = f"L{selection.layer}{part}" if selection.layer >= 0 else "embed"
         if name not in self._names:
             return False
-        return self.list.put(self._order.index(self._names.index(name)))
+        return self.list.put(self._order.index(self._names.index(name)), stays=self.by_size)
 
     def _moved(self) -> None:
         name = self._under_cursor()

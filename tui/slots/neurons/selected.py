@@ -6,18 +6,31 @@ from tui.session.state import State
 
 
 def selected_neuron(state: State) -> tuple[int, int] | None:
-    """(layer, number) of the neuron that is selected, else of the strongest of the selected layer.
+    """(layer, number) of the neuron that is selected, else the strongest of the layer whose MLP is selected.
 
+    A head has no neurons: beside it the neuron stays that was shown last, at first the strongest of all.
     None while it is not known which that is.
     """
     layer, chosen = state.selection.layer, state.selection.neuron
-    if chosen is not None and layer in (None, chosen[0]):
+    if chosen is not None and (layer in (None, chosen[0]) or not state.selection.mlp):
         return chosen
     known = state.slots["neurons"]
     if known.result is None or known.question != state.question:
         return None
     sizes = abs(known.result.values)
     sizes[sizes != sizes] = -1.0  # narrower layers end in NaN
+    if not state.selection.mlp:
+        return _asked_last(state) or divmod(int(sizes.argmax()), sizes.shape[1])
     if layer is not None and 0 <= layer < len(sizes):
         return layer, int(sizes[layer].argmax())
     return divmod(int(sizes.argmax()), sizes.shape[1])
+
+
+def _asked_last(state: State) -> tuple[int, int] | None:
+    """The neuron of which more was asked last, about the same question."""
+    answer = state.slots["chosen_neuron"]
+    asked = answer.request if answer.job is None else answer.pending
+    if asked is None or asked.question != state.question:
+        return None
+    layer, _, number = str(asked.params["neuron"]).partition(".")
+    return int(layer), int(number)

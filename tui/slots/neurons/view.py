@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -10,15 +11,15 @@ from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
 from interpboard.display import visible, visible_token
-from interpboard.registry.component_names import neuron_label
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.neurons import examples
 from tui.slots.neurons.finding import NeuronSearch
 from tui.slots.neurons.keys import KEYS
+from tui.slots.neurons.listing import neuron_bar, neuron_name, strongest_neurons
 from tui.slots.neurons.selected import selected_neuron
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
@@ -30,10 +31,9 @@ from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
     import numpy as np
+    from textual.timer import Timer
 
     from interpboard.results import Result
-
-_MOST = 200  # neurons in the list, besides the strongest of each layer
 
 
 class NeuronsPane(Pane):
@@ -58,6 +58,7 @@ class NeuronsPane(Pane):
         self.listed_neurons: list[tuple[int, int]] = []
         self._listed: object = None
         self._exemplified: object = None
+        self._awaited: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         """The list and the tokens of the chosen neuron, and below them its examples."""
@@ -96,8 +97,8 @@ class NeuronsPane(Pane):
         self._show_tokens()
         self.cursor_rested()
 
-    def _list(self, selected: tuple[int, int] | None) -> None:
-        """List the strongest, and ``selected`` wherever it stands."""
+    def _list(self, selected: tuple[int, int] | None, stays: bool = True) -> None:
+        """List the strongest, and ``selected`` wherever it stands; see ``Bars.put``."""
         result = self.data.result
         if result is None:
             self.listed_neurons, self._listed = [], None
@@ -108,16 +109,16 @@ class NeuronsPane(Pane):
         listed = (result, self.of_layer)
         if listed != self._listed or (selected and selected not in self.listed_neurons):
             self._listed = listed
-            self.listed_neurons = _strongest(result.values, self.of_layer, selected)
+            self.listed_neurons = strongest_neurons(result.values, self.of_layer, selected)
             limit = (
                 float(max((abs(result.values[at]) for at in self.listed_neurons), default=0.0))
                 or 1.0
             )
             self.list.show(
-                [_bar(at, float(result.values[at]), limit) for at in self.listed_neurons]
+                [neuron_bar(at, float(result.values[at]), limit) for at in self.listed_neurons]
             )
         if selected in self.listed_neurons:
-            self.list.put(self.listed_neurons.index(selected))
+            self.list.put(self.listed_neurons.index(selected), stays)
 
     def _contributions(self) -> np.ndarray | None:
         return self.data.result.values if self.data.result is not None else None
@@ -125,7 +126,7 @@ class NeuronsPane(Pane):
     def _show_neuron(self, neuron: tuple[int, int]) -> None:
         """List ``neuron`` too, instead of one that was found before, with the cursor on it."""
         self._listed = None
-        self._list(neuron)
+        self._list(neuron, stays=False)
         self._moved()
 
     def next_view(self) -> None:
@@ -135,11 +136,31 @@ class NeuronsPane(Pane):
         self._list(chosen)
         self.refresh_words()
 
-    def _show_tokens(self) -> None:
-        """What a unit of the chosen neuron does to the logits, ends of the vocabulary only."""
+    @property
+    def _comes_soon(self) -> bool:
+        """Is more of the chosen neuron asked, while what is shown is of the same prompt and model?"""
+        answer = self.state.slots["chosen_neuron"]
+        same = answer.question == self.data.question and not self.state.previous("chosen_neuron")
+        return same and answer.job is not None
+
+    def _show_tokens(self, wait: bool = True) -> None:
+        """What a unit of the chosen neuron does to the logits, ends of the vocabulary only.
+
+        While the answer comes those of the neuron before may stay for a moment: taking them away and
+        putting others there is two repaints. ``wait``: not if it does not come soon.
+        """
         found = self.looked_at
         both = ((self.promoted, "promoted"), (self.suppressed, "suppressed"))
+        if self._awaited is not None and (found is not None or not wait):
+            self._awaited.stop()
+            self._awaited = None
         if found is None:
+            if wait and self._comes_soon:
+                from tui.terminal import timers
+
+                late = partial(self._show_tokens, wait=False)
+                self._awaited = self._awaited or self.app.set_timer(timers.SOON_S, late)
+                return
             for bars, name in both:
                 bars.show((), name)
             return
@@ -174,7 +195,7 @@ class NeuronsPane(Pane):
 
     def part(self) -> str:
         """The neuron under the cursor."""
-        return _name(self.chosen) if self.chosen is not None else ""
+        return neuron_name(self.chosen) if self.chosen is not None else ""
 
     def readout(self) -> Text:
         """The neuron under the cursor."""
@@ -185,7 +206,7 @@ class NeuronsPane(Pane):
         known = abs(result.values[result.values == result.values])
         active = float(result.extra["activation"].values[chosen])
         text = Text.assemble(
-            (f" {_name(chosen)}", self.ink("text", bold=True)),
+            (f" {neuron_name(chosen)}", self.ink("text", bold=True)),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
         said = scales.side(self.data, value)
@@ -231,10 +252,7 @@ class NeuronsPane(Pane):
         if asked == self._exemplified:
             return
         self._exemplified = asked
-        if (
-            self.state.slots["chosen_neuron"].job is None
-        ):  # else the answer takes their place at once
-            self._show_tokens()
+        self._show_tokens()
         if model is None or chosen is None:
             self.examples.set(())
             return
@@ -250,7 +268,7 @@ class NeuronsPane(Pane):
             self.examples.set((Row(visible(found)),))
             return
         so_far = "" if found.finished else ", so far"
-        title = f"{_name(chosen)} in {visible(found.corpus)}: above 0 at "
+        title = f"{neuron_name(chosen)} in {visible(found.corpus)}: above 0 at "
         title += f"{words.percent(found.positive)} of {found.tokens:,} tokens{so_far}"
         rows = [Row(title)]
         for one in found.examples:
@@ -263,13 +281,15 @@ class NeuronsPane(Pane):
     # -- the cursor -------------------------------------------------------------------------------
 
     def follow(self, selection: Selection) -> bool:
-        """The strongest neuron of the selected layer, unless the cursor is in that layer."""
+        """The strongest neuron of the selected MLP, unless the cursor is in its layer; a head has none."""
         result, layer, before = self.data.result, selection.layer, self.chosen
         if result is None or layer is None or not 0 <= layer < len(result.values):
             return False
+        if not selection.mlp:
+            return False
         if before is not None and before[0] == layer:
             return False
-        _, strongest = _strongest(result.values[layer : layer + 1], None, None)[0]
+        _, strongest = strongest_neurons(result.values[layer : layer + 1], None, None)[0]
         self._list((layer, strongest))
         return self.chosen != before
 
@@ -279,30 +299,3 @@ class NeuronsPane(Pane):
         if chosen is not None:
             self.select(layer=chosen[0], head=None, mlp=True, neuron=chosen)
         self.refresh_readout()
-
-
-def _name(neuron: tuple[int, int]) -> str:
-    return neuron_label(*neuron)
-
-
-def _bar(neuron: tuple[int, int], value: float, limit: float) -> Bar:
-    written = ".".join(map(str, neuron))
-    return Bar(_name(neuron), words.signed(value), value / limit, names=(written,))
-
-
-def _strongest(
-    values: np.ndarray, layer: int | None, also: tuple[int, int] | None
-) -> list[tuple[int, int]]:
-    """Neurons by |contribution|: the strongest, of each layer the strongest, and ``also``."""
-    import numpy as np
-
-    size = np.nan_to_num(np.abs(values), nan=-1.0)
-    if layer is not None:
-        size = np.where(np.arange(len(size))[:, None] == layer, size, -1.0)
-    count = min(_MOST, size.size)
-    best = np.argpartition(-size, count - 1, axis=None)[:count]
-    found = {divmod(int(i), size.shape[1]) for i in best}
-    found |= {(row, int(size[row].argmax())) for row in range(len(size))}
-    if also is not None and also[0] < len(size) and also[1] < size.shape[1]:
-        found.add(also)
-    return sorted((at for at in found if size[at] >= 0), key=lambda at: (-size[at], at))

@@ -15,7 +15,7 @@ from tui import words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.scales import sides, value_words
-from tui.session.state import Selection
+from tui.session.selection import Selection
 from tui.slots.at_cursor import Predicted
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select

@@ -13,7 +13,8 @@ from tui import scales, words
 from tui.commands.command import bindings, keyed
 from tui.commands.command import shown_keys as shown_key
 from tui.commands.places import MOVES
-from tui.session.state import Request, Selection, State
+from tui.session.selection import Selection
+from tui.session.state import Request, State
 from tui.slots.at_cursor import AtCursor
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
