@@ -27,7 +27,7 @@ from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
-_CACHE = ("past_key_values", "past_key_value", "layer_past")
+CACHES = ("past_key_values", "past_key_value", "layer_past")
 _MASK = "attention_mask"
 _ALIBI = "alibi"
 
@@ -78,8 +78,8 @@ class LayerCall:
         if first:
             arguments[_MASK] = _causal_if_none(arguments.get(_MASK), base, length, first)
             keys, values = self.keys_and_values()
-            cache = _Prefix(keys[base, :, :first], values[base, :, :first])
-            arguments[self._cache_argument()] = cache
+            cache = Prefix(keys[base, :, :first], values[base, :, :first])
+            arguments[self.cache_argument()] = cache
         return hidden_of(self.layer(hidden, **arguments))
 
     def keys_and_values(self) -> tuple[Kept, Kept]:
@@ -87,13 +87,14 @@ class LayerCall:
         if not self.keys_values:
             cache = _Seen()
             with torch.no_grad():
-                self.layer(self.hidden[:], **{**self.arguments, self._cache_argument(): cache})
+                self.layer(self.hidden[:], **{**self.arguments, self.cache_argument(): cache})
             keys, values = (self.keeper.keep(_alone(part)) for part in cache.seen[0])
             self.keys_values.append((keys, values))
         return self.keys_values[0]
 
-    def _cache_argument(self) -> str:
-        for name in _CACHE:
+    def cache_argument(self) -> str:
+        """By which name the layer takes a cache. Raises ``KeyError`` where it takes none."""
+        for name in CACHES:
             if name in self.arguments:
                 return name
         raise KeyError("the layer takes no cache")
@@ -238,7 +239,7 @@ class _Seen:
         return 0
 
 
-class _Prefix:
+class Prefix:
     """A cache that holds the keys and values before the first replayed position."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:

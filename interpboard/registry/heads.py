@@ -36,6 +36,7 @@ TABLE: tuple[Analysis, ...] = (
         name="head_ablation",
         title="Head ablation",
         function="interpboard.circuits.heads.ablation:head_ablation",
+        over_rows="interpboard.circuits.heads.ablation:head_ablation_over_rows",
         axes=("layer", "head"),
         value="effect = metric(head ablated) − metric(clean)",
         reading=reading.without("the head"),

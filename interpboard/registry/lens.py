@@ -19,6 +19,7 @@ TABLE: tuple[Analysis, ...] = (
         name="logit_lens",
         title="Logit lens",
         function="interpboard.circuits.lens.logit:logit_lens",
+        over_rows="interpboard.circuits.lens.logit:logit_lens_over_rows",
         axes=("layer", "token"),
         value="probability of the target if the model ended after the layer",
         reading=reading.LIKELIER,

@@ -37,7 +37,8 @@ class Analysis:
     for some of its values another neutral value than 0. ``own_measure``: the prompt's metric is not
     looked at. ``title_of_labels``, ``value_of_labels`` (by problem): in place of title and value where a
     model gives labels and not tokens; ``title_in_place`` where it tells the token at a position (masked
-    models).
+    models). ``over_rows``: "package.module:name" of what gives it for several prompts at once
+    (``runs.over_rows``); empty: each is asked by itself.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Analysis:
     title_of_labels: str = ""
     title_in_place: str = ""
     value_of_labels: Mapping[str, str] | None = None
+    over_rows: str = ""
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -53,6 +53,7 @@ class Computed:
 
 Refusal = Callable[[LanguageModel, PromptInfo, Mapping[str, Any]], None]
 _REFUSALS: dict[str, Refusal] = {}
+_PATHS: dict[str, str] = {}
 
 
 def refuse_beforehand(
@@ -77,6 +78,7 @@ def analysis(
     """
 
     def decorate(function: Callable[P, Computed]) -> Callable[P, Result]:
+        _PATHS[name] = path
         if refuses is not None:
             _REFUSALS[name] = refuses
         signature = inspect.signature(function)
@@ -101,6 +103,14 @@ def analysis(
         return analysed
 
     return decorate
+
+
+def result_of(name: str, computed: Computed, given: Mapping[str, Any], seconds: float) -> Result:
+    """The result of what was ``computed``, all of it finite, in so many ``seconds`` for one of several
+    prompts: as that of one alone, with the same warnings. ``given``: what its function takes, by name."""
+    ANALYSES[name].load()
+    result = _result(name, _PATHS[name], computed, given, time.perf_counter() - seconds)
+    return _warned(result, given, 0)
 
 
 def _result(

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from interpboard.models.calls import first_layer_input
+from interpboard.models.calls import LayerCall, first_layer_input
 from interpboard.models.finite import Tally
+from interpboard.models.kept_tensors import Kept
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
@@ -29,7 +30,7 @@ from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
 _LOGITS_A_STEP = 1 << 24
-_BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "router", "mlp_out", "resid_post")
+BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "router", "mlp_out", "resid_post")
 
 
 class Batch:
@@ -46,6 +47,7 @@ class Batch:
         self.tally = Tally(len(rows))
         # Elsewhere attention's numbers can only leave the format where the stream does, or an edit.
         self.narrow = run.resid_final.dtype == torch.float16
+        self.only_ends = False  # whether the layer at work has the positions alone that are read
 
     @torch.no_grad()
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
@@ -102,7 +104,7 @@ class Batch:
                 ]
             mlp_first = None
             last = layer == anatomy.n_layers - 1
-            if last and verified.mlp_at_one and not _at(edits, "resid_mid"):
+            if last and not self.only_ends and verified.mlp_at_one and not _at(edits, "resid_mid"):
                 # Before the edits' hooks: they see what the MLP sees.
                 stack.enter_context(mlp_at(anatomy.before_mlp[layer], position - self.first))
                 mlp_first = position
@@ -111,8 +113,11 @@ class Batch:
                 stack.enter_context(self.tally.on_attention(anatomy, layer))
             if keeping:
                 stack.enter_context(attention_kept(kept, attending, attended))
-            base = self._bases(range(rows), call.device)
-            return call.replay(hidden, base, self.first, attending if keeping else None)
+            return self._called(call, hidden, attending if keeping else None)
+
+    def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
+        base = self._bases(range(len(hidden)), call.device)
+        return call.replay(hidden, base, self.first, attending)
 
     def _bases(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
         """The recorded rows that ``rows``, which follow each other, start from; moved once a device."""
@@ -130,7 +135,7 @@ class Batch:
     ) -> torch.Tensor:
         """What attention gives for rows that keep their head outputs but for their edits ``inside``."""
         kept = self.run.attended[layer]
-        z = kept.z[self._bases(rows, kept.z.tensor.device), self.first : self.stop]
+        z = self._kept_heads(kept.z, rows)
         of_z, of_output = (
             [
                 (i, e)
@@ -146,6 +151,9 @@ class Batch:
         # The module's forward itself: the hooks on it count the rows whose attention runs.
         output: torch.Tensor = kept.out_proj.forward(z)
         return apply_edits(output, of_output, self.first) if of_output else output
+
+    def _kept_heads(self, z: Kept, rows: list[int]) -> torch.Tensor:
+        return z[self._bases(rows, z.tensor.device), self.first : self.stop]
 
     def _layer_input(self, layer: int, joining: list[int]) -> torch.Tensor:
         recorded = self.run.calls[layer].hidden
@@ -179,7 +187,7 @@ class Batch:
 def keeps_attention(row: Counterfactual) -> bool:
     """Whether the first layer that ``row`` edits is edited behind attention only."""
     start = start_of(row)
-    return start >= 0 and all(e.site in _BEHIND_ATTENTION for e in row if e.start == start)
+    return start >= 0 and all(e.site in BEHIND_ATTENTION for e in row if e.start == start)
 
 
 def started_late(run: Run, counterfactual: Counterfactual, base: int) -> Counterfactual:

@@ -42,10 +42,12 @@ class _Misfit(Exception):
 class Lengths:
     """What is known of passes over several prompts, by their length: what of each layer's arguments belongs
     to a row; None: such passes are not what the prompts alone give. ``proved``: the sites whose values were
-    held against those of a prompt alone."""
+    held against those of a prompt alone. ``trees``: whether edited runs on a prefix tree are those of a
+    prompt alone (``on_tree``)."""
 
     known: dict[int, tuple[dict[str, Any], ...] | None]
     proved: dict[int, frozenset[str]] = field(default_factory=dict)
+    trees: dict[int, bool] = field(default_factory=dict)
 
     @classmethod
     def none(cls) -> Lengths:
@@ -91,6 +93,7 @@ class Together:
         self.prompts = list({prompt.token_ids: prompt for prompt in prompts}.values())
         self._place = {prompt.token_ids: i for i, prompt in enumerate(self.prompts)}
         self._runs: tuple[Run, ...] = ()
+        self._whole: Run | None = None
         self._body = torch.empty(0)
         self._logits: dict[int, torch.Tensor] = {}
         self._gradients = RowGradients(lm)
@@ -108,6 +111,16 @@ class Together:
             if not self._is_little(wanted) or not self._recorded(wanted):
                 return None
         return replace(self._runs[place], prompt=prompt)
+
+    def whole(self, sites: Sequence[str] = ()) -> Run | None:
+        """The clean run of all ``prompts``, a row each (``row_of``); None of one, or where there is none."""
+        if len(self.prompts) < 2 or self.run(self.prompts[0], sites) is None:
+            return None
+        return self._whole
+
+    def row_of(self, prompt: PromptInfo) -> int:
+        """Its row in ``whole``."""
+        return self._place[prompt.token_ids]
 
     def logits(self, prompt: PromptInfo, position: int) -> torch.Tensor | None:
         """Its logits at ``position``."""
@@ -161,7 +174,7 @@ class Together:
                 return True
             layout = self._layout(ids, sites)
             run, self._body = record_ids(self.lm, self.prompts[0], ids, sites, edits)
-            self._runs = tuple(_row(run, layout, i) for i in range(len(ids)))
+            self._runs, self._whole = tuple(_row(run, layout, i) for i in range(len(ids))), run
         except (InterpBoardError, RuntimeError, _Misfit) as error:
             self._give_up(error)
             return False
@@ -172,7 +185,7 @@ class Together:
             raise error
         if len(self.prompts) == 1 and isinstance(error, InterpBoardError):
             raise error
-        self._refused, self._runs = True, ()
+        self._refused, self._runs, self._whole = True, (), None
 
     def _layout(self, ids: torch.Tensor, sites: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
         length = ids.shape[1]

@@ -129,9 +129,10 @@ class SweepFolder:
             yield
 
     def write(self, results: Sequence[RowResult]) -> None:
-        """A part with ``results``, whole."""
+        """A part with ``results``, whole, in the order of their rows."""
         if not results:
             return
+        results = sorted(results, key=lambda result: result.row)
         request = self.manifest.request
         name = _part_name(results)
         kept = results

@@ -24,6 +24,7 @@ from interpboard.results import Chat, Message, MetricRequest, PromptInfo, Result
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, metric_for
+from interpboard.runs.over_rows import results_over_rows
 from interpboard.runs.shared import sharing
 from interpboard.runs.together import Lengths, Together, in_passes
 from interpboard.runs.watch import SILENT, Watch
@@ -79,6 +80,7 @@ def work_rows(
             tasks.append(task)
     for special in (True, False):  # chats are read without the tokenizer's own
         own = [task for task in tasks if task.lm.special_tokens is special]
+        own.sort(key=lambda task: task.prompt.token_ids)  # neighbours begin alike
         for part in in_passes(lm, own, lambda task: task.prompt):
             yield from _work_together(part, request, watch, lengths)
 
@@ -100,10 +102,42 @@ def _work_together(
         together.measures(task.prompt, task.metric)
         task.prepared += time.perf_counter() - since
         ready.append(task)
+    known = _of_all(together, ready, watch)
     for task in ready:
         with sharing(together):
-            results = [_result(task, name, watch) for name in task.ids]
+            results = [
+                known.get((id(task), name)) or _result(task, name, watch) for name in task.ids
+            ]
         yield results
+
+
+def _of_all(
+    together: Together, tasks: Sequence[_Task], watch: Watch
+) -> dict[tuple[int, str], RowResult]:
+    """What can be computed of several tasks at once, by the task and the analysis: those of one analysis with
+    the same parameters."""
+    alike: dict[tuple[str, str], list[_Task]] = {}
+    for task in tasks:
+        for name in task.ids:
+            params = repr(sorted(task.params[name].items()))
+            alike.setdefault((name, params), []).append(task)
+    found: dict[tuple[int, str], RowResult] = {}
+    for (name, _), some in alike.items():
+        try:
+            with sharing(together), memory_named(f"The analysis {name}", _SMALLER):
+                results = results_over_rows(
+                    name,
+                    together,
+                    [task.prompt for task in some],
+                    [task.metric for task in some if task.metric is not None],
+                    ANALYSES[name].parse(some[0].params[name]),
+                    watch,
+                )
+        except InterpBoardError:
+            continue  # each is asked by itself, and has its own reason
+        for task, result in zip(some, results or (), strict=False):
+            found[id(task), name] = _kept(task, name, result, result.elapsed_s)
+    return found
 
 
 def _task(
@@ -128,19 +162,23 @@ def _result(task: _Task, name: str, watch: Watch) -> RowResult:
             function: Callable[..., Result] = ANALYSES[name].load()
             parsed = ANALYSES[name].parse(task.params[name])
             result = function(task.lm, task.prompt, task.metric, watch=watch, **parsed)
-            numbers = _numbers(result)
+            return _kept(task, name, result, time.perf_counter() - since)
     except InterpBoardError as error:
         return _failed(task.row, task.ids, name, error.message, since)
+
+
+def _kept(task: _Task, name: str, result: Result, seconds: float) -> RowResult:
+    """``result`` as a row's: its values, and what is known of the row."""
     return RowResult(
         task.ids[name],
         task.row.number,
         task.row.place,
         name,
         result.axes,
-        numbers,
+        _numbers(result),
         baseline=result.baseline,
         warnings=result.warnings,
-        seconds=time.perf_counter() - since + task.prepared / len(task.ids),
+        seconds=seconds + task.prepared / len(task.ids),
         **task.about,
     )
 

@@ -52,7 +52,7 @@ def direct_path(lm: LanguageModel, metric: Metric, stream: torch.Tensor) -> Dire
         )
     with torch.no_grad():
         normed = lm.anatomy.final_norm(stream[None])[0]
-        capped = not _affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
+        capped = not is_affine(lambda rows: unembed(lm.anatomy, rows), normed[None])
     # An encoder's head has a norm and an activation of its own, and no cap.
     bends = capped and not lm.verified.causal and lm.anatomy.strips is None
     capped = capped and not bends
@@ -80,7 +80,8 @@ def pull_back(module: Map, at: torch.Tensor, direction: torch.Tensor, name: str)
 def pull_back_rows(
     module: Map, at: torch.Tensor, directions: torch.Tensor, name: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``module`` around ``at`` [width], its statistics held, along each of ``directions`` [row, …].
+    """``module`` around ``at`` [width], its statistics held, along each of ``directions`` [row, …]; or each
+    around a point of its own, ``at`` [row, width].
 
     Gradients [row, width] and constants [row]. The constant is what the module makes of zero, found
     apart from the gradient, so that a module that is not affine even so is found out: raises
@@ -123,8 +124,8 @@ def push_forward(module: Map, at: torch.Tensor, step: torch.Tensor) -> torch.Ten
     return found.detach()
 
 
-def _affine(head: Map, normed: torch.Tensor) -> bool:
-    """Whether the logits grow in proportion: a soft cap does not let them."""
+def is_affine(head: Map, normed: torch.Tensor) -> bool:
+    """Whether, at ``normed`` [row, d_model], the logits grow in proportion: a soft cap does not let them."""
     bias = at_least_float32(head(torch.zeros_like(normed)))
     near = at_least_float32(head(normed)) - bias
     far = (at_least_float32(head(_FAR * normed)) - bias) / _FAR

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 
-from interpboard.circuits.lens.reading import read_lens
+from interpboard.circuits.lens.reading import read_lens, read_targets
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.tree_calls import of_nodes
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.results.lens_rows import converged
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
+from interpboard.runs.prefix_tree import PrefixTree
 from interpboard.runs.record import Run, record
 from interpboard.runs.strip_places import source_layers
+from interpboard.runs.together import Together
 from interpboard.runs.watch import SILENT, Watch
 
 LENS_SITES = ("resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out")
@@ -54,6 +60,38 @@ def logit_lens(
         axes=axes,
         extra=lens_extra(found, axes),
     )
+
+
+@torch.no_grad()
+def logit_lens_over_rows(
+    shared: Together,
+    prompts: Sequence[PromptInfo],
+    metrics: Sequence[Metric],
+    params: Mapping[str, Any],
+    watch: Watch,
+) -> list[Computed] | None:
+    """``logit_lens`` of each of ``prompts``, what they begin with read once. See ``runs.over_rows``."""
+    lm, site = shared.lm, params["site"]
+    if lm.anatomy.strips is not None or lm.anatomy.label_head is not None or not lm.verified.causal:
+        return None
+    lm.verified.require_lens()
+    recorded = recorded_for(site)
+    whole = shared.whole(recorded) if lm.verified.sites.issuperset(recorded) else None
+    if whole is None:
+        return None
+    tree = PrefixTree.of([prompt.token_ids for prompt in prompts])
+    own = tree.of_rows(torch.tensor([shared.row_of(prompt) for prompt in prompts]))
+    layers = whole.sites[site] if recorded else [call.hidden.tensor for call in whole.calls]
+    final = whole.resid_final
+    rows = [of_nodes(each, own.rows, own.positions)[0].to(final) for each in (*layers, final)]
+    targets = sorted({metric.target_id for metric in metrics})
+    at = {target: i for i, target in enumerate(targets)}
+    found = read_targets(lm, torch.stack(rows, 1), torch.tensor(targets), watch).cpu().numpy()
+    layer = lens_axis(lm, site)
+    return [
+        Computed(found[nodes, :, at[metric.target_id]].T, (layer, lens_tokens(prompt)))
+        for prompt, metric, nodes in zip(prompts, metrics, tree.nodes.numpy(), strict=True)
+    ]
 
 
 def lens_extra(found: dict[str, np.ndarray], axes: tuple[Axis, ...]) -> dict[str, LabelledArray]:

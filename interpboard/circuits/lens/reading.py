@@ -68,6 +68,26 @@ def read_lens(
     return found
 
 
+def read_targets(
+    lm: LanguageModel, rows: torch.Tensor, targets: torch.Tensor, watch: Watch
+) -> torch.Tensor:
+    """The probability [token, row, target] of each of ``targets`` in ``rows`` [token, row, d_model]: of what
+    ``read_lens`` finds ``prob`` alone, of several targets. Raises ``NotFinite``."""
+    most = _LOGITS_A_STEP.get(rows.device.type, _LOGITS_A_STEP["cpu"])
+    a_step = max(1, most // (lm.anatomy.n_logits * rows.shape[1]))
+    found = []
+    for chunk in rows.split(a_step):
+        watch.check()
+        logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
+        require_logits(lm, "What the lens reads", logits)
+        logits = at_least_float32(logits)
+        logits = logits - logits.amax(-1, keepdim=True)
+        weights = logits[:, targets.to(logits.device)].exp()
+        total = logits.exp_().sum(-1, keepdim=True)
+        found.append((weights / total).unflatten(0, chunk.shape[:2]))
+    return torch.cat(found)
+
+
 def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
     """What is kept of ``logits`` [pos, row, d_vocab], each [pos, row, …], in the order of ``_NAMES``."""
     top = logits.topk(top_k)
