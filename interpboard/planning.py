@@ -22,11 +22,12 @@ from interpboard.errors import Cancelled
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import peak_memory
 from interpboard.registry import Overview, analyses_for, find_analysis
-from interpboard.results import Chat, LabelledArray, MetricRequest
+from interpboard.results import Chat, LabelledArray, MetricRequest, PromptInfo
 from interpboard.results.plan import Plan
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.rehearsal import Rehearsal, rehearsing
 from interpboard.runs.strip_analyses import all_that_it_has
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 LONGEST_S = 3.0
@@ -53,11 +54,11 @@ def plan(
         analyses = all_that_it_has(lm, analyses)
     for name in analyses:
         find_analysis(name).parse(given.get(name, {}))
-    tokens = len(prompt_of(lm, text)[1].token_ids)
+    prompt = prompt_of(lm, text)[1]
     plans = []
     for number, name in enumerate(analyses):
         watch.step(number, len(analyses))
-        plans.append(_planned(lm, text, name, metric, dict(given.get(name, {})), tokens, watch))
+        plans.append(_planned(lm, text, name, metric, dict(given.get(name, {})), prompt, watch))
     watch.step(len(analyses), len(analyses))
     return tuple(plans)
 
@@ -68,7 +69,7 @@ def _planned(
     name: str,
     metric: MetricRequest,
     params: dict[str, Any],
-    tokens: int,
+    prompt: PromptInfo,
     watch: Watch,
 ) -> Plan:
     with ExitStack() as stack:
@@ -77,7 +78,7 @@ def _planned(
             if parameter.written and params.get(parameter.name):
                 params[parameter.name] = str(folder / Path(params[parameter.name]).name)
         rehearsal = stack.enter_context(rehearsing())
-        passes = stack.enter_context(_passes(lm, tokens))
+        passes = stack.enter_context(_passes(lm, prompt))
         peak = stack.enter_context(peak_memory(lm.device))
         progress = _Progress(rehearsal, watch, passes)
         started = time.perf_counter()
@@ -89,7 +90,7 @@ def _planned(
     left_passes, left_s = progress.left()
     return Plan(
         analysis=name,
-        tokens=tokens,
+        tokens=len(prompt.token_ids),
         rows=rehearsal.rows,
         forward_passes=round(passes[0] + left_passes + rehearsal.left_out_passes, 1),
         bytes_peak=peak.above,
@@ -140,13 +141,17 @@ class _Progress:
 
 
 @contextmanager
-def _passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
-    """While open, counts in [0] the forward passes of ``tokens`` tokens that layers were run for.
+def _passes(lm: LanguageModel, prompt: PromptInfo) -> Iterator[list[float]]:
+    """While open, counts in [0] the forward passes of ``prompt`` that layers were run for.
 
     When a layer has run, not when it is called: inputs of the first one are made by a call that ends there.
+    Of an encoder–decoder a pass is the source through the encoder and the prefix through the decoder, whose
+    layers are one module each, self- and cross attention together.
     """
     counted = [0.0]
-    share = 1 / (lm.anatomy.n_layers * tokens)
+    layers = list(dict.fromkeys(lm.anatomy.layers))
+    tokens, of_source = len(prompt.token_ids), source_layers(lm)
+    share = 1 / (of_source * prompt.border + (len(layers) - of_source) * (tokens - prompt.border))
 
     def hook(
         _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _output: Any
@@ -155,7 +160,7 @@ def _passes(lm: LanguageModel, tokens: int) -> Iterator[list[float]]:
         counted[0] += hidden.shape[0] * hidden.shape[1] * share
 
     with ExitStack() as stack:
-        for layer in lm.anatomy.layers:
+        for layer in layers:
             handle = layer.register_forward_hook(hook, with_kwargs=True)
             stack.callback(handle.remove)
         yield counted
