@@ -126,3 +126,13 @@ def _one_expert(experts: Any, expert: int, token: torch.Tensor) -> torch.Tensor:
         return neurons @ experts.down_proj[expert] + experts.down_proj_bias[expert]
     gate, up = (experts.gate_up_proj[expert] @ token).chunk(2)
     return experts.down_proj[expert] @ (experts.act_fn(gate) * up)
+
+
+def unit_of_neuron(lm: LanguageModel, layer: int, expert: int, neuron: int) -> torch.Tensor:
+    """What one unit of a neuron adds to what its expert says [d_model]."""
+    modules = dict(lm.anatomy.layers[layer].named_modules())
+    down: torch.Tensor = next(
+        m for path, m in modules.items() if path.endswith("experts")
+    ).down_proj
+    neurons = next(i for i, size in enumerate(down.shape[1:], 1) if size != lm.anatomy.d_model)
+    return down.detach()[expert].select(neurons - 1, neuron)

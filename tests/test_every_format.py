@@ -59,7 +59,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-OF_MIXTURES = ("expert_routing", "expert_ablation")
+OF_MIXTURES = ("expert_routing", "expert_ablation", "expert_neurons")
 LABELLED = (("France", 1), ("Italy", 1), ("water", 0), ("time", 0))
 
 

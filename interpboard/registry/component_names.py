@@ -1,4 +1,4 @@
-"""How a part of a model is called wherever it is shown: ``L3 H7``, ``L0 MLP``, ``L2 N117``.
+"""How a part of a model is called wherever it is shown: ``L3 H7``, ``L0 MLP``, ``L2 N117``, ``L2 E5 N7``.
 
 In an encoder–decoder a layer's group stands in the place of the ``L``: ``E3 H7`` of the encoder, ``D3 H7`` of
 the decoder's self-attention, ``X3 H7`` of its cross attention.
@@ -44,6 +44,16 @@ def mlp_label(layer: int | str) -> str:
 def neuron_label(layer: int | str, neuron: int | str) -> str:
     """``L2 N117``."""
     return f"{layer_name(layer)} N{neuron}"
+
+
+def expert_label(layer: int | str, expert: int | str) -> str:
+    """``L2 E5``: expert 5 of the mixture of layer 2."""
+    return f"{layer_name(layer)} E{expert}"
+
+
+def expert_neuron_label(layer: int | str, expert: int | str, neuron: int | str) -> str:
+    """``L2 E5 N117``: neuron 117 within that expert."""
+    return f"{expert_label(layer, expert)} N{neuron}"
 
 
 def written_component(layer: int | str, head: int | str | None = None) -> str:

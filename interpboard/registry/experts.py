@@ -45,4 +45,17 @@ TABLE: tuple[Analysis, ...] = (
             Parameter("experts", int, None, "experts to switch off, e.g. 0,3 (all)", many=True),
         ),
     ),
+    Analysis(
+        name="expert_neurons",
+        title="Neurons within experts",
+        function="interpboard.circuits.experts.neurons:expert_neurons",
+        axes=("component",),
+        value="what the neuron writes directly into the logit (or logit difference), activation × weight of "
+        "its expert × effect of a unit",
+        reading=reading.WRITTEN_READING,
+        scale="diverging",
+        cost="passes",
+        gaps=("experts",),
+        parameters=(Parameter("top_k", int, 100, "neurons that are listed", minimum=1),),
+    ),
 )

@@ -39,7 +39,7 @@ _ORDER = (
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
     "attribution_patching", "path_patching", "causal_trace", "what_if",
     "edited_direct_attribution",
-    "expert_routing", "expert_ablation",
+    "expert_routing", "expert_ablation", "expert_neurons",
     "token_losses", "linear_probe", "probe_transfer", "stream_pca", "stream_cosine",
 )  # fmt: skip
 

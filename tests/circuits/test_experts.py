@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.experts.ablation import expert_ablation
+from interpboard.circuits.experts.neurons import expert_neurons
 from interpboard.circuits.experts.routing import expert_routing
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.interventions.what_if import what_if
@@ -21,7 +23,7 @@ from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from tests.lm import TOLERANCE, case, fingerprint
-from tests.mixtures import FAMILIES, OTHER, RESCALING, asked, mixture, plain_of
+from tests.mixtures import FAMILIES, OTHER, RESCALING, asked, mixture, plain_of, unit_of_neuron
 
 CASES = [(family, "", torch.float32) for family in FAMILIES] + [
     (family, "eager", torch.float64) for family in FAMILIES if family != "llama4"
@@ -197,7 +199,7 @@ def test_an_expert_is_switched_off_by_name_and_its_router_patched_as_a_whole() -
 
 def test_a_model_without_experts_refuses_by_that_reason() -> None:
     lm, prompt, metric = case("llama")
-    for ask in (expert_routing, expert_ablation):
+    for ask in (expert_routing, expert_ablation, expert_neurons):
         with pytest.raises(Unsupported, match="no mixture of experts"):
             ask(lm, prompt, metric)
     with pytest.raises(Unsupported, match="no mixture of experts"):
@@ -208,3 +210,51 @@ def test_a_model_without_experts_refuses_by_that_reason() -> None:
             corrupted="The Eiffel Tower is located in the city to",
             site="router",
         )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_neuron_of_an_expert_writes_what_it_writes_by_hand(family: str) -> None:
+    lm = mixture(family)
+    prompt, metric = asked(lm)
+    found = expert_neurons(lm, prompt, metric, top_k=1000)
+    direct = direct_logit_attribution(lm, prompt, metric)
+    layers = lm.verified.layers_with("router")
+    np.testing.assert_allclose(
+        np.nansum(found.extra["experts"].values, 1) + found.extra["beside"].values,
+        direct.extra["mlp"].values[list(layers)],
+        rtol=1e-5, atol=1e-6,
+    )  # fmt: skip
+    weights = expert_routing(lm, prompt, metric).values[:, -1]
+    goes = {(layers[row], e) for row, e in zip(*weights.nonzero(), strict=True)}
+    named = [label.split() for label in found.axes[0].labels]
+    assert {(int(a[1:]), int(b[1:])) for a, b, _ in named} == goes
+    run = record(lm, prompt)
+    stream, norm = run.resid_final[0, -1], lm.anatomy.final_norm
+    rms = float((stream.square().mean() + getattr(norm, "variance_epsilon", 1e-6)).sqrt())
+    along = norm.weight * lm.anatomy.unembedding.weight[metric.target_id] / rms
+    along = along.detach() / getattr(lm.model.config, "logits_scaling", 1.0)
+    along *= getattr(lm.model.config, "residual_multiplier", 1.0)
+    for place in (0, len(named) // 2, len(named) - 1):
+        layer, expert, neuron = (int(part[1:]) for part in named[place])
+        weight = float(weights[layers.index(layer), expert])
+        activation = float(found.extra["activation"].values[place])
+        unit = unit_of_neuron(lm, layer, expert, neuron)
+        written = activation * (1.0 if family == "llama4" else weight) * float(unit @ along)
+        assert found.values[place] == pytest.approx(written, rel=1e-4, abs=1e-6)
+        assert found.extra["weight"].values[place] == pytest.approx(weight, rel=1e-6)
+    assert (np.diff(np.abs(found.values)) <= 0).all()
+    few = expert_neurons(lm, prompt, metric, top_k=3)
+    np.testing.assert_array_equal(few.values, found.values[:3])
+
+
+def test_experts_that_do_not_add_up_to_what_they_said_are_refused() -> None:
+    lm = mixture("mixtral")
+    prompt, metric = asked(lm)
+    of_layer = lm.anatomy.mixtures[1]
+    assert of_layer is not None
+    handle = of_layer.experts.register_forward_hook(lambda _m, _a, out: out * 1.01)
+    try:
+        with pytest.raises(Unsupported, match="do not add up to what they said"):
+            expert_neurons(lm, prompt, metric)
+    finally:
+        handle.remove()

@@ -118,7 +118,7 @@ def _layer(
     anatomy = run.lm.anatomy
     normed = any(norm is not None for norm in norms_of_sums(run.lm, layer))
     name = anatomy.layer_names[layer]
-    scale = 1.0 if normed else _scale_of_what_is_added(run, layer, position)
+    scale = 1.0 if normed else scale_of_what_is_added(run, layer, position)
     z = run.sites["z"][layer][row, -1]
     direction = path.attention.to(z.device)
     through, bias = _pulled(
@@ -174,7 +174,7 @@ def _pulled(
     return pulled.gradient.double(), constant + pulled.constant
 
 
-def _scale_of_what_is_added(run: Run, layer: int, position: int) -> float:
+def scale_of_what_is_added(run: Run, layer: int, position: int) -> float:
     """The factor on what attention and MLP add to the stream: 1 but for a few families (granite).
 
     The first row tells, which is clean.
