@@ -19,7 +19,7 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.plain_linear import plain_linear
 
-_NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm")
+_NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm", "operator_norm")
 _APART = ("q_proj", "k_proj", "v_proj")
 _FUSED = ("c_attn", "qkv_proj")  # queries, keys and values one after the other
 
