@@ -56,10 +56,11 @@ def lrp(
 
     Of an encoder–decoder what enters the first layer of either stack. Relevance goes over cross attention
     into the source by its values, with ``softmax`` by its keys too.
+    Mixtures of experts: the weights of their routers are constants, and each expert has the rules of an MLP;
+    a block that does not keep its relevance under them is refused (``lrp_mixtures``).
 
     Raises ``Unsupported`` for a metric without a gradient and for families whose MLP or attention is
-    not made of modules that the rules can be put on (mixtures of experts, falcon, bloom, gptj),
-    ``NotFinite``.
+    not made of modules that the rules can be put on (gpt_oss, bloom), ``NotFinite``.
     """
     require_slope(metric)
     if attention not in _ATTENTION:

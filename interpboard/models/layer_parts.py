@@ -37,7 +37,7 @@ _BEFORE_MLP = (
 )  # fmt: skip
 _DOWN = (
     "down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2", "lin2", "layer_2", "w_out",
-    "output", "dense", "proj_down", "Wo",
+    "output", "dense", "proj_down", "Wo", "output_linear",
 )  # fmt: skip
 # Norms of what is added: that of the MLP, by which such layers are known, then that of attention.
 _LATE = (

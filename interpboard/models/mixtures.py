@@ -29,11 +29,14 @@ _ROUTERS = ("router", "gate")
 @dataclass(frozen=True, eq=False)
 class Mixture:
     """One layer's: ``module`` is given, or (``dense``) gives, the weights of ``n_experts`` experts; what they
-    say together comes out of ``output``, with what is shared where the mixture is dense."""
+    say together comes out of ``output``, with what is shared where the mixture is dense. ``experts`` is given
+    the tokens; ``block`` holds them with all that belongs to them."""
 
     module: nn.Module
     n_experts: int
     output: nn.Module
+    experts: nn.Module
+    block: nn.Module
     dense: bool = False
 
 
@@ -43,7 +46,8 @@ def find_mixture(layer: nn.Module) -> Mixture | None:
         mixture
         for path, module in layer.named_modules()
         if path.rpartition(".")[2] in _EXPERTS
-        if (mixture := _chosen(module) or _dense(layer, path, module)) is not None
+        for block in (layer.get_submodule(path.rpartition(".")[0]),)
+        if (mixture := _chosen(module, block) or _dense(module, block)) is not None
     ]
     return found[0] if len(found) == 1 else None
 
@@ -57,24 +61,25 @@ def mixtures_of(layers: Sequence[nn.Module]) -> tuple[Mixture | None, ...]:
     return own if any(own) else ()
 
 
-def _chosen(experts: nn.Module) -> Mixture | None:
+def _chosen(experts: nn.Module, block: nn.Module) -> Mixture | None:
     """A module that takes tokens, the numbers of their experts, and their weights."""
     names = list(inspect.signature(experts.forward).parameters)
     count = getattr(experts, "num_experts", None)
     told = len(names) >= 3 and "ind" in names[1] and "weight" in names[2]
-    return Mixture(experts, count, experts) if told and isinstance(count, int) else None
+    if not told or not isinstance(count, int):
+        return None
+    return Mixture(experts, count, experts, experts, block)
 
 
-def _dense(layer: nn.Module, path: str, experts: nn.Module) -> Mixture | None:
+def _dense(experts: nn.Module, block: nn.Module) -> Mixture | None:
     """A router that gives each token a weight for every expert, beside experts that take tokens alone."""
-    block = layer.get_submodule(path.rpartition(".")[0])
     routers = [getattr(block, name, None) for name in _ROUTERS]
     count = getattr(experts, "num_experts", None)
     if len(inspect.signature(experts.forward).parameters) != 1 or not isinstance(count, int):
         return None
     for router in routers:
         if isinstance(router, nn.Module) and getattr(router, "num_experts", None) == count:
-            return Mixture(router, count, block, dense=True)
+            return Mixture(router, count, block, experts, block, dense=True)
     return None
 
 

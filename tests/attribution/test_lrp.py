@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from interpboard.attribution.lrp import lrp
-from interpboard.attribution.lrp_rules import as_multiple, frozen_norm, let_pass, relevance_rules
+from interpboard.attribution.lrp_rules import relevance_rules
+from interpboard.attribution.lrp_steps import as_multiple, frozen_norm, let_pass
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest
@@ -30,7 +31,7 @@ def test_relevance_is_conserved_where_there_are_no_biases(family: str, dtype: to
     assert np.abs(result.values).max() > 0.01
 
 
-@pytest.mark.parametrize("family", ["gpt2", "opt", "gpt_neox", "starcoder2"])
+@pytest.mark.parametrize("family", ["gpt2", "opt", "gpt_neox", "starcoder2", "falcon", "gptj"])
 def test_relevance_is_conserved_once_the_biases_are_zero(family: str) -> None:
     model = tiny_model(family, torch.float64)
     for name, parameter in model.named_parameters():
@@ -85,7 +86,7 @@ def test_norms_and_activations_pass_all_relevance_on() -> None:
     assert torch.equal(as_multiple(torch.zeros(3), torch.zeros(3)), torch.zeros(3))
 
 
-@pytest.mark.parametrize("family", ["mixtral", "falcon", "bloom", "gptj"])
+@pytest.mark.parametrize("family", ["gpt_oss", "bloom"])
 def test_families_without_a_rule_are_refused_by_name(family: str) -> None:
     with pytest.raises(Unsupported, match=f"no rule for {family}"):
         lrp(*case(family))

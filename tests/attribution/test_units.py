@@ -38,9 +38,10 @@ def test_units_are_what_a_reader_would_cut(unit: str, labels: list[str]) -> None
     assert [own.label for own in units_of(prompt, unit)] == labels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
-    st.text(st.characters(codec="utf-8"), min_size=1, max_size=30),
+    # A character is at most four tokens, and the model reads 64.
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=16),
     st.sampled_from(["word", "sentence"]),
 )
 def test_every_token_is_in_one_unit_whatever_the_text(text: str, unit: str) -> None:

@@ -19,7 +19,6 @@ from interpboard.errors import (
     BadParameter,
     MissingPackage,
     NotALanguageModel,
-    Unsupported,
 )
 from interpboard.models import libraries
 from interpboard.models.language_model import LanguageModel, open_model
@@ -148,11 +147,6 @@ def test_direct_contributions_of_packed_maps_sum_to_the_logit(quantize: str) -> 
     baseline = resolve_metric(lm, make_prompt(lm, TEXT), MetricRequest()).baseline
     assert result.values.sum() == pytest.approx(baseline, rel=1e-4)
     assert abs(float(result.extra["unexplained"].values)) < 1e-3
-
-
-def test_a_map_that_rounds_its_inputs_is_named_where_parts_would_not_add_up() -> None:
-    with pytest.raises(Unsupported, match="rounds its inputs to 8 bits"):
-        analyze(opened("8bit"), TEXT, ["direct_logit_attribution"])
 
 
 @pytest.mark.parametrize("quantize", ["4bit", "8bit", "int8"])

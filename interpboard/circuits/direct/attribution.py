@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from interpboard.circuits.direct.path import DirectPath, direct_path, pull_back
+from interpboard.circuits.direct.rounded_inputs import ROUNDED, require_rounding, rounds_heads
 from interpboard.circuits.direct.terms import DirectTerms, LayerParts, accumulated, components
 from interpboard.circuits.direct.through_norms import (
     LayerPath,
@@ -57,6 +58,10 @@ def direct_logit_attribution(
     Where blocks norm behind their sums (BERT), what a layer adds is read through every norm that follows, and
     ``L0 norm bias`` is what those of layer 0 put in. A masked model's head is held at the factors of its norm
     and activation too (``held_head``); its biases are in ``unembed bias``.
+
+    Where attention's output projection rounds its inputs to 8 bits (LLM.int8), heads are what its unpacked
+    weight makes of them, and ``L0 rounding`` is what rounding put in beside the heads of layer 0: measured,
+    so that all still sum to the metric. The MLPs' share of it is in ``L0 MLP``, of neurons in ``mlp_bias``.
 
     Of an encoder–decoder the components are the decoder's: ``embed`` of the prefix, heads of self-attention
     (``D0 H1``) and of cross attention (``X0 H1``), and ``X0 MLP``. The encoder writes nothing into this
@@ -121,10 +126,10 @@ def _layer(
     scale = 1.0 if normed else scale_of_what_is_added(run, layer, position)
     z = run.sites["z"][layer][row, -1]
     direction = path.attention.to(z.device)
-    through, bias = _pulled(
+    to_heads, bias = _pulled(
         anatomy.out_proj[layer], anatomy.attn_out[layer], z.flatten(), direction, "Attention"
     )
-    heads = (through.unflatten(0, z.shape) * z.double()).sum(-1)
+    heads = (to_heads.unflatten(0, z.shape) * z.double()).sum(-1)
     each = np.zeros(0)
     if neurons and has_mlp(name):
         down = anatomy.down_proj[layer]
@@ -144,16 +149,24 @@ def _layer(
         scale * each,
         path.norms,
     )
+    if rounds_heads(run.lm, layer) and not _edits_attention(run, row, layer):
+        written = scale * _dot(direction, run.sites["attn_out"][layer][row, -1])
+        found = replace(found, rounding=written - found.attention)
+        require_rounding(found.rounding, scale * to_heads, z.flatten(), layer)
     if (
         normed
     ):  # a sum of its parts in any case (``through_norms``); what an edit put in is what lacks
         written = _dot(direction, run.sites["attn_out"][layer][row, -1])
-        edited = any(e.layer == layer and e.site == "attn_out" for e in run.edits[row])
+        edited = _edits_attention(run, row, layer)
         return replace(found, edit=written - found.attention) if edited else found
     if any(e.layer == layer and e.site in _BESIDE_PARTS for e in run.edits[row]):
         before, after = (_dot(direction, stream[position]) for stream in _around(run, layer, row))
         return replace(found, edit=after - before - found.total)
     return found
+
+
+def _edits_attention(run: Run, row: int, layer: int) -> bool:
+    return any(e.layer == layer and e.site == "attn_out" for e in run.edits[row])
 
 
 def _pulled(
@@ -247,6 +260,8 @@ def unexplained_by(parts: DirectTerms, values: list[float], run: Run) -> float:
 def direct_warnings(lm: LanguageModel, metric: Metric, path: DirectPath) -> tuple[str, ...]:
     """Warnings where what is attributed is not the metric itself, and where a stack has no direct path."""
     indirect = (NO_DIRECT_PATH,) if lm.anatomy.strips is not None else ()
+    if any(rounds_heads(lm, layer) for layer in writing_layers(lm)):
+        indirect = (*indirect, ROUNDED)
     if not path.capped:
         return indirect
     return (

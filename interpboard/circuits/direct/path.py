@@ -14,9 +14,9 @@ import torch
 
 from interpboard.circuits.direct.held import Map, Pulled, StatisticsHeld
 from interpboard.circuits.direct.held_head import pull_back_head
+from interpboard.circuits.direct.rounded_inputs import weight_of_rounding
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import TOLERANCE, agrees
 from interpboard.models.unembedding import unembed
 from interpboard.runs.metrics import Metric, at_least_float32
@@ -83,10 +83,18 @@ def pull_back_rows(
     """``module`` around ``at`` [width], its statistics held, along each of ``directions`` [row, …]; or each
     around a point of its own, ``at`` [row, width].
 
-    Gradients [row, width] and constants [row]. The constant is what the module makes of zero, found
-    apart from the gradient, so that a module that is not affine even so is found out: raises
-    ``Unsupported`` saying ``name``.
+    Gradients [row, width] and constants [row]. Of a map that rounds its inputs (LLM.int8) they are those of
+    its unpacked weight, and what rounding makes of ``at`` is not in them (``rounded_inputs``). The constant
+    is what the module makes of zero, found apart from the gradient, so that a module that is not affine even
+    so is found out: raises ``Unsupported`` saying ``name``.
     """
+
+    rounded = weight_of_rounding(module, name)
+    if rounded is not None:
+        weight, bias = rounded
+        along_weight = directions.to(weight)
+        constants = torch.zeros_like(along_weight[:, 0]) if bias is None else along_weight @ bias
+        return (along_weight @ weight).to(at_least_float32(at)), constants
 
     def along(x: torch.Tensor) -> torch.Tensor:
         return (at_least_float32(module(x)) * directions).sum(-1)
@@ -103,11 +111,6 @@ def pull_back_rows(
     found = (terms.sum(-1) + constant) / scale
     # Beside the terms, not beside the value: of those it is at most 1, and rounding is of their size.
     if not bool(((found - value / scale).abs() <= TOLERANCE[at.dtype]).all()):
-        if rounds_inputs(module):
-            raise Unsupported(
-                f"{name} of this model rounds its inputs to 8 bits, so that parts do not add up.",
-                "Use --quantize int8 or 4bit.",
-            )
         raise Unsupported(f"{name} of this model does not become affine with its scale held.")
     return gradient, constant
 

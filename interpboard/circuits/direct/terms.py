@@ -25,6 +25,9 @@ class LayerParts:
     mlp: float | None
     neurons: np.ndarray
     norms: float = 0.0  # what norms behind the sums put in (BERT)
+    rounding: float = (
+        0.0  # what the rounding of attention's head outputs to 8 bits put in (LLM.int8)
+    )
     edit: float = 0.0  # what an edit of attention's output, or of the stream, put in beside them
 
     @property
@@ -35,7 +38,7 @@ class LayerParts:
     @property
     def total(self) -> float:
         """All that the layer adds."""
-        return self.attention + (self.mlp or 0.0) + self.edit
+        return self.attention + (self.mlp or 0.0) + self.rounding + self.edit
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def components(rows: Sequence[DirectTerms]) -> dict[str, list[float]]:
             values[mlp_label(name)] = [each.mlp or 0.0 for each in layer]
         if any(each.norms for each in layer):
             values[f"{called} norm bias"] = [each.norms for each in layer]
+        if any(each.rounding for each in layer):
+            values[f"{called} rounding"] = [each.rounding for each in layer]
         if any(each.edit for each in layer):
             values[f"{called} edit"] = [each.edit for each in layer]
     constants = {
