@@ -61,6 +61,38 @@ def test_the_diagram_is_known_by_hand() -> None:
     ]
 
 
+def test_both_stacks_of_an_encoder_decoder_are_told_apart() -> None:
+    drawing = drawing_of(
+        circuit({
+            "E.embed>E0.1.v": 9.0, "E0.1>E0.mlp": 4.0, "E0.mlp>X1.0.k": 3.0, "D.embed>D0.0.q": 2.0,
+            "D0.0>X0.mlp": -2.0, "X0.mlp>X1.0.q": 1.0, "X1.0>output": 5.0,
+        }, ())
+    )  # fmt: skip
+    lines, _ = layered(drawing, PageStyle(80))
+    assert [line.plain.rstrip() for line in lines] == [
+        "encoder  [embed]",
+        "E0.1.v     ┗━━━━━┓",
+        "E0             [H1]",
+        "E0.mlp     ┏━━━━━┛",
+        "         [MLP]",
+        "decoder    ┃  [embed]",
+        "D0.0.q     ┃     └─────┐",
+        "D0         ┃         [H0]",
+        "X0.mlp     ┃     ┌─────┘",
+        "           ┃   [MLP]",
+        "X1.0.q     ┃     └─────┐",
+        "X1.0.k     ┗━━━━━━━━━━━┪",
+        "X1                   [H0]",
+        "output     ┏━━━━━━━━━━━┛",
+        "         [output]",
+    ]
+    assert [node.name for node in drawing.nodes][:4] == ["E.embed", "E0.1", "E0.mlp", "D.embed"]
+    picture, text, graph = svg(drawing), mermaid(drawing), dot(drawing)
+    assert picture.count("#dfe7ef") == text.count("fill:#dfe7ef") == graph.count("filled") == 3
+    assert "E0 H1" in picture
+    assert "D embed" in text
+
+
 def test_lines_that_cross_do_not_join() -> None:
     edges = {
         "embed>0.0.v": 3.0, "embed>0.1.v": 3.0, "0.0>1.1.v": 3.0, "0.1>1.0.v": 3.0, "0.1>output": 3.0,

@@ -66,6 +66,8 @@ def shown_component(name: str) -> str:
     earlier = _EARLIER.fullmatch(name)
     if earlier is not None:
         return mlp_label(earlier[1])
+    if name in ("E.embed", "D.embed"):
+        return name.replace(".", " ")
     written = _WRITTEN.fullmatch(name)
     if written is None:
         return MLP if name == "mlp" else name

@@ -15,7 +15,7 @@ IN_STRIPS = frozenset({
     "attention_knockout", "knockout_grid", "unit_attribution", "context_cite", "attribution_patching",
     "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
     "direct_logit_attribution", "edited_direct_attribution", "neurons", "lrp", "token_losses", "steering",
-    "tune_lens", "tuned_lens", "path_patching",
+    "tune_lens", "tuned_lens", "path_patching", "circuit",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
@@ -23,7 +23,6 @@ _PATHS = "attention is followed through one stack of layers"
 _TEXTS = "it goes over one text, and this model reads two"
 _WHY = {
     "value_weighted_rollout": _PATHS,
-    "circuit": "edges across the border of encoder and decoder are not followed yet",
     "head_scores": "the types of heads are those of a causal decoder",
     "max_activating": _TEXTS,
 }  # fmt: skip

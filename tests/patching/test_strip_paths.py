@@ -1,9 +1,6 @@
-"""Path patching of encoder–decoders against a path patch written here: hooks alone, every other part held."""
+"""Path patching of encoder–decoders against a path patch by hooks alone, every other part held."""
 
 from __future__ import annotations
-
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,93 +8,7 @@ import torch
 
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.patching.paths import path_patching
-from interpboard.results import MetricRequest, PromptInfo
-from interpboard.runs.metrics import Metric, resolve_metric
-from interpboard.runs.prompt import make_prompt
-from tests.strips import Plain, strips_lm
-
-NAMES = ("E0", "E1", "D0", "X0", "D1", "X1")
-CORRUPTED = "The old house Tower is in the ||| the city is"
-CLEAN = "The Eiffel Tower Tower is in the ||| the city of"
-MLP, EMBED = 2, 3
-Hang = Any
-
-
-class ByHand:
-    """Clean, corrupted and path-patched runs of one pair of prompts."""
-
-    def __init__(self, family: str, dtype: torch.dtype) -> None:
-        self.lm = strips_lm(family, dtype)
-        prompts = [make_prompt(self.lm, text) for text in (CLEAN, CORRUPTED)]
-        self.prompt: PromptInfo = prompts[0]
-        self.metric: Metric = resolve_metric(self.lm, self.prompt, MetricRequest())
-        self.clean, self.corrupted = (Plain(self.lm, each) for each in prompts)
-        self.kept = [self._all(plain) for plain in (self.clean, self.corrupted)]
-
-    def _all(self, plain: Plain) -> dict[Any, torch.Tensor]:
-        found: dict[Any, torch.Tensor] = {}
-
-        def keep(key: Any) -> Any:
-            def change(own: torch.Tensor) -> torch.Tensor:
-                found[key] = own.clone()
-                return own
-
-            return change
-
-        hooks = [plain.head(name, head, keep((name, head))) for name in NAMES for head in range(2)]
-        hooks += [plain.mlp(name, keep((name, MLP))) for name in NAMES if name[0] != "D"]
-        hooks += [
-            plain.embedding(of_source, keep((of_source, EMBED))) for of_source in (True, False)
-        ]
-        plain.logits(*hooks)
-        return found
-
-    def logits(self, sender: tuple[str, int], receivers: str) -> torch.Tensor:
-        """[pos, d_vocab]: the sender is as on the other prompt, all others are held, and what the receiver
-        then does is put into the clean run. Several: one after the other is set free."""
-        base, other = self.kept
-        hold: list[Hang] = []
-        for name in NAMES:
-            for part in (0, 1, MLP):
-                if (name, part) not in base:
-                    continue
-                value = (other if (name, part) == sender else base)[name, part]
-                put = lambda _own, value=value: value  # noqa: E731
-                hold.append(
-                    self.clean.mlp(name, put) if part == MLP else self.clean.head(name, part, put)
-                )
-        if sender[1] == EMBED:
-            of_source = sender[0][0] == "E"
-            value = other[of_source, EMBED]
-            hold.append(self.clean.embedding(of_source, lambda _own: value))
-        if receivers == "output":
-            return self.clean.logits(*hold)
-        seen: dict[str, torch.Tensor] = {}
-
-        def keep(key: str) -> Any:
-            def change(own: torch.Tensor) -> torch.Tensor:
-                seen[key] = own.clone()
-                return own
-
-            return change
-
-        # Hung in first: it sees what the receiver does before that is held.
-        self.clean.logits(*self._at(receivers, keep), *hold)
-        return self.clean.logits(*self._at(receivers, lambda key: lambda _own: seen[key]))
-
-    def _at(self, receiver: str, change: Any) -> list[Hang]:
-        name, part, *site = receiver.split(".")
-        if part == "mlp":
-            return [self.clean.mlp(name, change("mlp"))]
-        if site:
-            return [self.clean.projected(name, site[0], int(part), change("in"))]
-        return [self.clean.head(name, int(part), change("z"))]
-
-
-@cache
-def _by_hand(family: str, dtype: torch.dtype = torch.float64) -> ByHand:
-    return ByHand(family, dtype)
-
+from tests.strip_paths import CORRUPTED, EMBED, MLP, NAMES, by_hand
 
 RECEIVERS = (
     "E1.0.k",
@@ -119,8 +30,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("family", "receiver"), CASES)
-def test_every_sender_reaches_the_receiver_as_by_hand(family: str, receiver: str) -> None:
-    hand = _by_hand(family)
+def test_every_sender_reaches_the_receiver_asby_hand(family: str, receiver: str) -> None:
+    hand = by_hand(family)
     metric = hand.metric
     found = path_patching(hand.lm, hand.prompt, metric, corrupted=CORRUPTED, receiver=receiver)
     assert found.axes[0].labels == NAMES
@@ -142,7 +53,7 @@ def test_every_sender_reaches_the_receiver_as_by_hand(family: str, receiver: str
 
 
 def test_what_crosses_the_border_goes_by_keys_and_values_alone() -> None:
-    hand = _by_hand("t5")
+    hand = by_hand("t5")
     for receiver, crosses in (
         ("X0.0.k", True), ("X0.0.v", True), ("X0.0.q", False), ("X0.mlp", False), ("D1.0.k", False),
         ("output", False),
@@ -157,7 +68,7 @@ def test_what_crosses_the_border_goes_by_keys_and_values_alone() -> None:
 @pytest.mark.parametrize("family", ["t5", "pegasus"])
 def test_through_every_receiver_of_the_states_an_embedding_acts_as_if_patched(family: str) -> None:
     """All paths of the source's embedding, taken together, are the source exchanged."""
-    hand = _by_hand(family)
+    hand = by_hand(family)
     every = [f"{name}.{part}" for name in NAMES for part in (0, 1, "mlp")]
     receivers = [each for each in every if not (each[0] == "D" and each.endswith("mlp"))]
     found = path_patching(
@@ -171,7 +82,7 @@ def test_through_every_receiver_of_the_states_an_embedding_acts_as_if_patched(fa
 
 
 def test_float32_is_as_exact_as_it_can_be() -> None:
-    one, other = _by_hand("t5", torch.float32), _by_hand("t5")
+    one, other = by_hand("t5", torch.float32), by_hand("t5")
     a, b = (
         path_patching(
             each.lm, each.prompt, each.metric, corrupted=CORRUPTED, receiver="X1.1"
@@ -183,7 +94,7 @@ def test_float32_is_as_exact_as_it_can_be() -> None:
 
 @pytest.mark.parametrize("family", ["bart", "marian"])
 def test_where_sums_are_normed_there_are_no_paths_and_it_is_said_why(family: str) -> None:
-    hand = _by_hand(family)
+    hand = by_hand(family)
     with pytest.raises(
         Unsupported, match="E0 does not pass the residual stream on as it is: it norms"
     ):
@@ -200,6 +111,6 @@ def test_where_sums_are_normed_there_are_no_paths_and_it_is_said_why(family: str
     ],
 )
 def test_receivers_that_are_not_there_are_named(receiver: str, words: str) -> None:
-    hand = _by_hand("t5")
+    hand = by_hand("t5")
     with pytest.raises(BadParameter, match=words):
         path_patching(hand.lm, hand.prompt, hand.metric, corrupted=CORRUPTED, receiver=receiver)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import torch
 
@@ -22,7 +22,7 @@ class Activations:
     mlp: tuple[torch.Tensor, ...]
     output: torch.Tensor
 
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Activations:
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Self:
         """``change`` of every tensor."""
         new: dict[str, Any] = {}
         for field in fields(self):
@@ -30,9 +30,9 @@ class Activations:
             new[field.name] = (
                 tuple(map(change, value)) if isinstance(value, tuple) else change(value)
             )
-        return Activations(**new)
+        return replace(self, **new)
 
-    def plus(self, other: Activations) -> Activations:
+    def plus(self, other: Activations) -> Self:
         """The sum, tensor by tensor."""
         left = iter(other.tensors)
         return self.map(lambda tensor: tensor + next(left))

@@ -16,6 +16,7 @@ from interpboard.runs.labels import label_head, resolve_target
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import make_prompt, show_tokens, without_appended
 from interpboard.runs.references import named_id
+from interpboard.runs.strip_prompt import in_same_strips, refuse_another_border
 from interpboard.runs.watch import SILENT, Watch
 
 MEASURES = ("logit_diff", "prob_diff")
@@ -58,7 +59,8 @@ def tokenize_examples(
         foils = _ids(lm, example.foil, "foil")
         corrupted, patched = None, False
         if example.corrupted is not None:
-            corrupted = require_equal_length(prompt, _made(lm, example.corrupted))
+            other_text = in_same_strips(prompt, example.corrupted)
+            corrupted = require_equal_length(prompt, _made(lm, other_text))
         elif partners:
             corrupted, other, patched = _partner(lm, examples, prompts, targets, index)
             foils = foils or targets[other]
@@ -76,6 +78,7 @@ def tokenize_examples(
 
 def require_equal_length(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo:
     """``corrupted`` as it is; raises ``BadPrompt`` unless it is as long as ``clean`` and another prompt."""
+    refuse_another_border(clean, corrupted, "corrupted partner")
     if len(clean.token_ids) != len(corrupted.token_ids):
         raise BadPrompt(
             f"The clean prompt has {len(clean.token_ids)} tokens, its corrupted partner "
@@ -158,14 +161,14 @@ def _partner(
     if subject is not None:
         for other in others:
             swapped = _swapped(lm, examples[index], examples[other])
-            if swapped is not None and len(swapped.token_ids) == len(prompt.token_ids):
+            if swapped is not None and _lengths(swapped) == _lengths(prompt):
                 return swapped, other, False
     else:
-        fitting = [j for j in others if len(prompts[j].token_ids) == len(prompt.token_ids)]
+        fitting = [j for j in others if _lengths(prompts[j]) == _lengths(prompt)]
         if fitting:
             other = max(fitting, key=lambda j: _agreement(prompt, prompts[j]))
             return prompts[other], other, False
-        for other in others:
+        for other in () if prompt.border else others:
             mixed = _patched_together(prompt, prompts[other])
             if mixed is not None:
                 return mixed, other, True
@@ -174,6 +177,11 @@ def _partner(
         f"{prompt.text!r}.",
         "Give a corrupted partner: clean => corrupted.",
     )
+
+
+def _lengths(prompt: PromptInfo) -> tuple[int, int]:
+    """Of all of it, and of its source where it has two strips."""
+    return len(prompt.token_ids), prompt.border
 
 
 def _patched_together(own: PromptInfo, other: PromptInfo) -> PromptInfo | None:

@@ -28,7 +28,7 @@ from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
 
 REFERENCES = ("corrupted", "mean")
-_KEPT_BYTES = 1 << 29  # of reference activations, all batches together
+KEPT_BYTES = 1 << 29  # of reference activations, all batches together
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +72,7 @@ class EdgeEvaluator:
     ) -> EdgeEvaluator:
         """Raises ``BadParameter``, ``BadPrompt`` for a missing partner, ``Unsupported`` for a model whose
         graph would be wrong."""
-        if measure not in MEASURES:
-            raise BadParameter(f"There is no measure {measure!r}.", f"Use {' or '.join(MEASURES)}.")
-        if ablation not in REFERENCES:
-            raise BadParameter(
-                f"There is no ablation {ablation!r}.", f"Use {' or '.join(REFERENCES)}."
-            )
-        if ablation == "corrupted" and any(case.corrupted is None for case in cases):
-            raise BadPrompt(
-                "A clean prompt has no corrupted partner.", "Give one, or ablate by mean."
-            )
+        check_cases(cases, measure, ablation)
         wiring = proved_wiring(lm)
         return cls(wiring, _batches(wiring, cases), measure, ablation)
 
@@ -98,7 +89,7 @@ class EdgeEvaluator:
             return self._kept[id(batch)]
         assert batch.corrupted is not None
         activations = record_activations(self.wiring, batch.corrupted)
-        if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= _KEPT_BYTES:
+        if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= KEPT_BYTES:
             self._kept[id(batch)] = activations
         return activations
 
@@ -185,6 +176,16 @@ class EdgeEvaluator:
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         dtype = weight.dtype
         return total.map(lambda t: (t / tokens).to(dtype))
+
+
+def check_cases(cases: Sequence[TokenizedExample], measure: str, ablation: str) -> None:
+    """Raise ``BadParameter`` for an unknown measure or ablation, ``BadPrompt`` for a missing partner."""
+    if measure not in MEASURES:
+        raise BadParameter(f"There is no measure {measure!r}.", f"Use {' or '.join(MEASURES)}.")
+    if ablation not in REFERENCES:
+        raise BadParameter(f"There is no ablation {ablation!r}.", f"Use {' or '.join(REFERENCES)}.")
+    if ablation == "corrupted" and any(case.corrupted is None for case in cases):
+        raise BadPrompt("A clean prompt has no corrupted partner.", "Give one, or ablate by mean.")
 
 
 def _summed(real: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:

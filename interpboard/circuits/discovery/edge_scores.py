@@ -6,8 +6,10 @@ the receiver's input, summed over positions. An estimate to first order of what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,8 +31,26 @@ ROUNDING = (
 )
 
 
+class Scored(Protocol):
+    """One batch, being scored."""
+
+    @property
+    def epsilon(self) -> float:
+        """Of the number format that products are summed in."""
+
+    def products(self, share: float | None, watch: Watch) -> np.ndarray:
+        """changes · gradient [sender, receiver], summed over rows and positions.
+
+        Of the clean run (None), or with the embedding that ``share`` of the way from the reference's.
+        """
+
+
 def edge_scores(
-    evaluator: EdgeEvaluator, method: str = "eap_ig", n_steps: int = 5, watch: Watch | None = None
+    evaluator: EdgeEvaluator,
+    method: str = "eap_ig",
+    n_steps: int = 5,
+    watch: Watch | None = None,
+    scored_by: Callable[[Any, ExampleBatch], Scored] | None = None,
 ) -> np.ndarray:
     """Scores [sender, receiver], the mean over the examples, float64; 0 where there is no edge, and where
     the score is no more than what rounding makes of nothing (``without_rounding``).
@@ -38,11 +58,12 @@ def edge_scores(
     ``eap``: the gradient of the clean run (Syed, Rager and Conmy 2023, "Attribution Patching Outperforms
     Automated Circuit Discovery"); two forward passes and one backward a batch. ``eap_ig``: its mean over
     ``n_steps`` midpoints of the way from the reference's embedding to the clean one (Hanna, Pezzelle and
-    Belinkov 2024, "Have Faith in Faithfulness"). Raises ``BadParameter``.
+    Belinkov 2024, "Have Faith in Faithfulness"). ``scored_by``: how a batch is scored (None: as one of a
+    single stack of layers). Raises ``BadParameter``.
     """
     if method not in _METHODS:
         raise BadParameter(f"There is no method {method!r}.", f"Use {' or '.join(_METHODS)}.")
-    watch = watch or Watch()
+    watch, scored_by = watch or Watch(), scored_by or ScoredBatch
     shares = [1.0] if method == "eap" else [(k + 0.5) / n_steps for k in range(n_steps)]
     graph = evaluator.wiring.graph
     summed = watch.once("edge scores", lambda: _Summed(np.zeros(graph.edges.shape)))
@@ -50,15 +71,14 @@ def edge_scores(
     for number, batch in enumerate(evaluator.batches):
         if summed.done >= (number + 1) * len(shares):
             continue
-        scored = _Batch(evaluator, batch)
+        scored = scored_by(evaluator, batch)
         for step, share in enumerate(shares, number * len(shares)):
             if step < summed.done:
                 continue
             watch.step(step, all_steps)
-            gradients = scored.clean() if method == "eap" else scored.on_the_way(share)
-            products = _products(evaluator.wiring, gradients, scored.changes, watch)
+            products = scored.products(None if method == "eap" else share, watch)
             summed.scores += products / len(shares)
-            summed.done, summed.epsilon = step + 1, torch.finfo(scored.changes.dtype).eps
+            summed.done, summed.epsilon = step + 1, scored.epsilon
     watch.step(all_steps, all_steps)
     mean = np.where(graph.edges, summed.scores / evaluator.n_examples, 0.0)
     return without_rounding(mean, summed.epsilon)
@@ -84,7 +104,7 @@ def without_rounding(scores: np.ndarray, epsilon: float) -> np.ndarray:
     return kept
 
 
-class _Batch:
+class ScoredBatch:
     """One batch, being scored: ``changes`` of its senders, filled by the first run that is asked for."""
 
     def __init__(self, evaluator: EdgeEvaluator, batch: ExampleBatch) -> None:
@@ -93,6 +113,16 @@ class _Batch:
         self.start = self.reference.embed
         stream = self.start.expand(*batch.clean.shape, -1)
         self.changes = Differences(evaluator.wiring, stream, wide(stream))
+
+    @property
+    def epsilon(self) -> float:
+        """Of the number format that products are summed in."""
+        return torch.finfo(self.changes.dtype).eps
+
+    def products(self, share: float | None, watch: Watch) -> np.ndarray:
+        """See ``Scored``."""
+        gradients = self.clean() if share is None else self.on_the_way(share)
+        return _products(self.evaluator.wiring, gradients, self.changes, watch)
 
     def clean(self) -> EdgeGradients:
         """Gradients of the clean run, which fills what was written."""

@@ -126,9 +126,9 @@ class Graph:
         kept = edges & self.edges
         while True:
             before = int(kept.sum())
-            for sender in range(1, len(self.senders)):
+            for sender in range(len(self.senders)):
                 inputs = self.reads_for(sender)
-                if not kept[:, inputs].any():
+                if inputs and not kept[:, inputs].any():
                     kept[sender] = False
             heard = self._heard(kept)
             kept[:, ~heard] = False
@@ -139,7 +139,7 @@ class Graph:
         """The receivers behind which something is sent on along ``edges``; the output always is."""
         heard = np.zeros(len(self.receivers), dtype=bool)
         heard[-1] = True
-        for sender in range(1, len(self.senders)):
-            if edges[sender].any():
+        for sender in range(len(self.senders)):
+            if edges[sender].any() and self.reads_for(sender):
                 heard[self.reads_for(sender)] = True
         return heard

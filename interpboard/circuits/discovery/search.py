@@ -34,6 +34,7 @@ from interpboard.circuits.discovery.listed_edges import (
     listed_edges,
     of_unlisted,
 )
+from interpboard.circuits.discovery.strips.choose import evaluator_for, scored_in
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
@@ -41,6 +42,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import label_head, logit_name
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
+from interpboard.runs.strip_prompt import in_same_strips
 from interpboard.runs.watch import SILENT, Watch
 
 SEARCHES = ("top", "greedy")
@@ -101,14 +103,12 @@ def circuit(
         "cases",
         lambda: _cases(lm, prompt, metric, behavior, dataset, corrupted, measure, partners),
     )
-    evaluator = watch.once(
-        "evaluator", lambda: EdgeEvaluator.of(lm, cases, measure=measure, ablation=ablation)
-    )
+    evaluator = watch.once("evaluator", lambda: evaluator_for(lm, cases, measure, ablation))
     graph = evaluator.wiring.graph
     asked = series(graph, sizes)
     passes = len(evaluator.batches) * (1 if method == "eap" else n_steps)
     steps = _Steps(watch, passes, len(asked))
-    scores = edge_scores(evaluator, method, n_steps, steps.scoring)
+    scores = edge_scores(evaluator, method, n_steps, steps.scoring, scored_in(lm))
     series_of = distinct(graph, scores, asked)
     curve: list[Measured] = []
     at_sizes: list[float] = []
@@ -204,7 +204,7 @@ def _cases(
     if metric.info.position != len(prompt.token_ids) - 1:
         raise BadParameter("A circuit explains the last position.", "Shorten the prompt.")
     foils = () if metric.info.against is None else (metric.info.against.id,)
-    partner = require_equal_length(prompt, make_prompt(lm, corrupted))
+    partner = require_equal_length(prompt, make_prompt(lm, in_same_strips(prompt, corrupted)))
     return [TokenizedExample(prompt, partner, (metric.target_id,), foils)], "logit_diff"
 
 

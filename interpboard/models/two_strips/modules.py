@@ -102,6 +102,15 @@ class StripBody(nn.Module):
             )
         return Stacks(last_hidden_state=torch.cat([states, out.last_hidden_state], dim=1))
 
+    @contextmanager
+    def every_row(self) -> Iterator[None]:
+        """While open, the encoder runs for each row, whatever its source."""
+        self.edited += 1
+        try:
+            yield
+        finally:
+            self.edited -= 1
+
     def stacks_apart(self, input_ids: torch.Tensor, ended: type[Exception]) -> None:
         """Run the encoder, then the decoder on it, each until ``ended`` is raised in it."""
         border = border_of(input_ids)

@@ -10,9 +10,10 @@ import numpy as np
 
 from interpboard.display import visible
 from interpboard.errors import BadParameter, BadResultFile
+from interpboard.registry.component_names import LAYER
 from interpboard.results import Result
 
-_END = r"(embed|output|\d+\.(?:\d+|mlp))"
+_END = rf"(embed|[ED]\.embed|output|{LAYER}\.(?:\d+|mlp))"
 _EDGE = re.compile(rf"{_END}>{_END}(?:\.([qkv]))?")
 
 
@@ -20,7 +21,8 @@ _EDGE = re.compile(rf"{_END}>{_END}(?:\.([qkv]))?")
 class Node:
     """A part of the model. ``rank``: its place from embedding (0) to output; heads of a layer share one.
 
-    ``group`` is empty for query heads; a key/value head that several heads share is no node of its own.
+    A key/value head that several heads share is no node of its own. Of an encoder–decoder the encoder's parts
+    stand before the decoder's.
     """
 
     name: str
@@ -91,8 +93,8 @@ def drawing_of(result: Result, *, size: int | None = None, most: int | None = No
         edges += _edges(result.axes[0].labels[index], float(scores[index]), shared)
     edges.sort(key=lambda edge: -abs(edge.score))
     names = {name for edge in edges for name in (edge.sender, edge.receiver)}
-    last = max((_layer(name) for name in names if name not in ("embed", "output")), default=0)
-    nodes = tuple(sorted((_node(n, last) for n in names), key=lambda n: (n.rank, _place(n.name))))
+    ranks = _ranks(names)
+    nodes = tuple(sorted((_node(n, ranks) for n in names), key=lambda n: (n.rank, _place(n.name))))
     drawing = Drawing(nodes, tuple(edges), int(chosen.sum()), len(edges))
     return drawing if most is None else drawing.only(most)
 
@@ -119,7 +121,7 @@ def _heads_a_key(result: Result) -> int:
 
 def _connected(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
     while True:
-        fed = {"embed", *(edge.receiver for edge in edges)}
+        fed = {"embed", "E.embed", "D.embed", *(edge.receiver for edge in edges)}
         heard = {"output", *(edge.sender for edge in edges)}
         kept = tuple(e for e in edges if e.sender in fed and e.receiver in heard)
         if len(kept) == len(edges):
@@ -127,19 +129,36 @@ def _connected(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
         edges = kept
 
 
-def _node(name: str, last_layer: int) -> Node:
-    if name == "embed":
-        return Node(name, "embed", 0)
+def _node(name: str, ranks: dict[tuple[int, ...], int]) -> Node:
+    label = name.rpartition(".")[2]
+    shown = {"mlp": "MLP"}.get(label, f"H{label}" if label.isdigit() else label)
+    return Node(name, shown, ranks[_order(name)])
+
+
+def _ranks(names: Iterable[str]) -> dict[tuple[int, ...], int]:
+    """The rank of each place, in order: the embedding 0, of layer ``i`` 2i + 1 and 2i + 2, then the output.
+
+    In an encoder–decoder they are counted through both stacks.
+    """
+    places = sorted({_order(name) for name in names})
+    if any(place[0] for place in places[:-1]):
+        return {place: rank for rank, place in enumerate(places)}
+    last = max((place[1] for place in places if not place[0]), default=0)
+    found = {place: 0 if place[1] < 0 else 2 * place[1] + 1 + place[2] // 2 for place in places}
+    return found | {_OUTPUT: 2 * max(last, 0) + 3}
+
+
+_OUTPUT = (2, 0, 0)
+
+
+def _order(name: str) -> tuple[int, ...]:
+    """Where a part stands: its stack, its layer, and its place in that."""
     if name == "output":
-        return Node(name, "output", 2 * last_layer + 3)
-    layer, _, part = name.partition(".")
-    if part == "mlp":
-        return Node(name, "MLP", 2 * int(layer) + 2)
-    return Node(name, f"H{part}", 2 * int(layer) + 1)
-
-
-def _layer(name: str) -> int:
-    return int(name.partition(".")[0])
+        return _OUTPUT
+    layer, _, part = name.rpartition(".")
+    group, number = layer[:1], layer.lstrip("EDX")
+    place = 2 * (part == "mlp") + (group == "X" and part != "mlp")
+    return int(group in ("D", "X")), int(number) if number else -1, place
 
 
 def _place(name: str) -> int:

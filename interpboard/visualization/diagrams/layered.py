@@ -20,6 +20,7 @@ from interpboard.visualization.diagrams.drawing import Drawing, Edge, Node
 MOST_EDGES = 30
 _SLOT = 6  # cells of a column: "[MLP] "
 _HEAVY = 1 / 3
+_STACKS = {"E.embed": "encoder", "D.embed": "decoder"}
 _DIRECTIONS = {
     "UP": (0,), "DOWN": (1,), "LEFT": (2,), "RIGHT": (3,), "VERTICAL": (0, 1), "HORIZONTAL": (2, 3),
 }  # fmt: skip
@@ -141,8 +142,9 @@ class _Canvas:
     def _boxes(self, nodes: list[Node]) -> None:
         first = nodes[0]
         layer = first.name.partition(".")[0]
-        title = f"layer {layer}" if layer.isdigit() and first.label != "MLP" else ""
-        self._row(title, nodes)
+        title = f"layer {layer}" if layer.isdigit() else _STACKS.get(first.name, layer)
+        named = first.label != "MLP" and first.name not in ("embed", "output")
+        self._row(title if named else "", nodes)
         self.below |= {node.name for node in nodes if self.waiting[node.name]}
 
     def _row(self, title: str, nodes: list[Node] | None = None) -> dict[int, _Cell]:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from interpboard.display import visible
 from interpboard.visualization.diagrams.drawing import Drawing, Edge, Node
-from interpboard.visualization.diagrams.text import color, long_label, width
+from interpboard.visualization.diagrams.text import color, fill_of, long_label, width
 
 _NODE = (64, 26)  # width and height
 _GAP = (22, 54)
@@ -86,6 +86,6 @@ def _box(node: Node, x: float, y: float) -> str:
     left, top = x - _NODE[0] / 2, y - _NODE[1] / 2
     return (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{_NODE[0]}" height="{_NODE[1]}" rx="5" '
-        f'fill="#fff" stroke="#444"/><text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">'
+        f'fill="{fill_of(node.name)}" stroke="#444"/><text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">'
         f"{escape(long_label(node.name))}</text>"
     )

@@ -10,6 +10,7 @@ from interpboard.registry import component_names
 from interpboard.visualization.colors import LIGHT, MIDDLE
 from interpboard.visualization.diagrams.drawing import Drawing, Edge
 
+_PLAIN, _SHADED = "#fff", "#dfe7ef"
 _WIDEST = 5.0  # points, of the strongest edge
 
 
@@ -24,7 +25,8 @@ def dot(drawing: Drawing) -> str:
     for _, group in groupby(drawing.nodes, key=lambda node: node.rank):
         nodes = list(group)
         named = " ".join(
-            f"{_quoted(node.name)} [label={_quoted(long_label(node.name))}];" for node in nodes
+            f"{_quoted(node.name)} [label={_quoted(long_label(node.name))}{_filled(node.name)}];"
+            for node in nodes
         )
         lines.append(f"  {{ rank=same; {named} }}")
     for edge in drawing.edges:
@@ -45,6 +47,9 @@ def mermaid(drawing: Drawing) -> str:
     for edge in drawing.edges:
         label = f"|{_entities(edge.letter)}|" if edge.letter else ""
         lines.append(f"  {ids[edge.sender]} -->{label} {ids[edge.receiver]}")
+    for node in drawing.nodes:
+        if fill_of(node.name) != _PLAIN:
+            lines.append(f"  style {ids[node.name]} fill:{fill_of(node.name)}")
     for number, edge in enumerate(drawing.edges):
         style = f"stroke:{color(drawing, edge)},stroke-width:{width(drawing, edge):.2f}px"
         lines.append(f"  linkStyle {number} {style}")
@@ -54,6 +59,17 @@ def mermaid(drawing: Drawing) -> str:
 def long_label(name: str) -> str:
     """A node in words: ``L1 H3``, ``L1 MLP``."""
     return visible(component_names.shown_component(name))
+
+
+def fill_of(name: str) -> str:
+    """The ground of a node: parts of an encoder are shaded, which tells them from the decoder's."""
+    return _SHADED if name.startswith("E") else _PLAIN
+
+
+def _filled(name: str) -> str:
+    if fill_of(name) == _PLAIN:
+        return ""
+    return f', style="rounded,filled", fillcolor="{fill_of(name)}"'
 
 
 def width(drawing: Drawing, edge: Edge) -> float:

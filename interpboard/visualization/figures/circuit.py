@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.diagrams import Drawing, drawing_of
-from interpboard.visualization.diagrams.text import long_label
+from interpboard.visualization.diagrams.text import fill_of, long_label
 from interpboard.visualization.figures import canvas
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def circuit(
         for node in drawing.nodes:
             axes.text(
                 *at[node.name], long_label(node.name), ha="center", va="center", fontsize=6, parse_math=False,
-                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "#444444", "lw": 0.6},
+                bbox={"boxstyle": "round,pad=0.25", "fc": fill_of(node.name), "ec": "#444444", "lw": 0.6},
             )  # fmt: skip
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.5, max(1, len(ranks)) - 0.5)
@@ -64,4 +64,5 @@ def node_positions(drawing: Drawing) -> dict[str, tuple[float, float]]:
 def caption(result: Result, drawing: Drawing) -> str:
     """How many edges are drawn of how many, and what colours and scores mean."""
     colours = f"orange above {result.neutral:g}, blue below; score: {canvas.meaning_of(result)}"
-    return f"{drawing.counted}; {colours}"
+    shaded = any(node.name.startswith("E") for node in drawing.nodes)
+    return f"{drawing.counted}; {colours}{'; shaded: the encoder' if shaded else ''}"

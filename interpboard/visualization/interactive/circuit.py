@@ -7,7 +7,7 @@ from typing import Any
 from interpboard.results import Result
 from interpboard.visualization.colors import LIGHT
 from interpboard.visualization.diagrams import drawing_of
-from interpboard.visualization.diagrams.text import long_label, width
+from interpboard.visualization.diagrams.text import fill_of, long_label, width
 from interpboard.visualization.figures.canvas import title_of
 from interpboard.visualization.figures.circuit import caption, node_positions
 from interpboard.visualization.interactive import canvas
@@ -49,8 +49,8 @@ def circuit(result: Result, *, most: int = 60, title: str | None = None) -> Any:
     for node in drawing.nodes:
         x, y = at[node.name]
         figure.add_annotation(
-            x=x, y=y, text=canvas.plotly_text(long_label(node.name)), showarrow=False, bgcolor="white",
-            bordercolor="#444444", borderpad=3,
+            x=x, y=y, text=canvas.plotly_text(long_label(node.name)), showarrow=False,
+            bgcolor=fill_of(node.name), bordercolor="#444444", borderpad=3,
         )  # fmt: skip
     ranks = len({node.rank for node in drawing.nodes})
     figure.update_layout(showlegend=False, height=_ROOM + _ROW * ranks)

@@ -37,6 +37,7 @@ def size_diagram(result: Result | None, at: int, width: int, ink: Inks) -> Text:
 
 
 def heads_of_line(line: str) -> tuple[str, ...]:
-    """The heads of a line of the diagram as they are written: ``3.7`` of ``layer 3 … [H7]``."""
-    layer = re.match(r"layer (\d+)\b", line)
+    """The heads of a line of the diagram as they are written: ``3.7`` of ``layer 3 … [H7]``, ``X3.7`` of
+    ``X3 … [H7]``."""
+    layer = re.match(r"(?:layer )?(\d+|[EDX]\d+)\b", line)
     return tuple(f"{layer[1]}.{head}" for head in re.findall(r"\[H(\d+)", line)) if layer else ()

@@ -1,0 +1,1 @@
+"""Circuits of encoder–decoders: two residual streams, and edges across the border between them."""

@@ -1,0 +1,139 @@
+"""The behaviour of a circuit of an encoder–decoder, measured.
+
+The prompts of a batch are equally long, in each of their strips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from interpboard.circuits.discovery.cases import TokenizedExample
+from interpboard.circuits.discovery.differences import streams_at_once, whole_bytes
+from interpboard.circuits.discovery.edge_evaluator import (
+    KEPT_BYTES,
+    EdgeEvaluator,
+    ExampleBatch,
+    check_cases,
+)
+from interpboard.circuits.discovery.strips.runs import (
+    StripActivations,
+    proved_strip_wiring,
+    record_strips,
+    strip_edges_patched,
+)
+from interpboard.circuits.discovery.strips.wiring import StripWiring
+from interpboard.models.language_model import LanguageModel
+from interpboard.runs.watch import SILENT, Watch
+
+
+@dataclass(eq=False)
+class StripEvaluator(EdgeEvaluator):
+    """As ``EdgeEvaluator``; a mean is over the tokens of a part's own strip. Make it with ``in_strips``."""
+
+    wiring: StripWiring
+    _kept_strips: dict[int, StripActivations] = field(default_factory=dict)
+
+    @classmethod
+    def in_strips(
+        cls,
+        lm: LanguageModel,
+        cases: Sequence[TokenizedExample],
+        measure: str,
+        ablation: str,
+    ) -> StripEvaluator:
+        """Raises as ``EdgeEvaluator.of``."""
+        check_cases(cases, measure, ablation)
+        wiring = proved_strip_wiring(lm)
+        return cls(wiring, _batches(wiring, cases), measure, ablation)
+
+    def reference(self, batch: ExampleBatch) -> StripActivations:
+        """What senders off the circuit carry."""
+        if self.ablation == "mean":
+            return self._mean
+        if id(batch) in self._kept_strips:
+            return self._kept_strips[id(batch)]
+        assert batch.corrupted is not None
+        activations = record_strips(self.wiring, batch.corrupted)
+        kept = (*self._kept_strips.values(), activations)
+        if sum(each.bytes for each in kept) <= KEPT_BYTES:
+            self._kept_strips[id(batch)] = activations
+        return activations
+
+    @cached_property
+    def on_clean(self) -> float:
+        """The behaviour of the whole model on the clean prompts, mean over examples."""
+        return self._mean_of(lambda batch: record_strips(self.wiring, batch.clean).output)
+
+    def value(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
+        """The behaviour with only ``edges`` [sender, receiver] live, mean over examples. Exact."""
+        name = f"behaviour of {hashlib.blake2b(np.packbits(edges).tobytes()).hexdigest()}"
+
+        def of_batch(batch: ExampleBatch) -> float:
+            watch.pause()
+            reference = self.reference(batch)
+            output = strip_edges_patched(self.wiring, batch.clean, reference, edges, watch)
+            return float(self.of_output(batch, output).double().sum())
+
+        with torch.no_grad():
+            sums = (
+                watch.once(f"{name} {number}", partial(of_batch, batch))
+                for number, batch in enumerate(self.batches)
+            )
+            return sum(sums) / self.n_examples
+
+    @cached_property
+    def _mean(self) -> StripActivations:
+        """One row, one position."""
+        total: StripActivations | None = None
+        tokens: StripActivations | None = None
+        for batch in self.batches:
+            activations = record_strips(self.wiring, batch.clean)
+            summed = activations.map(lambda t: t.double().sum((0, 1), keepdim=True))
+            counted = activations.map(lambda t: torch.tensor(float(t.shape[0] * t.shape[1])))
+            total = summed if total is None else total.plus(summed)
+            tokens = counted if tokens is None else tokens.plus(counted)
+        assert total is not None
+        assert tokens is not None
+        weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+        counts = iter(tokens.tensors)
+        return total.map(lambda t: (t / float(next(counts))).to(weight.dtype))
+
+
+def _batches(wiring: StripWiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
+    anatomy = wiring.lm.anatomy
+    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
+    per_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
+    tokens = max(1, whole_bytes(weight.device) // per_token)
+
+    def lengths(case: TokenizedExample) -> tuple[int, int]:
+        return len(case.clean.token_ids), case.clean.border
+
+    batches = []
+    for (length, _), alike in groupby(sorted(cases, key=lengths), key=lengths):
+        some, rows = list(alike), max(1, tokens // length)
+        for begin in range(0, len(some), rows):
+            batches.append(_batch(wiring, tuple(some[begin : begin + rows])))
+    return tuple(batches)
+
+
+def _batch(wiring: StripWiring, cases: tuple[TokenizedExample, ...]) -> ExampleBatch:
+    border = cases[0].clean.border
+
+    def coded(rows: list[tuple[int, ...]]) -> torch.Tensor:
+        return wiring.strips.code(torch.tensor(rows, device=wiring.lm.device), border)
+
+    corrupted = [case.corrupted.token_ids for case in cases if case.corrupted is not None]
+    last = len(cases[0].clean.token_ids) - border - 1  # counted within the prefix, as the output is
+    return ExampleBatch(
+        cases,
+        coded([case.clean.token_ids for case in cases]),
+        coded(corrupted) if len(corrupted) == len(cases) else None,
+        torch.full((len(cases),), last, device=wiring.lm.device),
+    )
