@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpboard.config import Settings
-from interpboard.errors import BadParameter
+from interpboard.engine.protocol import Failed, Load
+from interpboard.errors import BadParameter, InterpBoardError
+from interpboard.models.language_model import open_model
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
+from interpboard.registry.loading import given as given_options
 from interpboard.results import ModelInfo
 from tests.tui.conftest import Boards
 from tests.tui.test_pick_model import model, weights
@@ -161,3 +164,50 @@ async def test_the_picker_opens_with_the_options_that_were_typed(
     assert [name for name, _options in loads] == ["other"]
     assert loads[0][1]["dtype"] == "bfloat16"
     assert loads[0][1]["options"] == LoadOptions(quantize="4bit")
+
+
+def refusal_of(request: Load) -> Failed:
+    """What the loader itself says."""
+    with pytest.raises(InterpBoardError) as caught:
+        open_model(request.model, "cpu", request.dtype, **given_options(request.options))
+    return Failed(0, "load", caught.value.message, caught.value.remedy or "")
+
+
+MISTAKES = {  # typed behind a name: what the engine's own loader says of it
+    "revision": ("demo --revision nosuch", "no --revision"),
+    "device map": ("demo --device-map nowhere.json", "cannot be read"),
+    "a device": ("""demo --device-map '{"":"cuda:7"}'""", "is not there"),
+    "adapter": ("demo --adapter /nowhere/mine", "/nowhere/mine"),
+    "quantisation": ("demo --quantize int8", "demo"),
+    "a name": ("owner/nosuch --dtype bfloat16", "owner/nosuch"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_what_cannot_be_opened_so_is_said_in_a_line_and_there_again_as_it_was_typed(
+    mistake: str, board: Boards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    typed, says = MISTAKES[mistake]
+    async with board((80, 24), settings=Settings(model_folders=())) as b:
+        canned = b.engine.event_of
+        monkeypatch.setattr(
+            b.engine,
+            "event_of",
+            lambda request: refusal_of(request) if isinstance(request, Load) else canned(request),
+        )
+        await b.press("o")
+        await b.write(typed)
+        await b.press("enter")
+        assert says in b.messages[-1]
+        assert "\n" not in b.messages[-1]
+        assert b.lines()[0].startswith(" demo · cpu"), "the model that was there still is"
+        await b.press("o")
+        assert typed in b.screen
+        await b.press("ctrl+u")
+        monkeypatch.setattr(b.engine, "event_of", canned)
+        await b.write("demo")
+        await b.press("enter", "o")
+        assert typed not in b.screen

@@ -47,6 +47,7 @@ class Models:
     ) -> None:
         self._session, self._saver, self._settings = session, saver, settings
         self._screens = screens
+        self._typed = "", ""  # the name that was last asked for, and all that stood in the field
 
     @property
     def name(self) -> str:
@@ -56,10 +57,27 @@ class Models:
 
     def choose(self) -> None:
         """Ask for a model."""
-        self.pick(lambda screen, name: self._session.load(name, screen.asked))
+        # What could not be opened is there again, to be put right.
+        name, typed = self._typed
+        again = typed if name and self._session.state.engine.not_opened == name else ""
 
-    def pick(self, then: Callable[[PickModelScreen, str], None], *, beside: bool = False) -> None:
-        """Ask for a model; ``then`` is called with the list and the name. ``beside``: to compare with."""
+        def load(screen: PickModelScreen, name: str) -> None:
+            self._typed = name, screen.last_typed
+            self._session.load(name, screen.asked)
+
+        self.pick(load, again)
+
+    def pick(
+        self,
+        then: Callable[[PickModelScreen, str], None],
+        typed: str = "",
+        *,
+        beside: bool = False,
+    ) -> None:
+        """Ask for a model; ``then`` is called with the list and the name. ``typed`` stands in the field.
+
+        ``beside``: to compare with.
+        """
         from tui.dialogs.pick_model import PickModelScreen
         from tui.files.models import shelf
 
@@ -71,7 +89,7 @@ class Models:
             recent = self._saver.models()[:RECENT]
             return shelf(recent, settings.model_folders, device, dtype)
 
-        screen = PickModelScreen(find, model.info.name if model else "", beside=beside)
+        screen = PickModelScreen(find, model.info.name if model else "", typed, beside=beside)
 
         def answered(name: str | None) -> None:
             if name is not None:

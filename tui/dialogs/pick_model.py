@@ -37,16 +37,20 @@ def count(parameters: int) -> str:
 class PickModelScreen(PickScreen[str]):
     """Answers with the name to open; ``asked`` says in which number format and how, None: nothing was said.
 
-    ``find`` reads the disk, off the loop.
+    ``find`` reads the disk, off the loop. ``typed`` stands in the field at the beginning; of what is
+    answered, ``last_typed`` is what stood there.
     """
 
-    def __init__(self, find: Callable[[], Shelf], in_use: str, *, beside: bool = False) -> None:
+    def __init__(
+        self, find: Callable[[], Shelf], in_use: str, typed: str = "", *, beside: bool = False
+    ) -> None:
         title, hints = _BESIDE if beside else _OPEN
-        super().__init__(title, hints, holder="type to narrow, or a name")
+        super().__init__(title, hints, typed, "type to narrow, or a name")
         self.beside = beside  # to be compared with the one in use
         self.find, self.in_use = find, in_use
         self.shelf = Shelf()
         self.asked: tuple[str, LoadOptions] | None = None
+        self.last_typed = ""
         self._looking: asyncio.Task[None] | None = None
 
     def on_mount(self) -> None:
@@ -139,6 +143,7 @@ class PickModelScreen(PickScreen[str]):
             dtype, options = self._opening(typed)
         except BadParameter:
             return None
+        self.last_typed = typed
         self.asked = (dtype, options) if dtype or options != NOTHING_ASKED else None
         return self.chosen.name
 

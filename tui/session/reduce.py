@@ -112,7 +112,7 @@ def _ready(state: State, event: protocol.Ready) -> State:
         state,
         model=model,
         question=first_example(state.question, event.model.mask_token),
-        engine=replace(state.engine, phase="ready", stage="", opening=""),
+        engine=replace(state.engine, phase="ready", stage="", opening="", not_opened=""),
     )
     if same:
         return state
@@ -133,7 +133,9 @@ def _ready(state: State, event: protocol.Ready) -> State:
 
 def _not_loaded(state: State) -> State:
     phase: Phase = "ready" if state.model is not None else "failed"
-    return replace(state, engine=replace(state.engine, phase=phase, stage="", opening=""))
+    refused = state.engine.opening or state.engine.not_opened
+    engine = replace(state.engine, phase=phase, stage="", opening="", not_opened=refused)
+    return replace(state, engine=engine)
 
 
 def _finished(state: State, slot: Slot, event: protocol.Finished) -> State:
@@ -202,7 +204,13 @@ def _lost(state: State, event: Lost) -> State:
     lost = tuple(name for name in state.slots if name in event.slots)
     opening = words.short_model(state.engine.opening) if "model" in event.slots else ""
     notice = f"engine died{f' loading {opening}' if opening else ''}: {event.reason}"
-    engine = Engine(phase=phase, notice=notice, log=tuple(lines_told), lost=lost)
+    engine = Engine(
+        phase=phase,
+        notice=notice,
+        log=tuple(lines_told),
+        lost=lost,
+        not_opened=state.engine.opening or state.engine.not_opened,
+    )
     return replace(state, engine=engine)
 
 

@@ -170,6 +170,7 @@ class Engine:
     phase: Phase = "starting"
     stage: str = ""
     opening: str = ""  # the model that was asked for
+    not_opened: str = ""  # the one whose loading failed or was stopped, until another is there
     fraction: float = 0.0
     notice: str = ""
     log: tuple[str, ...] = ()  # the last lines of a dead engine's log
