@@ -12,7 +12,7 @@ from interpboard.errors import BadParameter
 
 OF_LAYERS = ("layer", "layers", "save_layer")
 """Parameters that take the names of an encoder–decoder's layers, too."""
-_LAYER_NAME = re.compile(r"[EDX]\d*", re.IGNORECASE)
+_LAYER_NAME = re.compile(r"[EDX](\d*)", re.IGNORECASE)
 _WHOLE_MOST = 2**63 - 1  # what seeds and sizes are computed in
 
 
@@ -46,7 +46,7 @@ class Parameter:
     def _one(self, value: Any) -> Any:
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
-        if self.kind is int and self.name in OF_LAYERS and _is_layer_name(value):
+        if self.kind is int and self.name in OF_LAYERS and _is_layer_name(value, self.many):
             return value.strip().upper()
         try:
             parsed = _CONVERT[self.kind](self._bare(value))
@@ -75,9 +75,10 @@ class Parameter:
         return value if free or not isinstance(value, str) else value.strip()
 
 
-def _is_layer_name(value: Any) -> bool:
-    """Whether ``value`` is a layer of an encoder–decoder, ``X1``, or a group of them, ``X``."""
-    return isinstance(value, str) and _LAYER_NAME.fullmatch(value.strip()) is not None
+def _is_layer_name(value: Any, many: bool) -> bool:
+    """Whether ``value`` is a layer of an encoder–decoder, ``X1``, or (``many``) a group, ``X``."""
+    found = _LAYER_NAME.fullmatch(value.strip()) if isinstance(value, str) else None
+    return found is not None and (many or found[1] != "")
 
 
 def _article(kind: type) -> str:

@@ -150,7 +150,11 @@ def test_neurons_go_by_the_order_of_the_list_through_the_one_that_was_found() ->
     went: list[tuple[int, int]] = []
     search = Search(
         NeuronSearch(
-            lambda: shown, lambda: went[-1] if went else (0, 1), lambda: values, went.append
+            lambda: shown,
+            lambda: went[-1] if went else (0, 1),
+            lambda: values,
+            went.append,
+            lambda: ("0", "1"),
         )
     )
     search.typed("1.2")

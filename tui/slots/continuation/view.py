@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from interpboard.results import Result
 
 _LABEL = 16  # columns of a written token, at most
+_SOURCE, _TARGET = "source", "target"
 
 
 class ContinuationScreen(GridScreen):
@@ -30,8 +32,8 @@ class ContinuationScreen(GridScreen):
     BINDINGS = bindings(KEYS)
 
     def above_grid(self) -> Iterable[Widget]:
-        """What is written."""
-        return (Line(id="continuation-text"),)
+        """The source, of an encoder–decoder, and what is written."""
+        return (Line(id="continuation-source"), Line(id="continuation-text"))
 
     def data(self, result: Result) -> GridData:
         """Scores [written, before]; what comes later is empty."""
@@ -54,7 +56,35 @@ class ContinuationScreen(GridScreen):
     def refresh_cell(self) -> None:
         """The text too: the cursor's row stands out in it."""
         super().refresh_cell()
+        source = self.line("source")
+        source.display = self.border > 0
+        source.set(self._source())
         self.line("text").set(self._text())
+
+    @property
+    def border(self) -> int:
+        """How many tokens are the source's; 0 where the model reads one text."""
+        prompt = self.host.state.slots[self.place].prompt
+        return prompt.border if prompt is not None and self.of is not None else 0
+
+    def _source(self) -> Text:
+        """What an encoder–decoder reads; the token that the cursor is at stands out."""
+        if self.of is None or not self.border:
+            return Text()
+        ink, at = self.ink, self.grid.cursor[1]
+        tokens = [visible_token(token) for token in self.of.axes[1].labels[: self.border]]
+        room, begin = self.app.size.width - len(_SOURCE) - 4, 0
+        while (
+            at < self.border and cell_len("".join(tokens[begin : at + 1])) > room > 0 and begin < at
+        ):
+            begin += 1  # so far that the cursor's token is in sight
+        text = Text.assemble(
+            (f" {_SOURCE}", ink.muted), ("▏", ink.frame), ("…" * (begin > 0), ink.muted)
+        )
+        for place, token in enumerate(tokens[begin:], begin):
+            here = place == at
+            text.append(token, Style(color=ink.accent if here else ink.muted, bold=here))
+        return text
 
     def _text(self) -> Text:
         """The end of the prompt and what the model adds; the cursor's row stands out."""
@@ -62,10 +92,14 @@ class ContinuationScreen(GridScreen):
             return Text()
         ink, row = self.ink, self.grid.cursor[0]
         written, before = self.of.axes[0].labels, self.of.axes[1].labels
-        prompt = before[: len(before) - len(written) + 1]
+        prompt = before[self.border : len(before) - len(written) + 1]
         written_tokens = [visible_token(token) for token in written]
-        room = max(8, self.app.size.width - sum(map(len, written_tokens)) - 4)
-        text = Text(" " + words.shorten_start("".join(map(visible_token, prompt)), room), ink.muted)
+        head = f" {_TARGET}" if self.border else " "
+        room = max(8, self.app.size.width - sum(map(len, written_tokens)) - 3 - len(head))
+        text = Text(head, ink.muted)
+        if self.border:
+            text.append("▏", ink.frame)
+        text.append(words.shorten_start("".join(map(visible_token, prompt)), room), ink.muted)
         for at, token in enumerate(written_tokens):
             text.append(token, Style(color=ink.accent if at == row else ink.text, bold=at == row))
         return text
@@ -86,6 +120,8 @@ class ContinuationScreen(GridScreen):
             (f" {fit(names[0], _LABEL).rstrip()}", Style(color=ink.text, bold=True)),
             (f"  from {at} {fit(names[1], _LABEL).rstrip()}", ink.text),
         )
+        if self.border:
+            text.append(f"  {_SOURCE if at < self.border else _TARGET}", ink.muted)
         known = scores[scores == scores]
         if at >= len(known):
             return text.append("  it comes later", ink.muted)

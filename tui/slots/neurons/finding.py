@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 Neuron = tuple[int, int]
-_ADDRESS = re.compile(r"\s*[lL]?(\d+)(?:\.|\s*[nN])(\d+)\s*")  # 3.1234, L3 N1234
+_ADDRESS = re.compile(r"\s*[lL]?([EDX]?\d+)(?:\.|\s*N)(\d+)\s*", re.IGNORECASE)
 
 
 class NeuronSearch:
     """``shown`` are the neurons in the list, the first under the cursor where ``chosen`` is it; ``values``
-    [layer, neuron] of all, None while there are none. ``show`` lists a neuron and puts the cursor on it.
+    [layer, neuron] of all, None while there are none; ``layers`` are the names of its layers. ``show`` lists
+    a neuron and puts the cursor on it.
 
     A place is where a neuron stands among all of them: by the size of its value, as in the list.
     """
@@ -29,14 +30,17 @@ class NeuronSearch:
         chosen: Callable[[], Neuron | None],
         values: Callable[[], np.ndarray | None],
         show: Callable[[Neuron], None],
+        layers: Callable[[], Sequence[str]],
     ) -> None:
         self._shown, self._chosen, self._values, self._show = shown, chosen, values, show
+        self._layers = layers
 
     def _cell(self, neuron: Neuron, note: str = "") -> SearchCell:
         layer, number = neuron
         values = self._values()
         size = 0.0 if values is None else -abs(float(values[neuron]))
-        names = (neuron_label(layer, number), f"{layer}.{number}")
+        name = self._layers()[layer]
+        names = (neuron_label(name, number), f"{name}.{number}")
         return SearchCell((size, layer, number), names, note=note)
 
     @property
@@ -56,7 +60,10 @@ class NeuronSearch:
         address, values = _ADDRESS.fullmatch(query), self._values()
         if address is None or values is None:
             return ()
-        neuron = int(address[1]), int(address[2])
+        layers = self._layers()
+        if address[1].upper() not in layers:
+            return ()
+        neuron = layers.index(address[1].upper()), int(address[2])
         if neuron[0] >= len(values) or neuron[1] >= values.shape[1] or np.isnan(values[neuron]):
             return ()
         rank = 1 + int((np.abs(values) > abs(values[neuron])).sum())

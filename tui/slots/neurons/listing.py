@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from interpboard.display import visible
 from interpboard.registry.component_names import neuron_label
 from tui import words
+from tui.slots.neurons.selected import written_neuron
 from tui.widgets.bars import Bar
+from tui.widgets.rows import Row
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from interpboard.results.examples import NeuronExamples
+
 _MOST = 200  # neurons in the list, besides the strongest of each layer
 
 
-def neuron_name(neuron: tuple[int, int]) -> str:
-    """As it is shown, ``L2 N5``."""
-    return neuron_label(*neuron)
+def neuron_name(layers: Sequence[str], neuron: tuple[int, int]) -> str:
+    """As it is shown, ``L2 N5``; ``layers`` are their names."""
+    return neuron_label(layers[neuron[0]], neuron[1])
 
 
-def neuron_bar(neuron: tuple[int, int], value: float, limit: float) -> Bar:
+def neuron_bar(layers: Sequence[str], neuron: tuple[int, int], value: float, limit: float) -> Bar:
     """Its row in the list; ``limit`` is the value of the longest bar."""
-    written = ".".join(map(str, neuron))
-    return Bar(neuron_name(neuron), words.signed(value), value / limit, names=(written,))
+    written = written_neuron(layers, neuron)
+    return Bar(neuron_name(layers, neuron), words.signed(value), value / limit, names=(written,))
+
+
+def example_rows(name: str, found: NeuronExamples) -> list[Row]:
+    """The texts in which the neuron called ``name`` is most active, under a line on their corpus."""
+    so_far = "" if found.finished else ", so far"
+    title = f"{name} in {visible(found.corpus)}: above 0 at "
+    title += f"{words.percent(found.positive)} of {found.tokens:,} tokens{so_far}"
+    rows = [Row(title)]
+    for one in found.examples:
+        shown = [visible(token) for token in one.tokens]
+        before, after = "".join(shown[: one.peak]), "".join(shown[one.peak + 1 :])
+        lead = f"{words.unsigned(one.activation, 2):>6}  "
+        rows.append(Row(lead, before, shown[one.peak], after))
+    return rows
 
 
 def strongest_neurons(

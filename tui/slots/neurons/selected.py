@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from interpboard.registry.layer_names import layer_names
 from tui.session.state import State
+
+
+def written_neuron(layers: Sequence[str], neuron: tuple[int, int]) -> str:
+    """``2.117``, as it is written by hand; in an encoder–decoder ``X1.117``."""
+    layer, number = neuron
+    return f"{layers[layer]}.{number}"
 
 
 def selected_neuron(state: State) -> tuple[int, int] | None:
@@ -21,7 +30,8 @@ def selected_neuron(state: State) -> tuple[int, int] | None:
     sizes[sizes != sizes] = -1.0  # narrower layers end in NaN
     if not state.selection.mlp:
         return _asked_last(state) or divmod(int(sizes.argmax()), sizes.shape[1])
-    if layer is not None and 0 <= layer < len(sizes):
+    # Of a layer without any that write into the logits none: then of all the strongest.
+    if layer is not None and 0 <= layer < len(sizes) and sizes[layer].max() >= 0:
         return layer, int(sizes[layer].argmax())
     return divmod(int(sizes.argmax()), sizes.shape[1])
 
@@ -33,4 +43,5 @@ def _asked_last(state: State) -> tuple[int, int] | None:
     if asked is None or asked.question != state.question:
         return None
     layer, _, number = str(asked.params["neuron"]).partition(".")
-    return int(layer), int(number)
+    names = layer_names(state.model.info) if state.model is not None else ()
+    return (names.index(layer), int(number)) if layer in names else None

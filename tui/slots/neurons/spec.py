@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from interpboard.registry.layer_names import layer_names
 from tui.session.state import Request, State
 from tui.slots.neurons.keys import KEYS
-from tui.slots.neurons.selected import selected_neuron
+from tui.slots.neurons.selected import selected_neuron, written_neuron
 from tui.slots.spec import JobForm, Place, Slot, linear, linear_request, of_job
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 def _request_chosen(slot: Slot, state: State) -> Request | None:
     """The chosen neuron, with the one layer that has it."""
     chosen = selected_neuron(state)
-    if chosen is None:
+    if chosen is None or state.model is None:
         return None
-    params = {"neuron": f"{chosen[0]}.{chosen[1]}", "layers": [chosen[0]]}
+    name = written_neuron(layer_names(state.model.info), chosen)
+    params = {"neuron": name, "layers": [chosen[0]]}
     return linear(state, Request("neurons", state.question, params))
 
 

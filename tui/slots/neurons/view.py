@@ -19,8 +19,8 @@ from tui.session.selection import Selection
 from tui.slots.neurons import examples
 from tui.slots.neurons.finding import NeuronSearch
 from tui.slots.neurons.keys import KEYS
-from tui.slots.neurons.listing import neuron_bar, neuron_name, strongest_neurons
-from tui.slots.neurons.selected import selected_neuron
+from tui.slots.neurons.listing import example_rows, neuron_bar, neuron_name, strongest_neurons
+from tui.slots.neurons.selected import selected_neuron, written_neuron
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
@@ -51,7 +51,11 @@ class NeuronsPane(Pane):
         self.suppressed = Bars(id="suppressed")
         self.examples = Rows(id="neuron-examples")
         finding = NeuronSearch(
-            lambda: self.listed_neurons, lambda: self.chosen, self._contributions, self._show_neuron
+            lambda: self.listed_neurons,
+            lambda: self.chosen,
+            self._contributions,
+            self._show_neuron,
+            lambda: self.names_of_layers,
         )
         self._searched = Several(finding, self.promoted, self.suppressed)
         self.of_layer: int | None = None  # list this layer only
@@ -82,6 +86,11 @@ class NeuronsPane(Pane):
         return self.listed_neurons[at] if at < len(self.listed_neurons) else None
 
     @property
+    def names_of_layers(self) -> tuple[str, ...]:
+        """The names of the layers that were looked into."""
+        return self.data.result.axes[0].labels if self.data.result is not None else ()
+
+    @property
     def looked_at(self) -> Result | None:
         """What is known of the neuron under the cursor."""
         result, chosen = self.state.slots["chosen_neuron"].result, self.chosen
@@ -89,7 +98,11 @@ class NeuronsPane(Pane):
             return None
         if self.state.slots["chosen_neuron"].question != self.data.question:
             return None
-        return result if result.params["neuron"] == f"{chosen[0]}.{chosen[1]}" else None
+        return (
+            result
+            if result.params["neuron"] == written_neuron(self.names_of_layers, chosen)
+            else None
+        )
 
     def fill(self) -> None:
         """The list, with the cursor on the neuron that is selected, and what is known of that one."""
@@ -115,7 +128,10 @@ class NeuronsPane(Pane):
                 or 1.0
             )
             self.list.show(
-                [neuron_bar(at, float(result.values[at]), limit) for at in self.listed_neurons]
+                [
+                    neuron_bar(self.names_of_layers, at, float(result.values[at]), limit)
+                    for at in self.listed_neurons
+                ]
             )
         if selected in self.listed_neurons:
             self.list.put(self.listed_neurons.index(selected), stays)
@@ -195,7 +211,7 @@ class NeuronsPane(Pane):
 
     def part(self) -> str:
         """The neuron under the cursor."""
-        return neuron_name(self.chosen) if self.chosen is not None else ""
+        return neuron_name(self.names_of_layers, self.chosen) if self.chosen is not None else ""
 
     def readout(self) -> Text:
         """The neuron under the cursor."""
@@ -206,7 +222,7 @@ class NeuronsPane(Pane):
         known = abs(result.values[result.values == result.values])
         active = float(result.extra["activation"].values[chosen])
         text = Text.assemble(
-            (f" {neuron_name(chosen)}", self.ink("text", bold=True)),
+            (f" {neuron_name(self.names_of_layers, chosen)}", self.ink("text", bold=True)),
             (f"  {words.signed(value)}", self.ink("accent", bold=True)),
         )
         said = scales.side(self.data, value)
@@ -221,8 +237,10 @@ class NeuronsPane(Pane):
         found, prompt, slot = self.looked_at, self.data.prompt, self.state.slots["chosen_neuron"]
         if found is None or prompt is None:
             return Text(f" {visible(slot.failure) or '…'}", self.ink("muted"))
-        along = found.extra["along"].values
-        at = int(abs(along).argmax())
+        import numpy as np
+
+        along = found.extra["along"].values  # of two strips NaN where it is not
+        at = int(np.nanargmax(abs(along)))
         token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
         text = Text(" in this prompt most active at ", self.ink("muted"))
         text.append(f"{at} {token}", self.ink("text"))
@@ -230,7 +248,11 @@ class NeuronsPane(Pane):
 
     def legend(self) -> Text:
         """What the numbers are."""
-        which = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
+        which = (
+            "all layers"
+            if self.of_layer is None
+            else f"layer {self.names_of_layers[self.of_layer]}"
+        )
         text = Text(f" logits, {which}; {scales.sides(self.data)}", self.ink("text"))
         text.append("  direct, exact", self.ink("muted"))
         result = self.data.result
@@ -267,15 +289,7 @@ class NeuronsPane(Pane):
         if isinstance(found, str):
             self.examples.set((Row(visible(found)),))
             return
-        so_far = "" if found.finished else ", so far"
-        title = f"{neuron_name(chosen)} in {visible(found.corpus)}: above 0 at "
-        title += f"{words.percent(found.positive)} of {found.tokens:,} tokens{so_far}"
-        rows = [Row(title)]
-        for one in found.examples:
-            shown = [visible(token) for token in one.tokens]
-            before, after = "".join(shown[: one.peak]), "".join(shown[one.peak + 1 :])
-            lead = f"{words.unsigned(one.activation, 2):>6}  "
-            rows.append(Row(lead, before, shown[one.peak], after))
+        rows = example_rows(neuron_name(self.names_of_layers, chosen), found)
         self.examples.set(rows)
 
     # -- the cursor -------------------------------------------------------------------------------
@@ -289,8 +303,10 @@ class NeuronsPane(Pane):
             return False
         if before is not None and before[0] == layer:
             return False
-        _, strongest = strongest_neurons(result.values[layer : layer + 1], None, None)[0]
-        self._list((layer, strongest))
+        of_layer = strongest_neurons(result.values[layer : layer + 1], None, None)
+        if not of_layer:  # nothing of this layer writes into the logits itself
+            return False
+        self._list((layer, of_layer[0][1]))
         return self.chosen != before
 
     def _moved(self) -> None:

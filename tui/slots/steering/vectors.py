@@ -30,7 +30,7 @@ def prompts_of_side(texts: Any) -> list[str]:
     return texts.splitlines() if isinstance(texts, str) else list(texts)
 
 
-def intervention(request: Request, layer: int, scale: float) -> str:
+def intervention(request: Request, layer: int | str, scale: float) -> str:
     """``scale`` times the vector of ``request`` behind ``layer``, as an intervention."""
     path = request.params.get("vector") or request.params["save"]
     return f"{layer}.resid=steer {quoted(str(path))} * {scale:.12g}"

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from interpboard.display import visible
 from interpboard.errors import BadParameter
+from interpboard.registry.layer_names import layer_names
 from tui import words
 from tui.commands.command import bindings, keyed
 from tui.dialogs.plot import Plotted
@@ -99,7 +100,7 @@ class SteeringScreen(SlotScreen):
         if self.of is None:
             return Text()
         params, ink = self.of.params, self.ink
-        text = Text(f" added behind layer {params['layer']}", ink.text)
+        text = Text(f" added behind layer {self._layer_name(int(params['layer']))}", ink.text)
         length = words.scalar(self.of.extra["norm"])
         if length is not None:
             text.append(f", length {words.unsigned(length, 2)}", ink.text)
@@ -181,7 +182,7 @@ class SteeringScreen(SlotScreen):
         state = self.host.state
         layers = state.model.info.layers if state.model is not None else 1
         chosen = state.selection.layer
-        layer = layers // 2 if chosen is None else max(0, min(layers - 1, chosen))
+        layer = self._numbered(-1) if chosen is None else max(0, min(layers - 1, chosen))
         first = {
             "positive": state.corrupted or "",
             "negative": state.rendered or "",
@@ -189,12 +190,12 @@ class SteeringScreen(SlotScreen):
         }
         now = state.params.get(self.place) or {**first, "scales": (-2.0, -1.0, 0.0, 1.0, 2.0)}
 
+        now = {**now, "layer": self._layer_name(self._numbered(now["layer"]))}
+
         def answered(params: dict[str, Any] | None) -> None:
             if params is not None:
                 params = {"layer": layer, **params}
-                self.choose(
-                    {**params, "layer": params["layer"] if params["layer"] >= 0 else layers // 2}
-                )
+                self.choose({**params, "layer": self._numbered(params["layer"])})
 
         known, plans = find_analysis(self.slot.analysis).parameters, self.host.plans
         self.host.screens.push(
@@ -205,7 +206,10 @@ class SteeringScreen(SlotScreen):
         """The same vector read and added a layer further."""
         params, model = self.host.state.params.get(self.place), self.host.state.model
         if params and model is not None:
-            layer = max(0, min(model.info.layers - 1, int(params["layer"]) + by))
+            now = self._numbered(params["layer"])
+            if isinstance(now, str):  # there is no such layer, which the engine says
+                return
+            layer = max(0, min(model.info.layers - 1, now + by))
             self.choose({**params, "layer": layer})
 
     def _item(self, at: int) -> str | None:
@@ -213,9 +217,25 @@ class SteeringScreen(SlotScreen):
         request: Request | None = self.host.state.slots[self.place].request
         if self.of is None or request is None:
             return None
-        return intervention(
-            request, int(self.of.params["layer"]), float(self.of.axes[0].labels[at])
-        )
+        name = self._layer_name(int(self.of.params["layer"]))
+        return intervention(request, name, float(self.of.axes[0].labels[at]))
+
+    def _numbered(self, layer: int | str) -> int | str:
+        """The number of a layer that goes by its name; −1 is the middle one, of a decoder where there are two
+        stacks. A name that no layer has stays, for the engine to refuse."""
+        names = self._layer_names()
+        if isinstance(layer, str):
+            return names.index(layer) if layer in names else layer
+        behind = sum(name.startswith("E") for name in names)
+        return (behind + len(names)) // 2 if layer < 0 else layer
+
+    def _layer_name(self, layer: int | str) -> str:
+        names = self._layer_names()
+        return names[layer] if isinstance(layer, int) and layer < len(names) else str(layer)
+
+    def _layer_names(self) -> tuple[str, ...]:
+        model = self.host.state.model
+        return layer_names(model.info) if model is not None else ("0",)
 
     def action_toggle_vector(self) -> None:
         """Add the vector at this scale to the interventions, or take it off."""
