@@ -64,7 +64,7 @@ def table_of_types() -> str:
         parts += [
             f"### {task.capitalize()}",
             f"{good} of {len(built)} types that can be built small agree."
-            if task in ("causal", "image and text")
+            if task in ("causal", "image and text", "masked")
             else f"{opened} of {len(built)} types that can be built small open.",
             table(
                 ("type", "class", "what it proved, or why not"),

@@ -38,6 +38,7 @@ from interpboard.models.head_activations import HeadActivations, activation_modu
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.mixtures import Mixture
 from interpboard.models.module_hooks import on_input
+from interpboard.models.one_tensor import require_one_tensor
 from interpboard.models.sites import ROUTER, at_site
 from interpboard.registry.layer_names import has_mlp
 
@@ -77,6 +78,8 @@ def relevance_rules(lm: LanguageModel, attention: str) -> Iterator[None]:
 
 
 def _require_parts(lm: LanguageModel) -> None:
+    for norm in lm.anatomy.mid_norm:
+        require_one_tensor(norm, lm.anatomy.d_model)
     for layer in range(lm.anatomy.n_layers):
         mixture = _mixture(lm, layer)
         plain_mlp = mixture is None and has_mlp(lm.anatomy.layer_names[layer])

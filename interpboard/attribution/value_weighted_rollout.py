@@ -15,6 +15,7 @@ from interpboard.attribution.attention_rollout import Rollout
 from interpboard.attribution.fused_attention import rows_to_one
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.one_tensor import require_one_tensor
 from interpboard.models.proof.rounding import agrees
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
@@ -99,6 +100,7 @@ def _each_moved(
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, blocks))
             if proved:
                 behind = lm.anatomy.mid_norm[layer] if lm.anatomy.mid_norm else None
+                require_one_tensor(behind, lm.anatomy.d_model)
                 check = partial(prove, behind)
                 stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, check))
         run_body(lm.anatomy, input_ids(lm, prompt))

@@ -247,7 +247,7 @@ def layers_of(
     for mixes in (_attends, _mixes):
         stacks = [found for found in lists if is_stack(found, mixes)]
         if len(stacks) > 1 and model is not None:
-            stacks = [found for found in stacks if _is_run(model, found[0])] or stacks
+            stacks = [found for found in stacks if is_run(model, found[0])] or stacks
         if stacks:
             return tuple(stacks[0])
     raise NotALanguageModel(why_no_stack(base, expected))
@@ -262,7 +262,7 @@ def _mixes(layer: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _is_run(model: nn.Module, layer: nn.Module) -> bool:
+def is_run(model: nn.Module, layer: nn.Module) -> bool:
     """Whether a text of two tokens runs through ``layer``."""
     runs: list[bool] = []
     ids = torch.zeros((1, 2), dtype=torch.long, device=device_of(model.get_input_embeddings()))  # type: ignore[operator]

@@ -139,7 +139,9 @@ def embeddings_of(anatomy: Anatomy, token_ids: torch.Tensor) -> torch.Tensor:
     Detached: whoever fine-tunes adapters hangs a hook there that asks for gradients
     (``enable_input_require_grads``), and what is a view of its output would ask for them, too.
     """
-    embedded: torch.Tensor = anatomy.embedding(token_ids)
+    output: Any = anatomy.embedding(token_ids)
+    # Integer encoders (ibert) give a scale beside it.
+    embedded: torch.Tensor = output[0] if isinstance(output, tuple) else output
     return embedded.detach()
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from interpboard.errors import NotALanguageModel
-from interpboard.models.anatomy import Anatomy, body_of, unembedding_of
-from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.anatomy import Anatomy, body_of, is_run, unembedding_of
+from interpboard.models.calls import LayerCall, embeddings_of, recording_calls
 from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.division import device_of
 from interpboard.models.encoder_blocks import Block, find_block, find_final_norm, heard_in
@@ -49,12 +49,19 @@ def is_encoder(model: nn.Module) -> bool:
 def encoder_anatomy(model: nn.Module) -> Anatomy:
     """The parts of an encoder, as one forward pass shows them; raises ``NotALanguageModel`` naming what is
     missing."""
-    config: Any = model.config
+    whole: Any = model.config
+    config = whole.get_text_config()  # of a text model within one of images
     base = body_of(model)
-    layers = _layers(base, int(config.num_hidden_layers))
+    n_layers = getattr(config, "num_hidden_layers", None)
+    if n_layers is None:
+        raise NotALanguageModel(
+            f"{type(model).__name__} does not say how many layers its tokens run through.",
+            "Encoders by way of latent vectors are not supported.",
+        )
+    layers = _layers(model, base, int(n_layers))
     unembedding = unembedding_of(model)
     embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
-    n_heads = int(config.num_attention_heads)
+    n_heads = int(getattr(config, "num_attention_heads", None) or 0)  # fnet has none
     blocks, final_norm = _heard(model, base, layers, embedding)
 
     def each(part: str) -> tuple[nn.Module, ...]:
@@ -90,13 +97,26 @@ class Nowhere(nn.Module):
     """Stands where a layer has no such part. It is never called, so that nothing at it is proved."""
 
 
-def _layers(base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
-    for _name, module in base.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == expected:
-            layers = tuple(module)
-            if all(any(True for _ in layer.children()) for layer in layers):
-                return layers
-    raise NotALanguageModel(f"No stack of {expected} layers found in {type(base).__name__}.")
+def _layers(model: nn.Module, base: nn.Module, expected: int) -> tuple[nn.Module, ...]:
+    lists = [m for m in base.modules() if isinstance(m, nn.ModuleList)]
+    stacks = [
+        tuple(found)
+        for found in lists
+        if len(found) == expected
+        and not any(isinstance(layer, nn.ModuleList) for layer in found)
+        and all(any(True for _ in layer.children()) for layer in found)
+    ]
+    if len(stacks) > 1:  # of images, too
+        stacks = [found for found in stacks if is_run(model, found[0])] or stacks
+    if stacks:
+        return stacks[0]
+    name = type(base).__name__
+    if any(isinstance(entry, nn.ModuleList) for found in lists for entry in found):
+        raise NotALanguageModel(
+            f"{name} keeps its layers in blocks, with other lengths of the prompt between them.",
+            "Encoders that pool are not supported.",
+        )
+    raise NotALanguageModel(f"No stack of {expected} layers found in {name}.")
 
 
 def _heard(
@@ -138,6 +158,8 @@ def _head_size(block: Block, n_heads: int) -> int:
     """0 where the width of what attention projects is no multiple of its heads."""
     if block.out_proj is None:
         return 0
+    if not n_heads:
+        return 0
     size, rest = divmod(in_width(block.out_proj), n_heads)
     return 0 if rest else size
 
@@ -168,6 +190,11 @@ def _refuse_layers_not_run(anatomy: Anatomy) -> None:
     calls: list[LayerCall] = []
     with recording_calls(anatomy, calls):
         plain_logits(anatomy, unpadded_prompts(anatomy)[0])
+    if not calls:
+        raise NotALanguageModel(
+            f"{type(anatomy.model).__name__} calls its layers so that no hook on them fires.",
+            "It cannot be looked into.",
+        )
     if len(calls) != anatomy.n_layers:
         raise NotALanguageModel(
             f"{type(anatomy.model).__name__} does not run {anatomy.n_layers} layers one after the other: "
@@ -205,10 +232,18 @@ def _refuse_other_embeddings(anatomy: Anatomy) -> None:
     clean, donor = (plain_logits(anatomy, each)[0] for each in (ids, donor_ids))
     refuse_unless_finite(name, clean)
     refuse_other_heads(anatomy, ids, clean)
-    embedded = anatomy.embedding(donor_ids)
-    if not isinstance(embedded, torch.Tensor):  # integer encoders (ibert) give a scale beside it
-        raise NotALanguageModel(f"{name}: its embedding gives more than one tensor.")
+    embedded = embeddings_of(anatomy, donor_ids)
     with at_site(anatomy, "embed", None, lambda _own: embedded.clone()):
         patched = plain_logits(anatomy, ids)[0]
     if not differs(clean, donor) or not same_within_rounding(patched, donor):
-        raise NotALanguageModel(f"{name}: its embeddings cannot be replaced.")
+        raise NotALanguageModel(
+            f"{name}: another prompt's embeddings do not give that prompt's logits: it reads its tokens "
+            "elsewhere, too."
+        )
+    others = ids.clone()
+    others[0, 1:] = donor_ids[0, 1:]
+    if not differs(clean[:1], plain_logits(anatomy, others)[0, :1]):
+        raise NotALanguageModel(
+            f"{name}: no other token matters to what it says at a position: its attention gives nothing here "
+            "(some have kernels for a GPU alone)."
+        )

@@ -12,7 +12,7 @@ What fits is a proposal; the proof of each site (``proof.sites``) decides whethe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -103,19 +103,59 @@ def find_block(layer: nn.Module, calls: Sequence[Heard], own: Heard) -> Block:
     """The parts of ``layer``, which made of ``own.given`` [1, pos, d_model] ``own.gave``."""
     x, y = own.given, own.gave
     streams = [call for call in calls if call.gave.shape == x.shape]
-    for adds in streams:
-        seen = _given(calls, x + adds.gave, adds.ended)
-        if seen is None:
-            continue
+    for adds, seen in _sums(streams, calls, x):
+        if agrees(seen.gave, y) and not _calls_after(calls, seen):
+            return (
+                Block()
+            )  # all of the layer is one sum: attention in it cannot be told from the rest
         out_proj = _last_linear(calls, adds)
-        if out_proj is None:
-            continue
-        block = Block(out_proj=out_proj.module, attn_out=adds.module)
+        block = Block(out_proj=out_proj.module if out_proj else None, attn_out=adds.module)
         later = [call for call in streams if call.ended > seen.began]
-        block = _with_mlp(block, later, calls, seen, x + adds.gave, y)
-        own_parts = (block.mlp_out, block.before_mlp)
-        return replace(block, attention=_around(layer, out_proj.module, own_parts))
+        inner = out_proj.module if out_proj else adds.module
+        block = _with_mlp(block, later, calls, seen, seen.given, y)
+        if block.mlp_out is None and _inside_one(layer, inner, seen.module):
+            # A norm within attention: what it gives is the stream, whatever else comes (xmod).
+            block = replace(block, mid_norm=seen.module, before_mlp=None)
+        own_parts = (block.mlp_out or block.before_mlp,)
+        return replace(block, attention=_around(layer, inner, own_parts))
     return Block()
+
+
+def _inside_one(layer: nn.Module, *modules: nn.Module) -> bool:
+    """Whether one part of ``layer`` holds all of ``modules``."""
+    inside = [{id(module) for module in child.modules()} for child in layer.children()]
+    return any(all(id(module) in one for module in modules) for one in inside)
+
+
+def _calls_after(calls: Sequence[Heard], seen: Heard) -> bool:
+    """Whether any module was called once ``seen`` had ended."""
+    return any(call.began > seen.ended for call in calls)
+
+
+def _sums(
+    streams: Sequence[Heard], calls: Sequence[Heard], x: torch.Tensor
+) -> Iterator[tuple[Heard, Heard]]:
+    """What may be added to ``x`` first, and who was given the sum: the output of linear maps, or else of
+    none (a Fourier transform); as it is, or else by a factor (esmc)."""
+    for by_factor in (False, True):
+        found = []
+        for adds in streams:
+            later = [c for c in calls if c.began > adds.ended and c.given.shape == x.shape]
+            fits = [c for c in later if _is_sum(x, adds.gave, c.given, by_factor)]
+            if fits:
+                found.append((adds, min(fits, key=lambda call: call.began)))
+        yield from (pair for pair in found if _last_linear(calls, pair[0]) is not None)
+        yield from (pair for pair in found if _last_linear(calls, pair[0]) is None)
+
+
+def _is_sum(x: torch.Tensor, added: torch.Tensor, total: torch.Tensor, by_factor: bool) -> bool:
+    if not by_factor:
+        return agrees(total, x + added)
+    size = added.double().square().sum()
+    if not bool(size):
+        return False
+    factor = float(((total - x).double() * added.double()).sum() / size)
+    return factor > 0 and agrees(total, (x.double() + factor * added.double()).to(x.dtype))
 
 
 def find_final_norm(behind: Sequence[Heard], last: Heard | None, hidden: torch.Tensor) -> nn.Module:
@@ -138,7 +178,9 @@ def _with_mlp(
     # The last linear map first: the modules around it give the same.
     linear = [call for call in reversed(streams) if _is_map(call.module)]
     for adds in (*linear, *(call for call in reversed(streams) if call not in linear)):
-        if adds.began >= seen.began and agrees(total + adds.gave, y):
+        if adds.began >= seen.began and any(
+            _is_sum(total, adds.gave, y, by_factor) for by_factor in (False, True)
+        ):
             return _joined(block, calls, adds, before_mlp=seen.module)
         second = _given(calls, seen.gave + adds.gave, adds.ended) if _fits(seen, adds) else None
         if second is not None and agrees(second.gave, y):

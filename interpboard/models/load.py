@@ -290,7 +290,11 @@ def _kind(source: Source, config: Any) -> Any:
         return gives_labels
     if says_its_pooling(source.folder, getattr(config, "architectures", None) or []):
         return AutoModel
-    fills_masks = predicts_masked_tokens(config)
+    fills_masks = predicts_masked_tokens(config) or (
+        # Heads of an older name (flaubert).
+        type(config) in MODEL_FOR_MASKED_LM_MAPPING
+        and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING
+    )
     known = MODEL_FOR_MASKED_LM_MAPPING if fills_masks else MODEL_FOR_CAUSAL_LM_MAPPING
     within = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and type(config) not in known
     if within and config.get_text_config() is not config:

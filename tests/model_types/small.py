@@ -58,6 +58,9 @@ _RULES: tuple[tuple[str, int], ...] = (
     (r".*d_conv|conv_kernel|.*conv_kernel_dim", 4),
     (r"lru_width|embedding_dim|.*_width", WIDTH),
     (r"rotary_dim", 4),
+    (r"num_latents", 8),
+    (r"d_latents|(qk|v)_channels", WIDTH),
+    (r"num_self_attends_per_block", LAYERS),
     (r"image_size", 28),
     (r"patch_size", 14),
 )  # fmt: skip
@@ -146,6 +149,8 @@ def _shrunk(config_class: Any) -> Fields:
                 found |= {(name, *path): value for path, value in _shrunk(inner).items()}
             continue
         value = _small_value(name, default)
+        if name == "default_language":  # of those that it has adapters for
+            value = next(iter(fields.get("languages") or ()), _AS_IT_IS)
         if value is not _AS_IT_IS:
             found[(name,)] = value
     return found | _kinds_in_turn(config_class)
@@ -220,5 +225,7 @@ def _enlarge(model: Any) -> None:
         for name, parameter in model.named_parameters():
             if parameter.dim() == 3 or (parameter.dim() == 2 and name.endswith("weight")):
                 parameter.mul_(4.0)
+                if not parameter.any():  # as some begin (neomme)
+                    parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
             elif "norm" in name or "ln_" in name:
                 parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))

@@ -16,6 +16,7 @@ from interpboard.attribution.occlusion import occlusion
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import InterpBoardError
+from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest, PromptInfo
@@ -33,7 +34,8 @@ Pairs = Iterator[tuple[float, float]]  # ours, and that of the plain forward
 def compare(lm: LanguageModel) -> dict[str, float | str]:
     """The largest error of each check; or, as words, why it could not be made or what is wrong with it."""
     prompt, other = make_prompt(lm, TEXT), make_prompt(lm, OTHER)
-    metric = resolve_metric(lm, prompt, MetricRequest(name="logit"))
+    position = -1 if lm.verified.causal else len(prompt.tokens) // 2  # as if it were masked
+    metric = resolve_metric(lm, prompt, MetricRequest(name="logit", position=position))
     spread = float(plain_logits(lm, prompt, [])[0].std())
     found: dict[str, float | str] = {}
     for name, pairs in _CHECKS.items():
@@ -117,8 +119,7 @@ def _occlusion(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric
 
 
 def _embedded(lm: LanguageModel) -> tuple[int, ...]:
-    with torch.no_grad():
-        return tuple(lm.anatomy.embedding(torch.zeros(1, 1, dtype=torch.long)).shape[2:])
+    return tuple(embeddings_of(lm.anatomy, torch.zeros(1, 1, dtype=torch.long)).shape[2:])
 
 
 def _lens(lm: LanguageModel, prompt: PromptInfo, _other: PromptInfo, metric: Metric) -> Pairs:

@@ -12,6 +12,8 @@ import transformers as tf
 
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.saliency import saliency
+from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
@@ -238,6 +240,25 @@ def test_a_model_that_pads_prompts_inside_says_so_and_has_no_sites() -> None:
     lm = LanguageModel.of(tf.LongformerForMaskedLM(config).eval(), tokenizer(), "tiny longformer")
     assert lm.verified.sites == {"embed"}
     assert "pads a prompt of 13 tokens to 16 inside" in lm.verified.notes[0]
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="paris"))
+    assert np.abs(occlusion(lm, prompt, metric).values).max() > 0
+    with pytest.raises(Unsupported, match="makes the prompt of 11 tokens one of 16"):
+        saliency(lm, prompt, metric)
+
+
+def test_norms_that_give_a_scale_beside_the_stream_are_not_followed() -> None:
+    config = tf.IBertConfig(
+        vocab_size=17, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=40, pad_token_id=1,
+    )  # fmt: skip
+    lm = LanguageModel.of(tf.IBertForMaskedLM(config).eval(), tokenizer(), "tiny ibert")
+    assert {"q", "k", "v", "pattern", "z"} <= lm.verified.sites
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="paris"))
+    for follow in (direct_logit_attribution, lrp, value_weighted_rollout):
+        with pytest.raises(Unsupported, match="gives more than the stream"):
+            follow(lm, prompt, metric)
 
 
 @EACH
@@ -301,5 +322,5 @@ def test_a_model_that_does_not_run_its_layers_in_a_row_is_refused_by_name() -> N
         vocab_size=17, d_model=16, n_head=2, d_head=8, d_inner=24, block_sizes=[1, 1], num_decoder_layers=1,
         pad_token_id=0,
     )  # fmt: skip
-    with pytest.raises(NotALanguageModel, match="does not run 2 layers one after the other"):
+    with pytest.raises(NotALanguageModel, match="keeps its layers in blocks"):
         LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")

@@ -7,6 +7,7 @@ them: ``make models``. One again: ``python -m tests.model_types causal --only NA
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,19 @@ NAMED = {
     "zamba": "layers read the embedding again",
     "gemma3": "a text model within one of images",
 }
+MASKED_NAMED = {
+    "esmc": "what is added is scaled",
+    "modernvbert": "a text model within one of images",
+    "xmod": "adapters of languages, and a norm within attention",
+    "fnet": "no attention",
+}
 TURNS = 2  # of the others, at each commit
 
 
-def _turn() -> list[str]:
+def _turn(task: str, named: Collection[str]) -> list[str]:
     """Types whose turn it is: those that the table says agree, so many further at each commit."""
-    table = models.read_types()["tasks"].get("causal", {})
-    having = [name for name in types("causal") if agrees(table.get(name, {})) and name not in NAMED]
+    table = models.read_types()["tasks"].get(task, {})
+    having = [name for name in types(task) if agrees(table.get(name, {})) and name not in named]
     count = subprocess.run(
         ["git", "rev-list", "--count", "HEAD"],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
@@ -49,10 +56,40 @@ def _turn() -> list[str]:
     return [having[(first + i) % len(having)] for i in range(TURNS)] if having else []
 
 
-@pytest.mark.parametrize("name", [*NAMED, *_turn()])
+@pytest.mark.parametrize("name", [*NAMED, *_turn("causal", NAMED)])
 def test_a_type_of_model_gives_what_plain_forwards_give(name: str) -> None:
     row = row_of("causal", name)
     assert agrees(row), row
+
+
+@pytest.mark.parametrize("name", [*MASKED_NAMED, *_turn("masked", MASKED_NAMED)[:1]])
+def test_a_masked_type_of_model_gives_what_plain_forwards_give(name: str) -> None:
+    row = row_of("masked", name)
+    assert agrees(row), row
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("flaubert", "in lists of their own"),
+        ("squeezebert", "no hook on them fires"),
+        ("funnel", "keeps its layers in blocks"),
+        ("perceiver", "does not say how many layers"),
+        ("mra", "no other token matters"),
+        ("neomme", "reads its tokens elsewhere"),
+    ],
+)
+def test_a_masked_type_that_cannot_be_looked_into_is_refused_by_its_own_reason(
+    name: str, reason: str
+) -> None:
+    assert reason in row_of("masked", name)["refused"]
+
+
+def test_what_a_layer_makes_of_everything_in_one_sum_is_not_called_attention() -> None:
+    row = row_of("masked", "mobilebert")
+    assert agrees(row), row
+    assert "z" in row["notes"][0]
+    assert "cannot be told apart" in row["checks"]["ablation"]
 
 
 def _opened(name: str) -> LanguageModel:

@@ -21,6 +21,7 @@ from interpboard.circuits.direct.held import Pulled
 from interpboard.circuits.direct.path import pull_back, push_forward
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.one_tensor import require_one_tensor
 from interpboard.models.proof.rounding import agrees
 from interpboard.runs.record import Run
 from interpboard.runs.strip_places import source_layers
@@ -73,7 +74,11 @@ def norms_of_sums(lm: LanguageModel, layer: int) -> tuple[nn.Module | None, nn.M
     if anatomy.strips is not None:
         return anatomy.strips.sum_norms(layer)
     mid, end = (norms[layer] if norms else None for norms in (anatomy.mid_norm, anatomy.end_norm))
-    return (None, None) if mid is None or end is None else (mid, end)
+    if mid is None or end is None:
+        return None, None
+    for norm in (mid, end):
+        require_one_tensor(norm, anatomy.d_model)
+    return mid, end
 
 
 def _path(run: Run, row: int, layer: int, position: int, direction: torch.Tensor) -> LayerPath:

@@ -19,7 +19,9 @@ def why_no_heads(anatomy: Anatomy) -> str:
     attends = [type(module).__name__ for module, own in found if own]
     if attends:
         return f"The heads of {attends[0]} cannot be told apart: no output projection splits into them."
-    names = dict.fromkeys(type(m).__name__ for m, _ in found if not isinstance(m, Absent))
+    mixers = [m for m, _ in found if not isinstance(m, Absent)]
+    mixers = mixers or [m for m in anatomy.attention if any(m.children())]
+    names = dict.fromkeys(type(m).__name__ for m in mixers)
     verb = "mixes" if len(names) == 1 else "mix"
     how = (
         f"{' and '.join(names)} {verb} its tokens"

@@ -184,7 +184,8 @@ def random_prompts(anatomy: Anatomy) -> torch.Tensor:
 def unpadded_prompts(anatomy: Anatomy) -> torch.Tensor:
     """The same without padding tokens: some encoders (roberta) count positions without them."""
     config: Any = anatomy.model.config
-    ids, pad = random_prompts(anatomy), config.pad_token_id
+    pad = getattr(config.get_text_config(), "pad_token_id", None)
+    ids = random_prompts(anatomy)
     return ids if pad is None else torch.where(ids == pad, pad + 1, ids)
 
 

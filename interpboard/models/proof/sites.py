@@ -204,8 +204,11 @@ def _besides(anatomy: Anatomy, layer: int, prompts: ProofPrompts, clean: Seen) -
         return "adds"
     mid, end = (each[layer] if each else None for each in (anatomy.mid_norm, anatomy.end_norm))
     if mid is not None and end is not None:  # the sums are normed: of the stream two norms are left
-        same = same_within_rounding(left, end(mid(before)), prompts.noise.elsewhere)
-        return "" if same else "adds"
+        try:
+            normed = end(mid(before))
+        except MISFIT:  # norms that take a scale beside the stream (ibert)
+            return "adds"
+        return "" if same_within_rounding(left, normed, prompts.noise.elsewhere) else "adds"
     factor = (left.double() * before.double()).sum() / before.double().square().sum()
     noise = prompts.noise.elsewhere
     if same_within_rounding(left, (factor * before.double()).to(left.dtype), noise):

@@ -12,6 +12,7 @@ from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
+from interpboard.models.module_hooks import Act
 from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
@@ -50,7 +51,7 @@ def metric_and_gradient(
         torch.enable_grad(),
         frozen(lm.model),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
-        at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
+        at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
         with refusing(lm, about, len(leaf)):
             values = metric_of_forward(lm, metric, ids)
@@ -67,12 +68,30 @@ def metric_of_embeddings(
     """The metric with ``embeddings`` [pos, d_model] in place of the prompt's. Raises ``NotFinite``."""
     about = f"{run_words(prompt)} from other embeddings"
     with (
-        at_site(lm.anatomy, "embed", None, lambda _clean: embeddings[None]),
+        at_site(lm.anatomy, "embed", None, in_place_of(lm, embeddings[None])),
         refusing(lm, about),
     ):
         value = metric_of_forward(lm, metric, input_ids(lm, prompt))
     require_finite(lm, about, value)
     return float(value[0])
+
+
+def in_place_of(lm: LanguageModel, embeddings: torch.Tensor) -> Act:
+    """What puts ``embeddings`` [row, pos, d_model] in the place of those of a run.
+
+    It raises ``Unsupported`` in a run of another length: some models (longformer) make a prompt longer.
+    """
+
+    def put(clean: torch.Tensor) -> torch.Tensor:
+        if clean.shape[1] != embeddings.shape[1]:
+            raise Unsupported(
+                f"{type(lm.model).__name__} makes the prompt of {embeddings.shape[1]} tokens one of "
+                f"{clean.shape[1]}: its embeddings cannot be replaced.",
+                f"Make the prompt one of {clean.shape[1]} tokens, or use occlusion.",
+            )
+        return embeddings
+
+    return put
 
 
 def require_gradient(metric: Metric) -> None:

@@ -12,7 +12,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
-from interpboard.runs.gradients.embeddings import frozen, prompt_embeddings, sparing
+from interpboard.runs.gradients.embeddings import frozen, in_place_of, prompt_embeddings, sparing
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.steps import rows_of_a_backward_pass
@@ -64,7 +64,7 @@ def _gradients(lm: LanguageModel, asked: Sequence[_Asked]) -> Gradient:
         torch.enable_grad(),
         frozen(lm.model),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
-        at_site(lm.anatomy, "embed", None, lambda _clean: leaf),
+        at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
         with refusing(lm, about, len(leaf)):
             values = _metrics_of_forward(lm, [metric for _, metric in asked], ids)
