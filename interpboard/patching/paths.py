@@ -103,21 +103,24 @@ def _evaluated(
     before = receivers[-1].reads
     total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
     strips = base.lm.anatomy.strips is not None
-    if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
+    stop = last + 1
+    if base.lm.verified.whole_prompt:  # of an encoder all positions change each other
+        first, stop = 0, len(base.prompt.token_ids)
+    elif all(receiver.site == MODEL_OUTPUT for receiver in receivers):
         first = last  # a sender writes position by position
     known = 0
     watch.step(0, total)
     portions = (
         sent_in_strips(base, source, before, watch)
         if strips
-        else sent(base, source, before, first, last + 1, watch)
+        else sent(base, source, before, first, stop, watch)
     )
     for portion in portions:
         if strips:
             rows = strip_receiver_edits(base, receivers, portion, last, watch)
         else:
             rows = receiver_edits(
-                base, receivers, portion.changes, portion.written, first, last + 1, watch
+                base, receivers, portion.changes, portion.written, first, stop, last, watch
             )
         seen = [row for row, edits in enumerate(rows) if edits]
         known += len(rows) - len(seen)

@@ -102,13 +102,14 @@ def receiver_edits(
     written: Sequence[int],
     first: int,
     stop: int,
+    position: int,
     watch: Watch,
 ) -> list[Counterfactual]:
     """What ``receivers`` (in order) make of changes of the stream that only they see, row by row.
 
     ``changes`` [row, stop − first, d_model] at positions ``first`` to ``stop`` − 1 are written at the
-    moment ``written[row]``; only receivers that read later see them. A receiver also sees what
-    receivers before it now do differently. The counterfactual of a row that none sees is empty.
+    moment ``written[row]``; only receivers that read later see them, the output at ``position``. A receiver
+    also sees what receivers before it now do differently. The edits of a row that none sees are empty.
     """
     rows: list[Counterfactual] = [()] * len(changes)
     hidden: torch.Tensor | None = None
@@ -125,8 +126,9 @@ def receiver_edits(
         where = tuple(range(first, stop))
         if here[0].site == MODEL_OUTPUT:
             for row in who:
+                here_alone = slice(position - first, position - first + 1)
                 rows[row] += (
-                    Edit(MODEL_OUTPUT, layer, "add", None, where[-1:], changes[row][-1:]),
+                    Edit(MODEL_OUTPUT, layer, "add", None, (position,), changes[row][here_alone]),
                 )
             continue
         entry = _MIDDLE if is_mlp and _MIDDLE in run.lm.verified.sites else "resid_pre"

@@ -17,11 +17,13 @@ from interpboard.patching import senders
 from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
+from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import Watch
 from tests.lm import TOLERANCE, case, fingerprint, tiny_lm, unproved
+from tests.masked import masked_lm
 from tests.patching.paths_oracle import EMBED, MLP, Oracle, first_read
 from tests.patching.test_activation import CLEAN, CORRUPTED
 
@@ -211,3 +213,22 @@ def test_in_the_demo_model_direct_paths_are_what_the_components_write_to_the_log
     differences = [written[0][label] - written[1][label] for label in labels]
     # Not the same: the final norm is held in the one and runs in the other.
     assert np.corrcoef(paths[:, :-1].ravel(), differences)[0, 1] > 0.9
+
+
+def test_in_an_encoder_positions_behind_the_metrics_and_before_the_first_difference_matter() -> (
+    None
+):
+    """Through every receiver an embedding acts as if it were exchanged: the other prompt's run."""
+    lm = masked_lm("modernbert")
+    prompt = make_prompt(lm, "the capital of france is [MASK] in the city")
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    assert metric.info.position < len(prompt.token_ids) - 2
+    every = [f"{layer}.{part}" for layer in range(lm.anatomy.n_layers) for part in ("attn", "mlp")]
+    for other in (
+        "the capital of france is [MASK] in the tower",
+        "the tower of france is [MASK] in a city",
+    ):
+        found = path_patching(lm, prompt, metric, corrupted=other, receiver=[*every, "output"])
+        expected = float(found.extra["corrupted"].values)
+        assert found.extra["metric"].values[0, -1] == pytest.approx(expected, rel=1e-5)
+        assert abs(expected - metric.baseline) > 1e-4
