@@ -22,8 +22,8 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.ending import end_tokens
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.labels import label_head
-from interpboard.runs.metrics import Metric, at_least_float32
-from interpboard.runs.prompt import input_ids, make_prompt, without_appended
+from interpboard.runs.metrics import Metric, at_least_float32, fills_masks
+from interpboard.runs.prompt import input_ids, make_prompt, token_text, without_appended
 from interpboard.runs.record import record
 from interpboard.runs.strip_places import plain_ids, source_layers, values_there, with_next
 from interpboard.runs.token_texts import text_behind
@@ -95,12 +95,13 @@ def steering(
     of means between ``positive`` and ``negative`` prompts (lists, one a line, or a file of rows; see
     ``difference_of_means``), or a saved one: a safetensors file named by ``vector``. ``save`` writes it
     there. Text is greedy, ``new_tokens`` long unless it ends before; scale 0 is the model unsteered, and is
-    always among them. A model with labels continues no text: its texts are empty.
+    always among them. A model with labels continues no text: its texts are empty. Nor does a masked model:
+    its text is the one token that it puts at the metric's position.
 
     ``extra``: ``text`` [scale], ``metric`` [scale], and ``norm``, the length of the vector. Raises
     ``BadParameter``.
     """
-    if label_head(lm) is not None:
+    if label_head(lm) is not None or fills_masks(lm):
         new_tokens = 0  # it continues no text
     texts = [texts_of(side) for side in (positive, negative)]
     if bool(vector) == any(texts):
@@ -203,6 +204,13 @@ def _steered(
 
     with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
         rows = watch.once("rows", begun)
+        filled = []
+        if fills_masks(lm):
+            put = at(ids, metric.info.position, rows.lost).argmax(-1).tolist()
+            filled = [
+                "" if lost else token_text(lm.tokenizer, own)
+                for own, lost in zip(put, rows.lost.tolist(), strict=True)
+            ]
         for step in range(rows.ids.shape[1] - length, min(new_tokens, limit)):
             if rows.ended.all():
                 break
@@ -217,7 +225,7 @@ def _steered(
         _until_end(row[:count], ends)
         for row, count in zip(behind, rows.written.tolist(), strict=True)
     ]
-    texts = [text_behind(lm.tokenizer, prompt.token_ids, row) for row in new]
+    texts = filled or [text_behind(lm.tokenizer, prompt.token_ids, row) for row in new]
     return rows.values.double().cpu().numpy(), texts
 
 

@@ -90,7 +90,16 @@ def _of_layer(
     seen = seen_in_layer(base, layer, rows, ("resid_post",), first, stop, watch=watch)
     *changed, unchanged, probed = seen["resid_post"]
     if not agrees(probed, unchanged + probe[first:stop].to(unchanged)):
-        raise Unsupported(f"Layer {layer} does not pass the residual stream on as it is.")
+        norms = base.lm.anatomy.mid_norm
+        why = (
+            ": it norms the sums in it, so that what is written there reaches nothing unchanged."
+            if norms and norms[layer] is not None
+            else "."
+        )
+        raise Unsupported(
+            f"Layer {layer} does not pass the residual stream on as it is{why}",
+            "Use activation_patching.",
+        )
     return torch.stack(changed) - unchanged
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.saliency import saliency
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.direct.attribution import direct_logit_attribution
+from interpboard.circuits.discovery.search import circuit
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.interventions.edited_direct import edited_direct_attribution
+from interpboard.interventions.steering import difference_of_means, steering
 from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
+from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric, resolve_metric
@@ -324,3 +328,32 @@ def test_a_model_that_does_not_run_its_layers_in_a_row_is_refused_by_name() -> N
     )  # fmt: skip
     with pytest.raises(NotALanguageModel, match="keeps its layers in blocks"):
         LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")
+
+
+def test_a_steered_masked_model_says_what_it_puts_in_and_continues_no_text() -> None:
+    lm, prompt, metric, ids, _, model = case("bert")
+    sides = {"positive": ["the city is paris"], "negative": ["the tower is rome"]}
+    found = steering(lm, prompt, metric, **sides, layer=0, scales=[4.0])
+    direction = difference_of_means(lm, *sides.values(), 0)
+
+    def add(stream: torch.Tensor) -> torch.Tensor:
+        return stream + 4.0 * direction.to(stream)
+
+    logits = plain("bert", model, ids, [("resid_post", 0, add)])
+    assert found.values[1] == pytest.approx(value(metric, logits) - metric.baseline, rel=1e-6)
+    texts = found.extra["text"].values
+    clean = plain("bert", model, ids, [])
+    for text, own in zip(texts, (clean, logits), strict=True):
+        token = lm.tokenizer.decode([int(own[metric.info.position].argmax())])
+        assert str(text).strip() == token
+
+
+def test_circuits_and_paths_are_refused_with_their_own_reasons(tmp_path: Path) -> None:
+    lm, prompt, metric, _, _, _ = case("bert")
+    file = tmp_path / "cases.jsonl"
+    file.write_text('{"clean": "the city", "corrupted": "the tower", "answer": "paris"}\n')
+    for given in ({"corrupted": OTHER}, {"dataset": str(file)}):
+        with pytest.raises(Unsupported, match="a masked model is asked at its mask"):
+            circuit(lm, prompt, metric, **given)
+    with pytest.raises(Unsupported, match="norms the sums in it"):
+        path_patching(lm, prompt, metric, corrupted=OTHER)

@@ -40,7 +40,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import label_head, logit_name
-from interpboard.runs.metrics import Metric
+from interpboard.runs.metrics import Metric, fills_masks
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.strip_prompt import in_same_strips
 from interpboard.runs.watch import SILENT, Watch
@@ -187,6 +187,11 @@ def _cases(
         raise BadParameter(
             "A circuit needs a behavior, a dataset, or a corrupted prompt: one of them.",
             "E.g. --param behavior=ioi, or --corrupted '...'.",
+        )
+    if fills_masks(lm):
+        raise Unsupported(
+            "A circuit explains what the last position says; a masked model is asked at its mask.",
+            "Use activation_patching or critical_components.",
         )
     head = label_head(lm)
     if head is not None and head.problem != "one" and measure == "prob_diff":
