@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from textual.app import App
+
 from interpboard.registry.component_names import head_label, mlp_label, shown_component
 from interpboard.registry.layer_names import layer_names, layer_number, layers_with_mlp
 from interpboard.results import ModelInfo, PromptInfo
 from interpboard.results.sites import layer_label
 from interpboard.results.tokens import sections_of
+from tui.dialogs.corrupted import CorruptedScreen
 
 INFO = ModelInfo(
     "tiny t5", None, "t5", 6, 2, "float32", "cpu",
@@ -33,3 +38,23 @@ def test_layers_go_by_their_group() -> None:
     assert layer_number(INFO, "X0") == 3
     assert layers_with_mlp(INFO) == ("E0", "E1", "X0", "X1")
     assert layer_names(ModelInfo("m", None, "gpt2", 2, 2, "float32", "cpu")) == ("0", "1")
+
+
+class _Words:
+    async def of_prompt(self, text: str, _kind: str) -> tuple[str, ...]:
+        return tuple(text.split())
+
+
+async def test_a_corrupted_source_alone_has_the_prefix_of_the_prompt() -> None:
+    words: Any = _Words()
+    for two, expected in ((True, ["x y ||| c d"]), (False, [])):
+        screen = CorruptedScreen("a b ||| c d", "", words, "text", two)
+        app: App[None] = App()
+        answers: list[str | None] = []
+        async with app.run_test() as pilot:
+            app.push_screen(screen, answers.append)
+            await pilot.press("x", "space", "y")
+            await screen.settled()
+            await pilot.press("enter")
+            await pilot.pause()
+        assert answers == expected, "as one text it would not be as long"

@@ -141,4 +141,6 @@ class Explained:
             return
         kind = state.beside(clean).kind
         value = state.corrupted or clean
-        self._screens.push_screen(CorruptedScreen(clean, value, session.tokens, kind), answered)
+        two = state.model is not None and bool(state.model.info.layer_names)
+        screen = CorruptedScreen(clean, value, session.tokens, kind, two)
+        self._screens.push_screen(screen, answered)

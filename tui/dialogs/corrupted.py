@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from interpboard.display import fit, visible_token
+from interpboard.results.two_texts import BARS, SEPARATOR
 from tui.dialogs.box import Box
 from tui.session.state import PromptKind
 from tui.session.vocabulary import EngineTokens
@@ -23,15 +24,24 @@ from tui.widgets.text_field import TextField
 
 
 class CorruptedScreen(Box[str]):
-    """Answers with the text, None when left. A text of another length is not taken."""
+    """Answers with the text, None when left. A text of another length is not taken.
+
+    ``two``: the model reads a source and a prefix; a source alone has the clean prompt's prefix.
+    """
 
     DEFAULT_CSS = "CorruptedScreen > .box { width: 96%; max-width: 160; }"
 
     def __init__(
-        self, clean: str, value: str, tokens: EngineTokens, kind: PromptKind = "text"
+        self,
+        clean: str,
+        value: str,
+        tokens: EngineTokens,
+        kind: PromptKind = "text",
+        two: bool = False,
     ) -> None:
         super().__init__()
         self.clean, self.value, self.tokens, self.kind = clean, value, tokens, kind
+        self.prefix = "".join(clean.partition(SEPARATOR)[1:]) if two else ""
         self.pieces: dict[str, tuple[str, ...]] = {}  # of the texts that were asked about
         self._timer: Timer | None = None
         self._asking: set[asyncio.Task[None]] = set()
@@ -52,8 +62,9 @@ class CorruptedScreen(Box[str]):
 
     @property
     def typed(self) -> str:
-        """The text in the field."""
-        return self.query_one(Input).value
+        """The text in the field, behind a source alone the prefix."""
+        text = self.query_one(Input).value
+        return text + self.prefix if text and BARS not in text else text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tokens when typing rests."""
