@@ -30,6 +30,7 @@ from interpboard.circuits.discovery.strips.runs import (
 )
 from interpboard.circuits.discovery.strips.wiring import StripWiring
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -51,7 +52,10 @@ class StripEvaluator(EdgeEvaluator):
         """Raises as ``EdgeEvaluator.of``."""
         check_cases(cases, measure, ablation)
         wiring = proved_strip_wiring(lm)
-        return cls(wiring, _batches(wiring, cases), measure, ablation)
+        batches = _batches(wiring, cases)
+        for batch in batches:
+            _require_room(wiring, batch)
+        return cls(wiring, batches, measure, ablation)
 
     def reference(self, batch: ExampleBatch) -> StripActivations:
         """What senders off the circuit carry."""
@@ -104,6 +108,15 @@ class StripEvaluator(EdgeEvaluator):
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         counts = iter(tokens.tensors)
         return total.map(lambda t: (t / float(next(counts))).to(weight.dtype))
+
+
+def _require_room(wiring: StripWiring, batch: ExampleBatch) -> None:
+    """Raise ``Unaffordable`` where what all senders of ``batch`` write has no room: it is there at once."""
+    anatomy = wiring.lm.anatomy
+    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
+    a_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
+    what = f"What the parts of both stacks write for {batch.clean.numel():,} tokens"
+    require_room(wiring.lm.device, batch.clean.numel() * a_token, what, "Shorten the prompts.")
 
 
 def _batches(wiring: StripWiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
