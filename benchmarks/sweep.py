@@ -1,12 +1,14 @@
 """A sweep of IOI rows on the demo model: beside loops of single prompts, and by two workers.
 
-    python -m benchmarks.sweep --part loops|workers|rows [--rows 1000] [--few 200] [--save]
+    python -m benchmarks.sweep --part loops|workers|rows|larger [--rows 1000] [--few 200] [--save]
 
 Head grid, lens and direct attribution of ``rows`` rows in one command. ``loops``: one process of one core,
 beside so many single commands (``loop``), each of which pays its imports, and beside a loop of ``analyze``
 over so many prompts in one process (``alone``). ``workers``: one process and two workers, a core each.
-``rows``: one process and two workers through a ``few`` rows alone, in under a minute. Every part but ``rows``
-takes ``few`` rows too: the difference is what a further row costs, without imports and start.
+``rows``: one process and two workers through a ``few`` rows alone, in under a minute. ``larger``: one process
+and two workers through ``large`` rows on a model with random weights at the size of GPT-2 small, for whose
+rows workers are meant. Parts but these two take ``few`` rows too: the difference is what a further row costs,
+without imports and start.
 What it costs in memory: ``benchmarks.sweep_memory``.
 """
 
@@ -66,7 +68,7 @@ def _worked(out: Path) -> float:
     )
 
 
-def _swept(lines: Lines, folder: Path, rows: int, workers: int) -> Ran:
+def _swept(lines: Lines, folder: Path, rows: int, workers: int, model: str = "demo") -> Ran:
     """One sweep, said."""
     out = folder / f"out-{rows}-{workers}"
     asked = [word for name in ANALYSES for word in ("-a", name)]
@@ -74,7 +76,7 @@ def _swept(lines: Lines, folder: Path, rows: int, workers: int) -> Ran:
         [
             sys.executable, "-m", "interpboard", "sweep", str(folder / "ioi.toml"), *asked,
             "--metric", "logit_diff", "--output", str(out), "--limit", str(rows),
-            "--workers", str(workers), "--format", "json",
+            "--workers", str(workers), "--format", "json", "--model", model,
         ],
         threads=1,
     )  # fmt: skip
@@ -135,7 +137,27 @@ def _rows(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
         _swept(lines, folder, chosen.few, workers)
 
 
-PARTS = {"loops": _loops, "workers": _workers, "rows": _rows}
+def _larger(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
+    """GPT-2 small's size, with the tokenizer of the demo model."""
+    import torch
+    import transformers as tf
+
+    from interpboard.models.language_model import open_model
+
+    model = str(folder / "model")
+    tokenizer = open_model("demo").tokenizer
+    torch.manual_seed(0)
+    tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=len(tokenizer), n_positions=64)).save_pretrained(
+        model
+    )
+    tokenizer.save_pretrained(model)
+    one, two = (_swept(lines, folder, chosen.large, workers, model) for workers in (1, 2))
+    lines.say({
+        "task": "two workers beside one", "rows": chosen.large, "model": "12 layers x 12 heads, d 768",
+        "times": round(one.wall / two.wall, 2)})  # fmt: skip
+
+
+PARTS = {"loops": _loops, "workers": _workers, "rows": _rows, "larger": _larger}
 
 
 def main() -> None:
@@ -146,6 +168,7 @@ def main() -> None:
     parser.add_argument("--part", choices=tuple(PARTS), required=True)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--few", type=int, default=200)
+    parser.add_argument("--large", type=int, default=64)
     parser.add_argument("--loop", type=int, default=3)
     parser.add_argument("--alone", type=int, default=40)
     add_save(parser, "sweep_PART")

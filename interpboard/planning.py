@@ -78,7 +78,7 @@ def _planned(
             if parameter.written and params.get(parameter.name):
                 params[parameter.name] = str(folder / Path(params[parameter.name]).name)
         rehearsal = stack.enter_context(rehearsing())
-        passes = stack.enter_context(_passes(lm, prompt))
+        passes = stack.enter_context(counted_passes(lm, prompt))
         peak = stack.enter_context(peak_memory(lm.device))
         progress = _Progress(rehearsal, watch, passes)
         started = time.perf_counter()
@@ -141,7 +141,7 @@ class _Progress:
 
 
 @contextmanager
-def _passes(lm: LanguageModel, prompt: PromptInfo) -> Iterator[list[float]]:
+def counted_passes(lm: LanguageModel, prompt: PromptInfo) -> Iterator[list[float]]:
     """While open, counts in [0] the forward passes of ``prompt`` that layers were run for.
 
     When a layer has run, not when it is called: inputs of the first one are made by a call that ends there.

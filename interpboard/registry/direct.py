@@ -12,6 +12,7 @@ TABLE: tuple[Analysis, ...] = (
         title="Direct logit attribution",
         function="interpboard.circuits.direct.attribution:direct_logit_attribution",
         over_rows="interpboard.circuits.direct.over_rows:direct_logit_attribution_over_rows",
+        records=("z", "attn_out", "mlp_out"),
         axes=("component",),
         value="what the component writes directly into the logit (or logit difference)",
         reading=reading.WRITTEN_READING,

@@ -38,7 +38,8 @@ class Analysis:
     looked at. ``title_of_labels``, ``value_of_labels`` (by problem): in place of title and value where a
     model gives labels and not tokens; ``title_in_place`` where it tells the token at a position (masked
     models). ``over_rows``: "package.module:name" of what gives it for several prompts at once
-    (``runs.over_rows``); empty: each is asked by itself.
+    (``runs.over_rows``); empty: each is asked by itself. ``records``: what that reads of the clean run
+    beside the stream, so that one pass has it for all analyses.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Analysis:
     title_in_place: str = ""
     value_of_labels: Mapping[str, str] | None = None
     over_rows: str = ""
+    records: tuple[str, ...] = ()
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -248,6 +248,8 @@ def _result(
 ) -> Result:
     shape = tuple(len(axis.labels) for axis in axes)
     request = folder.manifest.request
+    n = arrays.get("n", np.zeros(0))
+    few = n.size and n.min() < n.max()
     params = {
         **request.params.get(name, {}),
         "rows": rows,
@@ -268,6 +270,13 @@ def _result(
             if key != "values"
         },
         elapsed_s=seconds,
+        warnings=(
+            (
+                f"Of {rows:,} rows each cell has those with a value: {n.min():,.0f} to {n.max():,.0f} (n).",
+            )
+            if few
+            else ()
+        ),
         made_by=msgspec.structs.replace(folder.manifest.made_by, seed=settings.seed),
     )
 

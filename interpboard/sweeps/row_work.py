@@ -89,6 +89,9 @@ def _work_together(
     tasks: Sequence[_Task], request: SweepRequest, watch: Watch, lengths: Lengths
 ) -> Iterator[list[RowResult]]:
     together = Together(tasks[0].lm, [task.prompt for task in tasks], lengths)
+    sites = {site for task in tasks for name in task.ids for site in ANALYSES[name].records}
+    if together.lm.verified.sites.issuperset(sites):
+        together.whole(sorted(sites))  # one pass for all of them
     ready = []
     for task in tasks:
         since = time.perf_counter()

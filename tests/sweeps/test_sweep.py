@@ -123,6 +123,7 @@ def test_tokens_of_prompts_of_different_lengths_meet_by_their_role(
     np.testing.assert_allclose(mean.values[:, last], np.mean(own, axis=0))
     before = roles.index("before")  # two prompts begin with their subject
     assert (mean.extra["n"].values[0, before], mean.extra["n"].values[0, last]) == (2, 4)
+    assert any("each cell has those with a value: 2 to 4 (n)" in warned for warned in mean.warnings)
 
 
 def test_tokens_by_index_are_refused_where_lengths_differ(swept: tuple[Path, Document]) -> None:
