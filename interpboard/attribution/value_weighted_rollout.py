@@ -24,6 +24,7 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import by_blocks
+from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -43,7 +44,8 @@ def value_weighted_rollout(
     query's own residual stream is part of it. The norms of these vectors, rows made to sum to 1, take
     the place of ½A + ½I, so an attention sink whose value is nearly zero counts for nothing.
     ``extra["rollout"]`` [query, key] has every position. MLPs, the metric and norms behind a sum (BERT) are
-    still left out.
+    still left out. Of an encoder–decoder E, D and X follow each other over the tokens of both strips, as in
+    ``attention_rollout``.
 
     Raises ``Unsupported`` where patterns and values cannot be looked at.
     """
@@ -71,6 +73,7 @@ def _each_moved(
 
     def hear(layer: int, pattern: torch.Tensor, first: int) -> None:
         watch.check()
+        there = positions_at(lm, prompt, "q", layer)
         stream = seen["resid_pre"]
         if first == 0:  # what all blocks of queries of the layer share
             sums.clear()
@@ -80,10 +83,17 @@ def _each_moved(
             seen["bias"] = project(torch.zeros_like(seen["value"][:1].flatten(1)))
         norms, becomes = _vectors(lm, layer, pattern[0], seen["value"], seen["bias"], stream, first)
         sums.append(becomes)
+        for row, query in enumerate(range(first, first + len(norms))):
+            if query not in there:  # of the other strip: it stays what it is
+                norms[row, query] = 1.0
         take(norms, first)
 
-    def prove(norm: nn.Module | None, middle: torch.Tensor) -> None:
-        total = torch.cat(sums)
+    def prove(layer: int, norm: nn.Module | None, middle: torch.Tensor) -> None:
+        there = positions_at(lm, prompt, "q", layer)
+        total, middle = (
+            torch.cat(sums)[there.start : there.stop],
+            middle[:, there.start : there.stop],
+        )
         # ``forward``: this is called by a hook of the norm itself.
         if not agrees(total if norm is None else norm.forward(total), middle[0]):
             raise Unsupported(
@@ -99,11 +109,20 @@ def _each_moved(
             blocks = by_blocks(lm, partial(hear, layer))
             stack.enter_context(at_site(lm.anatomy, "pattern", layer, blocks))
             if proved:
-                behind = lm.anatomy.mid_norm[layer] if lm.anatomy.mid_norm else None
-                require_one_tensor(behind, lm.anatomy.d_model)
-                check = partial(prove, behind)
-                stack.enter_context(at_site(lm.anatomy, "resid_mid", layer, check))
+                norm = _norm_behind(lm, layer)
+                require_one_tensor(norm, lm.anatomy.d_model)
+                check = partial(prove, layer, norm)
+                mid = positions_at(lm, prompt, "resid_mid", layer)
+                behind = "resid_mid" if mid else "resid_post"  # of self-attention alone
+                stack.enter_context(at_site(lm.anatomy, behind, layer, check))
         run_body(lm.anatomy, input_ids(lm, prompt))
+
+
+def _norm_behind(lm: LanguageModel, layer: int) -> nn.Module | None:
+    """The norm of the sum of the stream and what attention adds, where there is one."""
+    if lm.anatomy.strips is not None:
+        return lm.anatomy.strips.sum_norms(layer)[0]
+    return lm.anatomy.mid_norm[layer] if lm.anatomy.mid_norm else None
 
 
 def _vectors(

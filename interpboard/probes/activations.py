@@ -30,6 +30,7 @@ from interpboard.results import Axis, PromptInfo
 from interpboard.runs.chat import prompt_of
 from interpboard.runs.metrics import at_least_float32
 from interpboard.runs.prompt import input_ids, resolve_position
+from interpboard.runs.strip_places import positions_at
 from interpboard.runs.together import in_passes
 from interpboard.runs.watch import Watch
 from interpboard.sweeps.alignment import EXPLAINED, ordered, roles_of
@@ -43,17 +44,27 @@ _SMALLER = "Take fewer rows (limit), layers, or positions=last."
 @dataclass(frozen=True)
 class ReadSite:
     """What is read: ``site`` of ``layers`` (−1: the stream before the first), at ``positions``: ``last``,
-    the position of the row or the end of its text; ``mean`` over its tokens; ``roles``, a mean for each."""
+    the position of the row or the end of its text; ``mean`` over its tokens; ``roles``, a mean for each.
+
+    Of an encoder–decoder a layer is read at the tokens of its own strip. Where it does not have the position
+    of ``last``, in the encoder, that is the mean over the source: no token there has read all others last.
+    ``names``: of its layers."""
 
     site: str
     layers: tuple[int, ...]
     positions: str
+    names: tuple[str, ...] = ()
 
     @property
     def layer_axis(self) -> Axis:
         """Names of the layers."""
-        names = ("embed" if layer == EMBEDDING else str(layer) for layer in self.layers)
-        return Axis("layer", tuple(names))
+        return Axis("layer", tuple(map(self.name, self.layers)))
+
+    def name(self, layer: int) -> str:
+        """What ``layer`` is called."""
+        if layer == EMBEDDING:
+            return "embed"
+        return self.names[layer] if self.names else str(layer)
 
 
 @dataclass(frozen=True)
@@ -107,11 +118,16 @@ def site_of(lm: LanguageModel, site: str, layers: Sequence[int] | None, position
         raise BadParameter(
             f"Layer {wrong[0]} does not exist.", f"The model has 0 to {n_layers - 1}."
         )
-    before = (EMBEDDING,) if layers is None and site == "resid_post" else ()
-    chosen = (*before, *(range(n_layers) if layers is None else dict.fromkeys(layers)))
+    strips = lm.anatomy.strips
+    before = (EMBEDDING,) if layers is None and site == "resid_post" and strips is None else ()
+    every = [i for i in range(n_layers) if strips is None or strips.positions(site, i, 1, 2)]
+    chosen = (*before, *(every if layers is None else dict.fromkeys(layers)))
     for layer in chosen:
         lm.verified.require_site(*(("resid_pre", 0) if layer == EMBEDDING else (site, layer)))
-    return ReadSite(site, chosen, positions)
+        if layer != EMBEDDING and layer not in every:
+            name = lm.anatomy.layer_names[layer]
+            raise BadParameter(f"{name} is self-attention alone: it has no {site}.")
+    return ReadSite(site, chosen, positions, lm.anatomy.layer_names)
 
 
 def read_rows_at(
@@ -218,17 +234,31 @@ def _read(lm: LanguageModel, part: Sequence[_Read], where: ReadSite) -> list[str
         rows = {
             name: np.stack(
                 [
-                    at_least_float32(stream[at, list(positions)]).mean(0).cpu().numpy()
-                    for stream in streams
+                    at_least_float32(stream[at, _own(lm, each, where, layer, positions)])
+                    .mean(0)  # of none: NaN
+                    .cpu()
+                    .numpy()
+                    for layer, stream in zip(where.layers, streams, strict=True)
                 ]
             )
             for name, positions in each.places.items()
         }
-        if bool(fine[at]) and all(np.isfinite(value).all() for value in rows.values()):
+        if bool(fine[at]) and not any(np.isinf(value).any() for value in rows.values()):
             each.values = rows
         else:
             reasons.append(f"Its run is not finite in {lm.info.dtype}.")
     return reasons
+
+
+def _own(
+    lm: LanguageModel, each: _Read, where: ReadSite, layer: int, positions: Sequence[int]
+) -> list[int]:
+    """Those of ``positions`` that ``layer`` has (see ``ReadSite``)."""
+    if lm.anatomy.strips is None:
+        return list(positions)
+    there = positions_at(lm, each.prompt, where.site, layer)
+    own = [at for at in positions if at in there]
+    return own or (list(there) if where.positions == "last" else [])
 
 
 def _together(

@@ -164,11 +164,17 @@ class _Read(NamedTuple):
 
 def _read_cell(rows: ProbeRows, task: HeldOutTask, layer: int, place: int) -> _Read | None:
     """None for too few rows."""
-    there = rows.at[:, place] >= 0
+    there = _there(rows, layer, place)
     part = task if there.all() else task.among(there)
     if not there.any() or part.classes != task.classes or not part.trainable():
         return None
     return _Read(part, *part.read(rows.values[there, layer, place]))
+
+
+def _there(rows: ProbeRows, layer: int, place: int) -> np.ndarray:
+    """Which rows [row] have the place in that layer: of two strips a layer has those of its own."""
+    found: np.ndarray = (rows.at[:, place] >= 0) & ~np.isnan(rows.values[:, layer, place]).any(-1)
+    return found
 
 
 def _cells(rows: ProbeRows, task: HeldOutTask) -> np.ndarray:
@@ -186,7 +192,7 @@ def _scores(rows: ProbeRows, task: HeldOutTask, seed: int) -> tuple[dict[str, np
     arrays = {name: np.full(shape, np.nan) for name in ("values", "low", "high", "n")}
     unfinished = 0
     for layer, place in np.ndindex(*shape):
-        arrays["n"][layer, place] = (rows.at[:, place] >= 0).sum()
+        arrays["n"][layer, place] = _there(rows, layer, place).sum()
         read = _read_cell(rows, task, layer, place)
         if read is None:
             continue
@@ -224,7 +230,7 @@ def _saved(
     at, place = (int(i) for i in np.unravel_index(int(known.argmax()), known.shape))
     if known[at, place] == -np.inf:
         raise BadParameter("No layer that can be steered was scored.", "Read more rows or layers.")
-    there = rows.at[:, place] >= 0
+    there = _there(rows, at, place)
     read, answers = rows.values[there, at, place], task.answers[there]
     fit = fit_probe(task.kind, read, answers, task.strength)
     direction = direction_of(fit, task.kind, read, answers)
@@ -232,13 +238,14 @@ def _saved(
     vector = torch.tensor(direction, dtype=torch.float64 if read.dtype == float else torch.float32)
     written = save_vector(Path(path), vector, layer, Origin.of(lm.info))
     way = f"from {classes[0]!r} to {classes[1]!r}" if classes else "to larger numbers"
+    name = where.name(layer)
     said = (
-        f"{way}, layer {layer} at {rows.places[place]!r}, of all rows, in {written}; what-if: "
-        f'{layer}.{_STEERED[where.site]}=steer "{written}"'
+        f"{way}, layer {name} at {rows.places[place]!r}, of all rows, in {written}; what-if: "
+        f'{name}.{_STEERED[where.site]}=steer "{written}"'
     )
     cells = int(np.isfinite(values).sum())
     if save_layer != -1 or cells < 2:
         return said, []
     return said, [
-        f"layer {layer} was taken because it scores best of {cells} cells: its own score is optimistic"
+        f"layer {name} was taken because it scores best of {cells} cells: its own score is optimistic"
     ]

@@ -16,6 +16,7 @@ from interpboard.probes.held_out import HeldOutTask, interval_of, said_by, score
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
+from interpboard.runs.strip_places import source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -55,7 +56,8 @@ def probe_transfer(
         raise BadParameter("A transfer is between datasets.", "Name two or more, one a line.")
     if positions == "roles":
         raise BadParameter("A transfer is of one position.", "Use positions=last or mean.")
-    chosen = lm.anatomy.n_layers // 2 if layer == -1 else layer
+    middle = (source_layers(lm) + lm.anatomy.n_layers) // 2
+    chosen = middle if layer == -1 else layer
     where = site_of(lm, site, (chosen,), positions)
     read, tasks, notes = [], [], []
     kinds: list[tuple[str, ...]] = []

@@ -15,15 +15,14 @@ IN_STRIPS = frozenset({
     "attention_knockout", "knockout_grid", "unit_attribution", "context_cite", "attribution_patching",
     "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
     "direct_logit_attribution", "edited_direct_attribution", "neurons", "lrp", "token_losses", "steering",
-    "tune_lens", "tuned_lens", "path_patching", "circuit",
+    "tune_lens", "tuned_lens", "path_patching", "circuit", "linear_probe", "probe_transfer", "stream_pca",
+    "stream_cosine", "value_weighted_rollout",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
-_PATHS = "attention is followed through one stack of layers"
 _TEXTS = "it goes over one text, and this model reads two"
 _WHY = {
-    "value_weighted_rollout": _PATHS,
-    "head_scores": "the types of heads are those of a causal decoder",
+    "head_scores": "its types are measured on a text that repeats itself, and this model reads two",
     "max_activating": _TEXTS,
 }  # fmt: skip
 _NOT_YET = "it has not been held against plain runs over two strips"

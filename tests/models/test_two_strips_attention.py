@@ -12,12 +12,13 @@ import torch
 
 from interpboard.attribution.attention_flow import attention_flow
 from interpboard.attribution.attention_rollout import attention_rollout
+from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.heads.knockout import attention_knockout, knockout_grid
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
-from tests.strips import TEXT, Plain, strips_lm
+from tests.strips import FAMILIES, TEXT, Plain, strips_lm
 
 CASES = [(f, d) for f in ("t5", "bart") for d in (torch.float32, torch.float64)]
 CASES += [("pegasus", torch.float64), ("marian", torch.float64)]
@@ -197,6 +198,62 @@ def test_rollout_goes_down_the_decoder_and_over_cross_attention_into_the_source(
     few = attention_rollout(lm, prompt, metric, discard=0.5).values
     np.testing.assert_allclose(few.sum(), 1, rtol=1e-6)
     assert np.abs(few - attention_rollout(lm, prompt, metric).values).max() > 1e-3
+
+
+def _moved_shares(lm: LanguageModel, plain: Plain) -> tuple[np.ndarray, np.ndarray]:
+    """As ``_shares``, by the norms of value vectors; the stream of the query counts for itself."""
+    with _eager(lm):
+        out = lm.model(
+            input_ids=plain.source, decoder_input_ids=plain.prefix, output_attentions=True
+        )
+
+    def vectors(name: str, pattern: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What each key gives each query [query, key, d_model], and the stream [query, d_model]."""
+        stream: list[torch.Tensor] = []
+        values: list[torch.Tensor] = []
+        plain.logits(plain.stream_before(name, lambda own: stream.append(own[0]) or own))
+        for head in (0, 1):
+            plain.logits(
+                plain.projected(name, "v", head, lambda own: values.append(own[0].clone()) or own)
+            )
+        weight = plain.out_proj(name).weight.unflatten(1, (2, -1))
+        per_head = [
+            torch.einsum("qk,kd,md->qkm", pattern[0, h].to(v), v, weight[:, h])
+            for h, v in enumerate(values)
+        ]
+        return (per_head[0] + per_head[1]).detach(), stream[0].detach()
+
+    def own_strip(name: str, pattern: torch.Tensor) -> np.ndarray:
+        moved, stream = vectors(name, pattern)
+        moved += torch.diag_embed(stream.T).permute(1, 2, 0)
+        norms = moved.norm(dim=-1)
+        return np.asarray(norms / norms.sum(-1, keepdim=True))
+
+    states = np.eye(plain.source.shape[1])
+    for i, pattern in enumerate(out.encoder_attentions):
+        states = own_strip(f"E{i}", pattern) @ states
+    n_prefix = plain.prefix.shape[1]
+    of_source, of_prefix = np.zeros((n_prefix, plain.source.shape[1])), np.eye(n_prefix)
+    for i, (own, cross) in enumerate(
+        zip(out.decoder_attentions, out.cross_attentions, strict=True)
+    ):
+        of_source, of_prefix = (own_strip(f"D{i}", own) @ each for each in (of_source, of_prefix))
+        moved, stream = vectors(f"X{i}", cross)
+        taken, kept = moved.norm(dim=-1).numpy(), stream.norm(dim=-1).numpy()[:, None]
+        total = taken.sum(-1, keepdims=True) + kept
+        of_source = kept / total * of_source + taken / total @ states
+        of_prefix = kept / total * of_prefix
+    return of_source, of_prefix
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_value_vectors_are_followed_down_both_stacks(family: str) -> None:
+    lm, prompt, metric, plain = _case(family, torch.float64)
+    found = value_weighted_rollout(lm, prompt, metric)
+    of_source, of_prefix = _moved_shares(lm, plain)
+    expected = np.concatenate([of_source[-1], of_prefix[-1]])
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.values.sum(), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["t5", "bart"])
