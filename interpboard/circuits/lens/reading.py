@@ -17,6 +17,7 @@ from interpboard.runs.watch import Watch
 
 # Logits held at a time: memory stays flat, and a step stays short.
 _LOGITS_A_STEP = {"cpu": 1 << 22, "cuda": 1 << 24, "mps": 1 << 24}
+_BLOCK = 256
 _NAMES = ("prob", "rank", "entropy", "kl", "top_probs", "top_ids")
 
 
@@ -90,23 +91,40 @@ def read_targets(
 
 def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
     """What is kept of ``logits`` [pos, row, d_vocab], each [pos, row, …], in the order of ``_NAMES``."""
-    top = logits.topk(top_k)
+    best, ids = largest(logits, top_k)
     rank = 1 + (logits > logits[..., target, None]).sum(-1)
-    logits = logits - top.values[..., :1]
-    weights = logits.exp()
-    total = weights.sum(-1)
-    log_total = total.log()
+    logits = logits - best[..., :1]
+    probs = logits.softmax(-1)
+    # The likeliest has the logit 0 now, so its probability is 1 over the sum of all.
+    log_total = -probs.gather(-1, ids[..., :1])[..., 0].log()
     # KL = Σ final (log final − log row): of the row only its mean under the final row is needed.
-    final = weights[:, -1] / total[:, -1, None]
-    expected = (logits @ final[..., None])[..., 0] - log_total
+    expected = (logits @ probs[:, -1, :, None])[..., 0] - log_total
     return (
-        weights[..., target] / total,
+        probs[..., target],
         rank,
-        log_total - weights.mul(logits).sum(-1) / total,
+        log_total - torch.linalg.vecdot(probs, logits),
         (expected[:, -1:] - expected).clamp(min=0),
-        (top.values - top.values[..., :1]).exp() / total[..., None],
-        top.indices,
+        probs.gather(-1, ids),
+        ids,
     )
+
+
+def largest(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ``count`` largest of ``values`` [..., n], the largest first, and where they are.
+
+    On a CPU by blocks: those with the ``count`` largest maxima hold them, and only those are sorted.
+    """
+    blocks = values.shape[-1] // _BLOCK
+    if values.device.type != "cpu" or blocks < 4 * count:
+        top = values.topk(count)
+        return top.values, top.indices
+    even = blocks * _BLOCK
+    inside = values[..., :even].unflatten(-1, (blocks, _BLOCK))
+    which = inside.amax(-1).topk(count).indices[..., None]
+    left = torch.arange(even, values.shape[-1]).expand(*values.shape[:-1], -1)
+    places = torch.cat([(which * _BLOCK + torch.arange(_BLOCK)).flatten(-2), left], dim=-1)
+    top = values.gather(-1, places).topk(count)
+    return top.values, places.gather(-1, top.indices)
 
 
 def _read_independent(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:
