@@ -22,11 +22,12 @@ from interpboard.cli.output import document_as
 from interpboard.config import Settings
 from interpboard.errors import BadParameter
 from interpboard.registry import ANALYSES
-from interpboard.results import Document, Result
+from interpboard.results import Document, MetricRequest, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
 from interpboard.visualization.curves import curves_of
 from tests.html.test_page import words
 from tests.mixtures import mixture
+from tests.models.test_sentence_encoders import folder as sentence_encoder
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
@@ -60,6 +61,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 OF_MIXTURES = ("expert_routing", "expert_ablation", "expert_neurons")
+OF_TWO_TEXTS = ("similarity_pairs",)
 LABELLED = (("France", 1), ("Italy", 1), ("water", 0), ("time", 0))
 
 
@@ -95,7 +97,12 @@ def document(
         required = {key: REQUIRED[key] for key in ANALYSES[name].required}
         params = required | NEEDED.get(name, {})
         lm = mixture("mixtral") if name in OF_MIXTURES else demo()
-        documents[name] = analyze(lm, TEXT, (name,), params={name: params})
+        asked = MetricRequest()
+        if name in OF_TWO_TEXTS:
+            place = folder / "encoder"
+            lm = open_model(str(sentence_encoder(place)), device="cpu")
+            asked = MetricRequest(target=CORRUPTED)
+        documents[name] = analyze(lm, TEXT, (name,), asked, params={name: params})
     return documents[name]
 
 

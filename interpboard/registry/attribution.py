@@ -25,10 +25,10 @@ _NOISE = (
     ),
     Parameter("seed", int, 0, "of the noise", minimum=0),
 )
-_BASELINE_TEXT = Parameter(
+BASELINE_TEXT = Parameter(
     "baseline_text", str, "", "for the baseline text: one token, or as many tokens as the prompt"
 )
-_BASELINE = (
+BASELINE = (
     Parameter(
         "baseline",
         str,
@@ -37,7 +37,7 @@ _BASELINE = (
         "baseline_text",
         choices=("zero", "mean", "pad", "text"),
     ),
-    _BASELINE_TEXT,
+    BASELINE_TEXT,
 )
 _FUSED = (
     Parameter("fusion", str, "mean", "over the heads of a layer", choices=("mean", "max", "min")),
@@ -103,7 +103,7 @@ TABLE: tuple[Analysis, ...] = (
                 "or baseline_text",
                 choices=("zero", "mean", "pad", "text"),
             ),
-            _BASELINE_TEXT,
+            BASELINE_TEXT,
             Parameter(
                 "method",
                 str,
@@ -255,7 +255,7 @@ TABLE: tuple[Analysis, ...] = (
         cells="tokens",
         parameters=(
             Parameter("window", int, 1, "tokens in a row taken away together", minimum=1),
-            *_BASELINE,
+            *BASELINE,
         ),
     ),
     Analysis(
@@ -271,7 +271,7 @@ TABLE: tuple[Analysis, ...] = (
         cells="sets of tokens",
         parameters=(
             Parameter("samples", int, 16, "orders of the tokens", minimum=1, maximum=10_000),
-            *_BASELINE,
+            *BASELINE,
             Parameter("seed", int, 0, "of the orders", minimum=0),
         ),
     ),

@@ -18,19 +18,21 @@ from interpboard.registry import (
     patching,
     predictions,
     probes,
+    similarity,
     units,
     whole_text,
 )
 from interpboard.registry.spec import Analysis
 
 _SUBJECTS = (
-    predictions, attribution, units, lens, heads, direct, discovery, interventions, neurons, experts,
-    patching, whole_text, probes,
+    predictions, attribution, similarity, units, lens, heads, direct, discovery, interventions, neurons,
+    experts, patching, whole_text, probes,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (
     "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
     "smoothgrad", "noise_tunnel", "lrp", "continuation_attribution", "occlusion", "shapley",
+    "similarity_pairs",
     "unit_attribution", "context_cite", "attention_rollout", "value_weighted_rollout",
     "attention_flow", "logit_lens",
     "head_ablation", "head_pairs", "compare_ablations", "critical_components",

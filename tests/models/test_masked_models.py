@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers as tf
 
 from interpboard.attribution.lrp import lrp
 from interpboard.attribution.occlusion import occlusion
-from interpboard.attribution.saliency import saliency
-from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.direct.attribution import direct_logit_attribution
-from interpboard.circuits.discovery.search import circuit
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.lens.logit import logit_lens
-from interpboard.errors import NotALanguageModel, Unsupported
+from interpboard.errors import Unsupported
 from interpboard.interventions.edited_direct import edited_direct_attribution
-from interpboard.interventions.steering import difference_of_means, steering
 from interpboard.interventions.what_if import what_if
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.causal_tracing import causal_trace
-from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest, PromptInfo
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import Metric, resolve_metric
@@ -236,35 +229,6 @@ def test_relevance_is_kept_through_the_head_where_there_are_no_biases(family: st
     assert found == pytest.approx(metric.baseline, rel=1e-9)
 
 
-def test_a_model_that_pads_prompts_inside_says_so_and_has_no_sites() -> None:
-    config = tf.LongformerConfig(
-        vocab_size=17, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=40, attention_window=8, pad_token_id=1,
-    )  # fmt: skip
-    lm = LanguageModel.of(tf.LongformerForMaskedLM(config).eval(), tokenizer(), "tiny longformer")
-    assert lm.verified.sites == {"embed"}
-    assert "pads a prompt of 13 tokens to 16 inside" in lm.verified.notes[0]
-    prompt = make_prompt(lm, TEXT)
-    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="paris"))
-    assert np.abs(occlusion(lm, prompt, metric).values).max() > 0
-    with pytest.raises(Unsupported, match="makes the prompt of 11 tokens one of 16"):
-        saliency(lm, prompt, metric)
-
-
-def test_norms_that_give_a_scale_beside_the_stream_are_not_followed() -> None:
-    config = tf.IBertConfig(
-        vocab_size=17, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=40, pad_token_id=1,
-    )  # fmt: skip
-    lm = LanguageModel.of(tf.IBertForMaskedLM(config).eval(), tokenizer(), "tiny ibert")
-    assert {"q", "k", "v", "pattern", "z"} <= lm.verified.sites
-    prompt = make_prompt(lm, TEXT)
-    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="paris"))
-    for follow in (direct_logit_attribution, lrp, value_weighted_rollout):
-        with pytest.raises(Unsupported, match="gives more than the stream"):
-            follow(lm, prompt, metric)
-
-
 @EACH
 @DTYPES
 def test_direct_contributions_sum_to_the_logit_through_every_norm(
@@ -319,41 +283,3 @@ def test_direct_attribution_of_an_edited_run_refuses_what_it_cannot_tell_apart()
     assert found.values[:, 1].sum() == pytest.approx(metric.baseline + float(edited), rel=1e-8)
     with pytest.raises(Unsupported, match="norm behind their sums"):
         edited_direct_attribution(lm, prompt, metric, interventions="0.resid=zero")
-
-
-def test_a_model_that_does_not_run_its_layers_in_a_row_is_refused_by_name() -> None:
-    config = tf.FunnelConfig(
-        vocab_size=17, d_model=16, n_head=2, d_head=8, d_inner=24, block_sizes=[1, 1], num_decoder_layers=1,
-        pad_token_id=0,
-    )  # fmt: skip
-    with pytest.raises(NotALanguageModel, match="keeps its layers in blocks"):
-        LanguageModel.of(tf.FunnelForMaskedLM(config).eval(), tokenizer(), "tiny funnel")
-
-
-def test_a_steered_masked_model_says_what_it_puts_in_and_continues_no_text() -> None:
-    lm, prompt, metric, ids, _, model = case("bert")
-    sides = {"positive": ["the city is paris"], "negative": ["the tower is rome"]}
-    found = steering(lm, prompt, metric, **sides, layer=0, scales=[4.0])
-    direction = difference_of_means(lm, *sides.values(), 0)
-
-    def add(stream: torch.Tensor) -> torch.Tensor:
-        return stream + 4.0 * direction.to(stream)
-
-    logits = plain("bert", model, ids, [("resid_post", 0, add)])
-    assert found.values[1] == pytest.approx(value(metric, logits) - metric.baseline, rel=1e-6)
-    texts = found.extra["text"].values
-    clean = plain("bert", model, ids, [])
-    for text, own in zip(texts, (clean, logits), strict=True):
-        token = lm.tokenizer.decode([int(own[metric.info.position].argmax())])
-        assert str(text).strip() == token
-
-
-def test_circuits_and_paths_are_refused_with_their_own_reasons(tmp_path: Path) -> None:
-    lm, prompt, metric, _, _, _ = case("bert")
-    file = tmp_path / "cases.jsonl"
-    file.write_text('{"clean": "the city", "corrupted": "the tower", "answer": "paris"}\n')
-    for given in ({"corrupted": OTHER}, {"dataset": str(file)}):
-        with pytest.raises(Unsupported, match="a masked model is asked at its mask"):
-            circuit(lm, prompt, metric, **given)
-    with pytest.raises(Unsupported, match="norms the sums in it"):
-        path_patching(lm, prompt, metric, corrupted=OTHER)

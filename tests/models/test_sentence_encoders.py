@@ -17,6 +17,7 @@ from interpboard import open_model
 from interpboard.analyze import analyze
 from interpboard.attribution.grad_x_input import grad_x_input
 from interpboard.attribution.occlusion import occlusion
+from interpboard.attribution.similarity.pairs import similarity_pairs
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.cli.main import main
 from interpboard.errors import BadParameter, BadTarget, NotALanguageModel, Unsupported
@@ -201,3 +202,57 @@ def test_the_command_line_compares_two_texts(
     result = json.loads(capsys.readouterr().out)["results"][0]
     assert result["metric"]["name"] == "cosine"
     assert result["metric"]["target"] == {"id": -1, "token": OTHER}
+
+
+@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+def test_pairs_of_tokens_share_out_the_cosine_whatever_the_samples(
+    tmp_path: Path, pooling: str
+) -> None:
+    lm = open_model(str(folder(tmp_path, pooling, ("Normalize",))), device="cpu", dtype="float64")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(target=OTHER))
+    second = make_prompt(lm, OTHER)
+    encoder = lm.model.encoder
+
+    def unit(ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        hook = encoder.embeddings.word_embeddings.register_forward_hook(
+            lambda _m, _a, out: out * there[None, :, None]
+        )
+        hidden = encoder(input_ids=ids).last_hidden_state
+        hook.remove()
+        pooled = hidden.mean(1) if pooling == "mean_tokens" else hidden[:, 0]
+        return torch.nn.functional.normalize(pooled, dim=-1)[0]
+
+    with torch.no_grad():
+        whole, bare = (
+            [
+                unit(ids, torch.full((ids.shape[1],), there, dtype=torch.float64))
+                for ids in (input_ids(lm, prompt), input_ids(lm, second))
+            ]
+            for there in (1.0, 0.0)
+        )
+    expected = (whole[0] - bare[0]) @ (whole[1] - bare[1])
+    for samples in (1, 5):
+        found = similarity_pairs(lm, prompt, metric, samples=samples)
+        assert found.values.shape == (len(prompt.tokens), len(second.tokens))
+        assert found.values.sum() == pytest.approx(float(expected), abs=1e-9)
+        reference = float(found.extra["reference"].values)
+        assert metric.baseline - reference == pytest.approx(found.values.sum(), abs=1e-9)
+        np.testing.assert_allclose(found.extra["token"].values, found.values.sum(1))
+    # One order, by hand: the last token to join the prompt adds what is there with it and not without.
+    one = similarity_pairs(lm, prompt, metric, samples=1, seed=3)
+    last = int(np.random.default_rng(3).permutation(len(prompt.tokens))[-1])
+    there = torch.ones(len(prompt.tokens), dtype=torch.float64)
+    there[last] = 0
+    with torch.no_grad():
+        added = whole[0] - unit(input_ids(lm, prompt), there)
+    row = float(added @ (whole[1] - bare[1]))
+    assert one.extra["token"].values[last] == pytest.approx(row, abs=1e-9)
+
+
+def test_pairs_of_tokens_need_a_second_text(tmp_path: Path) -> None:
+    lm = open_model(str(folder(tmp_path)), device="cpu", dtype="float32")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest(target="#5"))
+    with pytest.raises(Unsupported, match="there is no second one"):
+        similarity_pairs(lm, prompt, metric)

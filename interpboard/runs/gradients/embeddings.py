@@ -18,6 +18,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.rehearsal import Loop
@@ -55,7 +56,7 @@ def metric_and_gradient(
     ):
         with refusing(lm, about, len(leaf)):
             values = metric_of_forward(lm, metric, ids)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        (gradient,) = gradients_of(values.sum(), leaf)
     require_finite(lm, about, values)
     require_finite(lm, f"The gradient in {about[0].lower()}{about[1:]}", gradient)
     return values.detach(), gradient

@@ -22,6 +22,7 @@ from interpboard.models.unembedding import forward_logits, residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.gradients.embeddings import frozen
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -276,7 +277,7 @@ class _Seen:
         ``last``: no other gradient of this ``end`` is asked for.
         """
         at = [*self.copies, *more]
-        found = torch.autograd.grad(end, at, flow, retain_graph=not last, allow_unused=True)
+        found = gradients_of(end, at, flow, retain_graph=not last, allow_unused=True)
         return [
             torch.zeros_like(activation) if gradient is None else gradient
             for activation, gradient in zip(at, found, strict=True)

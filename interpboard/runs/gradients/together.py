@@ -12,6 +12,7 @@ from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
+from interpboard.runs.gradients.backward import gradients_of
 from interpboard.runs.gradients.embeddings import frozen, in_place_of, prompt_embeddings, sparing
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
@@ -68,7 +69,7 @@ def _gradients(lm: LanguageModel, asked: Sequence[_Asked]) -> Gradient:
     ):
         with refusing(lm, about, len(leaf)):
             values = _metrics_of_forward(lm, [metric for _, metric in asked], ids)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        (gradient,) = gradients_of(values.sum(), leaf)
     require_finite(lm, about, values, gradient)
     return values.detach(), gradient
 

@@ -1,0 +1,1 @@
+"""What makes two texts alike: a similarity shared out to their tokens."""
