@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,16 +21,29 @@ from interpboard.models.finite import Tally
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
+from interpboard.runs.edit_indices import EditIndices, dimensions_at
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
 from interpboard.runs.joins import first_of_decoder, joins_at
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
-from interpboard.runs.record import Run, enter_edits
+from interpboard.runs.record import Run, edits_by_site, enter_edits, first_at
 from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
 _LOGITS_A_STEP = 1 << 24
 BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "router", "mlp_out", "resid_post")
+
+
+@dataclass(frozen=True)
+class _AtLayer:
+    """What is edited in a layer: ``edits`` [row] by hooks; of the rows ``keeping`` their head outputs those
+    at the sites ``inside`` attention, counted from the first that keeps. ``mlp_first``: see ``enter_edits``.
+    """
+
+    edits: list[Counterfactual]
+    keeping: list[int]
+    inside: dict[str, list[tuple[int, Edit]]]
+    mlp_first: int | None
 
 
 class Batch:
@@ -42,6 +55,8 @@ class Batch:
         self.run, self.rows, self.first, self.stop = run, rows, first, stop
         self.base = base
         self._base_on: dict[torch.device, torch.Tensor] = {}
+        self.indices = EditIndices()
+        self._there: dict[int, _AtLayer] = {}
         # Edits of the recorded row come first: layers that run again would otherwise lose them.
         self.edits = [(*run.edits[b], *row) for b, row in zip(base, rows, strict=True)]
         self.tally = Tally(len(rows))
@@ -64,6 +79,8 @@ class Batch:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
         n_layers = self.run.lm.anatomy.n_layers
         starts = [max(0, joins_at(self.run, row)) for row in self.rows]
+        if starts[0] < n_layers:
+            self._expect(starts, position)
         hidden: torch.Tensor | None = None
         for layer in range(starts[0], n_layers):
             joining = [row for row, start in enumerate(starts) if start == layer]
@@ -86,34 +103,72 @@ class Batch:
         self, layer: int, hidden: torch.Tensor, joining: list[int], position: int
     ) -> torch.Tensor:
         """The layer's output for all rows that are there, edits made."""
-        run, rows = self.run, len(hidden)
-        anatomy, verified = run.lm.anatomy, run.lm.verified
+        run, rows, anatomy = self.run, len(hidden), self.run.lm.anatomy
         call = run.calls[layer]
         if self.first:
             call.keys_and_values()
+        there = self._there.pop(layer, None) or self._at_layer(layer, rows, joining, position)
+        attending = rows - len(there.keeping)
+        with ExitStack() as stack:
+            if there.keeping:
+                kept, attended = run.attended[layer], partial(self._attended, layer, there)
+            if there.mlp_first is not None:
+                # Before the edits' hooks: they see what the MLP sees.
+                stack.enter_context(mlp_at(anatomy.before_mlp[layer], position - self.first))
+            enter_edits(
+                stack, run.lm, there.edits, _any, self.first, there.mlp_first, self.tally,
+                self.indices,
+            )  # fmt: skip
+            if self.narrow:
+                stack.enter_context(self.tally.on_attention(anatomy, layer))
+            if there.keeping:
+                stack.enter_context(attention_kept(kept, attending, attended))
+            return self._called(call, hidden, attending if there.keeping else None)
+
+    def _at_layer(self, layer: int, rows: int, joining: list[int], position: int) -> _AtLayer:
+        """What of the edits of the first ``rows`` is made in ``layer``, and how."""
+        run, anatomy = self.run, self.run.lm.anatomy
         edits = [tuple(e for e in row if e.start == layer) for row in self.edits[:rows]]
         keeping = [r for r in joining if run.attended and self._keeps_attention(layer, r)]
         attending = rows - len(keeping)  # rows are ordered so that those that keep come last
-        with ExitStack() as stack:
-            if keeping:
-                kept, edits_inside = run.attended[layer], edits[attending:]
-                inside = ("z", "attn_out") if anatomy.attn_out[layer] is kept.out_proj else ("z",)
-                attended = partial(self._attended, layer, keeping, edits_inside, inside)
-                edits[attending:] = [
-                    tuple(e for e in row if e.site not in inside) for row in edits_inside
-                ]
-            mlp_first = None
-            last = layer == anatomy.n_layers - 1
-            if last and not self.only_ends and verified.mlp_at_one and not _at(edits, "resid_mid"):
-                # Before the edits' hooks: they see what the MLP sees.
-                stack.enter_context(mlp_at(anatomy.before_mlp[layer], position - self.first))
-                mlp_first = position
-            enter_edits(stack, run.lm, edits, _any, self.first, mlp_first, self.tally)
-            if self.narrow:
-                stack.enter_context(self.tally.on_attention(anatomy, layer))
-            if keeping:
-                stack.enter_context(attention_kept(kept, attending, attended))
-            return self._called(call, hidden, attending if keeping else None)
+        inside: dict[str, list[tuple[int, Edit]]] = {}
+        if keeping:
+            whole = anatomy.attn_out[layer] is run.attended[layer].out_proj
+            inside = {"z": [], **({"attn_out": []} if whole else {})}
+            for i, row in enumerate(edits[attending:]):
+                for edit in row:
+                    if edit.site in inside:
+                        inside[edit.site].append((i, edit))
+            edits[attending:] = [
+                tuple(e for e in row if e.site not in inside) for row in edits[attending:]
+            ]
+        last = layer == anatomy.n_layers - 1
+        at_one = last and not self.only_ends and run.lm.verified.mlp_at_one
+        mlp_first = position if at_one and not _at(edits, "resid_mid") else None
+        return _AtLayer(edits, keeping, inside, mlp_first)
+
+    def _expect(self, starts: list[int], position: int) -> None:
+        """Send the indices of what is edited in all layers to where they compute, each device's at once."""
+        length = self.stop - self.first
+        for layer in range(starts[0], len(self.run.calls)):
+            device = self.run.calls[layer].device
+            if device.type == "cpu":
+                continue
+            joining = [row for row, start in enumerate(starts) if start == layer]
+            rows = sum(start <= layer for start in starts)
+            there = self._there[layer] = self._at_layer(layer, rows, joining, position)
+            for (site, _layer), edits in edits_by_site(there.edits, _any).items():
+                begin = first_at(site, self.first, there.mlp_first)
+                dimensions = dimensions_at(site)
+                if dimensions is not None:
+                    at_one = there.mlp_first is not None and begin == there.mlp_first
+                    stop = begin + 1 if at_one else self.stop
+                    self.indices.expect(device, edits, dimensions, begin, stop - begin)
+            for site, edits in there.inside.items():
+                if edits:
+                    dimensions = dimensions_at(site) or 0
+                    self.indices.expect(device, edits, dimensions, self.first, length)
+        self.indices.send()
 
     def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
         base = self._bases(range(len(hidden)), call.device)
@@ -130,27 +185,17 @@ class Batch:
             e.start == layer for e in self.run.edits[self.base[row]]
         )
 
-    def _attended(
-        self, layer: int, rows: list[int], edits: list[Counterfactual], inside: tuple[str, ...]
-    ) -> torch.Tensor:
-        """What attention gives for rows that keep their head outputs but for their edits ``inside``."""
+    def _attended(self, layer: int, there: _AtLayer) -> torch.Tensor:
+        """What attention gives for rows that keep their head outputs but for their edits ``inside`` it."""
         kept = self.run.attended[layer]
-        z = self._kept_heads(kept.z, rows)
-        of_z, of_output = (
-            [
-                (i, e)
-                for i, row in enumerate(edits)
-                for e in row
-                if e.site == site and site in inside
-            ]
-            for site in ("z", "attn_out")
-        )
+        z = self._kept_heads(kept.z, there.keeping)
+        of_z, of_output = (there.inside.get(site) for site in ("z", "attn_out"))
         if of_z:
             heads = z.unflatten(-1, (self.run.lm.anatomy.n_heads, -1))
-            z = apply_edits(heads, of_z, self.first).flatten(2)
+            z = apply_edits(heads, of_z, self.first, self.indices).flatten(2)
         # The module's forward itself: the hooks on it count the rows whose attention runs.
         output: torch.Tensor = kept.out_proj.forward(z)
-        return apply_edits(output, of_output, self.first) if of_output else output
+        return apply_edits(output, of_output, self.first, self.indices) if of_output else output
 
     def _kept_heads(self, z: Kept, rows: list[int]) -> torch.Tensor:
         return z[self._bases(rows, z.tensor.device), self.first : self.stop]

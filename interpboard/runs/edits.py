@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 
@@ -63,23 +63,48 @@ def first_of(counterfactual: Counterfactual) -> int:
     return min(edit.first for edit in counterfactual)
 
 
+class FindsIndices(Protocol):
+    """What knows the groups of a step's edits, and may have their indices on the device already."""
+
+    def of(
+        self, activation: torch.Tensor, rows: Sequence[tuple[int, Edit]], first: int
+    ) -> Sequence[tuple[EditGroup, torch.Tensor | None]]: ...
+
+
 def apply_edits(
-    activation: torch.Tensor, rows: Sequence[tuple[int, Edit]], first: int = 0
+    activation: torch.Tensor,
+    rows: Sequence[tuple[int, Edit]],
+    first: int = 0,
+    indices: FindsIndices | None = None,
 ) -> torch.Tensor:
     """A copy of ``activation`` [batch, pos, …] with each edit made in its row, those of a row in their order.
 
     ``activation`` begins at position ``first`` of the prompt and may end before its last.
     """
     edited = activation.clone()
+    if indices is not None:
+        for group, numbers in indices.of(edited, rows, first):
+            _make(edited, group, numbers)
+    else:
+        for group in grouped(rows, edited.dim(), first, edited.shape[1]):
+            _make(edited, group, None)
+    return edited
+
+
+def grouped(
+    rows: Sequence[tuple[int, Edit]], dimensions: int, first: int, length: int
+) -> list[EditGroup]:
+    """Edits that are made at once, in the order in which they are made, of an activation of so many
+    ``dimensions`` at ``length`` positions from ``first`` on."""
+    groups = []
     for turn in _turns(rows):
         alike: dict[Hashable, list[_Placed]] = {}
         for row, edit in turn:
-            placed = _placed(edited, row, edit, first)
+            placed = _placed(dimensions, length, row, edit, first)
             if placed.where:
                 alike.setdefault(placed.kind(), []).append(placed)
-        for some in alike.values():
-            _make(edited, some)
-    return edited
+        groups += [EditGroup(some) for some in alike.values()]
+    return groups
 
 
 def block_keys(
@@ -97,19 +122,21 @@ def block_keys(
     if first + queries > keys:
         raise ValueError(f"{keys} keys do not reach {queries} queries from position {first}")
     lowest = torch.finfo(mask.dtype).min
-    for row, edit in rows:
-        hidden = torch.zeros(queries, keys, dtype=torch.bool)
+    places = []
+    for _, edit in rows:
         everywhere = range(first, first + queries) if edit.positions is None else edit.positions
         at = [position - first for position in everywhere if first <= position < first + queries]
-        hidden[torch.tensor(at, dtype=torch.long)[:, None], _below(edit.keys or (), keys)] = True
-        hidden[range(queries), range(first, first + queries)] = False
+        places.append((at, [position for position in edit.keys or () if position < keys]))
+    # One transfer: each would make the host wait for the device.
+    flat = torch.tensor([n for at, hides in places for n in (*at, *hides)], dtype=torch.long)
+    parts = iter(flat.to(mask.device).split([len(part) for place in places for part in place]))
+    for row, edit in rows:
+        hidden = torch.zeros(queries, keys, dtype=torch.bool, device=mask.device)
+        hidden[next(parts)[:, None], next(parts)] = True
+        hidden.diagonal(first).fill_(False)
         part = slice(None) if edit.head is None else slice(edit.head, edit.head + 1)
-        blocked[row, part] = blocked[row, part].masked_fill(hidden.to(mask.device), lowest)
+        blocked[row, part] = blocked[row, part].masked_fill(hidden, lowest)
     return blocked
-
-
-def _below(positions: tuple[int, ...], end: int) -> torch.Tensor:
-    return torch.tensor([position for position in positions if position < end], dtype=torch.long)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,31 +167,67 @@ def _turns(rows: Sequence[tuple[int, Edit]]) -> list[list[tuple[int, Edit]]]:
     return turns
 
 
-def _placed(edited: torch.Tensor, row: int, edit: Edit, first: int) -> _Placed:
-    stop = first + edited.shape[1]
+def _placed(dimensions: int, length: int, row: int, edit: Edit, first: int) -> _Placed:
+    stop = first + length
     everywhere = range(stop) if edit.positions is None else edit.positions
     which = [i for i, position in enumerate(everywhere) if first <= position < stop]
     where = tuple(everywhere[i] - first for i in which)
     if edit.kind == "zero":
         return _Placed(row, where, edit, None)
     assert edit.value is not None, f"{edit.kind} needs a value"
-    dims = edited.dim() - 1 - (edit.head is not None) - (edit.neuron is not None)
+    dims = dimensions - 1 - (edit.head is not None) - (edit.neuron is not None)
     value = edit.value
     if value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
         value = value[which]
     return _Placed(row, where, edit, value.reshape((1,) * (dims - value.dim()) + value.shape))
 
 
-def _make(edited: torch.Tensor, some: list[_Placed]) -> None:
-    """Edits of one kind, each in a row of its own, made in ``edited``."""
-    columns = [[one.row for one in some]]
-    for part in ([one.edit.head for one in some], [one.edit.neuron for one in some]):
-        columns += [[index for index in part if index is not None]] if part[0] is not None else []
-    # One transfer: each would make the host wait for the device.
-    numbers = torch.tensor([*columns, *zip(*(one.where for one in some), strict=True)])
-    numbers = numbers.to(edited.device)
-    row, *parts = numbers[: len(columns), :, None]
-    place = (row, numbers[len(columns) :].T, *parts)
+@dataclass(frozen=True, eq=False)
+class EditGroup:
+    """Edits of one kind, each in a row of its own, which are made at once."""
+
+    placed: list[_Placed]
+
+    @property
+    def indices(self) -> list[Sequence[int]]:
+        """Rows, then heads and neurons where there are any, then the positions: each [edit]."""
+        some = self.placed
+        columns: list[Sequence[int]] = [[one.row for one in some]]
+        for part in ([one.edit.head for one in some], [one.edit.neuron for one in some]):
+            if part[0] is not None:
+                columns.append([index for index in part if index is not None])
+        return [*columns, *zip(*(one.where for one in some), strict=True)]
+
+    @property
+    def numbers(self) -> list[int]:
+        """``indices``, one behind the other."""
+        return [number for column in self.indices for number in column]
+
+    @property
+    def rows(self) -> int:
+        """How many of them there are for an edit."""
+        return self.before + len(self.placed[0].where)
+
+    @property
+    def columns(self) -> int:
+        """How many edits."""
+        return len(self.placed)
+
+    @property
+    def before(self) -> int:
+        """How many of the indices of an edit are no positions."""
+        edit = self.placed[0].edit
+        return 1 + (edit.head is not None) + (edit.neuron is not None)
+
+
+def _make(edited: torch.Tensor, group: EditGroup, numbers: torch.Tensor | None) -> None:
+    """The edits of ``group`` made in ``edited``; ``numbers``: its indices, if they are there already."""
+    if numbers is None:
+        # One transfer: each would make the host wait for the device.
+        numbers = torch.tensor(group.indices).to(edited.device)
+    some = group.placed
+    row, *parts = numbers[: group.before, :, None]
+    place = (row, numbers[group.before :].T, *parts)
     if some[0].value is None:
         edited[place] = 0
         return

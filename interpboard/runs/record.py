@@ -24,7 +24,7 @@ from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.results import PromptInfo
-from interpboard.runs.edits import Counterfactual, Edit, apply_edits, block_keys
+from interpboard.runs.edits import Counterfactual, Edit, FindsIndices, apply_edits, block_keys
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.shared import recorded_together
@@ -206,25 +206,17 @@ def enter_edits(
     first: int = 0,
     mlp_first: int | None = None,
     tally: Tally | None = None,
+    indices: FindsIndices | None = None,
 ) -> None:
     """Open a hook for every site that the wanted edits of ``rows`` touch.
 
     ``tally`` hears what they make of queries, keys and values, which no module's output shows.
 
     ``first``: the prompt's position at which the forward's activations begin; ``mlp_first``: that at
-    which the MLP's do, where it is another.
+    which the MLP's do, where it is another. ``indices`` may know those of the edits.
     """
-    by_site: dict[tuple[str, int], list[tuple[int, Edit]]] = {}
-    for row, counterfactual in enumerate(rows):
-        for edit in counterfactual:
-            if wanted(edit):
-                site = "mask" if edit.kind == "block" else edit.site
-                by_site.setdefault((site, edit.layer), []).append((row, edit))
-    for (site, layer), edits in by_site.items():
-        # Keys and values arrive with those of the positions before ``first`` in front.
-        begin = 0 if site in ("k", "v") else first
-        if mlp_first is not None and site in ("neuron", "router", "mlp_out"):
-            begin = mlp_first
+    for (site, layer), edits in edits_by_site(rows, wanted).items():
+        begin = first_at(site, first, mlp_first)
         if site == "mask":
             hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first)
             strips, anatomy = lm.anatomy.strips, lm.anatomy
@@ -235,10 +227,31 @@ def enter_edits(
             block = partial(_edited_block, tally, f"the attention of layer {layer}", edits, begin)
             stack.enter_context(at_site(lm.anatomy, site, layer, by_blocks(lm, block)))
             continue
-        act: AttentionChange = partial(apply_edits, rows=edits, first=begin)
+        act: AttentionChange = partial(apply_edits, rows=edits, first=begin, indices=indices)
         if tally is not None and site in ATTENTION_SITES:
             act = partial(_heard, tally, f"the attention of layer {layer}", act)
         stack.enter_context(at_site(lm.anatomy, site, layer, act))
+
+
+def edits_by_site(
+    rows: Sequence[Counterfactual], wanted: Callable[[Edit], bool]
+) -> dict[tuple[str, int], list[tuple[int, Edit]]]:
+    """The wanted edits, each with its row, by site and layer."""
+    by_site: dict[tuple[str, int], list[tuple[int, Edit]]] = {}
+    for row, counterfactual in enumerate(rows):
+        for edit in counterfactual:
+            if wanted(edit):
+                site = "mask" if edit.kind == "block" else edit.site
+                by_site.setdefault((site, edit.layer), []).append((row, edit))
+    return by_site
+
+
+def first_at(site: str, first: int, mlp_first: int | None) -> int:
+    """The prompt's position at which activations at ``site`` begin; the others as for ``enter_edits``."""
+    if mlp_first is not None and site in ("neuron", "router", "mlp_out"):
+        return mlp_first
+    # Keys and values arrive with those of the positions before ``first`` in front.
+    return 0 if site in ("k", "v") else first
 
 
 def by_blocks(

@@ -56,13 +56,24 @@ def test_each_device_is_read_once_a_step_and_the_values_from_the_last(layers: st
         assert (name, moves["pretend:0 to cpu"], moves["pretend:1 to cpu"]) == (name, 1, 2)
 
 
-def test_what_goes_to_a_device_is_the_places_of_each_edited_layer_and_four_things_more() -> None:
+@pytest.mark.parametrize("layers", ["divided", "deeper"])
+@pytest.mark.parametrize("name", ["every head", "every head at every position", "two edits a row"])
+def test_each_device_is_sent_the_places_of_all_its_layers_at_once_and_four_things_more(
+    layers: str, name: str
+) -> None:
     """The four: which rows of the recording, to either device; which tokens; which rows are finite."""
-    for layers, count in (("divided", 4), ("deeper", 8)):
-        for name in ("every head", "every head at every position"):
-            moves = said()[layers][name]["moves"]
-            sent = moves["cpu to pretend:0"] + moves["cpu to pretend:1"]
-            assert (name, sent) == (name, count + 4)
+    moves = said()[layers][name]["moves"]
+    assert moves["cpu to pretend:0"] + moves["cpu to pretend:1"] == 2 + 4
+
+
+def test_hidden_keys_are_sent_once_a_layer_however_many_rows_hide_them() -> None:
+    sent = [
+        sum(
+            said()[layers]["keys that are hidden"]["moves"][f"cpu to pretend:{at}"] for at in (0, 1)
+        )
+        for layers in ("divided", "deeper")
+    ]
+    assert sent == [4 + 4, 4 + 8]
 
 
 def test_how_often_something_moves_does_not_grow_with_the_heads_that_are_edited() -> None:
