@@ -82,7 +82,7 @@ def test_taking_an_edge_away_is_a_path_patch_by_hand(family: str) -> None:
     evaluator = _evaluator(family)
     graph = evaluator.wiring.graph
     senders, receivers = graph.pairs
-    every = 2 if family == "t5" else 11
+    every = 4 if family == "t5" else 16
     differed = 0
     for sender, receiver in list(zip(senders, receivers, strict=True))[::every]:
         edges = graph.edges.copy()
@@ -130,7 +130,7 @@ def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
     scores = edge_scores(close, "eap", scored_by=StripBatch)
     senders, receivers = graph.pairs
     exact, estimated = [], []
-    for sender, receiver in list(zip(senders, receivers, strict=True))[::5]:
+    for sender, receiver in list(zip(senders, receivers, strict=True))[::8]:
         edges = graph.edges.copy()
         edges[sender, receiver] = False
         exact.append(close.on_clean - close.value(edges))
@@ -140,10 +140,9 @@ def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
     np.testing.assert_allclose(estimated, exact, atol=1e-2 * largest)
 
 
-@pytest.mark.parametrize("family", ["t5", "pegasus"])
-def test_integrated_scores_of_both_embeddings_edges_are_all_of_the_difference(family: str) -> None:
+def test_integrated_scores_of_both_embeddings_edges_are_all_of_the_difference() -> None:
     """All that is read of an embedding goes by its edges, so their scores are its integrated gradients."""
-    evaluator = _evaluator(family)
+    evaluator = _evaluator("t5")
     scores = edge_scores(evaluator, "eap_ig", 50, scored_by=StripBatch)
     senders = evaluator.wiring.graph.senders
     both = scores[[senders.index("E.embed"), senders.index("D.embed")]].sum()

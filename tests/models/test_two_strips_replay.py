@@ -66,6 +66,22 @@ def test_a_replayed_edit_is_a_whole_forward_with_it(family: str, dtype: torch.dt
     assert len(np.unique(found.round(6))) > len(rows) * 2 / 3
 
 
+def test_a_stream_in_another_format_than_the_states_is_replayed() -> None:
+    """T5 in float16 keeps the last map of its MLPs, and so its stream, in float32."""
+    model = strips_model("t5", torch.float16)
+    for stack in (model.encoder, model.decoder):
+        for block in stack.block:
+            block.layer[-1].DenseReluDense.wo.float()
+    lm = LanguageModel.of(model, tiny_tokenizer())
+    assert lm.verified.path == "replay"
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest())
+    rows: list[Counterfactual] = [(Edit("z", layer, "zero", 0),) for layer in LAYERS]
+    found, expected = (evaluate(record(each, prompt), rows, metric) for each in (lm, _by_hooks(lm)))
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert np.abs(expected - metric.baseline).max() > 0.05
+
+
 def test_rows_start_from_edited_runs_too() -> None:
     """A cell of a trace: noise on the source, and one clean state of the decoder put back."""
     lm = strips_lm("t5", torch.float64)

@@ -38,7 +38,9 @@ _STATES = "encoder_hidden_states"
 class StripLayer:
     """What is called again: ``tail``, in the last block of the encoder, is the norm behind it.
 
-    ``forms``: how many things a module returns, of those of which one is put (1: no tuple).
+    ``forms``: how many things a module returns, of those of which one is put (1: no tuple). ``formats``: the
+    number formats of what it is given at the source's positions and at the prefix's, which may differ (T5 in
+    float16 keeps its stream in float32, and its states not).
     """
 
     body: StripBody
@@ -47,6 +49,7 @@ class StripLayer:
     border: int
     tail: nn.Module | None
     forms: dict[nn.Module, int]
+    formats: tuple[torch.dtype, torch.dtype]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,8 @@ class StripCall(LayerCall):
             base = torch.zeros(len(hidden), dtype=torch.long)
         base, half = base.to(hidden.device), self.half
         half.body.border, half.body.length = half.border, hidden.shape[1]
-        source, prefix = hidden[:, : half.border], hidden[:, half.border :]
+        source = hidden[:, : half.border].to(half.formats[0])
+        prefix = hidden[:, half.border :].to(half.formats[1])
         batch = self.hidden.shape[0]
         arguments = {name: _rows(value, base, batch) for name, value in self.arguments.items()}
         if half.group == ENCODER:
@@ -138,7 +142,7 @@ class StripCall(LayerCall):
             assert self.half is not None
             assert maps is not None
             with torch.no_grad():
-                states = self.hidden[:, : self.half.border]
+                states = self.hidden[:, : self.half.border].to(self.half.formats[0])
                 keys, values = (self.keeper.keep(each.forward(states)) for each in maps)
             self.keys_values.append((keys, values))
         return self.keys_values[0]
@@ -180,12 +184,13 @@ def recording_strips(
     def formed(module: nn.Module, _args: Any, output: Any) -> None:
         forms[module] = len(output) if isinstance(output, (tuple, list)) else 1
 
-    def add(index: int, hidden: torch.Tensor) -> None:
+    def add(index: int, source: torch.Tensor, prefix: torch.Tensor) -> None:
         block, group = blocks[index], group_of(names[index])
         own = {k: v for k, v in arguments[block.module].items() if k != _STATES}
         last = index == n_encoder - 1
-        layer = StripLayer(body, block, group, body.border, tail if last else None, forms)
-        kept = keeper.keep(hidden)
+        formats = source.dtype, prefix.dtype
+        layer = StripLayer(body, block, group, body.border, tail if last else None, forms, formats)
+        kept = keeper.keep(torch.cat([source, prefix], dim=1))
         calls.append(StripCall(block.module, kept, own, keeper, half=layer))
 
     def keep(index: int, hidden: torch.Tensor) -> None:
@@ -195,10 +200,10 @@ def recording_strips(
             return
         if streams:
             for number, stream in enumerate(streams):
-                add(number, torch.cat([stream[:, :border], hidden[:, border:]], dim=1))
+                add(number, stream[:, :border], hidden[:, border:])
             streams.clear()
         states = arguments[blocks[index].module].get(_STATES)
-        add(index, hidden if states is None else torch.cat([states, hidden[:, border:]], dim=1))
+        add(index, hidden[:, :border] if states is None else states, hidden[:, border:])
 
     with ExitStack() as stack:
         for block in dict.fromkeys(blocks):

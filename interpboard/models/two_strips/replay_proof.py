@@ -26,8 +26,8 @@ from interpboard.models.unembedding import residual_to_logits
 
 @dataclass(frozen=True)
 class _Case:
-    """A row of prompt ``base`` that joins at layer ``start``; its stream there is at ``position`` the other
-    prompt's (None: nowhere)."""
+    """A row of prompt ``base`` that joins at layer ``start``. Its stream there is the other prompt's from
+    ``position`` to the end of its strip (None: nowhere)."""
 
     base: int
     start: int
@@ -45,7 +45,9 @@ def strips_replay(anatomy: Anatomy, both: torch.Tensor, border: int, noise: Nois
         if len(calls) != anatomy.n_layers or _read_more(anatomy, both, calls):
             return False
         cases = _cases(anatomy.strips.names, border)
-        expected = torch.cat([_hooked(anatomy, both, calls, case)[:, border:] for case in cases])
+        expected = torch.cat(
+            [_hooked(anatomy, both, calls, case, border)[:, border:] for case in cases]
+        )
         shown = all(
             differs(expected[row], clean[case.base], noise)
             for row, case in enumerate(cases)
@@ -53,7 +55,7 @@ def strips_replay(anatomy: Anatomy, both: torch.Tensor, border: int, noise: Nois
         )
         if not shown or not _begins_alike(anatomy, both, calls):
             return False
-        stream = _replayed(calls, cases)[:, border:]
+        stream = _replayed(calls, cases, border)[:, border:]
         logits = torch.stack([residual_to_logits(anatomy, row) for row in stream])
     except MISFIT:
         return False
@@ -78,40 +80,47 @@ def _cases(names: Sequence[str], border: int) -> tuple[_Case, ...]:
 
 
 def _hooked(
-    anatomy: Anatomy, both: torch.Tensor, calls: Sequence[LayerCall], case: _Case
+    anatomy: Anatomy, both: torch.Tensor, calls: Sequence[LayerCall], case: _Case, border: int
 ) -> torch.Tensor:
     """Logits [1, pos, d_vocab] of a plain forward with one hook."""
-    ids, at = both[case.base, None], case.position
-    if at is None:
+    ids = both[case.base, None]
+    if case.position is None:
         return plain_logits(anatomy, ids)
-    new = calls[case.start].hidden[1 - case.base, at]
+    part = _changed(case, border)
+    new = calls[case.start].hidden[1 - case.base, part]
 
     def put(value: torch.Tensor) -> torch.Tensor:
         value = value.clone()
-        value[0, at] = new
+        value[0, part] = new.to(value)
         return value
 
     with at_site(anatomy, "resid_pre", case.start, put):
         return plain_logits(anatomy, ids)
 
 
-def _replayed(calls: Sequence[LayerCall], cases: Sequence[_Case]) -> torch.Tensor:
+def _changed(case: _Case, border: int) -> slice:
+    assert case.position is not None
+    return slice(case.position, border if case.position < border else None)
+
+
+def _replayed(calls: Sequence[LayerCall], cases: Sequence[_Case], border: int) -> torch.Tensor:
     """The last stream [case, pos, d_model]."""
     hidden = calls[0].hidden[:0]
     joined = 0
     for layer, call in enumerate(calls):
         fresh = [case for case in cases[joined:] if case.start == layer]
-        hidden = torch.cat([hidden, *(_edited(call, case) for case in fresh)])
+        hidden = torch.cat([hidden, *(_edited(call, case, border) for case in fresh)])
         joined += len(fresh)
         base = torch.tensor([case.base for case in cases[:joined]], device=hidden.device)
         hidden = call.replay(hidden, base)
     return hidden
 
 
-def _edited(call: LayerCall, case: _Case) -> torch.Tensor:
+def _edited(call: LayerCall, case: _Case, border: int) -> torch.Tensor:
     hidden = call.hidden[case.base].clone()
     if case.position is not None:
-        hidden[case.position] = call.hidden[1 - case.base, case.position]
+        part = _changed(case, border)
+        hidden[part] = call.hidden[1 - case.base, part]
     return hidden[None]
 
 
