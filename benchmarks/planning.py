@@ -1,6 +1,7 @@
 """What ``--plan`` says against what then happens: seconds, passes and memory, of the analyses that cost most.
 
-    python -m benchmarks.planning [--model gpt2-small] [--tokens 32] [--device cpu] [--dtype float32] [--save]
+    python -m benchmarks.planning [--model gpt2-small] [--tokens 32] [--device cpu] [--dtype float32]
+        [--only NAME ...] [--save]
 
 Each analysis is planned, then run, in one process; forward passes are counted by hooks in both. Lines of
 JSON, then a table: the aim is seconds and memory within a factor of 1.5.
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--only", nargs="+", default=list(tasks("")), choices=list(tasks("")))
     add_save(parser, "planning")
     chosen = parser.parse_args()
     lines = Lines("planning", chosen.save, device=chosen.device, dtype=chosen.dtype)
@@ -72,6 +74,8 @@ def main() -> None:
     print("| analysis | planned in, s | planned, run, s | ratio | passes | MiB planned, taken |")
     print("|---|---|---|---|---|---|")
     for name, params in tasks(other).items():
+        if name not in chosen.only:
+            continue
         began = time.perf_counter()
         (planned,) = plan(lm, text, (name,), params={name: params})
         rehearsed = time.perf_counter() - began

@@ -21,6 +21,7 @@ from interpboard.circuits.discovery.live_edges import LiveEdges
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input, on_output
+from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.sites import at_site
@@ -51,6 +52,11 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
         none = edges & wiring.graph.edges
         found = edge_patched(wiring, ids[:1], reference, none)
         if not same_within_rounding(found, expected.output, noise):
+            if any(rounds_inputs(module) for module in lm.anatomy.out_proj):
+                raise unsupported(
+                    lm,
+                    "in LLM.int8 its maps round what they are given, so that parts do not add up",
+                )
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     return wiring
 
