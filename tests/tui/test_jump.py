@@ -46,7 +46,7 @@ async def test_three_keys_go_to_a_head_from_any_pane_and_it_is_seen(
             assert selected(b) == (layer, head)
 
 
-@pytest.mark.parametrize(("keys", "head"), [("3.7", (3, 7)), ("23.17", (23, 17)), ("0.0", (0, 0))])
+@pytest.mark.parametrize(("keys", "head"), [("3.7", (3, 7)), (".23.17", (23, 17)), ("0.0", (0, 0))])
 async def test_keys_that_come_all_at_once_name_the_same_head(
     board: Boards, keys: str, head: tuple[int, int]
 ) -> None:
@@ -56,7 +56,7 @@ async def test_keys_that_come_all_at_once_name_the_same_head(
         for key in keys:  # as a link that was held up brings them
             b.app.post_message(events.Key("full_stop" if key == "." else key, key))
         await wait_until_idle(b.app)
-        assert f"head {keys}" in line(b)
+        assert f"head {keys.lstrip('.')}" in line(b)
         assert selected(b) == head
         assert b.app.panes.active == "heads"
         await b.press("enter", "7")
@@ -87,31 +87,52 @@ async def test_attention_shows_the_head_that_was_named(board: Boards) -> None:
 async def test_layers_and_heads_of_two_digits(board: Boards) -> None:
     async with board((120, 40), engine=Large) as b:
         for typed, layer, head in (
-            ("12.11", 12, 11),
-            ("38.0", 38, 0),  # 8 alone opens the saved runs
-            ("20.20", 20, 20),  # 0 alone goes to the start of the row
-            (".18.8", 18, 8),
+            (".12.11", 12, 11),
+            (".38.0", 38, 0),
+            (".20.20", 20, 20),
+            ("12.\t11", 12, 11),
+            ("38.0\t", 38, 0),  # 8 alone opens the saved runs
+            ("20.20\t", 20, 20),  # 0 alone goes to the start of the row
         ):
             await b.press("2", "G", "end", "6", "p", "escape")
-            await b.write(typed)
+            for char in typed:
+                await (b.press("tab") if char == "\t" else b.write(char))
             assert selected(b) == (layer, head), typed
             assert b.app.panes.active == "logits", typed
             assert b.readout("heads").startswith(f"L{layer} H{head}")
             await b.press("enter")
 
 
-async def test_a_pane_and_a_head_right_after_it_are_told_apart_and_it_is_said(
-    board: Boards,
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "all at once"])
+@pytest.mark.parametrize("pane", [1, 2, 3, 4])
+async def test_a_head_right_after_a_pane_is_never_one_of_another_layer(
+    board: Boards, pane: int, at_once: bool
 ) -> None:
+    async with board((120, 40), engine=Large) as b:
+        keys = (str(pane), "3", "full_stop", "7")
+        if at_once:
+            for key in keys:
+                b.app.post_message(events.Key(key, "." if key == "full_stop" else key))
+            await wait_until_idle(b.app)
+        else:
+            await b.press(*keys)
+        assert selected(b) == (3, 7)
+        assert b.app.panes.active == b.app.panes.views[pane - 1].slot.name
+        assert f"L3 H7   Tab: layer {pane}3" in line(b)
+        await b.press("tab")
+        assert selected(b) == (10 * pane + 3, 7)
+        assert f"L{pane}3 H7   Tab: layer 3" in line(b)
+        await b.press("tab", "enter")
+        assert selected(b) == (3, 7)
+
+
+async def test_where_there_is_no_such_layer_no_other_is_offered(board: Boards) -> None:
     async with board((120, 40)) as b:
         await b.press("6", "3", "full_stop", "7")
         assert b.app.panes.active == "logits"
         assert selected(b) == (3, 7)
-        assert "L3 H7; there is no layer 63" in line(b)
-    async with board((120, 40), engine=Large) as b:
-        await b.press("2", "3", "full_stop", "7")
-        assert selected(b) == (23, 7)
-        assert "head 23.7" in line(b)
+        assert "L3 H7" in line(b)
+        assert "Tab" not in line(b)
 
 
 async def test_what_is_out_of_range_is_said_with_the_range_and_nothing_moves(

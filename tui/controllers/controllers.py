@@ -253,6 +253,7 @@ class Controllers:
         each = command(id)
         if not self.jump.has_taken(each.keys):
             await self.perform.do(each)
+            self.jump.acted(each.keys)
 
     def cancel(self) -> None:
         """Cancel what runs."""

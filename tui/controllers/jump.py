@@ -1,8 +1,9 @@
 """To a head by its name: ``3`` ``.`` ``7`` from any pane.
 
-Digits go to panes at once. A dot directly behind them says that they were meant as a layer: the pane
-that had the focus has it again, and the digits that follow are the head. ``6`` ``3`` ``.`` where there is
-no layer 63: the 6 went to a pane, the 3 is the layer, and the line says so.
+Digits go to panes at once. A dot directly behind one says that it was meant as a layer: the pane that had
+the focus has it again, and the digits that follow are the head. It is always one digit: ``3`` ``3`` ``.``
+``7`` is pane 3 and head 3.7, however quickly it is typed. Where there is a layer 33, the line says so and
+Tab takes it; a layer of several digits is written behind a dot, ``.33.7``.
 """
 
 from __future__ import annotations
@@ -32,15 +33,22 @@ class Jump:
         self._session, self._panes, self._screens = session, panes, screens
         self._uncover = uncover
         self._digits: list[tuple[str, Whereabouts]] = []  # and where everything was before each
+        self._done = 0  # so many of them have acted
         self._dotted = False  # they are a layer: a dot came, which has not opened the line yet
         self._early = self._late = ""  # digits that came behind it; those of them not yet acted
-        self._note = ""
+        self._layers: list[
+            tuple[str, Whereabouts]
+        ] = []  # that may be meant, and where one was before
+        self._chosen = 0
 
     def saw(self, key: str, *, text: bool) -> None:
         """``key`` is about to act. ``text``: it is typed into a field."""
         opens = key in command(_ID).keys.split(",")
         if text or not (opens or (len(key) == 1 and key in "0123456789")):
-            self._digits, self._dotted, self._early, self._late = [], False, "", ""
+            self._digits, self._done, self._dotted = [], 0, False
+            self._early = self._late = ""
+        elif opens and self._dotted and not self._digits and "." not in self._early:
+            self._early += "."  # the layer is behind the first dot
         elif opens:
             self._dotted = True
         elif self._dotted:  # keys that come at once are all seen before the first of them acts
@@ -50,37 +58,47 @@ class Jump:
 
     def has_taken(self, keys: str) -> bool:
         """Is one of ``keys`` in the line already, though it was on its way to a pane when that was opened?"""
-        taken = self._late[:1] in keys.split(",") if self._late else False
+        of_keys = ["." if key in command(_ID).keys.split(",") else key for key in keys.split(",")]
+        taken = self._late[:1] in of_keys if self._late else False
         self._late = self._late[1:] if taken else self._late
         return taken
+
+    def acted(self, keys: str) -> None:
+        """A command with these ``keys`` has acted: this is where everything is before the digits behind it,
+        which may have been seen at once with it."""
+        ahead = [at for at, (digit, _) in enumerate(self._digits) if digit in keys.split(",")]
+        behind = next((at + 1 for at in ahead if at >= self._done), self._done)
+        self._done, now = behind, self._panes.where()
+        self._digits[behind:] = [(digit, now) for digit, _ in self._digits[behind:]]
 
     def open(self) -> None:
         """Ask for a head; the digits typed just before are its layer."""
         from tui.dialogs.jump import JumpLine
 
         self._uncover()
-        digits, self._digits, self._dotted = self._layer(), [], False
+        self._layers, self._chosen = self._meant(), 0
+        self._digits, self._done, self._dotted = [], 0, False
         early, self._early = self._early, ""
-        self._late = early
-        if digits:
-            self._panes.return_to(digits[0][1])
+        self._late, typed = early, early
+        if self._layers:
+            layer, before = self._layers[0]
+            self._panes.return_to(before)
+            typed = f"{layer}.{early}"
         self._origin = self._panes.where()
-        typed = "".join(digit for digit, _ in digits)
-        self._screens.push_screen(JumpLine(f"{typed}.{early}" if typed else early, self))
+        self._screens.push_screen(JumpLine(typed, self))
 
-    def _layer(self) -> list[tuple[str, Whereabouts]]:
-        """The digits that are a layer: all of them, or the last ones where all would be none."""
-        model, self._note = self._session.state.model, ""
-        if model is None:
-            return self._digits
-        for start in range(len(self._digits)):
-            number = "".join(digit for digit, _ in self._digits[start:])
-            if int(number) < model.info.layers:
-                if start:
-                    whole = "".join(digit for digit, _ in self._digits)
-                    self._note = f"; there is no layer {int(whole)}"
-                return self._digits[start:]
-        return self._digits
+    def _meant(self) -> list[tuple[str, Whereabouts]]:
+        """The layers that the digits before the dot may be: the last of them; with those before it, where
+        there is such a layer."""
+        digits = [digit for digit, _ in self._digits]
+        found = [("".join(digits[at:]), self._digits[at][1]) for at in range(len(digits))][::-1]
+        model = self._session.state.model
+        layers = model.info.layers if model is not None else 0
+        return found[:1] + [
+            (number, before)
+            for number, before in found[1:]
+            if number[0] != "0" and int(number) < layers
+        ]
 
     # -- what the line acts on --------------------------------------------------------------------
 
@@ -91,10 +109,28 @@ class Jump:
         """
         selected = self._select(typed)
         if selected is not None:
-            return selected + self._note, bool(self._note)
+            return selected + self._other(typed), False
         self.back()
         missing, refused = self._missing(typed)
-        return missing + self._note, refused or bool(self._note)
+        return missing + self._other(typed), refused
+
+    def other(self, typed: str) -> str:
+        """``typed`` with the other layer that the digits may have meant; the same where there is none."""
+        if not self._other(typed):
+            return typed
+        _, dot, head = typed.partition(".")
+        self._chosen = (self._chosen + 1) % len(self._layers)
+        layer, before = self._layers[self._chosen]
+        self._panes.return_to(before)
+        self._origin = self._panes.where()
+        return f"{layer}{dot}{head}"
+
+    def _other(self, typed: str) -> str:
+        """What Tab would make of it."""
+        if len(self._layers) < 2 or typed.partition(".")[0] != self._layers[self._chosen][0]:
+            return ""
+        layer = self._layers[(self._chosen + 1) % len(self._layers)][0]
+        return f"   Tab: layer {layer}"
 
     def _select(self, typed: str) -> str | None:
         model, name = self._session.state.model, _NAME.fullmatch(typed)

@@ -15,6 +15,9 @@ class JumpTarget(Protocol):
     def named(self, typed: str) -> tuple[str, bool]:
         """Select what ``typed`` names; what is to be said of it, and whether it is a refusal."""
 
+    def other(self, typed: str) -> str:
+        """``typed`` with the other layer that may be meant."""
+
     def back(self) -> None:
         """Select what was selected before."""
 
@@ -37,6 +40,16 @@ class JumpLine(LineOver):
         """Digits, and one dot between them."""
         char = event.character or ""
         return (char.isascii() and char.isdigit()) or (char == "." and "." not in self.typed)
+
+    def steps(self, event: events.Key) -> bool:
+        """Tab takes the other layer that may be meant."""
+        other = self.target.other(self.typed) if event.key == "tab" else self.typed
+        if other == self.typed:
+            return False
+        self.typed = other
+        self.again()
+        self.draw()
+        return True
 
     def said(self) -> tuple[str, bool]:
         """What is selected, or why nothing is."""
