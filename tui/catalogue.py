@@ -18,15 +18,16 @@ from tui.slots.neurons.spec import CHOSEN_NEURON, COLLECTING, NEURONS
 from tui.slots.predictions.spec import PREDICTIONS
 from tui.slots.spec import Slot
 from tui.slots.steering.spec import STEERING
+from tui.slots.tokens.likely import LIKELY_TOKENS
 from tui.slots.tokens.spec import TOKENS
 from tui.slots.trace.spec import CORRUPTED_PREDICTIONS, TRACE
 from tui.slots.what_if.spec import WHAT_IF
 
 # In the order in which they are asked of the engine: quick ones first.
 SLOTS: tuple[Slot, ...] = (
-    PREDICTIONS, WHAT_IF, TOKENS, LENS, LOGITS, LOGITS_EDITED, ATTENTION, NEURONS, CHOSEN_NEURON,
-    HEADS, MLP_ABLATION, CORRUPTED_PREDICTIONS, TRACE, HEAD_TYPES, CIRCUIT, METHODS, STEERING,
-    CONTINUATION, TRAINING, COLLECTING,
+    PREDICTIONS, LIKELY_TOKENS, WHAT_IF, TOKENS, LENS, LOGITS, LOGITS_EDITED, ATTENTION, NEURONS,
+    CHOSEN_NEURON, HEADS, MLP_ABLATION, CORRUPTED_PREDICTIONS, TRACE, HEAD_TYPES, CIRCUIT, METHODS,
+    STEERING, CONTINUATION, TRAINING, COLLECTING,
 )  # fmt: skip
 _PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", "search_prompts")
 # After the pane's own next step, by importance: what has no room at the end is left out.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpboard.engine import protocol
+from interpboard.results import Axis, LabelledArray, text_array
 from interpboard.visualization.colors import Scale
 from tests.tui.conftest import Board, Boards
 from tests.tui.fake import FakeEngine
@@ -62,6 +64,49 @@ async def test_a_next_token_below_the_rows_in_sight_is_said_with_its_rank_and_sh
         said = await search(b, "1", name)
         assert f"{len(top)} ·{name}  " in said, said
         assert "%" in said
+
+
+class OfManyTokens(FakeEngine):
+    """Says of more next tokens than ten, where it is asked."""
+
+    def event_of(self, request: Any) -> Any:
+        event = super().event_of(request)
+        if getattr(request, "params", {}).get("top_k", 0) <= 10:
+            return event
+        result, axes = event.result, (Axis("rank", tuple(str(at + 1) for at in range(400))),)
+        names = LabelledArray(axes, text_array([f" far{at}" for at in range(400)]))
+        extra = {"tokens": names, "token_ids": LabelledArray(axes, np.arange(400))}
+        changed = {"axes": axes, "values": np.linspace(0.1, 0.001, 400), "extra": extra}
+        return msgspec.structs.replace(event, result=msgspec.structs.replace(result, **changed))
+
+
+async def test_a_next_token_behind_the_ten_is_asked_of_the_engine_and_found_with_its_rank(
+    board: Boards,
+) -> None:
+    async with board(engine=OfManyTokens) as b:
+        said = await search(b, "1", "far312")
+        assert "1 of 1: ·far312 is number 313  2.3%" in said, said
+        await b.press("escape", "slash")
+        await b.write("no such")
+        assert "nothing found here" in line(b)
+        await b.press("escape")
+        exported = [r.params for r in b.engine.requests if r.params.get("top_k", 0) > 10]
+        assert len(exported) == 1  # once for a question
+        await b.press("p")
+        await b.write(" and")
+        await b.press("enter")
+        assert len([r for r in b.engine.requests if r.params.get("top_k", 0) > 10]) == 1
+        assert "far313" not in await search(b, "1", "zz")
+        assert len([r for r in b.engine.requests if r.params.get("top_k", 0) > 10]) == 2
+
+
+async def test_less_likely_tokens_are_neither_copied_nor_saved(board: Boards) -> None:
+    async with board(engine=OfManyTokens) as b:
+        await search(b, "1", "far312")
+        await b.press("enter", "Y")
+        assert "far312" not in b.app.clipboard
+        await b.press("8")
+        assert "Predictions" not in b.screen or b.screen.count("far") == 0
 
 
 @pytest.mark.parametrize("query", ["1.11", "L1 N11", "1n11"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tui.commands.command import keyed
@@ -19,10 +19,17 @@ NOTHING = "There is nothing to search here."
 
 
 class Find:
-    """``pane`` is the active one. The last query is gone on with in any pane."""
+    """``pane`` is the active one; ``look_up`` asks what a search in it looks through beside what is shown.
+    The last query is gone on with in any pane."""
 
-    def __init__(self, screens: Screens, pane: Callable[[], Pane], tell: Tell) -> None:
-        self._screens, self._pane, self._tell = screens, pane, tell
+    def __init__(
+        self,
+        screens: Screens,
+        pane: Callable[[], Pane],
+        look_up: Callable[[Sequence[str]], None],
+        tell: Tell,
+    ) -> None:
+        self._screens, self._pane, self._look_up, self._tell = screens, pane, look_up, tell
         self.query = ""
 
     def _searched(self) -> Searched | None:
@@ -41,6 +48,8 @@ class Find:
         if view is None:
             self._tell(NOTHING)
         else:
+            if self._screens.over is None and self._pane().asked_by_search:
+                self._look_up(self._pane().asked_by_search)
             self._screens.push(FindLine(Search(view), self._keep))
 
     def step(self, by: int) -> None:

@@ -5,6 +5,7 @@ Each function makes the controller that it is named after; ``Controllers`` has a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -160,7 +161,10 @@ def make_find(c: Controllers) -> Find:
     """Searching what the active pane shows."""
     from tui.controllers.find import Find
 
-    return Find(c.screens, lambda: c.panes.view, c.tell)
+    def look_up(slots: Sequence[str]) -> None:
+        c.session.change(*slots, searched=c.state.question)
+
+    return Find(c.screens, lambda: c.panes.view, look_up, c.tell)
 
 
 def make_plots(c: Controllers) -> Plots:

@@ -8,6 +8,7 @@ from textual import events
 
 from tui.commands.command import command, first_key
 from tui.dialogs.line_over import LineOver
+from tui.session.state import State
 from tui.widgets.cells import Search
 from tui.widgets.text_field import pasted
 
@@ -43,6 +44,13 @@ class FindLine(LineOver):
         """A word from elsewhere."""
         event.stop()
         self._write(pasted(event.text).replace("\n", " "))
+
+    def show(self, state: State) -> None:
+        """What is searched may have come only now."""
+        super().show(state)
+        if self.typed and not self.search.found:
+            self.again()
+            self.draw()
 
     def said(self) -> tuple[str, bool]:
         """How many there are, or that there is nothing."""

@@ -25,6 +25,7 @@ class PaneContract(FramedBox, can_focus=False):
     detailed: ClassVar[bool] = False  # a second line of readout
     of_heads: ClassVar[bool] = False  # does it show which head is selected?
     noted_kinds: ClassVar[tuple[str, ...]] = ()  # the parts whose notes its title names
+    asked_by_search: ClassVar[tuple[str, ...]] = ()  # slots that a search in it looks through
     about_prompt: ClassVar[bool] = False  # notes on the prompt are shown in it
 
     def __init__(self, slot: Slot, select: Select) -> None:

@@ -56,6 +56,9 @@ class Bars(CursorView):
         self.pad = pad  # empty lines above, to stand apart from what is there
         self.title = self.factor = ""
         self.bars: tuple[Bar, ...] = ()
+        self.behind: Callable[[str], Sequence[SearchCell]] = (
+            lambda _query: ()
+        )  # searched, not shown
         self.found = NOWHERE  # what a search has marked in a list without a cursor
         self._stays = False  # the cursor was put here from elsewhere: the rows stay where they are
         if not self.can_focus:
@@ -164,6 +167,10 @@ class Bars(CursorView):
             SearchCell(at, (bar.label.strip(), *bar.names), note=self._note(bar))
             for at, bar in enumerate(self.bars)
         ]
+
+    def beyond(self, query: str) -> Sequence[SearchCell]:
+        """What is behind the list, if it is in sight."""
+        return self.behind(query) if self.display else ()
 
     def _note(self, bar: Bar) -> str:
         """All of a row in a list without a cursor: it may be below those that there is room for."""

@@ -95,10 +95,17 @@ def _called(cell: SearchCell, query: str) -> bool:
     return any(_plain(name, query) == _plain(query, query) for name in cell.names)
 
 
+def as_searched(text: str, capitals: bool) -> str:
+    """``text`` as a search compares it: without spaces, and in lower case unless ``capitals`` count."""
+    return (text if capitals else text.lower()).translate(_SPACES)
+
+
 def _plain(text: str, query: str) -> str:
     """``text`` in lower case unless the query has capitals, without spaces unless it has nothing else."""
-    text = text if query != query.lower() else text.lower()
-    return text.translate(_SPACES) if query.translate(_SPACES) else text
+    capitals = query != query.lower()
+    if query.translate(_SPACES):
+        return as_searched(text, capitals)
+    return text if capitals else text.lower()
 
 
 def _fits(cell: SearchCell, plain: str, query: str) -> bool:

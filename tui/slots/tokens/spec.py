@@ -54,7 +54,7 @@ TOKENS = Slot(
     choose_method=next_token_method,
     choose_view=next_unit,
     place=Place(1, "Tokens", "which tokens mattered"),
-    beside=("predictions", "what_if"),
+    beside=("predictions", "what_if", "likely_tokens"),
     view="tui.slots.tokens.view:TokensPane",
     about=(
         "Which tokens of the prompt mattered, by integrated gradients.",

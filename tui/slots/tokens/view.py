@@ -21,6 +21,7 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
+from tui.slots.tokens.likely import LIKELY_TOKENS, LikelyTokens
 from tui.slots.tokens.reasoning import folded_in, with_reasoning_folded
 from tui.slots.tokens.units import (
     BY_UNIT,
@@ -53,6 +54,7 @@ class TokensPane(Pane):
     """Attribution of the metric to the tokens, and beside it the ten likeliest next tokens."""
 
     about_prompt = True
+    asked_by_search = (LIKELY_TOKENS.name,)
 
     BINDINGS = bindings(KEYS, before=MOVES)
 
@@ -65,6 +67,7 @@ class TokensPane(Pane):
         self._searched = Several(self.strip, self.after, self.edited)
         self._lens: Predicted | None = None
         self._shown: object = None
+        self._behind: Result | None = None
         self.parts: list[Part] = []
 
     def body(self) -> Iterable[Widget]:
@@ -160,10 +163,21 @@ class TokensPane(Pane):
         both = edited is not None
         clean = "clean" if self._lens is None and not previous else f"{where}, clean"
         self.after.show(self._bars(self.next_tokens()), clean if both else where)
+        self._fill_behind()
         if edited is not None:
             self.edited.show(self._bars(edited), "edited" + self._late())
         if self.edited.display != both:
             self.edited.display = both
+
+    def _fill_behind(self) -> None:
+        """What a search finds behind the list: of this question, and not of a cell of the lens."""
+        answer = self.state.slots[LIKELY_TOKENS.name]
+        of_now = self._lens is None and answer.question == self.state.question
+        result = answer.result if of_now else None
+        if result is not self._behind:
+            self._behind = result
+            found = None if result is None else LikelyTokens(result, len(self.after.bars))
+            self.after.behind = (lambda _query: ()) if found is None else found.beyond
 
     def shown_by(self) -> Mapping[str, Sequence[Widget]]:
         """The lists of next tokens are of slots of their own."""
