@@ -20,6 +20,7 @@ from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import CLEAN
+from interpboard.runs.rounding import unless_rounding
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -38,7 +39,8 @@ def edited_direct_attribution(
     ``interventions`` and ``source`` as in ``what_if``, all made at once; components as in
     ``direct_logit_attribution``, each run read at the scale that its own final norm has. Both columns sum to
     the metric of their run. A component that was not edited changes by what it does on what the edits
-    left it, and by the norm's scale. An edit of a stream, or of attention's output as a whole, is no
+    left it, and by the norm's scale; where its two values differ by no more than rounding they are the same.
+    An edit of a stream, or of attention's output as a whole, is no
     head's: ``L3 edit`` is what it puts in beside the layer's parts, 0 in the clean run.
 
     ``extra``: ``effect`` [component], edited − clean, which sums to the effect on the metric;
@@ -57,6 +59,8 @@ def edited_direct_attribution(
     ]
     named = components(parts)
     values = np.array(list(named.values()))
+    largest = 1 + float(np.nanmax(np.abs(values)))
+    values[:, 1] = unless_rounding(values[:, 1], values[:, 0], metric.clean_logits.dtype, largest)
     unexplained = [
         unexplained_by(own, each.tolist(), run) for own, each in zip(parts, values.T, strict=True)
     ]

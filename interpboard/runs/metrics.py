@@ -47,7 +47,7 @@ from interpboard.runs.labels import (
 )
 from interpboard.runs.prompt import make_prompt, resolve_position
 from interpboard.runs.references import plain_text
-from interpboard.runs.rounding import difference_beyond_rounding, is_fine, rounding
+from interpboard.runs.rounding import difference_beyond_rounding, unless_rounding
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,8 @@ class Metric:
         """``values`` of edited runs; ``unchanged``, the metric of the same run without the edits, in place of
         those that differ from it by no more than rounding. NaN stays, and so does all in 16 bits
         (``rounding.is_fine``)."""
-        dtype = self.clean_logits.dtype
-        if not is_fine(dtype):
-            return values
-        near = np.abs(values - unchanged) <= rounding(dtype, self._size(unchanged, unchanged))
-        return np.where(near, unchanged, values)
+        size = self._size(unchanged, unchanged)
+        return unless_rounding(values, unchanged, self.clean_logits.dtype, size)
 
     def _size(self, clean: float, other: float) -> float:
         """How large the numbers are whose rounding the metric has."""

@@ -6,6 +6,7 @@ is left is the order in which sums were taken.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 # Relative errors that a forward pass was seen to leave between two runs that are the same, with room.
@@ -35,3 +36,13 @@ def difference_beyond_rounding(
     """``first − second``, NaN where it is no more than rounding."""
     apart = first - second
     return apart if abs(apart) > rounding(dtype, size) else float("nan")
+
+
+def unless_rounding(
+    values: np.ndarray, unchanged: np.ndarray | float, dtype: torch.dtype, size: float
+) -> np.ndarray:
+    """``values`` of edited runs, with ``unchanged`` in place of those that differ from it by no more than
+    rounding, so that an effect of nothing is 0. NaN stays, and so does all in 16 bits (``is_fine``)."""
+    if not is_fine(dtype):
+        return values
+    return np.where(np.abs(values - unchanged) <= rounding(dtype, size), unchanged, values)

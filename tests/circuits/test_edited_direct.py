@@ -102,3 +102,17 @@ def test_a_probability_is_refused() -> None:
     lm, prompt, metric = case("gpt2", name="prob")
     with pytest.raises(Unsupported, match="no sum of direct contributions"):
         edited_direct_attribution(lm, prompt, metric, interventions="1.2=zero")
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("held", ['@0="The"', "2.mlp@8=zero", "0.0=zero"])
+def test_what_an_edit_leaves_as_it_is_has_no_effect_at_all(dtype: torch.dtype, held: str) -> None:
+    lm, prompt, metric = case("gpt2", dtype, text="The city of")
+    held = held.replace("@8", f"@{len(prompt.token_ids) - 2}")
+    result = edited_direct_attribution(lm, prompt, metric, interventions=held)
+    effect, size = result.extra["effect"].values, 1 + np.abs(result.values).max()
+    least = {torch.float32: 1e-6, torch.float64: 1e-12}[dtype] * size
+    assert not ((effect != 0) & (np.abs(effect) <= least)).any()
+    if held != "0.0=zero":  # nothing that reaches the answer has changed
+        assert set(effect.tolist()) == {0.0}
+    assert np.array_equal(effect, result.values[:, 1] - result.values[:, 0])
