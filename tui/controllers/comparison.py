@@ -6,12 +6,12 @@ second one for another model, on none where only what was saved is known.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.commands.command import command, shown_keys
+from tui.controllers.background import Background
 from tui.controllers.saver import COMPARED
 from tui.session import compared as sides
 from tui.session.compared import Compared, DifferenceCache, kept
@@ -61,7 +61,7 @@ class Comparison:
         self._asked: Question | None = None  # what B was asked when A was last brought up to it
         self._live = False  # can anything be computed for A?
         self._cache = DifferenceCache()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 
@@ -286,8 +286,7 @@ class Comparison:
 
     async def settled(self) -> None:
         """Wait until A's engine is idle and what it said is told."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()
         if self.a is not None and self._live:
             await self.a.settled()
 
@@ -295,14 +294,11 @@ class Comparison:
         """A second engine ends with the app."""
         if self.a is not None:
             await self.a.close()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """``settled`` and ``close`` wait for ``work``."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(work)
 
 
 def _silent(message: str, severity: object = "information") -> None:

@@ -7,12 +7,13 @@ newer takes the place of what is being read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui.commands.command import keyed
+from tui.controllers.background import Background
 from tui.session.state import Question
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Datasets:
         self._subject: tuple[str, str] | None = (
             None  # of a row: its text, and what is to be marked in it
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
 
     @property
     def sweep_words(self) -> str:
@@ -116,7 +117,7 @@ class Datasets:
                 await self._arrange()
                 self._opened()
 
-        self._in_background(work())
+        self._background.begin(work())
 
     def again(self) -> None:
         """Read what is open anew: there are more results."""
@@ -151,14 +152,14 @@ class Datasets:
                 self.where = before
                 self._tell(str(error), "error")
 
-        self._in_background(work())
+        self._background.begin(work())
 
     def sort(self, column: str) -> None:
         """By ``column``; again: the other way, then as in the dataset."""
         by, down = self.sorted_by
         following = (column, False) if by != column else (column, True) if not down else ("", False)
         self.sorted_by = following
-        self._in_background(self._arrange())
+        self._background.begin(self._arrange())
 
     async def _arrange(self) -> None:
         """Filter and sort; raises ``BadParameter`` for a filter that says nothing."""
@@ -249,19 +250,13 @@ class Datasets:
         async def work() -> None:  # not in the middle of telling of a change
             mark_row(self._session, positions)
 
-        self._in_background(work())
+        self._background.begin(work())
 
     # -- life -------------------------------------------------------------------------------------
 
     async def settled(self) -> None:
         """Wait until nothing of it is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._background.settled()
 
 
 def nothing_open() -> str:

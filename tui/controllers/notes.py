@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import StoreProblem
+from tui.controllers.background import Background
 
 if TYPE_CHECKING:
     from interpboard.store import Note, NoteSubject
@@ -33,7 +34,7 @@ class Notes:
     ) -> None:
         self._session, self._saver, self._screens = session, saver, screens
         self._here, self._tell = here, tell
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background(tell)
 
     async def read(self) -> None:
         """The notes of all sessions into the state; a store that is not there yet has none."""
@@ -113,11 +114,8 @@ class Notes:
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Carry out ``work`` beside what else is done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(work)
 
     async def idle(self) -> None:
         """Wait until all is written."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()

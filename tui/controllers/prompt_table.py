@@ -7,7 +7,7 @@ lenses of all rows come before the heads of any, which take longer. Nothing is c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from interpboard.display import visible
 from interpboard.files.places import expanded
 from tui import words
 from tui.commands.command import keyed, shown_keys
+from tui.controllers.background import Background
 
 if TYPE_CHECKING:
     from interpboard.results.prompt_rows import PromptRow, PromptTable
@@ -59,7 +60,7 @@ class PromptTableRows:
         self._done: set[tuple[str, int]] = set()
         self._running: tuple[str, int] | None = None
         self._engine: EngineLike | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 
@@ -238,7 +239,7 @@ class PromptTableRows:
         async def work() -> None:
             self.go_on()
 
-        self._in_background(work())
+        self._background.begin(work())
 
     def _fill(self, result: Any) -> None:
         from interpboard.results import prompt_rows
@@ -290,13 +291,6 @@ class PromptTableRows:
 
     async def settled(self) -> None:
         """Wait until nothing of it is under way."""
-        while self._tasks or self._running is not None:
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            else:
-                await asyncio.sleep(0.002)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        while self._background or self._running is not None:
+            await self._background.settled()
+            await asyncio.sleep(0.002)

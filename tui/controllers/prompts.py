@@ -13,6 +13,7 @@ from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
 from tui.commands.command import keyed, shown_keys
+from tui.controllers.background import Background
 from tui.files.prompt_book import PromptBook
 from tui.session.chat_draft import chat_line
 
@@ -53,7 +54,7 @@ class Prompts:
         self._draft = ""  # what was written before the field went back in time
         self._shown_before: str | None = None  # the older prompt in the field, while it is unedited
         self._writing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
         self._trouble = ""
         self.first = chat or (DEFAULT_TEXT if text is None else text)  # what to begin with
         self._is_example = self.first == DEFAULT_TEXT
@@ -81,13 +82,10 @@ class Prompts:
 
     async def idle(self) -> None:
         """Wait until all of the book is written."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()
 
     def _save(self) -> None:
-        task = asyncio.create_task(self._on_disk(self.book.save))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(self._on_disk(self.book.save))
 
     async def _on_disk(self, work: Callable[[Path], None]) -> None:
         from interpboard.config import state_folder

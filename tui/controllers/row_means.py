@@ -7,13 +7,14 @@ still runs are taken anew, in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed, shown_keys
+from tui.controllers.background import Background
 from tui.session.means import Means, second_less_first, shown_means
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RowMeans:
         self._input_line, self._tell = input_line, tell
         self.group = ""
         self._asked: object = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
 
     def why_not(self) -> str:
         """Why there are no means to show; empty: there are, or they can be taken."""
@@ -104,7 +105,7 @@ class RowMeans:
             if self._asked is asked:
                 self._put(Means(document, path.name, rows, where))
 
-        self._in_background(work())
+        self._background.begin(work())
 
     def _put(self, means: Means) -> None:
         self._before()
@@ -191,13 +192,7 @@ class RowMeans:
 
     async def settled(self) -> None:
         """Wait until nothing of it is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._background.settled()
 
 
 def _document(path: Path, where: str, group: str) -> Document:

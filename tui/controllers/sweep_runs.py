@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed
+from tui.controllers.background import Background
 from tui.controllers.sweep_words import ended_words, plan_of_rows, standing_words
 from tui.session.state import Request
 
@@ -79,7 +80,7 @@ class SweepRuns:
         self._begun: dict[Path, tuple[SweepProcess, IO[bytes]]] = {}
         self._watched: Path | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class SweepRuns:
                 return
             self._tell("The sweep stops after its row; what is computed is kept.")
 
-        self._in_background(work())
+        self._background.begin(work())
 
     def _set_up(self) -> None:
         from tui.dialogs.sweep import SweepScreen
@@ -286,18 +287,12 @@ class SweepRuns:
 
     async def settled(self) -> None:
         """Wait until nothing of it is under way; a sweep may run on."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settled()
 
     def close(self) -> None:
         """Nobody watches any more; the sweep goes on."""
         if self._watching is not None:
             self._watching.cancel()
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _error_of(said: IO[bytes]) -> str:
