@@ -20,7 +20,11 @@ from interpboard.runs.watch import Postponed, Watch
 from tests.lm import TEXT, tiny_lm
 
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
-SLOW = [name for name, known in ANALYSES.items() if known.cost != "passes" and not known.insists]
+SLOW = [
+    name
+    for name, known in ANALYSES.items()
+    if (known.cost != "passes" or known.cost_of) and not known.insists
+]
 MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each time would show
     "activation_patching": {"corrupted": CORRUPTED},
     "attribution_patching": {"corrupted": CORRUPTED, "method": "ig", "n_steps": 12},
@@ -41,6 +45,7 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "smoothgrad": {"samples": 32},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 12},
     "tune_lens": {"corpus": "corpus.txt", "steps": 12, "batch": 2, "length": 12},
+    "what_if": {"interventions": "0.0=zero; 0.1=zero; 0.2=mean; 0.3=mean; 0.mlp=zero; 1.mlp=mean"},
     "unit_attribution": {"unit": "word", "method": "shapley", "samples": 4},
 }
 

@@ -1,8 +1,9 @@
 """The engine's owner: starts the process, matches events to jobs, notices death, starts again.
 
 A *slot* is a place on the screen that shows one result at a time (``tokens``, ``heads``, ``model``).
-Running something in a slot cancels what ran there before, and events of replaced jobs are dropped, so
-a listener never sees a stale result. Everything happens on the event loop that called ``start``.
+Running something in a slot cancels what ran there before, and what comes of the replaced job is told as
+``Late``, so a listener never takes a stale result for a new one. Everything happens on the event loop that
+called ``start``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 
 from interpboard.config import engine_log
 from interpboard.engine import protocol
+from interpboard.engine.late import Late
 from interpboard.engine.lost import Lost
 from interpboard.engine.process import EngineProcess
 from interpboard.engine.sent_job import SentJob
@@ -31,7 +33,7 @@ CANCEL_GRACE_S = 3.0
 MAX_DEATHS, DEATHS_WINDOW_S = 5, 180.0
 
 
-Listener = Callable[[str, "protocol.Event | Lost"], None]
+Listener = Callable[[str, "protocol.Event | Lost | Late"], None]
 
 
 @dataclass
@@ -265,11 +267,11 @@ class EngineClient:
         self._tell(job, event)
 
     def _tell(self, job: SentJob, event: protocol.Event) -> None:
-        if not self._is_newest(job):
-            return  # replaced by a newer job
         told = job.told(event)
-        if told is not None:
+        if told is not None and self._is_newest(job):
             self.listener(job.slot, told)
+        elif told is not None and isinstance(job.request, protocol.RunAnalysis):
+            self.listener(job.slot, Late(told))
 
     def _is_newest(self, job: SentJob) -> bool:
         return self._newest.get(job.slot) == job.number

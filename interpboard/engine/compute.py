@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.engine import protocol
 from interpboard.engine.jobs import Queue
+from interpboard.engine.kept_jobs import KeptJobs
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.telling import Telling
 from interpboard.errors import Cancelled
@@ -32,21 +33,18 @@ def compute_job(
     request: protocol.RunAnalysis,
     outbox: Outbox,
     queue: Queue,
-    given_way: dict[int, KeptCells],
+    jobs: KeptJobs,
     speed: Speed,
 ) -> Result | None:
-    """The result; None if the job has given way and waits again, with its cells in ``given_way``.
+    """The result; None if the job has given way and waits again, with its cells in ``jobs``.
 
     Raises ``Interrupted``, and what the analysis raises.
     """
-    from interpboard.runs.kept import KeptCells
     from interpboard.runs.watch import Postponed, Watch
 
     kept: KeptCells | None = None
     if begun.analysis.cells or begun.analysis.gives_way:
-        kept = given_way.pop(request.job, None)
-        if kept is None or kept.request != begun.fingerprint:  # another model may be there by now
-            kept = KeptCells(begun.fingerprint, request.cells)
+        kept = jobs.take(request.job, begun.fingerprint, request.cells)
         kept.begin()
     if begun.analysis.cells:
         outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))
@@ -70,6 +68,11 @@ def compute_job(
     try:
         result = begun.run(watch)
         how = "done"
+        rest = telling.rest()
+        if (
+            rest is not None
+        ):  # its owner may have left it meanwhile, and keep no more than its cells
+            outbox.send(rest)
         return result
     except Postponed:
         assert kept is not None
@@ -77,11 +80,13 @@ def compute_job(
         last = telling.last()
         if last is not None:
             outbox.send(last)
-        given_way[request.job] = kept
+        jobs.gave_way(request.job, kept)
         queue.put_back(request)
         return None
     except Cancelled:
         how = "stopped"
+        if kept is not None:
+            jobs.was_stopped(kept)
         raise Interrupted(telling.last()) from None
     finally:
         fresh = len(kept) - before if kept is not None else 0

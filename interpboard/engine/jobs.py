@@ -113,5 +113,5 @@ class Queue:
         if known is None:  # it is refused at once
             return _TYPING
         estimates = request.params.get("preview") is True and request.job not in self._estimated
-        cost = COSTS.index(known.cost)
+        cost = COSTS.index(known.cost_with(request.params))
         return min(cost, _ESTIMATES) if estimates else cost

@@ -59,6 +59,13 @@ class Telling:
         done, total, _ = self._last
         return self._progress(done, total, self._shown, time.monotonic())
 
+    def rest(self) -> protocol.Progress | None:
+        """The cells that are not told yet, without what they make; None: all are."""
+        cells = self._kept.news() if self._kept is not None else None
+        if cells is None or self._last is None:
+            return None
+        return protocol.Progress(self._job, *self._last[:2], left_s=0.0, cells=cells)
+
     def _progress(
         self, done: int, total: int, partial: LabelledArray | None, now: float
     ) -> protocol.Progress:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from interpboard.engine import protocol
 from interpboard.engine.compute import Interrupted, compute_job
 from interpboard.engine.jobs import Queue
+from interpboard.engine.kept_jobs import KeptJobs
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_the_app_go_first, let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
@@ -27,7 +28,6 @@ from interpboard.runs.speed import Speed
 
 if TYPE_CHECKING:
     from interpboard.models.language_model import LanguageModel
-    from interpboard.runs.kept import KeptCells
 
 WRONG_VERSION = 3  # exit code
 GREETING_S = 5.0
@@ -49,14 +49,13 @@ class Worker:
         self.queue = queue
         self.lm: LanguageModel | None = None
         self.speed = Speed()
-        self.given_way: dict[int, KeptCells] = {}  # cells of the jobs that wait once more
+        self.kept_jobs = KeptJobs()
 
     def serve(self) -> None:
         """Run jobs until the process ends."""
         while True:
             request = self.queue.take()
-            for gone in set(self.given_way) - self.queue.waiting - {request.job}:
-                del self.given_way[gone]
+            self.kept_jobs.forget_all_but({*self.queue.waiting, request.job})
             try:
                 self._run(request)
             except Interrupted as stopped:
@@ -155,7 +154,7 @@ class Worker:
         begun = begin(
             lm, request.text, request.analysis, request.metric, request.params, bare=request.bare
         )
-        result = compute_job(begun, request, self.outbox, self.queue, self.given_way, self.speed)
+        result = compute_job(begun, request, self.outbox, self.queue, self.kept_jobs, self.speed)
         if result is not None:
             self.outbox.send(protocol.Finished(request.job, begun.prompt, result, _memory(lm)))
 

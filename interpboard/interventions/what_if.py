@@ -74,7 +74,8 @@ def what_if(
     stack = tuple(member for item in items for member in item.members)
     if translators and lens_site != "resid_post":
         raise BadParameter("Translators read the stream after layers.", "Leave lens_site as it is.")
-    watch.step(0, 2)
+    runs = 1 + (len(items) if len(items) > 1 else 0) + len(beside)
+    watch.step(0, runs)
     without = any(each.what == "off" for each in stack)
     base: _Context = partial(without_adapters, lm.model) if without else nullcontext
     replacing = [item for item in items if item.members[0].what != "off"]
@@ -91,7 +92,7 @@ def what_if(
     if without:
         clean = record(lm, prompt, sites)
         logits = torch.stack([at_least_float32(row_logits(clean, position))[0], logits[1]])
-    watch.step(1, 2)
+    watch.step(1, runs)
     baseline = metric.baseline
     edited = float(metric.unless_rounding(metric.of(logits)[1].double().cpu().numpy(), baseline))
     extra = {"effect": LabelledArray((), np.array(edited - baseline)), **_top(lm, logits, top_k)}
@@ -101,7 +102,7 @@ def what_if(
     others = tuple(member for item in beside for member in item.members)
     alone += _grouped(edits_of(lm, prompt, others, source), beside)
     if alone:
-        values = evaluate(clean, alone, metric, watch=watch.silent)
+        values = evaluate(clean, alone, metric, watch=watch.stage(1, runs))
         values = metric.unless_rounding(values, baseline) - baseline
         first = len(alone) - len(beside)
         if first:
@@ -125,7 +126,7 @@ def what_if(
                 streams = streams if loaded is None else loaded.translate(streams)
                 reads.append(read_lens(lm, streams, metric.target_id, top_k, watch.silent))
         extra |= _lenses(reads, prompt, lens_axis(lm, lens_site))
-    watch.step(2, 2)
+    watch.step(runs, runs)
     return Computed(
         values=np.array([baseline, edited]),
         axes=(RUN_AXIS,),

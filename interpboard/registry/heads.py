@@ -187,7 +187,7 @@ TABLE: tuple[Analysis, ...] = (
         value="how much of its type the head is, from 0 to 1; the same on shuffled data (null) and how "
         "far above it (z, in standard errors) are in extra",
         scale="probability",
-        cost="gradients",
+        cost="runs",
         gives_way=True,
         gaps=("values", "null", "z", "copying_eigenvalue"),
         parameters=(

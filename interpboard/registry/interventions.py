@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from interpboard.registry import reading
 from interpboard.registry.lens import LENS_SITE
 from interpboard.registry.parameter import Parameter
-from interpboard.registry.spec import Analysis
+from interpboard.registry.spec import Analysis, Cost
+
+FEW_ALONE = 8  # interventions whose own effects take no longer than some passes
 
 _INTERVENTIONS = Parameter(
     "interventions",
@@ -17,6 +21,14 @@ _INTERVENTIONS = Parameter(
     required=True,
 )
 _SOURCE = Parameter("source", str, "", "the prompt that patch takes its values from")
+
+
+def _cost_of_what_if(params: Mapping[str, Any]) -> Cost:
+    """A pass of all together; where there are several, a run of each alone as well."""
+    texts = (str(params.get(name, "")) for name in ("interventions", "controls"))
+    alone = sum(len([item for item in text.split(";") if item.strip()]) for text in texts)
+    return "passes" if alone <= FEW_ALONE else "runs"
+
 
 TABLE: tuple[Analysis, ...] = (
     Analysis(
@@ -63,6 +75,8 @@ TABLE: tuple[Analysis, ...] = (
         reading=reading.LEVEL,
         scale="diverging",
         cost="passes",
+        cost_of=_cost_of_what_if,
+        cells="edited runs",
         parameters=(
             _INTERVENTIONS,
             _SOURCE,

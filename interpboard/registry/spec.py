@@ -12,10 +12,10 @@ from interpboard.registry.parameter import Parameter
 from interpboard.registry.reading import Reading
 
 ScaleKind = Literal["diverging", "probability", "magnitude"]
-# How long one waits, the shortest first: some passes of the prompt; gradients of it; a run for each cell;
-# gradients along a path, or many methods; a search or a training.
-Cost = Literal["passes", "gradients", "cells", "paths", "search"]
-COSTS: tuple[Cost, ...] = ("passes", "gradients", "cells", "paths", "search")
+# How long one waits, the shortest first: some passes of the prompt; gradients of it; a run for each of a
+# list; a run for each cell of a grid; gradients along a path, or many methods; a search or a training.
+Cost = Literal["passes", "gradients", "runs", "cells", "paths", "search"]
+COSTS: tuple[Cost, ...] = ("passes", "gradients", "runs", "cells", "paths", "search")
 
 
 _OPTIONS = ("corrupted", "subject", "swap")  # parameters that are options of their own
@@ -29,8 +29,9 @@ class Analysis:
     ``in_overview``: run where no analysis is named, given what it requires. ``unsigned``: a parameter and
     those of its values with which a diverging scale has no negative side. ``gaps``: the arrays (``values``,
     names of ``extra``) in which the method leaves entries out, which are NaN; elsewhere NaN is warned of.
-    ``cost``: what is asked together runs in the order of ``COSTS``. ``cells``: what a cell of its own run is
-    called, in the plural, where those that are computed are kept when it is stopped; empty: all or nothing.
+    ``cost``: what is asked together runs in the order of ``COSTS``; ``cost_of`` parameters, where it is they
+    that decide. ``cells``: what a cell of its own run is called, in the plural, where those that are
+    computed are kept when it is stopped; empty: all or nothing.
     ``gives_way``: it can be put off for something quicker and gone on with; with cells it always can.
     ``insists``: why one that takes longer than some passes cannot.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
@@ -56,6 +57,7 @@ class Analysis:
     readings: tuple[str, dict[str, Reading]] | None = None
     neutrals: tuple[str, dict[str, float]] | None = None
     cost: Cost = "cells"
+    cost_of: Callable[[Mapping[str, Any]], Cost] | None = None
     cells: str = ""
     gives_way: bool = False
     insists: str = ""
@@ -72,6 +74,10 @@ class Analysis:
             return self.scale
         name, values = self.unsigned
         return "magnitude" if self._given(name, params) in values else self.scale
+
+    def cost_with(self, params: Mapping[str, Any]) -> Cost:
+        """How long one waits for it with ``params``."""
+        return self.cost if self.cost_of is None else self.cost_of(params)
 
     def neutral_with(self, params: Mapping[str, Any]) -> float:
         """The value that says "no effect" in a result made with ``params``."""

@@ -43,17 +43,17 @@ def evaluate_cells(
         nonlocal known
         values.flat[[places[i] for i in indices]] = metric.unless_rounding(new, unchanged)
         known += len(indices)
-        tell()
+        watch.step(known, len(places), so_far())
 
-    def tell() -> None:
-        so_far, unknown = shown(values), None
-        if estimates is not None:
-            unknown = np.isnan(so_far)
-            so_far = np.where(unknown, estimates, so_far)
-        watch.step(known, len(places), LabelledArray(axes, so_far, unknown))
+    def so_far() -> LabelledArray:
+        exact = shown(values)
+        if estimates is None:
+            return LabelledArray(axes, exact)
+        unknown = np.isnan(exact)
+        return LabelledArray(axes, np.where(unknown, estimates, exact), unknown)
 
-    if estimates is not None:
-        tell()
+    if estimates is not None:  # what is known already is told next, before it may give way
+        watch.on_progress(0, len(places), so_far())
     elif watch.speed is not None:
         watch.on_progress(0, len(places), None)  # its size, before the first step has ended
     counterfactuals = [cell for cell in cells if cell is not None]

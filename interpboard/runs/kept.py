@@ -46,6 +46,16 @@ class KeptCells:
         self._made: dict[str, tuple[Any, int]] = {}
         self._next = 0
 
+    def learn(self, cells: Cells | None) -> None:
+        """These are known as well; what is new of them is told with the ``news``."""
+        if cells is None or cells.request != self.request:
+            return
+        columns = (of.tolist() for of in (cells.numbers, cells.marks, cells.values))
+        for number, mark, value in zip(*columns, strict=True):
+            if number not in self._marks:
+                self._marks[number], self._values[number] = mark, value
+                self._news.append(number)
+
     def begin(self) -> None:
         """The analysis begins, once more perhaps: its first cell is number 0."""
         self._next = 0

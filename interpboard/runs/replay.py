@@ -84,6 +84,7 @@ def evaluate(
 
     values = np.full(len(counterfactuals), np.nan)
     asked, before = _kept(run, counterfactuals, rows_of, watch, values, on_values)
+    watch.pause()
     order = sorted(
         (i for i in range(len(counterfactuals)) if asked is None or not asked.known[i]),
         key=lambda i: (first(i), *joins(i)),

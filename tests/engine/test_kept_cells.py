@@ -15,6 +15,7 @@ import pytest
 
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
+from interpboard.engine.late import Late
 from interpboard.results.partial import Cells, joined_cells
 from tests.engine.conftest import Recorder
 
@@ -92,6 +93,60 @@ async def test_cells_that_are_on_their_way_when_it_is_stopped_are_not_lost(
     known, computed, how = said(engine, "causal_trace")[-1]
     assert (known, how) == (0, "stopped")
     assert len(told(recorder, "pane") or ()) == computed > 0
+
+
+@on_one_loop
+async def test_cells_that_are_on_their_way_when_another_job_takes_the_slot_are_told_as_late(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    hears, late = engine.listener, Recorder()
+
+    def busy_then_asks(slot: str, event: Any) -> None:
+        first = told(recorder, "pane") is None
+        if isinstance(event, Late):
+            late(slot, event.event)
+        hears(slot, event)
+        if first and told(recorder, "pane") is not None:
+            time.sleep(0.5)  # as a busy screen is: meanwhile the engine tells of cells
+            engine.run("pane", "attention", TEXT, params={"layers": [0], "heads": [0]})
+
+    engine.listener = busy_then_asks
+    try:
+        engine.run("pane", "causal_trace", TEXT, params={**TRACE, "samples": 900})
+        await recorder.until("pane", protocol.Finished)
+    finally:
+        engine.listener = hears
+    assert [each.result.analysis for each in recorder.of("pane", protocol.Finished)] == [
+        "attention"
+    ]
+    known, computed, how = said(engine, "causal_trace")[-1]
+    assert (known, how) == (0, "stopped")
+    before, after = told(recorder, "pane"), told(late, "pane")
+    assert before
+    assert after
+    assert len(joined_cells(before, [after]) or ()) == computed == len(before) + len(after)
+
+
+@on_one_loop
+async def test_what_is_left_and_asked_again_at_once_is_not_begun_anew(
+    engine: EngineClient, recorder: Recorder
+) -> None:
+    asked = {**TRACE, "samples": 390}
+    lines = len(said(engine, "causal_trace"))
+    engine.run("pane", "causal_trace", TEXT, params=asked)
+    while not told(recorder, "pane"):
+        count = len(recorder.of("pane", protocol.Progress))
+        await recorder.until("pane", protocol.Progress, count + 1)
+    engine.run("pane", "attention", TEXT, params={"layers": [0], "heads": [0]})
+    engine.run("pane", "causal_trace", TEXT, params=asked)  # nobody has heard of any cell
+    again = (await recorder.until("pane", protocol.Finished)).result
+    (known, first, how), (before, rest, end) = said(engine, "causal_trace")[lines:]
+    assert (known, how, end) == (0, "stopped", "done")
+    assert before == first > 0
+    assert first + rest == np.isfinite(again.extra["per_sample"].values).sum() - _free(again)
+    cells = told(recorder, "pane")
+    assert cells
+    assert len(cells) == first + rest  # also those that it was not told of the first time
 
 
 def _free(whole: Any) -> int:
@@ -176,45 +231,6 @@ async def test_a_training_gives_way_to_whatever_is_asked_and_is_gone_on_with(
     alone = (await recorder.until("alone", protocol.Finished)).result
     assert np.allclose(put_off.values, alone.values, rtol=1e-5)
     assert not put_off.warnings
-
-
-@on_one_loop
-async def test_jobs_run_the_quickest_first_and_what_nobody_looks_at_last(
-    engine: EngineClient, recorder: Recorder
-) -> None:
-    engine.run("busy", "slow", TEXT, params={"steps": 40})
-    await recorder.until("busy", protocol.Progress)
-    engine.run("path", "integrated_gradients", TEXT)
-    engine.run("hidden", "logit_lens", TEXT)
-    engine.run("grid", "head_ablation", TEXT)
-    engine.run("lens", "logit_lens", TEXT)
-    engine.aside(["hidden"])
-    for slot in ("path", "hidden", "grid", "lens"):
-        await recorder.until(slot, protocol.Finished)
-    order = [slot for slot, event in recorder.events if isinstance(event, protocol.Finished)]
-    assert order == ["busy", "lens", "grid", "path", "hidden"]
-
-
-@on_one_loop
-async def test_estimates_of_every_grid_come_before_the_exact_values_of_any(
-    engine: EngineClient, recorder: Recorder
-) -> None:
-    engine.run("busy", "slow", TEXT, params={"steps": 40})
-    await recorder.until("busy", protocol.Progress)
-    engine.run("heads", "head_ablation", TEXT, params={"preview": True})
-    corrupted = {"corrupted": TEXT.replace("Eiffel", "Paris"), "preview": True}
-    engine.run("trace", "activation_patching", TEXT, params=corrupted)
-    for slot in ("heads", "trace"):
-        await recorder.until(slot, protocol.Finished)
-    shown = [
-        (slot, bool(event.partial.estimated.all()))
-        for slot, event in recorder.events
-        if slot != "busy" and isinstance(event, protocol.Progress) and event.partial is not None
-    ]
-    estimates = [at for at, (slot, all_of_it) in enumerate(shown) if all_of_it]
-    exact = [at for at, (slot, all_of_it) in enumerate(shown) if not all_of_it]
-    assert {shown[at][0] for at in estimates} == {"heads", "trace"}
-    assert not exact or exact[0] > min(at for at in estimates if shown[at][0] == "trace")
 
 
 @on_one_loop

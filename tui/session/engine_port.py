@@ -74,10 +74,10 @@ class EngineLike(Protocol):
         """Slots with a job."""
 
 
-def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> None:
-    """Ask ``request`` in ``slot``; ``cells`` of it are known."""
+def ask(engine: EngineLike, slot: str, request: Request, cells: Any) -> int:
+    """Ask ``request`` in ``slot``; ``cells`` of it are known. The number of the job."""
     given, metric, bare = _given(request)
-    engine.run(slot, request.analysis, given, metric, request.params, cells, bare)
+    return engine.run(slot, request.analysis, given, metric, request.params, cells, bare)
 
 
 def ask_plan(engine: EngineLike, slot: str, request: Request) -> int:

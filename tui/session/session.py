@@ -14,6 +14,7 @@ from tui.session.engine_link import EngineLink
 from tui.session.engine_port import MODEL_SLOT, EngineFactory, EngineLike, ask
 from tui.session.interventions import InterventionStack
 from tui.session.plans import PLAN, EnginePlans
+from tui.session.replaced import ReplacedJobs
 from tui.session.state import Engine, Question, State
 from tui.session.vocabulary import ANSWERED, EngineTokens
 
@@ -43,20 +44,17 @@ class Session:
         unfinished: Callable[[Unfinished], None] = lambda _unfinished: None,
     ) -> None:
         self.state = state
-        # In the order they are asked: quick ones first.
-        self.slots = {own.name: own for own in slots}
+        self.slots = {own.name: own for own in slots}  # as they are asked: quick ones first
         self._always = tuple(slot.name for slot in slots if slot.always)
         self._jobs = tuple(slot.name for slot in slots if slot.kind == "job")
         self._finished, self._unfinished = finished, unfinished
         self._cut: tuple[str, ...] = ()  # what was under way when another model was asked for
-        self._link = EngineLink(factory)
+        self._link, self._replaced = EngineLink(factory), ReplacedJobs()
         self.tokens = EngineTokens(lambda: self.engine)
         self.plans = EnginePlans(lambda: self.engine)
-        self._changes, self._tell = Changes(changed), tell
-        self._says = messages.Says(tell)
-        self._run_when_ready = True
+        self._changes, self._tell, self._says = Changes(changed), tell, messages.Says(tell)
+        self._run_when_ready, self._closed = True, False
         self.in_sight: tuple[str, ...] = ()
-        self._closed = False
         self.up = asyncio.Event()
 
     @property
@@ -121,7 +119,7 @@ class Session:
         """Ask what is in sight and not whole: stopped, failed, of an older question. Else all of it anew."""
         names = dict.fromkeys((*self._always, *self.in_sight))
         lacking = [name for name in names if self.slots[name].lacking(self.state)]
-        self.run(*(lacking or names))
+        self.run(*((*lacking, *self.state.engine.lost) or names))
 
     def _set_down(self, *names: str) -> None:
         """What is under way in these slots ends here: what it has computed is kept."""
@@ -130,6 +128,7 @@ class Session:
         before = self.state
         for name in names:
             if self.state.slots[name].job is not None:
+                self._replaced.set_down(self.state, name)
                 self.state = set_down(self.state, name)
         self._keep(before)
 
@@ -193,7 +192,7 @@ class Session:
             self._set_down(name)
             cells = known_cells(self.state, name, request)
             self.state = self.state.asking(name, request, self.slots[name].title, cells)
-            ask(self.engine, name, request, cells)
+            self._replaced.under_way[name] = ask(self.engine, name, request, cells)
         self._changes.add({*names, "engine"})
 
     def change(self, *names: str, **changes: Any) -> None:
@@ -221,8 +220,7 @@ class Session:
             self._run_when_ready = False
             self.engine.cancel(MODEL_SLOT)  # back to the model that is loaded, if there is one
             return True
-        busy = bool(self.state.busy)
-        if busy:
+        if busy := bool(self.state.busy):
             self.engine.cancel()
         return busy
 
@@ -283,10 +281,12 @@ class Session:
             answers.take(slot, event, type(event).__name__)
         if slot in ANSWERED or slot == PLAN:
             return
-        before = self.state
-        self.state = self._reduce(before, slot, event, self.slots)
+        before, kind = self.state, type(event).__name__
+        late = self._replaced.heard(before, event)
+        self.state = late or self._reduce(before, slot, event, self.slots)
         self._keep(before)
-        kind = type(event).__name__
+        if late is not None:
+            return
         if kind == "Ready":
             self._link.loaded = event.model
         elif kind == "Finished" and slot in self.slots:
@@ -306,7 +306,7 @@ class Session:
             self.say_other_weights()
         if kind == "Ready" and self._run_when_ready:
             self._run_when_ready = False
-            self.run(*self._always, *self.in_sight, *self.state.engine.lost)
+            self.go_on()
 
     def say_other_weights(self) -> None:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""

@@ -114,9 +114,9 @@ class Answer:
         from interpboard.registry import ANALYSES
         from interpboard.registry.spec import COSTS
 
-        known = ANALYSES.get(self.pending.analysis) if self.pending is not None else None
-        runs = self.job is not None and self.job.runs
-        return not runs, COSTS.index(known.cost) if known is not None else 0
+        asked, waits = self.pending, self.job is None or not self.job.runs
+        known = ANALYSES.get(asked.analysis) if asked is not None else None
+        return waits, COSTS.index(known.cost_with(asked.params)) if asked and known else 0
 
     @property
     def named(self) -> Result | None:
@@ -197,6 +197,7 @@ class State:
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
     unfinished: tuple[Unfinished, ...] = ()  # the newest last
+    searched: Question | None = None  # of which less likely tokens are searched
     dataset: str = ""  # a file with prompts whose circuit can be found
     compared: Compared | None = None  # what is shown beside this prompt, or taken from it
     sweep: str = ""  # how far the sweep that runs beside the app is, in words
@@ -278,7 +279,8 @@ class State:
         """The newest result of ``name`` while an intervention is on; it may be of an older list of them."""
         slot = self.slots[name]
         same = slot.request is not None and slot.request.question == self.question
-        return slot.result if self.interventions.text and same else None
+        whole = slot.result is not None and slot.result.partial is None
+        return slot.result if self.interventions.text and same and whole else None
 
     @property
     def busy(self) -> tuple[str, ...]:

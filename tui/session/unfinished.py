@@ -47,11 +47,10 @@ def set_down(state: State, slot: str, last: Progress | None = None) -> State:
     It is shown too, where the slot has nothing better on what it was asked.
     """
     answer = state.slots[slot]
-    found = _unfinished(state, slot, answer, last)
+    found = unfinished(state.model.info, slot, answer, last) if state.model is not None else None
     if found is None:
         return state
-    others = tuple(each for each in state.unfinished if not each.answers(slot, found.request))
-    state = replace(state, unfinished=(*others, found)[-MOST_UNFINISHED:])
+    state = with_unfinished(state, found)
     whole = answer.result is not None and not answer.result.partial
     if not found.result.axes or (whole and answer.request == found.request):
         return state
@@ -60,18 +59,26 @@ def set_down(state: State, slot: str, last: Progress | None = None) -> State:
     )
 
 
+def with_unfinished(state: State, found: Unfinished) -> State:
+    """``state`` that has ``found`` to go on from, in place of what there was of the same."""
+    others = tuple(e for e in state.unfinished if not e.answers(found.slot, found.request))
+    return replace(state, unfinished=(*others, found)[-MOST_UNFINISHED:])
+
+
 def dropped(state: State, slot: str, request: Request | None) -> State:
     """``request`` of ``slot`` has been answered whole."""
     kept = tuple(e for e in state.unfinished if request is None or not e.answers(slot, request))
     return replace(state, unfinished=kept) if len(kept) < len(state.unfinished) else state
 
 
-def _unfinished(
-    state: State, slot: str, answer: Answer, last: Progress | None
+def unfinished(
+    of: ModelInfo, slot: str, answer: Answer, last: Progress | None = None
 ) -> Unfinished | None:
+    """What the job of ``answer`` has computed on the model ``of``, with ``last`` to tell; None: nothing."""
+    from interpboard.registry import ANALYSES
     from interpboard.results.partial import joined_cells
 
-    if answer.begun is None or answer.pending is None or answer.job is None or state.model is None:
+    if answer.begun is None or answer.pending is None or answer.job is None:
         return None
     more = last.cells if last is not None else None
     parts = [*answer.cells, more] if more is not None else list(answer.cells)
@@ -81,8 +88,9 @@ def _unfinished(
     prompt, nothing_yet = answer.begun
     shown = last.partial if last is not None and last.partial is not None else answer.partial
     total = last.total if last is not None else answer.job.total
-    of = max(total if shown is None else min(total, shown.values.size), 1)
-    result = nothing_yet.so_far(shown, cells, of, answer.job.unit or "cells")
+    every = max(total if shown is None else min(total, shown.values.size), 1)
+    unit = ANALYSES[nothing_yet.analysis].cells or "cells"
+    result = nothing_yet.so_far(shown, cells, every, unit)
     if result.axes and result.partial is not None and result.partial.done == 0:
-        result = nothing_yet.so_far(None, cells, max(total, len(cells)), answer.job.unit or "cells")
-    return Unfinished(slot, answer.pending, state.model.info, prompt, result)
+        result = nothing_yet.so_far(None, cells, max(total, len(cells)), unit)
+    return Unfinished(slot, answer.pending, of, prompt, result)

@@ -139,7 +139,7 @@ def job_words(job: Job) -> str:
 
     Before its own first steps a long job says what is expected: `` of 1,536 heads, about 40 s, x stops``.
     """
-    size = f" of {job.total:,} {job.unit}" if job.unit and job.total else ""
+    size = f" of {job.total:,} {job.unit}" if job.unit and job.total > 1 else ""
     if job.left_s is None or not job.tells_time or (job.expected and not job.long):
         return size
     took = spoken_seconds(job.left_s)

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from interpboard.results import ModelInfo, Result
 
 
-def mlp_effects(state: State) -> np.ndarray | None:
-    """Effect [layer] of taking each MLP away as the heads were, of the same question; None: not known yet."""
+def mlp_effects(state: State, under_way: bool = False) -> np.ndarray | None:
+    """Effect [layer] of taking each MLP away as the heads were, of the same question; None: not known yet.
+
+    ``under_way``: as those heads that are being computed.
+    """
     mlps, heads = state.slots["mlp_ablation"], state.slots["heads"]
-    if mlps.result is None or mlps.request is None or heads.request is None:
+    beside = heads.pending if under_way else heads.request
+    if mlps.result is None or mlps.request is None or beside is None:
         return None
-    ablation = heads.request.params.get("ablation", "zero")
+    ablation = beside.params.get("ablation", "zero")
     asked = str(mlps.request.params.get("interventions", ""))
-    if mlps.question != heads.question or not asked.endswith(f"={ablation}"):
+    if mlps.question != beside.question or not asked.endswith(f"={ablation}"):
         return None  # of another prompt, or otherwise taken away
     extra = mlps.result.extra
     found = next((extra[name] for name in ("alone", "effect") if name in extra), None)

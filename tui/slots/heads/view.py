@@ -91,7 +91,7 @@ class HeadsPane(Pane):
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
-        mlps = mlp_effects(self.state)
+        mlps = mlp_effects(self.state, under_way=self.data.partial is not None)
         beside = (self.state.slots[name].result for name in self.slot.beside)
         noted = noted_parts(self.state, self.noted_kinds)
         shown = (source, mlps is None, *beside, self.state.interventions.on, noted)
@@ -110,7 +110,7 @@ class HeadsPane(Pane):
         neutral = scales.slot_meaning(self.data)[1]
         layers, heads = source.axes
         column = np.full((len(layers.labels), 1), np.nan)
-        if mlps is not None and self.data.partial is None:
+        if mlps is not None:
             column[: len(mlps), 0] = mlps
         values = np.hstack([source.values, column])
         data = GridData(
