@@ -162,7 +162,8 @@ def make_find(c: Controllers) -> Find:
     from tui.controllers.find import Find
 
     def look_up(slots: Sequence[str]) -> None:
-        c.session.change(*slots, searched=c.state.question)
+        c.session.select(searched=c.state.question)
+        c.session.ensure(*slots)
 
     return Find(c.screens, lambda: c.panes.view, look_up, c.tell)
 

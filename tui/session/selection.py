@@ -21,6 +21,7 @@ class Selection:
     mlp: bool = False
     neuron: tuple[int, int] | None = None
     last_head: tuple[int, int] | None = None
+    searched: object = None  # the question whose less likely tokens are looked through
 
     def moved(self, **places: Any) -> Selection:
         """The selection after a cursor has moved to ``places``."""

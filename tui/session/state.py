@@ -197,7 +197,6 @@ class State:
     examples: str = ""  # a file of max-activating examples
     translators: str = ""  # a folder with a tuned lens
     unfinished: tuple[Unfinished, ...] = ()  # the newest last
-    searched: Question | None = None  # of which less likely tokens are searched
     dataset: str = ""  # a file with prompts whose circuit can be found
     compared: Compared | None = None  # what is shown beside this prompt, or taken from it
     sweep: str = ""  # how far the sweep that runs beside the app is, in words

@@ -42,7 +42,8 @@ class HeatGrid(CursorView):
         """Show ``data``; repaint changed rows only if nothing but values changed."""
         old, self.data = self.data, data
         if data is None:
-            self.refresh(layout=True)
+            if old is not None:
+                self.refresh(layout=True)
             return
         rows, columns = data.values.shape
         at = cursor or self.cursor

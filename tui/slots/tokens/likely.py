@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _request(slot: Slot, state: State) -> Request | None:
     """Once somebody has begun to search, of this question."""
-    if state.searched != state.question:
+    if state.selection.searched != state.question:
         return None
     return Request(slot.analysis, state.question, {"top_k": MOST_LIKELY})
 
