@@ -53,12 +53,18 @@ def values_of(row: int, analysis: str) -> np.ndarray:
     return values.reshape(-1)
 
 
-def swept(folder: Path, model: ModelInfo, group: str = "label", number: int = NUMBER) -> Path:
+def swept(
+    folder: Path,
+    model: ModelInfo,
+    group: str = "label",
+    number: int = NUMBER,
+    params: dict[str, dict[str, object]] | None = None,
+) -> Path:
     """The folder of a sweep over ``rows.jsonl``, which is beside it, with its means."""
     data, out = folder / "rows.jsonl", folder / "swept"
     data.write_text("\n".join(map(json.dumps, row_records(number))), encoding="utf-8")
     dataset = open_dataset([data])
-    request = sweep_request(list(AXES), group=group)
+    request = sweep_request(list(AXES), params, group=group)
     manifest = Manifest(
         made_by=MadeBy("0", "0", "0"),
         dataset=(str(data),),

@@ -302,3 +302,16 @@ async def test_what_is_copied_of_a_mean_says_of_how_many_rows_it_is(folder: Path
         await b.press("y")
         assert "mean" in b.app.clipboard
         assert "11 rows" in b.app.clipboard
+
+
+async def test_a_row_of_a_sweep_is_asked_with_the_parameters_of_the_sweep(tmp_path: Path) -> None:
+    params = {"head_ablation": {"ablation": "mean"}, "logit_lens": {"site": "attn_out"}}
+    async with opened(swept(tmp_path, MODEL, params=params)) as b:
+        b.app.session.set_param("heads", "ablation", "resample")
+        await b.press("j", "enter")
+        await wait_until_idle(b.app)
+        asked = {request.analysis: request.params for request in b.engine.requests}
+        assert asked["head_ablation"]["ablation"] == "mean"
+        assert asked["logit_lens"]["site"] == "attn_out"
+        await b.press("2")
+        assert "mean ablation" in b.screen

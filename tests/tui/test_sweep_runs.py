@@ -129,6 +129,7 @@ async def test_a_sweep_whose_process_was_killed_says_that_what_it_wrote_is_kept(
     tmp_path: Path, process: Process
 ) -> None:
     out = swept(tmp_path, MODEL)
+    min((out / "rows").glob("part-*.parquet")).unlink()
     stands(out, "running", 5)
     async with opened(out) as b:  # begun elsewhere: it is watched
         await until(b, lambda: "sweep 5 of 12 rows" in b.lines()[0])
@@ -153,3 +154,26 @@ async def test_a_folder_that_holds_something_else_is_refused_in_the_box(
         await b.press("enter")
         assert "holds no sweep" in b.screen
         assert not process.words
+
+
+async def test_a_finished_sweep_is_not_begun_again_and_says_why(
+    tmp_path: Path, process: Process
+) -> None:
+    out = swept(tmp_path, MODEL)
+    async with opened(out) as b:
+        await b.press("r")
+        assert "Nothing is left to compute" in b.messages[-1]
+        assert not process.words
+    part = min((out / "rows").glob("part-*.parquet"))
+    part.unlink()  # as after a lost node
+    async with opened(out) as b:
+        await b.press("r")
+        assert process.words[0] == "sweep"
+
+
+async def test_stop_is_offered_only_while_a_sweep_runs(tmp_path: Path, process: Process) -> None:
+    async with begun(tmp_path) as (b, out):
+        await until(b, lambda: "x Stop" in b.lines()[-1])
+        stands(out, "done", NUMBER) if out.exists() else None
+        process.code = 0
+        await until(b, lambda: "x Stop" not in b.lines()[-1])

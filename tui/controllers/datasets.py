@@ -14,6 +14,7 @@ from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui.commands.command import keyed
 from tui.controllers.background import Background
+from tui.controllers.row_question import as_swept, row_question
 from tui.session.state import Question
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine
     from tui.session.session import Session
-    from tui.session.state import PromptKind, State
+    from tui.session.state import State
 
 _CHANGED = "dataset"
 _OPENS = "A file of rows, or the folder of a sweep."
@@ -185,17 +186,8 @@ class Datasets:
     def question_of(self, source: DatasetRow) -> Question:
         """What a row asks; of a sweep with its metric, and what the sweep takes where the row has nothing."""
         manifest = self.list.manifest if self.list is not None else None
-        asked = manifest.request.metric if manifest is not None else None
-        foil = source.foil if source.foil is not None or asked is None else asked.foil
-        target = source.target if source.target is not None or asked is None else asked.target
-        position = source.position
-        if position is None:
-            position = asked.position if asked is not None else -1
-        metric = asked.name if asked is not None else self._session.state.question.metric
-        if asked is None:  # a foil is there to be contrasted with
-            metric = "logit_diff" if foil is not None else metric.replace("logit_diff", "logit")
-        text, kind = _as_prompt(source)
-        return Question(text, metric, target, foil, position, kind)
+        metric = self._session.state.question.metric
+        return row_question(source, manifest.request if manifest is not None else None, metric)
 
     def open_row(self, row: ListedRow) -> None:
         """The row in all panes: text, target, foil, position, corrupted prompt and subject as it says."""
@@ -213,11 +205,10 @@ class Datasets:
         from tui.slots.trace.of_row import methods_of_row
 
         self._row_opened()
-        analyses = {
-            **self._session.state.analyses,
-            **methods_of_row(source.corrupted, source.subject),
-        }
-        self._session.change(corrupted=source.corrupted, marked=("", ()), analyses=analyses)
+        of_row = methods_of_row(source.corrupted, source.subject)
+        session, request = self._session, manifest.request if manifest is not None else None
+        swept = as_swept(session.state, session.slots.values(), request, of_row)
+        session.change(corrupted=source.corrupted, marked=("", ()), **swept)
         self._run(question)
 
     def changed(self, state: State) -> None:
@@ -292,15 +283,3 @@ def _arranged(found: RowList, where: str, sorted_by: tuple[str, bool]) -> tuple[
     known = [row for row in rows if row.column(by) is not None]
     unknown = [row for row in rows if row.column(by) is None]  # last, either way
     return (*sorted(known, key=key, reverse=down), *unknown)
-
-
-def _as_prompt(source: Any) -> tuple[str, PromptKind]:
-    """A row's prompt as the panes take it: a text, or the JSON of a chat."""
-    if source.messages is None:
-        return source.text, "text"
-    from interpboard.results import Chat, Message
-    from interpboard.results.chats import chat_json
-
-    messages = tuple(Message(role, content) for role, content in source.messages)
-    goes_on = source.messages[-1][0] == "assistant"
-    return chat_json(Chat(messages, continue_final_message=goes_on)), "chat"

@@ -27,6 +27,7 @@ from tui.controllers.sweep_words import ended_words, plan_of_rows, standing_word
 from tui.session.state import Request
 
 if TYPE_CHECKING:
+    from interpboard.sweeps.folder import Manifest
     from interpboard.sweeps.standing import SweepStanding
     from tui.controllers.datasets import Datasets
     from tui.controllers.notify import Tell
@@ -96,8 +97,21 @@ class SweepRuns:
         elif found.dataset is None:
             self._tell(found.note, "warning")
         else:
-            model = found.manifest.model
-            self._begin(found.dataset, found.manifest.request, model, found.path)
+            self._background.begin(self._go_on(found.dataset, found.manifest, found.path))
+
+    async def _go_on(self, dataset: Any, manifest: Manifest, path: Path) -> None:
+        """Compute what the sweep lacks; no model is opened for nothing."""
+        from interpboard.sweeps.remaining import is_whole
+
+        try:
+            whole = await asyncio.to_thread(is_whole, path, dataset)
+        except InterpBoardError as error:
+            self._tell(str(error), "error")
+            return
+        if whole:
+            self._tell("Nothing is left to compute: every row of this sweep is done.")
+        else:
+            self._begin(dataset, manifest.request, manifest.model, path)
 
     def stop(self) -> None:
         """Stop the sweep that is watched; what is computed is kept."""

@@ -87,7 +87,8 @@ class DatasetScreen(Live, OverPanes[None]):
             self._shown = shown
             self.table.show(self.host.shown, row_columns(found.columns), self.host.sorted_by)
         self.query_one("#dataset-title", Line).set(self._title())
-        self.query_one("#dataset-footer", Line).set(self.hints())
+        without = "" if self.host.sweep_words else "dataset_stop"
+        self.query_one("#dataset-footer", Line).set(self.hints(without))
         self._readout()
 
     def _title(self) -> Text:
