@@ -6,7 +6,7 @@ again where it is still the same, since the folder keeps no partner prompt and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 from itertools import islice
@@ -24,7 +24,8 @@ from interpboard.sweeps.row_filter import ALSO
 
 MOST_LISTED = 100_000  # rows
 OF_A_LIST = (
-    "row", "place", "text", "target", "foil", "position", "answer", "right", "metric", "tokens",
+    "row", "place", "text", "target", "foil", "position", "answer", "probability", "right", "metric",
+    "tokens",
 )  # fmt: skip
 _CALLED = {other: name for name, other in ALSO.items()}
 
@@ -51,6 +52,7 @@ class ListedRow:
     failed: tuple[tuple[str, str], ...] = ()
     columns: dict[str, Any] = field(default_factory=dict)
     source: DatasetRow | None = None
+    probability: float | None = None  # of the answer, where it was asked for a list alone
 
     def column(self, name: str) -> Any:
         """What it has in a column; None: nothing. The same names as in ``row_filter``."""
@@ -73,6 +75,11 @@ class RowList:
     manifest: Manifest | None = None
     cut: bool = False
     note: str = ""
+
+    def with_rows(self, known: Mapping[int, ListedRow]) -> RowList:
+        """The same list with those of ``known``, by number, in place of its own."""
+        rows = tuple(known.get(row.number, row) for row in self.rows) if known else self.rows
+        return with_fields(self, rows=rows)
 
     @property
     def columns(self) -> tuple[str, ...]:

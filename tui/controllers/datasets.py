@@ -7,13 +7,14 @@ newer takes the place of what is being read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui.commands.command import keyed
 from tui.controllers.background import Background
+from tui.controllers.row_answers import RowAnswers
 from tui.controllers.row_question import as_swept, row_question
 from tui.session.state import Question
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
     from tui.controllers.ports import InputsLine
     from tui.session.session import Session
+    from tui.session.shared_engine import Switchboard
     from tui.session.state import State
 
 _CHANGED = "dataset"
@@ -47,8 +49,12 @@ class Datasets:
         row_opened: Callable[[], None],
         opened: Callable[[], None],
         input_line: InputsLine,
+        switchboard: Switchboard,
         tell: Tell,
     ) -> None:
+        self.answers = RowAnswers(
+            session, switchboard, self.question_of, lambda: changed({_CHANGED})
+        )
         self._session, self._run, self._open_screen = session, run, open_screen
         self._changed, self._row_opened, self._opened = changed, row_opened, opened
         self._input_line, self._tell = input_line, tell
@@ -112,6 +118,7 @@ class Datasets:
                 same = self.list is not None and self.list.path == found.path
                 self.list, self.reading = found, None
                 if not same:
+                    self.answers.begin_anew()
                     self.where, self.sorted_by = "", ("", False)
                 if found.note:
                     self._tell(found.note, "warning")
@@ -167,7 +174,8 @@ class Datasets:
         found, where, by = self.list, self.where, self.sorted_by
         if found is None:
             return
-        shown = await asyncio.to_thread(lambda: _arranged(found, where, by))
+        known = dict(self.answers.known)
+        shown = await asyncio.to_thread(lambda: _arranged(found, where, by, known))
         if (found, where, by) == (self.list, self.where, self.sorted_by):
             self.shown = shown
             self._changed({_CHANGED})
@@ -211,8 +219,14 @@ class Datasets:
         session.change(corrupted=source.corrupted, marked=("", ()), **swept)
         self._run(question)
 
+    def see(self, rows: Sequence[ListedRow]) -> None:
+        """These rows are in sight, or nearly; none: the table is left. Of a sweep they are known."""
+        swept = self.list is not None and self.list.manifest is not None
+        self.answers.see(() if swept else rows)
+
     def changed(self, state: State) -> None:
         """The app's snapshot has changed: once the tokens of a row are known its subject is marked."""
+        self.answers.changed(state)
         if self._subject is None:
             return
         text, subject = self._subject
@@ -269,17 +283,22 @@ def _path_and_columns(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _arranged(found: RowList, where: str, sorted_by: tuple[str, bool]) -> tuple[ListedRow, ...]:
+def _arranged(
+    found: RowList, where: str, sorted_by: tuple[str, bool], answers: Mapping[int, ListedRow]
+) -> tuple[ListedRow, ...]:
+    """``answers`` that are there by now: they are looked at, and are no part of what is listed."""
+    plain = {row.number: row for row in found.rows} if answers else {}
+    found = found.with_rows(answers)
     rows = found.fitting(where) if where else found.rows
     by, down = sorted_by
-    if not by:
-        return rows
 
     def key(row: ListedRow) -> tuple[bool, float, str]:
         value = row.column(by)
         number = float(value) if isinstance(value, int | float) else 0.0
         return isinstance(value, str), number, str(value) if isinstance(value, str) else ""
 
-    known = [row for row in rows if row.column(by) is not None]
-    unknown = [row for row in rows if row.column(by) is None]  # last, either way
-    return (*sorted(known, key=key, reverse=down), *unknown)
+    if by:
+        known = [row for row in rows if row.column(by) is not None]
+        unknown = [row for row in rows if row.column(by) is None]  # last, either way
+        rows = (*sorted(known, key=key, reverse=down), *unknown)
+    return tuple(plain[row.number] for row in rows) if answers else rows

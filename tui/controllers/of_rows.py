@@ -21,7 +21,8 @@ def make_datasets(c: Controllers) -> Datasets:
     return Datasets(
         c.session, run=partial(_run_question, c), open_screen=lambda: _open_dataset(c),
         changed=c.show_changed, row_opened=lambda: _leave_rows(c),
-        opened=lambda: c.sweep_runs.opened(), input_line=c.screens.input_line, tell=c.tell,
+        opened=lambda: c.sweep_runs.opened(), input_line=c.screens.input_line,
+        switchboard=c.board, tell=c.tell,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tui.widgets.message import MessageLine
 from tui.widgets.row_table import RowTable, row_columns, row_sentence
 
 if TYPE_CHECKING:
-    from interpboard.sweeps.listed_rows import ListedRow
+    from interpboard.sweeps.listed_rows import ListedRow, RowList
     from tui.controllers.datasets import Datasets
 
 
@@ -49,7 +49,7 @@ class DatasetScreen(Live, OverPanes[None]):
     ) -> None:
         super().__init__()
         self.host, self.open_row, self.copy = host, open_row, copy
-        self.table = RowTable(self._readout, id="dataset-rows")
+        self.table = RowTable(self._moved, id="dataset-rows")
         self._shown: tuple[object, ...] = ()
 
     @property
@@ -85,11 +85,33 @@ class DatasetScreen(Live, OverPanes[None]):
         shown = (self.host.shown, self.host.sorted_by, found)
         if found is not None and shown != self._shown:
             self._shown = shown
-            self.table.show(self.host.shown, row_columns(found.columns), self.host.sorted_by)
+            self.table.show(self.host.shown, row_columns(self._columns(found)), self.host.sorted_by)
+            self.call_after_refresh(self._seen)
+        self.table.know(self.host.answers.known)
         self.query_one("#dataset-title", Line).set(self._title())
         without = "" if self.host.sweep_words else "dataset_stop"
         self.query_one("#dataset-footer", Line).set(self.hints(without))
         self._readout()
+
+    def _columns(self, found: RowList) -> tuple[str, ...]:
+        """Of a dataset that is not swept with those in which answers come."""
+        if found.manifest is not None:
+            return found.columns
+        right = ("right",) if "target" in found.columns else ()
+        return (*found.columns, "answer", "probability", "metric", *right)
+
+    def _seen(self) -> None:
+        """Which rows are in sight is known once they are laid out."""
+        if self.is_attached:
+            self.host.see(self.table.near)
+
+    def on_unmount(self) -> None:
+        """Nobody looks at the rows any more."""
+        self.host.see(())
+
+    def _moved(self) -> None:
+        self._readout()
+        self.host.see(self.table.near)
 
     def _title(self) -> Text:
         """What is open, how many rows there are, how many are shown, and how far its sweep is."""

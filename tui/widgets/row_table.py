@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ class RowColumn:
 
 _OF_A_ROW = (
     RowColumn("target", "target", 11), RowColumn("answer", "answer", 11),
-    RowColumn("metric", "metric", 8), RowColumn("right", "right", 6),
+    RowColumn("probability", "prob", 7), RowColumn("metric", "metric", 8),
+    RowColumn("right", "right", 6),
 )  # fmt: skip
 _OTHER = 12
 
@@ -61,6 +62,7 @@ class RowTable(CursorView):
         self.rows: Sequence[ListedRow] = ()
         self.columns: tuple[RowColumn, ...] = row_columns(())
         self.sorted_by = ("", False)
+        self.known: Mapping[int, ListedRow] = {}  # by number: what stands in place of a row by now
         self._digits = 3  # of the largest number of a row
 
     def show(
@@ -91,7 +93,25 @@ class RowTable(CursorView):
     @property
     def row(self) -> ListedRow | None:
         """The row under the cursor."""
-        return self.rows[self.cursor[0]] if self.cursor[0] < len(self.rows) else None
+        return self._row(self.cursor[0]) if self.cursor[0] < len(self.rows) else None
+
+    def _row(self, at: int) -> ListedRow:
+        row = self.rows[at]
+        return self.known.get(row.number, row)
+
+    @property
+    def near(self) -> list[ListedRow]:
+        """The rows in sight, then those of the page behind them."""
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        return list(self.rows[top : top + 2 * height])
+
+    def know(self, known: Mapping[int, ListedRow]) -> None:
+        """``known`` stand in place of their rows: those of them that are in sight are drawn."""
+        before, self.known = self.known, dict(known)
+        top = self.scroll_offset.y
+        for at, row in enumerate(self.rows[top : top + self.size.height], start=top):
+            if before.get(row.number) is not self.known.get(row.number):
+                self.refresh(Region(0, at + 1 - top, self.size.width, 1))
 
     @property
     def column(self) -> RowColumn:
@@ -127,7 +147,7 @@ class RowTable(CursorView):
         at = line - 1 + self.scroll_offset.y
         if at >= len(self.rows):
             return []
-        row, here, ink = self.rows[at], at == self.cursor[0], self.inks
+        row, here, ink = self._row(at), at == self.cursor[0], self.inks
         cursor = cursor_style(ink.dark)
         plain = ink.style("warning" if row.problem else "text", bold=here)
         number = Segment(f" {row.number + 1:>{self._digits}} ", ink.style("muted"))
@@ -172,7 +192,7 @@ class RowTable(CursorView):
                 (at, around[1]),
                 tuple(filter(None, (row.text, row.target, row.answer, row.place, row.problem))),
             )
-            for at, row in enumerate(self.rows)
+            for at, row in enumerate(map(self._row, range(len(self.rows))))
         ]
 
     def move_cursor(self, how: str) -> None:
@@ -221,7 +241,7 @@ def row_cell(row: ListedRow, name: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return words.unsigned(value)
+        return words.percent(value) if name == "probability" else words.unsigned(value)
     return visible(str(value))
 
 
@@ -231,7 +251,8 @@ def row_sentence(row: ListedRow) -> str:
         return f"{visible(row.place)}: {visible(row.problem)}"
     parts = [visible(row.text)]
     if row.answer is not None:
-        parts.append(f"→ {visible_token(row.answer)}")
+        share = f" {words.percent(row.probability)}" if row.probability is not None else ""
+        parts.append(f"→ {visible_token(row.answer)}{share}")
     if row.right is not None:
         parts.append("right" if row.right else f"not {visible_token(row.target or '')}")
     elif row.target is not None and row.answer is None:

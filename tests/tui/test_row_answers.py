@@ -1,0 +1,79 @@
+"""A dataset without a sweep: answers come for the rows in sight, as long as somebody looks at them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Board
+from tests.tui.test_dataset import opened
+from tui.dialogs.dataset import DatasetScreen
+from tui.testing.wait_until_idle import wait_until_idle
+
+MANY = 3000
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    of = ({"text": f"The capital number {at} is", "target": " Paris"} for at in range(MANY))
+    path.write_text("\n".join(map(json.dumps, of)), encoding="utf-8")
+    return path
+
+
+def asked(b: Board) -> list[str]:
+    return [str(r.text) for r in b.engine.requests if str(r.text).startswith("The capital number")]
+
+
+def line_of(b: Board, number: int) -> str:
+    return next(line for line in b.lines() if f"number {number} is" in line)
+
+
+async def test_rows_in_sight_and_a_page_more_get_answer_share_metric_and_whether_it_is_right(
+    rows: Path,
+) -> None:
+    async with opened(rows) as b:
+        table = b.app.screen
+        assert isinstance(table, DatasetScreen)
+        page = table.table.size.height - 1
+        head = next(line for line in b.lines() if "target" in line and "answer" in line)
+        assert head.split()[-4:] == ["answer", "prob", "metric", "right"]
+        answer, share, metric, right = line_of(b, 0).split()[-4:]
+        assert answer.startswith("·")
+        assert share.endswith("%")
+        assert float(metric)
+        assert right in ("yes", "no")
+        assert len(asked(b)) == len(set(asked(b))) == 2 * page
+        await b.press("G")
+        assert line_of(b, MANY - 1).split()[-1] == right
+        assert len(asked(b)) == len(set(asked(b))) == 3 * page
+        await b.press("g")
+        assert len(asked(b)) == 3 * page  # nothing is asked twice
+
+
+async def test_what_is_asked_when_the_table_is_left_is_cancelled(rows: Path) -> None:
+    async with opened(rows) as b:
+        b.engine.paused = True
+        await b.press("G")
+        assert any(slot.startswith("D:") for slot in b.engine.busy_slots)
+        before = len(asked(b))
+        await b.press("q")
+        assert not any(slot.startswith("D:") for slot in b.engine.busy_slots)
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert len(asked(b)) == before
+
+
+async def test_answers_are_sorted_and_filtered_by_and_those_of_another_metric_are_asked_anew(
+    rows: Path,
+) -> None:
+    async with opened(rows) as b:
+        known = len(asked(b))
+        await b.press("f")
+        await b.write("right=true or right=false")
+        await b.press("enter")
+        assert f"{known:,} fit" in b.lines()[0]
+        await b.press("q", "M", "D")
+        assert len(asked(b)) > known
