@@ -75,5 +75,10 @@ async def test_answers_are_sorted_and_filtered_by_and_those_of_another_metric_ar
         await b.write("right=true or right=false")
         await b.press("enter")
         assert f"{known:,} fit" in b.lines()[0]
-        await b.press("q", "M", "D")
-        assert len(asked(b)) > known
+        await b.press("q", "M")
+        assert b.app.state.question.metric == "prob"
+        await b.press("colon")
+        await b.write("open a dataset")
+        await b.press("enter")
+        assert isinstance(b.app.screen, DatasetScreen), b.screen
+        assert len(asked(b)) > known, b.screen

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tui.controllers.notify import Tell
 
 
-class Background:
+class BackgroundWork:
     """``tell`` says what nobody expected."""
 
     def __init__(self, tell: Tell) -> None:

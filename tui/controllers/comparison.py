@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.commands.command import command, shown_keys
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 from tui.controllers.saver import COMPARED
 from tui.session import compared as sides
 from tui.session.compared import Compared, DifferenceCache, kept
@@ -61,7 +61,7 @@ class Comparison:
         self._asked: Question | None = None  # what B was asked when A was last brought up to it
         self._live = False  # can anything be computed for A?
         self._cache = DifferenceCache()
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 

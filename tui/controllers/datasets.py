@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.files.places import expanded
 from tui.commands.command import keyed
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 from tui.controllers.row_answers import RowAnswers
 from tui.controllers.row_question import as_swept, row_question
 from tui.session.state import Question
@@ -69,7 +69,7 @@ class Datasets:
         self._subject: tuple[str, str] | None = (
             None  # of a row: its text, and what is to be marked in it
         )
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     @property
     def sweep_words(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import StoreProblem
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 
 if TYPE_CHECKING:
     from interpboard.store import Note, NoteSubject
@@ -34,7 +34,7 @@ class Notes:
     ) -> None:
         self._session, self._saver, self._screens = session, saver, screens
         self._here, self._tell = here, tell
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     async def read(self) -> None:
         """The notes of all sessions into the state; a store that is not there yet has none."""

@@ -15,7 +15,7 @@ from interpboard.display import visible
 from interpboard.files.places import expanded
 from tui import words
 from tui.commands.command import keyed, shown_keys
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 
 if TYPE_CHECKING:
     from interpboard.results.prompt_rows import PromptRow, PromptTable
@@ -60,7 +60,7 @@ class PromptTableRows:
         self._done: set[tuple[str, int]] = set()
         self._running: tuple[str, int] | None = None
         self._engine: EngineLike | None = None
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from interpboard.display import visible
 from interpboard.errors import InterpBoardError, StoreProblem
 from interpboard.files.places import expanded
 from tui.commands.command import keyed, shown_keys
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 from tui.files.prompt_book import PromptBook
 from tui.session.chat_draft import chat_line
 
@@ -54,7 +54,7 @@ class Prompts:
         self._draft = ""  # what was written before the field went back in time
         self._shown_before: str | None = None  # the older prompt in the field, while it is unedited
         self._writing = asyncio.Lock()
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
         self._trouble = ""
         self.first = chat or (DEFAULT_TEXT if text is None else text)  # what to begin with
         self._is_example = self.first == DEFAULT_TEXT

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed, shown_keys
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 from tui.session.means import Means, second_less_first, shown_means
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RowMeans:
         self._input_line, self._tell = input_line, tell
         self.group = ""
         self._asked: object = None
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     def why_not(self) -> str:
         """Why there are no means to show; empty: there are, or they can be taken."""

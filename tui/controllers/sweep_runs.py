@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 from tui.commands.command import keyed
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 from tui.controllers.sweep_words import ended_words, plan_of_rows, standing_words
 from tui.session.state import Request
 
@@ -81,7 +81,7 @@ class SweepRuns:
         self._begun: dict[Path, tuple[SweepProcess, IO[bytes]]] = {}
         self._watched: Path | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._background = Background(tell)
+        self._background = BackgroundWork(tell)
 
     # -- what people do ---------------------------------------------------------------------------
 

@@ -45,8 +45,7 @@ class HeatGrid(CursorView):
             if old is not None:
                 self.refresh(layout=True)
             return
-        rows, columns = data.values.shape
-        at = cursor or self.cursor
+        (rows, columns), at = data.values.shape, cursor or self.cursor
         self.set_reactive(HeatGrid.cursor, (min(at[0], rows - 1), min(at[1], columns - 1)))
         if old is not None and old.same_frame(data):
             for row in range(rows):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from interpboard.config import engine_log
-from tui.controllers.background import Background
+from tui.controllers.background import BackgroundWork
 
 
 async def test_what_begins_other_work_is_waited_for_with_it() -> None:
     said, done = list[tuple[str, str]](), list[int]()
-    background = Background(
+    background = BackgroundWork(
         lambda message, severity="information": said.append((message, severity))
     )
 
@@ -30,7 +30,7 @@ async def test_what_begins_other_work_is_waited_for_with_it() -> None:
 
 async def test_a_fault_is_one_line_and_a_traceback_in_the_log_and_the_other_work_goes_on() -> None:
     said, done = list[tuple[str, str]](), list[str]()
-    background = Background(
+    background = BackgroundWork(
         lambda message, severity="information": said.append((message, severity))
     )
 
@@ -55,7 +55,7 @@ async def test_a_fault_is_one_line_and_a_traceback_in_the_log_and_the_other_work
 
 async def test_what_is_cancelled_is_no_fault() -> None:
     said = list[str]()
-    background = Background(lambda message, severity="information": said.append(message))
+    background = BackgroundWork(lambda message, severity="information": said.append(message))
 
     async def ends() -> None:
         raise asyncio.CancelledError
