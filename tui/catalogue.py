@@ -15,10 +15,9 @@ from tui.slots.lens.spec import LENS, TRAINING
 from tui.slots.logits.spec import LOGITS, LOGITS_EDITED
 from tui.slots.methods.spec import METHODS
 from tui.slots.neurons.spec import CHOSEN_NEURON, COLLECTING, NEURONS
-from tui.slots.predictions.spec import PREDICTIONS
+from tui.slots.predictions.spec import LIKELY_TOKENS, PREDICTIONS
 from tui.slots.spec import Slot
 from tui.slots.steering.spec import STEERING
-from tui.slots.tokens.likely import LIKELY_TOKENS
 from tui.slots.tokens.spec import TOKENS
 from tui.slots.trace.spec import CORRUPTED_PREDICTIONS, TRACE
 from tui.slots.what_if.spec import WHAT_IF

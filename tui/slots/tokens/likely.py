@@ -1,4 +1,4 @@
-"""The next tokens behind the ten that are shown: asked of the engine when somebody searches for one."""
+"""The next tokens behind the ten that are shown, found by name."""
 
 from __future__ import annotations
 
@@ -8,36 +8,13 @@ from typing import TYPE_CHECKING
 
 from interpboard.display import visible_token
 from tui import words
-from tui.session.state import Request, State
-from tui.slots.spec import Slot, restore_nothing
 from tui.slots.top_tokens import TopList
 from tui.widgets.cells import SearchCell, as_searched
 
-MOST_LIKELY = (
-    20_000  # of the likeliest: what is less likely than all of these nobody asks for by name
-)
 _SAID = 200  # places that a search goes through
 
 if TYPE_CHECKING:
     from interpboard.results import Result
-
-
-def _request(slot: Slot, state: State) -> Request | None:
-    """Once somebody has begun to search, of this question."""
-    if state.selection.searched != state.question:
-        return None
-    return Request(slot.analysis, state.question, {"top_k": MOST_LIKELY})
-
-
-LIKELY_TOKENS = Slot(
-    "likely_tokens",
-    "predictions",
-    build=_request,
-    restore=restore_nothing,
-    saved=False,
-    shown=lambda _state: False,
-    title="less likely tokens",
-)
 
 
 @dataclass

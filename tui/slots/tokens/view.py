@@ -19,9 +19,10 @@ from tui.session.selection import Selection
 from tui.slots.at_cursor import Predicted
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
+from tui.slots.predictions.spec import LIKELY_TOKENS
 from tui.slots.spec import Slot
 from tui.slots.tokens.keys import KEYS
-from tui.slots.tokens.likely import LIKELY_TOKENS, LikelyTokens
+from tui.slots.tokens.likely import LikelyTokens
 from tui.slots.tokens.reasoning import folded_in, with_reasoning_folded
 from tui.slots.tokens.units import (
     BY_UNIT,
