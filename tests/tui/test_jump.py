@@ -96,7 +96,7 @@ async def test_layers_and_heads_of_two_digits(board: Boards) -> None:
         ):
             await b.press("2", "G", "end", "6", "p", "escape")
             for char in typed:
-                await (b.press("tab") if char == "\t" else b.write(char))
+                await (b.press("down") if char == "\t" else b.write(char))
             assert selected(b) == (layer, head), typed
             assert b.app.panes.active == "logits", typed
             assert b.readout("heads").startswith(f"L{layer} H{head}")
@@ -118,11 +118,11 @@ async def test_a_head_right_after_a_pane_is_never_one_of_another_layer(
             await b.press(*keys)
         assert selected(b) == (3, 7)
         assert b.app.panes.active == b.app.panes.views[pane - 1].slot.name
-        assert f"L3 H7   Tab: layer {pane}3" in line(b)
-        await b.press("tab")
+        assert f"L3 H7   ↓ layer {pane}3" in line(b)
+        await b.press("down")
         assert selected(b) == (10 * pane + 3, 7)
-        assert f"L{pane}3 H7   Tab: layer 3" in line(b)
-        await b.press("tab", "enter")
+        assert f"L{pane}3 H7   ↓ layer 3" in line(b)
+        await b.press("up", "enter")
         assert selected(b) == (3, 7)
 
 
@@ -132,7 +132,7 @@ async def test_where_there_is_no_such_layer_no_other_is_offered(board: Boards) -
         assert b.app.panes.active == "logits"
         assert selected(b) == (3, 7)
         assert "L3 H7" in line(b)
-        assert "Tab" not in line(b)
+        assert "↓" not in line(b)
 
 
 async def test_what_is_out_of_range_is_said_with_the_range_and_nothing_moves(

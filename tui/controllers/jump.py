@@ -3,7 +3,7 @@
 Digits go to panes at once. A dot directly behind one says that it was meant as a layer: the pane that had
 the focus has it again, and the digits that follow are the head. It is always one digit: ``3`` ``3`` ``.``
 ``7`` is pane 3 and head 3.7, however quickly it is typed. Where there is a layer 33, the line says so and
-Tab takes it; a layer of several digits is written behind a dot, ``.33.7``.
+an arrow takes it; a layer of several digits is written behind a dot, ``.33.7``.
 """
 
 from __future__ import annotations
@@ -126,11 +126,11 @@ class Jump:
         return f"{layer}{dot}{head}"
 
     def _other(self, typed: str) -> str:
-        """What Tab would make of it."""
+        """What the line makes of it on request."""
         if len(self._layers) < 2 or typed.partition(".")[0] != self._layers[self._chosen][0]:
             return ""
         layer = self._layers[(self._chosen + 1) % len(self._layers)][0]
-        return f"   Tab: layer {layer}"
+        return f"   ↓ layer {layer}"
 
     def _select(self, typed: str) -> str | None:
         model, name = self._session.state.model, _NAME.fullmatch(typed)

@@ -42,8 +42,8 @@ class JumpLine(LineOver):
         return (char.isascii() and char.isdigit()) or (char == "." and "." not in self.typed)
 
     def steps(self, event: events.Key) -> bool:
-        """Tab takes the other layer that may be meant."""
-        other = self.target.other(self.typed) if event.key == "tab" else self.typed
+        """An arrow takes the other layer that may be meant."""
+        other = self.target.other(self.typed) if event.key in ("down", "up") else self.typed
         if other == self.typed:
             return False
         self.typed = other
