@@ -46,6 +46,7 @@ FIXED = {
     ("tui/dialogs/note.py", "Tab"): ROWS,
     ("tui/dialogs/find.py", "↑"): ROWS,
     ("tui/dialogs/find.py", "↓"): ROWS,
+    ("tui/dialogs/jump.py", "↓"): ROWS,
 }  # fmt: skip
 
 _NAMED = (

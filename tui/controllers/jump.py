@@ -109,14 +109,13 @@ class Jump:
         """
         selected = self._select(typed)
         if selected is not None:
-            return selected + self._other(typed), False
+            return selected, False
         self.back()
-        missing, refused = self._missing(typed)
-        return missing + self._other(typed), refused
+        return self._missing(typed)
 
     def other(self, typed: str) -> str:
         """``typed`` with the other layer that the digits may have meant; the same where there is none."""
-        if not self._other(typed):
+        if not self.other_layer(typed):
             return typed
         _, dot, head = typed.partition(".")
         self._chosen = (self._chosen + 1) % len(self._layers)
@@ -125,12 +124,11 @@ class Jump:
         self._origin = self._panes.where()
         return f"{layer}{dot}{head}"
 
-    def _other(self, typed: str) -> str:
-        """What the line makes of it on request."""
+    def other_layer(self, typed: str) -> str:
+        """The layer that may be meant instead; empty: there is none."""
         if len(self._layers) < 2 or typed.partition(".")[0] != self._layers[self._chosen][0]:
             return ""
-        layer = self._layers[(self._chosen + 1) % len(self._layers)][0]
-        return f"   ↓ layer {layer}"
+        return self._layers[(self._chosen + 1) % len(self._layers)][0]
 
     def _select(self, typed: str) -> str | None:
         model, name = self._session.state.model, _NAME.fullmatch(typed)

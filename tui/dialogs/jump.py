@@ -15,6 +15,9 @@ class JumpTarget(Protocol):
     def named(self, typed: str) -> tuple[str, bool]:
         """Select what ``typed`` names; what is to be said of it, and whether it is a refusal."""
 
+    def other_layer(self, typed: str) -> str:
+        """The layer that may be meant instead; empty: there is none."""
+
     def other(self, typed: str) -> str:
         """``typed`` with the other layer that may be meant."""
 
@@ -52,8 +55,9 @@ class JumpLine(LineOver):
         return True
 
     def said(self) -> tuple[str, bool]:
-        """What is selected, or why nothing is."""
-        return self._said
+        """What is selected, or why nothing is, and the other layer that may be meant."""
+        other, (said, refused) = self.target.other_layer(self.typed), self._said
+        return f"{said}   ↓ layer {other}" if other else said, refused
 
     def hint(self) -> str:
         """The keys."""
