@@ -90,8 +90,12 @@ def _work_together(
 ) -> Iterator[list[RowResult]]:
     together = Together(tasks[0].lm, [task.prompt for task in tasks], lengths)
     sites = {site for task in tasks for name in task.ids for site in ANALYSES[name].records}
+    since = time.perf_counter()
     if together.lm.verified.sites.issuperset(sites):
         together.whole(sorted(sites))  # one pass for all of them
+    shared = (time.perf_counter() - since) / len(tasks)
+    for task in tasks:
+        task.prepared += shared
     ready = []
     for task in tasks:
         since = time.perf_counter()
