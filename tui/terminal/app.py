@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from typing import Any
 
@@ -16,6 +15,7 @@ from textual.screen import Screen
 from tui import theme
 from tui.terminal import capabilities, exit, painting, sizes
 from tui.terminal.board import Board
+from tui.terminal.garbage import QuietCollector
 from tui.terminal.suspend import Suspension, shell_waits
 from tui.terminal.timers import SureTimers
 
@@ -33,6 +33,7 @@ class TerminalApp(SureTimers, App[int]):
         # Nothing of ours has a tooltip or a toast: no screen needs the widgets for them.
         self._disable_tooltips = self._disable_notifications = True
         self.terminal = painting.Terminal()
+        self.garbage = QuietCollector()
         self._suspension: Suspension | None = None
         self._typed_ahead: list[events.Event] | None = []  # until all panes are there
         capabilities.adapt(self, ascii_only=ascii_only)
@@ -72,10 +73,8 @@ class TerminalApp(SureTimers, App[int]):
             await self.on_event(event)
 
     def collect_garbage(self) -> None:
-        """From the first paint on: it was switched off for the start, and what lives now lives on."""
-        if not gc.isenabled():
-            gc.freeze()
-            gc.enable()
+        """From the first paint on."""
+        self.garbage.begin()
 
     def get_default_screen(self) -> Board:
         """The screen of the panes, with the layout of its size from the first paint on."""
