@@ -57,6 +57,8 @@ def selections(result: Result, page: PageStyle) -> list[RankedEntries]:
         return list(_types_of_heads(result, page))
     if result.analysis == "attention" and names == ("layer", "head", "query", "key"):
         return list(_attended(result, page))
+    if result.analysis == "expert_routing" and names == ("layer", "token", "expert"):
+        return list(_routed(result, page))
     if not _too_large(result):
         return []
     order: Order = "highest" if result.analysis == "max_activating" else "magnitude"
@@ -174,6 +176,28 @@ def _pairs_of_heads(
     note += "; all are in the JSON and CSV" if len(chosen) < heads else ""
     title = f"where heads look most {where} (the first token left out)"
     return RankedEntries(title, _rows(chosen, page), note, signed=False)
+
+
+def _routed(result: Result, page: PageStyle) -> Iterator[RankedEntries]:
+    """For each layer, as many as there is room for, the experts of each token by their weight."""
+    layers, tokens, experts = (axis.labels for axis in result.axes)
+    shown = max(1, _ENTRIES_MOST // len(tokens))
+    arrow = page.ours("→")
+    for row, layer in enumerate(layers[:shown]):
+        rows = []
+        for at, token in enumerate(tokens):
+            weights = np.nan_to_num(result.values[row, at])
+            order = np.argsort(-np.abs(weights), kind="stable")
+            goes = [page.words(experts[i]) for i in order if weights[i] != 0]
+            name = f"{_placed(token, at, page)} {arrow} {' '.join(goes)}"
+            rows.append((name, float(weights[order[0]])))
+        last = row + 1 == min(shown, len(layers))
+        note = f"{shown} of {len(layers)} layers; layers= chooses, one of them is a table"
+        said = f"token {arrow} its experts, the largest weight first, and that weight"
+        title = f"layer {page.words(layer)}: {said}"
+        yield RankedEntries(
+            title, tuple(rows), note if last and shown < len(layers) else "", signed=False
+        )
 
 
 def _rows(entries: Iterable[Entry], page: PageStyle) -> tuple[tuple[str, float], ...]:

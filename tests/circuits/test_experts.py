@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.analyze import analyze
 from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.experts.ablation import expert_ablation
 from interpboard.circuits.experts.neurons import expert_neurons
@@ -24,6 +25,7 @@ from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
 from tests.lm import TOLERANCE, case, fingerprint
 from tests.mixtures import FAMILIES, OTHER, RESCALING, asked, mixture, plain_of, unit_of_neuron
+from tests.mixtures import TEXT as MIXTURE_TEXT
 
 CASES = [(family, "", torch.float32) for family in FAMILIES] + [
     (family, "eager", torch.float64) for family in FAMILIES if family != "llama4"
@@ -258,3 +260,15 @@ def test_experts_that_do_not_add_up_to_what_they_said_are_refused() -> None:
             expert_neurons(lm, prompt, metric)
     finally:
         handle.remove()
+
+
+def test_a_page_says_of_each_token_its_experts_and_a_single_layer_is_a_table() -> None:
+    lm = mixture("deepseek_v3")
+    weights = expert_routing(lm, asked(lm)[0], asked(lm)[1]).values
+    page = analyze(lm, MIXTURE_TEXT, ["expert_routing"]).to_text(width=100)
+    for row, layer in enumerate((1, 2)):
+        assert f"layer {layer}: token → its experts" in page
+        first, second = np.argsort(-weights[row, 4])[:2]
+        assert f"·cabinet@4 → {first} {second}" in page
+    one = analyze(lm, MIXTURE_TEXT, ["expert_routing"], params={"expert_routing": {"layers": [1]}})
+    assert "token\\expert      0      1      2      3" in one.to_text(width=100)
