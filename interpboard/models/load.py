@@ -40,6 +40,7 @@ from interpboard.models.classifier import label_class
 from interpboard.models.division import division, division_note
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
+from interpboard.models.mixtures import one_by_one
 from interpboard.models.placement import choose_device, choose_dtype, move, narrow_dtype
 from interpboard.models.quantised import (
     method_of,
@@ -180,6 +181,7 @@ def load(
             **_how(packs, gguf, allow_pickle),
         )
     notes = (note, *checkpoint.check_loaded(model, report, ignore_unused))
+    notes += tuple(filter(None, (one_by_one(model, chosen_dtype),)))
     without_rounding_kernels(model)
     if method_of(raw) == compressed.METHOD:
         notes += compressed.unpack_maps(model, raw)

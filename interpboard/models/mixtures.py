@@ -52,6 +52,16 @@ def find_mixture(layer: nn.Module) -> Mixture | None:
     return found[0] if len(found) == 1 else None
 
 
+def one_by_one(model: Any, dtype: torch.dtype) -> str:
+    """Have the experts of ``model`` computed one by one where grouped products do not exist; what is to be
+    said of it, empty where nothing was done."""
+    mixed = any(_chosen(m, m) is not None for m in model.modules() if hasattr(m, "num_experts"))
+    if dtype != torch.float64 or not mixed or not hasattr(model, "set_experts_implementation"):
+        return ""
+    model.set_experts_implementation("eager")
+    return "experts are computed one by one: grouped products do not exist in float64"
+
+
 def mixtures_of(layers: Sequence[nn.Module]) -> tuple[Mixture | None, ...]:
     """That of each of ``layers``; empty where none has one. One that layers share is nobody's: an edit there
     would be made in all of them."""
