@@ -41,6 +41,15 @@ async def test_source_and_target_stand_on_two_lines_and_neurons_go_by_their_grou
         await wait_until_idle(app)
         assert "X1 N194" in b.screen
 
+        await b.press("6")
+        await wait_until_idle(app)
+        assert "The encoder writes nothing here itself" in " ".join(
+            b.app.panes.of("logits").lines_in_full()
+        )
+        await b.press(*["up"] * 20, "down")
+        assert "X1 H3" in b.readout("logits")
+        assert (app.state.selection.layer, app.state.selection.head) == (5, 3)
+
         app.session.change(
             "steering",
             params={

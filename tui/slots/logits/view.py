@@ -11,7 +11,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from interpboard.display import visible
-from interpboard.registry.component_names import MLP, shown_component
+from interpboard.registry.component_names import MLP, layer_name, shown_component
+from interpboard.registry.layer_names import layer_names
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.places import MOVES
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from interpboard.results import Result
 
-_PART = re.compile(r"L(\d+)(?: (?:H(\d+)|MLP|bias|edit))?")
+_PART = re.compile(r"L?([EDX]?\d+)(?: (?:H(\d+)|MLP|bias|edit))?")
 # What the bars are sorted by; by change only while an intervention is on.
 # The last view is of layers: the sum of all parts up to and with each.
 ORDERS = {
@@ -139,7 +140,7 @@ class LogitsPane(Pane):
     def _in_layer(self, name: str) -> tuple[str, ...]:
         """The heads that are in the sum of a layer, which they are found by."""
         model, layer = self.state.model, name.removeprefix("L")
-        if self.order != "layers" or model is None or not layer.isdigit():
+        if self.order != "layers" or model is None or layer not in layer_names(model.info):
             return ()
         return tuple(f"{layer}.{head}" for head in range(model.info.heads))
 
@@ -205,6 +206,8 @@ class LogitsPane(Pane):
         """What the numbers are."""
         text = Text(f" logits, {ORDERS[self.order]}; {scales.sides(self.data)}", self.ink("text"))
         text.append("  direct only, exact", self.ink("muted"))
+        for warning in self.data.result.warnings if self.data.result is not None else ():
+            text.append(f"  {visible(warning)}", self.ink("muted") + OPTIONAL)
         return text
 
     def follow(self, selection: Selection) -> bool:
@@ -213,17 +216,24 @@ class LogitsPane(Pane):
             return False
         head = selected_head(replace(self.state, selection=selection))[1]
         part = "" if self.order == "layers" else " MLP" if selection.mlp else f" H{head}"
-        name = f"L{selection.layer}{part}" if selection.layer >= 0 else "embed"
+        layers, at = self._names_of_layers(), selection.layer
+        layer = layer_name(layers[at] if 0 <= at < len(layers) else at)
+        name = f"{layer}{part}" if at >= 0 else "embed"
         if name not in self._names:
             return False
         return self.list.put(self._order.index(self._names.index(name)), stays=self.by_size)
 
+    def _names_of_layers(self) -> tuple[str, ...]:
+        model = self.state.model
+        return layer_names(model.info) if model is not None else ()
+
     def _moved(self) -> None:
         name = self._under_cursor()
         part = _PART.fullmatch(name)
-        if part is not None:
+        layers = self._names_of_layers()
+        if part is not None and part[1] in layers:
             head = int(part[2]) if part[2] is not None else None
-            self.select(layer=int(part[1]), head=head, mlp=name.endswith(MLP))
+            self.select(layer=layers.index(part[1]), head=head, mlp=name.endswith(MLP))
         elif name == "embed":
             self.select(layer=-1, head=None, mlp=False)
         self.refresh_readout()
@@ -240,5 +250,5 @@ def _sums(clean: Result, edited: Result | None) -> tuple[tuple[str, ...], np.nda
     both = edited is not None and "accumulated" in edited.extra
     sums = (edited if both and edited is not None else clean).extra["accumulated"]
     labels = sums.axes[0].labels
-    names = tuple(label if label == "embed" else f"L{label}" for label in labels)
+    names = tuple(label if label == "embed" else layer_name(label) for label in labels)
     return names, sums.values.reshape(len(labels), -1).T
