@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,15 +17,25 @@ from interpboard.results import Chat, Message
 from interpboard.runs.chat import prompt_of
 from tests import masked, strips
 from tests.classifiers import classifier
+from tests.lm import TEXT, tiny_lm
 from tests.runs.test_chat import chat_lm
 
 Asked = tuple[LanguageModel, str | Chat]
+
+
+def by_hooks() -> Asked:
+    """A model of which no layer can be replayed: every edited run is a whole pass."""
+    lm = tiny_lm()
+    return dataclasses.replace(lm, verified=dataclasses.replace(lm.verified, path="hooks")), TEXT
+
+
 KINDS: dict[
     str, tuple[Callable[[], Asked], float]
 ] = {  # and how near the count is, of rows left out
     "encoder": (lambda: (masked.masked_lm("bert", torch.float32), masked.TEXT), 0.02),
     "encoder-decoder": (lambda: (strips.strips_lm("t5"), strips.TEXT), 0.07),
     "classifier": (lambda: (classifier("gpt2", torch.float32), "the city of Paris is good"), 0.02),
+    "by hooks": (by_hooks, 0.02),
     "chat": (lambda: (chat_lm(), Chat((Message("user", "a cat sat on the mat"),))), 0.02),
 }
 CASES: list[tuple[str, dict[str, Any]]] = [

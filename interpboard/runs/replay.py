@@ -82,6 +82,10 @@ def evaluate(
     def joins(i: int) -> tuple[int, bool]:
         return joins_at(run, counterfactuals[i]), keeps_attention(counterfactuals[i])
 
+    def begins(i: int) -> int:
+        """The first layer that is run: all of them are where nothing is replayed."""
+        return max(0, joins_at(run, counterfactuals[i])) if replays else 0
+
     values = np.full(len(counterfactuals), np.nan)
     asked, before = _kept(run, counterfactuals, rows_of, watch, values, on_values)
     watch.pause()
@@ -90,7 +94,7 @@ def evaluate(
         key=lambda i: (first(i), *joins(i)),
     )
     layers = run.lm.anatomy.n_layers
-    work = np.cumsum([(stop - first(i)) * (1 + layers - max(0, joins(i)[0])) for i in order])
+    work = np.cumsum([(stop - first(i)) * (1 + layers - begins(i)) for i in order])
     size = StepSize(run.lm, tokens_a_step)
     done, spent = 0, 0.0
     loop = Loop("edited runs", len(order))
@@ -108,7 +112,7 @@ def evaluate(
         begin = first(order[done])
         chosen = order[done : done + size.rows(begin, stop)]
         chosen.sort(key=joins)
-        starts = [max(0, joins_at(run, counterfactuals[i])) for i in chosen]
+        starts = [begins(i) for i in chosen]
         share = (stop - begin) * sum(1 - start / layers for start in starts)
         if not loop.due(done, len(chosen)):
             values[chosen] = metric.baseline
