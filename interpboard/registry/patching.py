@@ -160,7 +160,7 @@ TABLE: tuple[Analysis, ...] = (
                 object,
                 "output",
                 "who sees the change: output, 2.mlp, 2.attn, 3.5 (a head), 3.5.q, .k or .v; several "
-                "with commas",
+                "with commas; in an encoder–decoder X0.3.k",
             ),
             replace(_DIRECTION, default="noising"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from textual.app import App
@@ -12,6 +13,7 @@ from interpboard.results import ModelInfo, PromptInfo
 from interpboard.results.sites import layer_label
 from interpboard.results.tokens import sections_of
 from tui.dialogs.corrupted import CorruptedScreen
+from tui.slots.what_if.view import grammar_lines
 
 INFO = ModelInfo(
     "tiny t5", None, "t5", 6, 2, "float32", "cpu",
@@ -58,3 +60,10 @@ async def test_a_corrupted_source_alone_has_the_prefix_of_the_prompt() -> None:
             await pilot.press("enter")
             await pilot.pause()
         assert answers == expected, "as one text it would not be as long"
+
+
+def test_examples_of_interventions_name_the_stack_where_there_are_two() -> None:
+    for two, names in ((True, INFO.layer_names), (False, ("0", "1", "2", "3"))):
+        written = re.findall(r"(\S+)\.(?:\d+|mlp|resid@\d+)=", " ".join(grammar_lines(two)))
+        assert len(written) == 3
+        assert set(written) <= set(names)

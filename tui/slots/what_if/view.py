@@ -33,10 +33,18 @@ _HINTS = (
     "{key:what_if_set} adds a set of heads  {key:what_if_exchange} the set, or its random one  "
     "{key:what_if_another} another of those",
 )
+_PLACES = "2.5=zero   1.mlp=mean   3.resid@4=patch"
+_IN_STRIPS = "X1.3=zero   E0.mlp=mean   E1.resid@4=patch"
 _GRAMMAR = (
-    'Add for example  2.5=zero   1.mlp=mean   3.resid@4=patch   @4=" Rome"',
+    'Add for example  {places}   @4=" Rome"',
     '2.resid=steer "vector.npy" * 2   patch: values of the corrupted prompt',
 )
+
+
+def grammar_lines(two: bool) -> tuple[str, ...]:
+    """Examples of interventions; ``two``: the model's layers are those of an encoder and a decoder."""
+    places = _IN_STRIPS if two else _PLACES
+    return tuple(line.replace("{places}", places) for line in _GRAMMAR)
 
 
 class InterventionsScreen(Live, Box[None]):
@@ -56,7 +64,12 @@ class InterventionsScreen(Live, Box[None]):
                 yield Line(id=f"row-{row}")
             for row in range(DETAILS):
                 yield Line(id=f"places-{row}", classes="hint")
-            for hint in (*map(keyed, _HINTS), *_GRAMMAR):
+            model = self.host.state.model
+            two = model is not None and bool(model.info.layer_names)
+            grammar = (
+                line.replace("{places}", _IN_STRIPS if two else _PLACES) for line in _GRAMMAR
+            )
+            for hint in (*map(keyed, _HINTS), *grammar):
                 yield Line(Text(hint), classes="hint")
 
     def on_mount(self) -> None:
