@@ -301,6 +301,14 @@ def _kind(source: Source, config: Any) -> Any:
     within = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and type(config) not in known
     if within and config.get_text_config() is not config:
         return AutoModelForImageTextToText
+    senses = {"audio_config": "sound", "vision_config": "images"}
+    read = [what for part, what in senses.items() if getattr(config, part, None) is not None]
+    if type(config) not in known and read:
+        raise NotALanguageModel(
+            f"{source.name} reads {' and '.join(read)} ({config.model_type}), and transformers opens no "
+            "model of text alone in it.",
+            "Choose a model of text.",
+        )
     if type(config) not in known and not getattr(config, "auto_map", None):
         raise NotALanguageModel(
             f"{source.name} is not a causal language model that transformers knows "

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from docs.hooks import models
 from interpboard.circuits.heads.ablation import head_ablation
-from interpboard.errors import Unsupported
+from interpboard.errors import NotALanguageModel, Unsupported
+from interpboard.models.checkpoint.computed_tables import check_computed
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
@@ -83,6 +85,16 @@ def test_a_masked_type_that_cannot_be_looked_into_is_refused_by_its_own_reason(
     name: str, reason: str
 ) -> None:
     assert reason in row_of("masked", name)["refused"]
+
+
+@pytest.mark.parametrize("name", ["marian", "mt5"])
+def test_a_saved_encoder_decoder_opens_whatever_its_class_is_called(name: str) -> None:
+    row = row_of("seq2seq", name)
+    assert row.get("path"), row
+
+
+def test_a_model_of_sound_is_refused_as_one() -> None:
+    assert "reads sound" in row_of("seq2seq", "glmasr")["refused"]
 
 
 def test_what_a_layer_makes_of_everything_in_one_sum_is_not_called_attention() -> None:
@@ -160,6 +172,21 @@ def test_the_page_names_the_transformers_that_was_measured_and_counts() -> None:
 
 
 def test_a_limit_of_infinity_is_no_damage() -> None:
-    model = small_model(__import__("transformers").GPT2LMHeadModel, decoder=True)
+    model = small_model(transformers.GPT2LMHeadModel, decoder=True)
     model.register_buffer("most", torch.tensor(torch.inf))
     LanguageModel.of(model, tiny_tokenizer(), "limited")
+
+
+def test_a_table_that_no_file_holds_must_be_what_its_formula_gives() -> None:
+    model = small_model(transformers.MarianMTModel, decoder=False)
+    stacks = (model.model.encoder, model.model.decoder)
+    with torch.no_grad():  # the small model's weights are enlarged, these too
+        for stack in stacks:
+            stack.embed_positions.weight.copy_(stack.embed_positions.create_weight())
+    check_computed(model, (), "it")
+    table = model.model.encoder.embed_positions
+    with torch.no_grad():
+        table.weight[3, 1] += 0.5
+    with pytest.raises(NotALanguageModel, match="did not compute it"):
+        check_computed(model, (), "it")
+    check_computed(model, ("model.encoder.embed_positions.weight",), "it")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from interpboard.errors import NotALanguageModel
+from interpboard.models.checkpoint.computed_tables import computed_tables
 from interpboard.models.checkpoint.headers import TensorHeader, layer_of
 from interpboard.models.checkpoint.ignorable import Ignorable, Surroundings, ignorable
 from interpboard.models.checkpoint.left_out import said_of_missing, said_of_unused
@@ -135,7 +136,7 @@ def _missing(model: Any, own: Mapping[str, Any], filled: Collection[str]) -> lis
     may_lack = [
         re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_missing", None) or ()
     ]
-    buffers = {name for name, _ in model.named_buffers()}
+    buffers = {name for name, _ in model.named_buffers()} | set(computed_tables(model))
     return [
         name
         for name in own

@@ -19,7 +19,7 @@ from interpboard.models.sentence_encoder import says_its_pooling
 CONFIG = "config.json"
 _HEADS = (
     "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForPreTraining",
-    "DoubleHeadsModel", "GenerationDecoder", "ModelWithLMHead", *CLASSIFIERS,
+    "DoubleHeadsModel", "GenerationDecoder", "ModelWithLMHead", "MTModel", *CLASSIFIERS,
 )  # fmt: skip
 # The names that families have for the same three sizes.
 _SIZES: dict[str, tuple[str, ...]] = {

@@ -22,6 +22,7 @@ from interpboard.models.checkpoint.account import (
     refuse_adapter,
     refuse_what_does_not_fit,
 )
+from interpboard.models.checkpoint.computed_tables import check_computed
 from interpboard.models.checkpoint.config_file import layers_of_config
 from interpboard.models.checkpoint.foreign import foreign
 from interpboard.models.checkpoint.headers import (
@@ -133,6 +134,7 @@ class Checkpoint:
                 "they were not.",
                 "This transformers does not know the method.",
             )
+        check_computed(model, self.tensors, self.name)
         reported = self._reported(model, report)
         notes = self.notes + refuse_what_does_not_fit(
             reported, self.name, type(model).__name__, self._layers(model),
