@@ -77,8 +77,9 @@ def evaluate_together(
             if isinstance(error, RuntimeError) and out_of_memory(error):
                 raise
             found = None
-        if found is None or not np.isfinite(found).all():
+        if found is None:
             shared.lengths.trees[length] = False
+        if found is None or not np.isfinite(found).all():
             return None
         if length not in shared.lengths.trees:
             alone = _alone(shared, prompts[chosen[0]], counterfactuals, own[0])

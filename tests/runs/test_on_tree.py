@@ -194,6 +194,8 @@ def test_a_prompt_whose_edited_run_overflows_leaves_the_others_to_themselves() -
     prompts, metrics = asked_of(lm)
     huge = torch.full((1, lm.anatomy.d_model), 3e38)
     cells = [*cells_of(lm), (Edit("mlp_out", 0, "patch", value=huge),)]
-    assert evaluate_together(Together(lm, prompts), prompts, cells, metrics) is None
+    shared = Together(lm, prompts)
+    assert evaluate_together(shared, prompts, cells, metrics) is None
+    assert evaluate_together(shared, prompts, cells[:-1], metrics) is not None
     alone = evaluate(record(lm, prompts[0]), cells, metrics[0])
     assert np.isnan(alone).tolist() == [False] * (len(cells) - 1) + [True]
