@@ -19,6 +19,7 @@ from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.typed_marks import typed_marks
 from interpboard.runs.units import units_of
+from interpboard.sweeps.unit_roles import roles_by_unit
 from tests.lm import case, tiny_lm
 from tests.runs.test_chat import chat_lm
 
@@ -150,6 +151,9 @@ def test_what_the_template_puts_around_words_is_in_no_word_and_no_sentence(
     assert len(begins) == 7, (
         "in front of each turn's words, behind them, and what begins the answer"
     )
+    roles = roles_by_unit(prompt, unit)
+    assert len(set(roles)) == len(words) + 1
+    assert [role == f"no {unit}" for role in roles] == list(own_of_template(prompt))
 
 
 def test_results_say_how_much_of_a_unit_is_the_templates_and_what_its_words_alone_are_worth() -> (
