@@ -280,3 +280,9 @@ def test_attention_by_way_of_landmarks_says_that_few_lengths_fit_it() -> None:
     config = tf.NystromformerConfig(**_SIZES, num_landmarks=4, segment_means_seq_len=8)
     lm = LanguageModel.of(tf.NystromformerForMaskedLM(config).eval(), tokenizer(), "landmarks")
     assert "runs prompts of 8 tokens but none of 13" in lm.verified.notes[0]
+
+
+def test_an_attention_that_a_short_prompt_has_switched_is_named() -> None:
+    config = tf.BigBirdConfig(**_SIZES, attention_type="block_sparse", block_size=4)
+    lm = LanguageModel.of(tf.BigBirdForMaskedLM(config).eval(), tokenizer(), "tiny big_bird")
+    assert "original_full for prompts of every length, not block_sparse" in lm.verified.notes[0]

@@ -38,6 +38,7 @@ def layer_notes(
         no_why = "pattern" not in lacking[layers] or not no_pattern
         why = "" if no_why else f": {no_pattern.removesuffix('.')}"
         notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}{why}")
+    notes += _switched(anatomy)
     if "norms" in besides:
         notes.append("layers norm the stream itself: what attention and MLP add does not add up")
     if "adds" in besides:
@@ -49,3 +50,15 @@ def layer_notes(
     elif not replays:
         notes.append("layers cannot be replayed exactly: plain hooked forwards are used")
     return tuple(notes)
+
+
+def _switched(anatomy: Anatomy) -> list[str]:
+    """A line where the proof's short prompts have switched the attention (big_bird), which stays so."""
+    runs = getattr(anatomy.base, "attention_type", None)
+    said = getattr(anatomy.model.config, "attention_type", None)
+    if not isinstance(runs, str) or not isinstance(said, str) or runs == said:
+        return []
+    return [
+        f"its attention is {runs} for prompts of every length, not {said} as its config says: transformers "
+        "switches it at the first short prompt"
+    ]
