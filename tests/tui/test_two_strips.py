@@ -50,7 +50,7 @@ class _Words:
 async def test_a_corrupted_source_alone_has_the_prefix_of_the_prompt() -> None:
     words: Any = _Words()
     for two, expected in ((True, ["x y ||| c d"]), (False, [])):
-        screen = CorruptedScreen("a b ||| c d", "", words, "text", two)
+        screen = CorruptedScreen("a b ||| c d", "", words, "text", lambda two=two: two)
         app: App[None] = App()
         answers: list[str | None] = []
         async with app.run_test() as pilot:

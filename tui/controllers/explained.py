@@ -141,6 +141,10 @@ class Explained:
             return
         kind = state.beside(clean).kind
         value = state.corrupted or clean
-        two = state.model is not None and bool(state.model.info.layer_names)
+
+        def two() -> bool:  # the model may be ready only when the dialog is open
+            model = session.state.model
+            return model is not None and bool(model.info.layer_names)
+
         screen = CorruptedScreen(clean, value, session.tokens, kind, two)
         self._screens.push_screen(screen, answered)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -26,7 +27,7 @@ from tui.widgets.text_field import TextField
 class CorruptedScreen(Box[str]):
     """Answers with the text, None when left. A text of another length is not taken.
 
-    ``two``: the model reads a source and a prefix; a source alone has the clean prompt's prefix.
+    ``two``: whether the model reads a source and a prefix; then a source alone has the clean prompt's prefix.
     """
 
     DEFAULT_CSS = "CorruptedScreen > .box { width: 96%; max-width: 160; }"
@@ -37,11 +38,11 @@ class CorruptedScreen(Box[str]):
         value: str,
         tokens: EngineTokens,
         kind: PromptKind = "text",
-        two: bool = False,
+        two: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
         self.clean, self.value, self.tokens, self.kind = clean, value, tokens, kind
-        self.prefix = "".join(clean.partition(SEPARATOR)[1:]) if two else ""
+        self.two = two
         self.pieces: dict[str, tuple[str, ...]] = {}  # of the texts that were asked about
         self._timer: Timer | None = None
         self._asking: set[asyncio.Task[None]] = set()
@@ -64,7 +65,8 @@ class CorruptedScreen(Box[str]):
     def typed(self) -> str:
         """The text in the field, behind a source alone the prefix."""
         text = self.query_one(Input).value
-        return text + self.prefix if text and BARS not in text else text
+        alone = bool(text) and BARS not in text and self.two()
+        return text + "".join(self.clean.partition(SEPARATOR)[1:]) if alone else text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tokens when typing rests."""
