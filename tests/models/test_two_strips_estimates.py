@@ -91,6 +91,9 @@ def test_a_patch_is_estimated_by_the_slope_towards_it_in_every_group(
             if of_source != (name[0] == "E"):
                 assert np.isnan(stream.values[row, position])
                 continue
+            assert np.isfinite(stream.values[row, position])
+            if position % 4 != 1:  # two of each strip: every slope is two plain runs
+                continue
             here = torch.zeros_like(way)
             here[:, at] = way[:, at]
             slope = _slope(bad, metric.target_id, of_stream, here)

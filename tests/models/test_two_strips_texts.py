@@ -148,7 +148,7 @@ def test_the_tuned_lens_of_a_decoder_learns_pairs_and_reads_their_prefix(
     lm, prompt, metric, _ = _case(family, torch.float32)
     corpus, out = tmp_path / "pairs.txt", tmp_path / "lens"
     corpus.write_text("\n".join(PAIRS) + "\n", encoding="utf-8")
-    settings = TrainingSettings(steps=30, batch=3, length=16, rate=3e-3)
+    settings = TrainingSettings(steps=15, batch=3, length=16, rate=6e-3)
     trained = tune_lens(lm, corpus, out, settings)
     assert trained.weight.shape == (4, 16, 16)
     plain_lens = logit_lens(lm, prompt, metric)
