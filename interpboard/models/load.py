@@ -41,6 +41,7 @@ from interpboard.models.division import division, division_note
 from interpboard.models.encoder import predicts_masked_tokens
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.mixtures import one_by_one
+from interpboard.models.named_class import named_class
 from interpboard.models.placement import choose_device, choose_dtype, move, narrow_dtype
 from interpboard.models.quantised import (
     method_of,
@@ -310,9 +311,5 @@ def _kind(source: Source, config: Any) -> Any:
             "Choose a model of text.",
         )
     if type(config) not in known and not getattr(config, "auto_map", None):
-        raise NotALanguageModel(
-            f"{source.name} is not a causal language model that transformers knows "
-            f"({config.model_type}).",
-            "Choose a decoder model, or upgrade transformers.",
-        )
+        return named_class(config, source.name)
     return AutoModelForMaskedLM if fills_masks else AutoModelForCausalLM

@@ -36,6 +36,7 @@ NAMED = {
     "openai-gpt": "layers give lists",
     "zamba": "layers read the embedding again",
     "gemma3": "a text model within one of images",
+    "emu3": "a class that is in no list of transformers, named by the configuration",
 }
 MASKED_NAMED = {
     "esmc": "what is added is scaled",
