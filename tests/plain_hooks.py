@@ -16,6 +16,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
+from tests.plain_own_attention import in_plain_own_attention
 
 Act = Callable[[torch.Tensor], torch.Tensor]
 Done = tuple[str, int, Act]
@@ -63,13 +64,16 @@ def plain_logits(lm: LanguageModel, prompt: PromptInfo, done: Sequence[Done]) ->
     try:
         if inside:
             config._attn_implementation = "eager"
+        if inside and eager is not None:
             home.eager_attention_forward = _around(eager, inside)
-        logits: torch.Tensor = lm.model(input_ids=ids, use_cache=False).logits
+        with in_plain_own_attention(lm, inside if eager is None else []):
+            logits: torch.Tensor = lm.model(input_ids=ids, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
         if inside:
             config._attn_implementation = own
+        if inside and eager is not None:
             home.eager_attention_forward = eager
     return logits
 

@@ -132,7 +132,7 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
         layers, parts.down_proj, "down_proj"
     ) or tuple(down_projection(module) for module in mlp)
     n_heads = parts.n_heads or int(getattr(text_config, "num_attention_heads", None) or 0)
-    kv_heads = parts.n_kv_heads or int(getattr(text_config, "num_key_value_heads", None) or n_heads)
+    kv_heads = parts.n_kv_heads or _kv_heads(text_config, n_heads)
     # The last linear map, not the module around it: bloom's modules add the stream themselves.
     attn_out = _in_layers(layers, parts.attn_out, "attn_out") or tuple(
         added_by(layer, 1, a if isinstance(p, Absent) else p)
@@ -297,6 +297,16 @@ def _final_norms(base: nn.Module, layers: tuple[nn.Module, ...]) -> tuple[nn.Mod
     others = [module for _, module in named if "norm" in type(module).__name__.lower()]
     found = {id(module): module for module in (*known, *others)}
     return (*found.values(), nn.Identity())
+
+
+def _kv_heads(config: Any, n_heads: int) -> int:
+    """How many heads keys and values have where attention reads them."""
+    named = getattr(config, "num_key_value_heads", None)
+    if named:
+        return int(named)
+    # falcon's newer layout hands keys out to the heads before they are read.
+    one = getattr(config, "multi_query", False)
+    return 1 if one and not getattr(config, "new_decoder_architecture", False) else n_heads
 
 
 def _context(config: Any) -> int | None:

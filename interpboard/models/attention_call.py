@@ -246,7 +246,9 @@ class AttentionCall(TorchFunctionMode):
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         q, k, v = (self._by_head(given[name]) for name in names[:3])
-        if q is None or k is None or v is None or q.shape[1] != self.heads:
+        if q is None or k is None or v is None:
+            return func(*args, **kwargs)
+        if (q.shape[1], k.shape[1], v.shape[1]) != (self.heads, self.kv_heads, self.kv_heads):
             return func(*args, **kwargs)
         q, k, v = self._changed("q", q), self._changed("k", k), self._changed("v", v)
         shape = (*args[0].shape[:-1], v.shape[-1]) if args else None

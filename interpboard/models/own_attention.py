@@ -104,6 +104,13 @@ def in_own_attention(
             del _scopes[attention]
 
 
+def runs_on(attention: nn.Module, rows: int) -> None:
+    """Tell the call of ``attention`` that is under way that it runs on its first ``rows`` rows only."""
+    scope = _scopes.get(attention)
+    if scope is not None and scope.call is not None:
+        scope.call.rows = rows
+
+
 def _watched(attention: nn.Module, scope: _Scope) -> tuple[Any, ...]:
     def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = (*args, *kwargs.values())
@@ -117,7 +124,7 @@ def _watched(attention: nn.Module, scope: _Scope) -> tuple[Any, ...]:
         if call is not None:
             call.__exit__(None, None, None)
             scope.patterns |= call.patterns
-            if output is not None and not _looking[-1]:
+            if output is not None and call.rows and not _looking[-1]:
                 _refuse_unseen(call, module)
 
     return (

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.own_attention import runs_on
 
 
 @contextmanager
@@ -101,6 +102,7 @@ def attention_kept(
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         others = attended()
+        runs_on(kept.attention, real)
         if real == 0:
             return kept.returned(others)
         if args:
