@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interpboard import open_model
 from interpboard.analyze import begin
 from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
@@ -18,6 +19,8 @@ from interpboard.results import MetricRequest, Result
 from interpboard.runs.kept import KeptCells
 from interpboard.runs.watch import Postponed, Watch
 from tests.lm import TEXT, tiny_lm
+from tests.mixtures import mixture
+from tests.models.test_sentence_encoders import folder
 
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
 SLOW = [
@@ -73,9 +76,21 @@ def passes_counted(lm: LanguageModel) -> Iterator[list[float]]:
         handle.remove()
 
 
-def in_sittings(lm: LanguageModel, name: str, params: dict[str, Any]) -> tuple[Result, int]:
+def model_for(name: str, place: Path) -> tuple[LanguageModel, MetricRequest]:
+    """A model that the analysis can be asked of, and what it is asked."""
+    if name == "expert_ablation":
+        return mixture("mixtral"), MetricRequest()
+    if name == "similarity_pairs":
+        lm = open_model(str(folder(place / "encoder")), device="cpu")
+        return lm, MetricRequest(target="The keys are on the table")
+    return tiny_lm(), MetricRequest()
+
+
+def in_sittings(
+    lm: LanguageModel, name: str, request: MetricRequest, params: dict[str, Any]
+) -> tuple[Result, int]:
     """The result where each sitting is allowed one step more than the one before; and their number."""
-    begun = begin(lm, TEXT, name, MetricRequest(), params)
+    begun = begin(lm, TEXT, name, request, params)
     kept = KeptCells(begun.fingerprint)
     for sitting in count(1):
         asked = count()
@@ -98,14 +113,14 @@ def test_put_off_again_and_again_it_ends_with_the_same_and_repeats_no_work(
     for name_of_file, words in (("rows.csv", "city"), ("more.csv", "river")):
         rows = (f"The {words} {at},{at % 2}" for at in range(140))
         (tmp_path / name_of_file).write_text("\n".join(["text,label", *rows]))
-    lm = tiny_lm()
+    lm, request = model_for(name, tmp_path)
     whole, parts = dict(MANY.get(name, {})), dict(MANY.get(name, {}))
     if any(own.name == "out" for own in ANALYSES[name].parameters):
         whole["out"], parts["out"] = "whole.safetensors", "parts.safetensors"
     with passes_counted(lm) as undisturbed:
-        expected = begin(lm, TEXT, name, MetricRequest(), whole).run(Watch())
+        expected = begin(lm, TEXT, name, request, whole).run(Watch())
     with passes_counted(lm) as disturbed:
-        found, sittings = in_sittings(lm, name, parts)
+        found, sittings = in_sittings(lm, name, request, parts)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)
     for key, array in expected.extra.items():
         if array.values.dtype.kind == "f":

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.config.settings import batch_limit
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
@@ -70,8 +71,8 @@ def similarity_pairs(
     shares, bare = [], []
     for number, text in enumerate((prompt, second)):
         instead = baseline_embeddings(lm, text, baseline, baseline_text)
-        make = partial(_added, lm, text, metric, instead, samples, seed, watch)
-        added, without = watch.once(f"text {number}", make)
+        vectors = watch.once(f"vectors of text {number}", list[np.ndarray])
+        added, without = _added(lm, text, metric, instead, samples, seed, vectors, watch)
         shares.append(added)
         bare.append(without)
         watch.step(number + 1, 2)
@@ -97,9 +98,13 @@ def _added(
     instead: torch.Tensor,
     samples: int,
     seed: int,
+    vectors: list[np.ndarray],
     watch: Watch,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each token adds to the text's unit vector [token, component]; and that of the baseline."""
+    """What each token adds to the text's unit vector [token, component]; and that of the baseline.
+
+    ``vectors``: those of the first sets of tokens, as far as there are any; the others are put there.
+    """
     generator = np.random.default_rng(seed)
     length = len(prompt.token_ids)
     orders = [generator.permutation(length) for _ in range(samples)]
@@ -108,7 +113,8 @@ def _added(
             frozenset(map(int, order[:count])) for order in orders for count in range(length + 1)
         )
     )
-    worth = dict(zip(sets, _vectors(lm, prompt, metric, instead, sets, watch), strict=True))
+    _fill(vectors, lm, prompt, metric, instead, sets, watch)
+    worth = dict(zip(sets, vectors, strict=True))
     added = np.zeros((length, len(worth[frozenset()])))
     for order in orders:
         reached = np.stack([worth[frozenset(map(int, order[:n]))] for n in range(length + 1)])
@@ -117,24 +123,24 @@ def _added(
 
 
 @torch.no_grad()
-def _vectors(
+def _fill(
+    found: list[np.ndarray],
     lm: LanguageModel,
     prompt: PromptInfo,
     metric: Metric,
     instead: torch.Tensor,
     sets: list[frozenset[int]],
     watch: Watch,
-) -> list[np.ndarray]:
-    """The unit vector of ``prompt`` with only the tokens of each of ``sets`` there."""
+) -> None:
+    """Add to ``found`` the unit vectors of ``prompt`` with only the tokens of each of ``sets`` there."""
     head = label_head(lm)
     assert head is not None
     ids = input_ids(lm, prompt)
     own = embeddings_of(lm.anatomy, ids)[0]
     position, length = head.position(prompt.token_ids), len(prompt.token_ids)
-    size = 1 if lm.verified.alone else max(1, _TOKENS_A_BATCH // length)
-    found: list[np.ndarray] = []
-    for start in range(0, len(sets), size):
-        watch.check()
+    size = 1 if lm.verified.alone else max(1, (batch_limit() or _TOKENS_A_BATCH) // length)
+    for start in range(len(found), len(sets), size):
+        watch.pause()
         some = sets[start : start + size]
         there = torch.tensor([[at in present for at in range(length)] for present in some])
         rows = torch.where(there[..., None].to(own.device), own, instead.to(own))
@@ -143,7 +149,6 @@ def _vectors(
         unit = torch.nn.functional.normalize(at_least_float32(logits), dim=-1).double()
         require_finite(lm, "A run of the text with tokens taken away", unit)
         found.extend(unit.cpu().numpy())
-    return found
 
 
 def _put(rows: torch.Tensor, _own: torch.Tensor) -> torch.Tensor:
