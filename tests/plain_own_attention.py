@@ -121,6 +121,32 @@ def _in_falcon(lm: LanguageModel, index: int, acts: list[tuple[str, Act]]) -> li
     ]
 
 
+def _in_mystery(lm: LanguageModel, index: int, acts: list[tuple[str, Act]]) -> list[Any]:
+    """The family of ``test_named_parts``: its module's forward, written out."""
+    attention = lm.anatomy.attention[index]
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        queries, keys = attention.take(x).chunk(2, dim=-1)
+        made = {"q": queries, "k": keys, "v": attention.hear(x)}
+        made = {name: each.unflatten(-1, (attention.count, -1)) for name, each in made.items()}
+        for site, act in acts:
+            if site in made:
+                made[site] = act(made[site])
+        q, k, v = (each.transpose(1, 2) for each in made.values())
+        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+        pattern = scores.masked_fill(later, -torch.inf).softmax(-1)
+        for site, act in acts:
+            if site == "pattern":
+                pattern = _by_position(act, pattern)
+        given: torch.Tensor = attention.give((pattern @ v).transpose(1, 2).flatten(2))
+        return given
+
+    attention.forward = forward
+    return [lambda: delattr(attention, "forward")]
+
+
 _INSIDE: dict[str, Any] = {
     "gpt_neo": _in_method, "gptj": _in_method, "bloom": _in_bloom, "falcon": _in_falcon,
+    "mystery": _in_mystery,
 }  # fmt: skip

@@ -34,7 +34,7 @@ def test_each_row_is_the_method_as_a_share_of_its_largest(family: str) -> None:
 
 
 def test_what_the_model_lacks_is_left_out_by_name_unless_it_was_asked_for() -> None:
-    lm, prompt, metric = case("gptj")
+    lm, prompt, metric = case("gemma2")
     found = compare_attributions(lm, prompt, metric)
     assert "value_weighted_rollout" not in found.axes[0].labels
     assert any("Left out value_weighted_rollout" in warning for warning in found.warnings)

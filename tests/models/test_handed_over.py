@@ -127,15 +127,6 @@ def _small_whisper() -> Any:
     )  # fmt: skip
 
 
-def _small_ibert() -> Any:
-    return tf.IBertForMaskedLM(
-        tf.IBertConfig(
-            vocab_size=VOCAB, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=16, max_position_embeddings=64,
-        )
-    )  # fmt: skip
-
-
 class _Odd(nn.Module):
     """Calls itself a model of transformers and has none of its parts."""
 
@@ -152,7 +143,6 @@ class _Odd(nn.Module):
         (lambda: 5, "A int is no model"),
         (_NoConfig, "_NoConfig has no configuration"),
         (_Odd, "_Odd"),
-        (_small_ibert, "IBertForMaskedLM: its embedding gives more"),
         (
             _small_whisper,
             "WhisperForConditionalGeneration is an encoder–decoder whose encoder reads no",

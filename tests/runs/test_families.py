@@ -109,7 +109,9 @@ def test_a_stand_in_is_a_plain_forward_with_it_in_place(family: Case) -> None:
             layer = 0 if site == "embed" else (number + turn) % lm.anatomy.n_layers
             mean_of = [prompt, references[0]] if kind == "position_mean" else references
             made = make_replacement(run, site, kind, mean_of, SEED, SCALE)
-            part = 1 if (number + turn) % 2 and site in (*HEAD_SITES, "neuron") else None
+            parts = lm.anatomy.n_kv_heads if site in ("k", "v") else lm.anatomy.n_heads
+            column = min(1, parts - 1)  # falcon has one key
+            part = column if (number + turn) % 2 and site in (*HEAD_SITES, "neuron") else None
             rows = SOME if turn % 3 == 1 else None
             head, neuron = (None, part) if site == "neuron" else (part, None)
             counterfactuals.append((made.edit(layer, head, neuron, rows),))

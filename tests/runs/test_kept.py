@@ -26,6 +26,7 @@ from interpboard.results import (
 from interpboard.runs.kept import KeptCells
 from interpboard.runs.watch import Watch
 from tests.lm import TEXT, tiny_lm
+from tests.mixtures import mixture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema.json"
 CORRUPTED = TEXT.replace("Eiffel", "Paris")
@@ -46,6 +47,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "path_patching": {"corrupted": CORRUPTED},
     "shapley": {"samples": 2},
     "unit_attribution": {"unit": "word"},
+    "what_if": {"interventions": "0.0=zero; 0.1=zero; 1.mlp=mean; 2.3=mean"},
 }
 # The same product may round another way where its operands lie at other addresses.
 ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
@@ -54,7 +56,8 @@ KEPT = [name for name, analysis in ANALYSES.items() if analysis.cells]
 
 def begun(name: str, **request: Any) -> BegunAnalysis:
     own = {"text": TEXT, "params": NEEDED.get(name, {}), **request}
-    return begin(tiny_lm(), own["text"], name, MetricRequest(), own["params"])
+    lm = mixture("mixtral") if name == "expert_ablation" else tiny_lm()
+    return begin(lm, own["text"], name, MetricRequest(), own["params"])
 
 
 class Stopper:
@@ -130,6 +133,7 @@ def test_what_was_shown_when_it_stopped_is_exact_where_it_is_said_to_be(
             "critical_components",
             "shapley",
             "head_pairs",
+            "what_if",
             "patching_confidence",
         }
         assert name in lists
