@@ -133,7 +133,6 @@ class InterpBoardApp(TerminalApp):
         if self.keeps(event):
             return
         if isinstance(event, events.Key) and not event.is_forwarded:
-            self.garbage.pressed()
             self.controllers.jump.saw(event.key, text=isinstance(self.focused, Input))
         await super().on_event(event)
 

@@ -45,7 +45,8 @@ def everything_to_ask(folder: Path) -> State:
         },
     )
     heads = canned(protocol.RunAnalysis(0, "head_ablation", TEXT), tokens_of(TEXT), 3, 4)[1]
-    return state.with_slot("heads", result=heads, request=Request("head_ablation", state.question))
+    state = state.with_slot("heads", result=heads, request=Request("head_ablation", state.question))
+    return replace(state, selection=replace(state.selection, searched=state.question))
 
 
 def form(result: Result) -> tuple[list[str], dict[str, list[str]]]:

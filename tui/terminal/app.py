@@ -63,6 +63,12 @@ class TerminalApp(SureTimers, App[int]):
         self._typed_ahead.append(event)
         return True
 
+    async def on_event(self, event: events.Event) -> None:
+        """A key that is obeyed puts the look for garbage off."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self.garbage.pressed()
+        await super().on_event(event)
+
     def take_keys(self) -> None:
         """Everything is there: what was typed ahead is obeyed, before what is typed from now on."""
         self.call_later(self._obey_keys)

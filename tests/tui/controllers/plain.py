@@ -30,6 +30,7 @@ class PlainPane:
         self.focused: list[str] = []
         self.view = SimpleNamespace(focus=lambda: self.focused.append(slot.name), pane=self)
         self.searched = SimpleNamespace(of=slot.name, place=0)
+        self.asked_by_search = (f"asked by {slot.name}",)
 
     @property
     def data(self) -> Answer:

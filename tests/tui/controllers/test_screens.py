@@ -128,16 +128,18 @@ async def test_the_palette_has_every_command_of_a_place_once_and_carries_out_wha
 
 async def test_find_searches_the_screen_in_front_and_says_where_there_is_nothing() -> None:
     async with session() as own:
-        stack, told = PlainStack(), Spoken()
+        stack, told, looked_up = PlainStack(), Spoken(), list[str]()
         panes = panes_of(own, PlainBoard())
-        find = Find(screens_of(stack), lambda: panes.view, told)
+        find = Find(screens_of(stack), lambda: panes.view, looked_up.extend, told)
         find.step(1)
         assert len(told) == 1
         assert told[0].startswith("Nothing was searched for yet: ")
         find.ask()
         assert len(stack.screen_stack) == 2  # the line that one types in
+        assert looked_up == ["asked by tokens"]
         find.ask()  # over a screen with nothing to search
         assert told[1:] == [NOTHING]
+        assert looked_up == ["asked by tokens"]  # what stands over the pane is searched, not it
 
 
 async def test_help_shows_the_lines_of_the_active_pane_in_full() -> None:
