@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from interpboard.config import DEFAULT_TEXT
 from tests.tui.conftest import Board, Boards
 from tui.testing.wait_until_idle import wait_until_idle
 
@@ -16,7 +17,7 @@ KEYS = {"enter": "\r", "escape": None}
 async def at_once(b: Board, *keys: str) -> None:
     """The terminal brings ``keys`` in one piece."""
     for key in keys:
-        b.app.post_message(events.Key(key, KEYS[key]))
+        b.app.post_message(events.Key(key, KEYS.get(key, key if len(key) == 1 else None)))
     await wait_until_idle(b.app)
     await b.pilot.pause()
 
@@ -34,6 +35,25 @@ async def test_twice_the_same_key_leaves_the_box_and_nothing_else(
         assert b.app.is_running
         assert len(b.app.screen_stack) <= 2  # an answer may open the next box
         assert b.app.screen_stack[0].id == "board"
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (("ctrl+u",), ""),
+        (("ctrl+a", "delete"), DEFAULT_TEXT[1:]),
+        (("ctrl+u", "q", "j"), "qj"),
+        (("x", "ctrl+u", "3"), "3"),
+    ],
+)
+async def test_keys_behind_the_one_that_goes_to_the_prompt_are_the_prompts(
+    board: Boards, keys: tuple[str, ...], text: str
+) -> None:
+    async with board() as b:
+        before = b.app.panes.view.cursor
+        await at_once(b, "p", *keys)
+        assert (b.app.prompt.text, b.app.panes.focus_name) == (text, "prompt")
+        assert b.app.panes.view.cursor == before
 
 
 async def test_a_box_over_a_screen_leaves_the_screen_where_it_is(board: Boards) -> None:

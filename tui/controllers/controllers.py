@@ -246,7 +246,7 @@ class Controllers:
         if self.app.prompt.kind == "chat":
             self.chats.edit()
         else:
-            self.app.prompt.input.focus()
+            self.panes.put_focus(self.app.prompt.input)
 
     async def pressed(self, id: str) -> None:
         """Carry out the command of a key, unless the key is in the line of a head's name already."""

@@ -227,7 +227,7 @@ def make_jump(c: Controllers) -> Jump:
 def _write_text(c: Controllers, text: str) -> None:
     """A plain text is to be written in place of a chat."""
     c.app.prompt.show(text)
-    c.app.prompt.input.focus()
+    c.panes.put_focus(c.app.prompt.input)
 
 
 def _run_row(c: Controllers, text: str, target: str | None) -> None:

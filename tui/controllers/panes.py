@@ -11,6 +11,7 @@ from tui.slots import layout
 if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.timer import Timer
+    from textual.widget import Widget
 
     from tui.session.session import Session
     from tui.session.state import State
@@ -122,8 +123,7 @@ class Panes:
         pane = next((p for p in shown_by if p.slot.name == slot), shown_by[0])
         if self._bring(pane):
             pane.refresh_readout()
-        if self._board.base is not None:
-            self._board.base.set_focus(pane.view)  # at once: all of it in one paint
+        self.put_focus(pane.view)
         self.activate(pane.slot.name)
 
     def step(self, by: int) -> None:
@@ -143,7 +143,12 @@ class Panes:
 
     def focus(self) -> None:
         """Back to the active pane."""
-        self.view.view.focus()
+        self.put_focus(self.view.view)
+
+    def put_focus(self, widget: Widget) -> None:
+        """At once: ``Widget.focus`` comes a turn later, after keys that were sent in the same piece."""
+        if self._board.base is not None:
+            self._board.base.set_focus(widget)
 
     @property
     def in_prompt(self) -> bool:

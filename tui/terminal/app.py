@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from textual import events
 from textual.app import App
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tui import theme
 from tui.terminal import capabilities, exit, painting, sizes
@@ -64,9 +65,16 @@ class TerminalApp(SureTimers, App[int]):
         return True
 
     async def on_event(self, event: events.Event) -> None:
-        """A key that is obeyed puts the look for garbage off."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            self.garbage.pressed()
+        """Keys that come in one piece are all sent on before the first of them acts: where that one moved
+        the focus into a field, what is typed behind it is text.
+        """
+        if isinstance(event, events.Key):
+            if not event.is_forwarded:
+                self.garbage.pressed()
+            elif event.is_printable and isinstance(self.focused, Input):
+                # A field stops what it is sent, so that this one was sent elsewhere.
+                self.focused.replace(event.character or "", *self.focused.selection)
+                return
         await super().on_event(event)
 
     def take_keys(self) -> None:

@@ -27,8 +27,7 @@ class PlainPane:
         self.cursor = 0
         self.framed = False
         self.opens = ""  # the slot that its cursor opens
-        self.focused: list[str] = []
-        self.view = SimpleNamespace(focus=lambda: self.focused.append(slot.name), pane=self)
+        self.view = SimpleNamespace(pane=self)
         self.searched = SimpleNamespace(of=slot.name, place=0)
         self.asked_by_search = (f"asked by {slot.name}",)
 

@@ -24,7 +24,7 @@ class PlainPrompt:
 
     def __init__(self) -> None:
         self.text, self.kind = TEXT, "text"
-        self.input = SimpleNamespace(focus=lambda: None)
+        self.input = SimpleNamespace(pane=None)
 
     def show(self, text: str, kind: str = "text") -> None:
         self.text, self.kind = text, kind
