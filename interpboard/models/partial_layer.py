@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.module_hooks import standing_in
 from interpboard.models.own_attention import runs_on
 
 
@@ -114,12 +115,6 @@ def attention_kept(
         joined = torch.cat([first, others])
         return (joined, *output[1:]) if isinstance(output, (tuple, list)) else joined
 
-    before = kept.attention.__dict__.get("forward")
     original = kept.attention.forward
-    kept.attention.forward = forward
-    try:
+    with standing_in(kept.attention, forward):
         yield
-    finally:
-        del kept.attention.forward
-        if before is not None:
-            kept.attention.forward = before

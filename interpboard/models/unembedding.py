@@ -20,6 +20,7 @@ from transformers.utils.generic import ModelOutput
 
 from interpboard.errors import Unsupported
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.module_hooks import standing_in
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
@@ -155,11 +156,5 @@ def _unembedding_only(unembedding: nn.Module, tokens: torch.Tensor) -> Iterator[
     tokens = tokens.to(unembedding.weight.device)
     weight = unembedding.weight[tokens]
     bias = None if unembedding.bias is None else unembedding.bias[tokens]
-    forward = unembedding.__dict__.get("forward")
-    unembedding.__dict__["forward"] = lambda hidden: linear(hidden, weight, bias)
-    try:
+    with standing_in(unembedding, lambda hidden: linear(hidden, weight, bias)):
         yield
-    finally:
-        del unembedding.__dict__["forward"]
-        if forward is not None:
-            unembedding.__dict__["forward"] = forward

@@ -88,10 +88,17 @@ class EdgeEvaluator:
         if id(batch) in self._kept:
             return self._kept[id(batch)]
         assert batch.corrupted is not None
-        activations = record_activations(self.wiring, batch.corrupted)
+        activations = self._recorded(batch.corrupted)
         if sum(kept.bytes for kept in (*self._kept.values(), activations)) <= KEPT_BYTES:
             self._kept[id(batch)] = activations
         return activations
+
+    def _recorded(self, ids: torch.Tensor) -> Activations:
+        return record_activations(self.wiring, ids)
+
+    def _patched(self, batch: ExampleBatch, edges: np.ndarray, watch: Watch) -> torch.Tensor:
+        """What the output reads [batch, pos, d_model] with only ``edges`` live."""
+        return edge_patched(self.wiring, batch.clean, self.reference(batch), edges, watch)
 
     def let_go(self, batch: ExampleBatch) -> None:
         """Keep no reference of ``batch``: it is recorded anew when it is asked for."""
@@ -122,7 +129,7 @@ class EdgeEvaluator:
 
         def of_batch(batch: ExampleBatch) -> float:
             watch.pause()
-            output = edge_patched(self.wiring, batch.clean, self.reference(batch), edges, watch)
+            output = self._patched(batch, edges, watch)
             return float(self.of_output(batch, output).double().sum())
 
         with torch.no_grad():

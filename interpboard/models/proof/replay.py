@@ -65,7 +65,7 @@ def replay_agrees(
     try:
         with recording_calls(anatomy, calls):
             clean = _run(anatomy, ids)
-        if _read_the_embedding(anatomy, ids, calls):
+        if read_the_embedding(anatomy, ids, calls):
             return False, False
         # In the order in which they join.
         cases = (_Case(0, 0, None), _Case(1, 0, 3), _Case(0, middle, 2), _Case(1, middle, None))
@@ -97,7 +97,7 @@ def _rows_are_known(call: LayerCall, rows: int) -> bool:
     return all(part.shape[0] in (1, rows) for part in tensors)
 
 
-def _read_the_embedding(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
+def read_the_embedding(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
     """Whether layers are handed more of the embedding than the stream (zamba): a replay would give them
     the recorded one, where it is edited."""
     edited: list[LayerCall] = []
@@ -105,7 +105,7 @@ def _read_the_embedding(anatomy: Anatomy, ids: torch.Tensor, calls: Sequence[Lay
         at_site(anatomy, "embed", None, lambda value: value.flip(0)),
         recording_calls(anatomy, edited),
     ):
-        _run(anatomy, ids)
+        plain_logits(anatomy, ids)
     return any(
         not _same(mine.arguments, other.arguments)
         for mine, other in zip(calls, edited, strict=True)

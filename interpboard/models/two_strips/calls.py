@@ -27,6 +27,7 @@ from torch import nn
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import EnoughSeen, LayerCall, hidden_of
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.module_hooks import standing_in
 from interpboard.models.strips import DECODER, ENCODER, group_of
 from interpboard.models.two_strips.blocks import Gives, StackBlock
 from interpboard.models.two_strips.modules import StripBody
@@ -110,10 +111,10 @@ class StripCall(LayerCall):
         assert self.half is not None
         own, forms = self.half.block.own, self.half.forms
         nothing = _formed(torch.zeros_like(stream), forms[own.module])
-        stack.enter_context(_standing_in(own.module, lambda *_a, **_k: nothing))
+        stack.enter_context(standing_in(own.module, lambda *_a, **_k: nothing))
         if isinstance(own.behind, Gives):
             given = _formed(stream, forms[own.behind.module])
-            stack.enter_context(_standing_in(own.behind.module, lambda *_a, **_k: given))
+            stack.enter_context(standing_in(own.behind.module, lambda *_a, **_k: given))
 
     def _reuse_keys_and_values(
         self, stack: ExitStack, states: torch.Tensor, base: torch.Tensor
@@ -127,7 +128,7 @@ class StripCall(LayerCall):
             return
         for module, kept in zip(maps, self.keys_and_values(), strict=True):
             stack.enter_context(
-                _standing_in(module, partial(_some_anew, module.forward, kept, base, new))
+                standing_in(module, partial(_some_anew, module.forward, kept, base, new))
             )
 
     def _keys_and_values_by(self) -> tuple[nn.Module, nn.Module] | None:
@@ -268,16 +269,3 @@ def _rows(value: Any, base: torch.Tensor, batch: int) -> Any:
 
 def _formed(value: torch.Tensor, count: int) -> Any:
     return value if count == 1 else (value, *(None for _ in range(count - 1)))
-
-
-@contextmanager
-def _standing_in(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """While open, ``module`` computes ``forward``; the hooks on it stay."""
-    own = module.__dict__.get("forward")
-    module.__dict__["forward"] = forward
-    try:
-        yield
-    finally:
-        del module.__dict__["forward"]
-        if own is not None:
-            module.__dict__["forward"] = own

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.calls import LayerCall, recording_calls
+from interpboard.models.proof.replay import read_the_embedding
 from interpboard.models.proof.rounding import Noise, differs, same_within_rounding
 from interpboard.models.proof.rows import plain_logits
 from interpboard.models.proof.shortcuts import MISFIT
@@ -42,7 +42,7 @@ def strips_replay(anatomy: Anatomy, both: torch.Tensor, border: int, noise: Nois
     try:
         with recording_calls(anatomy, calls):
             clean = plain_logits(anatomy, both)[:, border:]
-        if len(calls) != anatomy.n_layers or _read_more(anatomy, both, calls):
+        if len(calls) != anatomy.n_layers or read_the_embedding(anatomy, both, calls):
             return False
         cases = _cases(anatomy.strips.names, border)
         expected = torch.cat(
@@ -128,24 +128,3 @@ def _begins_alike(anatomy: Anatomy, both: torch.Tensor, calls: Sequence[LayerCal
     """Whether the inputs of both stacks, made without running a layer, are those that were recorded."""
     assert anatomy.strips is not None
     return same_within_rounding(anatomy.strips.first_inputs(both), calls[0].hidden[:])
-
-
-def _read_more(anatomy: Anatomy, both: torch.Tensor, calls: Sequence[LayerCall]) -> bool:
-    """Whether layers are handed more of the embedding than the stream and the encoder's states."""
-    edited: list[LayerCall] = []
-    with (
-        at_site(anatomy, "embed", None, lambda value: value.flip(0)),
-        recording_calls(anatomy, edited),
-    ):
-        plain_logits(anatomy, both)
-    return any(
-        not _same(mine.arguments, other.arguments)
-        for mine, other in zip(calls, edited, strict=True)
-    )
-
-
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(
-        not isinstance(one[name], torch.Tensor) or torch.equal(one[name], other[name])
-        for name in one
-    )

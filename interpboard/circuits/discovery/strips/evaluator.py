@@ -5,10 +5,9 @@ The prompts of a batch are equally long, in each of their strips.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from interpboard.circuits.discovery.cases import TokenizedExample
 from interpboard.circuits.discovery.differences import streams_at_once, whole_bytes
 from interpboard.circuits.discovery.edge_evaluator import (
-    KEPT_BYTES,
     EdgeEvaluator,
     ExampleBatch,
     check_cases,
@@ -31,7 +29,7 @@ from interpboard.circuits.discovery.strips.runs import (
 from interpboard.circuits.discovery.strips.wiring import StripWiring
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room
-from interpboard.runs.watch import SILENT, Watch
+from interpboard.runs.watch import Watch
 
 
 @dataclass(eq=False)
@@ -39,7 +37,6 @@ class StripEvaluator(EdgeEvaluator):
     """As ``EdgeEvaluator``; a mean is over the tokens of a part's own strip. Make it with ``in_strips``."""
 
     wiring: StripWiring
-    _kept_strips: dict[int, StripActivations] = field(default_factory=dict)
 
     @classmethod
     def in_strips(
@@ -58,39 +55,21 @@ class StripEvaluator(EdgeEvaluator):
         return cls(wiring, batches, measure, ablation)
 
     def reference(self, batch: ExampleBatch) -> StripActivations:
-        """What senders off the circuit carry."""
-        if self.ablation == "mean":
-            return self._mean
-        if id(batch) in self._kept_strips:
-            return self._kept_strips[id(batch)]
-        assert batch.corrupted is not None
-        activations = record_strips(self.wiring, batch.corrupted)
-        kept = (*self._kept_strips.values(), activations)
-        if sum(each.bytes for each in kept) <= KEPT_BYTES:
-            self._kept_strips[id(batch)] = activations
-        return activations
+        """As ``EdgeEvaluator.reference``, of both strips."""
+        found = super().reference(batch)
+        assert isinstance(found, StripActivations)
+        return found
+
+    def _recorded(self, ids: torch.Tensor) -> StripActivations:
+        return record_strips(self.wiring, ids)
+
+    def _patched(self, batch: ExampleBatch, edges: np.ndarray, watch: Watch) -> torch.Tensor:
+        return strip_edges_patched(self.wiring, batch.clean, self.reference(batch), edges, watch)
 
     @cached_property
     def on_clean(self) -> float:
         """The behaviour of the whole model on the clean prompts, mean over examples."""
         return self._mean_of(lambda batch: record_strips(self.wiring, batch.clean).output)
-
-    def value(self, edges: np.ndarray, watch: Watch = SILENT) -> float:
-        """The behaviour with only ``edges`` [sender, receiver] live, mean over examples. Exact."""
-        name = f"behaviour of {hashlib.blake2b(np.packbits(edges).tobytes()).hexdigest()}"
-
-        def of_batch(batch: ExampleBatch) -> float:
-            watch.pause()
-            reference = self.reference(batch)
-            output = strip_edges_patched(self.wiring, batch.clean, reference, edges, watch)
-            return float(self.of_output(batch, output).double().sum())
-
-        with torch.no_grad():
-            sums = (
-                watch.once(f"{name} {number}", partial(of_batch, batch))
-                for number, batch in enumerate(self.batches)
-            )
-            return sum(sums) / self.n_examples
 
     @cached_property
     def _mean(self) -> StripActivations:
