@@ -36,6 +36,7 @@ WITHOUT = {
 # parallel blocks, bloom's attention adds the residual stream itself.
 FLAT_MLP = {"opt", "falcon"}
 ADDS_THE_STREAM = {"bloom"}
+OWN_LINEAR = {"falcon"}  # a class of linear maps of its own
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -54,6 +55,7 @@ def test_every_family_proves_every_site_and_its_path(family: str) -> None:
     assert verified.path == "replay"
     assert verified.reuse
     assert verified.some_logits
+    assert verified.faster_parts == (family not in OWN_LINEAR)
     assert verified.mlp_at_one == (family not in FLAT_MLP)
     assert verified.keeps_attention == (family not in ADDS_THE_STREAM)
     assert anatomy.n_layers == 3

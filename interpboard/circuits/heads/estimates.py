@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,13 +37,28 @@ def estimated_effects(
             by_layer.setdefault(edit.layer, {}).setdefault(cell, []).append(edit)
     for layer, by_cell in by_layer.items():
         clean, gradient = base.activations[layer], base.gradients[layer]
-        at_once = max(1, NUMBERS_A_STEP // clean.numel())
         several = list(by_cell.items())
+        at_once = max(1, NUMBERS_A_STEP // clean.numel())
         for begin in range(0, len(several), at_once):
             some = several[begin : begin + at_once]
-            rows = [(row, edit) for row, (_, edits) in enumerate(some) for edit in edits]
-            change = apply_edits(clean.expand(len(some), *clean.shape), rows) - clean
+            change, slope = _change(clean, gradient, [edits for _, edits in some])
             # Products in the model's format, sums in float64: what cancels must not be lost.
-            sums = (change * gradient).flatten(1).sum(1, dtype=torch.float64)
+            sums = (change * slope).flatten(1).sum(1, dtype=torch.float64)
             estimates[[cell for cell, _ in some]] += sums.cpu().numpy()
     return estimates
+
+
+def _change(
+    clean: torch.Tensor, gradient: torch.Tensor, cells: Sequence[Sequence[Edit]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the edits of each cell change in ``clean`` [pos, head, d_head], and the gradient there, both
+    [cell, pos, …]: of the one head that each edits, where each edits one; elsewhere nothing changes."""
+    heads = [{edit.head for edit in edits} for edits in cells]
+    alone = [head for of_cell in heads for head in of_cell if head is not None]
+    if all(len(of_cell) == 1 for of_cell in heads) and len(alone) == len(cells):
+        given, slope = (part.transpose(0, 1)[alone][:, :, None] for part in (clean, gradient))
+        cells = [[replace(edit, head=0) for edit in edits] for edits in cells]
+    else:
+        given, slope = clean.expand(len(cells), *clean.shape), gradient
+    rows = [(row, edit) for row, edits in enumerate(cells) for edit in edits]
+    return apply_edits(given, rows) - given, slope

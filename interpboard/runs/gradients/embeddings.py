@@ -10,9 +10,11 @@ from torch import nn
 
 from interpboard.errors import OutOfMemory, Unsupported
 from interpboard.models.calls import embeddings_of
+from interpboard.models.faster_parts import faster_parts
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
 from interpboard.models.module_hooks import Act
+from interpboard.models.partial_layer import mlp_at
 from interpboard.models.recomputed import layers_recomputed
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import forward_logits, forward_some_logits
@@ -50,7 +52,8 @@ def metric_and_gradient(
     ids = input_ids(lm, prompt).expand(len(leaf), -1)
     with (
         torch.enable_grad(),
-        frozen(lm.model),
+        to_inputs(lm),
+        read_at_one(lm, metric.info.position),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
@@ -170,6 +173,22 @@ def wide(tensor: torch.Tensor) -> torch.dtype:
 def sparing(lm: LanguageModel, tokens: int) -> AbstractContextManager[None]:
     """While open, a backward pass of ``tokens`` that would keep much of every layer computes them anew."""
     return layers_recomputed(lm.anatomy) if layers_are_recomputed(lm, tokens) else nullcontext()
+
+
+@contextmanager
+def to_inputs(lm: LanguageModel) -> Iterator[None]:
+    """For forward and backward passes of which only gradients of activations are wanted: no parameter takes
+    one, and the parts of layers compute by the faster kernels that the model proved."""
+    with frozen(lm.model), faster_parts(lm.anatomy) if lm.verified.faster_parts else nullcontext():
+        yield
+
+
+def read_at_one(lm: LanguageModel, position: int) -> AbstractContextManager[None]:
+    """While open, the last layer's MLP runs at ``position`` alone, where the model proved that this is enough
+    for the logits there. Elsewhere the stream behind it is wrong."""
+    if not lm.verified.mlp_at_one or lm.anatomy.label_head is not None:
+        return nullcontext()
+    return mlp_at(lm.anatomy.before_mlp[-1], position)
 
 
 @contextmanager

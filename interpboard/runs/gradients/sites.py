@@ -18,12 +18,12 @@ from interpboard.errors import Unsupported
 from interpboard.models.calls import first_layer_input
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
-from interpboard.models.unembedding import forward_logits, residual_to_logits
+from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.backward import gradients_of
-from interpboard.runs.gradients.embeddings import frozen
+from interpboard.runs.gradients.embeddings import metric_of_forward, read_at_one, to_inputs
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, enter_edits, record
@@ -31,6 +31,8 @@ from interpboard.runs.steps import backward_pass_is_small
 from interpboard.runs.watch import SILENT, Watch
 
 NOTHING_DROPPED: tuple[tuple[int, ...], ...] = ((),)
+# What the last layer's MLP cannot change: it may run at one position where these are asked for.
+BEFORE_THE_MLP = ("embed", "resid_pre", "q", "k", "v", "pattern", "attended", "z", "attn_out")
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,17 @@ def _in_whole_passes(
         watch.check()
         with ExitStack() as stack:
             stack.enter_context(torch.enable_grad())
-            stack.enter_context(frozen(lm.model))
+            stack.enter_context(to_inputs(lm))
             enter_edits(stack, lm, [edits], lambda _edit: True)
             for layer in dropped:
                 _pass_nothing(stack, lm, layer)
             seen = _Seen()
             for layer in having:
                 stack.enter_context(at_site(lm.anatomy, site, layer, seen))
+            if site in BEFORE_THE_MLP and not any(edit.layer == layers[-1] for edit in edits):
+                stack.enter_context(read_at_one(lm, metric.info.position))
             with refusing(lm, about):
-                logits = forward_logits(lm.anatomy, input_ids(lm, prompt), metric.info.position)
-            end = metric.of(logits)[0]
+                end = metric_of_forward(lm, metric, input_ids(lm, prompt))[0]
             require_finite(lm, about, end)
             passes.append(seen.gradients(end, None, last=True))
         if value is None:
@@ -169,7 +172,7 @@ def _layer_by_layer(
 ) -> ByLayer:
     """One recorded forward pass, then a forward and backward pass of each layer alone."""
     run = record(lm, prompt, (), (edits,))
-    with torch.enable_grad(), frozen(lm.model):
+    with torch.enable_grad(), to_inputs(lm):
         end = run.resid_final[:, metric.info.position].clone().requires_grad_()
         value = metric.of(residual_to_logits(lm.anatomy, end))[0]
         (slope,) = torch.autograd.grad(value, end)
@@ -215,7 +218,7 @@ def _through_layer(
             continue
         with ExitStack() as stack:
             stack.enter_context(torch.enable_grad())
-            stack.enter_context(frozen(run.lm.model))
+            stack.enter_context(to_inputs(run.lm))
             enter_edits(stack, run.lm, run.edits, lambda edit: edit.start == layer)
             if drops:
                 _pass_nothing(stack, run.lm, layer)
@@ -242,7 +245,7 @@ def _at_the_embedding(run: Run, flows: Sequence[torch.Tensor]) -> LayerGradients
     """``flows``: the gradient at the input of layer 0."""
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(frozen(run.lm.model))
+        stack.enter_context(to_inputs(run.lm))
         enter_edits(stack, run.lm, run.edits, lambda edit: edit.start < 0)
         seen = _Seen()
         stack.enter_context(at_site(run.lm.anatomy, "embed", None, seen))

@@ -13,7 +13,13 @@ from interpboard.models.unembedding import forward_logits, forward_some_logits
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.backward import gradients_of
-from interpboard.runs.gradients.embeddings import frozen, in_place_of, prompt_embeddings, sparing
+from interpboard.runs.gradients.embeddings import (
+    in_place_of,
+    prompt_embeddings,
+    read_at_one,
+    sparing,
+    to_inputs,
+)
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.steps import rows_of_a_backward_pass
@@ -63,7 +69,8 @@ def _gradients(lm: LanguageModel, asked: Sequence[_Asked]) -> Gradient:
     leaf = embeddings_of(lm.anatomy, ids).requires_grad_()
     with (
         torch.enable_grad(),
-        frozen(lm.model),
+        to_inputs(lm),
+        read_at_one(lm, asked[0][1].info.position),
         sparing(lm, leaf.shape[0] * leaf.shape[1]),
         at_site(lm.anatomy, "embed", None, in_place_of(lm, leaf)),
     ):
