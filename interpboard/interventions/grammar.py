@@ -192,7 +192,10 @@ def _parse(item: str) -> Intervention:
     place, equals, what = (part.strip() for part in item.partition("="))
     if place == ADAPTER:
         if what != "off":
-            raise BadParameter(f"{item!r}: an adapter can only be off.", f"Write {ADAPTER}=off.")
+            raise BadParameter(
+                f"{item!r}: an adapter can only be off.",
+                f"Write {ADAPTER}=off; other interventions behind a semicolon.",
+            )
         return Intervention(item, "off")
     match = _PLACE.fullmatch(place)
     if not equals or not place or match is None:

@@ -11,6 +11,8 @@ import msgspec
 from interpboard.errors import BadPrompt
 from interpboard.results.info import Chat, Message
 
+_OF_MESSAGE = ("role", "content")
+
 
 def read_chat(given: Any, where: str = "The chat") -> Chat:
     """A chat from JSON: a list of messages, or an object with ``messages`` and the other words of ``Chat``.
@@ -32,13 +34,22 @@ def read_chat(given: Any, where: str = "The chat") -> Chat:
                 f"{where}: message {number} is no {{role, content}} of two texts.",
                 "Pictures and tool calls are not read.",
             )
+        beside = [key for key, value in message.items() if value and key not in _OF_MESSAGE]
+        if beside:
+            raise BadPrompt(
+                f"{where}: message {number} has {beside[0]!r}, which is not read.",
+                "A message is its role and content: write it there, or leave it out.",
+            )
         messages.append(Message(message["role"], message["content"]))
     tools = whole.get("tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise BadPrompt(f"{where}: tools are a list of JSON schemas.")
+    goes_on = whole.get("continue_final_message") or False
+    if not isinstance(goes_on, bool):
+        raise BadPrompt(f"{where}: continue_final_message is true or false.")
     return Chat(
         tuple(messages),
-        bool(whole.get("continue_final_message", False)),
+        goes_on,
         tuple(tools),
         str(whole.get("chat_template") or ""),
     )

@@ -46,14 +46,18 @@ def text_at(prompt: PromptInfo, positions: tuple[int, ...]) -> str:
 _REASONING = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
+def reasoning_in(text: str) -> tuple[tuple[int, int], ...]:
+    """The characters ``[begin, end)`` of each closed ``<think>`` section, its marks among them."""
+    return tuple(section.span() for section in _REASONING.finditer(text))
+
+
 def reasoning_sections(prompt: PromptInfo) -> tuple[tuple[int, int], ...]:
     """The tokens ``[begin, end)`` of each closed ``<think>`` section, its marks among them.
 
     None where it is not known which characters the tokens are made of, and none of one token.
     """
     found = []
-    for section in _REASONING.finditer(prompt.text):
-        first, last = section.span()
+    for first, last in reasoning_in(prompt.text):
         inside = [at for at, (b, e) in enumerate(prompt.spans) if first < e and b < last and b < e]
         if len(inside) > 1:
             found.append((inside[0], inside[-1] + 1))

@@ -22,6 +22,7 @@ from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
 from interpboard.runs.finite import counting, is_counting, remedy
+from interpboard.runs.not_in_template import not_in_template
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import require_in_strips
 from interpboard.runs.strip_places import with_layer_numbers
@@ -134,13 +135,13 @@ def _result(
 
 
 def _warned(result: Result, given: Mapping[str, Any], lost: int) -> Result:
-    lm, metric = given["lm"], given["metric"]
+    lm, metric, prompt = given["lm"], given["metric"], given["prompt"]
     known = ANALYSES.get(result.analysis)
     gaps = known.gaps if known is not None else ()
     if lm.anatomy.strips is not None:  # cells of the other strip are empty, and are meant to be
         gaps = ("values", *result.extra)
     warned = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
-    more = (*metric.warnings, *typed_marks(lm, given["prompt"]))
+    more = (*metric.warnings, *typed_marks(lm, prompt), *not_in_template(lm, prompt))
     return replace(warned, warnings=(*warned.warnings, *more)) if more else warned
 
 

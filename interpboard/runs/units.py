@@ -12,7 +12,7 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.registry.marks import UNITS
 from interpboard.results import Axis, LabelledArray, PromptInfo
-from interpboard.results.tokens import own_of_template
+from interpboard.results.tokens import own_of_template, reasoning_in
 from interpboard.runs.marked_spans import marked_spans
 
 _WORD = re.compile(r"\S+")
@@ -40,11 +40,11 @@ def units_of(
     ``reach``: only tokens before that position. A token belongs to the unit in which its first visible
     character stands; tokens without characters of the text (a beginning-of-text token) are units by
     themselves. Of a chat, words and sentences end where the words of their turn do: what the template puts
-    in front of them and behind is a unit by itself, called ``template: …``. A turn has its template's tokens
-    in it. ``span``: the ``spans`` (see ``marked_spans``), and what stands between them, each stretch a
-    unit: a unit's tokens follow each other, and there are few. Raises ``BadParameter`` for turns of a prompt
-    that is no chat, for spans of another unit and as ``marked_spans`` does, and where it is not known which
-    characters tokens are made of.
+    in front of them and behind is a unit by itself, called ``template: …``. They end where a ``<think>``
+    section begins or ends, too. A turn has its template's tokens in it. ``span``: the ``spans`` (see
+    ``marked_spans``), and what stands between them, each stretch a unit: a unit's tokens follow each other,
+    and there are few. Raises ``BadParameter`` for turns of a prompt that is no chat, for spans of another
+    unit and as ``marked_spans`` does, and where it is not known which characters tokens are made of.
     """
     if unit not in UNITS:
         raise BadParameter(f"There is no unit {unit!r}.", f"Use {', '.join(UNITS)}.")
@@ -59,9 +59,7 @@ def units_of(
         return [Unit(token, (at,)) for at, token in enumerate(prompt.tokens[:end])]
     if len(prompt.spans) != len(prompt.token_ids):
         raise BadParameter("It is not known which characters the tokens are made of.")
-    parts = [
-        found.span() for found in (_WORD if unit == "word" else _SENTENCE).finditer(prompt.text)
-    ]
+    parts = _parts(prompt.text, _WORD if unit == "word" else _SENTENCE)
     turns, template = _numbered_turns(prompt), own_of_template(prompt)
     found: list[tuple[Hashable, list[int]]] = []
     for position in range(end):
@@ -99,6 +97,16 @@ def units_axis(prompt: PromptInfo, units: Sequence[Unit]) -> tuple[Axis, dict[st
     }
 
 
+def _parts(text: str, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
+    """The characters of each word or sentence; none is both of a thought and of the answer behind it."""
+    borders = [at for section in reasoning_in(text) for at in section]
+    found: list[tuple[int, int]] = []
+    for begin, end in (part.span() for part in pattern.finditer(text)):
+        cuts = [at for at in borders if text[begin:at].strip() and text[at:end].strip()]
+        found += pairwise([begin, *cuts, end])
+    return found
+
+
 def _numbered_turns(prompt: PromptInfo) -> list[int]:
     """The turn of each token; −1 where there are none."""
     found = [-1] * len(prompt.tokens)
@@ -122,6 +130,11 @@ def _part_of(
 
 
 def _turns(prompt: PromptInfo, end: int) -> list[Unit]:
+    if not prompt.turns and prompt.chat is not None:
+        raise BadParameter(
+            "The template does more with contents than to place them: whose tokens are whose is not known.",
+            "Choose the unit sentence, or mark spans.",
+        )
     if not prompt.turns:
         raise BadParameter(
             "This prompt has no turns.", "Give a chat (--chat, --user), or the unit sentence."

@@ -74,7 +74,8 @@ def details(result: Result, page: PageStyle) -> list[RankedEntries]:
     if "together" in extra:
         chosen = top_entries(extra["together"], SHOWN, "magnitude")
         found.append(RankedEntries("effect of all of them at once", _rows(chosen, page)))
-    if result.analysis in ("attention_knockout", "knockout_grid") and "kl" in extra:
+    knocked_out = result.analysis in ("attention_knockout", "knockout_grid")
+    if knocked_out and "kl" in extra and result.metric.name != "kl":  # else it is the values
         found.append(_moved(result, page))
     if "accumulated" in extra:
         found += _accumulated(extra["accumulated"], page)

@@ -199,3 +199,29 @@ def test_a_mark_that_is_typed_is_the_users_word_and_what_the_tokenizer_makes_of_
         assert typed_marks(lm, injected) == (), "it is split into plain tokens, then"
     finally:
         lm.tokenizer.split_special_tokens = False
+
+
+@pytest.mark.parametrize(
+    ("unit", "labels"),
+    [
+        ("sentence", ["Yes.", " <think>It is a cat.", " Or so</think>", " The cat"]),
+        (
+            "word",
+            ["Yes.", " <think>It", " is", " a", " cat.", " Or", " so</think>", " The", " cat"],
+        ),
+    ],
+)
+def test_no_sentence_is_of_a_thought_and_of_the_answer_behind_it(
+    unit: str, labels: list[str]
+) -> None:
+    prompt = make_prompt(tiny_lm(), "Yes. <think>It is a cat. Or so</think> The cat")
+    assert [own.label for own in units_of(prompt, unit)] == labels
+
+
+def test_turns_that_cannot_be_told_are_not_said_to_be_missing() -> None:
+    twice = "{% for m in messages %}{{ m.content }} {{ m.content }}{% endfor %}!"
+    own = Chat((Message("user", "a cat"), Message("user", "a dog")), chat_template=twice)
+    prompt = make_chat(chat_lm(), own)
+    assert not prompt.turns
+    with pytest.raises(BadParameter, match="not known"):
+        units_of(prompt, "turn")

@@ -10,6 +10,7 @@ import torch
 import transformers as tf
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from interpboard.analyze import analyze
 from interpboard.errors import BadPrompt, Unsupported
@@ -185,3 +186,47 @@ def test_a_document_of_a_chat_says_how_to_make_it_again() -> None:
                     ("predictions",))  # fmt: skip
     assert again.prompt == document.prompt
     assert (again.results[0].values == document.results[0].values).all()
+
+
+@pytest.mark.parametrize(
+    ("template", "own", "words"),
+    [
+        ("chatml", Chat((Message("user", "a cat"),)), ()),
+        ("chatml", Chat((Message("user", "a cat"),), tools=({"name": "f"},)), ("chat's tools",)),
+        ("{{ tools | length }} ", Chat((Message("user", ""),), tools=({"name": "f"},)), ()),
+        ("thinking", Chat((Message("user", "a"), Message("assistant", "<think>x</think> b"),
+                           Message("user", "c"))), ("assistant's words", "message 1")),
+        ("{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}",
+         Chat((Message("system", "Be brief."), Message("user", "a cat"))), ("system's words",)),
+    ],
+)  # fmt: skip
+def test_what_a_template_leaves_out_is_said_with_every_result(
+    template: str, own: Chat, words: tuple[str, ...]
+) -> None:
+    lm = chat_lm(template if template in {*TEMPLATES, "thinking"} else "chatml")
+    if template not in {*TEMPLATES, "thinking"}:
+        own = replace(own, chat_template=template)
+    warnings = analyze(lm, own, ("predictions",)).results[0].warnings
+    assert bool(warnings) == bool(words)
+    assert all(word in " ".join(warnings) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"tool_calls": [{"id": 1}]}, "tool_calls"),
+        ({"reasoning_content": "hm"}, "reasoning_content"),
+        ({"name": "bob"}, "name"),
+    ],
+)
+def test_what_a_message_has_beside_its_words_is_not_dropped(
+    beside: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadPrompt, match=words):
+        read_chat([{"role": "assistant", "content": "a", **beside}])
+    assert read_chat([{"role": "user", "content": "a", "tool_calls": None}]).messages
+
+
+def test_whether_an_answer_goes_on_is_true_or_false() -> None:
+    with pytest.raises(BadPrompt, match="continue_final_message"):
+        read_chat({"messages": [{"role": "user", "content": "a"}], "continue_final_message": "no"})
