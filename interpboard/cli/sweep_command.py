@@ -81,9 +81,11 @@ def sweep_command(
     metric: RowMetricFlags,
     param: flags.ParamFlags = None,
     workers: Annotated[
-        int, typer.Option(help="Processes that share the rows; more than one by Ray.")
+        int, typer.Option(help="Processes of this machine that share the rows.")
     ] = 1,
-    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each, a part of one too.")] = 0.0,
+    gpus_per_worker: Annotated[
+        float, typer.Option(help="GPUs of each, a part of one too; by Ray.")
+    ] = 0.0,
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="A Ray cluster that runs, in place of one's own.")
     ] = "",

@@ -38,8 +38,17 @@ def swept(
     debug: bool,
 ) -> Document:
     """Compute what ``output`` does not have, and the means. What went wrong is said, by reason."""
+    from interpboard.sweeps.by_processes import needs_ray, worker_processes
+
     last: list[SweepPace] = []
-    with progress() as show, stdout_aside(debug), quiet_libraries(debug):
+    others = 0 if needs_ray(workers, gpus_per_worker, ray) else workers - 1
+    with (
+        progress() as show,
+        stdout_aside(debug),
+        quiet_libraries(debug),
+        # First: they import while this process does.
+        worker_processes(others) as beside,
+    ):
         show("importing torch", 0, 0)
         let_threads_sleep()
         from interpboard.sweeps.sweep import sweep
@@ -52,6 +61,7 @@ def swept(
                 metric=request.metric, params=request.params, save=request.save,
                 align=request.align, group=request.group, level=level, workers=workers,
                 gpus_per_worker=gpus_per_worker, ray=ray, opening=opening_words(choice),
+                beside=beside,
                 on_pace=tell,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -111,6 +121,7 @@ def _told(pace: SweepPace, output: Path) -> list[str]:
     """The end of it, and why results are missing, the most frequent reason first."""
     known = f", {pace.known:,} known before" if pace.known else ""
     lines = [f"{pace.rows:,} rows, {pace.computed:,} results computed{known}: {output}"]
+    lines += [f"{why}; the others computed its rows" for why in pace.lost]
     reasons = sorted(pace.reasons.items(), key=lambda item: -item[1])
     lines += [f"{number:,} failed: {reason}" for reason, number in reasons[:_REASONS]]
     if len(reasons) > _REASONS:

@@ -82,7 +82,11 @@ def _interval(
     total, count = np.zeros((2, resamples, cells))
     if rows <= WHOLE_DRAWS:
         drawn = generator.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
-        total, count = drawn @ numbers, drawn @ there
+        # Where every row has every cell a draw has as many of each as there are rows.
+        total, count = (
+            drawn @ numbers,
+            drawn @ there if not there.all() else np.full_like(total, rows),
+        )
     else:
         for start in range(0, rows, _ROWS_A_STEP):
             part = slice(start, start + _ROWS_A_STEP)

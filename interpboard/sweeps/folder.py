@@ -13,11 +13,10 @@ the middle, what is there is whole, and whoever computes the same part again wri
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,9 @@ from msgspec.structs import replace
 from interpboard.errors import BadParameter, BadResultFile
 from interpboard.files import atomic
 from interpboard.results import MadeBy, ModelInfo
+from interpboard.sweeps import locks
 from interpboard.sweeps import sums as summed
+from interpboard.sweeps.locks import WORKERS_END
 from interpboard.sweeps.request import SweepRequest
 from interpboard.sweeps.row_results import SCHEMA_VERSION, RowResult, arrow, results_of, table_of
 
@@ -116,17 +117,13 @@ class SweepFolder:
             )
         return cls(path, manifest)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While open, no other process writes here. Raises ``BadParameter`` where one does."""
-        with (self.path / ".lock").open("wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise BadParameter(
-                    f"Another sweep writes to {self.path}.", "Wait for it, or name another folder."
-                ) from None
-            yield
+    def alone(self, wait: float = WORKERS_END) -> AbstractContextManager[None]:
+        """While open, no other process writes here but workers of this one. See ``locks.alone``."""
+        return locks.alone(self.path, wait)
+
+    def among_workers(self) -> AbstractContextManager[None]:
+        """While open, this process writes here for another, which has it ``alone``."""
+        return locks.among_workers(self.path)
 
     def write(self, results: Sequence[RowResult]) -> None:
         """A part with ``results``, whole, in the order of their rows."""
@@ -158,9 +155,7 @@ class SweepFolder:
     def results(self, analysis: str | None = None) -> Iterator[RowResult]:
         """Every row's results, those of one analysis or of all."""
         for part in self.parts():
-            for result in self._of_part(part):
-                if analysis in (None, result.analysis):
-                    yield result
+            yield from self._of_part(part, analysis)
 
     def heads(self) -> Iterator[dict[str, Any]]:
         """Every row's results without their values: columns of the parts, and ``tokens``, their number."""
@@ -197,14 +192,19 @@ class SweepFolder:
                     counts.reasons[error] = counts.reasons.get(error, 0) + 1
         return FinishedRows(np.unique(np.concatenate(parts)) if parts else _numbers([]), counts)
 
-    def _of_part(self, part: Path) -> Iterator[RowResult]:
-        for batch in self._read(part, None).to_batches(max_chunksize=_AT_ONCE):
+    def _of_part(self, part: Path, analysis: str | None) -> Iterator[RowResult]:
+        table = self._read(part, None)
+        if analysis is not None:  # the others are not made Python's
+            own = np.asarray(table["analysis"].to_pylist(), dtype=object) == analysis
+            table = table.filter(arrow().array(own, type=arrow().bool_()))
+        for batch in table.to_batches(max_chunksize=_AT_ONCE):
             yield from results_of(batch)
 
     def _read(self, part: Path, columns: list[str] | None):  # type: ignore[no-untyped-def]
         pa = arrow()
         try:
-            return _parquet().read_table(part, columns=columns)
+            with _parquet().ParquetFile(part) as file:  # read_table imports what reads many files
+                return file.read(columns)
         except (OSError, pa.ArrowException) as error:
             said = str(error).splitlines()[0][:120]
             raise BadResultFile(

@@ -1,9 +1,10 @@
 """Through the rows on Ray Data: an actor a worker opens the model once, and writes its parts itself.
 
-The row function and the parts are those of ``here``. Rows that are missing are put down in shards first,
-in the folder, so that no process holds them all; a part's name is made of what is in it, so one that is
+The row function and the parts are those of ``in_process``. Rows that are missing are put down in shards first
+(``shards``), so that no process holds them all; a part's name is made of what is in it, so one that is
 computed again because a node was lost is the same file. The nodes must see the folder and the model under
-the same paths.
+the same paths. Workers of this machine that share no GPUs go without Ray, whose start takes longer than
+theirs (``by_processes``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,114 +19,40 @@ from typing import Any
 
 import msgspec
 
-from interpboard import errors
 from interpboard.datasets.dataset import Dataset
-from interpboard.errors import BadParameter, InterpBoardError, MissingPackage, WorkerLost
-from interpboard.files import atomic
+from interpboard.errors import MissingPackage, WorkerLost
 from interpboard.sweeps.descriptor_lines import stderr_without
-from interpboard.sweeps.folder import SweepFolder, identity_of
-from interpboard.sweeps.in_process import MissingRow, OnPace, missing_rows
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.in_process import OnPace
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
+from interpboard.sweeps.shard_worker import ShardWorker
+from interpboard.sweeps.shards import Shards
+from interpboard.sweeps.told import STAYS, Told
 
-_FEWEST, _MOST = 16, 64  # rows a shard: as many are lost with a node
-_SHARDS_A_WORKER = 8
 _LOCAL = "local"
 _ANSWER_S = 5.0
 _LEVEL_SAID = "Set ray log level"  # the one line that it logs before the level is set
 _LOOPBACK = ("127.0.0.1", "localhost")
-_STAYS = "What was computed stays; --workers 1 says more."
-
-
-class _Failed(msgspec.Struct, frozen=True):
-    """An error, told over a process's border."""
-
-    name: str
-    message: str
-    remedy: str = ""
-
-    @classmethod
-    def of(cls, error: Exception) -> _Failed:
-        if isinstance(error, InterpBoardError):
-            return cls(type(error).__name__, error.message, error.remedy)
-        said = str(error).strip().splitlines()
-        return cls("", f"{type(error).__name__}{': ' if said else ''}{said[0] if said else ''}")
-
-    @property
-    def error(self) -> InterpBoardError:
-        """The same error, or that a worker failed where it is not one of ours."""
-        kind = getattr(errors, self.name, None) if self.name else None
-        if kind is not None:
-            return kind(self.message, self.remedy)
-        return WorkerLost(f"A worker failed by {self.message}.", _STAYS)
-
-
-class _Told(msgspec.Struct, frozen=True):
-    """How a batch went; see ``SweepPace.heard``."""
-
-    rows: int = 0
-    computed: int = 0
-    work: float = 0.0
-    reasons: dict[str, int] = {}
-    failed: _Failed | None = None
 
 
 class RowWorker:
-    """An actor: the model, opened once, and the folder that its parts go to."""
+    """An actor: a ``ShardWorker`` whose shards come and whose words go in tables."""
 
     def __init__(self, opening: Mapping[str, Any], folder: str) -> None:
-        # What fails is told, not raised: Ray would make pages of it, and begin again.
-        self.failed: _Failed | None = None
-        try:
-            self._open(opening, folder)
-        except Exception as error:  # noqa: BLE001 - told to the user by hear
-            self.failed = _Failed.of(error)
-
-    def _open(self, opening: Mapping[str, Any], folder: str) -> None:
-        from interpboard.models.language_model import open_model
-        from interpboard.sweeps.row_work import rows_function
-
-        self.folder = SweepFolder.open(Path(folder))
-        manifest = self.folder.manifest
-        lm = open_model(**opening)
-        if identity_of(lm.info) != identity_of(manifest.model):
-            raise BadParameter(
-                f"A worker's {opening.get('name_or_path')} is not the model that the sweep began with.",
-                "Give every node the same files.",
-            )
-        self.work = rows_function(lm, manifest.request)
+        self.worker = ShardWorker(opening, folder)
 
     def __call__(self, batch: Any) -> Any:
         """The rows of a shard to one part on disk; what comes back is how it went."""
-        told = _Told()
-        if self.failed is None:
-            try:
-                told = self._work(batch)
-            except Exception as error:  # noqa: BLE001 - told to the user by hear
-                self.failed = _Failed.of(error)
-        if self.failed is not None:
-            told = _Told(failed=self.failed)
-        return arrow().table({"told": [msgspec.msgpack.encode(told)]})
-
-    def _work(self, batch: Any) -> _Told:
-        pace = SweepPace(None)
-        results = []
         (shard,) = batch["shard"].to_pylist()
-        rows = msgspec.msgpack.decode(Path(shard).read_bytes(), type=list[MissingRow])
-        for found in self.work(rows):
-            pace.took(found)
-            results += found
-        self.folder.write(results)
-        return _Told(len(rows), pace.computed, pace.work, pace.reasons)
+        told = self.worker.worked(Path(shard))
+        return arrow().table({"told": [msgspec.msgpack.encode(told)]})
 
 
 def hear(pace: SweepPace, batch: Any) -> None:
     """Add to ``pace`` what a ``RowWorker`` gave. Raises what it failed by, ``WorkerLost`` for a fault."""
     for raw in batch["told"].to_pylist():
-        told = msgspec.msgpack.decode(raw, type=_Told)
-        if told.failed is not None:
-            raise told.failed.error
-        pace.heard(told.rows, told.computed, told.work, told.reasons)
+        msgspec.msgpack.decode(raw, type=Told).heard_by(pace)
 
 
 def sweep_on_ray(
@@ -140,24 +66,22 @@ def sweep_on_ray(
     check: Callable[[], None] = lambda: None,
     on_pace: OnPace = lambda _pace: None,
 ) -> SweepPace:
-    """As ``here.sweep_in_process``, by ``workers`` actors that open the model with ``opening``.
+    """As ``in_process.sweep_in_process``, by ``workers`` actors that open the model with ``opening``.
 
     ``address``: of a Ray cluster that runs; empty: one is started here, bound to 127.0.0.1, and ended. Usage
     reports and dashboard are off. A node that is lost costs its batches, which others compute. Raises
-    ``MissingPackage`` without Ray, ``BadParameter``, ``WorkerLost``, and what a worker failed by.
+    ``MissingPackage`` without Ray, ``WorkerLost``, and what a worker failed by.
     """
-    if workers < 1 or gpus_per_worker < 0:
-        raise BadParameter("There is at least one worker, and no less than no GPU a worker.")
     finished = folder.finished()
     pace = SweepPace.begun(folder.manifest.rows, finished.counts)
-    shards = folder.path / ".rows-to-do"
+    shards = Shards.of(folder)
     try:
-        missing = _put_down(shards, dataset, folder, finished, pace, check, workers)
+        missing = shards.put_down(dataset, folder, finished, pace, check, workers)
         on_pace(pace)
         if not missing:
             return pace
         with _cluster(workers, gpus_per_worker, address) as ray:
-            places = [{"shard": str(place.resolve())} for place in sorted(shards.iterdir())]
+            places = [{"shard": str(place.resolve())} for place in shards.places()]
             told = (
                 # A block a shard, which the worker reads itself: files that Ray reads come one after another,
                 # more slowly than a worker goes through them, and the others have nothing to do.
@@ -184,51 +108,8 @@ def sweep_on_ray(
                 hear(pace, batch)
                 on_pace(pace)
     finally:
-        shutil.rmtree(shards, ignore_errors=True)
+        shards.clear()
     return pace
-
-
-def _put_down(
-    shards: Path,
-    dataset: Dataset,
-    folder: SweepFolder,
-    finished: Any,
-    pace: SweepPace,
-    check: Callable[[], None],
-    workers: int,
-) -> int:
-    """Write the rows that are missing, with the ids of what is missing of them; how many they are."""
-    shutil.rmtree(shards, ignore_errors=True)
-    shards.mkdir()
-    a_shard = _rows_a_shard(folder.manifest.rows, workers)
-    held: list[MissingRow] = []
-    number = total = 0
-
-    def flush() -> None:
-        nonlocal number
-        if held:
-            atomic.write_bytes(shards / f"{number:08d}.msgpack", msgspec.msgpack.encode(held))
-            number += 1
-            held.clear()
-
-    for row, missing in missing_rows(dataset, folder, finished):
-        check()
-        if not missing:
-            pace.rows += 1
-            continue
-        held.append((row, missing))
-        total += 1
-        if len(held) >= a_shard:
-            flush()
-    flush()
-    return total
-
-
-def _rows_a_shard(rows: int | None, workers: int) -> int:
-    """So many that every worker has several shards, and some rows of one length are together."""
-    if rows is None:
-        return _MOST
-    return min(_MOST, max(rows // (_SHARDS_A_WORKER * workers), _FEWEST))
 
 
 @contextlib.contextmanager
@@ -244,7 +125,8 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
         import ray.data
     except ImportError:
         raise MissingPackage(
-            "More than one worker needs Ray.", "pip install 'interpboard[ray]'"
+            "A cluster, and workers with GPUs of their own, need Ray.",
+            "pip install 'interpboard[ray]'",
         ) from None
     started = not ray.is_initialized()
     if started:
@@ -276,7 +158,7 @@ def _cluster(workers: int, gpus: float, address: str) -> Iterator[Any]:
     try:
         yield ray
     except ray.exceptions.RayError as error:
-        raise WorkerLost(f"Ray lost a worker: {_first_line(error)}.", _STAYS) from error
+        raise WorkerLost(f"Ray lost a worker: {_first_line(error)}.", STAYS) from error
     finally:
         if started:
             ray.shutdown()

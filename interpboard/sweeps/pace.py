@@ -14,7 +14,8 @@ from interpboard.sweeps.row_results import RowResult
 class SweepPace:
     """``rows`` passed of ``of`` (None: it was not counted); ``computed`` results now, ``known`` from before.
 
-    ``failed`` and ``reasons`` are of all results. ``work``: seconds that the rows themselves took.
+    ``failed`` and ``reasons`` are of all results. ``work``: seconds that the rows themselves took. ``lost``:
+    of each worker that ended before its time how it did.
     """
 
     of: int | None
@@ -26,6 +27,7 @@ class SweepPace:
     work: float = 0.0
     since: float = field(default_factory=time.monotonic)
     rows_computed: int = 0
+    lost: list[str] = field(default_factory=list)
 
     @classmethod
     def begun(cls, rows: int | None, counts: Counts) -> SweepPace:

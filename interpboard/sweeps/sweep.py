@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from interpboard.results import Document, MetricRequest
 from interpboard.runs.provenance import made_by
 from interpboard.runs.watch import SILENT, Watch
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
+from interpboard.sweeps.by_processes import (
+    WorkerProcesses,
+    needs_ray,
+    sweep_by_processes,
+    worker_processes,
+)
 from interpboard.sweeps.folder import Manifest, SweepFolder
 from interpboard.sweeps.in_process import OnPace, sweep_in_process
 from interpboard.sweeps.on_ray import sweep_on_ray
@@ -43,6 +50,7 @@ def sweep(
     gpus_per_worker: float = 0.0,
     ray: str = "",
     opening: Mapping[str, Any] | None = None,
+    beside: WorkerProcesses | None = None,
     watch: Watch = SILENT,
     on_pace: OnPace = lambda _pace: None,
 ) -> Document:
@@ -53,22 +61,30 @@ def sweep(
     row's own target, foil, position, corrupted prompt and subject take the place of ``metric`` and
     ``params``. ``save``, ``align``, ``group``: see ``SweepRequest``; ``level``: of the intervals.
 
+    ``workers``: this process and others of this machine that open the model with ``opening``, ``beside`` it
+    if they are started already; with ``gpus_per_worker`` or the address ``ray`` of a cluster actors of Ray.
+
     What is in ``output`` already is not computed again. A row that cannot be used has its reason there.
     Raises ``BadParameter``, ``BadResultFile``, ``MissingPackage`` without pyarrow; ``Cancelled``, what was
     computed kept.
     """
+    if workers < 1 or gpus_per_worker < 0:
+        raise BadParameter("There is at least one worker, and no less than no GPU a worker.")
     request = sweep_request(analyses, params, metric, save, align, group)
     dataset = data if isinstance(data, Dataset) else _dataset(data, columns, limit, shuffle)
     folder = begin_sweep(lm, dataset, request, Path(output))
     with folder.alone(), told_standing(folder, on_pace) as on_pace:
-        if workers > 1 or ray:
-            own = dict(opening or _opening_of(lm))
+        own = dict(opening or _opening_of(lm))
+        work = rows_function(lm, folder.manifest.request, watch)
+        if needs_ray(workers, gpus_per_worker, ray):
             sweep_on_ray(
                 own, dataset, folder, workers=workers, gpus_per_worker=gpus_per_worker,
                 address=ray, check=watch.check, on_pace=on_pace,
             )  # fmt: skip
+        elif workers > 1:
+            with worker_processes(workers - 1) if beside is None else nullcontext(beside) as those:
+                sweep_by_processes(work, own, dataset, folder, those, watch.check, on_pace)
         else:
-            work = rows_function(lm, folder.manifest.request, watch)
             sweep_in_process(work, dataset, folder, watch.check, on_pace)
         return written_aggregate(folder, AggregateSettings(level=level, group=group))
 

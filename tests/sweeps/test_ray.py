@@ -11,48 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow
 import pytest
-import torch
 
-from interpboard.errors import BadParameter, UnknownModel, WorkerLost
-from interpboard.models import language_model
+from interpboard.errors import WorkerLost
 from interpboard.models.language_model import open_model
 from interpboard.sweeps.folder import SweepFolder
-from interpboard.sweeps.on_ray import RowWorker, hear
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.sweep import sweep
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
+
+__all__ = ["data", "here", "model"]
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's word for "this machine alone"
 ray = pytest.importorskip("ray", reason="Ray is not installed")
-ROWS = 96
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that every worker can open."""
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model("gpt2", torch.float64).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "rows.jsonl"
-    words = ("Paris", "Rome", "France", "Italy", "Mary", "John")
-    rows = [{"text": f"{words[i % 6]} is the city of {words[i % 5]} and"} for i in range(ROWS)]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def here(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
-    out = tmp_path_factory.mktemp("here") / "out"
-    sweep(open_model(model, dtype="float64"), data, ["head_ablation"], out)
-    return SweepFolder.open(out)
 
 
 @pytest.fixture
@@ -71,41 +43,6 @@ def two_nodes() -> Iterator[object]:
     finally:
         ray.shutdown()
         cluster.shutdown()
-
-
-def same(one: SweepFolder, other: SweepFolder) -> None:
-    left, right = (sorted(f.results(), key=lambda r: r.row) for f in (one, other))
-    assert [r.id for r in left] == [r.id for r in right]
-    assert len({r.id for r in left}) == ROWS
-    for a, b in zip(left, right, strict=True):
-        np.testing.assert_allclose(a.values, b.values, atol=1e-10, rtol=0)
-
-
-def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
-    here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = pyarrow.table({"shard": ["nowhere"]})
-    nowhere = RowWorker({"name_or_path": str(tmp_path / "nowhere")}, str(here.path))
-    with pytest.raises(UnknownModel, match="nowhere"):
-        hear(SweepPace(None), nowhere(batch))
-    other = tiny_model("gpt2", torch.float64, seed=1)
-    other.save_pretrained(tmp_path / "other")
-    tiny_tokenizer().save_pretrained(tmp_path / "other")
-    with pytest.raises(BadParameter, match="not the model that the sweep began with"):
-        hear(
-            SweepPace(None),
-            RowWorker({"name_or_path": str(tmp_path / "other")}, str(here.path))(batch),
-        )
-
-    def broken(*_args: object, **_options: object) -> object:
-        raise TypeError("no such thing\n  in a second line")
-
-    monkeypatch.setattr(language_model, "open_model", broken)
-    with pytest.raises(WorkerLost) as caught:
-        hear(SweepPace(None), RowWorker({}, str(here.path))(batch))
-    assert str(caught.value) == (
-        "A worker failed by TypeError: no such thing. What was computed stays; --workers 1 says more."
-    )
 
 
 def test_an_address_where_no_cluster_is_is_said_at_once(

@@ -1,0 +1,177 @@
+"""By processes of this machine: what one process gives, whoever of them dies in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from interpboard.datasets.dataset import open_dataset
+from interpboard.errors import BadParameter, UnknownModel, WorkerLost
+from interpboard.models import language_model
+from interpboard.models.language_model import open_model
+from interpboard.sweeps.by_processes import needs_ray, threads_of_each, worker_processes
+from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.pace import SweepPace
+from interpboard.sweeps.request import sweep_request
+from interpboard.sweeps.shard_worker import ShardWorker
+from interpboard.sweeps.shards import Shards
+from interpboard.sweeps.sweep import begin_sweep, sweep
+from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
+from tests.tiny import tiny_model, tiny_tokenizer
+
+__all__ = ["data", "here", "model"]
+
+
+def children_that_work() -> list[int]:
+    """The processes of ours that go through shards."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (place / "cmdline").read_bytes()
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if b"worker_process" in line and parent == os.getpid():
+            found.append(int(place.name))
+    return found
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc"
+)
+def test_a_worker_that_is_killed_costs_nothing_and_is_told(
+    model: Path, data: Path, here: SweepFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    paces: list[SweepPace] = []
+
+    def kill() -> None:
+        shards = out / ".rows-to-do"
+        while not list(shards.glob("*.taken-1")):  # it is at a shard of its own
+            time.sleep(0.002)
+        for child in children_that_work():
+            os.kill(child, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    with worker_processes(1) as beside:
+        killer.start()
+
+        def wait_for_it(pace: SweepPace) -> None:
+            paces.append(pace)
+            if killer.is_alive() and pace.computed:  # this process leaves it something to take
+                killer.join(60)
+
+        sweep(
+            open_model(model, dtype="float64"), data, ["head_ablation"], out, workers=2,
+            opening={"name_or_path": str(model), "dtype": "float64"},
+            beside=beside, on_pace=wait_for_it,
+        )  # fmt: skip
+    assert paces[-1].rows == ROWS
+    assert paces[-1].lost == ["a worker was ended by SIGKILL"]
+    same(here, SweepFolder.open(out))
+    assert not (out / ".rows-to-do").exists()
+
+
+def test_workers_that_are_left_alone_write_what_they_have_and_the_rest_is_gone_on_with(
+    model: Path, data: Path, here: SweepFolder, tmp_path: Path
+) -> None:
+    lm, dataset, out = open_model(model, dtype="float64"), open_dataset([data]), tmp_path / "out"
+    folder = begin_sweep(lm, dataset, sweep_request(["head_ablation"]), out)
+    shards, pace = Shards.of(folder), SweepPace(ROWS)
+    shards.put_down(dataset, folder, folder.finished(), pace, lambda: None, 2)
+    with worker_processes(1) as beside:
+        beside.begin({"name_or_path": str(model), "dtype": "float64"}, folder)
+        while not folder.parts():
+            beside.hear(pace, shards, 0.1)
+        with pytest.raises(BadParameter, match="Another sweep writes"), folder.alone(wait=0.0):
+            pass
+    with folder.alone():  # they have ended
+        ids = [result.id for result in folder.results()]
+    assert len(ids) == len(set(ids)) > 0
+    sweep(lm, data, ["head_ablation"], out)
+    same(here, SweepFolder.open(out))
+
+
+def test_one_shard_is_taken_by_one_and_put_back_for_the_others(
+    model: Path, data: Path, here: SweepFolder, tmp_path: Path
+) -> None:
+    folder = SweepFolder(tmp_path, here.manifest)
+    (tmp_path / "rows").mkdir()
+    shards = Shards.of(folder)
+    missing = shards.put_down(
+        open_dataset([data]), folder, folder.finished(), SweepPace(ROWS), lambda: None, 3
+    )
+    assert missing == ROWS
+    number = len(shards.places())
+    taken: list[Path] = []
+
+    def take_all(worker: int) -> None:
+        while (place := shards.take(worker)) is not None:
+            taken.append(place)
+
+    threads = [threading.Thread(target=take_all, args=(worker,)) for worker in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len({place.name.partition(".taken")[0] for place in taken}) == number
+    of_one = sum(place.name.endswith("-1") for place in taken)
+    shards.put_back(1)
+    assert len(shards.places()) == of_one
+
+
+def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
+    here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(opening: dict[str, str]) -> None:
+        ShardWorker(opening, str(here.path)).worked(Path("nowhere")).heard_by(SweepPace(None))
+
+    with pytest.raises(UnknownModel, match="nowhere"):
+        told({"name_or_path": str(tmp_path / "nowhere")})
+    other = tiny_model("gpt2", torch.float64, seed=1)
+    other.save_pretrained(tmp_path / "other")
+    tiny_tokenizer().save_pretrained(tmp_path / "other")
+    with pytest.raises(BadParameter, match="not the model that the sweep began with"):
+        told({"name_or_path": str(tmp_path / "other")})
+
+    def broken(*_args: object, **_options: object) -> object:
+        raise TypeError("no such thing\n  in a second line")
+
+    monkeypatch.setattr(language_model, "open_model", broken)
+    with pytest.raises(WorkerLost) as caught:
+        told({})
+    assert str(caught.value) == (
+        "A worker failed by TypeError: no such thing. What was computed stays; --workers 1 says more."
+    )
+
+
+def test_ray_is_asked_for_other_machines_and_shared_gpus_alone() -> None:
+    assert not needs_ray(8, 0.0, "")
+    assert not needs_ray(1, 1.0, "")
+    assert needs_ray(8, 0.5, "")
+    assert needs_ray(1, 0.0, "127.0.0.1:6379")
+
+
+def test_workers_share_the_cores_unless_the_user_said_how_many_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads_of_each(2) == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+    assert [threads_of_each(workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
+
+
+def test_the_others_begin_before_torch_is_imported() -> None:
+    said = "import interpboard.sweeps.by_processes, sys; print('torch' in sys.modules)"
+    assert subprocess.run(
+        [sys.executable, "-c", said], capture_output=True, text=True, check=True
+    ).stdout == "False\n"  # fmt: skip
