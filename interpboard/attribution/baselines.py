@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from interpboard.errors import BadParameter, BadTarget
 from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
+from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.gradients.embeddings import prompt_embeddings, wide
 from interpboard.runs.prompt import make_prompt, show_tokens
 from interpboard.runs.references import named_id, resolve_token
@@ -32,7 +35,7 @@ def baseline_embeddings(
             f"baseline_text is given, the baseline is {name}.", "Use baseline=text with it."
         )
     if name == "zero":
-        return torch.zeros_like(inputs)
+        return torch.zeros_like(inputs[:1]).expand_as(inputs)
     if name == "mean":
         total = torch.zeros(inputs.shape[-1], dtype=wide(inputs), device=inputs.device)
         for ids in torch.arange(lm.anatomy.d_vocab, device=inputs.device).split(_TOKENS_A_STEP):
@@ -42,6 +45,11 @@ def baseline_embeddings(
         raise BadParameter(f"There is no baseline {name!r}.", f"Use {', '.join(BASELINES)}.")
     ids = _pad(lm) if name == "pad" else _text(lm, prompt, text)
     return embeddings_of(lm.anatomy, torch.tensor(ids, device=lm.device)).expand_as(inputs)
+
+
+def taken_away(positions: Sequence[int], instead: torch.Tensor) -> Counterfactual:
+    """``positions`` with what ``instead`` [pos, d_model] has there in place of their embeddings."""
+    return (Edit("embed", 0, "patch", positions=tuple(positions), value=instead, by_position=True),)
 
 
 def _pad(lm: LanguageModel) -> tuple[int, ...]:

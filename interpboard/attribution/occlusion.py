@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.attribution.baselines import baseline_embeddings, taken_away
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
-from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
 from interpboard.runs.watch import SILENT, Watch
@@ -44,10 +43,7 @@ def occlusion(
         raise BadParameter(f"A window is 1 to {length} tokens of this prompt, not {window}.")
     instead = baseline_embeddings(lm, prompt, baseline, baseline_text)
     windows = [tuple(range(at, at + window)) for at in range(length - window + 1)]
-    cells: list[Counterfactual] = [
-        (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)
-        for places in windows[: reach(lm, prompt, metric)]
-    ]
+    cells = [taken_away(places, instead) for places in windows[: reach(lm, prompt, metric)]]
     labels = tuple("".join(prompt.tokens[place] for place in places) for places in windows)
     axis = Axis("window", labels) if window > 1 else token_axis(prompt.tokens)
     clean = metric.baseline

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.attribution.baselines import baseline_embeddings, taken_away
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, reach
+from interpboard.runs.portions import evaluate_in_portions
 from interpboard.runs.record import Run, record
-from interpboard.runs.replay import evaluate
 from interpboard.runs.watch import SILENT, Watch
 
-Present = frozenset[int]
+_POSITIONS = 1 << 20
+"""How many positions are named at once: in orders of a long prompt there are hundreds of millions."""
 
 
 @analysis("shapley")
@@ -87,25 +88,26 @@ def sampled(
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(len(players)) for _ in range(samples)]
     # Orders share their beginnings and ends: each set of players is computed once.
-    sets = list(dict.fromkeys(present for order in orders for present in _growing(order)))
-    asked = [present for present in sets if len(present) < len(players)]
+    sets: dict[bytes, int] = {}
+    numbers = np.array(
+        [[sets.setdefault(present, len(sets)) for present in _growing(order)] for order in orders]
+    )
+    whole = numbers[0, -1]
+    asked = [present for present, number in sets.items() if number != whole]
 
-    def without(present: Present) -> Counterfactual:
-        absent = tuple(
-            at
-            for player, positions in enumerate(players)
-            if player not in present
-            for at in positions
+    def without(number: int) -> Counterfactual:
+        there = np.unpackbits(np.frombuffer(asked[number], np.uint8), count=len(players))
+        return taken_away(
+            [at for player in np.flatnonzero(there == 0) for at in players[int(player)]], instead
         )
-        return (Edit("embed", 0, "patch", positions=absent, value=instead[list(absent)]),)
 
-    values = evaluate(run, [without(present) for present in asked], metric, watch=watch)
-    worth = dict(zip(asked, values, strict=True))
-    worth[frozenset(range(len(players)))] = metric.baseline
+    size = max(1, _POSITIONS // len(run.prompt.token_ids))
+    values = evaluate_in_portions(run, metric, len(asked), without, size, watch)
+    worth = np.insert(values, whole, metric.baseline)
     added = np.zeros((samples, len(players)))
-    for row, order in zip(added, orders, strict=True):
-        row[order] = np.diff([worth[present] for present in _growing(order)])
-    return added, worth[frozenset()]
+    for row, order, joined in zip(added, orders, numbers, strict=True):
+        row[order] = np.diff(worth[joined])
+    return added, float(worth[numbers[0, 0]])
 
 
 def standard_error(added: np.ndarray) -> np.ndarray:
@@ -115,6 +117,10 @@ def standard_error(added: np.ndarray) -> np.ndarray:
     return np.asarray(spread / np.sqrt(orders))
 
 
-def _growing(order: np.ndarray) -> list[Present]:
-    """The sets that are present as they join in ``order``, from none to all."""
-    return [frozenset(map(int, order[:count])) for count in range(len(order) + 1)]
+def _growing(order: np.ndarray) -> Iterator[bytes]:
+    """The sets that are present as they join in ``order``, from none to all; each a bit a player."""
+    there = np.zeros(len(order), bool)
+    yield np.packbits(there).tobytes()
+    for player in order:
+        there[player] = True
+        yield np.packbits(there).tobytes()

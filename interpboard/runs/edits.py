@@ -26,7 +26,8 @@ class Edit:
     ``neuron``, and at ``router``, where it counts experts; None for all of them. ``positions`` None:
     everywhere (at ``pattern``: query positions).
     ``value`` must broadcast to the edited part, positions first: [pos, d_model], [pos, d_head] for one
-    head, [pos] for one neuron; one entry a position edited, or one for all of them.
+    head, [pos] for one neuron; one entry a position edited, or one for all of them. ``by_position``: it has
+    one for every position of the prompt, so that many edits can share it.
     ``keys``: of a ``block``, the positions that the queries at ``positions`` do not see, but for themselves.
     """
 
@@ -38,6 +39,7 @@ class Edit:
     value: torch.Tensor | None = None
     neuron: int | None = None
     keys: tuple[int, ...] | None = None
+    by_position: bool = False
 
     @property
     def start(self) -> int:
@@ -177,7 +179,9 @@ def _placed(dimensions: int, length: int, row: int, edit: Edit, first: int) -> _
     assert edit.value is not None, f"{edit.kind} needs a value"
     dims = dimensions - 1 - (edit.head is not None) - (edit.neuron is not None)
     value = edit.value
-    if value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
+    if edit.by_position:
+        value = value[[position for position in everywhere if first <= position < stop]]
+    elif value.dim() == dims and value.shape[0] > 1 and len(which) < value.shape[0]:
         value = value[which]
     return _Placed(row, where, edit, value.reshape((1,) * (dims - value.dim()) + value.shape))
 

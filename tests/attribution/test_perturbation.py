@@ -12,7 +12,8 @@ import torch
 from captum.attr import FeatureAblation, ShapleyValues
 
 from interpboard import open_model
-from interpboard.attribution import PerturbationAttributor
+from interpboard.attribution import PerturbationAttributor, baselines
+from interpboard.attribution import shapley as shapley_module
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.occlusion import occlusion
 from interpboard.attribution.shapley import shapley
@@ -91,6 +92,33 @@ def test_shapley_values_sum_to_the_metrics_change(
     found = shapley(lm, prompt, metric, samples=samples, baseline="mean")
     change = metric.baseline - float(found.extra["baseline_metric"].values)
     assert found.values.sum() == pytest.approx(change, rel=1e-5)
+
+
+@BOTH
+def test_a_text_that_stands_in_does_so_token_by_token_also_in_small_portions(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case(family, torch.float64)
+    other = [(token + 7) % 300 for token in prompt.token_ids]
+    monkeypatch.setattr(baselines, "_text", lambda *_args: tuple(other))
+    options = {"baseline": "text", "baseline_text": "as long"}
+    found = occlusion(lm, prompt, metric, window=3, **options).extra["window"].values
+    rows = torch.tensor([prompt.token_ids] * len(found))
+    for at, row in enumerate(rows):
+        row[at : at + 3] = torch.tensor(other[at : at + 3])
+    by_hand = metric.baseline - of_ids(lm, metric)(rows).numpy()
+    np.testing.assert_allclose(found, by_hand, **CLOSE[torch.float64])
+    at_once = shapley(lm, prompt, metric, samples=3, **options)
+    bare = of_ids(lm, metric)(torch.tensor([other])).item()
+    assert float(at_once.extra["baseline_metric"].values) == pytest.approx(bare, abs=1e-8)
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(shapley_module, "_POSITIONS", 4 * len(prompt.token_ids))
+    watch = Watch(lambda done, total, _partial: told.append((done, total)))
+    in_portions = shapley(lm, prompt, metric, samples=3, **options, watch=watch)
+    np.testing.assert_allclose(in_portions.values, at_once.values, atol=1e-10)
+    done, totals = zip(*told, strict=True)
+    assert list(done) == sorted(done)
+    assert set(totals) == {done[-1]}, "one job, whatever its portions"
 
 
 def test_few_tokens_in_all_orders_give_captums_exact_values() -> None:

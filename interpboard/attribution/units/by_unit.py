@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.attribution.baselines import baseline_embeddings, taken_away
 from interpboard.attribution.integrated_gradients import integrated_gradients
 from interpboard.attribution.shapley import sampled, standard_error
 from interpboard.errors import BadParameter
@@ -15,7 +15,6 @@ from interpboard.results import LabelledArray, PromptInfo
 from interpboard.results.tokens import own_of_template
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.cells import evaluate_cells
-from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
 from interpboard.runs.units import units_axis, units_of, unused_spans
@@ -78,10 +77,7 @@ def unit_attribution(
 
     run, players = record(lm, prompt, behind_attention=False), [each.positions for each in units]
     if method == "occlusion":
-        cells: list[Counterfactual] = [
-            (Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),)
-            for places in players
-        ]
+        cells = [taken_away(places, instead) for places in players]
         edited = evaluate_cells(
             run, cells, metric, (axis,), lambda new: metric.baseline - new,
             unchanged=metric.baseline, watch=watch,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interpboard.attribution.baselines import baseline_embeddings
+from interpboard.attribution.baselines import baseline_embeddings, taken_away
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.agreement import rank_agreement
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.edits import Counterfactual
 from interpboard.runs.metrics import Metric, reach
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
@@ -65,7 +65,7 @@ def context_cite(
         places = tuple(
             at for each, kept in zip(units, row, strict=True) if not kept for at in each.positions
         )
-        cells.append((Edit("embed", 0, "patch", positions=places, value=instead[list(places)]),))
+        cells.append(taken_away(places, instead))
     values = evaluate(record(lm, prompt, behind_attention=False), cells, metric, watch=watch)
     known = np.isfinite(values)
     masks, values = there[known].astype(float), values[known]
