@@ -65,3 +65,42 @@ class Engine:
             inner.remove()
         handle.remove()
         return torch.stack(values).numpy()
+
+    def estimates(self, ids: list[int], target: int) -> np.ndarray:
+        """[layer, head], −z · gradient of the logit: one forward and one backward pass of the whole model."""
+        seen: list[torch.Tensor] = []
+
+        def look(_module: Any, args: Any) -> Any:
+            z = args[0] if args[0].requires_grad else args[0].detach().requires_grad_()
+            seen.append(z)
+            return (z, *args[1:])
+
+        handles = [part.register_forward_pre_hook(look) for part in self.parts.out_proj]
+        given = torch.tensor([ids], device=self.model.device)
+        logit = self.model(input_ids=given).logits[0, -1, target]
+        gradients = torch.autograd.grad(logit, seen)
+        for handle in handles:
+            handle.remove()
+        products = [(z * slope)[0].detach() for z, slope in zip(seen, gradients, strict=True)]
+        heads = [each.unflatten(-1, (self.parts.n_heads, -1)).sum((0, 2)) for each in products]
+        return -torch.stack(heads).cpu().numpy()
+
+    @torch.no_grad()
+    def lens(self, ids: list[int], target: int, top: int) -> np.ndarray:
+        """[entropy, KL(last ‖ layer), probability of the target and of the likeliest, row, token]."""
+        given = torch.tensor([ids], device=self.model.device)
+        out = self.model(input_ids=given, output_hidden_states=True)
+        body = getattr(self.model, "transformer", None) or self.model.model
+        norm = body.ln_f if hasattr(body, "ln_f") else body.norm
+        last = out.logits[0].log_softmax(-1)
+        found = []
+        for row, state in enumerate(out.hidden_states):
+            # The last state has its norm behind it already.
+            normed = state[0] if row == len(out.hidden_states) - 1 else norm(state[0])
+            log_probs = self.model.lm_head(normed).log_softmax(-1)
+            probs = log_probs.exp()
+            entropy = -(probs * log_probs).sum(-1)
+            kl = (last.exp() * (last - log_probs)).sum(-1)
+            likeliest = probs.topk(top).values[:, 0]
+            found.append(torch.stack([entropy, kl, probs[:, target], likeliest]))
+        return torch.stack(found, 1).cpu().numpy()

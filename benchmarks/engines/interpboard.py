@@ -13,10 +13,11 @@ from transformers import PreTrainedTokenizerFast
 from benchmarks.engines import NOISED
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.estimates import estimated_effects
+from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.causal_tracing import causal_trace
 from interpboard.results import MetricInfo, PromptInfo, TokenRef
-from interpboard.runs.edits import Edit
+from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.gradients.embeddings import prompt_embeddings
 from interpboard.runs.gradients.path_integral import path_integrals
 from interpboard.runs.gradients.quadrature import quadrature
@@ -56,6 +57,22 @@ class Engine:
         found = path_integrals(self.lm, prompt, metric, begin, end[None], rule, SILENT)
         return found[0].cpu().numpy()
 
+    def estimates(self, ids: list[int], target: int) -> np.ndarray:
+        """[layer, head], of the whole head grid."""
+        prompt, metric = self._case(ids, target)
+        return estimated_effects(self.lm, prompt, metric, self._heads()).reshape(
+            self.lm.anatomy.n_layers, -1
+        )
+
+    def lens(self, ids: list[int], target: int, top: int) -> np.ndarray:
+        """``logit_lens``: entropy, KL, probability of the target and of the likeliest, [4, row, token]."""
+        prompt, metric = self._case(ids, target)
+        found = logit_lens(self.lm, prompt, metric, top_k=top)
+        likeliest = found.extra["top_probs"].values[..., 0]
+        return np.stack([
+            found.extra["entropy"].values, found.extra["kl"].values, found.values, likeliest
+        ])  # fmt: skip
+
     def noise(self, samples: int) -> np.ndarray:
         """[sample, place, d_model], as ``causal_trace`` draws it."""
         rows = embedding_noise(self.lm, NOISED, 3.0, samples, 0)
@@ -64,19 +81,21 @@ class Engine:
     def preview(self, ids: list[int], target: int) -> tuple[float, float]:
         """Seconds of one plain forward pass, and of estimates of the whole head grid."""
         prompt, metric = self._case(ids, target)
-        shape = self.lm.anatomy
-        cells = [
-            (Edit("z", layer, "zero", head=head),)
-            for layer in range(shape.n_layers)
-            for head in range(shape.n_heads)
-        ]
         started = time.perf_counter()
         with torch.no_grad():
             self.lm.model(input_ids=torch.tensor([ids], device=self.lm.device))
         passed = time.perf_counter() - started
         started = time.perf_counter()
-        estimated_effects(self.lm, prompt, metric, cells)
+        estimated_effects(self.lm, prompt, metric, self._heads())
         return passed, time.perf_counter() - started
+
+    def _heads(self) -> list[Counterfactual]:
+        shape = self.lm.anatomy
+        return [
+            (Edit("z", layer, "zero", head=head),)
+            for layer in range(shape.n_layers)
+            for head in range(shape.n_heads)
+        ]
 
     @torch.no_grad()
     def _case(self, ids: list[int], target: int) -> tuple[PromptInfo, Metric]:

@@ -44,13 +44,23 @@ def faster_parts(anatomy: Anatomy) -> Iterator[None]:
         yield
 
 
-def faster_forwards(layer: nn.Module) -> Iterator[tuple[nn.Module, Forward]]:
-    """The modules within ``layer`` that have a faster forward, and that forward.
+@contextmanager
+def faster_head(anatomy: Anatomy) -> Iterator[None]:
+    """While open, the unembedding computes by a faster kernel, for models that proved it
+    (``Verified.faster_head``): of a vocabulary of 50,257 and 13 to 256 rows in 0.55 to 0.65 of the time."""
+    with ExitStack() as stack:
+        for module, forward in faster_forwards(anatomy.unembedding):
+            stack.enter_context(standing_in(module, forward))
+        yield
+
+
+def faster_forwards(part: nn.Module) -> Iterator[tuple[nn.Module, Forward]]:
+    """The modules within ``part`` of a model that have a faster forward, and that forward.
 
     Left out is whatever is more than its class: a forward of its own (put there by whoever moves its weights
     to and fro), a parametrization, an adapter, a packed weight.
     """
-    for module in layer.modules():
+    for module in part.modules():
         if "forward" in vars(module):
             continue
         if type(module) in _LINEAR and _is_plain(module):
@@ -79,7 +89,8 @@ def _linear(module: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         weight.requires_grad or (bias is not None and bias.requires_grad)
     )
     given = args[0] if len(args) == 1 and not kwargs else None
-    if asks or type(given) is not torch.Tensor or given.dtype != torch.float32 or not given.numel():
+    is_plain = type(given) is torch.Tensor and given.dtype == torch.float32 and given.numel() > 0
+    if asks or not is_plain or torch.is_autocast_enabled("cpu"):
         own: torch.Tensor = type(module).forward(module, *args, **kwargs)
         return own
     out_in = weight.T if isinstance(module, Conv1D) else weight

@@ -13,6 +13,7 @@ from torch.nn.functional import gelu
 from transformers.activations import NewGELUActivation
 
 from interpboard.circuits.heads.estimates import estimated_effects
+from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.anatomy import find_anatomy
 from interpboard.models.faster_parts import faster_parts
 from interpboard.models.language_model import LanguageModel
@@ -111,6 +112,20 @@ def test_what_lies_behind_the_last_mlp_is_there_at_every_position(site: str) -> 
     ):
         for one, other in zip(some, all_of_it, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_a_lens_by_the_faster_head_is_that_of_the_heads_own(family: str) -> None:
+    lm, prompt, metric = case(family)
+    assert lm.verified.faster_head
+    plainly = replace(lm, verified=replace(lm.verified, faster_head=False))
+    before = fingerprint(lm)
+    found, known = (logit_lens(one, prompt, metric) for one in (lm, plainly))
+    np.testing.assert_allclose(found.values, known.values, rtol=1e-5, atol=1e-9)
+    for name in ("entropy", "kl"):
+        found_there, known_there = (one.extra[name].values for one in (found, known))
+        np.testing.assert_allclose(found_there, known_there, rtol=1e-5, atol=1e-5)
+    assert fingerprint(lm) == before
 
 
 def _steeper(self: Any, given: torch.Tensor) -> torch.Tensor:

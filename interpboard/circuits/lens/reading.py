@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
 from interpboard.errors import Unsupported
+from interpboard.models.faster_parts import faster_head
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.unembedding import residual_to_logits
 from interpboard.results import text_array
@@ -50,7 +53,7 @@ def read_lens(
     for start in range(0, n_pos, a_step):
         watch.step(start, n_pos)
         chunk = rows[:, start : start + a_step].transpose(0, 1)
-        logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
+        logits = _logits(lm, chunk)
         require_logits(lm, "What the lens reads", logits)
         at = start
         for columns in logits.unflatten(0, chunk.shape[:2]).split(1 if one_by_one else a_step):
@@ -79,7 +82,7 @@ def read_targets(
     found = []
     for chunk in rows.split(a_step):
         watch.check()
-        logits = residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
+        logits = _logits(lm, chunk)
         require_logits(lm, "What the lens reads", logits)
         logits = at_least_float32(logits)
         logits = logits - logits.amax(-1, keepdim=True)
@@ -87,6 +90,12 @@ def read_targets(
         total = logits.exp_().sum(-1, keepdim=True)
         found.append((weights / total).unflatten(0, chunk.shape[:2]))
     return torch.cat(found)
+
+
+def _logits(lm: LanguageModel, chunk: torch.Tensor) -> torch.Tensor:
+    """[token · row, d_vocab] of streams [token, row, d_model]."""
+    with faster_head(lm.anatomy) if lm.verified.faster_head else nullcontext():
+        return residual_to_logits(lm.anatomy, chunk.flatten(0, 1))
 
 
 def _read(logits: torch.Tensor, target: int, top_k: int) -> tuple[torch.Tensor, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from interpboard.models.anatomy import Anatomy
 from interpboard.models.faster_parts import Forward, faster_forwards
 from interpboard.models.packed import in_width
 from interpboard.models.proof.rounding import same_within_rounding
+from interpboard.models.proof.shortcuts import MISFIT
 
 _ROWS = 3
 # Where a GELU bends, and where its cube all but leaves float32.
@@ -23,8 +24,20 @@ def faster_parts_agree(anatomy: Anatomy, layers: Sequence[int]) -> bool:
 
     False where there is none.
     """
-    found = [pair for layer in layers for pair in faster_forwards(anatomy.layers[layer])]
-    return bool(found) and all(_agrees(module, forward) for module, forward in found)
+    return _all_agree(pair for layer in layers for pair in faster_forwards(anatomy.layers[layer]))
+
+
+def faster_head_agrees(anatomy: Anatomy) -> bool:
+    """The same of the unembedding."""
+    return _all_agree(faster_forwards(anatomy.unembedding))
+
+
+def _all_agree(pairs: Iterable[tuple[nn.Module, Forward]]) -> bool:
+    some = list(pairs)
+    try:
+        return bool(some) and all(_agrees(module, forward) for module, forward in some)
+    except MISFIT:  # a build of torch without these kernels
+        return False
 
 
 def _agrees(module: nn.Module, forward: Forward) -> bool:

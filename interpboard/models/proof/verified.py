@@ -18,7 +18,8 @@ class Verified:
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
     layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
     attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
-    ``faster_parts``: linear maps and activations of layers may compute by faster kernels.
+    ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
+    may the unembedding (``faster_head``).
     ``blocks``: a pattern computed some queries at a time is the pattern.
     ``alone``: what is computed beside a row, or behind a token, changes its numbers, so that every run
     is a batch of one row over the whole prompt. ``no_heads``: why there are none, where there are none.
@@ -35,6 +36,7 @@ class Verified:
     causal: bool = True
     blocks: bool = False
     faster_parts: bool = False
+    faster_head: bool = False
     alone: bool = False
     by_layer: tuple[frozenset[str], ...] = ()
     no_heads: str = ""
