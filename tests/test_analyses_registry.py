@@ -134,3 +134,24 @@ def test_an_analysis_stands_in_the_file_of_its_package() -> None:
         subject = packages[-1] if packages != ["runs"] else "predictions"
         table = importlib.import_module(f"interpboard.registry.{subject}").TABLE
         assert name in [row.name for row in table]
+
+
+PACKAGES = ("interpboard.circuits", "interpboard.patching", "interpboard.attribution")
+
+
+def test_a_package_of_analyses_imports_one_when_it_is_asked_for() -> None:
+    code = (
+        f"import sys, {', '.join(PACKAGES)}; print(sorted({{'torch', 'numpy'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_that_a_package_of_analyses_promises_is_there(package: str) -> None:
+    module = importlib.import_module(package)
+    assert dir(module) == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'HeadPolisher'"):
+        module.HeadPolisher  # noqa: B018

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interpboard.cli.narration import progress, quiet_libraries, stdout_aside
+from interpboard.engine.garbage import look_as_usual
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadPrompt
 from interpboard.registry import ANALYSES
-from interpboard.registry.loading import NOTHING_ASKED, LoadOptions, given
+from interpboard.registry.loading import NOTHING_ASKED, READING_WEIGHTS, LoadOptions, given
 
 if TYPE_CHECKING:
     from interpboard.interventions.sets import InterventionSet
@@ -282,12 +283,13 @@ def opened(choice: ModelChoice, show: Callable[[str, int, int], None]) -> Langua
     """The model, its stages told to ``show``."""
     from interpboard.models.language_model import open_model
 
+    def say(stage: str, fraction: float) -> None:
+        if fraction >= READING_WEIGHTS:
+            look_as_usual()
+        show(stage, round(100 * fraction), 100)
+
     words = opening_words(choice)
-    lm = open_model(
-        words.pop("name_or_path"),
-        **words,
-        on_stage=lambda stage, fraction: show(stage, round(100 * fraction), 100),
-    )
+    lm = open_model(words.pop("name_or_path"), **words, on_stage=say)
     if choice.pair and lm.anatomy.label_head is None:
         raise BadPrompt("This model reads one text, and no pair.", "Leave out --text-pair.")
     return lm

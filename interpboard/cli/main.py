@@ -89,10 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         fill_closed_descriptors()
     given = list(sys.argv[1:] if argv is None else argv)
-    return contextvars.copy_context().run(_main, given)
+    return contextvars.copy_context().run(_main, given, argv is None)
 
 
-def _main(given: list[str]) -> int:
+def _main(given: list[str], process_is_ours: bool) -> int:
     if "--ascii" in given:
         from interpboard.display import ascii_everywhere
 
@@ -106,6 +106,10 @@ def _main(given: list[str]) -> int:
         opening = plain_opening(args)
         if opening is not None and door.is_interactive():
             return open_app(opening)
+        if process_is_ours:
+            from interpboard.engine.garbage import look_seldom
+
+            look_seldom()
         return _run_commands(args)
     except KeyboardInterrupt:
         return 130

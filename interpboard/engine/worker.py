@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from interpboard.engine import protocol
 from interpboard.engine.compute import Interrupted, compute_job
+from interpboard.engine.garbage import look_as_usual, look_seldom
 from interpboard.engine.jobs import Queue
 from interpboard.engine.kept_jobs import KeptJobs
 from interpboard.engine.outbox import Outbox
 from interpboard.engine.threads import let_the_app_go_first, let_threads_sleep
 from interpboard.errors import Cancelled, InterpBoardError, bounded
+from interpboard.registry.loading import READING_WEIGHTS, given
 from interpboard.runs.speed import Speed
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ class Worker:
         def say(stage: str, fraction: float) -> None:
             if self.queue.cancelled():
                 raise Cancelled
+            if fraction >= READING_WEIGHTS:
+                look_as_usual()
             self.outbox.send(protocol.Loading(request.job, stage, fraction))
 
         say("importing torch", 0.0)
@@ -115,7 +119,6 @@ class Worker:
         say("importing transformers", 0.1)
         from interpboard.models.language_model import open_model
         from interpboard.models.memory import memory_named
-        from interpboard.registry.loading import given
 
         _ = torch.zeros(1)  # its thread pool starts here, not inside the first timed job
         with memory_named(
@@ -214,6 +217,7 @@ def _require_same_version(owner: protocol.Greeting) -> None:
 def main() -> None:
     """Take the pipe, greet, serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # when this process ends is for its owner to say
+    look_seldom()
     let_threads_sleep()
     let_the_app_go_first()
     for name, value in _NO_BARS.items():

@@ -55,7 +55,7 @@ from interpboard.models.two_strips.kinds import (
     refuse_labels,
     refuse_other_inputs,
 )
-from interpboard.registry.loading import ADAPTER_STATES, LoadOptions
+from interpboard.registry.loading import ADAPTER_STATES, READING_WEIGHTS, LoadOptions
 
 StageReport = Callable[[str, float], None]
 
@@ -166,7 +166,7 @@ def load(
     tokenizer = read_tokenizer(source, trust)
     say("comparing configuration and weights", 0.45)
     checkpoint.compare(kind, config, chosen_dtype, trust, ignore_unused)
-    say("loading weights", 0.5)
+    say("loading weights", READING_WEIGHTS)
     divided = division(options.device_map, options.max_memory, options.offload_folder)
     in_place = not divided and (packs is not None or bool(method_of(raw)))
     if in_place:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from interpboard.errors import BadParameter
 
+READING_WEIGHTS = 0.5  # of loading: by then nearly all is imported
 ADAPTER_STATES = ("on", "off", "merged")
 QUANTIZE = {
     "4bit": "nf4 in blocks of 64, by bitsandbytes",
