@@ -28,7 +28,7 @@ def random_cases(lm: LanguageModel, length: int, rows: int) -> list[TokenizedExa
     """Pairs of prompts of random ids."""
     prompts = [random_case(lm, length + i)[0] for i in range(rows + 1)]
     cut = [type(p)(p.text, p.tokens[:length], p.token_ids[:length]) for p in prompts]
-    return [TokenizedExample(a, b, (1,), (2,)) for a, b in pairwise(cut)]
+    return [TokenizedExample(a, b, (1,), (2,), len(a.token_ids) - 1) for a, b in pairwise(cut)]
 
 
 def timed(work: Callable[[], object]) -> float:

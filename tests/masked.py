@@ -38,6 +38,7 @@ class Family:
     mlp: str  # its last linear map
     head: Callable[[Any, torch.Tensor], torch.Tensor]
     mid: str = ""  # the norm behind attention; none where blocks norm first
+    qkv: str = "attention.self.query attention.self.key attention.self.value"  # or all three in one
     shared: bool = False
 
     def module(self, model: Any, site: str, i: int) -> tuple[nn.Module, bool]:
@@ -45,6 +46,9 @@ class Family:
         layer = model.get_submodule(self.layer.format(i=i))
         if site in ("resid_pre", "resid_post"):
             return layer, site == "resid_pre"
+        if site in ("q", "k", "v"):
+            maps = self.qkv.split()
+            return layer.get_submodule(maps["qkv".index(site) if len(maps) > 1 else 0]), False
         path, is_input = {
             "z": (self.attn, True),
             "attn_out": (self.attn, False),
@@ -95,12 +99,12 @@ MASKED: dict[str, Family] = {
         ),
         "distilbert.transformer.layer.{i}", "attention.out_lin", "ffn.lin2",
         lambda m, h: m.vocab_projector(m.vocab_layer_norm(m.activation(m.vocab_transform(h)))),
-        "sa_layer_norm",
+        "sa_layer_norm", "attention.q_lin attention.k_lin attention.v_lin",
     ),
     "mpnet": Family(
         lambda: tf.MPNetForMaskedLM(tf.MPNetConfig(**_SIZES)),
         "mpnet.encoder.layer.{i}", "attention.attn.o", "output.dense", lambda m, h: m.lm_head(h),
-        "attention.LayerNorm",
+        "attention.LayerNorm", "attention.attn.q attention.attn.k attention.attn.v",
     ),
     "albert": Family(
         lambda: tf.AlbertForMaskedLM(
@@ -118,6 +122,7 @@ MASKED: dict[str, Family] = {
         ),
         "model.layers.{i}", "attn.Wo", "mlp.Wo",
         lambda m, h: m.decoder(m.head(m.model.final_norm(h))),
+        qkv="attn.Wqkv",
     ),
 }  # fmt: skip
 

@@ -199,7 +199,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
             f"A language model has no metric {request.name}.", "Use logit, prob or logprob."
         )
     else:
-        position = resolve_position(prompt, _asked(lm, prompt, request.position))
+        position = resolve_position(prompt, asked_position(lm, prompt, request.position))
     if position < prompt.border:
         raise BadPosition(
             f"Position {position} is in the source, where the model predicts nothing.",
@@ -276,7 +276,11 @@ def fills_masks(lm: LanguageModel) -> bool:
     return bool(lm.info.mask_token)
 
 
-def _asked(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:
+def asked_position(lm: LanguageModel, prompt: PromptInfo, position: int) -> int:
+    """``position``, or where it is −1 and the model fills masks in, that of the only mask.
+
+    Raises ``BadPosition`` where there is not one mask.
+    """
     mask = getattr(lm.tokenizer, "mask_token_id", None)
     if lm.verified.causal or position != -1 or prompt.border:
         return position

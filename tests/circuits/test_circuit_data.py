@@ -67,7 +67,7 @@ def test_subjects_are_swapped_where_they_are_named() -> None:
 def test_measures_are_known_by_hand() -> None:
     lm = demo()
     prompt = tokenize_examples(lm, [Example("Mary", target=(" is",), foil=(" a",))], partners=False)
-    case = type(prompt[0])(prompt[0].clean, None, (0, 1), (2,))
+    case = type(prompt[0])(prompt[0].clean, None, (0, 1), (2,), 0)
     logits = torch.tensor([[2.0, 4.0, 1.0, 0.0]])
     assert float(measured(logits, [case], "logit_diff")[0]) == pytest.approx(2.0)
     share = logits[0].softmax(-1)

@@ -15,7 +15,7 @@ from interpboard.attribution.saliency import saliency
 from interpboard.attribution.value_weighted_rollout import value_weighted_rollout
 from interpboard.circuits.direct.attribution import direct_logit_attribution
 from interpboard.circuits.discovery.search import circuit
-from interpboard.errors import NotALanguageModel, Unsupported
+from interpboard.errors import BadPosition, NotALanguageModel, Unsupported
 from interpboard.interventions.steering import difference_of_means, steering
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.paths import path_patching
@@ -83,13 +83,14 @@ def test_a_steered_masked_model_says_what_it_puts_in_and_continues_no_text() -> 
         assert str(text).strip() == token
 
 
-def test_circuits_and_paths_are_refused_with_their_own_reasons(tmp_path: Path) -> None:
+def test_circuits_without_a_mask_and_paths_are_refused_with_their_own_reasons(
+    tmp_path: Path,
+) -> None:
     lm, prompt, metric, _, _, _ = case("bert")
     file = tmp_path / "cases.jsonl"
-    file.write_text('{"clean": "the city", "corrupted": "the tower", "answer": "paris"}\n')
-    for given in ({"corrupted": OTHER}, {"dataset": str(file)}):
-        with pytest.raises(Unsupported, match="a masked model is asked at its mask"):
-            circuit(lm, prompt, metric, **given)
+    file.write_text('{"clean": "the city", "corrupted": "the tower", "target": "paris"}\n')
+    with pytest.raises(BadPosition, match="the prompt has 0 mask tokens"):
+        circuit(lm, prompt, metric, dataset=str(file))
     with pytest.raises(Unsupported, match="norms the sums in it"):
         path_patching(lm, prompt, metric, corrupted=OTHER)
 

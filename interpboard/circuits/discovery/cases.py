@@ -12,8 +12,8 @@ from interpboard.errors import BadPrompt, BadTarget, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo
 from interpboard.runs.finite import prompt_logits
-from interpboard.runs.labels import label_head, resolve_target
-from interpboard.runs.metrics import at_least_float32
+from interpboard.runs.labels import label_head, label_position, resolve_target
+from interpboard.runs.metrics import asked_position, at_least_float32, fills_masks
 from interpboard.runs.prompt import make_prompt, show_tokens, without_appended
 from interpboard.runs.references import named_id
 from interpboard.runs.strip_prompt import in_same_strips, refuse_another_border
@@ -26,13 +26,15 @@ MEASURES = ("logit_diff", "prob_diff")
 class TokenizedExample:
     """An example as the model sees it; ``corrupted`` is as long as ``clean``, or None.
 
-    ``patched_together``: no whole prompt fitted, so the corrupted one is made of two.
+    ``position``: where the behaviour is read. ``patched_together``: no whole prompt fitted, so the
+    corrupted one is made of two.
     """
 
     clean: PromptInfo
     corrupted: PromptInfo | None
     targets: tuple[int, ...]
     foils: tuple[int, ...]
+    position: int
     patched_together: bool = False
 
 
@@ -50,6 +52,7 @@ def tokenize_examples(
     Raises ``BadPrompt`` where no partner fits, ``BadTarget`` where target and foil are the same.
     """
     prompts = [_made(lm, example.clean) for example in examples]
+    reads = [_reading(lm, prompt) for prompt in prompts]
     targets = [
         _ids(lm, example.target, "target") or (_top(lm, prompt, watch),)
         for example, prompt in zip(examples, prompts, strict=True)
@@ -61,6 +64,7 @@ def tokenize_examples(
         if example.corrupted is not None:
             other_text = in_same_strips(prompt, example.corrupted)
             corrupted = require_equal_length(prompt, _made(lm, other_text))
+            require_same_reading(lm, prompt, corrupted)
         elif partners:
             corrupted, other, patched = _partner(lm, examples, prompts, targets, index)
             foils = foils or targets[other]
@@ -70,7 +74,9 @@ def tokenize_examples(
             raise BadTarget(
                 f"Target and foil of {example.clean!r} are the same.", "Name a target and a foil."
             )
-        cases.append(TokenizedExample(prompt, corrupted, targets[index], foils, patched))
+        cases.append(
+            TokenizedExample(prompt, corrupted, targets[index], foils, reads[index], patched)
+        )
     if len({bool(case.foils) for case in cases}) > 1:
         raise BadTarget("Some examples have a foil and some have none.", "Name one for each.")
     return cases
@@ -91,6 +97,23 @@ def require_equal_length(clean: PromptInfo, corrupted: PromptInfo) -> PromptInfo
             f"{clean.text!r} and its corrupted partner are the same.", "Change a token."
         )
     return corrupted
+
+
+def require_same_reading(lm: LanguageModel, clean: PromptInfo, corrupted: PromptInfo) -> None:
+    """Raise ``BadPrompt`` where a masked model has its mask elsewhere in the partner: what it says of other
+    places would be compared."""
+    if not fills_masks(lm):
+        return
+    masks = lm.tokenizer.mask_token_id
+    here, there = (
+        [at for at, token in enumerate(prompt.token_ids) if token == masks]
+        for prompt in (clean, corrupted)
+    )
+    if here != there:
+        raise BadPrompt(
+            f"The mask of {clean.text!r} and that of its corrupted partner are not at the same position.",
+            "Choose a corrupted prompt with the mask where it was.",
+        )
 
 
 def measured(logits: torch.Tensor, cases: Sequence[TokenizedExample], measure: str) -> torch.Tensor:
@@ -131,20 +154,33 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
 def _made(lm: LanguageModel, text: str) -> PromptInfo:
     """``text`` up to its end, which is explained: not what the tokenizer puts behind it."""
     prompt, head = make_prompt(lm, text), label_head(lm)
+    if not lm.verified.causal:
+        return prompt
     if head is None:
-        return without_appended(prompt) if lm.verified.causal else prompt
-    if head.position(prompt.token_ids) != len(prompt.token_ids) - 1:
+        return without_appended(prompt)
+    if head.reads == "mean" or head.position(prompt.token_ids) != len(prompt.token_ids) - 1:
         raise Unsupported(
-            "A circuit explains what is read at the last token, and this model's head reads another.",
+            "A circuit of a decoder explains what is read at the last token, and this model's head reads "
+            "another.",
             "Use patching or head_ablation.",
         )
     return prompt
 
 
+def _reading(lm: LanguageModel, prompt: PromptInfo) -> int:
+    """The position at which the model is asked. Raises ``BadPosition`` where there is not one mask."""
+    head = label_head(lm)
+    if head is not None and not lm.verified.causal:
+        return label_position(lm, head, prompt, -1)
+    if fills_masks(lm):
+        return asked_position(lm, prompt, -1)
+    return len(prompt.token_ids) - 1
+
+
 @torch.no_grad()
 def _top(lm: LanguageModel, prompt: PromptInfo, watch: Watch) -> int:
     watch.check()
-    return int(prompt_logits(lm, prompt, -1).argmax())
+    return int(prompt_logits(lm, prompt, _reading(lm, prompt)).argmax())
 
 
 def _partner(
@@ -161,14 +197,14 @@ def _partner(
     if subject is not None:
         for other in others:
             swapped = _swapped(lm, examples[index], examples[other])
-            if swapped is not None and _lengths(swapped) == _lengths(prompt):
+            if swapped is not None and _shape(lm, swapped) == _shape(lm, prompt):
                 return swapped, other, False
     else:
-        fitting = [j for j in others if _lengths(prompts[j]) == _lengths(prompt)]
+        fitting = [j for j in others if _shape(lm, prompts[j]) == _shape(lm, prompt)]
         if fitting:
             other = max(fitting, key=lambda j: _agreement(prompt, prompts[j]))
             return prompts[other], other, False
-        for other in () if prompt.border else others:
+        for other in () if prompt.border or not lm.verified.causal else others:
             mixed = _patched_together(prompt, prompts[other])
             if mixed is not None:
                 return mixed, other, True
@@ -179,9 +215,9 @@ def _partner(
     )
 
 
-def _lengths(prompt: PromptInfo) -> tuple[int, int]:
-    """Of all of it, and of its source where it has two strips."""
-    return len(prompt.token_ids), prompt.border
+def _shape(lm: LanguageModel, prompt: PromptInfo) -> tuple[int, int, int]:
+    """How long all of it is, and its source where it has two strips; and where it is read."""
+    return len(prompt.token_ids), prompt.border, _reading(lm, prompt)
 
 
 def _patched_together(own: PromptInfo, other: PromptInfo) -> PromptInfo | None:

@@ -12,8 +12,10 @@ from interpboard.circuits.discovery.behaviours import load_behaviour
 from interpboard.circuits.discovery.cases import (
     TokenizedExample,
     require_equal_length,
+    require_same_reading,
     tokenize_examples,
 )
+from interpboard.circuits.discovery.choose import evaluator_for, scored_in
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import read_examples
@@ -34,13 +36,12 @@ from interpboard.circuits.discovery.listed_edges import (
     listed_edges,
     of_unlisted,
 )
-from interpboard.circuits.discovery.strips.choose import evaluator_for, scored_in
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.labels import label_head, logit_name
-from interpboard.runs.metrics import Metric, fills_masks
+from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.strip_prompt import in_same_strips
 from interpboard.runs.watch import SILENT, Watch
@@ -71,9 +72,10 @@ def circuit(
 
     The behaviour is that of the named ``behavior``, or of a ``dataset`` (see ``examples`` for its lines;
     ``behavior`` is then a name for it), or of ``prompt`` and ``metric`` against one ``corrupted`` prompt; in
-    the first two cases ``prompt`` itself is not looked at. Scores are made by ``method``, with ``n_steps``
+    the first two cases ``prompt`` itself is not looked at. A masked model is read at its mask, a classifier
+    where its head reads, any other at the last position. Scores are made by ``method``, with ``n_steps``
     points where it integrates, of the metric ``measure``: see ``edge_scores``. Edges are named as in
-    ``graph``.
+    ``graph``; what they are where a model norms its sums is said in ``whole_rows.wiring``.
 
     The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series (``sizes``) whose
     measured faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that
@@ -188,11 +190,6 @@ def _cases(
             "A circuit needs a behavior, a dataset, or a corrupted prompt: one of them.",
             "E.g. --param behavior=ioi, or --corrupted '...'.",
         )
-    if fills_masks(lm):
-        raise Unsupported(
-            "A circuit explains what the last position says; a masked model is asked at its mask.",
-            "Use activation_patching or critical_components.",
-        )
     head = label_head(lm)
     if head is not None and head.problem != "one" and measure == "prob_diff":
         raise Unsupported("prob_diff compares labels one of which is true.", "Use logit_diff.")
@@ -206,11 +203,13 @@ def _cases(
             f"Circuits of the metric {metric.info.name} are not available.",
             "Use logit, or logit_diff with a foil.",
         )
-    if metric.info.position != len(prompt.token_ids) - 1:
+    position = metric.info.position
+    if lm.verified.causal and position != len(prompt.token_ids) - 1:
         raise BadParameter("A circuit explains the last position.", "Shorten the prompt.")
     foils = () if metric.info.against is None else (metric.info.against.id,)
     partner = require_equal_length(prompt, make_prompt(lm, in_same_strips(prompt, corrupted)))
-    return [TokenizedExample(prompt, partner, (metric.target_id,), foils)], "logit_diff"
+    require_same_reading(lm, prompt, partner)
+    return [TokenizedExample(prompt, partner, (metric.target_id,), foils, position)], "logit_diff"
 
 
 def _choose(

@@ -20,8 +20,14 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.plain_linear import plain_linear
 
 _NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm", "operator_norm")
-_APART = ("q_proj", "k_proj", "v_proj")
-_FUSED = ("c_attn", "qkv_proj")  # queries, keys and values one after the other
+_APART = (
+    ("q_proj", "k_proj", "v_proj"),
+    ("query", "key", "value"),
+    ("q_lin", "k_lin", "v_lin"),
+    ("query_proj", "key_proj", "value_proj"),
+    ("q", "k", "v"),
+)
+_FUSED = ("c_attn", "qkv_proj", "Wqkv")  # queries, keys and values one after the other
 
 
 @dataclass(frozen=True)
@@ -147,20 +153,29 @@ def _layer(lm: LanguageModel, layer: int) -> LayerWiring:
     norm = _first(module, _NORM)
     if norm is None:
         raise unsupported(lm, "no norm before attention was found")
-    projections = _projections(lm, layer)
-    maps = (anatomy.out_proj[layer], *(projection.module for projection in projections))
-    formats = {_plain_linear(lm, module)[0].dtype for module in maps}
-    rounds_to = max(formats, key=lambda dtype: torch.finfo(dtype).eps)
+    projections = projections_of(lm, layer)
+    rounds_to = narrowest(lm, anatomy.out_proj[layer], projections)
     return LayerWiring(norm, projections, anatomy.out_proj[layer], anatomy.n_heads, rounds_to)
 
 
-def _projections(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
+def narrowest(
+    lm: LanguageModel, out_proj: nn.Module, projections: tuple[Projection, ...]
+) -> torch.dtype:
+    """The narrowest number format among a layer's maps. Raises ``Unsupported`` where one is no plain map."""
+    maps = (out_proj, *(projection.module for projection in projections))
+    formats = {_plain_linear(lm, module)[0].dtype for module in maps}
+    return max(formats, key=lambda dtype: torch.finfo(dtype).eps)
+
+
+def projections_of(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
+    """What makes queries, keys and values of a layer's stream. Raises ``Unsupported``."""
     attention, size = lm.anatomy.attention[layer], lm.anatomy.d_head[layer]
     counts = [lm.anatomy.n_heads, lm.anatomy.n_kv_heads, lm.anatomy.n_kv_heads]
     inner = {path.rpartition(".")[2]: m for path, m in attention.named_modules()}
-    if all(name in inner for name in _APART):
-        named = zip(_APART, counts, strict=True)
-        return tuple(_projection(lm, inner[name], [count], size) for name, count in named)
+    for names in _APART:
+        if all(name in inner for name in names):
+            named = zip(names, counts, strict=True)
+            return tuple(_projection(lm, inner[name], [count], size) for name, count in named)
     for name in _FUSED:
         if name in inner:
             return (_projection(lm, inner[name], counts, size),)
@@ -190,6 +205,7 @@ def _known_linear(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]
 
 
 def _first(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+    """The first part of ``module`` that goes by one of ``names``."""
     for name in names:
         found = getattr(module, name, None)
         if isinstance(found, nn.Module):

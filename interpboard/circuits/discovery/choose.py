@@ -9,6 +9,8 @@ from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import ScoredBatch
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
 from interpboard.circuits.discovery.strips.scores import StripBatch
+from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
+from interpboard.circuits.discovery.whole_rows.scores import RowBatch
 from interpboard.models.language_model import LanguageModel
 
 
@@ -18,9 +20,13 @@ def evaluator_for(
     """Of ``cases`` on ``lm``. Raises as ``EdgeEvaluator.of``."""
     if lm.anatomy.strips is not None:
         return StripEvaluator.in_strips(lm, cases, measure, ablation)
+    if not lm.verified.causal:
+        return RowEvaluator.over_rows(lm, cases, measure, ablation)
     return EdgeEvaluator.of(lm, cases, measure=measure, ablation=ablation)
 
 
-def scored_in(lm: LanguageModel) -> type[ScoredBatch | StripBatch]:
+def scored_in(lm: LanguageModel) -> type[ScoredBatch | StripBatch | RowBatch]:
     """How a batch of ``lm`` is scored."""
-    return ScoredBatch if lm.anatomy.strips is None else StripBatch
+    if lm.anatomy.strips is not None:
+        return StripBatch
+    return ScoredBatch if lm.verified.causal else RowBatch

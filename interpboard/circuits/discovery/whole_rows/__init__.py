@@ -1,0 +1,1 @@
+"""Circuits of models that look both ways: each receiver's stream is carried along, norms and all."""

@@ -1,0 +1,121 @@
+"""How an encoder's parts are wired to its stream, whether blocks norm what they read or what they sum up.
+
+    pre-norm    attention reads N(x); mid = x + a          the MLP reads N(mid); mid + m goes on
+    post-norm   attention reads x;    mid = N1(x + a)      the MLP reads mid;    N2(mid + m) goes on
+
+Behind a norm of the sum no part arrives as it was written: what a receiver reads is a function of all that
+was written before it. So an edge is defined by that function, computed anew for each receiver: its
+senders' outputs of this pass or of the reference, summed and normed as the model does. Without such norms it
+is the sum of the parts, as in a decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from interpboard.circuits.discovery.graph import Graph
+from interpboard.circuits.discovery.wiring import (
+    LayerWiring,
+    Wiring,
+    narrowest,
+    projections_of,
+    unsupported,
+)
+from interpboard.models.encoder_blocks import Heard, heard_in
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.proof.rounding import agrees
+from interpboard.models.proof.selfcheck import unpadded_prompts
+from interpboard.models.unembedding import run_body
+
+_SITES = ("q", "k", "v", "z", "mlp_out", "resid_pre", "resid_mid", "resid_post")
+
+
+@dataclass(frozen=True)
+class RowLayerWiring(LayerWiring):
+    """One layer. ``norm`` is what attention reads the stream through, nothing at all in a post-norm block.
+
+    ``mid_norm`` and ``end_norm``: what the sums with attention's and with the MLP's output go through; None
+    where they are handed on as they are.
+    """
+
+    mid_norm: nn.Module | None
+    end_norm: nn.Module | None
+
+    def behind_attention(self, streams: torch.Tensor) -> torch.Tensor:
+        """The stream [..., pos, d_model] that goes on where ``streams`` are its sums with attention."""
+        return _through(self.mid_norm, streams)
+
+    def behind_mlp(self, streams: torch.Tensor) -> torch.Tensor:
+        """Likewise of the sums with what the MLP adds."""
+        return _through(self.end_norm, streams)
+
+
+@dataclass(frozen=True)
+class RowWiring(Wiring):
+    """An encoder as a graph of senders and receivers."""
+
+    layers: tuple[RowLayerWiring, ...]
+
+
+def find_row_wiring(lm: LanguageModel) -> RowWiring:
+    """The wiring of ``lm``; not yet proved. Raises ``Unsupported`` naming what does not fit."""
+    anatomy = lm.anatomy
+    for site in _SITES:
+        if site not in lm.verified.sites:
+            raise unsupported(lm, f"{site} is not available on it")
+    graph = Graph(anatomy.n_layers, anatomy.n_heads, anatomy.n_kv_heads)
+    heard = heard_in(anatomy.layers, lambda: run_body(anatomy, unpadded_prompts(anatomy)[0]))
+    layers = tuple(_layer(lm, layer, *heard[layer]) for layer in range(anatomy.n_layers))
+    return RowWiring(lm, graph, layers)
+
+
+def _layer(
+    lm: LanguageModel, layer: int, inside: Sequence[Heard], own: Heard | None
+) -> RowLayerWiring:
+    anatomy = lm.anatomy
+    if anatomy.attn_out[layer] is not anatomy.out_proj[layer]:
+        raise unsupported(lm, "it norms what attention adds, so heads do not add up")
+    mid = anatomy.mid_norm[layer] if anatomy.mid_norm else None
+    end = anatomy.end_norm[layer] if anatomy.end_norm else None
+    if (mid is None) != (end is None):
+        raise unsupported(lm, "it norms one of the two sums in its layers, and not the other")
+    projections = projections_of(lm, layer)
+    norm = None if own is None else _read_through(projections[0].module, inside, own.given)
+    if norm is None:
+        raise unsupported(lm, "what its attention reads the stream through was not found")
+    rounds_to = narrowest(lm, anatomy.out_proj[layer], projections)
+    return RowLayerWiring(
+        norm, projections, anatomy.out_proj[layer], anatomy.n_heads, rounds_to, mid, end
+    )
+
+
+def _read_through(
+    reader: nn.Module, inside: Sequence[Heard], stream: torch.Tensor
+) -> nn.Module | None:
+    """The module that makes of a layer's input ``stream`` what ``reader`` is given; none at all where
+    that is the same."""
+    given = next((call.given for call in inside if call.module is reader), None)
+    if given is None or given.shape != stream.shape:
+        return None
+    if agrees(given, stream):
+        return nn.Identity()
+    fits = (
+        call
+        for call in inside
+        if call.given.shape == stream.shape == call.gave.shape
+        and agrees(call.given, stream)
+        and agrees(call.gave, given)
+    )
+    return next((call.module for call in fits), None)
+
+
+def _through(norm: nn.Module | None, streams: torch.Tensor) -> torch.Tensor:
+    if norm is None:
+        return streams
+    # The module's forward itself: hooks on it hear of the model's own pass alone.
+    rows: torch.Tensor = norm.forward(streams.flatten(0, -3))
+    return rows.view(streams.shape)

@@ -1,0 +1,242 @@
+"""Circuits of models that look both ways: edges against path patches by plain hooks, scores against edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.circuits.discovery.cases import tokenize_examples
+from interpboard.circuits.discovery.edge_scores import edge_scores
+from interpboard.circuits.discovery.examples import Example
+from interpboard.circuits.discovery.search import circuit
+from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
+from interpboard.circuits.discovery.whole_rows.scores import RowBatch
+from interpboard.errors import BadPosition, BadPrompt, Unsupported
+from interpboard.results import MetricRequest
+from interpboard.runs.metrics import resolve_metric
+from interpboard.runs.prompt import input_ids, make_prompt
+from tests.classifiers import classifier
+from tests.lm import fingerprint
+from tests.masked import HEADS, LAYERS, OTHER, TEXT, masked_lm, masked_model, plain
+
+BY_HAND = ("bert", "distilbert", "mpnet", "modernbert")
+WORKING = (*BY_HAND, "roberta", "electra", "albert")
+EXAMPLE = Example(TEXT, OTHER, ("paris",), ("rome",))
+SHORT = Example("the city is [MASK]", "the tower is [MASK]", ("paris",), ("rome",))
+Part = tuple[str, int]  # a site whose output a sender writes, and its layer
+Done = tuple[str, int, Callable[[torch.Tensor], torch.Tensor]]
+SITES: tuple[Part, ...] = (
+    ("resid_pre", 0),
+    *((site, layer) for layer in range(LAYERS) for site in ("z", "mlp_out")),
+)
+
+
+@cache
+def _evaluator(family: str, ablation: str = "corrupted", n: int = 1) -> RowEvaluator:
+    lm = masked_lm(family)
+    cases = tokenize_examples(lm, [EXAMPLE, SHORT][:n])
+    return RowEvaluator.over_rows(lm, cases, "logit_diff", ablation)
+
+
+class _Plain:
+    """Clean, other and path-patched runs of the model as it was given."""
+
+    def __init__(self, family: str) -> None:
+        self.family, self.model, lm = family, masked_model(family), masked_lm(family)
+        prompt = make_prompt(lm, TEXT)
+        metric = resolve_metric(lm, prompt, MetricRequest("logit_diff", "paris", "rome"))
+        self.at, self.answer = metric.info.position, metric.target_id
+        assert metric.info.against is not None
+        self.foil = metric.info.against.id
+        self.ids = input_ids(lm, prompt)
+        other = input_ids(lm, make_prompt(lm, OTHER))
+        self.kept = [self._all(ids) for ids in (self.ids, other)]
+
+    def _all(self, ids: torch.Tensor) -> dict[Part, torch.Tensor]:
+        found: dict[Part, torch.Tensor] = {}
+        self._run(ids, [_seen(found, part) for part in SITES])
+        return found
+
+    def _run(self, ids: torch.Tensor, done: list[Done]) -> float:
+        logits = plain(self.family, self.model, ids, done)[self.at]
+        return float(logits[self.answer] - logits[self.foil])
+
+    def without(self, sender: str, receiver: str) -> float:
+        """The sender is as on the other prompt, all others are held, and what the receiver then does is put
+        into the clean run."""
+        base, other = self.kept
+        part, head = _written(sender)
+        changed = base | {part: _at_head(base[part], other[part], head)}
+        hold: list[Done] = [(*where, _put(changed[where])) for where in SITES]
+        if receiver == "output":
+            return self._run(self.ids, hold)
+        layer, name, *letter = receiver.split(".")
+        site = letter[0] if letter else "mlp_out"
+        found: dict[Part, torch.Tensor] = {}
+        # Hung in first: it sees what the receiver does before that is held.
+        self._run(self.ids, [_seen(found, (site, int(layer))), *hold])
+        own = found[site, int(layer)]
+        if not letter:
+            return self._run(self.ids, [(site, int(layer), _put(own))])
+        number = int(name)
+        if self.family == "modernbert":  # all three in one
+            number += HEADS * "qkv".index(site)
+        return self._run(self.ids, [(site, int(layer), lambda clean: _at_head(clean, own, number))])
+
+
+def _seen(found: dict[Part, torch.Tensor], part: Part) -> Done:
+    def look(value: torch.Tensor) -> torch.Tensor:
+        found[part] = value.clone()
+        return value
+
+    return (*part, look)
+
+
+def _put(value: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda _own: value
+
+
+def _at_head(clean: torch.Tensor, own: torch.Tensor, head: int | None) -> torch.Tensor:
+    if head is None:
+        return own
+    size = 32 // HEADS
+    new = clean.clone()
+    new[..., head * size : (head + 1) * size] = own[..., head * size : (head + 1) * size]
+    return new
+
+
+def _written(sender: str) -> tuple[Part, int | None]:
+    if sender == "embed":
+        return ("resid_pre", 0), None
+    layer, name = sender.split(".")
+    return (("mlp_out", int(layer)), None) if name == "mlp" else (("z", int(layer)), int(name))
+
+
+@pytest.mark.parametrize("family", BY_HAND)
+def test_taking_an_edge_away_is_a_path_patch_by_plain_hooks(family: str) -> None:
+    evaluator, by_hand = _evaluator(family), _Plain(family)
+    graph, before = evaluator.wiring.graph, fingerprint(evaluator.wiring.lm)
+    senders, receivers = graph.pairs
+    differed = 0
+    for sender, receiver in list(zip(senders, receivers, strict=True))[::9]:
+        edges = graph.edges.copy()
+        edges[sender, receiver] = False
+        expected = by_hand.without(graph.senders[sender], graph.receivers[receiver])
+        assert evaluator.value(edges) == pytest.approx(expected, rel=1e-7, abs=1e-9)
+        differed += abs(expected - evaluator.on_clean) > 1e-7
+    assert differed > len(senders) / 9 / 2
+    assert fingerprint(evaluator.wiring.lm) == before
+
+
+@pytest.mark.parametrize("ablation", ["corrupted", "mean"])
+@pytest.mark.parametrize("family", WORKING)
+def test_all_edges_are_the_model_and_none_the_reference(family: str, ablation: str) -> None:
+    evaluator = _evaluator(family, ablation, 2)
+    graph = evaluator.wiring.graph
+    assert evaluator.recovered(graph.edges) == pytest.approx(1, abs=1e-8)
+    assert evaluator.recovered(np.zeros_like(graph.edges)) == pytest.approx(0, abs=1e-8)
+    assert len(evaluator.batches) == 2  # of other lengths: nothing is padded
+    lm = masked_lm(family)
+    values = []
+    for example in (EXAMPLE, SHORT):
+        prompt = make_prompt(lm, example.clean)
+        request = MetricRequest("logit_diff", target="paris", foil="rome")
+        values.append(resolve_metric(lm, prompt, request).baseline)
+    assert evaluator.on_clean == pytest.approx(sum(values) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
+    """The reference is brought so near that only the first order is left."""
+    evaluator = _evaluator(family)
+    batch, graph = evaluator.batches[0], evaluator.wiring.graph
+    whole = evaluator.reference(batch)
+    same = type(batch)(batch.cases, batch.clean, batch.clean, batch.last)
+    clean = RowEvaluator(evaluator.wiring, (same,), "logit_diff", "corrupted").reference(same)
+    far = iter(whole.tensors)
+    near = clean.map(lambda own: own + 1e-3 * (next(far) - own))
+
+    class Near(RowEvaluator):
+        def reference(self, _batch: object) -> object:
+            return near
+
+    close = Near(evaluator.wiring, evaluator.batches, "logit_diff", "corrupted")
+    scores = edge_scores(close, "eap", scored_by=RowBatch)
+    senders, receivers = graph.pairs
+    exact, estimated = [], []
+    for sender, receiver in list(zip(senders, receivers, strict=True))[::3]:
+        edges = graph.edges.copy()
+        edges[sender, receiver] = False
+        exact.append(close.on_clean - close.value(edges))
+        estimated.append(scores[sender, receiver])
+    largest = np.abs(exact).max()
+    assert largest > 1e-7
+    np.testing.assert_allclose(estimated, exact, atol=1e-2 * largest)
+
+
+def test_a_circuit_of_a_masked_model_is_found_at_its_mask() -> None:
+    lm = masked_lm("bert")
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest("logit_diff", target="paris", foil="rome"))
+    found = circuit(lm, prompt, metric, corrupted=OTHER, search="greedy", keep=0.3, sizes=[4, 12])
+    assert found.extra["circuit_faithfulness"].values >= 0.5
+    assert 0 < found.extra["circuit_size"].values < len(found.values)
+    assert found.extra["clean"].values == pytest.approx(metric.baseline, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "modernbert", "modernbert_mean"])
+def test_a_circuit_of_a_classifier_reads_what_its_head_reads(family: str) -> None:
+    lm = classifier(family)
+    prompt = make_prompt(lm, "The Eiffel Tower is in the city")
+    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="POSITIVE"))
+    other = "The old Tower is in the city"
+    found = circuit(lm, prompt, metric, corrupted=other)
+    corrupted = resolve_metric(lm, make_prompt(lm, other), MetricRequest("logit", "POSITIVE"))
+    assert found.extra["clean"].values == pytest.approx(metric.baseline, rel=1e-9)
+    assert found.extra["corrupted"].values == pytest.approx(corrupted.baseline, rel=1e-9)
+    assert found.extra["faithfulness"].values[[0, -1]] == pytest.approx([0, 1], abs=1e-8)
+
+
+def test_what_is_made_of_more_than_the_stream_has_no_edges() -> None:
+    lm = masked_lm("deberta-v2")
+    with pytest.raises(Unsupported, match="made of more than the stream"):
+        RowEvaluator.over_rows(lm, tokenize_examples(lm, [EXAMPLE]), "logit_diff", "corrupted")
+
+
+def test_heads_that_are_told_apart_wrongly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a map whose rows are not queries, keys and values one after the other."""
+    from interpboard.circuits.discovery.whole_rows import wiring
+
+    def turned(lm: object, layer: int) -> object:
+        found = known(lm, layer)
+        return (found[1], found[0], found[2])
+
+    known = wiring.projections_of
+    monkeypatch.setattr(wiring, "projections_of", turned)
+    with pytest.raises(Unsupported, match="cannot be told apart by heads"):
+        RowEvaluator.over_rows(masked_lm("bert"), (), "logit_diff", "corrupted")
+
+
+def test_a_mask_elsewhere_or_none_is_refused() -> None:
+    lm = masked_lm("bert")
+    elsewhere = Example(TEXT, "the tower of [MASK] is rome in the city", ("paris",), ("rome",))
+    with pytest.raises(BadPrompt, match="not at the same position"):
+        tokenize_examples(lm, [elsewhere])
+    with pytest.raises(BadPosition, match="0 mask tokens"):
+        tokenize_examples(lm, [Example("the city is paris", None, ("paris",), None)])
+
+
+def test_partners_of_a_masked_prompt_have_the_mask_where_it_was() -> None:
+    lm = masked_lm("bert")
+    texts = ["the city is [MASK]", "[MASK] is the city", "the tower is [MASK]"]
+    answers = ("paris", "rome", "berlin")
+    examples = [Example(t, None, (a,), None) for t, a in zip(texts, answers, strict=True)]
+    with pytest.raises(BadPrompt, match="No other prompt of 6 tokens"):
+        tokenize_examples(lm, examples)
+    first, last = tokenize_examples(lm, [examples[0], examples[2]])
+    assert first.corrupted == last.clean
+    assert first.foils == last.targets
