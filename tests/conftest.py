@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
+
 # Tiny models gain nothing from threads, and engines under test must not fight for the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -29,6 +31,15 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*RARELY)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[object]:
+    """Programs that tests start by ``forks.program`` are forks of this process as it is now."""
+    if not getattr(session, "items", ()):  # xdist's controller
+        return (yield)
+    with forks.served():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+
+from tests.forks import program
 
 
 def test_its_dry_run_measures_everything_and_finds_nothing_wrong() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", "--dry-run"],
+        program("benchmarks.gpu", "--dry-run"),
         capture_output=True,
         text=True,
         timeout=240,

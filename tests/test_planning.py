@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from interpboard.errors import BadParameter, Unaffordable
 from interpboard.models.language_model import LanguageModel
 from interpboard.planning import plan
 from interpboard.runs import record as record_module
-from tests.cli.process import interpboard
+from tests.cli.process import forked_interpboard
+from tests.forks import program
 from tests.lm import TEXT, tiny_lm
 
 OTHER = "The Eiffel Tower is located on the city of"
@@ -128,42 +128,21 @@ def _prompt(lm: LanguageModel) -> Any:
     return make_prompt(lm, TEXT)
 
 
-LIMITED = """
-import resource
-import torch, transformers as tf
-from interpboard.errors import Unaffordable
-from interpboard.models.language_model import LanguageModel
-from interpboard.runs.prompt import make_prompt
-from interpboard.runs.record import record
-from pathlib import Path
-from tests.tiny import tiny_tokenizer
-config = tf.GPT2Config(n_layer=6, n_head=16, n_embd=64, vocab_size=300, n_positions=1024)
-lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
-text = "a b " * 300
-prompt = make_prompt(lm, text)
-taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, taken + 2**28))
-try:
-    record(lm, prompt, ("pattern",))
-except Unaffordable as error:
-    print(len(prompt.token_ids), error)
-"""
-
-
 def test_under_a_limit_of_the_process_it_is_refused_and_not_run_into() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=200, check=False
-    )
+        program("tests.little_memory", "refused", "256"),
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
     assert "pattern of 6 layers" in ended.stdout, ended.stdout + ended.stderr[-1500:]
     assert "Shorten the prompt" in ended.stdout
 
 
 def test_the_command_line_prints_plans_as_a_table_and_as_json() -> None:
-    shown = interpboard("analyze", "-t", "The sun is", "-a", "head_ablation", "--plan")
+    shown = forked_interpboard("analyze", "-t", "The sun is", "-a", "head_ablation", "--plan")
     assert shown.returncode == 0
     assert b"head_ablation" in shown.stdout
     assert b" s " in shown.stdout
-    found = interpboard(
+    found = forked_interpboard(
         "analyze", "-t", "The sun is", "-a", "head_ablation", "--plan", "-f", "json"
     )
     (planned,) = json.loads(found.stdout)

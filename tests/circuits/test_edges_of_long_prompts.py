@@ -6,8 +6,6 @@ What saves memory changes no value, and what is saved is held by a limit of the 
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.runs import steps
 from tests.circuits.test_edge_runs import evaluator
+from tests.forks import program
 from tests.lm import fingerprint
 
 BLOCKS = 60_000
@@ -67,33 +66,11 @@ def test_a_run_with_some_edges_is_the_same_in_blocks(
     assert expected != pytest.approx(made[0].on_clean, abs=1e-4)
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-import torch, transformers as tf
-from interpboard.analyze import analyze
-from interpboard.models.language_model import LanguageModel
-from tests.tiny import tiny_tokenizer
-torch.set_num_threads(1)
-torch.manual_seed(0)
-config = tf.GPT2Config(n_layer=2, n_head=32, n_embd=512, vocab_size=420, n_positions=1024)
-lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
-clean = " ".join(["a b c d"] * 125)
-wanted = {"corrupted": clean.replace("d", "e", 1), "method": "eap", "sizes": [300]}
-analyze(lm, "a b c d", ("circuit",), params={"circuit": {**wanted, "corrupted": "a b c e"}})
-taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-room = taken + int(sys.argv[1]) * 2**20
-resource.setrlimit(resource.RLIMIT_AS, (room, room))
-(found,) = analyze(lm, clean, ("circuit",), params={"circuit": wanted}).results
-print(found.values.shape)
-"""
-
-
 def test_a_circuit_of_a_long_prompt_is_found_in_less_memory_than_its_senders_would_take() -> None:
     # Senders × positions × d_model are 67 × 1,000 × 512 numbers, 131 MiB, and a layer has 96 inputs as large.
     ended = subprocess.run(
-        [sys.executable, "-c", LIMITED, "320"],
-        capture_output=True, text=True, timeout=300, check=False, cwd=Path(__file__).parents[2],
+        program("tests.little_memory", "circuit", "288"),
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-1500:]
     assert "(3526,)" in ended.stdout

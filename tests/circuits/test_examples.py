@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from interpboard.results.examples import ExamplesFile
 from interpboard.runs.prompt import token_text
 from interpboard.runs.record import record
 from interpboard.runs.watch import Watch
+from tests.forks import program
 from tests.lm import case, fingerprint, tiny_lm
 
 SMALL = Collection(top_k=3, length=11, batch=4, before=4, after=2)
@@ -154,33 +153,12 @@ def test_a_collection_that_was_cancelled_goes_on_to_the_same_file(
     assert out.read_bytes() == whole.path.read_bytes()
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from interpboard.circuits.neurons.collect import collect_examples
-from interpboard.runs.watch import Watch
-from tests.circuits.test_examples import SMALL
-from tests.lm import tiny_lm
-steps = []
-def die(done, total, partial):
-    steps.append(done)
-    if len(steps) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-collect_examples(tiny_lm("gpt2"), sys.argv[1], sys.argv[2], SMALL, Watch(on_progress=die), 0.0)
-"""
-
-
 def test_a_collection_that_was_killed_goes_on_to_the_same_file(
     corpus: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.safetensors"
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(corpus), str(out)],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=root,
-        check=False,
-    )
+    command = program("tests.circuits.killed_collection", str(corpus), str(out))
+    done = subprocess.run(command, check=False)
     assert done.returncode == -signal.SIGKILL
     stopped = ExamplesFile(out)
     assert not stopped.finished

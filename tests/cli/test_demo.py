@@ -11,7 +11,7 @@ import pytest
 from interpboard.config import DEFAULT_TEXT
 from interpboard.registry import ANALYSES, analyses_for
 from interpboard.results import Document
-from tests.cli.process import ROOT, interpboard
+from tests.cli.process import ROOT, forked_interpboard, interpboard
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_analyze_on_the_demo_writes_json_that_keeps_to_the_schema(tmp_path: Path
     import jsonschema
 
     path = tmp_path / "a.json"
-    done = interpboard(
+    done = forked_interpboard(
         "analyze", "--text", DEFAULT_TEXT, "--target", " Paris", "--foil", " Rome",
         "--position", "8", "--param", "n_steps=4", "--output", str(path),
     )  # fmt: skip

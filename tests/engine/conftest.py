@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pytest_asyncio
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
 from interpboard.engine.protocol import Event
+from tests.forks import program
 from tests.tiny import save_tiny
 
-SLOW = (sys.executable, "-m", "tests.engine.slow_worker")
+SLOW = "tests.engine.slow_worker"
 
 
 class Recorder:
@@ -55,7 +55,7 @@ def recorder() -> Recorder:
 @pytest_asyncio.fixture(loop_scope="module")
 async def new_engine(recorder: Recorder, tiny_folder: Path) -> AsyncIterator[EngineClient]:
     """A process of its own, for tests that kill it; the tiny model is loaded."""
-    client = EngineClient(recorder, command=SLOW)
+    client = EngineClient(recorder, command=program(SLOW))
     await client.start()
     client.load(str(tiny_folder))
     await recorder.until("model", protocol.Ready)
@@ -63,14 +63,20 @@ async def new_engine(recorder: Recorder, tiny_folder: Path) -> AsyncIterator[Eng
     await client.stop()
 
 
+@pytest.fixture(scope="module")
+def engine_command() -> tuple[str, ...]:
+    """What is started as the engine that a module shares: a fork, which has imported torch."""
+    return program(SLOW)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_engine(
-    tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    engine_command: tuple[str, ...], tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[EngineClient]:
-    """One process for all tests of a module that leave it alive: importing torch takes seconds."""
+    """One process for all tests of a module that leave it alive."""
     recorder = Recorder()
     log = tmp_path_factory.mktemp("log") / "engine.log"
-    client = EngineClient(recorder, command=SLOW, log_path=log)
+    client = EngineClient(recorder, command=engine_command, log_path=log)
     await client.start()
     client.load(str(tiny_folder))
     await recorder.until("model", protocol.Ready)

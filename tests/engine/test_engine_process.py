@@ -17,11 +17,18 @@ from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient, Lost
 from interpboard.results import MetricRequest
 from tests.engine.conftest import SLOW, Recorder
+from tests.forks import program
 
 TEXT = "The Eiffel Tower is"
 
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def engine_command() -> tuple[str, ...]:
+    """Here the engine is started as users start it."""
+    return (sys.executable, "-m", SLOW)
 
 
 @on_one_loop
@@ -207,7 +214,7 @@ async def test_after_five_deaths_it_gives_up_and_a_request_brings_it_back(
 
 
 def test_the_worker_ends_when_its_input_ends_in_the_middle_of_a_job(tiny_folder: Path) -> None:
-    process = subprocess.Popen(SLOW, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(program(SLOW), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write(protocol.frame(protocol.Greeting()))
     process.stdin.write(protocol.frame(protocol.Load(1, str(tiny_folder))))
     job = protocol.RunAnalysis(2, "slow", TEXT, params={"steps": 1_000_000})

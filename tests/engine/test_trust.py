@@ -19,6 +19,7 @@ from interpboard.engine.client import EngineClient, Lost
 from interpboard.results import MetricRequest
 from tests.engine.broken_worker import FATES
 from tests.engine.conftest import SLOW, Recorder
+from tests.forks import program
 
 WORKER = (sys.executable, "-m", "interpboard.engine.worker")
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -153,7 +154,7 @@ async def test_a_text_that_no_frame_can_hold_fails_by_name(
 def test_an_owner_that_stops_reading_does_not_stop_the_engine_from_hearing(
     tiny_folder: Path,
 ) -> None:
-    process = subprocess.Popen(SLOW, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(program(SLOW), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(*requests: protocol.EngineRequest) -> None:
         process.stdin.write(b"".join(map(protocol.frame, requests)))

@@ -6,8 +6,6 @@ What saves memory changes no value: each way is held against the other, and patt
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from interpboard.runs import steps
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
+from tests.forks import program
 from tests.lm import TEXT, case, fingerprint, tiny_lm
 from tests.plain_hooks import plain_activations, plain_metric
 
@@ -131,42 +130,13 @@ def test_where_no_attention_is_kept_replays_behind_it_give_the_same(
     assert np.allclose(anew.values, kept.values, rtol=1e-4, atol=1e-6)
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-import torch, transformers as tf
-from interpboard.analyze import analyze
-from interpboard.models.language_model import LanguageModel
-from tests.tiny import tiny_tokenizer
-torch.set_num_threads(1)
-torch.manual_seed(0)
-config = tf.GPT2Config(n_layer=4, n_head=16, n_embd=64, vocab_size=420, n_positions=1024)
-lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
-text = " ".join(["a b c d"] * 125)
-other = text.replace("d", "e", 1)
-wanted = {
-    "activation_patching": {"corrupted": other, "site": "pattern"},
-    "attribution_patching": {"corrupted": other, "site": "pattern"},
-    "attention_rollout": {},
-    "value_weighted_rollout": {},
-}
-analyze(lm, "a b c", ("predictions", "saliency"))
-taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-room = taken + int(sys.argv[1]) * 2**20
-resource.setrlimit(resource.RLIMIT_AS, (room, room))
-for name, params in wanted.items():
-    (found,) = analyze(lm, text, (name,), params={name: params}).results
-    print(name, found.values.shape)
-"""
-
-
 def test_patterns_of_a_long_prompt_are_read_and_patched_in_less_memory_than_they_would_take() -> (
     None
 ):
     # 4 layers × 16 heads × 1,000² in float32 are 244 MiB, of one run.
     ended = subprocess.run(
-        [sys.executable, "-c", LIMITED, "224"],
-        capture_output=True, text=True, timeout=300, check=False, cwd=Path(__file__).parents[2],
+        program("tests.little_memory", "patterns", "192"),
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-1500:]
     assert "value_weighted_rollout" in ended.stdout

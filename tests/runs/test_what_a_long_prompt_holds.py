@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,32 +14,13 @@ from interpboard.circuits.neurons.contributions import neurons
 from interpboard.runs.edits import Edit
 from interpboard.runs.record import record
 from interpboard.runs.replay import evaluate
+from tests.forks import program
 from tests.lm import case
-
-PEAKS = """
-import json
-import torch, transformers as tf
-from interpboard.models.language_model import LanguageModel
-from interpboard.planning import plan
-from tests.tiny import tiny_tokenizer
-torch.set_num_threads(1)
-torch.manual_seed(0)
-config = tf.GPT2Config(
-    n_layer=8, n_head=2, n_embd=32, n_inner=8192, vocab_size=420, n_positions=1024
-)
-lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "long")
-blocks = [torch.ones(3 << 20) for _ in range(2)]
-del blocks
-text = " ".join(["a b c d"] * 80)
-wanted = ("neurons", "saliency", "shapley")
-plan(lm, "a b c", wanted)
-print(json.dumps({each.analysis: each.bytes_peak for each in plan(lm, text, wanted)}))
-"""
 
 
 def test_neurons_and_gradients_of_a_long_prompt_hold_one_layer_at_a_time() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", PEAKS], capture_output=True, text=True, timeout=300, check=False
+        program("tests.runs.peaks"), capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.returncode == 0, ended.stderr[-1500:]
     for name, peak in json.loads(ended.stdout).items():

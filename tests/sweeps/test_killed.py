@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from interpboard.errors import BadParameter, BadResultFile
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import sweep_in_process
 from interpboard.sweeps.row_results import RowResult
+from tests.forks import program
 from tests.sweeps.quick_rows import begun, quick_work
 
 ROWS = 400
@@ -40,7 +40,7 @@ def test_ten_kills_at_random_lose_nothing_and_repeat_nothing(tmp_path: Path) -> 
     data, out = put(tmp_path), tmp_path / "out"
     chance = random.Random(1)
     kills = 0
-    command = [sys.executable, "-m", "tests.sweeps.quick_rows", str(data), str(out)]
+    command = program("tests.sweeps.quick_rows", str(data), str(out))
     while kills < 10:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None

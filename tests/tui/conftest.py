@@ -16,8 +16,10 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from interpboard.config import Settings
+from interpboard.engine.process import EngineProcess
 from interpboard.results import Result
 from tests.tui.fake import FakeEngine
+from tests.tui.real import forking
 from tui.app import InterpBoardApp
 from tui.terminal import pending
 from tui.testing.wait_until_idle import wait_until_idle
@@ -126,6 +128,12 @@ def _no_guessing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.pilot.wait_for_idle", turn)
     monkeypatch.setattr("tui.terminal.timers.REST_S", 0.002)
     monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.001)
+
+
+@pytest.fixture
+def forked_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine starts as a fork: see ``tests/tui/real.py``."""
+    monkeypatch.setattr(EngineProcess, "spawn", forking())
 
 
 Boards = Callable[..., AbstractAsyncContextManager[Board]]

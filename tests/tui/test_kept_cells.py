@@ -273,15 +273,15 @@ async def test_what_was_computed_when_the_app_was_left_is_gone_on_with(
         rows = [
             line for line in again.lines() if "Head ablation" in line or "head_ablation" in line
         ]
-        assert (
-            len([row for row in rows if OTHER[:12] in row]) == 1
-        )  # the whole took the part's place
+        # The whole took the part's place.
+        assert len([row for row in rows if OTHER[:12] in row]) == 1
 
 
 LINE = re.compile(r"causal_trace: (\d+) cells were known, (\d+) computed in .* s, (\w+)")
 MARK = ("1", "g", "l", "s", "l", "s")
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_a_grid_stopped_at_a_half_and_finished_in_another_sitting_computes_each_cell_once(
     tmp_path: Path,
 ) -> None:

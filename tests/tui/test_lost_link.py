@@ -13,7 +13,7 @@ import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.tiny import tiny_tokenizer
-from tests.tui.terminal import LIMIT_S, REAL, Terminal
+from tests.tui.terminal import LIMIT_S, Terminal
 
 HEADS = 512
 ESCAPES = re.compile(rb"\x1b\[[?\d;]*[A-Za-z]")
@@ -40,7 +40,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Terminal]]:
     started: list[Terminal] = []
 
     def make(*args: str) -> Terminal:
-        started.append(Terminal(REAL, *args))
+        started.append(Terminal("tests.tui.real", *args))
         return started[-1]
 
     yield make

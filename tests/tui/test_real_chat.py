@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from interpboard.config import Settings
 from tests.tui.conftest import Board
 from tests.tui.test_chat import write_chat
@@ -11,6 +13,7 @@ from tui.testing.wait_until_idle import wait_until_idle
 QUESTION = "What is the capital of France?"
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_a_chat_is_written_explained_at_its_answer_summed_by_turn_and_gone_on_with() -> None:
     app = InterpBoardApp(settings=Settings(model="demo-chat"))
     async with app.run_test(size=(120, 40)) as pilot:

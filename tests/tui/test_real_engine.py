@@ -7,6 +7,8 @@ import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 import interpboard.models.demo
 from interpboard.engine import protocol
 from interpboard.engine.client import EngineClient
@@ -15,6 +17,7 @@ from tui.app import InterpBoardApp
 from tui.testing.wait_until_idle import wait_until_idle
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_panes_fill_and_a_death_or_a_model_that_does_not_load_leave_the_old_model(
     tmp_path: Path,
 ) -> None:

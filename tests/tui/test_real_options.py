@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from interpboard.config import Settings
 from interpboard.registry.loading import LoadOptions
 from tests.models.test_quantised import needs, wide
@@ -10,6 +12,7 @@ from tui.app import InterpBoardApp
 from tui.testing.wait_until_idle import wait_until_idle
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_number_format_quantisation_and_device_map_are_those_that_were_asked_for() -> None:
     needs("torchao", "accelerate")
     app = InterpBoardApp(

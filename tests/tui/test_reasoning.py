@@ -126,6 +126,7 @@ def test_units_that_reach_out_of_a_section_are_not_summed() -> None:
     )
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_a_sentence_of_the_reasoning_is_hidden_from_the_answer_by_the_chat_model() -> None:
     thought = "<think> Tokyo is the capital of Japan. The currency of Japan is yen. </think>\n"
     own = Chat(

@@ -227,6 +227,7 @@ async def test_an_offer_that_is_left_is_not_made_again(board: Boards) -> None:
         assert "There is no prompt before this one" in b.messages[-1]
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_the_demo_beside_a_perturbed_copy_of_it_in_two_processes(tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     shutil.copytree(Path(interpboard.models.demo.__path__[0]) / "weights", folder)

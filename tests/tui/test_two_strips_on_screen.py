@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from interpboard.config import Settings
 from tests.tui.conftest import Board
 from tui.app import InterpBoardApp
@@ -12,6 +14,7 @@ from tui.testing.wait_until_idle import wait_until_idle
 TEXT = "The Eiffel Tower is located in the city of Rome. ||| The Eiffel Tower is in"
 
 
+@pytest.mark.usefixtures("forked_engines")
 async def test_source_and_target_stand_on_two_lines_and_neurons_go_by_their_group(
     tmp_path: Path,
 ) -> None:
