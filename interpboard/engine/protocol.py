@@ -203,10 +203,11 @@ class Planned(msgspec.Struct, frozen=True, tag="planned"):
 
 
 class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
-    """Answer to ``Tokenize`` and ``Split``."""
+    """Answer to ``Tokenize`` and ``Split``. ``said``: what is to be known of a chat as a prompt."""
 
     job: int
     prompt: PromptInfo
+    said: tuple[str, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -85,9 +85,10 @@ class Worker:
             self._load(request)
         elif isinstance(request, protocol.Tokenize):
             from interpboard.runs.chat import prompt_of
+            from interpboard.runs.chat_warnings import chat_warnings
 
-            _, prompt = prompt_of(self._model(), request.text, bare=request.bare)
-            self.outbox.send(protocol.Tokens(request.job, prompt))
+            lm, prompt = prompt_of(self._model(), request.text, bare=request.bare)
+            self.outbox.send(protocol.Tokens(request.job, prompt, chat_warnings(lm, prompt)))
         elif isinstance(request, protocol.Split):
             from interpboard.runs.references import pieces
 

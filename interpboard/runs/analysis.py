@@ -21,12 +21,11 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
+from interpboard.runs.chat_warnings import chat_warnings
 from interpboard.runs.finite import counting, is_counting, remedy
-from interpboard.runs.not_in_template import not_in_template
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import require_in_strips
 from interpboard.runs.strip_places import with_layer_numbers
-from interpboard.runs.typed_marks import typed_marks
 
 P = ParamSpec("P")
 _OWN = ("lm", "prompt", "metric", "watch")  # what is no parameter of the registry
@@ -141,7 +140,7 @@ def _warned(result: Result, given: Mapping[str, Any], lost: int) -> Result:
     if lm.anatomy.strips is not None:  # cells of the other strip are empty, and are meant to be
         gaps = ("values", *result.extra)
     warned = gaps_said(result, gaps, lost, f"{lm.info.dtype}. {remedy(lm)}")
-    more = (*metric.warnings, *typed_marks(lm, prompt), *not_in_template(lm, prompt))
+    more = (*metric.warnings, *chat_warnings(lm, prompt))
     return replace(warned, warnings=(*warned.warnings, *more)) if more else warned
 
 

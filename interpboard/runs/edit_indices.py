@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from interpboard.runs.edits import Edit, EditGroup, grouped
+from interpboard.runs.edits import Edit, EditGroup, HiddenPlaces, Indices, grouped, sent_places
 
 _Rows = Sequence[tuple[int, Edit]]
 _OF_HEADS = ("z", "q", "k", "v")
@@ -32,6 +32,7 @@ class EditIndices:
 
     _groups: dict[Hashable, list[EditGroup]] = field(default_factory=dict)
     _sent: dict[Hashable, list[torch.Tensor]] = field(default_factory=dict)
+    _hidden: dict[Hashable, list[Indices]] = field(default_factory=dict)
     _waiting: dict[torch.device, list[Hashable]] = field(default_factory=dict)
 
     def expect(
@@ -56,6 +57,13 @@ class EditIndices:
                     next(parts).view(group.rows, group.columns) for group in self._groups[key]
                 ]
         self._waiting.clear()
+
+    def hidden(self, device: torch.device, places: Sequence[HiddenPlaces]) -> list[Indices]:
+        """Queries and the keys that they do not see; sent once a device where layers hide the same."""
+        key = device, tuple(places)
+        if key not in self._hidden:
+            self._hidden[key] = sent_places(device, places)
+        return self._hidden[key]
 
     def of(
         self, activation: torch.Tensor, rows: _Rows, first: int

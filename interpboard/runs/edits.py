@@ -65,12 +65,18 @@ def first_of(counterfactual: Counterfactual) -> int:
     return min(edit.first for edit in counterfactual)
 
 
+HiddenPlaces = tuple[tuple[int, ...], tuple[int, ...]]  # queries and the keys that they do not see
+Indices = tuple[torch.Tensor, torch.Tensor]
+
+
 class FindsIndices(Protocol):
     """What knows the groups of a step's edits, and may have their indices on the device already."""
 
     def of(
         self, activation: torch.Tensor, rows: Sequence[tuple[int, Edit]], first: int
     ) -> Sequence[tuple[EditGroup, torch.Tensor | None]]: ...
+
+    def hidden(self, device: torch.device, places: Sequence[HiddenPlaces]) -> Sequence[Indices]: ...
 
 
 def apply_edits(
@@ -110,12 +116,16 @@ def grouped(
 
 
 def block_keys(
-    mask: torch.Tensor, rows: Sequence[tuple[int, Edit]], heads: int, first: int = 0
+    mask: torch.Tensor,
+    rows: Sequence[tuple[int, Edit]],
+    heads: int,
+    first: int = 0,
+    indices: FindsIndices | None = None,
 ) -> torch.Tensor:
     """A copy of an additive ``mask`` [batch, 1 or head, query, key] with the blocks of each row in it.
 
     Queries begin at position ``first`` of the prompt, keys at 0. A query goes on seeing itself: one that sees
-    nothing would by the softmax see everything alike.
+    nothing would by the softmax see everything alike. ``indices`` may have sent places there already.
     """
     if any(edit.head is not None for _, edit in rows):
         mask = mask.expand(-1, heads, -1, -1)
@@ -127,18 +137,27 @@ def block_keys(
     places = []
     for _, edit in rows:
         everywhere = range(first, first + queries) if edit.positions is None else edit.positions
-        at = [position - first for position in everywhere if first <= position < first + queries]
-        places.append((at, [position for position in edit.keys or () if position < keys]))
-    # One transfer: each would make the host wait for the device.
-    flat = torch.tensor([n for at, hides in places for n in (*at, *hides)], dtype=torch.long)
-    parts = iter(flat.to(mask.device).split([len(part) for place in places for part in place]))
-    for row, edit in rows:
+        at = tuple(
+            position - first for position in everywhere if first <= position < first + queries
+        )
+        places.append((at, tuple(position for position in edit.keys or () if position < keys)))
+    sent = (
+        sent_places(mask.device, places) if indices is None else indices.hidden(mask.device, places)
+    )
+    for (row, edit), (blind, hides) in zip(rows, sent, strict=True):
         hidden = torch.zeros(queries, keys, dtype=torch.bool, device=mask.device)
-        hidden[next(parts)[:, None], next(parts)] = True
+        hidden[blind[:, None], hides] = True
         hidden.diagonal(first).fill_(False)
         part = slice(None) if edit.head is None else slice(edit.head, edit.head + 1)
         blocked[row, part] = blocked[row, part].masked_fill(hidden, lowest)
     return blocked
+
+
+def sent_places(device: torch.device, places: Sequence[HiddenPlaces]) -> list[Indices]:
+    """``places`` there, by one transfer: each would make the host wait for the device."""
+    flat = torch.tensor([n for at, hides in places for n in (*at, *hides)], dtype=torch.long)
+    parts = iter(flat.to(device).split([len(part) for place in places for part in place]))
+    return [(next(parts), next(parts)) for _ in places]
 
 
 @dataclass(frozen=True, eq=False)

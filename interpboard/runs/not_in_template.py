@@ -27,7 +27,7 @@ def not_in_template(lm: LanguageModel, prompt: PromptInfo) -> tuple[str, ...]:
     ]
     if chat.tools and _without_tools(lm, chat) == prompt.text:
         said.append(
-            "The chat template makes nothing of the chat's tools: the prompt is the same without them."
+            "The chat template makes nothing of the tools: the prompt is the same without them."
         )
     return tuple(said)
 

@@ -218,7 +218,7 @@ def enter_edits(
     for (site, layer), edits in edits_by_site(rows, wanted).items():
         begin = first_at(site, first, mlp_first)
         if site == "mask":
-            hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first)
+            hide = partial(_hidden_keys, edits, lm.anatomy.n_heads, first, indices)
             strips, anatomy = lm.anatomy.strips, lm.anatomy
             at = in_attention if strips is None else strips.at
             stack.enter_context(at(anatomy, site, layer, by_blocks(lm, hide)))
@@ -268,9 +268,14 @@ def _whole(
 
 
 def _hidden_keys(
-    edits: list[tuple[int, Edit]], heads: int, begin: int, mask: torch.Tensor, first: int
+    edits: list[tuple[int, Edit]],
+    heads: int,
+    begin: int,
+    indices: FindsIndices | None,
+    mask: torch.Tensor,
+    first: int,
 ) -> torch.Tensor:
-    return block_keys(mask, edits, heads, begin + first)
+    return block_keys(mask, edits, heads, begin + first, indices)
 
 
 def _edited_block(

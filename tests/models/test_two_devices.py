@@ -67,14 +67,14 @@ def test_each_device_is_sent_the_places_of_all_its_layers_at_once_and_four_thing
     assert moves["cpu to pretend:0"] + moves["cpu to pretend:1"] == 2 + 4
 
 
-def test_hidden_keys_are_sent_once_a_layer_however_many_rows_hide_them() -> None:
+def test_hidden_keys_are_sent_once_a_device_however_many_layers_and_rows_hide_them() -> None:
     sent = [
         sum(
             said()[layers]["keys that are hidden"]["moves"][f"cpu to pretend:{at}"] for at in (0, 1)
         )
         for layers in ("divided", "deeper")
     ]
-    assert sent == [4 + 4, 4 + 8]
+    assert sent == [4 + 2, 4 + 2]
 
 
 def test_how_often_something_moves_does_not_grow_with_the_heads_that_are_edited() -> None:

@@ -192,7 +192,7 @@ def test_a_document_of_a_chat_says_how_to_make_it_again() -> None:
     ("template", "own", "words"),
     [
         ("chatml", Chat((Message("user", "a cat"),)), ()),
-        ("chatml", Chat((Message("user", "a cat"),), tools=({"name": "f"},)), ("chat's tools",)),
+        ("chatml", Chat((Message("user", "a cat"),), tools=({"name": "f"},)), ("nothing of the tools",)),
         ("{{ tools | length }} ", Chat((Message("user", ""),), tools=({"name": "f"},)), ()),
         ("thinking", Chat((Message("user", "a"), Message("assistant", "<think>x</think> b"),
                            Message("user", "c"))), ("assistant's words", "message 1")),

@@ -227,7 +227,9 @@ class FakeEngine:
             return protocol.TokenStrings.of(0, vocabulary.VOCABULARY)
         if isinstance(request, protocol.Tokenize):
             if isinstance(request.text, Chat):
-                return self._of_chat(request.text) or protocol.Tokens(0, chats.prompt(request.text))
+                said = ("The chat template makes nothing of the tools.",) * bool(request.text.tools)
+                prompt = chats.prompt(request.text)
+                return self._of_chat(request.text) or protocol.Tokens(0, prompt, said)
             found = self.tokens(request.text)
             return protocol.Tokens(0, PromptInfo(request.text, found, answers.ids_of(found)))
         if isinstance(request, protocol.Split):

@@ -157,8 +157,14 @@ async def test_a_file_is_opened_and_one_that_holds_no_chat_is_refused_in_a_line(
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(chat_json(OWN))
     bad.write_text('[{"role": "user"}]')
+    with_tools = tmp_path / "tools.json"
+    with_tools.write_text(chat_json(Chat(OWN.messages, tools=({"name": "f"},))))
     async with board(text="Why") as b:
-        await b.press("colon", *"chat", "enter", "O", *str(bad), "enter")
+        await b.press("colon", *"chat", "enter", "O", *str(with_tools), "enter")
+        assert "  1 tool" in b.lines()[0]
+        assert "1 tools" not in b.lines()[0]
+        assert "The chat template makes nothing of the tools" in b.screen
+        await b.press("O", *str(bad), "enter")
         assert "bad.json: message 0 is no {role, content} of two texts." in b.screen
         await b.press("O", *str(good), "enter", "r")
         assert asked(b)[-1] == OWN

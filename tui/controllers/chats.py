@@ -72,8 +72,9 @@ class Chats:
             return "", ""
         if isinstance(found, Failed):
             return "", f"{found.message} {found.remedy}".strip()
-        count = len(found.token_ids)
-        return f"{count} tokens; explained is the first of the answer, behind {count - 1}", ""
+        count = len(found.prompt.token_ids)
+        words = " ".join(found.said) or f"explained is the first of the answer, behind {count - 1}"
+        return f"{count} tokens; {words}", ""
 
     def ask_file(self, then: Callable[[Draft], None], refused: Callable[[str], None]) -> None:
         """Ask for a file; ``then`` is called with its chat, ``refused`` with why it holds none."""

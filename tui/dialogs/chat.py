@@ -131,7 +131,8 @@ class ChatScreen(Live, OverPanes[None]):
         title = Text(f" {self.shown_heading}", Style(color=ink.accent, bold=True))
         title.append(f"  {count} turn{'s' if count > 1 else ''}", ink.text)
         if self.draft.tools:
-            title.append(f"  {len(self.draft.tools)} tools", ink.muted)
+            tools = len(self.draft.tools)
+            title.append(f"  {tools} tool{'s' if tools > 1 else ''}", ink.muted)
         if self.draft.template:
             title.append("  its own template", ink.muted)
         if self.draft.continues:

@@ -11,7 +11,7 @@ from tui.session.engine_port import given_prompt
 from tui.session.type_ahead import SearchableVocabulary
 
 if TYPE_CHECKING:
-    from interpboard.engine.protocol import Failed
+    from interpboard.engine.protocol import Failed, Tokens
     from interpboard.results import PromptInfo
     from tui.session.engine_port import EngineLike
     from tui.session.state import PromptKind
@@ -53,10 +53,10 @@ class EngineTokens:
         )
         return None if answer is None else answer.tokens
 
-    async def of_chat(self, text: str) -> PromptInfo | Failed | None:
+    async def of_chat(self, text: str) -> Tokens | Failed | None:
         """What the model's template makes of a chat, or why it makes nothing of it."""
         given, _ = given_prompt(text, "chat")
-        answer: PromptInfo | Failed | None = await self._answers.ask(
+        answer: Tokens | Failed | None = await self._answers.ask(
             CHAT, lambda engine: engine.tokenize(CHAT, given)
         )
         return answer
@@ -66,7 +66,7 @@ class EngineTokens:
         if kind == "TokenStrings":
             self._answers.answer(slot, event.strings)
         elif kind == "Tokens":
-            self._answers.answer(slot, event.prompt)
+            self._answers.answer(slot, event if slot == CHAT else event.prompt)
         elif kind in ("Failed", "Stopped") and slot in ANSWERED:
             self._answers.answer(slot, event if (slot, kind) == (CHAT, "Failed") else None)
         elif kind in ("Ready", "Lost"):

@@ -275,7 +275,8 @@ class TokensPane(Pane):
         text.append(said, self.ink("text"))
         delta = words.scalar(result.extra.get("delta"))
         if delta is not None:
-            style = self.ink("warning" if result.warnings else "muted")
+            too_much = any(warning.startswith("Completeness") for warning in result.warnings)
+            style = self.ink("warning" if too_much else "muted")
             text.append(f"  completeness error {words.signed(delta)}", style)
         return text.append(fidelity(result), self.ink("text"))
 
