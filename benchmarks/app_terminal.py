@@ -34,9 +34,11 @@ class Answer(NamedTuple):
 
 
 class Terminal:
-    """The app in a pty. ``read`` collects what it writes."""
+    """The app in a pty. ``read`` collects what it writes. ``tree``: a copy that has its bytecode."""
 
-    def __init__(self, size: tuple[int, int], state: str, *args: str) -> None:
+    def __init__(
+        self, size: tuple[int, int], state: str, *args: str, tree: Path | None = None
+    ) -> None:
         columns, rows = size
         shape = struct.pack("HHHH", rows, columns, 0, 0)
         self.started = time.perf_counter()
@@ -44,12 +46,13 @@ class Terminal:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, shape)
             keep = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-            for name in ("NO_COLOR", "TMUX", "PYTHONDONTWRITEBYTECODE"):
+            for name in ("NO_COLOR", "TMUX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"):
                 keep.pop(name, None)
             keep["INTERPBOARD_STATE"] = state
             keep["INTERPBOARD_CONFIG"] = f"{state}/config.toml"
-            keep["PYTHONPYCACHEPREFIX"] = BYTECODE.name
-            os.chdir(ROOT)
+            if tree is None:
+                keep["PYTHONPYCACHEPREFIX"] = BYTECODE.name
+            os.chdir(tree or ROOT)
             os.execve(sys.executable, [sys.executable, "-c", APP, *args], keep)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, shape)
         self.output = bytearray()
@@ -108,11 +111,11 @@ class Terminal:
 
 
 @contextmanager
-def terminal(size: tuple[int, int], *args: str) -> Iterator[Terminal]:
+def terminal(size: tuple[int, int], *args: str, tree: Path | None = None) -> Iterator[Terminal]:
     """A terminal with the app in it."""
     with tempfile.TemporaryDirectory() as state:
         Path(state, "hint-seen").touch()  # not the first start of all
-        app = Terminal(size, state, *args)
+        app = Terminal(size, state, *args, tree=tree)
         try:
             yield app
         finally:
