@@ -1,6 +1,6 @@
 """Measurements as lines of JSON: on standard output, and with ``--save`` in ``benchmarks/results``.
 
-The first line says where and when: date, versions, processor, threads, and the load as it began.
+The first line says where and when: date, commit, versions, processor, threads, and the load as it began.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -37,15 +38,18 @@ def add_save(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 class Lines:
-    """Lines of one benchmark, as they are measured; all of them in ``told``."""
+    """Lines of one benchmark, as they are measured; all of them in ``told``. ``add``: they follow those that
+    were saved before."""
 
-    def __init__(self, name: str, save: bool, **about: Any) -> None:
+    def __init__(self, name: str, save: bool, *, add: bool = False, **about: Any) -> None:
         self.told: list[dict[str, Any]] = []
-        self.path = RESULTS / f"{name}.jsonl" if save else None
+        self.path = RESULTS / f"{name}.jsonl" if save or add else None
         if self.path:
             self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text("", encoding="utf-8")
-        self._write({"benchmark": name, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(),
+            if not add:
+                self.path.write_text("", encoding="utf-8")
+        self._write({"benchmark": name, "date": time.strftime("%Y-%m-%d"), "commit": _commit(),
+                     "cores": os.cpu_count(),
                      "load": round(os.getloadavg()[0], 2), "versions": versions(), **about})  # fmt: skip
 
     def say(self, line: dict[str, Any]) -> None:
@@ -58,6 +62,14 @@ class Lines:
         if self.path:
             with self.path.open("a", encoding="utf-8") as file:
                 print(json.dumps(line), file=file)
+
+
+def _commit() -> str:
+    """The commit that is measured, with a plus where files differ from it; empty outside a clone."""
+    here = Path(__file__).parent
+    git = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
+    done = subprocess.run(git, cwd=here, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def _processor() -> str:

@@ -18,6 +18,11 @@ def gpt2_small() -> Any:
     return tf.GPT2LMHeadModel(tf.GPT2Config())
 
 
+def gpt2_medium() -> Any:
+    """24 layers, 16 heads, d_model 1024, vocabulary 50,257: 355 million parameters."""
+    return tf.GPT2LMHeadModel(tf.GPT2Config(n_layer=24, n_head=16, n_embd=1024))
+
+
 def llama_12() -> Any:
     """12 layers, 12 heads on 4 key/value heads, d_model 768, vocabulary 32,000."""
     config = tf.LlamaConfig(
@@ -78,6 +83,7 @@ def tiny_llama() -> Any:
 
 SIZES: dict[str, Callable[[], Any]] = {
     "gpt2-small": gpt2_small,
+    "gpt2-medium": gpt2_medium,
     "llama-12": llama_12,
     "llama-1b": llama_1b,
     "llama-8b": llama_8b,

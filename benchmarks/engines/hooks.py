@@ -17,30 +17,40 @@ class Engine:
     def __init__(self, model: Any) -> None:
         self.model, self.parts = model, Parts.of(model)
 
-    def _logit(self, ids: torch.Tensor, target: int) -> torch.Tensor:
-        return self.model(input_ids=ids).logits[:, -1, target].double().cpu()
+    def _logit(self, ids: torch.Tensor, target: int, measure: str = "logit") -> torch.Tensor:
+        logits = self.model(input_ids=ids).logits[:, -1]
+        of_all = logits.float().softmax(-1) if measure == "prob" else logits
+        return of_all[:, target].double().cpu()
 
     @torch.no_grad()
-    def head_grid(self, ids: list[int], target: int) -> np.ndarray:
-        """One forward pass a head."""
+    def head_grid(
+        self, ids: list[int], target: int, cells: list[tuple[int, int]] | None = None
+    ) -> np.ndarray:
+        """One forward pass a head: of all, or [cell] of some."""
         given = torch.tensor([ids], device=self.model.device)
         clean, values = self._logit(given, target)[0], []
-        for out_proj in self.parts.out_proj:
-            for head in range(self.parts.n_heads):
+        heads, layers = range(self.parts.n_heads), range(len(self.parts.layers))
+        for layer, head in cells or [(layer, head) for layer in layers for head in heads]:
 
-                def cut(_module: Any, args: Any, head: int = head) -> Any:
-                    z = args[0].clone()
-                    z.unflatten(-1, (self.parts.n_heads, -1))[:, :, head] = 0
-                    return (z, *args[1:])
+            def cut(_module: Any, args: Any, head: int = head) -> Any:
+                z = args[0].clone()
+                z.unflatten(-1, (self.parts.n_heads, -1))[:, :, head] = 0
+                return (z, *args[1:])
 
-                handle = out_proj.register_forward_pre_hook(cut)
-                values.append(self._logit(given, target)[0] - clean)
-                handle.remove()
-        return torch.stack(values).numpy().reshape(len(self.parts.layers), -1)
+            handle = self.parts.out_proj[layer].register_forward_pre_hook(cut)
+            values.append(self._logit(given, target)[0] - clean)
+            handle.remove()
+        found = torch.stack(values).numpy()
+        return found if cells else found.reshape(len(layers), -1)
 
     @torch.no_grad()
     def trace(
-        self, ids: list[int], target: int, noise: np.ndarray, cells: list[tuple[int, int]]
+        self,
+        ids: list[int],
+        target: int,
+        noise: np.ndarray,
+        cells: list[tuple[int, int]],
+        measure: str = "logit",
     ) -> np.ndarray:
         """One forward pass of a clean row and the noised ones a cell."""
         rows = torch.tensor([ids] * (len(noise) + 1), device=self.model.device)
@@ -52,7 +62,7 @@ class Engine:
             return out
 
         handle = self.parts.embedding.register_forward_hook(drown)
-        corrupted, values = self._logit(rows, target)[1:].mean(), []
+        corrupted, values = self._logit(rows, target, measure)[1:].mean(), []
         for layer, position in cells:
 
             def restore(_module: Any, _args: Any, out: Any, position: int = position) -> Any:
@@ -61,7 +71,7 @@ class Engine:
                 return (hidden, *out[1:]) if isinstance(out, tuple) else hidden
 
             inner = self.parts.layers[layer].register_forward_hook(restore)
-            values.append(self._logit(rows, target)[1:].mean() - corrupted)
+            values.append(self._logit(rows, target, measure)[1:].mean() - corrupted)
             inner.remove()
         handle.remove()
         return torch.stack(values).numpy()

@@ -32,16 +32,24 @@ class Engine:
     def __init__(self, model: Any) -> None:
         self.lm = opened(model)
 
-    def head_grid(self, ids: list[int], target: int) -> np.ndarray:
-        """``head_ablation``."""
+    def head_grid(
+        self, ids: list[int], target: int, cells: list[tuple[int, int]] | None = None
+    ) -> np.ndarray:
+        """``head_ablation``, always the whole grid."""
         prompt, metric = self._case(ids, target)
-        return head_ablation(self.lm, prompt, metric).values
+        found = head_ablation(self.lm, prompt, metric)
+        return found.values if cells is None else np.array([found.values[cell] for cell in cells])
 
     def trace(
-        self, ids: list[int], target: int, noise: np.ndarray, cells: list[tuple[int, int]] | None
+        self,
+        ids: list[int],
+        target: int,
+        noise: np.ndarray,
+        cells: list[tuple[int, int]] | None,
+        measure: str = "logit",
     ) -> np.ndarray:
         """``causal_trace``, always the whole grid; its own noise is what ``noise`` was made with."""
-        prompt, metric = self._case(ids, target)
+        prompt, metric = self._case(ids, target, measure)
         found = causal_trace(self.lm, prompt, metric, subject=NOISED, samples=len(noise))
         return found.values if cells is None else np.array([found.values[cell] for cell in cells])
 
@@ -98,12 +106,14 @@ class Engine:
         ]
 
     @torch.no_grad()
-    def _case(self, ids: list[int], target: int) -> tuple[PromptInfo, Metric]:
+    def _case(
+        self, ids: list[int], target: int, measure: str = "logit"
+    ) -> tuple[PromptInfo, Metric]:
         logits = self.lm.model(
             input_ids=torch.tensor([ids], device=self.lm.device), logits_to_keep=1
         ).logits[0, -1]
         prompt = PromptInfo("", tuple(map(str, ids)), tuple(ids))
-        return prompt, Metric(MetricInfo("logit", len(ids) - 1, TokenRef(target, "")), logits)
+        return prompt, Metric(MetricInfo(measure, len(ids) - 1, TokenRef(target, "")), logits)
 
 
 def opened(model: Any, name: str = "random") -> LanguageModel:

@@ -24,16 +24,19 @@ from torch import nn
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.division import moved_to
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.layer_caches import (
+    EnoughSeen,
+    KeepingCache,
+    KeysValues,
+    Prefix,
+    StoppingCache,
+)
 from interpboard.models.segments import with_segments
 from interpboard.models.training_mode import require_evaluating
 
 CACHES = ("past_key_values", "past_key_value", "layer_past")
 _MASK = "attention_mask"
 _ALIBI = "alibi"
-
-
-class EnoughSeen(Exception):
-    """Raised in a forward of which the rest is not wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +64,13 @@ class LayerCall:
         base: torch.Tensor | None = None,
         first: int = 0,
         attending: int | None = None,
+        before: KeysValues | None = None,
     ) -> torch.Tensor:
         """The layer's output for ``hidden`` [rows, positions, d_model] at positions ``first`` and on.
 
         ``base`` [rows] names the recorded row that each row belongs to (None: row 0). Positions
-        before ``first`` are taken to be as recorded; later ones than given are left out. Masks, angles
+        before ``first`` are taken to be as recorded, or to have the keys and values ``before`` of the
+        attending rows [row, kv_head, pos, d_head]; later ones than given are left out. Masks, angles
         and caches are given for the first ``attending`` rows only (None: all), where the others
         keep their attention (``partial_layer.attention_kept``).
         """
@@ -73,19 +78,44 @@ class LayerCall:
         if base is None:
             base = torch.zeros(rows, dtype=torch.long, device=self.device)
         base = base[:attending].to(self.device)
-        cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
-        arguments = {name: cut.argument(name, value) for name, value in self.arguments.items()}
+        arguments = self._cut(base, first, length)
         if first:
             arguments[_MASK] = _causal_if_none(arguments.get(_MASK), base, length, first)
-            keys, values = self.keys_and_values()
-            cache = Prefix(keys[base, :, :first], values[base, :, :first])
-            arguments[self.cache_argument()] = cache
+            keys, values = self._recorded(base, first) if before is None else before
+            arguments[self.cache_argument()] = Prefix(keys, values)
         return hidden_of(self.layer(hidden, **arguments))
+
+    def keys_values_of(
+        self, hidden: torch.Tensor, base: torch.Tensor | None = None, first: int = 0
+    ) -> KeysValues:
+        """The keys and values [rows, kv_head, pos, d_head], from position 0 on, that the layer makes of
+        ``hidden``; else as for ``replay``. It is run no further than that.
+
+        Raises ``ValueError`` for a layer that asks its cache for nothing, ``KeyError`` for one without.
+        """
+        if base is None:
+            base = torch.zeros(len(hidden), dtype=torch.long, device=self.device)
+        base = base.to(self.device)
+        arguments = self._cut(base, first, hidden.shape[1])
+        cache = StoppingCache(self._recorded(base, first) if first else None)
+        try:
+            self.layer(hidden, **{**arguments, self.cache_argument(): cache})
+        except EnoughSeen:
+            return cache.made[0]
+        raise ValueError("the layer keeps no keys and values")
+
+    def _cut(self, base: torch.Tensor, first: int, length: int) -> dict[str, Any]:
+        cut = _Cut(base, self.hidden.shape[0], self.hidden.shape[1], first, first + length)
+        return {name: cut.argument(name, value) for name, value in self.arguments.items()}
+
+    def _recorded(self, base: torch.Tensor, first: int) -> KeysValues:
+        keys, values = self.keys_and_values()
+        return keys[base, :, :first], values[base, :, :first]
 
     def keys_and_values(self) -> tuple[Kept, Kept]:
         """Those of the recorded pass. Ask before any edit is open: the first time runs the layer."""
         if not self.keys_values:
-            cache = _Seen()
+            cache = KeepingCache()
             with torch.no_grad():
                 self.layer(self.hidden[:], **{**self.arguments, self.cache_argument(): cache})
             keys, values = (self.keeper.keep(_alone(part)) for part in cache.seen[0])
@@ -223,37 +253,6 @@ class _Cut:
         if value.shape[0] == 1:
             return value.expand(len(self.base), *value.shape[1:])
         return value[self.base] if value.shape[0] == self.batch else value
-
-
-class _Seen:
-    """A cache that keeps what one layer puts in, and gives it back unchanged."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        self.seen.append((key, value))
-        return key, value
-
-    def get_seq_length(self, *_args: Any) -> int:
-        return 0
-
-
-class Prefix:
-    """A cache that holds the keys and values before the first replayed position."""
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        self.keys, self.values = keys, values
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.cat([self.keys, key], dim=2), torch.cat([self.values, value], dim=2)
-
-    def get_seq_length(self, *_args: Any) -> int:
-        return int(self.keys.shape[2])
 
 
 def _causal_if_none(

@@ -140,6 +140,12 @@ def _inside(module: nn.Module, mode: TorchFunctionMode) -> Iterator[None]:
 
 def finite_logits(logits: torch.Tensor, masked: torch.Tensor | None = None) -> torch.Tensor:
     """Which rows [row] of ``logits`` [row, token] are finite, but for −∞ at the tokens ``masked`` [token]."""
+    if (
+        masked is None and logits.device.type == "cpu"
+    ):  # a pass that makes nothing as large as they are
+        sums = logits.sum(-1, dtype=_wide(logits))
+        if bool(sums.isfinite().all()):
+            return torch.ones_like(sums, dtype=torch.bool)
     fine = logits.isfinite()
     if masked is not None:
         fine = fine | (masked.to(logits.device) & (logits == -torch.inf))
@@ -159,6 +165,9 @@ def _projections(anatomy: Anatomy, layer: int) -> list[nn.Module]:
 
 def _lengths(value: torch.Tensor) -> torch.Tensor:
     """[row]: of all numbers of a row together, in at least float32."""
-    dtype = torch.float64 if value.dtype == torch.float64 else torch.float32
     dims = tuple(range(1, value.dim()))
-    return torch.linalg.vector_norm(value, dim=dims, dtype=dtype) if dims else value.abs()
+    return torch.linalg.vector_norm(value, dim=dims, dtype=_wide(value)) if dims else value.abs()
+
+
+def _wide(value: torch.Tensor) -> torch.dtype:
+    return torch.float64 if value.dtype == torch.float64 else torch.float32

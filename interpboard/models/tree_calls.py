@@ -12,15 +12,11 @@ from typing import Any
 
 import torch
 
-from interpboard.models.calls import CACHES, LayerCall, Prefix, hidden_of
+from interpboard.models.calls import CACHES, LayerCall, hidden_of
 from interpboard.models.kept_tensors import Kept
+from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
 
 _MASK = "attention_mask"
-KeysValues = tuple[torch.Tensor, torch.Tensor]
-
-
-class _EnoughSeen(Exception):
-    """Raised where a layer has made its keys and values, and no more was wanted."""
 
 
 def tree_call(
@@ -84,11 +80,11 @@ def _closed(mask: torch.Tensor) -> float:
 def keys_and_values_of(call: LayerCall, hidden: torch.Tensor) -> KeysValues:
     """What the layer makes of ``hidden`` [row, node, d_model], [row, kv_head, node, d_head] each; it is run
     no further than that. Raises ``ValueError`` for one that asks its cache for nothing."""
-    cache = _Until()
+    cache = StoppingCache()
     arguments = {**call.arguments, _MASK: _expanded(call.arguments[_MASK], len(hidden))}
     try:
         call.layer(hidden, **{**arguments, call.cache_argument(): cache})
-    except _EnoughSeen:
+    except EnoughSeen:
         return cache.made[0]
     raise ValueError("the layer keeps no keys and values")
 
@@ -133,17 +129,3 @@ def _at(value: Any, ends: torch.Tensor, nodes: int) -> Any:
     if value.dim() == 1:
         return value[ends.to(value.device)]
     return value[:, ends.to(value.device)]
-
-
-class _Until:
-    """A cache that stops the layer when it has what the layer puts in."""
-
-    def __init__(self) -> None:
-        self.made: list[KeysValues] = []
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, *_args: Any, **_kwargs: Any) -> Any:
-        self.made.append((key, value))
-        raise _EnoughSeen
-
-    def get_seq_length(self, *_args: Any) -> int:
-        return 0

@@ -9,29 +9,32 @@ the vocabulary only the logits that the metric needs. Each of these where the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
 from interpboard.models.calls import LayerCall, first_layer_input
+from interpboard.models.faster_parts import faster_head, faster_parts
 from interpboard.models.finite import Tally
 from interpboard.models.kept_tensors import Kept
+from interpboard.models.layer_caches import KeysValues
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.runs.edit_indices import EditIndices, dimensions_at
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
-from interpboard.runs.joins import first_of_decoder, joins_at
+from interpboard.runs.joins import joins_at, keeps_attention
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import Run, edits_by_site, enter_edits, first_at
 from interpboard.runs.row_logits import edited_logits
 from interpboard.runs.watch import Watch
 
-_LOGITS_A_STEP = 1 << 24
-BEHIND_ATTENTION = ("z", "attn_out", "resid_mid", "neuron", "router", "mlp_out", "resid_post")
+# On a CPU as many as its cache holds, on others as many as fill them.
+_LOGITS_A_STEP = {"cpu": 1 << 21}
+_MOST_LOGITS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,21 @@ class Batch:
         # Elsewhere attention's numbers can only leave the format where the stream does, or an edit.
         self.narrow = run.resid_final.dtype == torch.float16
         self.only_ends = False  # whether the layer at work has the positions alone that are read
+        # Keys and values of the attending rows before ``first``; None: as recorded.
+        self.made: KeysValues | None = None
 
     @torch.no_grad()
     def metric(self, metric: Metric, watch: Watch) -> torch.Tensor:
         """The metric [row]; NaN for a row that is not finite anywhere."""
-        position, tally = metric.info.position, self.tally
-        if self.run.lm.verified.path == "hooks":
-            logits = edited_logits(self.run, self.edits, position, self.stop, tally)
-            found = metric.of(logits)
-        else:
-            found = _metric_of_residual(self.run, self._replayed(position, watch), metric)
-        return found.masked_fill(~tally.finite().to(found.device), torch.nan)
+        proved, anatomy = self.run.lm.verified, self.run.lm.anatomy
+        with faster_parts(anatomy) if proved.faster_parts else nullcontext():
+            if proved.path == "hooks":
+                position, tally = metric.info.position, self.tally
+                found = metric.of(edited_logits(self.run, self.edits, position, self.stop, tally))
+            else:
+                end = self._replayed(metric.info.position, watch)
+                found = _metric_of_residual(self.run, end, metric)
+        return found.masked_fill(~self.tally.finite().to(found.device), torch.nan)
 
     def _replayed(self, position: int, watch: Watch) -> torch.Tensor:
         """The last residual stream [row, d_model] at ``position`` of the prompt."""
@@ -89,15 +96,24 @@ class Batch:
                 hidden = fresh if hidden is None else torch.cat([hidden, fresh.to(hidden.device)])
             assert hidden is not None
             watch.check()
-            hidden = self._layer(layer, hidden, joining, position)
+            if layer == n_layers - 1 and self._reads_one(position):
+                hidden = LastLayer(self, position).output(hidden, joining)
+            else:
+                hidden = self._layer(layer, hidden, joining, position)
             self.tally.hear(f"layer {layer}", hidden)
         late = [row for row, start in enumerate(starts) if start == n_layers]
-        final = [] if hidden is None else [hidden[:, position - self.first]]
+        final = [] if hidden is None else [hidden[:, position - self.stop]]
         if late:
             final.append(self._edited_end(late)[:, position - self.first])
         end = torch.cat([part.to(final[0].device) for part in final])
         self.tally.hear("the last stream", end)
         return end
+
+    def _reads_one(self, position: int) -> bool:
+        """Whether the last layer may run at ``position`` alone. On a GPU it would be more launches."""
+        proved, device = self.run.lm.verified, self.run.calls[-1].device
+        at_end = self.first < position == self.stop - 1
+        return proved.one_query and at_end and device.type == "cpu" and not self.narrow
 
     def _layer(
         self, layer: int, hidden: torch.Tensor, joining: list[int], position: int
@@ -105,7 +121,7 @@ class Batch:
         """The layer's output for all rows that are there, edits made."""
         run, rows, anatomy = self.run, len(hidden), self.run.lm.anatomy
         call = run.calls[layer]
-        if self.first:
+        if self.first and self.made is None:
             call.keys_and_values()
         there = self._there.pop(layer, None) or self._at_layer(layer, rows, joining, position)
         attending = rows - len(there.keeping)
@@ -129,7 +145,11 @@ class Batch:
         """What of the edits of the first ``rows`` is made in ``layer``, and how."""
         run, anatomy = self.run, self.run.lm.anatomy
         edits = [tuple(e for e in row if e.start == layer) for row in self.edits[:rows]]
-        keeping = [r for r in joining if run.attended and self._keeps_attention(layer, r)]
+        keeping = [
+            row
+            for row in joining
+            if run.attended and keeps_attention(run, self.rows[row], self.base[row])
+        ]
         attending = rows - len(keeping)  # rows are ordered so that those that keep come last
         inside: dict[str, list[tuple[int, Edit]]] = {}
         if keeping:
@@ -172,18 +192,13 @@ class Batch:
 
     def _called(self, call: LayerCall, hidden: torch.Tensor, attending: int | None) -> torch.Tensor:
         base = self._bases(range(len(hidden)), call.device)
-        return call.replay(hidden, base, self.first, attending)
+        return call.replay(hidden, base, self.first, attending, self.made)
 
     def _bases(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
         """The recorded rows that ``rows``, which follow each other, start from; moved once a device."""
         if device not in self._base_on:
             self._base_on[device] = torch.tensor(self.base, device=device)
         return self._base_on[device][rows[0] : rows[-1] + 1]
-
-    def _keeps_attention(self, layer: int, row: int) -> bool:
-        return keeps_attention(self.rows[row]) and not any(
-            e.start == layer for e in self.run.edits[self.base[row]]
-        )
 
     def _attended(self, layer: int, there: _AtLayer) -> torch.Tensor:
         """What attention gives for rows that keep their head outputs but for their edits ``inside`` it."""
@@ -229,37 +244,32 @@ class Batch:
         )
 
 
-def keeps_attention(row: Counterfactual) -> bool:
-    """Whether the first layer that ``row`` edits is edited behind attention only."""
-    start = start_of(row)
-    return start >= 0 and all(e.site in BEHIND_ATTENTION for e in row if e.start == start)
+class LastLayer(Batch):
+    """The last layer of ``whole`` at ``position``, its last: the others' keys and values are all it needs."""
 
+    def __init__(self, whole: Batch, position: int) -> None:
+        super().__init__(whole.run, whole.rows, whole.base, position, position + 1)
+        self.whole, self.tally, self.only_ends = whole, whole.tally, True
 
-def started_late(run: Run, counterfactual: Counterfactual, base: int) -> Counterfactual:
-    """The same counterfactual, with what is edited at a layer's output edited where it goes.
-
-    ``resid_post`` of a layer is ``resid_pre`` of the next, and behind the last layer nothing runs.
-    Left as it is where another edit at that place would come in between.
-    """
-    end, ends = (
-        run.lm.anatomy.n_layers,
-        first_of_decoder(run) - 1,
-    )  # the encoder's last goes elsewhere
-    taken = {e.layer for e in (*run.edits[base], *counterfactual) if e.site == "resid_pre"}
-
-    def moved(edit: Edit) -> Edit:
-        if edit.site != "resid_post" or edit.layer + 1 in taken or edit.layer == ends:
-            return edit
-        if edit.layer + 1 == end:
-            return replace(edit, site=END, layer=end) if alone else edit
-        return replace(edit, site="resid_pre", layer=edit.layer + 1)
-
-    alone = all(e.site == "resid_post" and e.layer == end - 1 for e in counterfactual)
-    return tuple(moved(edit) for edit in counterfactual)
-
-
-END = "end"
-"""The stream behind the last layer, where nothing but the head is left to run."""
+    def output(self, hidden: torch.Tensor, joining: list[int]) -> torch.Tensor:
+        """The layer's output [row, 1, d_model] for ``hidden`` [row, pos, d_model], edits made."""
+        run, begin = self.run, self.whole.first
+        last = len(run.calls) - 1
+        call, there = run.calls[last], self._at_layer(last, len(hidden), joining, self.first)
+        attending = len(hidden) - len(there.keeping)
+        if begin:
+            call.keys_and_values()
+        with ExitStack() as stack:
+            # Of what is edited in a layer this alone comes before its keys and values.
+            enter_edits(
+                stack, run.lm, there.edits[:attending], _of_stream, begin, indices=self.indices
+            )
+            base = self._bases(range(max(1, attending)), call.device)
+            keys, values = call.keys_values_of(hidden[: max(1, attending)], base, begin)
+        part = slice(attending), slice(None), slice(self.first)
+        self.made = keys[part], values[part]
+        self._there[last] = there
+        return self._layer(last, hidden[:, -1:], joining, self.first)
 
 
 def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> torch.Tensor:
@@ -267,9 +277,10 @@ def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> tor
     if metric.tokens is not None and run.lm.verified.some_logits:
         tokens = torch.tensor(metric.tokens)
         return metric.of_tokens(residual_to_some_logits(anatomy, residual, tokens))
-    rows = max(1, _LOGITS_A_STEP // anatomy.n_logits)
+    rows = max(1, _LOGITS_A_STEP.get(residual.device.type, _MOST_LOGITS) // anatomy.n_logits)
     unembedded: Callable[[Any], torch.Tensor] = partial(residual_to_logits, anatomy)
-    return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
+    with faster_head(anatomy) if run.lm.verified.faster_head else nullcontext():
+        return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
 
 
 def _at(edits: list[Counterfactual], site: str) -> bool:
@@ -278,3 +289,7 @@ def _at(edits: list[Counterfactual], site: str) -> bool:
 
 def _any(_edit: Edit) -> bool:
     return True
+
+
+def _of_stream(edit: Edit) -> bool:
+    return edit.site == "resid_pre"

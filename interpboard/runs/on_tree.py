@@ -10,12 +10,14 @@ agree, or anything is not finite, there is no answer, and each prompt is run by 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from interpboard.models.calls import LayerCall
+from interpboard.models.faster_parts import faster_parts
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -24,8 +26,9 @@ from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.tree_calls import called_at, keys_and_values_of, of_nodes, tree_call
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
 from interpboard.results import PromptInfo
-from interpboard.runs.batch import BEHIND_ATTENTION, Batch
+from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, start_of
+from interpboard.runs.joins import BEHIND_ATTENTION
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prefix_tree import PrefixTree, trees_of
 from interpboard.runs.record import CLEAN, Run
@@ -137,15 +140,16 @@ def _evaluated(
     watch: Watch,
 ) -> np.ndarray:
     """[metric, counterfactual]."""
-    nodes = tree.run.calls[0].hidden.shape[1]
+    nodes, lm = tree.run.calls[0].hidden.shape[1], tree.run.lm
     found = np.empty((len(metrics), len(counterfactuals)))
     order = sorted(range(len(counterfactuals)), key=lambda i: start_of(counterfactuals[i]))
-    a_step = _STEPS * StepSize(tree.run.lm, None).rows(0, nodes)
+    a_step = _STEPS * StepSize(lm, None).rows(0, nodes)
     for begin in range(0, len(order), a_step):
         chosen = order[begin : begin + a_step]
         batch = _TreeBatch(tree, [counterfactuals[i] for i in chosen])
-        ended = batch.ended(watch)
-        values = _of_metrics(tree.run.lm, ended, metrics)
+        with faster_parts(lm.anatomy) if lm.verified.faster_parts else nullcontext():
+            ended = batch.ended(watch)
+        values = _of_metrics(lm, ended, metrics)
         values[:, ~batch.tally.finite().numpy()] = np.nan
         found[:, chosen] = values
     return found

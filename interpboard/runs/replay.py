@@ -22,10 +22,10 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.memory import check_smaller_may_fit
-from interpboard.runs.batch import Batch, keeps_attention, started_late
+from interpboard.runs.batch import Batch
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite
-from interpboard.runs.joins import joins_at
+from interpboard.runs.joins import joins_at, keeps_attention, started_late
 from interpboard.runs.kept import AskedCells, mark_of
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
@@ -80,7 +80,9 @@ def evaluate(
         return min(first_of(counterfactuals[i]), position) if reuse else 0
 
     def joins(i: int) -> tuple[int, bool]:
-        return joins_at(run, counterfactuals[i]), keeps_attention(counterfactuals[i])
+        return joins_at(run, counterfactuals[i]), keeps_attention(
+            run, counterfactuals[i], rows_of[i]
+        )
 
     def begins(i: int) -> int:
         """The first layer that is run: all of them are where nothing is replayed."""

@@ -58,6 +58,7 @@ def test_every_family_proves_every_site_and_its_path(family: str) -> None:
     assert verified.faster_parts == (family not in OWN_LINEAR)
     assert verified.faster_head
     assert verified.mlp_at_one == (family not in FLAT_MLP)
+    assert verified.one_query
     assert verified.keeps_attention == (family not in ADDS_THE_STREAM)
     assert anatomy.n_layers == 3
     assert anatomy.n_heads == 4

@@ -28,6 +28,17 @@ def test_a_metric_is_nan_where_any_logit_is_not_finite(metric: str, spoilt: floa
     assert found.isnan().tolist() == [False, True, False]
 
 
+def test_logits_whose_sum_leaves_the_format_are_finite_all_the_same() -> None:
+    clean = torch.linspace(-1, 1, 8)
+    large = torch.full((8,), 3e38)
+    opposite = clean.clone()
+    opposite[3:5] = torch.tensor([torch.inf, -torch.inf])
+    of = Metric(MetricInfo("prob", 0, TokenRef(2, "b")), clean)
+    found = of.of(torch.stack([clean, large, opposite]))
+    assert found.isnan().tolist() == [False, False, True]
+    assert float(found[1]) == pytest.approx(1 / 8)
+
+
 @pytest.mark.parametrize("metric", ["logit", "prob", "logprob", "kl", "rank"])
 def test_tokens_that_the_model_masks_itself_make_nothing_nan(metric: str) -> None:
     clean = torch.linspace(-1, 1, 8)

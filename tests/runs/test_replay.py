@@ -123,7 +123,12 @@ def test_what_a_replay_leaves_out_does_not_matter(family: str, name: str) -> Non
     whole = dataclasses.replace(
         lm,
         verified=dataclasses.replace(
-            lm.verified, some_logits=False, mlp_at_one=False, keeps_attention=False
+            lm.verified,
+            some_logits=False,
+            mlp_at_one=False,
+            keeps_attention=False,
+            faster_parts=False,
+            faster_head=False,
         ),
     )
     measured = evaluate(record(lm, prompt), counterfactuals, metric)

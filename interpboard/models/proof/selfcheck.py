@@ -42,6 +42,7 @@ from interpboard.models.proof.shortcuts import (
     blocks_agree,
     kept_attention_agrees,
     mlp_at_one_agrees,
+    one_query_agrees,
     some_logits_agree,
 )
 from interpboard.models.proof.sites import ProofPrompts, prove_layer
@@ -136,6 +137,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         and anatomy.label_head is None
         and some_logits_agree(anatomy, clean, last[0], one_step),
         mlp_at_one=replays and mlp_at_one_agrees(anatomy, clean, calls, noise),
+        one_query=replays and one_query_agrees(anatomy, calls, noise.elsewhere, reuse),
         keeps_attention=replays
         and any("z" in here for here in by_layer)
         and kept_attention_agrees(

@@ -69,6 +69,31 @@ def mlp_at_one_agrees(
     )
 
 
+def one_query_agrees(
+    anatomy: Anatomy, calls: Sequence[LayerCall], noise: Noise, reuse: bool
+) -> bool:
+    """Whether the last layer gives at one position what it gives there among all, where it is handed the
+    keys and values that it makes of each row: of the recorded row beside one that is another before
+    that position, begun at the first position and (``reuse``) at a later one."""
+    index, call = 5, calls[-1]
+    hidden = call.hidden[:, : index + 1].repeat(2, 1, 1)
+    hidden[1, 2:index] = call.hidden[0, 2:index].flip(-1)
+    try:
+        for first in (0, 2) if reuse else ():
+            given = hidden[:, first:]
+            whole = call.replay(given, first=first)[:, -1:]
+            if not differs(whole[:1], whole[1:]):
+                return False  # it would show nothing
+            keys, values = call.keys_values_of(given, first=first)
+            before = keys[:, :, :index], values[:, :, :index]
+            one = call.replay(given[:, -1:], first=index, before=before)
+            if not same_within_rounding(one, whole, noise):
+                return False
+    except MISFIT:
+        return False
+    return reuse
+
+
 def blocks_agree(
     anatomy: Anatomy,
     ids: torch.Tensor,

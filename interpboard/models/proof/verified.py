@@ -16,8 +16,9 @@ class Verified:
     ``sites`` hold at every layer; ``by_layer`` [layer] has those of each, where layers differ.
     ``reuse``: a replay may begin at a later position, with recorded keys and values before it.
     ``some_logits``: the head gives the same logits for a few tokens as for all. ``mlp_at_one``: the last
-    layer's MLP may run at the metric's position alone. ``keeps_attention``: rows edited behind
-    attention may take their head outputs as recorded. ``causal``: later tokens do not matter.
+    layer's MLP may run at the metric's position alone. ``one_query``: so may all of that layer, handed keys
+    and values. ``keeps_attention``: rows edited behind attention may take their head outputs as recorded.
+    ``causal``: later tokens do not matter.
     ``faster_parts``: linear maps and activations of layers may compute by faster kernels, as
     may the unembedding (``faster_head``).
     ``blocks``: a pattern computed some queries at a time is the pattern.
@@ -41,6 +42,7 @@ class Verified:
     by_layer: tuple[frozenset[str], ...] = ()
     no_heads: str = ""
     no_pattern: str = ""  # likewise why there are no attention patterns
+    one_query: bool = False
     reads_mean: bool = False  # the head reads the mean of all tokens' streams
 
     @property

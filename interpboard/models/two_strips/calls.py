@@ -25,8 +25,9 @@ import torch
 from torch import nn
 
 from interpboard.models.anatomy import Anatomy
-from interpboard.models.calls import EnoughSeen, LayerCall, hidden_of
+from interpboard.models.calls import LayerCall, hidden_of
 from interpboard.models.kept_tensors import Keeper, Kept
+from interpboard.models.layer_caches import EnoughSeen, KeysValues
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.strips import DECODER, ENCODER, group_of
 from interpboard.models.two_strips.blocks import Gives, StackBlock
@@ -66,10 +67,11 @@ class StripCall(LayerCall):
         base: torch.Tensor | None = None,
         first: int = 0,
         attending: int | None = None,
+        before: KeysValues | None = None,
     ) -> torch.Tensor:
         """As ``LayerCall.replay``, of both strips: ``first`` is 0, and all rows attend."""
         assert self.half is not None
-        if first or attending is not None:
+        if first or attending is not None or before is not None:
             raise ValueError("a layer of two strips is called over all positions of all rows")
         if base is None:
             base = torch.zeros(len(hidden), dtype=torch.long)

@@ -1,0 +1,92 @@
+"""The last layer at the metric's position alone, with the keys and values that it makes of each row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from interpboard.models.anatomy import find_anatomy
+from interpboard.models.language_model import LanguageModel
+from interpboard.models.proof.selfcheck import self_check
+from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.record import record
+from interpboard.runs.replay import evaluate
+from tests.lm import case, fingerprint
+from tests.tiny import tiny_model
+
+CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
+LAST = 2
+POSITION = 6
+
+
+def _edits(lm: LanguageModel, dtype: torch.dtype) -> list[Counterfactual]:
+    """At every site, in the last layer and before it, at all positions and at some; two layers at once. What
+    looks at keys behind the metric's position would have every position run."""
+    generator = torch.Generator().manual_seed(3)
+    found: list[Counterfactual] = []
+    wide = {"z": lm.anatomy.d_head[0], "v": lm.anatomy.d_head[0]}
+    for site in ("resid_pre", "v", "z", "attn_out", "resid_mid", "mlp_out", "resid_post"):
+        width = wide.get(site, lm.anatomy.d_model)
+        value = torch.randn(1, width, generator=generator, dtype=torch.float64).to(dtype)
+        head = 1 if site in wide else None
+        for layer, positions in ((LAST, None), (LAST, (1, POSITION)), (LAST, (3,)), (1, (2, 4))):
+            found.append((Edit(site, layer, "add", head, positions, value),))
+    hidden = Edit("pattern", LAST, "block", positions=(4, POSITION), keys=(1, 2))
+    seen = [
+        hidden,
+        replace(hidden, layer=1),
+        Edit("pattern", LAST, head=2),
+        Edit("q", LAST, head=0),
+    ]
+    found = [row for row in found if row[0].site in lm.verified.sites]
+    pairs = [(*a, *b) for a, b in zip(found[::3], found[2::3], strict=False) if a is not b]
+    return [*found, *((edit,) for edit in seen if edit.site in lm.verified.sites), *pairs]
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "gemma2", "mistral_windowed"])
+def test_edits_in_and_before_the_last_layer_equal_plain_hooked_forwards(
+    family: str, dtype: torch.dtype
+) -> None:
+    lm, prompt, metric = case(family, dtype, name="logprob", position=POSITION)
+    assert lm.verified.one_query
+    hooks = replace(lm, verified=replace(lm.verified, path="hooks", faster_parts=False))
+    add = torch.ones(1, lm.anatomy.d_model, dtype=dtype)
+    own = (Edit("resid_pre", LAST, "add", positions=(2,), value=add), Edit("z", LAST, head=3))
+    cells = _edits(lm, dtype)
+    rows = [i % 2 for i in range(len(cells))]
+    before = fingerprint(lm)
+    measured = evaluate(record(lm, prompt, edits=((), own)), cells, metric, base=rows)
+    assert fingerprint(lm) == before
+    expected = evaluate(record(hooks, prompt, edits=((), own)), cells, metric, base=rows)
+    allowed = CLOSE[dtype] if dtype == torch.float32 or family != "gemma2" else 1e-6
+    np.testing.assert_allclose(measured, expected, rtol=allowed, atol=allowed)
+    moved = np.abs(measured - metric.baseline) > 1e-4
+    assert moved.mean() > 0.7, "edits hardly act: the test shows nothing"
+
+
+@pytest.mark.parametrize("part", ["attention", "mlp", "keys"])
+def test_a_last_layer_that_looks_elsewhere_too_runs_at_every_position(part: str) -> None:
+    model = tiny_model("llama")
+
+    def with_mean(_module: Any, _args: Any, output: Any) -> Any:
+        several = isinstance(output, tuple)
+        value = output[0] if several else output
+        mixed = value + value.cumsum(1) / 3
+        return (mixed, *output[1:]) if several else mixed
+
+    def of_the_first(_module: Any, args: Any, kwargs: Any) -> Any:
+        given = kwargs["hidden_states"]
+        return args, {**kwargs, "hidden_states": given + given[:, :1]}
+
+    layer = model.model.layers[-1]
+    if part == "keys":  # what keys are made of depends on the first position that is given
+        layer.self_attn.register_forward_pre_hook(of_the_first, with_kwargs=True)
+    else:
+        module = layer.self_attn if part == "attention" else layer.mlp
+        module.register_forward_hook(with_mean)
+    assert not self_check(find_anatomy(model)).one_query
