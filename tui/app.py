@@ -128,13 +128,10 @@ class InterpBoardApp(TerminalApp):
         """The engine ends with the app."""
         await self.controllers.close()
 
-    async def on_event(self, event: events.Event) -> None:
+    def about_to_act(self, event: events.Key) -> None:
         """Digits act at once; whether they were meant as a layer is known by the key that follows."""
-        if self.keeps(event):
-            return
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            self.controllers.jump.saw(event.key, text=isinstance(self.focused, Input))
-        await super().on_event(event)
+        super().about_to_act(event)
+        self.controllers.jump.saw(event.key, text=isinstance(self.focused, Input))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane with the focus is the active one."""

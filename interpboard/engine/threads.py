@@ -21,6 +21,13 @@ def let_threads_sleep() -> None:
 
 
 def let_the_app_go_first() -> None:
-    """Where both want a core the app has it: a key is drawn in milliseconds, a grid takes seconds."""
+    """Where both want a core the app has it: a key is drawn in milliseconds, a grid takes seconds.
+
+    As a batch job the engine's threads also interrupt nobody when they wake, a thousand times a second where
+    they wait for each other: 3 ms of work of another process took 4.3 ms beside them, 3.6 then, and at 95 %
+    8 to 10 ms, 5 to 7 then. Alone they lose nothing.
+    """
     with contextlib.suppress(AttributeError, OSError):  # no priorities here, or none to give
         os.nice(BEHIND)
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

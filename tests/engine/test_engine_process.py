@@ -265,3 +265,5 @@ async def test_where_both_want_a_core_the_app_has_it(
     assert engine.pid is not None
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, engine.pid) == min(19, own + 5)
+    if hasattr(os, "SCHED_BATCH"):
+        assert os.sched_getscheduler(engine.pid) == os.SCHED_BATCH

@@ -12,6 +12,8 @@ import pytest
 import textual
 from rich.console import Console
 from rich.style import Style
+from textual._xterm_parser import XTermParser
+from textual.events import Mount
 from textual.message_pump import MessagePump
 from textual.widgets import Input
 
@@ -103,5 +105,5 @@ async def an_instance(board: Boards, cls: type) -> object:
         return Console()
     async with board((80, 24), settle=False) as b:
         screen = b.app.screen
-        known = (b.app, screen, screen._compositor, b.app.query_one(Input))
+        known = (b.app, screen, screen._compositor, b.app.query_one(Input), XTermParser(), Mount())
         return next(each for each in known if isinstance(each, cls))

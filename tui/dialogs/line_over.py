@@ -6,6 +6,8 @@ longer to be seen, and would lose what is typed before it has the focus.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -19,6 +21,9 @@ from tui.terminal.left_early import LeftEarly
 from tui.terminal.timers import SureTimers
 from tui.theme import Inks, inks
 from tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from tui.terminal.app import TerminalApp
 
 LONGEST = 200  # characters that are typed; a paste is cut
 
@@ -115,7 +120,7 @@ class LineOver(Live, LeftEarly, SureTimers, ModalScreen[None]):
             self._write(event.character or "")
         elif not self.steps(event):
             self.dismiss(None)
-            self.app.post_message(events.Key(event.key, event.character))
+            cast("TerminalApp", self.app).type_again(events.Key(event.key, event.character))
 
     def steps(self, event: events.Key) -> bool:
         """Has the line a use of its own for this key?"""

@@ -9,19 +9,19 @@ from typing import Any
 
 from rich.console import RenderableType
 from textual import events
-from textual.app import App
+from textual.driver import Driver
 from textual.screen import Screen
-from textual.widgets import Input
 
 from tui import theme
 from tui.terminal import capabilities, exit, painting, sizes
 from tui.terminal.board import Board
 from tui.terminal.garbage import QuietCollector
+from tui.terminal.keys import KeyOrder, TypedInto
 from tui.terminal.suspend import Suspension, shell_waits
 from tui.terminal.timers import SureTimers
 
 
-class TerminalApp(SureTimers, App[int]):
+class TerminalApp(SureTimers, TypedInto):
     """Base of the app. Only cells that differ from what the terminal shows are sent to it."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -35,12 +35,22 @@ class TerminalApp(SureTimers, App[int]):
         self._disable_tooltips = self._disable_notifications = True
         self.terminal = painting.Terminal()
         self.garbage = QuietCollector()
+        self._keys = KeyOrder(self)
         self._suspension: Suspension | None = None
-        self._typed_ahead: list[events.Event] | None = []  # until all panes are there
+        self._typed_ahead: list[events.Key | events.Paste] | None = []  # until all panes are there
         capabilities.adapt(self, ascii_only=ascii_only)
         for each in theme.THEMES:
             self.register_theme(each)
         self.use_theme(dark)
+
+    def get_driver_class(self) -> type[Driver]:
+        """How the terminal is read and written."""
+        found = super().get_driver_class()
+        if found.__name__ != "LinuxDriver":
+            return found
+        from tui.terminal.driver import LoopDriver
+
+        return LoopDriver
 
     def use_theme(self, dark: bool) -> None:
         """Dark or light."""
@@ -57,25 +67,27 @@ class TerminalApp(SureTimers, App[int]):
         else:
             self.stylesheet.set_variables(self.get_css_variables())
 
-    def keeps(self, event: events.Event) -> bool:
-        """Is it a key typed before everything is there that it may be for? It comes again then."""
-        if self._typed_ahead is None or not isinstance(event, events.Key | events.Paste):
-            return False
-        self._typed_ahead.append(event)
-        return True
-
     async def on_event(self, event: events.Event) -> None:
-        """Keys that come in one piece are all sent on before the first of them acts: where that one moved
-        the focus into a field, what is typed behind it is text.
-        """
-        if isinstance(event, events.Key):
-            if not event.is_forwarded:
-                self.garbage.pressed()
-            elif event.is_printable and isinstance(self.focused, Input):
-                # A field stops what it is sent, so that this one was sent elsewhere.
-                self.focused.replace(event.character or "", *self.focused.selection)
-                return
-        await super().on_event(event)
+        """Keys typed before everything is there that they may be for come again then."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._typed_ahead is not None:
+            self._typed_ahead.append(event)
+        else:
+            await self._keys.take(event)
+
+    def about_to_act(self, event: events.Key) -> None:
+        """A key acts next: somebody is there."""
+        self.garbage.pressed()
+
+    def type_again(self, event: events.Key) -> None:
+        """A key that something over the panes is left by: it is for them, before what was typed behind it."""
+        self._keys.again(event)
+
+    @property
+    def keys_wait(self) -> bool:
+        """Is there something to come to the app that may be a key, or a key that has not acted yet?"""
+        return bool(self.message_queue_size) or self._keys.waiting
 
     def take_keys(self) -> None:
         """Everything is there: what was typed ahead is obeyed, before what is typed from now on."""

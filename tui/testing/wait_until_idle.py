@@ -32,7 +32,7 @@ async def wait_until_idle(app: InterpBoardApp) -> None:
 
 
 async def _one_round(app: InterpBoardApp) -> None:
-    while pending.resizing(app):
+    while pending.resizing(app) or app.keys_wait:
         await _pause(app)
     await _controllers_idle(app)
     screen_idle = getattr(app.screen, "settled", None)

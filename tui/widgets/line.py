@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual.strip import Strip
 from textual.widget import Widget
 
 OPTIONAL = Style(meta={"optional": True})  # added to the style of a part that goes before others do
@@ -28,16 +30,37 @@ class Line(Widget):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.text = text or Text()
+        self._rows: list[Text] = []  # as they are drawn
 
     def set(self, text: Text) -> None:
         """Show ``text``."""
         if text != self.text:
-            self.text = text
+            self.text, self._rows = text, []
             self.refresh()
 
     def render(self) -> Text:
         """The text, in as many rows as there are."""
         return in_rows(self.text, *self.size) if self.size else self.text
+
+    def render_line(self, y: int) -> Strip:
+        """One row. Textual's way from a text to cells takes most of the time that a key does."""
+        if self.text_selection is not None:  # the mouse marks a part of it
+            return super().render_line(y)
+        if y == 0 or not self._rows:
+            text = self.render()
+            self._rows = (
+                list(text.split("\n", allow_blank=True)) if self.size.height > 1 else [text]
+            )
+        rows, base = self._rows, self.rich_style
+        if y >= len(rows):
+            return Strip.blank(self.size.width, base)
+        row, console = rows[y], self.app.console
+        row.end = ""
+        own = base + console.get_style(row.style)
+        segments = [
+            Segment(text, base + style if style else own) for text, style, _ in row.render(console)
+        ]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
 
 
 class GrowingLine(Line):
