@@ -47,7 +47,7 @@ def percent(value: float) -> str:
     if 0 < share < 0.01:
         return "<.01%"
     if share < 99.95:
-        return f"{share:.1f}%" if share >= 0.1 else f"{share:.2f}%"
+        return f"{share:.1f}%" if share >= 0.095 else f"{share:.2f}%"  # 0.1%, never 0.10%
     return "100%" if value >= 1 else ">99.9%"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
+import pytest
 
 from interpboard.engine import protocol
 from interpboard.engine.late import Late
@@ -69,3 +71,41 @@ async def test_run_pressed_while_the_model_loads_asks_only_for_what_is_not_there
         asked = {request.analysis for request in again.engine.requests}
         assert "head_ablation" in asked
         assert not asked & {"logit_lens", "attention", "integrated_gradients", "top_tokens"}
+
+
+class Stepping(FakeEngine):
+    """A grid is stopped at the end of its step, and tells what was in it; or never is, ``stuck``."""
+
+    stuck = False
+
+    def cancel(self, slot: str | None = None) -> None:
+        heads = self._jobs.pop("heads", None) if slot in (None, "heads") else None
+        super().cancel(slot)
+        if heads is not None and not self.stuck:
+            numbers = np.arange(11, 14)
+            request = f"{heads.analysis} {heads.text}"
+            more = Cells(request, numbers, numbers, np.zeros(3))
+            last = protocol.Stopped(0, protocol.Progress(0, 14, 32, cells=more))
+            asyncio.get_running_loop().call_later(0.03, self._tell, "heads", last)
+
+
+class Stuck(Stepping):
+    stuck = True
+
+
+@pytest.mark.parametrize(("engine", "cells"), [(Stepping, 14), (Stuck, 11)])
+async def test_the_cells_on_their_way_when_the_app_is_left_are_kept(
+    board: Boards, engine: type[FakeEngine], cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.session.engine_link.LAST_STEP_S", 0.2)
+    async with board(engine=engine) as b:
+        await midway(b, cells=11)
+        await b.pilot.press("q")
+    app = InterpBoardApp(resume=True, engine_factory=FakeEngine)
+    async with app.run_test(size=(120, 40)):
+        await wait_until_idle(app)
+        partial = app.state.slots["heads"].result
+        assert partial is not None
+        assert partial.partial is not None
+        assert partial.partial.cells is not None
+        assert len(partial.partial.cells) == cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
@@ -93,3 +94,27 @@ async def test_once_the_engine_is_started_no_key_waits_for_a_controller_to_be_ma
     async with board((80, 24)) as b:
         made = vars(b.app.controllers)
         assert {"export", "jump", "palette", "perform", "saved_runs"} <= set(made)
+
+
+async def test_the_tokens_of_the_prompt_are_there_before_any_score(board: Boards) -> None:
+    async with board((120, 40), settle=False, engine=waiting) as b:
+        b.engine.only("model")
+        await b.pilot.pause(0.05)
+        assert not b.app.panes.of("tokens").strip.tokens  # type: ignore[attr-defined]
+        b.engine.only("predictions")
+        await b.pilot.pause(0.3)
+        pane = b.app.panes.of("tokens")
+        assert pane.data.result is None
+        body = [line for line in b.lines()[3:12] if "Eiffel" in line]
+        assert body
+        await b.press("h", "s", "enter")  # there is nothing yet that this could be about
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert pane.data.result is not None
+        assert pane.position == 7
+
+
+def waiting(listener: Any) -> FakeEngine:
+    engine = FakeEngine(listener)
+    engine.paused = True
+    return engine

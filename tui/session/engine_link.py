@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import LoadOptions
@@ -11,6 +12,9 @@ from tui.session.engine_port import EngineFactory, EngineLike, TakesEvents
 if TYPE_CHECKING:
     from interpboard.results import ModelInfo
     from tui.session.state import State
+
+
+LAST_STEP_S = 0.5  # how long leaving waits for the cells on their way
 
 
 class EngineLink:
@@ -31,6 +35,16 @@ class EngineLink:
         self.engine = self._factory(listener)
         await self.engine.start()
         self.load(model)
+
+    async def let_go(self, begun: Callable[[], bool]) -> None:
+        """Jobs that have begun end with their step, and tell what they have computed; not for long."""
+        if self.engine is None or not begun():
+            return
+        self.engine.cancel()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LAST_STEP_S
+        while begun() and loop.time() < end:
+            await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
         """The engine ends."""

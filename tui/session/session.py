@@ -87,6 +87,7 @@ class Session:
 
     async def close(self) -> None:
         """End the engine; what it has computed of a job under way is kept."""
+        await self._link.let_go(lambda: self.state.begun)
         self._closed = True
         self._set_down(*self.state.slots)
         self._changes.close()
@@ -310,8 +311,7 @@ class Session:
 
     def say_other_weights(self) -> None:
         """Tell that saved results are of other weights than the model of the same name that is loaded."""
-        message = messages.of_other_weights(self.state, self._link.loaded)
-        if message:
+        if message := messages.of_other_weights(self.state, self._link.loaded):
             self._changes.add({*self.slots}, soon=True)  # their panes say it too
             self._tell(message, "warning")
 

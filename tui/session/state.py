@@ -289,6 +289,11 @@ class State:
             jobs.sort(key=lambda item: item[1].turn)
         return tuple(name for name, _ in jobs)
 
+    @property
+    def begun(self) -> bool:
+        """Has a job begun, so that it may have computed what is not told yet?"""
+        return any(slot.job is not None and slot.begun is not None for slot in self.slots.values())
+
     def document(self, names: Iterable[str]) -> Document | None:
         """The results of the slots that answer the same text as the first of them."""
         from interpboard.results import Document

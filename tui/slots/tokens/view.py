@@ -95,9 +95,7 @@ class TokensPane(Pane):
         spans = spans_in(self.state) if of_now else ()
         shown = (result, subject, spans, self.state.reasoning_open)
         if result is None or prompt is None:
-            self._shown = None
-            self.strip.show((), (), None, -1)
-            self.ranking.show(())
+            self._show_text_alone()
             return
         if shown == self._shown:
             return
@@ -127,6 +125,21 @@ class TokensPane(Pane):
             for part in order[:50]
         ]
         self.ranking.show(bars, "strongest first")
+
+    def _show_text_alone(self) -> None:
+        """Before there are scores: the prompt's tokens, as soon as another answer names them."""
+        self._shown, self.parts = None, []
+        known = self.state.slots["predictions"]
+        tokens: tuple[str, ...] = ()
+        explained = -1
+        if known.result and known.prompt and known.question == self.state.question:
+            from interpboard.results.tokens import as_read, reasoning_sections, sections_of
+
+            tokens, explained = tuple(as_read(known.prompt)), known.result.metric.position
+            self.strip.speak(sections_of(known.prompt), reasoning_sections(known.prompt))
+        if tokens != self.strip.tokens or self.strip.scale is not None:
+            self.strip.show(tokens, [nan] * len(tokens), None, explained, max(0, explained))
+        self.ranking.show(())
 
     # -- next tokens ------------------------------------------------------------------------------
 
