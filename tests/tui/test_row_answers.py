@@ -82,3 +82,20 @@ async def test_answers_are_sorted_and_filtered_by_and_those_of_another_metric_ar
         await b.press("enter")
         assert isinstance(b.app.screen, DatasetScreen), b.screen
         assert len(asked(b)) > known, b.screen
+
+
+async def test_a_table_that_does_not_have_all_rows_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interpboard.sweeps.listed_rows.MOST_LISTED", 3)
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "one"}\n' * 5)
+    async with opened(file) as b:
+        assert "first 3 rows" in b.lines()[0]
+        assert "first 3 rows, and a sweep takes all of them" in b.messages[-1]
+        file.write_text('{"text": "one"}\n' * 3)
+        said = len(b.messages)
+        b.app.controllers.datasets.again()
+        await wait_until_idle(b.app)
+        assert "first" not in b.lines()[0]
+        assert len(b.messages) == said

@@ -122,6 +122,12 @@ class Datasets:
                     self.where, self.sorted_by = "", ("", False)
                 if found.note:
                     self._tell(found.note, "warning")
+                elif found.cut and not same:
+                    self._tell(
+                        f"The table has the first {len(found.rows):,} rows, and a sweep takes all of them."
+                        " To look at the others split the file.",
+                        "warning",
+                    )
                 await self._arrange()
                 self._opened()
 

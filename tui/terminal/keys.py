@@ -60,7 +60,7 @@ class KeyOrder:
     async def _go_on(self, arrived: bool = False) -> None:
         self._at_work = True
         try:
-            while self._typed:
+            while self._typed and not self._app._exit:
                 if not arrived and (self._app.message_queue_size or self._unfinished()):
                     self._wait_for = asyncio.create_task(self._wait())
                     return
