@@ -249,11 +249,8 @@ class Controllers:
             self.panes.put_focus(self.app.prompt.input)
 
     async def pressed(self, id: str) -> None:
-        """Carry out the command of a key, unless the key is in the line of a head's name already."""
-        each = command(id)
-        if not self.jump.has_taken(each.keys):
-            await self.perform.do(each)
-            self.jump.acted(each.keys)
+        """Carry out the command of a key."""
+        await self.perform.do(command(id))
 
     def cancel(self) -> None:
         """Cancel what runs."""

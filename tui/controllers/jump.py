@@ -33,43 +33,18 @@ class Jump:
         self._session, self._panes, self._screens = session, panes, screens
         self._uncover = uncover
         self._digits: list[tuple[str, Whereabouts]] = []  # and where everything was before each
-        self._done = 0  # so many of them have acted
-        self._dotted = False  # they are a layer: a dot came, which has not opened the line yet
-        self._early = self._late = ""  # digits that came behind it; those of them not yet acted
         self._layers: list[
             tuple[str, Whereabouts]
         ] = []  # that may be meant, and where one was before
         self._chosen = 0
 
     def saw(self, key: str, *, text: bool) -> None:
-        """``key`` is about to act. ``text``: it is typed into a field."""
+        """``key`` acts next. ``text``: it is typed into a field."""
         opens = key in command(_ID).keys.split(",")
-        if text or not (opens or (len(key) == 1 and key in "0123456789")):
-            self._digits, self._done, self._dotted = [], 0, False
-            self._early = self._late = ""
-        elif opens and self._dotted and not self._digits and "." not in self._early:
-            self._early += "."  # the layer is behind the first dot
-        elif opens:
-            self._dotted = True
-        elif self._dotted:  # keys that come at once are all seen before the first of them acts
-            self._early += key
-        else:
+        if not text and len(key) == 1 and key in "0123456789":
             self._digits.append((key, self._panes.where()))
-
-    def has_taken(self, keys: str) -> bool:
-        """Is one of ``keys`` in the line already, though it was on its way to a pane when that was opened?"""
-        of_keys = ["." if key in command(_ID).keys.split(",") else key for key in keys.split(",")]
-        taken = self._late[:1] in of_keys if self._late else False
-        self._late = self._late[1:] if taken else self._late
-        return taken
-
-    def acted(self, keys: str) -> None:
-        """A command with these ``keys`` has acted: this is where everything is before the digits behind it,
-        which may have been seen at once with it."""
-        ahead = [at for at, (digit, _) in enumerate(self._digits) if digit in keys.split(",")]
-        behind = next((at + 1 for at in ahead if at >= self._done), self._done)
-        self._done, now = behind, self._panes.where()
-        self._digits[behind:] = [(digit, now) for digit, _ in self._digits[behind:]]
+        elif text or not opens:
+            self._digits = []
 
     def open(self) -> None:
         """Ask for a head; the digits typed just before are its layer."""
@@ -77,13 +52,11 @@ class Jump:
 
         self._uncover()
         self._layers, self._chosen = self._meant(), 0
-        self._digits, self._done, self._dotted = [], 0, False
-        early, self._early = self._early, ""
-        self._late, typed = early, early
+        self._digits, typed = [], ""
         if self._layers:
             layer, before = self._layers[0]
             self._panes.return_to(before)
-            typed = f"{layer}.{early}"
+            typed = f"{layer}."
         self._origin = self._panes.where()
         self._screens.push_screen(JumpLine(typed, self))
 
