@@ -31,8 +31,9 @@ def drawn_by_both(line: Line) -> list[bool]:
     both = []
     for y in range(line.size.height):
         ours, theirs = line.render_line(y), Widget.render_line(line, y)
-        theirs = theirs.adjust_cell_length(line.size.width, line.rich_style)
-        cells = [strip_cells([strip], ColorSystem.TRUECOLOR) for strip in (ours, theirs)]
+        width, style = line.size.width, line.rich_style
+        both_whole = (strip.adjust_cell_length(width, style) for strip in (ours, theirs))
+        cells = [strip_cells([strip], ColorSystem.TRUECOLOR) for strip in both_whole]
         both.append(cells[0] == cells[1])
     return both
 

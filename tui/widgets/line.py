@@ -60,7 +60,7 @@ class Line(Widget):
         segments = [
             Segment(text, base + style if style else own) for text, style, _ in row.render(console)
         ]
-        return Strip(segments).adjust_cell_length(self.size.width, base)
+        return Strip(segments)
 
 
 class GrowingLine(Line):
