@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from interpboard.cli import opening as door
+from interpboard.cli.leaving import LastOfAll
 from interpboard.cli.opening import Opening, debug_wanted, open_app
 from interpboard.cli.streams import fill_closed_descriptors, hush_stdout, say
 
@@ -258,8 +259,10 @@ def _report(error: Exception, debug: bool) -> int:
 
 
 def run_as_script() -> NoReturn:
-    """``python -m interpboard``."""
-    sys.exit(main())
+    """``interpboard`` and ``python -m interpboard``."""
+    last = LastOfAll()
+    last.code = main()
+    sys.exit(last.code)
 
 
 if __name__ == "__main__":
