@@ -8,6 +8,7 @@ hooks (one forward pass that gives all logits, one backward pass), captum at the
 plain Hugging Face (entropy, KL to the last layer and top 5 of every layer). Values must agree first. A line
 has the seconds of each round, the ratio of each round (what the other took over ours), the share that
 the products alone would take at the rate of a plain product, and the most memory above the loaded model.
+The prompt's own run, which gives its metric, is there beforehand, as it is when somebody looks at a prompt.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,19 +41,10 @@ def asked_of(task: str, ids: list[int], target: int, steps: int) -> dict[str, An
     return {"do": task, **given, **({"top": TOP} if task == "lens" else {})}
 
 
-def compare(task: str, chosen: argparse.Namespace, lines: Lines) -> None:
-    """One task at every length."""
-    names = ("interpboard", OTHERS[task])
-    ours, other = (Worker(name, sys.executable, chosen.model, chosen) for name in names)
-    for length in sorted(chosen.lengths):
-        _at_length(task, length, ours, other, chosen, lines)
-    for worker in (ours, other):
-        worker.close()
-
-
-def _at_length(
+def compare(
     task: str, length: int, ours: Worker, other: Worker, chosen: argparse.Namespace, lines: Lines
 ) -> None:
+    """One task at one length."""
     ids = random_ids(ours.about["vocabulary"], length)
     asked = asked_of(task, ids, ours.ask("clean_top", ids=ids)["values"], chosen.steps)
     more: dict[str, Any] = {}
@@ -119,6 +113,10 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def _worker(chosen: argparse.Namespace, name: str) -> Worker:
+    return Worker(name, sys.executable, chosen.model, chosen)
+
+
 def main() -> None:
     """Measure, and print lines and table."""
     parser = argparse.ArgumentParser(
@@ -135,8 +133,14 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.device, chosen.dtype = "cpu", "float32"
     lines = Lines("gradients", chosen.save, threads=chosen.threads, dtype=chosen.dtype)
+    names = dict.fromkeys(["interpboard", *(OTHERS[task] for task in chosen.task)])
+    with ThreadPoolExecutor() as pool:  # each takes seconds to open the model
+        workers = dict(zip(names, pool.map(partial(_worker, chosen), names), strict=True))
     for task in chosen.task:
-        compare(task, chosen, lines)
+        for length in sorted(chosen.lengths):
+            compare(task, length, workers["interpboard"], workers[OTHERS[task]], chosen, lines)
+    for worker in workers.values():
+        worker.close()
     print(table(lines.told))
 
 

@@ -31,6 +31,7 @@ class Engine:
 
     def __init__(self, model: Any) -> None:
         self.lm = opened(model)
+        self._known: dict[tuple[int, ...], tuple[PromptInfo, Metric]] = {}
 
     def head_grid(
         self, ids: list[int], target: int, cells: list[tuple[int, int]] | None = None
@@ -57,7 +58,7 @@ class Engine:
         self, ids: list[int], target: int, baseline: int, n_steps: int
     ) -> np.ndarray:
         """[token], from a token everywhere."""
-        prompt, metric = self._case(ids, target)
+        prompt, metric = self._known_case(ids, target)
         start = torch.tensor([baseline] * len(ids), device=self.lm.device)
         with torch.no_grad():
             begin, end = self.lm.anatomy.embedding(start), prompt_embeddings(self.lm, prompt)
@@ -67,14 +68,14 @@ class Engine:
 
     def estimates(self, ids: list[int], target: int) -> np.ndarray:
         """[layer, head], of the whole head grid."""
-        prompt, metric = self._case(ids, target)
+        prompt, metric = self._known_case(ids, target)
         return estimated_effects(self.lm, prompt, metric, self._heads()).reshape(
             self.lm.anatomy.n_layers, -1
         )
 
     def lens(self, ids: list[int], target: int, top: int) -> np.ndarray:
         """``logit_lens``: entropy, KL, probability of the target and of the likeliest, [4, row, token]."""
-        prompt, metric = self._case(ids, target)
+        prompt, metric = self._known_case(ids, target)
         found = logit_lens(self.lm, prompt, metric, top_k=top)
         likeliest = found.extra["top_probs"].values[..., 0]
         return np.stack([
@@ -104,6 +105,13 @@ class Engine:
             for layer in range(shape.n_layers)
             for head in range(shape.n_heads)
         ]
+
+    def _known_case(self, ids: list[int], target: int) -> tuple[PromptInfo, Metric]:
+        """The prompt's own run, made once."""
+        key = (*ids, target)
+        if key not in self._known:
+            self._known[key] = self._case(ids, target)
+        return self._known[key]
 
     @torch.no_grad()
     def _case(
