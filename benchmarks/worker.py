@@ -90,11 +90,14 @@ def _status(name: str) -> int:
 
 
 def _rate(model: Any, device: str) -> float:
-    """Floating-point operations a second of a plain matrix product of the model's width."""
-    width = model.config.hidden_size
+    return product_rate(model.config.hidden_size, device, model.dtype)
+
+
+def product_rate(width: int, device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
+    """Floating-point operations a second of a plain matrix product of a model's ``width``."""
     rows = 512 if device == "cpu" else 8192
-    left = torch.randn(rows, width, device=device, dtype=model.dtype)
-    right = torch.randn(width, 4 * width, device=device, dtype=model.dtype)
+    left = torch.randn(rows, width, device=device, dtype=dtype)
+    right = torch.randn(width, 4 * width, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(20):
         _settle(device)
