@@ -16,8 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,24 @@ def asked_of(task: str, ids: list[int], target: int, steps: int) -> dict[str, An
     return {"do": task, **given, **({"top": TOP} if task == "lens" else {})}
 
 
-def compare(
-    task: str, length: int, ours: Worker, other: Worker, chosen: argparse.Namespace, lines: Lines
-) -> None:
-    """One task at one length."""
+@dataclass(frozen=True)
+class Prepared:
+    """A task at a length, of which both engines gave the same values."""
+
+    task: str
+    length: int
+    ours: Worker
+    other: Worker
+    asked: dict[str, Any]
+    more: dict[str, Any]
+    peaks: tuple[int, int]
+    off: float
+
+
+def prepare(
+    task: str, length: int, ours: Worker, other: Worker, chosen: argparse.Namespace
+) -> Prepared:
+    """Everything but the timing."""
     ids = random_ids(ours.about["vocabulary"], length)
     asked = asked_of(task, ids, ours.ask("clean_top", ids=ids)["values"], chosen.steps)
     more: dict[str, Any] = {}
@@ -56,12 +69,17 @@ def compare(
     off = _off(first["values"], second["values"])
     if not off <= AGREEMENT:
         raise SystemExit(f"{task}: the engines differ by {off:.3g} of the largest value.")
+    return Prepared(task, length, ours, other, asked, more, (first["peak"], second["peak"]), off)
+
+
+def compare(case: Prepared, chosen: argparse.Namespace, lines: Lines) -> None:
+    """Time both in turns."""
+    task, length, ours, other, more = case.task, case.length, case.ours, case.other, case.more
     busy = wait_until_quiet()
     rate = ours.ask("rate")["values"]
     times: list[tuple[float, float]] = []
-    peaks = [first["peak"], second["peak"]]
     for _ in range(chosen.rounds):
-        pair = other.ask(**asked, **more), ours.ask(**asked)
+        pair = other.ask(**case.asked, **more), ours.ask(**case.asked)
         times.append((pair[0]["seconds"], pair[1]["seconds"]))
     ratios = [theirs / own for theirs, own in times]
     widths = work.Widths.of(SIZES[chosen.model]().config)
@@ -75,7 +93,7 @@ def compare(
         "ratio": round(statistics.median(ratios), 2),
         "ratios": [round(min(ratios), 2), round(max(ratios), 2)],
         "of_the_possible": round(ideal / best, 2),
-        "peak_mib": [round(peak / 2**20) for peak in peaks], "off": float(f"{off:.1e}"),
+        "peak_mib": [round(peak / 2**20) for peak in case.peaks], "off": float(f"{case.off:.1e}"),
         "busy_cores": busy,
     })  # fmt: skip
 
@@ -113,10 +131,6 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def _worker(chosen: argparse.Namespace, name: str) -> Worker:
-    return Worker(name, sys.executable, chosen.model, chosen)
-
-
 def main() -> None:
     """Measure, and print lines and table."""
     parser = argparse.ArgumentParser(
@@ -134,11 +148,14 @@ def main() -> None:
     chosen.device, chosen.dtype = "cpu", "float32"
     lines = Lines("gradients", chosen.save, threads=chosen.threads, dtype=chosen.dtype)
     names = dict.fromkeys(["interpboard", *(OTHERS[task] for task in chosen.task)])
-    with ThreadPoolExecutor() as pool:  # each takes seconds to open the model
-        workers = dict(zip(names, pool.map(partial(_worker, chosen), names), strict=True))
-    for task in chosen.task:
-        for length in sorted(chosen.lengths):
-            compare(task, length, workers["interpboard"], workers[OTHERS[task]], chosen, lines)
+    workers = {name: Worker(name, sys.executable, chosen.model, chosen) for name in names}
+    cases = [
+        prepare(task, length, workers["interpboard"], workers[OTHERS[task]], chosen)
+        for task in chosen.task
+        for length in sorted(chosen.lengths)
+    ]
+    for case in cases:
+        compare(case, chosen, lines)
     for worker in workers.values():
         worker.close()
     print(table(lines.told))

@@ -28,24 +28,25 @@ def faster_parts_agree(anatomy: Anatomy, layers: Sequence[int]) -> bool:
 
 
 def faster_head_agrees(anatomy: Anatomy) -> bool:
-    """The same of the unembedding."""
-    return _all_agree(faster_forwards(anatomy.unembedding))
+    """The same of the unembedding, of which no gradient is taken by it."""
+    return _all_agree(faster_forwards(anatomy.unembedding), backward=False)
 
 
-def _all_agree(pairs: Iterable[tuple[nn.Module, Forward]]) -> bool:
+def _all_agree(pairs: Iterable[tuple[nn.Module, Forward]], backward: bool = True) -> bool:
     some = list(pairs)
     try:
-        return bool(some) and all(_agrees(module, forward) for module, forward in some)
+        return bool(some) and all(_agrees(module, forward, backward) for module, forward in some)
     except MISFIT:  # a build of torch without these kernels
         return False
 
 
-def _agrees(module: nn.Module, forward: Forward) -> bool:
+def _agrees(module: nn.Module, forward: Forward, backward: bool) -> bool:
     given = _probe(module)
-    pairs = zip(_with_gradient(module.forward, given), _with_gradient(forward, given), strict=True)
+    own, found = (_numbers(each, given, backward) for each in (module.forward, forward))
+    pairs = zip(found, own, strict=True)
     if module._parameters:
-        return all(same_within_rounding(found, own) for own, found in pairs)
-    return all(torch.allclose(found, own, rtol=_CLOSE, atol=_CLOSE) for own, found in pairs)
+        return all(same_within_rounding(*pair) for pair in pairs)
+    return all(torch.allclose(*pair, rtol=_CLOSE, atol=_CLOSE) for pair in pairs)
 
 
 def _probe(module: nn.Module) -> torch.Tensor:
@@ -56,8 +57,11 @@ def _probe(module: nn.Module) -> torch.Tensor:
     return torch.cat([torch.linspace(-_BEND, _BEND, 4001), far])[None]
 
 
-def _with_gradient(forward: Forward, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What ``forward`` gives, and the gradient at ``given`` of its sum with a weight each."""
+def _numbers(forward: Forward, given: torch.Tensor, backward: bool) -> tuple[torch.Tensor, ...]:
+    """What ``forward`` gives, and if ``backward`` the gradient at ``given`` of its sum with a weight each."""
+    if not backward:
+        with torch.no_grad():
+            return (forward(given),)
     with torch.enable_grad():
         leaf = given.clone().requires_grad_()
         out = forward(leaf)
