@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from interpboard.circuits.heads.types import SCORES, head_scores
+from interpboard.circuits.heads.types import head_scores
 from interpboard.errors import BadParameter
 from interpboard.models.model_context import ModelContext
 from interpboard.results import MetricRequest, Result
@@ -34,10 +34,11 @@ class HeadScorer(ModelContext):
 
     def top_heads(self, result: Result, score: str, top_k: int = 5) -> list[ScoredHead]:
         """The heads of ``result`` with the highest ``score``, highest first."""
-        if score not in SCORES:
-            raise BadParameter(f"There is no score {score!r}.", f"Use {', '.join(SCORES)}.")
-        values = result.values[SCORES.index(score)]
-        z = result.extra["z"].values[SCORES.index(score)]
+        names = result.axes[0].labels
+        if score not in names:
+            raise BadParameter(f"There is no score {score!r}.", f"Use {', '.join(names)}.")
+        values = result.values[names.index(score)]
+        z = result.extra["z"].values[names.index(score)]
         order = np.argsort(-values, axis=None, kind="stable")
         heads = [(int(i) // values.shape[1], int(i) % values.shape[1]) for i in order[:top_k]]
         return [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
+from interpboard.circuits.heads.encoder_types import ENCODER_SCORES, encoder_probes
 from interpboard.circuits.heads.name_mover import name_mover_probe
 from interpboard.circuits.heads.probes import (
     Probe,
@@ -60,12 +63,19 @@ def head_scores(
     sees) and 1 (copies it); ``label`` [layer, head], the attention score (failing that copying) that is
     most above its null, by at least 0.2 and 3 standard errors; empty if none is.
 
-    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read,
-    and on encoders.
+    Of an encoder the scores are others, and a warning says so: ``previous_token``, ``next_token``,
+    ``duplicate_token`` (the same token in the other segment), ``begin_token`` and ``end_token`` (what the
+    tokenizer puts around a text), ``mask_token`` (a mask in the place of one token); see ``encoder_types``.
+
+    Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
     """
     watch.step(0, 3)
-    if not lm.verified.causal:  # heads of an encoder see what comes: the nulls are not theirs
-        raise Unsupported("Head types are those of decoders. Encoders have none here.")
+    if not lm.verified.causal:
+        found, said, length = watch.once(
+            "attention", lambda: encoder_probes(lm, samples, length, seed, watch)
+        )
+        watch.step(3, 3)
+        return _computed(lm, ENCODER_SCORES, found, None, tuple(said), length)
     length = length or longest_repeat(lm)
     repeats = random_repeats(lm, samples, length, seed)
     attended = watch.once("attention", lambda: attention_probes(lm, repeats, seed, watch))
@@ -88,7 +98,7 @@ def head_scores(
     except Unsupported as error:
         warnings.append(f"No name_mover score. {error}")
     watch.step(3, 3)
-    return _computed(lm, probes, eigenvalues, tuple(warnings), length)
+    return _computed(lm, SCORES, probes, eigenvalues, tuple(warnings), length)
 
 
 def above_chance(probe: Probe) -> np.ndarray:
@@ -103,27 +113,32 @@ def above_chance(probe: Probe) -> np.ndarray:
     return excess / np.maximum(np.sqrt(spread), RESOLUTION)
 
 
-def labels_of(scores: np.ndarray, null: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Name of the score [layer, head] that stands out, of [score, layer, head]; empty if none does."""
+def labels_of(
+    scores: np.ndarray, null: np.ndarray, z: np.ndarray, names: Sequence[str] = SCORES
+) -> np.ndarray:
+    """Name of the score [layer, head] that stands out, of ``names`` [score] and numbers [score, layer, head];
+    empty if none does."""
     with np.errstate(invalid="ignore"):
         excess = np.where(z >= LABELLED_FROM_Z, scores - null, 0)
     excess = np.where(excess >= LABELLED_FROM_EXCESS, excess, 0)
-    copying = SCORES.index("copying")
-    # Heads of many types copy: what a head looks at says more.
-    excess[copying] = np.where(np.delete(excess, copying, axis=0).any(0), 0, excess[copying])
-    names = np.array(SCORES, dtype=object)[excess.argmax(0)]
-    return np.where(excess.any(0), names, "").astype(object)
+    if "copying" in names:
+        copying = names.index("copying")
+        # Heads of many types copy: what a head looks at says more.
+        excess[copying] = np.where(np.delete(excess, copying, axis=0).any(0), 0, excess[copying])
+    best = np.array(names, dtype=object)[excess.argmax(0)]
+    return np.where(excess.any(0), best, "").astype(object)
 
 
 def _computed(
     lm: LanguageModel,
+    names: tuple[str, ...],
     probes: dict[str, Probe | None],
-    eigenvalues: np.ndarray,
+    eigenvalues: np.ndarray | None,
     warnings: tuple[str, ...],
     length: int,
 ) -> Computed:
-    nothing = np.full(eigenvalues.shape, np.nan)
-    found = [probes[name] for name in SCORES]
+    nothing = np.full((lm.anatomy.n_layers, lm.anatomy.n_heads), np.nan)
+    found = [probes[name] for name in names]
     scores = np.stack([nothing if p is None else p.values.mean(0) for p in found])
     # Of a prompt of the target alone there are no other tokens.
     null = np.stack([nothing if p is None or not len(p.null) else p.null.mean(0) for p in found])
@@ -132,15 +147,18 @@ def _computed(
         layer_axis(lm.anatomy.n_layers),
         Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads))),
     )
-    axes = (Axis("score", SCORES), *heads)
+    axes = (Axis("score", names), *heads)
+    copies = (
+        {} if eigenvalues is None else {"copying_eigenvalue": LabelledArray(heads, eigenvalues)}
+    )
     return Computed(
         values=scores,
         axes=axes,
         extra={
             "null": LabelledArray(axes, null),
             "z": LabelledArray(axes, z),
-            "copying_eigenvalue": LabelledArray(heads, eigenvalues),
-            "label": LabelledArray(heads, text_array(labels_of(scores, null, z).tolist())),
+            **copies,
+            "label": LabelledArray(heads, text_array(labels_of(scores, null, z, names).tolist())),
         },
         warnings=warnings,
         params={"length": length},
