@@ -20,7 +20,7 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from interpboard.models.anatomy import Anatomy
+from interpboard.models.anatomy import Anatomy, body_of
 from interpboard.models.division import device_of
 from interpboard.models.label_head import (
     CHOICES,
@@ -32,6 +32,8 @@ from interpboard.models.label_head import (
 )
 from interpboard.models.packed import out_width
 from interpboard.models.proof.labels import with_proved_head
+from interpboard.models.proof.rounding import differs
+from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.sentence_encoder import SentenceEncoder
 from interpboard.models.training_mode import evaluating
 
@@ -52,14 +54,29 @@ def label_class(config: Any) -> Any:
 
 
 def has_encoder_body(model: nn.Module) -> bool:
-    """Whether the body of a classifier looks both ways, as far as its configuration says."""
+    """Whether the body of a classifier looks both ways: as its configuration says, or else as it does."""
     config: Any = model.config
     if getattr(config, "is_decoder", False):
         return False
-    return (
-        type(config) in MODEL_FOR_MASKED_LM_MAPPING
-        or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING
-    )
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING:
+        return True
+    return type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and _looks_ahead(model)
+
+
+@torch.no_grad()
+def _looks_ahead(model: nn.Module) -> bool:
+    """Whether what comes later changes what the body makes of the first token; true where it cannot be run,
+    so that an encoder's proof says why."""
+    body: Any = body_of(model)
+    given: Any = model
+    embedding = given.get_input_embeddings()
+    with evaluating(model):
+        try:
+            ids = torch.tensor([[1, 2, 3], [1, 3, 2]], device=device_of(embedding))
+            one, other = (body(input_ids=row[None]).last_hidden_state[:, :1] for row in ids)
+        except (*MISFIT, NotImplementedError):
+            return True
+    return differs(one, other)
 
 
 def label_notes(head: LabelHead | None) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from interpboard.visualization.terminal import PageStyle
 from interpboard.visualization.terminal import explained as metric_words
 from tests.classifiers import DECODERS, SEQUENCE, TOKENS, classifier, labelled
 from tests.lm import fingerprint
+from tests.model_types.small import small_model
 from tests.tiny import tiny_tokenizer
 
 TEXT = "The Eiffel Tower is in the city of Paris"
@@ -297,3 +298,11 @@ def test_no_raw_error_leaves_any_analysis() -> None:
         options = dict.fromkeys(known.required, "x")
         with suppress(InterpBoardError):
             analyze(lm, TEXT, [name], params={name: options})
+
+
+def test_a_body_in_no_list_is_a_decoder_if_it_looks_at_nothing_later() -> None:
+    """As mistral4, which transformers lists among models of images."""
+    model = small_model(tf.Mistral4ForSequenceClassification, decoder=False)
+    lm = LanguageModel.of(model, tiny_tokenizer(), "mistral4")
+    assert lm.verified.causal
+    assert {"resid_pre", "resid_post", "mlp_out"} <= lm.verified.sites

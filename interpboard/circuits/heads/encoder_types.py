@@ -75,7 +75,7 @@ def encoder_probes(
 
 
 class _Hearing:
-    """Puts the attention of one sample into probes; patterns are [repeated, shuffled, masked; query, head, key]."""
+    """Puts one sample's attention [repeated, shuffled, masked; query, head, key] into probes."""
 
     def __init__(
         self,

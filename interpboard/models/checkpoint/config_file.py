@@ -114,8 +114,8 @@ def _check_head(folder: Path, config: Mapping[str, Any]) -> None:
     if "AutoModelForCausalLM" in own_code or "AutoModelForMaskedLM" in own_code:
         return
     raise NotALanguageModel(
-        f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head and "
-        "gives no labels.",
+        f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head that "
+        "is known here, and gives no labels.",
         "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification, or a "
         "sentence encoder with its modules.json.",
     )
