@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from interpboard.datasets.columns import ANY_COLUMNS, Columns
-from interpboard.datasets.formats import READERS, read_rows, suffix_of
+from interpboard.datasets.formats import READERS, files_read_with, read_rows, suffix_of
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 
@@ -77,7 +77,7 @@ class Dataset:
         """
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((self.columns, self.shuffle)).encode())
-        for file in self.files:
+        for file in (each for own in self.files for each in files_read_with(own)):
             digest.update(repr(file.name).encode())
             try:
                 with file.open("rb") as raw:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from interpboard.datasets.columns import Columns
 from interpboard.datasets.dataset_lines import LARGEST_DATASET, read_line
 from interpboard.datasets.rows import DatasetRow, UnusableRow, row_of_line, row_of_record
-from interpboard.datasets.templates import template_records
+from interpboard.datasets.templates import read_template
 from interpboard.errors import BadParameter, MissingPackage
 
 LONGEST_LINE = 20_000_000  # bytes
@@ -173,8 +173,34 @@ def _of_batches(path: Path, batches: Any, columns: Columns, first: int) -> Itera
 
 
 def _templates(path: Path, columns: Columns, first: int) -> Iterator[DatasetRow]:
-    for at, record in enumerate(template_records(path, _whole(path))):
-        yield _made(record, columns, first + at, f"{path.name}[{at}]")
+    template = read_template(path, _whole(path))
+    if template.table is None:
+        for at, record in enumerate(template.records()):
+            yield _made(record, columns, first + at, f"{path.name}[{at}]")
+        return
+    files_read_with(path)
+    if columns.taken:
+        raise BadParameter(f"{path} says itself what its columns are.", "Leave --columns out.")
+    number = first
+    for own in template.columns():
+        for row in read_rows(template.table, own, number):
+            yield row
+            number = row.number + 1
+
+
+def files_read_with(path: Path) -> tuple[Path, ...]:
+    """``path``, and the table that it names where it is a template of one. Raises ``BadParameter``."""
+    if suffix_of(path) != ".toml":
+        return (path,)
+    table = read_template(path, _whole(path)).table
+    if table is None:
+        return (path,)
+    if suffix_of(table) in (".txt", ".toml"):
+        raise BadParameter(
+            f"{path}: its table {table.name} is a file without columns.",
+            "Name a CSV, JSONL or Parquet file.",
+        )
+    return path, table
 
 
 READERS: dict[str, Reader] = {

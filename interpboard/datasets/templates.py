@@ -16,29 +16,87 @@
 
 ``text`` may be a list: each is taken with every combination, and ``template`` is kept as a column that says
 which. Values of slots are kept as columns too, so rows can be grouped by them.
+
+``table = "capitals.csv"``, a file of rows beside the template, gives its columns as slots: every row of it is
+taken with every combination of the others, of which there need be none.
 """
 
 from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interpboard.datasets.columns import filled, slots_of
-from interpboard.datasets.rows import KNOWN_COLUMNS
+from interpboard.datasets.columns import Columns, filled, slots_of
+from interpboard.datasets.rows import KNOWN_COLUMNS, UnusableRow
 from interpboard.errors import BadParameter
 
 _FILLED = tuple(name for name in KNOWN_COLUMNS if name not in ("messages", "position"))
 _COMBINE = ("product", "pair")
 
 
-def template_records(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
-    """The records of the template file ``path``, one a combination, made as they are asked for.
+@dataclass(frozen=True)
+class Template:
+    """What a template file says. ``fixed``: texts of the columns but ``text``; ``table``: the file whose
+    columns are slots too, None: there is none."""
 
-    Raises ``BadParameter`` where the file is none of that kind.
-    """
+    texts: list[str]
+    fixed: Mapping[str, str]
+    slots: Mapping[str, list[str]]
+    distinct: tuple[str, ...]
+    combine: str
+    table: Path | None
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The records without a table, one a combination, made as they are asked for."""
+        for made, columns in self._combined():
+            yield {**columns, **{name: filled(own, columns) for name, own in made.items()}}
+
+    def columns(self) -> Iterator[TemplateColumns]:
+        """How the table is read, once a combination of the slots."""
+        for made, columns in self._combined():
+            yield TemplateColumns(tuple(made.items()), tuple(columns.items()))
+
+    def _combined(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+        """The texts of our columns, with the value of each slot."""
+        ways = itertools.product if self.combine == "product" or not self.slots else zip
+        for number, text in enumerate(self.texts):
+            for values in ways(*self.slots.values()):
+                chosen: dict[str, Any] = dict(zip(self.slots, values, strict=True))
+                apart = [chosen[name] for name in self.distinct]
+                if len(set(apart)) < len(apart):
+                    continue
+                numbered = {"template": number} if len(self.texts) > 1 else {}
+                yield {"text": text, **self.fixed}, {**chosen, **numbered}
+
+
+@dataclass(frozen=True)
+class TemplateColumns(Columns):
+    """``taken``: of each of our columns a text; its slots are the columns of a row of the table, and
+    ``values``."""
+
+    values: tuple[tuple[str, Any], ...] = ()
+
+    def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """``record`` and ``values``, with our columns filled from both. Raises ``UnusableRow``."""
+        values = dict(self.values)
+        if again := [name for name in values if name in record]:
+            raise UnusableRow(f"has a column {again[0]!r}, which is a slot too")
+        both = {**record, **values}
+        return {**both, **{ours: filled(text, both) for ours, text in self.taken}}
+
+    def missing(self, columns: Iterable[str]) -> list[str]:
+        """The slots that are neither values nor among ``columns``."""
+        there = {*columns, *dict(self.values)}
+        used = [name for _, text in self.taken for name in slots_of(text)]
+        return [name for name in dict.fromkeys(used) if name not in there]
+
+
+def read_template(path: Path, raw: bytes) -> Template:
+    """The template file ``path``. Raises ``BadParameter`` where it is none."""
     try:
         given = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -47,44 +105,31 @@ def template_records(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
         ) from None
     texts, fixed, slots = _checked(path, given)
     distinct = tuple(given.get("distinct", ()))
-    return _records(texts, fixed, slots, distinct, given.get("combine", "product"))
-
-
-def _records(
-    texts: list[str],
-    fixed: Mapping[str, str],
-    slots: Mapping[str, list[str]],
-    distinct: tuple[str, ...],
-    combine: str,
-) -> Iterator[dict[str, Any]]:
-    ways = itertools.product if combine == "product" else zip
-    for number, text in enumerate(texts):
-        for values in ways(*slots.values()):
-            record: dict[str, Any] = dict(zip(slots, values, strict=True))
-            apart = [record[name] for name in distinct]
-            if len(set(apart)) < len(apart):
-                continue
-            made = {"text": text, **fixed}
-            columns = {**record, **({"template": number} if len(texts) > 1 else {})}
-            yield {**columns, **{name: filled(own, record) for name, own in made.items()}}
+    table = path.parent / given["table"] if "table" in given else None
+    return Template(texts, fixed, slots, distinct, given.get("combine", "product"), table)
 
 
 def _checked(
     path: Path, given: Mapping[str, Any]
 ) -> tuple[list[str], dict[str, str], dict[str, list[str]]]:
-    unknown = set(given) - {*_FILLED, "slots", "distinct", "combine"}
+    unknown = set(given) - {*_FILLED, "slots", "distinct", "combine", "table"}
     if unknown:
         raise BadParameter(
             f"{path} has {sorted(unknown)[0]!r}.",
-            f"A template file has {', '.join(_FILLED)}, slots, distinct and combine.",
+            f"A template file has {', '.join(_FILLED)}, slots, distinct, combine and table.",
         )
     text = given.get("text")
     texts = [text] if isinstance(text, str) else text
     if not isinstance(texts, list) or not texts or not all(isinstance(own, str) for own in texts):
         raise BadParameter(f"{path} has no text.", 'Write text = "… {slot} …", or a list of them.')
-    slots = given.get("slots")
-    if not isinstance(slots, dict) or not slots:
-        raise BadParameter(f"{path} has no slots.", "Write [slots] and name = [values].")
+    table = given.get("table")
+    if table is not None and (not isinstance(table, str) or not table.strip()):
+        raise BadParameter(f"{path}: table is no name of a file.", "Mend it.")
+    slots = given.get("slots", {} if table else None)
+    if not isinstance(slots, dict) or (not slots and not table):
+        raise BadParameter(
+            f"{path} has no slots.", "Write [slots] and name = [values], or table = a file of rows."
+        )
     for name, values in slots.items():
         if (
             not isinstance(values, list)
@@ -109,7 +154,7 @@ def _checked(
         if not isinstance(own, str):
             raise BadParameter(f"{path}: {name} is no text.", "Mend it.")
     used = {slot for own in (*texts, *fixed.values()) for slot in slots_of(own)}
-    if missing := sorted(used - set(slots)):
+    if not table and (missing := sorted(used - set(slots))):
         raise BadParameter(f"{path} has no values for {{{missing[0]}}}.", "Add it to [slots].")
     distinct = given.get("distinct", [])
     if not isinstance(distinct, list) or not set(map(str, distinct)) <= set(slots):

@@ -145,39 +145,6 @@ def test_a_chat_may_be_a_row(tmp_path: Path) -> None:
     assert rows(path)[0].messages == (("system", "Be brief."), ("user", "Hi"))
 
 
-def test_templates_are_filled_by_product_or_in_pairs(tmp_path: Path) -> None:
-    path = tmp_path / "ioi.toml"
-    head = 'text = "{A} and {B}; {B} gave it to"\ntarget = " {A}"\nfoil = " {B}"\n'
-    slots = '[slots]\nA = ["Mary", "John", "Tom"]\nB = ["John", "Mary", "Tom"]\n'
-    path.write_text(f'{head}distinct = ["A", "B"]\n{slots}', encoding="utf-8")
-    found = rows(path)
-    assert len(found) == 6
-    assert (found[0].text, found[0].target, found[0].foil) == (
-        "Mary and John; John gave it to", " Mary", " John",
-    )  # fmt: skip
-    assert found[0].other == {"A": "Mary", "B": "John"}
-    path.write_text(f'{head}combine = "pair"\n{slots}', encoding="utf-8")
-    assert [row.target for row in rows(path)] == [" Mary", " John", " Tom"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('text = "a {x}"', "has no slots"),
-        ('text = "a {x}"\n[slots]\ny = ["1"]', r"no values for \{x\}"),
-        ('text = "a {x}"\n[slots]\nx = [1]', "no list of texts"),
-        ('text = "a"\nfoo = 1\n[slots]\nx = ["1"]', "has 'foo'"),
-        ('text = "a {x}{y}"\ncombine = "pair"\n[slots]\nx = ["1"]\ny = ["1", "2"]', "1, 2 values"),
-        ("text = ", "no TOML"),
-    ],
-)
-def test_a_template_file_that_says_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "a.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(BadParameter, match=said):
-        rows(path)
-
-
 def test_folders_patterns_and_saved_datasets_are_found(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": name}), encoding="utf-8")
