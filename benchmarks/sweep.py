@@ -4,11 +4,11 @@
 
 Head grid, lens and direct attribution of ``rows`` rows in one command. ``loops``: one process of one core,
 beside so many single commands (``loop``), each of which pays its imports, and beside a loop of ``analyze``
-over so many prompts in one process (``alone``). ``workers``: one process and two workers, a core each.
-``rows``: one process and two workers through a ``few`` rows alone, in under a minute. ``larger``: one process
-and two workers through ``large`` rows on a model with random weights at the size of GPT-2 small, for whose
-rows workers are meant. Parts but these two take ``few`` rows too: the difference is what a further row costs,
-without imports and start.
+over so many prompts in one process (``alone``). It takes ``few`` rows too: the difference is what a further
+row costs, without imports and start. ``workers``: one process and two workers, a core each, through ``many``
+rows of the same template with more names: so many that the start is little beside them. ``rows``: one
+process and two workers through ``rows`` rows. ``larger``: one process and two workers through ``large`` rows
+on a model with random weights at the size of GPT-2 small.
 What it costs in memory: ``benchmarks.sweep_memory``.
 """
 
@@ -25,9 +25,12 @@ from benchmarks.lines import Lines, add_save
 
 ANALYSES = ("head_ablation", "logit_lens", "direct_logit_attribution")
 NAMES = ("Mary", "John", "Tom", "Anna", "Sarah", "James", "Emma", "Dan", "Lucy", "Bob", "Alice")
+MORE_NAMES = (
+    "Peter", "Paul", "Mark", "David", "Laura", "Kate", "Jack", "Ben", "Sam", "Max", "Leo", "Henry", "Jane"
+)  # fmt: skip
 PLACES = ("store", "park", "office", "garden", "school")
 OBJECTS = ("drink", "book")
-WORKER = "RowWorker"
+WORKER = "worker_process"
 
 TEMPLATE = f"""\
 text = "When {{A}} and {{B}} went to the {{place}}, {{B}} gave a {{object}} to"
@@ -123,18 +126,17 @@ def _loops(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
 
 
 def _workers(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
-    (one, a_row), (two, a_row_of_two) = (
-        _further(lines, folder, chosen.few, chosen.rows, workers) for workers in (1, 2)
-    )
+    more = TEMPLATE.replace(json.dumps(NAMES), json.dumps(NAMES + MORE_NAMES))
+    (folder / "ioi.toml").write_text(more, encoding="utf-8")
+    one, two = (_swept(lines, folder, chosen.many, workers) for workers in (1, 2))
     lines.say({
-        "task": "two workers beside one", "rows": chosen.rows,
-        "times": round(one.wall / two.wall, 2),
-        "times_a_further_row": round(a_row / a_row_of_two, 2)})  # fmt: skip
+        "task": "two workers beside one", "rows": chosen.many,
+        "times": round(one.wall / two.wall, 2)})  # fmt: skip
 
 
 def _rows(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
     for workers in (1, 2):
-        _swept(lines, folder, chosen.few, workers)
+        _swept(lines, folder, chosen.rows, workers)
 
 
 def _larger(lines: Lines, folder: Path, chosen: argparse.Namespace) -> None:
@@ -168,6 +170,7 @@ def main() -> None:
     parser.add_argument("--part", choices=tuple(PARTS), required=True)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--few", type=int, default=200)
+    parser.add_argument("--many", type=int, default=5200)
     parser.add_argument("--large", type=int, default=64)
     parser.add_argument("--loop", type=int, default=3)
     parser.add_argument("--alone", type=int, default=40)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpboard.runs.token_texts import REPLACEMENT, token_bytes, token_text
+from interpboard.runs.token_texts import REPLACEMENT, of_token, token_bytes, token_text
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Group:
 
 def groups(tokenizer: Any, ids: Sequence[int]) -> Iterator[Group]:
     """Those of the tokens ``ids``, in order."""
-    known = {token: _half(tokenizer, token) for token in set(ids)}
+    known = {token: of_token(tokenizer, token, _half) for token in set(ids)}
     halves = [known[token] for token in ids]
     at = 0
     while at < len(ids):

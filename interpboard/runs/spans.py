@@ -49,10 +49,10 @@ def encode(tokenizer: Any, text: str, special_tokens: bool = True) -> Encoded:
     """
     check_unicode(text, "text")
     bare, offsets = _read(tokenizer, text, add_special_tokens=False)
-    if not special_tokens:
+    whole, whole_offsets = _read(tokenizer, text, special_tokens)
+    if whole == bare:
         return Encoded(bare, offsets)
     before, after = added_tokens(tokenizer)
-    whole, whole_offsets = _read(tokenizer, text, add_special_tokens=True)
     if whole != (*before, *bare, *after):  # it does more than to put something around
         return Encoded(whole, whole_offsets)
     if before and bare[: len(before)] == before:

@@ -98,7 +98,8 @@ class Together:
         self._logits: dict[int, torch.Tensor] = {}
         self._gradients = RowGradients(lm)
         self._refused = False
-        self._hung_in = _hung_in(lm)
+        self._modules = tuple(lm.model.modules())
+        self._hung_in = _hung_in(self._modules)
 
     def run(self, prompt: PromptInfo, sites: Sequence[str]) -> Run | None:
         """The clean run of ``prompt``."""
@@ -153,7 +154,7 @@ class Together:
 
     def _at(self, prompt: PromptInfo) -> int | None:
         """Its place; None where it has none, or where the model is not as it was."""
-        if self._refused or _hung_in(self.lm) != self._hung_in:
+        if self._refused or _hung_in(self._modules) != self._hung_in:
             return None
         return self._place.get(prompt.token_ids)
 
@@ -275,9 +276,9 @@ def _same(one: Run, other: Run) -> bool:
     return all(a.shape == b.shape and agrees(a, b) for a, b in pairs)
 
 
-def _hung_in(lm: LanguageModel) -> int:
-    """How many hooks and forwards of its own the model has: with others than before it is another."""
+def _hung_in(modules: Sequence[torch.nn.Module]) -> int:
+    """How many hooks and forwards of their own they have: with others than before the model is another."""
     return sum(
         len(module._forward_hooks) + len(module._forward_pre_hooks) + ("forward" in module.__dict__)
-        for module in lm.model.modules()
+        for module in modules
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from interpboard.display import visible
 
+_T = TypeVar("_T")
 REPLACEMENT = "\ufffd"
 _SHOWN = 24  # tokens in a message; of more, the first and the last
 _LONGEST = 60  # characters of one
@@ -21,10 +22,16 @@ def token_text(tokenizer: Any, token_id: int) -> str:
 
     Half a character as ``\\xNN``; ``#50300`` for an id that the tokenizer has no text for.
     """
-    known = _texts_of(tokenizer)
-    if token_id not in known:
-        known[token_id] = _token_text(tokenizer, token_id)
-    return known[token_id]
+    return of_token(tokenizer, token_id, _token_text)
+
+
+def of_token(tokenizer: Any, token_id: int, make: Callable[[Any, int], _T]) -> _T:
+    """What ``make`` gives for a token, asked once as long as the tokenizer gets no more tokens."""
+    known = _known_of(tokenizer)
+    if (make, token_id) not in known:
+        known[make, token_id] = make(tokenizer, token_id)
+    found: _T = known[make, token_id]
+    return found
 
 
 def _token_text(tokenizer: Any, token_id: int) -> str:
@@ -37,6 +44,10 @@ def _token_text(tokenizer: Any, token_id: int) -> str:
 
 def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
     """What ``ids`` add to a text that they stand in, leading space included."""
+    return of_token(tokenizer, ids[0], _added) if len(ids) == 1 else _added(tokenizer, *ids)
+
+
+def _added(tokenizer: Any, *ids: int) -> str:
     # Decoded behind another token, since some decoders strip the first one's space.
     anchor = anchor_of(tokenizer)
     before = _decoded(tokenizer, [anchor])
@@ -91,8 +102,8 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
         return ""
 
 
-def _texts_of(tokenizer: Any) -> dict[int, str]:
-    """The texts of its tokens that were asked for before; none where it has got more tokens since."""
+def _known_of(tokenizer: Any) -> dict[tuple[Any, int], Any]:
+    """What was asked of its tokens before; nothing where it has got more tokens since."""
     size = len(tokenizer)
     before = _known.get(tokenizer)
     if before is None or before[0] != size:
@@ -100,7 +111,7 @@ def _texts_of(tokenizer: Any) -> dict[int, str]:
     return before[1]
 
 
-_known: WeakKeyDictionary[Any, tuple[int, dict[int, str]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, tuple[int, dict[tuple[Any, int], Any]]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=1)

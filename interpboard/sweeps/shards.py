@@ -20,7 +20,7 @@ from interpboard.sweeps.in_process import MissingRow, RowsFunction, missing_rows
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import RowResult
 
-_FEWEST, _MOST = 8, 64  # rows a shard: as many are lost with a worker
+_FEWEST, _MOST = 8, 128  # rows a shard: as many are lost with a worker
 _SHARDS_A_WORKER = 8
 _SUFFIX = ".msgpack"
 _TAKEN = ".taken-"

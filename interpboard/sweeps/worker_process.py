@@ -7,6 +7,7 @@ output how each went. Where standard input ends, who asked is gone: it writes wh
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import sys
@@ -30,6 +31,7 @@ def main() -> None:
     """Work until nothing is left, or nobody asks any more."""
     said = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no word of ours
+    gc.disable()  # what is imported stays: looking through it again and again is a quarter of the imports
     import interpboard.models.language_model
     import interpboard.sweeps.row_work  # noqa: F401 - while the other process opens its model
     from interpboard.errors import Cancelled
@@ -52,6 +54,8 @@ def main() -> None:
     folder = SweepFolder.open(Path(order.folder))
     with folder.among_workers():
         worker = ShardWorker(order.opening, order.folder, Watch(cancelled=left_alone.is_set))
+        gc.freeze()
+        gc.enable()
         if worker.failed is not None:
             tell(Told(failed=worker.failed))
             return
