@@ -95,5 +95,6 @@ def _wait_for_the_end(left_alone: threading.Event) -> None:
 if __name__ == "__main__":
     try:
         main()
+        os._exit(0)  # all is written and said: torch's modules need not be taken apart
     except BrokenPipeError:  # nobody listens any more
         os._exit(1)
