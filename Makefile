@@ -11,9 +11,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 run: $(VENV)/.run-installed
 	@$(BIN)/interpboard
 
-# A process for each core, at most 8, each with files that lie together. (loadfile of pytest-xdist waits for
-# ever once a process has died.)
-test: $(VENV)/.test-installed lint types docs
+# Types take longest, on one core: the other checks run beside them. Then a process for each core, at most 8,
+# each with files that lie together. (loadfile of pytest-xdist waits for ever once a process has died.)
+test: $(VENV)/.test-installed
+	@$(MAKE) --no-print-directory --jobs 3 lint types docs
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/.test-installed
@@ -57,7 +58,8 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable . >&2
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.run-installed
-	@echo "Installing what the tests need ..." >&2
-	@$(PIP) --editable ".[test,docs]" >&2
-	@touch $@
+# Modules are compiled as they are imported: to compile every one that is there takes a minute more.
+$(VENV)/.test-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing InterpBoard and what its tests need into $(VENV) (torch is large: minutes the first time) ..." >&2
+	@$(PIP) --no-compile --editable ".[test,docs]" >&2
+	@touch $(VENV)/.run-installed $@

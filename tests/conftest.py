@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 STUCK_S = 400.0  # by then pytest-timeout has failed the test, unless it is stuck outside Python
 RARELY = (20_000, 10, 10)  # Python's own are (700, 10, 10)
+FOLDERS = itertools.count()
 STDERR = pytest.StashKey[int]()
 
 
@@ -50,6 +53,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own. To number it, pytest's reads the names of all that there are, each time."""
+    name = re.sub(r"\W", "_", request.node.name)[:26]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(FOLDERS):05}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(autouse=True)
