@@ -60,10 +60,12 @@ def path_patching(
     into, other = (pair.clean, pair.corrupted) if noising else (pair.corrupted, pair.clean)
     at_base = pair.on_clean if noising else pair.on_corrupted
     axes = _axes(lm)
-    recorded = record_senders if lm.anatomy.strips is None else record_both
-    base, source = recorded(lm, into), recorded(lm, other)
-    first = min(pair.first_difference, metric.info.position)
-    values = _evaluated(base, source, receivers, metric, axes, first, at_base, watch)
+    changing = _changing(lm, prompt, receivers, metric, pair.first_difference)
+    if lm.anatomy.strips is None:
+        base, source = (record_senders(lm, each, *changing) for each in (into, other))
+    else:
+        base, source = record_both(lm, into), record_both(lm, other)
+    values = _evaluated(base, source, receivers, metric, axes, changing, at_base, watch)
     effects = values - at_base
     warnings = pair.nothing_to_recover(metric)
     span = pair.span(metric) * (-1 if noising else 1)
@@ -87,27 +89,38 @@ def _axes(lm: LanguageModel) -> tuple[Axis, ...]:
     return Axis("layer", lm.anatomy.layer_names), Axis("component", (*heads, MLP, "embed"))
 
 
+def _changing(
+    lm: LanguageModel,
+    prompt: PromptInfo,
+    receivers: tuple[Receiver, ...],
+    metric: Metric,
+    first_difference: int,
+) -> tuple[int, int]:
+    """The positions [first, stop) at which what senders write, and receivers read, may be another."""
+    if lm.verified.whole_prompt:  # of an encoder all positions change each other
+        return 0, len(prompt.token_ids)
+    last = metric.info.position
+    if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
+        return last, last + 1  # a sender writes position by position
+    return min(first_difference, last), last + 1
+
+
 def _evaluated(
     base: Run,
     source: Run,
     receivers: tuple[Receiver, ...],
     metric: Metric,
     axes: tuple[Axis, ...],
-    first: int,
+    changing: tuple[int, int],
     at_base: float,
     watch: Watch,
 ) -> np.ndarray:
     """The metric [layer, component] with each sender's change seen by the receivers; else NaN."""
     values = np.full(tuple(len(axis.labels) for axis in axes), np.nan)
-    last = metric.info.position
+    last, (first, stop) = metric.info.position, changing
     before = receivers[-1].reads
     total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
     strips = base.lm.anatomy.strips is not None
-    stop = last + 1
-    if base.lm.verified.whole_prompt:  # of an encoder all positions change each other
-        first, stop = 0, len(base.prompt.token_ids)
-    elif all(receiver.site == MODEL_OUTPUT for receiver in receivers):
-        first = last  # a sender writes position by position
     known = 0
     watch.step(0, total)
     portions = (

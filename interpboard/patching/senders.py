@@ -38,10 +38,10 @@ class SenderChanges:
     changes: torch.Tensor
 
 
-def record_senders(lm: LanguageModel, prompt: PromptInfo) -> Run:
-    """A run with all that ``sent`` needs of it. Raises ``Unsupported``."""
+def record_senders(lm: LanguageModel, prompt: PromptInfo, first: int, stop: int) -> Run:
+    """A run with what ``sent`` needs of it at positions ``first`` to ``stop`` − 1. Raises ``Unsupported``."""
     lm.verified.require_site("resid_pre")
-    return record(lm, prompt, _SITES)
+    return record(lm, prompt, _SITES, site_positions=slice(first, stop))
 
 
 def sent(
@@ -49,8 +49,8 @@ def sent(
 ) -> Iterator[SenderChanges]:
     """Changes source − base of the senders that write before the moment ``before``, in portions.
 
-    At positions ``first`` to ``stop`` − 1; the runs must agree before ``first``. Raises ``Unsupported``
-    if a layer does not pass the stream on as it is.
+    At positions ``first`` to ``stop`` − 1, of which both were recorded; they must agree before ``first``.
+    Raises ``Unsupported`` if a layer does not pass the stream on as it is.
     """
     part = slice(first, stop)
     n_heads = base.lm.anatomy.n_heads
@@ -74,16 +74,17 @@ def _of_layer(
     base: Run, source: Run, layer: int, first: int, stop: int, watch: Watch
 ) -> torch.Tensor:
     """[head …, MLP; pos, d_model]"""
-    z, mlp = source.sites["z"][layer][0], source.sites["mlp_out"][layer][0]
-    same_mlp = Edit("mlp_out", layer, "patch", value=base.sites["mlp_out"][layer][0])
-    same_attention = Edit("attn_out", layer, "patch", value=base.sites["attn_out"][layer][0])
+    z, there = source.sites["z"][layer][0], tuple(range(first, stop))
+
+    def put(site: str, value: torch.Tensor, head: int | None = None) -> Edit:
+        return Edit(site, layer, "patch", head, there, value)
+
+    same_mlp = put("mlp_out", base.sites["mlp_out"][layer][0])
+    same_attention = put("attn_out", base.sites["attn_out"][layer][0])
     probe = _probe(base, layer)
     rows: list[Counterfactual] = [
-        *(
-            (Edit("z", layer, "patch", head, value=z[:, head]), same_mlp)
-            for head in range(base.lm.anatomy.n_heads)
-        ),
-        (same_attention, Edit("mlp_out", layer, "patch", value=mlp)),
+        *((put("z", z[:, head], head), same_mlp) for head in range(base.lm.anatomy.n_heads)),
+        (same_attention, put("mlp_out", source.sites["mlp_out"][layer][0])),
         (same_attention, same_mlp),
         (Edit("resid_pre", layer, "add", value=probe), same_attention, same_mlp),
     ]

@@ -13,8 +13,9 @@ import torch
 from interpboard import open_model
 from interpboard.analyze import analyze
 from interpboard.errors import BadParameter, BadPrompt, Cancelled, Unsupported
-from interpboard.patching import senders
+from interpboard.patching import paths, senders
 from interpboard.patching.paths import path_patching
+from interpboard.patching.senders import record_senders
 from interpboard.results import MetricRequest
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric
@@ -153,6 +154,25 @@ def test_portions_of_senders_give_the_same_values_and_partial_values_grow_to_the
         known = np.isfinite(shown.values)
         np.testing.assert_array_equal(shown.values[known], result.values[known])
     assert heard[-1][0] == heard[-1][1] == np.isfinite(result.values).sum()
+
+
+def test_what_senders_write_is_kept_where_the_receivers_read_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64, text=CLEAN)
+    kept: list[set[int]] = []
+
+    def heard(*args: Any) -> Any:
+        run = record_senders(*args)
+        kept.append({value.shape[1] for values in run.sites.values() for value in values})
+        return run
+
+    monkeypatch.setattr(paths, "record_senders", heard)
+    path_patching(lm, prompt, metric, corrupted=CORRUPTED)
+    assert kept == [{1}, {1}], "the output reads one position, however long the prompt"
+    path_patching(lm, prompt, metric, corrupted=CORRUPTED, receiver="1.1.k")
+    assert len(kept[-1]) == 1
+    assert 1 < max(kept[-1]) < len(prompt.token_ids)
 
 
 def test_a_model_that_scales_its_stream_is_refused_by_name() -> None:
