@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
+from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy, body_of
 from interpboard.models.division import device_of
 from interpboard.models.label_head import (
@@ -67,14 +68,14 @@ def has_encoder_body(model: nn.Module) -> bool:
 def _looks_ahead(model: nn.Module) -> bool:
     """Whether what comes later changes what the body makes of the first token; true where it cannot be run,
     so that an encoder's proof says why."""
-    body: Any = body_of(model)
     given: Any = model
-    embedding = given.get_input_embeddings()
     with evaluating(model):
         try:
-            ids = torch.tensor([[1, 2, 3], [1, 3, 2]], device=device_of(embedding))
+            body: Any = body_of(model)
+            home = device_of(given.get_input_embeddings())
+            ids = torch.tensor([[1, 2, 3], [1, 3, 2]], device=home)
             one, other = (body(input_ids=row[None]).last_hidden_state[:, :1] for row in ids)
-        except (*MISFIT, NotImplementedError):
+        except (*MISFIT, NotImplementedError, NotALanguageModel):
             return True
     return differs(one, other)
 

@@ -306,3 +306,9 @@ def test_a_body_in_no_list_is_a_decoder_if_it_looks_at_nothing_later() -> None:
     lm = LanguageModel.of(model, tiny_tokenizer(), "mistral4")
     assert lm.verified.causal
     assert {"resid_pre", "resid_post", "mlp_out"} <= lm.verified.sites
+
+
+def test_a_body_that_cannot_be_tried_is_refused_by_its_proof() -> None:
+    model = small_model(tf.CanineForSequenceClassification, decoder=False)
+    with pytest.raises(NotALanguageModel, match="not built like a language model"):
+        LanguageModel.of(model, tiny_tokenizer(), "canine")
