@@ -11,7 +11,8 @@ from interpboard.models.calls import embeddings_of
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.edits import Counterfactual, Edit
 
-_TOKENS_A_STEP = 8192
+# On a CPU as many as its cache holds in float64, on others as many as fill them.
+_TOKENS_A_STEP, _MOST_TOKENS = {"cpu": 256}, 8192
 
 
 def embedding_noise(
@@ -47,9 +48,10 @@ def embedding_noise(
 def embedding_deviation(lm: LanguageModel) -> float:
     """Standard deviation of all numbers of all embeddings, as the embedding module gives them."""
     total, squares, count = 0.0, 0.0, 0
-    for ids in torch.arange(lm.anatomy.d_vocab, device=lm.device).split(_TOKENS_A_STEP):
-        embedded = embeddings_of(lm.anatomy, ids).double()
+    tokens = torch.arange(lm.anatomy.d_vocab, device=lm.device)
+    for ids in tokens.split(_TOKENS_A_STEP.get(lm.device.type, _MOST_TOKENS)):
+        embedded = embeddings_of(lm.anatomy, ids).double().flatten()
         total += float(embedded.sum())
-        squares += float(embedded.square().sum())
+        squares += float(embedded.dot(embedded))
         count += embedded.numel()
     return float((squares / count - (total / count) ** 2) ** 0.5)

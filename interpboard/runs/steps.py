@@ -10,10 +10,14 @@ from interpboard.models.memory import free_memory
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
-TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}
+TOKENS_A_STEP = {"cpu": (64, 1024), "cuda": (1024, 65536), "mps": (512, 8192)}
 MEMORY_A_STEP = 1 << 29
 FIRST_STEP = 3e13
 """Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
+FIRST_LAYER = 1.5e10
+"""Likewise of a layer on a CPU: 0.15 s of one core."""
+TOKENS_BACK = {"cpu": 256, "cuda": 32768, "mps": 4096}
+"""Tokens of a backward pass, at most: more were seen to save 7 % for twice the memory."""
 
 
 class StepSize:
@@ -38,10 +42,14 @@ class StepSize:
         self.tokens = fixed if fixed is not None else self._begin(lm)
 
     def _begin(self, lm: LanguageModel) -> int:
-        if self.by_layer:
-            return self.most
-        if lm.device.type != "cuda":
+        if not self.by_layer and lm.device.type != "cuda":
             return self.least
+        if self.by_layer:
+            largest = max(
+                sum(parameter.numel() for parameter in layer.parameters())
+                for layer in lm.anatomy.layers
+            )
+            return int(min(self.most, max(self.least, FIRST_LAYER / (2 * max(1, largest)))))
         parameters = sum(parameter.numel() for parameter in lm.model.parameters())
         return int(min(self.most, max(self.least, FIRST_STEP / (2 * parameters))))
 
@@ -101,16 +109,14 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     """How many prompts of ``length`` go through one forward and backward pass, at least one.
 
     What a layer keeps for the backward pass is there for all layers at once; it takes at most a quarter
-    of the free memory, and half the tokens of a forward step: more were seen to save 7 % for twice the
-    memory.
+    of the free memory, and at most ``TOKENS_BACK``.
     """
     if lm.verified.alone:
         return 1
     a_layer = _for_a_backward_pass(lm) + 4 * lm.anatomy.n_heads * length
     fitting = _fitting(lm, lm.anatomy.n_layers * a_layer, sys.maxsize)
-    most = TOKENS_A_STEP.get(lm.device.type, TOKENS_A_STEP["cpu"])[1]
-    limit = batch_limit() or most
-    return max(1, min(most // 2, fitting, limit) // length)
+    most = TOKENS_BACK.get(lm.device.type, TOKENS_BACK["cpu"])
+    return max(1, min(most, fitting, batch_limit() or most) // length)
 
 
 def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:
