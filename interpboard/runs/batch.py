@@ -96,7 +96,7 @@ class Batch:
                 hidden = fresh if hidden is None else torch.cat([hidden, fresh.to(hidden.device)])
             assert hidden is not None
             watch.check()
-            if layer == n_layers - 1 and self._reads_one(position):
+            if layer == n_layers - 1 and reads_one(self.run, self.first, position, self.stop):
                 hidden = LastLayer(self, position).output(hidden, joining)
             else:
                 hidden = self._layer(layer, hidden, joining, position)
@@ -108,12 +108,6 @@ class Batch:
         end = torch.cat([part.to(final[0].device) for part in final])
         self.tally.hear("the last stream", end)
         return end
-
-    def _reads_one(self, position: int) -> bool:
-        """Whether the last layer may run at ``position`` alone. On a GPU it would be more launches."""
-        proved, device = self.run.lm.verified, self.run.calls[-1].device
-        at_end = self.first < position == self.stop - 1
-        return proved.one_query and at_end and device.type == "cpu" and not self.narrow
 
     def _layer(
         self, layer: int, hidden: torch.Tensor, joining: list[int], position: int
@@ -270,6 +264,15 @@ class LastLayer(Batch):
         self.made = keys[part], values[part]
         self._there[last] = there
         return self._layer(last, hidden[:, -1:], joining, self.first)
+
+
+def reads_one(run: Run, first: int, position: int, stop: int) -> bool:
+    """Whether of the last layer ``position`` alone is run, keys and values aside, by rows of the positions
+    ``first`` to ``stop`` − 1. On a GPU it would be more launches; in float16 attention is listened to."""
+    proved, device = run.lm.verified, run.calls[-1].device
+    if proved.path != "replay" or not proved.one_query or device.type != "cpu":
+        return False
+    return first < position == stop - 1 and run.resid_final.dtype != torch.float16
 
 
 def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> torch.Tensor:

@@ -22,7 +22,7 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.memory import check_smaller_may_fit
-from interpboard.runs.batch import Batch
+from interpboard.runs.batch import Batch, reads_one
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite
 from interpboard.runs.joins import joins_at, keeps_attention, started_late
@@ -118,7 +118,9 @@ def evaluate(
         share = (stop - begin) * sum(1 - start / layers for start in starts)
         if not loop.due(done, len(chosen)):
             values[chosen] = metric.baseline
-            loop.skip(done, len(chosen), share, share / len(run.prompt.token_ids))
+            spared = stop - begin - 1 if reads_one(run, begin, position, stop) else 0
+            passed = share - spared * sum(start < layers for start in starts) / layers
+            loop.skip(done, len(chosen), share, passed / len(run.prompt.token_ids))
             done += len(chosen)
             continue
         batch = Batch(

@@ -169,6 +169,17 @@ def test_portions_grow_with_free_memory_and_shrink_with_the_prompt(
     assert steps.rows_of_a_recording(lm, 10) == steps.TOKENS_A_STEP["cpu"][1] // 10
 
 
+def test_a_first_step_through_large_layers_is_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = case("gpt2")[0]
+    least, most = steps.TOKENS_A_STEP["cpu"]
+    assert steps.StepSize(lm, None).tokens == most
+    a_layer = sum(parameter.numel() for parameter in lm.anatomy.layers[0].parameters())
+    monkeypatch.setattr(steps, "FIRST_LAYER", 2 * a_layer * 100)
+    assert steps.StepSize(lm, None).tokens == 100
+    monkeypatch.setattr(steps, "FIRST_LAYER", 1)
+    assert steps.StepSize(lm, None).tokens == least
+
+
 def test_few_new_tokens_behind_a_long_prefix_are_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = case("gpt2")[0]
     free = 4 * 4 * 32 * 4 * 1000  # keys and values of 1000 tokens, twice, in a quarter of it
