@@ -40,6 +40,7 @@ from interpboard.runs.watch import SILENT, Watch
 
 NODES = 128
 """Of a tree, at most: attention looks at all of them for each, and the layer's own work is little more."""
+_STEPS = 2  # at once: what a step of a prompt has for its keys and values, a tree has for none
 _ORDERS = 10.0  # of sums: so many times what one order is seen to leave
 
 
@@ -142,7 +143,7 @@ def _evaluated(
     nodes, lm = tree.run.calls[0].hidden.shape[1], tree.run.lm
     found = np.empty((len(metrics), len(counterfactuals)))
     order = sorted(range(len(counterfactuals)), key=lambda i: start_of(counterfactuals[i]))
-    a_step = StepSize(lm, None).rows(0, nodes)
+    a_step = _STEPS * StepSize(lm, None).rows(0, nodes)
     for begin in range(0, len(order), a_step):
         chosen = order[begin : begin + a_step]
         batch = _TreeBatch(tree, [counterfactuals[i] for i in chosen])

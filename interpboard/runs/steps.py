@@ -10,7 +10,7 @@ from interpboard.models.memory import free_memory
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
-TOKENS_A_STEP = {"cpu": (64, 1024), "cuda": (1024, 65536), "mps": (512, 8192)}
+TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}
 MEMORY_A_STEP = 1 << 29
 FIRST_STEP = 3e13
 """Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
