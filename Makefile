@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # The same versions today and tomorrow; pyproject.toml leaves ranges open for users.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# What is imported is compiled once: where this is set, every process would compile all of torch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test lint types docs models format screenshots release-check clean
 
 run: $(VENV)/.run-installed
