@@ -11,6 +11,7 @@ import torch
 from interpboard.models.sites import at_site
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run, enter_edits, record
+from interpboard.runs.steps import reused_in_memory
 from interpboard.runs.watch import SILENT, Watch
 
 _TOKENS_A_STEP = {"cpu": 512}
@@ -37,8 +38,9 @@ def seen_in_layer(
     """
     size = _TOKENS_A_STEP.get(run.lm.device.type, ELSEWHERE)
     begin = first if run.lm.verified.reuse else 0
-    step = max(1, size // (stop - begin))
-    parts: dict[str, list[torch.Tensor]] = {site: [] for site in sites}
+    # Each row brings the keys and values of the positions before it.
+    step = max(1, min(size // (stop - begin), reused_in_memory(run.lm) // max(1, begin)))
+    found: dict[str, torch.Tensor] = {}
     for start in range(0, len(rows), step):
         watch.check()
         some = rows[start : start + step]
@@ -51,8 +53,13 @@ def seen_in_layer(
             recorded = record(run.lm, run.prompt, sites, some)
             seen = {site: recorded.sites[site][layer][:, :stop] for site in sites}
         for site, value in seen.items():
-            parts[site].append(value[:, value.shape[1] - (stop - first) :])
-    return {site: torch.cat(values) for site, values in parts.items()}
+            part = value[:, value.shape[1] - (stop - first) :]
+            if (
+                site not in found
+            ):  # whole at once: parts put together at the end would be there twice
+                found[site] = part.new_empty((len(rows), *part.shape[1:]))
+            found[site][start : start + len(some)] = part
+    return found
 
 
 def _input(

@@ -11,7 +11,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import MODEL_OUTPUT, Receiver, receiver_edits, resolve_receivers
-from interpboard.patching.senders import SenderChanges, record_senders, sent
+from interpboard.patching.senders import SenderChanges, only_written, record_senders, sent
 from interpboard.patching.strip_paths import record_both, sent_in_strips, strip_receiver_edits
 from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo
@@ -62,7 +62,8 @@ def path_patching(
     axes = _axes(lm)
     changing = _changing(lm, prompt, receivers, metric, pair.first_difference)
     if lm.anatomy.strips is None:
-        base, source = (record_senders(lm, each, *changing) for each in (into, other))
+        source = only_written(record_senders(lm, other, *changing))
+        base = record_senders(lm, into, *changing)
     else:
         base, source = record_both(lm, into), record_both(lm, other)
     values = _evaluated(base, source, receivers, metric, axes, changing, at_base, watch)

@@ -143,7 +143,8 @@ def receiver_edits(
         for number, row in enumerate(who):
             for receiver in here:
                 value = seen[receiver.site][number]
-                value = value if receiver.head is None else value[:, receiver.head]
+                if receiver.head is not None:  # a copy: the other heads are let go
+                    value = value[:, receiver.head].clone()
                 edit = Edit(receiver.site, layer, "patch", receiver.head, where, value)
                 rows[row] += (edit,)
     return rows

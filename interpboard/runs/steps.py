@@ -37,7 +37,7 @@ class StepSize:
         limit = batch_limit()
         if limit:
             self.least, self.most = min(self.least, limit), min(self.most, limit)
-        self.most_reused = _reused_in_memory(lm)
+        self.most_reused = reused_in_memory(lm)
         self.grows = fixed is None
         self.tokens = fixed if fixed is not None else self._begin(lm)
 
@@ -82,7 +82,7 @@ def _tokens_in_memory(lm: LanguageModel) -> int:
     return _fitting(lm, 4 * _widest(lm) + 8 * lm.anatomy.d_model)
 
 
-def _reused_in_memory(lm: LanguageModel) -> int:
+def reused_in_memory(lm: LanguageModel) -> int:
     """Tokens whose keys and values in one layer, there twice, fit in a quarter GiB or what is free."""
     return _fitting(lm, 4 * _d_keys(lm), MEMORY_A_STEP // 2)
 

@@ -17,6 +17,7 @@ from interpboard.patching import paths, senders
 from interpboard.patching.paths import path_patching
 from interpboard.patching.senders import record_senders
 from interpboard.results import MetricRequest
+from interpboard.runs import steps
 from interpboard.runs.edits import Edit
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
@@ -173,6 +174,30 @@ def test_what_senders_write_is_kept_where_the_receivers_read_it(
     path_patching(lm, prompt, metric, corrupted=CORRUPTED, receiver="1.1.k")
     assert len(kept[-1]) == 1
     assert 1 < max(kept[-1]) < len(prompt.token_ids)
+    monkeypatch.setattr(senders, "_KEPT_BYTES", 1)
+    path_patching(lm, prompt, metric, corrupted=CORRUPTED, receiver="1.1.k")
+    assert kept[-2:] == [set(), set()], "of a long prompt it is computed layer by layer"
+
+
+def test_of_long_prompts_few_senders_bring_their_keys_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64, text=CLEAN)
+    rows: list[int] = []
+    handle = lm.anatomy.layers[1].register_forward_pre_hook(
+        lambda _module, args: rows.append(len(args[0]))
+    )
+    try:
+        expected = path_patching(lm, prompt, metric, corrupted=CORRUPTED)
+        assert max(rows) == 4 + 1 + 2, "heads, the MLP, and the two runs that prove the sum"
+        rows.clear()
+        two_rows = 2 * metric.info.position * 4 * lm.anatomy.n_kv_heads * lm.anatomy.d_head[1] * 8
+        monkeypatch.setattr(steps, "MEMORY_A_STEP", 2 * two_rows)
+        found = path_patching(lm, prompt, metric, corrupted=CORRUPTED)
+    finally:
+        handle.remove()
+    assert max(rows) == 2
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-9)
 
 
 def test_a_model_that_scales_its_stream_is_refused_by_name() -> None:
