@@ -34,7 +34,7 @@ from interpboard.models.layer_parts import (
     without_shared,
 )
 from interpboard.models.mixtures import Mixture, mixtures_of
-from interpboard.models.named_parts import Parts, named_layers, named_module
+from interpboard.models.named_parts import Parts, named_layers, named_module, refuse_other_counts
 from interpboard.models.packed import is_linear, out_width
 from interpboard.models.strips import Strips
 
@@ -118,6 +118,7 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
     parts = parts or Parts()
     config: Any = model.config
     text_config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
+    refuse_other_counts(parts, text_config)
     unembedding = _named(model, parts.head, "head") or unembedding_of(model)
     base = _named(model, parts.body, "body") or body_of(model)
     if parts.layers:

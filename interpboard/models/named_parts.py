@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from torch import nn
@@ -20,6 +20,10 @@ from interpboard.files.places import expanded
 
 _LINES = 40  # of the module tree that a refusal shows
 _FILE_AT_MOST = 65536  # bytes
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_COUNTED_BY = {"n_heads": "num_attention_heads", "n_kv_heads": "num_key_value_heads"}
 
 
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -37,9 +41,9 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     down_proj: str = ""
     mlp_out: str = ""
     before_mlp: str = ""
-    n_heads: int = 0
-    n_kv_heads: int = 0
-    d_head: int = 0
+    n_heads: _Count = 0
+    n_kv_heads: _Count = 0
+    d_head: _Count = 0
 
     @property
     def names_layers(self) -> bool:
@@ -93,6 +97,20 @@ def _read(path: Path, where: str) -> dict[str, Any]:
         raise BadParameter(f"Cannot read {where}: {error.strerror}.", "Check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadParameter(f"{where} is not TOML: {str(error)[:120]}.") from error
+
+
+def refuse_other_counts(parts: Parts, config: Any) -> None:
+    """Raise ``BadParameter`` where ``parts`` names another number of heads than ``config`` has.
+
+    A width can be cut into any number of heads: what is done to each would look right.
+    """
+    for name, own in _COUNTED_BY.items():
+        named, counted = getattr(parts, name), getattr(config, own, None)
+        if named and isinstance(counted, int) and counted not in (0, named):
+            raise BadParameter(
+                f"{name} = {named}: the model's configuration says {own} = {counted}.",
+                f"Leave {name} out.",
+            )
 
 
 def named_module(root: nn.Module, path: str, what: str) -> nn.Module:

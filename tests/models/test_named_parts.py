@@ -15,7 +15,7 @@ from interpboard.cli.main import main
 from interpboard.errors import BadParameter, NotALanguageModel
 from interpboard.models.language_model import open_model
 from interpboard.models.named_parts import TEMPLATE, read_parts
-from tests.models.test_quantised import agrees_with_plain_hooks
+from tests.models.test_quantised import agrees_with_plain_hooks, wide
 from tests.tiny import tiny_tokenizer
 
 
@@ -200,6 +200,7 @@ def test_parts_that_are_not_what_their_name_says_are_found_out_by_the_proof(fold
         ("layers = 3", "layers"),
         ("layrs = 'x'", "layrs"),
         ("n_heads = 'four'", "n_heads"),
+        ("n_heads = -1", "n_heads"),
         ("[layers]\nx = 1", "layers"),
     ],
 )
@@ -214,6 +215,22 @@ def test_a_file_of_parts_that_is_none_is_refused_in_a_line(
     assert str(path) in str(caught.value)
     with pytest.raises(BadParameter, match="Cannot read"):
         read_parts(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"n_heads": 8}, "n_heads = 8: the model's configuration says num_attention_heads = 4"),
+        ({"n_heads": 32, "attention": "self_attn"}, "num_attention_heads = 4"),
+        ({"n_kv_heads": 3}, "num_key_value_heads = 2"),
+    ],
+)
+def test_a_number_of_heads_that_the_configuration_contradicts_is_refused(
+    named: dict[str, Any], words: str
+) -> None:
+    """The width could be cut so, and half a head ablated without a word."""
+    with pytest.raises(BadParameter, match=words):
+        open_model(wide(), "cpu", parts=named)
 
 
 def test_the_template_is_a_file_of_parts() -> None:
