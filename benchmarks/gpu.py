@@ -98,8 +98,8 @@ def head_grids(bench: Bench, size: str, dtype: str, lengths: list[int], some: in
     opening, _, ours = bench.timed(lambda: Engine(model))
     batched, loop = batched_hooks.Engine(model), hooks.Engine(model)
     layers = len(loop.parts.layers)
-    if some:
-        loop.parts.out_proj[:] = loop.parts.out_proj[:some]
+    timed = some or layers
+    cells = [(layer, head) for layer in range(timed) for head in range(loop.parts.n_heads)]
     widths = work.Widths.of(model.config)
     for length in lengths:
         ids = random_ids(model.config.vocab_size, length)
@@ -108,8 +108,8 @@ def head_grids(bench: Bench, size: str, dtype: str, lengths: list[int], some: in
             bench, 3, ours=lambda: ours.head_grid(ids, target),  # noqa: B023
             batched_hooks=lambda: batched.head_grid(ids, target),  # noqa: B023
         )  # fmt: skip
-        seconds = bench.timed(lambda: loop.head_grid(ids, target))[0]  # noqa: B023
-        seconds *= layers / len(loop.parts.out_proj)
+        seconds = bench.timed(lambda: loop.head_grid(ids, target, cells))[0]  # noqa: B023
+        seconds *= layers / timed
         best = times["ours"]["best"]
         bench.say(task="head grid", model=size, dtype=dtype, tokens=length, **times,
                   loop=round(seconds, 3), times_faster_than_loop=round(seconds / best, 1),

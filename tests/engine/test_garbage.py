@@ -12,8 +12,11 @@ from interpboard.engine.garbage import NEW_OBJECTS, look_as_usual, look_seldom
 
 @pytest.fixture(autouse=True)
 def usual() -> Iterator[tuple[int, int, int]]:
-    before = gc.get_threshold()
+    before, on = gc.get_threshold(), gc.isenabled()
+    gc.enable()  # a test of the app may have left it as the app begins
     yield before
+    if not on:
+        gc.disable()
     look_as_usual()
     gc.unfreeze()
     gc.set_threshold(*before)

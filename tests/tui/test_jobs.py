@@ -156,8 +156,8 @@ async def test_what_is_typed_ahead_lands_in_its_field(board: Boards) -> None:
         await b.press("3", "F")
         for key in ("t", "tab", "o", "tab", "w"):  # as they come in one read, without a pause
             b.app.post_message(events.Key(key, key if len(key) == 1 else None))
-        for _ in range(5):  # each widget's own queue
-            await b.pilot.pause()
+        await b.pilot.pause()
+        await wait_until_idle(b.app)
         values = [field.value for field in b.app.screen.query(Input)]
         assert values == ["t", "/texts/lens-demoo", "w"]
 

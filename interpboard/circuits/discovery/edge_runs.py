@@ -18,6 +18,7 @@ import torch
 
 from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.live_edges import LiveEdges
+from interpboard.circuits.discovery.own_inputs import prove_own_inputs
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input, on_output
@@ -36,7 +37,8 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
     """The wiring of ``lm``, proved on two random prompts of six tokens.
 
     With all edges the first prompt's logits must come out, with none the second's, up to what rounding at
-    every receiver does to a plain run. Raises ``Unsupported`` where they do not: parallel blocks, norms
+    every receiver does to a plain run; and each head must read by its own slice of a projection, where
+    queries, keys and values can be seen. Raises ``Unsupported`` where they do not: parallel blocks, norms
     behind attention, scaled additions.
     """
     wiring = find_wiring(lm)
@@ -58,6 +60,11 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
                     "in LLM.int8 its maps round what they are given, so that parts do not add up",
                 )
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
+    if {"q", "k", "v"} <= lm.verified.sites:
+        prove_own_inputs(
+            lm, wiring.graph, ids[:1], ids[1:],
+            lambda stack, some: _hang(stack, wiring, LiveEdges(wiring, reference, some)),
+        )  # fmt: skip
     return wiring
 
 
@@ -121,23 +128,25 @@ def edge_patched(
 ) -> torch.Tensor:
     """The final residual stream [batch, pos, d_model] for ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
-    anatomy = wiring.lm.anatomy
     live = LiveEdges(wiring, reference, edges, watch)
     with ExitStack() as stack:
-        stack.enter_context(at_site(anatomy, "resid_pre", 0, live.begin))
-        for layer, attention in enumerate(wiring.layers):
-            stack.enter_context(on_input(attention.norm, lambda _value: watch.check()))
-            for number, projection in enumerate(attention.projections):
-                project = partial(live.project, layer, number)
-                stack.enter_context(on_output(projection.module, project))
-            stack.enter_context(at_site(anatomy, "z", layer, partial(live.heads, layer)))
-            stack.enter_context(
-                on_input(anatomy.before_mlp[layer], partial(live.before_mlp, layer))
-            )
-            stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
+        _hang(stack, wiring, live)
         with refusing(wiring.lm, "A run with some edges only", len(ids)):
-            run_body(anatomy, ids)
+            run_body(wiring.lm.anatomy, ids)
     return live.output()
+
+
+def _hang(stack: ExitStack, wiring: Wiring, live: LiveEdges) -> None:
+    anatomy = wiring.lm.anatomy
+    stack.enter_context(at_site(anatomy, "resid_pre", 0, live.begin))
+    for layer, attention in enumerate(wiring.layers):
+        stack.enter_context(on_input(attention.norm, lambda _value: live.watch.check()))
+        for number, projection in enumerate(attention.projections):
+            project = partial(live.project, layer, number)
+            stack.enter_context(on_output(projection.module, project))
+        stack.enter_context(at_site(anatomy, "z", layer, partial(live.heads, layer)))
+        stack.enter_context(on_input(anatomy.before_mlp[layer], partial(live.before_mlp, layer)))
+        stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
 
 
 def logits_at(lm: LanguageModel, output: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

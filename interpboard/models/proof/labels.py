@@ -15,6 +15,7 @@ import torch
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.checkpoint.foreign import first_line
 from interpboard.models.label_head import Reads
 from interpboard.models.proof.rounding import same_within_rounding
 from interpboard.models.unembedding import model_output, read_by_head, run_body, unembed
@@ -54,6 +55,7 @@ def with_proved_head(
 ) -> Anatomy:
     """``anatomy`` with the first of ``reads`` that gives the model's own logits for ``prompts``, each
     [1, pos] and without padding. Raises ``NotALanguageModel`` where none does."""
+    _require_a_run(anatomy, prompts[0])
     found = next((a for a in _readings(anatomy, reads) if _agrees(a, prompts)), None)
     if found is None:
         raise NotALanguageModel(
@@ -61,6 +63,16 @@ def with_proved_head(
             "Such classifiers are not supported.",
         )
     return _with_padding(found, prompts[0])
+
+
+def _require_a_run(anatomy: Anatomy, ids: torch.Tensor) -> None:
+    try:
+        model_output(anatomy, ids)
+    except _MISFIT as error:
+        raise NotALanguageModel(
+            f"{type(anatomy.model).__name__} does not run on one text: {first_line(error)}",
+            "Such classifiers are not supported.",
+        ) from error
 
 
 def _readings(anatomy: Anatomy, reads: Sequence[Reads]) -> list[Anatomy]:

@@ -1,7 +1,6 @@
 """Forward passes of an encoder in which every receiver hears its own mixture of two runs, exactly.
 
-As ``edge_runs``, which see. The proof is sharper here, since modules of more names are taken for queries,
-keys and values: whose slice of a projection is whose is shown, head by head.
+As ``edge_runs``, which see.
 """
 
 from __future__ import annotations
@@ -14,21 +13,19 @@ import torch
 
 from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.edge_runs import record_activations
+from interpboard.circuits.discovery.own_inputs import prove_own_inputs
 from interpboard.circuits.discovery.whole_rows.streams import ReceiverStreams
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring, find_row_wiring
 from interpboard.circuits.discovery.wiring import unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input, on_output
-from interpboard.models.proof.kinds import kinds_of_layers
-from interpboard.models.proof.rounding import Noise, agrees, differs, same_within_rounding
+from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.proof.selfcheck import unpadded_prompts
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
-
-_LETTERS = ("q", "k", "v")
 
 
 @torch.no_grad()
@@ -82,9 +79,13 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
         found = rows_patched(wiring, ids, reference, edges)
         if not same_within_rounding(found, expected.output, noise):
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
-    kinds = kinds_of_layers(lm.anatomy)
-    for layer in sorted({kind: layer for layer, kind in enumerate(kinds)}.values()):
-        _prove_inputs(wiring, layer, ids, others, reference)
+    prove_own_inputs(
+        lm,
+        graph,
+        ids,
+        others,
+        lambda stack, some: _hang(stack, wiring, ReceiverStreams(wiring, reference, some)),
+    )
     return wiring
 
 
@@ -119,54 +120,3 @@ def _rounded_anew(wiring: RowWiring, ids: torch.Tensor) -> torch.Tensor:
         stack.enter_context(at_site(anatomy, "resid_post", anatomy.n_layers - 1, end.append))
         run_body(anatomy, ids)
     return end[0]
-
-
-@torch.no_grad()
-def _prove_inputs(
-    wiring: RowWiring,
-    layer: int,
-    ids: torch.Tensor,
-    others: torch.Tensor,
-    reference: Activations,
-) -> None:
-    """Raise ``Unsupported`` unless each head's query, key and value input is its own."""
-    lm, graph = wiring.lm, wiring.graph
-    inputs = graph.attention_receivers(layer)
-    hears = np.arange(graph.in_attention) % 2 == 0
-    if graph.in_attention // 3 % 2 == 0:  # so that the three of a head do not hear alike
-        hears[graph.n_heads : graph.n_heads + graph.n_kv_heads] ^= True
-    edges = graph.edges.copy()
-    edges[:, inputs.start :] = False
-    edges[:, inputs] = graph.edges[:, inputs] & hears
-    streams = ReceiverStreams(wiring, reference, edges)
-    with ExitStack() as stack:
-        mixed = _seen(stack, wiring, layer)
-        _hang(stack, wiring, streams)
-        run_body(lm.anatomy, ids)
-    plain = []
-    for row in (ids, others):
-        with ExitStack() as stack:
-            plain.append(_seen(stack, wiring, layer))
-            run_body(lm.anatomy, row)
-    first = 0
-    for letter in _LETTERS:
-        own, other, found = (each[letter] for each in (*plain, mixed))
-        count = own.shape[-2]
-        heard = torch.from_numpy(hears[first : first + count]).to(own.device)
-        first += count
-        expected = torch.where(heard[:, None], own, other)
-        told_apart = differs(own.flatten(-2), other.flatten(-2))
-        if not told_apart or not agrees(found.flatten(-2), expected.flatten(-2)):
-            raise unsupported(lm, "its queries, keys and values cannot be told apart by heads")
-
-
-def _seen(stack: ExitStack, wiring: RowWiring, layer: int) -> dict[str, torch.Tensor]:
-    """Queries, keys and values of a layer [batch, pos, head, d_head], as a pass comes by."""
-    found: dict[str, torch.Tensor] = {}
-    for letter in _LETTERS:
-
-        def keep(value: torch.Tensor, letter: str = letter) -> None:
-            found[letter] = value.clone()
-
-        stack.enter_context(at_site(wiring.lm.anatomy, letter, layer, keep))
-    return found
