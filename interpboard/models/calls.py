@@ -36,7 +36,8 @@ from interpboard.models.training_mode import require_evaluating
 
 CACHES = ("past_key_values", "past_key_value", "layer_past")
 _MASK = "attention_mask"
-_ALIBI = "alibi"
+ALIBI = "alibi"
+"""By which name a layer takes what it adds to the scores of each key, [row · head, 1, key]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +235,7 @@ class _Cut:
             return tuple(self.argument(name, item) for item in value)
         if not isinstance(value, torch.Tensor):
             return value
-        if name == _ALIBI:  # [batch · head, 1, key], the same for every row
+        if name == ALIBI:  # [batch · head, 1, key], the same for every row
             return value[: len(value) // self.batch, :, : self.stop].repeat(len(self.base), 1, 1)
         return self._rows(self._positions(value))
 

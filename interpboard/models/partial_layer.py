@@ -4,11 +4,13 @@
 position, the sum is right there (and only there: elsewhere it is that position's MLP output by
 broadcasting). ``attention_kept``: rows whose first edit lies behind attention take their head outputs
 ``z`` as recorded; attention proper runs on the other rows alone. Neither holds for every family
-(parallel blocks, attention that adds the stream itself): ``selfcheck`` proves it or it is not used.
+(parallel blocks): ``selfcheck`` proves it or it is not used. Attention that adds the stream itself (bloom)
+is given it as ``residual``: of the rows that keep their attention it is added here.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from torch import nn
 from interpboard.models.kept_tensors import Keeper, Kept
 from interpboard.models.module_hooks import standing_in
 from interpboard.models.own_attention import runs_on
+
+_STREAM = "residual"  # what attention adds to its output itself, by the name of its argument
 
 
 @contextmanager
@@ -103,6 +107,9 @@ def attention_kept(
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         others = attended()
+        stream = args[added_at] if 0 < added_at < len(args) else kwargs.get(_STREAM)
+        if stream is not None:
+            others = others + stream[real:].to(others.device)
         runs_on(kept.attention, real)
         if real == 0:
             return kept.returned(others)
@@ -110,11 +117,24 @@ def attention_kept(
             args = (args[0][:real], *args[1:])
         else:
             kwargs = {**kwargs, "hidden_states": kwargs["hidden_states"][:real]}
+        if stream is not None:
+            args, kwargs = _given(args, kwargs, added_at, stream[:real])
         output = original(*args, **kwargs)
         first = output[0] if isinstance(output, (tuple, list)) else output
         joined = torch.cat([first, others])
         return (joined, *output[1:]) if isinstance(output, (tuple, list)) else joined
 
     original = kept.attention.forward
+    named = [*inspect.signature(original).parameters]
+    added_at = named.index(_STREAM) if _STREAM in named else 0
     with standing_in(kept.attention, forward):
         yield
+
+
+def _given(
+    args: tuple[Any, ...], kwargs: dict[str, Any], place: int, stream: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of attention with ``stream`` as the one that it adds."""
+    if place < len(args):
+        return (*args[:place], stream, *args[place + 1 :]), kwargs
+    return args, {**kwargs, _STREAM: stream}

@@ -1,9 +1,10 @@
 """Layers called on a prefix tree: calls recorded for several prompts, as one over the nodes of their tree.
 
 Laid out in a row, the nodes are a prompt in which each sees those that it follows. So the recorded mask is
-read at the prompts' own positions, and closed for what a node does not follow; angles and position ids are
-those of the positions. The layer itself is called as ever. What else a family hands its layers is not known
-here: that they give what the prompts' own calls gave is proved before it is used (``runs.on_tree``).
+read at the prompts' own positions, and closed for what a node does not follow; angles, position ids and
+biases of keys (alibi) are those of the positions. The layer itself is called as ever. What else a family
+hands its layers is not known here: that they give what the prompts' own calls gave is proved before it is
+used (``runs.on_tree``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from interpboard.models.calls import CACHES, LayerCall, hidden_of
+from interpboard.models.calls import ALIBI, CACHES, LayerCall, hidden_of
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import EnoughSeen, KeysValues, Prefix, StoppingCache
 
@@ -37,6 +38,9 @@ def tree_call(
             return tuple(argument("", each) for each in value)
         if not isinstance(value, torch.Tensor) or not value.dim():
             return value
+        if name == ALIBI:  # [row · head, 1, pos] of the keys: a node has that of its own row
+            own = value.unflatten(0, (batch, -1))[rows.to(value.device), :, 0, positions]
+            return own.T[:, None]
         if value.dim() == 1 and len(value) == length:
             return value[positions.to(value.device)]
         if value.dim() in (2, 3) and value.shape[1] == length and value.shape[0] in (1, batch):
@@ -110,8 +114,14 @@ def called_at(
         at_own.masked_fill(~own, _closed(mask)),
     ]
     arguments = {
-        name: _at(value, ends, nodes) for name, value in call.arguments.items() if name != _MASK
+        name: _at(value, ends, nodes)
+        for name, value in call.arguments.items()
+        if name not in (_MASK, ALIBI)
     }
+    alibi: torch.Tensor | None = call.arguments.get(ALIBI)
+    if alibi is not None:  # of the keys: all nodes, and the ends behind them
+        of_keys = torch.cat([alibi, alibi[..., ends.to(alibi.device)]], -1)
+        arguments[ALIBI] = of_keys.repeat(max(1, attending), 1, 1)
     arguments[_MASK] = _expanded(torch.cat(parts, -1), attending)
     arguments[call.cache_argument()] = Prefix(*made)
     return hidden_of(call.layer(hidden, **arguments))

@@ -33,9 +33,8 @@ WITHOUT = {
 }
 
 # What a replay cannot leave out: opt flattens rows before its MLP, falcon has one norm before both its
-# parallel blocks, bloom's attention adds the residual stream itself.
+# parallel blocks.
 FLAT_MLP = {"opt", "falcon"}
-ADDS_THE_STREAM = {"bloom"}
 OWN_LINEAR = {"falcon"}  # a class of linear maps of its own
 
 
@@ -59,7 +58,7 @@ def test_every_family_proves_every_site_and_its_path(family: str) -> None:
     assert verified.faster_head
     assert verified.mlp_at_one == (family not in FLAT_MLP)
     assert verified.one_query
-    assert verified.keeps_attention == (family not in ADDS_THE_STREAM)
+    assert verified.keeps_attention
     assert anatomy.n_layers == 3
     assert anatomy.n_heads == 4
     widths = [in_width(projection) for projection in anatomy.out_proj]

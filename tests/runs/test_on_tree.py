@@ -32,10 +32,11 @@ TEXTS = (
     "The keys to the cabinet are on the", "The keys to the table are in the",
     "The keys to the cabinet are in the", "When the city of Rome is on the",
 )  # fmt: skip
-# Learnt positions, angles, a window of 4 keys in every other layer and capped logits, a parallel block.
-# Gemma attends in float32 whatever it is asked for: beside float64 it is not the same on a tree.
+# Learnt positions, angles, a window of 4 keys in every other layer and capped logits, a parallel block, a
+# bias of each key. Gemma and bloom attend in float32 whatever they are asked for: in float64 trees differ.
 ON_TREES = [
     ("gemma2", torch.float32),
+    ("bloom", torch.float32),
     *((f, d) for f in ("gpt2", "llama", "gpt_neox") for d in (torch.float32, torch.float64)),
 ]
 NAMES = ("head_ablation", "logit_lens", "direct_logit_attribution")
@@ -96,7 +97,7 @@ def test_an_analysis_of_several_prompts_at_once_is_that_of_each(family: str, nam
     lm = tiny_lm(family, torch.float64)
     prompts, metrics = asked_of(lm)
     at_once, alone = results(lm, name, prompts, metrics)
-    may_not = {  # a mask with positions in it; attention in float32; capped logits
+    may_not = {  # attention in float32; capped logits
         ("bloom", "head_ablation"),
         ("gemma2", "head_ablation"),
         ("gemma2", "direct_logit_attribution"),
