@@ -18,7 +18,8 @@ from interpboard.cli.option_groups import (
 )
 from interpboard.cli.options import choose_output
 from interpboard.cli.output import deliver, document_as, tell_warnings
-from interpboard.datasets.dataset import open_dataset
+from interpboard.datasets.columns import read_columns
+from interpboard.datasets.dataset import opened_by_name
 from interpboard.engine.threads import let_threads_sleep
 from interpboard.errors import BadParameter
 from interpboard.registry import find_analysis
@@ -60,6 +61,13 @@ def probe_command(
     folds: Annotated[str | None, typer.Option(help="Parts, each held out once (5).")] = None,
     shuffles: Annotated[str | None, typer.Option(help="With shuffled labels, times (20).")] = None,
     strength: Annotated[str | None, typer.Option(help="Of the penalty on weights (1).")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OURS=THEIRS,...",
+            help='Which column is which, or a template of them: text=prompt,label="{kind}".',
+        ),
+    ] = None,
     limit: Annotated[str | None, typer.Option(help="The first so many rows (all).")] = None,
     save: Annotated[
         str | None, typer.Option(help="Write the direction to this safetensors file.")
@@ -86,8 +94,11 @@ def probe_command(
     }  # fmt: skip
     params = {key: value for key, value in said.items() if value is not None}
     find_analysis(name).parse(params)
+    if columns:
+        read_columns(columns)
+        data = [f"{each} {columns}" for each in data]
     for each in data:
-        open_dataset([each])  # what is not there is said before a model is opened
+        opened_by_name(each)  # what is not there is said before a model is opened
     settings = settings_with(model, page)
     document = _probed(model.choice(settings), data, name, params, debug_wanted(debug))
     tell_warnings(document)

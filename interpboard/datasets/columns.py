@@ -25,7 +25,7 @@ class Columns:
     taken: tuple[tuple[str, str], ...] = ()
 
     def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """``record`` under our names. Raises ``UnusableRow`` where a slot has no column."""
+        """``record`` under our names. Raises ``UnusableRow`` where one that is named is not there."""
         if not self.taken:
             return dict(record)
         used = {source for _, source in self.taken}
@@ -35,6 +35,8 @@ class Columns:
                 found[ours] = filled(source, record)
             elif source in record:
                 found[ours] = record[source]
+            else:  # a name mistyped, or a row that is not like the others: never left out without a word
+                raise UnusableRow(f"has no column {source}")
         return found
 
     def missing(self, columns: Iterable[str]) -> list[str]:
@@ -69,6 +71,17 @@ def read_columns(text: str | None) -> Columns:
     return columns_of(
         [(own[1], text[own.end() : end]) for own, end in zip(starts, ends, strict=True)]
     )
+
+
+def path_and_columns(text: str) -> tuple[str, Columns]:
+    """``rows.csv text=prompt,target=answer`` as a path, which may have spaces, and which column is which."""
+    for at, char in enumerate(text):
+        if char == " " and "=" in text[at:]:
+            try:
+                return text[:at].strip(), read_columns(text[at + 1 :])
+            except BadParameter:
+                continue
+    return text.strip(), ANY_COLUMNS
 
 
 def columns_of(pairs: Sequence[tuple[str, str]]) -> Columns:

@@ -7,13 +7,14 @@ import hashlib
 import heapq
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 
-from interpboard.datasets.columns import ANY_COLUMNS, Columns
+from interpboard.datasets.columns import ANY_COLUMNS, Columns, path_and_columns, read_columns
 from interpboard.datasets.formats import READERS, files_read_with, read_rows, suffix_of
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
@@ -22,6 +23,7 @@ SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
 _DIGEST = "blake2b"
 _LONGEST_NAME = 1024
 _BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
+_WITH_COLUMNS = re.compile(r"(\S[^\n]*?\.\w+)\s+(\w+=[^>=\s][^\n]*)")
 _SAVED_BY_DATASETS = ("state.json", "dataset_info.json")  # a folder that the library datasets wrote
 
 
@@ -107,9 +109,35 @@ def open_dataset(
     return Dataset(tuple(files), columns, limit, shuffle)
 
 
-def file_named(text: str) -> Path | None:
-    """The file that ``text`` names where rows may also stand in it; None where it names none."""
-    name = text.strip()
+def dataset_named(text: str) -> Dataset | None:
+    """The rows of the one file that ``text`` names where rows may also stand in it, with its columns behind
+    it, ``rows.csv text=prompt``; None where it names none. Raises ``BadParameter`` for columns that are none,
+    and for a file of rows that is not there with columns behind it."""
+    if "\n" in text.strip() or len(text) >= _LONGEST_NAME:
+        return None
+    path, columns = path_and_columns(text)
+    file = _file_named(path)
+    if file is not None:
+        return Dataset((file,), columns)
+    written = _WITH_COLUMNS.fullmatch(text.strip())
+    if written is not None and _is_of_rows(written[1]):
+        if _file_named(written[1]) is None:
+            raise BadParameter(f"There is no file {written[1]}.", "Check the name.")
+        read_columns(written[2])
+    return None
+
+
+def opened_by_name(text: str, limit: int | None = None) -> Dataset:
+    """As ``open_dataset`` has it, with its columns behind it, ``rows/*.csv text=prompt``."""
+    path, columns = path_and_columns(text)
+    return open_dataset([path], columns, limit)
+
+
+def _is_of_rows(name: str) -> bool:
+    return Path(name.lower().removesuffix(".gz")).suffix in READERS
+
+
+def _file_named(name: str) -> Path | None:
     if not name or "\n" in name or len(name) >= _LONGEST_NAME:
         return None
     try:
@@ -118,11 +146,11 @@ def file_named(text: str) -> Path | None:
         return None
 
 
-def prompts_of(path: Path) -> list[DatasetRow]:
-    """The rows of the file ``path``, all of them prompts as text. Raises ``BadParameter`` for the first that
+def prompts_of(dataset: Dataset) -> list[DatasetRow]:
+    """The rows of ``dataset``, all of them prompts as text. Raises ``BadParameter`` for the first that
     cannot be used, by its place: what takes all rows together leaves none out without a word.
     """
-    rows = list(open_dataset([path]).rows())
+    rows = list(dataset.rows())
     for row in rows:
         problem = row.problem or ("is a chat" if row.messages is not None else "")
         if problem:
@@ -136,11 +164,11 @@ def texts_of(given: str | Sequence[str]) -> list[str]:
     """
     if not isinstance(given, str):
         return [text for text in given if text]
-    file = file_named(given)
-    if file is not None:
-        return [row.text for row in prompts_of(file)]
+    dataset = dataset_named(given)
+    if dataset is not None:
+        return [row.text for row in prompts_of(dataset)]
     name = given.strip()
-    if len(name.split()) == 1 and Path(name.lower().removesuffix(".gz")).suffix in READERS:
+    if len(name.split()) == 1 and _is_of_rows(name):
         raise BadParameter(f"There is no file {name}.", "Check the name.")
     return [line for line in given.splitlines() if line]
 

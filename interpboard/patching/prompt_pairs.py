@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interpboard.datasets.dataset import file_named, prompts_of
+from interpboard.datasets.dataset import dataset_named, prompts_of
 from interpboard.datasets.dataset_lines import DatasetLine, dataset_lines, read_line
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
@@ -37,9 +37,9 @@ def pair_fields(pairs: str | Sequence[str | Sequence[str]]) -> list[Fields]:
     a leading space has two in front. Or the name of a file of rows, with a column
     ``corrupted``. Raises ``BadParameter``, by the number of the line.
     """
-    file = file_named(pairs) if isinstance(pairs, str) else None
-    if file is not None:
-        return [_of_row(row) for row in prompts_of(file)]
+    dataset = dataset_named(pairs) if isinstance(pairs, str) else None
+    if dataset is not None:
+        return [_of_row(row) for row in prompts_of(dataset)]
     if isinstance(pairs, str):
         return [_of_line(line) for line in dataset_lines(pairs)]
     found = []

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from interpboard.datasets.dataset import open_dataset
+from interpboard.datasets.columns import path_and_columns
+from interpboard.datasets.dataset import opened_by_name
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.models.finite import Tally
@@ -143,7 +144,7 @@ def read_rows_at(
     """The rows of the dataset ``data``: at most ``limit`` (0: all), labelled by the column ``label``, those
     with one value of the column ``group`` together. Raises ``BadParameter`` where none can be used.
     """
-    rows = open_dataset([data], limit=limit or None).rows()
+    rows = opened_by_name(data, limit or None).rows()
     left_out: Counter[str] = Counter()
     kept: list[_Read] = []
     columns: dict[str, None] = {}
@@ -273,7 +274,7 @@ def _together(
             values[number, :, places.index(name)] = value
             at[number, places.index(name)] = each.places[name][0]
     return ProbeRows(
-        name=Path(data).name,
+        name=Path(path_and_columns(data)[0]).name,
         values=values,
         places=places,
         labels=tuple(each.label for each in kept),

@@ -9,7 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from interpboard.analyze import analyze
-from interpboard.datasets.dataset import open_dataset
+from interpboard.datasets.columns import path_and_columns
+from interpboard.datasets.dataset import opened_by_name
 from interpboard.errors import BadParameter, InterpBoardError
 from interpboard.models.language_model import LanguageModel
 from interpboard.probes.activations import datasets_of
@@ -34,14 +35,14 @@ def probe(
     names = datasets_of(data)
     given = {analysis: {**params, "data": list(names)}}
     document = analyze(lm, _first(lm, names[0]), (analysis,), params=given, watch=watch)
-    shown = ", ".join(Path(name).name for name in names)
+    shown = ", ".join(Path(path_and_columns(name)[0]).name for name in names)
     return replace(document, prompt=PromptInfo(f"rows of {shown}", (), ()))
 
 
 def _first(lm: LanguageModel, data: str) -> str | Chat:
     """The first row that is a prompt of this model: an analysis is asked of one."""
     why = "It is empty."
-    for row in open_dataset([data]).rows():
+    for row in opened_by_name(data).rows():
         try:
             given = text_of_row(row)
             resolve_metric(*prompt_of(lm, given), MetricRequest())

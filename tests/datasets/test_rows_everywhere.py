@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from interpboard.circuits.discovery.examples import Example, read_examples
+from interpboard.datasets.dataset import opened_by_name, texts_of
 from interpboard.errors import BadParameter
 from interpboard.patching.prompt_pairs import pair_fields
 
@@ -69,6 +71,47 @@ def test_a_row_that_cannot_be_used_is_refused_by_its_place(
 ) -> None:
     with pytest.raises(BadParameter, match=said):
         pair_fields(written(tmp_path, ".jsonl", rows))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_columns_are_named_behind_the_file_wherever_a_file_of_rows_is_taken(
+    suffix: str, tmp_path: Path
+) -> None:
+    theirs = [{"p": "a, b", "q": "a, c", "a": "x"}, {"p": "d", "q": "e", "a": "y"}]
+    if suffix == ".csv":
+        theirs[0] = {"p": "a b", "q": "a c", "a": "x"}
+    path = written(tmp_path, suffix, theirs)
+    named = f"{path} text=p,corrupted=q,target= {{a}}"
+    assert pair_fields(named) == [
+        (theirs[0]["p"], theirs[0]["q"], " x"),
+        ("d", "e", " y"),
+    ]
+    assert read_examples(named)[1] == Example("d", "e", (" y",))
+    assert texts_of(f"{path} text=q") == [theirs[0]["q"], "e"]
+    assert [row.label for row in opened_by_name(f"{path} text=p,label=a", 1).rows()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        ("text=p,target=nothing", "has no column '?nothing"),
+        ("txt=p", "names none of our columns"),
+        ("text=p,text=q", "given twice"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_columns_that_are_none_are_refused_and_never_taken_for_a_prompt(
+    behind: str, said: str, suffix: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, suffix, [{"p": "a", "q": "b"}])
+    readers: tuple[Callable[[str], object], ...] = (pair_fields, read_examples, texts_of)
+    for read in readers:
+        with pytest.raises(BadParameter, match=said):
+            read(f"{path} {behind}")
+        with pytest.raises(BadParameter, match="There is no file"):
+            read(f"{tmp_path}/not{suffix} {behind}")
+    assert texts_of("x.py a=b") == ["x.py a=b"]
+    assert texts_of(f"{path} => b") == [f"{path} => b"]
 
 
 def test_a_text_that_is_no_file_stays_lines_and_a_file_of_lines_is_one() -> None:

@@ -192,5 +192,13 @@ def test_the_command_line_probes_a_dataset_and_saves_a_direction(
     assert main([*command, "--format", "csv"]) == 0
     read = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["place"] for row in read if row["array"] == "null"} == {"explained"}
+    theirs = tmp_path / "theirs.csv"
+    theirs.write_text(Path(rows).read_text().replace("text,label", "prompt,kind", 1))
+    named = ["--columns", "text=prompt,label=kind"]
+    assert main(["probe", str(theirs), *command[2:], *named, "--format", "csv"]) == 0
+    again = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["value"] for row in again] == [row["value"] for row in read]
+    assert main(["probe", str(theirs), *named[:1], "text=prmpt,label=kind"]) == 2
+    assert "has no column 'prmpt'" in capsys.readouterr().err
     assert main(["probe", "nowhere.csv"]) == 2
     assert "There is no file nowhere.csv" in capsys.readouterr().err

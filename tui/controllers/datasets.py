@@ -99,15 +99,16 @@ class Datasets:
 
     def read(self, text: str) -> None:
         """Read what ``text`` names, a path with its columns perhaps, in the background."""
-        path, columns = _path_and_columns(text)
+        from interpboard.datasets.columns import path_and_columns
+
+        path, columns = path_and_columns(text)
         self.reading = place = expanded(path)
 
         async def work() -> None:
-            from interpboard.datasets.columns import read_columns
             from interpboard.sweeps.listed_rows import list_rows
 
             try:
-                found = await asyncio.to_thread(lambda: list_rows(place, read_columns(columns)))
+                found = await asyncio.to_thread(lambda: list_rows(place, columns))
             except InterpBoardError as error:
                 if self.reading == place:
                     self.reading = None
@@ -273,20 +274,6 @@ class Datasets:
 def nothing_open() -> str:
     """What is said where no dataset is open."""
     return keyed("No dataset is open: {key:dataset} opens one.")
-
-
-def _path_and_columns(text: str) -> tuple[str, str]:
-    """``rows.csv text=prompt`` as a path and columns; a path may have spaces."""
-    from interpboard.datasets.columns import read_columns
-
-    for at, char in enumerate(text):
-        if char == " " and "=" in text[at:]:
-            try:
-                read_columns(text[at + 1 :])
-            except BadParameter:
-                continue
-            return text[:at].strip(), text[at + 1 :]
-    return text, ""
 
 
 def _arranged(

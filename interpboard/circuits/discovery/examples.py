@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from interpboard.datasets.dataset import file_named, open_dataset, prompts_of
+from interpboard.datasets.dataset import Dataset, dataset_named, prompts_of
 from interpboard.datasets.dataset_lines import (
     DatasetLine,
     dataset_lines,
@@ -49,10 +48,11 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
     """
     if isinstance(dataset, str):
         text, source = dataset, ""
-        file = file_named(text)
-        if file is not None and _is_of_rows(file):
-            return [_of_row(row) for row in prompts_of(file)] or _empty()
-        if file is not None:
+        named = dataset_named(text)
+        if named is not None and _is_of_rows(named):
+            return [_of_row(row) for row in prompts_of(named)] or _empty()
+        if named is not None:
+            (file,) = named.files
             source = str(file)
             text = dataset_text(file)
         examples = [_of_line(line) for line in dataset_lines(text, source)]
@@ -62,12 +62,15 @@ def read_examples(dataset: str | Iterable[Any]) -> list[Example]:
     return examples or _empty()
 
 
-def _is_of_rows(file: Path) -> bool:
-    """Whether ``file`` is read as rows. An object of a JSON file that has ``clean`` is a line too, which may
-    name several answers; one that names ``text`` is a row."""
+def _is_of_rows(dataset: Dataset) -> bool:
+    """Whether its file is read as rows. An object of a JSON file that has ``clean`` is a line too, which may
+    name several answers; one that names ``text``, or whose columns are named, is a row."""
+    (file,) = dataset.files
+    if dataset.columns.taken:
+        return True
     if file.suffix.lower() not in _OBJECTS:
         return suffix_of(file) != ".txt"
-    first = next((row for row in open_dataset([file], limit=1).rows()), None)
+    first = next(dataset.rows(), None)
     named = dataset_text(file).lstrip("\ufeff \r\n").partition("\n")[0]
     return first is not None and not first.problem and '"clean"' not in named
 
