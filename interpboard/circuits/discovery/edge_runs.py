@@ -63,7 +63,7 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
     if {"q", "k", "v"} <= lm.verified.sites:
         prove_own_inputs(
             lm, wiring.graph, ids[:1], ids[1:],
-            lambda stack, some: _hang(stack, wiring, LiveEdges(wiring, reference, some)),
+            lambda stack, edges: _hang(stack, wiring, LiveEdges(wiring, reference, edges)),
         )  # fmt: skip
     return wiring
 

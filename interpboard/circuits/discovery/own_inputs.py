@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,7 +24,12 @@ from interpboard.models.unembedding import run_body
 
 _LETTERS = ("q", "k", "v")
 
-Hang = Callable[[ExitStack, np.ndarray], None]
+
+class Hang(Protocol):
+    """Puts a run with some edges [sender, receiver] on a stack."""
+
+    def __call__(self, stack: ExitStack, edges: np.ndarray) -> None:
+        """Until the stack is closed."""
 
 
 @torch.no_grad()
@@ -32,8 +39,7 @@ def prove_own_inputs(
     """Where every other head's query, key or value hears ``ids``, that must be of ``ids``, and all else of
     ``others``, the reference. Seen in the first layer of each kind: rounding adds up behind it.
 
-    ``hang``: puts a run with some edges [sender, receiver] on a stack. Raises ``Unsupported`` where it is not
-    so.
+    Raises ``Unsupported`` where it is not so.
     """
     counts = (graph.n_heads, graph.n_kv_heads, graph.n_kv_heads)
     for layer in sorted(set(kinds_of_layers(lm.anatomy))):
@@ -47,7 +53,7 @@ def prove_own_inputs(
             edges = graph.edges.copy()
             edges[:, inputs.start :] = False
             edges[:, inputs] = graph.edges[:, inputs] & np.concatenate(hears)
-            mixed = _seen(lm, layer, ids, lambda stack, edges=edges: hang(stack, edges))
+            mixed = _seen(lm, layer, ids, partial(hang, edges=edges))
             _compare(lm, plain, mixed, hears)
 
 

@@ -84,7 +84,7 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
         graph,
         ids,
         others,
-        lambda stack, some: _hang(stack, wiring, ReceiverStreams(wiring, reference, some)),
+        lambda stack, edges: _hang(stack, wiring, ReceiverStreams(wiring, reference, edges)),
     )
     return wiring
 
