@@ -19,6 +19,13 @@ TYPE_LETTERS = {
     "induction": "i",
     "copying": "c",
     "name_mover": "n",
+    "next_token": "x",
+    "begin_token": "b",
+    "end_token": "e",
+    "mask_token": "m",
+    "same_source": "s",
+    "following_source": "f",
+    "aligned_source": "a",
 }
 _EARLIER = re.compile(r"L(\d+) mlp")
 LAYER = r"[EDX]?\d+"

@@ -16,15 +16,11 @@ IN_STRIPS = frozenset({
     "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
     "direct_logit_attribution", "edited_direct_attribution", "neurons", "lrp", "token_losses", "steering",
     "tune_lens", "tuned_lens", "path_patching", "circuit", "linear_probe", "probe_transfer", "stream_pca",
-    "stream_cosine", "value_weighted_rollout",
+    "stream_cosine", "value_weighted_rollout", "head_scores",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 
-_TEXTS = "it goes over one text, and this model reads two"
-_WHY = {
-    "head_scores": "its types are measured on a text that repeats itself, and this model reads two",
-    "max_activating": _TEXTS,
-}  # fmt: skip
+_WHY = {"max_activating": "it goes over one text, and this model reads two"}
 _NOT_YET = "it has not been held against plain runs over two strips"
 
 

@@ -197,7 +197,7 @@ def test_neurons_go_by_the_order_of_the_list_through_the_one_that_was_found() ->
         NeuronSearch(
             lambda: shown,
             lambda: went[-1] if went else (0, 1),
-            lambda: values,
+            lambda _layer: values,
             went.append,
             lambda: ("0", "1"),
         )

@@ -103,10 +103,12 @@ async def test_heads_cursor_starts_on_the_strongest_head_and_reads_it_exactly(
 
 
 def test_every_type_of_head_has_a_letter_of_its_own() -> None:
+    from interpboard.circuits.heads.encoder_types import ENCODER_SCORES
+    from interpboard.circuits.heads.strip_types import STRIP_SCORES
     from interpboard.circuits.heads.types import SCORES
 
-    assert set(TYPE_LETTERS) == set(SCORES)
-    assert len(set(TYPE_LETTERS.values())) == len(SCORES)
+    assert set(TYPE_LETTERS) == {*SCORES, *ENCODER_SCORES, *STRIP_SCORES}
+    assert len(set(TYPE_LETTERS.values())) == len(TYPE_LETTERS)
 
 
 async def test_types_of_heads_are_asked_after_their_effects_and_shown_as_letters(

@@ -40,13 +40,13 @@ def encoder_probes(
     ``random_repeats``.
     """
     behind = list(added_tokens(lm.tokenizer)[1]) if lm.special_tokens else []
-    length = length or _longest(lm, len(behind))
+    length = length or room_for_repeat(lm, len(behind))
     repeats = random_repeats(lm, samples, length, seed)
     end = repeats.offset + 2 * length
     if lm.anatomy.context is not None and end + len(behind) > lm.anatomy.context:
         raise BadParameter(
             f"Twice {length} tokens exceed the model's context of {lm.anatomy.context}.",
-            f"Use length={_longest(lm, len(behind))} or less.",
+            f"Use length={room_for_repeat(lm, len(behind))} or less.",
         )
     shape = (samples, lm.anatomy.n_layers, lm.anatomy.n_heads)
     mask = getattr(lm.tokenizer, "mask_token_id", None)
@@ -62,9 +62,11 @@ def encoder_probes(
     generator = torch.Generator().manual_seed(seed)
     for sample, pair in enumerate(repeats.ids):
         ids = torch.cat([pair, pair.new_tensor([behind] * 2)], dim=1) if behind else pair
-        masked, at = ids[:1].clone(), _anywhere(repeats, 1, generator)
+        masked, at = ids[:1].clone(), random_places(repeats, 1, generator)
         masked[0, at] = masked[0, at] if mask is None else int(mask)
-        hear = _Hearing(probes, repeats, sample, at, _anywhere(repeats, 2 * length, generator))
+        hear = EncoderHearing(
+            probes, repeats, sample, at, random_places(repeats, 2 * length, generator)
+        )
         each_pattern(lm, torch.cat([ids, masked]), range(lm.anatomy.n_layers), hear)
         watch.check()
     warnings = [UNDEFINED]
@@ -74,8 +76,9 @@ def encoder_probes(
     return probes, warnings, length
 
 
-class _Hearing:
-    """Puts one sample's attention [repeated, shuffled, masked; query, head, key] into probes."""
+class EncoderHearing:
+    """Puts one sample's attention [repeated, shuffled, masked; query, head, key] into ``probes``; those that
+    are None are left out. ``masked``: the place of the mask; ``anywhere``: of each query a key by chance."""
 
     def __init__(
         self,
@@ -111,13 +114,14 @@ class _Hearing:
         put("mask_token", masked[others, :, self.masked], repeated[others, :, self.masked])
 
 
-def _longest(lm: LanguageModel, behind: int) -> int:
+def room_for_repeat(lm: LanguageModel, behind: int) -> int:
+    """Of how many tokens a segment may be that is repeated, with ``behind`` more tokens behind it."""
     if lm.anatomy.context is None:
         return longest_repeat(lm)
     room = (lm.anatomy.context - len(text_prefix(lm)) - behind) // 2
     return max(2, min(longest_repeat(lm), room))
 
 
-def _anywhere(repeats: Repeats, count: int, generator: torch.Generator) -> torch.Tensor:
-    """Positions of ordinary tokens, drawn at random."""
+def random_places(repeats: Repeats, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Positions [count] of ordinary tokens, drawn at random."""
     return torch.randint(2 * repeats.length, (count,), generator=generator) + repeats.offset

@@ -16,9 +16,10 @@ from interpboard.circuits.heads.probes import (
     longest_repeat,
     random_repeats,
 )
+from interpboard.circuits.heads.strip_types import STRIP_SCORES, strip_probes
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, layer_axis, text_array
+from interpboard.results import Axis, LabelledArray, PromptInfo, text_array
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
@@ -66,16 +67,21 @@ def head_scores(
     Of an encoder the scores are others, and a warning says so: ``previous_token``, ``next_token``,
     ``duplicate_token`` (the same token in the other segment), ``begin_token`` and ``end_token`` (what the
     tokenizer puts around a text), ``mask_token`` (a mask in the place of one token); see ``encoder_types``.
+    Of an encoder–decoder they are by group, NaN in the others: those of an encoder, those of a decoder, and
+    what cross attention fetches from the source; see ``strip_types``.
 
     Raises ``BadParameter`` for a length that does not fit, ``Unsupported`` where no pattern can be read.
     """
     watch.step(0, 3)
-    if not lm.verified.causal:
+    strips = lm.anatomy.strips is not None
+    if strips or not lm.verified.causal:
+        names = STRIP_SCORES if strips else ENCODER_SCORES
+        measure = strip_probes if strips else encoder_probes
         found, said, length = watch.once(
-            "attention", lambda: encoder_probes(lm, samples, length, seed, watch)
+            "attention", lambda: measure(lm, samples, length, seed, watch)
         )
         watch.step(3, 3)
-        return _computed(lm, ENCODER_SCORES, found, None, tuple(said), length)
+        return _computed(lm, names, found, None, tuple(said), length)
     length = length or longest_repeat(lm)
     repeats = random_repeats(lm, samples, length, seed)
     attended = watch.once("attention", lambda: attention_probes(lm, repeats, seed, watch))
@@ -144,7 +150,7 @@ def _computed(
     null = np.stack([nothing if p is None or not len(p.null) else p.null.mean(0) for p in found])
     z = np.stack([nothing if p is None else above_chance(p) for p in found])
     heads = (
-        layer_axis(lm.anatomy.n_layers),
+        Axis("layer", tuple(lm.anatomy.layer_names)),
         Axis("head", tuple(str(i) for i in range(lm.anatomy.n_heads))),
     )
     axes = (Axis("score", names), *heads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from interpboard.runs.labels import logit_name
 from interpboard.runs.metrics import Metric, at_least_float32, prompt_and_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.record import CLEAN, Run, record, record_ids
-from interpboard.runs.strip_places import positions_at
+from interpboard.runs.strip_places import positions_at, source_layers
 from interpboard.runs.watch import SILENT, Watch
 
 
@@ -62,7 +63,9 @@ def neurons(
 
     Of an encoder–decoder a neuron is named with its layer's group, ``X1.117`` or ``E1.117``. The MLPs of the
     encoder write nothing into the logits themselves, and ``D`` has none: their rows are NaN, and of a neuron
-    of the encoder only ``along`` is given.
+    of the encoder only ``along`` is given. How active those are is ``extra["peak"]`` [layer, neuron], the
+    activation at the token of the source where it is largest in size, and ``extra["peak_at"]``, which
+    token that is (−1: the layer is none of the encoder's).
 
     ``extra``: ``activation`` [layer, neuron]. With ``neuron`` (``"2.117"``) also ``along`` [token], its
     activation at every position, and ``promoted``, ``suppressed`` [rank], the ``top_k`` tokens whose logit
@@ -76,7 +79,7 @@ def neurons(
     names = lm.anatomy.layer_names
     axes = (Axis("layer", tuple(names[row] for row in rows)), direct.extra["neurons"].axes[1])
     position = metric.info.position
-    run, along = _recorded(lm, prompt, position, looked_at)
+    run, along, of_source = _recorded(lm, prompt, position, looked_at)
     activation = np.full(every[rows].shape, np.nan)
     for row, layer in zip(activation, rows, strict=True):
         if position not in positions_at(lm, prompt, "neuron", layer):
@@ -84,6 +87,13 @@ def neurons(
         values = run.sites["neuron"][layer]
         row[: values.shape[-1]] = values[0, 0].double().cpu().numpy()
     extra = {"activation": LabelledArray(axes, activation)}
+    if lm.anatomy.strips is not None:
+        peak, peak_at = np.full(activation.shape, np.nan), np.full(activation.shape, -1)
+        for row, layer in enumerate(rows):
+            if layer in of_source:
+                of_layer, at_token = of_source[layer]
+                peak[row, : len(of_layer)], peak_at[row, : len(at_token)] = of_layer, at_token
+        extra |= {"peak": LabelledArray(axes, peak), "peak_at": LabelledArray(axes, peak_at)}
     if looked_at is not None:
         there = positions_at(lm, prompt, "neuron", looked_at[0])
         of_neuron = np.full(len(prompt.tokens), np.nan)
@@ -107,25 +117,38 @@ def _of_all_layers(lm: LanguageModel, written: LabelledArray) -> np.ndarray:
     return whole
 
 
+_Peaks = tuple[np.ndarray, np.ndarray]
+
+
 def _recorded(
     lm: LanguageModel, prompt: PromptInfo, position: int, neuron: tuple[int, int] | None
-) -> tuple[Run, list[torch.Tensor]]:
-    """The run with every neuron at ``position`` alone; and ``neuron`` [pos] at all, if one is named."""
+) -> tuple[Run, list[torch.Tensor], dict[int, _Peaks]]:
+    """The run with every neuron at ``position`` alone; ``neuron`` [pos] at all, if one is named; and of the
+    layers of an encoder before a decoder the peaks [neuron] in the source, with where they are."""
     sites = ("neuron", "attn_out", "mlp_out") if neuron is not None else ("neuron",)
     kept = partial(
         record_ids, lm, prompt, input_ids(lm, prompt), sites, CLEAN,
         site_positions=slice(position, position + 1), behind_attention=False,
     )  # fmt: skip
     along: list[torch.Tensor] = []
-    if neuron is None:
-        return kept()[0], along
-    layer, index = neuron
+    peaks: dict[int, _Peaks] = {}
 
     def hear(active: torch.Tensor) -> None:
-        along.append(active[0, :, index].clone())
+        assert neuron is not None
+        along.append(active[0, :, neuron[1]].clone())
 
-    with at_site(lm.anatomy, "neuron", layer, hear):
-        return kept()[0], along
+    def look(active: torch.Tensor, layer: int) -> None:
+        in_source = active[0, : prompt.border]
+        at = in_source.abs().argmax(0)
+        values = at_least_float32(in_source.gather(0, at[None])[0])
+        peaks[layer] = values.double().cpu().numpy(), at.cpu().numpy()
+
+    with ExitStack() as stack:
+        for layer in range(source_layers(lm)):
+            stack.enter_context(at_site(lm.anatomy, "neuron", layer, partial(look, layer=layer)))
+        if neuron is not None:
+            stack.enter_context(at_site(lm.anatomy, "neuron", neuron[0], hear))
+        return kept()[0], along, peaks
 
 
 class NeuronAnalyzer(ModelContext):

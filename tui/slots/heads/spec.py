@@ -71,6 +71,8 @@ HEADS = Slot(
         "The legend says what either sign means for the metric.",
         "Letters, what type the head is of: on random repeated tokens p previous",
         "token, d duplicate token, i induction, c copying; here n name mover.",
+        "Of an encoder also x next token, b and e what stands around a text, m mask;",
+        "of cross attention s same, f following, a aligned token of the source.",
         "Beside its score z: how many deviations above shuffled data that is.",
     ),
     keys=KEYS,

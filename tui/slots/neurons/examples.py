@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interpboard.display import visible
 from interpboard.errors import InterpBoardError
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ def found(path: str, model: ModelInfo, neuron: tuple[int, int]) -> NeuronExample
 def making(model: str) -> str:
     """The command that makes a file of examples for ``model``."""
     return f"interpboard max-activating -m {shlex.quote(model)} --corpus TEXT --out {OUT}"
+
+
+def how_to_have(model: str, collects: str, opens: str) -> tuple[str, ...]:
+    """What is said where there is no file; ``collects`` and ``opens`` are the keys that do so."""
+    return (
+        f"{collects} finds max-activating examples in a text",
+        f"{opens} opens a file of them; this makes one, too:",
+        visible(making(model)),
+    )
 
 
 @lru_cache(maxsize=1)

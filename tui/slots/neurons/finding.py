@@ -18,8 +18,8 @@ _ADDRESS = re.compile(r"\s*[lL]?([EDX]?\d+)(?:\.|\s*N)(\d+)\s*", re.IGNORECASE)
 
 class NeuronSearch:
     """``shown`` are the neurons in the list, the first under the cursor where ``chosen`` is it; ``values``
-    [layer, neuron] of all, None while there are none; ``layers`` are the names of its layers. ``show`` lists
-    a neuron and puts the cursor on it.
+    [layer, neuron] of all, as they are listed where that layer is, None while there are none; ``layers`` are
+    the names of its layers. ``show`` lists a neuron and puts the cursor on it.
 
     A place is where a neuron stands among all of them: by the size of its value, as in the list.
     """
@@ -28,7 +28,7 @@ class NeuronSearch:
         self,
         shown: Callable[[], Sequence[Neuron]],
         chosen: Callable[[], Neuron | None],
-        values: Callable[[], np.ndarray | None],
+        values: Callable[[int | None], np.ndarray | None],
         show: Callable[[Neuron], None],
         layers: Callable[[], Sequence[str]],
     ) -> None:
@@ -37,8 +37,9 @@ class NeuronSearch:
 
     def _cell(self, neuron: Neuron, note: str = "") -> SearchCell:
         layer, number = neuron
-        values = self._values()
+        values = self._values(None)
         size = 0.0 if values is None else -abs(float(values[neuron]))
+        size = size if size == size else 0.0  # in no list that is shown
         name = self._layers()[layer]
         names = (neuron_label(name, number), f"{name}.{number}")
         return SearchCell((size, layer, number), names, note=note)
@@ -57,14 +58,17 @@ class NeuronSearch:
         """The neuron of that address, with its rank."""
         import numpy as np
 
-        address, values = _ADDRESS.fullmatch(query), self._values()
-        if address is None or values is None:
-            return ()
-        layers = self._layers()
-        if address[1].upper() not in layers:
+        address, layers = _ADDRESS.fullmatch(query), self._layers()
+        if address is None or address[1].upper() not in layers:
             return ()
         neuron = layers.index(address[1].upper()), int(address[2])
-        if neuron[0] >= len(values) or neuron[1] >= values.shape[1] or np.isnan(values[neuron]):
+        values = self._values(neuron[0])
+        if (
+            values is None
+            or neuron[0] >= len(values)
+            or neuron[1] >= values.shape[1]
+            or np.isnan(values[neuron])
+        ):
             return ()
         rank = 1 + int((np.abs(values) > abs(values[neuron])).sum())
         return [self._cell(neuron, f"number {rank:,} of {int((~np.isnan(values)).sum()):,}")]

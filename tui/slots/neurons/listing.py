@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from interpboard.display import visible
+from interpboard.display import visible, visible_token
 from interpboard.registry.component_names import neuron_label
 from tui import words
 from tui.slots.neurons.selected import written_neuron
+from tui.slots.neurons.unwritten import unwritten
 from tui.widgets.bars import Bar
 from tui.widgets.rows import Row
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from interpboard.results import PromptInfo, Result
     from interpboard.results.examples import NeuronExamples
 
 _MOST = 200  # neurons in the list, besides the strongest of each layer
@@ -29,6 +31,32 @@ def neuron_bar(layers: Sequence[str], neuron: tuple[int, int], value: float, lim
     """Its row in the list; ``limit`` is the value of the longest bar."""
     written = written_neuron(layers, neuron)
     return Bar(neuron_name(layers, neuron), words.signed(value), value / limit, names=(written,))
+
+
+def token_bars(found: Result, name: str) -> tuple[list[Bar], str]:
+    """The tokens that a unit of a neuron ``promoted`` or ``suppressed``, and what their numbers are times."""
+    from interpboard.visualization.colors import short_number
+    from interpboard.visualization.numbers import divided, exponent_of
+
+    values = found.extra[f"{name}_by"].values
+    exponent = exponent_of(values)
+    values = divided(values, exponent)
+    limit = float(abs(values).max()) or 1.0
+    bars = [
+        Bar(visible_token(str(token)), short_number(float(value), 4), float(value) / limit)
+        for token, value in zip(found.extra[name].values, values, strict=True)
+    ]
+    return bars, words.factor(exponent)
+
+
+def most_active_at(found: Result, prompt: PromptInfo) -> tuple[str, str]:
+    """Where in ``prompt`` a neuron is most active, ``3 ·Tower``, and how active."""
+    import numpy as np
+
+    along = found.extra["along"].values  # of two strips NaN where it is not
+    at = int(np.nanargmax(abs(along)))
+    token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
+    return f"{at} {token}", words.unsigned(float(along[at]), 2)
 
 
 def example_rows(name: str, found: NeuronExamples) -> list[Row]:
@@ -61,3 +89,10 @@ def strongest_neurons(
     if also is not None and also[0] < len(size) and also[1] < size.shape[1]:
         found.add(also)
     return sorted((at for at in found if size[at] >= 0), key=lambda at: (-size[at], at))
+
+
+def listed_with_all(result: Result | None, neuron: tuple[int, int]) -> tuple[int, int] | None:
+    """``neuron``, or the strongest of all where it is in no list but its layer's."""
+    if result is None or not unwritten(result, neuron[0]):
+        return neuron
+    return next(iter(strongest_neurons(result.values, None, None)), None)

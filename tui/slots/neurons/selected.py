@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from interpboard.registry.layer_names import layer_names
 from tui.session.state import State
+from tui.slots.neurons.unwritten import most_active
 
 
 def written_neuron(layers: Sequence[str], neuron: tuple[int, int]) -> str:
@@ -30,6 +31,9 @@ def selected_neuron(state: State) -> tuple[int, int] | None:
     sizes[sizes != sizes] = -1.0  # narrower layers end in NaN
     if not state.selection.mlp:
         return _asked_last(state) or divmod(int(sizes.argmax()), sizes.shape[1])
+    silent = most_active(known.result, layer)
+    if silent is not None:
+        return silent
     # Of a layer without any that write into the logits none: then of all the strongest.
     if layer is not None and 0 <= layer < len(sizes) and sizes[layer].max() >= 0:
         return layer, int(sizes[layer].argmax())

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
-from interpboard.display import visible, visible_token
+from interpboard.display import visible
 from tui import scales, words
 from tui.commands.command import bindings
 from tui.commands.command import shown_keys as shown_key
@@ -19,12 +19,21 @@ from tui.session.selection import Selection
 from tui.slots.neurons import examples
 from tui.slots.neurons.finding import NeuronSearch
 from tui.slots.neurons.keys import KEYS
-from tui.slots.neurons.listing import example_rows, neuron_bar, neuron_name, strongest_neurons
+from tui.slots.neurons.listing import (
+    example_rows,
+    listed_with_all,
+    most_active_at,
+    neuron_bar,
+    neuron_name,
+    strongest_neurons,
+    token_bars,
+)
 from tui.slots.neurons.selected import selected_neuron, written_neuron
+from tui.slots.neurons.unwritten import LEGEND, peak_words, shown_values, unwritten
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
-from tui.widgets.bars import Bar, Bars
+from tui.widgets.bars import Bars
 from tui.widgets.cells import Several
 from tui.widgets.line import OPTIONAL
 from tui.widgets.rows import Row, Rows
@@ -117,27 +126,25 @@ class NeuronsPane(Pane):
             self.listed_neurons, self._listed = [], None
             self.list.show(())
             return
-        if self.of_layer is not None and selected is not None:
+        if selected is not None and (self.of_layer is not None or unwritten(result, selected[0])):
             self.of_layer = selected[0]
         listed = (result, self.of_layer)
         if listed != self._listed or (selected and selected not in self.listed_neurons):
             self._listed = listed
-            self.listed_neurons = strongest_neurons(result.values, self.of_layer, selected)
-            limit = (
-                float(max((abs(result.values[at]) for at in self.listed_neurons), default=0.0))
-                or 1.0
-            )
-            self.list.show(
-                [
-                    neuron_bar(self.names_of_layers, at, float(result.values[at]), limit)
-                    for at in self.listed_neurons
-                ]
-            )
+            values = shown_values(result, self.of_layer)
+            self.listed_neurons = strongest_neurons(values, self.of_layer, selected)
+            sizes = (abs(float(values[at])) for at in self.listed_neurons)
+            limit = max(sizes, default=0.0) or 1.0
+            bar = partial(neuron_bar, self.names_of_layers)
+            self.list.show([bar(at, float(values[at]), limit) for at in self.listed_neurons])
         if selected in self.listed_neurons:
             self.list.put(self.listed_neurons.index(selected), stays)
 
-    def _contributions(self) -> np.ndarray | None:
-        return self.data.result.values if self.data.result is not None else None
+    def _contributions(self, layer: int | None = None) -> np.ndarray | None:
+        """By which the list goes; ``layer``: where that one is listed."""
+        result = self.data.result
+        layer = self.of_layer if layer is None else layer
+        return shown_values(result, layer) if result is not None else None
 
     def _show_neuron(self, neuron: tuple[int, int]) -> None:
         """List ``neuron`` too, instead of one that was found before, with the cursor on it."""
@@ -147,9 +154,13 @@ class NeuronsPane(Pane):
 
     def next_view(self) -> None:
         """The neurons of all layers, or of the cursor's layer only."""
-        chosen = self.chosen
+        chosen = before = self.chosen
         self.of_layer = None if self.of_layer is not None or chosen is None else chosen[0]
+        if self.of_layer is None and chosen is not None:
+            chosen = listed_with_all(self.data.result, chosen)
         self._list(chosen)
+        if chosen != before:
+            self._moved()
         self.refresh_words()
 
     @property
@@ -170,8 +181,8 @@ class NeuronsPane(Pane):
         if self._awaited is not None and (found is not None or not wait):
             self._awaited.stop()
             self._awaited = None
-        if found is None:
-            if wait and self._comes_soon:
+        if found is None or "promoted" not in found.extra:
+            if found is None and wait and self._comes_soon:
                 from tui.terminal import timers
 
                 late = partial(self._show_tokens, wait=False)
@@ -180,23 +191,9 @@ class NeuronsPane(Pane):
             for bars, name in both:
                 bars.show((), name)
             return
-        from interpboard.visualization.colors import short_number
-        from interpboard.visualization.numbers import divided, exponent_of
-
         for bars, name in both:
-            values = found.extra[f"{name}_by"].values
-            exponent = exponent_of(values)
-            values = divided(values, exponent)
-            limit = float(abs(values).max()) or 1.0
-            pairs = zip(found.extra[name].values, values, strict=True)
-            bars.show(
-                [
-                    Bar(visible_token(str(token)), short_number(float(v), 4), float(v) / limit)
-                    for token, v in pairs
-                ],
-                name,
-                words.factor(exponent),
-            )
+            rows, factor = token_bars(found, name)
+            bars.show(rows, name, factor)
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -205,6 +202,8 @@ class NeuronsPane(Pane):
         result, prompt = self.data.result, self.data.prompt
         if result is None or prompt is None:
             return ""
+        if unwritten(result, self.of_layer):
+            return "in the source"
         at = result.metric.position
         where = f"{at} {words.token(prompt.tokens[at])}"
         return f"into {words.metric_name(result.metric)} at {where}"
@@ -218,6 +217,9 @@ class NeuronsPane(Pane):
         result, chosen = self.data.result, self.chosen
         if result is None or chosen is None:
             return Text()
+        if unwritten(result, chosen[0]):
+            name = (f" {neuron_name(self.names_of_layers, chosen)}", self.ink("text", bold=True))
+            return Text.assemble(name, f"  {peak_words(result, self.data.prompt, chosen)}")
         value = float(result.values[chosen])
         known = abs(result.values[result.values == result.values])
         active = float(result.extra["activation"].values[chosen])
@@ -237,14 +239,10 @@ class NeuronsPane(Pane):
         found, prompt, slot = self.looked_at, self.data.prompt, self.state.slots["chosen_neuron"]
         if found is None or prompt is None:
             return Text(f" {visible(slot.failure) or '…'}", self.ink("muted"))
-        import numpy as np
-
-        along = found.extra["along"].values  # of two strips NaN where it is not
-        at = int(np.nanargmax(abs(along)))
-        token = words.token(prompt.tokens[at]) if at < len(prompt.tokens) else ""
+        place, value = most_active_at(found, prompt)
         text = Text(" in this prompt most active at ", self.ink("muted"))
-        text.append(f"{at} {token}", self.ink("text"))
-        return text.append(f": {words.unsigned(float(along[at]), 2)}", self.ink("text"))
+        text.append(place, self.ink("text"))
+        return text.append(f": {value}", self.ink("text"))
 
     def legend(self) -> Text:
         """What the numbers are."""
@@ -253,9 +251,11 @@ class NeuronsPane(Pane):
             if self.of_layer is None
             else f"layer {self.names_of_layers[self.of_layer]}"
         )
+        result = self.data.result
+        if unwritten(result, self.of_layer):
+            return Text(f" {which}: {LEGEND}", self.ink("text"))
         text = Text(f" logits, {which}; {scales.sides(self.data)}", self.ink("text"))
         text.append("  direct, exact", self.ink("muted"))
-        result = self.data.result
         for warning in result.warnings if result is not None else ():
             text.append(f"  {visible(warning)}", self.ink("warning"))
         return text
@@ -280,10 +280,8 @@ class NeuronsPane(Pane):
             return
         path, name = self.state.examples, model.info.name
         if not path:
-            collects = f"{shown_key('collect_examples')} finds max-activating examples in a text"
-            opens = f"{shown_key('examples_file')} opens a file of them; this makes one, too:"
-            lines = (collects, opens, visible(examples.making(name)))
-            self.examples.set([Row(line) for line in lines])
+            keys = (shown_key("collect_examples"), shown_key("examples_file"))
+            self.examples.set([Row(line) for line in examples.how_to_have(name, *keys)])
             return
         found = examples.found(path, model.info, chosen)
         if isinstance(found, str):
@@ -303,9 +301,11 @@ class NeuronsPane(Pane):
             return False
         if before is not None and before[0] == layer:
             return False
-        of_layer = strongest_neurons(result.values[layer : layer + 1], None, None)
-        if not of_layer:  # nothing of this layer writes into the logits itself
+        of_layer = strongest_neurons(shown_values(result, layer)[layer : layer + 1], None, None)
+        if not of_layer:  # it has no neurons that can be told apart
             return False
+        if self.of_layer is not None and unwritten(result, self.of_layer):
+            self.of_layer = None
         self._list((layer, of_layer[0][1]))
         return self.chosen != before
 
