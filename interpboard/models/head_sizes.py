@@ -47,7 +47,16 @@ def _named_head_sizes(
     """The size of a head where the user named attention: given, the module's own, or by the width."""
     sizes = []
     for module, projection in zip(attention, out_proj, strict=True):
-        width = in_width(projection) if is_linear(projection) else 0
+        if not is_linear(projection):
+            raise NotALanguageModel(
+                f"{type(module).__name__}, named as attention, has no output projection that is found.",
+                "Name out_proj too, or another attention.",
+            )
+        if not n_heads:
+            raise NotALanguageModel(
+                "The configuration does not say how many heads there are.", "Name n_heads."
+            )
+        width = in_width(projection)
         size = parts.d_head or _head_size(module, projection, n_heads) or width // n_heads
         if size * n_heads != width:
             raise NotALanguageModel(

@@ -173,6 +173,8 @@ def test_with_its_parts_named_it_is_right_to_plain_hooked_forwards(
         ({"attention": "mixr"}, "_Block has no such module"),
         ({"final_norm": "tidy"}, "MysteryForCausalLM has no such module"),
         ({"n_heads": 5}, "does not split into 5 heads"),
+        ({"n_heads": 0}, "does not say how many heads"),
+        ({"attention": "thinker", "out_proj": ""}, "ModuleDict, named as attention, has no output"),
         ({"d_head": 16}, "does not split into 4 heads of 16"),
         ({"head": "core.words"}, "is not what makes the logits"),
         ({"head": "core.tidy"}, "is not what makes the logits"),
