@@ -55,7 +55,8 @@ async def _settled(app: InterpBoardApp, pilot: Pilot[int]) -> None:
     quiet = 0
     while quiet < 5:
         await asyncio.sleep(0.002)
-        busy = app.keys_wait or app.message_queue_size or app.panes.moving or unpainted(app.screen)
+        moving = app.panes.moving or app.turns.going
+        busy = app.keys_wait or app.message_queue_size or moving or unpainted(app.screen)
         quiet = 0 if busy else quiet + 1
 
 

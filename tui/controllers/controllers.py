@@ -103,6 +103,8 @@ class Controllers:
         engine: EngineFactory,
         changed: Callable[[set[str]], None],
         chat: str = "",
+        *,
+        heard: Callable[[set[str]], None] | None = None,
     ) -> None:
         self.app, self.settings, self.show_changed = app, settings, changed
         self.messages = Messages(app.show_message)
@@ -122,7 +124,7 @@ class Controllers:
         )
         self.board = board = Switchboard(engine)
         self.session = session = Session(
-            state, slots, changed, tell, board.connect, self._finished, self._unfinished
+            state, slots, heard or changed, tell, board.connect, self._finished, self._unfinished
         )
         self.saver = Saver(settings.keep_runs, [slot.name for slot in slots if slot.saved], tell)
         second = second_engine_process if engine is engine_process else engine

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tui.session.selection import Selection
 from tui.slots import layout
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
     from textual.timer import Timer
     from textual.widget import Widget
 
+    from tui.controllers.ports import PaneBoard
     from tui.session.session import Session
     from tui.session.state import State
     from tui.slots.pane import Pane
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 
 
 PROMPT_INPUT = "prompt-input"  # the field of the prompt
-
-
-class PaneBoard(Protocol):
-    """What the panes need of the app."""
-
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` after ``delay`` seconds."""
-
-    @property
-    def base(self) -> Screen[Any] | None:
-        """The screen of the panes; none while the app ends."""
-
-    @property
-    def size_names(self) -> list[str]:
-        """What the size is called in the style sheet."""
 
 
 class Whereabouts(NamedTuple):
@@ -181,8 +167,16 @@ class Panes:
 
     def show(self, state: State, changed: set[str] | None = None) -> None:
         """Show a snapshot; only those that show one of the slots ``changed`` are filled anew."""
-        followed = state.selection.token
+        for _ in self.show_each(state, changed):
+            pass
+
+    def show_each(self, state: State, changed: set[str] | None = None) -> Iterator[None]:
+        """The same, one pane after the other; what is selected may be something else by then."""
+        followed, selected = state.selection.token, self._session.state.selection
         for pane in self.views:
+            if self._session.state.selection is not selected:  # a cursor has moved since
+                selected = self._session.state.selection
+                state = replace(state, selection=selected)
             if changed is not None and not self._concerns(pane, changed):
                 pane.state = state
                 continue
@@ -196,6 +190,7 @@ class Panes:
             hidden = pane.slot.name != self.active
             if changed is not None and (first or hidden) and self._bring(pane):
                 pane.refresh_readout()
+            yield
         if changed and any(slot.leads and slot.name in changed for slot in self._slots):
             self.cursor_rested()
 

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tui.controllers.panes import PaneBoard
-
 if TYPE_CHECKING:
     from textual.screen import Screen
+    from textual.timer import Timer
 
     from tui.session.state import PromptKind
     from tui.widgets.prompt import Prompt
+
+
+class PaneBoard(Protocol):
+    """What the panes need of the app."""
+
+    def set_timer(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` after ``delay`` seconds."""
+
+    @property
+    def base(self) -> Screen[Any] | None:
+        """The screen of the panes; none while the app ends."""
+
+    @property
+    def size_names(self) -> list[str]:
+        """What the size is called in the style sheet."""
 
 
 class OpensScreens(Protocol):

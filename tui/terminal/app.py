@@ -17,8 +17,10 @@ from tui.terminal import capabilities, exit, painting, sizes
 from tui.terminal.board import Board
 from tui.terminal.garbage import QuietCollector
 from tui.terminal.keys import KeyOrder, TypedInto
+from tui.terminal.painting_now import paint_now
 from tui.terminal.suspend import Suspension, shell_waits
 from tui.terminal.timers import SureTimers
+from tui.terminal.turns import ShownInTurns
 
 
 class TerminalApp(SureTimers, TypedInto):
@@ -36,6 +38,7 @@ class TerminalApp(SureTimers, TypedInto):
         self.terminal = painting.Terminal()
         self.garbage = QuietCollector()
         self._keys = KeyOrder(self)
+        self.turns = ShownInTurns(self)
         self._suspension: Suspension | None = None
         self._typed_ahead: list[events.Key | events.Paste] | None = []  # until all panes are there
         capabilities.adapt(self, ascii_only=ascii_only)
@@ -79,6 +82,11 @@ class TerminalApp(SureTimers, TypedInto):
     def about_to_act(self, event: events.Key) -> None:
         """A key acts next: somebody is there."""
         self.garbage.pressed()
+        self.turns.pressed()
+
+    def paint_now(self) -> None:
+        """Paint what has changed, in this turn."""
+        paint_now(self)
 
     def type_again(self, event: events.Key) -> None:
         """A key that something over the panes is left by: it is for them, before what was typed behind it."""

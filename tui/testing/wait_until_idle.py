@@ -38,7 +38,7 @@ async def _one_round(app: InterpBoardApp) -> None:
     screen_idle = getattr(app.screen, "settled", None)
     if screen_idle is not None:
         await screen_idle()
-    while app.panes.moving:
+    while app.panes.moving or app.turns.going:
         await _pause(app)
     rounds = 2  # what a resize shows or hides is laid out after its first paint
     while rounds > 0 or pending.unpainted(app.screen) or pending.unpainted_behind(app):

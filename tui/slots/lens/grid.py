@@ -58,8 +58,9 @@ def lens_grid(result: Result, arrays: Arrays, by: str, scale: Scale) -> GridData
     layers, tokens = result.axes
     best, values = arrays["top_tokens"][:, :, 0], _values(by, arrays)
     texts, notes = np.empty(best.shape, dtype=object), np.empty(best.shape, dtype=object)
+    shown = {text: visible_token(str(text)) for text in {*best.flat}}  # most of them many times
     for at in np.ndindex(best.shape):
-        texts[at] = visible_token(str(best[at]))
+        texts[at] = shown[best[at]]
         notes[at] = _said(by, float(values[at]))
     target = result.metric.target.id if result.metric.target else -1
     return GridData(
