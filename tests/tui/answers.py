@@ -25,6 +25,7 @@ ANSWERS: dict[str, Answer] = {
     "continuation_attribution": parts.continuation_answer,
     "direct_logit_attribution": parts.logits_answer,
     "edited_direct_attribution": parts.edited_logits_answer,
+    "expert_routing": parts.experts_answer,
     "head_ablation": parts.heads_answer,
     "head_scores": parts.head_types_answer,
     "logit_lens": runs.lens_answer,

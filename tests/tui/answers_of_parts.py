@@ -24,6 +24,26 @@ def heads_answer(asked: Asked) -> Answered:
     return axes, values
 
 
+def experts_answer(asked: Asked) -> Answered:
+    """Two of eight experts a token; nobody goes to the last, and the first layer has six."""
+    experts = numbered("expert", 8)
+    axes = (layer_axis(asked.layers), token_axis(asked.tokens), experts)
+    values = np.zeros([len(axis.labels) for axis in axes])
+    for layer in range(asked.layers):
+        for token in range(len(asked.tokens)):
+            first = (layer + token) % 4
+            values[layer, token, first], values[layer, token, first + 2] = 0.7, 0.3
+    values[0, :, 6:] = np.nan
+    missing = np.isnan(values).all(1)
+    counts, sums = (values > 0).sum(1).astype(float), np.nansum(values, 1)
+    of_layer = (axes[0], experts)
+    asked.extra["tokens"] = LabelledArray(of_layer, np.where(missing, np.nan, counts))
+    share = sums / sums.sum(1, keepdims=True)
+    asked.extra["share"] = LabelledArray(of_layer, np.where(missing, np.nan, share))
+    asked.extra["entropy"] = LabelledArray(axes[:2], np.full(values.shape[:2], 0.61))
+    return axes, values
+
+
 def _components(asked: Asked) -> tuple[Axis, np.ndarray]:
     """Every head and MLP with what it writes; the head in the middle writes most."""
     layers, heads = asked.layers, asked.heads

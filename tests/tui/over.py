@@ -11,11 +11,13 @@ from tui.slots.screen import SlotScreen
 
 
 async def press_what_all_have(
-    b: Board, yanked: Path, key: str, *, markdown: str, code: str, before_x: tuple[str, ...] = ()
-) -> None:
+    b: Board, yanked: Path, key: str, *, markdown: str, code: str,
+    before_x: tuple[str, ...] = (), opens: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """Help, export, yanks, cancel and leaving, on the screen that ``key`` opened and closes.
 
     ``markdown`` and ``code`` stand in what ``Y`` and ``c`` copy; ``before_x`` is pressed before ``x``.
+    ``opens``: where no key opens it but the palette, with ``key`` empty.
     """
 
     async def press(*keys: str) -> None:
@@ -39,8 +41,8 @@ async def press_what_all_have(
     await press(*before_x, "x")
     assert b.app.screen is screen
     assert "Nothing is running" in b.messages[-1]
-    for leave in ("q", "escape", "backspace", key):
+    for leave in filter(None, ("q", "escape", "backspace", key)):
         await b.press(leave)
         assert not isinstance(b.app.screen, type(screen))
-        await press(key)
+        await press(*(opens or (key,)))
         assert isinstance(b.app.screen, type(screen))

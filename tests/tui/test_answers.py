@@ -13,6 +13,7 @@ from interpboard.engine import protocol
 from interpboard.results import Result
 from interpboard.runs.watch import SILENT
 from tests.lm import TEXT, tiny_lm
+from tests.mixtures import mixture
 from tests.tui.answers import canned, tokens_of
 from tui.catalogue import SLOTS
 from tui.session.interventions import stack_from_text
@@ -72,10 +73,11 @@ def test_the_fake_engine_answers_in_the_form_of_the_real_one(
     assert not method or request.analysis == method
     params = dict(request.params)
     metric = protocol.MetricRequest(request.metric or request.question.metric)
-    begun = begin(tiny_lm(), request.question.text, request.analysis, metric, params)
+    lm = mixture("mixtral") if slot.name == "experts" else tiny_lm()
+    begun = begin(lm, request.question.text, request.analysis, metric, params)
     real = begun.run(SILENT)
     run = protocol.RunAnalysis(0, request.analysis, request.question.text, metric, params)
-    layers, heads = tiny_lm().info.layers, tiny_lm().info.heads
+    layers, heads = lm.info.layers, lm.info.heads
     _, fake = canned(run, tokens_of(request.question.text), layers, heads)
     assert form(fake) == form(real)
     assert [one.values.dtype.kind for one in fake.extra.values()] == [

@@ -19,6 +19,7 @@ BEFORE = {
     "trace": ("1", "g", "right", "s"),
     "steering": ("A", "enter", "o", "k", "enter"),
     "circuit": ("C", "enter"),
+    "experts": ("colon", *"experts", "enter"),
 }
 
 
