@@ -95,9 +95,9 @@ class Anatomy:
         return self.d_vocab if self.label_head is None else len(self.label_head.labels)
 
     @property
-    def reads_mean(self) -> bool:
-        """Whether the head reads the mean of all tokens' streams, so that no stream alone has logits."""
-        return self.label_head is not None and self.label_head.reads == "mean"
+    def reads_all(self) -> bool:
+        """Whether the head reads all tokens' streams at once, so that no stream alone has logits."""
+        return self.label_head is not None and self.label_head.reads_all
 
     @property
     def n_layers(self) -> int:

@@ -88,6 +88,7 @@ def label_notes(head: LabelHead | None) -> tuple[str, ...]:
         "each": "each token's own stream",
         "first": "the first token",
         "mean": "the mean over all tokens",
+        "max": "the largest of each component over all tokens",
         "last": "the last token"
         + ("" if head.padding is None else f" that is not padding (#{head.padding})"),
     }[head.reads]
@@ -99,7 +100,7 @@ def label_notes(head: LabelHead | None) -> tuple[str, ...]:
         "vector": f"a vector of {len(head.labels)} components",
         "value": "a value" if len(head.labels) == 1 else f"{len(head.labels)} values",
     }[head.problem]
-    lens = ", so that there is no lens" if head.reads == "mean" else ""
+    lens = ", so that there is no lens" if head.reads_all else ""
     return (f"gives {gives} and predicts no tokens; its head reads {reads}{lens}",)
 
 
@@ -109,10 +110,10 @@ def classifier_anatomy(model: nn.Module, find: Callable[[nn.Module], Anatomy]) -
     anatomy = find(model)
     count = out_width(anatomy.unembedding)
     if isinstance(model, SentenceEncoder):
-        vector = LabelHead(tuple(map(str, range(count))), "vector", model.pooling)
+        vector = LabelHead(tuple(map(str, range(count))), "vector", model.reads)
         anatomy = replace(anatomy, label_head=vector, d_vocab=_vocabulary(anatomy))
         with evaluating(model):
-            return with_proved_head(anatomy, _prompts(anatomy), (model.pooling,))
+            return with_proved_head(anatomy, _prompts(anatomy), (model.reads,))
     choices = name.endswith(CHOICES)
     head = LabelHead(
         ("score",) if choices else label_names(config, count),

@@ -18,7 +18,7 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.packed import is_linear, out_width
 
 Problem = Literal["one", "several", "value", "vector"]
-Reads = Literal["each", "last", "first", "mean"]
+Reads = Literal["each", "last", "first", "mean", "max"]
 
 SEQUENCE, TOKENS, CHOICES = (
     "ForSequenceClassification",
@@ -38,8 +38,8 @@ class LabelHead:
     """``labels``: their names, by index. ``problem``: ``one`` of them is true, ``several`` may be, each
     number is a ``value``, or they are the components of a ``vector``. ``reads``: whose stream becomes the
     logits, ``each`` token's its own (token classification), that of the ``last`` that is no ``padding``, of
-    the ``first``, or the ``mean`` over all. ``choices``: the model takes several texts at once and scores
-    each; here it is given one."""
+    the ``first``, or of all the ``mean``, or the largest of each component (``max``). ``choices``: the model
+    takes several texts at once and scores each; here it is given one."""
 
     labels: tuple[str, ...]
     problem: Problem
@@ -48,7 +48,7 @@ class LabelHead:
     choices: bool = False
 
     def position(self, token_ids: Sequence[int]) -> int:
-        """The position that is read of a prompt's ``token_ids``; of ``each`` and the ``mean`` the last."""
+        """The position that is read of a prompt's ``token_ids``; of ``each`` and of all the last."""
         if self.reads == "first":
             return 0
         last = len(token_ids) - 1
@@ -58,7 +58,12 @@ class LabelHead:
 
     def read(self, hidden: torch.Tensor, position: int) -> torch.Tensor:
         """What the head reads [row, d_model] of ``hidden`` [row, pos, d_model]."""
-        return hidden.mean(1) if self.reads == "mean" else hidden[:, position]
+        return read_as(self.reads, hidden, position)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it reads all tokens' streams at once."""
+        return self.reads in ("mean", "max")
 
     @property
     def has_probabilities(self) -> bool:
@@ -70,6 +75,13 @@ class LabelHead:
         if not self.has_probabilities:
             return logits
         return logits.sigmoid() if self.problem == "several" else logits.softmax(-1)
+
+
+def read_as(reads: Reads, hidden: torch.Tensor, position: int) -> torch.Tensor:
+    """[row, d_model]: what is read of ``hidden`` [row, pos, d_model], at ``position`` where that matters."""
+    if reads == "max":
+        return hidden.amax(1)
+    return hidden.mean(1) if reads == "mean" else hidden[:, position]
 
 
 def is_classifier(model: nn.Module) -> bool:

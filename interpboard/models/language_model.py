@@ -38,7 +38,12 @@ from interpboard.models.proof.selfcheck import (
 )
 from interpboard.models.quantised import kernel_notes
 from interpboard.models.segments import separator_of
-from interpboard.models.sentence_encoder import SentenceEncoder, with_pooling
+from interpboard.models.sentence_encoder import (
+    SentenceEncoder,
+    pooling_notes,
+    pooling_of,
+    with_pooling,
+)
 from interpboard.models.training_mode import evaluating
 from interpboard.models.two_strips.anatomy import find_strips
 from interpboard.models.two_strips.kinds import reads_two_strips, refuse_labels
@@ -71,6 +76,7 @@ class LanguageModel:
         check_weights: bool = True,
         special_tokens: bool = True,
         parts: str | Path | Mapping[str, Any] | None = None,
+        pooling: str = "",
     ) -> LanguageModel:
         """Look into a loaded Hugging Face model. Raises ``NotALanguageModel`` if it cannot be.
 
@@ -79,7 +85,7 @@ class LanguageModel:
         ``check_weights``: look at every weight for NaN and infinity first. ``special_tokens``: whether
         texts are given the tokens that the tokenizer puts around them. ``parts``: names of the modules of a
         family that is not known, as a mapping or a TOML file (see ``named_parts``); also raises
-        ``BadParameter``.
+        ``BadParameter``. ``pooling``: of an encoder without a head, ``mean``, ``cls`` or ``max``.
         """
         give_back_large_blocks()
         of_wrapper, model = wrapper_notes(model), unwrapped(model)
@@ -92,7 +98,9 @@ class LanguageModel:
             notes += (NOT_LOOKED_AT,)
         notes += kernel_notes(model)
         named = read_parts(parts)
-        anatomy, verified = _proved(with_pooling(unshared(model), how.folder), named)
+        options = replace(how.options, pooling=pooling or how.options.pooling)
+        behind = with_pooling(unshared(model), how.folder, options.pooling)
+        anatomy, verified = _proved(behind, named)
         head = anatomy.label_head
         if head is not None:
             anatomy = replace(anatomy, separator=separator_of(anatomy, tokenizer))
@@ -107,16 +115,23 @@ class LanguageModel:
             device=str(device_of(anatomy.embedding)),
             weights=weights_of(model),
             tokenizer=tokenizer_of(tokenizer),
-            notes=(*notes, *of_wrapper, *((ALONE,) if verified.alone else ()), *label_notes(head)),
+            notes=(
+                *notes,
+                *of_wrapper,
+                *((ALONE,) if verified.alone else ()),
+                *label_notes(head),
+                *pooling_notes(behind),
+            ),
             special_tokens=special_tokens,
             quantization=how.quantization,
             adapters=how.adapters,
-            options=how.options,
+            options=options,
             layer_names=anatomy.strips.names if anatomy.strips is not None else (),
             parts={} if named is None else msgspec.to_builtins(named),
             label_names=() if head is None else head.labels,
             problem="" if head is None else head.problem,
             mask_token=_mask_of(model, tokenizer),
+            pooling=pooling_of(behind),
         )
         looked_into = anatomy.model if anatomy.strips is None else model
         return cls(looked_into, tokenizer, anatomy, verified, info, special_tokens)
@@ -218,6 +233,7 @@ def open_model(
     device_map: str | Mapping[str, Any] | None = None,
     max_memory: str = "",
     offload_folder: str = "",
+    pooling: str = "",
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -234,7 +250,7 @@ def open_model(
     asked = LoadOptions(
         revision, subfolder, gguf_file, adapter_names(adapters), adapter_state, quantize,
         "" if isinstance(parts, Mapping) else str(parts or ""),
-        mapped(device_map), max_memory, offload_folder,
+        mapped(device_map), max_memory, offload_folder, pooling,
     )  # fmt: skip
     model, tokenizer = load(
         str(name_or_path), device, dtype, trust_remote_code, asked, allow_pickle,

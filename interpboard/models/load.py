@@ -49,7 +49,7 @@ from interpboard.models.quantised import (
     quantisation_of,
     without_rounding_kernels,
 )
-from interpboard.models.sentence_encoder import says_its_pooling
+from interpboard.models.sentence_encoder import refuse_pooling, takes_pooling
 from interpboard.models.two_strips.kinds import (
     reads_two_strips,
     refuse_labels,
@@ -75,6 +75,7 @@ def load_model_and_tokenizer(
     quantize: str = "",
     max_memory: str = "",
     offload_folder: str = "",
+    pooling: str = "",
     allow_pickle: bool = False,
     ignore_unused_weights: bool = False,
     check_weights: bool = True,
@@ -96,7 +97,7 @@ def load_model_and_tokenizer(
     ``revision``: a branch, tag or commit of the hub. ``subfolder``, ``gguf_file``: in the folder or
     repository. ``adapters``: one or several, folders or names on the hub, all at work together;
     ``adapter_state``: ``on``, ``off`` or ``merged`` into the weights. ``quantize``: pack linear maps while
-    loading: ``4bit``, ``8bit``, ``int8``.
+    loading: ``4bit``, ``8bit``, ``int8``. ``pooling``: of a bare encoder, ``mean``, ``cls`` or ``max``.
     Weights must be safetensors unless ``allow_pickle``: a pickle can run code.
     Every tensor of the files must have its place in the model; ``ignore_unused_weights`` goes on without
     those that have none, and results then say so. ``check_weights``: every weight is looked at for NaN and
@@ -115,6 +116,7 @@ def load_model_and_tokenizer(
         device_map=mapped(device_map),
         max_memory=max_memory,
         offload_folder=offload_folder,
+        pooling=pooling,
     )
     return load(
         str(name_or_path), device, dtype, trust_remote_code, options, allow_pickle,
@@ -147,9 +149,10 @@ def load(
     chosen_dtype = choose_dtype(dtype, chosen_device)
     say("reading configuration", 0.3)
     gguf = GgufFile(source.gguf, source.name) if source.gguf else None
-    raw = read_config(source.folder) if gguf is None else {}
+    raw = read_config(source.folder, options.pooling) if gguf is None else {}
     config = _config(source, trust)
     kind = _kind(source, config)
+    refuse_pooling(options.pooling, kind is AutoModel, source.name)
     if gguf is None:
         checkpoint = Checkpoint.read(source.folder, source.name, raw, allow_pickle=allow_pickle)
     else:
@@ -291,7 +294,7 @@ def _kind(source: Source, config: Any) -> Any:
         return AutoModelForSeq2SeqLM
     if gives_labels is not None:
         return gives_labels
-    if says_its_pooling(source.folder, getattr(config, "architectures", None) or []):
+    if takes_pooling(source.folder, config.to_dict(), source.options.pooling):
         return AutoModel
     fills_masks = predicts_masked_tokens(config) or (
         # Heads of an older name (flaubert).

@@ -1,29 +1,38 @@
-"""Bare encoders that sentence-transformers saved: the pooled vector is what they give.
+"""Encoders without a head: the pooled vector of their tokens is what they give.
 
-Such a folder says in ``modules.json`` what follows the encoder: a pooling of the tokens' vectors, and perhaps
-a normalisation. Both are put behind it here, so that the vector's components take the place of logits. What
-else follows (a dense layer) is refused by name, as is an encoder that says nothing of how it is pooled.
+What sentence-transformers saved says what follows the encoder (``modules.json``, ``1_Pooling``): a pooling of
+the tokens' vectors, and perhaps a normalisation. Where nothing says it, the vectors' mean is taken, and
+results say so; the user may ask for another pooling. It is put behind the encoder here, so that the vector's
+components take the place of logits. What else follows (a dense layer) is refused by name.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from interpboard.errors import NotALanguageModel
+from interpboard.errors import BadParameter, NotALanguageModel
 from interpboard.files.json_object import read_object
-from interpboard.models.label_head import Reads
+from interpboard.models.label_head import Reads, read_as
+from interpboard.registry.loading import POOLINGS
 
 MODULES = "modules.json"
-_POOLINGS: dict[str, Reads] = {
-    "pooling_mode_cls_token": "first",
-    "pooling_mode_mean_tokens": "mean",
-}
+POOLING_FILE = "1_Pooling/config.json"
+_READS: dict[str, Reads] = {"mean": "mean", "cls": "first", "max": "max"}
+_MODES = {f"pooling_mode_{name}": name.removesuffix("_tokens").removesuffix("_token")
+          for name in ("cls_token", "mean_tokens", "max_tokens")}  # fmt: skip
+# Classes that end in Model too, and have a head.
+_WITH_HEAD = ("LMHeadModel", "DoubleHeadsModel", "MTModel")
+_UNSAID = (
+    "pooled by the mean of its tokens' vectors: nothing beside the model says how it is pooled"
+)
 
 
 class PooledComponents(nn.Module):
@@ -39,13 +48,17 @@ class PooledComponents(nn.Module):
 
 
 class SentenceEncoder(nn.Module):
-    """``encoder`` with ``pooling`` behind it; its logits [row, component] are the pooled vector."""
+    """``encoder`` with ``pooling`` behind it; its logits [row, component] are the pooled vector.
+
+    ``note``: what a reader of results must know of how the pooling was chosen.
+    """
 
     base_model_prefix = "encoder"
 
-    def __init__(self, encoder: Any, pooling: Reads, normalised: bool) -> None:
+    def __init__(self, encoder: Any, pooling: str, normalised: bool, note: str = "") -> None:
         super().__init__()
         self.encoder, self.pooling, self.normalised = encoder, pooling, normalised
+        self.reads, self.note = _READS[pooling], note
         self.config = encoder.config
         self.components = PooledComponents(int(encoder.config.hidden_size))
         self.train(encoder.training)
@@ -67,23 +80,82 @@ class SentenceEncoder(nn.Module):
     def forward(self, input_ids: torch.Tensor, **options: Any) -> SequenceClassifierOutput:
         """The pooled vector of ``input_ids`` [row, pos], which are not padded."""
         hidden = self.encoder(input_ids=input_ids, **options).last_hidden_state
-        pooled = hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]
+        pooled = read_as(self.reads, hidden, 0)
         if self.normalised:
             pooled = nn.functional.normalize(pooled, dim=-1)
         return SequenceClassifierOutput(logits=self.components(pooled))
 
 
-def says_its_pooling(folder: Path, architectures: list[str]) -> bool:
-    """Whether ``folder`` holds a bare body, and what sentence-transformers puts behind it."""
-    bare = bool(architectures) and architectures[0].endswith("Model")
-    return bare and (folder / MODULES).is_file()
+def takes_pooling(folder: Path | None, config: Mapping[str, Any], pooling: str) -> bool:
+    """Whether ``config`` is of a body without a head, of which one vector is made: because a pooling is asked
+    for, because ``folder`` says one, or because it is an encoder of text."""
+    names = config.get("architectures") or []
+    if not names or not _is_bare(names[0]):
+        return False
+    if pooling or _says(folder):
+        return True
+    both = config.get("is_encoder_decoder") or config.get("is_decoder")
+    return config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not both
 
 
-def with_pooling(model: Any, folder: Path | None) -> Any:
-    """``model``, a bare one with the pooling that ``folder`` says behind it. Raises ``NotALanguageModel``."""
-    if folder is None or not says_its_pooling(folder, [type(model).__name__]):
+def refuse_pooling(pooling: str, bare: bool, name: str) -> None:
+    """Raise ``BadParameter`` for a ``pooling`` that there is not, and for one of a model that has a head."""
+    if pooling and pooling not in POOLINGS:
+        raise BadParameter(f"There is no pooling {pooling[:40]!r}.", f"Use {', '.join(POOLINGS)}.")
+    if pooling and not bare:
+        raise BadParameter(
+            f"{name} is no encoder without a head: nothing is pooled.", "Leave --pooling away."
+        )
+
+
+def with_pooling(model: Any, folder: Path | None, pooling: str) -> Any:
+    """``model``; one without a head with ``pooling`` behind it; empty: as ``folder`` says, or the mean.
+
+    Raises ``NotALanguageModel``, and ``BadParameter`` as ``refuse_pooling``.
+    """
+    name = type(model).__name__
+    refuse_pooling(pooling, _is_bare(name), name)
+    if not _is_bare(name):
         return model
-    modules = _modules(folder)
+    config = {**model.config.to_dict(), "architectures": [name]}
+    if not takes_pooling(folder, config, pooling):
+        return model
+    own, normalised = ("", False) if folder is None or not _says(folder) else _read(folder)
+    if not pooling and own not in ("", *POOLINGS):
+        raise NotALanguageModel(
+            f"{folder} pools by {own}.",
+            f"Taken is {', '.join(POOLINGS)}, which --pooling asks for.",
+        )
+    note = "" if own else _UNSAID
+    if pooling:
+        differs = own not in ("", pooling)
+        note = f"pooled by {pooling}, as was asked; its own files say {own}" if differs else ""
+    return SentenceEncoder(model, pooling or own or "mean", normalised, note)
+
+
+def pooling_of(model: Any) -> str:
+    """How ``model`` pools, empty where it does not."""
+    return model.pooling if isinstance(model, SentenceEncoder) else ""
+
+
+def pooling_notes(model: Any) -> tuple[str, ...]:
+    """What results say of how the pooling was chosen."""
+    return (model.note,) if isinstance(model, SentenceEncoder) and model.note else ()
+
+
+def _is_bare(name: str) -> bool:
+    return name.endswith("Model") and not name.endswith(_WITH_HEAD)
+
+
+def _says(folder: Path | None) -> bool:
+    return folder is not None and any((folder / f).is_file() for f in (MODULES, POOLING_FILE))
+
+
+def _read(folder: Path) -> tuple[str, bool]:
+    """How ``folder`` says that is pooled, and whether it is normalised. Raises ``NotALanguageModel``."""
+    modules = [("Transformer", ""), ("Pooling", str(Path(POOLING_FILE).parent))]
+    if (folder / MODULES).is_file():
+        modules = _modules(folder)
     kinds = [kind for kind, _ in modules]
     if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
         raise NotALanguageModel(
@@ -92,12 +164,7 @@ def with_pooling(model: Any, folder: Path | None) -> Any:
         )
     config = read_object(folder / modules[1][1] / "config.json")
     asked = [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
-    if len(asked) != 1 or asked[0] not in _POOLINGS:
-        raise NotALanguageModel(
-            f"{folder} pools by {', '.join(asked) or 'nothing'}.",
-            f"Taken is {' or '.join(_POOLINGS)}.",
-        )
-    return SentenceEncoder(model, _POOLINGS[asked[0]], len(kinds) > 2)
+    return _MODES.get(", ".join(asked), ", ".join(asked) or "nothing"), len(kinds) > 2
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:

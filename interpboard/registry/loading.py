@@ -23,6 +23,9 @@ QUANTIZE = {
 }
 
 
+POOLINGS = ("mean", "cls", "max")
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """How a model is opened; empty where nothing was asked. A result keeps it.
@@ -32,7 +35,8 @@ class LoadOptions:
     ``adapter_state``: one of ``ADAPTER_STATES``. ``quantize``: one of ``QUANTIZE``. ``parts``: a TOML file
     that names the parts of a family that is not known. ``device_map``: auto, balanced, sequential, or JSON
     (a file, or itself) with a device for each module, ``disk`` among them; ``max_memory``:
-    ``0=20GiB,cpu=48GiB``; ``offload_folder``: for what goes to disk and is not in safetensors.
+    ``0=20GiB,cpu=48GiB``; ``offload_folder``: for what goes to disk and is not in safetensors. ``pooling``:
+    one of ``POOLINGS``, how an encoder without a head makes one vector of its tokens'.
     """
 
     revision: str = ""
@@ -45,6 +49,7 @@ class LoadOptions:
     device_map: str = ""
     max_memory: str = ""
     offload_folder: str = ""
+    pooling: str = ""
 
 
 NOTHING_ASKED = LoadOptions()
@@ -101,6 +106,11 @@ OPTIONS = (
     Option(
         "offload_folder", "--offload-folder", "FOLDER",
         "With --device-map: for what goes to disk and is not in safetensors.",
+    ),
+    Option(
+        "pooling", "--pooling", "HOW",
+        "How an encoder without a head makes one vector of its tokens': mean, cls (the first token) or max; "
+        "else as its 1_Pooling says, or mean.", POOLINGS,
     ),
 )  # fmt: skip
 

@@ -32,8 +32,9 @@ class MetricInfo(msgspec.Struct, frozen=True):
     ``problem``: empty where target and foil are tokens, else the problem of the model (see ``ModelInfo``).
     ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does
     not use; ``against`` is the foil only where it is used. ``in_place``: what is told is the token that
-    stands at the position (masked models), not the one behind it. ``over_text``: the model's head reads the
-    mean over all tokens, so that ``position``, the last of them, is no place that is looked at.
+    stands at the position (masked models), not the one behind it. ``over_text``: the model's head reads
+    all tokens at once (their mean, their largest), so that ``position``, the last of them, is no place that
+    is looked at.
     """
 
     name: str
@@ -87,7 +88,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     labels and predicts no tokens, by index; ``problem``: whether ``one`` of them is true, ``several`` may
     be, or each is a ``value``. ``layer_names``: of an encoder–decoder, those of all ``layers``, in the order
     of its result's axes (``E0`` encoder, ``D0`` self- and ``X0`` cross attention).
-    ``mask_token``: of a model that fills masks in, how one is written.
+    ``mask_token``: of a model that fills masks in, how one is written. ``pooling``: how a sentence encoder
+    makes one vector of its tokens' (``mean``, ``cls``, ``max``).
     """
 
     name: str
@@ -109,6 +111,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     problem: str = ""
     layer_names: tuple[str, ...] = ()
     mask_token: str = ""
+    pooling: str = ""
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -73,8 +73,8 @@ def label_position(lm: LanguageModel, head: LabelHead, prompt: PromptInfo, posit
     reads = head.position(prompt.token_ids)
     if position != -1 and resolve_position(prompt, position) != reads:
         where = (
-            "the mean over all tokens"
-            if head.reads == "mean"
+            {"mean": "the mean over all tokens", "max": "the largest over all tokens"}[head.reads]
+            if head.reads_all
             else f"position {reads}, {visible(prompt.tokens[reads])!r}"
         )
         raise BadPosition(

@@ -217,7 +217,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     used = foil if request.name == "logit_diff" else None  # what is not compared with is not named
     problem = "" if head is None else head.problem
     fills_in = fills_masks(lm)
-    over_text = lm.anatomy.reads_mean
+    over_text = lm.anatomy.reads_all
     info = MetricInfo(request.name, position, target, used, problem, fills_in, over_text)
     return Metric(info, logits, _unused_foil(request), problem == "several")
 
@@ -232,7 +232,7 @@ def _similarity(
     vector = prompt_logits(lm, other, head.position(other.token_ids))
     info = MetricInfo(
         COSINE, position, TokenRef(NO_TOKEN, other.text), None, head.problem,
-        over_text=lm.anatomy.reads_mean,
+        over_text=lm.anatomy.reads_all,
     )  # fmt: skip
     own = prompt_logits(lm, prompt, position)
     return Metric(info, own, _unused_foil(request), other=at_least_float32(vector))

@@ -285,7 +285,7 @@ def identity_of(info: ModelInfo) -> tuple[object, ...]:
     """What makes it the same model; on which device it is does not."""
     return (
         info.weights, info.tokenizer, info.dtype, info.quantization, info.special_tokens,
-        info.adapters, info.options.adapter_state, sorted(info.parts.items()),
+        info.adapters, info.options.adapter_state, sorted(info.parts.items()), info.pooling,
     )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
     elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif result.metric.over_text:
-        parts.append("of the mean over all tokens")
+        parts.append("read from all tokens at once")
     else:
         there = prompt.tokens[position : position + 1]
         parts.append(f"at position {position}" + "".join(f" ({page.token(it)})" for it in there))

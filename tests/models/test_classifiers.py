@@ -173,7 +173,7 @@ def test_of_a_head_that_reads_the_mean_no_token_is_said_to_be_explained() -> Non
         document = analyze(classifier(family), TEXT, ["occlusion"])
         text = metric_words(document.results[0], document.prompt, PageStyle(100))
         assert ("at position" in text) is said
-        assert ("of the mean over all tokens" in text) is not said
+        assert ("read from all tokens at once" in text) is not said
         rows = list(csv.DictReader(io.StringIO(csv_text(document))))
         assert all(bool(row["position"]) is said for row in rows)
 

@@ -162,7 +162,6 @@ def test_what_a_vector_has_not_is_refused_in_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pooling", "more", "said"),
     [
-        ("max_tokens", (), "pools by pooling_mode_max_tokens"),
         ("none", (), "pools by nothing"),
         ("mean_tokens", ("Dense",), "Transformer, Pooling, Dense"),
     ],
@@ -172,13 +171,6 @@ def test_another_way_to_the_vector_is_refused(
 ) -> None:
     with pytest.raises(NotALanguageModel, match=said):
         opened(folder(tmp_path, pooling, more))
-
-
-def test_an_encoder_that_says_nothing_of_pooling_is_refused(tmp_path: Path) -> None:
-    place = folder(tmp_path)
-    (place / "modules.json").unlink()
-    with pytest.raises(NotALanguageModel, match=r"is a BertModel.*modules\.json"):
-        opened(place)
 
 
 def test_the_command_line_compares_two_texts(

@@ -154,11 +154,17 @@ def _ids(lm: LanguageModel, words: tuple[str, ...] | None, role: str) -> tuple[i
 def _made(lm: LanguageModel, text: str) -> PromptInfo:
     """``text`` up to its end, which is explained: not what the tokenizer puts behind it."""
     prompt, head = make_prompt(lm, text), label_head(lm)
+    if head is not None and head.reads == "max":
+        raise Unsupported(
+            "A circuit explains what is read at a token or as a mean of all, and this model pools the "
+            "largest over all tokens.",
+            "Use patching or head_ablation, or open it with --pooling mean.",
+        )
     if not lm.verified.causal:
         return prompt
     if head is None:
         return without_appended(prompt)
-    if head.reads == "mean" or head.position(prompt.token_ids) != len(prompt.token_ids) - 1:
+    if head.reads_all or head.position(prompt.token_ids) != len(prompt.token_ids) - 1:
         raise Unsupported(
             "A circuit of a decoder explains what is read at the last token, and this model's head reads "
             "another.",

@@ -14,7 +14,7 @@ from typing import Any
 from interpboard.errors import NotALanguageModel, UnsafeWeights
 from interpboard.files.json_object import read_object
 from interpboard.models.label_head import CLASSIFIERS
-from interpboard.models.sentence_encoder import says_its_pooling
+from interpboard.models.sentence_encoder import takes_pooling
 
 CONFIG = "config.json"
 _HEADS = (
@@ -31,8 +31,8 @@ _SIZES: dict[str, tuple[str, ...]] = {
 _OWN_WEIGHTS = "transformers_weights"
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration in ``folder``, checked.
+def read_config(folder: Path, pooling: str = "") -> dict[str, Any]:
+    """The configuration in ``folder``, checked; ``pooling``: asked for, of an encoder without a head.
 
     Raises ``NotALanguageModel`` where it says what no language model has, ``UnknownModel`` for a file that
     cannot be read, ``UnsafeWeights`` if it wants its weights from elsewhere.
@@ -49,7 +49,7 @@ def read_config(folder: Path) -> dict[str, Any]:
                 if name in holder:
                     _check_size(path, name, what, holder[name])
     _check_kinds(path, config)
-    _check_head(folder, config)
+    _check_head(folder, config, pooling)
     return config
 
 
@@ -104,20 +104,20 @@ def _check_kinds(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_head(folder: Path, config: Mapping[str, Any]) -> None:
+def _check_head(folder: Path, config: Mapping[str, Any], pooling: str) -> None:
     names = config.get("architectures") or []
     own_code = config.get("auto_map") or {}
     if not names or any(name.endswith(_HEADS) for name in names):
         return
-    if says_its_pooling(folder, names):
+    if takes_pooling(folder, config, pooling):
         return
     if "AutoModelForCausalLM" in own_code or "AutoModelForMaskedLM" in own_code:
         return
     raise NotALanguageModel(
         f"{folder} is a {', '.join(name[:60] for name in names[:3])}, which has no language-model head that "
         "is known here, and gives no labels.",
-        "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification, or a "
-        "sentence encoder with its modules.json.",
+        "Choose one whose architectures end in ForCausalLM, ForMaskedLM or ForSequenceClassification, or an "
+        "encoder without a head, whose tokens --pooling makes one vector of.",
     )
 
 

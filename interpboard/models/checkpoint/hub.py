@@ -19,6 +19,7 @@ from interpboard.files.json_object import read_object
 from interpboard.models.checkpoint.config_file import CONFIG
 from interpboard.models.checkpoint.foreign import chain, first_line
 from interpboard.models.checkpoint.headers import INDEX, SINGLE
+from interpboard.models.sentence_encoder import MODULES, POOLING_FILE, takes_pooling
 
 _ASK_S = 10.0  # for the one question whether the hub is there and has the model
 _DEADLINE_S = 15.0  # for that question and whatever comes before it
@@ -32,6 +33,7 @@ _SMALL = re.compile(
     r"(config|generation_config|adapter_config|chat_template|tokenizer\w*|special_tokens_map"
     r"|added_tokens|vocab|preprocessor_config)\.json|(merges|vocab)\.txt|[\w.-]+\.(model|jinja|tiktoken)"
 )
+_OF_POOLING = (MODULES, POOLING_FILE)
 _REVISION = re.compile(r"[0-9a-f]{40}")
 Say = Callable[[str], None]
 
@@ -129,7 +131,19 @@ def _lacks(root: Path, asked: HubFiles) -> list[str]:
         _cached(asked, asked.place(_SETTINGS)) is None
     ):
         lacks.append(_SETTINGS)
+    if _may_pool(folder) and _cached(asked, asked.place(MODULES)) is None:
+        lacks.append(MODULES)
     return lacks
+
+
+def _may_pool(folder: Path) -> bool:
+    """Whether a model in ``folder`` is a body without a head, of which it is not known how it is pooled."""
+    if not (folder / CONFIG).is_file() or (folder / MODULES).is_file():
+        return False
+    config = read_object(folder / CONFIG)
+    names = config.get("architectures")
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return known and takes_pooling(folder, config, "mean")
 
 
 def _missing_weights(folder: Path, allow_pickle: bool) -> list[str]:
@@ -201,6 +215,7 @@ def _wanted(there: Sequence[str], asked: HubFiles) -> list[str]:
     if asked.subfolder and not top:
         raise UnknownModel(f"The hub's {asked.words} has no folder {asked.subfolder}.", "Check it.")
     chosen = [start + file for file in top if _SMALL.fullmatch(file)]
+    chosen += [start + file for file in _OF_POOLING if start + file in there]
     if start:  # a tokenizer may lie above the weights
         chosen += [file for file in there if "/" not in file and _SMALL.fullmatch(file)]
     chosen += [start + file for file in top if asked.own_code and file.endswith(".py")]

@@ -29,7 +29,7 @@ def logits_of_labels(anatomy: Anatomy, ids: torch.Tensor) -> torch.Tensor:
     """[row, pos, label]: each position's stream read by the head; for one row, where the head reads one
     position, the model's own logits there."""
     head = anatomy.label_head
-    if len(ids) > 1 or head is None or head.reads == "mean":
+    if len(ids) > 1 or head is None or head.reads_all:
         return _read_everywhere(anatomy, run_body(anatomy, ids))
     bodies: list[Any] = []
     handle = anatomy.base.register_forward_hook(

@@ -130,7 +130,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         sites,
         lens,
         layer_notes(
-            anatomy, by_layer, lens or anatomy.reads_mean, replays, alone, besides, no_pattern
+            anatomy, by_layer, lens or anatomy.reads_all, replays, alone, besides, no_pattern
         ),
         some_logits=lens
         and not alone
@@ -151,7 +151,7 @@ def _checked(anatomy: Anatomy, causal: bool) -> Verified:
         by_layer=by_layer,
         no_heads=why_no_heads(anatomy),
         no_pattern=no_pattern,
-        reads_mean=anatomy.reads_mean,
+        reads_all=anatomy.reads_all,
     )
 
 
@@ -291,7 +291,7 @@ def _parts(anatomy: Anatomy, hidden: torch.Tensor) -> torch.Tensor:
 def _lens_agrees(
     anatomy: Anatomy, clean: torch.Tensor, last: torch.Tensor, alone: bool, one_step: Noise
 ) -> bool:
-    if anatomy.reads_mean:  # the logits are of no position's stream
+    if anatomy.reads_all:  # the logits are of no position's stream
         return False
 
     def logits_of(residual: torch.Tensor) -> torch.Tensor:

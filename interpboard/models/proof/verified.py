@@ -43,7 +43,7 @@ class Verified:
     no_heads: str = ""
     no_pattern: str = ""  # likewise why there are no attention patterns
     one_query: bool = False
-    reads_mean: bool = False  # the head reads the mean of all tokens' streams
+    reads_all: bool = False  # the head reads all tokens' streams at once: their mean, their largest
 
     @property
     def whole_prompt(self) -> bool:
@@ -106,9 +106,9 @@ class Verified:
 
     def require_lens(self) -> None:
         """Raise ``Unsupported`` unless final norm and unembedding gave the model's own logits."""
-        if self.reads_mean:
+        if self.reads_all:
             raise Unsupported(
-                "The head reads the mean over all tokens: no token's stream alone has logits."
+                "The head reads the mean over all tokens, or the largest: no token's stream alone has logits."
             )
         if not self.lens:
             raise Unsupported("Final norm and unembedding do not give this model's logits.")

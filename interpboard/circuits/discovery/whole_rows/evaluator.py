@@ -59,7 +59,7 @@ class RowEvaluator(EdgeEvaluator):
     def of_output(self, batch: ExampleBatch, output: torch.Tensor) -> torch.Tensor:
         """The behaviour [row], read where the head reads: of a mean over all tokens, of all of them."""
         anatomy = self.wiring.lm.anatomy
-        if anatomy.reads_mean:
+        if anatomy.reads_all:
             output = anatomy.final_norm(output).mean(1, keepdim=True)
             logits = unembed(anatomy, output[:, 0].expand(len(batch.cases), -1))
         else:
