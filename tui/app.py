@@ -6,7 +6,6 @@ imported after it; torch never is: it lives in the engine's process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -21,10 +20,10 @@ from tui.catalogue import COMMANDS, SLOTS
 from tui.commands.command import bindings, keyed
 from tui.commands.places import MOVES
 from tui.controllers.controllers import Controllers
-from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.engine_port import EngineFactory, engine_process
 from tui.session.state import State
+from tui.showing import Showing
 from tui.slots.mounting import first_panes, mount_missing
 from tui.slots.tokens.keys import mark
 from tui.terminal.app import TerminalApp
@@ -59,18 +58,11 @@ class InterpBoardApp(TerminalApp):
         super().__init__(ascii_only=settings.ascii, dark=dark)
         self.set_keymap(catalogue.use(settings.keys))
         self._hint = hint
-        self._unshown: set[str] = set()  # names of what is shown in turns
+        showing = Showing(self)
         self.controllers = Controllers(
-            self,
-            SLOTS,
-            settings,
-            text,
-            prompts,
-            engine_factory,
-            self._changed,
-            chat,
-            heard=self._heard,
-        )
+            self, SLOTS, settings, text, prompts, engine_factory, showing.changed, chat,
+            heard=showing.heard,
+        )  # fmt: skip
         self.session, self.panes = self.controllers.session, self.controllers.panes
         self._boots_with = (settings, resume, session, load, dataset)
 
@@ -106,35 +98,6 @@ class InterpBoardApp(TerminalApp):
     def put_hint_away(self) -> bool:
         """Away with the hint of the first start; was there one?"""
         return self.base is not None and frame.put_hint_away(self.base)
-
-    def _changed(self, names: set[str]) -> None:
-        if not self.is_running:
-            return
-        self.turns.stop()
-        names, self._unshown = names | self._unshown, set()
-        shown = self.controllers.changed(self.state)
-        with self.batch_update():
-            self.panes.show(shown, names)
-            self._show_around()
-
-    def _heard(self, names: set[str]) -> None:
-        """Of the engine, of what is asked already: while somebody types a pane a turn shows it."""
-        if "question" in names or not self.is_running or not self.turns.typing:
-            self._changed(names)
-            return
-        self._unshown |= names
-        shown = self.controllers.changed(self.state)
-        self.turns.go(self._shown_in_turns(shown, self._unshown))
-
-    def _shown_in_turns(self, shown: State, names: set[str]) -> Iterator[None]:
-        yield from self.panes.show_each(shown, names)
-        self._unshown = set()
-        self._show_around()
-
-    def _show_around(self) -> None:
-        self.show_frame()
-        if isinstance(self.screen, Live):
-            self.screen.show(self.state)
 
     def on_mount(self) -> None:
         """Empty frames first; the engine after they are painted."""
