@@ -42,7 +42,11 @@ class Showing:
         app.turns.go(self._in_turns(shown, self._unshown))
 
     def _in_turns(self, shown: State, names: set[str]) -> Iterator[None]:
-        yield from self._app.panes.show_each(shown, names)
+        panes = self._app.panes.show_each(shown, names)
+        while self._app.is_running and next(panes, self) is not self:
+            yield
+        if not self._app.is_running:  # it was left in between, and panes are gone
+            return
         self._unshown = set()
         self._around()
 

@@ -58,6 +58,7 @@ WITH_VALUE = frozenset(
         "--adapter",
         "--adapter-state",
         "--quantize",
+        "--pooling",
         "--parts",
         "--chat",
         "--system",
@@ -136,13 +137,16 @@ def route(argv: Sequence[str]) -> Arguments:
     """
     texts: list[str] = []
     rest: list[str] = []
+    named = False  # is there a --text, too?
     waiting = _resumed(argv)
     for arg in waiting:
         if arg == "--":
             texts += waiting
         elif arg in WITH_VALUE:
+            named |= arg in ("--text", "-t")
             rest += [arg, *([value] if (value := next(waiting, None)) is not None else [])]
         elif arg.startswith("-") and arg != "-":
+            named |= arg.startswith("--text=")
             rest.append(arg)
         elif arg in SUBCOMMANDS and not texts:
             rest, tail = [arg, *rest], list(waiting)
@@ -151,10 +155,10 @@ def route(argv: Sequence[str]) -> Arguments:
         else:
             _refuse_mistyped(arg)
             texts.append(arg)
-    if len(texts) > 1:
+    if len(texts) > 1 or (texts and named):
         from interpboard.errors import BadParameter
 
-        raise BadParameter("More than one TEXT was given.", "Put the prompt in quotes.")
+        raise BadParameter("More than one TEXT was given.", "Put the prompt in quotes, once.")
     return Arguments([*rest, *(f"--text={text}" for text in texts)], "--debug" in rest)
 
 

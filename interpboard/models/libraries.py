@@ -14,5 +14,5 @@ def require_library(extra: str, what: str) -> None:
     library = LIBRARIES[extra]
     missing = [package for package in library.packages if find_spec(package) is None]
     if missing:
-        needs = " and ".join(missing)
-        raise MissingPackage(f"{what} needs {needs}, which is not installed.", f"{library.pip}")
+        needs, are = " and ".join(missing), "is" if len(missing) == 1 else "are"
+        raise MissingPackage(f"{what} needs {needs}, which {are} not installed.", f"{library.pip}")

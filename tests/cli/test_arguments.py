@@ -44,6 +44,14 @@ def test_any_text_after_the_dashes_arrives_as_the_text(text: str) -> None:
     assert cli.route(["--", text]).args == [f"--text={text}"]
 
 
+@pytest.mark.parametrize("named", [["--text", "another"], ["--text=another"], ["-t", "another"]])
+def test_a_text_beside_a_named_one_is_refused(named: list[str]) -> None:
+    for words in (["some", *named], [*named, "some"], [*named, "--", "some"]):
+        with pytest.raises(BadParameter, match="More than one TEXT"):
+            cli.route(words)
+    assert cli.route(["--model", "--text", "some"]).args == ["--model", "--text", "--text=some"]
+
+
 def test_a_second_text_is_refused_and_so_is_a_mistyped_command() -> None:
     with pytest.raises(BadParameter, match="quotes"):
         cli.route(["some", "text"])

@@ -36,12 +36,23 @@ from tests.models.test_adapters import lora
 from tests.models.test_quantised import needs, wide
 
 EVERY = LoadOptions(
-    "v2", "inner", "a.gguf", ("one", "two"), "off", "4bit", "parts.toml", "auto", "cpu=1GiB", "out"
+    "v2",
+    "inner",
+    "a.gguf",
+    ("one", "two"),
+    "off",
+    "4bit",
+    "parts.toml",
+    "auto",
+    "cpu=1GiB",
+    "out",
+    "cls",
 )
 FLAGS = [
     "--revision", "v2", "--subfolder", "inner", "--gguf-file", "a.gguf", "--adapter", "one",
     "--adapter", "two", "--adapter-state", "off", "--quantize", "4bit", "--parts", "parts.toml",
     "--device-map", "auto", "--max-memory", "cpu=1GiB", "--offload-folder", "out",
+    "--pooling", "cls",
 ]  # fmt: skip
 
 

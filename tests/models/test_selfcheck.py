@@ -94,14 +94,11 @@ def test_a_head_size_that_is_not_hidden_size_over_heads_is_read_from_the_module(
     assert anatomy.d_model // anatomy.n_heads == 8
 
 
-def test_an_encoder_without_a_head_is_refused() -> None:
+def test_a_decoder_without_a_head_is_refused() -> None:
     torch.manual_seed(0)
-    config = tf.BertConfig(
-        vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=48,
-    )  # fmt: skip
-    with pytest.raises(NotALanguageModel, match="BertModel has no unembedding"):
-        LanguageModel.of(tf.BertModel(config).eval(), tiny_tokenizer())
+    config = tf.GPT2Config(n_layer=2, n_head=4, n_embd=32, vocab_size=VOCAB, n_positions=32)
+    with pytest.raises(NotALanguageModel, match="GPT2Model has no unembedding"):
+        LanguageModel.of(tf.GPT2Model(config).eval(), tiny_tokenizer())
 
 
 def test_a_model_that_looks_ahead_is_refused() -> None:

@@ -46,7 +46,7 @@ class Board:
         for key in keys:
             await self.pilot.press(key)
             await self.pilot._wait_for_screen()  # of the screen that the key has opened, if it did
-            while self.app.keys_wait and not pending.left(self.app):
+            while (self.app.keys_wait or self.app.turns.going) and not pending.left(self.app):
                 await asyncio.sleep(0.001)
             if not getattr(self.app.session.engine, "paused", False):
                 await wait_until_idle(self.app)

@@ -62,7 +62,7 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     if {"q", "k", "v"} <= lm.verified.sites:
         prove_own_inputs(
-            lm, wiring.graph, ids[:1], ids[1:],
+            wiring, ids[:1], ids[1:],
             lambda stack, edges: _hang(stack, wiring, LiveEdges(wiring, reference, edges)),
         )  # fmt: skip
     return wiring

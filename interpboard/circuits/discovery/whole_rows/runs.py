@@ -80,8 +80,7 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
         if not same_within_rounding(found, expected.output, noise):
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     prove_own_inputs(
-        lm,
-        graph,
+        wiring,
         ids,
         others,
         lambda stack, edges: _hang(stack, wiring, ReceiverStreams(wiring, reference, edges)),
