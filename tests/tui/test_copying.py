@@ -64,7 +64,7 @@ def filled(look: str) -> State:
     state = replace(LOOKS[look], model=Model(lm.info, "", 0, 0))
     for slot in SLOTS:
         request = slot.request(state)
-        if request is None:
+        if request is None or request.analysis == "expert_routing":  # the demo has no experts
             continue
         ask = request.question
         asked = MetricRequest(request.metric or ask.metric, ask.target, ask.foil, ask.position)
