@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
         (wiring.graph.edges, ids[:1], clean),
         (~wiring.graph.edges, ids[1:], reference),
     ):
-        noise = Noise.between(_rounded_anew(wiring, row), expected.output)
+        noise = Noise.between(rounded_anew(wiring, row), expected.output)
         none = edges & wiring.graph.edges
         found = edge_patched(wiring, ids[:1], reference, none)
         if not same_within_rounding(found, expected.output, noise):
@@ -63,14 +64,14 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
     if {"q", "k", "v"} <= lm.verified.sites:
         prove_own_inputs(
             wiring, ids[:1], ids[1:],
-            lambda stack, edges: _hang(stack, wiring, LiveEdges(wiring, reference, edges)),
+            lambda stack, edges: hang(stack, wiring, LiveEdges(wiring, reference, edges)),
         )  # fmt: skip
     return wiring
 
 
 @torch.no_grad()
-def _rounded_anew(wiring: Wiring, ids: torch.Tensor) -> torch.Tensor:
-    """The final residual stream of a plain run in which what attention and MLPs read is rounded once more."""
+def rounded_anew(wiring: Wiring, ids: torch.Tensor) -> torch.Tensor:
+    """The last layer's output of a plain run in which what attention and MLPs read is rounded once more."""
     anatomy = wiring.lm.anatomy
     end: list[torch.Tensor] = []
     with ExitStack() as stack:
@@ -128,25 +129,55 @@ def edge_patched(
 ) -> torch.Tensor:
     """The final residual stream [batch, pos, d_model] for ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
-    live = LiveEdges(wiring, reference, edges, watch)
+    return patched(wiring, ids, LiveEdges(wiring, reference, edges, watch))
+
+
+class HearsPass(Protocol):
+    """What hears of a pass, layer by layer, what was written, and answers what is read (``LiveEdges``)."""
+
+    watch: Watch
+
+    def begin(self, hidden: torch.Tensor, /) -> None:
+        """The input of layer 0."""
+
+    def project(self, layer: int, number: int, output: torch.Tensor, /) -> torch.Tensor:
+        """What a projection of the layer gives."""
+
+    def heads(self, layer: int, z: torch.Tensor, /) -> None:
+        """What the layer's heads give."""
+
+    def before_mlp(self, layer: int, hidden: torch.Tensor, /) -> torch.Tensor:
+        """What the layer's MLP reads."""
+
+    def mlp(self, layer: int, added: torch.Tensor, /) -> None:
+        """What the layer's MLP adds."""
+
+    def output(self) -> torch.Tensor:
+        """What the output reads."""
+
+
+@torch.no_grad()
+def patched(wiring: Wiring, ids: torch.Tensor, hears: HearsPass) -> torch.Tensor:
+    """What the output reads [batch, pos, d_model] for ``ids`` [batch, pos], a pass that ``hears`` changes."""
     with ExitStack() as stack:
-        _hang(stack, wiring, live)
+        hang(stack, wiring, hears)
         with refusing(wiring.lm, "A run with some edges only", len(ids)):
             run_body(wiring.lm.anatomy, ids)
-    return live.output()
+    return hears.output()
 
 
-def _hang(stack: ExitStack, wiring: Wiring, live: LiveEdges) -> None:
+def hang(stack: ExitStack, wiring: Wiring, hears: HearsPass) -> None:
+    """Hang ``hears`` into the model until ``stack`` is closed; its watch is asked in every layer."""
     anatomy = wiring.lm.anatomy
-    stack.enter_context(at_site(anatomy, "resid_pre", 0, live.begin))
+    stack.enter_context(at_site(anatomy, "resid_pre", 0, hears.begin))
     for layer, attention in enumerate(wiring.layers):
-        stack.enter_context(on_input(attention.norm, lambda _value: live.watch.check()))
+        stack.enter_context(on_input(attention.norm, lambda _value: hears.watch.check()))
         for number, projection in enumerate(attention.projections):
-            project = partial(live.project, layer, number)
+            project = partial(hears.project, layer, number)
             stack.enter_context(on_output(projection.module, project))
-        stack.enter_context(at_site(anatomy, "z", layer, partial(live.heads, layer)))
-        stack.enter_context(on_input(anatomy.before_mlp[layer], partial(live.before_mlp, layer)))
-        stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(live.mlp, layer)))
+        stack.enter_context(at_site(anatomy, "z", layer, partial(hears.heads, layer)))
+        stack.enter_context(on_input(anatomy.before_mlp[layer], partial(hears.before_mlp, layer)))
+        stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(hears.mlp, layer)))
 
 
 def logits_at(lm: LanguageModel, output: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
