@@ -95,15 +95,13 @@ def section(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     """One result: title, what was explained, what the values mean, the values, the warnings."""
     rows, result = rows_said(result), with_sites(result)
     title = page.words(page.ours(name_of(result)))
-    rule = "-" if page.ascii_only else "─"
-    lines = [Text()]
-    lines[0].append(f"{title} ", "bold")
-    lines[0].append(rule * max(0, page.width - lines[0].cell_len), "dim")
+    lines = [Text.assemble((f"{title} ", "bold"))]
+    lines[0].append(page.ours("─") * max(0, page.width - lines[0].cell_len), "dim")
     lines += wrapped(explained(result, prompt, page), page)
     if result.meaning:
         lines += wrapped(page.words(page.ours(result.meaning)), page, "dim")
     lines += wrapped(f"rows: {rows}", page, "dim") if rows else []
-    lines += wrapped(_made(result, page), page, "dim")
+    lines += wrapped(made_line(result, page), page, "dim")
     lines += _body(result, prompt, page)
     for part in details(result, page):
         lines += _selected(part, Scale.of(_values(part), diverging=part.signed), page)
@@ -277,7 +275,8 @@ def _metric(metric: MetricInfo, page: PageStyle) -> str:
     return metric_words(metric, token=page.token, ascii_only=page.ascii_only)
 
 
-def _made(result: Result, page: PageStyle) -> str:
+def made_line(result: Result, page: PageStyle) -> str:
+    """With which parameters, how long it took, and by which path."""
     params = (f"{page.words(name)}={plain_value(v, page)}" for name, v in result.params.items())
     time = f"{seconds_words(result.elapsed_s)}, path {page.words(result.made_by.path)}"
     return page.ours(" · ").join([*params, time])

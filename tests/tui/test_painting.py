@@ -98,7 +98,7 @@ async def test_a_cursor_move_and_a_switch_of_panes_stay_within_their_bytes(
                 await b.press("q")
             else:  # some keys do nothing, and some scroll a list
                 assert statistics.median(filter(None, alone)) <= MOVE_BYTES, (digit, alone)
-            assert statistics.median(at_rest) <= MOVE_BYTES, (digit, at_rest)
+            assert max(at_rest) <= MOVE_BYTES, (digit, at_rest)
         watched.check()
 
 

@@ -1,4 +1,8 @@
-"""Runs: every finished result, newest first. Reopen, pin two, compare; nothing is computed."""
+"""Runs: every finished result, newest first. Reopen, pin two, compare; nothing is computed.
+
+Below the list stands what the run under the cursor is, in a few lines: a page for each run that the cursor
+passes would take the terminal more than it takes to look at one. The page is a key away.
+"""
 
 from __future__ import annotations
 
@@ -34,27 +38,32 @@ ROW = 160  # of a copied row
 
 
 class RunsScreen(OverPanes["SavedRun | None"]):
-    """The list above, the run under the cursor below; side by side where it is wide."""
+    """The list above, the run under the cursor below, in few lines or whole; or two that are pinned."""
 
     place, heading = "runs", "{key:pane_8} Runs"
     about = (
         "Every finished result, newest first. Reopening computes nothing and",
         "needs no model: {key:run} in the panes then loads it and runs.",
-        "Two pinned runs are shown side by side, or as B − A.",
+        "Below the list: the run under the cursor in a few lines; {key:runs_whole} is its page,",
+        "and there the cursor's keys turn to the next one. Two pinned runs are shown side",
+        "by side, or as B − A.",
     )
     BINDINGS = bindings(RUNS)
     DEFAULT_CSS = """
     RunsScreen { background: $background; layout: vertical; }
     RunsScreen > #runs-body { height: 1fr; layout: vertical; }
-    RunsScreen.-wide > #runs-body { layout: horizontal; }
-    #run-list { height: 10; border-bottom: solid $frame; }
-    RunsScreen.-tall #run-list { height: 16; }
-    #run-view { height: 1fr; background: $background; padding: 0 1; scrollbar-size: 1 1;
+    #run-list { height: 1fr; border-bottom: solid $frame; }
+    #run-view { height: 8; max-height: 45%; background: $background; padding: 0 1; scrollbar-size: 1 1;
                 scrollbar-gutter: stable; }
-    RunsScreen.-wide #run-list { width: 1fr; height: 100%; border-bottom: none; border-right: solid $frame; }
-    RunsScreen.-wide #run-view { width: 1fr; height: 100%; }
-    RunsScreen.-whole #run-list { display: none; }
-    RunsScreen.-whole #run-view { width: 100%; }
+    RunsScreen.-two #run-list { height: 10; }
+    RunsScreen.-two.-tall #run-list { height: 16; }
+    RunsScreen.-two #run-view { height: 1fr; max-height: 100%; }
+    RunsScreen.-two.-wide > #runs-body { layout: horizontal; }
+    RunsScreen.-two.-wide #run-list { width: 1fr; height: 100%; border-bottom: none;
+                                      border-right: solid $frame; }
+    RunsScreen.-two.-wide #run-view { width: 1fr; height: 100%; }
+    RunsScreen.-whole > #runs-body #run-list { width: 0; height: 0; border: none; }
+    RunsScreen.-whole > #runs-body #run-view { width: 100%; height: 1fr; max-height: 100%; }
     """
 
     def __init__(
@@ -183,12 +192,14 @@ class RunsScreen(OverPanes["SavedRun | None"]):
     def _text(self, documents: list[Document]) -> Text:
         from interpboard.visualization.blocks import PageStyle
         from tui.dialogs.compare_runs import difference_page, document_page, two_columns
+        from tui.dialogs.run_card import run_card
 
         if not documents:
             return Text("Nothing has been saved yet: results come here as they finish.")
         page = PageStyle(self._width(), self.ink.dark, ascii_everywhere.get())
         if len(documents) == 1:
-            return document_page(documents[0], page)
+            one = document_page if self.has_class("-whole") else run_card
+            return one(documents[0], page)
         pages = difference_page if self.as_difference else two_columns
         return pages(documents[0], documents[1], page)
 
@@ -226,6 +237,7 @@ class RunsScreen(OverPanes["SavedRun | None"]):
         else:
             pinned[:] = [*pinned[-1:], run.id]
         self.list.refresh()
+        self.set_class(len(pinned) == 2, "-two")
         self._title()
         self._moved()
 
