@@ -1,95 +1,119 @@
 """The most memory that each analysis takes above the loaded model with a long prompt.
 
-    python -m benchmarks.long_prompts [--model gpt2-small] [--lengths 1024 4096] [--only NAME ...] [--save]
+    python -m benchmarks.long_prompts [--model gpt2-small] [--lengths 1024 4096] [--only NAME ...]
+        [--most SECONDS] [--no-products] [--add]
 
-Random weights, float32, each analysis in a process of its own: it is rehearsed as ``--plan`` does it, so it
-is stopped after its first steps. Of its long loops the first two are taken, whose rows are the longest, and
-the last, whose rows bring most keys and values along; the largest resident memory is read. The aim is at
-most 1,024 MiB. Seconds are no timings.
+Random weights, float32. The model is opened once, and each analysis measured in a fork of that process: it is
+rehearsed as ``--plan`` does it, so it is stopped after its first steps. Of its long loops the first step is
+taken, whose rows are the longest, and the last, whose rows bring most keys and values along; the largest
+resident memory is read. The aim is at most 1,024 MiB. Seconds are no timings. What has not ended after
+``--most`` seconds of CPU is stopped: ``peak_mib`` is then what it had reached, ``rose_s`` when it last rose.
+With ``--no-products`` matrix products are not computed, which takes a fifth of the time and as much memory
+but for what kernels hold for themselves (``without_products``).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
+import multiprocessing
+import os
+import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.engines.interpboard import opened
-from benchmarks.lines import Lines, add_save
+from benchmarks.lines import Lines
+from benchmarks.long_prompt_tasks import TASKS, asked_for
 from benchmarks.sizes import SIZES, built, random_ids
+from benchmarks.without_products import WithoutProducts
+from interpboard.analyze import analyze
 from interpboard.errors import InterpBoardError
+from interpboard.models.language_model import LanguageModel
 from interpboard.planning import plan
-from interpboard.registry import ANALYSES
 from interpboard.runs import rehearsal
 
 AIM_MIB = 1024
-OWN: dict[str, str] = {  # what is measured with other parameters than its own, beside itself
-    "patching, z": "activation_patching",
-    "patching, q": "activation_patching",
-    "patching, pattern": "activation_patching",
-    "patching, neuron": "activation_patching",
-    "path_patching, heads and an MLP": "path_patching",
-    "AtP, pattern": "attribution_patching",
-    "AtP*, q": "attribution_patching",
-    "head_ablation, mean": "head_ablation",
-    "head_ablation, estimates first": "head_ablation",
-}
-LEFT_OUT = ("steering", "tune_lens", "max_activating", "tuned_lens", "edited_direct_attribution")
-"""What needs files of its own, or has the run of ``what_if`` once more."""
+ROSE_BY = 4 << 20
+"""What counts as a rise of the peak, bytes."""
 
 
-def params(task: str, text: str, other: str) -> dict[str, Any]:
-    """What ``task`` is asked for."""
-    needed: dict[str, dict[str, Any]] = {
-        "causal_trace": {"subject": [1, 2]},
-        "activation_patching": {"corrupted": other},
-        "attribution_patching": {"corrupted": other},
-        "path_patching": {"corrupted": other},
-        "path_patching, heads and an MLP": {
-            "corrupted": other,
-            "receiver": "1.3.q,2.5.k,2.5.v,3.mlp",
-        },
-        "patching_confidence": {"corrupted": other, "pairs": [[other, text]]},
-        "circuit": {"corrupted": other},
-        "what_if": {"interventions": "2.5=zero"},
-        "continuation_attribution": {"new_tokens": 2},
-        "head_ablation, mean": {"ablation": "mean"},
-        "head_ablation, estimates first": {"preview": True},
-    }
-    if task.startswith(("patching, ", "AtP")):
-        site = task.split(", ")[1]
-        more = {"method": "atp_star"} if "*" in task else {}
-        return {"corrupted": other, "site": site, **more}
-    return needed.get(task, {})
-
-
-def measure(task: str, model: str, length: int, threads: int) -> dict[str, Any]:
-    """One analysis, in this process."""
-    torch.set_num_threads(threads)
-    rehearsal.SAMPLED = (1.0,)
-    lm = opened(built(model, positions=length), model)
+def measure(lm: LanguageModel, task: str, length: int, products: bool, answer: Connection) -> None:
+    """One analysis, in this process, which is a fork: sends what was planned, or why it was refused."""
+    rehearsal.AT_FIRST, rehearsal.SAMPLED = 1, (1.0,)
     ids = random_ids(lm.anatomy.d_vocab, length)
     other = [*ids[:1], (ids[1] + 1) % lm.anatomy.d_vocab, *ids[2:]]
-    text = " ".join(map(str, ids))
-    asked = params(task, text, " ".join(map(str, other)))
-    name = OWN.get(task, task)
+    with tempfile.TemporaryDirectory() as folder:
+        name, params, text = asked_for(lm, task, ids, other, Path(folder))
+        answer.send(None)  # what it needs is there
+        try:
+            with nullcontext() if products else WithoutProducts():
+                (planned,) = plan(lm, text, (name,), params={name: params})
+        except InterpBoardError as error:
+            answer.send({"refused": str(error)})
+        else:
+            peak = round((planned.bytes_peak or 0) / 2**20)
+            answer.send({"peak_mib": peak, "planned_s": round(planned.seconds, 1)})
+
+
+def watched(
+    lm: LanguageModel, task: str, length: int, chosen: argparse.Namespace
+) -> dict[str, Any]:
+    """``measure`` in a fork, which is ended once it has taken ``--most`` seconds of CPU."""
+    products, most = not chosen.no_products, chosen.most
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
     began = time.perf_counter()
-    line: dict[str, Any] = {"task": task, "model": model, "tokens": length}
+    child = context.Process(target=measure, args=(lm, task, length, products, there))
+    child.start()
+    there.close()
+    line: dict[str, Any] = {"task": task, "model": chosen.model, "tokens": length}
+    if not products:
+        line["products"] = False
+    found: dict[str, Any] | None = None
+    at_first, highest, rose = 0, 0, 0.0
     try:
-        (planned,) = plan(lm, text, (name,), params={name: asked})
-    except InterpBoardError as error:
-        return {**line, "seconds": round(time.perf_counter() - began, 1), "refused": str(error)}
-    return {**line, "seconds": round(time.perf_counter() - began, 1),
-            "peak_mib": round((planned.bytes_peak or 0) / 2**20),
-            "planned_s": round(planned.seconds, 1)}  # fmt: skip
+        while found is None:
+            if here.poll(0.5):
+                found = here.recv()
+                if found is None:  # it begins
+                    at_first = highest = _status(child.pid, "VmRSS")
+                continue
+            cpu, peak = _cpu(child.pid), _status(child.pid, "VmHWM")
+            if peak > highest + ROSE_BY:
+                highest, rose = peak, cpu
+            if most and cpu > most:
+                child.terminate()
+                found = {"peak_mib": (highest - at_first) >> 20, "rose_s": round(rose),
+                         "stopped": f"after {cpu:.0f} s of CPU"}  # fmt: skip
+    except EOFError:
+        found = {"refused": "ended without an answer"}
+    child.join()
+    return {**line, "seconds": round(time.perf_counter() - began, 1), **found}
 
 
-def table(lines: list[dict[str, Any]]) -> str:
+def _status(pid: int | None, name: str) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
+
+
+def _cpu(pid: int | None) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def table(lines: Sequence[dict[str, Any]]) -> str:
     """Markdown: MiB above the model by analysis and length, what is above the aim in bold."""
     lengths = sorted({line["tokens"] for line in lines})
     rows = [
@@ -108,43 +132,31 @@ def _cell(line: dict[str, Any] | None) -> str:
         return ""
     if "peak_mib" not in line:
         return "refused"
-    mib = str(line["peak_mib"])
+    mib = f"{line['peak_mib']}{'+' if 'stopped' in line else ''}"
     return f"**{mib}**" if line["peak_mib"] > AIM_MIB else mib
 
 
 def main() -> None:
-    """Measure each analysis in a process of its own, so that none inherits the memory of another."""
-    tasks = [*(name for name in ANALYSES if name not in LEFT_OUT), *OWN]
+    """Measure each analysis in a fork of its own, so that none inherits the memory of another."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="gpt2-small", choices=SIZES)
     parser.add_argument("--lengths", type=int, nargs="+", default=[1024, 4096])
-    parser.add_argument("--only", nargs="+", default=tasks, choices=tasks)
+    parser.add_argument("--only", nargs="+", default=list(TASKS), choices=TASKS, metavar="NAME")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--here", action="store_true", help="one analysis, in this process")
-    add_save(parser, "long_prompts")
+    parser.add_argument("--most", type=float, default=0.0, help="seconds of CPU each; 0: any")
+    parser.add_argument("--no-products", action="store_true", help="see without_products.py")
+    parser.add_argument("--add", action="store_true", help="behind results/long_prompts.jsonl")
     chosen = parser.parse_args()
-    if chosen.here:
-        found = measure(chosen.only[0], chosen.model, chosen.lengths[0], chosen.threads)
-        print(json.dumps(found))
-        return
-    lines = Lines(
-        "long_prompts", chosen.save, dtype="float32", device="cpu", threads=chosen.threads
-    )
+    torch.set_num_threads(chosen.threads)
+    lines = Lines("long_prompts", False, add=chosen.add, dtype="float32", device="cpu",
+                  threads=chosen.threads)  # fmt: skip
     for length in chosen.lengths:
+        lm = opened(built(chosen.model, positions=length + 8), chosen.model)
+        analyze(lm, "1 2 3", ("predictions", "saliency"))  # what is taken once by every process
         for task in chosen.only:
-            words = ["--model", chosen.model, "--lengths", str(length), "--only", task]
-            words += ["--threads", str(chosen.threads), "--here"]
-            ended = subprocess.run(
-                [sys.executable, "-m", "benchmarks.long_prompts", *words],
-                check=False, capture_output=True, text=True,
-            )  # fmt: skip
-            if ended.returncode:
-                lines.say({"task": task, "model": chosen.model, "tokens": length,
-                           "refused": f"ended with {ended.returncode}: {ended.stderr[-300:]}"})  # fmt: skip
-            else:
-                lines.say(json.loads(ended.stdout.splitlines()[-1]))
+            lines.say(watched(lm, task, length, chosen))
     print(table(lines.told))
 
 

@@ -78,7 +78,7 @@ def _planned(
             if parameter.written and params.get(parameter.name):
                 params[parameter.name] = str(folder / Path(params[parameter.name]).name)
         rehearsal = stack.enter_context(rehearsing())
-        passes = stack.enter_context(counted_passes(lm, prompt))
+        passes = rehearsal.passes = stack.enter_context(counted_passes(lm, prompt))
         peak = stack.enter_context(peak_memory(lm.device))
         progress = _Progress(rehearsal, watch, passes)
         started = time.perf_counter()

@@ -18,6 +18,7 @@ import transformers as tf
 from interpboard.analyze import analyze
 from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
+from interpboard.runs import steps
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from tests.tiny import tiny_tokenizer
@@ -67,6 +68,18 @@ def circuit(mib: int) -> None:
     print(found.values.shape)
 
 
+def neurons(mib: int) -> None:
+    """Neurons of all layers patched, to first order; the two that matter most measured."""
+    steps.MEMORY_A_STEP = 1 << 27
+    lm = long_lm(n_layer=8, n_head=2, n_embd=32, n_inner=4096)
+    wanted = {"corrupted": LONG.replace("d", "e", 1), "site": "neuron", "verify": 2}
+    short = {"attribution_patching": {**wanted, "corrupted": "a b a"}}
+    analyze(lm, "a b c", ("attribution_patching",), params=short)
+    limited(mib)
+    analyzed = analyze(lm, LONG, ("attribution_patching",), params={"attribution_patching": wanted})
+    print(analyzed.results[0].values.shape)
+
+
 def refused(mib: int) -> None:
     """All patterns recorded where there is no room for them. Prints why not."""
     lm = long_lm(n_layer=6, n_head=16, n_embd=64)
@@ -81,6 +94,7 @@ def refused(mib: int) -> None:
 WHAT: dict[str, Callable[[int], None]] = {
     "patterns": patterns,
     "circuit": circuit,
+    "neurons": neurons,
     "refused": refused,
 }
 

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import transformers as tf
 
 from interpboard import planning
 from interpboard.analyze import analyze
@@ -20,6 +23,7 @@ from interpboard.runs import record as record_module
 from tests.cli.process import forked_interpboard
 from tests.forks import program
 from tests.lm import TEXT, tiny_lm
+from tests.tiny import tiny_tokenizer
 
 OTHER = "The Eiffel Tower is located on the city of"
 
@@ -64,6 +68,25 @@ def test_the_passes_planned_are_the_passes_run(
         analyze(lm, TEXT, (analysis,), params={analysis: params})
     assert planned.forward_passes == pytest.approx(seen[0], rel=0.02, abs=0.06)
     assert planned.seconds > 0
+
+
+@pytest.mark.parametrize("receiver", ["output", "1.1.k,1.mlp,2.0"])
+def test_of_long_prompts_the_plan_of_paths_takes_some_senders_and_counts_the_others(
+    receiver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interpboard.patching.senders._KEPT_BYTES", 1)
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "16")
+    torch.manual_seed(0)
+    config = tf.GPT2Config(n_layer=8, n_head=8, n_embd=32, vocab_size=420, n_positions=64)
+    lm = LanguageModel.of(tf.GPT2LMHeadModel(config).eval(), tiny_tokenizer(), "deep")
+    params = {"path_patching": {"corrupted": OTHER, "receiver": receiver}}
+    with counted_passes(lm, len(_prompt(lm).token_ids)) as planning_it:
+        (planned,) = plan(lm, TEXT, ("path_patching",), params=params)
+    with counted_passes(lm, planned.tokens) as seen:
+        (found,) = analyze(lm, TEXT, ("path_patching",), params=params).results
+    assert planning_it[0] < 0.75 * seen[0]
+    assert planned.forward_passes == pytest.approx(seen[0], rel=0.1)
+    assert planned.rows == np.isfinite(found.values).sum()
 
 
 def test_long_loops_are_not_run_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.donor import Donor, make_donor
-from interpboard.patching.grid import Grid, make_grid
+from interpboard.patching.grid import Grid, evaluate_grid, make_grid
 from interpboard.patching.pair import Pair, make_noised_pair, make_pair
 from interpboard.patching.products import linear_products
 from interpboard.results import LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.cells import estimate_extras, evaluate_cells
+from interpboard.runs.cells import estimate_extras
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import Metric
@@ -80,13 +80,11 @@ def activation_patching(
     if preview and (metric.has_slope or (metric.differentiable and direction == "denoising")):
         guess = partial(_estimated, lm, into, made, metric, grid, donor)
         estimates = pair.recovered(metric, watch.once("estimates", guess))
-    cells = grid.cells(donor)
-    del donor  # the cells have what they need of it
-    values = evaluate_cells(
+    values = evaluate_grid(
         record(lm, into, edits=(made,)),
-        cells,
+        grid,
+        donor,
         metric,
-        grid.axes,
         lambda new: pair.recovered(metric, new),
         unchanged=pair.on_corrupted if direction == "denoising" else pair.on_clean,
         estimates=estimates,

@@ -11,12 +11,11 @@ import torch
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
-from interpboard.patching.donor import Donor, make_donor
-from interpboard.patching.grid import Grid, make_grid
+from interpboard.patching.donor import AsAsked, Donor, at_layer, make_donor
+from interpboard.patching.grid import Grid, evaluate_grid, make_grid
 from interpboard.patching.prompt_pairs import MeasuredPair, make_cases, pair_fields
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.cells import evaluate_cells
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run, record
 from interpboard.runs.watch import SILENT, Watch
@@ -132,14 +131,14 @@ def _effects(
             if direction == "denoising"
             else (pair.clean, pair.corrupted, pair.on_clean)
         )
-        run = record(lm, into, (grid.site,) if control else (), partly=True)
         donor = make_donor(lm, grid.site, source, into)
+        sites = (grid.site,) if control and not donor.made_anew else ()
+        run = record(lm, into, sites, partly=True)
         donors = [donor, _random_donor(run, donor, grid, generator)] if control else [donor]
         for kept, one in zip((effects, controls), donors, strict=False):
             stage = watch.stage(done, total, shown=False)
-            cells = grid.cells(one)
-            values = evaluate_cells(
-                run, cells, case.metric, grid.axes, lambda v: v, unchanged=at_base, watch=stage
+            values = evaluate_grid(
+                run, grid, one, case.metric, lambda v: v, unchanged=at_base, watch=stage
             )
             kept.append(values - at_base)
             done += size
@@ -153,22 +152,21 @@ def _effects(
 
 def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator) -> Donor:
     """The donor with each difference from ``run`` exchanged for a random one of the same length."""
-    values = []
-    for layer, (own, *_) in enumerate(run.sites[grid.site]):
+
+    def value(layer: int) -> torch.Tensor:
+        anew = donor.made_anew
+        own = at_layer(run, grid.site, layer) if anew else run.sites[grid.site][layer][0]
         if layer in grid.without:
-            values.append(own)
-            continue
+            return own
         difference = donor.change(layer, own)
         noise = torch.randn(difference.shape, generator=generator).to(own)
-        if grid.along in (
-            "neuron",
-            "expert",
-        ):  # one number a position: all that is random is its sign
-            values.append(own + noise.sign() * difference)
-            continue
+        if grid.along in ("neuron", "expert"):  # one number a position: only its sign is random
+            return own + noise.sign() * difference
         length = difference.norm(dim=-1, keepdim=True)
-        values.append(own + length * noise / noise.norm(dim=-1, keepdim=True))
-    return replace(donor, values=tuple(values))
+        return own + length * noise / noise.norm(dim=-1, keepdim=True)
+
+    drawn = AsAsked(len(donor.values), value)
+    return replace(donor, values=drawn if donor.made_anew else tuple(drawn))
 
 
 def _statistics(

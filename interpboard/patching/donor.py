@@ -8,36 +8,64 @@ into. So a donor's pattern is kept as what it fetches from them beyond what is f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
+from interpboard.patching.one_layer import seen_in_layer
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import refusing, require_finite, run_words
 from interpboard.runs.gradients.embeddings import wide
 from interpboard.runs.prompt import input_ids
-from interpboard.runs.record import by_blocks, enter_edits, record
+from interpboard.runs.record import Run, by_blocks, enter_edits, record
+from interpboard.runs.steps import is_kept_of_all_layers
+
+_WIDE = ("neuron",)
+"""Sites with several times the numbers of the stream."""
 
 
 @dataclass(frozen=True)
 class Donor:
     """``values[layer]`` [pos, …] for ``site``; ``added`` to what is there, or put in its place. Empty at a
-    layer that lacks the site."""
+    layer that lacks the site. ``made_anew``: those of a layer are there while somebody holds them."""
 
     site: str
     added: bool
-    values: tuple[torch.Tensor, ...]
+    values: Sequence[torch.Tensor]
+    made_anew: bool = False
 
     def change(self, layer: int, own: torch.Tensor) -> torch.Tensor:
         """What its value changes in ``own`` [pos, …], the activation of the run it is put into."""
         value = self.values[layer].to(own)
         return value if self.added else value - own
+
+
+class AsAsked(Sequence[torch.Tensor]):
+    """``make(layer)`` of so many layers, made each time it is asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], torch.Tensor]) -> None:
+        self.count, self.make = count, make
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, layer: Any) -> Any:
+        return self.make(range(self.count)[layer])
+
+
+def at_layer(run: Run, site: str, layer: int) -> torch.Tensor:
+    """What ``run`` has there [pos, …], from the layer's input. Nothing is edited in its layers."""
+    if not run.lm.verified.has(site, layer):
+        return run.calls[layer].hidden[0, :0]
+    return seen_in_layer(run, layer, [()], (site,), 0, len(run.prompt.token_ids))[site][0]
 
 
 def gradient_site(site: str) -> str:
@@ -59,6 +87,13 @@ def make_donor(
 
     Raises ``Unsupported`` for a site that is not there, ``NotFinite``, ``Unaffordable``.
     """
+    much = site in _WIDE and not is_kept_of_all_layers(lm, site, len(source.token_ids))
+    layers_replay = lm.verified.path == "replay" and lm.anatomy.strips is None
+    if much and layers_replay and not any(edit.start >= 0 for edit in given):
+        lm.verified.require_somewhere(site)
+        run = record(lm, source, edits=(given,), behind_attention=False)
+        made_anew = AsAsked(len(run.calls), partial(at_layer, run, site))
+        return Donor(site, False, made_anew, made_anew=True)
     if site != "pattern":
         run = record(lm, source, (site,), (given,), partly=True)
         return Donor(site, False, tuple(value[0] for value in run.sites[site]))

@@ -90,9 +90,9 @@ def attribution_patching(
     pair = Pair(prompt, other, metric.baseline, on_corrupted)
     span, no_span = pair.span(metric), pair.nothing_to_recover(metric)
     if verify:
-        run = record(lm, other)
+        run, cells = record(lm, other), partial(grid.some_cells, case.donor)
         extra |= verified_cells(
-            run, grid.cells(case.donor), metric, grid.axes, values, verify, on_corrupted,
+            run, cells, grid.there, metric, grid.axes, values, verify, on_corrupted,
             sizes=method == "atp_star", watch=watch.stage(work, work + verify),
         )  # fmt: skip
     return Computed(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,8 +15,12 @@ from interpboard.models.packed import in_width
 from interpboard.models.proof.verified import in_words
 from interpboard.patching.donor import Donor
 from interpboard.results import Axis, PromptInfo
+from interpboard.runs.cells import evaluate_cells, evaluate_cells_by_layer
 from interpboard.runs.edits import Counterfactual, Edit
+from interpboard.runs.metrics import Metric
+from interpboard.runs.record import Run
 from interpboard.runs.strip_places import positions_at
+from interpboard.runs.watch import SILENT, Watch
 
 STREAM_SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 _HEAD_SITES = ("z", "q", "k", "v", "pattern")
@@ -70,17 +74,31 @@ class Grid:
         """One counterfactual a cell, in the order of the axes: the donor's activation put in place.
 
         None where a layer does not have the site, or (of an encoder–decoder) not at that position."""
-        found: list[Counterfactual | None] = []
-        for layer in range(self.shape[0]):
-            there = self.places[layer]
-            if not there:  # nor has the donor
-                found += [None] * math.prod(self.shape[1:])
-                continue
-            cells: list[Counterfactual | None] = [
-                (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
-            ]
-            found += cells + [None] * (math.prod(self.shape[1:]) - len(cells))  # a narrower layer
-        return found
+        layers = range(self.shape[0])
+        return [cell for layer in layers for cell in self.cells_of(donor, layer)]
+
+    def cells_of(self, donor: Donor, layer: int) -> list[Counterfactual | None]:
+        """The same, of one layer."""
+        there, count = self.places[layer], math.prod(self.shape[1:])
+        if not there:  # nor has the donor
+            return [None] * count
+        cells: list[Counterfactual | None] = [
+            (edit,) if _meets(edit, there) else None for edit in self._edits(donor, layer)
+        ]
+        return cells + [None] * (count - len(cells))  # a narrower layer
+
+    def some_cells(self, donor: Donor, numbers: Sequence[int]) -> list[Counterfactual]:
+        """Those of these numbers in the order of the axes, which are there. Of a layer that the donor makes
+        anew nothing else is held."""
+        a_layer = math.prod(self.shape[1:])
+        found: dict[int, Counterfactual] = {}
+        for layer in sorted({number // a_layer for number in numbers}):
+            cells = self.cells_of(donor, layer)
+            for number in numbers:
+                cell = cells[number % a_layer] if number // a_layer == layer else None
+                if cell is not None:
+                    found[number] = tuple(_alone(edit) for edit in cell)
+        return [found[number] for number in numbers]
 
     @property
     def there(self) -> np.ndarray:
@@ -113,6 +131,30 @@ class Grid:
         if self.along == "head":
             return [edit(h, value=value[:, h]) for h in heads]
         return [edit(h, (p,), value[p : p + 1, h]) for h in heads for p in positions]
+
+
+def evaluate_grid(
+    run: Run,
+    grid: Grid,
+    donor: Donor,
+    metric: Metric,
+    shown: Callable[[np.ndarray], np.ndarray],
+    *,
+    unchanged: float,
+    estimates: np.ndarray | None = None,
+    watch: Watch = SILENT,
+) -> np.ndarray:
+    """The metric of each cell, in the shape of the axes: see ``evaluate_cells``. A layer at a time where the
+    donor's values are there one layer at a time."""
+    if donor.made_anew:
+        return evaluate_cells_by_layer(
+            run, partial(grid.cells_of, donor), grid.there, metric, grid.axes, shown,
+            unchanged=unchanged, estimates=estimates, watch=watch,
+        )  # fmt: skip
+    cells = grid.cells(donor)
+    return evaluate_cells(
+        run, cells, metric, grid.axes, shown, unchanged=unchanged, estimates=estimates, watch=watch
+    )
 
 
 def make_grid(
@@ -177,6 +219,10 @@ def _widths(lm: LanguageModel, along: str, having: Sequence[int]) -> tuple[int, 
 
 def _meets(edit: Edit, there: range) -> bool:
     return bool(there) and (edit.positions is None or edit.positions[0] in there)
+
+
+def _alone(edit: Edit) -> Edit:
+    return edit if edit.value is None else replace(edit, value=edit.value.clone())
 
 
 def _numbers(count: int) -> tuple[str, ...]:

@@ -19,7 +19,10 @@ from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.record import Run
 from interpboard.runs.replay import evaluate
+from interpboard.runs.steps import keeps_all_keys
 from interpboard.runs.watch import SILENT, Watch
+
+_FEW = 4
 
 
 @analysis("path_patching")
@@ -103,7 +106,10 @@ def _changing(
     last = metric.info.position
     if all(receiver.site == MODEL_OUTPUT for receiver in receivers):
         return last, last + 1  # a sender writes position by position
-    return min(first_difference, last), last + 1
+    first = min(first_difference, last)
+    # Keys and values before ``first`` would be kept of all layers, to spare so few positions.
+    few = first * _FEW < last and not keeps_all_keys(lm, last)
+    return 0 if few else first, last + 1
 
 
 def _evaluated(

@@ -7,8 +7,9 @@ attention (gemma2, olmo2), scaled additions (granite) and parallel blocks need n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -19,11 +20,13 @@ from interpboard.patching.one_layer import seen_in_layer
 from interpboard.results import PromptInfo
 from interpboard.runs.edits import Counterfactual, Edit
 from interpboard.runs.record import Run, record
+from interpboard.runs.rehearsal import Loop
 from interpboard.runs.steps import numbers_a_token
 from interpboard.runs.watch import Watch
 
 _SITES = ("z", "attn_out", "mlp_out")
 _KEPT_BYTES = 1 << 25
+_ROWS = "edited runs"
 
 
 @dataclass(frozen=True)
@@ -73,80 +76,119 @@ def sent(
     n_heads = base.lm.anatomy.n_heads
     embedded = source.calls[0].hidden[:, part] - base.calls[0].hidden[:, part]
     cells, changes, kept = [(0, n_heads + 1)], [embedded], _bytes(embedded)
-    for layer in range(base.lm.anatomy.n_layers):
-        if 2 * layer >= before:
-            break
-        for column, some in _of_layer(base, source, layer, first, stop, watch):
-            new = some.to(embedded.device)
-            if kept + _bytes(new) > _KEPT_BYTES:
-                yield _portion(cells, changes, n_heads)
-                cells, changes, kept = [], [], 0
-            cells += [(layer, column + number) for number in range(len(new))]
-            changes.append(new)
-            kept += _bytes(new)
+    room = max(1, _KEPT_BYTES // max(1, kept))
+    layers = [layer for layer in range(base.lm.anatomy.n_layers) if 2 * layer < before]
+    make = partial(_Layer, base, source, first=first, stop=stop, watch=watch)
+    if room <= n_heads:  # a layer's are more than one portion
+        yield _portion(cells, changes, n_heads)
+        yield from _one_by_one(make, layers, n_heads, before, room)
+        return
+    for layer in layers:
+        new = make(layer).changes(0, n_heads + 1)
+        if kept + _bytes(new) > _KEPT_BYTES:
+            yield _portion(cells, changes, n_heads)
+            cells, changes, kept = [], [], 0
+        cells += [(layer, column) for column in range(n_heads + 1)]
+        changes.append(new)
+        kept += _bytes(new)
     yield _portion(cells, changes, n_heads)
+
+
+def _one_by_one(
+    make: Callable[[int], _Layer], layers: Sequence[int], n_heads: int, before: int, room: int
+) -> Iterator[SenderChanges]:
+    """Portions of ``room`` senders, each a step that a rehearsal may leave out, and the layers with them."""
+    of_layers = Loop("layers of senders", len(layers), around=_ROWS)
+    loop = Loop("senders", len(layers) * (n_heads + 1), around=_ROWS)
+    for layer in layers:
+        made: _Layer | None = None
+        for column in range(0, n_heads + 1, room):
+            done, count = layer * (n_heads + 1) + column, min(room, n_heads + 1 - column)
+            cells = [(layer, column + number) for number in range(count)]
+            if not loop.due(done, count):
+                seen = sum(moment < before for moment in _moments(cells, n_heads))
+                loop.skip(done, seen, count)
+                continue
+            if made is None:
+                of_layers.begin()
+                made = make(layer)
+                made.changes(0, 0)
+                of_layers.took(layer, 1)
+                loop.begin()
+            yield _portion(cells, [made.changes(column, count)], n_heads)
+            loop.took(done, count)
+        if made is None:
+            of_layers.skip(layer, 0, 1)
+    of_layers.close()
+    loop.close()
 
 
 def _portion(
     cells: list[tuple[int, int]], changes: list[torch.Tensor], n_heads: int
 ) -> SenderChanges:
-    moments = {
-        n_heads: 1,
-        n_heads + 1: -1,
-    }  # of the MLP, behind the heads of its layer; of the embedding
-    written = tuple(2 * layer + moments.get(column, 0) for layer, column in cells)
     together = changes[0] if len(changes) == 1 else torch.cat(changes)
-    return SenderChanges(tuple(cells), written, together)
+    return SenderChanges(tuple(cells), _moments(cells, n_heads), together)
+
+
+def _moments(cells: list[tuple[int, int]], n_heads: int) -> tuple[int, ...]:
+    """When each writes: the MLP behind the heads of its layer, the embedding before all."""
+    later = {n_heads: 1, n_heads + 1: -1}
+    return tuple(2 * layer + later.get(column, 0) for layer, column in cells)
 
 
 def _bytes(values: torch.Tensor) -> int:
     return values.numel() * values.element_size()
 
 
-def _of_layer(
-    base: Run, source: Run, layer: int, first: int, stop: int, watch: Watch
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """[head …, MLP; pos, d_model], in pieces, each with the number of its first sender."""
-    there = tuple(range(first, stop))
-    ours = _written(base, layer, first, stop, watch)
-    theirs = _written(source, layer, first, stop, watch)
+class _Layer:
+    """What the heads and the MLP of one layer write in two runs, computed where it is asked for."""
 
-    def put(site: str, value: torch.Tensor, head: int | None = None) -> Edit:
-        return Edit(site, layer, "patch", head, there, value)
+    def __init__(
+        self, base: Run, source: Run, layer: int, *, first: int, stop: int, watch: Watch
+    ) -> None:
+        self.base, self.layer, self.first, self.stop, self.watch = base, layer, first, stop, watch
+        ours = _written(base, layer, first, stop, watch)
+        self._theirs = _written(source, layer, first, stop, watch)
+        self._same = tuple(self._put(site, ours[site]) for site in ("attn_out", "mlp_out"))
+        self._unchanged: torch.Tensor | None = None
+        self._device = base.calls[0].hidden.device  # where changes of all layers are
 
-    same_mlp, same_attention = (put(site, ours[site]) for site in ("mlp_out", "attn_out"))
-    z, probe = theirs["z"], _probe(base, layer)
-    rows: list[Counterfactual] = [
-        *((put("z", z[:, head], head), same_mlp) for head in range(base.lm.anatomy.n_heads)),
-        (same_attention, put("mlp_out", theirs["mlp_out"])),
-    ]
-    held: list[Counterfactual] = [
-        (same_attention, same_mlp),
-        (Edit("resid_pre", layer, "add", value=probe), same_attention, same_mlp),
-    ]
+    def changes(self, column: int, count: int) -> torch.Tensor:
+        """[sender, pos, d_model] of ``count`` senders from ``column`` on: the heads, then the MLP."""
+        rows = [self._exchanged(column + number) for number in range(count)]
+        if self._unchanged is not None:
+            return self._seen(rows).sub_(self._unchanged).to(self._device)
+        probe = _probe(self.base, self.layer)
+        probed = (Edit("resid_pre", self.layer, "add", value=probe), *self._same)
+        found = self._seen([self._same, probed, *rows])
+        self._unchanged = found[0].clone()
+        if not agrees(found[1], self._unchanged + probe[self.first : self.stop].to(found)):
+            norms = self.base.lm.anatomy.mid_norm
+            why = (
+                ": it norms the sums in it, so that what is written there reaches nothing unchanged."
+                if norms and norms[self.layer] is not None
+                else "."
+            )
+            raise Unsupported(
+                f"Layer {self.layer} does not pass the residual stream on as it is{why}",
+                "Use activation_patching.",
+            )
+        return found[2:].sub_(self._unchanged).to(self._device)
 
-    def seen(some: list[Counterfactual]) -> torch.Tensor:
-        return seen_in_layer(base, layer, some, ("resid_post",), first, stop, watch=watch)[
-            "resid_post"
-        ]
+    def _exchanged(self, column: int) -> Counterfactual:
+        """The layer with what one sender writes exchanged, and the others held."""
+        same_attention, same_mlp = self._same
+        if column == self.base.lm.anatomy.n_heads:
+            return (same_attention, self._put("mlp_out", self._theirs["mlp_out"]))
+        return (self._put("z", self._theirs["z"][:, column], column), same_mlp)
 
-    room = max(1, _KEPT_BYTES // max(1, _bytes(ours["attn_out"])))
-    found = seen([*held, *rows[:room]])
-    unchanged, probed = found[0].clone(), found[1]
-    if not agrees(probed, unchanged + probe[first:stop].to(unchanged)):
-        norms = base.lm.anatomy.mid_norm
-        why = (
-            ": it norms the sums in it, so that what is written there reaches nothing unchanged."
-            if norms and norms[layer] is not None
-            else "."
-        )
-        raise Unsupported(
-            f"Layer {layer} does not pass the residual stream on as it is{why}",
-            "Use activation_patching.",
-        )
-    yield 0, found[len(held) :].sub_(unchanged)
-    for column in range(room, len(rows), room):
-        yield column, seen(rows[column : column + room]).sub_(unchanged)
+    def _put(self, site: str, value: torch.Tensor, head: int | None = None) -> Edit:
+        return Edit(site, self.layer, "patch", head, tuple(range(self.first, self.stop)), value)
+
+    def _seen(self, rows: list[Counterfactual]) -> torch.Tensor:
+        return seen_in_layer(
+            self.base, self.layer, rows, ("resid_post",), self.first, self.stop, watch=self.watch
+        )["resid_post"]
 
 
 def _written(run: Run, layer: int, first: int, stop: int, watch: Watch) -> dict[str, torch.Tensor]:

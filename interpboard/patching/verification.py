@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from interpboard.runs.watch import Watch
 
 def verified_cells(
     run: Run,
-    cells: Sequence[Counterfactual | None],
+    cells: Callable[[Sequence[int]], list[Counterfactual]],
+    there: np.ndarray,
     metric: Metric,
     axes: tuple[Axis, ...],
     estimates: np.ndarray,
@@ -28,12 +29,13 @@ def verified_cells(
 ) -> dict[str, LabelledArray]:
     """``exact``, ``error`` (estimate − exact) and ``mean_abs_error`` of the ``count`` largest estimates.
 
+    ``cells`` makes those of some numbers, all of them ``there`` (shape of ``axes``).
     ``sizes``: the estimates have no sign, so the size of the exact effect is what they are held against.
     ``watch`` hears the estimates with exact values in their place as these come.
     """
     flat = estimates.ravel()
     order = np.argsort(-np.abs(flat), kind="stable")  # NaN comes last
-    chosen = np.array([i for i in order if cells[i] is not None][:count], dtype=int)
+    chosen = order[there.ravel()[order]][:count]
     exact = np.full(flat.shape, np.nan)
     shown = flat.copy()
 
@@ -51,7 +53,7 @@ def verified_cells(
 
     evaluate(
         run,
-        [cell for i in chosen if (cell := cells[i]) is not None],
+        cells(chosen.tolist()),
         metric,
         watch=watch.silent,
         on_values=take,

@@ -147,6 +147,19 @@ def keeps_all_attention(lm: LanguageModel, length: int) -> bool:
     return length <= _fitting(lm, anatomy.n_layers * anatomy.n_heads * max(anatomy.d_head), most)
 
 
+def keeps_all_keys(lm: LanguageModel, length: int) -> bool:
+    """Whether keys and values of every layer for a prompt of ``length`` are as little."""
+    most = MEMORY_A_STEP // 4 if lm.device.type == "cpu" else sys.maxsize
+    return length <= _fitting(lm, 2 * lm.anatomy.n_layers * _d_keys(lm), most)
+
+
+def is_kept_of_all_layers(lm: LanguageModel, site: str, length: int) -> bool:
+    """Whether what all layers have at ``site`` for a prompt of ``length`` is little enough to be kept: a
+    quarter of a GiB at most, on a GPU a quarter of what is free."""
+    most = MEMORY_A_STEP // 2 if lm.device.type == "cpu" else sys.maxsize
+    return length <= _fitting(lm, lm.anatomy.n_layers * numbers_a_token(lm, site, length), most)
+
+
 def _for_a_backward_pass(lm: LanguageModel) -> int:
     """Numbers a token that a layer keeps for it, but for attention's."""
     return 8 * _widest(lm) + 12 * lm.anatomy.d_model

@@ -200,6 +200,28 @@ def test_of_long_prompts_few_senders_bring_their_keys_at_once(
     np.testing.assert_allclose(found.values, expected.values, atol=1e-9)
 
 
+def test_of_a_long_prompt_that_differs_early_no_keys_are_kept_to_spare_few_positions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clean, corrupted = "a b c d e a b c d e", "a b a d e a b c d e"
+    lm, prompt, metric = case("llama", torch.float64, text=clean)
+    bases: list[Any] = []
+
+    def heard(*args: Any) -> Any:
+        bases.append(record_senders(*args))
+        return bases[-1]
+
+    monkeypatch.setattr(paths, "record_senders", heard)
+    options = {"corrupted": corrupted, "receiver": "1.1.k,1.mlp,2.0"}
+    expected = path_patching(lm, prompt, metric, **options).values
+    assert any(call.keys_values for call in bases[-1].calls)
+    monkeypatch.setattr(paths, "keeps_all_keys", lambda _lm, _length: False)
+    found = path_patching(lm, prompt, metric, **options).values
+    assert not any(call.keys_values for call in bases[-1].calls)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.nanmax(np.abs(found)) > 1e-4
+
+
 def test_a_model_that_scales_its_stream_is_refused_by_name() -> None:
     lm, prompt, metric = case("gpt2", text=CLEAN)
     handle = lm.anatomy.layers[1].register_forward_hook(
