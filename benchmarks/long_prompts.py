@@ -9,7 +9,8 @@ taken, whose rows are the longest, and the last, whose rows bring most keys and 
 resident memory is read. The aim is at most 1,024 MiB. Seconds are no timings. What has not ended after
 ``--most`` seconds of CPU is stopped: ``peak_mib`` is then what it had reached, ``rose_s`` when it last rose.
 With ``--no-products`` matrix products are not computed, which takes a fifth of the time and as much memory
-but for what kernels hold for themselves (``without_products``).
+but for what kernels hold for themselves (``without_products``). With ``--whole`` nothing is rehearsed:
+``taken_mib`` is what the analysis itself took, to be held against ``peak_mib`` of shorter prompts.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from benchmarks.without_products import WithoutProducts
 from interpboard.analyze import analyze
 from interpboard.errors import InterpBoardError
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import peak_memory
 from interpboard.planning import plan
 from interpboard.runs import rehearsal
 
@@ -43,7 +45,9 @@ ROSE_BY = 4 << 20
 """What counts as a rise of the peak, bytes."""
 
 
-def measure(lm: LanguageModel, task: str, length: int, products: bool, answer: Connection) -> None:
+def measure(
+    lm: LanguageModel, task: str, length: int, chosen: argparse.Namespace, answer: Connection
+) -> None:
     """One analysis, in this process, which is a fork: sends what was planned, or why it was refused."""
     rehearsal.AT_FIRST, rehearsal.SAMPLED = 1, (1.0,)
     ids = random_ids(lm.anatomy.d_vocab, length)
@@ -52,28 +56,37 @@ def measure(lm: LanguageModel, task: str, length: int, products: bool, answer: C
         name, params, text = asked_for(lm, task, ids, other, Path(folder))
         answer.send(None)  # what it needs is there
         try:
-            with nullcontext() if products else WithoutProducts():
-                (planned,) = plan(lm, text, (name,), params={name: params})
+            with WithoutProducts() if chosen.no_products else nullcontext():
+                found = (_taken if chosen.whole else _planned)(lm, name, params, text)
+            answer.send(found)
         except InterpBoardError as error:
             answer.send({"refused": str(error)})
-        else:
-            peak = round((planned.bytes_peak or 0) / 2**20)
-            answer.send({"peak_mib": peak, "planned_s": round(planned.seconds, 1)})
+
+
+def _planned(lm: LanguageModel, name: str, params: dict[str, Any], text: str) -> dict[str, Any]:
+    (planned,) = plan(lm, text, (name,), params={name: params})
+    peak = round((planned.bytes_peak or 0) / 2**20)
+    return {"peak_mib": peak, "planned_s": round(planned.seconds, 1)}
+
+
+def _taken(lm: LanguageModel, name: str, params: dict[str, Any], text: str) -> dict[str, Any]:
+    with peak_memory(lm.device) as peak:
+        analyze(lm, text, (name,), params={name: params})
+    return {"taken_mib": round((peak.above or 0) / 2**20)}
 
 
 def watched(
     lm: LanguageModel, task: str, length: int, chosen: argparse.Namespace
 ) -> dict[str, Any]:
     """``measure`` in a fork, which is ended once it has taken ``--most`` seconds of CPU."""
-    products, most = not chosen.no_products, chosen.most
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     began = time.perf_counter()
-    child = context.Process(target=measure, args=(lm, task, length, products, there))
+    child = context.Process(target=measure, args=(lm, task, length, chosen, there))
     child.start()
     there.close()
     line: dict[str, Any] = {"task": task, "model": chosen.model, "tokens": length}
-    if not products:
+    if chosen.no_products:
         line["products"] = False
     found: dict[str, Any] | None = None
     at_first, highest, rose = 0, 0, 0.0
@@ -87,7 +100,7 @@ def watched(
             cpu, peak = _cpu(child.pid), _status(child.pid, "VmHWM")
             if peak > highest + ROSE_BY:
                 highest, rose = peak, cpu
-            if most and cpu > most:
+            if chosen.most and cpu > chosen.most:
                 child.terminate()
                 found = {"peak_mib": (highest - at_first) >> 20, "rose_s": round(rose),
                          "stopped": f"after {cpu:.0f} s of CPU"}  # fmt: skip
@@ -130,6 +143,8 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 def _cell(line: dict[str, Any] | None) -> str:
     if line is None:
         return ""
+    if "taken_mib" in line:
+        return str(line["taken_mib"])
     if "peak_mib" not in line:
         return "refused"
     mib = f"{line['peak_mib']}{'+' if 'stopped' in line else ''}"
@@ -144,14 +159,15 @@ def main() -> None:
     parser.add_argument("--model", default="gpt2-small", choices=SIZES)
     parser.add_argument("--lengths", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--only", nargs="+", default=list(TASKS), choices=TASKS, metavar="NAME")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--most", type=float, default=0.0, help="seconds of CPU each; 0: any")
     parser.add_argument("--no-products", action="store_true", help="see without_products.py")
+    parser.add_argument("--whole", action="store_true", help="run to the end, not rehearsed")
     parser.add_argument("--add", action="store_true", help="behind results/long_prompts.jsonl")
     chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
+    # The fork of a process whose threads have computed would wait for them for ever.
+    torch.set_num_threads(1)
     lines = Lines("long_prompts", False, add=chosen.add, dtype="float32", device="cpu",
-                  threads=chosen.threads)  # fmt: skip
+                  threads=1)  # fmt: skip
     for length in chosen.lengths:
         lm = opened(built(chosen.model, positions=length + 8), chosen.model)
         analyze(lm, "1 2 3", ("predictions", "saliency"))  # what is taken once by every process

@@ -1,8 +1,8 @@
-"""Matrix products and attention that are not computed: their outputs are made and filled, which takes as much memory.
+"""Matrix products and attention that are not computed: their outputs are made and filled, as large as ever.
 
 A forward pass of 4,096 tokens is all but wholly made of them, and what is held does not depend on their
-numbers. Each output is filled with one of its rows, made of the sizes alone: memory is touched as it would be,
-and nothing is constant along the dimension that is read. What the kernels hold for themselves is left out.
+numbers. Each output is filled with one row, made of the sizes alone: memory is touched as it would be, and
+nothing is constant along the dimension that is read. What the kernels hold for themselves is left out.
 """
 
 from __future__ import annotations

@@ -125,23 +125,10 @@ def _effects(
     controls: list[np.ndarray] = []
     done = 0
     for case in cases:
-        pair = case.pair
-        into, source, at_base = (
-            (pair.corrupted, pair.clean, pair.on_corrupted)
-            if direction == "denoising"
-            else (pair.clean, pair.corrupted, pair.on_clean)
-        )
-        donor = make_donor(lm, grid.site, source, into)
-        sites = (grid.site,) if control and not donor.made_anew else ()
-        run = record(lm, into, sites, partly=True)
-        donors = [donor, _random_donor(run, donor, grid, generator)] if control else [donor]
-        for kept, one in zip((effects, controls), donors, strict=False):
-            stage = watch.stage(done, total, shown=False)
-            values = evaluate_grid(
-                run, grid, one, case.metric, lambda v: v, unchanged=at_base, watch=stage
-            )
-            kept.append(values - at_base)
-            done += size
+        found = _of_case(lm, case, grid, direction, control, generator, watch, done, total)
+        for kept, values in zip((effects, controls), found, strict=False):
+            kept.append(values)
+        done += size * len(found)
         mean = np.mean(effects, axis=0)
         few = np.full(
             mean.shape, len(effects) < len(cases)
@@ -150,12 +137,53 @@ def _effects(
     return np.stack(effects), np.stack(controls) if control else None
 
 
+def _of_case(
+    lm: LanguageModel,
+    case: MeasuredPair,
+    grid: Grid,
+    direction: str,
+    control: bool,
+    generator: torch.Generator,
+    watch: Watch,
+    done: int,
+    total: int,
+) -> list[np.ndarray]:
+    """Effects […grid] of one pair, and those of random vectors; its runs and donors end with it."""
+    pair = case.pair
+    into, source, at_base = (
+        (pair.corrupted, pair.clean, pair.on_corrupted)
+        if direction == "denoising"
+        else (pair.clean, pair.corrupted, pair.on_clean)
+    )
+    donor = make_donor(lm, grid.site, source, into)
+    sites = (grid.site,) if control and not _from_inputs(lm, grid.site) else ()
+    run = record(lm, into, sites, partly=True)
+    found = []
+    for number in range(1 + control):
+        if number:
+            donor = _random_donor(run, donor, grid, generator)
+        values = evaluate_grid(
+            run, grid, donor, case.metric, lambda v: v, unchanged=at_base,
+            watch=watch.stage(done + number * int(np.prod(grid.shape)), total, shown=False),
+        )  # fmt: skip
+        found.append(values - at_base)
+    return found
+
+
+def _from_inputs(lm: LanguageModel, site: str) -> bool:
+    """Whether what a layer has is computed from its input where it is asked for, and not kept of all."""
+    return (
+        lm.verified.path == "replay"
+        and lm.anatomy.strips is None
+        and site not in ("embed", "router")
+    )
+
+
 def _random_donor(run: Run, donor: Donor, grid: Grid, generator: torch.Generator) -> Donor:
     """The donor with each difference from ``run`` exchanged for a random one of the same length."""
 
     def value(layer: int) -> torch.Tensor:
-        anew = donor.made_anew
-        own = at_layer(run, grid.site, layer) if anew else run.sites[grid.site][layer][0]
+        own = run.sites[grid.site][layer][0] if run.sites else at_layer(run, grid.site, layer)
         if layer in grid.without:
             return own
         difference = donor.change(layer, own)

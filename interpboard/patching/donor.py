@@ -52,13 +52,13 @@ class AsAsked(Sequence[torch.Tensor]):
     """``make(layer)`` of so many layers, made each time it is asked for."""
 
     def __init__(self, count: int, make: Callable[[int], torch.Tensor]) -> None:
-        self.count, self.make = count, make
+        self._layers, self._make = range(count), make
 
     def __len__(self) -> int:
-        return self.count
+        return len(self._layers)
 
     def __getitem__(self, layer: Any) -> Any:
-        return self.make(range(self.count)[layer])
+        return self._make(self._layers[layer])
 
 
 def at_layer(run: Run, site: str, layer: int) -> torch.Tensor:

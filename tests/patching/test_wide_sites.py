@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
-from interpboard.patching import donor
+from interpboard.patching import confidence, donor
 from interpboard.patching.activation import activation_patching
 from interpboard.patching.confidence import patching_confidence
 from interpboard.patching.donor import make_donor
@@ -78,6 +79,23 @@ def test_random_vectors_and_verified_estimates_are_the_same_a_layer_at_a_time(
     exact, expected = found.extra["exact"].values, estimates.extra["exact"].values
     assert np.isfinite(exact).sum() == 7
     np.testing.assert_allclose(exact, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_kept_of_a_pair_is_let_go_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, prompt, metric = case("gpt2", text=CLEAN)
+    kept: list[weakref.ref[Any]] = []
+
+    def heard(*args: Any, **kwargs: Any) -> Any:
+        assert [each() for each in kept] == [None] * len(kept)
+        run = record(*args, **kwargs)
+        assert not run.sites, "what random vectors are as long as comes from the layers' inputs"
+        kept.append(weakref.ref(run))
+        return run
+
+    monkeypatch.setattr(confidence, "record", heard)
+    pairs = [[CLEAN, CORRUPTED], [CORRUPTED, CLEAN]]
+    patching_confidence(lm, prompt, metric, corrupted=CORRUPTED, pairs=pairs, control=True)
+    assert len(kept) == 3
 
 
 def test_neurons_of_a_long_prompt_are_patched_in_less_memory_than_all_of_them_take() -> None:
