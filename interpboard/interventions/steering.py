@@ -25,6 +25,7 @@ from interpboard.runs.labels import label_head
 from interpboard.runs.metrics import Metric, at_least_float32, fills_masks
 from interpboard.runs.prompt import input_ids, make_prompt, token_text, without_appended
 from interpboard.runs.record import record
+from interpboard.runs.steps import rows_of_a_recording
 from interpboard.runs.strip_places import plain_ids, source_layers, values_there, with_next
 from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
@@ -188,8 +189,18 @@ def _steered(
 
     def at(ids: torch.Tensor, position: int, lost: torch.Tensor) -> torch.Tensor:
         """Logits [row, d_vocab] of ``ids``; 0 in rows that are lost, which are told from then on."""
+        some = rows_of_a_recording(lm, ids.shape[1])
+        parts = zip(*(of.split(some) for of in (ids, added, lost)), strict=True)
+        return torch.cat([of_some(*part, position) for part in parts])
+
+    def of_some(
+        ids: torch.Tensor, added: torch.Tensor, lost: torch.Tensor, position: int
+    ) -> torch.Tensor:
         tally = Tally(len(ids))
-        with tally.over(lm.anatomy):
+        with (
+            at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)),
+            tally.over(lm.anatomy),
+        ):
             logits = forward_logits(lm.anatomy, ids, position)
         fine = tally.finite().to(lost.device) & finite_logits(logits, masked).to(lost.device)
         lost.logical_or_(~fine)
@@ -202,23 +213,22 @@ def _steered(
         text = ids[:, :length]  # the text alone is continued
         return _Continued(values, text, torch.zeros_like(ids[:, 0]), torch.zeros_like(lost), lost)
 
-    with at_site(lm.anatomy, "resid_post", layer, lambda hidden: hidden + added.to(hidden)):
-        rows = watch.once("rows", begun)
-        filled = []
-        if fills_masks(lm):
-            put = at(ids, metric.info.position, rows.lost).argmax(-1).tolist()
-            filled = [
-                "" if lost else token_text(lm.tokenizer, own)
-                for own, lost in zip(put, rows.lost.tolist(), strict=True)
-            ]
-        for step in range(rows.ids.shape[1] - length, min(new_tokens, limit)):
-            if rows.ended.all():
-                break
-            watch.step(1 + step, new_tokens + 1)
-            chosen = at(rows.ids, -1, rows.lost).argmax(-1).to(ids.device)
-            rows.written += (~rows.lost).long()
-            rows.ids = with_next(lm, rows.ids, chosen)
-            rows.ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | rows.lost
+    rows = watch.once("rows", begun)
+    filled = []
+    if fills_masks(lm):
+        put = at(ids, metric.info.position, rows.lost).argmax(-1).tolist()
+        filled = [
+            "" if lost else token_text(lm.tokenizer, own)
+            for own, lost in zip(put, rows.lost.tolist(), strict=True)
+        ]
+    for step in range(rows.ids.shape[1] - length, min(new_tokens, limit)):
+        if rows.ended.all():
+            break
+        watch.step(1 + step, new_tokens + 1)
+        chosen = at(rows.ids, -1, rows.lost).argmax(-1).to(ids.device)
+        rows.written += (~rows.lost).long()
+        rows.ids = with_next(lm, rows.ids, chosen)
+        rows.ended |= torch.isin(chosen, torch.tensor(ends, device=ids.device)) | rows.lost
     watch.step(new_tokens + 1, new_tokens + 1)
     behind = plain_ids(lm, rows.ids)[:, length:].tolist()
     new = [

@@ -46,6 +46,27 @@ def test_an_effect_is_that_of_the_vector_added_at_every_position(family: str, dt
     assert np.abs(result.values[[0, 2]]).min() > 1e-3
 
 
+def test_of_a_long_prompt_few_scales_are_run_at_once_with_the_same_values_and_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm, prompt, metric = case("llama", torch.float64)
+    options = {**PROMPTS, "layer": 1, "new_tokens": 3}
+    together = steering(lm, prompt, metric, **options)
+    rows: list[int] = []
+    handle = lm.anatomy.layers[2].register_forward_pre_hook(
+        lambda _module, args: rows.append(len(args[0]))
+    )
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "8")
+    try:
+        apart = steering(lm, prompt, metric, **options)
+    finally:
+        handle.remove()
+    assert set(rows) == {1}
+    np.testing.assert_allclose(apart.values, together.values, atol=1e-9)
+    assert apart.extra["text"].values.tolist() == together.extra["text"].values.tolist()
+    assert np.abs(apart.values[[0, -1]]).min() > 1e-3
+
+
 def test_the_sides_of_a_vector_may_be_files_of_rows_and_a_file_that_is_not_there_is_no_prompt(
     tmp_path: Path,
 ) -> None:
