@@ -190,7 +190,7 @@ def _steered(
     def at(ids: torch.Tensor, position: int, lost: torch.Tensor) -> torch.Tensor:
         """Logits [row, d_vocab] of ``ids``; 0 in rows that are lost, which are told from then on."""
         some = rows_of_a_recording(lm, ids.shape[1])
-        parts = zip(*(of.split(some) for of in (ids, added, lost)), strict=True)
+        parts = zip(ids.split(some), added.split(some), lost.split(some), strict=True)
         return torch.cat([of_some(*part, position) for part in parts])
 
     def of_some(
