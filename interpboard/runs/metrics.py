@@ -79,7 +79,7 @@ class Metric:
             return (self.target_id, self.info.foil.id)
         return None
 
-    @property
+    @cached_property
     def baseline(self) -> float:
         """The metric of the clean run."""
         return float(self.of(self.clean_logits[None])[0])
@@ -169,9 +169,9 @@ class Metric:
         return own.sigmoid() if self.info.name == "prob" else logsigmoid(own)
 
     def of_tokens(self, logits: torch.Tensor) -> torch.Tensor:
-        """The metric [rows] of the logits [rows, len(tokens)] of ``tokens`` alone; NaN as in ``of``."""
+        """The metric [...] of the logits [..., len(tokens)] of ``tokens`` alone; NaN as in ``of``."""
         logits = at_least_float32(logits)
-        value = logits[:, 0] if logits.shape[1] == 1 else logits[:, 0] - logits[:, 1]
+        value = logits[..., 0] if logits.shape[-1] == 1 else logits[..., 0] - logits[..., 1]
         return value.masked_fill(~logits.detach().isfinite().all(-1), torch.nan)
 
 

@@ -74,8 +74,9 @@ def evaluate_together(
         own = [metrics[i] for i in chosen]
         rows = torch.tensor([shared.row_of(prompts[i]) for i in chosen])
         try:
-            tree = _tree(whole, nodes.of_rows(rows), own)
-            found = _evaluated(tree, counterfactuals, own, watch)
+            with faster_parts(lm.anatomy) if lm.verified.faster_parts else nullcontext():
+                tree = _tree(whole, nodes.of_rows(rows), own)
+                found = _evaluated(tree, counterfactuals, own, watch)
         except MISFIT as error:
             if isinstance(error, RuntimeError) and out_of_memory(error):
                 raise
@@ -147,8 +148,7 @@ def _evaluated(
     for begin in range(0, len(order), a_step):
         chosen = order[begin : begin + a_step]
         batch = _TreeBatch(tree, [counterfactuals[i] for i in chosen])
-        with faster_parts(lm.anatomy) if lm.verified.faster_parts else nullcontext():
-            ended = batch.ended(watch)
+        ended = batch.ended(watch)
         values = _of_metrics(lm, ended, metrics)
         values[:, ~batch.tally.finite().numpy()] = np.nan
         found[:, chosen] = values
@@ -205,21 +205,21 @@ class _TreeBatch(Batch):
 def _of_metrics(lm: LanguageModel, ended: torch.Tensor, metrics: Sequence[Metric]) -> np.ndarray:
     """[metric, row] of the last streams ``ended`` [row, metric, d_model]."""
     asked = [metric.tokens for metric in metrics]
-    if lm.verified.some_logits and all(tokens is not None for tokens in asked):
+    alike = len({len(tokens or ()) for tokens in asked}) == 1
+    if lm.verified.some_logits and alike and asked[0] is not None:
         tokens = sorted({token for own in asked for token in own or ()})
         at = {token: i for i, token in enumerate(tokens)}
         flat = residual_to_some_logits(lm.anatomy, ended.flatten(0, 1), torch.tensor(tokens))
         logits = flat.unflatten(0, ended.shape[:2])
-        values = [
-            metric.of_tokens(logits[:, i, [at[token] for token in own or ()]])
-            for i, (metric, own) in enumerate(zip(metrics, asked, strict=True))
-        ]
+        columns = torch.tensor([[at[token] for token in own or ()] for own in asked])
+        own_logits = logits.gather(-1, columns.to(logits.device).expand(len(logits), -1, -1))
+        values = metrics[0].of_tokens(own_logits).T
     else:
-        values = [
+        values = torch.stack([
             metric.of(residual_to_logits(lm.anatomy, ended[:, i]))
             for i, metric in enumerate(metrics)
-        ]
-    return torch.stack(values).double().cpu().numpy()
+        ])  # fmt: skip
+    return values.double().cpu().numpy()
 
 
 def _alone(

@@ -14,7 +14,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.results import PromptInfo, TokenRef
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.spans import check_unicode, encode
-from interpboard.runs.token_texts import shortened, show_tokens, text_of, token_text
+from interpboard.runs.token_texts import known_of, shortened, show_tokens, text_of, token_text
 from interpboard.runs.vocabulary import token_strings
 
 _BY_ID = re.compile(r"#([0-9]+)", re.ASCII)
@@ -54,7 +54,14 @@ def resolve_token(lm: LanguageModel, text: str, role: str = "target") -> TokenRe
             f"The {role} is a text of {len(text)} characters, {show_tokens((text,))}: no token is.",
             "Name one token, e.g. ' Paris'.",
         )
-    text = plain_text(text)
+    known = known_of(lm.tokenizer)
+    found: TokenRef | None = known.get((_resolved, text))
+    if found is None:  # the rows of a dataset name a few tokens, again and again
+        found = known[_resolved, text] = _resolved(lm, plain_text(text), role)
+    return found
+
+
+def _resolved(lm: LanguageModel, text: str, role: str) -> TokenRef:
     ids = ids_inside(lm, text, role)
     tokens = shown_tokens(lm.tokenizer, ids)
     if len(ids) == 1 and tokens[0] == text:
@@ -72,17 +79,19 @@ def ids_inside(lm: LanguageModel, text: str, role: str = "text") -> list[int]:
     """
     try:
         check_unicode(text, role)
-        bare = list(encode(lm.tokenizer, text, special_tokens=False).ids)
+        bare = encode(lm.tokenizer, text, special_tokens=False).ids
         for context in _CONTEXTS:
             front = encode(lm.tokenizer, context, special_tokens=False).ids if context else ()
-            both = encode(lm.tokenizer, context + text, special_tokens=False).ids
+            both = (
+                encode(lm.tokenizer, context + text, special_tokens=False).ids if context else bare
+            )
             ids = both[len(front) :]
             if both[: len(front)] == front and text_of(lm.tokenizer, ids) == text:
                 return list(ids)
     except BadPrompt as error:
         remedy = "Write it as text, or name the token by its id, e.g. #161."
         raise BadTarget(error.message, remedy) from error
-    return bare
+    return list(bare)
 
 
 def pieces(lm: LanguageModel, text: str) -> PromptInfo:

@@ -49,7 +49,8 @@ def encode(tokenizer: Any, text: str, special_tokens: bool = True) -> Encoded:
     """
     check_unicode(text, "text")
     bare, offsets = _read(tokenizer, text, add_special_tokens=False)
-    whole, whole_offsets = _read(tokenizer, text, special_tokens)
+    again = _read(tokenizer, text, add_special_tokens=True) if special_tokens else (bare, offsets)
+    whole, whole_offsets = again
     if whole == bare:
         return Encoded(bare, offsets)
     before, after = added_tokens(tokenizer)

@@ -16,6 +16,8 @@ FIRST_STEP = 3e13
 """Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
 FIRST_LAYER = 1.5e10
 """Likewise of a layer on a CPU: 0.15 s of one core."""
+TOKENS_TOGETHER, SHARED_PASS = 4096, 3e10
+"""Of prompts that share a pass on a CPU: tokens, and floating-point operations of all layers, at most."""
 TOKENS_BACK = {"cpu": 256, "cuda": 32768, "mps": 4096}
 """Tokens of a backward pass, at most: more were seen to save 7 % for twice the memory."""
 
@@ -103,6 +105,19 @@ def rows_of_a_recording(lm: LanguageModel, length: int) -> int:
     a_layer = anatomy.d_model + anatomy.n_heads * max(anatomy.d_head) + 2 * _d_keys(lm)
     fitting = _fitting(lm, anatomy.n_layers * a_layer)
     return max(1, min(StepSize(lm, None).most, fitting) // length)
+
+
+def rows_of_a_shared_pass(lm: LanguageModel, length: int) -> int:
+    """How many prompts of ``length`` share a clean pass, at least one: as many as are recorded, and of a
+    small model so many more that the pass is still quick. Much that follows is done once for all of them."""
+    most = rows_of_a_recording(lm, length)
+    if lm.verified.alone or lm.device.type != "cpu" or batch_limit():
+        return most
+    weights = sum(p.numel() for layer in lm.anatomy.layers for p in layer.parameters())
+    a_layer = lm.anatomy.d_model + lm.anatomy.n_heads * max(lm.anatomy.d_head) + 2 * _d_keys(lm)
+    fitting = min(_tokens_in_memory(lm), _fitting(lm, lm.anatomy.n_layers * a_layer))
+    quick = int(SHARED_PASS / (2 * max(1, weights)))
+    return max(most, min(TOKENS_TOGETHER, fitting, quick) // length)
 
 
 def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:

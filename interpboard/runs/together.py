@@ -10,12 +10,14 @@ fewer bits: there a row beside others is rounded otherwise than alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 
 from interpboard.errors import InterpBoardError
+from interpboard.models.faster_parts import faster_parts
 from interpboard.models.kept_tensors import Kept
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import out_of_memory
@@ -27,7 +29,7 @@ from interpboard.runs.gradients.together import RowGradients
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.record import CLEAN, Run, record_ids
-from interpboard.runs.steps import MEMORY_A_STEP, numbers_a_token, rows_of_a_recording
+from interpboard.runs.steps import MEMORY_A_STEP, numbers_a_token, rows_of_a_shared_pass
 
 Item = TypeVar("Item")
 _EXACT = (torch.float32, torch.float64)
@@ -75,7 +77,7 @@ def prompts_a_pass(lm: LanguageModel, length: int) -> int:
     weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
     if lm.verified.alone or lm.info.quantization or weight.dtype not in _EXACT:
         return 1
-    return rows_of_a_recording(lm, length)
+    return rows_of_a_shared_pass(lm, length)
 
 
 class Together:
@@ -174,12 +176,17 @@ class Together:
                 self._runs = (run,)
                 return True
             layout = self._layout(ids, sites)
-            run, self._body = record_ids(self.lm, self.prompts[0], ids, sites, edits)
+            with self._faster():
+                run, self._body = record_ids(self.lm, self.prompts[0], ids, sites, edits)
             self._runs, self._whole = tuple(_row(run, layout, i) for i in range(len(ids))), run
         except (InterpBoardError, RuntimeError, _Misfit) as error:
             self._give_up(error)
             return False
         return True
+
+    def _faster(self) -> AbstractContextManager[None]:
+        proved = self.lm.verified.faster_parts
+        return faster_parts(self.lm.anatomy) if proved else nullcontext()
 
     def _give_up(self, error: Exception) -> None:
         if isinstance(error, RuntimeError) and not out_of_memory(error):
@@ -196,7 +203,8 @@ class Together:
             self.lengths.known[length] = None
             first = self.prompts[0]
             alone, _ = record_ids(self.lm, first, ids[:1], sites, CLEAN)
-            beside, _ = record_ids(self.lm, first, ids[:2], sites, CLEAN * 2)
+            with self._faster():  # as all of them will be
+                beside, _ = record_ids(self.lm, first, ids[:2], sites, CLEAN * 2)
             layout = tuple(
                 {name: _part(value, b.arguments[name], 2) for name, value in a.arguments.items()}
                 for a, b in zip(alone.calls, beside.calls, strict=True)

@@ -27,7 +27,7 @@ def token_text(tokenizer: Any, token_id: int) -> str:
 
 def of_token(tokenizer: Any, token_id: int, make: Callable[[Any, int], _T]) -> _T:
     """What ``make`` gives for a token, asked once as long as the tokenizer gets no more tokens."""
-    known = _known_of(tokenizer)
+    known = known_of(tokenizer)
     if (make, token_id) not in known:
         known[make, token_id] = make(tokenizer, token_id)
     found: _T = known[make, token_id]
@@ -102,8 +102,9 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
         return ""
 
 
-def _known_of(tokenizer: Any) -> dict[tuple[Any, int], Any]:
-    """What was asked of its tokens before; nothing where it has got more tokens since."""
+def known_of(tokenizer: Any) -> dict[tuple[Any, Any], Any]:
+    """What was asked of its tokens before, by who asked and of what; nothing where it has got more tokens
+    since."""
     size = len(tokenizer)
     before = _known.get(tokenizer)
     if before is None or before[0] != size:
@@ -111,7 +112,7 @@ def _known_of(tokenizer: Any) -> dict[tuple[Any, int], Any]:
     return before[1]
 
 
-_known: WeakKeyDictionary[Any, tuple[int, dict[tuple[Any, int], Any]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, tuple[int, dict[tuple[Any, Any], Any]]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import find_anatomy
+from interpboard.models.proof import rounding
 from interpboard.models.proof.rounding import Noise, agrees, differs, same_within_rounding
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.models.sites import SITES
@@ -180,3 +181,15 @@ def test_many_layers_in_half_precision_are_held_to_the_rounding_measured_on_them
     verified = self_check(find_anatomy(model.to(dtype)))
     assert verified.sites == frozenset(SITES)
     assert (verified.path, verified.reuse, verified.lens) == ("replay", True, True)
+
+
+@pytest.mark.parametrize("zeros", [0, 5, 200], ids=lambda n: f"{n} zeros")
+@pytest.mark.parametrize("dim", [0, -1])
+def test_the_usual_size_is_the_median_of_what_is_not_zero(dim: int, zeros: int) -> None:
+    sizes = torch.randn(20, 31, generator=torch.Generator().manual_seed(3)).abs()
+    sizes.view(-1)[torch.randperm(620, generator=torch.Generator().manual_seed(4))[:zeros]] = 0.0
+    found = rounding._usual(sizes, dim)
+    ordered = [sorted(x for x in each.tolist() if x) for each in sizes.movedim(dim, -1)]
+    expected = [own[(len(own) - 1) // 2] for own in ordered]
+    assert found.flatten().tolist() == expected
+    assert found.shape == ((1, 31) if dim == 0 else (20, 1))

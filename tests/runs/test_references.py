@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 
 import numpy as np
@@ -218,3 +220,16 @@ def test_an_exchange_in_other_scripts_keeps_everything_beside_it() -> None:
         lm = lm_of(kind)
         assert swap_span(lm, "😀 日本 is 語", "本", "語") == "😀 日語 is 語"
         assert swap_span(lm, "é 8 is é", "é", "ü", occurrence=0) == "ü 8 is é"
+
+
+def test_a_token_that_the_tokenizer_gets_later_is_named_from_then_on() -> None:
+    lm = lm_of(next(iter(KINDS)))
+    own = copy.deepcopy(lm.tokenizer)
+    lm = dataclasses.replace(lm, tokenizer=own)
+    assert resolve_token(lm, "Tom") == resolve_token(lm, "Tom")
+    with pytest.raises(BadTarget, match="The target"):
+        resolve_token(lm, "Tomyzq")
+    with pytest.raises(BadTarget, match="The foil"):  # each in the words of who asks
+        resolve_token(lm, "Tomyzq", "foil")
+    own.add_tokens(["Tomyzq"])
+    assert resolve_token(lm, "Tomyzq").id == len(own) - 1

@@ -15,7 +15,7 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.models.sites import at_site
 from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, PromptInfo, Result
-from interpboard.runs import together
+from interpboard.runs import steps, together
 from interpboard.runs.metrics import Metric, resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
@@ -135,6 +135,25 @@ def test_what_depends_on_other_rows_or_rounds_otherwise_beside_them_runs_alone(w
         lm = dataclasses.replace(lm, info=replace(lm.info, quantization="int8"))
     assert prompts_a_pass(lm, 6) == 1
     assert prompts_a_pass(tiny_lm("llama", torch.float32), 6) > 1
+
+
+def test_more_prompts_share_a_pass_of_a_small_model_while_it_is_quick_and_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm("gpt2", torch.float32)
+    recorded = steps.rows_of_a_recording(lm, 10)
+    assert prompts_a_pass(lm, 10) == steps.TOKENS_TOGETHER // 10 > recorded
+    weights = sum(p.numel() for layer in lm.anatomy.layers for p in layer.parameters())
+    monkeypatch.setattr(steps, "SHARED_PASS", 2 * weights * 10 * (recorded + 3))
+    assert prompts_a_pass(lm, 10) == recorded + 3
+    monkeypatch.setattr(steps, "SHARED_PASS", 1)  # a large model: as many as are recorded at once
+    assert prompts_a_pass(lm, 10) == recorded
+    monkeypatch.undo()
+    monkeypatch.setattr(steps, "free_memory", lambda _device: 1 << 20)
+    assert prompts_a_pass(lm, 10) == steps.rows_of_a_recording(lm, 10) < recorded
+    monkeypatch.undo()
+    monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "40")
+    assert prompts_a_pass(lm, 10) == 4
 
 
 def test_a_prompt_that_overflows_does_not_take_the_others_with_it() -> None:

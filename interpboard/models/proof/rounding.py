@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 # The largest difference allowed, in that size. float32: a product over 10,000 numbers rounds to 1e-6,
@@ -152,5 +153,10 @@ def _usual(sizes: torch.Tensor, dim: int) -> torch.Tensor:
 
     Where most neurons are off, those that are on have a size all the same.
     """
+    if sizes.device.type == "cpu" and sizes.numel() and bool((sizes > 0).all()):
+        # The same number, in a fraction of torch's time.
+        middle = (sizes.shape[dim] - 1) // 2
+        ordered = np.partition(sizes.numpy(), middle, axis=dim)
+        return torch.from_numpy(ordered.take([middle], axis=dim))
     found = sizes.masked_fill(sizes == 0, torch.nan).nanmedian(dim=dim, keepdim=True).values
     return found.nan_to_num(nan=0.0)
