@@ -278,3 +278,20 @@ def test_colour_follows_the_flag_then_no_color_then_the_terminal(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert color_wanted(choice, terminal) == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([["clean one", "bad one", " y"]] * 30, "clean one,bad one, y and 29 more"),
+        (["The keys", "The city"], "The keys and 1 more"),
+        (["The keys"], "The keys"),
+        ([0, 1, 2], "0,1,2"),
+        (["mean", "zero"], "mean,zero"),
+        ([], ""),
+    ],
+)
+def test_of_many_prompts_the_line_of_parameters_has_the_first(value: object, shown: str) -> None:
+    own = msgspec.structs.replace(sample.ablation(), params={"pairs": value})
+    for page in (render(sample.document(own), 100, color=""), markdown(sample.document(own))):
+        assert f"pairs={shown}" in " ".join(page.split())

@@ -98,7 +98,7 @@ def probe_command(
         read_columns(columns)
         data = [f"{each} {columns}" for each in data]
     for each in data:
-        opened_by_name(each)  # what is not there is said before a model is opened
+        opened_by_name(each).require_columns()  # what is not there is said before a model is opened
     settings = settings_with(model, page)
     document = _probed(model.choice(settings), data, name, params, debug_wanted(debug))
     tell_warnings(document)

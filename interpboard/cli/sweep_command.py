@@ -113,6 +113,7 @@ def sweep_command(
 
     asked = sweep_request(analyses, params, request, save, align, group)
     dataset = open_dataset(data, read_columns(columns), limit, shuffle)
+    dataset.require_columns()  # before a model is opened
     choice = model.choice(settings)
     debug = debug_wanted(debug)
     if plan:

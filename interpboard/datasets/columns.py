@@ -14,6 +14,7 @@ from typing import Any
 from interpboard.datasets.rows import KNOWN_COLUMNS, UnusableRow
 from interpboard.errors import BadParameter
 
+NO_COLUMN = "has no column"
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _ASSIGNED = re.compile(rf"(?:^|,)\s*({'|'.join((*KNOWN_COLUMNS, 'clean'))})=")
 
@@ -36,7 +37,7 @@ class Columns:
             elif source in record:
                 found[ours] = record[source]
             else:  # a name mistyped, or a row that is not like the others: never left out without a word
-                raise UnusableRow(f"has no column {source}")
+                raise UnusableRow(f"{NO_COLUMN} {source}")
         return found
 
     def missing(self, columns: Iterable[str]) -> list[str]:

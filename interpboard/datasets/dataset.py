@@ -14,12 +14,19 @@ from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 
-from interpboard.datasets.columns import ANY_COLUMNS, Columns, path_and_columns, read_columns
+from interpboard.datasets.columns import (
+    ANY_COLUMNS,
+    NO_COLUMN,
+    Columns,
+    path_and_columns,
+    read_columns,
+)
 from interpboard.datasets.formats import READERS, files_read_with, read_rows, suffix_of
 from interpboard.datasets.rows import DatasetRow
 from interpboard.errors import BadParameter
 
 SHUFFLED_MOST = 200_000  # rows that are held to be shuffled
+_BEGINNING = 100  # rows
 _DIGEST = "blake2b"
 _LONGEST_NAME = 1024
 _BEHAVIOURS = Path(__file__).parents[1] / "circuits" / "discovery" / "behaviours"
@@ -43,6 +50,13 @@ class Dataset:
         if self.shuffle is None:
             return islice(self._in_order(), self.limit)
         return iter(self._shuffled(self.shuffle))
+
+    def require_columns(self) -> None:
+        """Raise ``BadParameter`` where no row of the beginning has a column that is named, or the first file
+        cannot be read. What takes a model asks for it before one is opened."""
+        problems = [row.problem for row in islice(self._in_order(), _BEGINNING)]
+        if problems and all(problem.startswith(NO_COLUMN) for problem in problems):
+            raise BadParameter(f"{self.files[0]}: a row {problems[0]}.", "Check --columns.")
 
     def _in_order(self) -> Iterator[DatasetRow]:
         number = 0

@@ -16,6 +16,7 @@ from interpboard.results.labels import visible_label
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.visualization.blocks import PageStyle, shared_exponent
 from interpboard.visualization.numbers import divided, number, seconds_words, times
+from interpboard.visualization.parameters import plain_value
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -23,7 +24,6 @@ from interpboard.visualization.terminal import (
     SETTLED,
     entry_names,
     explained,
-    plain_value,
     settled_layers,
     strongest_line,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from io import StringIO
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from rich.console import Console, Group
@@ -34,6 +34,7 @@ from interpboard.visualization.circuit_page import circuit_page
 from interpboard.visualization.colors import Scale
 from interpboard.visualization.intervals import unsure_note
 from interpboard.visualization.numbers import interval_words, number, seconds_words, times
+from interpboard.visualization.parameters import plain_value
 from interpboard.visualization.reading import distances, has_own_measure, name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
 from interpboard.visualization.suiting import best_tokens, view_of
@@ -280,17 +281,6 @@ def made_line(result: Result, page: PageStyle) -> str:
     params = (f"{page.words(name)}={plain_value(v, page)}" for name, v in result.params.items())
     time = f"{seconds_words(result.elapsed_s)}, path {page.words(result.made_by.path)}"
     return page.ours(" · ").join([*params, time])
-
-
-def plain_value(value: Any, page: PageStyle) -> str:
-    """The value of a parameter or of a lone extra, harmless; None asks for all there are."""
-    if value is None:
-        return "all"
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, (list, tuple)):
-        return ",".join(plain_value(part, page) for part in value)
-    return page.words(str(value))
 
 
 def _legend(scale: Scale, values: np.ndarray, page: PageStyle) -> list[Text]:

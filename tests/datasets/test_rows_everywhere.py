@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from interpboard.circuits.discovery.examples import Example, read_examples
+from interpboard.cli import sweeping
+from interpboard.cli.main import main
 from interpboard.datasets.dataset import opened_by_name, texts_of
 from interpboard.errors import BadParameter
 from interpboard.patching.prompt_pairs import pair_fields
@@ -117,3 +120,24 @@ def test_columns_that_are_none_are_refused_and_never_taken_for_a_prompt(
 def test_a_text_that_is_no_file_stays_lines_and_a_file_of_lines_is_one() -> None:
     assert pair_fields("a => b") == [("a", "b")]
     assert read_examples("no-such.csv") == [Example("no-such.csv")]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".toml"])
+def test_a_column_that_no_row_has_is_said_before_a_model_is_opened(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "opened", lambda *_: pytest.fail("a model was opened"))
+    if suffix == ".toml":
+        path = tmp_path / "rows.toml"
+        path.write_text('text = "The {a}"\n[slots]\na = ["b", "c"]\n', encoding="utf-8")
+    else:
+        path = written(tmp_path, suffix, [{"p": "a", "q": "b"}, {"p": "c", "q": "d"}])
+    asked = ["sweep", str(path), "-a", "logit_lens", "--output", str(tmp_path / "out")]
+    assert main([*asked, "--columns", "text=promt"]) == 2
+    assert re.search("has no column '?promt", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_of_which_some_have_the_column_are_begun_with(tmp_path: Path) -> None:
+    path = written(tmp_path, ".jsonl", [{"q": "a"}, {"p": "b"}])
+    opened_by_name(f"{path} text=p").require_columns()

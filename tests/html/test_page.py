@@ -10,12 +10,13 @@ import struct
 import zlib
 from html.parser import HTMLParser
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from interpboard.registry import ANALYSES
-from interpboard.results import Axis, Document, layer_axis
+from interpboard.results import Axis, Document, PromptInfo, layer_axis
 from interpboard.visualization.colors import MIDDLE, Scale
 from interpboard.visualization.html import fragment, report
 from interpboard.visualization.html.picture import mosaic
@@ -221,3 +222,17 @@ def test_a_lone_result_is_a_page_of_its_own() -> None:
     text = sample.ablation().to_html()
     assert text.startswith("<!DOCTYPE html>")
     assert "<title>Head ablation</title>" in text
+
+
+@pytest.mark.parametrize("labels", [("first", "between", "explained"), ("0", "1", "2")])
+def test_what_stands_for_the_tokens_of_many_prompts_has_no_position(
+    labels: tuple[str, ...],
+) -> None:
+    axes = (layer_axis(2), Axis("token", labels))
+    own = sample.result("logit_lens", axes, np.ones((2, 3)))
+    of_a_prompt = sample.document(own, tokens=("When", " Mary", " and"))
+    of_rows = msgspec.structs.replace(of_a_prompt, prompt=PromptInfo("rows of ioi.toml", (), ()))
+    assert "<small>1</small>" in report(of_a_prompt)
+    page = report(of_rows)
+    assert re.findall(r'<th scope="col">(?:<small>[^<]*</small> )?([^<\n]*)', page)[:3] == [*labels]
+    assert "<small>1</small>" not in page

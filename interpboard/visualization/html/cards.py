@@ -23,10 +23,11 @@ from interpboard.visualization.html.data import card_data
 from interpboard.visualization.html.figures import LOOK, HtmlFigure, figure
 from interpboard.visualization.intervals import EntryInterval, strongest_intervals
 from interpboard.visualization.numbers import number, seconds_words
+from interpboard.visualization.parameters import plain_value
 from interpboard.visualization.reading import name_of, scale_of, scale_of_unknown
 from interpboard.visualization.single_result import prompt_of_result
 from interpboard.visualization.suiting import best_tokens, is_circuit
-from interpboard.visualization.terminal import entry_names, explained, plain_value
+from interpboard.visualization.terminal import entry_names, explained
 
 _TOP = 20
 _MOST_EDGES = 60  # of a circuit that is drawn
@@ -93,6 +94,7 @@ def card(
         names=entry_names(result),
         top=best_tokens(result),
         marked=marked_positions(result),
+        placed=bool(prompt.token_ids),
     )
     if is_circuit(result):
         drawn = HtmlFigure("drawing", Markup(svg(drawing_of(result, most=_MOST_EDGES))))

@@ -42,9 +42,10 @@ class Heading:
     marked: bool = False
 
 
-def headings(axis: Axis, marked: tuple[int, ...] = ()) -> list[Heading]:
-    """One a label; tokens with their positions, since tokens repeat."""
-    tokens = axis.name in TOKEN_AXES
+def headings(axis: Axis, marked: tuple[int, ...] = (), placed: bool = True) -> list[Heading]:
+    """One a label; tokens with their positions, since tokens repeat. What stands for the tokens of many
+    prompts has none (``placed``)."""
+    tokens = placed and axis.name in TOKEN_AXES
     return [
         Heading(LOOK.label(axis.name, label), i if tokens else None, tokens and i in marked)
         for i, label in enumerate(axis.labels)
@@ -63,10 +64,12 @@ def figure(
     legend: str = "",
     unsure: np.ndarray | None = None,
     unsure_words: str = "",
+    placed: bool = True,
 ) -> HtmlFigure:
     """The figure of an array. ``names``: of the entries of one axis; ``top``: the token of each cell;
     ``marked``: positions of tokens that stand out (the subject); ``letters`` of cells, and what they
-    stand for; ``unsure``: which entries of one axis may be no effect, and how that is said."""
+    stand for; ``unsure``: which entries of one axis may be no effect, and how that is said; ``placed``:
+    whether tokens are those of a prompt, where they have positions."""
     if values.size == 0:
         return HtmlFigure("note", "(no values)")
     if values.dtype == object:
@@ -85,7 +88,7 @@ def figure(
         return (
             _lens(axes, values, top, scale)
             if top is not None
-            else _grid(axes, values, scale, marked, letters or {}, legend)
+            else _grid(axes, values, scale, marked, letters or {}, legend, placed)
         )
     return _slices(axes, values, scale)
 
@@ -170,18 +173,19 @@ def _grid(
     marked: tuple[int, ...],
     letters: Mapping[tuple[int, int], str],
     legend: str,
+    placed: bool,
 ) -> HtmlFigure:
     level, exponent = _levels(values, scale), _exponent(values, scale)
     numbers = divided(values, exponent).tolist()
     rows = []
-    for i, head in enumerate(headings(axes[0], marked)):
+    for i, head in enumerate(headings(axes[0], marked, placed)):
         shown = [
             f"{letters.get((i, j), '')} {_short(value, scale)}".strip()
             for j, value in enumerate(numbers[i])
         ]
         unsure = [UNSURE in letters.get((i, j), "") for j in range(len(shown))]
         rows.append((head, list(zip(level[i], shown, unsure, strict=True))))
-    table = _table(axes, rows, scale, marked, exponent)
+    table = _table(axes, rows, scale, marked, exponent, placed)
     return HtmlFigure("grid", table | {"types": legend})
 
 
@@ -203,14 +207,14 @@ def _table(
     scale: Scale,
     marked: tuple[int, ...],
     exponent: int = 0,
+    placed: bool = True,
 ) -> dict[str, Any]:
     return {
         "corner": " \\ ".join(visible(axis.name) for axis in axes),
-        "columns": headings(axes[1], marked),
+        "columns": headings(axes[1], marked, placed),
         "rows": rows,
         "ends": _ends(scale, exponent),
         "times": times(exponent),
-        "numbered": axes[1].name in TOKEN_AXES,
     }
 
 
