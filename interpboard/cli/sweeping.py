@@ -50,6 +50,7 @@ def swept(
         worker_processes(others) as beside,
     ):
         show("importing torch", 0, 0)
+        beside.open(opening_words(choice))  # they open the model as this process does
         let_threads_sleep()
         from interpboard.sweeps.sweep import sweep
 

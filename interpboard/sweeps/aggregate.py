@@ -32,7 +32,7 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.request import UNITS_ALIGNED
 from interpboard.sweeps.row_filter import row_filter
 from interpboard.sweeps.row_results import RowResult
-from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered
+from interpboard.sweeps.row_values import IN_MEMORY, RowValues, by_roles, gathered, held_if_little
 from interpboard.sweeps.sums import Sums
 
 _CELLS_A_STEP = 2048
@@ -112,9 +112,10 @@ def _check(settings: AggregateSettings, align: str) -> None:
 def _of_values(folder: SweepFolder, name: str, settings: AggregateSettings) -> Iterator[Result]:
     wanted = row_filter(settings.where)
 
-    def rows() -> Iterable[RowResult]:
+    def on_disk() -> Iterable[RowResult]:
         return (r for r in folder.results(name) if not r.error and wanted(r))
 
+    rows = held_if_little(on_disk)
     with gathered(
         rows, by_roles(folder.manifest.request.align, rows, settings.align), settings.group
     ) as found:

@@ -52,12 +52,19 @@ class _Worker:
         )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def begin(self, opening: Mapping[str, Any], folder: SweepFolder) -> None:
-        """Let it work; of one that is gone already its end says so."""
-        order = ShardOrder(dict(opening), str(folder.path.resolve()), self.number)
+    def open(self, opening: Mapping[str, Any]) -> None:
+        """Let it open the model; what it fails by it says when it is to work."""
+        self._send(dict(opening))
+
+    def begin(self, folder: SweepFolder) -> None:
+        """Let it work with the model that it has opened."""
+        self._send(ShardOrder(str(folder.path.resolve()), self.number))
+
+    def _send(self, asked: object) -> None:
+        """Of one that is gone already its end says so."""
         with contextlib.suppress(BrokenPipeError):
             assert self._process.stdin is not None
-            self._process.stdin.write(pickle.dumps(order))
+            self._process.stdin.write(pickle.dumps(asked))
             self._process.stdin.flush()
 
     def why(self) -> str:
@@ -99,14 +106,23 @@ class WorkerProcesses:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self._opening = False
         self._heard: queue.SimpleQueue[tuple[_Worker, Told | None]] = queue.SimpleQueue()
         threads = threads_of_each(number + 1)
         self._workers = [_Worker(_OWN + 1 + i, threads, self._heard) for i in range(number)]
 
+    def open(self, opening: Mapping[str, Any]) -> None:
+        """Let them open the model of ``opening``, while this process does the same. Once is enough."""
+        if not self._opening:
+            self._opening = True
+            for worker in self._workers:
+                worker.open(opening)
+
     def begin(self, opening: Mapping[str, Any], folder: SweepFolder) -> None:
-        """Let them take shards of ``folder``, with the model of ``opening``."""
+        """Let them take shards of ``folder``, with the model that they opened, or that of ``opening``."""
+        self.open(opening)
         for worker in self._workers:
-            worker.begin(opening, folder)
+            worker.begin(folder)
 
     def hear(self, pace: SweepPace, shards: Shards, wait: float = 0.0) -> None:
         """Add to ``pace`` what they said until now, or say within ``wait`` seconds; put back what a dead one

@@ -26,7 +26,7 @@ from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.in_process import OnPace
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.row_results import arrow
-from interpboard.sweeps.shard_worker import ShardWorker
+from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
 from interpboard.sweeps.shards import Shards
 from interpboard.sweeps.told import STAYS, Told
 
@@ -40,7 +40,7 @@ class RowWorker:
     """An actor: a ``ShardWorker`` whose shards come and whose words go in tables."""
 
     def __init__(self, opening: Mapping[str, Any], folder: str) -> None:
-        self.worker = ShardWorker(opening, folder)
+        self.worker = ShardWorker(OpenedModel.of(opening), folder)
 
     def __call__(self, batch: Any) -> Any:
         """The rows of a shard to one part on disk; what comes back is how it went."""

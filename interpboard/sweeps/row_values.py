@@ -17,6 +17,10 @@ from interpboard.sweeps.row_results import RowResult
 IN_MEMORY = 1 << 27  # bytes; what is larger stands in a file that the system pages
 
 
+HELD_MOST, _A_ROW = 1 << 25, 1 << 11
+"""Bytes of rows that are held to be gone through again, and what a row has besides its values, about."""
+
+
 @dataclass(frozen=True)
 class RowValues:
     """The rows of an analysis: values [row, cell] in ``axes``, what each row is."""
@@ -27,6 +31,17 @@ class RowValues:
     baselines: np.ndarray
     metric: MetricInfo
     seconds: np.ndarray
+
+
+def held_if_little(rows: Callable[[], Iterable[RowResult]]) -> Callable[[], Iterable[RowResult]]:
+    """``rows``, which are read again each time; read once where all of them are little."""
+    held, size = [], 0
+    for row in rows():
+        held.append(row)
+        size += row.values.nbytes + _A_ROW
+        if size > HELD_MOST:
+            return rows
+    return lambda: held
 
 
 def by_roles(sweep_align: str, rows: Callable[[], Iterable[RowResult]], align: str = "") -> bool:

@@ -6,8 +6,9 @@ What it fails by is told, not raised (``told``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interpboard.errors import BadParameter, Cancelled
 from interpboard.runs.watch import SILENT, Watch
@@ -17,27 +18,50 @@ from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.shards import results_of_shard
 from interpboard.sweeps.told import Told, WorkerFailure
 
+if TYPE_CHECKING:
+    from interpboard.models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """The model ``lm`` of ``name``, or why there is none."""
+
+    name: str
+    lm: LanguageModel | None = None
+    failed: WorkerFailure | None = None
+
+    @classmethod
+    def of(cls, opening: Mapping[str, Any]) -> OpenedModel:
+        """That of the words of ``open_model``."""
+        from interpboard.models.language_model import open_model
+
+        name = str(opening.get("name_or_path"))
+        try:
+            return cls(name, open_model(**opening))
+        except Exception as error:  # noqa: BLE001 - told to the user by heard_by
+            return cls(name, failed=WorkerFailure.of(error))
+
 
 class ShardWorker:
     """The model, opened once, and the folder that its parts go to."""
 
-    def __init__(self, opening: Mapping[str, Any], folder: str, watch: Watch = SILENT) -> None:
-        self.failed: WorkerFailure | None = None
+    def __init__(self, opened: OpenedModel, folder: str, watch: Watch = SILENT) -> None:
+        self.failed = opened.failed
         try:
-            self._open(opening, folder, watch)
+            self._begin(opened, folder, watch)
         except Exception as error:  # noqa: BLE001 - told to the user by heard_by
             self.failed = WorkerFailure.of(error)
 
-    def _open(self, opening: Mapping[str, Any], folder: str, watch: Watch) -> None:
-        from interpboard.models.language_model import open_model
+    def _begin(self, opened: OpenedModel, folder: str, watch: Watch) -> None:
         from interpboard.sweeps.row_work import rows_function
 
+        if opened.lm is None:
+            return
         self.folder = SweepFolder.open(Path(folder))
-        manifest = self.folder.manifest
-        lm = open_model(**opening)
+        lm, manifest = opened.lm, self.folder.manifest
         if identity_of(lm.info) != identity_of(manifest.model):
             raise BadParameter(
-                f"A worker's {opening.get('name_or_path')} is not the model that the sweep began with.",
+                f"A worker's {opened.name} is not the model that the sweep began with.",
                 "Give every node the same files.",
             )
         self.work = rows_function(lm, manifest.request, watch)

@@ -1,8 +1,9 @@
 """A process that goes through shards beside another: ``python -m interpboard.sweeps.worker_process``.
 
-It imports what it needs as soon as it starts, reads from standard input what is asked of it (a pickled
-``ShardOrder``, from the process that started it), takes shards until there are none, and says on standard
-output how each went. Where standard input ends, who asked is gone: it writes what it has computed, and ends.
+It imports what it needs as soon as it starts, reads from standard input which model it will be and opens it,
+and then what is asked of it (pickled words of ``open_model`` and a ``ShardOrder``, from the process that
+started it). It takes shards until there are none, and says on standard output how each went. Where standard
+input ends, who asked is gone: it writes what it has computed, and ends.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import msgspec
 
 
 class ShardOrder(NamedTuple):
-    """The words of ``open_model``, the folder of the sweep, and the number by which shards are taken."""
+    """The folder of the sweep, and the number by which shards are taken."""
 
-    opening: Mapping[str, Any]
     folder: str
     number: int
 
@@ -37,11 +37,13 @@ def main() -> None:
     from interpboard.errors import Cancelled
     from interpboard.runs.watch import Watch
     from interpboard.sweeps.folder import SweepFolder
-    from interpboard.sweeps.shard_worker import ShardWorker
+    from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
     from interpboard.sweeps.shards import Shards
     from interpboard.sweeps.told import Told
 
     try:
+        opening: Mapping[str, Any] = pickle.load(sys.stdin.buffer)
+        opened = OpenedModel.of(opening)
         order: ShardOrder = pickle.load(sys.stdin.buffer)
     except EOFError:
         return
@@ -53,7 +55,7 @@ def main() -> None:
 
     folder = SweepFolder.open(Path(order.folder))
     with folder.among_workers():
-        worker = ShardWorker(order.opening, order.folder, Watch(cancelled=left_alone.is_set))
+        worker = ShardWorker(opened, order.folder, Watch(cancelled=left_alone.is_set))
         gc.freeze()
         gc.enable()
         if worker.failed is not None:

@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from interpboard.cli import sweeping
+from interpboard.cli.compute import ModelChoice
 from interpboard.datasets.dataset import open_dataset
 from interpboard.errors import BadParameter, UnknownModel, WorkerLost
 from interpboard.models import language_model
 from interpboard.models.language_model import open_model
+from interpboard.sweeps import by_processes
 from interpboard.sweeps.by_processes import needs_ray, threads_of_each, worker_processes
 from interpboard.sweeps.folder import SweepFolder
 from interpboard.sweeps.pace import SweepPace
 from interpboard.sweeps.request import sweep_request
-from interpboard.sweeps.shard_worker import ShardWorker
+from interpboard.sweeps.shard_worker import OpenedModel, ShardWorker
 from interpboard.sweeps.shards import Shards
 from interpboard.sweeps.sweep import begin_sweep, sweep
 from tests.sweeps.swept_by_workers import ROWS, data, here, model, same
@@ -132,7 +135,8 @@ def test_what_a_worker_fails_by_reaches_the_user_as_one_line_of_ours(
     here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(opening: dict[str, str]) -> None:
-        ShardWorker(opening, str(here.path)).worked(Path("nowhere")).heard_by(SweepPace(None))
+        worker = ShardWorker(OpenedModel.of(opening), str(here.path))
+        worker.worked(Path("nowhere")).heard_by(SweepPace(None))
 
     with pytest.raises(UnknownModel, match="nowhere"):
         told({"name_or_path": str(tmp_path / "nowhere")})
@@ -168,6 +172,42 @@ def test_workers_share_the_cores_unless_the_user_said_how_many_threads(
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
     assert [threads_of_each(workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
+
+
+def test_the_others_open_the_model_while_this_process_does_and_once(
+    here: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Sent:
+        def __init__(self, number: int, *_: object) -> None:
+            self.open, self.begin = asked.append, asked.append
+
+        def leave(self) -> None:
+            asked.append("left")
+
+        end = leave
+
+    class Opened(Exception):
+        """This process is at its model."""
+
+    def at_its_model(*_: object) -> None:
+        assert [type(own) for own in asked] == [dict]
+        raise Opened
+
+    monkeypatch.setattr(by_processes, "_Worker", Sent)
+    monkeypatch.setattr(sweeping, "opened", at_its_model)
+    with pytest.raises(Opened):
+        sweeping.swept(
+            ModelChoice("demo"), open_dataset(["ioi"]), sweep_request(["logit_lens"]), tmp_path,
+            level=0.95, workers=2, gpus_per_worker=0.0, ray="", debug=True,
+        )  # fmt: skip
+    assert asked[1:] == ["left", "left"]
+    asked.clear()
+    beside = by_processes.WorkerProcesses(2)
+    beside.open({"name_or_path": "demo"})
+    beside.begin({"name_or_path": "demo"}, here)
+    assert asked == [{"name_or_path": "demo"}] * 2 + [here] * 2
 
 
 def test_the_others_begin_before_torch_is_imported() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from interpboard.analyze import analyze
 from interpboard.comparison import difference
 from interpboard.errors import BadParameter
 from interpboard.results import Document, MetricRequest
+from interpboard.sweeps import row_values
 from interpboard.sweeps.aggregate import AggregateSettings, aggregate
 from interpboard.sweeps.folder import SweepFolder
+from interpboard.sweeps.row_results import RowResult
 from interpboard.sweeps.sweep import sweep
 from tests.lm import tiny_lm
 
@@ -87,3 +90,23 @@ def test_where_every_row_failed_the_reason_is_that_of_the_rows(tmp_path: Path) -
     data.write_text('{"text": "Rome is", "target": "a b"}\n' * 3, encoding="utf-8")
     with pytest.raises(BadParameter, match="The target 'a b' is 3 tokens"):
         sweep(LM, data, ["head_ablation"], tmp_path / "out")
+
+
+def test_rows_that_are_little_are_read_once_and_means_are_those_of_rows_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SweepFolder.open(swept(tmp_path))
+    read: list[str | None] = []
+    real = SweepFolder.results
+
+    def counted(self: SweepFolder, analysis: str | None = None) -> Iterator[RowResult]:
+        read.append(analysis)
+        return real(self, analysis)
+
+    monkeypatch.setattr(SweepFolder, "results", counted)
+    settings = AggregateSettings(group="label")
+    held = aggregate(folder, settings)
+    assert read == ["head_ablation", "logit_lens"]
+    monkeypatch.setattr(row_values, "HELD_MOST", 1)
+    assert aggregate(folder, settings).to_json() == held.to_json()
+    assert len(read) > 6
