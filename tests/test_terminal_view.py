@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.console import Console
 
-from interpboard.results import Axis, Document, LabelledArray, layer_axis
+from interpboard.results import Axis, Document, LabelledArray, PromptInfo, layer_axis
 from interpboard.visualization.blocks import PageStyle, bars, grid, lens, strip
 from interpboard.visualization.colors import DARK, LIGHT, Scale
 from interpboard.visualization.markdown import markdown
@@ -132,6 +132,16 @@ def test_a_lens_wider_than_the_page_is_split_and_ends_with_the_last_positions() 
     assert len(heads[0]) == 1
     assert heads[-1] == ["5", "6", "7", "8"]
     assert sum(line.startswith("embed") for line in lines) == 3
+
+
+def test_roles_and_indices_of_many_prompts_have_no_row_of_positions() -> None:
+    axes = (layer_axis(2), Axis("token", ("first", "between", "explained")))
+    own = sample.document(
+        sample.result("causal_trace", axes, np.ones((2, 3))), tokens=("a", "b", "c")
+    )
+    assert re.search("^position ", render(own, 100), re.M)
+    rows = msgspec.structs.replace(own, prompt=PromptInfo("rows of ioi.toml", (), ()))
+    assert not re.search("^position ", render(rows, 100), re.M)
 
 
 def test_a_warning_is_on_the_page() -> None:

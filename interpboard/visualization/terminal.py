@@ -236,7 +236,8 @@ def _body(result: Result, prompt: PromptInfo, page: PageStyle) -> list[Text]:
     corner = page.words("\\".join(names))
     values = cells.values.astype(np.float64)
     scale = scale_of(result, values)
-    numbered = names[1] in ("token", "key")
+    # What stands for the tokens of many prompts has no positions.
+    numbered = names[1] in ("token", "key") and bool(prompt.token_ids)
     lines = grid(
         values, rows, columns, corner, scale, page, numbered=numbered, letters=cells.letters
     )
