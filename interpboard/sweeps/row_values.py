@@ -75,7 +75,7 @@ def gathered(
         metric = metric or MetricInfo(row.metric, -1)
         number += 1
     if space.axes is None or metric is None:
-        raise BadParameter("No row has a result that is meant.")
+        raise BadParameter("No row has a result to take a mean of.")
     groups: list[str | None] = []
     baselines, seconds = np.full(number, np.nan), np.zeros(number)
     with tempfile.TemporaryFile() as file:
