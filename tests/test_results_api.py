@@ -93,6 +93,18 @@ def test_top_names_the_place_by_label_and_by_index_and_passes_over_what_is_not_k
     assert len(sample.ablation().top(100)) == sample.LAYERS * sample.HEADS - 1
 
 
+def test_what_differs_by_rounding_alone_stands_in_the_order_of_the_axes() -> None:
+    """Another processor sums in another order: what is the strongest must not hang on it."""
+    axis = Axis("head", tuple("01234"))
+    for last_bit in (1e-8, -1e-8):
+        values = [0.5, 2.0 - last_bit, 2.0, 2.0 + last_bit, np.inf]
+        order = [entry.index["head"] for entry in sample.result("x", (axis,), values).top(5)]
+        assert order == [4, 1, 2, 3, 0]
+    assert [e.index["head"] for e in sample.result("x", (axis,), [1, 3, 2, 3, 1]).top(5)] == [
+        1, 3, 2, 0, 4,
+    ]  # fmt: skip
+
+
 def test_axes_of_one_name_are_told_apart() -> None:
     axis = Axis("head", ("0", "1"))
     square = sample.result("x", (axis, axis), [[0.0, 1.0], [0.0, 0.0]])

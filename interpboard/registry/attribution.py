@@ -251,6 +251,7 @@ TABLE: tuple[Analysis, ...] = (
         value="metric(clean) − metric(token taken away)",
         reading=reading.added("the token"),
         scale="diverging",
+        of_runs="difference",
         cost="cells",
         cells="tokens",
         parameters=(

@@ -29,6 +29,7 @@ TABLE: tuple[Analysis, ...] = (
         value="effect = metric(expert off) − metric(clean)",
         reading=reading.without("the expert"),
         scale="diverging",
+        of_runs="difference",
         cost="cells",
         cells="experts",
         gaps=("values", "tokens"),

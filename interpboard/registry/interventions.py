@@ -40,6 +40,7 @@ TABLE: tuple[Analysis, ...] = (
         "position",
         reading=reading.STEERED,
         scale="diverging",
+        of_runs="difference",
         cost="cells",
         gives_way=True,
         parameters=(

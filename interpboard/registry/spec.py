@@ -15,6 +15,8 @@ ScaleKind = Literal["diverging", "probability", "magnitude"]
 # How long one waits, the shortest first: some passes of the prompt; gradients of it; a run for each of a
 # list; a run for each cell of a grid; gradients along a path, or many methods; a search or a training.
 Cost = Literal["passes", "gradients", "runs", "cells", "paths", "search"]
+# What the values are of the metrics of whole runs: their difference, or that over ``clean − corrupted``.
+OfRuns = Literal["", "difference", "share"]
 COSTS: tuple[Cost, ...] = ("passes", "gradients", "runs", "cells", "paths", "search")
 
 
@@ -40,7 +42,8 @@ class Analysis:
     model gives labels and not tokens; ``title_in_place`` where it tells the token at a position (masked
     models). ``over_rows``: "package.module:name" of what gives it for several prompts at once
     (``runs.over_rows``); empty: each is asked by itself. ``records``: what that reads of the clean run
-    beside the stream, so that one pass has it for all analyses.
+    beside the stream, so that one pass has it for all analyses. ``of_runs``: what values are of the metrics
+    of two runs, so that in 16 bits the rounding of these is theirs (``runs.clean_rounding``); empty: no such.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Analysis:
     value_of_labels: Mapping[str, str] | None = None
     over_rows: str = ""
     records: tuple[str, ...] = ()
+    of_runs: OfRuns = ""
 
     def scale_with(self, params: Mapping[str, Any]) -> ScaleKind:
         """The scale of a result made with ``params``: ``magnitude`` where nothing can be negative."""

@@ -1,4 +1,5 @@
-"""Which entries of a result may be no effect at all: their interval contains the neutral value.
+"""Which entries of a result may be no effect at all: their interval contains the neutral value, or they are
+no further from it than the metric of one prompt is from itself.
 
 Every view marks them by the same rule: a question mark where there are characters, hatching where there are
 colours.
@@ -12,6 +13,8 @@ from interpboard.registry import ANALYSES
 from interpboard.results.result import Result
 
 UNSURE = "?"
+ROUNDING_EXTRA = "rounding"
+"""The ``extra`` with that distance, in the unit of the values (``runs.clean_rounding``)."""
 
 
 def has_intervals(result: Result) -> bool:
@@ -21,20 +24,40 @@ def has_intervals(result: Result) -> bool:
     return numbers and all(end is not None and end.axes == result.axes for end in ends)
 
 
-def unsure_entries(result: Result) -> np.ndarray:
-    """A bool an entry, in the shape of ``values``: its interval contains the neutral value.
+def rounding_of(result: Result) -> float | None:
+    """How far from the neutral value rounding alone may put an entry; None where it was not measured."""
+    found = result.extra.get(ROUNDING_EXTRA)
+    numbers = result.values.dtype != object and result.values.size > 0
+    lone = found is not None and found.values.size == 1 and found.values.dtype != object
+    return float(found.values.reshape(-1)[0]) if found is not None and numbers and lone else None
 
-    All False where there are no intervals, and where values have no other side to be on: of scores,
+
+def can_be_unsure(result: Result) -> bool:
+    """Whether anything is known by which an entry may be marked."""
+    return has_intervals(result) or rounding_of(result) is not None
+
+
+def unsure_entries(result: Result) -> np.ndarray:
+    """A bool an entry, in the shape of ``values``: its interval contains the neutral value, or it is no
+    further from it than rounding may put it.
+
+    All False where neither is known, and where values have no other side to be on: of scores,
     probabilities and sizes the interval says how large, not whether.
     """
     known = ANALYSES.get(result.analysis)
     one_sided = known is not None and known.scale_with(result.params) != "diverging"
-    if one_sided or not has_intervals(result):
+    if one_sided or not can_be_unsure(result):
         return np.zeros(result.values.shape, dtype=bool)
-    low, high = (result.extra[name].values.astype(np.float64) for name in ("low", "high"))
-    return (low <= result.neutral) & (result.neutral <= high)  # NaN, no interval, is neither
+    if has_intervals(result):
+        low, high = (result.extra[name].values.astype(np.float64) for name in ("low", "high"))
+        return (low <= result.neutral) & (result.neutral <= high)  # NaN, no interval, is neither
+    apart = np.abs(result.values.astype(np.float64) - result.neutral)
+    return np.asarray(apart <= (rounding_of(result) or 0.0))  # nor is NaN here
 
 
 def unsure_words(result: Result) -> str:
     """What the mark says."""
-    return f"the interval contains {result.neutral:g}"
+    rounding = rounding_of(result)
+    if has_intervals(result) or rounding is None:
+        return f"the interval contains {result.neutral:g}"
+    return f"within {rounding:.2g} of {result.neutral:g}, as far as rounding puts this prompt from itself"

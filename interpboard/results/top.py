@@ -13,6 +13,8 @@ from interpboard.results.arrays import Labelled, names_of
 from interpboard.results.labels import visible_label
 
 Order = Literal["magnitude", "highest", "lowest"]
+_SAME = 1e-6
+"""Of the largest: as far as single precision leaves equal numbers from each other."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Entry:
 
 def top_entries(array: Labelled, k: int, by: Order, neutral: float = 0.0) -> list[Entry]:
     """At most ``k`` entries, the first in the order ``by`` first; magnitude is the distance from
-    ``neutral``. NaN is passed over.
+    ``neutral``. Entries that differ by rounding alone stand in the order of the axes, so that it does not
+    hang on the processor. NaN is passed over.
 
     Raises ``BadParameter`` for an unknown order, a negative ``k``, and values that are text.
     """
@@ -46,8 +49,19 @@ def top_entries(array: Labelled, k: int, by: Order, neutral: float = 0.0) -> lis
         raise BadParameter("These values are text and have no order.")
     values = array.values.reshape(-1).astype(np.float64)
     rank = {"magnitude": -np.abs(values - neutral), "highest": -values, "lowest": values}[by]
-    order = [int(i) for i in np.argsort(rank, kind="stable") if not np.isnan(values[i])]
+    order = [int(i) for i in steady_order(rank) if not np.isnan(values[i])]
     return [_entry(array, i, float(values[i])) for i in order[:k]]
+
+
+def steady_order(rank: np.ndarray) -> np.ndarray:
+    """The indices by ascending ``rank``; those whose neighbours in it are within rounding as they came."""
+    order = np.argsort(rank, kind="stable")
+    ranked = rank[order]
+    finite = np.abs(ranked[np.isfinite(ranked)])
+    step = _SAME * float(finite.max(initial=0.0))
+    with np.errstate(invalid="ignore"):  # of infinities, and of NaN, which is last
+        apart = ~(np.diff(ranked, prepend=ranked[:1]) <= step)
+    return order[np.lexsort((order, np.cumsum(apart)))]
 
 
 def _entry(array: Labelled, flat: int, value: float) -> Entry:

@@ -5,6 +5,7 @@ An analysis computes, and returns ``Computed``; ``analysis`` makes the ``Result`
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,9 @@ from interpboard.models.language_model import LanguageModel
 from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
+from interpboard.results.intervals import ROUNDING_EXTRA
 from interpboard.runs.chat_warnings import chat_warnings
+from interpboard.runs.clean_rounding import clean_rounding
 from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.provenance import made_by
 from interpboard.runs.strip_analyses import require_in_strips
@@ -95,7 +98,7 @@ def analysis(
             if is_counting():
                 return _result(name, path, function(*args, **kwargs), given, started)
             with counting() as lost, any_shape(given["lm"].device):
-                computed = function(*args, **kwargs)
+                computed = _with_rounding(name, function(*args, **kwargs), given)
             result = _result(name, path, computed, given, started)
             return _warned(result, given, sum(lost))
 
@@ -131,6 +134,23 @@ def _result(
         made_by=made_by(path or lm.verified.path, given.get("seed", 0)),
         warnings=computed.warnings,
     )
+
+
+def _with_rounding(name: str, computed: Computed, given: Mapping[str, Any]) -> Computed:
+    """With ``extra["rounding"]``, where values are of the metrics of runs in 16 bits: how far rounding alone
+    may put them from no effect."""
+    known = ANALYSES.get(name)
+    if known is None or not known.of_runs:
+        return computed
+    apart = clean_rounding(given["lm"], given["prompt"], given["metric"])
+    span = 1.0
+    if known.of_runs == "share":
+        clean, corrupted = (float(computed.extra[end].values) for end in ("clean", "corrupted"))
+        span = abs(clean - corrupted)
+    if apart is None or not span:
+        return computed
+    rounding = LabelledArray((), np.array(apart / span))
+    return dataclasses.replace(computed, extra={**computed.extra, ROUNDING_EXTRA: rounding})
 
 
 def _warned(result: Result, given: Mapping[str, Any], lost: int) -> Result:

@@ -54,7 +54,8 @@ def circuit_page(result: Result, page: PageStyle) -> Iterator[Text]:
     labels = [f"{size} edges" for size in sizes.tolist()]
     width = max(map(len, labels), default=0)
     values = np.clip(series.values.astype(np.float64), 0, None)
-    scale = Scale(max(1.0, float(np.nanmax(values, initial=0))), diverging=False)
+    largest = float(np.nanmax(values, initial=0))
+    scale = Scale(max(1.0, largest), diverging=False, shares=True)  # 100.00 % whatever the last bit
     yield from bars(values, [label.rjust(width) for label in labels], scale, page)
 
 

@@ -34,12 +34,14 @@ class Scale:
     """Maps values to colour levels. ``limit`` is how far the last level is from ``center``, always > 0.
 
     Diverging: center − limit … center … center + limit over levels 0 … 8; ``center`` is the neutral
-    value. Sequential (``diverging=False``): 0 … limit over the orange arm, levels 4 … 8.
+    value. Sequential (``diverging=False``): 0 … limit over the orange arm, levels 4 … 8. ``shares``: whether
+    values are shares of 1, also where one is above it; None: those of a sequential scale to 1 are.
     """
 
     limit: float
     diverging: bool = True
     center: float = 0.0
+    shares: bool | None = None
 
     @classmethod
     def of(cls, values: np.ndarray, *, diverging: bool, center: float = 0.0) -> Scale:
@@ -56,7 +58,7 @@ class Scale:
     def of_kind(cls, values: np.ndarray, kind: ScaleKind, center: float = 0.0) -> Scale:
         """The scale of a registry's kind: magnitudes go from 0 to the largest."""
         fitting = cls.of(values, diverging=kind != "probability", center=center)
-        return cls(fitting.limit, diverging=False) if kind == "magnitude" else fitting
+        return cls(fitting.limit, diverging=False, shares=False) if kind == "magnitude" else fitting
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -72,7 +74,9 @@ class Scale:
 
     @property
     def of_shares(self) -> bool:
-        """Whether it is of probabilities, which are written as such."""
+        """Whether it is of shares and probabilities, which are written as such."""
+        if self.shares is not None:
+            return self.shares
         return not self.diverging and self.limit == 1.0
 
     def level(self, value: float) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from interpboard.display import visible
 from interpboard.results import Axis, Document, PromptInfo, Result
 from interpboard.results.arrays import names_of
-from interpboard.results.intervals import has_intervals, unsure_entries
+from interpboard.results.intervals import can_be_unsure, unsure_entries
 from interpboard.visualization.markdown import markdown
 from interpboard.visualization.terminal import render
 
@@ -61,9 +61,9 @@ def csv_text(document: Document) -> str:
     extra, or ``partial`` with how many cells are computed), ``metric``, ``target``, ``foil`` (where the
     metric uses one), ``position``, then for each axis its label and its index, then ``value``; behind it
     ``target_id`` and ``foil_id``, and ``token_id`` (``query_id``, ``key_id``) for each axis of the prompt's
-    tokens: tokens that are spelt alike differ there. Where there are intervals, ``unsure`` is last: whether
-    that of a value contains the neutral value (``true``, ``false``). What does not apply is empty, and so is
-    NaN. A newline or a tab in a token is that character.
+    tokens: tokens that are spelt alike differ there. Where there are intervals, or rounding was measured,
+    ``unsure`` is last: whether a value may be no effect (``true``, ``false``). What does not apply is empty,
+    and so is NaN. A newline or a tab in a token is that character.
 
     A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula, and a
     hostile vocabulary could hold one that calls a function. Only those get an apostrophe in front:
@@ -89,7 +89,7 @@ def csv_of(model: str, results: Sequence[Result], prompt: PromptInfo | None = No
     writer = csv.writer(out, lineterminator="\r\n")
     labels = (c for name in names for c in (name, f"{name}_index"))
     ids = (f"{name}_id" for name in of_tokens)
-    sure = ["unsure"] if any(map(has_intervals, results)) else []
+    sure = ["unsure"] if any(map(can_be_unsure, results)) else []
     writer.writerow([*_FIXED, *labels, "value", "target_id", "foil_id", *ids, *sure])
     for result in results:
         known = {name: _ids(result, name, prompt) if prompt else () for name in of_tokens}
@@ -100,7 +100,7 @@ def csv_of(model: str, results: Sequence[Result], prompt: PromptInfo | None = No
 
 def _unsure(result: Result) -> Iterator[list[str]]:
     """The last column: one for each value, and nothing for the rows behind them."""
-    if has_intervals(result):
+    if can_be_unsure(result):
         yield from (["true" if each else "false"] for each in unsure_entries(result).reshape(-1))
     yield from repeat([""])
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from interpboard.errors import MissingPackage
 from interpboard.results import Document
-from interpboard.results.intervals import has_intervals, unsure_entries
+from interpboard.results.intervals import can_be_unsure, unsure_entries
 from interpboard.results.table import table_columns
 
 
 def parquet_bytes(document: Document) -> bytes:
     """All results of ``document`` in one table: ``model``, ``analysis``, ``params`` (JSON), ``metric``, for
     each axis its label and its index, ``value``, and each extra over the same axes (``low``, ``n``, …); with
-    intervals ``unsure``, whether that of the value contains the neutral one.
+    intervals, or rounding was measured, ``unsure``: whether the value may be no effect.
 
     What a result does not have is null there; NaN stays NaN. Raises ``MissingPackage``.
     """
@@ -35,7 +35,7 @@ def parquet_bytes(document: Document) -> bytes:
         arrays = {name: pa.array([text] * n, pa.string()) for name, text in fixed.items()}
         for name, values in columns.items():
             arrays[name if name not in fixed else f"axis_{name}"] = _column(pa, values)
-        if has_intervals(result):
+        if can_be_unsure(result):
             arrays["unsure"] = pa.array(unsure_entries(result).reshape(-1))
         tables.append(pa.table(arrays))
     joined = pa.concat_tables(tables, promote_options="permissive")

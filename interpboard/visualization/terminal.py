@@ -21,6 +21,7 @@ from interpboard.results.intervals import unsure_entries
 from interpboard.results.metric_words import metric_words
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.results.tokens import appended
+from interpboard.results.top import steady_order
 from interpboard.visualization.blocks import (
     PageStyle,
     bars,
@@ -148,7 +149,7 @@ def strongest_line(result: Result, page: PageStyle) -> str:
     if no_numbers or (shares and "low" not in result.extra):
         return ""
     flat = distances(result).reshape(-1)
-    order = [i for i in np.argsort(-flat, kind="stable")[:_STRONGEST] if flat[i] > 0]
+    order = [i for i in steady_order(-flat)[:_STRONGEST] if flat[i] > 0]
     named = []
     for i in order:
         where = np.unravel_index(i, result.values.shape)

@@ -213,7 +213,7 @@ async def test_runs_are_found_by_what_their_line_says(board: Boards) -> None:
         await b.write("next tok")
         assert "1 of 1" in line(b)
         await b.press("enter")
-        assert "Next tokens ──" in b.screen
+        assert "probability of each of the most likely next tokens" in b.screen
 
 
 async def test_a_paste_is_searched_for_and_control_characters_stay_out_of_the_line(

@@ -179,4 +179,4 @@ def _effects(
         kl,
         watch=watch.stage(n_cells, 2 * n_cells, shown=False),
     )
-    return values - baseline, divergence
+    return values - baseline, kl.unless_rounding(divergence, 0.0)

@@ -27,6 +27,7 @@ from tui.slots.heads.parts import head_types, mlp_effects
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
+from tui.slots.unsure_marks import rounding_words, unsure_marks
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
@@ -34,6 +35,8 @@ from tui.widgets.line import OPTIONAL, Line
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from interpboard.results import Result
 
 
 class HeadsPane(Pane):
@@ -88,6 +91,10 @@ class HeadsPane(Pane):
         marks[:, : partial.estimated.shape[1]] = partial.estimated
         return marks
 
+    def _finished(self) -> Result | None:
+        """The grid, if nothing of it is under way."""
+        return self.data.result if self.data.partial is None else None
+
     def fill(self) -> None:
         """The finished grid, or what is known of it so far."""
         source = self.data.partial if self.data.partial is not None else self.data.result
@@ -119,7 +126,8 @@ class HeadsPane(Pane):
             values=values,
             scale=Scale.of(values, diverging=True, center=neutral),
             estimated=self._estimates(values.shape),
-            badges={at: TYPE_LETTERS[name] for at, name in self._types().items()},
+            unsure=unsure_marks(self._finished(), values.shape),
+            badges={at: TYPE_LETTERS[name] for at, name in head_types(self.state).items()},
         )
         data = replace(
             data, off=self._off(data), names=self._names(data), noted=_cells_of(data, noted)
@@ -140,15 +148,12 @@ class HeadsPane(Pane):
 
     def _names(self, data: GridData) -> dict[tuple[int, int], tuple[str, ...]]:
         """By which a search finds cells: as they are written, as they are shown, what type they are of."""
-        types = self._types()
+        types = head_types(self.state)
         return {
             at: (_place(data, *at), f"{data.rows[at[0]]} {data.columns[at[1]]}",
                  *([types[at].replace("_", " ")] if at in types else []))
             for at in itertools.product(range(len(data.rows)), range(len(data.columns)))
         }  # fmt: skip
-
-    def _types(self) -> dict[tuple[int, int], str]:
-        return head_types(self.state)
 
     def _rank(self, data: GridData) -> list[tuple[int, int]]:
         """List the strongest heads; their cells."""
@@ -198,7 +203,7 @@ class HeadsPane(Pane):
 
     def readout(self) -> Text:
         """The part under the cursor: effect, and the metric before and after."""
-        data, result = self.grid.data, self.data.result
+        data, result = self.grid.data, self._finished()
         if data is None:
             return Text()
         row, column = self.grid.cursor
@@ -214,33 +219,33 @@ class HeadsPane(Pane):
             text.append(" est.", self.ink("warning"))
         meaning = scales.side(self.data, value)
         text.append(f" {meaning or 'no effect'}", self.ink("muted"))
-        finished = result is not None and self.data.partial is None
-        if finished:
+        if result is not None:
             known = abs(data.values[data.values == data.values] - data.scale.center)
             rank = 1 + int((known > abs(value - data.scale.center)).sum())
             text.append(f"  rank {rank}/{known.size}", self.ink("text") + OPTIONAL)
         if not self.estimated(row, column):
-            text.append("  exact", self.ink("muted"))
-        if finished and result is not None and result.baseline is not None:
-            before, after = result.baseline, result.baseline + value
-            text.append(
-                f"  {words.unsigned(before, 2)} → {words.unsigned(after, 2)}", self.ink("text")
+            unsure = data.unsure is not None and data.unsure[row, column]
+            text.append("  within rounding" if unsure else "  exact", self.ink("muted"))
+        if result is not None and result.baseline is not None:
+            before, after = (
+                words.unsigned(m, 2) for m in (result.baseline, result.baseline + value)
             )
+            text.append(f"  {before} → {after}", self.ink("text"))
         off = "  off" if (row, column) in data.off else ""
-        kind, types = self._types().get((row, column)), self.state.slots["head_types"].result
+        kind = head_types(self.state).get((row, column))
+        types = self.state.slots["head_types"].result
         if kind is not None and types is not None:
             at = (types.axes[0].labels.index(kind), row, column)
             score, above = types.values[at], types.extra["z"].values[at]
             text.append(f"  {kind.replace('_', ' ')} {score:.2f}", self.ink("text"))
-            z = f" z {words.unsigned(float(above), 1)}"
-            if text.cell_len + len(z) + len(off) <= (self.size.width or self.app.size.width):
+            z, room = (
+                f" z {words.unsigned(float(above), 1)}",
+                self.size.width or self.app.size.width,
+            )
+            if text.cell_len + len(z) + len(off) <= room:
                 text.append(z, self.ink("muted"))  # whole, or not at all
         text.append(off, self.ink("warning"))
         return text
-
-    def on_resize(self) -> None:
-        """The legend of the types too names as much as it has room for."""
-        super().on_resize()
 
     def legend(self) -> Text:
         """Scale and sign."""
@@ -248,8 +253,11 @@ class HeadsPane(Pane):
             return Text()
         text = self.swatch(self.grid.data.scale)
         text.append(scales.sides(self.data), self.ink("text"))
-        estimates = self.grid.data.estimated is not None
-        text.append("  ~ estimates until exact" if estimates else "  exact", self.ink("muted"))
+        if self.grid.data.estimated is not None:
+            return text.append("  ~ estimates until exact", self.ink("muted"))
+        text.append("  exact", self.ink("muted"))
+        marked = self.grid.data.unsure is not None
+        text.append(rounding_words(self._finished(), marked=marked), self.ink("muted"))
         return text
 
     def refresh_words(self) -> None:
@@ -259,13 +267,12 @@ class HeadsPane(Pane):
             self._line("types", Text())
             return
         room = self.size.width or self.app.size.width  # hidden: it is shown on its own first
-        whole, first = self._letters(whole=True), self._letters(whole=False)
-        shown = whole if whole.cell_len <= room else first
-        self._line("types", Text() if self.replaced else shown)
+        whole = self._letters(whole=True)
+        self._line("types", whole if whole.cell_len <= room else self._letters(whole=False))
 
     def _letters(self, *, whole: bool) -> Text:
         """The letters of the types of head in sight, and the names of the types, or their first words."""
-        shown, text = set(self._types().values()), Text()
+        shown, text = set(head_types(self.state).values()), Text()
         for name, letter in TYPE_LETTERS.items():
             if name in shown:
                 text.append(f"  {letter}" if text else f" {letter}", self.ink("text", bold=True))

@@ -20,6 +20,7 @@ from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
 from tui.slots.spec import Slot
 from tui.slots.trace.keys import KEYS, RESTORED_STATES
+from tui.slots.unsure_marks import rounding_words, unsure_marks
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.line import OPTIONAL, Line
@@ -84,6 +85,7 @@ class TracePane(Pane):
             values=source.values,
             scale=Scale.of(source.values, diverging=True, center=neutral),
             estimated=partial.estimated if partial is not None else None,
+            unsure=unsure_marks(result if partial is None else None, source.values.shape),
             second=self._corrupted(),
             marked=self._patched(source.values.shape),
         )
@@ -236,6 +238,8 @@ class TracePane(Pane):
             return Text()
         text = self.swatch(data.scale)
         sides = scales.sides(self.data)
+        result = self.data.result if self.data.partial is None else None
+        rounding = rounding_words(result, marked=data.unsure is not None)
         if shows.analysis == "causal_trace":
             lowers, comma, raises = sides.rpartition(
                 ", "
@@ -243,12 +247,13 @@ class TracePane(Pane):
             text.append(lowers + comma, self.ink("text") + OPTIONAL).append(
                 raises, self.ink("text")
             )
+            text.append(rounding, self.ink("muted"))
             return text.append("  mean of noises", self.ink("muted") + OPTIONAL)
         text.append(f"{sides}  ", self.ink("text") + OPTIONAL)
         text.append("0 corrupted, 1 clean", self.ink("text"))
         guesses = data.estimated is not None and data.estimated.any()
         how = "~ estimates until exact" if guesses else "exact"
-        return text.append(f"  {how}", self.ink("muted"))
+        return text.append(f"  {how}{rounding}", self.ink("muted"))
 
     def follow(self, selection: Selection) -> bool:
         """The selected layer and position."""
