@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,14 @@ import torch
 from interpboard import open_model
 from interpboard.analyze import analyze
 from interpboard.circuits import find_critical_components
+from interpboard.circuits.heads import candidates
 from interpboard.circuits.heads import critical as critical_components
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.circuits.heads.candidates import Candidate
 from interpboard.circuits.heads.critical import doubts
 from interpboard.errors import BadParameter, Cancelled, Unsupported
 from interpboard.results import MetricRequest
+from interpboard.runs.gradients.sites import gradients_by_layer
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import input_ids, make_prompt
 from interpboard.runs.watch import Watch
@@ -196,3 +201,31 @@ def test_partial_rankings_lead_to_the_result_and_a_cancel_leaves_nothing() -> No
     for wrong in ({"budget": 0}, {"kinds": ("neuron",)}, {"kinds": ()}, {"ablation": "noise"}):
         with pytest.raises(BadParameter):
             find_critical_components(lm, prompt, metric, **wrong)
+
+
+@pytest.mark.parametrize("ablation", ["zero", "mean"])
+def test_of_what_layers_have_one_is_held_at_a_time(
+    ablation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompt, metric = case("llama")
+    expected = find_critical_components(lm, prompt, metric, ablation=ablation)
+    monkeypatch.setattr("interpboard.runs.gradients.sites.backward_pass_is_small", lambda *_: False)
+    before: list[weakref.ref[torch.Tensor]] = []
+
+    def heard(*args: Any) -> Any:
+        found = gradients_by_layer(*args)
+
+        def layers() -> Iterator[Any]:
+            for at in found.layers:
+                assert [each() for each in before] == [None] * len(before)
+                before.append(weakref.ref(at.activation))
+                yield at
+                del at
+
+        return replace(found, layers=layers())
+
+    monkeypatch.setattr(candidates, "gradients_by_layer", heard)
+    result = find_critical_components(lm, prompt, metric, ablation=ablation)
+    assert len(before) == 3 * lm.anatomy.n_layers + 1
+    found, wanted = _by_label(result, "estimate"), _by_label(expected, "estimate")
+    assert found == pytest.approx(wanted, rel=1e-3, abs=1e-5)

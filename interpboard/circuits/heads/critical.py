@@ -60,8 +60,7 @@ def find_critical_components(
         raise BadParameter(f"There is no ablation {ablation!r}.", f"Use {' or '.join(ABLATIONS)}.")
     kinds = _checked(lm, kinds)
     has_slope = metric.has_slope
-    sites = [site for site in ("z", "attn_out", "mlp_out", "embed") if lm.verified.somewhere(site)]
-    run = record(lm, prompt, sites, partly=True)
+    run = record(lm, prompt)
     found = candidates(run, metric, kinds, ablation, estimated=has_slope, watch=watch)
     budget = min(budget, len(found))
     if not has_slope and budget < len(found):
