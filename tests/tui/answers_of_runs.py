@@ -54,7 +54,12 @@ def losses_answer(asked: Asked) -> Answered:
         "likeliest": text_array([vocabulary.VOCABULARY[0]] * len(values)),
     }  # fmt: skip
     mean = float(np.nanmean(values))
+    if asked.request.params.get("interventions"):
+        by_token |= {"edited": values + 1.0, "effect": np.full_like(values, 1.0)}
     whole = {"mean_loss": mean, "perplexity": np.exp(mean), "predicted": len(values) - 1.0}
+    if "edited" in by_token:
+        whole |= {"edited_mean_loss": mean + 1, "edited_perplexity": np.exp(mean + 1)}
+        whole |= {"reference_mean_loss": mean + 2, "loss_recovered": 0.5}
     asked.extra.update({name: LabelledArray((axis,), array) for name, array in by_token.items()})
     asked.extra.update({name: LabelledArray((), np.array(one)) for name, one in whole.items()})
     return (axis,), values

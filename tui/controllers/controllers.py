@@ -274,7 +274,8 @@ class Controllers:
         self.saver.finished(state, slot)
         self.jobs.finished(slot)
         question = state.slots[slot].question
-        if self.session.slots[slot].checks_question and question is not None:
+        checked = self.session.slots[slot].checks_question or state.lacks_mask
+        if checked and question is not None:
             self.prompts.ran(question.text, question.kind)
 
     def _unfinished(self, unfinished: Unfinished) -> None:

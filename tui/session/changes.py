@@ -6,13 +6,16 @@ Progress is told at most five times a second, so that the screen repaints no mor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.session.engine_port import MODEL_SLOT
 
 if TYPE_CHECKING:
+    from tui.session.interventions import InterventionStack
     from tui.session.state import State
+    from tui.slots.spec import Slot
 
 COALESCE_S = 0.2
 
@@ -63,6 +66,15 @@ class Changes:
         names, self._names = self._names, set()
         self._changed(names)
         self._told.set()
+
+
+def asked_otherwise(
+    slots: Mapping[str, Slot], names: Iterable[str], state: State, stack: InterventionStack
+) -> list[str]:
+    """Those of ``names`` that ask something else with the interventions of ``stack``."""
+    now = replace(state, interventions=stack)
+    own = [slots[name] for name in names if not slots[name].of_edits]
+    return [slot.name for slot in own if slot.request(state) != slot.request(now)]
 
 
 def by_event(

@@ -157,7 +157,8 @@ def _finished(state: State, slot: Slot, event: protocol.Finished) -> State:
     model = state.model
     if model is not None:
         model = replace(model, memory_bytes=event.memory_bytes)
-    good = request.question if request is not None and slot.checks_question else state.good
+    answered = slot.checks_question or state.lacks_mask  # without a mask nothing checks it
+    good = request.question if request is not None and answered else state.good
     return replace(state, model=model, good=good)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.registry.loading import NOTHING_ASKED, LoadOptions
 from tui.session import messages
-from tui.session.changes import Changes, by_event, settled
+from tui.session.changes import Changes, asked_otherwise, by_event, settled
 from tui.session.engine_link import EngineLink
 from tui.session.engine_port import MODEL_SLOT, EngineFactory, EngineLike, ask
 from tui.session.interventions import InterventionStack
@@ -207,9 +207,9 @@ class Session:
         if stack.items == self.state.interventions.items:
             return
         edits = [slot.name for slot in self.slots.values() if slot.of_edits]
-        for name in edits:
-            if not stack.text and self.state.slots[name].job:
-                self._link.cancel(name)
+        for name in edits if not stack.text else ():
+            self._link.cancel(name)
+        edits += asked_otherwise(self.slots, self.in_sight, self.state, stack)
         self.change(*edits, interventions=stack)
         self._changes.add({*self.slots}, soon=True)
 

@@ -231,6 +231,12 @@ class State:
         return "" if self.model is None else self.model.info.problem
 
     @property
+    def lacks_mask(self) -> bool:
+        """Does the model fill a mask in, and the prompt have none, nor a position in its place?"""
+        mask = "" if self.model is None else self.model.info.mask_token
+        return bool(mask) and mask not in self.question.text and self.question.position == -1
+
+    @property
     def rendered(self) -> str | None:
         """The prompt as the model reads it: of a chat what its template makes of it; None: not known yet."""
         if self.question.kind != "chat":

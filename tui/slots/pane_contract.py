@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from tui.commands.command import keyed
 from tui.session.selection import Selection
-from tui.session.state import Answer, State
+from tui.session.state import Answer, Question, State
 from tui.slots.at_cursor import AtCursor, Predicted
 from tui.slots.framed_box import FramedBox
 from tui.slots.spec import Slot
@@ -103,6 +103,10 @@ class PaneContract(FramedBox, can_focus=False):
 
     def intervention(self) -> AtCursor | None:
         """What stands under the cursor as an intervention; None: nothing that can be one."""
+        return None
+
+    def asks_at_cursor(self) -> Question | str | None:
+        """The question that the cursor is on, or why it asks none; None: what follows the token there."""
         return None
 
     def next_view(self) -> None:

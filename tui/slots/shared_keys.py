@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from interpboard.display import visible_token
 from tui.commands.command import Command
 from tui.commands.reasons import no_other_method, no_result
+from tui.session.state import Question
 
 if TYPE_CHECKING:
     from tui.controllers.controllers import Controllers
@@ -15,10 +17,24 @@ if TYPE_CHECKING:
 def explain_here(controllers: Controllers) -> None:
     """Explain the prediction at the cursor's token; again: at the last one."""
     pane = controllers.panes.view
-    if pane.position is not None and pane.data.result is not None:
+    asks = pane.asks_at_cursor()
+    if isinstance(asks, str):
+        controllers.tell(asks)
+    elif asks is not None:
+        ask_token(controllers, asks)
+    elif pane.position is not None and pane.data.result is not None:
         question = controllers.state.question
         here = -1 if pane.position == question.position else pane.position
         controllers.session.set_question(replace(question, position=here))
+
+
+def ask_token(controllers: Controllers, question: Question) -> None:
+    """Explain a token that stands in the text; where a mask took its place the prompt's line says so."""
+    if question.text != controllers.state.question.text:
+        controllers.app.prompt.show(question.text, question.kind)
+    controllers.session.set_question(question)
+    if question.target is not None:
+        controllers.tell(f"Explained: why {visible_token(question.target)}.")
 
 
 def next_method(controllers: Controllers) -> None:

@@ -102,7 +102,8 @@ class Slot:
 
     def request(self, state: State) -> Request | None:
         """What it asks now, None if it has nothing to ask."""
-        return self.build(self, state) if self.build is not None else self.plain_request(state)
+        asked = self.build(self, state) if self.build is not None else self.plain_request(state)
+        return asked if asked is None or _has_place(state, asked) else None
 
     def plain_request(self, state: State) -> Request:
         """Its analysis about the current question, with what the user chose for it."""
@@ -159,6 +160,15 @@ class Slot:
         """The class of its view."""
         module, _, name = self.view.partition(":")
         return getattr(import_module(module), name)
+
+
+def _has_place(state: State, asked: Request) -> bool:
+    """Is there a place that the model is asked about? A masked one needs its mask, but for a whole text."""
+    if not state.lacks_mask or asked.question.text != state.question.text:
+        return True
+    from interpboard.registry import ANALYSES
+
+    return ANALYSES[asked.analysis].own_measure
 
 
 def result_params(result: Result) -> dict[str, Any]:

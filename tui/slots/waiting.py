@@ -24,4 +24,8 @@ def waiting_words(state: State, answer: Answer, hint: str) -> str:
         return keyed(_PHASES[state.engine.phase])
     if answer.job is not None:
         return f"{standing(answer.job)} …"
+    if state.lacks_mask:
+        return keyed(
+            "the prompt has no mask: {key:explain_here} in Tokens puts one in the place of a word"
+        )
     return visible(answer.failure) or hint

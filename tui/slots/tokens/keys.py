@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tui.commands.command import Command
+from tui.commands.command import Command, keyed
 from tui.commands.reasons import no_result
 from tui.session.interventions import quoted
 from tui.slots.shared_keys import EXPLAIN_HERE, METHOD, PARAMETERS, VIEW
+from tui.slots.tokens.losses import LOSSES, WITHOUT_MASK, spelt
 from tui.slots.tokens.reasoning import fold_reasoning, no_reasoning
 from tui.slots.tokens.spans import mark_span, nothing_to_mark
 from tui.slots.tokens.units import hide_from_answer
 
 if TYPE_CHECKING:
-    from interpboard.results import PromptInfo
     from tui.controllers.controllers import Controllers
+    from tui.slots.tokens.view import TokensPane
 
 
 def mark_subject(controllers: Controllers) -> None:
@@ -39,19 +40,27 @@ def replace_token(controllers: Controllers) -> None:
     if prompt is not None and position is not None:
         controllers.explained.pick_token(
             f"Token to put at {position}",
-            _named(prompt, position),
+            spelt(prompt, position),
             lambda text: controllers.session.intervene(
                 controllers.state.interventions.put(f"@{position}={quoted(text)}")
             ),
         )
 
 
-def _named(prompt: PromptInfo, at: int) -> str:
-    """The token at ``at`` as it can be typed: by its id where it is not the text that stands there."""
-    token = prompt.tokens[at]
-    begin, end = prompt.spans[at] if prompt.spans else (0, 0)
-    alike = not prompt.spans or prompt.text[begin:end].strip() == token.strip()
-    return token if alike else f"#{prompt.token_ids[at]}"
+def show_whole_text(controllers: Controllers) -> None:
+    """Paint the tokens by their losses; again: by the method that was there before."""
+    controllers.panes.go("tokens")
+    if controllers.state.lacks_mask:
+        controllers.tell(keyed(WITHOUT_MASK))
+        return
+    pane, analyses = cast("TokensPane", controllers.panes.view), dict(controllers.state.analyses)
+    if controllers.session.slots["tokens"].analysis_in(controllers.state) != LOSSES:
+        pane.method_before = analyses.get("tokens", "")
+        analyses["tokens"] = LOSSES
+    else:
+        analyses.pop("tokens", None)
+        analyses |= {"tokens": pane.method_before} if pane.method_before else {}
+    controllers.session.change("tokens", analyses=analyses)
 
 
 KEYS = (
@@ -59,9 +68,12 @@ KEYS = (
     Command("subject", "s", "s", "Subject",
             "Mark the cursor's token as subject, or unmark it", mark_subject,
             why_not=no_result),
-    Command("replace", "w", "w", "Swap word",
+    Command("replace", "w", "w", "Swap",
             "Put another token in the place of the cursor's", replace_token,
             why_not=no_result),
+    Command("whole_text", "X", "X", "Losses",
+            "How likely each token of the text was, clean and with what is on; again: back",
+            show_whole_text),
     Command("span", "", "", "Span",
             "Make the marked tokens a span, a unit of its own; without any the cursor's is no longer one",
             mark_span,

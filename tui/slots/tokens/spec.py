@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tui.commands.command import keyed
 from tui.session.state import Request, State
 from tui.slots.spec import OF_THE_PANE, Place, Slot, result_params
 from tui.slots.tokens.keys import KEYS
+from tui.slots.tokens.losses import LOSSES, WITHOUT_MASK, losses_request
 from tui.slots.tokens.methods import painting, token_methods
 from tui.slots.tokens.units import (
     marked_in,
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 def _restore(slot: Slot, state: State, result: Result) -> State:
     """Parameters are kept by the method."""
-    parameters = {k: v for k, v in result_params(result).items() if k not in OF_THE_PANE}
+    beside = (*OF_THE_PANE, "interventions", "source") if result.analysis == LOSSES else OF_THE_PANE
+    parameters = {k: v for k, v in result_params(result).items() if k not in beside}
     params = {**state.params, result.analysis: parameters}
     spans = marked_in(result)
     if spans:
@@ -33,14 +36,20 @@ def _restore(slot: Slot, state: State, result: Result) -> State:
 
 
 def _request(slot: Slot, state: State) -> Request:
-    """With the spans of this prompt; where it has none, by sentence."""
+    """With the spans of this prompt; where it has none, by sentence. Losses with what is on."""
     request = slot.plain_request(state)
+    if request.analysis == LOSSES or state.lacks_mask:
+        return losses_request(request, state)
     if request.params.get("unit") != "span":
         return request
     parameters: dict[str, Any] = {"unit": unit_in(state)}
     if spans_in(state):
         parameters["spans"] = spans_text(spans_in(state))
     return replace(request, params={**request.params, **parameters})
+
+
+def _without_mask(state: State) -> str:
+    return keyed(WITHOUT_MASK) if state.lacks_mask else ""
 
 
 TOKENS = Slot(
@@ -52,6 +61,7 @@ TOKENS = Slot(
     methods=token_methods,
     by_method=True,
     choose_method=next_token_method,
+    only_method=_without_mask,
     choose_view=next_unit,
     place=Place(1, "Tokens", "which tokens mattered"),
     beside=("predictions", "what_if", "likely_tokens"),
@@ -64,6 +74,8 @@ TOKENS = Slot(
         "the turns of a chat, or spans. Left of a chat's lines: who speaks.",
         "{key:span} makes marked tokens a span ⟦so⟧; {key:knockout} hides each",
         "unit from the answer.",
+        "{key:whole_text} paints how likely each token was: loss, surprise, entropy by {key:view},",
+        "and what the interventions that are on change; {key:explain_here} explains that token.",
     ),
     keys=KEYS,
     in_palette=painting,

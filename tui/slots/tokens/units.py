@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from interpboard.display import visible, visible_token
 from tui import words
+from tui.slots.tokens.losses import LOSSES
 
 if TYPE_CHECKING:
     from interpboard.results import PromptInfo, Result
@@ -101,6 +102,9 @@ def summed(result: Result, part: Part) -> str:
 def next_unit(controllers: Controllers) -> None:
     """Tokens, words, sentences, the turns of a chat, marked spans, and tokens again."""
     state = controllers.state
+    if state.analyses.get("tokens") == LOSSES or state.lacks_mask:
+        controllers.panes.view.next_view()
+        return
     units = ["token", "word", "sentence", *(["turn"] if state.question.kind == "chat" else [])]
     units += ["span"] if spans_in(state) else []
     now = unit_in(state)

@@ -16,13 +16,16 @@ from tui.commands.command import bindings
 from tui.commands.places import MOVES
 from tui.scales import sides, value_words
 from tui.session.selection import Selection
+from tui.session.state import Question
 from tui.slots.at_cursor import Predicted
 from tui.slots.pane import Pane
 from tui.slots.pane_contract import Select
+from tui.slots.predictions.likely import predicted
 from tui.slots.predictions.spec import LIKELY_TOKENS
 from tui.slots.spec import Slot
+from tui.slots.tokens import losses
 from tui.slots.tokens.keys import KEYS
-from tui.slots.tokens.likely import LikelyTokens
+from tui.slots.tokens.next_tokens import NextTokens
 from tui.slots.tokens.reasoning import folded_in, with_reasoning_folded
 from tui.slots.tokens.units import (
     BY_UNIT,
@@ -37,18 +40,14 @@ from tui.slots.tokens.units import (
     summed,
     unit_words,
 )
-from tui.slots.top_tokens import TopList, pairs, top_bars
-from tui.slots.what_if.spec import WHAT_IF
+from tui.slots.top_tokens import TopList
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.cells import Several
 from tui.widgets.token_strip import TokenStrip
 
 if TYPE_CHECKING:
-    from interpboard.results import Result
+    from interpboard.results import PromptInfo, Result
     from interpboard.visualization.colors import Scale
-
-
-_NUMBERS = {"value": "value", "vector": "components"}  # of a model with neither tokens nor labels
 
 
 class TokensPane(Pane):
@@ -63,17 +62,16 @@ class TokensPane(Pane):
         super().__init__(slot, select)
         self.strip = TokenStrip(self._moved, id="strip", drags=True)
         self.ranking = Bars(id="strongest-tokens")
-        self.after = Bars(id="next", folds=True)
-        self.edited = Bars(id="next-edited", folds=True)
-        self._searched = Several(self.strip, self.after, self.edited)
-        self._lens: Predicted | None = None
+        self.next = NextTokens()
+        self._searched = Several(self.strip, self.next.after, self.next.edited)
         self._shown: object = None
-        self._behind: Result | None = None
+        self._painted = ""  # of a whole text's losses, what was chosen to be painted
+        self.method_before = ""  # the analysis that the whole text took the place of
         self.parts: list[Part] = []
 
     def body(self) -> Iterable[Widget]:
         """The text; under it the strongest tokens and the next ones, clean and edited."""
-        return (self.strip, Horizontal(self.ranking, self.after, self.edited, id="lists"))
+        return (self.strip, Horizontal(self.ranking, *self.next.lists, id="lists"))
 
     @property
     def position(self) -> int:
@@ -87,13 +85,14 @@ class TokensPane(Pane):
 
     def fill(self) -> None:
         """Paint the tokens."""
-        self._fill_next()
-        result, prompt = self.data.result, self.data.prompt
+        self.next.fill(self.state)
+        result, prompt = self.data.result, self.scored_prompt
         asked = self.data.question
         of_now = asked is None or asked.text == self.state.question.text
         subject = self.state.subject if of_now else ()
         spans = spans_in(self.state) if of_now else ()
-        shown = (result, subject, spans, self.state.reasoning_open)
+        painted, explained = self.painted, self._explained()
+        shown = (result, subject, spans, self.state.reasoning_open, painted, explained)
         if result is None or prompt is None:
             self._show_text_alone()
             return
@@ -103,19 +102,18 @@ class TokensPane(Pane):
 
         first = self._shown is None
         self._shown = shown
-        at = result.metric.position
-        cursor = at if first else min(self.strip.cursor, len(prompt.tokens) - 1)
+        at = explained
+        cursor = max(0, at) if first else min(self.strip.cursor, len(prompt.tokens) - 1)
         folded = folded_in(self.state, prompt, at)
-        scale, self.parts = (
-            _scale(result),
-            with_reasoning_folded(parts_of(result, prompt), folded, prompt.tokens),
-        )
+        scale, parts = self._scale(), parts_of(self._numbers(), prompt)
+        self.parts = with_reasoning_folded(parts, folded, prompt.tokens)
         scores = [nan] * len(prompt.tokens)
         for part in self.parts:
             scores[part.begin : part.end] = [part.score] * (part.end - part.begin)
         self.strip.speak(sections_of(prompt), reasoning_sections(prompt))
         self.strip.show(as_read(prompt), scores, scale, at, cursor, subject, spans, folded)
-        order = sorted(self.parts, key=lambda part: -abs(scale.share(part.score)))
+        known = [part for part in self.parts if part.score == part.score]
+        order = sorted(known, key=lambda part: -abs(scale.share(part.score)))
         bars = [
             Bar(
                 words.shorten(part.label, 18),
@@ -124,7 +122,7 @@ class TokensPane(Pane):
             )
             for part in order[:50]
         ]
-        self.ranking.show(bars, "strongest first")
+        self.ranking.show(bars, "largest first" if painted else "strongest first")
 
     def _show_text_alone(self) -> None:
         """Before there are scores: the prompt's tokens, as soon as another answer names them."""
@@ -141,82 +139,82 @@ class TokensPane(Pane):
             self.strip.show(tokens, [nan] * len(tokens), None, explained, max(0, explained))
         self.ranking.show(())
 
-    # -- next tokens ------------------------------------------------------------------------------
-
     def show_predicted(self, predicted: Predicted | None) -> None:
         """Show a cell of the lens instead; None: the model's own predictions again."""
-        if predicted != self._lens:
-            self._lens = predicted
-            self._fill_next()
+        if predicted != self.next.lens:
+            self.next.lens = predicted
+            self.next.fill(self.state)
 
     def next_tokens(self) -> TopList:
         """(token, probability), likeliest first: the model's, or of the lens cell under its cursor."""
-        if self._lens is not None:
-            return self._lens.top
-        result = self.state.slots["predictions"].result
-        return [] if result is None else [(t, p) for _, t, p in words.top_list(result)]
-
-    def _fill_next(self) -> None:
-        result, edited = self.state.slots["predictions"].result, self._edited_next()
-        where = ""
-        prompt = self.state.slots["predictions"].prompt
-        if self._lens is not None:
-            where = self._lens.where
-        elif result is not None and prompt is not None:
-            at = result.metric.position
-            tokens = prompt.tokens
-            read = f"{at} {words.token(tokens[at])}" if at < len(tokens) else ""
-            if result.metric.problem:
-                where = _NUMBERS.get(result.metric.problem, "labels")
-                where += f", read at {read}" if read and result.metric.problem != "vector" else ""
-            else:
-                where = f"{result.metric.place} {read}" if read else ""
-        previous = self.state.previous("predictions" if self._lens is None else "lens")
-        if previous:
-            where = f"{previous}: {where}"
-        both = edited is not None
-        clean = "clean" if self._lens is None and not previous else f"{where}, clean"
-        self.after.show(self._bars(self.next_tokens()), clean if both else where)
-        self._fill_behind()
-        if edited is not None:
-            self.edited.show(self._bars(edited), "edited" + self._late())
-        if self.edited.display != both:
-            self.edited.display = both
-
-    def _fill_behind(self) -> None:
-        """What a search finds behind the list: of this question, and not of a cell of the lens."""
-        answer = self.state.slots[LIKELY_TOKENS.name]
-        of_now = self._lens is None and answer.question == self.state.question
-        result = answer.result if of_now else None
-        if result is not self._behind:
-            self._behind = result
-            found = None if result is None else LikelyTokens(result, len(self.after.bars))
-            self.after.behind = (lambda _query: ()) if found is None else found.beyond
+        return self.next.tokens(self.state)
 
     def shown_by(self) -> Mapping[str, Sequence[Widget]]:
         """The lists of next tokens are of slots of their own."""
-        after = "predictions" if self._lens is None else "lens"
-        return {
-            **super().shown_by(),
-            self.slot.name: (self.strip, self.ranking),
-            after: (self.after,),
-            "what_if": (self.edited,),
-        }
+        own = (self.strip, self.ranking)
+        return {**super().shown_by(), self.slot.name: own, **self.next.shown_by()}
 
-    def _edited_next(self) -> TopList | None:
-        """What follows in the edited run, at the same place."""
-        if self._lens is not None:
-            return self._lens.edited
-        found = self.state.edited("what_if")
-        return pairs(found.extra, "top", 1) if found is not None else None
+    # -- the whole text ---------------------------------------------------------------------------
 
-    def _late(self) -> str:
-        return " (by an older list)" if WHAT_IF.stale(self.state) else ""
+    @property
+    def painted(self) -> str:
+        """What of a whole text's losses is painted; empty where it is no such result."""
+        result = self.data.result
+        if result is None or result.analysis != losses.LOSSES:
+            return ""
+        return losses.painting_of(result, self._painted)
 
-    def _bars(self, top: TopList) -> list[Bar]:
-        result = self.state.slots["predictions"].result
-        target = result.metric.target.token if result and result.metric.target else None
-        return top_bars(top, target, "" if result is None else result.metric.problem)
+    @property
+    def scored_prompt(self) -> PromptInfo | None:
+        """The text that has scores: the prompt, or a file's."""
+        result, prompt = self.data.result, self.data.prompt
+        if not self.painted or result is None or prompt is None:
+            return prompt
+        return losses.text_of_losses(result, prompt)
+
+    def next_view(self) -> None:
+        """The next of what can be painted."""
+        result = self.data.result
+        if result is not None and self.painted:
+            self._painted = losses.next_painting(result, self._painted)
+            self.fill()
+            self.refresh_words()
+
+    def asks_at_cursor(self) -> Question | str | None:
+        """Of a whole text why the token under the cursor is there."""
+        result, prompt = self.data.result, self.scored_prompt
+        if not self.painted or result is None or prompt is None:
+            return None
+        return losses.explained_token(self.state, result, prompt, self.strip.cursor)
+
+    def shows_edited(self) -> bool:
+        """Losses are shown clean and edited."""
+        result = self.data.result
+        return bool(self.painted) and result is not None and "edited" in result.extra
+
+    def _explained(self) -> int:
+        """The position that is explained; losses are of none, and the other panes' is marked."""
+        result = self.data.result
+        if result is not None and not self.painted:
+            return result.metric.position
+        found = predicted(self.state)
+        return -1 if found is None or self.state.previous("tokens") else found.metric.position
+
+    def _numbers(self) -> Result:
+        from msgspec.structs import replace
+
+        result = self.data.result
+        assert result is not None
+        if not self.painted:
+            return result
+        return replace(result, values=losses.painted_losses(result, self.painted)[0])
+
+    def _scale(self) -> Scale:
+        from interpboard.visualization.reading import scale_of
+
+        result = self.data.result
+        assert result is not None
+        return losses.painted_losses(result, self.painted)[1] if self.painted else scale_of(result)
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -225,6 +223,8 @@ class TokensPane(Pane):
         result = self.data.result
         if result is None:
             return words.analysis_title(self.slot.analysis_in(self.state))
+        if self.painted:
+            return losses.losses_title(result, self.painted)
         how = unit_words(result) if result.analysis == BY_UNIT else ""
         title = how or words.analysis_title(result.analysis)
         if result.analysis in (SURROGATE, KNOCKOUT):
@@ -233,9 +233,11 @@ class TokensPane(Pane):
 
     def readout(self) -> Text:
         """The token under the cursor and its score."""
-        result, prompt, at = self.data.result, self.data.prompt, self.strip.cursor
+        result, prompt, at = self.data.result, self.scored_prompt, self.strip.cursor
         if result is None or prompt is None or at >= len(prompt.tokens):
             return Text()
+        if self.painted:
+            return losses.losses_readout(result, prompt, at, self.inks)
         from interpboard.results.tokens import appended, sections_of
 
         part = next((own for own in self.parts if own.holds(at)), None)
@@ -259,7 +261,7 @@ class TokensPane(Pane):
         if of_units(result) or part.sum_of > 1:
             said.append(f"  in {words.shorten(part.label, 24)}", self.ink("text"))
         text = said + Text.assemble(
-            (f"  {value_words(value, _scale(result))}", self.ink("accent", bold=True)),
+            (f"  {value_words(value, self._scale())}", self.ink("accent", bold=True)),
             (summed(result, part), self.ink("text")),
             (moved(result, part), self.ink("text")),
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
@@ -281,8 +283,10 @@ class TokensPane(Pane):
         result = self.data.result
         if result is None:
             return Text()
-        scale = _scale(result)
+        scale = self._scale()
         text = self.swatch(scale)
+        if self.painted:
+            return text.append_text(losses.losses_legend(result, self.painted))
         kind = "a share, no sign" if scale.of_shares else "a size, no sign"
         said = sides(self.data) if scale.diverging else kind
         text.append(said, self.ink("text"))
@@ -301,12 +305,6 @@ class TokensPane(Pane):
         self._searched.leave()
         self.select(token=self.strip.cursor)
         self.refresh_readout()
-
-
-def _scale(result: Result) -> Scale:
-    from interpboard.visualization.reading import scale_of
-
-    return scale_of(result)
 
 
 def _how(result: Result) -> str:
