@@ -41,6 +41,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "attention_knockout": {"unit": "word"},
     "knockout_grid": {"unit": "word"},
     "continuation_attribution": {"new_tokens": 2},
+    "edited_continuation": {"interventions": "1.mlp=zero", "new_tokens": 3},
     "critical_components": {"budget": 4},
     "head_scores": {"samples": 2},
     "integrated_gradients": {"n_steps": 4},

@@ -36,6 +36,7 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "compare_attributions": {"methods": "integrated_gradients,occlusion,shapley,smoothgrad"},
     "context_cite": {"unit": "word", "samples": 24},
     "continuation_attribution": {"new_tokens": 3, "method": "integrated_gradients"},
+    "edited_continuation": {"interventions": "1.mlp=zero", "new_tokens": 12},
     "max_activating": {"corpus": "corpus.txt", "batch": 2, "length": 12},
     "noise_tunnel": {"samples": 24, "of": "grad_x_input"},
     "patching_confidence": {"corrupted": CORRUPTED, "pairs": f"{CORRUPTED} => {TEXT}"},

@@ -9,7 +9,7 @@ from tui.commands import app, keymap, places
 from tui.commands.command import Command, command, commands, put_to_use
 from tui.slots.attention.spec import ATTENTION
 from tui.slots.circuit.spec import CIRCUIT
-from tui.slots.continuation.spec import CONTINUATION
+from tui.slots.continuation.spec import CONTINUATION, CONTINUATION_EDITED
 from tui.slots.experts.spec import EXPERTS
 from tui.slots.heads.spec import HEAD_TYPES, HEADS, MLP_ABLATION
 from tui.slots.lens.spec import LENS, TRAINING
@@ -27,7 +27,7 @@ from tui.slots.what_if.spec import WHAT_IF
 SLOTS: tuple[Slot, ...] = (
     PREDICTIONS, LIKELY_TOKENS, WHAT_IF, TOKENS, LENS, LOGITS, LOGITS_EDITED, ATTENTION, NEURONS,
     CHOSEN_NEURON, HEADS, MLP_ABLATION, CORRUPTED_PREDICTIONS, TRACE, HEAD_TYPES, CIRCUIT, METHODS,
-    STEERING, CONTINUATION, EXPERTS, TRAINING, COLLECTING,
+    STEERING, CONTINUATION, CONTINUATION_EDITED, EXPERTS, TRAINING, COLLECTING,
 )  # fmt: skip
 _PROMPT_FOOTER = ("submit", "leave", "newline", "older_prompt", "newer_prompt", "search_prompts")
 # After the pane's own next step, by importance: what has no room at the end is left out.

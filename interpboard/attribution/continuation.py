@@ -14,14 +14,15 @@ from interpboard.attribution.lrp import lrp
 from interpboard.attribution.saliency import saliency
 from interpboard.errors import BadParameter, Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef
+from interpboard.results import Axis, LabelledArray, PromptInfo, Result, TokenRef, text_array
 from interpboard.runs.analysis import Computed, analysis
-from interpboard.runs.ending import end_tokens
+from interpboard.runs.ending import end_tokens, require_room_behind
 from interpboard.runs.finite import clean_logits, prompt_logits
 from interpboard.runs.half_characters import shown_tokens
 from interpboard.runs.labels import require_tokens
 from interpboard.runs.metrics import Metric
 from interpboard.runs.prompt import input_ids, show_tokens, without_appended
+from interpboard.runs.token_texts import text_behind
 from interpboard.runs.watch import SILENT, Watch
 
 CONTINUATION_METHODS: dict[str, Callable[..., Result]] = {
@@ -49,7 +50,8 @@ def continuation_attribution(
 
     The metric is that of the request with each generated token as target at the position before it
     (a foil stays the foil). ``method``: one of ``CONTINUATION_METHODS``, as by default; signs as there. A
-    token has no score for what comes after it: NaN. ``extra["metric"]`` [generated] is the metric explained.
+    token has no score for what comes after it: NaN. ``extra``, each [generated]: ``metric``, what is
+    explained, and ``text``, all that is written up to there, without an end-of-text token.
 
     Raises ``BadParameter`` where the continuation would pass the context, ``Unsupported`` for metrics
     without a gradient, ``NotFinite`` where it overflows.
@@ -83,12 +85,24 @@ def continuation_attribution(
         warnings.append(
             f"The text ends with its end-of-text token {last}, {count} of {new_tokens}."
         )
+    ends = end_tokens(lm)
+    texts = [
+        text_behind(
+            lm.tokenizer,
+            prompt.token_ids,
+            [token for token in whole.token_ids[length : length + row + 1] if token not in ends],
+        )
+        for row in range(count)
+    ]
     labels = whole.tokens
     axes = (Axis("generated", labels[length:]), Axis("source", labels[:-1]))
     return Computed(
         values=scores,
         axes=axes,
-        extra={"metric": LabelledArray(axes[:1], values)},
+        extra={
+            "metric": LabelledArray(axes[:1], values),
+            "text": LabelledArray(axes[:1], text_array(texts)),
+        },
         warnings=tuple(warnings),
     )
 
@@ -115,15 +129,7 @@ def _explained(
 
 @torch.no_grad()
 def _continued(lm: LanguageModel, prompt: PromptInfo, count: int, watch: Watch) -> PromptInfo:
-    context = lm.anatomy.context
-    if count < 1:
-        raise BadParameter("A continuation needs at least one token.", "Raise new_tokens.")
-    written = len(prompt.token_ids) - prompt.border  # of two strips the context is that of each
-    if context is not None and written + count > context:
-        raise BadParameter(
-            f"{written} tokens and {count} more are beyond the model's context of {context}.",
-            "Lower new_tokens.",
-        )
+    require_room_behind(lm, prompt, count)
     ids, ends = list(prompt.token_ids), end_tokens(lm)
     for _ in range(count):
         watch.check()

@@ -99,4 +99,26 @@ TABLE: tuple[Analysis, ...] = (
         cost="passes",
         parameters=(_INTERVENTIONS, _SOURCE),
     ),
+    Analysis(
+        name="edited_continuation",
+        title="Continuation, clean and edited",
+        function="interpboard.interventions.edited_continuation:edited_continuation",
+        axes=("run", "step"),
+        value="probability of each token that the model writes on, of the clean run and of the run with all "
+        "interventions held",
+        scale="probability",
+        cost="runs",
+        gives_way=True,
+        own_measure=True,
+        gaps=("values", "kl", "parted"),
+        parameters=(
+            Parameter("interventions", str, "", "held beside the clean run: 1.mlp=zero"),
+            _SOURCE,
+            Parameter("new_tokens", int, 20, "tokens to write, at most", minimum=1),
+            Parameter(
+                "temperature", float, 0.0, "0: the likeliest; above: drawn", minimum=0, maximum=100
+            ),
+            Parameter("seed", int, 0, "of what is drawn, the same in both runs", minimum=0),
+        ),
+    ),
 )

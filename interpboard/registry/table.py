@@ -40,7 +40,7 @@ _ORDER = (
     "tuned_lens", "circuit", "steering",
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",
     "attribution_patching", "path_patching", "causal_trace", "what_if",
-    "edited_direct_attribution",
+    "edited_direct_attribution", "edited_continuation",
     "expert_routing", "expert_ablation", "expert_neurons",
     "token_losses", "linear_probe", "probe_transfer", "stream_pca", "stream_cosine",
 )  # fmt: skip

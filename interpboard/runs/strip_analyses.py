@@ -16,7 +16,7 @@ IN_STRIPS = frozenset({
     "critical_components", "patching_confidence", "attention_rollout", "attention_flow",
     "direct_logit_attribution", "edited_direct_attribution", "neurons", "lrp", "token_losses", "steering",
     "tune_lens", "tuned_lens", "path_patching", "circuit", "linear_probe", "probe_transfer", "stream_pca",
-    "stream_cosine", "value_weighted_rollout", "head_scores",
+    "stream_cosine", "value_weighted_rollout", "head_scores", "edited_continuation",
 })  # fmt: skip
 """Those that are held against plain hooked forwards, over both strips."""
 

@@ -24,6 +24,7 @@ ANSWERS: dict[str, Answer] = {
     "compare_attributions": parts.methods_answer,
     "continuation_attribution": parts.continuation_answer,
     "direct_logit_attribution": parts.logits_answer,
+    "edited_continuation": parts.edited_continuation_answer,
     "edited_direct_attribution": parts.edited_logits_answer,
     "expert_routing": parts.experts_answer,
     "head_ablation": parts.heads_answer,

@@ -208,7 +208,29 @@ def continuation_answer(asked: Asked) -> Answered:
     for row in range(len(written)):
         values[row, len(tokens) + row :] = np.nan
     extra["metric"] = LabelledArray(axes[:1], 14.0 - np.arange(len(written)))
+    so_far = ["".join(written[: row + 1]) for row in range(len(written))]
+    extra["text"] = LabelledArray(axes[:1], text_array(so_far))
     return axes, values
+
+
+def edited_continuation_answer(asked: Asked) -> Answered:
+    """The clean run writes the vocabulary in its order; the edited one parts from it at the second token."""
+    extra, count = asked.extra, asked.request.params.get("new_tokens", 20)
+    clean = list(vocabulary.VOCABULARY[:count])
+    rows = [clean, [clean[0], *reversed(clean[1:])]]
+    if not asked.request.params.get("interventions"):
+        rows = rows[:1]
+    names = ("clean", "edited")[: len(rows)]
+    axes = (Axis("run", names), Axis("step", tuple(map(str, range(len(clean))))))
+    extra["token"] = LabelledArray(axes, np.stack([text_array(row) for row in rows]))
+    extra["text"] = LabelledArray(axes[:1], text_array(["".join(row) for row in rows]))
+    if len(rows) > 1:
+        kl = np.where(np.arange(len(clean)) < 2, 0.25, np.nan)
+        extra["kl"] = LabelledArray(axes[1:], kl)
+        extra["parted"] = LabelledArray((), np.array(1.0))
+    ids = [[vocabulary.VOCABULARY.index(token) for token in row] for row in rows]
+    extra["token_ids"] = LabelledArray(axes, np.array(ids))
+    return axes, np.linspace(0.9, 0.4, len(rows) * len(clean)).reshape(len(rows), -1)
 
 
 def methods_answer(asked: Asked) -> Answered:

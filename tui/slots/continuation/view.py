@@ -10,10 +10,13 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from interpboard.display import fit, visible_token
+from interpboard.display import fit, visible, visible_token
 from tui import scales, words
 from tui.commands.command import bindings
+from tui.session.state import State
 from tui.slots.continuation.keys import KEYS
+from tui.slots.continuation.spec import CONTINUATION_EDITED
+from tui.slots.continuation.taken import text_with
 from tui.slots.grid_screen import GridScreen
 from tui.widgets.grid_data import GridData
 from tui.widgets.line import Line
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from interpboard.results import Result
 
 _LABEL = 16  # columns of a written token, at most
-_SOURCE, _TARGET = "source", "target"
+_SOURCE, _TARGET, _EDITED = "source", "target", "edited"
 
 
 class ContinuationScreen(GridScreen):
@@ -33,7 +36,8 @@ class ContinuationScreen(GridScreen):
 
     def above_grid(self) -> Iterable[Widget]:
         """The source, of an encoder–decoder, and what is written."""
-        return (Line(id="continuation-source"), Line(id="continuation-text"))
+        names = ("source", "text", "edited")
+        return [Line(id=f"continuation-{name}") for name in names]
 
     def data(self, result: Result) -> GridData:
         """Scores [written, before]; what comes later is empty."""
@@ -60,6 +64,53 @@ class ContinuationScreen(GridScreen):
         source.display = self.border > 0
         source.set(self._source())
         self.line("text").set(self._text())
+        edited = self.line("edited")
+        edited.display = bool(self.host.state.interventions.text)
+        edited.set(self._edited())
+
+    def show(self, state: State) -> None:
+        """What it writes with what is on too."""
+        super().show(state)
+        self.host.session.ensure(CONTINUATION_EDITED.name)
+
+    def on_screen_resume(self) -> None:
+        """What was changed in the list of interventions meanwhile."""
+        self.show(self.host.state)
+
+    def _edited(self) -> Text:
+        """What the model writes with the interventions that are on; what differs stands out."""
+        ink, state, head = self.ink, self.host.state, f" {_EDITED}"
+        answer, found = (
+            state.slots[CONTINUATION_EDITED.name],
+            state.edited(CONTINUATION_EDITED.name),
+        )
+        text = Text(head, ink.muted).append("▏", ink.frame)
+        if answer.job is not None or found is None:
+            return text.append(visible(answer.failure) if answer.job is None else "…", ink.muted)
+        parted = words.scalar(found.extra["parted"])
+        room = self.app.size.width - len(head) - 3
+        for at, token in enumerate(map(str, found.extra["token"].values[1])):
+            shown = words.shorten(visible_token(token), room) if token and room > 0 else ""
+            differs = parted is not None and at >= parted
+            text.append(shown, ink.warning if differs else ink.text)
+            room -= cell_len(shown)
+        return text
+
+    def _parting(self) -> str:
+        """Where the edited text parts from the clean one; empty where nothing is on."""
+        found = self.host.state.edited(CONTINUATION_EDITED.name)
+        parted = words.scalar(found.extra["parted"]) if found is not None else None
+        if found is None or parted is None:
+            return ""
+        if parted != parted:
+            return f"  {_EDITED}: the same"
+        at = int(parted)
+        was, now = (
+            visible_token(str(own)) if own else "the end"
+            for own in found.extra["token"].values[:, at]
+        )
+        share = float(found.values[1, at])
+        return f"  {_EDITED}: {now}{'' if share != share else f' {words.percent(share)}'} for {was}"
 
     @property
     def border(self) -> int:
@@ -139,7 +190,7 @@ class ContinuationScreen(GridScreen):
         value = float(self.of.extra["metric"].values[row])
         said = f" {name} of this token's {self.of.metric.name}, {words.unsigned(value, 2)}"
         warned = [warning for warning in self.of.warnings if warning.startswith(f"{row} ")]
-        text = Text(said, self.ink.muted)
+        text = Text(said + self._parting(), self.ink.muted)
         return text.append(f"  {warned[0]}", self.ink.warning) if warned else text
 
     def metric(self, result: Result) -> str:
@@ -159,6 +210,28 @@ class ContinuationScreen(GridScreen):
         following = method.choices[(method.choices.index(now) + 1) % len(method.choices)]
         self.host.session.set_param(self.place, "method", following)
         self.host.session.ensure(self.place)
+
+    def action_interventions(self) -> None:
+        """List what is on; what it writes with them follows."""
+        self.host.interventions.list()
+
+    def action_take(self) -> None:
+        """The prompt goes on with what is written, up to the cursor's row; back to the panes."""
+        state, prompt = self.host.state, self.host.state.slots[self.place].prompt
+        if self.of is None or prompt is None:
+            return
+        if state.question.kind != "text" or self.slot.stale(state):
+            self.host.tell("Only a plain text goes on, and only with what is written behind it.")
+            return
+        text = text_with(state.question.text, self.of, self.grid.cursor[0], prompt.border > 0)
+        if not text:
+            self.host.tell(
+                "Nothing of this row can stand behind the text: an end, or half a character."
+            )
+            return
+        self.host.app.prompt.show(text, "text")
+        self.action_leave()
+        self.host.run_prompt()
 
     def action_parameters(self) -> None:
         """How many tokens, and how each is explained."""
