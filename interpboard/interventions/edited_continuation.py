@@ -56,9 +56,9 @@ def edited_continuation(
     prompt; what is of positions, and a patch, stays at those of the prompt.
 
     ``temperature`` 0 takes the likeliest token. Above 0 tokens are drawn from softmax(logits /
-    temperature), seeded, both runs with the same random numbers (Gumbel-max): where they differ, it is the
-    interventions' doing. At most ``new_tokens``; an end-of-text token is a run's last, and behind it its
-    values are NaN.
+    temperature), by ``seed``, both runs with the same random numbers (Gumbel-max): where they differ, it
+    is the interventions' doing. At most ``new_tokens``; an end-of-text token is a run's last, and behind
+    it its values are NaN.
 
     The metric is not looked at. ``extra``: what is written, ``token`` and ``token_ids`` [run, step] (−1
     behind an end) and ``text`` [run]; ``kl`` [step], KL(clean ‖ edited) of the predictions in nats, as long

@@ -33,6 +33,9 @@ _WITH_HEAD = ("LMHeadModel", "DoubleHeadsModel", "MTModel")
 _UNSAID = (
     "pooled by the mean of its tokens' vectors: nothing beside the model says how it is pooled"
 )
+_NOT_NORMALISED = (
+    "the pooled vector is not normalised: no file of the model says whether it should be"
+)
 
 
 class PooledComponents(nn.Module):
@@ -130,6 +133,7 @@ def with_pooling(model: Any, folder: Path | None, pooling: str) -> Any:
     if pooling:
         differs = own not in ("", pooling)
         note = f"pooled by {pooling}, as was asked; its own files say {own}" if differs else ""
+        note = note or (_NOT_NORMALISED if not own else "")
     return SentenceEncoder(model, pooling or own or "mean", normalised, note)
 
 

@@ -150,3 +150,9 @@ def test_the_hub_is_asked_how_a_cached_encoder_is_pooled(
     folder_says.write_text("[]")
     snapshot(HubFiles("somebody/encoder"), lambda _: None)
     assert asked == ["hub"]
+    folder_says.unlink()
+    there = snapshot(HubFiles("somebody/encoder", pooling="mean"), lambda _: None)
+    assert there == (silent, "")  # what the user says needs no file
+    assert asked == ["hub"]
+    lm = opened(silent, pooling="mean")
+    assert any("is not normalised: no file of the model says" in note for note in lm.info.notes)

@@ -42,7 +42,8 @@ Say = Callable[[str], None]
 class HubFiles:
     """A model of the hub, and what of its repository is to be opened. ``revision`` empty: its main branch.
 
-    ``own_code``: fetch the model's Python files too.
+    ``own_code``: fetch the model's Python files too. ``pooling``: asked for, so that nobody needs to look for
+    the file that says one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class HubFiles:
     gguf_file: str = ""
     allow_pickle: bool = False
     own_code: bool = False
+    pooling: str = ""
 
     def place(self, file: str) -> str:
         """Where in the repository ``file`` of the model is."""
@@ -131,7 +133,7 @@ def _lacks(root: Path, asked: HubFiles) -> list[str]:
         _cached(asked, asked.place(_SETTINGS)) is None
     ):
         lacks.append(_SETTINGS)
-    if _may_pool(folder) and _cached(asked, asked.place(MODULES)) is None:
+    if not asked.pooling and _may_pool(folder) and _cached(asked, asked.place(MODULES)) is None:
         lacks.append(MODULES)
     return lacks
 

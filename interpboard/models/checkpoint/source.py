@@ -131,7 +131,13 @@ def _on_hub(
     if not _HUB_NAME.fullmatch(name):
         raise UnknownModel(f"{name!r} is no model name.", "Use demo, a folder, or owner/name.")
     asked = hub.HubFiles(
-        name, revision, options.subfolder, options.gguf_file, allow_pickle, own_code
+        name,
+        revision,
+        options.subfolder,
+        options.gguf_file,
+        allow_pickle,
+        own_code,
+        options.pooling,
     )
     root, note = hub.snapshot(asked, say)
     found = _in_folder(name, root, options, allow_pickle, own_code, say)

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 # Of the demo model; they do not look at the prompt.
 SHOWN_BEHAVIOURS = ("ioi", "induction", "facts", "agreement", "greater_than")
 FILE, PAIR = "own prompts", "the pair"
-_ROWS = (*SHOWN_BEHAVIOURS, FILE, PAIR)
 FILE_NAME = 9  # columns of the file's name in the list
 
 
@@ -98,8 +97,8 @@ class CircuitScreen(SlotScreen):
         chosen = self.host.state.params.get(self.place, {})
         before = FILE if chosen.get("dataset") else chosen.get("behavior")
         if before is None and not self.host.state.corrupted:
-            before = SHOWN_BEHAVIOURS[0]
-        self.behaviours.put(_ROWS.index(before or PAIR))
+            before = self.rows[0]
+        self.behaviours.put(self.rows.index(before if before in self.rows else PAIR))
         self.behaviours.focus()
         self.show(self.host.state)
 
@@ -110,13 +109,21 @@ class CircuitScreen(SlotScreen):
     def _list(self) -> None:
         """What a circuit can be of, with the name of the file where one is chosen."""
         file = words.shorten(file_name(self.host.state.dataset), FILE_NAME)
-        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in _ROWS]
+        bars = [Bar(row.replace("_", " "), file if row == FILE else "", 0.0) for row in self.rows]
         self.behaviours.show(bars)  # without a title: 24 rows have none to spare
 
     @property
     def chosen(self) -> str:
         """The row under the cursor."""
-        return _ROWS[self.behaviours.cursor]
+        return self.rows[self.behaviours.cursor]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What a circuit can be of; behaviours are texts that go on, for a model that tells what follows."""
+        model = self.host.state.model
+        info = None if model is None else model.info
+        told = info is None or not (info.mask_token or info.problem or info.layer_names)
+        return (*(SHOWN_BEHAVIOURS if told else ()), FILE, PAIR)
 
     # -- what there is to see ---------------------------------------------------------------------
 
@@ -203,6 +210,9 @@ class CircuitScreen(SlotScreen):
 
     def action_find(self) -> None:
         """Find the circuit of the behaviour under the cursor."""
+        if self.chosen == PAIR and self.host.state.lacks_mask:
+            self.host.tell("The prompt has no mask: a circuit is read at one.")
+            return
         if self.chosen == PAIR and not self.host.state.corrupted:
             self.host.tell(keyed("Write the corrupted prompt first: {key:circuit_corrupted}."))
             return
@@ -267,7 +277,7 @@ class CircuitScreen(SlotScreen):
             return
         self.host.session.change(dataset=str(path))
         self._list()
-        self.behaviours.put(_ROWS.index(FILE))
+        self.behaviours.put(self.rows.index(FILE))
         self.action_find()
 
     def action_step_size(self, by: int) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from interpboard.results.examples import ExamplesFile, NeuronExamples
 
 OUT = "examples.safetensors"
+ONE_TEXT = "Max-activating examples go over one text, and this model reads two."
 
 
 def found(path: str, model: ModelInfo, neuron: tuple[int, int]) -> NeuronExamples | str:
@@ -43,12 +44,14 @@ def making(model: str) -> str:
     return f"interpboard max-activating -m {shlex.quote(model)} --corpus TEXT --out {OUT}"
 
 
-def how_to_have(model: str, collects: str, opens: str) -> tuple[str, ...]:
+def how_to_have(model: ModelInfo, collects: str, opens: str) -> tuple[str, ...]:
     """What is said where there is no file; ``collects`` and ``opens`` are the keys that do so."""
+    if model.layer_names:
+        return (ONE_TEXT,)
     return (
         f"{collects} finds max-activating examples in a text",
         f"{opens} opens a file of them; this makes one, too:",
-        visible(making(model)),
+        visible(making(model.name)),
     )
 
 

@@ -278,10 +278,10 @@ class NeuronsPane(Pane):
         if model is None or chosen is None:
             self.examples.set(())
             return
-        path, name = self.state.examples, model.info.name
-        if not path:
+        path = self.state.examples
+        if not path or model.info.layer_names:
             keys = (shown_key("collect_examples"), shown_key("examples_file"))
-            self.examples.set([Row(line) for line in examples.how_to_have(name, *keys)])
+            self.examples.set([Row(line) for line in examples.how_to_have(model.info, *keys)])
             return
         found = examples.found(path, model.info, chosen)
         if isinstance(found, str):
