@@ -9,10 +9,15 @@ import numpy as np
 from interpboard.errors import BadParameter
 from interpboard.models.language_model import LanguageModel
 from interpboard.patching.activation import DIRECTIONS
+from interpboard.patching.carried_paths import (
+    carried_edits,
+    carries,
+    record_whole,
+    sent_in_streams,
+)
 from interpboard.patching.pair import make_pair
 from interpboard.patching.receivers import MODEL_OUTPUT, Receiver, receiver_edits, resolve_receivers
 from interpboard.patching.senders import SenderChanges, only_written, record_senders, sent
-from interpboard.patching.strip_paths import record_both, sent_in_strips, strip_receiver_edits
 from interpboard.registry.component_names import MLP
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
@@ -64,11 +69,11 @@ def path_patching(
     at_base = pair.on_clean if noising else pair.on_corrupted
     axes = _axes(lm)
     changing = _changing(lm, prompt, receivers, metric, pair.first_difference)
-    if lm.anatomy.strips is None:
+    if carries(lm):
+        base, source = record_whole(lm, into), record_whole(lm, other)
+    else:
         source = only_written(record_senders(lm, other, *changing))
         base = record_senders(lm, into, *changing)
-    else:
-        base, source = record_both(lm, into), record_both(lm, other)
     values = _evaluated(base, source, receivers, metric, axes, changing, at_base, watch)
     effects = values - at_base
     warnings = pair.nothing_to_recover(metric)
@@ -127,17 +132,17 @@ def _evaluated(
     last, (first, stop) = metric.info.position, changing
     before = receivers[-1].reads
     total = 1 + (base.lm.anatomy.n_heads + 1) * ((before + 1) // 2)
-    strips = base.lm.anatomy.strips is not None
+    carried = carries(base.lm)
     known = 0
     watch.step(0, total)
     portions = (
-        sent_in_strips(base, source, before, watch)
-        if strips
+        sent_in_streams(base, source, before, watch)
+        if carried
         else sent(base, source, before, first, stop, watch)
     )
     for portion in portions:
-        if strips:
-            rows = strip_receiver_edits(base, receivers, portion, last, watch)
+        if carried:
+            rows = carried_edits(base, receivers, portion, last, watch)
         else:
             rows = receiver_edits(
                 base, receivers, portion.changes, portion.written, first, stop, last, watch

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_scores import edge_scores
@@ -18,21 +16,16 @@ from interpboard.circuits.discovery.whole_rows.scores import RowBatch
 from interpboard.errors import BadPosition, BadPrompt, Unsupported
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
-from interpboard.runs.prompt import input_ids, make_prompt
+from interpboard.runs.prompt import make_prompt
 from tests.classifiers import classifier
 from tests.lm import fingerprint
-from tests.masked import HEADS, LAYERS, OTHER, TEXT, masked_lm, masked_model, plain
+from tests.masked import OTHER, TEXT, masked_lm
+from tests.row_paths import RowByHand
 
 BY_HAND = ("bert", "distilbert", "mpnet", "modernbert")
 WORKING = (*BY_HAND, "roberta", "electra", "albert")
 EXAMPLE = Example(TEXT, OTHER, ("paris",), ("rome",))
 SHORT = Example("the city is [MASK]", "the tower is [MASK]", ("paris",), ("rome",))
-Part = tuple[str, int]  # a site whose output a sender writes, and its layer
-Done = tuple[str, int, Callable[[torch.Tensor], torch.Tensor]]
-SITES: tuple[Part, ...] = (
-    ("resid_pre", 0),
-    *((site, layer) for layer in range(LAYERS) for site in ("z", "mlp_out")),
-)
 
 
 @cache
@@ -42,83 +35,9 @@ def _evaluator(family: str, ablation: str = "corrupted", n: int = 1) -> RowEvalu
     return RowEvaluator.over_rows(lm, cases, "logit_diff", ablation)
 
 
-class _Plain:
-    """Clean, other and path-patched runs of the model as it was given."""
-
-    def __init__(self, family: str) -> None:
-        self.family, self.model, lm = family, masked_model(family), masked_lm(family)
-        prompt = make_prompt(lm, TEXT)
-        metric = resolve_metric(lm, prompt, MetricRequest("logit_diff", "paris", "rome"))
-        self.at, self.answer = metric.info.position, metric.target_id
-        assert metric.info.against is not None
-        self.foil = metric.info.against.id
-        self.ids = input_ids(lm, prompt)
-        other = input_ids(lm, make_prompt(lm, OTHER))
-        self.kept = [self._all(ids) for ids in (self.ids, other)]
-
-    def _all(self, ids: torch.Tensor) -> dict[Part, torch.Tensor]:
-        found: dict[Part, torch.Tensor] = {}
-        self._run(ids, [_seen(found, part) for part in SITES])
-        return found
-
-    def _run(self, ids: torch.Tensor, done: list[Done]) -> float:
-        logits = plain(self.family, self.model, ids, done)[self.at]
-        return float(logits[self.answer] - logits[self.foil])
-
-    def without(self, sender: str, receiver: str) -> float:
-        """The sender is as on the other prompt, all others are held, and what the receiver then does is put
-        into the clean run."""
-        base, other = self.kept
-        part, head = _written(sender)
-        changed = base | {part: _at_head(base[part], other[part], head)}
-        hold: list[Done] = [(*where, _put(changed[where])) for where in SITES]
-        if receiver == "output":
-            return self._run(self.ids, hold)
-        layer, name, *letter = receiver.split(".")
-        site = letter[0] if letter else "mlp_out"
-        found: dict[Part, torch.Tensor] = {}
-        # Hung in first: it sees what the receiver does before that is held.
-        self._run(self.ids, [_seen(found, (site, int(layer))), *hold])
-        own = found[site, int(layer)]
-        if not letter:
-            return self._run(self.ids, [(site, int(layer), _put(own))])
-        number = int(name)
-        if self.family == "modernbert":  # all three in one
-            number += HEADS * "qkv".index(site)
-        return self._run(self.ids, [(site, int(layer), lambda clean: _at_head(clean, own, number))])
-
-
-def _seen(found: dict[Part, torch.Tensor], part: Part) -> Done:
-    def look(value: torch.Tensor) -> torch.Tensor:
-        found[part] = value.clone()
-        return value
-
-    return (*part, look)
-
-
-def _put(value: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda _own: value
-
-
-def _at_head(clean: torch.Tensor, own: torch.Tensor, head: int | None) -> torch.Tensor:
-    if head is None:
-        return own
-    size = 32 // HEADS
-    new = clean.clone()
-    new[..., head * size : (head + 1) * size] = own[..., head * size : (head + 1) * size]
-    return new
-
-
-def _written(sender: str) -> tuple[Part, int | None]:
-    if sender == "embed":
-        return ("resid_pre", 0), None
-    layer, name = sender.split(".")
-    return (("mlp_out", int(layer)), None) if name == "mlp" else (("z", int(layer)), int(name))
-
-
 @pytest.mark.parametrize("family", BY_HAND)
 def test_taking_an_edge_away_is_a_path_patch_by_plain_hooks(family: str) -> None:
-    evaluator, by_hand = _evaluator(family), _Plain(family)
+    evaluator, by_hand = _evaluator(family), RowByHand(family)
     graph, before = evaluator.wiring.graph, fingerprint(evaluator.wiring.lm)
     senders, receivers = graph.pairs
     differed = 0

@@ -15,14 +15,14 @@ from interpboard.circuits.discovery.search import circuit
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
 from interpboard.circuits.discovery.strips.graph import StripGraph
 from interpboard.circuits.discovery.strips.scores import StripBatch
-from interpboard.errors import BadPrompt, Unaffordable, Unsupported
+from interpboard.errors import BadPrompt, Unaffordable
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from tests.strip_paths import CLEAN, CORRUPTED, EMBED, MLP, by_hand
 from tests.strips import Plain, strips_lm
 
-WORKING = ("t5", "mt5", "mbart", "pegasus", "m2m_100")
+WORKING = ("t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100")
 EXAMPLE = Example(CLEAN, CORRUPTED, ("#17",), ("#23",))
 
 
@@ -167,20 +167,13 @@ def test_a_circuit_is_found_and_keeps_what_it_says(search: str) -> None:
     assert faithfulness[-1] == pytest.approx(1, abs=1e-8)
 
 
-@pytest.mark.parametrize("family", ["bart", "marian"])
-def test_post_norm_stacks_have_no_edges_and_say_why(family: str) -> None:
-    lm = strips_lm(family, torch.float64)
-    with pytest.raises(Unsupported, match="norms the sums in its streams"):
-        StripEvaluator.in_strips(lm, tokenize_examples(lm, [EXAMPLE]), "logit_diff", "corrupted")
-
-
-def test_a_circuit_whose_senders_have_no_room_is_refused_with_its_size(
+def test_a_circuit_whose_streams_have_no_room_is_refused_with_its_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lm = strips_lm("t5", torch.float64)
     cases = tokenize_examples(lm, [EXAMPLE])
     monkeypatch.setattr("interpboard.models.memory.free_memory", lambda _device: 1000)
-    with pytest.raises(Unaffordable, match=r"both stacks write for .* are free. Shorten"):
+    with pytest.raises(Unaffordable, match=r"both stacks read in .* are free. Shorten"):
         StripEvaluator.in_strips(lm, cases, "logit_diff", "corrupted")
 
 

@@ -18,11 +18,10 @@ from interpboard.circuits.discovery.search import circuit
 from interpboard.errors import BadPosition, NotALanguageModel, Unsupported
 from interpboard.interventions.steering import difference_of_means, steering
 from interpboard.models.language_model import LanguageModel
-from interpboard.patching.paths import path_patching
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
-from tests.masked import OTHER, TEXT, plain
+from tests.masked import TEXT, plain
 from tests.models.test_encoders import tokenizer
 from tests.models.test_masked_models import case, value
 
@@ -83,7 +82,7 @@ def test_a_steered_masked_model_says_what_it_puts_in_and_continues_no_text() -> 
         assert str(text).strip() == token
 
 
-def test_circuits_without_a_mask_and_paths_are_refused_with_their_own_reasons(
+def test_circuits_without_a_mask_are_refused_with_their_own_reason(
     tmp_path: Path,
 ) -> None:
     lm, prompt, metric, _, _, _ = case("bert")
@@ -91,8 +90,6 @@ def test_circuits_without_a_mask_and_paths_are_refused_with_their_own_reasons(
     file.write_text('{"clean": "the city", "corrupted": "the tower", "target": "paris"}\n')
     with pytest.raises(BadPosition, match="the prompt has 0 mask tokens"):
         circuit(lm, prompt, metric, dataset=str(file))
-    with pytest.raises(Unsupported, match="norms the sums in it"):
-        path_patching(lm, prompt, metric, corrupted=OTHER)
 
 
 def test_a_model_without_gradients_in_evaluation_says_so() -> None:

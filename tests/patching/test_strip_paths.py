@@ -25,7 +25,8 @@ RECEIVERS = (
 BOTH = ("X1.0.k", "X0.1.q", "output")
 CASES = [
     *(("t5", each) for each in RECEIVERS), *(("m2m_100", each) for each in RECEIVERS[2:]),
-    *((family, each) for family in ("mt5", "mbart", "pegasus") for each in BOTH),
+    *(("bart", each) for each in RECEIVERS),
+    *((family, each) for family in ("mt5", "mbart", "pegasus", "marian") for each in BOTH),
 ]  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def test_what_crosses_the_border_goes_by_keys_and_values_alone() -> None:
         assert bool(np.isnan(found[2:4, :2]).all()) == (receiver in ("X0.0.k", "X0.0.v")), receiver
 
 
-@pytest.mark.parametrize("family", ["t5", "pegasus"])
+@pytest.mark.parametrize("family", ["t5", "pegasus", "bart"])
 def test_through_every_receiver_of_the_states_an_embedding_acts_as_if_patched(family: str) -> None:
     """All paths of the source's embedding, taken together, are the source exchanged."""
     hand = by_hand(family)
@@ -92,13 +93,14 @@ def test_float32_is_as_exact_as_it_can_be() -> None:
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["bart", "marian"])
-def test_where_sums_are_normed_there_are_no_paths_and_it_is_said_why(family: str) -> None:
-    hand = by_hand(family)
-    with pytest.raises(
-        Unsupported, match="E0 does not pass the residual stream on as it is: it norms"
-    ):
-        path_patching(hand.lm, hand.prompt, hand.metric, corrupted=CORRUPTED, receiver="X0.0.k")
+def test_a_layer_that_does_more_than_its_parts_is_refused() -> None:
+    hand = by_hand("bart")
+    handle = hand.lm.anatomy.layers[1].register_forward_hook(lambda _m, _a, out: out * 1.01)
+    try:
+        with pytest.raises(Unsupported, match="Layer E1 does not pass on its norms of what"):
+            path_patching(hand.lm, hand.prompt, hand.metric, corrupted=CORRUPTED)
+    finally:
+        handle.remove()
 
 
 @pytest.mark.parametrize(

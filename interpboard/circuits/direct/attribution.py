@@ -14,12 +14,12 @@ from interpboard.circuits.direct.terms import DirectTerms, LayerParts, accumulat
 from interpboard.circuits.direct.through_norms import (
     LayerPath,
     layer_paths,
-    norms_of_sums,
     writing_layers,
 )
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.rounding import agrees
+from interpboard.models.sum_norms import norms_of_sums
 from interpboard.registry.layer_names import has_mlp
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.runs.analysis import Computed, analysis
@@ -121,7 +121,7 @@ def _layer(
     run: Run, row: int, path: LayerPath, layer: int, position: int, neurons: bool
 ) -> LayerParts:
     anatomy = run.lm.anatomy
-    normed = any(norm is not None for norm in norms_of_sums(run.lm, layer))
+    normed = any(norm is not None for norm in norms_of_sums(run.lm.anatomy, layer))
     name = anatomy.layer_names[layer]
     scale = 1.0 if normed else scale_of_what_is_added(run, layer, position)
     z = run.sites["z"][layer][row, -1]

@@ -11,8 +11,9 @@ import torch
 from interpboard.circuits.direct.attribution import WRITING_SITES, unexplained_by
 from interpboard.circuits.direct.path import DirectPath, is_affine, pull_back_rows
 from interpboard.circuits.direct.terms import DirectTerms, LayerParts, components
-from interpboard.circuits.direct.through_norms import norms_of_sums, writing_layers
+from interpboard.circuits.direct.through_norms import writing_layers
 from interpboard.models.proof.rounding import agrees
+from interpboard.models.sum_norms import norms_of_sums
 from interpboard.models.unembedding import unembed
 from interpboard.results import Axis, PromptInfo
 from interpboard.runs.analysis import Computed
@@ -42,7 +43,11 @@ def direct_logit_attribution_over_rows(
         return None
     if anatomy.strips is not None or not lm.verified.sites.issuperset(WRITING_SITES):
         return None
-    if any(norm is not None for layer in writing_layers(lm) for norm in norms_of_sums(lm, layer)):
+    if any(
+        norm is not None
+        for layer in writing_layers(lm)
+        for norm in norms_of_sums(lm.anatomy, layer)
+    ):
         return None
     lm.verified.require_lens()
     whole = shared.whole(WRITING_SITES)

@@ -21,8 +21,8 @@ from interpboard.circuits.direct.held import Pulled
 from interpboard.circuits.direct.path import pull_back, push_forward
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.one_tensor import require_one_tensor
 from interpboard.models.proof.rounding import agrees
+from interpboard.models.sum_norms import norms_of_sums
 from interpboard.runs.record import Run
 from interpboard.runs.strip_places import source_layers
 
@@ -68,19 +68,6 @@ class _Sums:
     second: torch.Tensor
 
 
-def norms_of_sums(lm: LanguageModel, layer: int) -> tuple[nn.Module | None, nn.Module | None]:
-    """The norms of the sums behind attention and behind the MLP of ``layer``."""
-    anatomy = lm.anatomy
-    if anatomy.strips is not None:
-        return anatomy.strips.sum_norms(layer)
-    mid, end = (norms[layer] if norms else None for norms in (anatomy.mid_norm, anatomy.end_norm))
-    if mid is None or end is None:
-        return None, None
-    for norm in (mid, end):
-        require_one_tensor(norm, anatomy.d_model)
-    return mid, end
-
-
 def _path(run: Run, row: int, layer: int, position: int, direction: torch.Tensor) -> LayerPath:
     sums = _sums(run, row, layer, position)
     if sums is None:
@@ -113,7 +100,7 @@ def pushed_through_norms(run: Run, layer: int, position: int, step: torch.Tensor
 
 def _sums(run: Run, row: int, layer: int, position: int) -> _Sums | None:
     """None where ``layer`` norms no sum. Raises ``Unsupported`` where it does more than that."""
-    mid_norm, end_norm = norms_of_sums(run.lm, layer)
+    mid_norm, end_norm = norms_of_sums(run.lm.anatomy, layer)
     if mid_norm is None and end_norm is None:
         return None
     x = run.calls[layer].hidden[row, position]

@@ -75,7 +75,7 @@ def circuit(
     the first two cases ``prompt`` itself is not looked at. A masked model is read at its mask, a classifier
     where its head reads, any other at the last position. Scores are made by ``method``, with ``n_steps``
     points where it integrates, of the metric ``measure``: see ``edge_scores``. Edges are named as in
-    ``graph``; what they are where a model norms its sums is said in ``whole_rows.wiring``.
+    ``graph``; what they are where a model norms its sums is said in ``normed_sums``.
 
     The circuit: the top ``edges`` by |score|, or (``edges`` = 0) the smallest of the series (``sizes``) whose
     measured faithfulness is at least ``keep``. ``search="greedy"`` then takes away whatever it can while that

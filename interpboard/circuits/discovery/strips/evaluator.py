@@ -6,7 +6,7 @@ The prompts of a batch are equally long, in each of their strips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -14,14 +14,15 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.cases import TokenizedExample
-from interpboard.circuits.discovery.differences import streams_at_once, whole_bytes
+from interpboard.circuits.discovery.differences import whole_bytes
 from interpboard.circuits.discovery.edge_evaluator import (
     EdgeEvaluator,
     ExampleBatch,
     check_cases,
 )
+from interpboard.circuits.discovery.normed_sums import reference_output
+from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.runs import (
-    StripActivations,
     proved_strip_wiring,
     record_strips,
     strip_edges_patched,
@@ -86,23 +87,29 @@ class StripEvaluator(EdgeEvaluator):
         assert tokens is not None
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         counts = iter(tokens.tensors)
-        return total.map(lambda t: (t / float(next(counts))).to(weight.dtype))
+        mean = total.map(lambda t: (t / float(next(counts))).to(weight.dtype))
+        layers = zip(self.wiring.layers, mean.z, mean.mlp, strict=True)
+        of_decoder = [each for each in layers if not each[0].in_source]
+        return replace(mean, output=reference_output(mean.embed_prefix, of_decoder))
 
 
 def _require_room(wiring: StripWiring, batch: ExampleBatch) -> None:
-    """Raise ``Unaffordable`` where what all senders of ``batch`` write has no room: it is there at once."""
-    anatomy = wiring.lm.anatomy
-    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
-    a_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
-    what = f"What the parts of both stacks write for {batch.clean.numel():,} tokens"
-    require_room(wiring.lm.device, batch.clean.numel() * a_token, what, "Shorten the prompts.")
+    """Raise ``Unaffordable`` where what all receivers of ``batch`` read has no room: it is there at once."""
+    what = f"What the parts of both stacks read in {batch.clean.numel():,} tokens"
+    needed = 3 * batch.clean.numel() * _token_bytes(wiring)
+    require_room(wiring.lm.device, needed, what, "Shorten the prompts.")
+
+
+def _token_bytes(wiring: StripWiring) -> int:
+    """Of a stream for each receiver of the strip that more of them read."""
+    of_source = wiring.graph.of_source
+    weight: torch.Tensor = wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+    most = max(int(of_source.sum()), int((~of_source).sum()))
+    return most * wiring.lm.anatomy.d_model * weight.element_size()
 
 
 def _batches(wiring: StripWiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
-    anatomy = wiring.lm.anatomy
-    weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
-    per_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
-    tokens = max(1, whole_bytes(weight.device) // per_token)
+    tokens = max(1, whole_bytes(wiring.lm.device) // _token_bytes(wiring))
 
     def lengths(case: TokenizedExample) -> tuple[int, int]:
         return len(case.clean.token_ids), case.clean.border

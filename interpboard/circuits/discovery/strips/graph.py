@@ -95,6 +95,11 @@ class StripGraph(Graph):
         return slice(begin, stop)
 
     @cached_property
+    def of_source(self) -> np.ndarray:
+        """[receiver] whether it reads the encoder's stream."""
+        return np.array([self.seen(receiver).start == 0 for receiver in self.receivers])
+
+    @cached_property
     def edges(self) -> np.ndarray:
         """All edges [sender, receiver]."""
         found = np.zeros((len(self.senders), len(self.receivers)), dtype=bool)

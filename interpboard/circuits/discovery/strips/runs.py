@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from interpboard.circuits.discovery.activations import Activations
+from interpboard.circuits.discovery.strips.activations import StripActivations
+from interpboard.circuits.discovery.strips.streams import StripStreams
 from interpboard.circuits.discovery.strips.wiring import StripWiring, find_strip_wiring
 from interpboard.circuits.discovery.wiring import unsupported
 from interpboard.models.language_model import LanguageModel
@@ -26,15 +26,6 @@ from interpboard.models.two_strips.proof import strip_prompts
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing
 from interpboard.runs.watch import SILENT, Watch
-
-
-@dataclass(frozen=True)
-class StripActivations(Activations):
-    """``embed`` is the input of the encoder's first layer, ``embed_prefix`` of the decoder's; ``mlp`` of a
-    layer without one has no numbers."""
-
-    embed_prefix: torch.Tensor
-
 
 Keep = Callable[[str, int, torch.Tensor], torch.Tensor | None]
 
@@ -100,75 +91,10 @@ def strip_edges_patched(
 ) -> torch.Tensor:
     """The decoder's final stream [batch, pos, d_model] for coded ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
-    live = _Live(wiring, reference, edges, watch)
+    live = StripStreams(wiring, reference, edges, watch)
     with hooked(wiring, live), refusing(wiring.lm, "A run with some edges only", len(ids)):
         run_body(wiring.lm.anatomy, ids)
     return live.output()
-
-
-class _Live:
-    """Hears of one pass what was written, and answers what is read."""
-
-    def __init__(
-        self, wiring: StripWiring, reference: StripActivations, edges: np.ndarray, watch: Watch
-    ) -> None:
-        self.wiring, self.graph, self.reference, self.watch = wiring, wiring.graph, reference, watch
-        self.edges = torch.from_numpy(edges.astype(np.float32)).T.contiguous()
-        self.stream = {True: reference.embed, False: reference.embed_prefix}
-        self.changes: dict[bool, torch.Tensor] = {}  # of the source, and of the prefix
-
-    def __call__(self, what: str, layer: int, value: torch.Tensor) -> torch.Tensor | None:
-        if what in ("embed", "embed_prefix"):
-            source = what == "embed"
-            count = self.graph.border if source else len(self.graph.senders) - self.graph.border
-            self.changes[source] = value.new_zeros((count, *value.shape))
-            own = self.reference.embed if source else self.reference.embed_prefix
-            self.changes[source][0] = value - own
-            self.edges = self.edges.to(value)
-            return None
-        wired = self.wiring.layers[layer]
-        source = wired.in_source
-        match what:
-            case "z":
-                first = self.graph.before_attention(layer)
-                self._write(source, first, wired.written(value - self.reference.z[layer]))
-                self.stream[source] = self.stream[source] + wired.adds(self.reference.z[layer])
-            case "mlp":
-                first = self.graph.before_mlp(layer)
-                self._write(source, first, (value - self.reference.mlp[layer])[None])
-                self.stream[source] = self.stream[source] + self.reference.mlp[layer]
-            case "mid":
-                receiver = self.graph.mlp_receiver(layer)
-                return self._streams(slice(receiver, receiver + 1))[0]
-            case "q" | "k" | "v":
-                return self._projected(layer, "qkv".index(what))
-        return None
-
-    def output(self) -> torch.Tensor:
-        """What the output reads [batch, pos, d_model]."""
-        last = len(self.graph.receivers) - 1
-        return self._streams(slice(last, last + 1), self.reference.output)[0]
-
-    def _write(self, source: bool, first: int, change: torch.Tensor) -> None:
-        first -= 0 if source else self.graph.border
-        self.changes[source][first : first + len(change)] = change
-
-    def _projected(self, layer: int, number: int) -> torch.Tensor:
-        self.watch.check()
-        wired, heads = self.wiring.layers[layer], self.graph.n_heads
-        first = self.graph.attention_receivers(layer).start + number * heads
-        streams = self._streams(slice(first, first + heads))
-        return wired.projections[number].project(wired.read(number, streams))
-
-    def _streams(self, receivers: slice, base: torch.Tensor | None = None) -> torch.Tensor:
-        """What ``receivers``, which see the same senders, read [receiver, batch, pos, d_model]."""
-        seen = self.graph.seen(self.graph.receivers[receivers.start])
-        source = seen.start == 0
-        begin = 0 if source else self.graph.border
-        changes = self.changes[source][: seen.stop - begin]
-        flat = self.edges[receivers, seen] @ changes.flatten(1)
-        own = self.stream[source] if base is None else base
-        return own + flat.view(-1, *changes.shape[1:])
 
 
 def proved_strip_wiring(lm: LanguageModel) -> StripWiring:
@@ -196,13 +122,15 @@ def _rounded_anew(wiring: StripWiring, ids: torch.Tensor) -> torch.Tensor:
     end: list[torch.Tensor] = []
     modules: dict[nn.Module, Any] = {}
     for own in wiring.layers:
-        for norm in (own.norm, own.before_mlp):
-            if norm is not None:
-                modules[norm] = partial(disturbed, dtype=own.rounds_to)
+        normed = not isinstance(own.norm, nn.Identity)
+        readers = (own.norm,) if normed else tuple(each.module for each in own.projections)
+        for module in (*readers, own.before_mlp):
+            if module is not None:
+                modules[module] = partial(disturbed, dtype=own.rounds_to)
     with ExitStack() as stack:
         stack.enter_context(wiring.strips.body.every_row())
-        for norm, act in modules.items():
-            stack.enter_context(on_input(norm, act))
+        for module, act in modules.items():
+            stack.enter_context(on_input(module, act))
         stack.enter_context(on_output(wiring.strips.blocks[-1].module, end.append))
         run_body(wiring.lm.anatomy, ids)
     return end[0]

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.edge_evaluator import ExampleBatch
+from interpboard.circuits.discovery.flow import ReceiverFlow, pulled
+from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
-from interpboard.circuits.discovery.strips.runs import StripActivations, hooked, record_strips
+from interpboard.circuits.discovery.strips.runs import hooked, record_strips
 from interpboard.circuits.discovery.strips.wiring import StripWiring
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
@@ -17,24 +19,22 @@ from interpboard.runs.gradients.embeddings import frozen, wide
 from interpboard.runs.watch import Watch
 
 _ABOUT = "The gradient of the circuit's behaviour"
+_Place = tuple[str, int]
 
 
 class StripBatch:
-    """One batch, being scored. ``changes``: of the source's senders, and of the prefix's
-    [sender, batch, pos, d_model]."""
+    """One batch, being scored."""
 
     def __init__(self, evaluator: StripEvaluator, batch: ExampleBatch) -> None:
         self.evaluator, self.batch, self.wiring = evaluator, batch, evaluator.wiring
         self.reference = evaluator.reference(batch)
-        clean = record_strips(self.wiring, batch.clean)
-        self.changes = {
-            source: _changes(self.wiring, clean, self.reference, source) for source in (True, False)
-        }
+        self.clean = record_strips(self.wiring, batch.clean)
+        self.dtype = wide(self.clean.embed)
 
     @property
     def epsilon(self) -> float:
         """Of the number format that products are summed in."""
-        return torch.finfo(self.changes[True].dtype).eps
+        return torch.finfo(self.dtype).eps
 
     def products(self, share: float | None, watch: Watch) -> np.ndarray:
         """changes · gradient [sender, receiver], summed over rows and positions.
@@ -53,56 +53,66 @@ class StripBatch:
             value = evaluator.of_output(self.batch, seen.end).sum()
             found = torch.autograd.grad(value, [*seen.wanted.values(), seen.end])
         require_finite(lm, _ABOUT, *found)
-        return self._scored(seen, dict(zip(seen.wanted, found, strict=False)), found[-1], watch)
+        return self._followed(seen, dict(zip(seen.wanted, found, strict=False)), found[-1], watch)
 
-    @torch.no_grad()
-    def _scored(
+    def _followed(
+        self, seen: _Seen, at: dict[_Place, torch.Tensor], end: torch.Tensor, watch: Watch
+    ) -> np.ndarray:
+        """Either stream from its end to its beginning; the encoder's ends in every cross attention."""
+        graph, clean, reference = self.wiring.graph, self.clean, self.reference
+        scores = np.zeros(graph.edges.shape)
+        flows = {
+            source: ReceiverFlow(self.wiring.lm, scores, self.dtype) for source in (True, False)
+        }
+        flows[False].join(slice(-1, None), end[None])
+        for layer in reversed(range(graph.n_layers)):
+            watch.check()
+            own = self.wiring.layers[layer]
+            flow = flows[own.in_source]
+            if own.down is not None:
+                mlp = graph.mlp_receiver(layer)
+                flow.back(own.end_norm, seen.sums.get(("mlp", layer)))
+                flow.put(graph.before_mlp(layer), (clean.mlp[layer] - reference.mlp[layer])[None])
+                flow.join(slice(mlp, mlp + 1), at["mid", layer][None])
+            flow.back(own.mid_norm, seen.sums["z", layer])
+            with torch.no_grad():
+                flow.put(
+                    graph.before_attention(layer), own.written(clean.z[layer] - reference.z[layer])
+                )
+            self._read(seen, at, layer, flows)
+        flows[False].put(graph.border, (clean.embed_prefix - reference.embed_prefix)[None])
+        flows[True].put(0, (clean.embed - reference.embed)[None])
+        return scores
+
+    def _read(
         self,
         seen: _Seen,
-        at: dict[tuple[str, int], torch.Tensor],
-        end: torch.Tensor,
-        watch: Watch,
-    ) -> np.ndarray:
-        graph = self.wiring.graph
-        scores = np.zeros(graph.edges.shape)
-
-        def put(receivers: slice, gradient: torch.Tensor) -> None:
-            heard = graph.seen(graph.receivers[receivers.start])
-            source = heard.start == 0
-            begin = 0 if source else graph.border
-            changes = self.changes[source][: heard.stop - begin].flatten(1)
-            product = changes @ gradient.flatten(1).to(changes).T
-            scores[heard, receivers] = product.double().cpu().numpy()
-
-        last = len(graph.receivers) - 1
-        put(slice(last, last + 1), end[None])
-        for (what, layer), gradient in at.items():
-            watch.check()
-            if what == "mid":
-                receiver = graph.mlp_receiver(layer)
-                put(slice(receiver, receiver + 1), gradient[None])
-                continue
-            number = "qkv".index(what)
-            first = graph.attention_receivers(layer).start + number * graph.n_heads
-            wired = self.wiring.layers[layer]
-            at_normed = wired.projections[number].pull_back(gradient)
-            source = graph.seen(graph.receivers[first]).start == 0
-            with torch.enable_grad(), frozen(self.wiring.lm.model):
-                stream = seen.read[layer, source]
-                streams = stream.expand(len(at_normed), *stream.shape).clone().requires_grad_()
-                (at_stream,) = torch.autograd.grad(wired.read(number, streams), streams, at_normed)
-            put(slice(first, first + graph.n_heads), at_stream)
-        return scores
+        at: dict[_Place, torch.Tensor],
+        layer: int,
+        flows: dict[bool, ReceiverFlow],
+    ) -> None:
+        """What the layer's queries, keys and values read joins the flow of its stream."""
+        graph, own = self.wiring.graph, self.wiring.layers[layer]
+        first = graph.attention_receivers(layer).start
+        for number in reversed(range(3)):
+            receivers = slice(first + number * graph.n_heads, first + (number + 1) * graph.n_heads)
+            source = bool(graph.of_source[receivers.start])
+            with torch.no_grad():
+                normed = own.projections[number].pull_back(at["qkv"[number], layer])
+            given = seen.read[layer, source]
+            flows[source].join(receivers, pulled(self.wiring.lm, own.reads[number], given, normed))
 
 
 class _Seen:
-    """Where gradients are asked for in one pass, and the streams that attention reads, as they were."""
+    """Where gradients are asked for in one pass, the ``sums`` behind attention and MLPs, and the streams that
+    attention reads, as they were."""
 
     def __init__(
         self, wiring: StripWiring, reference: StripActivations, share: float | None
     ) -> None:
         self.wiring, self.reference, self.share = wiring, reference, share
-        self.wanted: dict[tuple[str, int], torch.Tensor] = {}
+        self.wanted: dict[_Place, torch.Tensor] = {}
+        self.sums: dict[_Place, torch.Tensor] = {}
         self.read: dict[tuple[int, bool], torch.Tensor] = {}
         self.stream: dict[bool, torch.Tensor] = {}
         self.end: torch.Tensor
@@ -123,10 +133,11 @@ class _Seen:
         source = wired.in_source
         match what:
             case "z":
-                added = wired.adds(value.detach())
-                self.stream[source] = self.stream[source] + added
+                total = self.stream[source] + wired.adds(value.detach())
+                self._behind(what, layer, wired.behind_attention(total[None]), total)
             case "mlp":
-                self.stream[source] = self.stream[source] + value.detach()
+                total = self.stream[source] + value.detach()
+                self._behind(what, layer, wired.behind_mlp(total[None]), total)
             case "mid":
                 copy = value.clone()  # that only the MLP reads: the stream goes on past it
                 self.wanted["mid", layer] = copy
@@ -137,21 +148,6 @@ class _Seen:
                 self.wanted[what, layer] = value
         return None
 
-
-@torch.no_grad()
-def _changes(
-    wiring: StripWiring, clean: StripActivations, reference: StripActivations, source: bool
-) -> torch.Tensor:
-    """What each sender of a strip writes on the clean prompts less in the reference."""
-    if source:
-        parts = [(clean.embed - reference.embed)[None]]
-    else:
-        parts = [(clean.embed_prefix - reference.embed_prefix)[None]]
-    for layer, own in enumerate(wiring.layers):
-        if own.in_source != source:
-            continue
-        parts.append(own.written(clean.z[layer] - reference.z[layer]))
-        if own.down is not None:
-            parts.append((clean.mlp[layer] - reference.mlp[layer])[None])
-    changes = torch.cat(parts)
-    return changes.to(wide(changes))
+    def _behind(self, what: str, layer: int, goes_on: torch.Tensor, total: torch.Tensor) -> None:
+        self.sums[what, layer] = total
+        self.stream[self.wiring.layers[layer].in_source] = goes_on[0].detach()

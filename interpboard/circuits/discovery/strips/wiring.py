@@ -1,4 +1,4 @@
-"""How an encoder–decoder's parts are wired to its two streams, where norms come first (T5, Pegasus)."""
+"""How an encoder–decoder's parts are wired to its two streams: norms come first (T5) or last (BART)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from interpboard.circuits.discovery.normed_sums import NormedSums
 from interpboard.circuits.discovery.strips.graph import StripGraph
-from interpboard.circuits.discovery.wiring import LayerWiring, Projection, Wiring, unsupported
+from interpboard.circuits.discovery.wiring import Projection, Wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.plain_linear import plain_linear
 from interpboard.models.strips import CROSS, ENCODER, group_of
@@ -18,10 +19,10 @@ from interpboard.registry.layer_names import has_mlp
 
 
 @dataclass(frozen=True)
-class StripLayerWiring(LayerWiring):
+class StripLayerWiring(NormedSums):
     """One layer. ``reads`` [projection]: the norm through which each reads; of a cross attention's keys and
-    values the encoder's final one. ``before_mlp``: the norm before the MLP and ``down``, its last map; None
-    without an MLP."""
+    values the encoder's final one. ``before_mlp``: what is given the stream that the MLP reads, and ``down``,
+    its last map; None without an MLP."""
 
     reads: tuple[nn.Module, ...]
     before_mlp: nn.Module | None
@@ -66,27 +67,24 @@ def _layer(lm: LanguageModel, layer: int) -> StripLayerWiring:
     strips = lm.anatomy.strips
     assert isinstance(strips, TwoStrips)
     name, block, attention = strips.names[layer], strips.blocks[layer], strips.attention(layer)
-    if attention.sum_norm is not None:
-        raise unsupported(
-            lm,
-            "it norms the sums in its streams (post-norm), so what a part writes does not arrive as it is",
-        )
-    maps = attention.projections
-    norms = _norms(block)
-    if maps is None or norms is None:
+    maps, reads = attention.projections, _reads(block)
+    if maps is None or reads is None:
         raise unsupported(
             lm, "its queries, keys and values, or the norms before them, are not told apart"
         )
-    own, cross, mlp = norms
+    own, cross, mlp = reads
     norm = cross if group_of(name) == CROSS else own
     assert norm is not None
+    mid_norm, end_norm = strips.sum_norms(layer)
+    if has_mlp(name) and (mid_norm is None) != (end_norm is None):
+        raise unsupported(lm, "it norms one of the two sums in its layers, and not the other")
     of_states = strips.tail if group_of(name) == CROSS else norm
     size = lm.anatomy.d_head[layer]
     projections = tuple(_projection(lm, each, size) for each in maps)
     formats = {_weight(lm, module).dtype for module in (attention.out_proj, *maps)}
     return StripLayerWiring(
         norm, projections, attention.out_proj, lm.anatomy.n_heads,
-        max(formats, key=lambda dtype: torch.finfo(dtype).eps),
+        max(formats, key=lambda dtype: torch.finfo(dtype).eps), mid_norm, end_norm,
         (norm, of_states, of_states),
         mlp if has_mlp(name) else None,
         block.down if has_mlp(name) else None,
@@ -94,12 +92,16 @@ def _layer(lm: LanguageModel, layer: int) -> StripLayerWiring:
     )  # fmt: skip
 
 
-def _norms(block: StackBlock) -> tuple[nn.Module, nn.Module | None, nn.Module] | None:
-    """Before self-attention, before cross attention, before the MLP; None where they go by other names."""
+def _reads(block: StackBlock) -> tuple[nn.Module, nn.Module | None, nn.Module] | None:
+    """What self-attention, cross attention and the MLP read the stream through: their norms, or where the
+    sums are normed nothing, and the MLP's first map. None where they go by other names."""
     parts = getattr(block.module, "layer", None)
     if isinstance(parts, nn.ModuleList):
         found = [getattr(part, "layer_norm", None) for part in parts]
         names = found if block.cross is not None else [found[0], None, found[-1]]
+    elif block.own.sum_norm is not None:
+        crosses = None if block.cross is None else nn.Identity()
+        names = [nn.Identity(), crosses, getattr(block.module, "fc1", None)]
     else:
         names = [
             getattr(block.module, name, None)

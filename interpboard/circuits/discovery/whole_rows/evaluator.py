@@ -19,8 +19,8 @@ from interpboard.circuits.discovery.edge_evaluator import (
     check_cases,
 )
 from interpboard.circuits.discovery.edge_runs import logits_at, record_activations
+from interpboard.circuits.discovery.normed_sums import reference_output
 from interpboard.circuits.discovery.whole_rows.runs import proved_row_wiring, rows_patched
-from interpboard.circuits.discovery.whole_rows.streams import reference_output
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import require_room
@@ -81,7 +81,8 @@ class RowEvaluator(EdgeEvaluator):
         assert total is not None
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         mean = total.map(lambda t: (t / tokens).to(weight.dtype))
-        return replace(mean, output=reference_output(self.wiring, mean))
+        layers = zip(self.wiring.layers, mean.z, mean.mlp, strict=True)
+        return replace(mean, output=reference_output(mean.embed, layers))
 
 
 def _token_bytes(wiring: RowWiring) -> int:

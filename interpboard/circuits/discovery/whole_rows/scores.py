@@ -1,8 +1,4 @@
-"""Scores of a batch's edges in an encoder: what was written times the gradient where it is read.
-
-A receiver's own gradient is that at what it reads; from there it is followed back through each norm of a sum,
-as that norm acts in this run, to where a sender wrote. To first order that is what taking the edge away does.
-"""
+"""Scores of a batch's edges in an encoder: what was written times the gradient where it is read."""
 
 from __future__ import annotations
 
@@ -11,11 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
 from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.edge_evaluator import ExampleBatch
 from interpboard.circuits.discovery.edge_runs import record_activations
+from interpboard.circuits.discovery.flow import ReceiverFlow, pulled
 from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
 from interpboard.models.module_hooks import on_input, on_output
@@ -71,49 +67,33 @@ class RowBatch:
         end: torch.Tensor,
         watch: Watch,
     ) -> np.ndarray:
-        """``flow``: gradients at one place of the stream of all receivers that read behind it, the first of
-        them first; it is followed from the end to the embedding."""
-        graph, scores = self.wiring.graph, np.zeros(self.wiring.graph.edges.shape)
-        flow = end[None]
-
-        def put(first: int, changes: torch.Tensor) -> None:
-            wide_flow = flow.flatten(1).to(self.dtype)
-            product = changes.flatten(1).to(self.dtype) @ wide_flow.T
-            behind = slice(len(graph.receivers) - len(flow), None)
-            scores[first : first + len(changes), behind] = product.double().cpu().numpy()
-
+        graph, lm, scores = (
+            self.wiring.graph,
+            self.wiring.lm,
+            np.zeros(self.wiring.graph.edges.shape),
+        )
+        flow = ReceiverFlow(lm, scores, self.dtype)
+        flow.join(slice(-1, None), end[None])
         for layer in reversed(range(graph.n_layers)):
             watch.check()
-            own = self.wiring.layers[layer]
-            flow = self._back(own.end_norm, seen.sums.get(("mlp", layer)), flow)
-            put(graph.before_mlp(layer), (self.clean.mlp[layer] - self.reference.mlp[layer])[None])
-            mid = at["mid", layer].reshape(end.shape)
-            flow = torch.cat([mid[None], flow])
-            flow = self._back(own.mid_norm, seen.sums.get(("attention", layer)), flow)
+            own, mlp = self.wiring.layers[layer], graph.mlp_receiver(layer)
+            flow.back(own.end_norm, seen.sums.get(("mlp", layer)))
+            flow.put(
+                graph.before_mlp(layer), (self.clean.mlp[layer] - self.reference.mlp[layer])[None]
+            )
+            flow.join(slice(mlp, mlp + 1), at["mid", layer].reshape(end.shape)[None])
+            flow.back(own.mid_norm, seen.sums.get(("attention", layer)))
             with torch.no_grad():
                 written = own.written(self.clean.z[layer] - self.reference.z[layer])
-                put(graph.before_attention(layer), written)
+                flow.put(graph.before_attention(layer), written)
                 normed = [
                     projection.pull_back(at[f"projected {number}", layer])
                     for number, projection in enumerate(own.projections)
                 ]
-            read = self._back(own.norm, seen.sums["read", layer], torch.cat(normed))
-            flow = torch.cat([read, flow])
-        put(0, (self.clean.embed - self.reference.embed)[None])
+            read = pulled(lm, own.norm, seen.sums["read", layer], torch.cat(normed))
+            flow.join(graph.attention_receivers(layer), read)
+        flow.put(0, (self.clean.embed - self.reference.embed)[None])
         return scores
-
-    def _back(
-        self, norm: nn.Module | None, given: torch.Tensor | None, flow: torch.Tensor
-    ) -> torch.Tensor:
-        """``flow`` [receiver, batch, pos, d_model] at what ``norm`` gives, at what it was ``given``."""
-        if norm is None or isinstance(norm, nn.Identity):
-            return flow
-        assert given is not None
-        with torch.enable_grad(), frozen(self.wiring.lm.model):
-            given = given.detach()
-            streams = given.expand(len(flow), *given.shape).flatten(0, 1).clone().requires_grad_()
-            (back,) = torch.autograd.grad(norm.forward(streams), streams, flow.flatten(0, 1))
-        return back.view(flow.shape)
 
 
 class _Seen:

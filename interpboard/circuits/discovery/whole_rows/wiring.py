@@ -1,12 +1,6 @@
 """How an encoder's parts are wired to its stream, whether blocks norm what they read or what they sum up.
 
-    pre-norm    attention reads N(x); mid = x + a          the MLP reads N(mid); mid + m goes on
-    post-norm   attention reads x;    mid = N1(x + a)      the MLP reads mid;    N2(mid + m) goes on
-
-Behind a norm of the sum no part arrives as it was written: what a receiver reads is a function of all that
-was written before it. So an edge is defined by that function, computed anew for each receiver: its
-senders' outputs of this pass or of the reference, summed and normed as the model does. Without such norms it
-is the sum of the parts, as in a decoder.
+What an edge is in either is said in ``normed_sums``.
 """
 
 from __future__ import annotations
@@ -18,8 +12,8 @@ import torch
 from torch import nn
 
 from interpboard.circuits.discovery.graph import Graph
+from interpboard.circuits.discovery.normed_sums import NormedSums
 from interpboard.circuits.discovery.wiring import (
-    LayerWiring,
     Wiring,
     narrowest,
     projections_of,
@@ -35,30 +29,10 @@ _SITES = ("q", "k", "v", "z", "mlp_out", "resid_pre", "resid_mid", "resid_post")
 
 
 @dataclass(frozen=True)
-class RowLayerWiring(LayerWiring):
-    """One layer. ``norm`` is what attention reads the stream through, nothing at all in a post-norm block.
-
-    ``mid_norm`` and ``end_norm``: what the sums with attention's and with the MLP's output go through; None
-    where they are handed on as they are.
-    """
-
-    mid_norm: nn.Module | None
-    end_norm: nn.Module | None
-
-    def behind_attention(self, streams: torch.Tensor) -> torch.Tensor:
-        """The stream [..., pos, d_model] that goes on where ``streams`` are its sums with attention."""
-        return _through(self.mid_norm, streams)
-
-    def behind_mlp(self, streams: torch.Tensor) -> torch.Tensor:
-        """Likewise of the sums with what the MLP adds."""
-        return _through(self.end_norm, streams)
-
-
-@dataclass(frozen=True)
 class RowWiring(Wiring):
     """An encoder as a graph of senders and receivers."""
 
-    layers: tuple[RowLayerWiring, ...]
+    layers: tuple[NormedSums, ...]
 
 
 def find_row_wiring(lm: LanguageModel) -> RowWiring:
@@ -73,9 +47,7 @@ def find_row_wiring(lm: LanguageModel) -> RowWiring:
     return RowWiring(lm, graph, layers)
 
 
-def _layer(
-    lm: LanguageModel, layer: int, inside: Sequence[Heard], own: Heard | None
-) -> RowLayerWiring:
+def _layer(lm: LanguageModel, layer: int, inside: Sequence[Heard], own: Heard | None) -> NormedSums:
     anatomy = lm.anatomy
     if anatomy.attn_out[layer] is not anatomy.out_proj[layer]:
         raise unsupported(lm, "it norms what attention adds, so heads do not add up")
@@ -88,7 +60,7 @@ def _layer(
     if norm is None:
         raise unsupported(lm, "what its attention reads the stream through was not found")
     rounds_to = narrowest(lm, anatomy.out_proj[layer], projections)
-    return RowLayerWiring(
+    return NormedSums(
         norm, projections, anatomy.out_proj[layer], anatomy.n_heads, rounds_to, mid, end
     )
 
@@ -111,11 +83,3 @@ def _read_through(
         and agrees(call.gave, given)
     )
     return next((call.module for call in fits), None)
-
-
-def _through(norm: nn.Module | None, streams: torch.Tensor) -> torch.Tensor:
-    if norm is None:
-        return streams
-    # The module's forward itself: hooks on it hear of the model's own pass alone.
-    rows: torch.Tensor = norm.forward(streams.flatten(0, -3))
-    return rows.view(streams.shape)
