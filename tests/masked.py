@@ -7,7 +7,7 @@ hooked on the given model and acts at the call that is meant.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -80,7 +80,7 @@ MASKED: dict[str, Family] = {
         lambda: tf.ElectraForMaskedLM(tf.ElectraConfig(**_SIZES, embedding_size=16)),
         lambda m, h: m.generator_lm_head(m.generator_predictions(h)),
     ),
-    "deberta-v2": _bert_like(
+    "deberta-v2": replace(_bert_like(
         "deberta",
         lambda: tf.DebertaV2ForMaskedLM(
             tf.DebertaV2Config(
@@ -89,6 +89,23 @@ MASKED: dict[str, Family] = {
             )
         ),
         lambda m, h: m.cls(h),
+    ), qkv="attention.self.query_proj attention.self.key_proj attention.self.value_proj"),
+    "esm": Family(
+        lambda: tf.EsmForMaskedLM(
+            tf.EsmConfig(
+                **_SIZES, pad_token_id=0, mask_token_id=4, position_embedding_type="rotary",
+                token_dropout=False,
+            )
+        ),
+        "esm.encoder.layer.{i}", "attention.output.dense", "output.dense",
+        lambda m, h: m.lm_head(m.esm.encoder.emb_layer_norm_after(h)),
+    ),
+    "deberta": Family(
+        lambda: tf.DebertaForMaskedLM(
+            tf.DebertaConfig(**_SIZES, relative_attention=True, pos_att_type=["p2c", "c2p"])
+        ),
+        "deberta.encoder.layer.{i}", "attention.output.dense", "output.dense", lambda m, h: m.cls(h),
+        "attention.output.LayerNorm", "attention.self.in_proj",
     ),
     "distilbert": Family(
         lambda: tf.DistilBertForMaskedLM(

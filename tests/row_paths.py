@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -39,7 +40,13 @@ class RowByHand:
         return found
 
     def _run(self, ids: torch.Tensor, done: list[Done]) -> float:
-        logits = plain(self.family, self.model, ids, done)[self.at]
+        length = ids.shape[1]  # of the stream: deberta calls its maps for distances, too
+
+        def of_stream(act: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+            return lambda value: act(value) if value.shape[1] == length else value
+
+        there = [(site, layer, of_stream(act)) for site, layer, act in done]
+        logits = plain(self.family, self.model, ids, there)[self.at]
         return float(logits[self.answer] - logits[self.foil])
 
     def without(self, sender: str, receiver: str) -> float:
@@ -62,6 +69,8 @@ class RowByHand:
         number = int(name)
         if self.family == "modernbert":  # all three in one
             number += HEADS * "qkv".index(site)
+        if self.family == "deberta":  # likewise, a head's three one after the other
+            number = 3 * number + "qkv".index(site)
         return self._run(self.ids, [(site, int(layer), lambda clean: _at_head(clean, own, number))])
 
 

@@ -29,8 +29,8 @@ from tests.tiny import tiny_tokenizer
 
 CLEAN = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When John and Mary went to the house, Mary gave a table in"
-FAMILIES = ("gpt2", "llama", "qwen3", "phi3", "opt", "gpt_neo", "starcoder2")
-WRONG = ("gptj", "gpt_neox", "phi", "falcon", "cohere", "gemma2", "gemma3", "olmo2", "bloom")
+FAMILIES = ("gpt2", "llama", "qwen3", "phi3", "opt", "gpt_neo", "starcoder2", "bloom")
+WRONG = ("gptj", "gpt_neox", "phi", "falcon", "cohere", "gemma2", "gemma3", "olmo2")
 
 
 def evaluator(family: str = "gpt2", dtype: torch.dtype = torch.float64) -> EdgeEvaluator:

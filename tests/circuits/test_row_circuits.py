@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_scores import edge_scores
@@ -22,7 +25,7 @@ from tests.lm import fingerprint
 from tests.masked import OTHER, TEXT, masked_lm
 from tests.row_paths import RowByHand
 
-BY_HAND = ("bert", "distilbert", "mpnet", "modernbert")
+BY_HAND = ("bert", "distilbert", "mpnet", "modernbert", "deberta", "deberta-v2")
 WORKING = (*BY_HAND, "roberta", "electra", "albert")
 EXAMPLE = Example(TEXT, OTHER, ("paris",), ("rome",))
 SHORT = Example("the city is [MASK]", "the tower is [MASK]", ("paris",), ("rome",))
@@ -68,7 +71,7 @@ def test_all_edges_are_the_model_and_none_the_reference(family: str, ablation: s
     assert evaluator.on_clean == pytest.approx(sum(values) / 2, rel=1e-9)
 
 
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
+@pytest.mark.parametrize("family", ["bert", "modernbert", "deberta", "deberta-v2"])
 def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
     """The reference is brought so near that only the first order is left."""
     evaluator = _evaluator(family)
@@ -120,10 +123,23 @@ def test_a_circuit_of_a_classifier_reads_what_its_head_reads(family: str) -> Non
     assert found.extra["faithfulness"].values[[0, -1]] == pytest.approx([0, 1], abs=1e-8)
 
 
-def test_what_is_made_of_more_than_the_stream_has_no_edges() -> None:
-    lm = masked_lm("deberta-v2")
+def test_what_is_made_of_more_than_the_stream_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a map that is called for the stream twice."""
+    lm = masked_lm("bert")
+    attention: Any = lm.anatomy.layers[0].get_submodule("attention.self")
+    twice = _calling_again(attention.query, attention.forward)
+    monkeypatch.setattr(attention, "forward", twice)
     with pytest.raises(Unsupported, match="made of more than the stream"):
         RowEvaluator.over_rows(lm, tokenize_examples(lm, [EXAMPLE]), "logit_diff", "corrupted")
+
+
+def _calling_again(query: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def twice(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        found = forward(hidden, *args, **kwargs)
+        query(2 * hidden)
+        return found
+
+    return twice
 
 
 def test_heads_that_are_told_apart_wrongly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,6 +235,7 @@ def test_direct_contributions_sum_to_the_logit_through_every_norm(
     family: str, dtype: torch.dtype
 ) -> None:
     lm, prompt, _, _, _, _ = case(family, dtype)
+    near = 1e-5 if family == "deberta" else 1e-9  # its norms compute in float32
     for request in (
         MetricRequest("logit"),
         MetricRequest("logit_diff", target="paris", foil="rome"),
@@ -242,7 +243,7 @@ def test_direct_contributions_sum_to_the_logit_through_every_norm(
         metric = resolve_metric(lm, prompt, request)
         found = direct_logit_attribution(lm, prompt, metric, neurons=True)
         assert found.values.sum() == pytest.approx(
-            metric.baseline, abs=1e-3 if dtype is torch.float32 else 1e-9
+            metric.baseline, abs=1e-3 if dtype is torch.float32 else near
         )
         assert found.extra["accumulated"].values[-1] == pytest.approx(found.values.sum())
 

@@ -32,12 +32,12 @@ class Pulled:
 class StatisticsHeld(TorchFunctionMode):
     """While open, no gradient passes through a norm's scale: roots and variances are constants.
 
-    ``hold`` gives the constant for what was computed.
+    ``hold`` gives the constant for what was computed. ``also``: further functions that give constants.
     """
 
-    def __init__(self, hold: Map = torch.Tensor.detach) -> None:
+    def __init__(self, hold: Map = torch.Tensor.detach, also: frozenset[Any] = frozenset()) -> None:
         super().__init__()
-        self.hold = hold
+        self.hold, self.also = hold, also
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -48,7 +48,8 @@ class StatisticsHeld(TorchFunctionMode):
         if function is functional.rms_norm:
             return _rms_norm(self.hold, *args, **kwargs)
         output = function(*args, **kwargs)
-        return self.hold(output) if function in _ROOTS or _is_root(function, args) else output
+        constant = function in _ROOTS or function in self.also or _is_root(function, args)
+        return self.hold(output) if constant else output
 
 
 def _is_root(function: Any, args: tuple[Any, ...]) -> bool:

@@ -24,6 +24,9 @@ from interpboard.models.head_activations import HeadActivations, activation_modu
 from interpboard.models.proof.rounding import TOLERANCE
 from interpboard.runs.metrics import at_least_float32
 
+# Of a GELU that is written out, x · ½ · (1 + erf(x / √2)), what x is multiplied by (esm).
+_WITHIN_GELU = frozenset({torch.erf, torch.Tensor.erf})
+
 
 class _Kept:
     """What was held, in order; once ``again``, the same is given for whatever comes."""
@@ -74,7 +77,7 @@ def pull_back_head(anatomy: Anatomy, explained: Map, normed: torch.Tensor) -> Pu
 @contextmanager
 def _held(anatomy: Anatomy, kept: _Kept) -> Iterator[None]:
     with ExitStack() as stack:
-        stack.enter_context(StatisticsHeld(kept.hold))
+        stack.enter_context(StatisticsHeld(kept.hold, _WITHIN_GELU))
         stack.enter_context(HeadActivations(kept.multiple))
         for module in activation_modules(anatomy):
             hook = partial(_as_multiple, kept)

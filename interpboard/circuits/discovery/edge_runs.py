@@ -22,7 +22,7 @@ from interpboard.circuits.discovery.live_edges import LiveEdges
 from interpboard.circuits.discovery.own_inputs import prove_own_inputs
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.module_hooks import on_input, on_output
+from interpboard.models.module_hooks import on_input
 from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
@@ -61,7 +61,10 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
                     "in LLM.int8 its maps round what they are given, so that parts do not add up",
                 )
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
-    if {"q", "k", "v"} <= lm.verified.sites:
+    shown = {"q", "k", "v"} <= lm.verified.sites
+    if not shown and any(each.by_heads for own in wiring.layers for each in own.projections):
+        raise unsupported(lm, "its queries, keys and values cannot be seen, and stand head by head")
+    if shown:
         prove_own_inputs(
             wiring, ids[:1], ids[1:],
             lambda stack, edges: hang(stack, wiring, LiveEdges(wiring, reference, edges)),
@@ -174,7 +177,7 @@ def hang(stack: ExitStack, wiring: Wiring, hears: HearsPass) -> None:
         stack.enter_context(on_input(attention.norm, lambda _value: hears.watch.check()))
         for number, projection in enumerate(attention.projections):
             project = partial(hears.project, layer, number)
-            stack.enter_context(on_output(projection.module, project))
+            stack.enter_context(projection.on_stream(project))
         stack.enter_context(at_site(anatomy, "z", layer, partial(hears.heads, layer)))
         stack.enter_context(on_input(anatomy.before_mlp[layer], partial(hears.before_mlp, layer)))
         stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(hears.mlp, layer)))

@@ -9,7 +9,10 @@ Everything else (rotary embedding, query norms, the attention itself, the MLP) s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import nn
@@ -17,6 +20,7 @@ from torch import nn
 from interpboard.circuits.discovery.graph import Graph
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.module_hooks import Act, on_output
 from interpboard.models.plain_linear import plain_linear
 
 _NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm", "operator_norm")
@@ -28,22 +32,29 @@ _APART = (
     ("q", "k", "v"),
 )
 _FUSED = ("c_attn", "qkv_proj", "Wqkv")  # queries, keys and values one after the other
+_BY_HEADS = ("in_proj", "query_key_value")  # a head's query, key and value one after the other
 
 
 @dataclass(frozen=True)
 class Projection:
-    """One linear map whose output holds a slice for each of its receivers, in the order of the graph."""
+    """One linear map whose output holds a slice for each of its receivers, in the order of the graph.
+
+    ``by_heads``: what it makes of one head stands together, else all queries, then all keys, then all values.
+    ``called``: which of its ``calls`` in a pass is of the stream; the others are of constants (deberta's
+    relative positions).
+    """
 
     module: nn.Module
     heads: tuple[int, ...]  # of each of q, k, v that it makes
     d_head: int
+    by_heads: bool = False
+    called: int = 0
+    calls: int = 1
 
     @property
     def weights(self) -> tuple[torch.Tensor, ...]:
         """[head, d_head, d_model] for each of q, k, v that it makes."""
-        weight, _ = _known_linear(self.module)
-        parts = weight.split([heads * self.d_head for heads in self.heads])
-        return tuple(part.unflatten(0, (-1, self.d_head)) for part in parts)
+        return self._split(_known_linear(self.module)[0], 0)
 
     @property
     def biases(self) -> tuple[torch.Tensor | None, ...]:
@@ -51,13 +62,23 @@ class Projection:
         _, bias = _known_linear(self.module)
         if bias is None:
             return (None,) * len(self.heads)
-        parts = bias.split([heads * self.d_head for heads in self.heads])
-        return tuple(part.unflatten(0, (-1, self.d_head)) for part in parts)
+        return self._split(bias, 0)
 
     @property
     def n_receivers(self) -> int:
         """Heads of all its parts."""
         return sum(self.heads)
+
+    @contextmanager
+    def on_stream(self, act: Act) -> Iterator[None]:
+        """While open, ``act`` sees what the module gives of the stream, and may put something else."""
+        number = count()
+
+        def of_stream(output: torch.Tensor) -> torch.Tensor | None:
+            return act(output) if next(number) % self.calls == self.called else None
+
+        with on_output(self.module, of_stream):
+            yield
 
     def project(self, normed: torch.Tensor) -> torch.Tensor:
         """What the module would give [batch, pos, out], each head reading its own ``normed`` stream
@@ -66,20 +87,28 @@ class Projection:
         for weight, bias in zip(self.weights, self.biases, strict=True):
             streams = normed[first : first + len(weight)]
             part = torch.einsum("hbpd,hed->bphe", streams, weight.to(streams))
-            parts.append((part if bias is None else part + bias.to(part)).flatten(2))
+            parts.append(part if bias is None else part + bias.to(part))
             first += len(weight)
-        return torch.cat(parts, dim=-1)
+        if self.by_heads:
+            return torch.stack(parts, dim=3).flatten(2)
+        return torch.cat([part.flatten(2) for part in parts], dim=-1)
 
     def pull_back(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient at each head's own normed stream [receiver, batch, pos, d_model] from that at the
         module's output [batch, pos, out]."""
-        parts, first = [], 0
-        for weight in self.weights:
-            heads, size, _ = weight.shape
-            outputs = gradient[..., first : first + heads * size].unflatten(-1, (heads, size))
-            parts.append(torch.einsum("bphe,hed->hbpd", outputs, weight.to(outputs)))
-            first += heads * size
+        parts = [
+            torch.einsum("bphe,hed->hbpd", outputs, weight.to(outputs))
+            for weight, outputs in zip(self.weights, self._split(gradient, -1), strict=True)
+        ]
         return torch.cat(parts)
+
+    def _split(self, outputs: torch.Tensor, dim: int) -> tuple[torch.Tensor, ...]:
+        """For each of q, k, v that it makes, with [head, d_head] in place of the dimension ``dim``."""
+        if self.by_heads:
+            by_head = outputs.unflatten(dim, (self.heads[0], len(self.heads), self.d_head))
+            return by_head.unbind(dim + 1 if dim >= 0 else dim - 1)
+        parts = outputs.split([heads * self.d_head for heads in self.heads], dim=dim)
+        return tuple(part.unflatten(dim, (-1, self.d_head)) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -179,6 +208,9 @@ def projections_of(lm: LanguageModel, layer: int) -> tuple[Projection, ...]:
     for name in _FUSED:
         if name in inner:
             return (_projection(lm, inner[name], counts, size),)
+    for name in _BY_HEADS:
+        if name in inner and len(set(counts)) == 1:
+            return (replace(_projection(lm, inner[name], counts, size), by_heads=True),)
     raise unsupported(lm, "its queries, keys and values cannot be told apart")
 
 

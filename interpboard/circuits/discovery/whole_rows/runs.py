@@ -6,6 +6,7 @@ As ``edge_runs``, which see.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,9 +50,8 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
     kind, where only every other input of a head hears the first prompt, its queries, keys and values must be
     that prompt's at these heads and the other's elsewhere. Raises ``Unsupported`` where it is not so.
     """
-    wiring = find_row_wiring(lm)
     ids, others = unpadded_prompts(lm.anatomy)
-    _refuse_other_calls(wiring, ids)
+    wiring = _with_calls(find_row_wiring(lm), ids, others)
     clean, reference = (record_activations(wiring, row) for row in (ids, others))
     graph = wiring.graph
     for edges, row, expected in (
@@ -72,18 +72,38 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
 
 
 @torch.no_grad()
-def _refuse_other_calls(wiring: RowWiring, ids: torch.Tensor) -> None:
-    """Raise ``Unsupported`` where a projection is called for something else than the stream, too."""
-    lm = wiring.lm
-    shapes: dict[int, list[torch.Size]] = {}
+def _with_calls(wiring: RowWiring, ids: torch.Tensor, others: torch.Tensor) -> RowWiring:
+    """``wiring`` with which calls of its projections are of the stream. All others must be given the same on
+    two prompts. Raises ``Unsupported`` where that is not so."""
+    given = [_given(wiring, row) for row in (ids, others)]
+    layers = []
+    for own in wiring.layers:
+        found = []
+        for projection in own.projections:
+            called = [each[id(projection.module)] for each in given]
+            ours, theirs = called
+            of_stream = [
+                number
+                for number, (one, other) in enumerate(zip(ours, theirs, strict=False))
+                if one.shape != other.shape or not torch.equal(one, other)
+            ]
+            if len(ours) != len(theirs) or len(of_stream) != 1:
+                raise unsupported(
+                    wiring.lm, "its queries, keys and values are made of more than the stream"
+                )
+            found.append(replace(projection, called=of_stream[0], calls=len(ours)))
+        layers.append(replace(own, projections=tuple(found)))
+    return replace(wiring, layers=tuple(layers))
+
+
+def _given(wiring: RowWiring, ids: torch.Tensor) -> dict[int, list[torch.Tensor]]:
+    """What each projection is given in a run of ``ids``, call by call."""
+    found: dict[int, list[torch.Tensor]] = {}
     with ExitStack() as stack:
         for own in wiring.layers:
             for projection in own.projections:
-                called = shapes.setdefault(id(projection.module), [])
-                keep = lambda given, called=called: called.append(given.shape[:-1])  # noqa: E731
+                called = found.setdefault(id(projection.module), [])
+                keep = lambda given, called=called: called.append(given.clone())  # noqa: E731
                 stack.enter_context(on_input(projection.module, keep))
-        run_body(lm.anatomy, ids)
-    if any(called != [ids.shape] for called in shapes.values()):
-        raise unsupported(
-            lm, "its queries, keys and values are made of more than the stream (relative positions)"
-        )
+        run_body(wiring.lm.anatomy, ids)
+    return found

@@ -14,7 +14,7 @@ from interpboard.circuits.discovery.edge_runs import record_activations
 from interpboard.circuits.discovery.flow import ReceiverFlow, pulled
 from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
-from interpboard.models.module_hooks import on_input, on_output
+from interpboard.models.module_hooks import on_input
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
@@ -118,7 +118,7 @@ class _Seen:
             )
             for number, projection in enumerate(own.projections):
                 want = partial(self._want, f"projected {number}", layer)
-                stack.enter_context(on_output(projection.module, want))
+                stack.enter_context(projection.on_stream(want))
             stack.enter_context(on_input(anatomy.before_mlp[layer], partial(self._apart, layer)))
             for name, norm in ("attention", own.mid_norm), ("mlp", own.end_norm):
                 if norm is not None:
