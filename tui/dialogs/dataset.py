@@ -16,7 +16,7 @@ from tui.commands.places import DATASET
 from tui.dialogs.box import Live
 from tui.dialogs.over_panes import OverPanes
 from tui.session.state import State
-from tui.widgets.line import GrowingLine, Line
+from tui.widgets.line import OPTIONAL, GrowingLine, Line
 from tui.widgets.message import MessageLine
 from tui.widgets.row_table import RowTable, row_columns, row_sentence
 
@@ -125,18 +125,21 @@ class DatasetScreen(Live, OverPanes[None]):
         heading = "Sweep" if found.manifest is not None else self.shown_heading
         title = Text.assemble((f" {heading}", Style(color=ink.accent, bold=True)))
         title.append(f"  {visible(found.path.name or str(found.path))}", ink.text)
-        if host.sweep_words:
-            title.append(f"  {host.sweep_words}", ink.accent)
+        done, *further = host.sweep_words.split(", ")
+        runs = OPTIONAL if done else Style()  # how far it is stays where there is no room for all
+        title.append(f"  {done}" if done else "", ink.accent)
+        for part in further:
+            title.append(f", {part}", Style(color=ink.accent) + runs)
         rows, out = len(found.rows), sum(bool(row.problem) for row in found.rows)
         first = "first " if found.cut else ""
-        title.append(f"  {first}{rows:,} rows", ink.text)
+        title.append(f"  {first}{rows:,} rows", Style(color=ink.text) + runs)
         if out:
-            title.append(f", {out:,} cannot be used", ink.warning)
+            title.append(f", {out:,} cannot be used", Style(color=ink.warning) + runs)
         if host.where:
             title.append(f"  {len(host.shown):,} fit {visible(host.where)}", ink.accent)
         if found.manifest is not None:
             names = ", ".join(map(words.analysis_title, found.manifest.request.analyses))
-            title.append(f"  {names}", ink.muted)
+            title.append(f"  {names}", Style(color=ink.muted) + runs)
         return title
 
     def _readout(self) -> None:
