@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui import catalogue, theme
+from tui.session.compared import SECOND, acts_on_b, of_one_side
 from tui.session.state import PromptKind, State
 from tui.slots.compared_line import compared_line
 from tui.slots.means_line import means_line
@@ -72,8 +73,12 @@ def show_frame(base: Screen[Any], state: State, view: Pane, focus: str) -> None:
     ]
     base.query_one("#tabs", Line).set(lines.tabs([*names, _RUNS], active, state, ink, width))
     next_step, cannot = view.next_step(state), view.cannot(state)
+    shown_side = None if state.compared is None else state.compared.view
     if state.means is not None:  # what a pane does to its prompt
         next_step, cannot = "back", [each.id for each in view.slot.keys]
+    elif shown_side is not None and shown_side != SECOND:
+        of_b = [each.id for each in view.slot.keys if acts_on_b(shown_side, each.id)]
+        next_step, cannot = "compare", [*cannot, *of_b, *of_one_side(shown_side)]
     commands = catalogue.footer_commands(focus, _stoppable(state), next_step, cannot)
     base.query_one("#footer", Line).set(lines.footer(commands, ink, width))
 

@@ -15,6 +15,7 @@ from interpboard.display import visible_token
 from interpboard.errors import BadParameter
 from interpboard.results import Axis, Document, LabelledArray, PromptInfo, Result, text_array
 from interpboard.results.arrays import names_of
+from interpboard.results.beside_heads import MLP_EFFECTS, cells_of
 
 OF = "difference of "
 DIFFERENCE = "B − A, entry by entry; negative: smaller in B; positive: larger in B"
@@ -30,7 +31,8 @@ def difference(a: Document, b: Document) -> Result:
     """``B − A`` of two documents of one result each; positive: larger in B.
 
     The axes are those of both: prompts are aligned by their tokens (``align``), predictions by token,
-    other axes by their labels. What one side alone has is called ``A: …`` or ``B: …`` and is NaN, never 0.
+    other axes by their labels. Effects of heads have the MLPs as one more, where both sides have them beside
+    theirs. What one side alone has is called ``A: …`` or ``B: …`` and is NaN, never 0.
     ``extra`` holds both sides along the same axes, ``a`` and ``b``, and for each axis with such entries
     ``only_in_AXIS``. ``params`` say what it was made from, ``warnings`` what else differs;
     ``baseline`` is the difference of baselines. ``metric`` is B's, without a token that A does not share.
@@ -41,6 +43,7 @@ def difference(a: Document, b: Document) -> Result:
     if reason is not None:
         raise BadParameter(*reason)
     (one,), (other,) = (_by_token(document) for document in (a, b))
+    one, other = _with_mlps(one, other)
     aligned = [
         _aligned(x, y, (a.prompt, b.prompt)) for x, y in zip(one.axes, other.axes, strict=True)
     ]
@@ -128,6 +131,20 @@ def _by_token(document: Document) -> tuple[Result]:
         return (result,)
     axis = Axis("next token", tuple(map(str, tokens.values.tolist())))
     return (msgspec.structs.replace(result, axes=(axis,)),)
+
+
+def _with_mlps(one: Result, other: Result) -> tuple[Result, Result]:
+    """Effects [layer, head] with those of the MLPs, which both have beside them, as a last head."""
+    pair = (one, other)
+    if not all(
+        MLP_EFFECTS in r.extra and [x.name for x in r.axes] == ["layer", "head"] for r in pair
+    ):
+        return pair
+    widened = [
+        msgspec.structs.replace(r, axes=cells.axes, values=cells.values)
+        for r, cells in zip(pair, map(cells_of, pair), strict=True)
+    ]
+    return widened[0], widened[1]
 
 
 def _aligned(a: Axis, b: Axis, prompts: tuple[PromptInfo, PromptInfo]) -> Alignment:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 SIDE_PREFIX = "A"
 PINNED, BEFORE = "pinned", "before"  # what A can be of the prompts since the app began
-SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
-# Commands of the app that look at what a pane shows of one prompt.
-OF_ONE_SIDE = frozenset({"open", "find", "find_next", "find_previous", "jump", "code"})
 _TOLD_SO = "Another model is open now: what is kept of A stays, and nothing is computed for it."
 
 
@@ -264,11 +261,11 @@ class Comparison:
         if compared is None or compared.view == sides.SECOND:
             return ""
         key = shown_keys("compare")
-        if compared.view == sides.DIFFERENCE_SIDE and asked.id in OF_ONE_SIDE:
+        if asked.id in sides.of_one_side(compared.view):
             return f"B − A is shown. “{asked.label}” is for one side: {key} goes on to A, then B."
         if "app" in asked.where or not set(asked.where) & set(self._session.slots):
             return ""
-        if compared.view == sides.FIRST and asked.id in SHOWS_A:
+        if not sides.acts_on_b(compared.view, asked.id):
             return ""
         return f"{compared.view} is shown. “{asked.label}” acts on B: {key} goes on to it."
 

@@ -6,9 +6,12 @@ own, and in B − A every slot has the difference as its result, or a line that 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.structs import replace as with_fields
 
 from tui.session.interventions import InterventionStack
 from tui.session.selection import Selection
@@ -22,6 +25,9 @@ Side = Literal["A", "B", "B − A"]
 DIFFERENCE_SIDE: Side = "B − A"
 TURN: tuple[Side, ...] = (DIFFERENCE_SIDE, "A", "B")  # what "compare" goes through, then off
 FIRST, SECOND = "A", "B"
+_SHOWS_A = frozenset({"view"})  # commands of a pane that only change how it is shown
+# Commands of the app that look at what a pane shows of one prompt.
+_OF_ONE_SIDE = frozenset({"open", "find", "find_next", "find_previous", "jump", "code"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,16 @@ class Compared:
         """What is shown after this one; None: the comparison ends."""
         at = TURN.index(self.view) + 1
         return TURN[at] if at < len(TURN) else None
+
+
+def of_one_side(view: Side) -> frozenset[str]:
+    """The app's commands that have nothing to act on while ``view`` is shown."""
+    return _OF_ONE_SIDE if view == DIFFERENCE_SIDE else frozenset()
+
+
+def acts_on_b(view: Side, id: str) -> bool:
+    """Would a pane's own command change B while something else is shown? Then it is refused."""
+    return view != SECOND and not (view == FIRST and id in _SHOWS_A)
 
 
 def kept(state: State) -> State:
@@ -102,19 +118,20 @@ def shown(state: State, slots: Mapping[str, Slot], cache: DifferenceCache) -> St
 class DifferenceCache:
     """Differences that were taken: each once for the two results that it is of."""
 
-    _known: dict[str, tuple[object, object, Answer]] = field(default_factory=dict)
+    _known: dict[str, tuple[tuple[object, ...], Answer]] = field(default_factory=dict)
 
     def of(self, slot: Slot, a: State, b: State) -> Answer:
         """B − A of what ``slot`` has on both sides, or why there is none."""
         reason = _waits(slot, a, "A") or _waits(slot, b, "B")
         if reason:
             return Answer(failure=reason)
-        one, other = a.slots[slot.name], b.slots[slot.name]
+        parts = (slot.name, *(slot.beside if slot.as_shown is not None else ()))
+        made_of = tuple(state.slots[name].result for state in (a, b) for name in parts)
         known = self._known.get(slot.name)
-        if known is not None and known[0] is one.result and known[1] is other.result:
-            return known[2]
+        if known is not None and all(map(operator.is_, known[0], made_of)):
+            return known[1]
         answer = _difference(slot, a, b)
-        self._known[slot.name] = (one.result, other.result, answer)
+        self._known[slot.name] = (made_of, answer)
         return answer
 
 
@@ -140,7 +157,7 @@ def _difference(slot: Slot, a: State, b: State) -> Answer:
     from interpboard.comparison import difference
     from interpboard.errors import BadParameter
 
-    documents = [answer_document(state, slot.name) for state in (a, b)]
+    documents = [_shown_document(slot, state) for state in (a, b)]
     first, second = documents
     if first is None or second is None:
         return Answer(failure="There is no model to compare with.")
@@ -151,6 +168,15 @@ def _difference(slot: Slot, a: State, b: State) -> Answer:
     return Answer(
         result=made, prompt=second.prompt, of=second.model, request=b.slots[slot.name].request
     )
+
+
+def _shown_document(slot: Slot, state: State) -> Document | None:
+    """The result of a slot as a document, with what its view shows beside it."""
+    document = answer_document(state, slot.name)
+    if document is None or slot.as_shown is None:
+        return document
+    shown = slot.as_shown(replace(state, compared=None), document.results[0])
+    return with_fields(document, results=(shown,))
 
 
 def answer_document(state: State, slot: str) -> Document | None:

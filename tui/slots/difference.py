@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MOST = 200  # entries of a list
 COMPARED_SIDES = ("A", "B", "B − A")
 _MARKS = {"A: ": "A", "B: ": "B"}
+_LETTERS = {"layer": "L", "head": "H", "neuron": "N"}
 _WIDE = "neuron"  # an axis of thousands is never a column each
 
 
@@ -174,9 +175,9 @@ def _mark(label: str) -> tuple[str, str]:
 
 
 def _row(axis: Axis, label: str) -> str:
-    """A label as it is shown: ``L3``, ``H7``, a token, with the side in front that alone has it."""
+    """A label as it is shown: ``L3``, ``H7``, ``N5``, a token, with the side in front that alone has it."""
     mark, label = _mark(label)
-    letter = {"layer": "L", "head": "H"}.get(axis.name, "") if label[:1].isdigit() else ""
+    letter = _LETTERS.get(axis.name, "") if label[:1].isdigit() else ""
     return f"{mark}: "[: 3 * bool(mark)] + letter + words.shorten(visible_label(axis.name, label))
 
 

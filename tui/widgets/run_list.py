@@ -82,7 +82,7 @@ class RunList(CursorView):
         run = self.runs[row]
         pin = PINS[self.pinned.index(run.id)] if run.id in self.pinned else " "
         style = cursor_style(self.inks.dark) if row == self.cursor else self.inks.style("text")
-        return [Segment(f" {line_of(run, self.size.width - 2, pin)} ", style)]
+        return [Segment(f" {line_of(run, self.room - 2, pin)} ", style)]
 
     def cells(self, around: CursorPlace) -> Sequence[SearchCell]:
         """The runs: what their line says, uncut."""

@@ -92,7 +92,7 @@ class TokenStrip(CursorView):
         self.scale: Scale | None = None
         self.explained = -1
         self.subject: frozenset[int] = frozenset()
-        self._lines: tuple[int, list[list[Piece]]] = (0, [])
+        self._lines: dict[int, list[list[Piece]]] = {}  # by width
         self.margin = TurnMargin()
         self.folded: tuple[tuple[int, int], ...] = ()
 
@@ -100,7 +100,7 @@ class TokenStrip(CursorView):
         """The tokens to be shown are those of these turns; ``reasoning``: sections among them."""
         margin = TurnMargin(turns, reasoning)
         if (self.margin.turns, self.margin.reasoning) != (margin.turns, margin.reasoning):
-            self.margin, self._lines = margin, (0, [])
+            self.margin, self._lines = margin, {}
             self.refresh(layout=True)
 
     def show(
@@ -129,7 +129,7 @@ class TokenStrip(CursorView):
         changed, self.tokens = texts != self.texts, tuple(tokens)
         self.texts, self.values, self.scale = texts, tuple(values), scale
         self.explained, self.subject = explained, frozenset(subject)
-        self._lines = (0, [])
+        self._lines = {}
         at = self.standing_for(self.cursor if cursor is None else cursor)
         self.set_reactive(TokenStrip.cursor, max(0, min(at, len(texts) - 1)))
         self.measure()
@@ -149,9 +149,15 @@ class TokenStrip(CursorView):
             if self.scale.level(old) != self.scale.level(new):
                 self._refresh_token(token)
 
+    @property
+    def room(self) -> int:
+        """Columns for the text: a text that scrolls leaves one to the scrollbar."""
+        width = max(1, self.size.width)
+        return width - 1 if self.line_count(width) > self.size.height > 0 else width
+
     def lines(self, width: int) -> list[list[Piece]]:
         """The wrapped tokens at ``width``, kept until something changes."""
-        if self._lines[0] != width:
+        if width not in self._lines:
             margin = self.margin.width(width)
             lines = wrap(self.texts, max(4, width - margin), self.margin.begins)
             if self.folded:
@@ -160,8 +166,8 @@ class TokenStrip(CursorView):
                 ]
             if margin:
                 lines = [[own._replace(x=own.x + margin) for own in line] for line in lines]
-            self._lines = (width, lines)
-        return self._lines[1]
+            self._lines[width] = lines
+        return self._lines[width]
 
     def line_count(self, width: int) -> int:
         """Lines at ``width``."""
@@ -169,13 +175,13 @@ class TokenStrip(CursorView):
 
     def draw_line(self, line: int) -> list[Segment]:
         """One line of text."""
-        lines = self.lines(self.size.width)
+        lines = self.lines(self.room)
         at = line + self.scroll_offset.y
         if at >= len(lines):
             return []
         drawn = [self._piece(piece) for piece in lines[at]]
         if self.margin.turns and lines[at]:
-            speaker = self.margin.said(lines[at][0].token, self.size.width)
+            speaker = self.margin.said(lines[at][0].token, self.room)
             drawn.insert(0, Segment(speaker, self.inks.style("accent")))
         return drawn
 
@@ -202,7 +208,7 @@ class TokenStrip(CursorView):
         """Left and right by token, up and down by line."""
         if not self.texts:
             return
-        lines = self.lines(self.size.width)
+        lines = self.lines(self.room)
         row = next(i for i, line in enumerate(lines) if any(p.token == self.cursor for p in line))
         here = next(p for p in lines[row] if p.token == self.cursor)
         page = max(1, self.size.height // 2)
@@ -233,7 +239,7 @@ class TokenStrip(CursorView):
 
     def token_at(self, x: int, y: int) -> int | None:
         """The token that is drawn in a cell of the view."""
-        lines, at = self.lines(self.size.width), y + self.scroll_offset.y
+        lines, at = self.lines(self.room), y + self.scroll_offset.y
         for piece in lines[at] if 0 <= at < len(lines) else ():
             if piece.x <= x < piece.x + cell_len(piece.text):
                 return piece.token
@@ -286,7 +292,7 @@ class TokenStrip(CursorView):
         """Scroll until the cursor's line is in sight."""
         if not self.texts or self.size.height == 0:
             return
-        for row, line in enumerate(self.lines(self.size.width)):
+        for row, line in enumerate(self.lines(self.room)):
             if any(piece.token == self.cursor for piece in line):
                 top = min(max(self.scroll_offset.y, row - self.size.height + 1), row)
                 if top != self.scroll_offset.y:
@@ -297,7 +303,7 @@ class TokenStrip(CursorView):
         if self.size.width == 0:  # not in sight: there are no lines yet to find it in
             self.refresh()
             return
-        for row, line in enumerate(self.lines(self.size.width)):
+        for row, line in enumerate(self.lines(self.room)):
             for piece in line:
                 if piece.token == token:
                     y = row - self.scroll_offset.y

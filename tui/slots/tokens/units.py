@@ -217,3 +217,12 @@ def hide_from_answer(controllers: Controllers) -> None:
     controllers.session.change(
         "tokens", **unit_choice(state, usual if now == "token" else now, KNOCKOUT)
     )
+
+
+def how_exact(result: Result) -> str:
+    """Whether a score is exactly what its method says, or a sum or a sample in its place."""
+    if "delta" in result.extra:
+        return "approximate"
+    if result.analysis == SURROGATE:
+        return f"a linear fit to {result.params['samples']} runs"
+    return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"

@@ -33,6 +33,7 @@ from tui.slots.tokens.units import (
     SURROGATE,
     Part,
     fidelity,
+    how_exact,
     moved,
     of_units,
     parts_of,
@@ -97,6 +98,7 @@ class TokensPane(Pane):
             self._show_text_alone()
             return
         if shown == self._shown:
+            self.ranking.show(self.ranking.bars, self._order_words())
             return
         from interpboard.results.tokens import as_read, reasoning_sections, sections_of
 
@@ -122,7 +124,13 @@ class TokensPane(Pane):
             )
             for part in order[:50]
         ]
-        self.ranking.show(bars, "largest first" if painted else "strongest first")
+        self.ranking.show(bars, self._order_words())
+
+    def _order_words(self) -> str:
+        """And of what the list is, where what stands beside it may be of this prompt already."""
+        order = "largest first" if self.painted else "strongest first"
+        previous = self.state.previous(self.slot.name)
+        return f"{previous}: {order}" if previous else order
 
     def _show_text_alone(self) -> None:
         """Before there are scores: the prompt's tokens, as soon as another answer names them."""
@@ -267,7 +275,7 @@ class TokensPane(Pane):
             (f"  {words.percent(abs(value) / total if total else 0.0)} of all", self.ink("text")),
             (f"  rank {rank}/{len(self.parts)}", self.ink("text")),
         )
-        text.append(f"  {_how(result)}", self.ink("muted"))
+        text.append(f"  {how_exact(result)}", self.ink("muted"))
         if at == result.metric.position and not result.metric.over_text:
             text.append("  explained here", self.ink("muted"))
             if at == len(prompt.tokens) - 1 - appended(prompt) < len(prompt.tokens) - 1:
@@ -305,12 +313,3 @@ class TokensPane(Pane):
         self._searched.leave()
         self.select(token=self.strip.cursor)
         self.refresh_readout()
-
-
-def _how(result: Result) -> str:
-    """Whether a score is exactly what its method says, or a sum or a sample in its place."""
-    if "delta" in result.extra:
-        return "approximate"
-    if result.analysis == SURROGATE:
-        return f"a linear fit to {result.params['samples']} runs"
-    return f"mean of {result.params['samples']}" if "samples" in result.params else "exact"
