@@ -8,6 +8,7 @@ from typing import Any
 from interpboard.errors import StoreProblem
 from interpboard.reproduce import command_line, python_lines
 from interpboard.results import Document, MetricRequest
+from interpboard.session_report.beside import Saved, with_mlps
 from interpboard.session_report.subjects import result_subject, subject_words
 from interpboard.store import Note, NoteSubject, SavedRun, SavedSession, SessionBook
 from interpboard.visualization.session_page import (
@@ -49,7 +50,7 @@ def session_page(book: SessionBook, session: SavedSession) -> SessionPage:
             lambda subject, own=parts: subject.kind in _OF_MODELS and own.same_model(subject),  # type: ignore[misc]
             words=True,
         )
-        results = [_result(run, document, taken) for run, document in group]
+        results = [_result(run, doc, taken, parts) for (run, doc), parts in with_mlps(group)]
         sections.append(PageSection(model, first.prompt, (*of_prompt, *of_parts), tuple(results)))
     left = [note for i, note in enumerate(notes) if i not in placed]
     others = tuple(PageNote(note.text, subject_words(note.subject)) for note in left)
@@ -100,13 +101,24 @@ def _groups(
 
 
 def _result(
-    run: SavedRun, document: Document, taken: Callable[..., tuple[PageNote, ...]]
+    run: SavedRun,
+    document: Document,
+    taken: Callable[..., tuple[PageNote, ...]],
+    parts: Sequence[Saved],
 ) -> PageResult:
+    """``parts``: the runs that some of the result's numbers are of; their lines stand below its own."""
     (result,) = document.results
-    subject = result_subject(document.model, document.prompt.text, result)
-    asked = asked_in(run, document)
+    notes: list[PageNote] = []
+    made = [(document, asked_in(run, document))]
+    made += [(of_part, asked_in(own, of_part)) for own, of_part in parts]
+    for found, _asked in made:
+        subject = result_subject(found.model, found.prompt.text, found.results[0])
+        notes += taken(subject.same_as)
     return PageResult(
-        result, taken(subject.same_as), python_lines(document, asked), command_line(document, asked)
+        result,
+        tuple(notes),
+        "\n".join(python_lines(*each) for each in made),
+        "".join(command_line(*each) for each in made),
     )
 
 
