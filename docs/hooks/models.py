@@ -98,4 +98,17 @@ def _told(row: dict[str, Any]) -> str:
     how = "agrees" if agrees(row) else "opens"
     lens = "" if row["lens"] else ", no lens"
     notes = "".join(f"; {note}" for note in row["notes"])
-    return f"{how}, {_PATHS[row['path']]}{lens}{notes}"
+    return f"{how}, {_PATHS[row['path']]}{lens}{notes}{_analyses(row.get('analyses', {}))}"
+
+
+def _analyses(had: dict[str, str]) -> str:
+    """Of the analyses that were run those that were refused, by their reasons."""
+    if not had:
+        return ""
+    reasons: dict[str, list[str]] = {}
+    for name, words in had.items():
+        if words:
+            reasons.setdefault(words.rstrip("."), []).append(name)
+    if not reasons:
+        return "; all analyses"
+    return "".join(f"; no {', '.join(names)}: {words}" for words, names in reasons.items())

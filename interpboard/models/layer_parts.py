@@ -33,8 +33,7 @@ _MLP = (
 _BEFORE_MLP = (
     "pre_feedforward_layernorm", "ln_2", "post_attention_layernorm", "final_layer_norm",
     "pre_ff_layernorm", "ffn_norm", "channel_pre_norm", "pre_mlp_layernorm", "norm_2", "ln2",
-    "layernorm2", "norm_ffn",
-)  # fmt: skip
+    "layernorm2", "norm_ffn", "feedforward_layernorm")  # fmt: skip
 _DOWN = (
     "down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2", "lin2", "layer_2", "w_out",
     "output", "dense", "proj_down", "Wo", "output_linear",

@@ -17,6 +17,7 @@ from transformers.models.auto import modeling_auto
 from docs.hooks.models import agrees
 from interpboard.errors import InterpBoardError
 from interpboard.models.language_model import open_model
+from tests.model_types.analyses import had
 from tests.model_types.small import CannotBeSmall, small_model
 from tests.model_types.truth import compare
 from tests.tiny import tiny_tokenizer
@@ -64,11 +65,12 @@ def _tell(there: Connection, task: str, type_name: str) -> None:
     tf.utils.logging.set_verbosity_error()
     tf.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
-    there.send(row_of(task, type_name))
+    there.send(row_of(task, type_name, analyses=True))
 
 
-def row_of(task: str, type_name: str) -> Row:
-    """What a small random model of the type proves, or the words of its refusal."""
+def row_of(task: str, type_name: str, *, analyses: bool = False) -> Row:
+    """What a small random model of the type proves, or the words of its refusal. ``analyses``: also which of
+    them a masked one has."""
     try:
         model = small_model(getattr(tf, types(task)[type_name]), decoder=task == "causal")
     except CannotBeSmall as error:
@@ -95,7 +97,8 @@ def row_of(task: str, type_name: str) -> Row:
         if task not in CHECKED or lm.anatomy.strips is not None or not verified.by_layer:
             return row
         try:
-            return {**row, "checks": compare(lm)}
+            having = {"analyses": had(lm)} if analyses and task == "masked" else {}
+            return {**row, "checks": compare(lm), **having}
         except Exception as error:  # noqa: BLE001 (likewise)
             return {**row, "raw": _words(error)}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ import torch
 import transformers
 
 from docs.hooks import models
+from interpboard.circuits.discovery.edge_runs import proved_wiring
+from interpboard.circuits.discovery.wiring import find_wiring
 from interpboard.circuits.heads.ablation import head_ablation
 from interpboard.errors import NotALanguageModel, Unsupported
 from interpboard.models.checkpoint.computed_tables import check_computed
@@ -24,6 +27,7 @@ from interpboard.patching.activation import activation_patching
 from interpboard.results import MetricRequest
 from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
+from tests.model_types.analyses import had
 from tests.model_types.measure import CHECKED, agrees, row_of, types
 from tests.model_types.small import small_model
 from tests.model_types.truth import OTHER, TEXT
@@ -191,3 +195,32 @@ def test_a_table_that_no_file_holds_must_be_what_its_formula_gives() -> None:
     with pytest.raises(NotALanguageModel, match="did not compute it"):
         check_computed(model, (), "it")
     check_computed(model, ("model.encoder.embed_positions.weight",), "it")
+
+
+def test_a_masked_type_tells_which_analyses_it_has_and_why_not_the_others() -> None:
+    model = small_model(types_class("masked", "convbert"), decoder=False)
+    found = had(LanguageModel.of(model, tiny_tokenizer(), "small convbert"))
+    lacking = {name for name, words in found.items() if words}
+    assert lacking == {
+        "patching q", "patching k", "patching v", "head scores", "circuits", "relevance",
+    }  # fmt: skip
+    assert "2 attention patterns, but gives 4 heads" in found["patching q"]
+
+
+def test_post_norm_decoders_and_parallel_blocks_have_no_circuits_for_their_own_reasons() -> None:
+    for name, reason in (("gptj", "parallel blocks"), ("openai-gpt", "post-norm")):
+        model = small_model(types_class("causal", name), decoder=True)
+        lm = LanguageModel.of(model, tiny_tokenizer(), f"small {name}")
+        with pytest.raises(Unsupported, match=reason):
+            find_wiring(lm)
+
+
+@pytest.mark.parametrize("name", ["apertus", "ctrl", "mpt"])
+def test_circuits_know_norms_and_maps_by_these_names(name: str) -> None:
+    model = small_model(types_class("causal", name), decoder=True)
+    wiring = proved_wiring(LanguageModel.of(model, tiny_tokenizer(), f"small {name}"))
+    assert wiring.graph.edges.any()
+
+
+def types_class(task: str, name: str) -> Any:
+    return getattr(transformers, types(task)[name])

@@ -22,14 +22,25 @@ from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import Act, on_output
 from interpboard.models.plain_linear import plain_linear
+from interpboard.models.sites import at_site
+from interpboard.models.unembedding import run_body
 
-_NORM = ("input_layernorm", "ln_1", "self_attn_layer_norm", "operator_norm")
+_NORM = (
+    "input_layernorm",
+    "ln_1",
+    "self_attn_layer_norm",
+    "operator_norm",
+    "attention_layernorm",
+    "norm_1",
+    "layernorm1",
+)
 _APART = (
     ("q_proj", "k_proj", "v_proj"),
     ("query", "key", "value"),
     ("q_lin", "k_lin", "v_lin"),
     ("query_proj", "key_proj", "value_proj"),
     ("q", "k", "v"),
+    ("Wq", "Wk", "Wv"),
 )
 _FUSED = ("c_attn", "qkv_proj", "Wqkv")  # queries, keys and values one after the other
 _BY_HEADS = ("in_proj", "query_key_value")  # a head's query, key and value one after the other
@@ -158,13 +169,32 @@ def find_wiring(lm: LanguageModel) -> Wiring:
     """The wiring of ``lm``; not yet proved. Raises ``Unsupported`` naming what does not fit."""
     anatomy = lm.anatomy
     lm.verified.require_lens()
-    if "resid_mid" not in lm.verified.sites:
-        raise unsupported(lm, "its MLPs do not read behind attention (parallel blocks)")
     for site in ("z", "mlp_out", "resid_pre", "resid_post"):
         if site not in lm.verified.sites:
             raise unsupported(lm, f"{site} is not available on it")
+    if "resid_mid" not in lm.verified.sites:
+        raise unsupported(lm, _why_no_middle(lm))
     graph = Graph(anatomy.n_layers, anatomy.n_heads, anatomy.n_kv_heads)
     return Wiring(lm, graph, tuple(_layer(lm, layer) for layer in range(anatomy.n_layers)))
+
+
+@torch.no_grad()
+def _why_no_middle(lm: LanguageModel) -> str:
+    """Why there is no stream between attention and MLP: whether the first MLP answers what attention adds."""
+    seen: list[torch.Tensor] = []
+    ids = torch.arange(min(6, lm.anatomy.d_vocab), device=lm.device)[None]
+    for factor in (1.0, 2.0):
+        with (
+            at_site(lm.anatomy, "attn_out", 0, lambda added, factor=factor: factor * added),  # type: ignore[misc]
+            at_site(lm.anatomy, "mlp_out", 0, lambda added: seen.append(added.clone())),
+        ):
+            run_body(lm.anatomy, ids)
+    if torch.equal(*seen):
+        return "its MLPs do not read behind attention (parallel blocks)"
+    return (
+        "the stream between its attention and its MLPs is more than what was added: normed (post-norm, which "
+        "is followed in encoders and encoder–decoders), scaled or added to"
+    )
 
 
 def unsupported(lm: LanguageModel, reason: str) -> Unsupported:
