@@ -13,7 +13,7 @@ from interpboard.runs.metrics import resolve_metric
 from interpboard.runs.prompt import make_prompt
 from interpboard.runs.record import record
 from tests.lm import TEXT
-from tests.models.test_quantised import CORRUPTED, opened
+from tests.models.test_quantised import opened
 
 
 def test_what_rounding_of_inputs_puts_in_is_measured_and_named_beside_the_heads() -> None:
@@ -54,8 +54,3 @@ def test_a_projection_that_gives_more_than_rounding_is_refused_and_not_called_ro
             analyze(lm, TEXT, ["direct_logit_attribution"])
     finally:
         handle.remove()
-
-
-def test_a_circuit_which_needs_the_sum_is_refused_by_what_rounds() -> None:
-    with pytest.raises(Unsupported, match="its maps round what they are given"):
-        analyze(opened("8bit"), TEXT, ["circuit"], params={"circuit": {"corrupted": CORRUPTED}})

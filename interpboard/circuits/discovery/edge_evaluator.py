@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 import torch
 
 from interpboard.circuits.discovery.activations import Activations
+from interpboard.circuits.discovery.called_maps import maps_round
 from interpboard.circuits.discovery.cases import MEASURES, TokenizedExample, measured
 from interpboard.circuits.discovery.differences import streams_at_once, whole_bytes
 from interpboard.circuits.discovery.edge_runs import (
@@ -20,9 +21,11 @@ from interpboard.circuits.discovery.edge_runs import (
     proved_wiring,
     record_activations,
 )
+from interpboard.circuits.discovery.normed_sums import reference_output
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room
 from interpboard.runs.finite import require_logits
 from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
@@ -71,10 +74,13 @@ class EdgeEvaluator:
         ablation: str = "corrupted",
     ) -> EdgeEvaluator:
         """Raises ``BadParameter``, ``BadPrompt`` for a missing partner, ``Unsupported`` for a model whose
-        graph would be wrong."""
+        graph would be wrong, ``Unaffordable``."""
         check_cases(cases, measure, ablation)
         wiring = proved_wiring(lm)
-        return cls(wiring, _batches(wiring, cases), measure, ablation)
+        batches = _batches(wiring, cases)
+        if maps_round(wiring):
+            require_streams(wiring, batches)
+        return cls(wiring, batches, measure, ablation)
 
     @property
     def n_examples(self) -> int:
@@ -182,7 +188,20 @@ class EdgeEvaluator:
         assert total is not None
         weight: torch.Tensor = self.wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
         dtype = weight.dtype
-        return total.map(lambda t: (t / tokens).to(dtype))
+        mean = total.map(lambda t: (t / tokens).to(dtype))
+        if not maps_round(self.wiring):
+            return mean
+        layers = zip(self.wiring.layers, mean.z, mean.mlp, strict=True)
+        return replace(mean, output=reference_output(mean.embed, layers))  # no sum of means
+
+
+def require_streams(wiring: Wiring, batches: Sequence[ExampleBatch]) -> None:
+    """Raise ``Unaffordable`` where a stream for each receiver has no room: a pass carries them."""
+    weight: torch.Tensor = wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
+    a_token = len(wiring.graph.receivers) * wiring.lm.anatomy.d_model * weight.element_size()
+    for tokens in {batch.clean.numel() for batch in batches}:
+        what = f"What is read in {tokens:,} tokens"
+        require_room(wiring.lm.device, 3 * tokens * a_token, what, "Shorten the prompts.")
 
 
 def check_cases(cases: Sequence[TokenizedExample], measure: str, ablation: str) -> None:
@@ -205,6 +224,8 @@ def _batches(wiring: Wiring, cases: Sequence[TokenizedExample]) -> tuple[Example
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
     per_token = streams_at_once(wiring) * anatomy.d_model * weight.element_size()
     tokens = max(1, whole_bytes(weight.device) // per_token)
+    if anatomy.alone:  # each row would change the others
+        return tuple(_batch(wiring.lm, (case,)) for case in cases)
     order = sorted(cases, key=lambda case: len(case.clean.token_ids))
     batches, begin = [], 0
     while begin < len(order):

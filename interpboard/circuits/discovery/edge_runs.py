@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.activations import Activations
+from interpboard.circuits.discovery.called_maps import CalledMaps, maps_round
 from interpboard.circuits.discovery.live_edges import LiveEdges
 from interpboard.circuits.discovery.own_inputs import prove_own_inputs
 from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input
-from interpboard.models.packed import rounds_inputs
 from interpboard.models.proof.rounding import Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.sites import at_site
@@ -55,11 +55,6 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
         none = edges & wiring.graph.edges
         found = edge_patched(wiring, ids[:1], reference, none)
         if not same_within_rounding(found, expected.output, noise):
-            if any(rounds_inputs(module) for module in lm.anatomy.out_proj):
-                raise unsupported(
-                    lm,
-                    "in LLM.int8 its maps round what they are given, so that parts do not add up",
-                )
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     shown = {"q", "k", "v"} <= lm.verified.sites
     if not shown and any(each.by_heads for own in wiring.layers for each in own.projections):
@@ -67,7 +62,7 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
     if shown:
         prove_own_inputs(
             wiring, ids[:1], ids[1:],
-            lambda stack, edges: hang(stack, wiring, LiveEdges(wiring, reference, edges)),
+            lambda stack, edges: hang(stack, wiring, _hearing(wiring, reference, edges)),
         )  # fmt: skip
     return wiring
 
@@ -132,7 +127,14 @@ def edge_patched(
 ) -> torch.Tensor:
     """The final residual stream [batch, pos, d_model] for ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
-    return patched(wiring, ids, LiveEdges(wiring, reference, edges, watch))
+    return patched(wiring, ids, _hearing(wiring, reference, edges, watch))
+
+
+def _hearing(
+    wiring: Wiring, reference: Activations, edges: np.ndarray, watch: Watch = SILENT
+) -> HearsPass:
+    how = CalledMaps if maps_round(wiring) else LiveEdges
+    return how(wiring, reference, edges, watch)
 
 
 class HearsPass(Protocol):

@@ -33,11 +33,11 @@ class NormedSums(LayerWiring):
     end_norm: nn.Module | None
 
     def behind_attention(self, streams: torch.Tensor) -> torch.Tensor:
-        """The stream [..., batch, pos, d_model] that goes on where ``streams`` are sums with attention."""
+        """See ``LayerWiring``."""
         return _through(self.mid_norm, streams)
 
     def behind_mlp(self, streams: torch.Tensor) -> torch.Tensor:
-        """Likewise of the sums with what the MLP adds."""
+        """See ``LayerWiring``."""
         return _through(self.end_norm, streams)
 
 
@@ -84,7 +84,7 @@ class CarriedStreams:
 
 @torch.no_grad()
 def reference_output(
-    embed: torch.Tensor, layers: Iterable[tuple[NormedSums, torch.Tensor, torch.Tensor]]
+    embed: torch.Tensor, layers: Iterable[tuple[LayerWiring, torch.Tensor, torch.Tensor]]
 ) -> torch.Tensor:
     """What the output reads [batch, pos, d_model] where nothing but a reference was written: ``embed``, and
     of each layer its heads' and its MLP's outputs, the latter without numbers where it has none."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from interpboard.circuits.discovery.behaviours import load_behaviour
+from interpboard.circuits.discovery.called_maps import rounding_said
 from interpboard.circuits.discovery.cases import (
     TokenizedExample,
     require_equal_length,
@@ -133,7 +134,7 @@ def circuit(
             **(_prompts(cases, lm) if dataset else {}),
             **unlisted,
         },
-        warnings=(*_about(cases), *warnings, *said),
+        warnings=(*_about(cases), *rounding_said(evaluator.wiring), *warnings, *said),
         params={
             "dataset": dataset if isinstance(dataset, str) else f"{len(cases)} examples",
             "measure": measure,

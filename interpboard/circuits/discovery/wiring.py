@@ -9,7 +9,7 @@ Everything else (rotary embedding, query norms, the attention itself, the MLP) s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -100,9 +100,19 @@ class Projection:
             part = torch.einsum("hbpd,hed->bphe", streams, weight.to(streams))
             parts.append(part if bias is None else part + bias.to(part))
             first += len(weight)
-        if self.by_heads:
-            return torch.stack(parts, dim=3).flatten(2)
-        return torch.cat([part.flatten(2) for part in parts], dim=-1)
+        return self._joined(parts)
+
+    def of_each(self, outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the module would give [batch, pos, out], of each receiver that of its own of ``outputs``."""
+        parts, first = [], 0
+        for letter, heads in enumerate(self.heads):
+            own = (
+                self._split(outputs[first + head], -1)[letter][..., head, :]
+                for head in range(heads)
+            )
+            parts.append(torch.stack(list(own), dim=2))
+            first += heads
+        return self._joined(parts)
 
     def pull_back(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient at each head's own normed stream [receiver, batch, pos, d_model] from that at the
@@ -112,6 +122,11 @@ class Projection:
             for weight, outputs in zip(self.weights, self._split(gradient, -1), strict=True)
         ]
         return torch.cat(parts)
+
+    def _joined(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        if self.by_heads:
+            return torch.stack(list(parts), dim=3).flatten(2)
+        return torch.cat([part.flatten(2) for part in parts], dim=-1)
 
     def _split(self, outputs: torch.Tensor, dim: int) -> tuple[torch.Tensor, ...]:
         """For each of q, k, v that it makes, with [head, d_head] in place of the dimension ``dim``."""
@@ -154,6 +169,14 @@ class LayerWiring:
     def written(self, z: torch.Tensor) -> torch.Tensor:
         """What heads add to the stream [head, batch, pos, d_model] for ``z`` [batch, pos, head, d_head]."""
         return torch.einsum("bphe,hed->hbpd", z, self.write.to(z))
+
+    def behind_attention(self, streams: torch.Tensor) -> torch.Tensor:
+        """The stream [..., pos, d_model] that goes on where ``streams`` are its sums with attention."""
+        return streams
+
+    def behind_mlp(self, streams: torch.Tensor) -> torch.Tensor:
+        """Likewise of the sums with what the MLP adds."""
+        return streams
 
 
 @dataclass(frozen=True)

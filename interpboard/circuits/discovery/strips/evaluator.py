@@ -109,7 +109,8 @@ def _token_bytes(wiring: StripWiring) -> int:
 
 
 def _batches(wiring: StripWiring, cases: Sequence[TokenizedExample]) -> tuple[ExampleBatch, ...]:
-    tokens = max(1, whole_bytes(wiring.lm.device) // _token_bytes(wiring))
+    fit = max(1, whole_bytes(wiring.lm.device) // _token_bytes(wiring))
+    tokens = 1 if wiring.lm.anatomy.alone else fit
 
     def lengths(case: TokenizedExample) -> tuple[int, int]:
         return len(case.clean.token_ids), case.clean.border

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from interpboard.circuits.discovery.called_maps import maps_round
 from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.streams import StripStreams
 from interpboard.circuits.discovery.strips.wiring import StripWiring, find_strip_wiring
@@ -112,6 +113,11 @@ def proved_strip_wiring(lm: LanguageModel) -> StripWiring:
         if not same_within_rounding(
             strip_edges_patched(wiring, ids, reference, edges), expected, noise
         ):
+            if maps_round(wiring):
+                raise unsupported(
+                    lm,
+                    "in LLM.int8 its maps round what they are given, so that parts do not add up",
+                )
             raise unsupported(lm, "what its layers add is not what heads and MLPs write")
     return wiring
 

@@ -17,13 +17,13 @@ from interpboard.circuits.discovery.edge_evaluator import (
     EdgeEvaluator,
     ExampleBatch,
     check_cases,
+    require_streams,
 )
 from interpboard.circuits.discovery.edge_runs import logits_at, record_activations
 from interpboard.circuits.discovery.normed_sums import reference_output
 from interpboard.circuits.discovery.whole_rows.runs import proved_row_wiring, rows_patched
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import require_room
 from interpboard.models.unembedding import unembed
 from interpboard.runs.finite import require_logits
 from interpboard.runs.watch import Watch
@@ -47,10 +47,7 @@ class RowEvaluator(EdgeEvaluator):
         check_cases(cases, measure, ablation)
         wiring = proved_row_wiring(lm)
         batches = _batches(wiring, cases)
-        for batch in batches:
-            what = f"What is read in {batch.clean.numel():,} tokens"
-            needed = 3 * batch.clean.numel() * _token_bytes(wiring)
-            require_room(lm.device, needed, what, "Shorten the prompts.")
+        require_streams(wiring, batches)
         return cls(wiring, batches, measure, ablation)
 
     def _patched(self, batch: ExampleBatch, edges: np.ndarray, watch: Watch) -> torch.Tensor:

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.activations import Activations
+from interpboard.circuits.discovery.called_maps import CalledMaps, maps_round
 from interpboard.circuits.discovery.edge_runs import (
+    HearsPass,
     hang,
     patched,
     record_activations,
@@ -40,7 +42,14 @@ def rows_patched(
 ) -> torch.Tensor:
     """The last layer's output [batch, pos, d_model] for ``ids`` [batch, pos] with only ``edges``
     [sender, receiver] live. Asks ``watch`` in every layer whether to stop."""
-    return patched(wiring, ids, ReceiverStreams(wiring, reference, edges, watch))
+    return patched(wiring, ids, _hearing(wiring, reference, edges, watch))
+
+
+def _hearing(
+    wiring: RowWiring, reference: Activations, edges: np.ndarray, watch: Watch = SILENT
+) -> HearsPass:
+    how = CalledMaps if maps_round(wiring) else ReceiverStreams
+    return how(wiring, reference, edges, watch)
 
 
 def proved_row_wiring(lm: LanguageModel) -> RowWiring:
@@ -66,7 +75,7 @@ def proved_row_wiring(lm: LanguageModel) -> RowWiring:
         wiring,
         ids,
         others,
-        lambda stack, edges: hang(stack, wiring, ReceiverStreams(wiring, reference, edges)),
+        lambda stack, edges: hang(stack, wiring, _hearing(wiring, reference, edges)),
     )
     return wiring
 
