@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from interpboard.analyze import analyze
 from interpboard.errors import BadTarget, InterpBoardError, OutOfMemory, bounded
+from interpboard.models import memory
 from interpboard.registry import ANALYSES
 from interpboard.registry.spec import Analysis
 from interpboard.results import MetricRequest
@@ -86,3 +88,13 @@ def test_a_target_of_100_000_characters_is_refused_in_a_short_line() -> None:
     with pytest.raises(BadTarget) as refused:
         analyze(tiny_lm(), "The city", ("predictions",), MetricRequest(target="ab " * 33_000))
     assert len(str(refused.value)) < 1600
+
+
+def test_kernels_of_few_shapes_are_kept_unless_somebody_set_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    memory.keep_few_kernels()
+    assert os.environ["LRU_CACHE_CAPACITY"] == str(memory.KERNELS_KEPT)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"

@@ -24,7 +24,7 @@ from interpboard.models.fingerprints import files_of, tokenizer_of, weights_of
 from interpboard.models.finite_weights import NOT_LOOKED_AT, check_finite
 from interpboard.models.label_head import is_classifier
 from interpboard.models.load import StageReport, adapter_names, load, mapped
-from interpboard.models.memory import give_back_large_blocks
+from interpboard.models.memory import give_back_large_blocks, keep_few_kernels
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.additions import refuse_other_additions
@@ -88,6 +88,7 @@ class LanguageModel:
         ``BadParameter``. ``pooling``: of an encoder without a head, ``mean``, ``cls`` or ``max``.
         """
         give_back_large_blocks()
+        keep_few_kernels()
         of_wrapper, model = wrapper_notes(model), unwrapped(model)
         called = name or str(getattr(model, "name_or_path", "") or type(model).__name__)
         how = loaded(model)

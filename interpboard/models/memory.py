@@ -19,6 +19,8 @@ from interpboard.errors import OutOfMemory, Unaffordable
 from interpboard.models.main_memory import free_bytes
 
 LARGE_BLOCK = 8 << 20
+KERNELS_KEPT = 64
+_KERNEL_CACHES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 # CPU and MPS raise a plain RuntimeError, and so do the libraries that compute for CUDA.
 _SAID = (
@@ -136,6 +138,18 @@ def give_back_large_blocks() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_TRIM_THRESHOLD, 8 * LARGE_BLOCK)  # what it would come to by itself
         library.mallopt(_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def keep_few_kernels() -> None:
+    """From now on oneDNN keeps the kernels of so many shapes that one step of a grid reuses, and no more.
+
+    It makes one for each number of rows that a product is asked for, keeps 1,024 of them in two caches, 0.8
+    MiB each on a CPU with AVX-512, and a grid whose steps all differ has seen hundreds: 480 MiB that stay
+    with the process. One made anew costs a millisecond. Read by oneDNN at its first product; who set the
+    limits by hand keeps them.
+    """
+    for cache in _KERNEL_CACHES:
+        os.environ.setdefault(cache, str(KERNELS_KEPT))
 
 
 def _begin_peak() -> int | None:
