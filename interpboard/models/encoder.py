@@ -60,7 +60,7 @@ def encoder_anatomy(model: nn.Module) -> Anatomy:
         )
     layers = _layers(model, base, int(n_layers))
     unembedding = unembedding_of(model)
-    embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
+    embedding = _embedding(model)
     n_heads = int(getattr(config, "num_attention_heads", None) or 0)  # fnet has none
     blocks, final_norm = _heard(model, base, layers, embedding)
 
@@ -91,6 +91,17 @@ def encoder_anatomy(model: nn.Module) -> Anatomy:
         mid_norm=tuple(block.mid_norm for block in blocks),
         end_norm=tuple(block.end_norm for block in blocks),
     )
+
+
+def _embedding(model: nn.Module) -> nn.Module:
+    """The embedding of tokens; of several modules with its weight (T5) the one that is run."""
+    named: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
+    weight = getattr(named, "weight", None)
+    same = [module for module in model.modules() if getattr(module, "weight", None) is weight]
+    same = [module for module in same if isinstance(module, type(named))]
+    if weight is None or len(same) < 2 or is_run(model, named):
+        return named
+    return next((module for module in same if is_run(model, module)), named)
 
 
 class Nowhere(nn.Module):

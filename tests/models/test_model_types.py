@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from docs.hooks import models
+from interpboard.attribution.occlusion import occlusion
 from interpboard.circuits.discovery.edge_runs import proved_wiring
 from interpboard.circuits.discovery.wiring import find_wiring
 from interpboard.circuits.heads.ablation import head_ablation
@@ -224,3 +225,18 @@ def test_circuits_know_norms_and_maps_by_these_names(name: str) -> None:
 
 def types_class(task: str, name: str) -> Any:
     return getattr(transformers, types(task)[name])
+
+
+def test_an_embedding_under_two_names_is_the_one_that_is_run() -> None:
+    model = small_model(transformers.T5ForTokenClassification, decoder=False)
+    lm = LanguageModel.of(model, tiny_tokenizer(), "small t5")
+    assert lm.anatomy.embedding is model.transformer.encoder.embed_tokens
+    prompt = make_prompt(lm, TEXT)
+    metric = resolve_metric(lm, prompt, MetricRequest("logit", target="#0"))
+    result = occlusion(lm, prompt, metric)
+    ids = torch.tensor([prompt.token_ids])
+    embedded = model.transformer.shared(ids).detach()
+    embedded[0, 2] = 0
+    with torch.no_grad():
+        logits = model(inputs_embeds=embedded).logits[0, metric.info.position]
+    assert float(result.values[2]) == pytest.approx(metric.baseline - float(logits[0]), rel=1e-4)
