@@ -74,7 +74,7 @@ WORKING = {
     "head_pairs",
     "compare_ablations", "critical_components", "attention_knockout", "knockout_grid",
     "activation_patching", "attribution_patching", "causal_trace", "direct_logit_attribution", "neurons",
-    "head_scores",
+    "head_scores", "path_patching",
 }  # fmt: skip
 
 
