@@ -20,7 +20,7 @@ from torch import nn
 from interpboard.errors import NotALanguageModel
 from interpboard.models.division import device_of
 from interpboard.models.head_sizes import head_sizes
-from interpboard.models.label_head import LabelHead, is_classifier, label_map
+from interpboard.models.label_head import LabelHead, is_classifier, label_map, takes_choices
 from interpboard.models.layer_parts import (
     Absent,
     added_by,
@@ -269,7 +269,7 @@ def is_run(model: nn.Module, layer: nn.Module) -> bool:
     ids = torch.zeros((1, 2), dtype=torch.long, device=device_of(model.get_input_embeddings()))  # type: ignore[operator]
     handle = layer.register_forward_pre_hook(lambda *_: runs.append(True))
     try:
-        model(input_ids=ids, use_cache=False)
+        model(input_ids=ids[:, None] if takes_choices(model) else ids, use_cache=False)
     finally:
         handle.remove()
     return bool(runs)

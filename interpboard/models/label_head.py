@@ -89,10 +89,15 @@ def is_classifier(model: nn.Module) -> bool:
     return type(model).__name__.endswith(CLASSIFIERS)
 
 
+def takes_choices(model: nn.Module) -> bool:
+    """Whether it is given several texts at once, [row, choice, pos], and gives each of them a score."""
+    return type(model).__name__.endswith(CHOICES)
+
+
 def label_map(model: nn.Module, body: nn.Module) -> nn.Module:
     """The linear map behind ``body`` whose outputs are the labels; raises ``NotALanguageModel``."""
     config: Any = model.config
-    count = 1 if type(model).__name__.endswith(CHOICES) else int(config.num_labels)
+    count = 1 if takes_choices(model) else int(config.num_labels)
     inside = {id(module) for module in body.modules()}
     found = [
         module
