@@ -75,7 +75,7 @@ class ExportScreen(Box[Choice]):
             field.cursor_blink = False
             yield field
             yield Line()
-            more = "   Tab this pane, everything, session" if self.everything else ""
+            more = "   Tab pane, everything, session" if self.everything else ""
             hint = f"↑ ↓ format{more}   Enter writes   Esc leaves"
             yield Line(Text(hint), id="export-hint", classes="hint")
 

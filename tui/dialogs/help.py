@@ -25,7 +25,7 @@ def help_text(
     """The whole help for one pane. ``shown``: what its lines say, uncut."""
     result = Text()
     _head(result, title, ink)
-    for line in about:
+    for line in flowing(about):
         result.append(f"{keyed(line)}\n", ink.text)
     for line in shown:
         result.append(f"› {line}\n", ink.muted)
@@ -43,6 +43,21 @@ def help_text(
             result.append(f" {command.help}\n", ink.text)
     result.rstrip()
     return result
+
+
+def flowing(lines: Iterable[str]) -> list[str]:
+    """``lines`` as paragraphs: one that goes on in the middle of a sentence is broken by the box alone."""
+    found: list[str] = []
+    for line in lines:
+        if (
+            found
+            and found[-1][-1:] not in ("", ".", ":")
+            and (line[:1].islower() or found[-1][-1] == ",")
+        ):
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found
 
 
 def _shown(move: Command, slot: str) -> str:

@@ -18,7 +18,7 @@ from tui.files.models import Shelf, what_fits
 from tui.files.opening import read_opening
 from tui.theme import Inks
 
-_NAMES = "demo, demo-chat, demo-t5, demo-bert, a folder, or owner/name of the Hugging Face hub."
+_NAMES = "demo, demo-chat, demo-t5, demo-bert, a folder, owner/name of the hub"
 _OPEN = (
     "Open a model",
     (_NAMES, "Behind it options: --dtype bfloat16 --quantize 4bit --adapter PATH …"),
@@ -110,7 +110,10 @@ class PickModelScreen(PickScreen[str]):
         )
         if row.where == "as typed":
             does = "Enter compares with" if self.beside else "Enter opens"
-            return Text(f"{does} {visible(row.name)}, from a folder or the hub{free}", ink.muted)
+            tail = f", from a folder or the hub{free}"
+            return Text(
+                f"{does} {_short(visible(row.name), 71 - len(does + tail))}{tail}", ink.muted
+            )
         size = f"{count(row.parameters)} parameters" if row.parameters and not row.size else ""
         about = [part for part in (size, visible(row.is_what)) if part] or ["size unknown"]
         tail = f"  {_short(', '.join(about), 40)}{free}"

@@ -20,7 +20,7 @@ from tui.dialogs.over_panes import OverPanes
 from tui.session.state import State
 from tui.widgets.grid_data import GridData
 from tui.widgets.heat_grid import HeatGrid
-from tui.widgets.line import Line
+from tui.widgets.line import GrowingLine, Line
 from tui.widgets.message import MessageLine
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class PromptTableScreen(Live, OverPanes[None]):
         yield Line(id="table-title")
         with Vertical(id="table-body"):
             yield self.grid
-        yield Line(id="table-readout")
+        yield GrowingLine(id="table-readout")
         yield MessageLine()
         yield Line(id="table-footer")
 
@@ -150,7 +150,9 @@ class PromptTableScreen(Live, OverPanes[None]):
         if row is not None:
             text.append(f" {row.number} ", ink.muted)
             text.append(_sentence(row), ink.warning if row.problem else ink.text)
-        self.query_one("#table-readout", Line).set(text)
+        line = self.query_one("#table-readout", GrowingLine)
+        line.set(text)
+        line.grow(room=self.size.height > len(self._order) + 6)
 
     def _moved(self) -> None:
         top, height = self.grid.scroll_offset.y, max(1, self.grid.size.height)
