@@ -1,4 +1,4 @@
-"""Plans of what is no plain decoder and no plain text: encoders, encoder–decoders, classifiers, chats."""
+"""Plans of what is no plain decoder of plain text: encoders, classifiers, chats, packed weights."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from interpboard.runs.chat import prompt_of
 from tests import masked, strips
 from tests.classifiers import classifier
 from tests.lm import TEXT, tiny_lm
+from tests.models.test_quantised import opened
 from tests.runs.test_chat import chat_lm
 
 Asked = tuple[LanguageModel, str | Chat]
@@ -36,6 +37,9 @@ KINDS: dict[
     "encoder-decoder": (lambda: (strips.strips_lm("t5"), strips.TEXT), 0.07),
     "classifier": (lambda: (classifier("gpt2", torch.float32), "the city of Paris is good"), 0.02),
     "by hooks": (by_hooks, 0.02),
+    "4 bits": (lambda: (opened("4bit"), TEXT), 0.07),
+    "LLM.int8": (lambda: (opened("8bit"), TEXT), 0.02),
+    "int8": (lambda: (opened("int8"), TEXT), 0.07),
     "chat": (lambda: (chat_lm(), Chat((Message("user", "a cat sat on the mat"),))), 0.02),
 }
 CASES: list[tuple[str, dict[str, Any]]] = [
