@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from interpboard import __version__
 from interpboard.files.states import file_state
@@ -90,10 +91,12 @@ class BegunAnalysis:
 
     @property
     def fingerprint(self) -> str:
-        """Of all that cells depend on: model, weights, prompt, metric, parameters, and files they name."""
+        """Of all that cells depend on: model, weights, prompt, metric, parameters, and files they name. Which
+        of a machine's GPUs it is on says nothing."""
+        device, _, _ = self.lm.info.device.partition(":")
         files = [file_state(value) for value in self.params.values()]
         of = (
-            __version__, self.lm.info, self.lm.verified.path, self.prompt.token_ids,
+            __version__, replace(self.lm.info, device=device), self.lm.verified.path, self.prompt.token_ids,
             self.metric.info, self.analysis.name, sorted(self.params.items()), files,
         )  # fmt: skip
         return hashlib.blake2b(repr(of).encode(), digest_size=16).hexdigest()

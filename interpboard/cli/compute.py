@@ -54,6 +54,10 @@ def compute(
     Without a text it is the first prompt of the circuit's dataset, or the beginning of the file; see
     ``needs_no_text``.
     """
+    if "," in choice.device:
+        from interpboard.cli.divided import compute_divided
+
+        return compute_divided(choice, text, analyses, metric, params, swap=swap, debug=debug)
     with progress() as show, stdout_aside(debug), quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
@@ -61,7 +65,7 @@ def compute(
         from interpboard.runs.watch import Watch
 
         lm = opened(choice, show)
-        text = _first_prompt(params) if text is None else text
+        text = first_prompt(params) if text is None else text
         if swap is not None:
             params = _with_swapped(params, lm, text, swap)
         title = [""]
@@ -201,7 +205,8 @@ def _with_swapped(
     }
 
 
-def _first_prompt(params: Mapping[str, Mapping[str, Any]]) -> str:
+def first_prompt(params: Mapping[str, Mapping[str, Any]]) -> str:
+    """What stands for a prompt where none is given: see ``compute``."""
     if "token_losses" in params:
         from interpboard.whole_text.losses import text_of_file
 

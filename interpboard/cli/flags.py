@@ -44,7 +44,12 @@ ModelName = Annotated[
 ]
 
 
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:1, mps. cuda:0,cuda:1: analyze divides grids between them."
+    ),
+]
 
 
 Dtype = Annotated[

@@ -105,13 +105,13 @@ class EngineClient:
         params: Mapping[str, Any] | None = None,
         cells: protocol.Cells | None = None,
         bare: bool = False,
+        share: tuple[int, int] | None = None,
     ) -> int:
         """Run an analysis in ``slot``: Begun and Progress events, then Finished, Failed or Stopped.
-
-        ``cells``: those of the same request that are known; they are not computed again. ``bare``: nothing
-        is put around the text.
-        """
-        return self._submit(slot, _to_run(analysis, text, metric, params, cells, bare))
+        ``cells``: those of the same request that are known, which are not computed again. ``bare``: nothing
+        is put around the text. ``share``: see ``RunAnalysis``."""
+        asked = _to_run(analysis, text, metric, params, cells, bare)
+        return self._submit(slot, msgspec.structs.replace(asked, share=share))
 
     def plan(
         self,

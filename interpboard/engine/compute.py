@@ -40,11 +40,13 @@ def compute_job(
 
     Raises ``Interrupted``, and what the analysis raises.
     """
+    from interpboard.runs.kept import Share
     from interpboard.runs.watch import Postponed, Watch
 
     kept: KeptCells | None = None
     if begun.analysis.cells or begun.analysis.gives_way:
         kept = jobs.take(request.job, begun.fingerprint, request.cells)
+        kept.share = Share(*request.share) if request.share is not None else None
         kept.begin()
     if begun.analysis.cells:
         outbox.send(protocol.Begun(request.job, begun.prompt, begun.nothing_yet))

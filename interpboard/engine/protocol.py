@@ -35,7 +35,7 @@ from interpboard.results.plan import Plan
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
-PROTOCOL = 4
+PROTOCOL = 5
 
 
 class BadFrame(ValueError):
@@ -73,7 +73,9 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     """Run one analysis of the registry on one prompt. ``cells``: those that are known, to go on from.
 
-    ``bare``: nothing is put around the text, since it is looked at beside a chat.
+    ``bare``: nothing is put around the text, since it is looked at beside a chat. ``share``: which engine of
+    how many this is: it computes its share of the cells that are asked for next, and says ``Stopped``; where
+    it knows all that are asked for, it gives the result.
     """
 
     job: int
@@ -83,6 +85,7 @@ class RunAnalysis(msgspec.Struct, frozen=True, tag="run", omit_defaults=True):
     params: dict[str, Any] = {}
     cells: Cells | None = None
     bare: bool = False
+    share: tuple[int, int] | None = None
 
 
 class PlanAnalysis(msgspec.Struct, frozen=True, tag="plan"):

@@ -34,7 +34,8 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise BadDevice(f"No device is called {device!r}.", "Use auto, cpu, cuda or mps.") from None
+        several = "Only analyze takes several." if "," in device else "Use auto, cpu, cuda or mps."
+        raise BadDevice(f"No device is called {device!r}.", several) from None
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise BadDevice(
             f"This machine has {torch.cuda.device_count()} CUDA devices, {device!r} is not there.",

@@ -14,11 +14,23 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from interpboard.errors import Cancelled
 from interpboard.results.partial import Cells
 from interpboard.runs.edits import Counterfactual
 from interpboard.runs.finite import count_not_finite, losses_in
 
 _T = TypeVar("_T")
+
+
+class ShareComputed(Cancelled):
+    """The cells of this engine's share are computed, and not those of the others."""
+
+
+class Share(NamedTuple):
+    """Of ``of`` engines that divide the cells of a request, the one of number ``which``."""
+
+    which: int
+    of: int
 
 
 class AskedCells(NamedTuple):
@@ -31,10 +43,12 @@ class AskedCells(NamedTuple):
 
 
 class KeptCells:
-    """The cells of ``request``; of ``before`` those that are of the same."""
+    """The cells of ``request``; of ``before`` those that are of the same. ``share``: which of those that are
+    not known are computed here; None: all."""
 
     def __init__(self, request: str, before: Cells | None = None) -> None:
         self.request = request
+        self.share: Share | None = None
         usable = before is not None and before.request == request
         self._marks: dict[int, int] = {}
         self._values: dict[int, float] = {}
@@ -69,6 +83,18 @@ class KeptCells:
         known = marks == before
         values = np.array([self._values[number] for number in numbers[known].tolist()])
         return AskedCells(numbers, marks, known, values)
+
+    def to_compute(self, asked: AskedCells) -> np.ndarray:
+        """A bool for each cell asked for: not known, and of this engine's share. Cells side by side cost
+        alike, so they go to the engines in turn."""
+        if self.share is None:
+            return ~asked.known
+        return ~asked.known & (asked.numbers % self.share.of == self.share.which)
+
+    def others_compute(self, asked: AskedCells) -> None:
+        """Raise ``ShareComputed`` if other engines have cells to compute before the analysis can go on."""
+        if not bool((asked.known | self.to_compute(asked)).all()):
+            raise ShareComputed
 
     def take(self, asked: AskedCells, which: Sequence[int], values: np.ndarray) -> None:
         """``which`` of the cells asked for are computed."""

@@ -91,10 +91,10 @@ def evaluate(
     values = np.full(len(counterfactuals), np.nan)
     asked, before = _kept(run, counterfactuals, rows_of, watch, values, on_values)
     watch.pause()
-    order = sorted(
-        (i for i in range(len(counterfactuals)) if asked is None or not asked.known[i]),
-        key=lambda i: (first(i), *joins(i)),
-    )
+    mine = np.ones(len(counterfactuals), dtype=bool)
+    if watch.kept is not None and asked is not None:
+        mine = watch.kept.to_compute(asked)
+    order = sorted(np.flatnonzero(mine).tolist(), key=lambda i: (first(i), *joins(i)))
     layers = run.lm.anatomy.n_layers
     work = np.cumsum([(stop - first(i)) * (1 + layers - begins(i)) for i in order])
     size = StepSize(run.lm, tokens_a_step)
@@ -151,6 +151,8 @@ def evaluate(
             on_values(chosen, values[chosen])
     loop.close()
     watch.step(before + done, before + len(order))
+    if watch.kept is not None and asked is not None:
+        watch.kept.others_compute(asked)
     return values
 
 

@@ -80,3 +80,14 @@ def test_progress_is_drawn_on_stderr_when_it_is_a_terminal_and_wiped_at_the_end(
     assert done.stdout == b"data\n"
     assert b"Head ablation" in drawn
     assert b"\x1b[2K" in drawn
+
+
+def test_several_devices_divide_what_is_computed_and_refuse_what_is_of_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The engines themselves: tests/engine/test_divided.py."""
+    for more in (["--swap", "France=Italy"], ["--text-pair", "It rains."]):
+        assert cli.main(
+            ["analyze", "--text", "The capital of France is", "--device", "cpu,cpu", *more]
+        )
+        assert "is of one device" in capsys.readouterr().err
