@@ -55,8 +55,10 @@ def test_the_program_shows_it_at_its_first_start_and_never_again(
 ) -> None:
     monkeypatch.setenv("HINT", "1")
     shown = []
-    for words in (["--resume"], [], []):
-        app = Terminal(FAKE, *words)
+    small, large = (60, 20), (80, 24)
+    starts = [(["--resume"], large), ([], small), ([], large), ([], large)]
+    for words, size in starts:
+        app = Terminal(FAKE, *words, size=size)
         try:
             app.until("Eiffel", "Help")
             app.press("q")
@@ -64,4 +66,4 @@ def test_the_program_shows_it_at_its_first_start_and_never_again(
             shown.append(AWAY.encode() in app.output)
         finally:
             app.close()
-    assert shown == [False, True, False]
+    assert shown == [False, False, True, False], "not where there are no rows for it, then once"

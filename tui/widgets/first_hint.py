@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shutil import get_terminal_size
+
 from rich.text import Text
 from textual.widget import Widget
 
@@ -9,6 +11,7 @@ from interpboard.config import state_folder
 from interpboard.errors import StoreProblem
 from interpboard.files import atomic
 from tui.commands.command import shown_keys
+from tui.terminal.sizes import size_names
 from tui.theme import inks
 from tui.widgets.line import in_rows
 
@@ -16,7 +19,12 @@ SEEN = "hint-seen"  # a file of the state folder, from the first start on
 
 
 def first_start() -> bool:
-    """Is this the first start of all? From now on it is not. Where nothing can be kept, nothing is said."""
+    """Is this the first start of all? From now on it is not. Where nothing can be kept, nothing is said.
+
+    A terminal that has no rows for the lines is passed over: they are there when one has.
+    """
+    if "-flat" in size_names(get_terminal_size()):
+        return False
     try:
         file = state_folder() / SEEN
         if file.exists():
