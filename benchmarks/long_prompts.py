@@ -8,8 +8,8 @@ rehearsed as ``--plan`` does it, so it is stopped after its first steps. Of its 
 taken, whose rows are the longest, and the last, whose rows bring most keys and values along; the largest
 resident memory is read. The aim is at most 1,024 MiB. Seconds are no timings. What has not ended after
 ``--most`` seconds of CPU is stopped: ``peak_mib`` is then what it had reached, ``rose_s`` when it last rose.
-With ``--no-products`` matrix products are not computed, which takes a fifth of the time and as much memory
-but for what kernels hold for themselves (``without_products``). With ``--whole`` nothing is rehearsed:
+With ``--no-products`` matrix products are not computed, which takes less time and may take less memory, see
+``without_products``. With ``--whole`` nothing is rehearsed:
 ``taken_mib`` is what the analysis itself took, to be held against ``peak_mib`` of shorter prompts.
 """
 

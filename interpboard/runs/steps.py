@@ -85,8 +85,12 @@ def _tokens_in_memory(lm: LanguageModel) -> int:
 
 
 def reused_in_memory(lm: LanguageModel) -> int:
-    """Tokens whose keys and values in one layer, there twice, fit in a quarter GiB or what is free."""
-    return _fitting(lm, 4 * _d_keys(lm), MEMORY_A_STEP // 2)
+    """Tokens whose keys and values in one layer, there twice, fit in a quarter GiB or what is free. On a CPU
+    with those that grouped heads share copied for each head, as attention under a mask has them."""
+    anatomy, numbers = lm.anatomy, 4 * _d_keys(lm)
+    if lm.device.type == "cpu" and anatomy.n_kv_heads != anatomy.n_heads:
+        numbers += 2 * anatomy.n_heads * max(anatomy.d_head)
+    return _fitting(lm, numbers, MEMORY_A_STEP // 2)
 
 
 def _d_keys(lm: LanguageModel) -> int:

@@ -191,7 +191,8 @@ def test_of_long_prompts_few_senders_bring_their_keys_at_once(
         expected = path_patching(lm, prompt, metric, corrupted=CORRUPTED)
         assert max(rows) == 4 + 1 + 2, "heads, the MLP, and the two runs that prove the sum"
         rows.clear()
-        two_rows = 2 * metric.info.position * 4 * lm.anatomy.n_kv_heads * lm.anatomy.d_head[1] * 8
+        heads = 4 * lm.anatomy.n_kv_heads + 2 * lm.anatomy.n_heads  # shared ones, and a copy each
+        two_rows = 2 * metric.info.position * heads * lm.anatomy.d_head[1] * 8
         monkeypatch.setattr(steps, "MEMORY_A_STEP", 2 * two_rows)
         found = path_patching(lm, prompt, metric, corrupted=CORRUPTED)
     finally:
