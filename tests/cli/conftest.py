@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import types
@@ -58,6 +59,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Modules in the place of those that import torch."""
+    importlib.import_module("interpboard.runs.watch")  # the real one, whichever test is the first
     seen: dict[str, Any] = {"noise": lambda: None}
 
     def open_model(name: str, **options: Any) -> str:
