@@ -1,7 +1,8 @@
 """The linear maps and activations of layers by kernels that are faster on a CPU, forward and backward.
 
-On a CPU a product of oneDNN takes 0.6 to 0.9 of the time of torch's own (MKL's; of 1 to 512 rows, on an AMD
-processor) and needs no copy of the weight. transformers composes its tanh GELU of eight passes over memory;
+On an AMD processor a product of oneDNN takes 0.6 to 0.9 of the time of torch's own (MKL's; of 1 to 512 rows)
+and needs no copy of the weight. On an Intel one MKL's is the quicker by a tenth, and by half where a row of a
+Conv1D is a multiple of 4 KiB, and stays. transformers composes its tanh GELU of eight passes over memory;
 torch has it, and its derivative, in one. ``proof.faster_parts`` holds both against the module itself at load;
 ``faster_parts`` puts them in its place. Hooks see what they saw before.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -37,11 +38,23 @@ def faster_parts(anatomy: Anatomy) -> Iterator[None]:
     For models that proved it (``Verified.faster_parts``). A gradient is taken of the input alone: a map whose
     weight asks for one computes as ever.
     """
+    products = products_are_faster()
     with ExitStack() as stack:
         for layer in anatomy.layers:
             for module, forward in faster_forwards(layer):
-                stack.enter_context(standing_in(module, forward))
+                if products or type(module) not in _LINEAR:
+                    stack.enter_context(standing_in(module, forward))
         yield
+
+
+@cache
+def products_are_faster() -> bool:
+    """Whether oneDNN's products in layers are the quicker ones here: not where torch has MKL, and the
+    processor is one that MKL is made for. By the processor and not by timing, so that two runs on one machine
+    give the same numbers to the last bit."""
+    ask: Any = getattr(torch.cpu, "get_capabilities", dict)  # older torch does not say
+    processor = str(ask().get("cpu_name", ""))
+    return not (torch.backends.mkl.is_available() and "intel" in processor.lower())
 
 
 @contextmanager

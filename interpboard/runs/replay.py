@@ -21,7 +21,7 @@ import torch
 
 from interpboard.errors import BadParameter
 from interpboard.models.attention_backends import any_shape
-from interpboard.models.memory import check_smaller_may_fit
+from interpboard.models.memory import check_smaller_may_fit, large_blocks_reused
 from interpboard.runs.batch import Batch, reads_one
 from interpboard.runs.edits import Counterfactual, first_of
 from interpboard.runs.finite import count_not_finite
@@ -98,59 +98,61 @@ def evaluate(
     layers = run.lm.anatomy.n_layers
     work = np.cumsum([(stop - first(i)) * (1 + layers - begins(i)) for i in order])
     size = StepSize(run.lm, tokens_a_step)
-    done, spent = 0, 0.0
-    loop = Loop("edited runs", len(order))
-    if watch.speed is not None and order:
-        few = sorted(order[: size.rows(first(order[0]), stop, trial=True)], key=joins)
-        if not watch.speed.known and len(few) * TRIED_OF <= len(order):
-            edits, rows = [counterfactuals[i] for i in few], [rows_of[i] for i in few]
-            tried = Batch(run, edits, rows, first(order[0]), stop)
-            _try(tried, metric, watch, watch.speed, float(work[len(few) - 1]))
-        expected = watch.speed.seconds(float(work[-1]))
-        if expected is not None:
-            watch.on_pace(Pace(expected, len(order), expected / len(order), expected=True))
-    while done < len(order):
+    whole = len(order) * (stop - first(order[0])) if order else 0
+    with large_blocks_reused(size.largest_block(whole)):
+        done, spent = 0, 0.0
+        loop = Loop("edited runs", len(order))
+        if watch.speed is not None and order:
+            few = sorted(order[: size.rows(first(order[0]), stop, trial=True)], key=joins)
+            if not watch.speed.known and len(few) * TRIED_OF <= len(order):
+                edits, rows = [counterfactuals[i] for i in few], [rows_of[i] for i in few]
+                tried = Batch(run, edits, rows, first(order[0]), stop)
+                _try(tried, metric, watch, watch.speed, float(work[len(few) - 1]))
+            expected = watch.speed.seconds(float(work[-1]))
+            if expected is not None:
+                watch.on_pace(Pace(expected, len(order), expected / len(order), expected=True))
+        while done < len(order):
+            watch.step(before + done, before + len(order))
+            begin = first(order[done])
+            chosen = order[done : done + size.rows(begin, stop)]
+            chosen.sort(key=joins)
+            starts = [begins(i) for i in chosen]
+            share = (stop - begin) * sum(1 - start / layers for start in starts)
+            if not loop.due(done, len(chosen)):
+                values[chosen] = metric.baseline
+                spared = stop - begin - 1 if reads_one(run, begin, position, stop) else 0
+                passed = share - spared * sum(start < layers for start in starts) / layers
+                loop.skip(done, len(chosen), share, passed / len(run.prompt.token_ids))
+                done += len(chosen)
+                continue
+            batch = Batch(
+                run, [counterfactuals[i] for i in chosen], [rows_of[i] for i in chosen], begin, stop
+            )
+            tokens = len(chosen) * (stop - begin)
+            started = time.perf_counter()
+            try:
+                with any_shape(run.lm.device):
+                    found = batch.metric(metric, watch)
+            except RuntimeError as error:
+                check_smaller_may_fit(error, len(chosen))
+                size.halve(tokens)
+                continue
+            values[chosen] = found.double().cpu().numpy()
+            count_not_finite(int(np.isnan(values[chosen]).sum()))
+            loop.took(done, share)
+            took = time.perf_counter() - started
+            size.took(took, layers - starts[0], tokens)
+            begun, done, spent = done, done + len(chosen), spent + took
+            left = spent * (float(work[-1]) / float(work[done - 1]) - 1)
+            watch.on_pace(Pace(left, len(order) - done, spent / done))
+            if watch.speed is not None:
+                watch.speed.took(float(work[done - 1] - (work[begun - 1] if begun else 0)), took)
+            if watch.kept is not None and asked is not None:
+                watch.kept.take(asked, chosen, values[chosen])
+            if on_values is not None:
+                on_values(chosen, values[chosen])
+        loop.close()
         watch.step(before + done, before + len(order))
-        begin = first(order[done])
-        chosen = order[done : done + size.rows(begin, stop)]
-        chosen.sort(key=joins)
-        starts = [begins(i) for i in chosen]
-        share = (stop - begin) * sum(1 - start / layers for start in starts)
-        if not loop.due(done, len(chosen)):
-            values[chosen] = metric.baseline
-            spared = stop - begin - 1 if reads_one(run, begin, position, stop) else 0
-            passed = share - spared * sum(start < layers for start in starts) / layers
-            loop.skip(done, len(chosen), share, passed / len(run.prompt.token_ids))
-            done += len(chosen)
-            continue
-        batch = Batch(
-            run, [counterfactuals[i] for i in chosen], [rows_of[i] for i in chosen], begin, stop
-        )
-        tokens = len(chosen) * (stop - begin)
-        started = time.perf_counter()
-        try:
-            with any_shape(run.lm.device):
-                found = batch.metric(metric, watch)
-        except RuntimeError as error:
-            check_smaller_may_fit(error, len(chosen))
-            size.halve(tokens)
-            continue
-        values[chosen] = found.double().cpu().numpy()
-        count_not_finite(int(np.isnan(values[chosen]).sum()))
-        loop.took(done, share)
-        took = time.perf_counter() - started
-        size.took(took, layers - starts[0], tokens)
-        begun, done, spent = done, done + len(chosen), spent + took
-        left = spent * (float(work[-1]) / float(work[done - 1]) - 1)
-        watch.on_pace(Pace(left, len(order) - done, spent / done))
-        if watch.speed is not None:
-            watch.speed.took(float(work[done - 1] - (work[begun - 1] if begun else 0)), took)
-        if watch.kept is not None and asked is not None:
-            watch.kept.take(asked, chosen, values[chosen])
-        if on_values is not None:
-            on_values(chosen, values[chosen])
-    loop.close()
-    watch.step(before + done, before + len(order))
     if watch.kept is not None and asked is not None:
         watch.kept.others_compute(asked)
     return values

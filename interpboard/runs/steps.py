@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 
+import torch
+
 from interpboard.config import batch_limit
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.memory import free_memory
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
-TOKENS_A_STEP = {"cpu": (64, 512), "cuda": (1024, 65536), "mps": (512, 8192)}
+TOKENS_A_STEP = {"cpu": (64, 1024), "cuda": (1024, 65536), "mps": (512, 8192)}
 MEMORY_A_STEP = 1 << 29
 FIRST_STEP = 3e13
 """Floating-point operations of a first step on a GPU: under 0.1 s in bfloat16, and enough to fill it."""
 FIRST_LAYER = 1.5e10
-"""Likewise of a layer on a CPU: 0.15 s of one core."""
+"""Likewise of a layer on a CPU: 0.1 to 0.2 s of one core."""
 TOKENS_TOGETHER, SHARED_PASS = 4096, 3e10
 """Of prompts that share a pass on a CPU: tokens, and floating-point operations of all layers, at most."""
 TOKENS_BACK = {"cpu": 256, "cuda": 32768, "mps": 4096}
@@ -33,6 +35,7 @@ class StepSize:
     def __init__(self, lm: LanguageModel, fixed: int | None) -> None:
         self.alone = lm.verified.alone
         device = lm.device.type
+        self.widest = _bytes_a_token(lm, _widest(lm)) if device == "cpu" else 0
         self.by_layer = device == "cpu" and lm.verified.path == "replay"
         self.least, most = TOKENS_A_STEP.get(device, TOKENS_A_STEP["cpu"])
         self.most = max(self.least, min(most, _tokens_in_memory(lm)))
@@ -65,6 +68,10 @@ class StepSize:
             return 1
         tokens = min(self.least, self.tokens) if trial else self.tokens
         return max(1, min(tokens // (stop - first), self.most_reused // max(1, first)))
+
+    def largest_block(self, tokens: int) -> int:
+        """Bytes of a layer's largest tensor in a step, of ``tokens`` in all; 0 but on a CPU."""
+        return min(tokens, self.most) * self.widest
 
     def took(self, seconds: float, layers: int, tokens: int) -> None:
         """Hear how long a step of ``tokens`` through ``layers`` took."""
@@ -210,5 +217,10 @@ def _widest(lm: LanguageModel) -> int:
 def _fitting(lm: LanguageModel, numbers: int, most: int = MEMORY_A_STEP) -> int:
     """How many tokens, of so many ``numbers`` each, fit in ``most`` bytes or in a quarter of what is free."""
     # A model without attention keeps no keys: it has no numbers there at all.
-    a_token = max(1, numbers) * lm.anatomy.embedding.weight.element_size()  # type: ignore[operator]
+    a_token = _bytes_a_token(lm, max(1, numbers))
     return int(min(most, free_memory(lm.device) // 4) // a_token)
+
+
+def _bytes_a_token(lm: LanguageModel, numbers: int) -> int:
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    return numbers * weight.element_size()

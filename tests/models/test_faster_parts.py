@@ -15,7 +15,7 @@ from transformers.activations import NewGELUActivation
 from interpboard.circuits.heads.estimates import estimated_effects
 from interpboard.circuits.lens.logit import logit_lens
 from interpboard.models.anatomy import find_anatomy
-from interpboard.models.faster_parts import faster_parts
+from interpboard.models.faster_parts import faster_parts, products_are_faster
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.proof.selfcheck import self_check
 from interpboard.results import PromptInfo
@@ -30,6 +30,33 @@ from tests.tiny import tiny_model
 # Conv1D and a GELU of eight passes; grouped heads, gated; parallel blocks; norms behind; a flat MLP.
 FAMILIES = ("gpt2", "llama", "gpt_neox", "gemma2", "opt")
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+
+@pytest.fixture(autouse=True)
+def _products_as_on_any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interpboard.models.faster_parts.products_are_faster", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("processor", "mkl", "faster"),
+    [("Intel Xeon", True, False), ("Intel Xeon", False, True), ("AMD EPYC", True, True)],
+)
+def test_layers_keep_their_own_products_where_mkl_is_made_for_the_processor(
+    processor: str, mkl: bool, faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"cpu_name": processor}, raising=False
+    )
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    decide = products_are_faster.__wrapped__
+    monkeypatch.setattr("interpboard.models.faster_parts.products_are_faster", decide)
+    lm, _, _ = case("gpt2")
+    with faster_parts(lm.anatomy):
+        replaced = {
+            type(module).__name__ for module in lm.model.modules() if "forward" in vars(module)
+        }
+    assert ("Conv1D" in replaced) == faster
+    assert "NewGELUActivation" in replaced
 
 
 def _plain(
