@@ -126,16 +126,17 @@ class _Product(torch.autograd.Function):
         ctx: Any, given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         ctx.save_for_backward(weight)
-        return _product(given, weight, bias)
+        return product(given, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, flow: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (weight,) = ctx.saved_tensors
-        return _product(flow, weight.T, None), None, None
+        return product(flow, weight.T, None), None, None
 
 
-def _product(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+def product(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """``given`` [..., in] times ``weight`` [out, in], transposed, plus ``bias`` [out], by oneDNN."""
     rows = given.reshape(-1, given.shape[-1]).contiguous()
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return found.reshape(*given.shape[:-1], -1)

@@ -8,7 +8,7 @@ logits are asked for, the unembedding lends just their rows, and the rest of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +82,19 @@ def residual_to_some_logits(
         return residual_to_logits(anatomy, residual)
 
 
+def unembed_between(
+    anatomy: Anatomy,
+    normed: torch.Tensor,
+    tokens: slice,
+    by: Callable[..., torch.Tensor] = linear,
+) -> torch.Tensor:
+    """Logits [rows, token] of a run of ``tokens`` for final hidden states [rows, d_model], after the final
+    norm. Right, and raises, as ``residual_to_some_logits``; no weight is copied. ``by``: the product of what
+    is given, weight and bias."""
+    with _unembedding_only(anatomy.unembedding, tokens, by):
+        return unembed(anatomy, normed)
+
+
 def run_body(anatomy: Anatomy, token_ids: torch.Tensor, **options: Any) -> Any:
     """What the model but for its head gives for ``token_ids`` [rows, pos].
 
@@ -148,13 +161,18 @@ def _standing_aside(anatomy: Anatomy, output: _Body) -> Iterator[None]:
 
 
 @contextmanager
-def _unembedding_only(unembedding: nn.Module, tokens: torch.Tensor) -> Iterator[None]:
+def _unembedding_only(
+    unembedding: nn.Module,
+    tokens: torch.Tensor | slice,
+    by: Callable[..., torch.Tensor] = linear,
+) -> Iterator[None]:
     if not isinstance(unembedding, nn.Linear):
         raise TypeError(f"{type(unembedding).__name__} is no linear map")
     if unembedding.weight.is_meta:  # on disk: it is there only while the module itself runs
         raise TypeError("the weight of the unembedding is on disk")
-    tokens = tokens.to(unembedding.weight.device)
+    if isinstance(tokens, torch.Tensor):
+        tokens = tokens.to(unembedding.weight.device)
     weight = unembedding.weight[tokens]
     bias = None if unembedding.bias is None else unembedding.bias[tokens]
-    with standing_in(unembedding, lambda hidden: linear(hidden, weight, bias)):
+    with standing_in(unembedding, lambda hidden: by(hidden, weight, bias)):
         yield

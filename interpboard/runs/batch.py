@@ -23,6 +23,7 @@ from interpboard.models.kept_tensors import Kept
 from interpboard.models.layer_caches import KeysValues
 from interpboard.models.partial_layer import attention_kept, mlp_at
 from interpboard.models.unembedding import residual_to_logits, residual_to_some_logits
+from interpboard.runs.block_probability import is_one_probability, probability_by_blocks
 from interpboard.runs.edit_indices import EditIndices, dimensions_at
 from interpboard.runs.edits import Counterfactual, Edit, apply_edits, start_of
 from interpboard.runs.joins import joins_at, keeps_attention
@@ -280,9 +281,13 @@ def _metric_of_residual(run: Run, residual: torch.Tensor, metric: Metric) -> tor
     if metric.tokens is not None and run.lm.verified.some_logits:
         tokens = torch.tensor(metric.tokens)
         return metric.of_tokens(residual_to_some_logits(anatomy, residual, tokens))
+    proved = run.lm.verified
     rows = max(1, _LOGITS_A_STEP.get(residual.device.type, _MOST_LOGITS) // anatomy.n_logits)
+    many = residual.device.type == "cpu" and rows < len(residual)
+    if many and is_one_probability(metric) and proved.some_logits and proved.faster_head:
+        return probability_by_blocks(anatomy, residual, metric)
     unembedded: Callable[[Any], torch.Tensor] = partial(residual_to_logits, anatomy)
-    with faster_head(anatomy) if run.lm.verified.faster_head else nullcontext():
+    with faster_head(anatomy) if proved.faster_head else nullcontext():
         return torch.cat([metric.of(unembedded(part)) for part in residual.split(rows)])
 
 
