@@ -116,7 +116,10 @@ def analyze_command(
         plans = planned(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
         deliver(plans_as(plans, chosen_form), output)
         return
-    document = compute(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
+    run = compute
+    if "," in choice.device:
+        from interpboard.cli.divided import compute_divided as run  # with the engine's own
+    document = run(choice, prompt, analyses, request, params, swap=exchange, debug=debug)
     tell_warnings(document)
     deliver(document_as(document, chosen_form, settings, to_file=output is not None), output)
 

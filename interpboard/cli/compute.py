@@ -54,10 +54,6 @@ def compute(
     Without a text it is the first prompt of the circuit's dataset, or the beginning of the file; see
     ``needs_no_text``.
     """
-    if "," in choice.device:
-        from interpboard.cli.divided import compute_divided
-
-        return compute_divided(choice, text, analyses, metric, params, swap=swap, debug=debug)
     with progress() as show, stdout_aside(debug), quiet_libraries(debug):
         show("importing torch", 0, 0)
         let_threads_sleep()
