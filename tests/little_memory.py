@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers as tf
+from msgspec.structs import replace
 
 from interpboard.analyze import analyze
 from interpboard.errors import Unaffordable
@@ -81,7 +82,8 @@ def neurons(mib: int) -> None:
 
 
 def refused(mib: int) -> None:
-    """All patterns recorded where there is no room for them. Prints why not."""
+    """All patterns recorded where there is no room for them. Prints why not, and records as many as would
+    have it."""
     lm = long_lm(n_layer=6, n_head=16, n_embd=64)
     prompt = make_prompt(lm, "a b " * 300)
     limited(mib)
@@ -89,6 +91,9 @@ def refused(mib: int) -> None:
         record(lm, prompt, ("pattern",))
     except Unaffordable as error:
         print(len(prompt.token_ids), error)
+        fits = int(str(error).split(" to ")[1].split()[0])
+        advised = replace(prompt, token_ids=prompt.token_ids[:fits], tokens=prompt.tokens[:fits])
+        print("and", len(record(lm, advised, ("pattern",)).sites["pattern"]), "layers of", fits)
 
 
 WHAT: dict[str, Callable[[int], None]] = {

@@ -24,6 +24,7 @@ SAID: list[BaseException] = [
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("MPS backend out of memory"),
+    RuntimeError("could not create a primitive"),
     MemoryError("Unable to allocate 1.00 TiB for an array"),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]
@@ -47,7 +48,14 @@ def test_it_is_known_of_every_analysis(name: str, monkeypatch: pytest.MonkeyPatc
         analyze(tiny_lm(), "The city is of", (name,), params=params)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.EACCES, "no")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes differ"),
+        OSError(errno.EACCES, "no"),
+        RuntimeError("could not create a primitive descriptor for a matmul primitive"),
+    ],
+)
 def test_another_error_stays_what_it_is(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     _fails_with(monkeypatch, error)
     with pytest.raises(type(error), match=re.escape(str(error))):

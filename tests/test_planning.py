@@ -157,7 +157,8 @@ def test_under_a_limit_of_the_process_it_is_refused_and_not_run_into() -> None:
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert "pattern of 6 layers" in ended.stdout, ended.stdout + ended.stderr[-1500:]
-    assert "Shorten the prompt" in ended.stdout
+    assert "Shorten the prompt to " in ended.stdout
+    assert "and 6 layers of" in ended.stdout, ended.stdout + ended.stderr[-1500:]
 
 
 def test_the_command_line_prints_plans_as_a_table_and_as_json() -> None:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
-from interpboard.attribution.fused_attention import each_fused, with_residual
+import numpy as np
+import torch
+
+from interpboard.attribution.fused_attention import block_bytes, each_fused, with_residual
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.results import Axis, LabelledArray, PromptInfo, token_axis
 from interpboard.runs.analysis import Computed, analysis
 from interpboard.runs.metrics import Metric
 from interpboard.runs.watch import SILENT, Watch
 
+_MATRICES = 3  # [query, key] in float64: the layers so far, the next of them, and rows on their way
 
-@analysis("attention_rollout", path="attention")
+
+def refuse_rollout(lm: LanguageModel, prompt: PromptInfo, _params: Mapping[str, Any]) -> None:
+    """Raise ``Unaffordable`` where the product of the layers and a block of patterns have no room."""
+    length = len(prompt.token_ids)
+    require_room_for_tokens(
+        torch.device("cpu"), lambda n: _MATRICES * 8 * n**2 + block_bytes(lm, n), length,
+        f"The product of the layers' attention of {length:,}²",
+    )  # fmt: skip
+
+
+@analysis("attention_rollout", path="attention", refuses=refuse_rollout)
 def attention_rollout(
     lm: LanguageModel,
     prompt: PromptInfo,

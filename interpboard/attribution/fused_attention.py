@@ -12,7 +12,9 @@ import torch
 
 from interpboard.display import spoken_bytes
 from interpboard.errors import BadParameter, Unaffordable
+from interpboard.models.attention_sites import PATTERN_BLOCK
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.results import PromptInfo
 from interpboard.runs.patterns import each_pattern_block
 from interpboard.runs.prompt import input_ids
@@ -55,6 +57,19 @@ def refuse_all_at_once(lm: LanguageModel, prompt: PromptInfo, _params: Mapping[s
             f"{spoken_bytes(MOST_AT_ONCE)} are the most.",
             f"Shorten the prompt to {fits:,} tokens, or use attention_rollout.",
         )
+    require_room_for_tokens(
+        torch.device("cpu"), lambda n: (layers + 1) * 8 * n**2 + block_bytes(lm, n), length,
+        f"Attention of {layers} layers × {length:,}² with its heads fused",
+    )  # fmt: skip
+
+
+def block_bytes(lm: LanguageModel, length: int) -> int:
+    """Of the patterns of the queries that are looked at together: as computed, and in float64."""
+    numbers = lm.anatomy.n_heads * length**2
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    if lm.verified.blocks:
+        numbers = min(numbers, PATTERN_BLOCK)
+    return numbers * (12 + 2 * weight.element_size())  # as measured
 
 
 def each_fused(

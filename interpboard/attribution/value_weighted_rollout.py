@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from interpboard.attribution.attention_rollout import Rollout
+from interpboard.attribution.attention_rollout import Rollout, refuse_rollout
 from interpboard.attribution.fused_attention import rows_to_one
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
@@ -28,7 +28,7 @@ from interpboard.runs.strip_places import positions_at
 from interpboard.runs.watch import SILENT, Watch
 
 
-@analysis("value_weighted_rollout", path="attention")
+@analysis("value_weighted_rollout", path="attention", refuses=refuse_rollout)
 def value_weighted_rollout(
     lm: LanguageModel,
     prompt: PromptInfo,

@@ -81,6 +81,8 @@ def pass_on(settings: Settings) -> None:
     """Put into the environment what the engine, in this process or a child, reads there."""
     if settings.batch_tokens:
         os.environ["INTERPBOARD_BATCH_TOKENS"] = str(settings.batch_tokens)
+    if settings.memory_mib:
+        os.environ["INTERPBOARD_MEMORY_MIB"] = str(settings.memory_mib)
 
 
 def is_dark(theme: str) -> bool:

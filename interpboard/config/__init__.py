@@ -12,6 +12,7 @@ from interpboard.config.settings import (
     Configuration,
     Settings,
     batch_limit,
+    memory_limit,
     read_settings,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "config_file",
     "engine_log",
     "in_state_folder",
+    "memory_limit",
     "read_settings",
     "state_folder",
     "state_path",

@@ -50,6 +50,9 @@ class Settings:
     ascii: bool = _setting(False, "draw with ASCII characters only")
     mouse: bool = _setting(True, "let the mouse move cursors")
     batch_tokens: int = _setting(0, "most tokens the engine computes in one step; 0: by the device")
+    memory_mib: int = _setting(
+        0, "most MiB of memory that an analysis takes beside the model; 0: what is free"
+    )
     export_folder: str = _setting("", "where exports go; empty: the current folder")
     model_folders: tuple[str, ...] = _setting(
         (), "folders in which the model picker looks, besides the current one and the hub's cache"
@@ -118,12 +121,19 @@ def read_settings(
 
 def batch_limit() -> int:
     """``batch_tokens`` as the engine's process hears it, from its environment; 0: no limit."""
-    text = os.environ.get("INTERPBOARD_BATCH_TOKENS", "")
-    if not text:
-        return 0
-    name = "batch_tokens"
-    limit: int = _checked(_Given(name, _worded(name, text), "INTERPBOARD_BATCH_TOKENS"))
-    return limit
+    return _number_heard("batch_tokens")
+
+
+def memory_limit() -> int:
+    """``memory_mib`` likewise, in bytes; 0: no limit."""
+    return _number_heard("memory_mib") << 20
+
+
+def _number_heard(name: str) -> int:
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    text = os.environ.get(variable, "")
+    number: int = _checked(_Given(name, _worded(name, text), variable)) if text else 0
+    return number
 
 
 def _from_file(path: Path) -> Iterator[_Given]:

@@ -7,19 +7,23 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from interpboard.config import memory_limit
 from interpboard.display import spoken_bytes
 from interpboard.errors import OutOfMemory, Unaffordable
 from interpboard.models.main_memory import free_bytes
 
+_held_before: dict[torch.device, int] = {}
 LARGE_BLOCK = 8 << 20
 KERNELS_KEPT = 64
+_SURE = 0.8  # of what is free: what fits is still to fit when it is tried
 _KERNEL_CACHES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 _MOST_KEPT = 32 << 20  # the largest block that glibc lets a heap have
@@ -27,6 +31,7 @@ _MOST_KEPT = 32 << 20  # the largest block that glibc lets a heap have
 _SAID = (
     "can't allocate memory",
     "cannot allocate memory",
+    "could not create a primitive",
     "defaultcpuallocator",
     "not enough memory",
     "out of memory",
@@ -42,6 +47,8 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     message = str(error).lower()
+    if "primitive descriptor" in message:  # oneDNN: one that this CPU does not have
+        return False
     return isinstance(error, RuntimeError) and any(words in message for words in _SAID)
 
 
@@ -71,8 +78,36 @@ def check_smaller_may_fit(error: RuntimeError, rows: int) -> None:
 
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be had there, by this process: its own limit and a container's count."""
+    allowed = left_of_allowance(device)
+    return _free(device) if allowed is None else min(allowed, _free(device))
+
+
+def begin_allowance(device: torch.device) -> None:
+    """An analysis begins: what is held now does not count against what it may take."""
+    _held_before[device] = _held(device)
+
+
+def left_of_allowance(device: torch.device) -> int | None:
+    """Bytes that the setting ``memory_mib`` leaves to the analysis under way; None where it is not set."""
+    limit = memory_limit()
+    if not limit:
+        return None
+    held = _held(device)
+    return max(0, limit - max(0, held - _held_before.get(device, held)))
+
+
+def _held(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        return int(torch.cuda.memory_allocated(device))
+    return (
+        _status("RssAnon") or 0
+    )  # weights that are read from their file as they are used are not in it
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     found = [room for room in (free_bytes(), _left_of_limit()) if room is not None]
     return max(0, min(found, default=sys.maxsize))
 
@@ -81,9 +116,36 @@ def require_room(device: torch.device, needed: int, what: str, remedy: str) -> N
     """Raise ``Unaffordable`` if ``what`` needs more bytes than are free on ``device``."""
     free = free_memory(device)
     if needed > free:
+        left = "may be taken" if memory_limit() and free < _free(device) else "are free"
         raise Unaffordable(
-            f"{what} is {spoken_bytes(needed)}, and {spoken_bytes(free)} are free.", remedy
+            f"{what} is {spoken_bytes(needed)}, and {spoken_bytes(free)} {left}.", remedy
         )
+
+
+def require_room_for_tokens(
+    device: torch.device,
+    needed: Callable[[int], int],
+    tokens: int,
+    what: str,
+    otherwise: str = "",
+    *,
+    prompts: str = "the prompt",
+    beside: Callable[[int], int] = lambda _tokens: 0,
+) -> None:
+    """Raise ``Unaffordable`` if ``what`` of so many ``tokens`` has no room, with how many would have it.
+
+    ``needed``: bytes of so many tokens, growing with them. ``otherwise``: what else can be done, after "or".
+    ``beside``: bytes that come and go meanwhile, for which what is advised leaves room.
+    """
+    free = free_memory(device)
+    if needed(tokens) <= free:
+        return
+    fit = bisect_right(range(1, tokens), free * _SURE, key=lambda n: needed(n) + beside(n))
+    remedies = ([f"shorten {prompts} to {fit:,} token{'s' * (fit != 1)}"] if fit else []) + (
+        [otherwise] if otherwise else []
+    )
+    remedy = ", or ".join(remedies or ["use a device with more memory, or a smaller --dtype"])
+    require_room(device, needed(tokens), what, f"{remedy[0].upper()}{remedy[1:]}.")
 
 
 @dataclass

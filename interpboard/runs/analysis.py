@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from interpboard.models.attention_backends import any_shape
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import begin_allowance
 from interpboard.registry import ANALYSES
 from interpboard.results import Axis, LabelledArray, MetricInfo, PromptInfo, Result
 from interpboard.results.gaps import gaps_said
@@ -27,6 +28,7 @@ from interpboard.runs.chat_warnings import chat_warnings
 from interpboard.runs.clean_rounding import clean_rounding
 from interpboard.runs.finite import counting, is_counting, remedy
 from interpboard.runs.provenance import made_by
+from interpboard.runs.steps import refuse_a_pass_without_room
 from interpboard.runs.strip_analyses import require_in_strips
 from interpboard.runs.strip_places import with_layer_numbers
 
@@ -64,6 +66,8 @@ def refuse_beforehand(
 ) -> None:
     """Raise what the analysis ``name`` raises for a prompt of this length, before anything is run."""
     ANALYSES[name].load()
+    begin_allowance(lm.device)
+    refuse_a_pass_without_room(lm, len(prompt.token_ids))
     if name in _REFUSALS:
         _REFUSALS[name](lm, prompt, {**params, **with_layer_numbers(lm, params)})
 

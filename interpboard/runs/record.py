@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from interpboard.models.calls import LayerCall, recording_calls
 from interpboard.models.finite import Tally
 from interpboard.models.kept_tensors import Keeper
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import require_room
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.models.partial_layer import KeptAttention, recording_attention
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
@@ -28,7 +29,7 @@ from interpboard.runs.edits import Counterfactual, Edit, FindsIndices, apply_edi
 from interpboard.runs.finite import require, run_words
 from interpboard.runs.prompt import input_ids
 from interpboard.runs.shared import recorded_together
-from interpboard.runs.steps import keeps_all_attention, numbers_a_token
+from interpboard.runs.steps import bytes_of_a_layer, keeps_all_attention, numbers_a_token
 
 CLEAN: tuple[Counterfactual, ...] = ((),)
 KEPT_ON_DEVICE = 1 << 30
@@ -186,16 +187,22 @@ def _require_room(
 ) -> None:
     """Raise ``Unaffordable`` where what is kept of every layer, and the sites of ``of_sites`` tokens, has
     no room."""
-    anatomy = lm.anatomy
+    anatomy, share = lm.anatomy, of_sites / length
     a_token = anatomy.d_model + (anatomy.n_heads * max(anatomy.d_head) if attention else 0)
-    at_sites = of_sites * sum(numbers_a_token(lm, site, length) for site in sites)
     weight: torch.Tensor = anatomy.embedding.weight  # type: ignore[assignment]
-    needed = (rows * length * a_token + at_sites) * anatomy.n_layers * weight.element_size()
-    device = lm.device if needed <= KEPT_ON_DEVICE else torch.device("cpu")
+
+    def needed(tokens: int) -> int:
+        at_sites = math.ceil(share * tokens) * sum(
+            numbers_a_token(lm, site, tokens) for site in sites
+        )
+        return (rows * tokens * a_token + at_sites) * anatomy.n_layers * weight.element_size()
+
+    device = lm.device if needed(length) <= KEPT_ON_DEVICE else torch.device("cpu")
     what = f"What is kept of {rows} run{'s' if rows > 1 else ''} of {length:,} tokens"
     if sites:
         what += f", {' and '.join(sites)} of {anatomy.n_layers} layers among it,"
-    require_room(device, needed, what, "Shorten the prompt, or ask for another site.")
+    beside = partial(bytes_of_a_layer, lm, pattern="pattern" in sites)
+    require_room_for_tokens(device, needed, length, what, beside=beside)
 
 
 def enter_edits(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import torch
 
 from interpboard.config import batch_limit
+from interpboard.models.attention_sites import PATTERN_BLOCK
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import free_memory
+from interpboard.models.memory import free_memory, require_room_for_tokens
 from interpboard.models.packed import in_width
 
 STEP_S = 0.2
@@ -143,6 +145,27 @@ def rows_of_a_backward_pass(lm: LanguageModel, length: int) -> int:
     fitting = _fitting(lm, lm.anatomy.n_layers * a_layer, sys.maxsize)
     most = TOKENS_BACK.get(lm.device.type, TOKENS_BACK["cpu"])
     return max(1, min(most, fitting, batch_limit() or most) // length)
+
+
+def bytes_of_a_layer(lm: LanguageModel, length: int, *, pattern: bool = False) -> int:
+    """Bytes that a layer has meanwhile of one run of ``length`` tokens; with ``pattern`` of attention in the
+    open: scores, mask, and what softmax makes of them, of as many queries as are looked at together."""
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    numbers = length * (4 * _widest(lm) + 8 * lm.anatomy.d_model)
+    if pattern:
+        block = lm.anatomy.n_heads * length**2
+        numbers += 5 * (min(block, PATTERN_BLOCK) if lm.verified.blocks else block)
+    return numbers * weight.element_size()
+
+
+def refuse_a_pass_without_room(lm: LanguageModel, length: int) -> None:
+    """Raise ``Unaffordable`` where not even what one layer has of one run of the prompt has room."""
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    a_token = (_widest(lm) + 2 * lm.anatomy.d_model) * weight.element_size()
+    require_room_for_tokens(
+        lm.device, lambda n: n * a_token, length,
+        f"What one layer computes of {length:,} tokens", beside=partial(bytes_of_a_layer, lm),
+    )  # fmt: skip
 
 
 def backward_pass_is_small(lm: LanguageModel, length: int, site: str) -> bool:

@@ -172,8 +172,10 @@ def test_a_circuit_whose_streams_have_no_room_is_refused_with_its_size(
 ) -> None:
     lm = strips_lm("t5", torch.float64)
     cases = tokenize_examples(lm, [EXAMPLE])
-    monkeypatch.setattr("interpboard.models.memory.free_memory", lambda _device: 1000)
-    with pytest.raises(Unaffordable, match=r"both stacks read in .* are free. Shorten"):
+    monkeypatch.setattr("interpboard.models.memory.free_memory", lambda _device: 50_000)
+    with pytest.raises(
+        Unaffordable, match=r"both stacks read in .* are free. Shorten the prompts to 4 tokens"
+    ):
         StripEvaluator.in_strips(lm, cases, "logit_diff", "corrupted")
 
 

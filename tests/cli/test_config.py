@@ -45,7 +45,7 @@ def test_every_setting_can_be_written_in_the_file_and_as_a_variable() -> None:
     samples = {
         "metric": ("prob", "prob"), "color": (256, "256"), "theme": ("dark", "dark"),
         "ascii": (True, "yes"), "mouse": (False, "0"), "batch_tokens": (64, "64"),
-        "keep_runs": (5, "5"), "model_folders": (["a b", "c"], f"a b{os.pathsep}c"),
+        "memory_mib": (64, "64"), "keep_runs": (5, "5"), "model_folders": (["a b", "c"], f"a b{os.pathsep}c"),
         "keys": ({"zoom": "Z"}, "zoom=Z"),
         "special_tokens": (False, "no"),
     }  # fmt: skip
@@ -127,6 +127,9 @@ def test_the_engine_hears_the_batch_limit_and_refuses_nonsense(
         config.batch_limit()
     monkeypatch.setenv("INTERPBOARD_BATCH_TOKENS", "")
     assert config.batch_limit() == 0
+    assert config.memory_limit() == 0
+    monkeypatch.setenv("INTERPBOARD_MEMORY_MIB", "3")
+    assert config.memory_limit() == 3 << 20
 
 
 def test_show_prints_every_value_with_its_origin_as_toml_that_can_be_used(

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from operator import mul
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from interpboard.circuits.discovery.normed_sums import reference_output
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.errors import BadParameter, BadPrompt
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import require_room
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.runs.finite import require_logits
 from interpboard.runs.rounding import difference_beyond_rounding
 from interpboard.runs.watch import SILENT, Watch
@@ -199,9 +200,11 @@ def require_streams(wiring: Wiring, batches: Sequence[ExampleBatch]) -> None:
     """Raise ``Unaffordable`` where a stream for each receiver has no room: a pass carries them."""
     weight: torch.Tensor = wiring.lm.anatomy.embedding.weight  # type: ignore[assignment]
     a_token = len(wiring.graph.receivers) * wiring.lm.anatomy.d_model * weight.element_size()
-    for tokens in {batch.clean.numel() for batch in batches}:
-        what = f"What is read in {tokens:,} tokens"
-        require_room(wiring.lm.device, 3 * tokens * a_token, what, "Shorten the prompts.")
+    for rows, length in {batch.clean.shape for batch in batches}:
+        require_room_for_tokens(
+            wiring.lm.device, partial(mul, 3 * rows * a_token), length,
+            f"What is read in {rows * length:,} tokens", prompts="the prompts",
+        )  # fmt: skip
 
 
 def check_cases(cases: Sequence[TokenizedExample], measure: str, ablation: str) -> None:

@@ -14,6 +14,7 @@ from interpboard.circuits.selection import chosen
 from interpboard.display import spoken_bytes
 from interpboard.errors import Unaffordable
 from interpboard.models.language_model import LanguageModel
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.models.proof.verified import in_words
 from interpboard.results import Axis, LabelledArray, PromptInfo
 from interpboard.results.attention_pairs import looks_ahead, top_pairs
@@ -38,6 +39,14 @@ def _refuse_too_large(lm: LanguageModel, prompt: PromptInfo, params: Mapping[str
             f"most in one result.",
             _what_would_fit(n_heads, n_pos),
         )
+    weight: torch.Tensor = lm.anatomy.embedding.weight  # type: ignore[assignment]
+    a_pair = (
+        2 * lm.anatomy.n_heads * weight.element_size()
+    )  # scores, and what softmax makes of them
+    require_room_for_tokens(
+        lm.device, lambda n: a_pair * n**2, n_pos,
+        f"Attention of one layer's {lm.anatomy.n_heads} heads × {n_pos:,}²",
+    )  # fmt: skip
 
 
 @analysis("attention", path="forward", refuses=_refuse_too_large)

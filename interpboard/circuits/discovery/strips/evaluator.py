@@ -29,7 +29,7 @@ from interpboard.circuits.discovery.strips.runs import (
 )
 from interpboard.circuits.discovery.strips.wiring import StripWiring
 from interpboard.models.language_model import LanguageModel
-from interpboard.models.memory import require_room
+from interpboard.models.memory import require_room_for_tokens
 from interpboard.runs.watch import Watch
 
 
@@ -95,9 +95,12 @@ class StripEvaluator(EdgeEvaluator):
 
 def _require_room(wiring: StripWiring, batch: ExampleBatch) -> None:
     """Raise ``Unaffordable`` where what all receivers of ``batch`` read has no room: it is there at once."""
-    what = f"What the parts of both stacks read in {batch.clean.numel():,} tokens"
-    needed = 3 * batch.clean.numel() * _token_bytes(wiring)
-    require_room(wiring.lm.device, needed, what, "Shorten the prompts.")
+    rows, length = batch.clean.shape
+    a_token = 3 * rows * _token_bytes(wiring)
+    require_room_for_tokens(
+        wiring.lm.device, lambda tokens: tokens * a_token, length,
+        f"What the parts of both stacks read in {rows * length:,} tokens", prompts="the prompts",
+    )  # fmt: skip
 
 
 def _token_bytes(wiring: StripWiring) -> int:

@@ -1,0 +1,113 @@
+"""What has no room is refused in a line before it is begun, with a length that has; how much an analysis may
+take is the user's to say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from interpboard.analyze import analyze
+from interpboard.errors import Unaffordable
+from interpboard.models import memory
+from interpboard.planning import counted_passes
+from interpboard.runs.prompt import make_prompt
+from tests.lm import tiny_lm
+
+CPU = torch.device("cpu")
+WORDS = ["The", " city", " is", " on", " the", " river", " and", " of"] * 2
+CASES: dict[str, dict[str, Any]] = {
+    "attention": {"layers": [0], "heads": [0]},
+    "attention_rollout": {},
+    "value_weighted_rollout": {},
+    "attention_flow": {},
+    "head_ablation": {},
+    "causal_trace": {"subject": " city"},
+    "activation_patching": {"site": "pattern"},
+    "neurons": {},
+    "logit_lens": {},
+    "token_losses": {},
+    "integrated_gradients": {"n_steps": 2},
+    "saliency": {},
+    "knockout_grid": {"unit": "sentence"},
+}
+
+
+def _asked(name: str, text: str) -> Any:
+    params = dict(CASES[name])
+    if name == "activation_patching":
+        params["corrupted"] = text.replace("The city", "The of", 1)
+    return analyze(tiny_lm(), text, (name,), params={name: params})
+
+
+def _cut(length: int) -> str:
+    """The words of so many tokens, or the most that are not more."""
+    text = "".join(WORDS)
+    while len(make_prompt(tiny_lm(), text).token_ids) > length:
+        text = text[:-1]
+    return text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_length_that_is_advised_has_room(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = "".join(WORDS)
+    length = len(make_prompt(tiny_lm(), whole).token_ids)
+    room = [1 << 22]
+    monkeypatch.setattr(memory, "_free", lambda _device: room[0])
+    refused = None
+    while refused is None:
+        assert room[0] > 1, "never refused"
+        try:
+            _asked(name, whole)
+        except Unaffordable as error:
+            refused = str(error)
+        else:
+            room[0] //= 2
+    assert "\n" not in refused
+    found = re.search(r"are free\. Shorten the prompts? to (\d+) tokens?\b", refused)
+    assert found, refused
+    assert 1 < int(found[1]) < length
+    _asked(name, _cut(int(found[1])))
+
+
+def test_what_is_too_large_for_a_pass_is_refused_before_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lm = tiny_lm()
+    monkeypatch.setattr(memory, "_free", lambda _device: 1000)
+    with counted_passes(lm, make_prompt(lm, "The city is")) as seen:
+        for name in CASES:
+            with pytest.raises(Unaffordable, match="What one layer computes of"):
+                analyze(lm, "The city is", (name,), params={name: CASES[name] | _needed(name)})
+    assert seen[0] == 0
+
+
+def _needed(name: str) -> dict[str, str]:
+    return {"corrupted": "The river is"} if name == "activation_patching" else {}
+
+
+def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_free", lambda _device: 1 << 40)
+    assert memory.left_of_allowance(CPU) is None
+    assert memory.free_memory(CPU) == 1 << 40
+    monkeypatch.setenv("INTERPBOARD_MEMORY_MIB", "256")
+    memory.begin_allowance(CPU)
+    before = memory.free_memory(CPU)
+    assert 200 << 20 < before <= 256 << 20
+    taken = torch.ones(128 << 18)  # 128 MiB
+    assert before - memory.free_memory(CPU) == pytest.approx(taken.nbytes, rel=0.1)
+    with pytest.raises(Unaffordable, match=r"It is 200 MiB, and 12\d MiB may be taken. Do less"):
+        memory.require_room(CPU, 200 << 20, "It", "Do less.")
+    memory.begin_allowance(CPU)  # of the next analysis: what is held by then is not its own
+    assert memory.free_memory(CPU) > 200 << 20
+
+
+def test_what_torch_keeps_of_a_gpu_and_does_not_use_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _device: 300)
+    assert memory.free_memory(torch.device("cuda:0")) == 500
