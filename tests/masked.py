@@ -100,6 +100,12 @@ MASKED: dict[str, Family] = {
         "esm.encoder.layer.{i}", "attention.output.dense", "output.dense",
         lambda m, h: m.lm_head(m.esm.encoder.emb_layer_norm_after(h)),
     ),
+    "esmc": Family(  # what is added is scaled; queries and keys are normed over all heads
+        lambda: tf.EsmcForMaskedLM(tf.EsmcConfig(**_SIZES, num_key_value_heads=HEADS)),
+        "esmc.layers.{i}", "self_attn.o_proj", "mlp.down_proj",
+        lambda m, h: m.lm_head(m.esmc.norm(h)),
+        qkv="self_attn.q_norm self_attn.k_norm self_attn.v_proj",
+    ),
     "deberta": Family(
         lambda: tf.DebertaForMaskedLM(
             tf.DebertaConfig(**_SIZES, relative_attention=True, pos_att_type=["p2c", "c2p"])

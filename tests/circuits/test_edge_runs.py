@@ -61,7 +61,10 @@ def test_no_edges_give_the_corrupted_run_and_all_edges_the_clean_one(family, dty
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_sender_cut_from_all_is_the_sender_patched(family: str) -> None:
-    found = evaluator(family)
+    _cut_senders_are_senders_patched(evaluator(family))
+
+
+def _cut_senders_are_senders_patched(found: EdgeEvaluator) -> None:
     lm, graph = found.wiring.lm, found.wiring.graph
     (clean, corrupted), (metric, _) = the_metric(lm)
     run, donor = record(lm, clean), record(lm, corrupted, sites=("z", "mlp_out"))
@@ -133,8 +136,11 @@ def test_the_scores_of_a_nodes_edges_add_up_to_its_attribution_patching_score(
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_a_score_is_the_slope_of_the_measured_effect(family: str) -> None:
+    _slopes_are_scores(evaluator(family))
+
+
+def _slopes_are_scores(found: EdgeEvaluator) -> None:
     """A small step of every edge: what the edge moves the behaviour by is its score."""
-    found = evaluator(family)
     graph, batch = found.wiring.graph, found.batches[0]
     scores = edge_scores(found, "eap")
     clean = record_activations(found.wiring, batch.clean)
@@ -182,17 +188,29 @@ def test_a_model_whose_graph_would_be_wrong_is_refused_by_name(family: str) -> N
     assert fingerprint(lm) == before
 
 
-def test_scaled_additions_are_found_out() -> None:
+def test_an_edge_carries_the_scale_of_what_is_added() -> None:
     lm = tiny_lm("granite", torch.float64)
     kept = [layer.residual_multiplier for layer in lm.anatomy.layers]
     try:
         for layer in lm.anatomy.layers:
             layer.residual_multiplier = 0.5
-        with pytest.raises(Unsupported, match="not what heads and MLPs write"):
-            proved_wiring(lm)
+        found = evaluator("granite")
+        assert [own.scale for own in found.wiring.layers] == pytest.approx([0.5] * 3)
+        _cut_senders_are_senders_patched(found)
+        _slopes_are_scores(found)
     finally:
         for layer, value in zip(lm.anatomy.layers, kept, strict=True):
             layer.residual_multiplier = value
+
+
+def test_a_stream_that_is_more_than_a_scaled_sum_is_found_out() -> None:
+    lm = tiny_lm("granite", torch.float64)
+    handle = lm.anatomy.layers[1].register_forward_hook(lambda _m, _a, out: 1.1 * out)
+    try:
+        with pytest.raises(Unsupported, match="not what heads and MLPs write"):
+            proved_wiring(lm)
+    finally:
+        handle.remove()
     assert proved_wiring(lm).graph.n_layers == 3
 
 

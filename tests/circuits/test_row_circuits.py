@@ -25,7 +25,7 @@ from tests.lm import fingerprint
 from tests.masked import OTHER, TEXT, masked_lm
 from tests.row_paths import RowByHand
 
-BY_HAND = ("bert", "distilbert", "mpnet", "modernbert", "deberta", "deberta-v2")
+BY_HAND = ("bert", "distilbert", "mpnet", "modernbert", "deberta", "deberta-v2", "esmc")
 WORKING = (*BY_HAND, "roberta", "electra", "albert")
 EXAMPLE = Example(TEXT, OTHER, ("paris",), ("rome",))
 SHORT = Example("the city is [MASK]", "the tower is [MASK]", ("paris",), ("rome",))
@@ -71,7 +71,7 @@ def test_all_edges_are_the_model_and_none_the_reference(family: str, ablation: s
     assert evaluator.on_clean == pytest.approx(sum(values) / 2, rel=1e-9)
 
 
-@pytest.mark.parametrize("family", ["bert", "modernbert", "deberta", "deberta-v2"])
+@pytest.mark.parametrize("family", ["bert", "modernbert", "deberta", "deberta-v2", "esmc"])
 def test_scores_are_the_exact_edges_to_first_order(family: str) -> None:
     """The reference is brought so near that only the first order is left."""
     evaluator = _evaluator(family)

@@ -132,7 +132,7 @@ class CalledMaps:
                 if here:
                     self.watch.check()
                     normed = own.normed(streams[[first + here[0]]])[0]
-                    whole = projection.module.forward(normed)
+                    whole = projection.gives(normed)
                     for number in here:
                         given[number] = whole
             outputs.append(projection.of_each([each for each in given if each is not None]))

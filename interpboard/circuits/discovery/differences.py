@@ -123,7 +123,8 @@ def filling(
                 differences.heads(layer, value.detach() - z[layer])
 
             def of_mlp(value: torch.Tensor, layer: int = layer) -> None:
-                differences.mlp(layer, value.detach() - mlp[layer])
+                own = differences.wiring.layers[layer]
+                differences.mlp(layer, own.scaled(value.detach()) - mlp[layer])
 
             stack.enter_context(at_site(anatomy, "z", layer, of_heads))
             stack.enter_context(at_site(anatomy, "mlp_out", layer, of_mlp))

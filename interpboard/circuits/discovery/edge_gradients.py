@@ -15,7 +15,7 @@ import torch
 from interpboard.circuits.discovery.edge_evaluator import EdgeEvaluator, ExampleBatch
 from interpboard.circuits.discovery.wiring import Wiring
 from interpboard.models.calls import LayerCall, recording_calls
-from interpboard.models.module_hooks import on_input, on_output
+from interpboard.models.module_hooks import on_input
 from interpboard.models.sites import at_site
 from interpboard.models.unembedding import run_body
 from interpboard.runs.finite import refusing, require_finite
@@ -39,8 +39,9 @@ class ReceiverGradients:
     def at_attention(self, wiring: Wiring, positions: slice) -> torch.Tensor:
         """At the inputs of the layer's queries, keys and values [receiver, batch, pos, d_model]."""
         attention = wiring.layers[self.layer]
+        normed = attention.normed(self.stream[None, :, positions])[0]
         at_normed = torch.cat([
-            projection.pull_back(gradient[:, positions])
+            projection.pull_back(gradient[:, positions], normed)
             for projection, gradient in zip(attention.projections, self.projected, strict=True)
         ])  # fmt: skip
         with torch.enable_grad(), frozen(wiring.lm.model):
@@ -83,7 +84,7 @@ class _Seen:
         self.projected: list[torch.Tensor] = []
         self.mid: list[torch.Tensor] = []
         for projection in wiring.layers[layer].projections:
-            stack.enter_context(on_output(projection.module, self.projected.append))
+            stack.enter_context(projection.on_stream(self.projected.append))
         stack.enter_context(on_input(wiring.lm.anatomy.before_mlp[layer], self._apart))
 
     def _apart(self, hidden: torch.Tensor) -> torch.Tensor:

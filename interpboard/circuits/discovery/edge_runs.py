@@ -11,6 +11,7 @@ everything else is done by the model's own modules.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -19,9 +20,16 @@ import torch
 
 from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.called_maps import CalledMaps, maps_round
+from interpboard.circuits.discovery.joint_norms import with_joint_norms
 from interpboard.circuits.discovery.live_edges import LiveEdges
 from interpboard.circuits.discovery.own_inputs import prove_own_inputs
-from interpboard.circuits.discovery.wiring import Wiring, find_wiring, unsupported
+from interpboard.circuits.discovery.wiring import (
+    LayerWiring,
+    Wiring,
+    find_wiring,
+    some_ids,
+    unsupported,
+)
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input
 from interpboard.models.proof.rounding import Noise, same_within_rounding
@@ -40,9 +48,10 @@ def proved_wiring(lm: LanguageModel) -> Wiring:
     With all edges the first prompt's logits must come out, with none the second's, up to what rounding at
     every receiver does to a plain run; and each head must read by its own slice of a projection, where
     queries, keys and values can be seen. Raises ``Unsupported`` where they do not: parallel blocks, norms
-    behind attention, scaled additions.
+    behind attention, more that is added.
     """
     wiring = find_wiring(lm)
+    wiring = replace(wiring, layers=with_joint_norms(lm, wiring.layers, some_ids(lm)))
     generator = torch.Generator().manual_seed(0)
     some = min(lm.anatomy.d_vocab, 1000)
     ids = torch.randint(some, (2, _TOKENS), generator=generator).to(lm.device)
@@ -91,10 +100,13 @@ def record_activations(wiring: Wiring, ids: torch.Tensor) -> Activations:
     def keep(name: str, value: torch.Tensor) -> None:
         seen.setdefault(name, []).append(value.clone())
 
+    def keep_written(own: LayerWiring, value: torch.Tensor) -> None:
+        keep("mlp", own.scaled(value))
+
     with ExitStack() as stack:
-        for layer in range(anatomy.n_layers):
-            for name, site in (("z", "z"), ("mlp", "mlp_out")):
-                stack.enter_context(at_site(anatomy, site, layer, partial(keep, name)))
+        for layer, own in enumerate(wiring.layers):
+            stack.enter_context(at_site(anatomy, "z", layer, partial(keep, "z")))
+            stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(keep_written, own)))
         stack.enter_context(at_site(anatomy, "resid_pre", 0, partial(keep, "embed")))
         stack.enter_context(
             at_site(anatomy, "resid_post", anatomy.n_layers - 1, partial(keep, "end"))
@@ -182,7 +194,13 @@ def hang(stack: ExitStack, wiring: Wiring, hears: HearsPass) -> None:
             stack.enter_context(projection.on_stream(project))
         stack.enter_context(at_site(anatomy, "z", layer, partial(hears.heads, layer)))
         stack.enter_context(on_input(anatomy.before_mlp[layer], partial(hears.before_mlp, layer)))
-        stack.enter_context(at_site(anatomy, "mlp_out", layer, partial(hears.mlp, layer)))
+        stack.enter_context(
+            at_site(anatomy, "mlp_out", layer, partial(_added, hears, wiring, layer))
+        )
+
+
+def _added(hears: HearsPass, wiring: Wiring, layer: int, given: torch.Tensor) -> None:
+    hears.mlp(layer, wiring.layers[layer].scaled(given))
 
 
 def logits_at(lm: LanguageModel, output: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

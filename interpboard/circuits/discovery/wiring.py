@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import torch
 from torch import nn
 
 from interpboard.circuits.discovery.graph import Graph
+from interpboard.circuits.discovery.scaled_sums import scales_of_sums
 from interpboard.errors import Unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import Act, on_output
@@ -91,6 +92,12 @@ class Projection:
         with on_output(self.module, of_stream):
             yield
 
+    def gives(self, normed: torch.Tensor) -> torch.Tensor:
+        """What the module gives [batch, pos, out] where all read ``normed`` [batch, pos, d_model], which
+        hooks hear nothing of."""
+        found: torch.Tensor = self.module.forward(normed)
+        return found
+
     def project(self, normed: torch.Tensor) -> torch.Tensor:
         """What the module would give [batch, pos, out], each head reading its own ``normed`` stream
         [receiver, batch, pos, d_model]."""
@@ -114,9 +121,9 @@ class Projection:
             first += heads
         return self._joined(parts)
 
-    def pull_back(self, gradient: torch.Tensor) -> torch.Tensor:
+    def pull_back(self, gradient: torch.Tensor, _normed: torch.Tensor, /) -> torch.Tensor:
         """Gradient at each head's own normed stream [receiver, batch, pos, d_model] from that at the
-        module's output [batch, pos, out]."""
+        module's output [batch, pos, out], where all read ``_normed`` [batch, pos, d_model]."""
         parts = [
             torch.einsum("bphe,hed->hbpd", outputs, weight.to(outputs))
             for weight, outputs in zip(self.weights, self._split(gradient, -1), strict=True)
@@ -142,7 +149,8 @@ class LayerWiring:
     """One layer: the norm before attention, its projections, and the output projection.
 
     ``rounds_to``: the narrowest number format among its maps; packed ones may multiply in another than the
-    stream's.
+    stream's. ``scale``: by what the layer multiplies what attention and MLP give before it is added; the edge
+    carries it.
     """
 
     norm: nn.Module
@@ -150,6 +158,7 @@ class LayerWiring:
     out_proj: nn.Module
     n_heads: int
     rounds_to: torch.dtype
+    scale: float = field(default=1.0, kw_only=True)
 
     @property
     def write(self) -> torch.Tensor:
@@ -164,11 +173,15 @@ class LayerWiring:
     def adds(self, z: torch.Tensor) -> torch.Tensor:
         """What attention adds to the stream [batch, pos, d_model] for ``z``; hooks hear nothing of it."""
         added: torch.Tensor = self.out_proj.forward(z.flatten(2))
-        return added
+        return self.scaled(added)
 
     def written(self, z: torch.Tensor) -> torch.Tensor:
         """What heads add to the stream [head, batch, pos, d_model] for ``z`` [batch, pos, head, d_head]."""
-        return torch.einsum("bphe,hed->hbpd", z, self.write.to(z))
+        return self.scaled(torch.einsum("bphe,hed->hbpd", z, self.write.to(z)))
+
+    def scaled(self, given: torch.Tensor) -> torch.Tensor:
+        """What is added to the stream where attention or MLP has ``given`` it."""
+        return given if self.scale == 1 else self.scale * given
 
     def behind_attention(self, streams: torch.Tensor) -> torch.Tensor:
         """The stream [..., pos, d_model] that goes on where ``streams`` are its sums with attention."""
@@ -198,20 +211,27 @@ def find_wiring(lm: LanguageModel) -> Wiring:
     if "resid_mid" not in lm.verified.sites:
         raise unsupported(lm, _why_no_middle(lm))
     graph = Graph(anatomy.n_layers, anatomy.n_heads, anatomy.n_kv_heads)
-    return Wiring(lm, graph, tuple(_layer(lm, layer) for layer in range(anatomy.n_layers)))
+    layers = [_layer(lm, layer) for layer in range(anatomy.n_layers)]
+    scales = scales_of_sums(lm, some_ids(lm))
+    scaled = (replace(own, scale=scale) for own, scale in zip(layers, scales, strict=True))
+    return Wiring(lm, graph, tuple(scaled))
+
+
+def some_ids(lm: LanguageModel) -> torch.Tensor:
+    """A few tokens [1, pos] for a run that shows how parts are wired."""
+    return torch.arange(min(6, lm.anatomy.d_vocab), device=lm.device)[None]
 
 
 @torch.no_grad()
 def _why_no_middle(lm: LanguageModel) -> str:
     """Why there is no stream between attention and MLP: whether the first MLP answers what attention adds."""
     seen: list[torch.Tensor] = []
-    ids = torch.arange(min(6, lm.anatomy.d_vocab), device=lm.device)[None]
     for factor in (1.0, 2.0):
         with (
             at_site(lm.anatomy, "attn_out", 0, lambda added, factor=factor: factor * added),  # type: ignore[misc]
             at_site(lm.anatomy, "mlp_out", 0, lambda added: seen.append(added.clone())),
         ):
-            run_body(lm.anatomy, ids)
+            run_body(lm.anatomy, some_ids(lm))
     if torch.equal(*seen):
         return "its MLPs do not read behind attention (parallel blocks)"
     return (

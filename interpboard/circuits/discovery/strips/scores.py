@@ -97,9 +97,10 @@ class StripBatch:
         for number in reversed(range(3)):
             receivers = slice(first + number * graph.n_heads, first + (number + 1) * graph.n_heads)
             source = bool(graph.of_source[receivers.start])
-            with torch.no_grad():
-                normed = own.projections[number].pull_back(at["qkv"[number], layer])
             given = seen.read[layer, source]
+            with torch.no_grad():
+                read = own.read(number, given[None])[0]
+                normed = own.projections[number].pull_back(at["qkv"[number], layer], read)
             flows[source].join(receivers, pulled(self.wiring.lm, own.reads[number], given, normed))
 
 

@@ -86,11 +86,13 @@ class RowBatch:
             with torch.no_grad():
                 written = own.written(self.clean.z[layer] - self.reference.z[layer])
                 flow.put(graph.before_attention(layer), written)
-                normed = [
-                    projection.pull_back(at[f"projected {number}", layer])
+                stream = seen.sums["read", layer]
+                normed = own.normed(stream[None])[0]
+                at_normed = [
+                    projection.pull_back(at[f"projected {number}", layer], normed)
                     for number, projection in enumerate(own.projections)
                 ]
-            read = pulled(lm, own.norm, seen.sums["read", layer], torch.cat(normed))
+            read = pulled(lm, own.norm, stream, torch.cat(at_normed))
             flow.join(graph.attention_receivers(layer), read)
         flow.put(0, (self.clean.embed - self.reference.embed)[None])
         return scores

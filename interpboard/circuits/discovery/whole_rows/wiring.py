@@ -6,13 +6,15 @@ What an edge is in either is said in ``normed_sums``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from interpboard.circuits.discovery.graph import Graph
+from interpboard.circuits.discovery.joint_norms import with_joint_norms
 from interpboard.circuits.discovery.normed_sums import NormedSums
+from interpboard.circuits.discovery.scaled_sums import scales_of_sums
 from interpboard.circuits.discovery.wiring import (
     Wiring,
     narrowest,
@@ -42,9 +44,12 @@ def find_row_wiring(lm: LanguageModel) -> RowWiring:
         if site not in lm.verified.sites:
             raise unsupported(lm, f"{site} is not available on it")
     graph = Graph(anatomy.n_layers, anatomy.n_heads, anatomy.n_kv_heads)
-    heard = heard_in(anatomy.layers, lambda: run_body(anatomy, unpadded_prompts(anatomy)[0]))
-    layers = tuple(_layer(lm, layer, *heard[layer]) for layer in range(anatomy.n_layers))
-    return RowWiring(lm, graph, layers)
+    ids = unpadded_prompts(anatomy)[0]
+    heard = heard_in(anatomy.layers, lambda: run_body(anatomy, ids))
+    layers = [_layer(lm, layer, *heard[layer]) for layer in range(anatomy.n_layers)]
+    scales = scales_of_sums(lm, ids)
+    scaled = [replace(own, scale=scale) for own, scale in zip(layers, scales, strict=True)]
+    return RowWiring(lm, graph, with_joint_norms(lm, scaled, ids))
 
 
 def _layer(lm: LanguageModel, layer: int, inside: Sequence[Heard], own: Heard | None) -> NormedSums:
