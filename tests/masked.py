@@ -40,6 +40,7 @@ class Family:
     mid: str = ""  # the norm behind attention; none where blocks norm first
     qkv: str = "attention.self.query attention.self.key attention.self.value"  # or all three in one
     shared: bool = False
+    divided: float = 1.0  # by what attention's and the MLP's output is divided where it is added
 
     def module(self, model: Any, site: str, i: int) -> tuple[nn.Module, bool]:
         """The module at ``site`` of a layer, and whether it is its input that is meant."""
@@ -104,7 +105,7 @@ MASKED: dict[str, Family] = {
         lambda: tf.EsmcForMaskedLM(tf.EsmcConfig(**_SIZES, num_key_value_heads=HEADS)),
         "esmc.layers.{i}", "self_attn.o_proj", "mlp.down_proj",
         lambda m, h: m.lm_head(m.esmc.norm(h)),
-        qkv="self_attn.q_norm self_attn.k_norm self_attn.v_proj",
+        qkv="self_attn.q_norm self_attn.k_norm self_attn.v_proj", divided=(LAYERS / 36) ** 0.5,
     ),
     "deberta": Family(
         lambda: tf.DebertaForMaskedLM(
@@ -249,7 +250,7 @@ def _between(family: str, model: Any, i: int, act: Act) -> Any:
     attn, _ = of.module(model, "attn_out", i)
 
     def part(_m: Any, _a: Any, out: torch.Tensor) -> torch.Tensor:
-        return act(stream[-1] + out) - stream[-1]
+        return of.divided * (act(stream[-1] + out / of.divided) - stream[-1])
 
     return _Both(
         layer.register_forward_pre_hook(lambda _m, args: stream.append(args[0])),

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from interpboard.circuits.discovery import normed_sums
 from interpboard.circuits.discovery.cases import tokenize_examples
 from interpboard.circuits.discovery.edge_scores import edge_scores
 from interpboard.circuits.discovery.examples import Example
 from interpboard.circuits.discovery.search import circuit
+from interpboard.circuits.discovery.strips import scores
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
 from interpboard.circuits.discovery.strips.graph import StripGraph
 from interpboard.circuits.discovery.strips.scores import StripBatch
@@ -43,6 +45,22 @@ def _by_hand(family: str, sender: str, receiver: str) -> float:
     name = {"E": "E0", "D": "D0"}.get(name, name)
     logits = by_hand(family).logits((name, _column(part)), receiver)[-1]
     return float(logits[17] - logits[23])
+
+
+def test_streams_that_are_carried_and_streams_that_are_summed_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluator = _evaluator("t5")
+    every = evaluator.wiring.graph.edges
+    some = every & (np.random.default_rng(0).random(every.shape) < 0.7)
+    summed = evaluator.value(some), edge_scores(evaluator, "eap", scored_by=StripBatch)
+    for module in (normed_sums, scores):
+        monkeypatch.setattr(module, "norms_sums", lambda _layers: True)
+    carried = evaluator.value(some), edge_scores(evaluator, "eap", scored_by=StripBatch)
+    assert summed[0] == pytest.approx(carried[0], rel=1e-10)
+    np.testing.assert_allclose(summed[1], carried[1], atol=1e-10)
+    assert np.abs(carried[1]).max() > 1e-3
+    assert abs(carried[0] - evaluator.on_clean) > 1e-3
 
 
 def test_the_graph_of_two_streams() -> None:

@@ -6,12 +6,17 @@ that norm acts in this run. To first order that is what taking the edge away doe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
 from interpboard.models.language_model import LanguageModel
 from interpboard.runs.gradients.embeddings import frozen
+
+Written = tuple[int, Callable[[], torch.Tensor]]
+"""The first sender, and what makes the changes [sender, batch, pos, d_model] that it and the next write."""
 
 
 class ReceiverFlow:
@@ -36,14 +41,44 @@ class ReceiverFlow:
             assert given is not None
             self._gradients = pulled(self._lm, norm, given, self._gradients)
 
-    def put(self, first: int, changes: torch.Tensor) -> None:
-        """``changes`` [sender, batch, pos, d_model] are written here by the senders from ``first`` on."""
+    def put(self, first: int, make: Callable[[], torch.Tensor]) -> None:
+        """What ``make`` gives [sender, batch, pos, d_model] is written here, by the senders from ``first``
+        on."""
         if self._gradients is None:
             return
+        changes = make()
         flow = self._gradients.flatten(1).to(self._dtype)
         product = changes.flatten(1).to(self._dtype) @ flow.T
         senders = np.arange(first, first + len(changes))
         self._scores[np.ix_(senders, self._receivers)] = product.double().cpu().numpy()
+
+
+class SummedFlow:
+    """The same where no sum is normed: a receiver's gradient is that of all it hears, and is not kept.
+
+    ``written``: all that is put onto the stream, in the order of writing. Which senders a receiver hears is
+    in ``edges`` [sender, receiver].
+    """
+
+    def __init__(
+        self, edges: np.ndarray, scores: np.ndarray, dtype: torch.dtype, written: Sequence[Written]
+    ) -> None:
+        self._edges, self._scores, self._first = edges, scores, written[0][0]
+        self._changes = torch.cat([make() for _, make in written]).flatten(1).to(dtype)
+
+    def join(self, receivers: slice, gradients: torch.Tensor) -> None:
+        """See ``ReceiverFlow``."""
+        heard = self._edges[self._first : self._first + len(self._changes), receivers]
+        seen = int(heard.any(1).sum())  # those that write first
+        read = gradients.flatten(1).to(self._changes.dtype)
+        product = (self._changes[:seen] @ read.T).double().cpu().numpy()
+        self._scores[self._first : self._first + seen, receivers] = product * heard[:seen]
+
+    def back(self, norm: nn.Module | None, given: torch.Tensor | None) -> None:
+        """There is none to go through."""
+
+    def put(self, first: int, make: Callable[[], torch.Tensor]) -> None:
+        """It is there."""
 
 
 def pulled(

@@ -11,6 +11,7 @@ is the sum of the parts, as in a decoder.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ import torch
 from torch import nn
 
 from interpboard.circuits.discovery.wiring import LayerWiring
+
+_AT_ONCE = 16  # streams that are normed together
 
 
 @dataclass(frozen=True)
@@ -41,23 +44,32 @@ class NormedSums(LayerWiring):
         return _through(self.end_norm, streams)
 
 
-class CarriedStreams:
+def heard_streams(layers: Iterable[NormedSums], edges: np.ndarray) -> HeardStreams:
+    """Of a stream that ``layers`` write to: where none of them norms a sum, no stream need be carried."""
+    return CarriedStreams(edges) if norms_sums(layers) else SummedStreams(edges)
+
+
+def norms_sums(layers: Iterable[NormedSums]) -> bool:
+    """Whether any of ``layers`` norms what it has added up."""
+    return any(own.mid_norm is not None or own.end_norm is not None for own in layers)
+
+
+class HeardStreams(ABC):
     """What some receivers of one stream are going to read, in the order in which they do.
 
     ``edges`` [sender, receiver] of that stream: what each hears of this pass; of the rest it hears the
-    reference. A stream is let go of once it was read.
+    reference.
     """
 
     def __init__(self, edges: np.ndarray) -> None:
-        self._edges = torch.from_numpy(edges.astype(np.float32))
-        self._streams: torch.Tensor
+        self._edges = torch.from_numpy(edges.astype(np.float32)).T.contiguous()
         self._read = 0  # receivers that have read
 
+    @abstractmethod
     def begin(self, embedded: torch.Tensor, reference: torch.Tensor) -> None:
         """The stream's beginning [batch, pos, d_model], and what it is in the reference."""
-        self._edges = self._edges.to(embedded)
-        self._streams = reference + self._heard(0, (embedded - reference)[None])
 
+    @abstractmethod
     def add(
         self,
         first: int,
@@ -67,19 +79,78 @@ class CarriedStreams:
     ) -> None:
         """What is added [batch, pos, d_model] in the reference, and ``changes`` [sender, batch, pos, d_model]
         of the senders from ``first`` on; ``behind``: what the sum goes through."""
-        self._streams = behind(self._streams + kept + self._heard(first, changes))
 
+    @abstractmethod
     def take(self, count: int) -> torch.Tensor:
         """What the next ``count`` receivers read [receiver, batch, pos, d_model]."""
+
+
+class SummedStreams(HeardStreams):
+    """Of sums that nothing norms: senders' changes are kept, and a stream is there while it is read."""
+
+    def begin(self, embedded: torch.Tensor, reference: torch.Tensor) -> None:
+        """See ``HeardStreams``."""
+        self._edges = self._edges.to(embedded)
+        self._reference = reference
+        self._changes = embedded.new_empty(self._edges.shape[1], *embedded.shape)
+        self._changes[0] = embedded - reference
+        self._written = 1
+
+    def add(
+        self,
+        first: int,
+        kept: torch.Tensor,
+        changes: torch.Tensor,
+        behind: Callable[[torch.Tensor], torch.Tensor],
+    ) -> None:
+        """See ``HeardStreams``."""
+        self._reference = self._reference + kept
+        self._written = first + len(changes)
+        self._changes[first : self._written] = changes
+
+    def take(self, count: int) -> torch.Tensor:
+        """See ``HeardStreams``."""
+        edges = self._edges[self._read : self._read + count, : self._written]
+        self._read += count
+        changes = self._changes[: self._written]
+        heard: torch.Tensor = (edges @ changes.flatten(1)).view(-1, *changes.shape[1:])
+        return heard.add_(self._reference)
+
+
+class CarriedStreams(HeardStreams):
+    """Of sums that may be normed: the stream of each receiver, let go of once it was read."""
+
+    _streams: torch.Tensor
+
+    def begin(self, embedded: torch.Tensor, reference: torch.Tensor) -> None:
+        """See ``HeardStreams``."""
+        self._edges = self._edges.to(embedded)
+        self._streams = reference.expand_as(embedded).repeat(len(self._edges), 1, 1, 1)
+        self._hear(0, (embedded - reference)[None])
+
+    def add(
+        self,
+        first: int,
+        kept: torch.Tensor,
+        changes: torch.Tensor,
+        behind: Callable[[torch.Tensor], torch.Tensor],
+    ) -> None:
+        """See ``HeardStreams``."""
+        self._streams += kept
+        self._hear(first, changes)
+        for some in self._streams.split(_AT_ONCE):
+            some.copy_(behind(some))
+
+    def take(self, count: int) -> torch.Tensor:
+        """See ``HeardStreams``."""
         found, self._streams = self._streams[:count], self._streams[count:]
         self._read += count
         return found
 
-    def _heard(self, first: int, changes: torch.Tensor) -> torch.Tensor:
-        """Of ``changes`` what each stream that is still to be read hears."""
-        edges = self._edges[first : first + len(changes), self._read :].T.contiguous()
-        heard: torch.Tensor = (edges @ changes.flatten(1)).view(-1, *changes.shape[1:])
-        return heard
+    def _hear(self, first: int, changes: torch.Tensor) -> None:
+        """Each stream that is still to be read hears of ``changes``."""
+        edges = self._edges[self._read :, first : first + len(changes)]
+        self._streams.flatten(1).addmm_(edges, changes.flatten(1))
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.edge_evaluator import ExampleBatch
-from interpboard.circuits.discovery.flow import ReceiverFlow, pulled
+from interpboard.circuits.discovery.flow import ReceiverFlow, SummedFlow, Written, pulled
+from interpboard.circuits.discovery.normed_sums import norms_sums
 from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.evaluator import StripEvaluator
 from interpboard.circuits.discovery.strips.runs import hooked, record_strips
@@ -59,11 +60,9 @@ class StripBatch:
         self, seen: _Seen, at: dict[_Place, torch.Tensor], end: torch.Tensor, watch: Watch
     ) -> np.ndarray:
         """Either stream from its end to its beginning; the encoder's ends in every cross attention."""
-        graph, clean, reference = self.wiring.graph, self.clean, self.reference
+        graph = self.wiring.graph
         scores = np.zeros(graph.edges.shape)
-        flows = {
-            source: ReceiverFlow(self.wiring.lm, scores, self.dtype) for source in (True, False)
-        }
+        flows = {source: self._flow(source, scores) for source in (True, False)}
         flows[False].join(slice(-1, None), end[None])
         for layer in reversed(range(graph.n_layers)):
             watch.check()
@@ -72,24 +71,51 @@ class StripBatch:
             if own.down is not None:
                 mlp = graph.mlp_receiver(layer)
                 flow.back(own.end_norm, seen.sums.get(("mlp", layer)))
-                flow.put(graph.before_mlp(layer), (clean.mlp[layer] - reference.mlp[layer])[None])
+                flow.put(*self._of_mlp(layer))
                 flow.join(slice(mlp, mlp + 1), at["mid", layer][None])
             flow.back(own.mid_norm, seen.sums["z", layer])
-            with torch.no_grad():
-                flow.put(
-                    graph.before_attention(layer), own.written(clean.z[layer] - reference.z[layer])
-                )
+            flow.put(*self._of_heads(layer))
             self._read(seen, at, layer, flows)
-        flows[False].put(graph.border, (clean.embed_prefix - reference.embed_prefix)[None])
-        flows[True].put(0, (clean.embed - reference.embed)[None])
+        for source, flow in flows.items():
+            flow.put(*self._of_embedding(source))
         return scores
+
+    def _flow(self, source: bool, scores: np.ndarray) -> ReceiverFlow | SummedFlow:
+        if norms_sums(self.wiring.layers):
+            return ReceiverFlow(self.wiring.lm, scores, self.dtype)
+        written = [self._of_embedding(source)]
+        for layer, own in enumerate(self.wiring.layers):
+            if own.in_source == source:
+                written.append(self._of_heads(layer))
+                if own.down is not None:
+                    written.append(self._of_mlp(layer))
+        return SummedFlow(self.wiring.graph.edges, scores, self.dtype, written)
+
+    def _of_embedding(self, source: bool) -> Written:
+        clean, reference = self.clean, self.reference
+        if source:
+            return 0, lambda: (clean.embed - reference.embed)[None]
+        first = self.wiring.graph.border
+        return first, lambda: (clean.embed_prefix - reference.embed_prefix)[None]
+
+    def _of_heads(self, layer: int) -> Written:
+        def make() -> torch.Tensor:
+            with torch.no_grad():
+                change = self.clean.z[layer] - self.reference.z[layer]
+                return self.wiring.layers[layer].written(change)
+
+        return self.wiring.graph.before_attention(layer), make
+
+    def _of_mlp(self, layer: int) -> Written:
+        first = self.wiring.graph.before_mlp(layer)
+        return first, lambda: (self.clean.mlp[layer] - self.reference.mlp[layer])[None]
 
     def _read(
         self,
         seen: _Seen,
         at: dict[_Place, torch.Tensor],
         layer: int,
-        flows: dict[bool, ReceiverFlow],
+        flows: dict[bool, ReceiverFlow | SummedFlow],
     ) -> None:
         """What the layer's queries, keys and values read joins the flow of its stream."""
         graph, own = self.wiring.graph, self.wiring.layers[layer]

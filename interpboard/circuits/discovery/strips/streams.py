@@ -1,6 +1,6 @@
-"""The streams that each receiver of an encoder–decoder is going to read, carried through a pass.
+"""The streams that each receiver of an encoder–decoder is going to read, as a pass goes on.
 
-One for each receiver, over the source or over the prefix. The keys and values of every cross attention hear
+Each is over the source or over the prefix. The keys and values of every cross attention hear
 the encoder to its end, and read through its final norm.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from interpboard.circuits.discovery.normed_sums import CarriedStreams
+from interpboard.circuits.discovery.normed_sums import heard_streams
 from interpboard.circuits.discovery.strips.activations import StripActivations
 from interpboard.circuits.discovery.strips.wiring import StripWiring
 from interpboard.runs.watch import Watch
@@ -27,8 +27,8 @@ class StripStreams:
         self.wiring, self.graph, self.reference, self.watch = wiring, wiring.graph, reference, watch
         border, of_source = self.graph.border, self.graph.of_source
         self._streams = {
-            True: CarriedStreams(edges[:border, of_source]),
-            False: CarriedStreams(edges[border:, ~of_source]),
+            True: heard_streams(wiring.layers, edges[:border, of_source]),
+            False: heard_streams(wiring.layers, edges[border:, ~of_source]),
         }
         self._projected: dict[str, torch.Tensor] = {}
 

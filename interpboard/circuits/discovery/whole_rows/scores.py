@@ -11,7 +11,8 @@ import torch
 from interpboard.circuits.discovery.activations import Activations
 from interpboard.circuits.discovery.edge_evaluator import ExampleBatch
 from interpboard.circuits.discovery.edge_runs import record_activations
-from interpboard.circuits.discovery.flow import ReceiverFlow, pulled
+from interpboard.circuits.discovery.flow import ReceiverFlow, SummedFlow, Written, pulled
+from interpboard.circuits.discovery.normed_sums import norms_sums
 from interpboard.circuits.discovery.whole_rows.evaluator import RowEvaluator
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
 from interpboard.models.module_hooks import on_input
@@ -72,20 +73,17 @@ class RowBatch:
             self.wiring.lm,
             np.zeros(self.wiring.graph.edges.shape),
         )
-        flow = ReceiverFlow(lm, scores, self.dtype)
+        flow = self._flow(scores)
         flow.join(slice(-1, None), end[None])
         for layer in reversed(range(graph.n_layers)):
             watch.check()
             own, mlp = self.wiring.layers[layer], graph.mlp_receiver(layer)
             flow.back(own.end_norm, seen.sums.get(("mlp", layer)))
-            flow.put(
-                graph.before_mlp(layer), (self.clean.mlp[layer] - self.reference.mlp[layer])[None]
-            )
+            flow.put(*self._of_mlp(layer))
             flow.join(slice(mlp, mlp + 1), at["mid", layer].reshape(end.shape)[None])
             flow.back(own.mid_norm, seen.sums.get(("attention", layer)))
+            flow.put(*self._of_heads(layer))
             with torch.no_grad():
-                written = own.written(self.clean.z[layer] - self.reference.z[layer])
-                flow.put(graph.before_attention(layer), written)
                 stream = seen.sums["read", layer]
                 normed = own.normed(stream[None])[0]
                 at_normed = [
@@ -94,8 +92,31 @@ class RowBatch:
                 ]
             read = pulled(lm, own.norm, stream, torch.cat(at_normed))
             flow.join(graph.attention_receivers(layer), read)
-        flow.put(0, (self.clean.embed - self.reference.embed)[None])
+        flow.put(*self._of_embedding())
         return scores
+
+    def _flow(self, scores: np.ndarray) -> ReceiverFlow | SummedFlow:
+        if norms_sums(self.wiring.layers):
+            return ReceiverFlow(self.wiring.lm, scores, self.dtype)
+        written = [self._of_embedding()]
+        for layer in range(self.wiring.graph.n_layers):
+            written += [self._of_heads(layer), self._of_mlp(layer)]
+        return SummedFlow(self.wiring.graph.edges, scores, self.dtype, written)
+
+    def _of_embedding(self) -> Written:
+        return 0, lambda: (self.clean.embed - self.reference.embed)[None]
+
+    def _of_heads(self, layer: int) -> Written:
+        def make() -> torch.Tensor:
+            with torch.no_grad():
+                change = self.clean.z[layer] - self.reference.z[layer]
+                return self.wiring.layers[layer].written(change)
+
+        return self.wiring.graph.before_attention(layer), make
+
+    def _of_mlp(self, layer: int) -> Written:
+        first = self.wiring.graph.before_mlp(layer)
+        return first, lambda: (self.clean.mlp[layer] - self.reference.mlp[layer])[None]
 
 
 class _Seen:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from interpboard.circuits.discovery.activations import Activations
-from interpboard.circuits.discovery.normed_sums import CarriedStreams
+from interpboard.circuits.discovery.normed_sums import heard_streams
 from interpboard.circuits.discovery.whole_rows.wiring import RowWiring
 from interpboard.runs.watch import SILENT, Watch
 
@@ -22,7 +22,7 @@ class ReceiverStreams:
     ) -> None:
         self.wiring, self.graph, self.reference = wiring, wiring.graph, reference
         self.watch = watch
-        self._streams = CarriedStreams(edges)
+        self._streams = heard_streams(wiring.layers, edges)
         self._projected: tuple[int, list[torch.Tensor]] = (-1, [])
 
     def begin(self, embedded: torch.Tensor) -> None:
