@@ -58,6 +58,12 @@ ENCODERS: dict[str, Callable[..., Any]] = {
     "modernbert": _of("ModernBert", _MODERN),
     "modernbert_mean": _of("ModernBert", {**_MODERN, "classifier_pooling": "mean"}),
 }
+CHOICES: dict[str, Callable[..., Any]] = {
+    "bert": _of("Bert", _SIZES, "ForMultipleChoice"),
+    "roberta": _of("Roberta", _SIZES, "ForMultipleChoice"),
+    "albert": _of("Albert", {**_SIZES, "embedding_size": 16}, "ForMultipleChoice"),
+    "electra": _of("Electra", {**_SIZES, "embedding_size": 16}, "ForMultipleChoice"),
+}
 SEQUENCE = DECODERS | ENCODERS
 TOKENS: dict[str, Callable[..., Any]] = {
     "llama": _of("Llama", {**_SIZES, **_NO_ENDS, "pad_token_id": None}, "ForTokenClassification"),
@@ -74,6 +80,12 @@ def labelled(make: Callable[..., Any], dtype: torch.dtype = torch.float64, **opt
             if parameter.dim() > 1:
                 parameter.mul_(6.0)
     return model.to(dtype)
+
+
+@cache
+def choosing() -> LanguageModel:
+    """A model of multiple choice, given one text and no pair's marks. Shared as ``classifier`` is."""
+    return LanguageModel.of(labelled(CHOICES["bert"], torch.float32), tiny_tokenizer(), "choosing")
 
 
 @cache

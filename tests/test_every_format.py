@@ -25,6 +25,7 @@ from interpboard.registry import ANALYSES
 from interpboard.results import Document, MetricRequest, Result
 from interpboard.visualization.circuit_page import DIAGRAMS
 from interpboard.visualization.curves import curves_of
+from tests.classifiers import choosing
 from tests.html.test_page import words
 from tests.mixtures import mixture
 from tests.models.test_sentence_encoders import folder as sentence_encoder
@@ -32,7 +33,10 @@ from tests.models.test_sentence_encoders import folder as sentence_encoder
 SCHEMA = Path(__file__).parent.parent / "docs" / "schema.json"
 TEXT, CORRUPTED = "The capital of France is", "The capital of Italy is"
 # What an analysis cannot do without, and what makes it small.
-REQUIRED = {"corrupted": CORRUPTED, "subject": "France", "interventions": "0.3=zero"}
+REQUIRED = {
+    "corrupted": CORRUPTED, "subject": "France", "interventions": "0.3=zero",
+    "choices": " Paris\n a river",
+}  # fmt: skip
 NEEDED: dict[str, dict[str, Any]] = {
     "compare_attributions": {"methods": "grad_x_input,saliency"},
     "causal_trace": {"samples": 2},
@@ -98,6 +102,7 @@ def document(
         required = {key: REQUIRED[key] for key in ANALYSES[name].required}
         params = required | NEEDED.get(name, {})
         lm = mixture("mixtral") if name in OF_MIXTURES else demo()
+        lm = choosing() if ANALYSES[name].own_target else lm
         asked = MetricRequest()
         if name in OF_TWO_TEXTS:
             place = folder / "encoder"

@@ -18,6 +18,7 @@ from interpboard.registry import ANALYSES
 from interpboard.results import MetricRequest, Result
 from interpboard.runs.kept import KeptCells
 from interpboard.runs.watch import Postponed, Watch
+from tests.classifiers import choosing
 from tests.lm import TEXT, tiny_lm
 from tests.mixtures import mixture
 from tests.models.test_sentence_encoders import folder
@@ -49,6 +50,7 @@ MANY: dict[str, dict[str, Any]] = {  # enough steps that beginning anew each tim
     "smoothgrad": {"samples": 32},
     "steering": {"positive": "Paris is", "negative": "Rome is", "new_tokens": 12},
     "tune_lens": {"corpus": "corpus.txt", "steps": 12, "batch": 2, "length": 12},
+    "choice_ablation": {"choices": " Paris\n a river"},
     "what_if": {"interventions": "0.0=zero; 0.1=zero; 0.2=mean; 0.3=mean; 0.mlp=zero; 1.mlp=mean"},
     "unit_attribution": {"unit": "word", "method": "shapley", "samples": 4},
 }
@@ -81,6 +83,8 @@ def model_for(name: str, place: Path) -> tuple[LanguageModel, MetricRequest]:
     """A model that the analysis can be asked of, and what it is asked."""
     if name == "expert_ablation":
         return mixture("mixtral"), MetricRequest()
+    if ANALYSES[name].own_target:
+        return choosing(), MetricRequest()
     if name == "similarity_pairs":
         lm = open_model(str(folder(place / "encoder")), device="cpu")
         return lm, MetricRequest(target="The keys are on the table")

@@ -16,9 +16,15 @@ from interpboard.models import memory
 from interpboard.registry import ANALYSES
 from interpboard.registry.spec import Analysis
 from interpboard.results import MetricRequest
+from tests.classifiers import choosing
 from tests.lm import tiny_lm
 
-REQUIRED = {"corrupted": "The city is on", "subject": " city", "interventions": "0.3=zero"}
+REQUIRED = {
+    "corrupted": "The city is on",
+    "subject": " city",
+    "interventions": "0.3=zero",
+    "choices": "a\nb",
+}
 SAID: list[BaseException] = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
@@ -44,8 +50,9 @@ def test_memory_that_runs_out_is_named_with_what_to_do(
 def test_it_is_known_of_every_analysis(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _fails_with(monkeypatch, SAID[1])
     params = {name: {key: REQUIRED[key] for key in ANALYSES[name].required}}
+    lm = choosing() if ANALYSES[name].own_target else tiny_lm()
     with pytest.raises(OutOfMemory, match="does not fit in memory"):
-        analyze(tiny_lm(), "The city is of", (name,), params=params)
+        analyze(lm, "The city is of", (name,), params=params)
 
 
 @pytest.mark.parametrize(

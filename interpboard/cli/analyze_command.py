@@ -8,6 +8,7 @@ import typer
 
 from interpboard.cli import flags
 from interpboard.cli.chat_options import ChatFlags
+from interpboard.cli.choice_options import ChoiceFlags
 from interpboard.cli.compute import compute, planned
 from interpboard.cli.opening import debug_wanted
 from interpboard.cli.option_groups import (
@@ -46,6 +47,7 @@ def analyze_command(
         ),
     ] = None,
     chat: ChatFlags,
+    choices: ChoiceFlags,
     model: OpenedModelFlags,
     analysis: Annotated[
         list[str] | None,
@@ -89,6 +91,9 @@ def analyze_command(
     """Run analyses on a prompt and write the results to standard output or a file."""
     chosen_form = choose_output(output, form)
     prompt = chat.prompt(text)
+    compared = choices.pairs()
+    if compared and chat.text_pair is not None:
+        raise BadParameter("--text-pair and choices both give second texts.", "Use one.")
     exchange = None if swap is None else _exchange(prompt, corrupted, swap)
     if exchange is not None:
         corrupted = "".join(
@@ -99,8 +104,10 @@ def analyze_command(
         for name, value in (("corrupted", corrupted), ("subject", subject))
         if value is not None
     }
-    pairs = (*(f"{name}={value}" for name, value in given.items()), *(param or ()))
-    analyses = choose_analyses(analysis, (pair.partition("=")[0] for pair in pairs))
+    pairs = (*(f"{name}={value}" for name, value in given.items()), *compared, *(param or ()))
+    analyses = choose_analyses(
+        analysis or (["choices"] if compared else None), (pair.partition("=")[0] for pair in pairs)
+    )
     settings = settings_with(model, page)
     request = metric.request(settings)
     params = choose_params(pairs, analyses)

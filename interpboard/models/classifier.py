@@ -93,7 +93,10 @@ def label_notes(head: LabelHead | None) -> tuple[str, ...]:
         + ("" if head.padding is None else f" that is not padding (#{head.padding})"),
     }[head.reads]
     if head.choices:
-        return (f"scores one choice at a time, as a value; its head reads {reads}",)
+        return (
+            "scores a choice, as a value, and compares several that are given (--choice); its head reads "
+            f"{reads}",
+        )
     gives = {
         "one": f"one of {len(head.labels)} labels (softmax)",
         "several": f"each of {len(head.labels)} labels by itself (sigmoid)",

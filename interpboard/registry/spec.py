@@ -38,12 +38,14 @@ class Analysis:
     ``insists``: why one that takes longer than some passes cannot.
     ``readings``: a parameter, and for some of its values another reading. ``neutrals``: a parameter, and
     for some of its values another neutral value than 0. ``own_measure``: the prompt's metric is not
-    looked at. ``title_of_labels``, ``value_of_labels`` (by problem): in place of title and value where a
-    model gives labels and not tokens; ``title_in_place`` where it tells the token at a position (masked
-    models). ``over_rows``: "package.module:name" of what gives it for several prompts at once
-    (``runs.over_rows``); empty: each is asked by itself. ``records``: what that reads of the clean run
-    beside the stream, so that one pass has it for all analyses. ``of_runs``: what values are of the metrics
-    of two runs, so that in 16 bits the rounding of these is theirs (``runs.clean_rounding``); empty: no such.
+    looked at. ``own_target``: target, foil and metric are looked up by the analysis itself, among what it
+    is given (choices), and not among tokens or labels. ``title_of_labels``, ``value_of_labels`` (by
+    problem): in place of title and value where a model gives labels and not tokens; ``title_in_place`` where
+    it tells the token at a position (masked models). ``over_rows``: "package.module:name" of what gives it
+    for several prompts at once (``runs.over_rows``); empty: each is asked by itself. ``records``: what that
+    reads of the clean run beside the stream, so that one pass has it for all analyses. ``of_runs``: what
+    values are of the metrics of two runs, so that in 16 bits the rounding of these is theirs
+    (``runs.clean_rounding``); empty: no such.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Analysis:
     gives_way: bool = False
     insists: str = ""
     own_measure: bool = False
+    own_target: bool = False
     title_of_labels: str = ""
     title_in_place: str = ""
     value_of_labels: Mapping[str, str] | None = None
@@ -155,6 +158,8 @@ class Analysis:
 
     def _written(self, name: str) -> str:
         """How the parameter is given on a command line."""
+        if name == "choices":
+            return "--choice '...' --choice '...'"
         own = name in _OPTIONS
         return f"--{name} '...'" if own else f"--param {self.name}.{name}='...'"
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from interpboard.errors import BadParameter
 from interpboard.registry import (
     attribution,
+    choices,
     direct,
     discovery,
     experts,
@@ -25,17 +26,17 @@ from interpboard.registry import (
 from interpboard.registry.spec import Analysis
 
 _SUBJECTS = (
-    predictions, attribution, similarity, units, lens, heads, direct, discovery, interventions, neurons,
-    experts, patching, whole_text, probes,
+    predictions, choices, attribution, similarity, units, lens, heads, direct, discovery, interventions,
+    neurons, experts, patching, whole_text, probes,
 )  # fmt: skip
 # Across the subjects, in the order in which one asks them of a prompt; what is not named comes last.
 _ORDER = (
-    "predictions", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
+    "predictions", "choices", "integrated_gradients", "compare_attributions", "saliency", "grad_x_input",
     "smoothgrad", "noise_tunnel", "lrp", "continuation_attribution", "occlusion", "shapley",
     "similarity_pairs",
     "unit_attribution", "context_cite", "attention_rollout", "value_weighted_rollout",
     "attention_flow", "logit_lens",
-    "head_ablation", "head_pairs", "compare_ablations", "critical_components",
+    "head_ablation", "choice_ablation", "head_pairs", "compare_ablations", "critical_components",
     "direct_logit_attribution", "attention", "attention_knockout", "knockout_grid", "head_scores",
     "tuned_lens", "circuit", "steering",
     "neurons", "tune_lens", "max_activating", "activation_patching", "patching_confidence",

@@ -27,7 +27,7 @@ class MetricRequest(msgspec.Struct, frozen=True):
 
 class MetricInfo(msgspec.Struct, frozen=True):
     """The number that was explained, at one position (counted from 0) of the prompt; −1 of a mean over rows,
-    each of which has its own.
+    or of choices, each of which has its own.
 
     ``problem``: empty where target and foil are tokens, else the problem of the model (see ``ModelInfo``).
     ``foil``: what ``logit_diff`` compares with. Results saved before may name one that their metric does

@@ -17,7 +17,8 @@ a probability by itself (sigmoid), and ``kl`` is the sum over labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -54,7 +55,7 @@ from interpboard.runs.rounding import difference_beyond_rounding, unless_roundin
 class Metric:
     """A resolved metric. ``clean_logits`` [d_vocab]: the clean run's, at ``info.position``.
 
-    ``warnings``: what everybody must hear who reads a result of it.
+    ``warnings``: what everybody must hear who reads a result of it. ``asked``: the request that it is of.
     """
 
     info: MetricInfo
@@ -62,6 +63,7 @@ class Metric:
     warnings: tuple[str, ...] = ()
     independent: bool = False  # each label has a probability of its own
     other: torch.Tensor | None = None  # [component]: the vector that it is compared with
+    asked: MetricRequest | None = None
 
     @property
     def target_id(self) -> int:
@@ -188,7 +190,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
         near = get_close_matches(request.name, EVERY_METRIC, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(EVERY_METRIC)}."
         raise BadParameter(f"There is no metric {request.name!r}.", remedy)
-    head = label_head(lm)
+    asked, head = request, label_head(lm)
     if head is not None and is_of_text(head, request):
         return _similarity(lm, prompt, request, head)
     if head is not None:
@@ -219,7 +221,7 @@ def resolve_metric(lm: LanguageModel, prompt: PromptInfo, request: MetricRequest
     fills_in = fills_masks(lm)
     over_text = lm.anatomy.reads_all
     info = MetricInfo(request.name, position, target, used, problem, fills_in, over_text)
-    return Metric(info, logits, _unused_foil(request), problem == "several")
+    return Metric(info, logits, unused_foil(request), problem == "several", asked=asked)
 
 
 def _similarity(
@@ -235,18 +237,22 @@ def _similarity(
         over_text=lm.anatomy.reads_all,
     )  # fmt: skip
     own = prompt_logits(lm, prompt, position)
-    return Metric(info, own, _unused_foil(request), other=at_least_float32(vector))
+    return Metric(info, own, unused_foil(request), other=at_least_float32(vector))
 
 
 def metric_for(
-    lm: LanguageModel, prompt: PromptInfo, request: MetricRequest, analyses: Iterable[str]
+    lm: LanguageModel, prompt: PromptInfo, request: MetricRequest, analyses: Collection[str]
 ) -> Metric:
-    """As ``resolve_metric``, for ``analyses``. Where none of them looks at a metric, an encoder's prompt
+    """As ``resolve_metric``, for ``analyses``: of those that look up their own target the model's number of
+    the prompt, with what was asked. Where none of them looks at a metric, an encoder's prompt
     needs no mask: it is then that of the first token."""
     needless = all(name in ANALYSES and ANALYSES[name].own_measure for name in analyses)
     if needless and fills_masks(lm) and request.position == -1:
         masks = prompt.token_ids.count(lm.tokenizer.mask_token_id)
         request = request if masks == 1 else replace(request, position=0)
+    if analyses and all(name in ANALYSES and ANALYSES[name].own_target for name in analyses):
+        own = resolve_metric(lm, prompt, MetricRequest(position=request.position))
+        return dataclasses.replace(own, asked=request)
     return resolve_metric(lm, prompt, request)
 
 
@@ -258,7 +264,7 @@ def prompt_and_metric(
     return prompt, resolve_metric(lm, prompt, request or MetricRequest())
 
 
-def _unused_foil(request: MetricRequest) -> tuple[str, ...]:
+def unused_foil(request: MetricRequest) -> tuple[str, ...]:
     """A warning if a foil was named for a metric that does not compare with one."""
     if request.foil is None or request.name == "logit_diff":
         return ()

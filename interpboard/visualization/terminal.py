@@ -126,6 +126,8 @@ def explained(result: Result, prompt: PromptInfo, page: PageStyle) -> str:
         parts += [page.words(words) for words in sides_said(result)]
     elif "rows" in result.params:
         parts.append("mean over the rows of a dataset, each where it is explained")
+    elif "choices" in result.params:
+        parts.append("(each choice in a run of its own)")
     elif result.metric.target is None:
         parts.append("mean over a dataset, at the last position of each prompt")
     elif result.metric.over_text:

@@ -55,7 +55,7 @@ def head_ablation(
     Raises ``BadParameter`` for layers, heads or references that do not fit.
     """
     run = record(lm, prompt, ("z",) if ablation in OF_THE_PROMPT else (), partly=True)
-    grid = _grid(run, ablation, layers, heads, texts_of(references), seed)
+    grid = head_grid(run, ablation, layers, heads, texts_of(references), seed)
     baseline = metric.baseline
     estimates = None
     if preview and metric.has_slope:
@@ -84,7 +84,9 @@ def head_ablation_over_rows(
     if run is None or params["preview"]:
         return None
     texts = texts_of(params["references"])
-    grid = _grid(run, params["ablation"], params["layers"], params["heads"], texts, params["seed"])
+    grid = head_grid(
+        run, params["ablation"], params["layers"], params["heads"], texts, params["seed"]
+    )
     places = [i for i, cell in enumerate(grid.cells) if cell is not None]
     found = evaluate_together(
         shared, prompts, [cell for cell in grid.cells if cell is not None], metrics, watch
@@ -102,7 +104,7 @@ def head_ablation_over_rows(
 
 
 @dataclass(frozen=True)
-class _Grid:
+class HeadGrid:
     """The counterfactual of each head [layer · head], None where a layer has none."""
 
     cells: list[Counterfactual | None]
@@ -115,14 +117,15 @@ class _Grid:
         return len(self.axes[0].labels), len(self.axes[1].labels)
 
 
-def _grid(
+def head_grid(
     run: Run,
     ablation: str,
     layers: Sequence[int] | None,
     heads: Sequence[int] | None,
     texts: list[str],
     seed: int,
-) -> _Grid:
+) -> HeadGrid:
+    """The heads to ablate in ``run``, None: all; see ``head_ablation``. Raises ``BadParameter``."""
     lm = run.lm
     lm.verified.require_somewhere("z")
     chosen_layers = chosen(layers, lm.anatomy.n_layers, "layer")
@@ -141,4 +144,4 @@ def _grid(
         for head in chosen_heads
     ]
     warnings = (f"No heads to ablate in {in_words(without)}: NaN.",) if without else ()
-    return _Grid(cells, axes, warnings, texts)
+    return HeadGrid(cells, axes, warnings, texts)

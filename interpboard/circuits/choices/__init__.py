@@ -1,0 +1,1 @@
+"""Several choices of one text compared, by a model of multiple choice."""
