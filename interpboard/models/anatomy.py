@@ -145,13 +145,14 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
     before_mlp = _in_layers(layers, parts.before_mlp, "before_mlp") or tuple(
         before_mlp_of(layer, m) for layer, m in zip(layers, mlp, strict=True)
     )
+    embedding = _named(model, parts.embedding, "embedding") or model.get_input_embeddings()  # type: ignore[operator]
     norms = () if parts.final_norm else _final_norms(base, layers)
     return Anatomy(
         model=model,
         base=base,
         bodies=_bodies(base, layers),
         layers=layers,
-        embedding=_named(model, parts.embedding, "embedding") or model.get_input_embeddings(),  # type: ignore[operator]
+        embedding=embedding,
         final_norm=_named(model, parts.final_norm, "final_norm") or norms[0],
         final_norms=norms,
         unembedding=unembedding,
@@ -165,15 +166,16 @@ def find_anatomy(model: nn.Module, parts: Parts | None = None) -> Anatomy:
         n_heads=n_heads,
         n_kv_heads=kv_heads,
         d_head=head_sizes(attends, attention, out_proj, n_heads, parts),
-        d_model=int(getattr(text_config, "hidden_size", 0)) or _width(out_proj),
+        d_model=int(getattr(text_config, "hidden_size", 0)) or _width(out_proj, embedding),
         d_vocab=out_width(unembedding),
         context=_context(text_config),
         mixtures=mixtures_of(layers),
     )
 
 
-def _width(out_proj: tuple[nn.Module, ...]) -> int:
-    return next((out_width(module) for module in out_proj if is_linear(module)), 0)
+def _width(out_proj: tuple[nn.Module, ...], embedding: nn.Module) -> int:
+    of_tokens = int(getattr(embedding, "embedding_dim", 0))
+    return next((out_width(module) for module in out_proj if is_linear(module)), of_tokens)
 
 
 def _named(model: nn.Module, path: str, what: str) -> nn.Module | None:

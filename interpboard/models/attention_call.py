@@ -248,6 +248,8 @@ class AttentionCall(TorchFunctionMode):
         q, k, v = (self._by_head(given[name]) for name in names[:3])
         if q is None or k is None or v is None:
             return func(*args, **kwargs)
+        if q.dim() == 4 and q.shape[2] == self.queries <= k.shape[2]:
+            self.patterns.add(q.shape[1])
         if (q.shape[1], k.shape[1], v.shape[1]) != (self.heads, self.kv_heads, self.kv_heads):
             return func(*args, **kwargs)
         q, k, v = self._changed("q", q), self._changed("k", k), self._changed("v", v)

@@ -28,6 +28,7 @@ from interpboard.models.memory import give_back_large_blocks, keep_few_kernels
 from interpboard.models.named_parts import Parts, read_parts, with_parts_explained
 from interpboard.models.packed import bytes_of, numbers_in
 from interpboard.models.proof.additions import refuse_other_additions
+from interpboard.models.proof.head_count import refuse_other_head_counts
 from interpboard.models.proof.selfcheck import (
     ALONE,
     Verified,
@@ -210,6 +211,8 @@ def _proved(model: Any, named: Parts | None) -> tuple[Anatomy, Verified]:
             refuse_other_unembedding(anatomy)
         if named is not None and named.names_layers and not encoder:
             refuse_other_additions(anatomy, random_prompts(anatomy)[0])
+        if named is not None and named.n_heads and not encoder:
+            refuse_other_head_counts(anatomy, random_prompts(anatomy)[0])
         verified = check_encoder(anatomy) if encoder else self_check(anatomy)
         if not verified.lens and anatomy.final_norms:
             fitting = with_final_norm(anatomy)

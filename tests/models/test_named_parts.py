@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,55 @@ def test_a_number_of_heads_that_the_configuration_contradicts_is_refused(
     """The width could be cut so, and half a head ablated without a word."""
     with pytest.raises(BadParameter, match=words):
         open_model(wide(), "cpu", parts=named)
+
+
+def _mixed_by_hand(self: Any, x: torch.Tensor, softmax: bool) -> torch.Tensor:
+    """As ``_Mixer.forward``, written out; without ``softmax`` weighed in a way that no one counts."""
+    rows, length, width = x.shape
+    q, k, v = (
+        torch.cat([self.take(x), self.hear(x)], -1)
+        .view(rows, length, 3, self.count, -1)
+        .permute(2, 0, 3, 1, 4)
+    )
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    later = torch.ones(length, length, dtype=torch.bool).triu(1)
+    if softmax:
+        pattern = scores.masked_fill(later, torch.finfo(scores.dtype).min).softmax(-1)
+    else:
+        weights = scores.exp().masked_fill(later, 0.0)
+        pattern = weights / weights.sum(-1, keepdim=True)
+    out: torch.Tensor = self.give((pattern @ v).transpose(1, 2).reshape(rows, length, width))
+    return out
+
+
+@pytest.mark.parametrize("n_heads", [1, 2, 8, 16])
+@pytest.mark.parametrize("written_out", [False, True])
+def test_a_number_of_heads_that_divides_the_width_is_counted_in_attention(
+    n_heads: int, written_out: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration does not say it, and halves of heads add up as heads do."""
+    if written_out:
+        monkeypatch.setattr(_Mixer, "forward", partialmethod(_mixed_by_hand, softmax=True))
+    with pytest.raises(
+        NotALanguageModel, match=r"_Mixer of layer 0 has 4 attention patterns. Name n_heads = 4"
+    ) as caught:
+        open_model(folder, "cpu", parts=PARTS | {"n_heads": n_heads})
+    assert f"n_heads = {n_heads}" in str(caught.value)
+    lm = open_model(folder, "cpu", parts=PARTS)
+    assert lm.anatomy.d_head == (8, 8, 8)
+
+
+def test_heads_that_cannot_be_counted_are_not_taken_at_the_users_word(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Mixer, "forward", partialmethod(_mixed_by_hand, softmax=False))
+    with pytest.raises(NotALanguageModel, match="how many heads _Mixer has cannot be counted"):
+        open_model(folder, "cpu", parts=PARTS)
+    of_heads = ("n_heads", "attention", "out_proj")
+    without = {name: path for name, path in PARTS.items() if name not in of_heads}
+    lm = open_model(folder, "cpu", parts=without | {"attn_out": "mixer"})
+    assert {"attn_out", "resid_mid", "neuron"} <= lm.verified.sites
+    assert "z" not in lm.verified.sites
 
 
 def test_the_template_is_a_file_of_parts() -> None:
