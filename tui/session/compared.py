@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec.structs import replace as with_fields
-
 from tui.session.interventions import InterventionStack
 from tui.session.selection import Selection
 from tui.session.state import Answer, Answers, Question, State, same_tokens
@@ -176,6 +174,8 @@ def _shown_document(slot: Slot, state: State) -> Document | None:
     if document is None or slot.as_shown is None:
         return document
     shown = slot.as_shown(replace(state, compared=None), document.results[0])
+    from msgspec.structs import replace as with_fields  # the list of settings needs none of it
+
     return with_fields(document, results=(shown,))
 
 
