@@ -46,13 +46,19 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "marian": _of("Marian", "MarianMTModel", **(_BART | _PAD_BEGINS), scale_embedding=True),
     "m2m_100": _of("M2M100", "M2M100ForConditionalGeneration", **_BART, scale_embedding=True),
 }  # fmt: skip
-NORMS_FIRST = ("mbart", "pegasus", "m2m_100")
+MORE: dict[str, Callable[[], Any]] = {  # whose modules go by other names
+    "bigbird_pegasus": _of(
+        "BigBirdPegasus", "BigBirdPegasusForConditionalGeneration", **(_BART | _PAD_BEGINS),
+        scale_embedding=True,
+    ),
+}  # fmt: skip
+NORMS_FIRST = ("mbart", "pegasus", "m2m_100", "bigbird_pegasus")
 
 
 def strips_model(family: str, dtype: torch.dtype = torch.float32) -> Any:
     """A random model of ``family``: 2 and 2 layers, 2 heads, weights large enough to matter."""
     torch.manual_seed(0)
-    model = FAMILIES[family]().eval()
+    model = (FAMILIES | MORE)[family]().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
@@ -100,7 +106,8 @@ class Plain:
                 if name[0] == "X"
                 else block.layer[0].SelfAttention.o
             )
-        return block.encoder_attn.out_proj if name[0] == "X" else block.self_attn.out_proj
+        within = block.encoder_attn if name[0] == "X" else block.self_attn
+        return getattr(within, "out_proj", None) or within.output
 
     def projected(
         self, name: str, site: str, head: int, change: Callable[[torch.Tensor], torch.Tensor]
@@ -113,9 +120,10 @@ class Plain:
             )
             module = getattr(within, site)
         else:
-            module = getattr(
-                block.encoder_attn if name[0] == "X" else block.self_attn, f"{site}_proj"
-            )
+            within = block.encoder_attn if name[0] == "X" else block.self_attn
+            apart = getattr(within, "self", None)
+            names = {"q": "query", "k": "key", "v": "value"}
+            module = getattr(apart, names[site]) if apart else getattr(within, f"{site}_proj")
         size = module.out_features // 2
 
         def hook(_module: Any, _args: Any, out: torch.Tensor) -> torch.Tensor:

@@ -66,12 +66,20 @@ def table_of_types() -> str:
             f"{good} of {len(built)} types that can be built small agree."
             if task in ("causal", "image and text", "masked")
             else f"{opened} of {len(built)} types that can be built small open.",
+            *_with_all(rows),
             table(
                 ("type", "class", "what it proved, or why not"),
                 [_type(n, r) for n, r in rows.items()],
             ),
         ]
     return "\n\n".join(parts)
+
+
+def _with_all(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """How many have every analysis that was asked for, relevance aside; nothing where none was."""
+    asked = [row["analyses"] for row in rows.values() if "analyses" in row]
+    every = sum(not any(w for name, w in had.items() if name != "relevance") for had in asked)
+    return [f"{every} have all analyses, relevance aside."] if asked else []
 
 
 def agrees(row: dict[str, Any]) -> bool:

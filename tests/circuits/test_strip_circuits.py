@@ -24,7 +24,7 @@ from interpboard.runs.prompt import make_prompt
 from tests.strip_paths import CLEAN, CORRUPTED, EMBED, MLP, by_hand
 from tests.strips import Plain, strips_lm
 
-WORKING = ("t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100")
+WORKING = ("t5", "mt5", "bart", "mbart", "pegasus", "marian", "m2m_100", "bigbird_pegasus")
 EXAMPLE = Example(CLEAN, CORRUPTED, ("#17",), ("#23",))
 
 

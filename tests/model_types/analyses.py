@@ -32,14 +32,23 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "relevance": ("lrp", {}),
 }
 """By the name of the table: the analysis, and what it is asked with."""
+_OF_TWO_STACKS: dict[str, tuple[str, dict[str, Any]]] = {
+    **ASKED,
+    "what-if": ("what_if", {"interventions": "E1.0=zero; X1.2=zero; D1.0=mean; X1.mlp=mean"}),
+    "path patching": ("path_patching", {**_CORRUPTED}),
+    "path patching across the border": ("path_patching", {**_CORRUPTED, "receiver": "X1.0.k"}),
+}
 
 
 def had(lm: LanguageModel) -> dict[str, str]:
-    """Of each of ``ASKED``, nothing where it gives numbers, or else the words of its refusal."""
+    """Of each of ``ASKED``, and of path patching in a model of two stacks: nothing where it gives numbers, or
+    else the words of its refusal."""
     prompt = make_prompt(lm, TEXT)
-    position = -1 if lm.verified.causal else len(prompt.tokens) // 2  # as if it were masked
+    two = lm.anatomy.strips is not None
+    masked = not lm.verified.causal and not two
+    position = len(prompt.tokens) // 2 if masked else -1  # as if it were masked
     found = {}
-    for name, (analysis, params) in ASKED.items():
+    for name, (analysis, params) in (_OF_TWO_STACKS if two else ASKED).items():
         request = MetricRequest(name="logit", position=position)
         try:
             document = analyze(lm, TEXT, [analysis], request, {analysis: params})

@@ -35,6 +35,7 @@ MAPPINGS = {
     "token classification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
     "multiple choice": "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
 }
+_BEGIN = {"pad_token_id": 0, "decoder_start_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 Row = dict[str, Any]
 
 
@@ -70,11 +71,12 @@ def _tell(there: Connection, task: str, type_name: str) -> None:
 
 def row_of(task: str, type_name: str, *, analyses: bool = False) -> Row:
     """What a small random model of the type proves, or the words of its refusal. ``analyses``: also which of
-    them a masked one has."""
+    them a masked one has, and one of two stacks."""
     try:
         model = small_model(getattr(tf, types(task)[type_name]), decoder=task == "causal")
     except CannotBeSmall as error:
         return {"not built": str(error)}
+    _begins(model)
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.save_pretrained(folder)
@@ -94,13 +96,24 @@ def row_of(task: str, type_name: str, *, analyses: bool = False) -> Row:
             "lens": verified.lens,
             "notes": list(verified.notes),
         }
-        if task not in CHECKED or lm.anatomy.strips is not None or not verified.by_layer:
+        two = lm.anatomy.strips is not None
+        if not verified.by_layer or (task not in CHECKED and not (two and task == "seq2seq")):
             return row
         try:
-            having = {"analyses": had(lm)} if analyses and task == "masked" else {}
-            return {**row, "checks": compare(lm), **having}
+            having = {"analyses": had(lm)} if analyses and (two or task == "masked") else {}
+            return {**row, **having} if two else {**row, "checks": compare(lm), **having}
         except Exception as error:  # noqa: BLE001 (likewise)
             return {**row, "raw": _words(error)}
+
+
+def _begins(model: Any) -> None:
+    """Say how an encoder–decoder's target begins, where its small configuration does not."""
+    if not getattr(model.config, "is_encoder_decoder", False):
+        return
+    for config in (model.config, model.generation_config):
+        for name, number in _BEGIN.items():
+            if getattr(config, name, None) is None:
+                setattr(config, name, number)
 
 
 @cache

@@ -211,6 +211,20 @@ def test_encoders_of_another_kind_are_refused_by_name(
     assert model in str(told.value) or "Whisper" in str(told.value) or "LED" in str(told.value)
 
 
+def test_an_encoder_that_pads_its_source_is_refused_as_one() -> None:
+    config = tf.LEDConfig(
+        vocab_size=60, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=16,
+        decoder_ffn_dim=16, encoder_attention_heads=2, decoder_attention_heads=2, attention_window=4,
+    )  # fmt: skip
+    with pytest.raises(InterpBoardError, match="pads a source of 7 tokens to 8 inside"):
+        LanguageModel.of(tf.LEDForConditionalGeneration(config).eval(), tiny_tokenizer())
+
+
+def test_an_attention_that_short_prompts_switch_says_so() -> None:
+    (note,) = strips_lm("bigbird_pegasus", torch.float64).verified.notes
+    assert "attention is original_full for prompts of every length, not block_sparse" in note
+
+
 def test_two_vocabularies_are_refused() -> None:
     model = strips_model("marian")
     model.model.decoder.embed_tokens = torch.nn.Embedding(420, 16)

@@ -38,7 +38,7 @@ def layer_notes(
         no_why = "pattern" not in lacking[layers] or not no_pattern
         why = "" if no_why else f": {no_pattern.removesuffix('.')}"
         notes.append(f"edits at {', '.join(lacking[layers])} are not available {where}{why}")
-    notes += _switched(anatomy)
+    notes += switched(anatomy)
     if "norms" in besides:
         notes.append("layers norm the stream itself: what attention and MLP add does not add up")
     if "adds" in besides:
@@ -52,9 +52,10 @@ def layer_notes(
     return tuple(notes)
 
 
-def _switched(anatomy: Anatomy) -> list[str]:
+def switched(anatomy: Anatomy) -> list[str]:
     """A line where the proof's short prompts have switched the attention (big_bird), which stays so."""
-    runs = getattr(anatomy.base, "attention_type", None)
+    types = (getattr(module, "attention_type", None) for module in anatomy.base.modules())
+    runs = next((each for each in types if isinstance(each, str)), None)
     said = getattr(anatomy.model.config, "attention_type", None)
     if not isinstance(runs, str) or not isinstance(said, str) or runs == said:
         return []

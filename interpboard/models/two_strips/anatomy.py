@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,13 +10,17 @@ from torch import nn
 
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
+from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.module_hooks import on_input
 from interpboard.models.packed import in_width, out_width
+from interpboard.models.proof.shortcuts import MISFIT
 from interpboard.models.strips import CROSS, DECODER, ENCODER
-from interpboard.models.two_strips.blocks import norms_first, read_block
+from interpboard.models.two_strips.blocks import StackBlock, norms_first, read_block
 from interpboard.models.two_strips.modules import StripBody, StripEmbedding, StripModel
 from interpboard.models.two_strips.sites import TwoStrips
 
 _LAYERS = ("layers", "block")
+_SOME_TOKENS = 7
 _FINAL_NORM = ("final_layer_norm", "layer_norm")
 _HEADS = (
     ("num_heads", "num_decoder_heads"),
@@ -35,13 +40,14 @@ def find_strips(model: nn.Module) -> Anatomy:
     body = StripBody(encoder, decoder, embedding)
     above = [read_block(each, False, False) for each in _layers(encoder)]
     below = [read_block(each, False, True) for each in _layers(decoder)]
+    _refuse_padding(encoder, above[0].module, name)
     if norms_first(above[0].module) is not None:
         above = [read_block(b.module, _norms_first(body, b.module), False) for b in above]
         below = [read_block(b.module, _norms_first(body, b.module), True) for b in below]
     halves = [block for block in below for _ in range(2)]
     names = [f"{ENCODER}{i}" for i in range(len(above))]
     names += [f"{group}{i}" for i in range(len(below)) for group in (DECODER, CROSS)]
-    strips = TwoStrips(body, (*above, *halves), tuple(names), _final_norm(encoder))
+    strips = TwoStrips(body, (*above, *halves), tuple(names), _final_norm(encoder, above))
     return _anatomy(model, strips, n_heads, config)
 
 
@@ -68,7 +74,7 @@ def _anatomy(model: nn.Module, strips: TwoStrips, n_heads: int, config: Any) -> 
         bodies=(strips.body,),
         layers=layers,
         embedding=strips.body.embedding,
-        final_norm=_final_norm(strips.body.decoder),
+        final_norm=_final_norm(strips.body.decoder, blocks),
         unembedding=unembedding,
         attention=tuple(each.module for each in attention),
         out_proj=out_proj,
@@ -110,8 +116,10 @@ def _embedding(stack: nn.Module) -> nn.Module:
     return found
 
 
-def _final_norm(stack: nn.Module) -> nn.Module:
-    for name in _FINAL_NORM:
+def _final_norm(stack: nn.Module, blocks: Sequence[StackBlock]) -> nn.Module:
+    norms_last = blocks[-1].own.sum_norm is not None
+    # Where blocks norm first, a norm by the name of the embedding's may stand at the end (bigbird_pegasus).
+    for name in (*_FINAL_NORM, *(() if norms_last else ("layernorm_embedding",))):
         found = getattr(stack, name, None)
         if isinstance(found, nn.Module):
             return found
@@ -142,6 +150,26 @@ def _refuse_two_vocabularies(embedding: StripEmbedding, name: str) -> None:
         raise NotALanguageModel(
             f"{name} embeds its source and its target by different matrices: tokens of one vocabulary are "
             "looked into here."
+        )
+
+
+@torch.no_grad()
+def _refuse_padding(encoder: nn.Module, first: nn.Module, name: str) -> None:
+    """Raise ``NotALanguageModel`` for an encoder that pads its source inside (led), as ``first``, its first
+    layer, sees it."""
+    lengths: list[int] = []
+    ids = torch.tensor([[0] * _SOME_TOKENS], device=next(encoder.parameters()).device)
+    with on_input(first, lambda hidden: lengths.append(hidden.shape[1])):
+        try:
+            encoder(input_ids=ids)
+        except MISFIT as error:
+            raise NotALanguageModel(
+                f"The encoder of {name} cannot run on {_SOME_TOKENS} tokens: {first_line(error)}."
+            ) from error
+    if lengths != [_SOME_TOKENS]:
+        raise NotALanguageModel(
+            f"{name} pads a source of {_SOME_TOKENS} tokens to {max(lengths, default=0)} inside, so that its "
+            "layers have other positions than the prompt."
         )
 
 

@@ -19,8 +19,8 @@ from interpboard.errors import NotALanguageModel
 from interpboard.models.module_hooks import Act, on_input, on_output
 from interpboard.models.packed import is_linear
 
-_OUT = ("o", "out_proj")
-_PROJECTIONS = (("q", "k", "v"), ("q_proj", "k_proj", "v_proj"))
+_OUT = ("o", "out_proj", "output")
+_PROJECTIONS = (("q", "k", "v"), ("q_proj", "k_proj", "v_proj"), ("query", "key", "value"))
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class Attention:
     @property
     def projections(self) -> tuple[nn.Module, nn.Module, nn.Module] | None:
         """The maps to queries, keys and values; None where they go by other names."""
+        inner = getattr(self.module, "self", self.module)  # bigbird_pegasus
         for names in _PROJECTIONS:
-            found = [getattr(self.module, name, None) for name in names]
+            found = [getattr(inner, name, None) for name in names]
             if all(isinstance(each, nn.Module) and is_linear(each) for each in found):
                 return found[0], found[1], found[2]  # type: ignore[return-value]
         return None

@@ -15,6 +15,7 @@ import torch
 from interpboard.errors import NotALanguageModel
 from interpboard.models.anatomy import Anatomy
 from interpboard.models.checkpoint.foreign import first_line
+from interpboard.models.proof.notes import switched
 from interpboard.models.proof.rounding import ONE_STEP, Noise, differs, same_within_rounding
 from interpboard.models.proof.rows import beside_others, plain_logits, refuse_unless_finite
 from interpboard.models.proof.selfcheck import refuse_other_heads
@@ -77,7 +78,8 @@ def check_strips(anatomy: Anatomy) -> Verified:
     if not any(by_layer):
         raise NotALanguageModel(f"{name}: no edit at any site acts as it should.")
     replays = lens and strips_replay(anatomy, both, SOURCE, noise)
-    notes = [*lacking_words(by_layer, anatomy.strips.names), *(() if lens else (NO_LENS,))]
+    notes = [*lacking_words(by_layer, anatomy.strips.names), *switched(anatomy)]
+    notes += [] if lens else [NO_LENS]
     return Verified(
         path="replay" if replays else "hooks",
         reuse=False,

@@ -21,7 +21,7 @@ from interpboard.circuits.discovery.strips.wiring import StripWiring, find_strip
 from interpboard.circuits.discovery.wiring import unsupported
 from interpboard.models.language_model import LanguageModel
 from interpboard.models.module_hooks import on_input, on_output
-from interpboard.models.proof.rounding import Noise, same_within_rounding
+from interpboard.models.proof.rounding import ONE_STEP, Noise, same_within_rounding
 from interpboard.models.proof.rows import disturbed
 from interpboard.models.two_strips.proof import strip_prompts
 from interpboard.models.unembedding import run_body
@@ -118,7 +118,10 @@ def proved_strip_wiring(lm: LanguageModel) -> StripWiring:
                     lm,
                     "in LLM.int8 its maps round what they are given, so that parts do not add up",
                 )
-            raise unsupported(lm, "what its layers add is not what heads and MLPs write")
+            reason = "what its layers add is not what heads and MLPs write"
+            if noise.allowed(expected.dtype) != ONE_STEP.allowed(expected.dtype):
+                reason += ", or rounding hides it, which grows much on its way here (--dtype float64 tells)"
+            raise unsupported(lm, reason)
     return wiring
 
 
