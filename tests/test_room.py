@@ -98,8 +98,14 @@ def test_an_analysis_takes_no_more_than_the_user_allows(monkeypatch: pytest.Monk
     assert 200 << 20 < before <= 256 << 20
     taken = torch.ones(128 << 18)  # 128 MiB
     assert before - memory.free_memory(CPU) == pytest.approx(taken.nbytes, rel=0.1)
-    with pytest.raises(Unaffordable, match=r"It is 200 MiB, and 12\d MiB may be taken. Do less"):
+    with pytest.raises(
+        Unaffordable, match=r"200 MiB, and 12\d MiB may be taken \(memory_mib\). Do less"
+    ):
         memory.require_room(CPU, 200 << 20, "It", "Do less.")
+    with pytest.raises(Unaffordable, match=r"\(memory_mib\). Raise memory_mib\.$"):
+        memory.require_room_for_tokens(CPU, lambda n: n << 30, 2, "It")
+    with pytest.raises(Unaffordable, match=r"Shorten the prompt to \d+ tokens, or raise m"):
+        memory.require_room_for_tokens(CPU, lambda n: n << 20, 200, "It")
     memory.begin_allowance(CPU)  # of the next analysis: what is held by then is not its own
     assert memory.free_memory(CPU) > 200 << 20
 

@@ -116,7 +116,8 @@ def require_room(device: torch.device, needed: int, what: str, remedy: str) -> N
     """Raise ``Unaffordable`` if ``what`` needs more bytes than are free on ``device``."""
     free = free_memory(device)
     if needed > free:
-        left = "may be taken" if memory_limit() and free < _free(device) else "are free"
+        limited = memory_limit() and free < _free(device)
+        left = "may be taken (memory_mib)" if limited else "are free"
         raise Unaffordable(
             f"{what} is {spoken_bytes(needed)}, and {spoken_bytes(free)} {left}.", remedy
         )
@@ -144,6 +145,8 @@ def require_room_for_tokens(
     remedies = ([f"shorten {prompts} to {fit:,} token{'s' * (fit != 1)}"] if fit else []) + (
         [otherwise] if otherwise else []
     )
+    if memory_limit() and free < _free(device):
+        remedies.append("raise memory_mib")
     remedy = ", or ".join(remedies or ["use a device with more memory, or a smaller --dtype"])
     require_room(device, needed(tokens), what, f"{remedy[0].upper()}{remedy[1:]}.")
 
