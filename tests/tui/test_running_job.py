@@ -50,3 +50,18 @@ async def test_cells_that_a_view_does_not_draw_do_not_make_an_older_answer_this_
             "previous prompt, running" if slot == "tokens" else "an older question │ attributions"
         )
         assert older in b.screen
+
+
+async def test_what_is_asked_again_is_right_meanwhile_and_does_not_wait(board: Boards) -> None:
+    async with board((200, 60)) as b:
+        b.engine.paused = True
+        await b.press("r")
+        assert len(b.app.state.busy) > 4
+        assert "waiting" not in b.screen
+        assert "older values" not in b.screen
+        await b.press("2", "a")  # ablation by the mean: another question to two panes
+        assert b.screen.count("waiting: older values") >= 1
+        b.engine.paused = False
+        b.engine.release()
+        await wait_until_idle(b.app)
+        assert "older values" not in b.screen

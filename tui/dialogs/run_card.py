@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 CARD_LINES = 8
 _SHOWN = 5
-CARD_WIDTH = (
-    110  # cells of a line: all of them, where all differ, are sent within what a move may cost
-)
+CARD_WIDTH = 110  # cells: lines that all differ are sent within what a move may cost
 
 
 def run_card(document: Document, page: PageStyle) -> Text:

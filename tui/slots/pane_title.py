@@ -83,11 +83,14 @@ def answer_standing(
         return _in_room(Text(visible("; ".join(differs)), ink.warning), room)
     parts: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
     run = shown_keys("run")
-    if answer.job is not None:
-        older = answer.result is not None and answer.partial is None and not previous
+    job, again = answer.job, state.asked_again(slot.name)
+    if again and job is not None and not (job.total and job.runs):
+        job = None  # what is there is right, and nobody waits for it
+    if job is not None:
+        older = answer.result is not None and answer.partial is None and not (previous or again)
         behind = ": older values" if older else ""
         taken = len(behind) + sum(cell_len(part) + 2 for part, _ in parts)
-        running = lines.standing(answer.job, None if room is None else room - taken)
+        running = lines.standing(job, None if room is None else room - taken)
         parts.append((running + behind, ink.text))
     elif answer.result is not None and answer.failure:
         parts.append((visible(answer.failure), ink.warning))
