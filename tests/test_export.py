@@ -171,7 +171,7 @@ def test_markdown_has_a_table_for_each_result() -> None:
     assert "| `·Eiffel` | +0.5 |" in text
     assert "| `1` | 0 | 0 | -1.5 | 0 |" in text
     assert "| `2` | 0 | 0 | 0 | · |" in text
-    assert "| `1` | `·2.0` 50.0% |" in text
+    assert "| `1` | `·2.0` 50.00% |" in text
     assert "- effect = metric(head ablated) − metric(clean); negative: the head helped" in text
     assert "- delta: 0.00123" in text
 

@@ -82,9 +82,9 @@ def test_each_type_of_head_names_its_heads_with_what_chance_gives() -> None:
     result = sample.result("head_scores", axes, values, {"null": LabelledArray(axes, null)})
     (only,) = selections(result, LOOK)
     assert only.title == "previous_token"
-    assert only.rows[0] == ("L1 H0  (null 5.0%)", 0.9)
+    assert only.rows[0] == ("L1 H0  (null 5.00%)", 0.9)
     assert re.search(
-        r"^L1 H0  \(null 5\.0%\) .* 90\.00%$", render(sample.document(result), 100), re.M
+        r"^L1 H0  \(null 5\.00%\) .* 90\.00%$", render(sample.document(result), 100), re.M
     )
 
 

@@ -22,7 +22,7 @@ from interpboard.display import fit, line_kept_apart, ours_in_ascii, visible, vi
 from interpboard.results.intervals import UNSURE
 from interpboard.results.labels import visible_label
 from interpboard.visualization.colors import Scale, short_number, text_on
-from interpboard.visualization.numbers import exponent_of, times
+from interpboard.visualization.numbers import exponent_of, share_words, times
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NUMBER = 6  # cells of a number beside a bar or under a token: "+12.34"
@@ -257,9 +257,7 @@ def _bar(share: float, width: int, page: PageStyle) -> str:
 def _bar_number(value: float, scale: Scale, page: PageStyle) -> str:
     if math.isnan(value):
         return page.number(value, 1)
-    return (
-        f"{100 * value:.2f}%" if scale.of_shares else page.number(value, 7, signed=scale.diverging)
-    )
+    return share_words(value) if scale.of_shares else page.number(value, 7, signed=scale.diverging)
 
 
 def _blocks(count: int, size: int) -> list[tuple[int, int]]:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from interpboard.display import visible, visible_token
 from interpboard.results import Document, PromptInfo, Result, opened_as
 from interpboard.results.beside_heads import cells_of
@@ -15,7 +13,7 @@ from interpboard.results.intervals import UNSURE, unsure_entries, unsure_words
 from interpboard.results.labels import visible_label
 from interpboard.results.sites import rows_said, with_sites
 from interpboard.visualization.blocks import PageStyle, shared_exponent
-from interpboard.visualization.numbers import divided, number, seconds_words, times
+from interpboard.visualization.numbers import divided, number, seconds_words, share_words, times
 from interpboard.visualization.parameters import plain_value
 from interpboard.visualization.reading import name_of, scale_of
 from interpboard.visualization.selections import RankedEntries, details, flat, selections
@@ -115,7 +113,7 @@ def _markdown_body(result: Result) -> str:
         if top is None:
             return _markdown_grid(result, labels, " / ".join(names))
         shown = [
-            [f"{_code(visible_token(str(t)))} {_share(p)}" for t, p in zip(*pair, strict=True)]
+            [f"{_code(visible_token(str(t)))} {share_words(p)}" for t, p in zip(*pair, strict=True)]
             for pair in zip(top, values, strict=True)
         ]
         rows = [[a, *row] for a, row in zip(labels, shown, strict=True)]
@@ -150,7 +148,9 @@ def _markdown_grid(result: Result, labels: Sequence[str], corner: str) -> str:
 
 
 def _markdown_selection(part: RankedEntries) -> str:
-    shown = [_value(value, part.signed) if part.signed else _share(value) for _, value in part.rows]
+    shown = [
+        _value(value, part.signed) if part.signed else share_words(value) for _, value in part.rows
+    ]
     table = _table(
         ["", "value"], ([_code(name), v] for (name, _), v in zip(part.rows, shown, strict=True))
     )
@@ -168,10 +168,6 @@ def _divided(value: Any, unit: float) -> Any:
 
 def _value(value: Any, signed: bool = False) -> str:
     return _code(visible_token(value)) if isinstance(value, str) else number(value, signed=signed)
-
-
-def _share(value: float) -> str:
-    return number(value) if not np.isfinite(value) else f"{100 * value:.1f}%"
 
 
 def _code(shown: str) -> str:

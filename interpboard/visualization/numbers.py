@@ -53,6 +53,11 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"{value:+.4g}" if signed and value else f"{value:.4g}"
 
 
+def share_words(value: float) -> str:
+    """A share of 1 as a percentage of two decimals, ``99.98%``, on every page; NaN as numbers have it."""
+    return f"{100 * value:.2f}%" if math.isfinite(value) else number(value)
+
+
 def seconds_words(value: float) -> str:
     """``0.027 s``, ``41 s``, ``1,840 s``: two digits, or whole seconds."""
     return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"

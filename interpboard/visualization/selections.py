@@ -16,6 +16,7 @@ from interpboard.registry.component_names import head_label, neuron_label
 from interpboard.results import LabelledArray, Result
 from interpboard.results.top import Entry, Order, top_entries
 from interpboard.visualization.blocks import PageStyle
+from interpboard.visualization.numbers import share_words
 
 SHOWN = 16  # entries of a selection
 _OF_A_TYPE = 5  # heads of a type
@@ -146,7 +147,7 @@ def _types_of_heads(result: Result, page: PageStyle) -> Iterator[RankedEntries]:
         rows = []
         for entry in top_entries(of_type, _OF_A_TYPE, "highest"):
             chance = float(null[(i, *entry.index.values())])
-            rows.append((f"{_name(entry, page)}  (null {100 * chance:.1f}%)", entry.value))
+            rows.append((f"{_name(entry, page)}  (null {share_words(chance)})", entry.value))
         if rows:
             yield RankedEntries(page.words(score), tuple(rows), signed=False)
 

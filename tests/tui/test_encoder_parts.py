@@ -52,11 +52,14 @@ async def test_a_neuron_that_writes_nothing_is_listed_by_its_peak(
         assert b.readout("neurons").startswith("L0 N7  activation −2.31 at 3 ")
         assert "writes no logits itself" in b.screen
         assert not pane.promoted.bars
+        assert "promoted" not in b.screen
+        assert "suppressed" not in b.screen
         asked = [r.params for r in b.engine.requests if r.analysis == "neurons"]
         assert asked[-1] == {"neuron": "0.7", "layers": [0]}
         await b.press("v")
         assert pane.chosen == (2, 5)
         assert "all layers" in b.screen
+        assert "promoted" in b.screen
 
 
 async def test_types_that_only_an_encoders_heads_have_are_shown(

@@ -46,7 +46,7 @@ async def test_a_click_on_a_saved_run_shows_it(board: Boards) -> None:
     async with board((120, 40)) as b:
         await b.press("2", "3", "8")
         await click(b, "Logit lens")
-        assert " Logit lens ─" in b.screen
+        assert "\n Logit lens\n" in b.screen  # below the list
 
 
 @pytest.mark.parametrize(("first", "last"), [("Eiffel", "located"), ("located", "Eiffel")])

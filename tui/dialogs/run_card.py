@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.text import Text
 from interpboard.registry import ANALYSES
 from interpboard.registry.chosen_words import chosen_words
 from interpboard.reproduce import chosen_params
-from interpboard.visualization.numbers import number
+from interpboard.visualization.numbers import number, share_words
 from interpboard.visualization.reading import scale_of
 from interpboard.visualization.suiting import best_tokens
 from interpboard.visualization.terminal import (
@@ -72,10 +73,11 @@ def _stands_out(result: Result, page: PageStyle) -> Text:
     if values.ndim == 1 and values.dtype != object:
         labels = names or result.axes[0].labels
         order = np.argsort(-np.nan_to_num(values.astype(np.float64)), kind="stable")[:_SHOWN]
-        signed = scale_of(result).diverging
+        scale = scale_of(result)
+        shown = share_words if scale.of_shares else partial(number, signed=scale.diverging)
+        name = result.axes[0].name
         parts = (
-            f"{page.label(result.axes[0].name, labels[at])} {number(float(values[at]), signed=signed)}"
-            for at in order.tolist()
+            f"{page.label(name, labels[at])} {shown(float(values[at]))}" for at in order.tolist()
         )
         return Text(f"highest: {'  '.join(parts)}")
     top, settled = best_tokens(result), settled_layers(result)

@@ -188,8 +188,9 @@ class NeuronsPane(Pane):
                 late = partial(self._show_tokens, wait=False)
                 self._awaited = self._awaited or self.app.set_timer(timers.SOON_S, late)
                 return
-            for bars, name in both:
-                bars.show((), name)
+            none = found is not None or unwritten(self.data.result, self.of_layer)
+            for bars, name in both:  # what writes into no vocabulary has no list to head
+                bars.show((), "" if none else name)
             return
         for bars, name in both:
             rows, factor = token_bars(found, name)
