@@ -280,12 +280,6 @@ class State:
             return "other weights"
         return "previous prompt" if request.question.text != self.question.text else ""
 
-    def asked_again(self, name: str) -> bool:
-        """Is what it shows whole, and an answer to what its job is asked?"""
-        answer = self.slots[name]
-        whole = answer.result is not None and answer.result.partial is None
-        return whole and answer.pending == answer.request and not self.previous(name)
-
     def edited(self, name: str) -> Result | None:
         """The newest result of ``name`` while an intervention is on; it may be of an older list of them."""
         slot = self.slots[name]

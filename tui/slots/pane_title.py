@@ -83,7 +83,7 @@ def answer_standing(
         return _in_room(Text(visible("; ".join(differs)), ink.warning), room)
     parts: list[tuple[str, str]] = [(previous, ink.warning)] if previous else []
     run = shown_keys("run")
-    job, again = answer.job, state.asked_again(slot.name)
+    job, again = answer.job, _asked_again(state, slot.name)
     if again and job is not None and not (job.total and job.runs):
         job = None  # what is there is right, and nobody waits for it
     if job is not None:
@@ -102,6 +102,13 @@ def answer_standing(
     elif answer.result is not None and answer.result.partial is not None:
         parts.append((f"partial: {answer.result.partial}, {run} goes on", ink.warning))
     return _in_room(Text(", ").join(Text(part, style) for part, style in parts if part), room)
+
+
+def _asked_again(state: State, name: str) -> bool:
+    """Is what the slot shows whole, and an answer to what its job is asked?"""
+    answer = state.slots[name]
+    whole = answer.result is not None and answer.result.partial is None
+    return whole and answer.pending == answer.request and not state.previous(name)
 
 
 def _in_room(text: Text, room: int | None) -> Text:
