@@ -25,7 +25,10 @@ def test_neurons_and_gradients_of_a_long_prompt_hold_one_layer_at_a_time() -> No
     assert ended.returncode == 0, ended.stderr[-1500:]
     for name, peak in json.loads(ended.stdout).items():
         if peak is not None:  # nobody says elsewhere than on Linux
-            assert peak < 160 * 2**20, name  # kept whole, neurons took 237, saliency 792 MiB
+            most = (
+                220 if name == "shapley" else 160
+            )  # a step of which has twice the tokens of a pass back
+            assert peak < most * 2**20, name  # kept whole, neurons took 237, saliency 792 MiB
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

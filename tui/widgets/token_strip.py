@@ -135,6 +135,12 @@ class TokenStrip(CursorView):
         self.measure()
         self.reveal()
         self.refresh(layout=changed)
+        if changed:  # how high it is, and so whether it scrolls, is known when it is laid out
+            self.call_after_refresh(self._fit_to_height)
+
+    def _fit_to_height(self) -> None:
+        self.measure()
+        self.reveal()
 
     def standing_for(self, token: int) -> int:
         """Where ``token`` is shown: itself, or the first of a section that is folded."""
