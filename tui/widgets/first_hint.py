@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shutil import get_terminal_size
+import os
+from contextlib import suppress
 
 from rich.text import Text
 from textual.widget import Widget
@@ -23,7 +24,7 @@ def first_start() -> bool:
 
     A terminal that has no rows for the lines is passed over: they are there when one has.
     """
-    if "-flat" in size_names(get_terminal_size()):
+    if "-flat" in size_names(_terminal_size()):
         return False
     try:
         file = state_folder() / SEEN
@@ -33,6 +34,14 @@ def first_start() -> bool:
     except (OSError, StoreProblem):
         return False
     return True
+
+
+def _terminal_size() -> os.terminal_size:
+    """Of the terminal itself: ``sys.__stdout__`` may be another by now, and its size a guess."""
+    for stream in (0, 1, 2):
+        with suppress(OSError):
+            return os.get_terminal_size(stream)
+    return os.terminal_size((80, 24))
 
 
 def hint_lines() -> list[str]:
