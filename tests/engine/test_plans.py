@@ -34,16 +34,15 @@ async def test_a_plan_is_that_of_the_library_and_the_run_is_as_it_would_have_bee
 async def test_a_plan_goes_before_a_grid_that_runs_and_the_grid_goes_on(
     engine: EngineClient, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ANALYSES["head_ablation"].gives_way or ANALYSES["head_ablation"].cells
-    text = TEXT * 8
-    engine.run("heads", "head_ablation", text)
-    await recorder.until("heads", protocol.Progress)
-    engine.plan("plan", "occlusion", text)
-    await recorder.until("heads", protocol.Finished)
+    assert ANALYSES["causal_trace"].cells
+    engine.run("trace", "causal_trace", TEXT, params={"subject": [1, 2], "samples": 400})
+    await recorder.until("trace", protocol.Progress)
+    engine.plan("plan", "occlusion", TEXT)
+    await recorder.until("trace", protocol.Finished)
     kinds = [(slot, type(event).__name__) for slot, event in recorder.events]
-    assert kinds.index(("plan", "Planned")) < kinds.index(("heads", "Finished"))
-    assert ("heads", "Stopped") not in kinds
-    (finished,) = recorder.of("heads", protocol.Finished)
+    assert kinds.index(("plan", "Planned")) < kinds.index(("trace", "Finished"))
+    assert ("trace", "Stopped") not in kinds
+    (finished,) = recorder.of("trace", protocol.Finished)
     assert np.isfinite(finished.result.values).any()
 
 
