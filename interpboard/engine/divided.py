@@ -51,13 +51,12 @@ class _Answer:
 
 
 class _Engine:
-    """One engine, one job at a time. ``alive``: it has not died."""
+    """One engine, one job at a time. ``lost``: how it died."""
 
     def __init__(
         self, number: int, device: str, command: Sequence[str], on_cells: Callable[[], None]
     ) -> None:
         self.device = device
-        self.alive = True
         self.lost: Lost | None = None
         self.computed = 0
         self._on_cells = on_cells
@@ -84,7 +83,6 @@ class _Engine:
         event = await self._answer
         cells = joined_cells(None, self._cells)
         if isinstance(event, Lost):
-            self.alive = False
             self.lost = event
             return _Answer(cells)
         if isinstance(event, protocol.Failed):
@@ -128,7 +126,7 @@ class DividedEngines:
         try:
             await asyncio.gather(*(engine.client.start() for engine in self._engines))
             self.models = await asyncio.gather(*(e.open(self._options) for e in self._engines))
-            self._require_one_model()
+            require_one_model(self.models)
         except BaseException:
             await self._end()
             raise
@@ -180,7 +178,7 @@ class DividedEngines:
         started = time.perf_counter()
         divides = name in ANALYSES and bool(ANALYSES[name].cells)
         while True:
-            engines = [engine for engine in self._engines if engine.alive]
+            engines = [engine for engine in self._engines if engine.lost is None]
             if not engines:
                 raise _died(*next((e.device, e.lost) for e in self._engines if e.lost is not None))
             if not divides:
@@ -201,27 +199,31 @@ class DividedEngines:
             more = [answer.cells for answer in answers if answer.cells is not None]
             cells = joined_cells(cells, more)
             stands = (len(cells) if cells is not None else 0) == before
-            if stands and all(engine.alive for engine in engines):
+            if stands and all(engine.lost is None for engine in engines):
                 raise RuntimeError(f"{name} computes no further cells and gives no result")
 
     def _tell(self) -> None:
         if self._on_progress is not None:
             self._on_progress(self._what, sum(self.computed), 0)
 
-    def _require_one_model(self) -> None:
-        first = self.models[0]
-        for device, model in zip(self._engines, self.models, strict=True):
-            if (model.weights, model.dtype) != (first.weights, first.dtype):
-                raise EngineFailed(
-                    "bad_device",
-                    f"The model is {first.dtype} on {self._engines[0].device} and {model.dtype} on "
-                    f"{device.device}, or its weights differ: cells of both are not of one grid.",
-                    "Name devices of one kind, or give --dtype.",
-                )
-
     async def _end(self) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*(engine.client.stop() for engine in self._engines))
+
+
+def require_one_model(models: Sequence[ModelInfo]) -> None:
+    """Raise ``EngineFailed`` unless the cells of all ``models`` are of one grid: of the same weights, in the
+    same number format, on devices of one kind."""
+    first = models[0]
+    for model in models[1:]:
+        kinds = [each.device.partition(":")[0] for each in (first, model)]
+        if kinds[0] != kinds[1] or (model.weights, model.dtype) != (first.weights, first.dtype):
+            raise EngineFailed(
+                "bad_device",
+                f"The model is {first.dtype} on {first.device} and {model.dtype} on {model.device}, or its "
+                "weights differ: cells of both are not of one grid.",
+                "Name devices of one kind, or give --dtype.",
+            )
 
 
 def _failed(event: protocol.Event) -> EngineFailed:

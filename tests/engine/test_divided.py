@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from interpboard.analyze import analyze
-from interpboard.engine.divided import DividedEngines, EngineFailed
+from interpboard.engine.divided import DividedEngines, EngineFailed, require_one_model
 from interpboard.models.language_model import open_model
-from interpboard.results import MetricRequest
+from interpboard.results import MetricRequest, ModelInfo
 from tests.forks import program
 
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -90,3 +91,23 @@ async def test_what_an_engine_refuses_is_said_as_it_says_it(tiny_folder: Path) -
     with pytest.raises(EngineFailed, match="There is no folder"):
         async with engines(tiny_folder / "nothing", 2):
             pass
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({"device": "cuda:1"}, True),
+        ({"device": "cpu"}, False),
+        ({"dtype": "bfloat16"}, False),
+        ({"weights": "other"}, False),
+    ],
+)
+def test_cells_are_divided_between_one_model_on_devices_of_one_kind(
+    change: dict[str, str], fits: bool
+) -> None:
+    first = ModelInfo("m", None, "gpt2", 2, 2, "float32", "cuda:0", "w")
+    if fits:
+        require_one_model([first, replace(first, **change)])
+        return
+    with pytest.raises(EngineFailed, match="not of one grid"):
+        require_one_model([first, replace(first, **change)])
