@@ -255,8 +255,8 @@ def _report(error: Exception, debug: bool) -> int:
         message = bounded(error.format_message().rstrip("."))
         say(f"error: {message}. See interpboard --help.")
         return 2
-    if type(error).__name__ == "Abort":  # the parser's word for end of input or an interruption
-        return 130
+    if type(error).__name__ == "Abort" and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # the parser takes it for Ctrl+D; a module cut short ends so too
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     say(f"error: {bounded(what.splitlines()[0])} This is a fault of interpboard; run with --debug.")
     return 1

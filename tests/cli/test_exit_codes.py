@@ -45,6 +45,15 @@ def test_an_error_of_ours_says_so_and_exits_with_1(
     )
 
 
+def test_a_file_cut_short_is_a_fault_and_no_interruption(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command parser takes every ``EOFError`` for the end of what a person types."""
+    asked["answer"] = failing(EOFError("marshal data too short"))
+    assert cli.main([]) == 1
+    assert "EOFError: marshal data too short" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("way", ["flag", "variable"])
 def test_the_traceback_is_shown_only_when_asked_for(
     way: str,

@@ -111,10 +111,8 @@ class PickModelScreen(PickScreen[str]):
         if row.where == "as typed":
             does = "Enter compares with" if self.beside else "Enter opens"
             name, tail = visible(row.name), f", from a folder or the hub{free}"
-            if (
-                len(f"{does} {name}{tail}") > 72
-            ):  # where it comes from gives way to what it is called
-                tail = free
+            if len(f"{does} {name}{tail}") > 72:
+                tail = free  # where it comes from gives way to what it is called
             return Text(f"{does} {_short(name, 71 - len(does + tail))}{tail}", ink.muted)
         size = f"{count(row.parameters)} parameters" if row.parameters and not row.size else ""
         about = [part for part in (size, visible(row.is_what)) if part] or ["size unknown"]
